@@ -1,0 +1,52 @@
+"""What both codecs share: the result of decoding, and the labels that no text answer can carry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kenpin.boxes import dequantise, quantise
+from kenpin.records import Box, Detections
+
+# tokens with a meaning of their own in the two families' vocabularies; inside a label they would be read as such
+_RESERVED = re.compile(r"<loc_?\d+>|<seg\d+>|<(?:pad|s|/s|eos|bos|unk|mask|image|od)>", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The sound detections of a text, and the pieces of it that could not be understood."""
+
+    detections: Detections
+    rejected: tuple[str, ...] = ()
+
+
+def carrying_problem(label: str) -> str | None:
+    """Why a text answer cannot carry this label, as the end of a sentence; None when it can."""
+    if not label:
+        return "is empty"
+    if label != label.strip():
+        return "begins or ends with white space"
+    if not label.isprintable():
+        return "holds a line break or another unprintable character"
+    if (token := _RESERVED.search(label)) is not None:
+        return f"holds {token.group()}, which the model reads as a token of its own"
+    return None
+
+
+def is_sound(bins_xyxy: Sequence[int], bins: int) -> bool:
+    """Whether four bins are within range and make a box that is not inverted."""
+    x1, y1, x2, y2 = bins_xyxy
+    return max(bins_xyxy) < bins and x1 <= x2 and y1 <= y2
+
+
+def bins_of(box: Box, size_wh: tuple[int, int], bins: int) -> tuple[int, int, int, int]:
+    """One pixel box -> its four bins x1, y1, x2, y2."""
+    x1, y1, x2, y2 = (int(b) for b in quantise([box], size_wh, bins)[0])
+    return x1, y1, x2, y2
+
+
+def box_of(bins_xyxy: Sequence[int], size_wh: tuple[int, int], bins: int) -> Box:
+    """Four bins -> the pixel box between the bins' centres."""
+    x1, y1, x2, y2 = (float(c) for c in dequantise([bins_xyxy], size_wh, bins)[0])
+    return x1, y1, x2, y2

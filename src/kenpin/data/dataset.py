@@ -1,0 +1,215 @@
+"""Dataset: labelled pictures as one table of fixed columns, memory-mapped where its source is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from kenpin.records import Box, Detections, Example, ImageSource
+
+if TYPE_CHECKING:
+    import datasets
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        ("split", pa.string()),
+        ("label", pa.string()),
+        ("boxes_xyxy_px", pa.list_(pa.list_(pa.float64()))),
+        ("box_labels", pa.list_(pa.string())),
+        ("box_segments", pa.list_(pa.string())),
+        ("box_crowd", pa.list_(pa.bool_())),
+        ("group", pa.string()),
+        ("prefix", pa.string()),
+        ("suffix", pa.string()),
+        ("mask", pa.string()),
+        ("size_wh", pa.list_(pa.int64())),
+        ("attributes", pa.string()),  # a JSON object; "{}" where there are none
+        ("origin", pa.string()),
+    ]
+)
+_BLOCK = 10_000  # examples turned into columns at a time, so that a long reader never holds them all as objects
+
+
+def _row(example: Example) -> dict[str, Any]:
+    boxes = example.boxes
+    return {
+        "id": example.id,
+        "image": {"bytes": example.image.data, "path": example.image.path},
+        "split": example.split,
+        "label": example.label,
+        "boxes_xyxy_px": None if boxes is None else [list(box) for box in boxes.boxes_xyxy_px],
+        "box_labels": None if boxes is None else list(boxes.labels),
+        "box_segments": None if boxes is None or boxes.segments is None else list(boxes.segments),
+        "box_crowd": None if boxes is None or boxes.crowd is None else list(boxes.crowd),
+        "group": example.group,
+        "prefix": example.prefix,
+        "suffix": example.suffix,
+        "mask": example.mask,
+        "size_wh": None if example.size_wh is None else list(example.size_wh),
+        "attributes": json.dumps(dict(example.attributes), ensure_ascii=False) if example.attributes else "{}",
+        "origin": example.origin,
+    }
+
+
+def _box(values: Sequence[float]) -> Box:
+    x1, y1, x2, y2 = values
+    return x1, y1, x2, y2
+
+
+def _example(row: dict[str, Any]) -> Example:
+    boxes = None
+    if row["boxes_xyxy_px"] is not None:
+        boxes = Detections(
+            boxes_xyxy_px=tuple(_box(values) for values in row["boxes_xyxy_px"]),
+            labels=tuple(row["box_labels"]),
+            segments=None if row["box_segments"] is None else tuple(row["box_segments"]),
+            crowd=None if row["box_crowd"] is None else tuple(row["box_crowd"]),
+        )
+    return Example(
+        id=row["id"],
+        image=ImageSource(path=row["image"]["path"], data=row["image"]["bytes"]),
+        split=row["split"],
+        label=row["label"],
+        boxes=boxes,
+        group=row["group"],
+        prefix=row["prefix"],
+        suffix=row["suffix"],
+        mask=row["mask"],
+        size_wh=None if row["size_wh"] is None else (row["size_wh"][0], row["size_wh"][1]),
+        attributes=json.loads(row["attributes"]),
+        origin=row["origin"],
+    )
+
+
+def _blocks(examples: Iterable[Example]) -> Iterator[pa.Table]:
+    rows: list[dict[str, Any]] = []
+    for example in examples:
+        rows.append(_row(example))
+        if len(rows) == _BLOCK:
+            yield pa.Table.from_pylist(rows, schema=SCHEMA)
+            rows = []
+    yield pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+class Dataset:
+    """Labelled pictures: a `datasets` table with the columns of `SCHEMA`, and the classes in their declared order.
+
+    Indexing and iterating give `Example`s; pictures are never opened here (`kenpin.data.images` does that).
+    """
+
+    def __init__(
+        self, table: datasets.Dataset, *, classes: Sequence[str] = (), root: str = "", format: str = ""
+    ) -> None:
+        self.table = table
+        self.root = root
+        """Folder, file or hub id it was read from."""
+        self.format = format
+        """Name of the format it was read in."""
+        self._classes = tuple(classes)
+
+    @classmethod
+    def from_examples(
+        cls, examples: Iterable[Example], *, classes: Sequence[str] = (), root: Path | str = "", format: str = ""
+    ) -> Dataset:
+        """Collect examples, block by block, into a data set. `classes`: the declared ones, in order."""
+        import datasets
+
+        table = pa.concat_tables(_blocks(examples))
+        return cls(datasets.Dataset(table), classes=classes, root=str(root), format=format)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, index: int) -> Example:
+        return _example(self.table[index])
+
+    def __iter__(self) -> Iterator[Example]:
+        for block in self.table.with_format("arrow").iter(batch_size=1_000):
+            yield from map(_example, block.to_pylist())
+
+    def column(self, name: str) -> list[Any]:
+        """One column of `SCHEMA` as a list, without touching the others."""
+        if not len(self):
+            return []
+        values: list[Any] = self.table.select_columns([name]).with_format("arrow")[:].column(name).to_pylist()
+        return values
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Declared classes in their order, then undeclared ones that occur, sorted."""
+        seen = {label for label in self.column("label") if label is not None}
+        for labels in self.column("box_labels"):
+            seen.update(labels or ())
+        return self._classes + tuple(sorted(seen - set(self._classes)))
+
+    @property
+    def declared_classes(self) -> tuple[str, ...]:
+        """Classes that the source itself declares, whether or not they occur."""
+        return self._classes
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the splits that occur, sorted; examples without a split are in none."""
+        return tuple(sorted({split for split in self.column("split") if split is not None}))
+
+    def select(self, indices: Iterable[int]) -> Dataset:
+        """The examples at these places, in this order."""
+        return self._with(self.table.select(list(indices)))
+
+    def where(self, keep: Callable[[Example], bool]) -> Dataset:
+        """The examples that `keep` says yes to."""
+        return self.select(i for i, example in enumerate(self) if keep(example))
+
+    def of_split(self, split: str) -> Dataset:
+        """The examples of one split."""
+        return self.select(i for i, name in enumerate(self.column("split")) if name == split)
+
+    def with_splits(self, splits: Sequence[str | None]) -> Dataset:
+        """The same examples with these splits, one for each."""
+        return self._with_column("split", splits)
+
+    def with_labels(self, labels: Sequence[str | None], classes: Sequence[str]) -> Dataset:
+        """The same examples with these whole-picture labels, one for each, and these classes."""
+        changed = self._with_column("label", labels)
+        return Dataset(changed.table, classes=classes, root=self.root, format=self.format)
+
+    def fingerprint(self) -> str:
+        """Hash of all annotations and all picture contents; independent of where the data set lies."""
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(json.dumps(self.classes, ensure_ascii=False).encode())
+        for example in self:
+            digest.update(content_hash(example.image).encode())
+            row = _row(replace(example, origin="", mask=None))
+            row.pop("image")
+            digest.update(json.dumps(row, ensure_ascii=False, sort_keys=True).encode())
+        return digest.hexdigest()
+
+    def _with_column(self, name: str, values: Sequence[str | None]) -> Dataset:
+        table = self.table
+        if len(table):  # an empty selection has no blocks to read back
+            place = table.column_names.index(name)
+            arrow = table.with_format("arrow")[:]
+            table = type(table)(arrow.set_column(place, SCHEMA.field(name), pa.array(values, pa.string())))
+        return self._with(table)
+
+    def _with(self, table: datasets.Dataset) -> Dataset:
+        return Dataset(table, classes=self._classes, root=self.root, format=self.format)
+
+
+def content_hash(source: ImageSource) -> str:
+    """Hash of a picture's bytes as they lie in its file, 32 hexadecimal digits; empty where there is no file."""
+    if source.data is not None:
+        return hashlib.blake2b(source.data, digest_size=16).hexdigest()
+    try:
+        with open(source.path or "", "rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError:
+        return ""

@@ -1,0 +1,55 @@
+"""The exceptions that kenpin raises on purpose, each one sentence for its user.
+
+KenpinError
+├── DatasetError       a data folder or annotation file is wrong        (ValueError)
+│   ├── ImageError     a picture cannot be opened                       (ValueError)
+│   └── LabelError     a label that a codec or a class map cannot carry (ValueError)
+├── OptionError        a setting is unknown, impossible or missing      (ValueError)
+├── ShapeError         an array has the wrong shape                     (ValueError)
+├── UnitSpaceError     too few, constant or undefined reference parts   (ValueError)
+├── RunError           a run folder is absent, half written or foreign  (ValueError)
+├── OutputExistsError  something would be overwritten                   (FileExistsError)
+└── MissingExtraError  a package of an optional extra is not installed  (ImportError)
+
+The command line prints the sentence and ends with status 2; a traceback appears only under `--debug`.
+"""
+
+
+class KenpinError(Exception):
+    """Parent of every error that kenpin raises on purpose."""
+
+
+class DatasetError(KenpinError, ValueError):
+    """A data folder or annotation file is wrong; the message names file, place and remedy."""
+
+
+class ImageError(DatasetError):
+    """A picture is unreadable, truncated, empty, disguised or too large."""
+
+
+class LabelError(DatasetError):
+    """A label cannot be carried by the codec or class map that must carry it."""
+
+
+class OptionError(KenpinError, ValueError):
+    """A setting is unknown, impossible, missing or contradicts another."""
+
+
+class ShapeError(KenpinError, ValueError):
+    """An array does not have the shape that the function promises to take."""
+
+
+class UnitSpaceError(KenpinError, ValueError):
+    """The reference parts cannot span a unit space: too few, constant or undefined items."""
+
+
+class RunError(KenpinError, ValueError):
+    """A run folder is absent, half written, of another version or of another base."""
+
+
+class OutputExistsError(KenpinError, FileExistsError):
+    """Something is already there and would be overwritten."""
+
+
+class MissingExtraError(KenpinError, ImportError):
+    """A package of an optional extra is missing; the message names the install command."""

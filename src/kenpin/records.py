@@ -1,0 +1,214 @@
+"""The plain frozen records that every part of kenpin hands to the next."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from kenpin.errors import ShapeError
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2 in pixels of the displayed picture (EXIF orientation applied), origin at its top left corner."""
+
+
+class Severity(StrEnum):
+    """How much a finding matters: an ERROR must be mended, a WARNING considered, an INFO is told."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Verdict(StrEnum):
+    """What becomes of a part."""
+
+    PASS = "PASS"
+    FAIL = "FAIL"
+    REVIEW = "REVIEW"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to know about a data set: where it stands, what is wrong and what to do."""
+
+    severity: Severity
+    code: str
+    """Short stable name of the kind of finding, such as `box-out-of-frame`."""
+    where: str
+    """File, and line, annotation or image within it."""
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}. {self.remedy}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSource:
+    """Where a picture's bytes are: a file, or bytes in memory (then `path` is only its name)."""
+
+    path: str | None = None
+    data: bytes | None = field(default=None, repr=False)
+
+    def __str__(self) -> str:
+        return self.path or f"picture of {len(self.data or b'')} bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Labelled boxes of one picture; an annotation where `scores` is None, a prediction otherwise.
+
+    `boxes_xyxy_px`: n boxes; `labels`: n; `scores`: n numbers in [0, 1], or None where no score can be had;
+    `segments`: n strings of PaliGemma's sixteen `<seg###>` codes (empty where a box has none), or None;
+    `crowd`: n COCO crowd flags, or None where none is set. Raises ShapeError when the lengths differ.
+    """
+
+    boxes_xyxy_px: tuple[Box, ...] = ()
+    labels: tuple[str, ...] = ()
+    scores: tuple[float, ...] | None = None
+    segments: tuple[str, ...] | None = None
+    crowd: tuple[bool, ...] | None = None
+
+    def __post_init__(self) -> None:
+        count = len(self.boxes_xyxy_px)
+        for name in ("labels", "scores", "segments", "crowd"):
+            values = getattr(self, name)
+            if values is not None and len(values) != count:
+                raise ShapeError(f"Detections: {len(values)} {name} for {count} boxes; give one for each box.")
+
+    def __len__(self) -> int:
+        return len(self.boxes_xyxy_px)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One picture with what is known of it.
+
+    `boxes` is None where nobody annotated boxes, and empty where somebody looked and found nothing.
+    `prefix` and `suffix` are free question and answer texts, already without location tokens.
+    """
+
+    id: str
+    """Unique in the data set; the path below its root where it was read from files, with forward slashes."""
+    image: ImageSource
+    split: str | None = None
+    label: str | None = None
+    boxes: Detections | None = None
+    group: str | None = None
+    """Part, lot or serial number: pictures of one group must not stand on two sides of a split."""
+    prefix: str | None = None
+    suffix: str | None = None
+    mask: str | None = None
+    """Path of the ground-truth mask, a single-channel picture whose non-zero pixels are defective."""
+    size_wh: tuple[int, int] | None = None
+    """Displayed width and height in pixels as the annotation states or the header told; None: nobody looked."""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    """Further columns of the source, kept as text."""
+    origin: str = ""
+    """File and place of the annotation, for messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What an inspector says of one picture. None means that it was not computed."""
+
+    id: str
+    label: str | None = None
+    probabilities: Mapping[str, float] | None = None
+    defect_score: float | None = None
+    """The number that the threshold judges: larger is worse. Probability of not being OK, D²/k, or the best box score."""
+    detections: Detections | None = None
+    distance: float | None = None
+    """Squared Mahalanobis distance over the number of items, D²/k."""
+    contributions: Mapping[str, float] | None = None
+    """The strongest items' shares of D²/k."""
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """score >= fail_from → FAIL; review_from <= score < fail_from → REVIEW; below → PASS.
+
+    `review_from` is None where no review band was asked for. Costs are per part, in any one currency.
+    """
+
+    fail_from: float
+    review_from: float | None
+    basis: str
+    """How and on which pictures it was chosen, one sentence."""
+    cost_escape: float | None = None
+    cost_overkill: float | None = None
+    cost_review: float | None = None
+    expected_cost: float | None = None
+    """Mean cost per part on the pictures it was chosen on."""
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.fail_from) or (self.review_from is not None and not self.review_from <= self.fail_from):
+            raise ShapeError(
+                f"Threshold: review_from {self.review_from} must not lie above fail_from {self.fail_from}."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A prediction turned into a decision."""
+
+    id: str
+    verdict: Verdict
+    score: float | None
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A number with its 95 % interval; None where it was not or could not be computed."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassScores:
+    """One class's scores. A score without a denominator is None, never 0 or 1."""
+
+    precision: float | None
+    recall: float | None
+    f1: float | None
+    support: int
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedExample:
+    """One evaluated picture: what it is, what was predicted and what was decided."""
+
+    id: str
+    path: str | None
+    label: str | None
+    defective: bool | None
+    """Truth on the OK / not OK question; None where it is unknown."""
+    prediction: Prediction
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Everything that one evaluation measured; the report is drawn from it alone."""
+
+    split: str
+    labels: tuple[str, ...]
+    ok_labels: tuple[str, ...]
+    measures: Mapping[str, Measure]
+    """By name: accuracy, balanced_accuracy, auroc, average_precision, calibration_error, escape_rate, …"""
+    per_class: Mapping[str, ClassScores]
+    confusion: tuple[tuple[int, ...], ...]
+    """Rows are the truth, columns the prediction, both in the order of `labels`."""
+    curves: Mapping[str, tuple[tuple[float, float], ...]]
+    """By name: roc (false alarm rate, detection rate), precision_recall (recall, precision), reliability
+    (mean predicted probability, observed rate)."""
+    threshold: Threshold | None
+    judged: tuple[JudgedExample, ...]
+    notes: tuple[str, ...] = ()
+    """Sentences that a reader of the numbers must know."""
