@@ -35,18 +35,14 @@ def xyxy_px_from_cxcywh_unit(boxes_cxcywh_unit: ArrayLike, size_wh: tuple[int, i
     """Centre and size as fractions of the picture (YOLO) -> xyxy in pixels. (n, 4) -> (n, 4). Raises ShapeError."""
     cx, cy, w, h = _as_boxes(boxes_cxcywh_unit).T
     width, height = size_wh
-    return np.stack(
-        [(cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height], axis=1
-    )
+    return np.stack([(cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height], axis=1)
 
 
 def cxcywh_unit_from_xyxy_px(boxes_xyxy_px: ArrayLike, size_wh: tuple[int, int]) -> Array:
     """xyxy in pixels -> centre and size as fractions of the picture (YOLO). (n, 4) -> (n, 4). Raises ShapeError."""
     x1, y1, x2, y2 = _as_boxes(boxes_xyxy_px).T
     width, height = size_wh
-    return np.stack(
-        [(x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height], axis=1
-    )
+    return np.stack([(x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height], axis=1)
 
 
 def clip(boxes_xyxy_px: ArrayLike, size_wh: tuple[int, int]) -> Array:
@@ -58,7 +54,8 @@ def clip(boxes_xyxy_px: ArrayLike, size_wh: tuple[int, int]) -> Array:
 def area(boxes_xyxy: ArrayLike) -> Array:
     """Areas; an inverted box has area 0. (n, 4) -> (n,). Raises ShapeError."""
     x1, y1, x2, y2 = _as_boxes(boxes_xyxy).T
-    return np.maximum(x2 - x1, 0.0) * np.maximum(y2 - y1, 0.0)
+    areas: Array = np.maximum(x2 - x1, 0.0) * np.maximum(y2 - y1, 0.0)
+    return areas
 
 
 def iou(first_xyxy: ArrayLike, second_xyxy: ArrayLike) -> Array:
@@ -68,7 +65,8 @@ def iou(first_xyxy: ArrayLike, second_xyxy: ArrayLike) -> Array:
     bottom_right = np.minimum(first[:, None, 2:], second[None, :, 2:])
     overlap = np.prod(np.maximum(bottom_right - top_left, 0.0), axis=2)
     union = area(first)[:, None] + area(second)[None, :] - overlap
-    return np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    overlaps: Array = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    return overlaps
 
 
 def quantise(boxes_xyxy_px: ArrayLike, size_wh: tuple[int, int], bins: int) -> NDArray[np.int64]:

@@ -143,6 +143,8 @@ class Threshold:
     cost_review: float | None = None
     expected_cost: float | None = None
     """Mean cost per part on the pictures it was chosen on."""
+    defect_rate: float | None = None
+    """Share of defective parts that the costs were weighed with; None: as in the pictures it was chosen on."""
 
     def __post_init__(self) -> None:
         if math.isnan(self.fail_from) or (self.review_from is not None and not self.review_from <= self.fail_from):
@@ -199,7 +201,9 @@ class Evaluation:
 
     split: str
     labels: tuple[str, ...]
+    """The inspector's, in order; `OK` and `not OK` where it scores parts but names none."""
     ok_labels: tuple[str, ...]
+    """The labels of the data that are no defects."""
     measures: Mapping[str, Measure]
     """By name: accuracy, balanced_accuracy, auroc, average_precision, calibration_error, escape_rate, …"""
     per_class: Mapping[str, ClassScores]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,8 +28,9 @@ def carrying_problem(label: str) -> str | None:
         return "is empty"
     if label != label.strip():
         return "begins or ends with white space"
-    if not label.isprintable():
-        return "holds a line break or another unprintable character"
+    # not str.isprintable, which would refuse the wide space of Japanese class names
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in label):
+        return "holds a line break or another control character"
     if (token := _RESERVED.search(label)) is not None:
         return f"holds {token.group()}, which the model reads as a token of its own"
     return None

@@ -9,8 +9,9 @@ from kenpin.errors import LabelError
 from kenpin.records import Box, Detections
 
 BINS = 1000
-_BOXES = re.compile(r"(?:<loc_\d+>)+")
-_BIN = re.compile(r"<loc_(\d+)>")
+# at most four digits: int() refuses numbers of thousands of digits, and no bin has more than three
+_BOXES = re.compile(r"(?:<loc_[0-9]{1,4}>)+")
+_BIN = re.compile(r"<loc_([0-9]{1,4})>")
 
 
 def problem_with(label: str) -> str | None:
@@ -40,7 +41,7 @@ def decode(text: str, size_wh: tuple[int, int]) -> Decoded:
         bins = [int(b) for b in _BIN.findall(match.group())]
         for start in range(0, len(bins), 4):
             four = bins[start : start + 4]
-            if label and len(four) == 4 and is_sound(four, BINS):
+            if len(four) == 4 and is_sound(four, BINS) and carrying_problem(label) is None:
                 boxes.append(box_of(four, size_wh, BINS))
                 labels.append(label)
             else:

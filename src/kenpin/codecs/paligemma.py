@@ -1,4 +1,4 @@
-"""PaliGemma's answers: `<loc####>`×4 in the order y1 x1 y2 x2, 1024 bins, optional 16 `<seg###>`, label, ` ; ` between."""
+"""PaliGemma's answers: four `<loc####>` as y1 x1 y2 x2 of 1024 bins, 16 `<seg###>` or none, label; ` ; ` between."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from kenpin.errors import LabelError
 from kenpin.records import Box, Detections
 
 BINS = 1024
-_SEPARATOR = re.compile(r" ?; ?(?=<loc\d)")
-_OBJECT = re.compile(r"((?:<loc\d{4}>){4})((?:<seg\d{3}>){16})? ?(.*)", re.DOTALL)
-_BIN = re.compile(r"<loc(\d{4})>")
+# the whole token after it: a label may hold "; <loc1", but never a token
+_SEPARATOR = re.compile(r" ?; ?(?=<loc[0-9]{4}>)")
+_OBJECT = re.compile(r"((?:<loc[0-9]{4}>){4})((?:<seg[0-9]{3}>){16})? ?(.*)", re.DOTALL)
+_BIN = re.compile(r"<loc([0-9]{4})>")
 
 
 def problem_with(label: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -99,6 +100,14 @@ def _blocks(examples: Iterable[Example]) -> Iterator[pa.Table]:
     yield pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
+def as_table(arrow: pa.Table) -> datasets.Dataset:
+    """Arrow data as a `datasets` table; nothing is copied."""
+    import datasets
+
+    # a name drawn by lot: left alone, the library hashes one from every byte of every picture
+    return datasets.Dataset(arrow, fingerprint=secrets.token_hex(8))
+
+
 class Dataset:
     """Labelled pictures: a `datasets` table with the columns of `SCHEMA`, and the classes in their declared order.
 
@@ -120,10 +129,7 @@ class Dataset:
         cls, examples: Iterable[Example], *, classes: Sequence[str] = (), root: Path | str = "", format: str = ""
     ) -> Dataset:
         """Collect examples, block by block, into a data set. `classes`: the declared ones, in order."""
-        import datasets
-
-        table = pa.concat_tables(_blocks(examples))
-        return cls(datasets.Dataset(table), classes=classes, root=str(root), format=format)
+        return cls(as_table(pa.concat_tables(_blocks(examples))), classes=classes, root=str(root), format=format)
 
     def __len__(self) -> int:
         return len(self.table)
@@ -197,7 +203,7 @@ class Dataset:
         if len(table):  # an empty selection has no blocks to read back
             place = table.column_names.index(name)
             arrow = table.with_format("arrow")[:]
-            table = type(table)(arrow.set_column(place, SCHEMA.field(name), pa.array(values, pa.string())))
+            table = as_table(arrow.set_column(place, SCHEMA.field(name), pa.array(values, pa.string())))
         return self._with(table)
 
     def _with(self, table: datasets.Dataset) -> Dataset:

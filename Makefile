@@ -1,0 +1,60 @@
+# The front door. `make demo` and `make test` set up what they need in .venv by themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+TORCH := torch==2.13.0
+export NO_MKDOCS_2_WARNING := 1
+
+.PHONY: help demo test test-all lint bench docs tree clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/demo.stamp  ## train, evaluate and report on real solar cells
+	$(BIN)/kenpin demo --overwrite
+
+test: lint  ## lint, types, layers, docs, tests
+	$(BIN)/pytest
+
+test-all: lint  ## the same with the slow tests
+	$(BIN)/pytest -m ""
+
+lint: $(VENV)/dev.stamp  ## everything of `make test` but the tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --strict --quiet
+
+bench: $(VENV)/dev.stamp  ## measure and rewrite benchmarks/RESULTS.md
+	$(BIN)/python benchmarks/run.py
+
+docs: $(VENV)/dev.stamp  ## show the documentation and follow its changes
+	$(BIN)/mkdocs serve
+
+tree: $(VENV)/dev.stamp  ## rewrite the source tree in README.md
+	$(BIN)/python tests/tree.py
+
+clean:  ## remove what can be made again, .venv included
+	rm -rf $(VENV) site dist .*_cache
+
+# torch first and by its version alone: where the index offers a CPU build, it is taken, and nothing later replaces it.
+$(VENV)/torch.stamp: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo 'kenpin needs Python 3.11 or newer as "$(PYTHON)"; name another: make PYTHON=/path/to/python3.11' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo '"$(PYTHON)" cannot make a virtual environment; install its venv module (Debian, Ubuntu: apt install python3-venv).' >&2; exit 1; }
+	@test -x $(BIN)/pip || { echo 'Setting up $(VENV) (a few minutes, once) ...'; $(PYTHON) -m venv $(VENV); }
+	$(PIP_INSTALL) $(TORCH)
+	@touch $@
+
+$(VENV)/demo.stamp: $(VENV)/torch.stamp pyproject.toml
+	$(PIP_INSTALL) -e '.[demo]'
+	@touch $@
+
+# The development extra contains the demo's, so one installation serves both.
+$(VENV)/dev.stamp: $(VENV)/torch.stamp pyproject.toml
+	$(PIP_INSTALL) -e '.[dev]'
+	@touch $(VENV)/demo.stamp $@

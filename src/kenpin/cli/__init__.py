@@ -1,0 +1,78 @@
+"""The command line: parse, call, print; every command is one thin function in a module that loads when it is called."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.metadata import version
+
+import cyclopts
+
+from kenpin.errors import KenpinError
+
+FINDINGS, MISUSE = 1, 2
+"""Exit statuses: 1 where something was found (doctor's errors, pictures that cannot be opened), 2 for misuse."""
+
+app = cyclopts.App(
+    name="kenpin",
+    help="From a few hundred labelled pictures to an inspector that runs, and that tells how far it can be trusted.",
+    version=lambda: version("kenpin"),
+)
+# in the order of a newcomer's way; the modules load torch, so they are named here and imported when called
+app.command("kenpin.cli.demo:demo", help="Train, evaluate and report on real solar cells, in about two minutes.")
+app.command("kenpin.cli.data:doctor", help="What is wrong with a data set, where, and how to mend it.")
+app.command("kenpin.cli.data:convert", help="Write a data set in another format.")
+app.command("kenpin.cli.data:split", help="Divide a data set into training, validation and test pictures.")
+app.command("kenpin.cli.train:families", help="The families of models there are.")
+app.command("kenpin.cli.train:app", name="train", help="Train an inspector.")
+app.command("kenpin.cli.runs:predict", help="Inspect pictures.")
+app.command("kenpin.cli.runs:evaluate", help="Measure an inspector on labelled pictures.")
+app.command("kenpin.cli.runs:report", help="Write a run's report, alone or against another run.")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and end the process with its exit status."""
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in tokens
+    if debug:
+        tokens.remove("--debug")
+    else:
+        warnings.simplefilter("ignore")  # libraries' warnings are for programmers; kenpin's own are sentences
+        logging.captureWarnings(True)
+    # a picture or a model is never fetched behind the user's back while tokenisers fork
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    sys.exit(_run(tokens, debug))
+
+
+def _run(tokens: list[str], debug: bool) -> int:
+    try:
+        status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except (KenpinError, cyclopts.CycloptsError) as error:
+        if debug:
+            raise
+        print(f"kenpin: {' '.join(str(error).split())}", file=sys.stderr)
+        return MISUSE
+    except KeyboardInterrupt:
+        print("kenpin: stopped; nothing half-done is left under the name you gave.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0
+    except OSError as error:
+        if debug:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"kenpin: {place}{error.strerror or error}; check the path, its rights and the disk.", file=sys.stderr)
+        return MISUSE
+    except Exception as error:
+        if debug:
+            raise
+        print(
+            f"kenpin: this should not have happened ({type(error).__name__}: {error}); "
+            "run the command again with --debug and report what it prints.",
+            file=sys.stderr,
+        )
+        return MISUSE
+    return status if isinstance(status, int) else 0

@@ -1,0 +1,60 @@
+"""What the commands share in showing: progress on a terminal, sentences, numbers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kenpin.records import Evaluation, Measure
+
+
+class ProgressLine:
+    """One line on standard error that is written over as the work goes on; silent where nobody watches."""
+
+    def __init__(self) -> None:
+        self._open = False
+
+    def __call__(self, doing: str, done: int, total: int) -> None:
+        """Show how far the work is."""
+        if not sys.stderr.isatty():
+            return
+        filled = round(24 * done / total) if total else 24
+        end = "\n" if done >= total else ""
+        print(f"\r{doing:<20} {'█' * filled:░<24} {done}/{total}", end=end, file=sys.stderr, flush=True)
+        self._open = not end
+
+    def close(self) -> None:
+        """Leave the line, where the work ended early."""
+        if self._open:
+            print(file=sys.stderr)
+            self._open = False
+
+
+@contextmanager
+def progress_line() -> Iterator[ProgressLine]:
+    """A progress line that is left tidily."""
+    line = ProgressLine()
+    try:
+        yield line
+    finally:
+        line.close()
+
+
+def say(sentence: str) -> None:
+    """Tell a sentence beside the results."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def number(measure: Measure | None) -> str:
+    """A measured number with its interval."""
+    if measure is None or measure.value is None:
+        return "not measurable"
+    interval = "" if measure.low is None or measure.high is None else f"  ({measure.low:.3f} to {measure.high:.3f})"
+    return f"{measure.value:.3f}{interval}"
+
+
+def measures(evaluation: Evaluation) -> str:
+    """The measures as lines, and what a reader must know of them."""
+    lines = [f"{name.replace('_', ' '):<22}{number(measure)}" for name, measure in evaluation.measures.items()]
+    return "\n".join([*lines, *(f"Note: {note}" for note in evaluation.notes)])

@@ -1,0 +1,118 @@
+"""Commands on data sets: `doctor`, `convert`, `split`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from kenpin.cli import FINDINGS
+from kenpin.errors import OptionError
+
+Overwrite = Annotated[bool, Parameter(negative=(), help="Replace what is there.")]
+Format = Annotated[str | None, Parameter(name="--format", help="Format of DATA, if its files do not tell.")]
+
+
+def doctor(
+    data: str,
+    /,
+    *,
+    format: Format = None,
+    json: Annotated[Path | None, Parameter(help="Write everything that was found to this file.")] = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """Examine a data set. The exit status is 1 where an error stands, 0 otherwise.
+
+    Parameters
+    ----------
+    data:
+        Data set: folder, file or hub id.
+    """
+    from kenpin.data.doctor import as_json, examine, render
+    from kenpin.run_folder import check_free, write_json
+
+    if json is not None:
+        check_free(json, overwrite)
+    examination = examine(data, format=format)
+    print(render(examination))
+    if json is not None:
+        write_json(json, as_json(examination))
+    return FINDINGS if examination.has_errors else 0
+
+
+def convert(
+    data: str,
+    out: Path,
+    /,
+    *,
+    to: Annotated[str, Parameter(help="Format to write.")],
+    format: Format = None,
+    overwrite: Overwrite = False,
+    allow_loss: Annotated[
+        bool, Parameter(negative=(), help="Write although the format cannot carry all that the data set holds.")
+    ] = False,
+) -> int:
+    """Write a data set in another format.
+
+    Parameters
+    ----------
+    data:
+        Data set: folder, file or hub id.
+    out:
+        Folder or file to write.
+    """
+    from kenpin.data.loading import load_dataset, write_dataset
+
+    dataset = load_dataset(data, format=format)
+    write_dataset(dataset, out, to, overwrite=overwrite, allow_loss=allow_loss)
+    print(f"{out}: {len(dataset)} pictures as {to}.")
+    return 0
+
+
+def split(
+    data: str,
+    out: Path,
+    /,
+    *,
+    by: Annotated[
+        str,
+        Parameter(help="ratio (stratified), order (file order), duplicates (look-alikes stay together), or a column."),
+    ] = "ratio",
+    train: Annotated[float, Parameter(help="Share for training.")] = 0.7,
+    validation: Annotated[float, Parameter(help="Share for validation.")] = 0.15,
+    test: Annotated[float, Parameter(help="Share for testing.")] = 0.15,
+    seed: Annotated[int, Parameter(help="Seed of the random choice.")] = 0,
+    to: Annotated[Literal["csv"] | str | None, Parameter(help="Format to write; by default that of DATA.")] = None,
+    format: Format = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """Divide a data set into training, validation and test pictures, and write it so.
+
+    Parameters
+    ----------
+    data:
+        Data set: folder, file or hub id.
+    out:
+        Folder or file to write.
+    """
+    from kenpin.data import splitting
+    from kenpin.data.loading import load_dataset, write_dataset
+
+    shares = {"train": train, "validation": validation, "test": test}
+    ratios = {name: share for name, share in shares.items() if share > 0}
+    if len(ratios) < 2 or any(share < 0 for share in shares.values()):
+        raise OptionError(f"shares {train}, {validation}, {test}: at least two must be above 0 and none below.")
+    dataset = load_dataset(data, format=format)
+    if by == "ratio":
+        divided = splitting.split_by_ratio(dataset, ratios, seed=seed)
+    elif by == "order":
+        divided = splitting.split_in_order(dataset, ratios)
+    elif by == "duplicates":
+        divided = splitting.split_by_duplicates(dataset, ratios, seed=seed)
+    else:
+        divided = splitting.split_by_group(dataset, ratios, column=by, seed=seed)
+    write_dataset(divided, out, to or dataset.format, overwrite=overwrite)
+    counts = ", ".join(f"{len(divided.of_split(name))} {name}" for name in ratios)
+    print(f"{out}: {counts}, divided by {by}.")
+    return 0

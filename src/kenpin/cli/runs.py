@@ -1,0 +1,148 @@
+"""Commands on trained runs: `predict`, `evaluate`, `report`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from kenpin.cli import FINDINGS, _show
+from kenpin.cli.data import Overwrite
+from kenpin.records import Example, Judgement, Prediction
+
+Device = Annotated[str | None, Parameter(help="Device such as cpu or cuda:0; by default the best that is there.")]
+
+
+def predict(
+    run: Path,
+    images: Annotated[tuple[str, ...], Parameter(negative=())],
+    /,
+    *,
+    json: Annotated[Path | None, Parameter(help="Write everything that was predicted to this file.")] = None,
+    draw: Annotated[Path | None, Parameter(help="Draw each picture with its verdict into this folder.")] = None,
+    device: Device = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """Inspect pictures: one line each. The exit status is 1 where a picture could not be opened, 0 otherwise.
+
+    Parameters
+    ----------
+    run:
+        Run folder.
+    images:
+        Picture files and folders of pictures.
+    """
+    from kenpin.data.files import picture_files
+    from kenpin.predictor import load_predictor
+    from kenpin.quality.threshold import judge
+    from kenpin.run_folder import check_free, write_json
+
+    for target in (json, draw):
+        if target is not None:
+            check_free(target, overwrite)
+    predictor = load_predictor(run, device=device)
+    bad: list[str] = []
+
+    def set_aside(example: Example, error: Exception) -> None:
+        bad.append(example.id)
+        print(f"kenpin: {error}", file=sys.stderr)
+
+    rows: list[dict[str, Any]] = []
+    for prediction in predictor.predict_files(picture_files(images), on_error=set_aside):
+        judgement = None if predictor.threshold is None else judge(prediction, predictor.threshold)
+        print(_line(prediction, judgement))
+        rows.append(asdict(prediction) | {"verdict": None, "reasons": []} | _decision(judgement))
+        if draw is not None:
+            from kenpin.drawing import draw_prediction
+
+            draw_prediction(Path(prediction.id), prediction, judgement, draw, number=len(rows))
+    if json is not None:
+        write_json(json, {"run": str(run), "predictions": rows, "not_opened": bad})
+    return FINDINGS if bad else 0
+
+
+def _decision(judgement: Judgement | None) -> dict[str, Any]:
+    return {} if judgement is None else {"verdict": judgement.verdict.value, "reasons": list(judgement.reasons)}
+
+
+def _line(prediction: Prediction, judgement: Judgement | None) -> str:
+    verdict = "-" if judgement is None else judgement.verdict.value
+    score = "-" if prediction.defect_score is None else f"{prediction.defect_score:.4f}"
+    return f"{prediction.id}\t{verdict}\t{prediction.label or '-'}\t{score}"
+
+
+def evaluate(
+    run: Path,
+    /,
+    *,
+    data: Annotated[str, Parameter(help="Data set: folder, file or hub id.")],
+    split: Annotated[str | None, Parameter(help="Split to take; by default test where there is one, else all.")] = None,
+    format: Annotated[str | None, Parameter(help="Format of the data set.")] = None,
+    name: Annotated[str | None, Parameter(help="Keep the result in the run under this name, beside its own.")] = None,
+    json: Annotated[Path | None, Parameter(help="Write the evaluation to this file.")] = None,
+    device: Device = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """Measure an inspector on labelled pictures.
+
+    Parameters
+    ----------
+    run:
+        Run folder.
+    """
+    from kenpin.data.loading import load_dataset
+    from kenpin.errors import DatasetError
+    from kenpin.evaluate import evaluate as measure
+    from kenpin.predictor import load_predictor
+    from kenpin.records_json import evaluation_to_json
+    from kenpin.run_folder import check_free, write_json
+
+    kept = None if name is None else run / f"evaluation-{name}.json"
+    for target in (json, kept):
+        if target is not None:
+            check_free(target, overwrite)
+    predictor = load_predictor(run, device=device)
+    dataset = load_dataset(data, format=format)
+    if split is None and "test" in dataset.splits:
+        split = "test"
+    if split is not None and split not in dataset.splits:
+        raise DatasetError(f"{data}: no split {split!r}; there are {', '.join(dataset.splits) or 'none'}.")
+    assert predictor.record is not None
+    evaluation = measure(
+        predictor, dataset, ok_labels=predictor.record.ok_labels, threshold=predictor.threshold, split=split
+    )
+    print(f"{len(evaluation.judged)} pictures, split {split or 'all'}")
+    print(_show.measures(evaluation))
+    for target in (json, kept):
+        if target is not None:
+            write_json(target, evaluation_to_json(evaluation))
+    return 0
+
+
+def report(
+    run: Path,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(help="HTML file to write; by default report.html in the run.")] = None,
+    against: Annotated[Path | None, Parameter(help="Earlier run to compare with: regressions come first.")] = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """Write a run's report as one offline HTML file.
+
+    Parameters
+    ----------
+    run:
+        Run folder.
+    """
+    from kenpin.report import write_report
+    from kenpin.run_folder import read_record
+
+    for folder in (run, against):
+        if folder is not None:
+            read_record(folder)
+    # a run's own report can always be made again from what the run holds
+    print(write_report(run, out or run / "report.html", against=against, overwrite=overwrite or out is None))
+    return 0

@@ -1,0 +1,158 @@
+"""Options as pydantic models: the one source of every setting for command line, YAML file and Python."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from kenpin.errors import OptionError
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str | None:
+    """The known name that `name` was probably meant to be; None when nothing is near."""
+    matches = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
+    return matches[0] if matches else None
+
+
+class StrictOptions(BaseModel):
+    """Frozen options that refuse unknown keys and name the nearest known one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], source: str = "options") -> Self:
+        """Validate `values`. Raises OptionError: one sentence with source, key and remedy."""
+        names = {name.replace("-", "_"): value for name, value in values.items()}
+        try:
+            return cls.model_validate(names)
+        except ValidationError as error:
+            raise OptionError(cls.sentence(error, source)) from error
+
+    @classmethod
+    def sentence(cls, error: ValidationError, source: str) -> str:
+        """The first problem of a failed validation as one sentence."""
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            near = nearest_name(key, cls.model_fields)
+            remedy = f"did you mean `{near}`?" if near else f"known are {', '.join(sorted(cls.model_fields))}."
+            return f"{source}: unknown option `{key}`; {remedy}"
+        if first["type"] == "missing":
+            return f"{source}: option `{key}` is missing; give it a value."
+        message = first["msg"].removeprefix("Value error, ")
+        named = f"option `{key}`: " if key else ""
+        return f"{source}: {named}{message[0].lower()}{message[1:]}"
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises OptionError."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise OptionError(f"{path}: no such file; give the path of a YAML file with options.") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        place = getattr(error, "problem_mark", None)
+        line = f" line {place.line + 1}" if place else ""
+        raise OptionError(f"{path}{line}: not readable as YAML; write one `option: value` a line.") from error
+    if not isinstance(values, dict):
+        raise OptionError(f"{path}: holds no options; write one `option: value` a line.")
+    return values
+
+
+def _positive_or_none(value: float | None) -> float | None:
+    if value is not None and not value > 0:
+        raise ValueError(f"must be above 0, not {value}.")
+    return value
+
+
+Cost = Annotated[float, AfterValidator(_positive_or_none)]
+
+
+class DecisionOptions(StrictOptions):
+    """How scores become PASS, FAIL or REVIEW."""
+
+    ok_labels: tuple[str, ...] | None = Field(
+        None, description="Classes that mean a good part; by default those named ok, good, pass, 良品 and the like."
+    )
+    cost_escape: Cost = Field(10.0, description="Cost of passing one defective part, in any currency.")
+    cost_overkill: Cost = Field(1.0, description="Cost of failing one good part, in the same currency.")
+    cost_review: Cost | None = Field(
+        None, description="Cost of having one part looked at by a person; without it nothing is sent to REVIEW."
+    )
+    defect_rate: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Share of defective parts on the line; by default that of validation.",
+    )
+
+
+class TrainOptions(DecisionOptions):
+    """What every `kenpin train` takes, whatever the family."""
+
+    data: str = Field(description="Data set: folder, file or hub id.")
+    out: Path = Field(description="Run folder to write; must not exist.")
+    data_format: str | None = Field(None, description="Format of the data set, where it cannot be told from its files.")
+    validation_share: float = Field(
+        0.2, gt=0, lt=1, description="Share of the training pictures kept for validation where the data set names none."
+    )
+    seed: int = Field(0, ge=0, description="Seed of every random choice.")
+    device: str | None = Field(None, description="Device such as cpu or cuda:0; by default the best that is there.")
+    resume: bool = Field(False, description="Continue a run that was interrupted.")
+    overwrite: bool = Field(False, description="Replace the run folder if it exists.")
+    report: bool = Field(True, description="Write report.html into the run folder.")
+
+
+class GradientOptions(StrictOptions):
+    """What every family that is trained by gradients takes."""
+
+    epochs: float = Field(10.0, gt=0, description="Passes over the training pictures.")
+    batch_size: int = Field(16, ge=1, description="Pictures a step and device.")
+    accumulate: int = Field(1, ge=1, description="Steps whose gradients are added before the weights change.")
+    learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate.")
+    schedule: Literal["constant", "linear", "cosine"] = Field("linear", description="Course of the learning rate.")
+    warmup_share: float = Field(0.1, ge=0, lt=1, description="Share of the steps over which the rate rises.")
+    weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay of AdamW.")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="Number format of the arithmetic; auto takes what the device computes natively."
+    )
+    evaluate_every: int | None = Field(None, ge=1, description="Steps between evaluations; by default once an epoch.")
+    save_every: int | None = Field(
+        None,
+        ge=1,
+        description="Steps between checkpoints, a multiple of evaluate_every; by default the same.",
+    )
+    save_total_limit: int = Field(2, ge=1, description="Checkpoints kept, the best one always among them.")
+    patience: int | None = Field(
+        5, ge=1, description="Evaluations without improvement after which training stops; none: never."
+    )
+    tracker: Literal["none", "tensorboard", "wandb", "mlflow"] = Field(
+        "none", description="Where the training curves are sent besides metrics.jsonl."
+    )
+    workers: int = Field(0, ge=0, description="Processes that read pictures beside the training.")
+
+
+FlipRule = Literal["off", "same", "on"] | dict[str, str]
+
+
+class AugmentOptions(StrictOptions):
+    """How training pictures are varied; nothing that could change a label happens unless the class map allows it."""
+
+    flip_horizontal: FlipRule = Field(
+        "off",
+        description="Mirror left and right: off; same (no class changes); or, in YAML, the class that each class "
+        "becomes, `forbid` for one that must not be mirrored.",
+    )
+    flip_vertical: FlipRule = Field("off", description="Mirror top and bottom; values as for flip_horizontal.")
+    crop: Literal["off", "same"] = Field(
+        "off", description="Cut 80 to 100 % of the area at random: off; same (no class changes by it)."
+    )
+    rotate_degrees: float = Field(0.0, ge=0, le=45, description="Largest random rotation either way.")
+    brightness: float = Field(0.1, ge=0, lt=1, description="Largest relative change of brightness.")
+    contrast: float = Field(0.1, ge=0, lt=1, description="Largest relative change of contrast.")

@@ -1,0 +1,62 @@
+"""Checks for copies: the same file twice, contradicting annotations, and look-alikes on two sides of a split."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kenpin.data.doctor.subject import listed
+from kenpin.data.duplicates import HASH_WORDS, near_duplicate_clusters
+from kenpin.records import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kenpin.data.doctor.subject import Subject
+
+
+def copy_findings(subject: Subject) -> Iterator[Finding]:
+    """Equal files and near-duplicates, one finding for each set of them."""
+    places: dict[str, list[int]] = {}
+    for place, look in enumerate(subject.looks):
+        if look.content:
+            places.setdefault(look.content, []).append(place)
+    for same in places.values():
+        if len(same) > 1:
+            yield _equal_files(subject, same)
+    contents = [*places.values()]
+    hashes = np.frombuffer(b"".join(subject.looks[same[0]].perceptual for same in contents), np.uint64)
+    for cluster in near_duplicate_clusters(hashes.reshape(-1, HASH_WORDS)):
+        yield _look_alikes(subject, [contents[member] for member in cluster])
+
+
+def _equal_files(subject: Subject, places: Sequence[int]) -> Finding:
+    others = listed([subject.ids[place] for place in places[1:]])
+    where, what = subject.ids[places[0]], f"the same picture is also {others}"
+    annotations = {(subject.labels[p], tuple(sorted(subject.box_labels[p] or ()))) for p in places}
+    if len(annotations) > 1:
+        told = " against ".join(sorted({label or listed(boxes) or "nothing" for label, boxes in annotations}))
+        remedy = "Decide which is right, and remove the others"
+        return Finding(Severity.ERROR, "copies-contradict", where, f"{what}, annotated otherwise: {told}", remedy)
+    if len(splits := _splits_of(subject, places)) > 1:
+        what += f", in the splits {', '.join(splits)}"
+        remedy = "Keep one of them, or split again: kenpin split DATA OUT --by duplicates"
+        return Finding(Severity.ERROR, "copies-across-splits", where, what, remedy)
+    return Finding(Severity.WARNING, "copies", where, what, "Keep one of them, else it counts several times")
+
+
+def _look_alikes(subject: Subject, contents: Sequence[Sequence[int]]) -> Finding:
+    where, *others = (subject.ids[same[0]] for same in contents)
+    what = f"the picture looks like {listed(others)}"
+    if len(splits := _splits_of(subject, [place for same in contents for place in same])) > 1:
+        remedy = "See whether they show the same part; if so, split again: kenpin split DATA OUT --by duplicates"
+        return Finding(
+            Severity.WARNING, "near-copies-across-splits", where, f"{what}; they stand in {', '.join(splits)}", remedy
+        )
+    remedy = "Nothing to do now; before splitting, see whether they show the same part: --by duplicates"
+    return Finding(Severity.INFO, "near-copies", where, what, remedy)
+
+
+def _splits_of(subject: Subject, places: Sequence[int]) -> list[str]:
+    return sorted({split for place in places if (split := subject.splits[place]) is not None})

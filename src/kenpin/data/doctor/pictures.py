@@ -1,0 +1,132 @@
+"""Checks of the picture files: damage, disguise, orientation, stated size, depth, and what they have in common."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from kenpin.data.dataset import content_hash
+from kenpin.data.doctor.subject import listed
+from kenpin.data.duplicates import perceptual_hash
+from kenpin.data.images import SUFFIXES, Header, PictureError, read_picture
+from kenpin.records import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kenpin.data.doctor.subject import Subject
+    from kenpin.records import Example
+
+_GREY_MODES = ("1", "L", "LA", "I")
+_SIZE_RATIO = 4  # times as long: the same defect is then seen at very different scales
+_LOW_BITS = 14  # a camera of 10, 12 or 14 bits that writes them unshifted into 16
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at a picture told; of one that cannot be opened, only the finding."""
+
+    findings: tuple[Finding, ...]
+    header: Header | None = None
+    highest: int | None = None
+    content: str = ""
+    perceptual: bytes = b""
+
+    @property
+    def size_wh(self) -> tuple[int, int] | None:
+        """Displayed width and height in pixels."""
+        return None if self.header is None else self.header.size_wh
+
+    def without_findings(self) -> Look:
+        """The look alone, once its findings were taken."""
+        return replace(self, findings=())
+
+
+def look_at(example: Example) -> tuple[Example, Look]:
+    """Open the picture once, for everything that the checks need of it."""
+    try:
+        picture = read_picture(example.image)
+    except PictureError as error:
+        return example, Look((Finding(Severity.ERROR, error.code, str(example.image), error.what, error.remedy),))
+    header = picture.header
+    findings = (*_disguise(example, header), *_orientation(example, header), *_stated_size(example, header))
+    perceptual = perceptual_hash(picture.rgb).tobytes()
+    return example, Look(findings, header, picture.highest, content_hash(example.image), perceptual)
+
+
+def _disguise(example: Example, header: Header) -> Iterator[Finding]:
+    suffix = PurePath(example.image.path or "").suffix
+    expected = SUFFIXES.get(suffix.lower())
+    if expected not in (None, header.format):
+        what = f"the name ends in {suffix} but the content is {header.format}"
+        remedy = "Rename it; other programs go by the name and may refuse it"
+        yield Finding(Severity.WARNING, "image-disguised", str(example.image), what, remedy)
+
+
+def _orientation(example: Example, header: Header) -> Iterator[Finding]:
+    if header.orientation == 1:
+        return
+    where, what = (
+        str(example.image),
+        f"the picture is stored turned or mirrored (EXIF orientation {header.orientation})",
+    )
+    if example.boxes:
+        remedy = "See whether its boxes were drawn on the picture as displayed; kenpin takes them so"
+        yield Finding(Severity.WARNING, "exif-orientation", where, f"{what} and has boxes", remedy)
+    else:
+        yield Finding(Severity.INFO, "exif-orientation", where, what, "Nothing to do; it is turned upright when opened")
+
+
+def _stated_size(example: Example, header: Header) -> Iterator[Finding]:
+    if example.size_wh is None or example.size_wh == header.size_wh:
+        return
+    stated, displayed = (f"{width} × {height}" for width, height in (example.size_wh, header.size_wh))
+    if header.orientation >= 5 and example.size_wh == header.size_wh[::-1]:
+        what = f"the annotation states {stated}, the size before EXIF rotation; the picture is displayed as {displayed}"
+        remedy = "Its boxes were drawn on the unrotated picture: rotate the file for good, or annotate it again"
+    else:
+        what = f"the annotation states {stated}, but the picture is {displayed}"
+        remedy = "Put back the picture that was annotated, or scale the boxes and correct the size"
+    yield Finding(Severity.ERROR, "image-size-mismatch", example.origin or str(example.image), what, remedy)
+
+
+def collection_findings(subject: Subject) -> Iterator[Finding]:
+    """What the pictures have, or have not, in common."""
+    headers = {name: look.header for name, look in zip(subject.ids, subject.looks, strict=True) if look.header}
+    yield from _depth(subject, headers)
+    if not headers:
+        return
+    grey = [name for name, header in headers.items() if header.mode.split(";")[0] in _GREY_MODES]
+    if 0 < len(grey) < len(headers):
+        what = f"{len(grey)} of {len(headers)} pictures are stored as grey, the others in colour"
+        remedy = "Nothing to do if both kinds occur in use; if colour goes with the class, the class is learnt from it"
+        yield Finding(Severity.INFO, "grey-and-colour", subject.name, what, remedy)
+    longest = {name: max(header.size_wh) for name, header in headers.items()}
+    smallest, largest = min(longest, key=longest.__getitem__), max(longest, key=longest.__getitem__)
+    if longest[largest] > _SIZE_RATIO * longest[smallest]:
+        sizes = [f"{name} is {w} × {h}" for name in (smallest, largest) for w, h in (headers[name].size_wh,)]
+        what = f"the pictures' sizes differ much: {', '.join(sizes)}"
+        remedy = "See that a defect is large enough in each of them; a network scales all to one size"
+        yield Finding(Severity.INFO, "sizes-differ", subject.name, what, remedy)
+
+
+def _depth(subject: Subject, headers: dict[str, Header]) -> Iterator[Finding]:
+    deep = [name for name, header in headers.items() if header.bit_depth > 8]
+    if not deep:
+        return
+    depths = Counter(headers[name].bit_depth for name in deep)
+    told = ", ".join(f"{number} of {bits} bits" for bits, number in sorted(depths.items()))
+    what, remedy = f"deep pictures ({told}): {listed(deep)}", "Nothing to do; their full range is scaled to 8 bits"
+    yield Finding(Severity.INFO, "image-deep", subject.name, what, remedy)
+    highest = [
+        look.highest
+        for look in subject.looks
+        if look.highest is not None and look.header is not None and look.header.bit_depth == 16
+    ]
+    bits = max(highest, default=0).bit_length()
+    if highest and bits <= _LOW_BITS:
+        what = f"no 16-bit grey picture uses more than the lower {bits} bits, so all are shown nearly black"
+        remedy = f"Multiply their values by {2 ** (16 - max(bits, 1))} and save them again"
+        yield Finding(Severity.WARNING, "image-low-bits", subject.name, what, remedy)

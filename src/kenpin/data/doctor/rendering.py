@@ -1,0 +1,84 @@
+"""The examination as text for a terminal: counts, then the findings by kind, long lists shortened."""
+
+from __future__ import annotations
+
+from io import StringIO
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from kenpin.records import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from kenpin.data.doctor.examination import Examination
+
+_SHOWN = 5  # findings of a kind; all of them are in the JSON
+_SHOWN_CLASSES = 40
+
+
+def render(examination: Examination, *, width: int = 100) -> str:
+    """Text of at most `width` columns in its tables; findings keep their lines whole, so that paths can be copied."""
+    return "\n".join([_heading(examination), _table(examination, width), *_kinds(examination), _verdict(examination)])
+
+
+def _heading(examination: Examination) -> str:
+    read_as = f" (read as {examination.format})" if examination.format else ""
+    lines = [f"{examination.source or 'data set'}{read_as}: {_plural(examination.pictures, 'picture')}"]
+    if (sizes := examination.sizes) is not None:
+        told = dict.fromkeys((sizes.smallest_wh, sizes.median_wh, sizes.largest_wh))
+        names = {1: "all of", 2: "from", 3: "smallest, median and largest"}[len(told)]
+        lines.append(f"Sizes in pixels, {names}: " + ", ".join(f"{width} × {height}" for width, height in told))
+    return "\n".join(lines)
+
+
+def _table(examination: Examination, width: int) -> str:
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    counts = examination.counts
+    names = list(dict.fromkeys([*examination.classes, *(name for row in counts.values() for name in row)]))
+    table = Table(box=SIMPLE)
+    table.add_column("class", overflow="fold")
+    for split in counts:
+        table.add_column(Text(split or "no split"), justify="right")
+    for name in names[:_SHOWN_CLASSES]:  # Text: brackets in a name are no markup
+        table.add_row(Text(name or "none"), *(str(row.get(name, 0)) for row in counts.values()))
+    if len(names) > _SHOWN_CLASSES:
+        table.add_row(f"and {len(names) - _SHOWN_CLASSES} more")
+    text = StringIO()
+    Console(file=text, width=width, color_system=None).print(table)
+    return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines()) + "\n"
+
+
+def _kinds(examination: Examination) -> Iterator[str]:
+    """One block for each severity and code, in the order of severity."""
+
+    def kind(finding: Finding) -> tuple[int, str]:
+        return [*Severity].index(finding.severity), finding.code
+
+    for _, group in groupby(sorted(examination.findings, key=kind), key=kind):
+        yield _block([*group])
+
+
+def _block(findings: Sequence[Finding]) -> str:
+    first = findings[0]
+    lines = [f"{first.severity.upper()} {first.code} ({len(findings)})"]
+    lines += [f"  {finding.where}: {finding.what}." for finding in findings[:_SHOWN]]
+    if len(findings) > _SHOWN:
+        lines.append(f"  and {len(findings) - _SHOWN} more")
+    lines += [f"  → {remedy}." for remedy in dict.fromkeys(finding.remedy for finding in findings[:_SHOWN])]
+    return "\n".join(lines) + "\n"
+
+
+def _verdict(examination: Examination) -> str:
+    errors, warnings, infos = (examination.count(severity) for severity in Severity)
+    if not errors and not warnings:
+        return "Clean: no errors, no warnings" + (f"; {infos} to know." if infos else ".")
+    return f"{_plural(errors, 'error')}, {_plural(warnings, 'warning')}, {infos} to know."
+
+
+def _plural(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

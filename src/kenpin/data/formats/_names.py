@@ -1,0 +1,94 @@
+"""Names on disk: the standard splits, class names as folder names, and file names that never collide."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+
+from kenpin.errors import DatasetError, LabelError
+
+_SPLITS = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+    "t10k": "test",  # MNIST's own name for it
+}
+_YEAR = re.compile(r"[-_]?(?:19|20)[0-9]{2}$")
+# what Linux, Windows or a shell user cannot have in a folder name; "%" only where it would read as an escape
+_UNFIT_IN_FOLDER = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]|^\.|[. ]$|%(?=[0-9A-Fa-f]{2})')
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
+_UNFIT_IN_FILE = re.compile(r"[\x00-\x1f\x7f/\\]|^\.")
+_LONGEST_NAME_BYTES = 255  # of every common file system
+
+
+def split_name(text: str) -> str | None:
+    """`train`, `validation` or `test`, whichever a name such as `val2017` means; None where it means none."""
+    return _SPLITS.get(_YEAR.sub("", text.strip().casefold()))
+
+
+def require_standard_split(split: str, format: str) -> str:
+    """The split itself. Raises DatasetError where the format has no place for a split of that name."""
+    if split not in _SPLITS.values():
+        raise DatasetError(
+            f"split {split!r}: the format {format} knows only train, validation and test. "
+            "Rename the split, or write csv, coco or a JSON-lines format."
+        )
+    return split
+
+
+def _escape(match: re.Match[str]) -> str:
+    return f"%{ord(match.group()):02X}"
+
+
+def folder_of_label(label: str) -> str:
+    """A folder name for any class name, percent-encoded where a folder cannot hold it. Raises LabelError."""
+    name = _UNFIT_IN_FOLDER.sub(_escape, label)
+    if split_name(name) is not None:  # a class called "test" must not be taken for a split
+        name = f"%{ord(name[0]):02X}{name[1:]}"
+    if not name or len(name.encode()) > _LONGEST_NAME_BYTES:
+        what = "is empty" if not name else "is too long for a folder name"
+        raise LabelError(f"label {label!r} {what}. Rename the class.")
+    return name
+
+
+def label_of_folder(name: str) -> str:
+    """The class name that a folder name stands for; the inverse of `folder_of_label`."""
+    return _ESCAPE.sub(lambda match: chr(int(match.group(1), 16)), name)
+
+
+def folder_of_split(split: str) -> str:
+    """A name for any split in file and folder names. Raises LabelError."""
+    return split if split_name(split) == split else folder_of_label(split)
+
+
+def split_of_folder(name: str) -> str:
+    """The split that a name stands for; the inverse of `folder_of_split`."""
+    return split_name(name) or label_of_folder(name)
+
+
+class UniqueNames:
+    """Gives out file names that differ within a folder, by stem and whatever the case: `a.png`, `a-2.png`."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, int] = {}  # how many asked for it, so that n equal names take n steps and not n²
+
+    def take(self, folder: str, name: str) -> str:
+        """`name`, or its next free variation."""
+        stem, suffix = os.path.splitext(_UNFIT_IN_FILE.sub("_", name))
+
+        def key(candidate: str) -> str:
+            return unicodedata.normalize("NFC", f"{folder}/{candidate}").casefold()
+
+        # by stem, since annotation files and masks find their picture by it
+        candidate, asked = stem, key(stem)
+        while key(candidate) in self._taken:
+            self._taken[asked] += 1
+            candidate = f"{stem}-{self._taken[asked]}"
+        self._taken[key(candidate)] = 1
+        return candidate + suffix

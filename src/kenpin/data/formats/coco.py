@@ -1,0 +1,233 @@
+"""COCO: one JSON file, or a folder with `annotations/*.json` or with Roboflow's `<split>/_annotations.coco.json`.
+
+`bbox` is left, top, width and height in pixels of the displayed picture, fractions allowed; boxes come out as
+x1 y1 x2 y2 in pixels. Ids may be any whole number, 0 too, or text. A picture without annotations is annotated as empty.
+Polygons and RLE masks are not read. Boxes survive writing and reading up to the rounding of one subtraction.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kenpin.boxes import xywh_from_xyxy, xyxy_from_xywh
+from kenpin.data.dataset import Dataset
+from kenpin.data.formats import Note
+from kenpin.data.formats._names import folder_of_split, split_name, split_of_folder
+from kenpin.data.formats._pictures import PictureCopier, entries, finder, id_below, subfolders, tell_unlisted
+from kenpin.data.formats._reading import four_numbers, once, read_json, tell
+from kenpin.data.images import displayed_size
+from kenpin.records import Box, Detections, Example, ImageSource
+
+SUMMARY = "COCO JSON: a single file, annotations/*.json, or <split>/_annotations.coco.json"
+CARRIES = frozenset({"split", "boxes", "crowd", "classes"})
+
+_ROBOFLOW = "_annotations.coco.json"
+_INSTANCES = re.compile(r"instances(?:_(.+))?")
+_KEYS = (b'"images"', b'"annotations"', b'"categories"')
+_LOOK_AT_BYTES = 65_536
+
+
+@dataclass(slots=True)
+class _File:
+    """One annotation file, parsed."""
+
+    path: Path
+    split: str | None
+    images: list[Any] = field(default_factory=list)
+    by_image: dict[int | str, list[tuple[int, dict[str, Any]]]] = field(default_factory=dict)
+    """Place in the file and content of the annotations of each image id."""
+    categories: dict[int | str, str] = field(default_factory=dict)
+
+
+def recognises(path: Path) -> bool:
+    """Whether there is a JSON file with the keys of COCO in one of the known places."""
+    return bool(_annotation_files(path))
+
+
+def read(path: Path, note: Note) -> Dataset:
+    """The pictures of all annotation files; the folder or file name says the split."""
+    root = path if path.is_dir() else path.parent
+    if root.name == "annotations":
+        root = root.parent
+    files = [_parse(file, root, note) for file in _annotation_files(path)]
+    if not files:
+        tell(note, "missing-file", path, "there is no COCO file in it", "Name the JSON file itself")
+    classes = dict.fromkeys(name for file in files for name in file.categories.values())
+    return Dataset.from_examples(_examples(files, root, note), classes=list(classes), root=path, format="coco")
+
+
+def write(dataset: Dataset, path: Path) -> None:
+    """Write `annotations/instances_<split>.json` and `images/<split>/`, without a split `instances.json`, `images/`."""
+    copier = PictureCopier(path)
+    category_ids = {name: place for place, name in enumerate(dataset.classes, start=1)}
+    images: dict[str | None, list[dict[str, Any]]] = defaultdict(list)
+    annotations: dict[str | None, list[dict[str, Any]]] = defaultdict(list)
+    for example in dataset:
+        split = example.split
+        written = copier.copy(example, "images" if split is None else f"images/{folder_of_split(split)}")
+        width, height = example.size_wh or displayed_size(example.image)
+        image_id = len(images[split]) + 1
+        name = written.rpartition("/")[2]
+        images[split].append({"id": image_id, "file_name": name, "width": width, "height": height})
+        found = example.boxes or Detections()
+        crowd = found.crowd or (False,) * len(found)
+        for box, label, is_crowd in zip(xywh_from_xyxy(found.boxes_xyxy_px).tolist(), found.labels, crowd, strict=True):
+            annotations[split].append(
+                {
+                    "id": len(annotations[split]) + 1,
+                    "image_id": image_id,
+                    "category_id": category_ids[label],
+                    "bbox": box,
+                    "area": box[2] * box[3],
+                    "iscrowd": int(is_crowd),
+                    "segmentation": [],
+                }
+            )
+    copier.make("annotations")
+    categories = [{"id": number, "name": name} for name, number in category_ids.items()]
+    for split in images or [None]:
+        name = "instances.json" if split is None else f"instances_{folder_of_split(split)}.json"
+        content = {"images": images[split], "annotations": annotations[split], "categories": categories}
+        (path / "annotations" / name).write_text(json.dumps(content, ensure_ascii=False), "utf-8")
+
+
+def _annotation_files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path] if path.suffix == ".json" and _looks_like_coco(path) else []
+    exports = [Path(entry.path) / _ROBOFLOW for entry in subfolders(path)]
+    found = [path / _ROBOFLOW, *exports]
+    for folder in (path / "annotations", path):
+        files = [Path(entry.path) for entry in entries(folder) if entry.name.endswith(".json")]
+        # the original's captions and key points name the same pictures once more
+        found += [file for file in files if _INSTANCES.fullmatch(file.stem)] or files
+    return [file for file in dict.fromkeys(found) if file.is_file() and _looks_like_coco(file)]
+
+
+def _looks_like_coco(file: Path) -> bool:
+    """Whether both ends of the file hold two of COCO's three keys: one may lie deep inside a long file."""
+    with file.open("rb") as stream:
+        ends = stream.read(_LOOK_AT_BYTES)
+        stream.seek(max(file.stat().st_size - _LOOK_AT_BYTES, 0))
+        ends += stream.read()
+    return ends.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and sum(key in ends for key in _KEYS) >= 2
+
+
+def _split_of(file: Path, root: Path) -> str | None:
+    if file.name == _ROBOFLOW:
+        return split_name(file.parent.name) if file.parent != root else None
+    if match := _INSTANCES.fullmatch(file.stem):
+        return None if match.group(1) is None else split_of_folder(match.group(1))
+    return split_name(file.stem)
+
+
+def _parse(path: Path, root: Path, note: Note) -> _File:
+    file = _File(path, _split_of(path, root))
+    content = read_json(path, note)
+    if not isinstance(content, dict):
+        if content is not None:
+            tell(note, "unparsable-file", path, "it holds no JSON object", "Export it again as COCO")
+        return file
+    lists = {key: content.get(key, []) for key in ("images", "annotations", "categories")}
+    for key, value in lists.items():
+        if not isinstance(value, list):
+            tell(note, "unparsable-file", path, f"{key} is no list", "Export it again as COCO")
+            lists[key] = []
+    file.images = lists["images"]
+    for place, category in enumerate(lists["categories"]):
+        where = f"{path}: category {place}"
+        if (number := _id_in(category, "id")) is None or not isinstance(category.get("name"), str):
+            tell(note, "unparsable-line", where, "it has no id or no name", "Give it both")
+        elif number in file.categories:
+            what = f"id {number} is that of {file.categories[number]!r} already"
+            tell(note, "duplicate-id", where, what, "Give every category an id of its own")
+        else:
+            file.categories[number] = category["name"]
+    for place, annotation in enumerate(lists["annotations"]):
+        if (number := _id_in(annotation, "image_id")) is None:
+            tell(note, "unparsable-line", f"{path}: annotation {place}", "it has no image_id", "Give it one")
+        else:
+            file.by_image.setdefault(number, []).append((place, annotation))
+    return file
+
+
+def _id_in(entry: Any, key: str) -> int | str | None:
+    value = entry.get(key) if isinstance(entry, dict) else None
+    return value if isinstance(value, int | str) else None
+
+
+def _examples(files: list[_File], root: Path, note: Note) -> Iterator[Example]:
+    tell_once = once(note)
+    listed: set[str] = set()
+    for file in files:
+        name = file.path.stem.removeprefix("instances_")
+        find = finder([file.path.parent, root / "images" / name, root / name, root / "images", root])
+        known: set[int | str] = set()
+        for place, image in enumerate(file.images):
+            where = f"{file.path}: image {place}"
+            number = _id_in(image, "id")
+            if number is None or not isinstance(image.get("file_name"), str):
+                tell(note, "unparsable-line", where, "it has no id or no file_name", "Give it both")
+                continue
+            if number in known:
+                tell(note, "duplicate-id", where, f"another image has id {number}", "Give every image its own id")
+                continue
+            known.add(number)
+            if (path := find(image["file_name"])) is None:
+                what = f"there is no picture {image['file_name']!r}"
+                tell(note, "missing-image", where, what, "Put it there, or remove the image and its annotations")
+                continue
+            if path in listed:
+                what = f"the picture {image['file_name']!r} is named a second time"
+                tell(note, "duplicate-id", where, what, "Name each picture once")
+                continue
+            listed.add(path)
+            yield Example(
+                id_below(path, root),
+                ImageSource(path),
+                file.split,
+                boxes=_detections(file, file.by_image.get(number, []), note, tell_once),
+                size_wh=_size(image),
+                origin=where,
+            )
+        for number in file.by_image.keys() - known:
+            for place, _ in file.by_image[number]:
+                what, remedy = f"there is no image with id {number}", "Add the image, or remove the annotation"
+                tell(note, "orphan-annotation", f"{file.path}: annotation {place}", what, remedy)
+    tell_unlisted(note, listed)
+
+
+def _detections(file: _File, annotations: list[tuple[int, dict[str, Any]]], note: Note, tell_once: Any) -> Detections:
+    boxes: list[Box] = []
+    labels: list[str] = []
+    crowd: list[bool] = []
+    for place, annotation in annotations:
+        where = f"{file.path}: annotation {place}"
+        if annotation.get("segmentation"):
+            what = "polygons and RLE masks are not read, only the boxes beside them"
+            tell_once("segmentation-not-read", where, what, "Nothing to do if the boxes are right")
+        category = _id_in(annotation, "category_id")
+        if category is None or category not in file.categories:
+            what = f"it names category {category}, which is not among the {len(file.categories)} categories"
+            tell(note, "unknown-class-id", where, what, "Fix the id, or add the category")
+            continue
+        four = four_numbers(annotation.get("bbox"))
+        if four is None:
+            what = f"bbox {annotation.get('bbox')!r} is not four numbers"
+            tell(note, "box-unparsable", where, what, "Write left, top, width and height in pixels")
+            continue
+        x1, y1, x2, y2 = (float(v) for v in xyxy_from_xywh([four])[0])
+        boxes.append((x1, y1, x2, y2))
+        labels.append(file.categories[category])
+        crowd.append(bool(annotation.get("iscrowd")))
+    return Detections(tuple(boxes), tuple(labels), crowd=tuple(crowd) if any(crowd) else None)
+
+
+def _size(image: dict[str, Any]) -> tuple[int, int] | None:
+    width, height = image.get("width"), image.get("height")
+    return (width, height) if isinstance(width, int) and isinstance(height, int) else None

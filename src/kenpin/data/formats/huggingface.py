@@ -1,0 +1,209 @@
+"""Hugging Face data: a hub id (`owner/name`, `owner/name@revision`), `save_to_disk`, Parquet or image folder.
+
+Columns: `image`; `label`; `objects` with COCO's `bbox` (left, top, width, height in pixels) and `category`; `suffix`,
+free text or an answer in Florence-2's or PaliGemma's syntax, told apart by its tokens; `response`, a Python literal
+`{'bboxes': [[x1, y1, x2, y2]], 'labels': ['scratch']}` in pixels; `id`, `group` (lot, part, serial), `split` and
+`prefix`. Further plain columns are attributes. All boxes come out as x1 y1 x2 y2 in pixels of the displayed picture.
+Pictures stay in the mapped file; no code of a data set is ever run.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from kenpin.data.dataset import SCHEMA, Dataset, as_table
+from kenpin.data.formats import CARRIABLE, Note
+from kenpin.data.formats._columns import attribute_columns
+from kenpin.data.formats._names import split_name
+from kenpin.data.formats._pictures import entries, file_name, subfolders
+from kenpin.data.formats._reading import tell
+from kenpin.data.formats._table import TableReader
+from kenpin.errors import DatasetError
+from kenpin.records import Example
+
+if TYPE_CHECKING:
+    import datasets
+
+SUMMARY = "Hugging Face hub id, save_to_disk folder, Parquet files or image folder with metadata"
+CARRIES = CARRIABLE - {"mask"}
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
+_SAVED = ("dataset_dict.json", "state.json")
+_METADATA = {"metadata.csv", "metadata.jsonl", "metadata.parquet"}
+_BLOCK = 64  # pictures whose bytes are in memory at a time while writing
+
+
+def recognises(path: Path) -> bool:
+    """Whether it is a Parquet file or a folder in one of the library's own forms; nothing is asked of the hub."""
+    if path.is_file():
+        return path.suffix == ".parquet"
+    names = {entry.name for entry in entries(path)}
+    for folder in subfolders(path):
+        names |= {entry.name for entry in entries(folder) if entry.name in _METADATA or entry.name.endswith(".parquet")}
+    return not names.isdisjoint({*_SAVED, *_METADATA}) or any(name.endswith(".parquet") for name in names)
+
+
+def looks_like_hub_id(path: Path) -> bool:
+    """Whether a path that is not there may be `owner/name` on the hub."""
+    return _HUB_ID.fullmatch(path.as_posix()) is not None and not path.parent.exists()
+
+
+def read(path: Path, note: Note) -> Dataset:
+    """The rows of all splits; their pictures are neither decoded nor copied."""
+    readers = [TableReader(table, split, path, note) for split, table in _tables(path, note)]
+    classes = list(dict.fromkeys(name for reader in readers for name in reader.classes))
+    taken: set[str] = set()
+    rows = (example for reader in readers for example in reader.examples(taken))
+    annotations = Dataset.from_examples(rows, classes=classes, root=path, format="huggingface")
+    if not len(annotations):
+        return annotations
+    kind = SCHEMA.field("image").type
+    pictures = pa.chunked_array([chunk for reader in readers for chunk in reader.kept_pictures().chunks], kind)
+    table = annotations.table.with_format("arrow")[:]
+    table = table.set_column(table.column_names.index("image"), SCHEMA.field("image"), pictures)
+    return Dataset(as_table(table), classes=classes, root=str(path), format="huggingface")
+
+
+def write(dataset: Dataset, path: Path) -> None:
+    """Write a `save_to_disk` folder with the pictures' own bytes in it, one part for each split.
+
+    Where splits are not the standard ones, or some pictures have none, it is one part with a column `split`.
+    """
+    import datasets
+
+    splits = set(dataset.column("split"))
+    parted = bool(splits) and all(split is not None and split_name(split) == split for split in splits)
+    features = _features(dataset, has_split=not parted and splits != {None})
+    rows = path / "rows"
+    rows.mkdir(parents=True)
+    parts: dict[str, datasets.Dataset] = {}
+    for split in sorted(splits) if parted else [""]:
+        # straight to disk and mapped from there: the pictures never lie in memory together
+        with (
+            pa.OSFile(str(rows / f"{split}.arrow"), "wb") as file,
+            pa.ipc.new_stream(file, features.arrow_schema) as out,
+        ):
+            for batch in _batches(dataset, split, features):
+                out.write_batch(batch)
+        parts[split] = datasets.Dataset.from_file(str(rows / f"{split}.arrow"))
+    with _no_progress_bars():
+        (datasets.DatasetDict(parts) if parted else parts[""]).save_to_disk(str(path))
+    shutil.rmtree(rows)
+
+
+def _tables(path: Path, note: Note) -> list[tuple[str | None, datasets.Dataset]]:
+    """Each split's name and table; nothing, and told, where they cannot be had."""
+    import datasets
+
+    try:
+        if any((path / name).is_file() for name in _SAVED):
+            loaded = datasets.load_from_disk(str(path))
+        elif path.is_file():
+            loaded = datasets.load_dataset("parquet", data_files=str(path), split="train")
+        else:
+            name, _, revision = path.as_posix().partition("@") if not path.exists() else (str(path), "", "")
+            loaded = datasets.load_dataset(name, revision=revision or None)
+    except Exception as error:  # noqa: BLE001 (the library raises its own, the hub's, pyarrow's and pandas' errors)
+        reason = " ".join(str(error.__cause__ or error).split())[:300]
+        if path.exists():
+            tell(note, "unparsable-file", path, f"the datasets library cannot read it ({reason})", "Save it again")
+        else:
+            what = f"there is no such file or folder, and the Hugging Face hub does not give it ({reason})"
+            tell(note, "missing-file", path, what, "Correct the path or id, or connect to the network")
+        return []
+    if isinstance(loaded, datasets.DatasetDict):
+        return [(split_name(str(split)) or str(split), table) for split, table in loaded.items()]
+    split = None if path.is_file() or loaded.split is None else str(loaded.split)
+    return [(split if split is None else split_name(split) or split, loaded)]
+
+
+def _features(dataset: Dataset, *, has_split: bool) -> Any:
+    """The columns that the data set needs."""
+    import datasets
+
+    def holds(column: str) -> bool:
+        return any(value is not None for value in dataset.column(column))
+
+    text = datasets.Value("string")
+    category = datasets.ClassLabel(names=list(dataset.classes))
+    columns: dict[str, Any] = {"id": text, "image": datasets.Image()}
+    if has_split:
+        columns["split"] = text
+    if holds("boxes_xyxy_px"):
+        objects = {"bbox": datasets.List(datasets.List(datasets.Value("float64"))), "category": datasets.List(category)}
+        if holds("box_segments"):
+            objects["segments"] = datasets.List(text)
+        if holds("box_crowd"):
+            objects["iscrowd"] = datasets.List(datasets.Value("bool"))
+        columns["objects"] = objects
+    if holds("label") or (dataset.declared_classes and "objects" not in columns):
+        columns["label"] = category
+    columns.update({name: text for name in ("group", "prefix", "suffix") if holds(name)})
+    taken = ("id", "objects", "prefix", "suffix", "response")
+    columns.update(dict.fromkeys(attribute_columns((example.attributes for example in dataset), taken), text))
+    return datasets.Features(columns)
+
+
+def _batches(dataset: Dataset, split: str, features: Any) -> Iterator[pa.RecordBatch]:
+    numbers = {name: number for number, name in enumerate(dataset.classes)}
+    rows: list[dict[str, Any]] = []
+    for example in dataset:
+        if split in ("", example.split):
+            rows.append(_row(example, numbers))
+        if len(rows) == _BLOCK:
+            yield pa.RecordBatch.from_pylist(rows, schema=features.arrow_schema)
+            rows = []
+    yield pa.RecordBatch.from_pylist(rows, schema=features.arrow_schema)
+
+
+def _row(example: Example, numbers: dict[str, int]) -> dict[str, Any]:
+    """All columns of an example; pyarrow leaves out those that the schema does not have."""
+    found, objects = example.boxes, None
+    if found is not None:
+        objects = {
+            "bbox": [[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in found.boxes_xyxy_px],
+            "category": [numbers[label] for label in found.labels],
+            "segments": found.segments,
+            "iscrowd": found.crowd,
+        }
+    return {
+        **example.attributes,
+        "id": example.id,
+        "image": {"bytes": _bytes(example), "path": file_name(example)},
+        "split": example.split,
+        "objects": objects,
+        "label": None if example.label is None else numbers[example.label],
+        "group": example.group,
+        "prefix": example.prefix,
+        "suffix": example.suffix,
+    }
+
+
+def _bytes(example: Example) -> bytes:
+    if example.image.data is not None:
+        return example.image.data
+    try:
+        return Path(example.image.path or "").read_bytes()
+    except FileNotFoundError as error:
+        raise DatasetError(f"{example.image}: the picture is not there. Put it back, or leave it out.") from error
+
+
+@contextmanager
+def _no_progress_bars() -> Iterator[None]:
+    import datasets
+
+    if datasets.are_progress_bars_disabled():
+        yield
+        return
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        datasets.enable_progress_bars()

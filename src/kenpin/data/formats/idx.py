@@ -1,0 +1,160 @@
+"""IDX, the form of MNIST: `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, `t10k-…` for the test, also `.gz`.
+
+Pictures are 8-bit grey, all of one size, and become PNG files in memory. A label is a byte; it stands for the name at
+its place in `classes.json` where that list is there, else for its own number. There are no boxes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import math
+import re
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from kenpin.data.dataset import Dataset
+from kenpin.data.formats import Note
+from kenpin.data.formats._names import require_standard_split, split_name
+from kenpin.data.formats._pictures import entries
+from kenpin.data.formats._reading import read_json, tell
+from kenpin.data.images import read_picture
+from kenpin.errors import DatasetError
+from kenpin.records import Example, ImageSource
+
+SUMMARY = "IDX files of MNIST's form, *-images-idx3-ubyte and *-labels-idx1-ubyte, also gzipped"
+CARRIES = frozenset({"split", "label", "classes", "unannotated"})
+
+_IMAGES = re.compile(r"(?:(.+)-)?images([-.]idx3-ubyte(?:\.gz)?)")
+_MNIST_NAMES = {"test": "t10k"}
+_CLASSES = "classes.json"
+_MOST_CLASSES = 256  # values of a byte
+
+
+def recognises(path: Path) -> bool:
+    """Whether there is a file named as IDX pictures are."""
+    return any(_IMAGES.fullmatch(entry.name) for entry in entries(path))
+
+
+def read(path: Path, note: Note) -> Dataset:
+    """The pictures of all pairs of files; the file name says the split."""
+    names = _class_names(path, note)
+    return Dataset.from_examples(_examples(path, names, note), classes=names or (), root=path, format="idx")
+
+
+def write(dataset: Dataset, path: Path) -> None:
+    """Write a pair of files for each split, and `classes.json`. Raises DatasetError for pictures that do not fit in."""
+    classes = dataset.classes
+    if len(classes) > _MOST_CLASSES:
+        raise DatasetError(f"{dataset.root}: {len(classes)} classes; an IDX label is a byte and can name 256.")
+    numbers = {name: number for number, name in enumerate(classes)}
+    (path / _CLASSES).write_text(json.dumps(list(classes), ensure_ascii=False), "utf-8")
+    for split in sorted(set(dataset.column("split")), key=str) or [None]:
+        size: tuple[int, int] | None = None
+        pixels = bytearray()
+        labels = bytearray()
+        for example in dataset:
+            if example.split != split:
+                continue
+            grey = _grey(example)
+            if example.label is None or (size := size or grey.size) != grey.size:
+                what = "has no label" if example.label is None else f"has {grey.size} pixels and others {size}"
+                raise DatasetError(f"{example.id}: it {what}; IDX needs labels and one size. Write another format.")
+            pixels += grey.tobytes()
+            labels.append(numbers[example.label])
+        width, height = size or (0, 0)
+        start = "" if split is None else f"{_MNIST_NAMES.get(split, require_standard_split(split, 'idx'))}-"
+        _write_array(path / f"{start}images-idx3-ubyte", (len(labels), height, width), pixels)
+        _write_array(path / f"{start}labels-idx1-ubyte", (len(labels),), labels)
+
+
+def _grey(example: Example) -> Image.Image:
+    picture = read_picture(example.image)
+    if picture.header.mode not in ("L", "1"):
+        raise DatasetError(
+            f"{example.id}: its pixels are {picture.header.mode}; IDX holds 8-bit grey. Write another format."
+        )
+    return picture.rgb.getchannel(0)
+
+
+def _write_array(file: Path, shape: tuple[int, ...], content: bytearray) -> None:
+    # two zero bytes, the type (8: unsigned byte), the number of axes, then their lengths, big end first
+    head = bytes([0, 0, 8, len(shape)]) + np.array(shape, dtype=">u4").tobytes()
+    file.write_bytes(head + content)
+
+
+def _class_names(path: Path, note: Note) -> list[str] | None:
+    if not (path / _CLASSES).is_file():
+        return None
+    names = read_json(path / _CLASSES, note)
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        return names
+    if names is not None:
+        tell(note, "unparsable-file", path / _CLASSES, "it is no list of class names", "Write a JSON list of texts")
+    return None
+
+
+def _array(file: Path, axes: int, note: Note) -> NDArray[np.uint8] | None:
+    """The bytes of an IDX file in its shape; None, and told, where it holds something else."""
+    try:
+        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+    except FileNotFoundError:
+        tell(note, "missing-file", file, "it is not there", "Put it beside the other file of its pair")
+        return None
+    except (OSError, EOFError, zlib.error) as error:
+        tell(note, "unparsable-file", file, f"it cannot be unpacked ({error})", "Copy it again")
+        return None
+    start = 4 + 4 * axes
+    shape = (
+        tuple(int(length) for length in np.frombuffer(content[4:start], dtype=">u4")) if len(content) >= start else ()
+    )
+    announced = math.prod(shape)
+    if content[:4] != bytes([0, 0, 8, axes]) or len(content) - start != announced or (any(shape) and not announced):
+        what = f"it is no IDX file of {axes} axes with as many bytes as it announces"
+        tell(note, "unparsable-file", file, what, "Copy it again")
+        return None
+    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
+
+
+def _examples(path: Path, names: list[str] | None, note: Note) -> Iterator[Example]:
+    for entry in entries(path):
+        if (match := _IMAGES.fullmatch(entry.name)) is None:
+            continue
+        start, end = match.groups()
+        # emnist-letters-train-images: only the last part is the split
+        split = None if start is None else split_name(start.rpartition("-")[2])
+        label_file = path / f"{start + '-' if start else ''}labels{end.replace('idx3', 'idx1')}"
+        pixels, labels = _array(Path(entry.path), 3, note), _array(label_file, 1, note)
+        if pixels is None:
+            continue
+        if labels is not None and len(labels) != len(pixels):
+            what = f"it holds {len(labels)} labels for {len(pixels)} pictures"
+            tell(note, "unparsable-file", label_file, what, "Copy both files of the pair again")
+            labels = None
+        for number, grey in enumerate(pixels):
+            where = f"{entry.path}: picture {number}"
+            name = f"{start or 'picture'}/{number:06d}.png"
+            label = None if labels is None else _label(int(labels[number]), names, where, note)
+            yield Example(name, ImageSource(name, _png(grey)), split, label, origin=where)
+
+
+def _label(number: int, names: list[str] | None, where: str, note: Note) -> str | None:
+    if names is None:
+        return str(number)
+    if number >= len(names):
+        what = f"its label is {number}, and {_CLASSES} names {len(names)} classes"
+        tell(note, "unknown-class-id", where, what, f"Add the class to {_CLASSES}")
+        return None
+    return names[number]
+
+
+def _png(grey: NDArray[np.uint8]) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(grey).save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,283 @@
+"""The one place where pictures are opened: every kind of file comes out as upright 8-bit RGB or as a named error.
+
+Rules, the same for every picture so that two of them stay comparable:
+
+- EXIF orientation is applied; of an animation or a stack of pages the first picture counts.
+- 16-bit grey is scaled by its full range, round(value · 255 / 65535), never clipped and never by the picture's own
+  extremes; a TIFF of fewer bits (12) is scaled by the range of those bits. Of 16-bit colour the upper byte is kept.
+- Signed, 32-bit and floating-point pixels have no white of their own: they are refused, with the remedy.
+- Transparent parts show white, as browsers and labelling tools show them: so a label drawn there was drawn on white.
+"""
+
+from __future__ import annotations
+
+import stat
+import threading
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from kenpin.errors import ImageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from kenpin.records import ImageSource
+
+MAX_PIXELS = 178_956_970
+"""Pixels that a picture may have, Pillow's own limit against decompression bombs; 537 MB as RGB."""
+
+FORMATS = {
+    "PNG": (".png",),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "TIFF": (".tif", ".tiff"),
+    "BMP": (".bmp", ".dib"),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "PPM": (".pgm", ".ppm", ".pbm", ".pnm"),
+    "JPEG2000": (".jp2", ".j2k", ".jpx"),
+    "AVIF": (".avif",),
+}
+"""The picture formats that are opened, and nothing else, with the endings that their files have."""
+
+SUFFIXES = {suffix: format for format, suffixes in FORMATS.items() for suffix in suffixes}
+"""Format by the ending of the file name, in lower case."""
+
+_ROTATIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_LATE_KEYWORDS = (b"XML:com.adobe.xmp", b"Raw profile type ")  # first 17 bytes of texts that may hold an orientation
+_COPY_AGAIN = "Copy or export it again from its source"
+_SAVE_AS_8_OR_16_BIT = "Save it as 8-bit or unsigned 16-bit grey, with the range you want to see"
+_warnings_lock = threading.Lock()
+
+
+class PictureError(ImageError):
+    """A picture that cannot be opened, with its short code, what is wrong and the remedy kept apart.
+
+    Codes: image-missing, image-empty, image-foreign, image-truncated, image-undecodable, image-too-large.
+    """
+
+    def __init__(self, source: ImageSource, code: str, what: str, remedy: str) -> None:
+        super().__init__(f"{source}: {what}. {remedy}.")
+        self.code, self.what, self.remedy = code, what, remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a picture's header tells, before a pixel is decoded."""
+
+    format: str
+    """A key of `FORMATS`."""
+    mode: str
+    """Pillow's name of the pixels' form: L, RGB, I;16, P, CMYK, …"""
+    size_wh: tuple[int, int]
+    """Width and height in pixels as displayed, EXIF orientation applied."""
+    orientation: int
+    """EXIF orientation, 1 (upright) to 8."""
+    bit_depth: int
+    """Bits of one channel of one pixel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An opened picture with its header."""
+
+    rgb: Image.Image
+    header: Header
+    highest: int | None = None
+    """Highest stored value of deep grey (more than 8 bits); None of other pictures."""
+
+
+def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """The displayed picture, mode RGB. Raises ImageError."""
+    return read_picture(source, max_pixels=max_pixels).rgb
+
+
+def displayed_size(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """Width and height in pixels as displayed, from the header alone. Raises ImageError."""
+    return read_header(source, max_pixels=max_pixels).size_wh
+
+
+def read_header(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Header:
+    """What the header tells; the pixels may still be damaged. Raises ImageError."""
+    with _opened(source, max_pixels) as (_, header):
+        return header
+
+
+def read_picture(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Picture:
+    """The displayed picture and its header, decoded once. Raises ImageError."""
+    with _opened(source, max_pixels) as (stored, header):
+        stored.load()
+        highest = None
+        if stored.mode.startswith(("I", "F")):
+            if not stored.mode.startswith("I;16") and header.format != "PPM":  # Pillow widens 16-bit PPM to 32
+                what = f"its pixels are signed, 32-bit or floating-point numbers (mode {stored.mode}) without a white"
+                raise PictureError(source, "image-undecodable", what, _SAVE_AS_8_OR_16_BIT)
+            values = np.asarray(stored)
+            highest = int(values.max())
+            rgb = Image.fromarray(_grey_of(values, 2**header.bit_depth - 1)).convert("RGB")
+        elif stored.has_transparency_data:
+            rgba = stored.convert("RGBA")
+            rgb = Image.new("RGB", rgba.size, "white")
+            rgb.paste(rgba, mask=rgba)
+        else:
+            rgb = stored.convert("RGB")
+        # Pillow turns TIFF upright while it decodes
+        if header.format != "TIFF" and header.orientation in _ROTATIONS:
+            rgb = rgb.transpose(_ROTATIONS[header.orientation])
+        rgb.info.clear()  # else a saved copy would carry the old orientation and be turned twice
+        return Picture(rgb, header, highest)
+
+
+def _grey_of(values: NDArray[Any], white: int) -> NDArray[np.uint8]:
+    """Deep grey -> 8 bits: 0 stays 0, `white` becomes 255."""
+    table = np.rint(np.arange(white + 1) * 255 / white).astype(np.uint8)
+    return np.take(table, values)
+
+
+@contextmanager
+def _opened(source: ImageSource, max_pixels: int) -> Iterator[tuple[Image.Image, Header]]:
+    """The undecoded picture and its header; whatever fails in the body of the `with` becomes a PictureError."""
+    with _bytes_of(source) as file, _named_errors(source, file, max_pixels):
+        with _pillow_is_quiet():
+            stored = Image.open(file, formats=tuple(FORMATS))
+            header = _header(stored, file)
+        width, height = stored.size
+        if width * height > max_pixels:
+            raise _too_large(source, f"{width} × {height} pixels", max_pixels)
+        yield stored, header
+
+
+@contextmanager
+def _bytes_of(source: ImageSource) -> Iterator[IO[bytes]]:
+    if source.data is not None:
+        if not source.data:
+            raise PictureError(source, "image-empty", "the picture has 0 bytes", _COPY_AGAIN)
+        yield BytesIO(source.data)
+        return
+    if source.path is None:
+        remedy = "Give the example a path or bytes"
+        raise PictureError(source, "image-missing", "there is neither a file nor bytes", remedy)
+    path = Path(source.path)
+    try:
+        status = path.stat()
+        # opening a pipe or a device could wait for ever
+        file = path.open("rb") if stat.S_ISREG(status.st_mode) else None
+    except (OSError, ValueError) as error:
+        what = "there is no such file" if isinstance(error, FileNotFoundError) else f"it cannot be opened ({error})"
+        remedy = "Put the picture there, or correct its path in the annotations"
+        raise PictureError(source, "image-missing", what, remedy) from error
+    if file is None:
+        raise PictureError(source, "image-foreign", "this is not a file", "Name a picture file")
+    with file:
+        if not status.st_size:
+            raise PictureError(source, "image-empty", "the file has 0 bytes", _COPY_AGAIN)
+        yield file
+
+
+@contextmanager
+def _named_errors(source: ImageSource, file: IO[bytes], max_pixels: int) -> Iterator[None]:
+    try:
+        yield
+    except PictureError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise _too_large(source, "too many pixels", min(max_pixels, MAX_PIXELS)) from error
+    except UnidentifiedImageError as error:
+        raise _foreign(source, file) from error
+    except Exception as error:
+        # Pillow's plugins raise whatever breaks first: OSError, SyntaxError, struct.error, KeyError, MemoryError, …
+        detail = " ".join(str(error).split()) or type(error).__name__
+        if "truncated" in detail.lower():
+            raise PictureError(source, "image-truncated", f"the file is cut off ({detail})", _COPY_AGAIN) from error
+        what = f"the file is damaged and cannot be decoded ({detail})"
+        raise PictureError(source, "image-undecodable", what, _COPY_AGAIN) from error
+
+
+@contextmanager
+def _pillow_is_quiet() -> Iterator[None]:
+    """Hold back Pillow's warnings on odd metadata, which no caller can act on.
+
+    The filters are the whole process's, hence the lock; only headers warn, so decoding stays parallel.
+    """
+    with _warnings_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _header(stored: Image.Image, file: IO[bytes]) -> Header:
+    format = {"MPO": "JPEG", "DIB": "BMP"}.get(stored.format or "", stored.format or "")
+    orientation = _orientation(stored, file)
+    width, height = stored.size
+    if orientation >= 5 and format != "TIFF":  # Pillow states a TIFF's size as displayed
+        width, height = height, width
+    return Header(format, stored.mode, (width, height), orientation, _bit_depth(stored, format))
+
+
+def _orientation(stored: Image.Image, file: IO[bytes]) -> int:
+    if stored.format == "PNG" and "exif" not in stored.info and _has_late_orientation(stored, file):
+        stored.load()  # reads on to the chunks behind the pixels
+    try:
+        # the parent's method: the one of PNG would decode every picture that has no EXIF
+        orientation = Image.Image.getexif(stored).get(ExifTags.Base.Orientation, 1)
+    except Exception:  # noqa: BLE001 (broken EXIF raises anything; viewers show such a picture as it is stored)
+        return 1
+    return orientation if orientation in _ROTATIONS else 1
+
+
+def _has_late_orientation(stored: Image.Image, file: IO[bytes]) -> bool:
+    """Whether a PNG carries EXIF or XMP behind its pixels, which the format allows. Leaves the file where it was."""
+    place = file.tell()
+    try:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, kind = int.from_bytes(head[:4], "big"), head[4:]
+            start = file.tell()
+            if kind == b"eXIf":
+                return True
+            if kind in (b"iTXt", b"tEXt", b"zTXt") and file.read(min(length, 17)) in _LATE_KEYWORDS:
+                return True
+            file.seek(start + length + 4)
+        return False
+    finally:
+        file.seek(place)
+
+
+def _bit_depth(stored: Any, format: str) -> int:
+    if format == "TIFF":
+        return int(stored.tag_v2.get(ExifTags.Base.BitsPerSample, (1,))[0])
+    if stored.mode == "1":
+        return 1
+    raw_mode = str(stored.tile[0].args) if stored.tile else ""
+    return 16 if stored.mode.startswith("I") or ";16" in raw_mode else 8
+
+
+def _too_large(source: ImageSource, has: str, max_pixels: int) -> PictureError:
+    what = f"it has {has}, more than the {max_pixels:,} that are opened"
+    return PictureError(source, "image-too-large", what, "Cut it into tiles or make it smaller")
+
+
+def _foreign(source: ImageSource, file: IO[bytes]) -> PictureError:
+    file.seek(0)
+    start = file.read(40)
+    if start.startswith(b"version https://git-lfs"):
+        what, remedy = "this is a pointer of Git LFS and not the picture itself", "Run `git lfs pull`"
+    else:
+        what = f"the content is no picture of a known format (begins with {start[:8]!r})"
+        remedy = f"Replace it by one of {', '.join(FORMATS)}"
+    return PictureError(source, "image-foreign", what, remedy)

@@ -1,0 +1,148 @@
+"""Reading and writing data sets in any of the known formats."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from pathlib import Path
+
+from kenpin.data.dataset import Dataset
+from kenpin.data.formats import Note, format_names, get_format
+from kenpin.errors import DatasetError, LabelError, OutputExistsError
+from kenpin.records import Finding, Severity
+
+_HUB = "huggingface"
+_COLUMNS = {
+    "split": "split",
+    "label": "label",
+    "boxes": "boxes_xyxy_px",
+    "segments": "box_segments",
+    "crowd": "box_crowd",
+    "group": "group",
+    "prefix": "prefix",
+    "suffix": "suffix",
+    "mask": "mask",
+}
+"""What a format may carry, by the column that holds it."""
+
+
+def load_dataset(path: str | Path, *, format: str | None = None, note: Note | None = None) -> Dataset:
+    """The data set at a path or hub id, in the named format or in the one that recognises it.
+
+    Every problem goes to `note`; without one, the first error ends the reading. Raises DatasetError, and OptionError
+    for an unknown format.
+    """
+    place = Path(path).expanduser()
+    name = format or _recognised(place)
+    data_format = get_format(name)
+    if not place.exists() and name != _HUB:
+        raise _missing(place)
+    try:
+        return data_format.read(place, note or _raise_errors(place))
+    except OSError as error:
+        if isinstance(error, DatasetError):
+            raise
+        raise DatasetError(f"{error.filename or place}: it cannot be read ({error.strerror or error}).") from error
+
+
+def write_dataset(
+    dataset: Dataset, path: str | Path, format: str, *, overwrite: bool = False, allow_loss: bool = False
+) -> None:
+    """Write a data set into a new folder, complete or not at all; pictures are copied byte for byte.
+
+    Raises OutputExistsError where something is there and `overwrite` does not say to replace it, DatasetError where the
+    format does not carry what the data set holds and `allow_loss` does not say to drop it, and OptionError.
+    """
+    target = Path(path).expanduser().absolute()
+    data_format = get_format(format)
+    _refuse_to_destroy(dataset, target, overwrite=overwrite)
+    if "" in dataset.classes:
+        raise LabelError(f"{dataset.root}: a label is empty. Give the class a name, or no label to the picture.")
+    lost = holdings(dataset) - data_format.CARRIES
+    if lost and not allow_loss:
+        raise DatasetError(
+            f"{dataset.root}: the format {format} does not carry {', '.join(sorted(lost))}. "
+            "Choose another format, or allow the loss with --allow-loss."
+        )
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
+    try:
+        partial.mkdir(parents=True)
+        data_format.write(dataset, partial)
+        _put_in_place(partial, target)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def holdings(dataset: Dataset) -> frozenset[str]:
+    """What the data set holds beyond its pictures, in the words of `formats.CARRIABLE`."""
+    columns = {what: dataset.column(column) for what, column in _COLUMNS.items()}
+    held = {what for what, values in columns.items() if any(value is not None for value in values)}
+    if any(value is None for value in columns["boxes"]):
+        held.add("unannotated")
+    if any(value != "{}" for value in dataset.column("attributes")):
+        held.add("attributes")
+    used = {label for label in columns["label"] if label is not None}
+    for labels in dataset.column("box_labels"):
+        used.update(labels or ())
+    if not used.issuperset(dataset.declared_classes):
+        held.add("classes")
+    return frozenset(held)
+
+
+def _recognised(path: Path) -> str:
+    if not path.exists():
+        from kenpin.data.formats import huggingface
+
+        if huggingface.looks_like_hub_id(path):
+            return _HUB
+        raise _missing(path)
+    matches = [name for name in format_names() if get_format(name).recognises(path)]
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise DatasetError(f"{path}: it may be {' or '.join(matches)}. Say which, with --format {matches[0]}.")
+    known = ", ".join(format_names())
+    raise DatasetError(f"{path}: no format recognises it. Say which it is with --format, one of {known}.")
+
+
+def _missing(path: Path) -> DatasetError:
+    return DatasetError(f"{path}: there is no such file or folder. Correct the path.")
+
+
+def _raise_errors(path: Path) -> Note:
+    def note(finding: Finding) -> None:
+        if finding.severity is Severity.ERROR:
+            raise DatasetError(f"{finding}. Run `kenpin doctor {path}` to see whether there is more.")
+
+    return note
+
+
+def _refuse_to_destroy(dataset: Dataset, target: Path, *, overwrite: bool) -> None:
+    occupied = target.is_file() or (target.is_dir() and any(target.iterdir()))
+    if occupied and not overwrite:
+        raise OutputExistsError(f"{target}: something is there already. Choose another folder, or add --overwrite.")
+    if occupied and any(_lies_in(source, target) for source in (dataset.root, Path.cwd())):
+        raise OutputExistsError(
+            f"{target}: the data that is being written comes from there, or you stand in it. Choose another folder."
+        )
+
+
+def _lies_in(path: str | Path, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)) if path else False
+
+
+def _put_in_place(new: Path, target: Path) -> None:
+    """Rename the complete new folder to its target; what was there is removed only afterwards."""
+    old = new.with_suffix(".old")
+    if target.exists() or target.is_symlink():
+        target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old)
+    else:
+        old.unlink(missing_ok=True)

@@ -1,0 +1,47 @@
+"""Whether a stated probability is meant: the expected calibration error and the reliability curve.
+
+Both sort the probabilities into bins of equal width, `[0, 1/bins)`, …, `[1 - 1/bins, 1]`, and compare in each the
+mean probability with the rate at which the event happened.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kenpin.errors import ShapeError
+
+BINS = 10
+
+
+def _binned(probability: ArrayLike, happened: ArrayLike, bins: int) -> tuple[NDArray[np.float64], ...]:
+    """Number of cases, mean probability and observed rate of each bin that is not empty."""
+    stated, event = np.asarray(probability, np.float64), np.asarray(happened, bool)
+    if stated.ndim != 1 or stated.shape != event.shape:
+        raise ShapeError(f"{stated.shape} probabilities for {event.shape} events; give one for each.")
+    # rounding may leave a sum of probabilities a hair outside
+    if not ((stated >= -1e-6) & (stated <= 1 + 1e-6)).all():
+        raise ShapeError("probabilities must lie between 0 and 1; a distance or a logit has no calibration error.")
+    place = np.clip((stated * bins).astype(np.int64), 0, bins - 1)
+    cases = np.bincount(place, minlength=bins)
+    used = cases > 0
+    mean = np.bincount(place, stated, minlength=bins)[used] / cases[used]
+    rate = np.bincount(place, event, minlength=bins)[used] / cases[used]
+    return cases[used].astype(np.float64), mean, rate
+
+
+def calibration_error(probability: ArrayLike, happened: ArrayLike, bins: int = BINS) -> float | None:
+    """Mean distance between stated probability and observed rate, each bin weighing its cases; None without cases.
+
+    For the question "OK or not": the probability of a defect and whether there is one. For the name given: the
+    probability of the top label and whether it was right. Raises ShapeError.
+    # Guo et al. 2017, eq. 3 (the binary form: Naeini et al. 2015).
+    """
+    cases, mean, rate = _binned(probability, happened, bins)
+    return float((cases * np.abs(mean - rate)).sum() / cases.sum()) if len(cases) else None
+
+
+def reliability_curve(probability: ArrayLike, happened: ArrayLike, bins: int = BINS) -> tuple[tuple[float, float], ...]:
+    """(mean probability, observed rate) of every bin that is not empty, rising. Raises ShapeError."""
+    _, mean, rate = _binned(probability, happened, bins)
+    return tuple((float(x), float(y)) for x, y in zip(mean, rate, strict=True))

@@ -1,0 +1,95 @@
+"""What a confusion matrix tells: accuracy, balanced accuracy, precision, recall and F1.
+
+A matrix is (k, k), rows the truth, columns the prediction, in one stated order of labels. Where a function says
+(..., k, k) it takes a stack of matrices and gives one number for each, NaN where it is undefined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kenpin.errors import LabelError, ShapeError
+from kenpin.records import ClassScores
+
+Counts = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+def confusion_matrix(truth: Sequence[str], predicted: Sequence[str], labels: Sequence[str]) -> Counts:
+    """Counts of (truth, prediction) in the order of `labels`: every label has its row and column, OK ones too.
+
+    Raises ShapeError when the lengths differ and LabelError for a label that is not among `labels`.
+    """
+    if len(truth) != len(predicted):
+        raise ShapeError(f"{len(truth)} true labels for {len(predicted)} predicted ones; give one for each picture.")
+    place = {label: i for i, label in enumerate(labels)}
+    unknown = sorted({label for label in (*truth, *predicted) if label not in place})
+    if unknown:
+        raise LabelError(f"labels {unknown} are not among {list(labels)}; add them or leave their pictures out.")
+    pairs = [place[true] * len(labels) + place[said] for true, said in zip(truth, predicted, strict=True)]
+    counts: Counts = np.bincount(np.array(pairs, np.int64), minlength=len(labels) ** 2).astype(np.int64)
+    return counts.reshape(len(labels), len(labels))
+
+
+def _ratio(numerator: ArrayLike, denominator: ArrayLike) -> Floats:
+    """Quotient, NaN where there is no denominator."""
+    top, bottom = np.broadcast_arrays(np.asarray(numerator, np.float64), np.asarray(denominator, np.float64))
+    quotient = np.full(bottom.shape, np.nan)
+    np.divide(top, bottom, out=quotient, where=bottom > 0)
+    return quotient
+
+
+def _mean_of_defined(values: Floats) -> Floats:
+    defined = ~np.isnan(values)
+    return _ratio(np.where(defined, values, 0.0).sum(-1), defined.sum(-1))
+
+
+def accuracy(confusion: ArrayLike) -> Floats:
+    """Share of pictures that were named rightly. (..., k, k) -> (...)."""
+    counts = np.asarray(confusion)
+    return _ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum((-2, -1)))
+
+
+def recall(confusion: ArrayLike) -> Floats:
+    """Share of each class's pictures that were named rightly. (..., k, k) -> (..., k)."""
+    counts = np.asarray(confusion)
+    return _ratio(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1))
+
+
+def precision(confusion: ArrayLike) -> Floats:
+    """Share of the pictures given each name that bear it rightly. (..., k, k) -> (..., k)."""
+    counts = np.asarray(confusion)
+    return _ratio(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-2))
+
+
+def f1(confusion: ArrayLike) -> Floats:
+    """2 TP / (2 TP + FP + FN) of each class: undefined only where it neither occurs nor is named. (..., k)."""
+    counts = np.asarray(confusion)
+    return _ratio(2 * np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1) + counts.sum(-2))
+
+
+def balanced_accuracy(confusion: ArrayLike) -> Floats:
+    """Mean recall of the classes that occur; undefined where fewer than two do. (..., k, k) -> (...)."""
+    recalls = recall(confusion)
+    return np.where((~np.isnan(recalls)).sum(-1) >= 2, _mean_of_defined(recalls), np.nan)
+
+
+def macro_f1(confusion: ArrayLike) -> Floats:
+    """Mean F1 of the classes that occur or are named. (..., k, k) -> (...)."""
+    return _mean_of_defined(f1(confusion))
+
+
+def class_scores(confusion: ArrayLike) -> tuple[ClassScores, ...]:
+    """Precision, recall, F1 and number of pictures of each class; None where a score has no denominator."""
+    columns = (precision(confusion), recall(confusion), f1(confusion), np.asarray(confusion).sum(-1))
+    return tuple(
+        ClassScores(_defined(said), _defined(found), _defined(both), support=int(count))
+        for said, found, both, count in zip(*columns, strict=True)
+    )
+
+
+def _defined(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

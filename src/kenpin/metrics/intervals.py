@@ -1,0 +1,111 @@
+"""How far chance could move a measure: Wilson's interval for shares, the bootstrap for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kenpin.errors import ShapeError
+from kenpin.metrics.ranking import levels
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Interval = tuple[float, float]
+
+RESAMPLES = 2_000
+_CELLS_AT_ONCE = 4_000_000  # numbers held in memory while resampling, 32 MB
+
+
+def wilson(hits: int, cases: int, confidence: float = 0.95) -> Interval | None:
+    """Score interval of a share; None without cases. Raises ShapeError unless 0 <= hits <= cases.
+
+    # Wilson 1927; its coverage is close to nominal on average, also at 0 and at all (Brown, Cai & DasGupta 2001).
+    """
+    if not 0 <= hits <= cases:
+        raise ShapeError(f"{hits} hits in {cases} cases; give 0 <= hits <= cases.")
+    if cases == 0:
+        return None
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    share, shrink = hits / cases, 1 + z * z / cases
+    centre = (share + z * z / (2 * cases)) / shrink
+    half = z / shrink * (share * (1 - share) / cases + z * z / (4 * cases * cases)) ** 0.5
+    # at the ends the interval touches them exactly; rounding must not push it off
+    return (0.0 if hits == 0 else centre - half), (1.0 if hits == cases else centre + half)
+
+
+def ranking_interval(
+    measure: Callable[[Ints, Ints], Floats],
+    defective: ArrayLike,
+    scores: ArrayLike,
+    *,
+    resamples: int = RESAMPLES,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Interval | None:
+    """Bootstrap interval of `auroc_of_counts` or `average_precision_of_counts`; None without both kinds of part.
+
+    Defective and OK parts are drawn apart, with replacement, in their own numbers: how many of each were collected
+    was a choice, not chance. Percentile interval (Efron & Tibshirani 1993, ch. 13); None also where every resample
+    gives the same, as when nothing is wrong. Raises ShapeError.
+    """
+    level, defective_at, ok_at = levels(defective, scores)
+    if not (defective_at.any() and ok_at.any()):
+        return None
+    generator = np.random.default_rng(seed)
+    is_defective = np.asarray(defective, bool)
+    values = [
+        measure(
+            _drawn(level[is_defective], len(ok_at), rows, generator),
+            _drawn(level[~is_defective], len(ok_at), rows, generator),
+        )
+        for rows in _portions(resamples, len(level))
+    ]
+    return _percentiles(np.concatenate(values), confidence)
+
+
+def confusion_interval(
+    measure: Callable[[Ints], Floats],
+    confusion: ArrayLike,
+    *,
+    resamples: int = RESAMPLES,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Interval | None:
+    """Bootstrap interval of a measure of tables of counts, each row drawn in its own number; None where undefined.
+
+    confusion: (k, m), rows the truth; the measure takes (..., k, m). None also where every resample gives the same.
+    """
+    counts = np.asarray(confusion, np.int64)
+    totals = counts.sum(1)
+    if not totals.any() or np.isnan(measure(counts)):
+        return None
+    generator = np.random.default_rng(seed)
+    shares = counts / np.maximum(totals, 1)[:, None]
+    shares[totals == 0, 0] = 1.0  # nothing is drawn from a class without pictures, but its shares must add up
+    values = [
+        measure(generator.multinomial(totals, shares, size=(rows, len(totals))))
+        for rows in _portions(resamples, counts.size)
+    ]
+    return _percentiles(np.concatenate(values), confidence)
+
+
+def _portions(resamples: int, cells_each: int) -> Iterator[int]:
+    rows = max(1, _CELLS_AT_ONCE // max(1, cells_each))
+    for start in range(0, resamples, rows):
+        yield min(rows, resamples - start)
+
+
+def _drawn(level: Ints, level_count: int, rows: int, generator: np.random.Generator) -> Ints:
+    """Histograms over the levels of `rows` resamples of these parts, (rows, level_count)."""
+    picks = level[generator.integers(0, len(level), size=(rows, len(level)))]
+    picks += level_count * np.arange(rows)[:, None]
+    return np.bincount(picks.ravel(), minlength=rows * level_count).reshape(rows, level_count)
+
+
+def _percentiles(values: Floats, confidence: float) -> Interval | None:
+    low, high = np.nanquantile(values, [0.5 - confidence / 2, 0.5 + confidence / 2])
+    # where no resample moves the measure (nothing was wrong), resampling knows nothing of chance
+    return (float(low), float(high)) if low < high else None

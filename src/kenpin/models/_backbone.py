@@ -1,0 +1,167 @@
+"""Backbones: a pretrained image classifier by id, path, `lite0` or `toy`, as network, picture processor and items."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from PIL.Image import Image
+from torch import Tensor, nn
+
+from kenpin.errors import OptionError, RunError
+from kenpin.models import _lite0
+from kenpin.models._family import BaseRecord, Batch
+
+
+@dataclass
+class Backbone:
+    """A network with the processor that its pictures need."""
+
+    id: str
+    network: nn.Module
+    processor: Any
+    """A PIL image processor of transformers."""
+    commit: str | None = None
+
+    @property
+    def image_size_wh(self) -> tuple[int, int]:
+        """Width and height in pixels that pictures are brought to."""
+        size = self.processor.crop_size if getattr(self.processor, "do_center_crop", False) else self.processor.size
+        side = size.get("shortest_edge")
+        return (side, side) if side else (size["width"], size["height"])
+
+    def encode(self, images: Sequence[Image]) -> Batch:
+        """RGB pictures -> `pixel_values` (n, 3, h, w) float32."""
+        return {"pixel_values": cast(Tensor, self.processor(images=list(images), return_tensors="pt")["pixel_values"])}
+
+    def features(self, pixel_values: Tensor) -> Tensor:
+        """Pooled features: average and maximum of each channel at each stage of Lite0; first and mean token, or
+        average and maximum of each channel, of a transformers backbone's last layer. (n, 3, h, w) -> (n, items)."""
+        if isinstance(self.network, _lite0.Lite0ForImageClassification):
+            stages = self.network.stage_outputs(pixel_values)
+            return torch.cat([pool for s in stages for pool in (s.mean(dim=(2, 3)), s.amax(dim=(2, 3)))], dim=1)
+        hidden = cast(Any, self.network).base_model(pixel_values).last_hidden_state
+        if hidden.ndim == 4:
+            return torch.cat([hidden.mean(dim=(2, 3)), hidden.amax(dim=(2, 3))], dim=1)
+        return torch.cat([hidden[:, 0], hidden[:, 1:].mean(dim=1)], dim=1)
+
+    @cached_property
+    def item_names(self) -> tuple[str, ...]:
+        """Names of the pooled features, in their order."""
+        if isinstance(self.network, _lite0.Lite0ForImageClassification):
+            return tuple(
+                f"stage{stage}.{pool}{channel}"
+                for stage, channels in enumerate(_lite0.STAGE_CHANNELS)
+                for pool in ("mean", "max")
+                for channel in range(channels)
+            )
+        with torch.inference_mode():
+            count = self.features(_probe_pixels(self.image_size_wh).to(self.device)).shape[1]
+        return tuple(f"last.{i}" for i in range(count))
+
+    @cached_property
+    def record(self) -> BaseRecord:
+        """Identity of the base, with the probe of its output."""
+        with torch.inference_mode():
+            answer = self.features(_probe_pixels(self.image_size_wh).to(self.device))[0]
+        places = torch.linspace(0, answer.numel() - 1, 16).long().to(answer.device)
+        return BaseRecord(self.id, self.commit, tuple(round(float(v), 5) for v in answer[places]))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.network.parameters()).device
+
+
+def _probe_pixels(size_wh: tuple[int, int]) -> Tensor:
+    """A fixed picture without symmetries. -> (1, 3, h, w)."""
+    width, height = size_wh
+    x = torch.linspace(0, 1, width).view(1, 1, 1, -1)
+    y = torch.linspace(0, 1, height).view(1, 1, -1, 1)
+    phase = torch.tensor([0.3, 1.1, 2.3]).view(1, 3, 1, 1)
+    return torch.sin(7 * x + 3 * y * y + phase)
+
+
+def load_backbone(base: str, labels: Sequence[str], seed: int) -> Backbone:
+    """The backbone named by `base`, with a new head for `labels` where its own does not fit. Raises OptionError."""
+    ids = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)  # a new head, and a toy, are random: the seed makes them the same again
+        if base == "lite0":
+            network = _lite0.pretrained(len(labels))
+            for name, value in ids.items():
+                setattr(network.config, name, value)
+            return Backbone(base, network, _processor(_lite0.IMAGE_SIZE))
+        if base == "toy":
+            return _toy(ids)
+        return _from_transformers(base, ids)
+
+
+def read_backbone(weights: Path, processor: Path, id: str, commit: str | None) -> Backbone:
+    """The backbone that was written with `save_pretrained` below these folders."""
+    from transformers import AutoConfig, AutoModelForImageClassification, ViTImageProcessorPil
+
+    try:
+        if '"kenpin_lite0"' in (weights / "config.json").read_text(encoding="utf-8"):
+            network = _lite0.Lite0ForImageClassification.from_pretrained(weights)
+        else:
+            config = AutoConfig.from_pretrained(weights)
+            network = AutoModelForImageClassification.from_pretrained(weights, config=config)
+    except (OSError, ValueError) as error:
+        raise RunError(f"{weights}: the weights cannot be read ({_first_line(error)}). Train again.") from error
+    return Backbone(id, network.eval(), ViTImageProcessorPil.from_pretrained(processor), commit)
+
+
+def check_base(expected: BaseRecord, found: BaseRecord) -> None:
+    """Refuse a base whose answer to the probe differs. Raises RunError with both names."""
+    same = len(expected.probe) == len(found.probe) and all(
+        abs(a - b) <= 1e-3 + 1e-2 * abs(a) for a, b in zip(expected.probe, found.probe, strict=True)
+    )
+    if not same or (expected.commit and found.commit and expected.commit != found.commit):
+        raise RunError(
+            f"this run was trained on base {expected.id} (commit {expected.commit or 'none'}), but what loads as "
+            f"{found.id} (commit {found.commit or 'none'}) answers differently; provide the base it was trained on."
+        )
+
+
+def _processor(side_px: int) -> Any:
+    from transformers import ViTImageProcessorPil
+
+    return ViTImageProcessorPil(
+        size={"height": side_px, "width": side_px}, resample=2, image_mean=[0.5] * 3, image_std=[0.5] * 3
+    )
+
+
+def _toy(ids: dict[str, Any]) -> Backbone:
+    """A random ViT of some ten thousand parameters, for trying out every command offline."""
+    from transformers import ViTConfig, ViTForImageClassification
+
+    config = ViTConfig(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, image_size=32, patch_size=8,
+        **ids,
+    )  # fmt: skip
+    return Backbone("toy", ViTForImageClassification(config).eval(), _processor(32))
+
+
+def _from_transformers(base: str, ids: dict[str, Any]) -> Backbone:
+    from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
+
+    try:
+        config = AutoConfig.from_pretrained(base, **ids)
+        network = AutoModelForImageClassification.from_pretrained(base, config=config, ignore_mismatched_sizes=True)
+        # the PIL processor by name: scores must not depend on whether torchvision is installed
+        processor = AutoImageProcessor.from_pretrained(base, backend="pil")
+    except (OSError, ValueError) as error:
+        raise OptionError(
+            f"base {base!r} cannot be loaded as an image classifier ({_first_line(error)}); give `lite0`, `toy`, a "
+            "hub id or a folder that save_pretrained wrote."
+        ) from error
+    return Backbone(base, network.eval(), processor, getattr(network.config, "_commit_hash", None))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,0 +1,69 @@
+"""Features computed once: a bounded store on disk, keyed by backbone and picture content, safe to kill."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+DEFAULT_LIMIT_BYTES = 2 * 1024**3
+
+
+def default_folder() -> Path:
+    """`$KENPIN_CACHE`, or kenpin's folder below `$XDG_CACHE_HOME` or `~/.cache`."""
+    if own := os.environ.get("KENPIN_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "kenpin"
+
+
+class FeatureStore:
+    """Vectors by the hash of the picture that they were computed from; the least lately written go first."""
+
+    def __init__(self, folder: Path, backbone_key: str, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / "features.sqlite"
+        self._backbone = backbone_key
+        self._limit_bytes = limit_bytes
+        with closing(self._connect()) as database, database:
+            database.execute(
+                "CREATE TABLE IF NOT EXISTS features (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
+            )
+            database.execute("CREATE TABLE IF NOT EXISTS ages (age INTEGER PRIMARY KEY, key BLOB, size INTEGER)")
+
+    def get(self, contents: Sequence[str]) -> list[NDArray[np.float32] | None]:
+        """The stored vector of each picture content hash, None where there is none."""
+        with closing(self._connect()) as database:
+            rows = (
+                database.execute("SELECT vector FROM features WHERE key = ?", (self._key(content),)).fetchone()
+                for content in contents
+            )
+            return [None if row is None else np.frombuffer(row[0], dtype=np.float32) for row in rows]
+
+    def put(self, contents: Iterable[str], vectors: NDArray[np.float32]) -> None:
+        """Store one vector for each content hash, in one transaction; then drop the oldest beyond the limit."""
+        with closing(self._connect()) as database, database:
+            for content, vector in zip(contents, vectors, strict=True):
+                key, blob = self._key(content), np.ascontiguousarray(vector, dtype=np.float32).tobytes()
+                if database.execute("INSERT OR IGNORE INTO features VALUES (?, ?)", (key, blob)).rowcount:
+                    database.execute("INSERT INTO ages (key, size) VALUES (?, ?)", (key, len(blob)))
+            (size,) = database.execute("SELECT COALESCE(SUM(size), 0) FROM ages").fetchone()
+            while size > self._limit_bytes:
+                age, key, length = database.execute("SELECT age, key, size FROM ages ORDER BY age LIMIT 1").fetchone()
+                database.execute("DELETE FROM features WHERE key = ?", (key,))
+                database.execute("DELETE FROM ages WHERE age = ?", (age,))
+                size -= length
+
+    def _connect(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self._path, timeout=60)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        return database
+
+    def _key(self, content: str) -> bytes:
+        return hashlib.blake2b(f"{self._backbone}\0{content}".encode(), digest_size=20).digest()

@@ -1,0 +1,118 @@
+"""Heads on frozen features: linear or RBF-SVM, fitted by scikit-learn, saved and applied as plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kenpin.errors import DatasetError
+
+Array = NDArray[np.float64]
+HeadKind = Literal["linear", "svm"]
+_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class LinearHead:
+    """Multinomial logistic regression on standardised features."""
+
+    mean: Array
+    scale: Array
+    weights: Array
+    bias: Array
+
+    def probabilities(self, features: NDArray[Any]) -> Array:
+        """(n, items) -> (n, classes)."""
+        scores = (features - self.mean) / self.scale @ self.weights.T + self.bias
+        scores -= scores.max(axis=1, keepdims=True)
+        exponentials = np.exp(scores)
+        shares: Array = exponentials / exponentials.sum(axis=1, keepdims=True)
+        return shares
+
+
+@dataclass(frozen=True)
+class SvmHead:
+    """One RBF support-vector machine a class against the rest (one alone for two classes), with Platt's sigmoid.
+
+    `dual` and `bias` have a row a machine over the shared `vectors`; `sigmoid` holds slope and offset a machine.
+    """
+
+    mean: Array
+    scale: Array
+    vectors: Array
+    dual: Array
+    bias: Array
+    gamma: Array
+    sigmoid: Array
+
+    def probabilities(self, features: NDArray[Any]) -> Array:
+        """(n, items) -> (n, classes)."""
+        x = (features - self.mean) / self.scale
+        squared = (x**2).sum(1)[:, None] + (self.vectors**2).sum(1)[None] - 2 * x @ self.vectors.T
+        decision = np.exp(-self.gamma * np.maximum(squared, 0)) @ self.dual.T + self.bias
+        positive = 1 / (1 + np.exp(-(decision * self.sigmoid[:, 0] + self.sigmoid[:, 1])))
+        if positive.shape[1] == 1:
+            return np.concatenate([1 - positive, positive], axis=1)
+        shares: Array = positive / np.maximum(positive.sum(axis=1, keepdims=True), 1e-300)
+        return shares
+
+
+Head = LinearHead | SvmHead
+
+
+def fit_head(kind: HeadKind, features: NDArray[Any], targets: NDArray[np.int64], classes: int, c: float) -> Head:
+    """Fit a head. features: (n, items), targets: (n,) class numbers. Raises DatasetError for too few examples."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
+    counts = np.bincount(targets, minlength=classes)
+    if classes < 2 or counts.min() < 2:
+        raise DatasetError(
+            f"training pictures a class: {counts.tolist()}; a classifier needs two classes of two pictures at least."
+        )
+    scaler = StandardScaler().fit(features.astype(np.float64))
+    x = scaler.transform(features.astype(np.float64))
+    if kind == "svm":
+        return _fit_svm(scaler.mean_, scaler.scale_, x, targets, classes, c)
+    model = LogisticRegression(C=c, max_iter=2000).fit(x, targets)
+    weights, bias = model.coef_, model.intercept_
+    if classes == 2:  # scikit-learn keeps one row for two classes: the other's is zero
+        weights, bias = np.vstack([np.zeros_like(weights), weights]), np.array([0.0, bias[0]])
+    return LinearHead(scaler.mean_, scaler.scale_, weights, bias)
+
+
+def _fit_svm(mean: Array, scale: Array, x: Array, targets: NDArray[np.int64], classes: int, c: float) -> SvmHead:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from sklearn.svm import SVC
+
+    machines = [1] if classes == 2 else list(range(classes))
+    gamma = 1.0 / (x.shape[1] * x.var())
+    folds = min(_FOLDS, int(np.bincount(targets).min()))
+    dual, bias, sigmoid = np.zeros((len(machines), len(x))), [], []
+    for row, positive in enumerate(machines):
+        truth = targets == positive
+        machine = SVC(C=c, gamma=gamma)
+        # Platt 1999: the sigmoid is fitted to decisions on pictures that the machine has not seen
+        unseen = cross_val_predict(
+            machine, x, truth, cv=StratifiedKFold(folds, shuffle=True, random_state=0), method="decision_function"
+        )
+        platt = LogisticRegression(C=1e6).fit(unseen[:, None], truth)
+        machine.fit(x, truth)
+        dual[row, machine.support_] = machine.dual_coef_[0]
+        bias.append(machine.intercept_[0])
+        sigmoid.append([platt.coef_[0, 0], platt.intercept_[0]])
+    used = np.flatnonzero((dual != 0).any(axis=0))
+    return SvmHead(
+        mean, scale, x[used], dual[:, used], np.array(bias), np.array(gamma), np.array(sigmoid, dtype=np.float64)
+    )
+
+
+def head_from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Head:
+    """The head whose fields were saved under these names."""
+    kind = SvmHead if "vectors" in arrays else LinearHead
+    return kind(**arrays)

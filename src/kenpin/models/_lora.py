@@ -1,0 +1,69 @@
+"""LoRA adapters: attached to named layers, with the names checked before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from torch import nn
+
+from kenpin.errors import OptionError, RunError
+
+_ATTENTION = ("q_proj", "v_proj", "query", "value")
+
+
+def attach_lora(
+    network: nn.Module, *, rank: int, alpha: int, dropout: float, targets: Sequence[str] | None, head: str
+) -> nn.Module:
+    """The network with low-rank adapters on `targets` (name endings; None: query and value projections, or every
+    plain convolution where there is no attention) and the layer `head` trained whole.
+
+    Raises OptionError where a target matches no layer, naming the layers there are.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    layers = {name: layer for name, layer in network.named_modules() if _adaptable(layer) and head not in name}
+    if targets is None:
+        chosen = [name for name in layers if name.rsplit(".")[-1] in _ATTENTION] or list(layers)
+    else:
+        chosen = []
+        for target in targets:
+            matching = [name for name in layers if name == target or name.endswith(f".{target}")]
+            if not matching:
+                endings = sorted({name.rsplit(".")[-1] for name in layers})
+                raise OptionError(f"lora target {target!r} matches no layer; layers end in {', '.join(endings)}.")
+            chosen += matching
+    _freeze_batch_norm(network)
+    config = LoraConfig(
+        r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=chosen, modules_to_save=[head], bias="none"
+    )
+    return cast(nn.Module, get_peft_model(network, config))
+
+
+def load_lora(network: nn.Module, folder: Path) -> nn.Module:
+    """The network with the adapter that was saved in `folder`. Raises RunError."""
+    from peft import PeftModel
+
+    _freeze_batch_norm(network)
+    try:
+        return cast(nn.Module, PeftModel.from_pretrained(network, str(folder)).eval())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise RunError(f"{folder}: the adapter does not fit its base; provide the base it was trained on.") from error
+
+
+def _adaptable(layer: nn.Module) -> bool:
+    return isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1)
+
+
+class _FrozenBatchNorm(nn.BatchNorm2d):
+    def train(self, mode: bool = True) -> _FrozenBatchNorm:
+        return super().train(False)
+
+
+def _freeze_batch_norm(network: nn.Module) -> None:
+    # an adapter holds no running statistics: were they to drift while training, the reloaded model would differ
+    for layer in network.modules():
+        if type(layer) is nn.BatchNorm2d:
+            layer.__class__ = _FrozenBatchNorm
+            layer.eval()

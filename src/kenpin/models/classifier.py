@@ -1,0 +1,191 @@
+"""Classifier: any image classifier of transformers, or the embedded EfficientNet-Lite0, with a new head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal, Self, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from kenpin.config import AugmentOptions, GradientOptions, TrainOptions
+from kenpin.data.dataset import Dataset
+from kenpin.errors import DatasetError
+from kenpin.models._backbone import Backbone, check_base, load_backbone, read_backbone
+from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task
+from kenpin.models._heads import Head, HeadKind, fit_head, head_from_arrays
+from kenpin.models._inference import infer_batches
+from kenpin.models._lora import attach_lora, load_lora
+from kenpin.records import Example, Prediction
+
+
+class ClassifierOptions(AugmentOptions, GradientOptions, TrainOptions):
+    """Options of `kenpin train classifier`."""
+
+    base: str = Field("lite0", description="Pretrained weights: lite0, toy, a hub id, or a folder of save_pretrained.")
+    tuning: Literal["head", "lora", "full"] = Field(
+        "head", description="What is trained: a head on frozen features, low-rank adapters, or every weight."
+    )
+    head: HeadKind = Field("svm", description="Head of tuning head: linear (logistic regression) or svm (RBF kernel).")
+    head_c: float = Field(3.0, gt=0, description="Inverse regularisation strength of that head.")
+    lora_rank: int = Field(8, ge=1, description="Rank of the adapters.")
+    lora_alpha: int = Field(16, ge=1, description="Scale of the adapters, divided by their rank.")
+    lora_dropout: float = Field(0.05, ge=0, lt=1, description="Dropout before the adapters.")
+    lora_targets: tuple[str, ...] | None = Field(
+        None, description="Endings of the names of the layers to adapt; by default queries and values."
+    )
+
+    @model_validator(mode="after")
+    def _refuse_what_does_nothing(self) -> Self:
+        """A setting that the chosen tuning would ignore is a misunderstanding, not a default."""
+        idle = {f"lora_{name}" for name in ("rank", "alpha", "dropout", "targets")} if self.tuning != "lora" else set()
+        if self.tuning == "head":
+            idle |= AugmentOptions.model_fields.keys() | GradientOptions.model_fields.keys()
+        else:
+            idle |= {"head", "head_c"}
+        for name in sorted(idle):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"`{name}` does nothing with tuning {self.tuning}; leave it out or choose another tuning."
+                )
+        return self
+
+
+class HeadClassifier:
+    """A head on the frozen features of a backbone; learns in one pass."""
+
+    frozen = True
+
+    def __init__(self, backbone: Backbone, task: Task, options: ClassifierOptions, head: Head | None = None) -> None:
+        self.labels = task.labels
+        self.base = backbone.record
+        self.image_size_wh = backbone.image_size_wh
+        self.module = backbone.network
+        self.encode = backbone.encode
+        self._backbone, self._task, self._options, self._head = backbone, task, options, head
+
+    def infer(self, batch: Batch) -> dict[str, Tensor]:
+        """Pooled features."""
+        return {"features": self._backbone.features(batch["pixel_values"])}
+
+    def decode(self, outputs: Mapping[str, Tensor], ids: Sequence[str]) -> list[Prediction]:
+        """Features -> class probabilities."""
+        if self._head is None:
+            raise ValueError("the classifier has no head yet; fit it first.")
+        return predictions(ids, self._head.probabilities(outputs["features"].numpy()), self._task)
+
+    def fit(self, training: Dataset, progress: Progress) -> tuple[str, ...]:
+        """Compute the features, then fit the head. Raises DatasetError."""
+        features, targets = [], []
+        for examples, outputs in infer_batches(self, training, doing="computing features", progress=progress):
+            features.append(outputs["features"].numpy())
+            targets += _targets(examples, self.labels)
+        x = np.concatenate(features)
+        self._head = fit_head(self._options.head, x, np.array(targets), len(self.labels), self._options.head_c)
+        return (f"A {self._options.head} head was fitted on {x.shape[1]} frozen features of {len(x)} pictures.",)
+
+    def save(self, folder: Path) -> None:
+        """The head's arrays; the base is loaded again by its id."""
+        np.savez(folder / "head.npz", **asdict(cast(Head, self._head)))
+
+
+class NetworkClassifier:
+    """A whole network, its weights or its adapters trained by gradients."""
+
+    frozen = False
+
+    def __init__(self, backbone: Backbone, module: nn.Module, task: Task, base: BaseRecord) -> None:
+        self.labels = task.labels
+        self.base = base
+        self.image_size_wh = backbone.image_size_wh
+        self.module = module
+        self.encode = backbone.encode
+        self._backbone, self._task = backbone, task
+
+    def encode_targets(self, examples: Sequence[Example]) -> Batch:
+        """Class numbers, (n,) int64. Raises DatasetError."""
+        return {"labels": torch.tensor(_targets(examples, self.labels))}
+
+    def infer(self, batch: Batch) -> dict[str, Tensor]:
+        """Class probabilities, (n, classes)."""
+        return {"probabilities": self.module(**batch).logits.float().softmax(dim=1)}
+
+    def decode(self, outputs: Mapping[str, Tensor], ids: Sequence[str]) -> list[Prediction]:
+        """One prediction a picture."""
+        return predictions(ids, outputs["probabilities"].double().numpy(), self._task)
+
+    def save(self, folder: Path) -> None:
+        """The adapters alone, or all weights."""
+        is_adapter = self.module is not self._backbone.network
+        self.module.save_pretrained(folder / ("adapter" if is_adapter else "weights"))  # type: ignore[operator]
+        self._backbone.processor.save_pretrained(folder / "processor")
+
+
+class ClassifierFamily:
+    """Inspectors that tell classes of whole pictures apart."""
+
+    Options = ClassifierOptions
+    target = "label"
+
+    def create(self, options: ClassifierOptions, task: Task) -> Inspector:
+        """An inspector on its base. Raises OptionError, MissingExtraError."""
+        backbone = load_backbone(options.base, task.labels, options.seed)
+        if options.tuning == "head":
+            return HeadClassifier(backbone, task, options)
+        base, module = backbone.record, backbone.network
+        if options.tuning == "lora":
+            module = attach_lora(
+                module,
+                rank=options.lora_rank,
+                alpha=options.lora_alpha,
+                dropout=options.lora_dropout,
+                targets=options.lora_targets,
+                head="classifier",
+            )
+        return NetworkClassifier(backbone, module, task, base)
+
+    def restore(self, folder: Path, base: BaseRecord, options: ClassifierOptions, task: Task) -> Inspector:
+        """The inspector that was saved in `folder`. Raises RunError."""
+        if options.tuning == "full":
+            backbone = read_backbone(folder / "weights", folder / "processor", base.id, base.commit)
+            return NetworkClassifier(backbone, backbone.network, task, base)
+        backbone = load_backbone(options.base, task.labels, options.seed)
+        check_base(base, backbone.record)
+        if options.tuning == "head":
+            with np.load(folder / "head.npz", allow_pickle=False) as arrays:
+                return HeadClassifier(backbone, task, options, head_from_arrays(arrays))
+        return NetworkClassifier(backbone, load_lora(backbone.network, folder / "adapter"), task, base)
+
+
+def _targets(examples: Sequence[Example], labels: Sequence[str]) -> list[int]:
+    numbers = {label: number for number, label in enumerate(labels)}
+    try:
+        return [numbers[cast(str, example.label)] for example in examples]
+    except KeyError:
+        wrong = next(example for example in examples if example.label not in numbers)
+        raise DatasetError(
+            f"{wrong.id}: class {wrong.label!r} is none of {', '.join(labels)}; mend its label or leave it out."
+        ) from None
+
+
+def predictions(ids: Sequence[str], probabilities: NDArray[np.float64], task: Task) -> list[Prediction]:
+    """Rows of class probabilities -> predictions; the defect score is the probability of not being OK."""
+    ok = np.array([label in task.ok_labels for label in task.labels])
+    return [
+        Prediction(
+            id=id,
+            label=task.labels[int(row.argmax())],
+            probabilities={label: float(share) for label, share in zip(task.labels, row, strict=True)},
+            # summed over the other classes: 1 - P(ok) would lose the digits of small scores
+            defect_score=float(row[~ok].sum()) if ok.any() and not ok.all() else None,
+        )
+        for id, row in zip(ids, probabilities, strict=True)
+    ]
+
+
+FAMILY = ClassifierFamily()

@@ -1,0 +1,140 @@
+"""Mahalanobis: the MT method's unit space of good parts on a backbone's features; D²/k tells how far a part is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from kenpin.config import TrainOptions
+from kenpin.data.dataset import Dataset
+from kenpin.errors import OptionError, UnitSpaceError
+from kenpin.models._backbone import Backbone, check_base, load_backbone
+from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task
+from kenpin.models._inference import infer_batches
+from kenpin.records import Prediction
+from kenpin.taguchi import UnitSpace
+
+_STRONGEST = 10  # items whose contributions a prediction carries; all of them would be 1,568 numbers a picture
+
+
+class MahalanobisOptions(TrainOptions):
+    """Options of `kenpin train mahalanobis`."""
+
+    base: str = Field("lite0", description="Pretrained weights: lite0, toy, a hub id, or a folder of save_pretrained.")
+    stages: tuple[int, ...] | None = Field(
+        None, description="Stages of lite0, 0 to 6, whose features are items; by default all."
+    )
+    ridge: Annotated[float, Field(ge=0, lt=1)] | Literal["ledoit-wolf"] = Field(
+        "ledoit-wolf",
+        description="Share of the identity in the correlation matrix: a number, or ledoit-wolf to estimate it.",
+    )
+
+
+class UnitSpaceInspector:
+    """A unit space on the frozen features of a backbone."""
+
+    frozen = True
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        task: Task,
+        options: MahalanobisOptions,
+        space: UnitSpace | None = None,
+        items: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.labels: tuple[str, ...] = ()  # it scores parts and names nothing, so any class can be evaluated
+        self.base = backbone.record
+        self.image_size_wh = backbone.image_size_wh
+        self.module = backbone.network
+        self.encode = backbone.encode
+        self._backbone, self._task, self._options = backbone, task, options
+        self._space, self._items = space, items
+
+    def infer(self, batch: Batch) -> dict[str, Tensor]:
+        """Pooled features."""
+        return {"features": self._backbone.features(batch["pixel_values"])}
+
+    def decode(self, outputs: Mapping[str, Tensor], ids: Sequence[str]) -> list[Prediction]:
+        """Features -> D²/k and the strongest items' shares of it."""
+        if self._space is None or self._items is None:
+            raise ValueError("the unit space is empty; fit it first.")
+        shares = self._space.contributions(outputs["features"].numpy()[:, self._items])
+        strongest = np.argsort(-shares, axis=1)[:, :_STRONGEST]
+        names = [self._backbone.item_names[item] for item in self._items]
+        return [
+            Prediction(
+                id=id,
+                defect_score=distance,
+                distance=distance,
+                contributions={names[item]: float(row[item]) for item in best},
+            )
+            for id, row, best, distance in zip(ids, shares, strongest, shares.sum(axis=1).tolist(), strict=True)
+        ]
+
+    def fit(self, training: Dataset, progress: Progress) -> tuple[str, ...]:
+        """Learn the unit space from the good parts alone. Raises UnitSpaceError, OptionError."""
+        good = training.select(i for i, label in enumerate(training.column("label")) if label in self._task.ok_labels)
+        if not len(good):
+            raise UnitSpaceError(
+                f"unit space: none of the {len(training)} training pictures is of a good class "
+                f"({', '.join(self._task.ok_labels) or 'none named'}); name the good classes with --ok-labels."
+            )
+        batches = infer_batches(self, good, doing="computing features", progress=progress)
+        features = np.concatenate([outputs["features"].numpy() for _, outputs in batches])
+        wanted = _wanted_items(self._backbone, self._options.stages)
+        # a channel that is silent on every good part has no scale to measure a distance in
+        varying = features[:, wanted].std(axis=0) > 1e-6 * np.abs(features[:, wanted]).mean(axis=0).clip(1e-6)
+        self._items = wanted[varying]
+        self._space = UnitSpace(self._options.ridge).fit(features[:, self._items])
+        dropped = len(wanted) - len(self._items)
+        return (
+            f"The unit space holds {self._space.parts_} good parts and {len(self._items)} items, ridge "
+            f"{self._space.ridge_:.4f}." + (f" {dropped} items that never vary were left out." if dropped else ""),
+        )
+
+    def save(self, folder: Path) -> None:
+        """The space's arrays and the items it uses; the base is loaded again by its id."""
+        if self._space is None or self._items is None:
+            raise ValueError("the unit space is empty; fit it first.")
+        arrays: dict[str, Any] = {"items": self._items} | self._space.to_arrays()
+        np.savez(folder / "unit_space.npz", **arrays)
+
+
+class MahalanobisFamily:
+    """Inspectors that know good parts alone."""
+
+    Options = MahalanobisOptions
+    target = "label"
+
+    def create(self, options: MahalanobisOptions, task: Task) -> Inspector:
+        """An inspector on its base. Raises OptionError, MissingExtraError."""
+        return UnitSpaceInspector(load_backbone(options.base, task.labels, options.seed), task, options)
+
+    def restore(self, folder: Path, base: BaseRecord, options: MahalanobisOptions, task: Task) -> Inspector:
+        """The inspector that was saved in `folder`. Raises RunError."""
+        backbone = load_backbone(options.base, task.labels, options.seed)
+        check_base(base, backbone.record)
+        with np.load(folder / "unit_space.npz", allow_pickle=False) as arrays:
+            saved: dict[str, NDArray[Any]] = dict(arrays)
+        items = saved.pop("items")
+        return UnitSpaceInspector(backbone, task, options, UnitSpace.from_arrays(saved), items)
+
+
+def _wanted_items(backbone: Backbone, stages: tuple[int, ...] | None) -> NDArray[np.int64]:
+    names = backbone.item_names
+    if stages is None:
+        return np.arange(len(names))
+    wanted = [i for i, name in enumerate(names) if name.split(".")[0] in {f"stage{stage}" for stage in stages}]
+    if not wanted:
+        raise OptionError(f"stages {stages} hold no items of base {backbone.id}; lite0 has 0 to 6, others have none.")
+    return np.array(wanted)
+
+
+FAMILY = MahalanobisFamily()

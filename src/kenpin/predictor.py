@@ -1,0 +1,82 @@
+"""The predictor: a trained run, or an inspector in training, turned on pictures; the only way to a prediction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from kenpin.data.dataset import Dataset
+from kenpin.errors import RunError
+from kenpin.models import get_family
+from kenpin.models._family import BaseRecord, Inspector, Progress, Task
+from kenpin.models._inference import BATCH_SIZE, OnError, infer_batches
+from kenpin.records import Example, ImageSource, Prediction, Threshold
+from kenpin.records_json import from_json
+from kenpin.run_folder import MODEL, RunRecord, check_seal, read_record
+
+
+class Predictor:
+    """Pictures in, predictions out, in batches."""
+
+    def __init__(
+        self, inspector: Inspector, threshold: Threshold | None = None, record: RunRecord | None = None
+    ) -> None:
+        self.inspector = inspector
+        self.labels = inspector.labels
+        self.threshold = threshold
+        """The decision that was chosen on the validation pictures."""
+        self.record = record
+
+    def predict(
+        self,
+        dataset: Dataset,
+        *,
+        progress: Progress | None = None,
+        on_error: OnError | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> Iterator[Prediction]:
+        """One prediction an example, in order. A picture that cannot be opened goes to `on_error`, if given.
+
+        Raises ImageError.
+        """
+        training = self.inspector.module.training
+        self.inspector.module.eval()
+        try:
+            for examples, outputs in infer_batches(
+                self.inspector, dataset, progress=progress, on_error=on_error, batch_size=batch_size
+            ):
+                yield from self.inspector.decode(outputs, [example.id for example in examples])
+        finally:
+            self.inspector.module.train(training)
+
+    def predict_files(self, paths: Iterable[str | Path], **settings: Any) -> Iterator[Prediction]:
+        """One prediction a picture file; `settings` as for `predict`."""
+        examples = (Example(id=str(path), image=ImageSource(path=str(path))) for path in paths)
+        return self.predict(Dataset.from_examples(examples), **settings)
+
+
+def load_predictor(run: str | Path, *, device: str | None = None) -> Predictor:
+    """The predictor of a finished run. Raises RunError, OptionError."""
+    folder = Path(run)
+    record = read_record(folder)
+    check_seal(folder, record.files)
+    family = get_family(record.family)
+    base = BaseRecord(record.base_id, record.base_commit, record.base_probe)
+    options = family.Options.from_mapping(record.options, f"{folder / 'run.json'}: options")
+    inspector = family.restore(folder / MODEL, base, options, Task(record.labels, record.ok_labels))
+    inspector.module.to(best_device(device))
+    where = f"{folder / 'run.json'}: threshold"
+    threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
+    return Predictor(inspector, threshold, record)
+
+
+def best_device(wanted: str | None) -> Any:
+    """The device asked for, else the first GPU, else the CPU. Raises RunError where it is not there."""
+    import torch
+
+    name = wanted or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.zeros(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise RunError(f"device {name!r} is not there; give cpu, or a device that torch lists.") from error

@@ -1,0 +1,88 @@
+"""Records to JSON and back, by their type hints: exact, without NaN, and refusing what does not fit.
+
+Numbers that JSON lacks are written as the strings `inf`, `-inf` and `nan`. `bytes` are not carried.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from enum import StrEnum
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from kenpin.errors import RunError
+from kenpin.records import Evaluation
+
+EVALUATION_SCHEMA = 1
+
+Record = TypeVar("Record")
+
+
+def to_json(value: object) -> Any:
+    """A record, and what it is made of, as dicts, lists, strings, numbers and None. Raises TypeError."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {item.name: to_json(getattr(value, item.name)) for item in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, str | bool | int | float):
+        return value.value if isinstance(value, StrEnum) else value
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def from_json(kind: type[Record], value: object, where: str) -> Record:
+    """The record of this type that `to_json` wrote; `where` names the file in messages. Raises RunError."""
+    return _read(kind, value, where)  # type: ignore[no-any-return]
+
+
+def evaluation_to_json(evaluation: Evaluation) -> dict[str, Any]:
+    """An evaluation with the version of its form, ready for `json.dump(…, allow_nan=False)`."""
+    return {"schema": EVALUATION_SCHEMA, **to_json(evaluation)}
+
+
+def evaluation_from_json(value: Mapping[str, Any], where: str = "evaluation.json") -> Evaluation:
+    """The evaluation that `evaluation_to_json` wrote. Raises RunError for another version or a damaged file."""
+    if not isinstance(value, Mapping) or value.get("schema") != EVALUATION_SCHEMA:
+        found = value.get("schema") if isinstance(value, Mapping) else None
+        raise RunError(
+            f"{where}: its schema is {found}, this kenpin reads {EVALUATION_SCHEMA}. Evaluate the run again."
+        )
+    return from_json(Evaluation, {key: item for key, item in value.items() if key != "schema"}, where)
+
+
+def _read(kind: Any, value: Any, where: str) -> Any:
+    origin, parameters = get_origin(kind), get_args(kind)
+    if origin in (types.UnionType, Union):  # of these, records use only `X | None`
+        return None if value is None else _read(next(p for p in parameters if p is not types.NoneType), value, where)
+    if is_dataclass(kind):
+        return _read_record(kind, value, where)
+    if origin is tuple and isinstance(value, list):
+        if parameters[-1] is Ellipsis:
+            return tuple(_read(parameters[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+        if len(parameters) == len(value):
+            pairs = zip(parameters, value, strict=True)
+            return tuple(_read(parameter, item, f"{where}[{i}]") for i, (parameter, item) in enumerate(pairs))
+    elif origin is Mapping and isinstance(value, dict):
+        return {key: _read(parameters[1], item, f"{where}.{key}") for key, item in value.items()}
+    elif kind is float and (type(value) in (int, float) or value in ("inf", "-inf", "nan")):
+        return float(value)
+    elif isinstance(kind, type) and issubclass(kind, StrEnum) and value in list(kind):
+        return kind(value)
+    elif kind in (str, int, bool) and type(value) is kind:
+        return value
+    raise RunError(f"{where}: {value!r:.60} is not {kind}. Restore the file, or evaluate again.")
+
+
+def _read_record(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise RunError(f"{where}: {value!r:.60} is not a {kind.__name__}. Restore the file, or evaluate again.")
+    hints = get_type_hints(kind)
+    wrong = sorted(hints.keys() ^ value.keys())
+    if wrong:
+        raise RunError(f"{where}: the fields {wrong} are missing or unknown. Restore the file, or evaluate again.")
+    return kind(**{name: _read(hint, value[name], f"{where}.{name}") for name, hint in hints.items()})

@@ -1,0 +1,127 @@
+"""Which charts a run's results are drawn as."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kenpin.records import Evaluation, JudgedExample
+from kenpin.report import words
+from kenpin.report.drawing import (
+    UNIT,
+    Axis,
+    Figure,
+    Series,
+    histogram_chart,
+    line_chart,
+    linear_axis,
+    log_axis,
+    percent,
+    plain,
+)
+
+_SKEWED = 20.0  # highest score over the median, from which a linear axis would show one bar
+
+
+def evaluation_figures(evaluations: Mapping[str, Evaluation]) -> tuple[Figure, ...]:
+    """Score histogram of the leading evaluation, then the curves of all evaluations over each other."""
+    leading = next(iter(evaluations.values()))
+    figures = [_histogram(leading)]
+    for name, title, x, y, form, caption in (
+        ("roc", "ROC curve", "OK parts alarmed", "defective parts detected", "line", "Up and left is better."),
+        ("precision_recall", "Precision and recall", "defective parts detected", "alarms that are right", "steps",
+         "Up and right is better."),
+        ("reliability", "Reliability", "stated probability of a defect", "observed rate", "marks",
+         "Marks on the diagonal mean that a stated probability can be taken at its word."),
+    ):  # fmt: skip
+        series = [Series(run, one.curves[name], form) for run, one in evaluations.items() if one.curves.get(name)]  # type: ignore[arg-type]
+        if series:
+            described = "; ".join(f"{one.name}: {len(one.points)} points" for one in series)
+            axes = Axis(x, 0.0, 1.0, UNIT.ticks, percent), Axis(y, 0.0, 1.0, UNIT.ticks, percent)
+            chart = line_chart(title, described, series, *axes, diagonal=name != "precision_recall")
+            figures.append(Figure(title, chart, caption, _legend(series)))
+    return tuple(figure for figure in figures if figure is not None)
+
+
+def training_figures(rows: Sequence[Mapping[str, Any]]) -> tuple[Figure, ...]:
+    """Losses, and what was measured on the validation pictures while training, over the steps."""
+    by = "step" if any(_number(row.get("step")) is not None for row in rows) else "epoch"
+    figures = []
+    for title, names in (
+        ("Loss", ("loss", "eval_loss")),
+        ("Validation scores", tuple(sorted({key for row in rows for key in row if _is_score(key)}))),
+    ):
+        series = [one for name in names if (one := _series(name, rows, by)).points]
+        if series:
+            values = [point for one in series for point in one.points]
+            x = linear_axis(by, 0.0, max(px for px, _ in values), plain)
+            lowest, highest = min(py for _, py in values), max(py for _, py in values)
+            y = linear_axis("", min(0.0, lowest) if title == "Loss" else lowest, highest, plain)
+            ends = "; ".join(f"{one.name} ends at {one.points[-1][1]:.4g}" for one in series)
+            figures.append(Figure(title, line_chart(title, ends, series, x, y), f"{ends}.", _legend(series)))
+    return tuple(figures)
+
+
+def _histogram(evaluation: Evaluation) -> Figure | None:
+    ok, defective = (_scores(evaluation.judged, side) for side in (False, True))
+    if not ok and not defective:
+        return None
+    values = np.array([*ok, *defective])
+    cut = evaluation.threshold
+    cuts = [at for at in (cut.fail_from, cut.review_from) if at is not None and np.isfinite(at)] if cut else []
+    everything = np.array([*values, *cuts])
+    label = "defect score"
+    if values.min() >= 0 and values.max() <= 1:
+        x = Axis(label, 0.0, 1.0, UNIT.ticks, plain)
+    elif everything.min() > 0 and values.max() > _SKEWED * np.median(values):
+        x = log_axis(label, float(everything.min()), float(everything.max()))
+    else:
+        x = linear_axis(label, float(everything.min()), float(everything.max()))
+    said = "no threshold was given"
+    if cut is not None:
+        review = "" if cut.review_from is None else f", review from {words.score(cut.review_from)}"
+        said = f"FAIL from {words.score(cut.fail_from)}{review}"
+    title = "Scores of OK and defective parts"
+    chart = histogram_chart(
+        title,
+        f"{len(ok)} OK parts upward, {len(defective)} defective parts downward; {said}.",
+        ok,
+        defective,
+        x,
+        review_from=cut.review_from if cut else None,
+        fail_from=cut.fail_from if cut else None,
+    )
+    legend = [("ok", f"{len(ok)} OK"), ("bad", f"{len(defective)} defective")]
+    if cut is not None and cut.review_from is not None:
+        legend.append(("band", "review"))
+    return Figure(title, chart, f"{said[0].upper()}{said[1:]}.", tuple(legend))
+
+
+def _scores(judged: Sequence[JudgedExample], defective: bool) -> list[float]:
+    scores = [part.prediction.defect_score for part in judged if part.defective is defective]
+    return [score for score in scores if score is not None and np.isfinite(score)]
+
+
+def _legend(series: Sequence[Series]) -> tuple[tuple[str, str], ...]:
+    return tuple((f"s{i % 4 + 1}", one.name) for i, one in enumerate(series))
+
+
+def _series(name: str, rows: Sequence[Mapping[str, Any]], by: str) -> Series:
+    pairs = [(_number(row.get(by)), _number(row.get(name))) for row in rows]
+    return Series(name.removeprefix("eval_") if _is_score(name) else _LOSSES.get(name, name),
+                  [(x, y) for x, y in pairs if x is not None and y is not None])  # fmt: skip
+
+
+_LOSSES = {"loss": "training", "eval_loss": "validation"}
+_TIMINGS = ("_runtime", "_per_second", "_loss", "_time")
+
+
+def _is_score(key: str) -> bool:
+    return key.startswith("eval_") and not key.endswith(_TIMINGS)
+
+
+def _number(value: object) -> float | None:
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value)
+    return float(value) if usable else None  # type: ignore[arg-type]

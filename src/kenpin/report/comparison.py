@@ -1,0 +1,174 @@
+"""Two runs on the same pictures: what changed, by how much chance could have done it, and for which parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kenpin.records import Evaluation, JudgedExample, Measure, Verdict
+from kenpin.report.mistakes import mistake_of, worst_first
+
+_Z = NormalDist().inv_cdf(0.975)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One measure on the parts that both runs judged, and now minus before."""
+
+    name: str
+    before: float | None
+    now: float | None
+    change: Measure
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One part as both runs judged it."""
+
+    before: JudgedExample
+    now: JudgedExample
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A run beside an earlier one."""
+
+    common: int
+    differences: tuple[Difference, ...]
+    regressions: tuple[Pair, ...]
+    """Right before and wrong now, the worst first."""
+    improvements: tuple[Pair, ...]
+    """Wrong before and right now, the worst first."""
+    p_value: float | None
+    """Chance of so uneven a change if neither run were better: exact McNemar test; None without common parts."""
+    notes: tuple[str, ...]
+
+
+def compare(now: Evaluation, before: Evaluation) -> Comparison:
+    """Compare two evaluations on the pictures that both judged and whose labels agree."""
+    earlier = {part.id: part for part in before.judged}
+    matched = [Pair(earlier[part.id], part) for part in now.judged if part.id in earlier]
+    pairs = [pair for pair in matched if _truth(pair.before) == _truth(pair.now)]
+    regressed = {p.now.id: p for p in pairs if mistake_of(p.before) is None and mistake_of(p.now) is not None}
+    improved = {p.now.id: p for p in pairs if mistake_of(p.before) is not None and mistake_of(p.now) is None}
+    notes = []
+    alone_now, alone_before = len(now.judged) - len(matched), len(before.judged) - len(matched)
+    if alone_now or alone_before:
+        notes.append(
+            f"Left out: {alone_now} pictures that only this run judged and {alone_before} that only the other did."
+        )
+    if len(pairs) < len(matched):
+        notes.append(f"Left out: {len(matched) - len(pairs)} pictures whose label was changed between the two runs.")
+    return Comparison(
+        common=len(pairs),
+        differences=_differences(pairs),
+        regressions=tuple(regressed[part.id] for _, part in worst_first(p.now for p in regressed.values())),
+        improvements=tuple(improved[part.id] for _, part in worst_first(p.before for p in improved.values())),
+        p_value=mcnemar(len(regressed), len(improved)) if pairs else None,
+        notes=tuple(notes),
+    )
+
+
+def paired_share(before: Sequence[bool], now: Sequence[bool]) -> Measure:
+    """Share now minus share before on the same parts, with its 95 % interval; None without parts."""
+    # Agresti & Min 2005: Wald's interval after adding one half to each cell of the 2 x 2 table, which keeps its
+    # coverage when few parts or none changed.
+    parts = len(now)
+    if not parts:
+        return Measure(None)
+    gained = sum(n and not b for b, n in zip(before, now, strict=True))
+    lost = sum(b and not n for b, n in zip(before, now, strict=True))
+    centre = (gained - lost) / (parts + 2)
+    half = _Z * max(0.0, (gained + lost + 1) - (gained - lost) ** 2 / (parts + 2)) ** 0.5 / (parts + 2)
+    return Measure((gained - lost) / parts, max(-1.0, centre - half), min(1.0, centre + half))
+
+
+def paired_auroc(defective: ArrayLike, before: ArrayLike, now: ArrayLike) -> tuple[float | None, float | None, Measure]:
+    """AUROC before and now on the same parts, and its change with a 95 % interval; None without both kinds."""
+    # DeLong, DeLong & Clarke-Pearson 1988: an AUROC is a mean of placements, so the change is a mean of differences.
+    is_defective = np.asarray(defective, bool)
+    if is_defective.all() or not is_defective.any():
+        return None, None, Measure(None)
+    below, above = _placements(is_defective, np.asarray(before, np.float64))
+    below_now, above_now = _placements(is_defective, np.asarray(now, np.float64))
+    change = float((below_now - below).mean())
+    measure = Measure(change)
+    if min(len(below), len(above)) > 1:
+        half = _Z * (_variance_of_mean(below_now - below) + _variance_of_mean(above_now - above)) ** 0.5
+        if half > 0:  # where nothing varies, nothing is known of chance
+            measure = Measure(change, max(-1.0, change - half), min(1.0, change + half))
+    return float(below.mean()), float(below_now.mean()), measure
+
+
+def mcnemar(regressions: int, improvements: int) -> float:
+    """Exact two-sided McNemar test of as many changes in each direction."""
+    from scipy.stats import binomtest
+
+    changed = regressions + improvements
+    return float(binomtest(regressions, changed).pvalue) if changed else 1.0
+
+
+def _variance_of_mean(values: NDArray[np.float64]) -> float:
+    return float(values.var(ddof=1) / len(values))
+
+
+def _placements(defective: NDArray[np.bool_], scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+    """Of each defective part the share of OK parts below it, of each OK part the share of defective ones above it."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(scores)  # ties share their mean rank, which counts them one half
+    worse, fine = scores[defective], scores[~defective]
+    below = (ranks[defective] - rankdata(worse)) / len(fine)
+    above = 1 - (ranks[~defective] - rankdata(fine)) / len(worse)
+    return below, above
+
+
+def _truth(part: JudgedExample) -> tuple[str | None, bool | None]:
+    return part.label, part.defective
+
+
+def _named_rightly(part: JudgedExample) -> bool:
+    if part.prediction.label is not None:
+        return part.prediction.label == part.label
+    return (part.verdict is Verdict.FAIL) == part.defective
+
+
+def _score(part: JudgedExample) -> float | None:
+    score = part.prediction.defect_score
+    return score if score == score else None  # NaN is no score
+
+
+def _differences(pairs: Sequence[Pair]) -> tuple[Difference, ...]:
+    decided = [p for p in pairs if p.before.verdict is not None and p.now.verdict is not None]
+    named = [p for p in pairs if p in decided or (p.before.prediction.label and p.now.prediction.label)]
+    shares = [
+        ("accuracy", [(_named_rightly(p.before), _named_rightly(p.now)) for p in named]),
+        ("escape_rate", [_verdicts(p, Verdict.PASS) for p in decided if p.now.defective]),
+        ("overkill_rate", [_verdicts(p, Verdict.FAIL) for p in decided if p.now.defective is False]),
+        ("review_rate", [_verdicts(p, Verdict.REVIEW) for p in decided]),
+    ]
+    differences = []
+    for name, outcomes in shares:
+        if outcomes:
+            earlier, later = [b for b, _ in outcomes], [n for _, n in outcomes]
+            shares_of = sum(earlier) / len(earlier), sum(later) / len(later)
+            differences.append(Difference(name, *shares_of, paired_share(earlier, later)))
+    scored = [
+        (p.now.defective, before, after)
+        for p in pairs
+        if p.now.defective is not None
+        and (before := _score(p.before)) is not None
+        and (after := _score(p.now)) is not None
+    ]
+    if scored:
+        before_area, now_area, change = paired_auroc(*zip(*scored, strict=True))
+        differences.insert(1, Difference("auroc", before_area, now_area, change))
+    return tuple(differences)
+
+
+def _verdicts(pair: Pair, verdict: Verdict) -> tuple[bool, bool]:
+    return pair.before.verdict is verdict, pair.now.verdict is verdict

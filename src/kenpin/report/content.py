@@ -1,0 +1,89 @@
+"""What a report is made of, read from a run folder's files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kenpin.errors import RunError
+from kenpin.records import Evaluation
+from kenpin.records_json import evaluation_from_json
+from kenpin.report import thumbnails
+
+_EVALUATION = "evaluation"
+
+
+@dataclass(frozen=True, slots=True)
+class ReportContent:
+    """All that a page shows of one run."""
+
+    name: str
+    run: Mapping[str, Any]
+    """run.json as it stands; its `dataset.counts` (split -> label -> pictures) fills the table of the data."""
+    evaluations: Mapping[str, Evaluation]
+    """By name, the leading one first; at least one."""
+    training: Sequence[Mapping[str, Any]] = ()
+    """Rows of metrics.jsonl in their order."""
+    thumbnails: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """JPEG bytes by picture id."""
+    doctor: Mapping[str, Any] | None = None
+    """The data set's findings: `findings`, a list of Finding records as JSON."""
+    before: ReportContent | None = None
+    """The run that this one is compared with."""
+
+    @property
+    def leading(self) -> Evaluation:
+        """The evaluation that the headline is about."""
+        return next(iter(self.evaluations.values()))
+
+
+def read_content(run_folder: Path, *, against: Path | None = None, name: str | None = None) -> ReportContent:
+    """What the run folder holds: run.json and evaluation.json, and whatever else of the content is there.
+
+    `name`: the run's; None: its folder's. `evaluation-<name>.json` are further evaluations.
+    Raises RunError for missing or damaged files.
+    """
+    files = [run_folder / f"{_EVALUATION}.json", *sorted(run_folder.glob(f"{_EVALUATION}-*.json"))]
+    read = [evaluation_from_json(_json(file), str(file)) for file in files]
+    named = [file.stem.removeprefix(f"{_EVALUATION}-") for file in files[1:]]
+    # a further evaluation may bear the leading one's split as its name and must not take its place
+    leading = read[0].split if read[0].split not in named else f"{read[0].split} (in training)"
+    lines = run_folder / "metrics.jsonl"
+    doctor = run_folder / "doctor.json"
+    return ReportContent(
+        name=name or run_folder.resolve().name,
+        run=_json(run_folder / "run.json"),
+        evaluations=dict(zip([leading, *named], read, strict=True)),
+        training=_rows(lines) if lines.exists() else (),
+        thumbnails=thumbnails.read_thumbnails(run_folder / thumbnails.FILE),
+        doctor=_json(doctor) if doctor.exists() else None,
+        before=None if against is None else read_content(against),
+    )
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(f"{file} is missing, so there is nothing to report; evaluate the run first.") from error
+    except (OSError, ValueError) as error:
+        raise RunError(f"{file}: it cannot be read ({error}). Restore it, or evaluate the run again.") from error
+    if not isinstance(value, dict):
+        raise RunError(f"{file}: it holds a {type(value).__name__}, not an object. Restore it, or evaluate again.")
+    return value
+
+
+def _rows(file: Path) -> tuple[dict[str, Any], ...]:
+    rows = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise RunError(f"{file}, line {number}: {error}. Mend or delete the line.") from error
+        if not isinstance(row, dict):
+            raise RunError(f"{file}, line {number}: {line:.40} is not an object. Mend or delete the line.")
+        rows.append(row)
+    return tuple(rows)

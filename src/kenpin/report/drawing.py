@@ -1,0 +1,225 @@
+"""Charts as inline SVG: colours come from the page's style sheet, every chart has a title and a description."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from markupsafe import Markup
+
+Points = Sequence[tuple[float, float]]
+
+WIDTH, HEIGHT = 440, 320
+LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 46
+_BINS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A range of values with its ticks; `log`: equal ratios are equal lengths."""
+
+    label: str
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    show: Callable[[float], str]
+    log: bool = False
+
+    def fraction(self, value: float) -> float:
+        """Where a value lies between the ends, 0 to 1."""
+        scale: Callable[[float], float] = math.log10 if self.log else float
+        return (scale(value) - scale(self.low)) / (scale(self.high) - scale(self.low))
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Named points, joined by a line, by steps, or each with its mark."""
+
+    name: str
+    points: Points
+    form: Literal["line", "steps", "marks"] = "line"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A chart with the words around it; `legend`: (style class, name)."""
+
+    title: str
+    svg: Markup
+    caption: str = ""
+    legend: tuple[tuple[str, str], ...] = ()
+
+
+def percent(value: float) -> str:
+    """A share as a whole number of percent."""
+    return f"{value * 100:.0f} %"
+
+
+def plain(value: float) -> str:
+    """A number with no more digits than it needs."""
+    return f"{value:.6g}"
+
+
+def linear_axis(label: str, low: float, high: float, show: Callable[[float], str] = plain, steps: int = 5) -> Axis:
+    """An axis from the round number below to the round number above, in steps of 1, 2 or 5."""
+    if not high > low:
+        low, high = low - 0.5, high + 0.5
+    rough = (high - low) / steps
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    ticks = tuple(i * step for i in range(first, last + 1))
+    return Axis(label, ticks[0], ticks[-1], ticks, show)
+
+
+def log_axis(label: str, low: float, high: float) -> Axis:
+    """A logarithmic axis between whole powers of ten, low > 0."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    last = max(last, first + 1)
+    every = max(1, (last - first) // 6)
+    return Axis(label, 10.0**first, 10.0**last, tuple(10.0**i for i in range(first, last + 1, every)), plain, log=True)
+
+
+UNIT = linear_axis("", 0.0, 1.0, percent)
+
+
+def line_chart(
+    title: str, description: str, series: Sequence[Series], x: Axis, y: Axis, *, diagonal: bool = False
+) -> Markup:
+    """Series over two axes; `diagonal`: a faint line from corner to corner."""
+    shapes = [_path([(x.low, y.low), (x.high, y.high)], x, y, "diagonal")] if diagonal else []
+    for i, one in enumerate(series):
+        style = f"s{i % 4 + 1}"
+        points = _steps(one.points) if one.form == "steps" else one.points
+        shapes.append(_path(points, x, y, f"line {style}"))
+        if one.form == "marks":
+            shapes += [
+                Markup('<circle class="mark {}" cx="{:.1f}" cy="{:.1f}" r="3.5"></circle>').format(
+                    style, *_place(p, x, y)
+                )
+                for p in one.points
+            ]
+    return _svg(title, description, [_grid(x, y), *shapes])
+
+
+def histogram_chart(
+    title: str,
+    description: str,
+    ok: Sequence[float],
+    defective: Sequence[float],
+    x: Axis,
+    *,
+    review_from: float | None,
+    fail_from: float | None,
+) -> Markup:
+    """Scores of OK parts upward and of defective parts downward, each as shares of its own kind, with the cuts."""
+    edges = (np.geomspace if x.log else np.linspace)(x.low, x.high, _BINS + 1)
+    shares = [
+        np.histogram(np.clip(values, x.low, x.high), edges)[0] / max(1, len(values)) for values in (ok, defective)
+    ]
+    top = linear_axis("", 0.0, max(0.05, float(max(share.max() for share in shares))), percent, steps=2).high
+    y = Axis(
+        "share of OK parts ↑, of defective ↓", -top, top, (-top, -top / 2, 0.0, top / 2, top), lambda v: percent(abs(v))
+    )
+    zero = _y(0.0, y)
+    shapes = []
+    if fail_from is not None and review_from is not None:
+        left, right = (_x(min(max(cut, x.low), x.high), x) for cut in (review_from, fail_from))
+        shapes.append(_rectangle("band", left, TOP, right - left, HEIGHT - TOP - BOTTOM))
+    for style, share, upward in (("ok", shares[0], True), ("bad", shares[1], False)):
+        for low, high, value in zip(edges[:-1], edges[1:], share, strict=True):
+            length = zero - _y(float(value), y)
+            left, right = _x(float(low), x), _x(float(high), x)
+            if length > 0:
+                shapes.append(
+                    _rectangle(style, left + 0.5, zero - length if upward else zero, right - left - 1.0, length)
+                )
+    shapes.append(
+        Markup('<line class="axis" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"></line>').format(
+            LEFT, WIDTH - RIGHT, zero, zero
+        )
+    )
+    if fail_from is not None and x.low <= fail_from <= x.high:
+        at = _x(fail_from, x)
+        side = "end" if x.fraction(fail_from) > 0.6 else "start"
+        shapes.append(
+            Markup('<line class="cut" x1="{0:.1f}" x2="{0:.1f}" y1="{1}" y2="{2}"></line>').format(
+                at, TOP, HEIGHT - BOTTOM
+            )
+        )
+        shapes.append(_text(at + (-5 if side == "end" else 5), TOP + 11, f"FAIL from {fail_from:.3g}", side, "strong"))
+    return _svg(title, description, [_grid(x, y), *shapes])
+
+
+def _x(value: float, axis: Axis) -> float:
+    return LEFT + axis.fraction(value) * (WIDTH - LEFT - RIGHT)
+
+
+def _y(value: float, axis: Axis) -> float:
+    return HEIGHT - BOTTOM - axis.fraction(value) * (HEIGHT - TOP - BOTTOM)
+
+
+def _place(point: tuple[float, float], x: Axis, y: Axis) -> tuple[float, float]:
+    return _x(point[0], x), _y(point[1], y)
+
+
+def _steps(points: Points) -> Points:
+    """Hold each value until the next point: what lies between two thresholds is not a straight mixture of both."""
+    held = [(point[0], before[1]) for before, point in pairwise(points)]
+    return [point for pair in zip(points, [*held, points[-1]], strict=True) for point in pair] if points else []
+
+
+def _path(points: Points, x: Axis, y: Axis, style: str) -> Markup:
+    line = " ".join(f"{px:.1f},{py:.1f}" for px, py in (_place(point, x, y) for point in points))
+    return Markup('<polyline class="{}" points="{}"></polyline>').format(style, line)
+
+
+def _rectangle(style: str, x: float, y: float, width: float, height: float) -> Markup:
+    return Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"></rect>').format(
+        style, x, y, max(0.0, width), height
+    )
+
+
+def _text(x: float, y: float, words: str, anchor: str, style: str = "") -> Markup:
+    return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>').format(
+        style, x, y, anchor, words
+    )
+
+
+def _grid(x: Axis, y: Axis) -> Markup:
+    bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
+    parts = []
+    for tick in y.ticks:
+        at = _y(tick, y)
+        parts.append(
+            Markup('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"></line>').format(LEFT, right, at, at)
+        )
+        parts.append(_text(LEFT - 7, at + 4, y.show(tick), "end"))
+    for tick in x.ticks:
+        at = _x(tick, x)
+        parts.append(
+            Markup('<line class="tick" x1="{0:.1f}" x2="{0:.1f}" y1="{1}" y2="{2}"></line>').format(
+                at, bottom, bottom + 4
+            )
+        )
+        parts.append(_text(at, bottom + 18, x.show(tick), "middle"))
+    parts.append(
+        Markup('<line class="axis" x1="{}" x2="{}" y1="{}" y2="{}"></line>').format(LEFT, right, bottom, bottom)
+    )
+    parts.append(_text((LEFT + right) / 2, HEIGHT - 8, x.label, "middle", "label"))
+    parts.append(
+        Markup('<text class="label" transform="translate(13 {}) rotate(-90)" text-anchor="middle">{}</text>').format(
+            (TOP + bottom) / 2, y.label
+        )
+    )
+    return Markup("").join(parts)
+
+
+def _svg(title: str, description: str, shapes: Sequence[Markup]) -> Markup:
+    return Markup(
+        '<svg role="img" viewBox="0 0 {} {}" aria-label="{}"><title>{}</title><desc>{}</desc>{}</svg>'
+    ).format(WIDTH, HEIGHT, f"{title}. {description}", title, description, Markup("").join(shapes))

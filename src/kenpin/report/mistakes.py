@@ -1,0 +1,41 @@
+"""Which judged parts went wrong, how, and which of them are the worst."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from kenpin.records import JudgedExample, Verdict
+
+
+class Mistake(StrEnum):
+    """What went wrong with a part, the worst first."""
+
+    ESCAPE = "escaped"
+    OVERKILL = "failed though OK"
+    MISNAMED = "wrongly named"
+
+
+def mistake_of(part: JudgedExample) -> Mistake | None:
+    """What went wrong; None where nothing did. A part sent to review is no mistake, unless it was misnamed."""
+    if part.defective and part.verdict is Verdict.PASS:
+        return Mistake.ESCAPE
+    if part.defective is False and part.verdict is Verdict.FAIL:
+        return Mistake.OVERKILL
+    if part.prediction.label is not None and part.prediction.label != part.label:
+        return Mistake.MISNAMED
+    return None
+
+
+def worst_first(judged: Iterable[JudgedExample]) -> tuple[tuple[Mistake, JudgedExample], ...]:
+    """All mistakes: escapes, then overkills, then wrong names, the most confident of each kind first."""
+    found = [(mistake, part) for part in judged if (mistake := mistake_of(part)) is not None]
+    order = list(Mistake)
+    return tuple(sorted(found, key=lambda pair: (order.index(pair[0]), -_confidence(*pair), pair[1].id)))
+
+
+def _confidence(mistake: Mistake, part: JudgedExample) -> float:
+    if mistake is Mistake.MISNAMED:
+        return (part.prediction.probabilities or {}).get(part.prediction.label or "", 0.0)
+    score = part.prediction.defect_score or 0.0
+    return -score if mistake is Mistake.ESCAPE else score

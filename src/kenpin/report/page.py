@@ -1,0 +1,254 @@
+"""The page: content in, one HTML document out, with nothing to load from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from kenpin.errors import OutputExistsError
+from kenpin.records import Evaluation, JudgedExample, Measure, Verdict
+from kenpin.report import charts, words
+from kenpin.report.comparison import Comparison, Pair, compare
+from kenpin.report.content import ReportContent, read_content
+from kenpin.report.mistakes import mistake_of, worst_first
+
+_PICTURES = 60  # of each kind on the page; the counts tell of all
+_FINDINGS = 30
+_VALUES = 12  # of a list in the provenance
+_ELSEWHERE = ("dataset.counts", "notes")
+_TILES = ("escape_rate", "overkill_rate", "review_rate", "accuracy", "auroc", "cost_per_part")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A picture with its caption; `image` is a data URL, None where no thumbnail was kept."""
+
+    title: str
+    tag: str
+    lines: tuple[str, ...]
+    image: str | None
+    good: bool = False
+    """Whether the tag is good news."""
+
+
+def render_report(content: ReportContent) -> str:
+    """One HTML page of a run; text from data and labels is escaped, pictures are embedded."""
+    leading = content.leading
+    mistakes = worst_first(leading.judged)
+    return _template().render(
+        content=content,
+        leading=leading,
+        leading_name=next(iter(content.evaluations)),
+        sentences=words.verdict_sentences(leading),
+        trust=words.trust_sentence(content.evaluations),
+        tiles=[(words.title(name), *_figures(name, measure)) for name, measure in _tiles(leading)],
+        measures=_measure_rows(content.evaluations),
+        mistakes=[_card(part, content.thumbnails, mistake) for mistake, part in mistakes[:_PICTURES]],
+        mistake_counts=Counter(str(mistake) for mistake, _ in mistakes),
+        confusion=_confusion(leading),
+        verdicts=_verdicts(leading),
+        figures=charts.evaluation_figures(content.evaluations),
+        training=charts.training_figures(content.training),
+        classes=_class_cards(content),
+        counts=_counts(content),
+        findings=_findings(content.doctor),
+        provenance=_flat(content.run),
+        comparison=_comparison(content),
+        words=words,
+    )
+
+
+def write_report(
+    run_folder: Path, out: Path, *, against: Path | None = None, name: str | None = None, overwrite: bool = False
+) -> Path:
+    """Draw the report of a run, beside an earlier one if asked, into one HTML file that needs no other.
+
+    `name`: the run's name on the page; None: its folder's.
+
+    Raises RunError for a folder without results and OutputExistsError where `out` exists, unless `overwrite`.
+    """
+    if out.exists() and not overwrite:
+        raise OutputExistsError(f"{out} exists; choose another place or say --overwrite.")
+    page = render_report(read_content(run_folder, against=against, name=name))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
+    unfinished.write_text(page, encoding="utf-8")
+    unfinished.replace(out)
+    return out
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.jinja")
+
+
+def _tiles(evaluation: Evaluation) -> list[tuple[str, Measure]]:
+    measures = [(name, evaluation.measures.get(name, Measure(None))) for name in _TILES]
+    return [(name, measure) for name, measure in measures if measure.value is not None]
+
+
+def _figures(name: str, measure: Measure) -> tuple[str, str]:
+    return words.value(name, measure.value), words.interval(name, measure)
+
+
+def _measure_rows(evaluations: Mapping[str, Evaluation]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Title and, for each evaluation, value and interval; measures that none has are left out."""
+    names = dict.fromkeys(name for one in evaluations.values() for name in one.measures)
+    rows = []
+    for name in names:
+        measures = [one.measures.get(name, Measure(None)) for one in evaluations.values()]
+        if any(measure.value is not None for measure in measures):
+            rows.append((words.title(name), [_figures(name, measure) for measure in measures]))
+    return rows
+
+
+def _card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str) -> Card:
+    prediction = part.prediction
+    lines = [f"is {part.label}"]
+    if prediction.label is not None:
+        chance = (prediction.probabilities or {}).get(prediction.label)
+        lines.append(f"called {prediction.label}" + ("" if chance is None else f" ({words.percent(chance, 0)})"))
+    if prediction.defect_score is not None:
+        lines.append(f"score {words.score(prediction.defect_score)}" + (f", {part.verdict}" if part.verdict else ""))
+    return Card(part.id, tag, tuple(lines), _data_url(thumbnails.get(part.id)))
+
+
+def _data_url(jpeg: bytes | None) -> str | None:
+    return None if jpeg is None else "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+
+
+def _confusion(evaluation: Evaluation) -> list[tuple[str, list[tuple[int, float]]]]:
+    """Label, and for each column the count with its share of the row."""
+    rows = zip(evaluation.labels, evaluation.confusion, strict=True)
+    return [(label, [(count, count / sum(row) if sum(row) else 0.0) for count in row]) for label, row in rows]
+
+
+def _verdicts(evaluation: Evaluation) -> list[tuple[str, bool | None, list[tuple[int, float]]]]:
+    """For each label of the data: whether it is a defect, and how many parts pass, are reviewed and fail."""
+    decided = [part for part in evaluation.judged if part.verdict is not None]
+    counts = Counter((part.label or "", part.verdict) for part in decided)
+    defective = {part.label or "": part.defective for part in decided}
+    table = []
+    for label in _in_order(evaluation, defective):
+        row = [counts[label, verdict] for verdict in (Verdict.PASS, Verdict.REVIEW, Verdict.FAIL)]
+        table.append((label, defective[label], [(count, count / sum(row)) for count in row]))
+    return table
+
+
+def _class_cards(content: ReportContent) -> list[Card]:
+    """One picture of each class, a rightly judged one where there is any."""
+    judged = content.leading.judged
+    number = Counter(part.label for part in judged)
+    best: dict[str, JudgedExample] = {}
+    for part in sorted(judged, key=lambda part: (part.id not in content.thumbnails, mistake_of(part) is not None)):
+        best.setdefault(part.label or "", part)
+    ok_labels = content.leading.ok_labels
+    return [
+        Card(
+            title=label,
+            tag="OK" if label in ok_labels else "",
+            lines=(f"{number[label]} judged",),
+            image=_data_url(content.thumbnails.get(best[label].id)),
+            good=True,
+        )
+        for label in _in_order(content.leading, best)
+    ]
+
+
+def _in_order(evaluation: Evaluation, labels: Iterable[str]) -> list[str]:
+    """OK labels first, then the inspector's own in their order, then others by name."""
+    place = {label: i for i, label in enumerate(dict.fromkeys((*evaluation.ok_labels, *evaluation.labels)))}
+    return sorted(labels, key=lambda label: (place.get(label, len(place)), label))
+
+
+def _counts(content: ReportContent) -> tuple[list[str], list[tuple[str, list[int]]]]:
+    """Labels, and for each split the pictures of each; from run.json, or of the evaluated pictures alone."""
+    dataset = content.run.get("dataset")
+    stated = dataset.get("counts") if isinstance(dataset, Mapping) else None
+    if not isinstance(stated, Mapping):
+        stated = {name: Counter(part.label or "" for part in one.judged) for name, one in content.evaluations.items()}
+    occurring = dict.fromkeys(label for row in stated.values() for label in row)
+    labels = _in_order(content.leading, occurring)
+    return labels, [(split, [int(row.get(label, 0)) for label in labels]) for split, row in stated.items()]
+
+
+def _findings(doctor: Mapping[str, Any] | None) -> tuple[Counter[str], list[Mapping[str, Any]]] | None:
+    if doctor is None:
+        return None
+    findings = list(doctor.get("findings", []))
+    order = ("error", "warning", "info")
+    findings.sort(key=lambda one: order.index(one["severity"]) if one["severity"] in order else len(order))
+    return Counter(str(one["severity"]) for one in findings), findings[:_FINDINGS]
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Names with dots and values as text; counts and notes stand elsewhere on the page."""
+    rows: list[tuple[str, str]] = []
+    for key, item in value.items():
+        name = f"{prefix}{key}"
+        if name in _ELSEWHERE:
+            continue
+        if isinstance(item, Mapping):
+            rows += _flat(item, f"{name}.")
+        elif isinstance(item, Sequence) and not isinstance(item, str):
+            more = f", … ({len(item)} in all)" if len(item) > _VALUES else ""
+            rows.append((name, ", ".join(_word(one) for one in item[:_VALUES]) + more))
+        elif item is not None:
+            rows.append((name, _word(item)))
+    return rows
+
+
+def _word(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _comparison(content: ReportContent) -> dict[str, Any] | None:
+    if content.before is None:
+        return None
+    name = next(iter(content.evaluations))
+    before = content.before.evaluations.get(name, content.before.leading)
+    found: Comparison = compare(content.leading, before)
+    thumbnails = {**content.before.thumbnails, **content.thumbnails}
+    return {
+        "found": found,
+        "name": content.before.name,
+        "regressions": [_pair_card(pair, thumbnails) for pair in found.regressions[:_PICTURES]],
+        "improvements": [_pair_card(pair, thumbnails) for pair in found.improvements[:_PICTURES]],
+        "changed": _changed(content.before.run, content.run),
+    }
+
+
+def _pair_card(pair: Pair, thumbnails: Mapping[str, bytes]) -> Card:
+    lines = [f"is {pair.now.label}", f"before: {_said(pair.before)}", f"now: {_said(pair.now)}"]
+    wrong_now, wrong_before = mistake_of(pair.now), mistake_of(pair.before)
+    tag = f"was {wrong_before}" if wrong_now is None else str(wrong_now)
+    return Card(pair.now.id, tag, tuple(lines), _data_url(thumbnails.get(pair.now.id)), good=wrong_now is None)
+
+
+def _said(part: JudgedExample) -> str:
+    said = [part.prediction.label, str(part.verdict) if part.verdict else None]
+    if part.prediction.defect_score is not None:
+        said.append(f"score {words.score(part.prediction.defect_score)}")
+    return ", ".join(word for word in said if word)
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What the two runs' records say differently."""
+    old, new = dict(_flat(before)), dict(_flat(now))
+    names = dict.fromkeys([*old, *new])
+    return [(n, old.get(n, words.NONE), new.get(n, words.NONE)) for n in names if old.get(n) != new.get(n)]

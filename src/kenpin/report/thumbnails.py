@@ -1,0 +1,70 @@
+"""Small JPEGs of the pictures in one Parquet file, so that a report can be drawn without the data set."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from kenpin.errors import ImageError, RunError
+from kenpin.records import Example, ImageSource
+
+FILE = "thumbnails.parquet"
+_SCHEMA = pa.schema([("id", pa.string()), ("jpeg", pa.binary())])
+_QUALITY = 80
+
+
+def write_thumbnails(
+    examples: Iterable[Example],
+    path: Path,
+    read_image: Callable[[ImageSource], Image.Image],
+    *,
+    first: Iterable[str] = (),
+    max_side_px: int = 128,
+    at_most: int = 2_000,
+) -> int:
+    """Write thumbnails of at most that many pictures and return how many there are.
+
+    The pictures of the ids in `first`, mistakes usually, come before all others; of the others every n-th is taken,
+    so that all parts of a sorted data set are shown. Unreadable pictures are left out: the report does without.
+    """
+    chosen = {example.id: example.image for example in examples}
+    front = [id for id in dict.fromkeys(first) if id in chosen][:at_most]
+    rest = [id for id in chosen if id not in set(front)]
+    room = at_most - len(front)
+    every = max(1, -(-len(rest) // room)) if room else len(rest) + 1
+    rows = []
+    for id in (*front, *(rest[::every] if room else ())):
+        try:
+            rows.append({"id": id, "jpeg": _jpeg(read_image(chosen[id]), max_side_px)})
+        except ImageError:
+            continue
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # JPEGs do not compress further
+    pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), path, compression="none")
+    return len(rows)
+
+
+def read_thumbnails(path: Path) -> Mapping[str, bytes]:
+    """JPEG bytes by picture id; empty where there is no such file. Raises RunError for a damaged one."""
+    if not path.exists():
+        return {}
+    try:
+        table = pq.read_table(path, schema=_SCHEMA)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        raise RunError(
+            f"{path}: it is no table of thumbnails ({error}). Delete it or evaluate the run again."
+        ) from error
+    return dict(zip(table.column("id").to_pylist(), table.column("jpeg").to_pylist(), strict=True))
+
+
+def _jpeg(image: Image.Image, max_side_px: int) -> bytes:
+    small = image.convert("RGB") if image.mode not in ("RGB", "L") else image.copy()
+    small.thumbnail((max_side_px, max_side_px))
+    memory = io.BytesIO()
+    small.save(memory, "JPEG", quality=_QUALITY, optimize=True)
+    return memory.getvalue()

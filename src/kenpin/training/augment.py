@@ -1,0 +1,133 @@
+"""Augmentation that knows the labels: what could change a class is off until a class map says what becomes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import kornia.enhance
+import kornia.geometry.transform as geometry
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from kenpin.config import AugmentOptions, FlipRule, nearest_name
+from kenpin.data.flip_classes import flip_swapped_pairs
+from kenpin.errors import OptionError
+from kenpin.records import Example
+
+_FORBID = "forbid"
+
+
+@dataclass(frozen=True, slots=True)
+class Augmenter:
+    """Varies one training picture, the same way whenever asked with the same seed, epoch and place."""
+
+    horizontal: Mapping[str, str] | None
+    """The class that each class becomes in the mirror; a class that is missing is not mirrored. None: never mirror."""
+    vertical: Mapping[str, str] | None
+    crop: bool
+    rotate_degrees: float
+    brightness: float
+    contrast: float
+    seed: int
+
+    def __call__(self, image: Image.Image, example: Example, epoch: int, place: int) -> tuple[Image.Image, Example]:
+        """The varied picture, of the same size and mode, and the example with its possibly changed label."""
+        # drawn from (seed, epoch, place) alone: neither workers, nor resuming, nor processes change a picture
+        draw = np.random.default_rng((self.seed, epoch, place))
+        pixels = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)[None].float() / 255
+        label = example.label
+        for classes, mirror in ((self.horizontal, geometry.hflip), (self.vertical, geometry.vflip)):
+            mirrored = draw.random() < 0.5
+            if mirrored and classes is not None and label is not None and label in classes:
+                pixels, label = mirror(pixels), classes[label]
+        if self.crop:
+            pixels = _crop(pixels, draw)
+        if self.rotate_degrees:
+            angle = torch.tensor([draw.uniform(-self.rotate_degrees, self.rotate_degrees)], dtype=torch.float32)
+            pixels = geometry.rotate(pixels, angle, padding_mode="reflection")
+        if self.brightness:
+            pixels = kornia.enhance.adjust_brightness_accumulative(
+                pixels, 1 + float(draw.uniform(-self.brightness, self.brightness))
+            )
+        if self.contrast:
+            pixels = kornia.enhance.adjust_contrast_with_mean_subtraction(
+                pixels, 1 + float(draw.uniform(-self.contrast, self.contrast))
+            )
+        array = (pixels[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
+        return Image.fromarray(array), replace(example, label=label)
+
+
+def plan_augmentation(options: AugmentOptions, labels: Sequence[str], seed: int) -> tuple[Augmenter, tuple[str, ...]]:
+    """The augmenter that these options allow, and sentences that say what is off and why. Raises OptionError."""
+    augmenter = Augmenter(
+        horizontal=_class_map("flip_horizontal", options.flip_horizontal, labels),
+        vertical=_class_map("flip_vertical", options.flip_vertical, labels),
+        crop=options.crop == "same",
+        rotate_degrees=options.rotate_degrees,
+        brightness=options.brightness,
+        contrast=options.contrast,
+        seed=seed,
+    )
+    notes = []
+    swapped = flip_swapped_pairs(labels)
+    off = [
+        name
+        for name, used in (
+            ("horizontal flips", augmenter.horizontal),
+            ("vertical flips", augmenter.vertical),
+            ("crops", augmenter.crop),
+        )
+        if not used
+    ]
+    if off:
+        pairs = ", ".join(f"{a}/{b}" for a, b, _ in swapped)
+        reason = f"they could turn one class into another ({pairs})" if pairs else "they could change a label"
+        notes.append(f"Augmentation: {', '.join(off)} are off because {reason}; allow them with a class map or `same`.")
+    return augmenter, tuple(notes)
+
+
+def _class_map(option: str, rule: FlipRule, labels: Sequence[str]) -> Mapping[str, str] | None:
+    if rule == "off":
+        return None
+    if rule == "same":
+        return {label: label for label in labels}
+    if rule == "on":
+        axis = "x" if option == "flip_horizontal" else "y"
+        pairs = ", ".join(f"{a}/{b}" for a, b, along in flip_swapped_pairs(labels) if along == axis)
+        raise OptionError(
+            f"option `{option}`: a flip can turn one class into another{f' (here {pairs})' if pairs else ''}; give a "
+            f"class map such as {{{labels[0]}: {labels[-1]}, …}} in a YAML file, or `same` if no class changes."
+        )
+    for name in [*rule, *(value for value in rule.values() if value != _FORBID)]:
+        if name not in labels:
+            near = nearest_name(name, labels)
+            raise OptionError(
+                f"option `{option}`: {name!r} is no class of this data set; "
+                + (f"did you mean `{near}`?" if near else f"there are {', '.join(labels)}.")
+            )
+    if missing := [label for label in labels if label not in rule]:
+        raise OptionError(
+            f"option `{option}`: the class map says nothing of {', '.join(missing)}; name the class that each becomes, "
+            f"or `{_FORBID}`."
+        )
+    for label, becomes in rule.items():
+        if becomes != _FORBID and rule[becomes] != label:
+            raise OptionError(
+                f"option `{option}`: {label} becomes {becomes}, but {becomes} becomes {rule[becomes]}; mirroring twice "
+                "must give the class back. Mend the class map."
+            )
+    return {label: becomes for label, becomes in rule.items() if becomes != _FORBID}
+
+
+def _crop(pixels: Tensor, draw: np.random.Generator) -> Tensor:
+    """80 to 100 % of the area at a random place, brought back to the same size. (1, 3, h, w) -> the same."""
+    height, width = pixels.shape[2:]
+    side = np.sqrt(draw.uniform(0.8, 1.0))
+    h, w = max(1, round(height * side)), max(1, round(width * side))
+    top, left = draw.integers(0, height - h + 1), draw.integers(0, width - w + 1)
+    cut = pixels[:, :, top : top + h, left : left + w]
+    resized: Tensor = geometry.resize(cut, (height, width), antialias=True)
+    return resized

@@ -1,0 +1,213 @@
+"""The engine: one gradient training for every family, on transformers' Trainer."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL.Image import Image
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from kenpin.config import GradientOptions
+from kenpin.data.dataset import Dataset
+from kenpin.data.images import read_image
+from kenpin.errors import MissingExtraError, OptionError
+from kenpin.models._family import Batch, Trainable
+from kenpin.records import Example
+from kenpin.training.augment import Augmenter
+from kenpin.training.checkpoints import latest_checkpoint, load_learned, save_learned
+from kenpin.training.precision import Precision
+
+Score = Callable[[], Mapping[str, float | None]]
+_TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
+
+
+@dataclass
+class _Rows(torch.utils.data.Dataset[tuple[Example, Image]]):
+    """Examples with their opened, and while training varied, pictures."""
+
+    dataset: Dataset
+    augmenter: Augmenter | None = None
+    epoch: int = 0
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, place: int) -> tuple[Example, Image]:
+        example = self.dataset[place]
+        image = read_image(example.image)
+        if self.augmenter is not None:
+            image, example = self.augmenter(image, example, self.epoch, place)
+        return example, image
+
+
+class _ScoringTrainer(Trainer):  # type: ignore[misc]
+    """The Trainer, with the scores of the shipping predictor beside the validation loss, and checkpoints of our own."""
+
+    score: Score
+
+    def _save(self, output_dir: str | None = None, state_dict: object = None) -> None:
+        save_learned(self.model, Path(output_dir or self.args.output_dir))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: object = None) -> None:
+        load_learned(self.model, Path(resume_from_checkpoint))
+
+    def _load_best_model(self) -> None:
+        load_learned(self.model, Path(self.state.best_model_checkpoint))
+
+    def evaluate(self, *args: Any, **settings: Any) -> dict[str, float]:
+        """Validation loss, then scores."""
+        metrics: dict[str, float] = super().evaluate(*args, **settings)
+        scores = {f"eval_{name}": value for name, value in self.score().items() if value is not None}
+        self.log(scores)
+        return metrics | scores
+
+
+class _TellEpoch(TrainerCallback):  # type: ignore[misc]
+    """Tells the rows which epoch they are read in, also where an interrupted run is taken up in the middle of one.
+
+    accelerate's `set_epoch` does not reach the data set of a loader that skips what was already seen.
+    """
+
+    def __init__(self, rows: _Rows) -> None:
+        self._rows = rows
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self._rows.epoch = int(state.epoch + 1e-6)  # a share of an epoch comes with rounding errors
+
+
+class _MetricsFile(TrainerCallback):  # type: ignore[misc]
+    """Keeps `metrics.jsonl` equal to the trainer's history, which an interrupted run takes up again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        temporary = self._path.with_suffix(".partial")
+        temporary.write_text("".join(json.dumps(row) + "\n" for row in state.log_history), encoding="utf-8")
+        temporary.replace(self._path)
+
+
+def train_by_gradients(
+    inspector: Trainable,
+    training: Dataset,
+    validation: Dataset,
+    *,
+    options: GradientOptions,
+    augmenter: Augmenter | None,
+    score: Score,
+    precision: Precision,
+    seed: int,
+    folder: Path,
+    progress_bar: bool,
+) -> tuple[str, ...]:
+    """Train the inspector's module in place; the weights of the least validation loss are in it at the end.
+
+    `folder` takes checkpoints/ and metrics.jsonl; training goes on from the newest whole checkpoint in it. Returns
+    sentences worth telling. Raises MissingExtraError, OptionError.
+    """
+    _check_tracker(options.tracker)
+    every: dict[str, Any] = {"eval_strategy": "epoch", "save_strategy": "epoch"}
+    if options.evaluate_every is not None:
+        save = options.save_every or options.evaluate_every
+        if save % options.evaluate_every:
+            raise OptionError(
+                f"option `save_every`: {save} is no multiple of evaluate_every {options.evaluate_every}; the best "
+                "checkpoint must have been evaluated."
+            )
+        every = {
+            "eval_strategy": "steps",
+            "save_strategy": "steps",
+            "eval_steps": options.evaluate_every,
+            "save_steps": save,
+        }
+    elif options.save_every is not None:
+        raise OptionError("option `save_every` needs evaluate_every; the best checkpoint must have been evaluated.")
+    arguments = TrainingArguments(
+        output_dir=str(folder / "checkpoints"),
+        num_train_epochs=options.epochs,
+        per_device_train_batch_size=options.batch_size,
+        per_device_eval_batch_size=options.batch_size,
+        gradient_accumulation_steps=options.accumulate,
+        learning_rate=options.learning_rate,
+        lr_scheduler_type="constant_with_warmup" if options.schedule == "constant" else options.schedule,
+        warmup_steps=options.warmup_share,
+        weight_decay=options.weight_decay,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        use_cpu=next(inspector.module.parameters()).device.type == "cpu",
+        seed=seed,
+        data_seed=seed,
+        load_best_model_at_end=True,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
+        save_total_limit=options.save_total_limit,
+        restore_callback_states_from_checkpoint=True,
+        logging_steps=10,
+        report_to="none" if options.tracker == "none" else options.tracker,
+        dataloader_num_workers=options.workers,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        remove_unused_columns=False,
+        prediction_loss_only=True,
+        label_names=["labels"],
+        disable_tqdm=not progress_bar,
+        log_level="error",
+        **every,
+    )
+    rows = _Rows(training, augmenter)
+    callbacks: list[TrainerCallback] = [_TellEpoch(rows), _MetricsFile(folder / "metrics.jsonl")]
+    if options.patience is not None:
+        callbacks.append(EarlyStoppingCallback(options.patience))
+    trainer = _ScoringTrainer(
+        model=inspector.module,
+        args=arguments,
+        train_dataset=rows,
+        eval_dataset=_Rows(validation),
+        data_collator=_Collate(inspector),
+        callbacks=callbacks,
+    )
+    trainer.remove_callback(PrinterCallback)  # metrics.jsonl holds what it would print
+    trainer.score = score
+    checkpoint = latest_checkpoint(folder / "checkpoints")
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    inspector.module.eval()
+    state = trainer.state
+    best = (
+        ""
+        if state.best_metric is None
+        else f", best validation loss {state.best_metric:.4f} at step {state.best_global_step}"
+    )
+    stopped = " Training stopped early." if state.global_step < state.max_steps else ""
+    return (f"{state.global_step} of {state.max_steps} steps were trained{best}.{stopped}",)
+
+
+@dataclass
+class _Collate:
+    """Opened examples -> the tensors that the module is called with."""
+
+    inspector: Trainable
+
+    def __call__(self, rows: Sequence[tuple[Example, Image]]) -> Batch:
+        examples, images = zip(*rows, strict=True)
+        return self.inspector.encode(images) | self.inspector.encode_targets(examples)
+
+
+def _check_tracker(tracker: str) -> None:
+    from importlib.util import find_spec
+
+    if tracker != "none" and find_spec(_TRACKERS[tracker]) is None:
+        raise MissingExtraError(f'tracker {tracker} is not installed: pip install "kenpin[{tracker}]"')
+
+
+def silence_libraries() -> None:
+    """Keep the libraries' own notices and bars out of kenpin's output."""
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
+    for name in ("transformers", "accelerate", "peft", "datasets"):
+        logging.getLogger(name).setLevel(logging.ERROR)

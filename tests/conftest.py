@@ -1,0 +1,25 @@
+"""What every test shares: no network, a feature store of its own, and a small folder of labelled pictures."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub, which reads it once
+
+from pathlib import Path
+
+import pytest
+
+from tests.pictures import write_parts
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_feature_store(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Features from earlier sessions must not answer for the code under test, nor tests fill the user's folder."""
+    os.environ["KENPIN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders `ok` and `scratch` of 60 grey parts each, 64 by 64 pixels. Read only: copy before changing."""
+    return write_parts(tmp_path_factory.mktemp("data") / "parts")

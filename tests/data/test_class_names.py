@@ -1,0 +1,111 @@
+"""Class names tell which class is the good one, and which ones a mirrored picture would swap."""
+
+from __future__ import annotations
+
+import pytest
+
+from kenpin.data.flip_classes import flip_swapped_pairs
+from kenpin.data.ok_labels import guess_ok_labels
+
+FULL_WIDTH_OK = "\uff2f\uff2b品"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ok",
+        "OK",
+        "Good",
+        "passed",
+        "NORMAL",
+        "intact",
+        "no_defect",
+        "no defect",
+        "i.O.",
+        "良品",
+        "合格",
+        FULL_WIDTH_OK,
+        "정상",
+    ],
+)
+def test_names_of_good_parts(name: str) -> None:
+    assert guess_ok_labels(["scratch", name, "不良"]) == (name,)
+
+
+@pytest.mark.parametrize(
+    "name", ["not ok", "ng", "不合格", "不良品", "defect", "n.i.O.", "abnormal", "good_0_bad", "", "_"]
+)
+def test_other_names_are_not_good(name: str) -> None:
+    assert guess_ok_labels([name]) == ()
+
+
+def test_several_good_classes_keep_their_order() -> None:
+    assert guess_ok_labels(["pass", "ng", "OK"]) == ("pass", "OK")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "axes"),
+    [
+        ("Xplus", "Xminus", "x"),
+        ("Yplus", "Yminus", "y"),
+        ("x+", "x-", "x"),
+        ("+X", "-X", "x"),
+        ("shift_x_plus", "shift_x_minus", "x"),
+        ("plus_y", "minus_y", "y"),
+        ("shiftYneg", "shiftYpos", "y"),
+        ("x\N{MINUS SIGN}", "x+", "x"),
+        ("left", "right", "x"),
+        ("Bent-Left", "Bent-Right", "x"),
+        ("bentLeft", "bentRight", "x"),
+        ("edge_l", "edge_r", "x"),
+        ("左ずれ", "右ずれ", "x"),
+        ("上ずれ", "下ずれ", "y"),
+        ("upper crack", "lower crack", "y"),
+        ("top", "bottom", "y"),
+        ("top left", "top right", "x"),
+        ("oben", "unten", "y"),
+        ("cw", "ccw", "xy"),
+        ("counter-clockwise", "clockwise", "xy"),
+    ],
+)
+def test_opposites_are_found_in_either_order(first: str, second: str, axes: str) -> None:
+    assert flip_swapped_pairs(["ok", first, second]) == [(first, second, axis) for axis in axes]
+    assert flip_swapped_pairs([second, "ok", first]) == [(second, first, axis) for axis in axes]
+
+
+@pytest.mark.parametrize(
+    "classes",
+    [
+        ["Xplus", "Yplus"],
+        ["Xplus", "Yminus"],
+        ["left"],
+        ["left", "left"],
+        ["plus", "minus"],
+        ["copyright", "copyleft"],
+        ["solder-bridge", "solder"],
+        ["ok", "ng"],
+        ["up", "left"],
+        ["positive", "negative"],
+        ["5+", "5-"],
+        ["left crack", "right dent"],
+        ["uplift", "downlift"],
+    ],
+)
+def test_other_names_are_no_pair(classes: list[str]) -> None:
+    assert flip_swapped_pairs(classes) == []
+
+
+def test_all_four_directions() -> None:
+    assert flip_swapped_pairs(["passed", "Xplus", "Xminus", "Yplus", "Yminus"]) == [
+        ("Xplus", "Xminus", "x"),
+        ("Yplus", "Yminus", "y"),
+    ]
+
+
+def test_corners_are_swapped_along_both_axes() -> None:
+    assert flip_swapped_pairs(["top left", "top right", "bottom left", "bottom right"]) == [
+        ("top left", "top right", "x"),
+        ("bottom left", "bottom right", "x"),
+        ("top left", "bottom left", "y"),
+        ("top right", "bottom right", "y"),
+    ]

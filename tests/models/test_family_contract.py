@@ -1,0 +1,217 @@
+"""One contract for all families: train → reload → identical predictions; and what each setting moves."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from kenpin.config import TrainOptions
+from kenpin.data.dataset import Dataset
+from kenpin.errors import OptionError, RunError
+from kenpin.models import family_names, family_summary, get_family
+from kenpin.models._backbone import check_base, load_backbone
+from kenpin.models._family import BaseRecord, Fitted, Inspector, Task, Trainable
+from kenpin.predictor import Predictor, load_predictor
+from kenpin.records import Example, ImageSource
+from kenpin.training import train
+from tests.pictures import part
+
+TASK = Task(labels=("ok", "scratch"), ok_labels=("ok",))
+# every family, in every way it learns
+WAYS: list[tuple[str, dict[str, Any]]] = [
+    ("classifier", {"tuning": "head", "head": "svm"}),
+    ("classifier", {"tuning": "head", "head": "linear"}),
+    ("classifier", {"tuning": "lora", "epochs": 1}),
+    ("classifier", {"tuning": "full", "epochs": 1}),
+    ("mahalanobis", {}),
+]
+
+
+def test_every_family_is_in_the_contract() -> None:
+    assert {name for name, _ in WAYS} == set(family_names())
+
+
+def test_summaries_are_read_without_importing() -> None:
+    assert all(family_summary(name) for name in family_names())
+
+
+def test_an_unknown_family_names_the_nearest() -> None:
+    with pytest.raises(OptionError, match="did you mean `classifier`"):
+        get_family("clasifier")
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Dataset:
+    """Pictures that no training saw."""
+    import io
+
+    examples = []
+    for seed in range(900, 908):
+        buffer = io.BytesIO()
+        part(seed, scratched=seed % 2 == 0).save(buffer, "PNG")
+        examples.append(Example(id=str(seed), image=ImageSource(path=f"{seed}.png", data=buffer.getvalue())))
+    return Dataset.from_examples(examples)
+
+
+@pytest.mark.parametrize(("family", "values"), WAYS)
+def test_a_saved_run_predicts_as_the_inspector_that_was_trained(
+    family: str, values: dict[str, Any], parts: Path, pictures: Dataset, tmp_path: Path
+) -> None:
+    run = train(family, data=str(parts), out=tmp_path / "run", base="toy", **values)
+    first = list(load_predictor(run).predict(pictures))
+    again = list(load_predictor(run).predict(pictures, batch_size=3))
+    assert [p.id for p in first] == [e.id for e in pictures]
+    for one, other in zip(first, again, strict=True):
+        assert one.defect_score is not None
+        assert one.defect_score == pytest.approx(other.defect_score, rel=1e-4, abs=1e-6)
+        assert one.label == other.label
+        if one.probabilities is not None:
+            assert sum(one.probabilities.values()) == pytest.approx(1)
+            assert one.defect_score == pytest.approx(one.probabilities["scratch"])
+        if one.distance is not None:
+            assert one.distance == one.defect_score
+
+
+@pytest.mark.parametrize(("family", "values"), WAYS)
+def test_save_and_restore_give_bit_identical_predictions(
+    family: str, values: dict[str, Any], parts: Path, pictures: Dataset, tmp_path: Path
+) -> None:
+    from kenpin.data.loading import load_dataset
+
+    chosen = get_family(family)
+    options = chosen.Options.from_mapping({"data": "-", "out": "-", "base": "toy", **values})
+    inspector = chosen.create(options, TASK)
+    training = load_dataset(parts)
+    if isinstance(inspector, Fitted):
+        inspector.fit(training, lambda doing, done, total: None)
+    else:
+        _one_step(inspector, training)
+    inspector.module.eval()
+    inspector.save(tmp_path)
+    again = chosen.restore(tmp_path, inspector.base, options, TASK)
+    assert list(Predictor(inspector).predict(pictures)) == list(Predictor(again).predict(pictures))
+
+
+def _one_step(inspector: Inspector, training: Dataset) -> None:
+    from kenpin.data.images import read_image
+
+    assert isinstance(inspector, Trainable)
+    examples = [training[i] for i in range(0, len(training), 10)]
+    batch = inspector.encode([read_image(e.image) for e in examples]) | inspector.encode_targets(examples)
+    inspector.module.train()
+    weights = [p for p in inspector.module.parameters() if p.requires_grad]
+    loss = inspector.module(**batch).loss
+    loss.backward()
+    torch.optim.SGD(weights, lr=0.5).step()
+
+
+def _moved(tuning: str, base: str, parts: Path, **values: Any) -> set[str]:
+    from kenpin.data.loading import load_dataset
+
+    options = get_family("classifier").Options.from_mapping(
+        {"data": "-", "out": "-", "base": base, "tuning": tuning, **values}
+    )
+    inspector = get_family("classifier").create(options, TASK)
+    before = {name: tensor.clone() for name, tensor in inspector.module.state_dict().items()}
+    _one_step(inspector, load_dataset(parts))
+    after = inspector.module.state_dict()
+    return {name for name in before if not torch.equal(before[name], after[name])}
+
+
+def test_full_tuning_moves_every_weight_of_the_toy(parts: Path) -> None:
+    moved = _moved("full", "toy", parts)
+    everything = set(load_backbone("toy", TASK.labels, 0).network.state_dict())
+    # the key biases of softmax attention have no gradient: adding a constant to all scores changes nothing
+    assert {name for name in everything - moved if not name.endswith("k_proj.bias")} == set()
+
+
+@pytest.mark.parametrize("base", ["toy", "lite0"])
+def test_lora_moves_adapters_and_head_alone(base: str, parts: Path) -> None:
+    moved = _moved("lora", base, parts)
+    assert moved
+    assert all("lora_" in name or "modules_to_save" in name for name in moved)
+    assert any("classifier" in name for name in moved)
+    assert any("lora_B" in name for name in moved)
+
+
+def test_lora_targets_choose_the_layers(parts: Path) -> None:
+    moved = _moved("lora", "toy", parts, lora_targets=("k_proj",))
+    assert {name.split(".lora_")[0].rsplit(".")[-1] for name in moved if "lora_" in name} == {"k_proj"}
+
+
+def test_a_lora_target_that_matches_nothing_names_the_layers_there_are(parts: Path) -> None:
+    with pytest.raises(OptionError, match=r"'qkv' matches no layer; layers end in .*q_proj"):
+        _moved("lora", "toy", parts, lora_targets=("qkv",))
+
+
+def test_the_base_is_random_but_the_same_for_the_same_seed() -> None:
+    one, same, other = (load_backbone("toy", TASK.labels, seed).record for seed in (1, 1, 2))
+    assert one == same
+    assert one.probe != other.probe
+
+
+def test_a_wrong_base_is_refused_with_both_names() -> None:
+    lite0 = load_backbone("lite0", TASK.labels, 0).record
+    renamed = replace(lite0, id="elsewhere")
+    check_base(lite0, renamed)
+    toy = load_backbone("toy", TASK.labels, 0).record
+    with pytest.raises(RunError, match=r"lite0.*toy"):
+        check_base(lite0, toy)
+    with pytest.raises(RunError, match=r"commit aaa.*commit bbb"):
+        check_base(replace(lite0, commit="aaa"), replace(lite0, commit="bbb"))
+
+
+def test_any_transformers_classifier_is_a_base(tmp_path: Path, parts: Path) -> None:
+    from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessorPil
+
+    torch.manual_seed(0)
+    config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", num_labels=7)
+    ResNetForImageClassification(config).save_pretrained(tmp_path / "resnet")
+    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(tmp_path / "resnet")
+    run = train(
+        "classifier", data=str(parts), out=tmp_path / "run", base=str(tmp_path / "resnet"), tuning="full", epochs=1
+    )
+    assert load_predictor(run).labels == ("ok", "scratch")
+
+
+def test_a_base_that_is_none_is_one_sentence(tmp_path: Path, parts: Path) -> None:
+    with pytest.raises(OptionError, match="cannot be loaded as an image classifier"):
+        train("classifier", data=str(parts), out=tmp_path / "run", base="no/such-model")
+    assert not (tmp_path / "run").exists()
+
+
+def test_too_few_good_parts_are_refused_with_the_number_needed(tmp_path: Path, parts: Path) -> None:
+    from kenpin.data.loading import load_dataset
+
+    dataset = load_dataset(parts)
+    few = dataset.select([*range(10), *range(60, 120)])
+    with pytest.raises(ValueError, match="at least 30 are needed"):
+        train("mahalanobis", dataset=few, data="-", out=tmp_path / "run", base="toy")
+
+
+def test_mahalanobis_needs_to_know_which_parts_are_good(tmp_path: Path, parts: Path) -> None:
+    from kenpin.data.loading import load_dataset
+
+    dataset = load_dataset(parts)
+    renamed = dataset.with_labels(["a" if label == "ok" else "b" for label in dataset.column("label")], ("a", "b"))
+    with pytest.raises(ValueError, match="--ok-labels"):
+        train("mahalanobis", dataset=renamed, data="-", out=tmp_path / "run", base="toy")
+    train("mahalanobis", dataset=renamed, data="-", out=tmp_path / "run", base="toy", ok_labels=("a",))
+
+
+def test_ridge_is_explicit_and_saved(tmp_path: Path, parts: Path) -> None:
+    run = train("mahalanobis", data=str(parts), out=tmp_path / "run", base="toy", ridge=0.25)
+    with np.load(run / "model" / "unit_space.npz", allow_pickle=False) as arrays:
+        assert float(arrays["ridge"]) == 0.25
+    assert "ridge 0.2500" in " ".join(json.loads((run / "run.json").read_text())["notes"])
+
+
+def test_options_reach_the_protocol() -> None:
+    assert all(issubclass(get_family(name).Options, TrainOptions) for name in family_names())
+    assert isinstance(load_backbone("toy", TASK.labels, 0).record, BaseRecord)

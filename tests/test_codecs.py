@@ -1,0 +1,141 @@
+"""Whatever can be encoded decodes to itself, whatever cannot is refused by name, and no text breaks the decoders."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from kenpin.boxes import dequantise
+from kenpin.codecs import florence2, paligemma
+from kenpin.errors import LabelError
+from kenpin.records import Detections
+from tests.builders import ODD_LABELS
+
+CODECS = [florence2, paligemma]
+SIZE_WH = (640, 479)
+PIECES = [
+    "<loc_1>",
+    "<loc_999>",
+    "<loc_1000>",
+    "<loc0001>",
+    "<loc1023>",
+    "<loc1024>",
+    "<loc_",
+    "<seg000>",
+    ";",
+    " ",
+    "a",
+]
+
+by_codec = pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.__name__.rpartition(".")[2])
+labels = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12) | st.lists(
+    st.sampled_from(PIECES), min_size=1, max_size=8
+).map("".join)
+bins_xyxy = st.tuples(*[st.integers(0, 999)] * 4).map(
+    lambda b: (min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3]))
+)
+
+
+def _at(bins: list[tuple[int, int, int, int]], names: list[str], codec: ModuleType) -> Detections:
+    boxes = dequantise(bins, SIZE_WH, codec.BINS).tolist()
+    return Detections(tuple((b[0], b[1], b[2], b[3]) for b in boxes), tuple(names))
+
+
+@by_codec
+def test_every_bin_survives(codec: ModuleType) -> None:
+    last = codec.BINS - 1
+    everything = _at(
+        [(b, last - b if b > last / 2 else b, last, last) for b in range(codec.BINS)], ["a"] * codec.BINS, codec
+    )
+    decoded = codec.decode(codec.encode(everything, SIZE_WH), SIZE_WH)
+    assert decoded.rejected == ()
+    assert decoded.detections == everything
+
+
+@by_codec
+def test_order_of_coordinates(codec: ModuleType) -> None:
+    text = codec.encode(Detections(((64.0, 0.0, 128.0, 478.9),), ("a",)), SIZE_WH)
+    expected = "a<loc_100><loc_0><loc_200><loc_999>", "<loc0000><loc0102><loc1023><loc0204> a"
+    assert text == expected[CODECS.index(codec)]
+
+
+@by_codec
+@given(st.lists(st.tuples(bins_xyxy, labels), max_size=5))
+def test_any_label_survives_or_is_refused_by_name(
+    codec: ModuleType, objects: list[tuple[tuple[int, int, int, int], str]]
+) -> None:
+    found = _at([b for b, _ in objects], [name for _, name in objects], codec)
+    bad = [name for _, name in objects if codec.problem_with(name) is not None]
+    if bad:
+        with pytest.raises(LabelError) as refusal:
+            codec.encode(found, SIZE_WH)
+        assert repr(bad[0]) in str(refusal.value)
+    else:
+        decoded = codec.decode(codec.encode(found, SIZE_WH), SIZE_WH)
+        assert decoded.rejected == ()
+        assert decoded.detections == found
+
+
+@by_codec
+@pytest.mark.parametrize("label", ODD_LABELS)
+def test_odd_labels_are_not_refused(codec: ModuleType, label: str) -> None:
+    assert codec.problem_with(label) is None
+
+
+@by_codec
+@pytest.mark.parametrize(
+    "label", ["", " a", "a\u3000", "a\nb", "a\x00", "<loc_1>", "x<loc0001>", "<seg001>", "</s>", "<pad>"]
+)
+def test_labels_that_no_answer_carries(codec: ModuleType, label: str) -> None:
+    assert codec.problem_with(label) is not None
+
+
+@by_codec
+@given(
+    st.text(max_size=60) | st.lists(st.sampled_from([*PIECES, "<loc_" + "9" * 5000 + ">"]), max_size=30).map("".join)
+)
+def test_garbage_never_breaks_the_decoder(codec: ModuleType, text: str) -> None:
+    decoded = codec.decode(text, SIZE_WH)
+    assert all(codec.problem_with(label) is None for label in decoded.detections.labels)
+    if len(decoded.detections):  # what was understood is as good as what was written on purpose
+        again = codec.decode(codec.encode(decoded.detections, SIZE_WH), SIZE_WH)
+        assert again.detections == decoded.detections
+
+
+@by_codec
+@given(text=st.text(max_size=20))
+def test_nothing_is_dropped_silently(codec: ModuleType, text: str) -> None:
+    assume(text.strip())
+    decoded = codec.decode(text, SIZE_WH)
+    assert len(decoded.detections) or decoded.rejected
+
+
+def test_unsound_boxes_are_rejected_and_sound_ones_kept() -> None:
+    decoded = florence2.decode(
+        "a<loc_5><loc_5><loc_9><loc_9><loc_9><loc_5><loc_5><loc_9><loc_1000><loc_0><loc_1><loc_1>", (10, 10)
+    )
+    assert len(decoded.detections) == 1
+    assert len(decoded.rejected) == 2
+    decoded = paligemma.decode(
+        "<loc0005><loc0005><loc0009><loc0009> a ; <loc0009><loc0005><loc0005><loc0009> b", (10, 10)
+    )
+    assert decoded.detections.labels == ("a",)
+    assert len(decoded.rejected) == 1
+
+
+def test_one_label_for_several_boxes() -> None:
+    decoded = florence2.decode(
+        "a<loc_1><loc_2><loc_3><loc_4><loc_5><loc_6><loc_7><loc_8>b<loc_1><loc_2><loc_3><loc_4>", (10, 10)
+    )
+    assert decoded.detections.labels == ("a", "a", "b")
+
+
+def test_segments_survive() -> None:
+    segments = "".join(f"<seg{n:03d}>" for n in range(16))
+    found = Detections(((1.0, 2.0, 3.0, 4.0), (0.0, 0.0, 9.0, 9.0)), ("a", "b"), segments=(segments, ""))
+    decoded = paligemma.decode(paligemma.encode(found, (10, 10)), (10, 10)).detections
+    assert decoded.segments == (segments, "")
+    assert decoded.labels == ("a", "b")

@@ -1,0 +1,110 @@
+"""Every snippet of the documentation runs, in order, page by page, and shows what the page says."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from kenpin.data.formats import format_names
+from kenpin.models import family_names
+from tests.pictures import write_parts
+from tests.snippets import Command, commands, run, shows, snippets
+from tests.tree import PACKAGE, ROOT
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_snippets_run(
+    page: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = page.read_text("utf-8")
+    if not any(snippets(text)):
+        return
+
+    def kenpin(argv: tuple[str, ...]) -> tuple[int, str]:
+        from kenpin.cli import main
+
+        with pytest.raises(SystemExit) as end:
+            main(argv)
+        captured = capsys.readouterr()
+        return int(end.value.code or 0), captured.out + captured.err
+
+    shutil.copytree(parts, tmp_path / "parts")
+    damaged = write_parts(tmp_path / "damaged", count=3)
+    (damaged / "ok" / "001.png").write_bytes((damaged / "ok" / "001.png").read_bytes()[:200])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    run(text, page.name, kenpin)
+
+
+PAGE = """
+```python
+x = 1
+```
+1. A list:
+
+   ```console
+   $ pip install kenpin
+   $ kenpin doctor \\
+       'my data'  # exit status 1
+   3 findings
+   …
+   see above
+   $ kenpin families
+   ```
+
+```python
+assert x == 1
+```
+"""
+
+
+def test_reads_blocks_and_commands() -> None:
+    found = list(snippets(PAGE))
+    assert [(snippet.language, snippet.line) for snippet in found] == [("python", 3), ("console", 8), ("python", 18)]
+    assert list(commands(found[1].body)) == [
+        Command(("doctor", "my data"), 1, "3 findings\n…\nsee above\n"),
+        Command(("families",), 0, ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("output", "agrees"),
+    [
+        ("3   findings\nin a, b\nsee above", True),
+        ("4 findings\nsee above", False),
+        ("see above\n3 findings", False),
+    ],
+)
+def test_compares_what_is_shown(output: str, agrees: bool) -> None:
+    assert shows("3 findings\n…\nsee above", output) is agrees
+
+
+@pytest.mark.parametrize(
+    ("page", "status", "message"),
+    [
+        ("```console\n$ kenpin families\n```", 1, "ended with status 1, not 0"),
+        ("```console\n$ kenpin families\nthree\n```", 0, "but the page shows:\nthree"),
+        ("```python\nassert False, 'here'\n```", 0, "here"),
+    ],
+)
+def test_a_wrong_page_fails(page: str, status: int, message: str) -> None:
+    with pytest.raises(AssertionError, match=message):
+        run(page, "page.md", lambda argv: (status, "two"))
+
+
+@pytest.mark.parametrize(("page", "names"), [("formats.md", format_names()), ("families.md", family_names())])
+def test_each_format_and_family_has_its_place(page: str, names: tuple[str, ...]) -> None:
+    headings = re.findall(r"^## `(.+)`$", (ROOT / "docs" / page).read_text("utf-8"), re.M)
+    assert sorted(headings) == sorted(names)
+
+
+def test_doctor_page_names_real_findings() -> None:
+    page = (ROOT / "docs" / "doctor.md").read_text("utf-8")
+    named = [code for row in re.findall(r"^\| (`.+?) \|", page, re.M) for code in re.findall(r"`([a-z-]+)`", row)]
+    source = "".join(path.read_text("utf-8") for path in (PACKAGE / "data").rglob("*.py"))
+    assert [code for code in named if f'"{code}"' not in source] == []

@@ -1,0 +1,107 @@
+"""Trains in forked children that die by SIGKILL at a chosen call; imports once, so that many deaths stay cheap.
+
+Usage: python -m tests.training.kill_driver DATA OUT POINT... Each POINT is `module:attribute:call[:before|after]`:
+the child kills itself around that call of that function. Prints, as JSON, what was seen after each death.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kenpin.errors import RunError
+from kenpin.predictor import load_predictor
+from kenpin.run_folder import partial_folder
+from kenpin.training import job
+
+SETTINGS: dict[str, Any] = {
+    "base": "toy",
+    "tuning": "full",
+    "epochs": 3,
+    "batch_size": 8,
+    "evaluate_every": 3,
+    "save_total_limit": 1,
+    "patience": 2,
+    "rotate_degrees": 5.0,
+    "learning_rate": 2e-3,
+}
+
+
+def _die_at(point: str) -> None:
+    module_name, attribute, call, when = point.split(":")
+    owner: Any = importlib.import_module(module_name)
+    *path, name = attribute.split(".")
+    for part in path:
+        owner = getattr(owner, part)
+    original = getattr(owner, name)
+    left = int(call)
+
+    def deadly(*args: Any, **kwargs: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left == 0 and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = original(*args, **kwargs)
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, name, deadly)
+
+
+def _in_child(work: Callable[[], object]) -> int:
+    """Run in a forked child; 0 for success, the signal's number where it was killed."""
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except BaseException as error:  # noqa: BLE001 - the parent must see it, whatever it is
+            print(repr(error), file=sys.stderr, flush=True)
+            os._exit(1)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status)
+
+
+def _train(data: str, out: Path, point: str | None, resume: bool) -> None:
+    if point is not None:
+        _die_at(point)
+    job.train("classifier", data=data, out=out, resume=resume, **SETTINGS)
+
+
+def _loads(folder: Path) -> bool:
+    try:
+        load_predictor(folder)
+    except RunError:
+        return False
+    return True
+
+
+def main() -> None:
+    """Die at each point, resume after each death, and print what was found."""
+    data, out, *points = sys.argv[1], Path(sys.argv[2]), *sys.argv[3:]
+    seen: list[dict[str, Any]] = []
+    started = False
+    for point in points:
+        resume = started and (partial_folder(out) / "options.json").exists()
+        killed_by = _in_child(partial(_train, data, out, point, resume))
+        started = True
+        loads = _loads_in_child(out) or _loads_in_child(partial_folder(out))
+        seen.append({"point": point, "killed_by": killed_by, "loads": loads, "exists": out.exists()})
+    final = 0 if out.exists() else _in_child(partial(_train, data, out, None, started))
+    print(json.dumps({"seen": seen, "final": final}))
+
+
+def _loads_in_child(folder: Path) -> bool:
+    return _in_child(lambda: os._exit(0 if _loads(folder) else 7)) == 0
+
+
+if __name__ == "__main__":
+    main()

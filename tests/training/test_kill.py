@@ -1,0 +1,146 @@
+"""Kill -9 at any moment: no half-written run ever loads, and resuming ends with the uninterrupted run's weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kenpin.data.loading import load_dataset
+from kenpin.errors import OptionError, RunError
+from kenpin.predictor import load_predictor
+from kenpin.run_folder import partial_folder
+from kenpin.training import train
+from tests.pictures import write_parts
+
+# in the order of a run: each death is followed by a resumption that reaches the next
+POINTS = [
+    "kenpin.training.job:train_by_gradients:1:before",
+    "transformers:Trainer.training_step:2:before",  # before any checkpoint
+    "transformers:Trainer._save_optimizer_and_scheduler:1:before",  # weights of the first checkpoint alone
+    "transformers:Trainer._save_rng_state:1:before",  # all but its random numbers and its state
+    "transformers:Trainer._save_checkpoint:1:after",
+    "transformers:Trainer.training_step:5:after",  # between checkpoints
+    "transformers.trainer:rotate_checkpoints:2:before",  # before the older one is deleted
+    "kenpin.models.classifier:NetworkClassifier.save:1:after",  # trained and saved, and not noted
+    "kenpin.training.job:write_json:2:before",
+    "kenpin.training.job:write_record:1:after",  # run.json stands in the partial folder
+    "kenpin.training.job:finish:1:before",
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data set of its own."""
+    return write_parts(tmp_path_factory.mktemp("kill") / "parts", count=20)
+
+
+def _drive(data: Path, out: Path, points: list[str]) -> dict[str, Any]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # a forked child cannot use its parent's threads
+    command = [sys.executable, "-W", "ignore", "-m", "tests.training.kill_driver", str(data), str(out), *points]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    assert result["final"] == 0, done.stderr
+    return result
+
+
+def _weights(run: Path) -> bytes:
+    return (run / "model" / "weights" / "model.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody killed."""
+    out = tmp_path_factory.mktemp("undisturbed") / "run"
+    _drive(data, out, [])
+    return out
+
+
+def test_killed_and_resumed_again_and_again_it_ends_bit_identical(
+    data: Path, undisturbed: Path, tmp_path: Path
+) -> None:
+    result = _drive(data, tmp_path / "run", POINTS)
+    for seen in result["seen"]:
+        assert seen["killed_by"] == signal.SIGKILL, f"{seen['point']} was not reached"
+        assert not seen["loads"], f"a run killed at {seen['point']} loads"
+        assert not seen["exists"], f"a run killed at {seen['point']} has its final name"
+    assert _weights(tmp_path / "run") == _weights(undisturbed)
+    curves = [(run / "metrics.jsonl").read_text().splitlines() for run in (tmp_path / "run", undisturbed)]
+    losses = [[row["eval_loss"] for row in map(json.loads, lines) if "eval_loss" in row] for lines in curves]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.slow
+def test_killed_at_random_times_it_ends_bit_identical(data: Path, undisturbed: Path, tmp_path: Path) -> None:
+    rng = random.Random(0)
+    out, deaths = tmp_path / "run", 0
+    for _ in range(60):
+        resume = ["--resume"] if (partial_folder(out) / "options.json").exists() else []
+        code = (
+            "from tests.training.kill_driver import SETTINGS; import sys; from kenpin.training import train; "
+            f"train('classifier', data={str(data)!r}, out={str(out)!r}, resume={bool(resume)}, **SETTINGS)"
+        )
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], env=environment)
+        while process.poll() is None and not partial_folder(out).exists():
+            time.sleep(0.01)
+        try:
+            process.wait(timeout=rng.uniform(0.0, 1.5) if deaths < 12 else None)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            deaths += 1
+        if out.exists():
+            break
+        with pytest.raises(RunError):
+            load_predictor(out)
+    assert deaths
+    assert _weights(out) == _weights(undisturbed)
+
+
+def test_resuming_nothing_is_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no interrupted run to resume"):
+        train("mahalanobis", data=str(data), out=tmp_path / "run", base="toy", resume=True)
+
+
+def test_resuming_with_other_options_or_data_is_refused_by_name(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="at least 30"):  # leaves its partial folder
+        train("mahalanobis", data=str(data), out=tmp_path / "run", base="toy")
+    with pytest.raises(OptionError, match="ridge differ"):
+        train("mahalanobis", data=str(data), out=tmp_path / "run", base="toy", resume=True, ridge=0.5)
+    fewer = load_dataset(data).select(range(30))
+    with pytest.raises(OptionError, match="fingerprint differ"):
+        train("mahalanobis", dataset=fewer, data=str(data), out=tmp_path / "run", base="toy", resume=True)
+
+
+def test_a_damaged_or_foreign_run_is_refused(data: Path, tmp_path: Path) -> None:
+    run = train("classifier", data=str(data), out=tmp_path / "run", base="toy")
+    load_predictor(run)
+    head = run / "model" / "head.npz"
+    whole = head.read_bytes()
+    head.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(RunError, match=r"head\.npz: is not the file that was trained"):
+        load_predictor(run)
+    head.unlink()
+    with pytest.raises(RunError, match=r"head\.npz: is missing"):
+        load_predictor(run)
+    head.write_bytes(whole)
+    record = (run / "run.json").read_text()
+    (run / "run.json").write_text(record.replace('"schema_version": 1', '"schema_version": 99'))
+    with pytest.raises(RunError, match="schema version 99"):
+        load_predictor(run)
+    (run / "run.json").write_text(record[: len(record) // 2])
+    with pytest.raises(RunError, match="cannot be read as JSON"):
+        load_predictor(run)
+    (run / "run.json").unlink()
+    with pytest.raises(RunError, match="no finished run"):
+        load_predictor(run)
