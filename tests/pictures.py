@@ -31,7 +31,7 @@ def write_parts(folder: Path, *, count: int = 60) -> Path:
 
 
 SHIFTS_PX = {"passed": (0, 0), "Xplus": (6, 0), "Xminus": (-6, 0), "Yplus": (0, -6), "Yminus": (0, 6)}
-"""Classes of `shifted_terminal`: how far the terminal sits from the middle of its frame, x to the right, y downwards."""
+"""Classes of `shifted_terminal`: how far the terminal sits from the middle, x to the right, y downwards."""
 
 
 def shifted_terminal(seed: int, shift_px: tuple[int, int]) -> Image.Image:

@@ -126,6 +126,26 @@ def test_unsound_boxes_are_rejected_and_sound_ones_kept() -> None:
     assert len(decoded.rejected) == 1
 
 
+@by_codec
+@pytest.mark.parametrize(
+    "text",
+    ["a" + f"<loc_{'9' * 5000}>" * 4, "a" + "<loc_１>" * 4, "<loc０１２３>" * 4 + " a", "<loc" + "9" * 5000 + ">"],
+    ids=["long", "wide", "wide padded", "long padded"],
+)
+def test_numbers_that_are_no_bins(codec: ModuleType, text: str) -> None:
+    assert codec.decode(text, SIZE_WH).detections == Detections()
+
+
+def test_a_label_may_look_like_the_beginning_of_a_token() -> None:
+    found = _at([(1, 2, 3, 4), (5, 6, 7, 8)], ["a ; <loc1", "b; <loc"], paligemma)
+    assert paligemma.decode(paligemma.encode(found, SIZE_WH), SIZE_WH).detections == found
+
+
+def test_control_tokens_never_become_labels() -> None:
+    assert florence2.decode("</s>a<loc_1><loc_2><loc_3><loc_4>", SIZE_WH).detections == Detections()
+    assert paligemma.decode("<loc0001><loc0002><loc0003><loc0004> a<eos>", SIZE_WH).detections == Detections()
+
+
 def test_one_label_for_several_boxes() -> None:
     decoded = florence2.decode(
         "a<loc_1><loc_2><loc_3><loc_4><loc_5><loc_6><loc_7><loc_8>b<loc_1><loc_2><loc_3><loc_4>", (10, 10)

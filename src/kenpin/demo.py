@@ -79,23 +79,15 @@ def run_demo(out: Path, *, overwrite: bool, say: Callable[[str], None], progress
     cells = solar_cells()
     say(LICENCES)
     data = {"random": split_by_ratio(cells, _RATIOS, seed=0), "blocked": split_in_order(cells, _RATIOS)}
-    for way, dataset in data.items():
-        write_dataset(dataset, out / f"{way}.csv", "csv", overwrite=True)
+    write_dataset(data["random"], out / "cells", "csv", overwrite=overwrite)
     say(f"Examining {len(cells)} pictures …")
-    examination = examine(out / "random.csv")
+    examination = examine(out / "cells")
     evaluations = {}
-    for way in data:
+    for way, dataset in data.items():
         for family in _FAMILIES:
             run = out / "runs" / f"{family}-{way}"
             say(f"Training {family}, {way} split …")
-            train(
-                family,
-                data=str(out / f"{way}.csv"),
-                out=run,
-                overwrite=True,
-                report=False,
-                progress=progress,
-            )
+            train(family, dataset=dataset, data=dataset.root, out=run, overwrite=True, report=False, progress=progress)
             evaluations[family, way] = evaluation_from_json(read_json(run / "evaluation.json"))
     best = out / "runs" / "classifier-random"
     for family, way in evaluations:
@@ -108,7 +100,7 @@ def run_demo(out: Path, *, overwrite: bool, say: Callable[[str], None], progress
         examination=examination,
         evaluations=evaluations,
         report=report,
-        data=out / "random.csv",
+        data=out / "cells",
         runs=out / "runs",
         drawn=_draw(best, data["random"], out / "drawn"),
         seconds=time.monotonic() - started,

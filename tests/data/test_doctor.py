@@ -189,7 +189,9 @@ CASES: dict[str, tuple[Callable[[list[Example]], Any], set[tuple[str, str]]]] = 
     "too few": (cut_to(*range(0, 40, 2), *range(1, 16, 2)), {("warning", "class-too-small")}),
     "flip": (all_of(renamed("ok", "Xplus"), renamed("scratch", "Xminus")), {("info", "class-flip")}),
     "group leak": (with_fields(0, 2, group="part 0"), {("error", "group-leak")}),
-    "group in no split": (with_fields(0, 2, group="part 0", split=None), set()),
+    "group partly in no split": (
+        all_of(with_fields(0, 2, group="part 0"), with_fields(2, split=None)), set(),
+    ),
     "class missing from a split": (
         with_fields(*range(3, 40, 4), split="train"), {("warning", "class-missing-from-split")},
     ),
@@ -274,11 +276,13 @@ def test_the_doctor_tells_more_closely_what_a_reader_told() -> None:
     told = [
         Finding(Severity.ERROR, "unreadable-image", "empty.png", "cannot be opened", "r"),
         Finding(Severity.ERROR, "unreadable-image", "other.png", "cannot be opened", "r"),
+        Finding(Severity.WARNING, "orphan-annotation", "empty.png", "something else", "r"),
     ]
     examination = examine_dataset(Dataset.from_examples(examples), told)
     assert [(f.code, f.where) for f in examination.findings] == [
         ("image-empty", "empty.png"),
         ("unreadable-image", "other.png"),
+        ("orphan-annotation", "empty.png"),
     ]
 
 

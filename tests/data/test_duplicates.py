@@ -50,6 +50,17 @@ def test_pairs_are_those_of_brute_force(seed: int, families: int, members: int, 
     assert near_duplicate_pairs(hashes, distance) == _brute_force(hashes, distance)
 
 
+@pytest.mark.parametrize("distance", [1, 3, 8, NEAR_DISTANCE])
+def test_a_pair_is_found_wherever_its_bits_differ(distance: int) -> None:
+    bits = np.random.default_rng(0).integers(0, 2, (60, 256), np.uint8)
+    for place in range(30):  # neighbouring bits spoil as many bands as they can
+        bits[place + 30] = bits[place]
+        bits[place + 30, 5 * place : 5 * place + distance] ^= 1
+    hashes = np.packbits(bits, axis=1).view(np.uint64)
+    assert near_duplicate_pairs(hashes, distance) == [(place, place + 30) for place in range(30)]
+    assert near_duplicate_pairs(hashes, distance - 1) == []
+
+
 @settings(deadline=None)
 @given(seed=st.integers(0, 10**6), members=st.integers(1, 6), distance=st.integers(0, 30))
 def test_clusters_are_the_connected_pairs(seed: int, members: int, distance: int) -> None:

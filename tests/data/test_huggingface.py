@@ -263,5 +263,5 @@ def test_a_hub_id_and_its_revision_reach_the_library(tmp_path: Path, monkeypatch
 def test_a_wrong_relative_path_is_never_asked_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
-    with pytest.raises(DatasetError, match="data/parts: there is no such file or folder"):
+    with pytest.raises(DatasetError, match=r"data/parts: there is no such file or folder\. Correct the path"):
         load_dataset("data/parts")

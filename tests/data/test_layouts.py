@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kenpin.data import Dataset, load_dataset
-from kenpin.records import Finding
+from kenpin.data import Dataset, load_dataset, write_dataset
+from kenpin.records import Example, Finding, ImageSource
 from tests.builders import picture_bytes, write_mask, write_picture
 
 SIZE_WH = (64, 40)
@@ -267,6 +267,16 @@ def test_idx_of_mnist(tmp_path: Path, packed: bool) -> None:
     assert train.column("label") == ["7", "0", "255"]
     for number in range(3):
         assert (np.asarray(read_image(train[number].image))[:, :, 0] == pixels[number]).all()
+
+
+def test_idx_is_written_under_the_names_of_mnist(tmp_path: Path) -> None:
+    picture = ImageSource("a.png", picture_bytes(1, mode="L"))
+    data = Dataset.from_examples([Example(split, picture, split, "7") for split in ("train", "test")])
+    write_dataset(data, tmp_path / "out", "idx")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names >= {
+        f"{start}-{rest}" for start in ("train", "t10k") for rest in ("images-idx3-ubyte", "labels-idx1-ubyte")
+    }
 
 
 def test_links_that_lead_in_a_circle_end(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,12 @@ def test_exact_example() -> None:
     assert [counts["ng", name] for name in ("train", "val", "test")] == [21, 3, 6]
 
 
+def test_a_whole_share_is_kept_whole() -> None:
+    ratios = {"a": 0.29, "b": 0.355, "c": 0.355}  # 0.29 · 100 is 28.999999999999996
+    counts = _of_classes(split_by_ratio(labelled(_labels([100, 101])), ratios, seed=0))
+    assert counts["c0", "a"] == 29
+
+
 def test_presence_goes_before_size() -> None:
     split = split_by_ratio(labelled([f"c{n // 3}" for n in range(30)]), {"train": 0.8, "val": 0.1, "test": 0.1}, seed=0)
     assert set(_of_classes(split).values()) == {1}
@@ -147,6 +154,18 @@ def test_no_group_is_on_two_sides(members: list[int], ratios: dict[str, float], 
     if len(members) > 2 * len(ratios):
         assert all(sizes[name] <= ratio * len(groups) + max(members) + 1 for name, ratio in ratios.items())
     assert split.column("split") == split_by_group(dataset, ratios, column="group", seed=seed).column("split")
+
+
+def test_no_split_is_overfull_by_more_than_a_group() -> None:
+    ratios = {"train": 0.7, "val": 0.15, "test": 0.15}
+    for seed in range(100):  # classes that pull towards one split, and groups of very different sizes
+        random_ = random.Random(seed)
+        members = [random_.choice([1, 1, 2, 5, 12]) for _ in range(random_.randint(8, 30))]
+        groups = [str(number) for number, size in enumerate(members) for _ in range(size)]
+        labels = [label for size in members for label in [f"c{random_.randrange(8)}"] * size]
+        split = split_by_group(labelled(labels, group=groups), ratios, column="group", seed=seed)
+        for name, ratio in ratios.items():
+            assert split.column("split").count(name) <= ratio * len(groups) + max(members) + 1
 
 
 def test_many_small_groups_keep_sizes_and_classes() -> None:

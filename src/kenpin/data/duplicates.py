@@ -8,6 +8,8 @@ one product look alike, so bits and limit were chosen on the 2,624 solar cells o
 - Of different files, 192 pairs (259 pictures) lie within distance 16. Two thirds of these pairs stand at most 20 places
   apart in the list, by chance 1.5 % would; those looked at show one cell twice, or sister cells with the same pattern.
 - The usual 64 bits do not separate: there 1,673 pairs lie within distance 6, and half of all pairs within 28.
+
+The hash sees structure only: blank pictures are alike whatever their grey, as are pictures that differ in hue alone.
 """
 
 from __future__ import annotations
@@ -99,7 +101,8 @@ def _near_pairs(hashes: NDArray[np.uint64], distance: int) -> Iterator[NDArray[n
     """Blocks (m, 2) of near pairs; together they hold every one, some of them several times.
 
     Pigeonhole: hashes that differ in at most d bits agree wholly in at least one of d + 1 bands of bits, so only pairs
-    with an equal band are compared; on the solar cells that is one pair in 170.
+    with an equal band are compared; on the solar cells that is one pair in 170. Where all pictures are nearly alike, it
+    takes as long as comparing all with all, about half a minute for 50,000.
     """
     if len(hashes) < 2:
         return

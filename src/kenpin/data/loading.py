@@ -60,6 +60,8 @@ def write_dataset(
     if "" in dataset.classes:
         raise LabelError(f"{dataset.root}: a label is empty. Give the class a name, or no label to the picture.")
     lost = holdings(dataset) - data_format.CARRIES
+    if "boxes" not in data_format.CARRIES:
+        lost -= {"unannotated"}  # where no boxes are, none is taken for an empty annotation
     if lost and not allow_loss:
         raise DatasetError(
             f"{dataset.root}: the format {format} does not carry {', '.join(sorted(lost))}. "

@@ -93,9 +93,8 @@ def _sizes(total: int, ratios: Mapping[str, float]) -> NDArray[np.int64]:
     if not shares or not all(math.isfinite(share) and share > 0 for share in shares) or abs(sum(shares) - 1) > 1e-6:
         stated = ", ".join(f"{name} {share:g}" for name, share in ratios.items()) or "none"
         raise OptionError(f"ratios: {stated}; give positive shares that add up to 1, such as train 0.8 and test 0.2.")
-    # rounded first: 0.7 · 10 must count as 7 and not as 7 less a rounding error
-    wanted = np.round(np.array(shares) * total, 9)
-    sizes = np.floor(wanted).astype(np.int64)
+    wanted = np.array(shares) * total
+    sizes: NDArray[np.int64] = np.floor(wanted).astype(np.int64)
     sizes[np.argsort(sizes - wanted, kind="stable")[: total - sizes.sum()]] += 1
     if not sizes.all():
         empty = [*ratios][int(np.argmin(sizes))]
@@ -120,6 +119,7 @@ def _counts_by_class(totals: Sequence[int], shares: NDArray[np.float64], sizes: 
     picture a split, to the splits that lack most. Columns then add up to `sizes` (Gale and Ryser's construction) unless
     the ones took more than a split had room for.
     """
+    # rounded first: 0.29 · 100 must count as 29 and not as 29 less a rounding error
     counts = np.floor(np.round(np.outer(totals, shares), 9)).astype(np.int64)
     for row, total in zip(counts, totals, strict=True):
         if total >= len(shares):

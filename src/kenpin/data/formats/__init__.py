@@ -47,7 +47,7 @@ CARRIABLE = frozenset(
         "boxes",
         "segments",
         "crowd",
-        "unannotated",  # pictures whose boxes are None; a format without it reads them back as annotated and empty
+        "unannotated",  # pictures whose boxes are None; a format of boxes without it reads them back as empty ones
         "group",
         "prefix",
         "suffix",

@@ -21,7 +21,7 @@ from kenpin.data.formats._reading import read_text, tell
 from kenpin.records import Example, ImageSource
 
 SUMMARY = "CSV table with columns path, label, group, split and any others"
-CARRIES = frozenset({"split", "label", "group", "attributes", "unannotated"})
+CARRIES = frozenset({"split", "label", "group", "attributes"})
 
 _DELIMITERS = ",;\t|"
 _ENDINGS = (".csv", ".tsv")

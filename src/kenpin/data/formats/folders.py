@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import os
 
 SUMMARY = "class folders of pictures, with or without train/valid/test folders above them"
-CARRIES = frozenset({"split", "label", "classes", "unannotated"})
+CARRIES = frozenset({"split", "label", "classes"})
 
 _ANNOTATIONS = (".json", ".jsonl", ".xml", ".csv", ".tsv", ".yaml", ".yml", ".parquet", ".arrow")
 _LOOK_AT = 100  # entries of a folder: enough to know it by, however many pictures it holds

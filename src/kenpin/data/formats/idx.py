@@ -29,7 +29,7 @@ from kenpin.errors import DatasetError
 from kenpin.records import Example, ImageSource
 
 SUMMARY = "IDX files of MNIST's form, *-images-idx3-ubyte and *-labels-idx1-ubyte, also gzipped"
-CARRIES = frozenset({"split", "label", "classes", "unannotated"})
+CARRIES = frozenset({"split", "label", "classes"})
 
 _IMAGES = re.compile(r"(?:(.+)-)?images([-.]idx3-ubyte(?:\.gz)?)")
 _MNIST_NAMES = {"test": "t10k"}
