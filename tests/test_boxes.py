@@ -61,6 +61,6 @@ def test_clipping_keeps_to_the_picture() -> None:
 
 
 @pytest.mark.parametrize("wrong", [[1, 2, 3, 4], [[1, 2, 3]], [[[1, 2, 3, 4]]]])
-def test_other_shapes_are_refused(wrong: list[object]) -> None:
+def test_other_shapes_are_refused(wrong: list[int]) -> None:
     with pytest.raises(ShapeError, match=r"give \(n, 4\)"):
         boxes.area(wrong)

@@ -21,7 +21,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from kenpin.errors import ImageError, OutputExistsError, RunError
-from kenpin.evaluate import summarise
+from kenpin.evaluation import summarise
 from kenpin.records import Evaluation, Example, ImageSource, JudgedExample, Prediction, Threshold, Verdict
 from kenpin.records_json import evaluation_to_json
 from kenpin.report import ReportContent, read_content, read_thumbnails, render_report, write_report, write_thumbnails

@@ -77,5 +77,5 @@ def quantise(boxes_xyxy_px: ArrayLike, size_wh: tuple[int, int], bins: int) -> N
 
 
 def dequantise(bins_xyxy: ArrayLike, size_wh: tuple[int, int], bins: int) -> Array:
-    """Bins -> pixel coordinates of the bins' centres; the inverse of `quantise`. (n, 4) -> (n, 4). Raises ShapeError."""
+    """Bins -> pixels at the bins' centres; the inverse of `quantise`. (n, 4) -> (n, 4). Raises ShapeError."""
     return (_as_boxes(bins_xyxy) + 0.5) / bins * np.array([*size_wh, *size_wh], dtype=np.float64)

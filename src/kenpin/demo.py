@@ -8,39 +8,45 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.doctor import Examination, examine
+from kenpin.data.doctor import as_json, examine, render
+from kenpin.data.folds import blocked_folds, random_folds
 from kenpin.data.loading import write_dataset
-from kenpin.data.splitting import split_by_ratio, split_in_order
+from kenpin.data.splitting import split_by_ratio
 from kenpin.drawing import draw_prediction
 from kenpin.errors import MissingExtraError
-from kenpin.models._family import Progress
+from kenpin.evaluation import summarise
+from kenpin.models import get_family
+from kenpin.models._family import Progress, Task
 from kenpin.predictor import load_predictor
 from kenpin.quality.threshold import judge
 from kenpin.records import Evaluation, Example, ImageSource
-from kenpin.records_json import evaluation_from_json
+from kenpin.records_json import evaluation_from_json, evaluation_to_json
 from kenpin.report import write_report
-from kenpin.run_folder import check_free, read_json
-from kenpin.training import train
+from kenpin.run_folder import check_free, read_json, write_json
+from kenpin.training import out_of_fold, train
 
 LICENCES = (
     "Pictures: ELPV, solar cells in electroluminescence (Buerhop-Lutz, Deitsch et al. 2018), CC BY-NC-SA 4.0: for "
-    "non-commercial use. Weights: EfficientNet-Lite0 trained on ImageNet, Apache-2.0."
+    "non-commercial use.\nWeights: EfficientNet-Lite0 trained on ImageNet, Apache-2.0."
 )
 WHY_THEY_DIFFER = (
-    "Cells of one solar module stand together in the file: a random split lets the inspector learn from the neighbours "
-    "of the cells that it is tested on, blocks in file order do not, so expect the blocked figures on new modules."
+    "Cells of one solar module stand together in the file: random folds let an inspector learn from the neighbours of "
+    "the cells that it is tested on, blocks in file order hardly do, so expect the blocked figures on new modules."
 )
-_RATIOS = {"train": 0.6, "validation": 0.15, "test": 0.25}
-_FAMILIES = ("classifier", "mahalanobis")
+FAMILIES = ("classifier", "mahalanobis")
+WAYS = ("random", "blocked")
+_FOLDS = 4
+_TASK = Task(labels=("functional", "defective"), ok_labels=("functional",))
 
 
 @dataclass(frozen=True)
 class DemoResult:
     """What the demo measured and wrote."""
 
-    examination: Examination
-    evaluations: dict[tuple[str, str], Evaluation]
-    """By family and way of splitting, `random` or `blocked`."""
+    crossed: dict[tuple[str, str], Evaluation]
+    """By family and way of folding: every cell judged by an inspector that was fitted without its fold."""
+    tested: dict[str, Evaluation]
+    """By family: the shipped run on its test cells."""
     report: Path
     data: Path
     runs: Path
@@ -69,56 +75,64 @@ def solar_cells() -> Dataset:
         examples.append(
             Example(id=path, image=image, label=label, attributes=attributes, origin=f"labels.csv line {line}")
         )
-    return Dataset.from_examples(examples, classes=("functional", "defective"), root=folder, format="demo")
+    return Dataset.from_examples(examples, classes=_TASK.labels, root=folder, format="demo")
 
 
 def run_demo(out: Path, *, overwrite: bool, say: Callable[[str], None], progress: Progress) -> DemoResult:
     """Doctor, split, train, evaluate, report and draw into `out`. Raises MissingExtraError, OutputExistsError."""
     started = time.monotonic()
     check_free(out, overwrite)
-    cells = solar_cells()
+    cells = split_by_ratio(solar_cells(), {"train": 0.75, "test": 0.25}, seed=0)
     say(LICENCES)
-    data = {"random": split_by_ratio(cells, _RATIOS, seed=0), "blocked": split_in_order(cells, _RATIOS)}
-    write_dataset(data["random"], out / "cells", "csv", overwrite=overwrite)
+    write_dataset(cells, out / "cells", "csv", overwrite=overwrite)
     say(f"Examining {len(cells)} pictures …")
     examination = examine(out / "cells")
-    evaluations = {}
-    for way, dataset in data.items():
-        for family in _FAMILIES:
-            run = out / "runs" / f"{family}-{way}"
-            say(f"Training {family}, {way} split …")
-            train(family, dataset=dataset, data=dataset.root, out=run, overwrite=True, report=False, progress=progress)
-            evaluations[family, way] = evaluation_from_json(read_json(run / "evaluation.json"))
-    best = out / "runs" / "classifier-random"
-    for family, way in evaluations:
-        if (family, way) != ("classifier", "random"):
-            name = f"{family}-{way}"
-            source = (out / "runs" / name / "evaluation.json").read_bytes()
-            (best / f"evaluation-{name}.json").write_bytes(source)
-    report = write_report(best, out / "report.html", overwrite=True)
+    say(render(examination))
+    runs = {family: out / "runs" / family for family in FAMILIES}
+    for family, run in runs.items():
+        say(f"Training {family} …")
+        train(family, data=str(out / "cells"), out=run, overwrite=overwrite, report=False, progress=progress)
+    best = runs["classifier"]
+    say(f"Judging every cell by inspectors that never saw it, in {_FOLDS} folds, at random and in file order …")
+    crossed = {(family, way): _cross(family, way, cells, out, progress) for family in FAMILIES for way in WAYS}
+    for (family, way), evaluation in crossed.items():
+        write_json(best / f"evaluation-{family}-{way}-folds.json", evaluation_to_json(evaluation))
+    write_json(best / "doctor.json", as_json(examination))
     return DemoResult(
-        examination=examination,
-        evaluations=evaluations,
-        report=report,
+        crossed=crossed,
+        tested={name: evaluation_from_json(read_json(run / "evaluation.json")) for name, run in runs.items()},
+        report=write_report(best, out / "report.html", overwrite=overwrite),
         data=out / "cells",
         runs=out / "runs",
-        drawn=_draw(best, data["random"], out / "drawn"),
+        drawn=_draw(best, cells.of_split("test"), out / "drawn"),
         seconds=time.monotonic() - started,
     )
 
 
-def _draw(run: Path, dataset: Dataset, folder: Path) -> tuple[Path, ...]:
+def _cross(name: str, way: str, cells: Dataset, out: Path, progress: Progress) -> Evaluation:
+    folds = random_folds(cells, _FOLDS, seed=0) if way == "random" else blocked_folds(cells, _FOLDS)
+    family = get_family(name)
+    options = family.Options.from_mapping({"data": str(out / "cells"), "out": out})
+    return summarise(
+        cells,
+        out_of_fold(family, options, _TASK, cells, folds, progress),
+        labels=_TASK.labels if name == "classifier" else (),
+        ok_labels=_TASK.ok_labels,
+        threshold=None,
+        split=f"{_FOLDS} {way} folds",
+    )
+
+
+def _draw(run: Path, test: Dataset, folder: Path) -> tuple[Path, ...]:
     """Two test pictures of each class, judged and drawn."""
     predictor = load_predictor(run)
-    test = dataset.of_split("test")
-    chosen = [
-        place
-        for label in dataset.classes
-        for place in [i for i, found in enumerate(test.column("label")) if found == label][:2]
-    ]
+    labels = test.column("label")
+    chosen = test.select(
+        place for label in test.classes for place in [i for i, found in enumerate(labels) if found == label][:2]
+    )
     drawn = []
-    for number, prediction in enumerate(predictor.predict(test.select(chosen)), start=1):
+    for number, prediction in enumerate(predictor.predict(chosen), start=1):
         judgement = None if predictor.threshold is None else judge(prediction, predictor.threshold)
-        path = Path(test[chosen[number - 1]].image.path or "")
+        path = Path(chosen[number - 1].image.path or "")
         drawn.append(draw_prediction(path, prediction, judgement, folder, number))
     return tuple(drawn)

@@ -10,7 +10,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.errors import RunError
 from kenpin.models import get_family
 from kenpin.models._family import BaseRecord, Inspector, Progress, Task
-from kenpin.models._inference import BATCH_SIZE, OnError, infer_batches
+from kenpin.models._inference import OnError, infer_batches
 from kenpin.records import Example, ImageSource, Prediction, Threshold
 from kenpin.records_json import from_json
 from kenpin.run_folder import MODEL, RunRecord, check_seal, read_record
@@ -34,7 +34,7 @@ class Predictor:
         *,
         progress: Progress | None = None,
         on_error: OnError | None = None,
-        batch_size: int = BATCH_SIZE,
+        batch_size: int | None = None,
     ) -> Iterator[Prediction]:
         """One prediction an example, in order. A picture that cannot be opened goes to `on_error`, if given.
 

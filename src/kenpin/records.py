@@ -118,7 +118,7 @@ class Prediction:
     label: str | None = None
     probabilities: Mapping[str, float] | None = None
     defect_score: float | None = None
-    """The number that the threshold judges: larger is worse. Probability of not being OK, D²/k, or the best box score."""
+    """The number that the threshold judges, larger is worse: probability of not being OK, D²/k, or best box score."""
     detections: Detections | None = None
     distance: float | None = None
     """Squared Mahalanobis distance over the number of items, D²/k."""

@@ -23,7 +23,7 @@ from tests.pictures import write_parts
 
 # in the order of a run: each death is followed by a resumption that reaches the next
 POINTS = [
-    "kenpin.training.job:train_by_gradients:1:before",
+    "kenpin.training.learning:train_by_gradients:1:before",
     "transformers:Trainer.training_step:2:before",  # before any checkpoint
     "transformers:Trainer._save_optimizer_and_scheduler:1:before",  # weights of the first checkpoint alone
     "transformers:Trainer._save_rng_state:1:before",  # all but its random numbers and its state
@@ -31,7 +31,9 @@ POINTS = [
     "transformers:Trainer.training_step:5:after",  # between checkpoints
     "transformers.trainer:rotate_checkpoints:2:before",  # before the older one is deleted
     "kenpin.models.classifier:NetworkClassifier.save:1:after",  # trained and saved, and not noted
-    "kenpin.training.job:write_json:2:before",
+    "kenpin.training.learning:write_json:1:before",
+    "kenpin.training.learning:write_json:1:after",  # learned and noted
+    "kenpin.training.job:write_json:1:before",
     "kenpin.training.job:write_record:1:after",  # run.json stands in the partial folder
     "kenpin.training.job:finish:1:before",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,8 +10,7 @@ from cyclopts import Parameter
 
 from kenpin.cli import _show
 from kenpin.cli.data import Overwrite
-
-_MEASURES = ("accuracy", "auroc", "escape_rate", "overkill_rate")
+from kenpin.records import Evaluation
 
 
 def demo(
@@ -19,26 +19,30 @@ def demo(
     overwrite: Overwrite = False,
 ) -> int:
     """Train, evaluate and report on real solar cells, in about two minutes."""
-    from kenpin.data.doctor import render
     from kenpin.demo import WHY_THEY_DIFFER, run_demo
 
     with _show.progress_line() as progress:
-        result = run_demo(out, overwrite=overwrite, say=_show.say, progress=progress)
-    print(render(result.examination))
-    print(f"\n{'held-out cells':<24}{'split':<10}" + "".join(f"{name.replace('_', ' '):<28}" for name in _MEASURES))
-    for (family, way), evaluation in result.evaluations.items():
-        cells = "".join(f"{_show.number(evaluation.measures.get(name)):<28}" for name in _MEASURES)
-        print(f"{family:<24}{way:<10}{cells}")
+        result = run_demo(out, overwrite=overwrite, say=partial(print, flush=True), progress=progress)
+    print(f"\n{'':14}{'on':<18}{'accuracy':<27}AUROC")
+    for (family, way), evaluation in result.crossed.items():
+        print(_row(family, f"{way} folds", evaluation))
+    for family, evaluation in result.tested.items():
+        print(_row(family, "its test cells", evaluation))
     print(f"\n{WHY_THEY_DIFFER}")
+    run = result.runs / "classifier"
     print("\nNext, for example:")
-    run = result.runs / "classifier-random"
-    print(f"  kenpin predict {run} YOUR_PICTURES --draw drawn")
-    print(f"  kenpin report {run} --against {result.runs / 'classifier-blocked'} --out compared.html")
+    print(f"  kenpin predict {run} {result.drawn[0].parent.parent / 'cells'}")
+    print(f"  kenpin report {run} --against {result.runs / 'mahalanobis'} --out {out / 'compared.html'}")
     print("  kenpin doctor YOUR_DATA")
     print("  kenpin train classifier --data YOUR_DATA --out runs/first")
-    print(f"\nDrawn predictions: {result.drawn[0].parent}   Seconds: {result.seconds:.0f}")
-    best = result.evaluations["classifier", "random"].measures
-    print(f"Accuracy: {_show.number(best['accuracy'])}")
-    print(f"AUROC:    {_show.number(best['auroc'])}")
-    print(f"Report:   {result.report}")
+    print(f"\nDrawn predictions: {result.drawn[0].parent}\nSeconds:           {result.seconds:.0f}")
+    best = result.crossed["classifier", "random"].measures
+    print(f"Accuracy:          {_show.number(best['accuracy'])}")
+    print(f"AUROC:             {_show.number(best['auroc'])}")
+    print(f"Report:            {result.report}")
     return 0
+
+
+def _row(family: str, pictures: str, evaluation: Evaluation) -> str:
+    accuracy, auroc = (_show.number(evaluation.measures.get(name)) for name in ("accuracy", "auroc"))
+    return f"{family:<14}{pictures:<18}{accuracy:<27}{auroc}"

@@ -95,7 +95,7 @@ def evaluate(
     """
     from kenpin.data.loading import load_dataset
     from kenpin.errors import DatasetError
-    from kenpin.evaluate import evaluate as measure
+    from kenpin.evaluation import evaluate as measure
     from kenpin.predictor import load_predictor
     from kenpin.records_json import evaluation_to_json
     from kenpin.run_folder import check_free, write_json

@@ -17,11 +17,13 @@ from kenpin.data._streaming import stream
 from kenpin.data.dataset import Dataset, content_hash
 from kenpin.data.images import read_image
 from kenpin.errors import ImageError
+from kenpin.models._cpu_memory import keep_freed_memory
 from kenpin.models._family import Inspector, Progress
 from kenpin.models._feature_store import FeatureStore, default_folder
 from kenpin.records import Example
 
-BATCH_SIZE = 32
+_ON_CPU, _ON_GPU = 8, 64
+"""Pictures a batch: on a CPU as many as keep the activations near its caches, on a GPU as many as fill it."""
 OnError = Callable[[Example, ImageError], None]
 
 
@@ -32,7 +34,7 @@ def infer_batches(
     doing: str = "predicting",
     progress: Progress | None = None,
     on_error: OnError | None = None,
-    batch_size: int = BATCH_SIZE,
+    batch_size: int | None = None,
 ) -> Iterator[tuple[list[Example], dict[str, Tensor]]]:
     """Examples with their raw outputs on the CPU, in the data set's order.
 
@@ -40,9 +42,12 @@ def infer_batches(
     handed to `on_error` and left out. Raises ImageError where no `on_error` is given.
     """
     store = _store_of(inspector)
+    if _device(inspector).type == "cpu":
+        keep_freed_memory()
+    size = batch_size or (_ON_CPU if _device(inspector).type == "cpu" else _ON_GPU)
     done = 0
     opened = stream(partial(_open, store), dataset)
-    while batch := list(islice(opened, batch_size)):
+    while batch := list(islice(opened, size)):
         for item in batch:
             if item.error is not None:
                 if on_error is None:
@@ -58,7 +63,7 @@ def infer_batches(
 
 def infer_images(inspector: Inspector, images: list[Image]) -> dict[str, Tensor]:
     """Pictures -> raw outputs on the CPU."""
-    device = next(inspector.module.parameters()).device  # the inspector's own device: it may have been moved
+    device = _device(inspector)
     with torch.inference_mode():
         batch = {name: values.to(device) for name, values in inspector.encode(images).items()}
         return {name: values.float().cpu() for name, values in inspector.infer(batch).items()}
@@ -96,6 +101,10 @@ def _outputs(inspector: Inspector, batch: list[_Opened], store: FeatureStore | N
         store.put([item.content for item in fresh], computed["features"].numpy())
     rows = iter(computed.get("features", ()))
     return {"features": torch.stack([next(rows) if item.features is None else item.features for item in batch])}
+
+
+def _device(inspector: Inspector) -> torch.device:
+    return next(inspector.module.parameters()).device
 
 
 def _store_of(inspector: Inspector) -> FeatureStore | None:

@@ -27,8 +27,8 @@ class MahalanobisOptions(TrainOptions):
     """Options of `kenpin train mahalanobis`."""
 
     base: str = Field("lite0", description="Pretrained weights: lite0, toy, a hub id, or a folder of save_pretrained.")
-    stages: tuple[int, ...] | None = Field(
-        None, description="Stages of lite0, 0 to 6, whose features are items; by default all."
+    stages: tuple[int, ...] | Literal["all"] = Field(
+        (6,), description="Stages of lite0, 0 to 6, whose features are items, or all; other bases have the last alone."
     )
     ridge: Annotated[float, Field(ge=0, lt=1)] | Literal["ledoit-wolf"] = Field(
         "ledoit-wolf",
@@ -127,13 +127,13 @@ class MahalanobisFamily:
         return UnitSpaceInspector(backbone, task, options, UnitSpace.from_arrays(saved), items)
 
 
-def _wanted_items(backbone: Backbone, stages: tuple[int, ...] | None) -> NDArray[np.int64]:
+def _wanted_items(backbone: Backbone, stages: tuple[int, ...] | Literal["all"]) -> NDArray[np.int64]:
     names = backbone.item_names
-    if stages is None:
+    if stages == "all" or not names[0].startswith("stage"):
         return np.arange(len(names))
     wanted = [i for i, name in enumerate(names) if name.split(".")[0] in {f"stage{stage}" for stage in stages}]
     if not wanted:
-        raise OptionError(f"stages {stages} hold no items of base {backbone.id}; lite0 has 0 to 6, others have none.")
+        raise OptionError(f"stages {stages} hold no items of base {backbone.id}; it has 0 to 6.")
     return np.array(wanted)
 
 

@@ -1,5 +1,6 @@
 """Training: from a data set and a family to a run folder."""
 
+from kenpin.training.crossfit import out_of_fold
 from kenpin.training.job import train
 
-__all__ = ["train"]
+__all__ = ["out_of_fold", "train"]

@@ -1,9 +1,9 @@
-"""Which pictures a run learns from, decides on and is tested on."""
+"""Which pictures a run learns from, decides on and is tested on, and what is to be learned of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.ok_labels import guess_ok_labels
@@ -14,23 +14,17 @@ from kenpin.models._family import Task
 
 @dataclass(frozen=True)
 class Parts:
-    """Training, validation and, where the data set has one, test pictures; and sentences on how they were made."""
+    """Training pictures, and validation and test pictures where there are any; sentences on how they were made."""
 
     training: Dataset
-    validation: Dataset
+    validation: Dataset | None
     test: Dataset | None
     notes: tuple[str, ...]
 
 
-def divide(dataset: Dataset, *, validation_share: float, seed: int) -> Parts:
-    """The data set's own splits; where it names no validation split, a share of its training pictures.
-
-    Raises DatasetError where nothing is left to learn from.
-    """
-    notes = []
+def divide(dataset: Dataset) -> Parts:
+    """The data set's own splits, labelled pictures alone. Raises DatasetError where nothing is left to learn from."""
     labelled = dataset.select(i for i, label in enumerate(dataset.column("label")) if label is not None)
-    if (unlabelled := len(dataset) - len(labelled)) > 0:
-        notes.append(f"{unlabelled} pictures without a label were left out.")
     splits = labelled.splits
     training = labelled.of_split("train") if splits else labelled
     if not len(training):
@@ -38,22 +32,31 @@ def divide(dataset: Dataset, *, validation_share: float, seed: int) -> Parts:
             f"{dataset.root}: no labelled picture to learn from (splits: {', '.join(splits) or 'none'}); label "
             "pictures, or name a split train."
         )
-    if "validation" in splits:
-        validation = labelled.of_split("validation")
-    else:
-        ratios = {"train": 1 - validation_share, "validation": validation_share}
-        groups = all(group is not None for group in training.column("group"))
-        halves = (
-            split_by_group(training, ratios, column="group", seed=seed)
-            if groups
-            else split_by_ratio(training, ratios, seed=seed)
-        )
-        training, validation = halves.of_split("train"), halves.of_split("validation")
-        how = "no group on both sides" if groups else "stratified"
-        notes.append(
-            f"No split is named validation: {len(validation)} of the training pictures were kept for it ({how})."
-        )
-    return Parts(training, validation, labelled.of_split("test") if "test" in splits else None, tuple(notes))
+    unlabelled = len(dataset) - len(labelled)
+    return Parts(
+        training,
+        labelled.of_split("validation") if "validation" in splits else None,
+        labelled.of_split("test") if "test" in splits else None,
+        (f"{unlabelled} pictures without a label were left out.",) if unlabelled else (),
+    )
+
+
+def hold_out_validation(parts: Parts, share: float, seed: int) -> Parts:
+    """A share of the training pictures as validation pictures; no group on both sides where all name theirs.
+
+    Raises DatasetError where there are too few.
+    """
+    ratios = {"train": 1 - share, "validation": share}
+    grouped = all(group is not None for group in parts.training.column("group"))
+    halves = (
+        split_by_group(parts.training, ratios, column="group", seed=seed)
+        if grouped
+        else split_by_ratio(parts.training, ratios, seed=seed)
+    )
+    validation = halves.of_split("validation")
+    how = "no group on both sides" if grouped else "stratified"
+    note = f"No split is named validation: {len(validation)} of the training pictures were kept for it ({how})."
+    return replace(parts, training=halves.of_split("train"), validation=validation, notes=(*parts.notes, note))
 
 
 def task_of(training: Dataset, ok_labels: Sequence[str] | None) -> tuple[Task, tuple[str, ...]]:

@@ -79,6 +79,7 @@ def evaluate(
         raise OptionError(
             f"none of the OK labels {list(ok_labels)} occurs; name one of {sorted(occurring | set(predictor.labels))}."
         )
+    left_out = len(chosen) - len(labelled)
     return summarise(
         labelled,
         predictor.predict(labelled),
@@ -87,7 +88,7 @@ def evaluate(
         threshold=threshold,
         split=split or "all",
         seed=seed,
-        left_out=len(chosen) - len(labelled),
+        notes=[f"{_count(left_out, 'picture')} without a label {_was(left_out)} left out."] if left_out else [],
     )
 
 
@@ -100,15 +101,15 @@ def summarise(
     threshold: Threshold | None,
     split: str,
     seed: int = 0,
-    left_out: int = 0,
+    notes: Sequence[str] = (),
 ) -> Evaluation:
     """Everything measured on labelled examples and their predictions, in the same order.
 
     An inspector that names labels is scored on the names; one that only scores, on OK against not OK at the
     threshold's `fail_from`. AUROC and average precision always come from the defect score. What cannot be computed is
-    None, and a note says why. Raises RunError when predictions and examples do not match.
+    None, and a note says why; `notes` come before these. Raises RunError when predictions and examples do not match.
     """
-    notes = [f"{_count(left_out, 'picture')} without a label {_was(left_out)} left out."] if left_out else []
+    notes = list(notes)
     judged = _judged(examples, predictions, frozenset(ok_labels), threshold)
     unscored = sum(_score(part) is None for part in judged)
     if unscored:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from kenpin.data.dataset import Dataset
 from kenpin.errors import DatasetError, LabelError, OptionError, RunError
-from kenpin.evaluate import NOT_OK, OK, evaluate, summarise
+from kenpin.evaluation import NOT_OK, OK, evaluate, summarise
 from kenpin.quality import bounds
 from kenpin.records import Detections, Evaluation, Example, ImageSource, Measure, Prediction, Threshold, Verdict
 from kenpin.records_json import evaluation_from_json, evaluation_to_json, from_json, to_json

@@ -1,0 +1,52 @@
+"""The threshold that scored pictures and the costs give; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kenpin.config import DecisionOptions
+from kenpin.models._family import Task
+from kenpin.quality.threshold import threshold_from_costs, threshold_from_quantile
+from kenpin.records import Prediction, Threshold
+
+_GOOD_PARTS_PASSED = 0.99
+
+
+def decide(
+    predictions: Iterable[Prediction], labels: Iterable[str], task: Task, options: DecisionOptions, pictures: str
+) -> tuple[Threshold | None, str]:
+    """A threshold, or None, and why. `pictures` says which ones were scored: "validation pictures", for example."""
+    scores, defective = [], []
+    for prediction, label in zip(predictions, labels, strict=True):
+        if prediction.defect_score is None:
+            return None, "No threshold: no class is known to mean a good part, so no picture has a defect score."
+        scores.append(prediction.defect_score)
+        defective.append(label not in task.ok_labels)
+    good = [score for score, bad in zip(scores, defective, strict=True) if not bad]
+    count, bad_count = len(good), len(scores) - len(good)
+    if count and bad_count:
+        basis = (
+            f"Least expected cost on {count} good and {bad_count} defective {pictures}, an escape costing "
+            f"{options.cost_escape:g} and an overkill {options.cost_overkill:g}."
+        )
+        threshold = threshold_from_costs(
+            scores,
+            defective,
+            cost_escape=options.cost_escape,
+            cost_overkill=options.cost_overkill,
+            cost_review=options.cost_review,
+            defect_rate=options.defect_rate,
+            basis=basis,
+        )
+        return threshold, f"Threshold {threshold.fail_from:.4g}: {basis}"
+    if count >= 1 / (1 - _GOOD_PARTS_PASSED):
+        basis = (
+            f"{_GOOD_PARTS_PASSED:.0%} of {count} good {pictures} pass; no defective one was there, so how many escape "
+            "is unknown."
+        )
+        threshold = threshold_from_quantile(good, _GOOD_PARTS_PASSED, basis)
+        return threshold, f"Threshold {threshold.fail_from:.4g}: {basis}"
+    return None, (
+        f"No threshold: {count} good and {bad_count} defective {pictures} are too few to choose one; have both kinds, "
+        "or 100 good ones."
+    )

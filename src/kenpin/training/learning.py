@@ -1,0 +1,134 @@
+"""Learning: an inspector on its base becomes a trained one, kept on disk as soon as it is done."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kenpin.config import AugmentOptions
+from kenpin.errors import OptionError
+from kenpin.evaluation import evaluate
+from kenpin.models._family import BaseRecord, Family, Fitted, Inspector, Progress, Task, Trainable, trainable_share
+from kenpin.predictor import Predictor, best_device
+from kenpin.run_folder import MODEL, read_json, write_json
+from kenpin.training.augment import plan_augmentation
+from kenpin.training.engine import train_by_gradients
+from kenpin.training.parts import Parts
+from kenpin.training.precision import Precision, choose_precision
+
+Say = Callable[[str], None]
+_LEARNED = "learned.json"
+_WATCHED = ("accuracy", "balanced_accuracy", "auroc")
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A trained inspector, and what is to be told of its training."""
+
+    inspector: Inspector
+    notes: tuple[str, ...]
+    precision: Precision
+    device: str
+    seconds: float
+
+
+def learn(
+    family: Family,
+    inspector: Inspector,
+    options: Any,
+    task: Task,
+    parts: Parts,
+    partial: Path,
+    *,
+    say: Say,
+    progress: Progress,
+    progress_bar: bool,
+) -> Learned:
+    """Train, and save below `partial`; or take up what was trained before the process died. Raises KenpinError."""
+    device = best_device(options.device)
+    if (partial / _LEARNED).is_file():
+        return _kept(family, options, task, partial, device)
+    started = time.monotonic()
+    inspector.module.to(device)
+    notes: list[str] = []
+    precision: Precision = "fp32"
+
+    def tell(sentences: tuple[str, ...]) -> None:
+        for sentence in sentences:
+            say(sentence)
+            notes.append(sentence)
+
+    if isinstance(inspector, Fitted):
+        tell(inspector.fit(parts.training, progress))
+    elif isinstance(inspector, Trainable):
+        precision = _learn_by_gradients(inspector, options, task, parts, partial, device, tell, progress_bar)
+    else:
+        raise OptionError(f"{type(inspector).__name__} neither fits nor trains; a family must offer one of the two.")
+    shutil.rmtree(partial / MODEL, ignore_errors=True)
+    (partial / MODEL).mkdir()
+    inspector.save(partial / MODEL)
+    learned = Learned(inspector, tuple(notes), precision, str(device), time.monotonic() - started)
+    told = {name: getattr(learned, name) for name in ("notes", "precision", "device", "seconds")}
+    write_json(partial / _LEARNED, {"base": asdict(inspector.base), **told})
+    return learned
+
+
+def _kept(family: Family, options: Any, task: Task, partial: Path, device: torch.device) -> Learned:
+    told = read_json(partial / _LEARNED)
+    base = told.pop("base")
+    record = BaseRecord(base["id"], base["commit"], tuple(base["probe"]))
+    inspector = family.restore(partial / MODEL, record, options, task)
+    inspector.module.to(device)
+    return Learned(inspector, **{**told, "notes": tuple(told["notes"])})
+
+
+def _learn_by_gradients(
+    inspector: Trainable,
+    options: Any,
+    task: Task,
+    parts: Parts,
+    partial: Path,
+    device: torch.device,
+    tell: Callable[[tuple[str, ...]], None],
+    progress_bar: bool,
+) -> Precision:
+    """Train with the options of a trainable family, which extend GradientOptions; returns the precision used."""
+    validation = parts.validation
+    if validation is None:
+        raise OptionError("training by gradients needs validation pictures; name a validation split.")
+    seed: int = options.seed
+    trainable, total = trainable_share(inspector.module)
+    precision, why = choose_precision(options.precision, device)
+    tell((f"{trainable:,} of {total:,} parameters train ({100 * trainable / total:.2f} %).", why))
+    augmenter = None
+    if isinstance(options, AugmentOptions):
+        augmenter, off = plan_augmentation(options, task.labels, seed)
+        tell(off)
+
+    def score() -> Mapping[str, float | None]:
+        measures = evaluate(
+            Predictor(inspector), validation, ok_labels=task.ok_labels, threshold=None, split=None, seed=seed
+        ).measures
+        return {name: measures[name].value for name in _WATCHED}
+
+    tell(
+        train_by_gradients(
+            inspector,
+            parts.training,
+            validation,
+            options=options,
+            augmenter=augmenter,
+            score=score,
+            precision=precision,
+            seed=seed,
+            folder=partial,
+            progress_bar=progress_bar,
+        )
+    )
+    return precision
