@@ -39,6 +39,7 @@ class Script:
 
     def __init__(self, predictions: Sequence[Prediction], labels: tuple[str, ...] = LABELS) -> None:
         self.labels = labels
+        self.trained_on: frozenset[str] = frozenset()
         self.predictions = {prediction.id: prediction for prediction in predictions}
         self.asked: list[str] = []
 

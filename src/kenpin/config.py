@@ -35,7 +35,8 @@ class StrictOptions(BaseModel):
     @classmethod
     def sentence(cls, error: ValidationError, source: str) -> str:
         """The first problem of a failed validation as one sentence."""
-        first = error.errors(include_url=False)[0]
+        # an unknown key before a missing one: it may be the missing one, misspelt
+        first = min(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
         key = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             near = nearest_name(key, cls.model_fields)

@@ -96,8 +96,10 @@ def run_demo(out: Path, *, overwrite: bool, say: Callable[[str], None], progress
     say(f"Judging every cell by inspectors that never saw it, in {_FOLDS} folds, at random and in file order …")
     crossed = {(family, way): _cross(family, way, cells, out, progress) for family in FAMILIES for way in WAYS}
     for (family, way), evaluation in crossed.items():
-        write_json(best / f"evaluation-{family}-{way}-folds.json", evaluation_to_json(evaluation))
-    write_json(best / "doctor.json", as_json(examination))
+        write_json(runs[family] / f"evaluation-{way}-folds.json", evaluation_to_json(evaluation))
+    for run in runs.values():
+        write_json(run / "doctor.json", as_json(examination))
+        write_report(run, run / "report.html", overwrite=True)
     return DemoResult(
         crossed=crossed,
         tested={name: evaluation_from_json(read_json(run / "evaluation.json")) for name, run in runs.items()},

@@ -26,10 +26,9 @@ def caption(prediction: Prediction, judgement: Judgement | None) -> str:
     """Verdict, class and score in one line."""
     parts = [judgement.verdict.value] if judgement is not None else []
     parts += [prediction.label] if prediction.label is not None else []
-    if prediction.distance is not None:
-        parts.append(f"D²/k {prediction.distance:.2f}")
-    elif prediction.defect_score is not None:
-        parts.append(f"{prediction.defect_score:.0%} defective")
+    if prediction.defect_score is not None:
+        name = "score" if prediction.distance is None else "D²/k"
+        parts.append(f"{name} {prediction.defect_score:.2f}")
     return "  ".join(parts)
 
 

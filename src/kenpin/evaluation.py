@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kenpin.data.dataset import Dataset
+from kenpin.data.dataset import Dataset, content_hashes
 from kenpin.errors import DatasetError, LabelError, OptionError, RunError
 from kenpin.metrics import calibration, confusion, intervals, ranking
 from kenpin.quality import bounds
@@ -39,6 +39,11 @@ class Predicts(Protocol):
 
     @property
     def labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def trained_on(self) -> frozenset[str]:
+        """Content hashes of the pictures it learned from; empty where they are not known."""
+        ...
 
     def predict(self, dataset: Dataset) -> Iterator[Prediction]:
         """One prediction for each example, in their order."""
@@ -79,7 +84,13 @@ def evaluate(
         raise OptionError(
             f"none of the OK labels {list(ok_labels)} occurs; name one of {sorted(occurring | set(predictor.labels))}."
         )
-    left_out = len(chosen) - len(labelled)
+    notes = []
+    if left_out := len(chosen) - len(labelled):
+        notes.append(f"{_count(left_out, 'picture')} without a label {_was(left_out)} left out.")
+    if predictor.trained_on and (seen := len(predictor.trained_on & content_hashes(labelled))):
+        notes.append(
+            f"{_count(seen, 'picture')} of these {_was(seen)} trained on: the figures flatter. Evaluate on others."
+        )
     return summarise(
         labelled,
         predictor.predict(labelled),
@@ -88,7 +99,7 @@ def evaluate(
         threshold=threshold,
         split=split or "all",
         seed=seed,
-        notes=[f"{_count(left_out, 'picture')} without a label {_was(left_out)} left out."] if left_out else [],
+        notes=notes,
     )
 
 

@@ -13,20 +13,26 @@ from kenpin.models._family import BaseRecord, Inspector, Progress, Task
 from kenpin.models._inference import OnError, infer_batches
 from kenpin.records import Example, ImageSource, Prediction, Threshold
 from kenpin.records_json import from_json
-from kenpin.run_folder import MODEL, RunRecord, check_seal, read_record
+from kenpin.run_folder import MODEL, RunRecord, check_seal, read_record, read_trained_on
 
 
 class Predictor:
     """Pictures in, predictions out, in batches."""
 
     def __init__(
-        self, inspector: Inspector, threshold: Threshold | None = None, record: RunRecord | None = None
+        self,
+        inspector: Inspector,
+        threshold: Threshold | None = None,
+        record: RunRecord | None = None,
+        trained_on: frozenset[str] = frozenset(),
     ) -> None:
         self.inspector = inspector
         self.labels = inspector.labels
         self.threshold = threshold
         """The decision that was chosen on the validation pictures."""
         self.record = record
+        self.trained_on = trained_on
+        """Content hashes of the training pictures; empty where they are not known."""
 
     def predict(
         self,
@@ -68,7 +74,7 @@ def load_predictor(run: str | Path, *, device: str | None = None) -> Predictor:
     inspector.module.to(best_device(device))
     where = f"{folder / 'run.json'}: threshold"
     threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
-    return Predictor(inspector, threshold, record)
+    return Predictor(inspector, threshold, record, read_trained_on(folder))
 
 
 def best_device(wanted: str | None) -> Any:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from kenpin.errors import OutputExistsError, RunError
@@ -48,6 +49,10 @@ class RunRecord(BaseModel):
     """Hash of every file that decides predictions."""
 
 
+TRAINED_ON = "trained_on.npy"
+"""File of the content hashes of the training pictures, 32 ASCII bytes each."""
+
+
 def partial_folder(out: Path) -> Path:
     """Where a run is written until it is whole: a hidden sibling, so that the last step is one rename."""
     return out.with_name(f".{out.name}.partial")
@@ -56,7 +61,7 @@ def partial_folder(out: Path) -> Path:
 def check_free(out: Path, overwrite: bool) -> None:
     """Raises OutputExistsError where `out` is there and must not be replaced."""
     if out.exists() and not overwrite:
-        raise OutputExistsError(f"{out} already exists; choose another --out or allow it with --overwrite.")
+        raise OutputExistsError(f"{out} already exists; choose another name or allow it with --overwrite.")
 
 
 def seal(folder: Path) -> dict[str, str]:
@@ -102,6 +107,15 @@ def read_record(run: Path) -> RunRecord:
     except ValidationError as error:
         place = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise RunError(f"{run / _RECORD}: {place} is missing or wrong; restore the file or train again.") from error
+
+
+def read_trained_on(run: Path) -> frozenset[str]:
+    """Content hashes of the pictures that a run was trained on. Raises RunError."""
+    try:
+        hashes = np.load(run / TRAINED_ON, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise RunError(f"{run / TRAINED_ON}: is missing or damaged; restore it from a copy or train again.") from error
+    return frozenset(hashes.astype(str).tolist())
 
 
 def check_seal(run: Path, files: Mapping[str, str]) -> None:

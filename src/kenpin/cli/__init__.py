@@ -42,8 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     else:
         warnings.simplefilter("ignore")  # libraries' warnings are for programmers; kenpin's own are sentences
         logging.captureWarnings(True)
-    # a picture or a model is never fetched behind the user's back while tokenisers fork
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     sys.exit(_run(tokens, debug))
 
 

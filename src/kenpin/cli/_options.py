@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from types import NoneType
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from cyclopts import Parameter
 from pydantic import create_model
@@ -17,15 +18,20 @@ Options = TypeVar("Options", bound=StrictOptions)
 
 def command_of(options: type[Options], call: Callable[[Options], int | None]) -> Callable[..., int | None]:
     """A command that takes each field of `options`, and `--config FILE.yaml` for those not given on the line."""
-    # None marks what was not given: defaults and checks are those of the one options model
-    fields: dict[str, Any] = {name: (_annotation(field), None) for name, field in options.model_fields.items()}
+    # words as they were typed, None where nothing was: defaults, types and checks are those of the one options model
+    required_first = sorted(options.model_fields.items(), key=lambda item: not item[1].is_required())
+    fields: dict[str, Any] = {name: (_annotation(field), None) for name, field in required_first}
     view = create_model(f"{options.__name__}OnTheLine", **fields)
 
     def command(*, given=None, config=None):  # type: ignore[no-untyped-def]
-        values = read_yaml(config) if config is not None else {}
-        line = {name: value for name, value in (given or view()) if value is not None}
+        values = {} if config is None else read_yaml(config)
         known = {name.replace("-", "_"): value for name, value in values.items()}
-        return call(options.from_mapping(known | line, str(config) if config is not None else "command line"))
+        line = {
+            name: None if word == "none" and NoneType in _kinds(options.model_fields[name]) else word
+            for name, word in (given or view())
+            if word is not None
+        }
+        return call(options.from_mapping(known | line, "command line" if config is None else str(config)))
 
     command.__doc__ = options.__doc__
     command.__annotations__ = {
@@ -35,9 +41,30 @@ def command_of(options: type[Options], call: Callable[[Options], int | None]) ->
     return command
 
 
+def _kinds(field: FieldInfo) -> tuple[Any, ...]:
+    """The types that a field may have."""
+    return get_args(field.annotation) if get_origin(field.annotation) not in (tuple, Literal) else (field.annotation,)
+
+
 def _annotation(field: FieldInfo) -> Any:
-    default = "[required]" if field.is_required() else "" if field.default is None else f"[default: {field.default}]"
-    help_text = f"{field.description} {default}".strip()
-    # a class map does not fit on a command line: there only the words of such an option can be given
-    kind: Any = str if any(get_origin(part) is dict for part in get_args(field.annotation)) else field.annotation
-    return Annotated[kind | None, Parameter(help=help_text, show_default=False)]
+    kinds = _kinds(field) or (field.annotation,)
+    choices = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
+    notes = [f"[{', '.join(choices)}]"] if choices else []
+    if field.is_required():
+        notes.append("[required]")
+    elif field.default is not None and field.annotation is not bool:
+        shown = " ".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
+        notes.append(f"[default: {shown}]")
+    kind: Any = str
+    if field.annotation is bool:
+        kind = bool
+    elif any(get_origin(kind) is tuple for kind in kinds):
+        kind = tuple[str, ...]
+    several = kind is not bool
+    parameter = Parameter(
+        help=" ".join([field.description or "", *notes]),
+        show_default=False,
+        consume_multiple=several,
+        negative=() if several else None,
+    )
+    return Annotated[kind | None, parameter]

@@ -56,5 +56,5 @@ def number(measure: Measure | None) -> str:
 
 def measures(evaluation: Evaluation) -> str:
     """The measures as lines, and what a reader must know of them."""
-    lines = [f"{name.replace('_', ' '):<22}{number(measure)}" for name, measure in evaluation.measures.items()]
+    lines = [f"{name.replace('_', ' '):<29}{number(measure)}" for name, measure in evaluation.measures.items()]
     return "\n".join([*lines, *(f"Note: {note}" for note in evaluation.notes)])

@@ -210,6 +210,11 @@ class Dataset:
         return Dataset(table, classes=self._classes, root=self.root, format=self.format)
 
 
+def content_hashes(dataset: Dataset) -> frozenset[str]:
+    """The hashes of all picture contents; those that cannot be read are left out."""
+    return frozenset(content_hash(example.image) for example in dataset) - {""}
+
+
 def content_hash(source: ImageSource) -> str:
     """Hash of a picture's bytes as they lie in its file, 32 hexadecimal digits; empty where there is no file."""
     if source.data is not None:

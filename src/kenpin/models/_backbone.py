@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from kenpin.errors import OptionError, RunError
 from kenpin.models import _lite0
 from kenpin.models._family import BaseRecord, Batch
+from kenpin.models._quiet import without_bars
 
 
 @dataclass
@@ -103,14 +104,14 @@ def load_backbone(base: str, labels: Sequence[str], seed: int) -> Backbone:
 
 def read_backbone(weights: Path, processor: Path, id: str, commit: str | None) -> Backbone:
     """The backbone that was written with `save_pretrained` below these folders."""
-    from transformers import AutoConfig, AutoModelForImageClassification, ViTImageProcessorPil
+    from transformers import AutoModelForImageClassification, ViTImageProcessorPil
 
     try:
-        if '"kenpin_lite0"' in (weights / "config.json").read_text(encoding="utf-8"):
-            network = _lite0.Lite0ForImageClassification.from_pretrained(weights)
-        else:
-            config = AutoConfig.from_pretrained(weights)
-            network = AutoModelForImageClassification.from_pretrained(weights, config=config)
+        with without_bars():
+            if '"kenpin_lite0"' in (weights / "config.json").read_text(encoding="utf-8"):
+                network = _lite0.Lite0ForImageClassification.from_pretrained(weights)
+            else:
+                network = AutoModelForImageClassification.from_pretrained(weights)
     except (OSError, ValueError) as error:
         raise RunError(f"{weights}: the weights cannot be read ({_first_line(error)}). Train again.") from error
     return Backbone(id, network.eval(), ViTImageProcessorPil.from_pretrained(processor), commit)

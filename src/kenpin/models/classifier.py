@@ -21,6 +21,7 @@ from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task
 from kenpin.models._heads import Head, HeadKind, fit_head, head_from_arrays
 from kenpin.models._inference import infer_batches
 from kenpin.models._lora import attach_lora, load_lora
+from kenpin.models._quiet import without_bars
 from kenpin.records import Example, Prediction
 
 
@@ -122,7 +123,8 @@ class NetworkClassifier:
     def save(self, folder: Path) -> None:
         """The adapters alone, or all weights."""
         is_adapter = self.module is not self._backbone.network
-        self.module.save_pretrained(folder / ("adapter" if is_adapter else "weights"))  # type: ignore[operator]
+        with without_bars():
+            self.module.save_pretrained(folder / ("adapter" if is_adapter else "weights"))  # type: ignore[operator]
         self._backbone.processor.save_pretrained(folder / "processor")
 
 

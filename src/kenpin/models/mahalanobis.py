@@ -27,8 +27,8 @@ class MahalanobisOptions(TrainOptions):
     """Options of `kenpin train mahalanobis`."""
 
     base: str = Field("lite0", description="Pretrained weights: lite0, toy, a hub id, or a folder of save_pretrained.")
-    stages: tuple[int, ...] | Literal["all"] = Field(
-        (6,), description="Stages of lite0, 0 to 6, whose features are items, or all; other bases have the last alone."
+    stages: tuple[int, ...] = Field(
+        (6,), description="Stages of lite0, 0 to 6, whose features are items; other bases have their last alone."
     )
     ridge: Annotated[float, Field(ge=0, lt=1)] | Literal["ledoit-wolf"] = Field(
         "ledoit-wolf",
@@ -127,9 +127,9 @@ class MahalanobisFamily:
         return UnitSpaceInspector(backbone, task, options, UnitSpace.from_arrays(saved), items)
 
 
-def _wanted_items(backbone: Backbone, stages: tuple[int, ...] | Literal["all"]) -> NDArray[np.int64]:
+def _wanted_items(backbone: Backbone, stages: tuple[int, ...]) -> NDArray[np.int64]:
     names = backbone.item_names
-    if stages == "all" or not names[0].startswith("stage"):
+    if not names[0].startswith("stage"):
         return np.arange(len(names))
     wanted = [i for i, name in enumerate(names) if name.split(".")[0] in {f"stage{stage}" for stage in stages}]
     if not wanted:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,12 +201,3 @@ def _check_tracker(tracker: str) -> None:
 
     if tracker != "none" and find_spec(_TRACKERS[tracker]) is None:
         raise MissingExtraError(f'tracker {tracker} is not installed: pip install "kenpin[{tracker}]"')
-
-
-def silence_libraries() -> None:
-    """Keep the libraries' own notices and bars out of kenpin's output."""
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
-    for name in ("transformers", "accelerate", "peft", "datasets"):
-        logging.getLogger(name).setLevel(logging.ERROR)

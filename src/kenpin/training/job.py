@@ -11,8 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from kenpin.config import TrainOptions
-from kenpin.data.dataset import Dataset
+from kenpin.data.dataset import Dataset, content_hashes
 from kenpin.data.folds import random_folds
 from kenpin.data.images import read_image
 from kenpin.data.loading import load_dataset
@@ -26,6 +28,7 @@ from kenpin.records_json import evaluation_to_json, to_json
 from kenpin.report import write_report, write_thumbnails
 from kenpin.report.mistakes import worst_first
 from kenpin.run_folder import (
+    TRAINED_ON,
     RunRecord,
     check_free,
     finish,
@@ -38,7 +41,6 @@ from kenpin.run_folder import (
 )
 from kenpin.training.crossfit import out_of_fold
 from kenpin.training.decision import decide
-from kenpin.training.engine import silence_libraries
 from kenpin.training.learning import Learned, Say, learn
 from kenpin.training.parts import Parts, divide, hold_out_validation, task_of
 
@@ -71,7 +73,6 @@ def train(
     `dataset` stands in for the one that `options.data` names. `say` takes each sentence worth telling, `progress`
     each advance. Raises KenpinError: nothing is left behind but what `resume` takes up.
     """
-    silence_libraries()
     chosen = get_family(family)
     if options is None:
         options = chosen.Options.from_mapping(values)
@@ -102,6 +103,7 @@ def train(
         write_json(partial / "evaluation.json", evaluation_to_json(evaluation))
         mistakes = [part.id for _, part in worst_first(evaluation.judged)]
         write_thumbnails(parts.test or scored.pictures, partial / "thumbnails.parquet", read_image, first=mistakes)
+        np.save(partial / TRAINED_ON, np.array(sorted(content_hashes(parts.training)), dtype="S32"))
         notes = (*parts.notes, *task_notes, *learned.notes, why)
         about = _describe(dataset, fingerprint, parts)
         write_record(partial, _record(family, options, task, learned, threshold, evaluation, notes, about, partial))

@@ -1,0 +1,47 @@
+"""How much is measured: the full run behind RESULTS.md, and a quick one that shows that every part works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of everything that is measured."""
+
+    pictures: int
+    """Real pictures of which features are computed."""
+    batch_sizes: tuple[int, ...]
+    few: int
+    """Generated pictures of the smaller data set."""
+    many: int
+    """Generated pictures of the larger one."""
+    formats: tuple[str, ...] | None
+    """Formats that are read; None for all."""
+    scored: int
+    """Rows of features that are scored."""
+    repetitions: int
+    starts: int
+    """Starts of each command."""
+
+
+FULL = Scale(
+    pictures=256,
+    batch_sizes=(1, 4, 8, 16, 32, 64),
+    few=5_000,
+    many=50_000,
+    formats=None,
+    scored=10_000,
+    repetitions=3,
+    starts=7,
+)
+QUICK = Scale(
+    pictures=16,
+    batch_sizes=(8,),
+    few=50,
+    many=200,
+    formats=("folders", "yolo"),
+    scored=500,
+    repetitions=1,
+    starts=2,
+)
