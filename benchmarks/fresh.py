@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -50,7 +49,7 @@ def peak_bytes() -> float:
 
 
 def _short(argument: object) -> str:
-    return os.path.basename(argument) if isinstance(argument, str) else str(argument)
+    return Path(argument).name if isinstance(argument, str) else str(argument)
 
 
 def _main() -> None:

@@ -64,9 +64,7 @@ def measure() -> Figures:
         "threads": [torch.get_num_threads()],
         "flop": best(2 * _SIDE**3, seconds_of(lambda: torch.mm(left, right, out=matrix), _REPETITIONS)),
         "copy_bytes": best(2 * _COPIED_BYTES, seconds_of(lambda: target.copy_(source), _REPETITIONS)),
-        "read_bytes": best(
-            sum(map(len, png)), seconds_of(lambda: [path.read_bytes() for path in paths], _REPETITIONS)
-        ),
+        "read_bytes": best(sum(map(len, png)), seconds_of(lambda: [path.read_bytes() for path in paths], _REPETITIONS)),
         "png": best(_PICTURES, seconds_of(lambda: decode(png), _REPETITIONS)),
         "jpeg": best(_PICTURES, seconds_of(lambda: decode(jpeg), _REPETITIONS)),
     }

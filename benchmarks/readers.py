@@ -1,4 +1,4 @@
-"""Reading data sets of every format: pictures a second, and how time and memory grow from a small set to a large one."""
+"""Reading data sets of every format: pictures a second, and growth from a small set to a large one."""
 
 from __future__ import annotations
 
@@ -85,5 +85,5 @@ def read(format: str, folder: str, size: int, repetitions: int) -> Figures:
 def _read_all(folder: Path) -> None:
     for place, _, names in os.walk(folder):
         for name in names:
-            with open(os.path.join(place, name), "rb") as file:
+            with open(f"{place}/{name}", "rb") as file:
                 file.read()

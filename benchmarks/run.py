@@ -1,0 +1,57 @@
+"""Measures everything and writes RESULTS.md: `python benchmarks/run.py [--quick] [--out FILE]`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script finds its own folder, not the one above
+
+from benchmarks import doctor, features, machine, readers, scoring, startup
+from benchmarks.scale import FULL, QUICK, Scale
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+def results(scale: Scale, folder: Path) -> str:
+    """Everything measured, as Markdown. folder: where generated data may lie for the time."""
+    started = time.monotonic()
+    at_start = machine.measure_rates()
+    sections = [
+        features.section(scale, folder / "features", at_start),
+        readers.section(scale, folder / "readers"),
+        doctor.section(scale, folder / "doctor"),
+        startup.section(scale),
+        scoring.section(scale),
+    ]
+    rates = machine.section(at_start, machine.measure_rates())
+    minutes = (time.monotonic() - started) / 60
+    return (
+        "# Benchmarks\n\n"
+        f"Written by `make bench` on {date.today():%-d %B %Y} in {minutes:.1f} minutes"
+        f"{', a quick run whose figures prove nothing' if scale is QUICK else ''}. Rates are those of the fastest "
+        "repetition, in brackets of the median one. Absolute figures are this machine's; what carries over is the "
+        "ratios, each of figures from this one run.\n\n" + "\n".join([machine.description(), rates, *sections])
+    )
+
+
+def main() -> None:
+    """Measure, print, and write the file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small sizes, under a minute, to see that all of it works")
+    parser.add_argument("--out", type=Path, help="where to write; by default RESULTS.md, nowhere when quick")
+    arguments = parser.parse_args()
+    out: Path | None = arguments.out or (None if arguments.quick else RESULTS)
+    with tempfile.TemporaryDirectory() as folder:
+        text = results(QUICK if arguments.quick else FULL, Path(folder))
+    print(text)
+    if out is not None:
+        out.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
