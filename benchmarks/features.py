@@ -35,7 +35,7 @@ def section(scale: Scale, folder: Path, rates: Figures) -> str:
         f"{_share(scale, usual, counted, rates)}\n"
         "The process with the network loaded takes "
         f"{megabytes(usual['loaded_bytes'][0])} MB, at its peak {megabytes(usual['peak_bytes'][0])} MB.\n\n"
-        f"{_sweep(scale, usual, others)}"
+        f"{_sweep(scale, usual, [usual, *others])}"
     )
 
 
@@ -77,7 +77,7 @@ def _share(scale: Scale, usual: Figures, counted: Figures, rates: Figures) -> st
     return table(head, rows)
 
 
-def _sweep(scale: Scale, usual: Figures, others: Iterable[Figures]) -> str:
+def _sweep(scale: Scale, usual: Figures, all_sizes: Iterable[Figures]) -> str:
     rows = [
         (
             f"{taken['batch_size'][0]:.0f}",
@@ -86,7 +86,7 @@ def _sweep(scale: Scale, usual: Figures, others: Iterable[Figures]) -> str:
             rate(scale.pictures, taken["network"]),
             megabytes(taken["peak_bytes"][0]),
         )
-        for taken in others
+        for taken in sorted(all_sizes, key=lambda taken: taken["batch_size"])
     ]
     head = ("batch", "end to end, pictures/s", "times the default's", "network, pictures/s", "peak memory, MB")
     return table(head, rows)

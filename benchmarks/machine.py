@@ -36,10 +36,9 @@ def measure() -> Figures:
     """In the child: rates a second of matrix multiplication, copying, reading and decoding, best of several."""
     import io
 
+    import elpv_dataset
     import torch
     from PIL import Image
-
-    from kenpin.demo import solar_cells
 
     def best(work_units: float, seconds: list[float]) -> list[float]:
         return [work_units / min(seconds)]
@@ -48,7 +47,7 @@ def measure() -> Figures:
     matrix = torch.empty(_SIDE, _SIDE)
     source = torch.ones(_COPIED_BYTES // 4)
     target = torch.zeros_like(source)
-    paths = [Path(example.image.path or "") for example in solar_cells().select(range(_PICTURES))]
+    paths = sorted(Path(elpv_dataset.__file__).parent.glob("data/images/*.png"))[:_PICTURES]
     png = [path.read_bytes() for path in paths]
     jpeg = []
     for content in png:

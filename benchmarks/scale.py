@@ -12,6 +12,7 @@ class Scale:
     pictures: int
     """Real pictures of which features are computed."""
     batch_sizes: tuple[int, ...]
+    """Tried beside the default one."""
     few: int
     """Generated pictures of the smaller data set."""
     many: int
@@ -27,7 +28,7 @@ class Scale:
 
 FULL = Scale(
     pictures=256,
-    batch_sizes=(1, 4, 8, 16, 32, 64),
+    batch_sizes=(1, 4, 16, 32, 64),
     few=5_000,
     many=50_000,
     formats=None,
@@ -37,7 +38,7 @@ FULL = Scale(
 )
 QUICK = Scale(
     pictures=16,
-    batch_sizes=(8,),
+    batch_sizes=(),
     few=50,
     many=200,
     formats=("folders", "yolo"),

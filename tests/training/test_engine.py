@@ -1,0 +1,154 @@
+"""What each setting of gradient training does, by its effect on the run folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from kenpin.data.loading import load_dataset
+from kenpin.errors import DatasetError, LabelError, MissingExtraError, OptionError
+from kenpin.training import train
+from kenpin.training.precision import choose_precision
+
+
+def _train(parts: Path, out: Path, **values: Any) -> Path:
+    settings = {"base": "toy", "tuning": "full", "epochs": 2, "report": False, **values}
+    return train("classifier", data=str(parts), out=out, **settings)
+
+
+def _curve(run: Path, name: str) -> dict[int, float]:
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return {row["step"]: row[name] for row in rows if name in row}
+
+
+def test_the_shipped_weights_are_those_of_the_least_validation_loss(parts: Path, tmp_path: Path) -> None:
+    # a rate this high makes the loss go up again after it was low
+    run = _train(parts, tmp_path / "run", epochs=6, learning_rate=0.02, warmup_share=0.0, patience=None)
+    losses = _curve(run, "eval_loss")
+    best = min(losses, key=lambda step: losses[step])
+    assert best != max(losses), "the last step was the best: the test says nothing"
+    assert f"at step {best}" in " ".join(json.loads((run / "run.json").read_text())["notes"])
+    from safetensors.torch import load_file
+
+    learned = load_file(run / "checkpoints" / f"checkpoint-{best}" / "learned.safetensors")
+    shipped = load_file(run / "model" / "weights" / "model.safetensors")
+    # published names differ from the network's own, the tensors do not
+    assert sorted(float(v.double().sum()) for v in learned.values()) == sorted(
+        float(v.double().sum()) for v in shipped.values()
+    )
+
+
+def test_as_many_checkpoints_as_allowed_are_kept_the_best_among_them(parts: Path, tmp_path: Path) -> None:
+    run = _train(parts, tmp_path / "run", epochs=5, save_total_limit=2, learning_rate=0.02, warmup_share=0.0)
+    losses = _curve(run, "eval_loss")
+    kept = {int(path.name.split("-")[1]) for path in (run / "checkpoints").glob("checkpoint-*")}
+    assert len(kept) == 2
+    assert min(losses, key=lambda step: losses[step]) in kept
+
+
+def test_patience_ends_a_training_that_brings_nothing(parts: Path, tmp_path: Path) -> None:
+    run = _train(parts, tmp_path / "run", epochs=30, learning_rate=1e-12, patience=2)
+    assert len(_curve(run, "eval_loss")) <= 4
+    assert "stopped early" in " ".join(json.loads((run / "run.json").read_text())["notes"])
+
+
+def test_evaluations_come_as_often_as_asked(parts: Path, tmp_path: Path) -> None:
+    run = _train(parts, tmp_path / "run", evaluate_every=3, save_every=6)
+    assert list(_curve(run, "eval_loss"))[:3] == [3, 6, 9]
+    assert {path.name for path in (run / "checkpoints").glob("checkpoint-*")} <= {"checkpoint-6", "checkpoint-12"}
+
+
+@pytest.mark.parametrize("values", [{"save_every": 5}, {"save_every": 5, "evaluate_every": 3}])
+def test_checkpoints_that_were_not_evaluated_are_refused(parts: Path, tmp_path: Path, values: dict[str, int]) -> None:
+    with pytest.raises(OptionError, match="must have been evaluated"):
+        _train(parts, tmp_path / "run", **values)
+
+
+def test_the_seed_decides(parts: Path, tmp_path: Path) -> None:
+    losses = [
+        _curve(_train(parts, tmp_path / f"{i}", seed=seed, epochs=1), "eval_loss") for i, seed in enumerate((1, 1, 2))
+    ]
+    assert losses[0] == losses[1]
+    assert losses[0] != losses[2]
+
+
+def test_workers_change_nothing(parts: Path, tmp_path: Path) -> None:
+    runs = [_train(parts, tmp_path / str(n), workers=n, rotate_degrees=5) for n in (0, 2)]
+    assert _curve(runs[0], "eval_loss") == _curve(runs[1], "eval_loss")
+
+
+def test_tensorboard_gets_the_curves(parts: Path, tmp_path: Path) -> None:
+    run = _train(parts, tmp_path / "run", tracker="tensorboard", epochs=1)
+    assert list(run.rglob("events.out.tfevents.*"))
+
+
+def test_a_tracker_that_is_not_installed_names_its_extra(parts: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingExtraError, match=r'pip install "kenpin\[mlflow\]"'):
+        _train(parts, tmp_path / "run", tracker="mlflow")
+
+
+def test_precision_is_what_the_device_computes_and_is_said() -> None:
+    cpu = torch.device("cpu")
+    best, why = choose_precision("auto", cpu)
+    assert best in ("bf16", "fp32")
+    assert best in why
+    assert choose_precision("fp32", cpu)[0] == "fp32"
+    with pytest.raises(OptionError, match="fp16 is not for training on a CPU"):
+        choose_precision("fp16", cpu)
+
+
+def test_a_class_of_the_test_split_alone_is_refused_before_training(parts: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(parts)
+    labels = dataset.column("label")
+    labels[-1] = "dent"
+    splits = ["train"] * (len(labels) - 1) + ["test"]
+    strange = dataset.with_labels(labels, ("ok", "scratch", "dent")).with_splits(splits)
+    with pytest.raises(LabelError, match="split test holds class dent"):
+        train("classifier", dataset=strange, data="-", out=tmp_path / "run", base="toy")
+
+
+def test_nothing_labelled_is_one_sentence(parts: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(parts)
+    with pytest.raises(DatasetError, match="no labelled picture"):
+        train(
+            "classifier",
+            dataset=dataset.with_labels([None] * len(dataset), ()),
+            data="-",
+            out=tmp_path / "r",
+            base="toy",
+        )
+
+
+def test_without_a_validation_split_a_fit_uses_all_pictures_and_decides_on_unseen_ones(
+    parts: Path, tmp_path: Path
+) -> None:
+    run = train("classifier", data=str(parts), out=tmp_path / "run", base="toy")
+    evaluation = json.loads((run / "evaluation.json").read_text())
+    assert evaluation["split"] == "cross-validation"
+    assert len(evaluation["judged"]) == 120
+    record = json.loads((run / "run.json").read_text())
+    assert record["dataset"]["counts"] == {"train": {"ok": 60, "scratch": 60}}
+    assert "5 folds" in record["threshold"]["basis"]
+
+
+def test_groups_stay_together_when_validation_pictures_are_held_out(parts: Path, tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    from kenpin.data.dataset import Dataset
+    from kenpin.data.folds import random_folds
+    from kenpin.training.parts import divide, hold_out_validation
+
+    lots = Dataset.from_examples(replace(e, group=f"lot {i % 12}") for i, e in enumerate(load_dataset(parts)))
+    halves = hold_out_validation(divide(lots), 0.25, seed=0)
+    assert halves.validation is not None
+    assert not set(halves.training.column("group")) & set(halves.validation.column("group"))
+    folds = random_folds(lots, 4, seed=0)
+    of_group: dict[str, set[int]] = {}
+    for fold, group in zip(folds, lots.column("group"), strict=True):
+        of_group.setdefault(group, set()).add(fold)
+    assert all(len(seen) == 1 for seen in of_group.values())
+    assert set(folds) == {0, 1, 2, 3}
