@@ -127,7 +127,8 @@ class GradientOptions(StrictOptions):
     save_every: int | None = Field(
         None,
         ge=1,
-        description="Steps between checkpoints, a multiple of evaluate_every; by default the same.",
+        description="Steps between checkpoints, a multiple of evaluate_every; by default the same. A new best one is "
+        "always kept.",
     )
     save_total_limit: int = Field(2, ge=1, description="Checkpoints kept, the best one always among them.")
     patience: int | None = Field(

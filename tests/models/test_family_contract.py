@@ -140,6 +140,19 @@ def test_lora_moves_adapters_and_head_alone(base: str, parts: Path) -> None:
     assert any("lora_B" in name for name in moved)
 
 
+def test_the_seed_alone_decides_where_adapters_begin() -> None:
+    def adapters(seed: int) -> dict[str, torch.Tensor]:
+        torch.rand(3)  # others draw too
+        options = get_family("classifier").Options.from_mapping(
+            {"data": "-", "out": "-", "base": "toy", "tuning": "lora", "seed": seed}
+        )
+        state = get_family("classifier").create(options, TASK).module.state_dict()
+        return {name: values for name, values in state.items() if "lora_A" in name}
+
+    one, same, other = adapters(1), adapters(1), adapters(2)
+    assert all(torch.equal(one[name], same[name]) and not torch.equal(one[name], other[name]) for name in one)
+
+
 def test_lora_targets_choose_the_layers(parts: Path) -> None:
     moved = _moved("lora", "toy", parts, lora_targets=("k_proj",))
     assert {name.split(".lora_")[0].rsplit(".")[-1] for name in moved if "lora_" in name} == {"k_proj"}
@@ -165,19 +178,6 @@ def test_a_wrong_base_is_refused_with_both_names() -> None:
         check_base(lite0, toy)
     with pytest.raises(RunError, match=r"commit aaa.*commit bbb"):
         check_base(replace(lite0, commit="aaa"), replace(lite0, commit="bbb"))
-
-
-def test_any_transformers_classifier_is_a_base(tmp_path: Path, parts: Path) -> None:
-    from transformers import ResNetConfig, ResNetForImageClassification, ViTImageProcessorPil
-
-    torch.manual_seed(0)
-    config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", num_labels=7)
-    ResNetForImageClassification(config).save_pretrained(tmp_path / "resnet")
-    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(tmp_path / "resnet")
-    run = train(
-        "classifier", data=str(parts), out=tmp_path / "run", base=str(tmp_path / "resnet"), tuning="full", epochs=1
-    )
-    assert load_predictor(run).labels == ("ok", "scratch")
 
 
 def test_a_base_that_is_none_is_one_sentence(tmp_path: Path, parts: Path) -> None:

@@ -32,14 +32,17 @@ def test_the_shipped_weights_are_those_of_the_least_validation_loss(parts: Path,
     best = min(losses, key=lambda step: losses[step])
     assert best != max(losses), "the last step was the best: the test says nothing"
     assert f"at step {best}" in " ".join(json.loads((run / "run.json").read_text())["notes"])
+    assert _ships(run, best)
+
+
+def _ships(run: Path, step: int) -> bool:
     from safetensors.torch import load_file
 
-    learned = load_file(run / "checkpoints" / f"checkpoint-{best}" / "learned.safetensors")
+    learned = load_file(run / "checkpoints" / f"checkpoint-{step}" / "learned.safetensors")
     shipped = load_file(run / "model" / "weights" / "model.safetensors")
     # published names differ from the network's own, the tensors do not
-    assert sorted(float(v.double().sum()) for v in learned.values()) == sorted(
-        float(v.double().sum()) for v in shipped.values()
-    )
+    sums = [sorted(float(v.double().sum()) for v in tensors.values()) for tensors in (learned, shipped)]
+    return sums[0] == sums[1]
 
 
 def test_as_many_checkpoints_as_allowed_are_kept_the_best_among_them(parts: Path, tmp_path: Path) -> None:
@@ -57,9 +60,21 @@ def test_patience_ends_a_training_that_brings_nothing(parts: Path, tmp_path: Pat
 
 
 def test_evaluations_come_as_often_as_asked(parts: Path, tmp_path: Path) -> None:
-    run = _train(parts, tmp_path / "run", evaluate_every=3, save_every=6)
-    assert list(_curve(run, "eval_loss"))[:3] == [3, 6, 9]
-    assert {path.name for path in (run / "checkpoints").glob("checkpoint-*")} <= {"checkpoint-6", "checkpoint-12"}
+    run = _train(parts, tmp_path / "run", evaluate_every=3, save_every=6, save_total_limit=9, learning_rate=1e-12)
+    losses = _curve(run, "eval_loss")
+    assert list(losses)[:3] == [3, 6, 9]
+    better = [step for step in losses if losses[step] < min([losses[s] for s in losses if s < step], default=9)]
+    kept = {int(path.name.split("-")[1]) for path in (run / "checkpoints").glob("checkpoint-*")}
+    assert kept == set(better) | {step for step in losses if step % 6 == 0}
+
+
+def test_the_best_is_kept_where_no_checkpoint_was_due(parts: Path, tmp_path: Path) -> None:
+    settings = {"epochs": 6, "learning_rate": 0.02, "warmup_share": 0.0, "patience": None}
+    run = _train(parts, tmp_path / "run", evaluate_every=1, save_every=30, **settings)
+    losses = _curve(run, "eval_loss")
+    best = min(losses, key=lambda step: losses[step])
+    assert best % 30, "a checkpoint was due at the best step: the test says nothing"
+    assert _ships(run, best)
 
 
 @pytest.mark.parametrize("values", [{"save_every": 5}, {"save_every": 5, "evaluate_every": 3}])

@@ -16,6 +16,7 @@ from kenpin.errors import OptionError, RunError
 from kenpin.models import _lite0
 from kenpin.models._family import BaseRecord, Batch
 from kenpin.models._quiet import without_bars
+from kenpin.models._seeded import seeded
 
 
 @dataclass
@@ -40,15 +41,38 @@ class Backbone:
         return {"pixel_values": cast(Tensor, self.processor(images=list(images), return_tensors="pt")["pixel_values"])}
 
     def features(self, pixel_values: Tensor) -> Tensor:
-        """Pooled features: average and maximum of each channel at each stage of Lite0; first and mean token, or
-        average and maximum of each channel, of a transformers backbone's last layer. (n, 3, h, w) -> (n, items)."""
+        """Pooled features: average and maximum of each channel at each stage of Lite0; of a transformers backbone's
+        last layer, class token and mean of the others, or average and maximum of each channel where there is none.
+        (n, 3, h, w) -> (n, items). Raises OptionError."""
         if isinstance(self.network, _lite0.Lite0ForImageClassification):
             stages = self.network.stage_outputs(pixel_values)
             return torch.cat([pool for s in stages for pool in (s.mean(dim=(2, 3)), s.amax(dim=(2, 3)))], dim=1)
-        hidden = cast(Any, self.network).base_model(pixel_values).last_hidden_state
-        if hidden.ndim == 4:
-            return torch.cat([hidden.mean(dim=(2, 3)), hidden.amax(dim=(2, 3))], dim=1)
-        return torch.cat([hidden[:, 0], hidden[:, 1:].mean(dim=1)], dim=1)
+        hidden = getattr(cast(Any, self.network).base_model(pixel_values), "last_hidden_state", None)
+        if hidden is None:
+            raise OptionError(f"base {self.id}: {type(self.network).__name__} gives no features; take another base.")
+        if self._has_class_token:
+            return torch.cat([hidden[:, 0], hidden[:, 1:].mean(dim=1)], dim=1)
+        channels = hidden.flatten(2) if hidden.ndim == 4 else hidden.transpose(1, 2)
+        return torch.cat([channels.mean(dim=2), channels.amax(dim=2)], dim=1)
+
+    @cached_property
+    def _has_class_token(self) -> bool:
+        return any(name.endswith("cls_token") for name, _ in self.network.named_parameters())
+
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """Names of the layers that turn features into classes. Raises OptionError where they cannot be told."""
+        network = cast(Any, self.network)
+        heads = tuple(
+            name
+            for name, child in network.named_children()
+            if name != network.base_model_prefix
+            and any(isinstance(layer, nn.Linear) and layer.out_features == network.config.num_labels
+                    for layer in child.modules())
+        )  # fmt: skip
+        if not heads:
+            raise OptionError(f"base {self.id}: {type(network).__name__} has no linear head; use tuning head or full.")
+        return heads
 
     @cached_property
     def item_names(self) -> tuple[str, ...]:
@@ -90,8 +114,7 @@ def _probe_pixels(size_wh: tuple[int, int]) -> Tensor:
 def load_backbone(base: str, labels: Sequence[str], seed: int) -> Backbone:
     """The backbone named by `base`, with a new head for `labels` where its own does not fit. Raises OptionError."""
     ids = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)  # a new head, and a toy, are random: the seed makes them the same again
+    with seeded(seed):  # a new head, and a toy, are random
         if base == "lite0":
             network = _lite0.pretrained(len(labels))
             for name, value in ids.items():
@@ -104,7 +127,7 @@ def load_backbone(base: str, labels: Sequence[str], seed: int) -> Backbone:
 
 def read_backbone(weights: Path, processor: Path, id: str, commit: str | None) -> Backbone:
     """The backbone that was written with `save_pretrained` below these folders."""
-    from transformers import AutoModelForImageClassification, ViTImageProcessorPil
+    from transformers import AutoImageProcessor, AutoModelForImageClassification
 
     try:
         with without_bars():
@@ -114,7 +137,7 @@ def read_backbone(weights: Path, processor: Path, id: str, commit: str | None) -
                 network = AutoModelForImageClassification.from_pretrained(weights)
     except (OSError, ValueError) as error:
         raise RunError(f"{weights}: the weights cannot be read ({_first_line(error)}). Train again.") from error
-    return Backbone(id, network.eval(), ViTImageProcessorPil.from_pretrained(processor), commit)
+    return Backbone(id, network.eval(), AutoImageProcessor.from_pretrained(processor, backend="pil"), commit)
 
 
 def check_base(expected: BaseRecord, found: BaseRecord) -> None:

@@ -9,21 +9,33 @@ from typing import cast
 from torch import nn
 
 from kenpin.errors import OptionError, RunError
+from kenpin.models._seeded import seeded
 
 _ATTENTION = ("q_proj", "v_proj", "query", "value")
 
 
 def attach_lora(
-    network: nn.Module, *, rank: int, alpha: int, dropout: float, targets: Sequence[str] | None, head: str
+    network: nn.Module,
+    *,
+    rank: int,
+    alpha: int,
+    dropout: float,
+    targets: Sequence[str] | None,
+    heads: Sequence[str],
+    seed: int,
 ) -> nn.Module:
     """The network with low-rank adapters on `targets` (name endings; None: query and value projections, or every
-    plain convolution where there is no attention) and the layer `head` trained whole.
+    plain convolution where there is no attention) and the layers `heads` trained whole.
 
     Raises OptionError where a target matches no layer, naming the layers there are.
     """
     from peft import LoraConfig, get_peft_model
 
-    layers = {name: layer for name, layer in network.named_modules() if _adaptable(layer) and head not in name}
+    layers = {
+        name: layer
+        for name, layer in network.named_modules()
+        if _adaptable(layer) and not name.startswith(tuple(heads))
+    }
     if targets is None:
         chosen = [name for name in layers if name.rsplit(".")[-1] in _ATTENTION] or list(layers)
     else:
@@ -36,9 +48,10 @@ def attach_lora(
             chosen += matching
     _freeze_batch_norm(network)
     config = LoraConfig(
-        r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=chosen, modules_to_save=[head], bias="none"
+        r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=chosen, modules_to_save=[*heads], bias="none"
     )
-    return cast(nn.Module, get_peft_model(network, config))
+    with seeded(seed):
+        return cast(nn.Module, get_peft_model(network, config))
 
 
 def load_lora(network: nn.Module, folder: Path) -> nn.Module:

@@ -187,13 +187,13 @@ def npz_from_model(
     sizes = _sizes_of(model.config)
     weights: dict[str, Tensor] = model.state_dict()
     expected = {weight for array in _ARRAYS for _, weight in array.places(sizes)}
-    head = weights.pop("lm_head.weight")
+    head = weights.pop("lm_head.weight", None)
     for weight in sorted(weights.keys() ^ expected):
         raise OptionError(
             f"{path}: a published checkpoint has no room for a model "
             f"{'with' if weight in weights else 'without'} the weight {weight}; merge adapters, and give a PaliGemma 1."
         )
-    if not torch.equal(head, weights["model.language_model.embed_tokens.weight"]):
+    if head is not None and not torch.equal(head, weights["model.language_model.embed_tokens.weight"]):
         raise OptionError(f"{path}: a published checkpoint has no room for an lm_head of its own; tie it again.")
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -36,7 +36,7 @@ def preprocess_image(pixels: NDArray[np.uint8], side_px: int) -> Tensor:
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or channels not in (1, 3, 4) or 0 in pixels.shape:
         raise ShapeError(
-            f"picture: shape {pixels.shape} of {pixels.dtype}; give (height, width) or (height, width, 1, 3 or 4) uint8."
+            f"picture of {pixels.shape} {pixels.dtype}; give uint8, (height, width) or (height, width, 1, 3 or 4)."
         )
     planes = torch.from_numpy(pixels.reshape(*pixels.shape[:2], channels)[..., :3].astype(np.float32)).permute(2, 0, 1)
     resized = functional.interpolate(planes[None], size=(side_px, side_px), mode="bilinear", antialias=True)[0]

@@ -147,7 +147,8 @@ class ClassifierFamily:
                 alpha=options.lora_alpha,
                 dropout=options.lora_dropout,
                 targets=options.lora_targets,
-                head="classifier",
+                heads=backbone.head_names,
+                seed=options.seed,
             )
         return NetworkClassifier(backbone, module, task, base)
 

@@ -67,7 +67,12 @@ def render_report(content: ReportContent) -> str:
 
 
 def write_report(
-    run_folder: Path, out: Path, *, against: Path | None = None, name: str | None = None, overwrite: bool = False
+    run_folder: str | Path,
+    out: str | Path,
+    *,
+    against: str | Path | None = None,
+    name: str | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Draw the report of a run, beside an earlier one if asked, into one HTML file that needs no other.
 
@@ -75,9 +80,10 @@ def write_report(
 
     Raises RunError for a folder without results and OutputExistsError where `out` exists, unless `overwrite`.
     """
+    out = Path(out)
     if out.exists() and not overwrite:
         raise OutputExistsError(f"{out} exists; choose another place or say --overwrite.")
-    page = render_report(read_content(run_folder, against=against, name=name))
+    page = render_report(read_content(Path(run_folder), against=None if against is None else Path(against), name=name))
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(f".{out.name}.{os.getpid()}")
     unfinished.write_text(page, encoding="utf-8")

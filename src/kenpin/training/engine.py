@@ -59,6 +59,12 @@ class _ScoringTrainer(Trainer):  # type: ignore[misc]
     def _load_best_model(self) -> None:
         load_learned(self.model, Path(self.state.best_model_checkpoint))
 
+    def _determine_best_metric(self, metrics: dict[str, float], trial: object) -> bool:
+        is_best: bool = super()._determine_best_metric(metrics, trial)
+        # between two regular checkpoints too: what is loaded at the end must be what was best
+        self.control.should_save |= is_best
+        return is_best
+
     def evaluate(self, *args: Any, **settings: Any) -> dict[str, float]:
         """Validation loss, then scores."""
         metrics: dict[str, float] = super().evaluate(*args, **settings)
@@ -116,8 +122,8 @@ def train_by_gradients(
         save = options.save_every or options.evaluate_every
         if save % options.evaluate_every:
             raise OptionError(
-                f"option `save_every`: {save} is no multiple of evaluate_every {options.evaluate_every}; the best "
-                "checkpoint must have been evaluated."
+                f"option `save_every`: {save} is no multiple of evaluate_every {options.evaluate_every}; "
+                "a checkpoint must have been evaluated."
             )
         every = {
             "eval_strategy": "steps",
@@ -126,7 +132,7 @@ def train_by_gradients(
             "save_steps": save,
         }
     elif options.save_every is not None:
-        raise OptionError("option `save_every` needs evaluate_every; the best checkpoint must have been evaluated.")
+        raise OptionError("option `save_every` needs evaluate_every; a checkpoint must have been evaluated.")
     arguments = TrainingArguments(
         output_dir=str(folder / "checkpoints"),
         num_train_epochs=options.epochs,

@@ -1,0 +1,37 @@
+"""The benchmarks run from end to end at a small size, and their results are complete."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kenpin.data.formats import format_names
+
+ROOT = Path(__file__).resolve().parents[1]
+SECTIONS = ["The machine's own rates", "Features", "Readers", "The doctor", "Start-up", "Scoring"]
+
+
+def _sections(text: str) -> list[str]:
+    return re.findall(r"^## (.+)$", text, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_a_quick_run_measures_everything(tmp_path: Path) -> None:
+    out = tmp_path / "quick.md"
+    command = [sys.executable, str(ROOT / "benchmarks" / "run.py"), "--quick", "--out", str(out)]
+    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
+    text = out.read_text("utf-8")
+    assert _sections(text) == SECTIONS
+    assert "prove nothing" in text
+    assert not re.search(r"\bnan\b|\binf\b", text)
+
+
+def test_the_kept_results_are_of_a_full_run() -> None:
+    text = (ROOT / "benchmarks" / "RESULTS.md").read_text("utf-8")
+    assert _sections(text) == SECTIONS
+    assert "prove nothing" not in text
+    assert all(f"| {name} |" in text for name in format_names())
