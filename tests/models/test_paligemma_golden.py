@@ -196,7 +196,8 @@ def _published(model: Any, folder: Path) -> Arrays:
 
 
 def test_gradients_of_all_arrays(model: Any, tmp_path: Path) -> None:
-    _loss(model).backward()
+    loss: Any = _loss(model)
+    loss.backward()
     for weight in model.parameters():
         weight.data = weight.grad
     gradients = _published(model, tmp_path)
