@@ -495,7 +495,8 @@ def test_numbers_that_the_type_cannot_hold_are_refused(model: Any, tmp_path: Pat
 def test_a_model_with_adapters_is_refused(model: Any, tmp_path: Path) -> None:
     from peft import LoraConfig, get_peft_model
 
-    _unwritable(get_peft_model(model, LoraConfig(target_modules=["q_proj"])), tmp_path, "with the weight base_model.*merge adapters")
+    adapted = get_peft_model(model, LoraConfig(target_modules=["q_proj"]))
+    _unwritable(adapted, tmp_path, "with the weight base_model.*merge adapters")
 
 
 def test_a_model_with_a_head_of_its_own_is_refused(model: Any, tmp_path: Path) -> None:
