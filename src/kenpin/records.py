@@ -125,6 +125,9 @@ class Prediction:
     contributions: Mapping[str, float] | None = None
     """The strongest items' shares of D²/k."""
     text: str | None = None
+    """A language model's answer as it was given."""
+    rejected: tuple[str, ...] = ()
+    """The pieces of that answer that are no sound detection: shown and counted, never silently dropped."""
 
 
 @dataclass(frozen=True, slots=True)
