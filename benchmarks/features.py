@@ -12,7 +12,7 @@ from benchmarks.scale import Scale
 from benchmarks.tables import figure, megabytes, rate, table
 
 if TYPE_CHECKING:
-    from kenpin.models._family import Inspector
+    from kenpin.models.classifier import HeadClassifier
 
 
 def section(scale: Scale, folder: Path, rates: Figures) -> str:
@@ -127,7 +127,7 @@ def extract(cache: str, pictures: int, batch_size: int | None, repetitions: int)
     def network() -> None:
         with torch.inference_mode():
             for _ in batches:
-                inspector.infer(encoded)
+                inspector.extract(encoded)
 
     figures["network"] = seconds_of(network, repetitions)
     figures["batch_size"] = [size]
@@ -151,13 +151,15 @@ def count(batch_size: int) -> Figures:
             layer.register_forward_hook(add)
     width, height = inspector.image_size_wh
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-        inspector.infer({"pixel_values": torch.zeros(batch_size, 3, height, width)})
+        inspector.extract({"pixel_values": torch.zeros(batch_size, 3, height, width)})
     return {"flop": [counter.get_total_flops() / batch_size], "bytes": [moved_bytes / batch_size]}
 
 
-def _inspector() -> Inspector:
+def _inspector() -> HeadClassifier:
+    from kenpin.models._backbone import load_backbone
     from kenpin.models._family import Task
-    from kenpin.models.classifier import FAMILY, ClassifierOptions
+    from kenpin.models.classifier import ClassifierOptions, HeadClassifier
 
+    task = Task(("functional", "defective"), ("functional",))
     options = ClassifierOptions(data="", out="", base="lite0", tuning="head")
-    return FAMILY.create(options, Task(("functional", "defective"), ("functional",)))
+    return HeadClassifier(load_backbone("lite0", task.labels, 0), task, options)

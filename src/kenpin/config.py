@@ -116,10 +116,14 @@ class GradientOptions(StrictOptions):
     epochs: float = Field(10.0, gt=0, description="Passes over the training pictures.")
     batch_size: int = Field(16, ge=1, description="Pictures a step and device.")
     accumulate: int = Field(1, ge=1, description="Steps whose gradients are added before the weights change.")
+    optimiser: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or plain gradient descent.")
     learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate.")
     schedule: Literal["constant", "linear", "cosine"] = Field("linear", description="Course of the learning rate.")
     warmup_share: float = Field(0.1, ge=0, lt=1, description="Share of the steps over which the rate rises.")
-    weight_decay: float = Field(0.01, ge=0, description="Decoupled weight decay of AdamW.")
+    weight_decay: float = Field(0.01, ge=0, description="Weight decay, decoupled in AdamW.")
+    clip_norm: float | None = Field(
+        1.0, gt=0, description="Norm that the gradient of a step is cut to; none: it is not cut."
+    )
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         "auto", description="Number format of the arithmetic; auto takes what the device computes natively."
     )

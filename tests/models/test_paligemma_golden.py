@@ -20,11 +20,11 @@ from torch import Tensor
 
 from kenpin.errors import OptionError, OutputExistsError, ShapeError
 from kenpin.models import _paligemma_npz
+from kenpin.models._learning_rates import cosine_with_warmup
 from kenpin.models._paligemma_npz import model_from_npz, npz_from_model
 from kenpin.models._paligemma_prefix_lm import decode_greedily, teacher_forced_logits
 from kenpin.models._paligemma_reference import (
     TextRow,
-    cosine_with_warmup,
     encode_text,
     per_example_loss,
     preprocess_image,

@@ -40,6 +40,10 @@ class Backbone:
         """RGB pictures -> `pixel_values` (n, 3, h, w) float32."""
         return {"pixel_values": cast(Tensor, self.processor(images=list(images), return_tensors="pt")["pixel_values"])}
 
+    def extract(self, batch: Batch) -> Tensor:
+        """Pooled features of what `encode` gave."""
+        return self.features(batch["pixel_values"])
+
     def features(self, pixel_values: Tensor) -> Tensor:
         """Pooled features: average and maximum of each channel at each stage of Lite0; of a transformers backbone's
         last layer, class token and mean of the others, or average and maximum of each channel where there is none.

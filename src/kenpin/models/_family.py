@@ -30,31 +30,40 @@ class BaseRecord:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be learned from a data set: the classes in order, and which of them mean a good part."""
+    """What is to be learned from a data set: the classes in order, and which of them mean a good part.
+
+    Where boxes are learned, a part without any is good, and so is one whose boxes are all of `ok_labels`.
+    """
 
     labels: tuple[str, ...]
     ok_labels: tuple[str, ...]
 
 
 class Inspector(Protocol):
-    """A model in hand: pictures in, predictions out. encode → infer → decode is the one way to a prediction."""
+    """A model in hand. encode → extract → infer → decode is the one way from pictures to predictions."""
 
     labels: tuple[str, ...]
     base: BaseRecord
     image_size_wh: tuple[int, int]
     module: nn.Module
-    """The network; while training it is called with the tensors of `encode` and `encode_targets`, and its output has
-    `loss`."""
-    frozen: bool
-    """Whether `infer` gives `features` that depend on the base alone; then they are computed once and kept on disk."""
+
+    @property
+    def batch_size(self) -> int | None:
+        """Pictures at a time when predicting; None: as many as suit the device."""
+
+    @property
+    def extract(self) -> Callable[[Batch], Tensor] | None:
+        """What `encode` gave, on the model's device -> features that depend on the base alone, n rows of any shape:
+        they are computed once and kept on disk. None where no part of the network is frozen."""
 
     def encode(self, images: Sequence[Image]) -> Batch:
         """Pictures (mode RGB) -> tensors on the CPU; `pixel_values` is (n, 3, h, w) float32."""
 
     def infer(self, batch: Batch) -> Mapping[str, Tensor]:
-        """Tensors on the model's device -> raw outputs, each with n rows."""
+        """On the model's device, `features` where there is an `extract`, else what `encode` gave -> raw outputs, n rows
+        each."""
 
-    def decode(self, outputs: Mapping[str, Tensor], ids: Sequence[str]) -> list[Prediction]:
+    def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
         """Raw outputs on the CPU -> one prediction a picture."""
 
     def save(self, folder: Path) -> None:
@@ -63,10 +72,18 @@ class Inspector(Protocol):
 
 @runtime_checkable
 class Trainable(Inspector, Protocol):
-    """An inspector that learns by gradients."""
+    """An inspector that learns by gradients. The loss of a step is the sum of `total_loss` over its pictures, on
+    whatever devices and in however many batches they are computed, divided by the sum of `loss_count`."""
 
     def encode_targets(self, examples: Sequence[Example]) -> Batch:
-        """What each picture should be answered with."""
+        """What each picture should be answered with; n rows each."""
+
+    def total_loss(self, module: nn.Module, batch: Batch) -> Tensor:
+        """Summed loss of the tensors of `encode`, or of `features` in their place, and of `encode_targets`. module: the
+        inspector's own, perhaps wrapped for several devices."""
+
+    def loss_count(self, batch: Batch) -> Tensor:
+        """How many things `total_loss` sums over: pictures, or tokens."""
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -23,37 +24,41 @@ def default_folder() -> Path:
 
 
 class FeatureStore:
-    """Vectors by the hash of the picture that they were computed from; the least lately written go first."""
+    """Arrays by the hash of the picture that they were computed from; the least lately written go first."""
 
     def __init__(self, folder: Path, backbone_key: str, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._path = folder / "features.sqlite"
+        self._path = folder / "features-2.sqlite"  # the number counts the forms of the tables
         self._backbone = backbone_key
-        self._limit_bytes = limit_bytes
+        self.limit_bytes = limit_bytes
         with closing(self._connect()) as database, database:
             database.execute(
-                "CREATE TABLE IF NOT EXISTS features (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
+                "CREATE TABLE IF NOT EXISTS features (key BLOB PRIMARY KEY, shape TEXT NOT NULL, numbers BLOB NOT NULL)"
             )
             database.execute("CREATE TABLE IF NOT EXISTS ages (age INTEGER PRIMARY KEY, key BLOB, size INTEGER)")
 
     def get(self, contents: Sequence[str]) -> list[NDArray[np.float32] | None]:
-        """The stored vector of each picture content hash, None where there is none."""
+        """The stored array of each picture content hash, None where there is none."""
         with closing(self._connect()) as database:
             rows = (
-                database.execute("SELECT vector FROM features WHERE key = ?", (self._key(content),)).fetchone()
+                database.execute("SELECT shape, numbers FROM features WHERE key = ?", (self._key(content),)).fetchone()
                 for content in contents
             )
-            return [None if row is None else np.frombuffer(row[0], dtype=np.float32) for row in rows]
+            return [
+                None if row is None else np.frombuffer(row[1], dtype=np.float32).reshape(json.loads(row[0]))
+                for row in rows
+            ]
 
-    def put(self, contents: Iterable[str], vectors: NDArray[np.float32]) -> None:
-        """Store one vector for each content hash, in one transaction; then drop the oldest beyond the limit."""
+    def put(self, contents: Iterable[str], arrays: NDArray[np.float32]) -> None:
+        """Store one array for each content hash, in one transaction; then drop the oldest beyond the limit."""
         with closing(self._connect()) as database, database:
-            for content, vector in zip(contents, vectors, strict=True):
-                key, blob = self._key(content), np.ascontiguousarray(vector, dtype=np.float32).tobytes()
-                if database.execute("INSERT OR IGNORE INTO features VALUES (?, ?)", (key, blob)).rowcount:
+            for content, array in zip(contents, arrays, strict=True):
+                key, blob = self._key(content), np.ascontiguousarray(array, dtype=np.float32).tobytes()
+                row = (key, json.dumps(array.shape), blob)
+                if database.execute("INSERT OR IGNORE INTO features VALUES (?, ?, ?)", row).rowcount:
                     database.execute("INSERT INTO ages (key, size) VALUES (?, ?)", (key, len(blob)))
             (size,) = database.execute("SELECT COALESCE(SUM(size), 0) FROM ages").fetchone()
-            while size > self._limit_bytes:
+            while size > self.limit_bytes:
                 age, key, length = database.execute("SELECT age, key, size FROM ages ORDER BY age LIMIT 1").fetchone()
                 database.execute("DELETE FROM features WHERE key = ?", (key,))
                 database.execute("DELETE FROM ages WHERE age = ?", (age,))

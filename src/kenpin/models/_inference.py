@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 
@@ -16,9 +16,9 @@ from torch import Tensor
 from kenpin.data._streaming import stream
 from kenpin.data.dataset import Dataset, content_hash
 from kenpin.data.images import read_image
-from kenpin.errors import ImageError
+from kenpin.errors import ImageError, RunError
 from kenpin.models._cpu_memory import keep_freed_memory
-from kenpin.models._family import Inspector, Progress
+from kenpin.models._family import Batch, Inspector, Progress
 from kenpin.models._feature_store import FeatureStore, default_folder
 from kenpin.records import Example
 
@@ -36,15 +36,73 @@ def infer_batches(
     on_error: OnError | None = None,
     batch_size: int | None = None,
 ) -> Iterator[tuple[list[Example], dict[str, Tensor]]]:
-    """Examples with their raw outputs on the CPU, in the data set's order.
+    """Examples, their sizes filled in where their pictures were opened, with their raw outputs on the CPU; in the data
+    set's order.
 
-    Outputs of a frozen inspector come from the feature store where it has them. A picture that cannot be opened is
+    Features come from the feature store where it has them. A picture that cannot be opened is
     handed to `on_error` and left out. Raises ImageError where no `on_error` is given.
     """
-    store = _store_of(inspector)
-    if _device(inspector).type == "cpu":
+    for examples, batch in _opened_batches(inspector, dataset, doing, progress, on_error, batch_size):
+        with torch.inference_mode():
+            outputs = inspector.infer(_on_device(inspector, batch))
+        yield examples, {name: values.cpu() for name, values in outputs.items()}
+
+
+def compute_features(
+    inspector: Inspector, dataset: Dataset, *, doing: str = "computing features", progress: Progress | None = None
+) -> Iterator[Tensor]:
+    """Features of each picture, on the CPU, in the data set's order. Raises ImageError."""
+    for _, batch in _opened_batches(inspector, dataset, doing, progress, None, None):
+        yield from batch["features"]
+
+
+@dataclass(frozen=True)
+class StoredFeatures:
+    """Features, read from where `keep_features` left them."""
+
+    store: FeatureStore
+
+    def of(self, example: Example) -> Tensor:
+        """The features of one picture. Raises RunError where they were dropped in the meantime."""
+        (features,) = self.store.get([content_hash(example.image)])
+        if features is None:
+            raise RunError(
+                f"{example.id}: its stored features were dropped by other runs; resume when these are done, or point "
+                "KENPIN_CACHE to a folder of its own."
+            )
+        return torch.from_numpy(np.array(features))
+
+
+def keep_features(inspector: Inspector, datasets: Sequence[Dataset], progress: Progress) -> StoredFeatures | None:
+    """Compute and store the features of all pictures; None where the inspector has none, or the store no room for them.
+
+    Raises ImageError.
+    """
+    store = store_of(inspector)
+    if store is None:
+        return None
+    pictures = sum(map(len, datasets))
+    for dataset in datasets:
+        for features in compute_features(inspector, dataset, progress=progress):
+            if features.nbytes * pictures > store.limit_bytes:
+                return None
+    return StoredFeatures(store)
+
+
+def _opened_batches(
+    inspector: Inspector,
+    dataset: Dataset,
+    doing: str,
+    progress: Progress | None,
+    on_error: OnError | None,
+    batch_size: int | None,
+) -> Iterator[tuple[list[Example], Batch]]:
+    """Examples with what `infer` takes, on the CPU."""
+    store = store_of(inspector)
+    on_cpu = _device(inspector).type == "cpu"
+    if on_cpu:
         keep_freed_memory()
-    size = batch_size or (_ON_CPU if _device(inspector).type == "cpu" else _ON_GPU)
+    size = batch_size or inspector.batch_size or (_ON_CPU if on_cpu else _ON_GPU)
     done = 0
     opened = stream(partial(_open, store), dataset)
     while batch := list(islice(opened, size)):
@@ -55,18 +113,10 @@ def infer_batches(
                 on_error(item.example, item.error)
         sound = [item for item in batch if item.error is None]
         if sound:
-            yield [item.example for item in sound], _outputs(inspector, sound, store)
+            yield [item.example for item in sound], _encoded(inspector, sound, store)
         done += len(batch)
         if progress is not None:
             progress(doing, done, len(dataset))
-
-
-def infer_images(inspector: Inspector, images: list[Image]) -> dict[str, Tensor]:
-    """Pictures -> raw outputs on the CPU."""
-    device = _device(inspector)
-    with torch.inference_mode():
-        batch = {name: values.to(device) for name, values in inspector.encode(images).items()}
-        return {name: values.float().cpu() for name, values in inspector.infer(batch).items()}
 
 
 @dataclass(frozen=True)
@@ -84,31 +134,41 @@ def _open(store: FeatureStore | None, example: Example) -> _Opened:
     content = ""
     try:
         if store is not None and (content := content_hash(example.image)):
-            (vector,) = store.get([content])
-            if vector is not None:
-                return _Opened(example, content, features=torch.from_numpy(np.array(vector)))
-        return _Opened(example, content, image=read_image(example.image))
+            (features,) = store.get([content])
+            if features is not None:
+                return _Opened(example, content, features=torch.from_numpy(np.array(features)))
+        image = read_image(example.image)
+        return _Opened(replace(example, size_wh=image.size), content, image=image)
     except ImageError as error:
         return _Opened(example, error=error)
 
 
-def _outputs(inspector: Inspector, batch: list[_Opened], store: FeatureStore | None) -> dict[str, Tensor]:
-    fresh = [item for item in batch if item.image is not None]
-    computed = infer_images(inspector, [item.image for item in fresh if item.image is not None]) if fresh else {}
-    if store is None:
-        return computed
-    if fresh:
-        store.put([item.content for item in fresh], computed["features"].numpy())
-    rows = iter(computed.get("features", ()))
+def _encoded(inspector: Inspector, batch: list[_Opened], store: FeatureStore | None) -> Batch:
+    images = [item.image for item in batch if item.image is not None]
+    encoded = inspector.encode(images) if images else {}
+    extract = inspector.extract
+    if store is None or extract is None:
+        return encoded
+    rows: Iterator[Tensor] = iter(())
+    if images:
+        with torch.inference_mode():
+            computed = extract(_on_device(inspector, encoded)).float().cpu()
+        store.put([item.content for item in batch if item.image is not None], computed.numpy())
+        rows = iter(computed)
     return {"features": torch.stack([next(rows) if item.features is None else item.features for item in batch])}
+
+
+def _on_device(inspector: Inspector, batch: Batch) -> Batch:
+    return {name: values.to(_device(inspector)) for name, values in batch.items()}
 
 
 def _device(inspector: Inspector) -> torch.device:
     return next(inspector.module.parameters()).device
 
 
-def _store_of(inspector: Inspector) -> FeatureStore | None:
-    if not inspector.frozen:
+def store_of(inspector: Inspector) -> FeatureStore | None:
+    """Where the features of an inspector are kept; None where it has none."""
+    if inspector.extract is None:
         return None
     base = inspector.base
     key = f"{base.id}\0{base.commit}\0{base.probe}\0{inspector.image_size_wh}"

@@ -1,8 +1,7 @@
-"""PaliGemma's reference arithmetic: picture, token row, loss and learning rate exactly as big_vision computes them."""
+"""PaliGemma's reference arithmetic: picture, token row and loss exactly as big_vision computes them."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from kenpin.errors import OptionError, ShapeError
+from kenpin.errors import ShapeError
 
 
 class TextRow(NamedTuple):
@@ -71,20 +70,3 @@ def per_example_loss(logits: Tensor, tokens: Tensor, mask_loss: Tensor) -> Tenso
     nll = functional.cross_entropy(logits.float().transpose(1, 2), tokens[:, 1:], reduction="none")
     learned = mask_loss[:, 1:]
     return (nll * learned).sum(1) / learned.sum(1).clamp(min=1)
-
-
-def cosine_with_warmup(step: int, total: int, base: float, warmup_percent: float) -> float:
-    """Learning rate at `step`: straight from 0 to the cosine during the warm-up, then down to 0 at `total`.
-
-    warmup_percent: the warm-up's share of `total`, from 0 to below 1. Raises OptionError.
-    # big_vision/utils.py, steps and create_learning_rate_schedule
-    """
-    # round to even, as Python does; a warm-up that was asked for lasts at least one step
-    warmup = max(1, round(warmup_percent * total)) if warmup_percent else 0
-    if not 0 <= warmup_percent <= 1 or (total > 1 and warmup >= total):
-        raise OptionError(
-            f"a warm-up of {warmup_percent} of {total} steps leaves none to train; give a share of less than 1."
-        )
-    # a single step is all warm-up: the reference divides by zero there, this gives the base rate
-    progress = min(max((step - warmup) / max(total - warmup, 1), 0.0), 1.0)
-    return base * 0.5 * (1 + math.cos(math.pi * progress)) * (min(1.0, step / warmup) if warmup else 1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, Self, cast
@@ -19,7 +19,7 @@ from kenpin.errors import DatasetError
 from kenpin.models._backbone import Backbone, check_base, load_backbone, read_backbone
 from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task
 from kenpin.models._heads import Head, HeadKind, fit_head, head_from_arrays
-from kenpin.models._inference import infer_batches
+from kenpin.models._inference import compute_features
 from kenpin.models._lora import attach_lora, load_lora
 from kenpin.models._quiet import without_bars
 from kenpin.records import Example, Prediction
@@ -60,33 +60,30 @@ class ClassifierOptions(AugmentOptions, GradientOptions, TrainOptions):
 class HeadClassifier:
     """A head on the frozen features of a backbone; learns in one pass."""
 
-    frozen = True
+    batch_size = None
 
     def __init__(self, backbone: Backbone, task: Task, options: ClassifierOptions, head: Head | None = None) -> None:
         self.labels = task.labels
         self.base = backbone.record
         self.image_size_wh = backbone.image_size_wh
         self.module = backbone.network
-        self.encode = backbone.encode
+        self.encode, self.extract = backbone.encode, backbone.extract
         self._backbone, self._task, self._options, self._head = backbone, task, options, head
 
-    def infer(self, batch: Batch) -> dict[str, Tensor]:
-        """Pooled features."""
-        return {"features": self._backbone.features(batch["pixel_values"])}
+    def infer(self, batch: Batch) -> Batch:
+        """The features as they are: the head is no network."""
+        return batch
 
-    def decode(self, outputs: Mapping[str, Tensor], ids: Sequence[str]) -> list[Prediction]:
+    def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
         """Features -> class probabilities."""
         if self._head is None:
             raise ValueError("the classifier has no head yet; fit it first.")
-        return predictions(ids, self._head.probabilities(outputs["features"].numpy()), self._task)
+        return predictions(examples, self._head.probabilities(outputs["features"].numpy()), self._task)
 
     def fit(self, training: Dataset, progress: Progress) -> tuple[str, ...]:
         """Compute the features, then fit the head. Raises DatasetError."""
-        features, targets = [], []
-        for examples, outputs in infer_batches(self, training, doing="computing features", progress=progress):
-            features.append(outputs["features"].numpy())
-            targets += _targets(examples, self.labels)
-        x = np.concatenate(features)
+        targets = _targets(training, self.labels)
+        x = torch.stack(list(compute_features(self, training, progress=progress))).numpy()
         self._head = fit_head(self._options.head, x, np.array(targets), len(self.labels), self._options.head_c)
         return (f"A {self._options.head} head was fitted on {x.shape[1]} frozen features of {len(x)} pictures.",)
 
@@ -98,7 +95,8 @@ class HeadClassifier:
 class NetworkClassifier:
     """A whole network, its weights or its adapters trained by gradients."""
 
-    frozen = False
+    batch_size = None
+    extract = None
 
     def __init__(self, backbone: Backbone, module: nn.Module, task: Task, base: BaseRecord) -> None:
         self.labels = task.labels
@@ -112,13 +110,22 @@ class NetworkClassifier:
         """Class numbers, (n,) int64. Raises DatasetError."""
         return {"labels": torch.tensor(_targets(examples, self.labels))}
 
+    def total_loss(self, module: nn.Module, batch: Batch) -> Tensor:
+        """Summed cross-entropy."""
+        logits = module(pixel_values=batch["pixel_values"]).logits.float()
+        return nn.functional.cross_entropy(logits, batch["labels"], reduction="sum")
+
+    def loss_count(self, batch: Batch) -> Tensor:
+        """Pictures."""
+        return torch.tensor(len(batch["labels"]))
+
     def infer(self, batch: Batch) -> dict[str, Tensor]:
         """Class probabilities, (n, classes)."""
         return {"probabilities": self.module(**batch).logits.float().softmax(dim=1)}
 
-    def decode(self, outputs: Mapping[str, Tensor], ids: Sequence[str]) -> list[Prediction]:
+    def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
         """One prediction a picture."""
-        return predictions(ids, outputs["probabilities"].double().numpy(), self._task)
+        return predictions(examples, outputs["probabilities"].double().numpy(), self._task)
 
     def save(self, folder: Path) -> None:
         """The adapters alone, or all weights."""
@@ -165,7 +172,7 @@ class ClassifierFamily:
         return NetworkClassifier(backbone, load_lora(backbone.network, folder / "adapter"), task, base)
 
 
-def _targets(examples: Sequence[Example], labels: Sequence[str]) -> list[int]:
+def _targets(examples: Iterable[Example], labels: Sequence[str]) -> list[int]:
     numbers = {label: number for number, label in enumerate(labels)}
     try:
         return [numbers[cast(str, example.label)] for example in examples]
@@ -176,18 +183,18 @@ def _targets(examples: Sequence[Example], labels: Sequence[str]) -> list[int]:
         ) from None
 
 
-def predictions(ids: Sequence[str], probabilities: NDArray[np.float64], task: Task) -> list[Prediction]:
+def predictions(examples: Sequence[Example], probabilities: NDArray[np.float64], task: Task) -> list[Prediction]:
     """Rows of class probabilities -> predictions; the defect score is the probability of not being OK."""
     ok = np.array([label in task.ok_labels for label in task.labels])
     return [
         Prediction(
-            id=id,
+            id=example.id,
             label=task.labels[int(row.argmax())],
             probabilities={label: float(share) for label, share in zip(task.labels, row, strict=True)},
             # summed over the other classes: 1 - P(ok) would lose the digits of small scores
             defect_score=float(row[~ok].sum()) if ok.any() and not ok.all() else None,
         )
-        for id, row in zip(ids, probabilities, strict=True)
+        for example, row in zip(examples, probabilities, strict=True)
     ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
@@ -16,8 +17,8 @@ from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError, UnitSpaceError
 from kenpin.models._backbone import Backbone, check_base, load_backbone
 from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task
-from kenpin.models._inference import infer_batches
-from kenpin.records import Prediction
+from kenpin.models._inference import compute_features
+from kenpin.records import Example, Prediction
 from kenpin.taguchi import UnitSpace
 
 _STRONGEST = 10  # items whose contributions a prediction carries; all of them would be 1,568 numbers a picture
@@ -39,7 +40,7 @@ class MahalanobisOptions(TrainOptions):
 class UnitSpaceInspector:
     """A unit space on the frozen features of a backbone."""
 
-    frozen = True
+    batch_size = None
 
     def __init__(
         self,
@@ -53,15 +54,15 @@ class UnitSpaceInspector:
         self.base = backbone.record
         self.image_size_wh = backbone.image_size_wh
         self.module = backbone.network
-        self.encode = backbone.encode
+        self.encode, self.extract = backbone.encode, backbone.extract
         self._backbone, self._task, self._options = backbone, task, options
         self._space, self._items = space, items
 
-    def infer(self, batch: Batch) -> dict[str, Tensor]:
-        """Pooled features."""
-        return {"features": self._backbone.features(batch["pixel_values"])}
+    def infer(self, batch: Batch) -> Batch:
+        """The features as they are: the unit space is no network."""
+        return batch
 
-    def decode(self, outputs: Mapping[str, Tensor], ids: Sequence[str]) -> list[Prediction]:
+    def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
         """Features -> D²/k and the strongest items' shares of it."""
         if self._space is None or self._items is None:
             raise ValueError("the unit space is empty; fit it first.")
@@ -70,12 +71,12 @@ class UnitSpaceInspector:
         names = [self._backbone.item_names[item] for item in self._items]
         return [
             Prediction(
-                id=id,
+                id=example.id,
                 defect_score=distance,
                 distance=distance,
                 contributions={names[item]: float(row[item]) for item in best},
             )
-            for id, row, best, distance in zip(ids, shares, strongest, shares.sum(axis=1).tolist(), strict=True)
+            for example, row, best, distance in zip(examples, shares, strongest, shares.sum(1).tolist(), strict=True)
         ]
 
     def fit(self, training: Dataset, progress: Progress) -> tuple[str, ...]:
@@ -86,8 +87,7 @@ class UnitSpaceInspector:
                 f"unit space: none of the {len(training)} training pictures is of a good class "
                 f"({', '.join(self._task.ok_labels) or 'none named'}); name the good classes with --ok-labels."
             )
-        batches = infer_batches(self, good, doing="computing features", progress=progress)
-        features = np.concatenate([outputs["features"].numpy() for _, outputs in batches])
+        features = torch.stack(list(compute_features(self, good, progress=progress))).numpy()
         wanted = _wanted_items(self._backbone, self._options.stages)
         # a channel that is silent on every good part has no scale to measure a distance in
         varying = features[:, wanted].std(axis=0) > 1e-6 * np.abs(features[:, wanted]).mean(axis=0).clip(1e-6)

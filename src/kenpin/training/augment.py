@@ -33,6 +33,12 @@ class Augmenter:
     contrast: float
     seed: int
 
+    @property
+    def varies(self) -> bool:
+        """Whether any picture can come out different."""
+        flips = self.horizontal is not None or self.vertical is not None
+        return flips or self.crop or bool(self.rotate_degrees or self.brightness or self.contrast)
+
     def __call__(self, image: Image.Image, example: Example, epoch: int, place: int) -> tuple[Image.Image, Example]:
         """The varied picture, of the same size and mode, and the example with its possibly changed label."""
         # drawn from (seed, epoch, place) alone: neither workers, nor resuming, nor processes change a picture

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL.Image import Image
+from torch import Tensor
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from kenpin.config import GradientOptions
@@ -17,38 +18,74 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
 from kenpin.errors import MissingExtraError, OptionError
 from kenpin.models._family import Batch, Trainable
+from kenpin.models._inference import StoredFeatures
 from kenpin.records import Example
 from kenpin.training.augment import Augmenter
 from kenpin.training.checkpoints import latest_checkpoint, load_learned, save_learned
 from kenpin.training.precision import Precision
+from kenpin.training.schedules import Schedule, schedule_of
 
 Score = Callable[[], Mapping[str, float | None]]
 _TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
 
 
 @dataclass
-class _Rows(torch.utils.data.Dataset[tuple[Example, Image]]):
-    """Examples with their opened, and while training varied, pictures."""
+class _Rows(torch.utils.data.Dataset[tuple[Example, Image | Tensor]]):
+    """Examples with their opened, and while training varied, pictures; or with the features that were already
+    computed of them."""
 
     dataset: Dataset
     augmenter: Augmenter | None = None
+    features: StoredFeatures | None = None
     epoch: int = 0
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, place: int) -> tuple[Example, Image]:
+    def __getitem__(self, place: int) -> tuple[Example, Image | Tensor]:
         example = self.dataset[place]
+        if self.features is not None:
+            return example, self.features.of(example)
         image = read_image(example.image)
         if self.augmenter is not None:
             image, example = self.augmenter(image, example, self.epoch, place)
-        return example, image
+        return replace(example, size_wh=image.size), image
 
 
 class _ScoringTrainer(Trainer):  # type: ignore[misc]
-    """The Trainer, with the scores of the shipping predictor beside the validation loss, and checkpoints of our own."""
+    """The Trainer, with the inspector's own loss, the scores of the shipping predictor beside the validation loss, and
+    checkpoints of our own."""
 
+    inspector: Trainable
     score: Score
+    schedule: Schedule
+    loss_is_scaled_for_ga = True  # `compute_loss` divides by what all batches of the step hold together
+
+    def compute_loss(
+        self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Tensor | None = None
+    ) -> Any:
+        """The inspector's loss, averaged over the whole step: all accumulated batches on all devices."""
+        total = self.inspector.total_loss(model, inputs)
+        if num_items_in_batch is None or not model.training:
+            loss = total / self.inspector.loss_count(inputs).clamp(min=1)
+        else:
+            # gradients are averaged over the devices, so that each must give its share of the sum as many times
+            loss = total * self.accelerator.num_processes / num_items_in_batch
+        return (loss, {}) if return_outputs else loss
+
+    def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> Tensor:
+        count = sum((self.inspector.loss_count(batch).cpu() for batch in batch_samples), torch.tensor(0)).to(device)
+        total: Tensor = self.accelerator.gather(count).sum()
+        return total.clamp(min=1)
+
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """The course of the learning rate, counted in steps from 1."""
+        optimizer = self.optimizer if optimizer is None else optimizer
+        self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda done: self.schedule(done + 1, num_training_steps + 1)
+        )
+        self._created_lr_scheduler = True
+        return self.lr_scheduler
 
     def _save(self, output_dir: str | None = None, state_dict: object = None) -> None:
         save_learned(self.model, Path(output_dir or self.args.output_dir))
@@ -105,6 +142,7 @@ def train_by_gradients(
     *,
     options: GradientOptions,
     augmenter: Augmenter | None,
+    features: StoredFeatures | None,
     score: Score,
     precision: Precision,
     seed: int,
@@ -113,6 +151,7 @@ def train_by_gradients(
 ) -> tuple[str, ...]:
     """Train the inspector's module in place; the weights of the least validation loss are in it at the end.
 
+    `features`: of both data sets, where the inspector has any and nothing varies the pictures.
     `folder` takes checkpoints/ and metrics.jsonl; training goes on from the newest whole checkpoint in it. Returns
     sentences worth telling. Raises MissingExtraError, OptionError.
     """
@@ -140,9 +179,9 @@ def train_by_gradients(
         per_device_eval_batch_size=options.batch_size,
         gradient_accumulation_steps=options.accumulate,
         learning_rate=options.learning_rate,
-        lr_scheduler_type="constant_with_warmup" if options.schedule == "constant" else options.schedule,
-        warmup_steps=options.warmup_share,
+        optim={"adamw": "adamw_torch", "sgd": "sgd"}[options.optimiser],
         weight_decay=options.weight_decay,
+        max_grad_norm=options.clip_norm or 0.0,
         bf16=precision == "bf16",
         fp16=precision == "fp16",
         use_cpu=next(inspector.module.parameters()).device.type == "cpu",
@@ -164,7 +203,8 @@ def train_by_gradients(
         log_level="error",
         **every,
     )
-    rows = _Rows(training, augmenter)
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # several GPUs are for `accelerate launch`, not for nn.DataParallel
+    rows = _Rows(training, augmenter, features)
     callbacks: list[TrainerCallback] = [_TellEpoch(rows), _MetricsFile(folder / "metrics.jsonl")]
     if options.patience is not None:
         callbacks.append(EarlyStoppingCallback(options.patience))
@@ -172,12 +212,13 @@ def train_by_gradients(
         model=inspector.module,
         args=arguments,
         train_dataset=rows,
-        eval_dataset=_Rows(validation),
+        eval_dataset=_Rows(validation, features=features),
         data_collator=_Collate(inspector),
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # metrics.jsonl holds what it would print
-    trainer.score = score
+    trainer.inspector, trainer.score = inspector, score
+    trainer.schedule = schedule_of(options.schedule, options.warmup_share)
     checkpoint = latest_checkpoint(folder / "checkpoints")
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     inspector.module.eval()
@@ -197,9 +238,11 @@ class _Collate:
 
     inspector: Trainable
 
-    def __call__(self, rows: Sequence[tuple[Example, Image]]) -> Batch:
-        examples, images = zip(*rows, strict=True)
-        return self.inspector.encode(images) | self.inspector.encode_targets(examples)
+    def __call__(self, rows: Sequence[tuple[Example, Image | Tensor]]) -> Batch:
+        examples, seen = zip(*rows, strict=True)
+        features = [of for of in seen if isinstance(of, Tensor)]
+        inputs = {"features": torch.stack(features)} if features else self.inspector.encode(seen)
+        return inputs | self.inspector.encode_targets(examples)
 
 
 def _check_tracker(tracker: str) -> None:

@@ -15,6 +15,7 @@ from kenpin.config import AugmentOptions
 from kenpin.errors import OptionError
 from kenpin.evaluation import evaluate
 from kenpin.models._family import BaseRecord, Family, Fitted, Inspector, Progress, Task, Trainable, trainable_share
+from kenpin.models._inference import keep_features
 from kenpin.predictor import Predictor, best_device
 from kenpin.run_folder import MODEL, read_json, write_json
 from kenpin.training.augment import plan_augmentation
@@ -67,7 +68,7 @@ def learn(
     if isinstance(inspector, Fitted):
         tell(inspector.fit(parts.training, progress))
     elif isinstance(inspector, Trainable):
-        precision = _learn_by_gradients(inspector, options, task, parts, partial, device, tell, progress_bar)
+        precision = _learn_by_gradients(inspector, options, task, parts, partial, device, tell, progress, progress_bar)
     else:
         raise OptionError(f"{type(inspector).__name__} neither fits nor trains; a family must offer one of the two.")
     shutil.rmtree(partial / MODEL, ignore_errors=True)
@@ -96,6 +97,7 @@ def _learn_by_gradients(
     partial: Path,
     device: torch.device,
     tell: Callable[[tuple[str, ...]], None],
+    progress: Progress,
     progress_bar: bool,
 ) -> Precision:
     """Train with the options of a trainable family, which extend GradientOptions; returns the precision used."""
@@ -111,6 +113,14 @@ def _learn_by_gradients(
         augmenter, off = plan_augmentation(options, task.labels, seed)
         tell(off)
 
+    features = (
+        None
+        if augmenter is not None and augmenter.varies
+        else keep_features(inspector, [parts.training, validation], progress)
+    )
+    if features is not None:
+        tell(("The pictures' features are computed once and kept on disk: their part of the network does not train.",))
+
     def score() -> Mapping[str, float | None]:
         measures = evaluate(
             Predictor(inspector), validation, ok_labels=task.ok_labels, threshold=None, split=None, seed=seed
@@ -124,6 +134,7 @@ def _learn_by_gradients(
             validation,
             options=options,
             augmenter=augmenter,
+            features=features,
             score=score,
             precision=precision,
             seed=seed,
