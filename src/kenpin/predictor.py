@@ -25,6 +25,7 @@ class Predictor:
         threshold: Threshold | None = None,
         record: RunRecord | None = None,
         trained_on: frozenset[str] = frozenset(),
+        target: str = "label",
     ) -> None:
         self.inspector = inspector
         self.labels = inspector.labels
@@ -33,6 +34,8 @@ class Predictor:
         self.record = record
         self.trained_on = trained_on
         """Content hashes of the training pictures; empty where they are not known."""
+        self.target = target
+        """What it predicts: the pictures' `label`, or their `boxes`."""
 
     def predict(
         self,
@@ -52,7 +55,7 @@ class Predictor:
             for examples, outputs in infer_batches(
                 self.inspector, dataset, progress=progress, on_error=on_error, batch_size=batch_size
             ):
-                yield from self.inspector.decode(outputs, [example.id for example in examples])
+                yield from self.inspector.decode(outputs, examples)
         finally:
             self.inspector.module.train(training)
 
@@ -74,7 +77,7 @@ def load_predictor(run: str | Path, *, device: str | None = None) -> Predictor:
     inspector.module.to(best_device(device))
     where = f"{folder / 'run.json'}: threshold"
     threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
-    return Predictor(inspector, threshold, record, read_trained_on(folder))
+    return Predictor(inspector, threshold, record, read_trained_on(folder), family.target)
 
 
 def best_device(wanted: str | None) -> Any:
