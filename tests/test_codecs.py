@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import re
+from collections import Counter
 from types import ModuleType
 
 import pytest
@@ -9,8 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kenpin.boxes import dequantise
-from kenpin.codecs import florence2, paligemma
-from kenpin.errors import LabelError
+from kenpin.codecs import Decoded, florence2, in_reading_order, paligemma
+from kenpin.errors import LabelError, ShapeError
 from kenpin.records import Detections
 from tests.builders import ODD_LABELS
 
@@ -31,9 +34,12 @@ PIECES = [
 ]
 
 by_codec = pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.__name__.rpartition(".")[2])
-labels = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12) | st.lists(
-    st.sampled_from(PIECES), min_size=1, max_size=8
-).map("".join)
+words = st.text(st.characters(codec="utf-8"), min_size=1, max_size=12)
+# labels that contain each other, with everything that has a meaning between objects
+nested = st.lists(
+    st.sampled_from(["a", "a b", "不良", "-", ",", " ; ", ";", " ", "(", ")", "7"]), min_size=1, max_size=6
+)
+labels = words | nested.map("".join) | st.lists(st.sampled_from(PIECES), min_size=1, max_size=8).map("".join)
 bins_xyxy = st.tuples(*[st.integers(0, 999)] * 4).map(
     lambda b: (min(b[0], b[2]), min(b[1], b[3]), max(b[0], b[2]), max(b[1], b[3]))
 )
@@ -53,6 +59,14 @@ def test_every_bin_survives(codec: ModuleType) -> None:
     decoded = codec.decode(codec.encode(everything, SIZE_WH), SIZE_WH)
     assert decoded.rejected == ()
     assert decoded.detections == everything
+
+
+@by_codec
+@given(st.integers(1, 10_000), st.integers(1, 10_000))
+def test_a_box_of_the_whole_frame_stays_within_the_bins(codec: ModuleType, width: int, height: int) -> None:
+    text = codec.encode(Detections(((0.0, 0.0, float(width), float(height)),), ("a",)), (width, height))
+    numbers = [int(number) for number in re.findall(r"<loc_?(\d+)>", text)]
+    assert sorted(numbers) == [0, 0, codec.BINS - 1, codec.BINS - 1]
 
 
 @by_codec
@@ -77,6 +91,7 @@ def test_any_label_survives_or_is_refused_by_name(
         decoded = codec.decode(codec.encode(found, SIZE_WH), SIZE_WH)
         assert decoded.rejected == ()
         assert decoded.detections == found
+        _places_say_what_was_decoded(decoded, codec.encode(found, SIZE_WH), codec)
 
 
 @by_codec
@@ -87,7 +102,15 @@ def test_odd_labels_are_not_refused(codec: ModuleType, label: str) -> None:
 
 @by_codec
 @pytest.mark.parametrize(
-    "label", ["", " a", "a\u3000", "a\nb", "a\x00", "<loc_1>", "x<loc0001>", "<seg001>", "</s>", "<pad>"]
+    "label",
+    [
+        "",
+        " a",
+        "a\u3000",
+        "a\nb",
+        "a\x00",
+        *["<loc_1>", "x<loc0001>", "<seg001>", "</s>", "<pad>", "<od>", "</ocr>b", "<sep>", "<unused7>"],
+    ],
 )
 def test_labels_that_no_answer_carries(codec: ModuleType, label: str) -> None:
     assert codec.problem_with(label) is not None
@@ -159,3 +182,91 @@ def test_segments_survive() -> None:
     decoded = paligemma.decode(paligemma.encode(found, (10, 10)), (10, 10)).detections
     assert decoded.segments == (segments, "")
     assert decoded.labels == ("a", "b")
+
+
+@pytest.mark.parametrize("segment", ["<seg000>", "<seg000>" * 15, "<seg128>" * 16])
+def test_segments_that_are_none(segment: str) -> None:
+    with pytest.raises(ShapeError, match="16 codes"):
+        paligemma.encode(Detections(((1.0, 2.0, 3.0, 4.0),), ("a",), segments=(segment,)), (10, 10))
+    assert len(paligemma.decode("<loc0001>" * 4 + segment + " a", (10, 10)).rejected) == 1
+
+
+def test_what_is_sound_among_garbage_is_found() -> None:
+    box = "<loc0001><loc0002><loc0003><loc0004>"
+    text = f"so {box} a{box} b ; <loc0001> c ; {box} d ; "
+    decoded = paligemma.decode(text, SIZE_WH)
+    assert decoded.detections.labels == ("a", "b", "d")
+    assert decoded.rejected == ("so", "<loc0001> c")
+    _places_say_what_was_decoded(decoded, text, paligemma)
+
+
+def test_what_links_an_object_to_the_one_before() -> None:
+    found = _at([(1, 2, 3, 4), (5, 6, 7, 8)], ["a ;", "b"], paligemma)
+    text = paligemma.encode(found, SIZE_WH)
+    assert [text[slice(*place.link)] for place in paligemma.decode(text, SIZE_WH).places] == ["", " ; "]
+    text = florence2.encode(found, SIZE_WH)
+    assert [text[slice(*place.link)] for place in florence2.decode(text, SIZE_WH).places] == ["", ""]
+
+
+def _places_say_what_was_decoded(decoded: Decoded, text: str, codec: ModuleType) -> None:
+    assert len(decoded.places) == len(decoded.detections)
+    for place, label, box in zip(
+        decoded.places, decoded.detections.labels, decoded.detections.boxes_xyxy_px, strict=True
+    ):
+        assert text[slice(*place.label)] == label
+        numbers = [int(number) for number in re.findall(r"<loc_?(\d+)>", text[slice(*place.box)])]
+        bins = numbers if codec is florence2 else [numbers[i] for i in (1, 0, 3, 2)]
+        assert dequantise([bins], SIZE_WH, codec.BINS)[0].tolist() == list(box)
+
+
+@by_codec
+def test_mutated_answers(codec: ModuleType) -> None:
+    chance = random.Random(0)
+    names = [*ODD_LABELS, "a", "a b", "a ; b"]
+    for _ in range(10_000):
+        objects = chance.randint(1, 4)
+        corners = [sorted(chance.sample(range(codec.BINS), 4)) for _ in range(objects)]
+        found = _at([(a, b, c, d) for a, b, c, d in corners], chance.choices(names, k=objects), codec)
+        text = _mutated(codec.encode(found, SIZE_WH), chance)
+        decoded = codec.decode(text, SIZE_WH)
+        _places_say_what_was_decoded(decoded, text, codec)
+        understood = {i for place in decoded.places for span in (place.label, place.box) for i in range(*span)}
+        left = Counter(sign for i, sign in enumerate(text) if i not in understood and sign.strip(" \u3000;"))
+        assert left <= Counter("".join(decoded.rejected)), "something was dropped silently"
+
+
+def _mutated(text: str, chance: random.Random) -> str:
+    for _ in range(chance.randint(1, 4)):
+        start = chance.randrange(len(text) + 1)
+        stop = min(len(text), start + chance.choice([0, 1, 3, 9, 40]))
+        text = text[:start] + chance.choice(["", "", *PIECES, text[start:stop] * 2]) + text[stop:]
+    return text
+
+
+@by_codec
+@given(st.lists(st.tuples(bins_xyxy, st.sampled_from("ab")), max_size=6), st.randoms(use_true_random=False))
+def test_reading_order(
+    codec: ModuleType, objects: list[tuple[tuple[int, int, int, int], str]], chance: random.Random
+) -> None:
+    boxes = [bins for bins, _ in objects]
+    in_order = in_reading_order(_at(boxes, [name for _, name in objects], codec), SIZE_WH, codec.BINS)
+    tops_and_lefts = [(box[1], box[0]) for box in in_order.boxes_xyxy_px]
+    assert tops_and_lefts == sorted(tops_and_lefts)
+    assert in_reading_order(in_order, SIZE_WH, codec.BINS) == in_order
+    if len(set(boxes)) == len(boxes):  # then no annotator's order matters
+        shuffled = chance.sample(objects, len(objects))
+        again = _at([bins for bins, _ in shuffled], [name for _, name in shuffled], codec)
+        assert in_reading_order(again, SIZE_WH, codec.BINS) == in_order
+
+
+def test_reading_order_carries_everything_and_keeps_equals() -> None:
+    box, other = (5.0, 5.0, 9.0, 9.0), (5.0, 1.0, 9.0, 9.0)
+    found = Detections((box, box, other), ("b", "a", "c"), (0.1, 0.2, 0.3), ("", "s", ""), (True, False, False))
+    expected = Detections((other, box, box), ("c", "b", "a"), (0.3, 0.1, 0.2), ("", "", "s"), (False, True, False))
+    assert in_reading_order(found, (10, 10), 1000) == expected
+
+
+def test_reading_order_knows_no_fractions_of_a_bin() -> None:
+    lower_left, higher_right = (1.0, 1.004, 2.0, 2.0), (5.0, 1.001, 6.0, 2.0)
+    found = Detections((higher_right, lower_left), ("right", "left"))
+    assert in_reading_order(found, (10, 10), 1000).labels == ("left", "right")

@@ -58,14 +58,20 @@ def area(boxes_xyxy: ArrayLike) -> Array:
     return areas
 
 
-def iou(first_xyxy: ArrayLike, second_xyxy: ArrayLike) -> Array:
-    """Intersection over union of every pair; 0 where both are empty. (n, 4), (m, 4) -> (n, m). Raises ShapeError."""
+def intersection(first_xyxy: ArrayLike, second_xyxy: ArrayLike) -> Array:
+    """Area that every pair shares. (n, 4), (m, 4) -> (n, m). Raises ShapeError."""
     first, second = _as_boxes(first_xyxy), _as_boxes(second_xyxy)
     top_left = np.maximum(first[:, None, :2], second[None, :, :2])
     bottom_right = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    overlap = np.prod(np.maximum(bottom_right - top_left, 0.0), axis=2)
-    union = area(first)[:, None] + area(second)[None, :] - overlap
-    overlaps: Array = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
+    shared: Array = np.prod(np.maximum(bottom_right - top_left, 0.0), axis=2)
+    return shared
+
+
+def iou(first_xyxy: ArrayLike, second_xyxy: ArrayLike) -> Array:
+    """Intersection over union of every pair; 0 where both are empty. (n, 4), (m, 4) -> (n, m). Raises ShapeError."""
+    shared = intersection(first_xyxy, second_xyxy)
+    union = area(first_xyxy)[:, None] + area(second_xyxy)[None, :] - shared
+    overlaps: Array = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
     return overlaps
 
 

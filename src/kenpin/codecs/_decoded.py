@@ -5,21 +5,41 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 from kenpin.boxes import dequantise, quantise
 from kenpin.records import Box, Detections
 
 # tokens with a meaning of their own in the two families' vocabularies; inside a label they would be read as such
-_RESERVED = re.compile(r"<loc_?\d+>|<seg\d+>|<(?:pad|s|/s|eos|bos|unk|mask|image|od)>", re.IGNORECASE)
+_RESERVED = re.compile(
+    r"<(?:loc_?\d+|seg\d+|pad|s|/s|eos|bos|unk|mask|image|start_of_turn|end_of_turn|unused\d+|sep|poly|and"
+    r"|/?(?:od|ocr|cap|ncap|dcap|grounding|seg|region_cap|region_to_desciption|proposal))>",
+    re.IGNORECASE,
+)
+
+Span = tuple[int, int]
+"""First character, and the one after the last."""
+
+
+class Place(NamedTuple):
+    """Where in the answer a detection is written."""
+
+    label: Span
+    """Its label; of several boxes under one label the same for each."""
+    box: Span
+    """Its four location tokens."""
+    link: Span
+    """What says that it is coming after another: PaliGemma's separator before it; empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The sound detections of a text, and the pieces of it that could not be understood."""
+    """The sound detections of a text with their places in it, and the pieces that could not be understood."""
 
     detections: Detections
     rejected: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
 
 
 def carrying_problem(label: str) -> str | None:
@@ -52,3 +72,12 @@ def box_of(bins_xyxy: Sequence[int], size_wh: tuple[int, int], bins: int) -> Box
     """Four bins -> the pixel box between the bins' centres."""
     x1, y1, x2, y2 = (float(c) for c in dequantise([bins_xyxy], size_wh, bins)[0])
     return x1, y1, x2, y2
+
+
+def chosen(detections: Detections, places: Sequence[int]) -> Detections:
+    """The detections at these places, in this order."""
+    columns: dict[str, Any] = {}
+    for name in (field.name for field in fields(detections)):
+        values = getattr(detections, name)
+        columns[name] = None if values is None else tuple(values[place] for place in places)
+    return Detections(**columns)

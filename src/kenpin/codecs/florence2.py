@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kenpin.codecs._decoded import Decoded, bins_of, box_of, carrying_problem, is_sound
+from kenpin.codecs._decoded import Decoded, Place, bins_of, box_of, carrying_problem, is_sound
 from kenpin.errors import LabelError
 from kenpin.records import Box, Detections
 
@@ -20,32 +20,43 @@ def problem_with(label: str) -> str | None:
 
 
 def encode(detections: Detections, size_wh: tuple[int, int]) -> str:
-    """Detections in their own order -> answer text; no box -> empty text. Raises LabelError."""
+    """Detections in their own order (see `in_reading_order`) -> answer text; none -> empty text. Raises LabelError."""
     parts = []
     for box, label in zip(detections.boxes_xyxy_px, detections.labels, strict=True):
         if (problem := problem_with(label)) is not None:
             raise LabelError(f"label {label!r} {problem}; Florence-2's answers cannot carry it. Rename the class.")
-        parts.append(label + "".join(f"<loc_{b}>" for b in bins_of(box, size_wh, BINS)))
+        parts.append(label + "".join(map(location, bins_of(box, size_wh, BINS))))
     return "".join(parts)
+
+
+def location(bin: int) -> str:
+    """The location token of a bin."""
+    return f"<loc_{bin}>"
 
 
 def decode(text: str, size_wh: tuple[int, int]) -> Decoded:
     """Answer text -> detections at the bins' centres, in the text's order, and what was not understood."""
     boxes: list[Box] = []
     labels: list[str] = []
+    places: list[Place] = []
     rejected: list[str] = []
     end = 0
-    for match in _BOXES.finditer(text):
-        label = text[end : match.start()].strip()
-        end = match.end()
-        bins = [int(b) for b in _BIN.findall(match.group())]
-        for start in range(0, len(bins), 4):
-            four = bins[start : start + 4]
-            if len(four) == 4 and is_sound(four, BINS) and carrying_problem(label) is None:
-                boxes.append(box_of(four, size_wh, BINS))
+    for run in _BOXES.finditer(text):
+        before = text[end : run.start()]
+        label = before.strip()
+        label_start = end + len(before) - len(before.lstrip())
+        end = run.end()
+        tokens = list(_BIN.finditer(text, run.start(), run.end()))
+        for first in range(0, len(tokens), 4):
+            four = tokens[first : first + 4]
+            bins = [int(token.group(1)) for token in four]
+            span = four[0].start(), four[-1].end()
+            if len(four) == 4 and is_sound(bins, BINS) and carrying_problem(label) is None:
+                boxes.append(box_of(bins, size_wh, BINS))
                 labels.append(label)
+                places.append(Place((label_start, label_start + len(label)), span, (span[0], span[0])))
             else:
-                rejected.append(label + "".join(f"<loc_{b}>" for b in four))
+                rejected.append(label + text[slice(*span)])
     if tail := text[end:].strip():
         rejected.append(tail)
-    return Decoded(Detections(tuple(boxes), tuple(labels)), tuple(rejected))
+    return Decoded(Detections(tuple(boxes), tuple(labels)), tuple(rejected), tuple(places))

@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from kenpin.codecs._decoded import Decoded, bins_of, box_of, carrying_problem, is_sound
-from kenpin.errors import LabelError
+from kenpin.codecs._decoded import Decoded, Place, bins_of, box_of, carrying_problem, is_sound
+from kenpin.errors import LabelError, ShapeError
 from kenpin.records import Box, Detections
 
 BINS = 1024
-# the whole token after it: a label may hold "; <loc1", but never a token
-_SEPARATOR = re.compile(r" ?; ?(?=<loc[0-9]{4}>)")
-_OBJECT = re.compile(r"((?:<loc[0-9]{4}>){4})((?:<seg[0-9]{3}>){16})? ?(.*)", re.DOTALL)
+SEPARATOR = " ; "
+_BOX = re.compile(r"(?:<loc[0-9]{4}>)+")
 _BIN = re.compile(r"<loc([0-9]{4})>")
+# a label may hold a separator too, so only the last one before the next box divides; and before the answer's end only
+# one with a space behind it, which no label ends with
+_DIVIDER = re.compile(r" ?; ?\Z")
+_CUT = re.compile(r" ?; \Z")
+_SEGMENTS = re.compile(r"(?:<seg(?:0[0-9]{2}|1[01][0-9]|12[0-7])>){16}")
 
 
 def problem_with(label: str) -> str | None:
@@ -23,19 +27,29 @@ def problem_with(label: str) -> str | None:
 
 def prefix(labels: Sequence[str]) -> str:
     """The instruction that asks for these classes: `detect a ; b`."""
-    return "detect " + " ; ".join(labels)
+    return "detect " + SEPARATOR.join(labels)
 
 
 def encode(detections: Detections, size_wh: tuple[int, int]) -> str:
-    """Detections in their own order -> answer text; no box -> empty text. Raises LabelError."""
+    """Detections in their own order (see `in_reading_order`) -> answer text; none -> empty text.
+
+    Raises LabelError, and ShapeError for segments that are not sixteen codes.
+    """
     parts = []
     segments = detections.segments or ("",) * len(detections)
     for box, label, segment in zip(detections.boxes_xyxy_px, detections.labels, segments, strict=True):
         if (problem := problem_with(label)) is not None:
             raise LabelError(f"label {label!r} {problem}; PaliGemma's answers cannot carry it. Rename the class.")
+        if segment and _SEGMENTS.fullmatch(segment) is None:
+            raise ShapeError(f"segments {segment!r} of label {label!r}; give 16 codes <seg000> to <seg127>, or none.")
         x1, y1, x2, y2 = bins_of(box, size_wh, BINS)
-        parts.append("".join(f"<loc{b:04d}>" for b in (y1, x1, y2, x2)) + f"{segment} {label}")
-    return " ; ".join(parts)
+        parts.append("".join(map(location, (y1, x1, y2, x2))) + f"{segment} {label}")
+    return SEPARATOR.join(parts)
+
+
+def location(bin: int) -> str:
+    """The location token of a bin."""
+    return f"<loc{bin:04d}>"
 
 
 def decode(text: str, size_wh: tuple[int, int]) -> Decoded:
@@ -43,17 +57,27 @@ def decode(text: str, size_wh: tuple[int, int]) -> Decoded:
     boxes: list[Box] = []
     labels: list[str] = []
     segments: list[str] = []
-    rejected: list[str] = []
-    for piece in _SEPARATOR.split(text):
-        match = _OBJECT.fullmatch(piece.strip())
-        label = match.group(3).strip() if match else ""
-        y1, x1, y2, x2 = (int(b) for b in _BIN.findall(match.group(1))) if match else (0, 0, 0, 0)
-        if match and is_sound((x1, y1, x2, y2), BINS) and carrying_problem(label) is None:
+    places: list[Place] = []
+    runs = [run.span() for run in _BOX.finditer(text)]
+    ends = [*(start for start, _ in runs[1:]), len(text)]
+    opening = text[: runs[0][0] if runs else len(text)].strip()
+    rejected = [opening] if opening else []
+    previous_end = runs[0][0] if runs else 0
+    for (start, stop), next_start in zip(runs, ends, strict=False):
+        divider = (_CUT if next_start == len(text) else _DIVIDER).search(text, stop, next_start)
+        end = divider.start() if divider else next_start
+        segment = _SEGMENTS.match(text, stop, end)
+        behind = text[segment.end() if segment else stop : end]
+        label = behind.strip()
+        label_start = end - len(behind.lstrip())
+        y1, x1, y2, x2 = [int(b) for b in _BIN.findall(text, start, stop)][:4] if stop - start == 36 else [BINS] * 4
+        if is_sound((x1, y1, x2, y2), BINS) and carrying_problem(label) is None:
             boxes.append(box_of((x1, y1, x2, y2), size_wh, BINS))
             labels.append(label)
-            segments.append(match.group(2) or "")
-        elif piece.strip():
-            rejected.append(piece.strip())
-    return Decoded(
-        Detections(tuple(boxes), tuple(labels), segments=tuple(segments) if any(segments) else None), tuple(rejected)
-    )
+            segments.append(segment.group() if segment else "")
+            places.append(Place((label_start, label_start + len(label)), (start, stop), (previous_end, start)))
+        else:
+            rejected.append(text[start:end].strip())
+        previous_end = end
+    found = Detections(tuple(boxes), tuple(labels), segments=tuple(segments) if any(segments) else None)
+    return Decoded(found, tuple(rejected), tuple(places))
