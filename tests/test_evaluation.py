@@ -37,8 +37,11 @@ def named(number: int, label: str, defect_score: float | None) -> Prediction:
 class Script:
     """An inspector that says what it was told to."""
 
-    def __init__(self, predictions: Sequence[Prediction], labels: tuple[str, ...] = LABELS) -> None:
+    def __init__(
+        self, predictions: Sequence[Prediction], labels: tuple[str, ...] = LABELS, target: str = "label"
+    ) -> None:
         self.labels = labels
+        self.target = target
         self.trained_on: frozenset[str] = frozenset()
         self.predictions = {prediction.id: prediction for prediction in predictions}
         self.asked: list[str] = []

@@ -177,12 +177,33 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class ClassScores:
-    """One class's scores. A score without a denominator is None, never 0 or 1."""
+    """One class's scores, of pictures or of boxes. A score without a denominator is None, never 0 or 1."""
 
     precision: float | None
     recall: float | None
     f1: float | None
     support: int
+    """How many true ones there are."""
+    average_precision: float | None = None
+    """Of boxes: mean over the overlaps 0.50, 0.55, …, 0.95, as COCO defines it."""
+    average_precision_50: float | None = None
+    """Of boxes: at an overlap of 0.50."""
+    curve: tuple[tuple[float, float], ...] = ()
+    """Of boxes: (recall, precision) at an overlap of 0.50, one point a score cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedBoxes:
+    """One picture's true boxes, and what became of them and of the predicted ones: matched within each class at an
+    overlap of 0.50, detections below the evaluation's score cut left aside."""
+
+    truth: Detections
+    found: tuple[bool, ...]
+    """Of each true box; a crowd is never missed."""
+    right: tuple[bool | None, ...]
+    """Of each box of the prediction; None where it lies below the cut or in a crowd, and so counts for nothing."""
+    size_wh: tuple[int, int] | None
+    """Displayed size of the picture that the boxes lie in; None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +217,8 @@ class JudgedExample:
     """Truth on the OK / not OK question; None where it is unknown."""
     prediction: Prediction
     verdict: Verdict | None
+    boxes: JudgedBoxes | None = None
+    """Where boxes are judged; `label` is then None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +227,16 @@ class Evaluation:
 
     split: str
     labels: tuple[str, ...]
-    """The inspector's, in order; `OK` and `not OK` where it scores parts but names none."""
+    """The inspector's, in order; `OK` and `not OK` where it scores parts but names none. Of boxes: its classes, then
+    one for all other names it gave, if it gave any, and last the background: a box where there is nothing to find, or
+    a true one that was not found."""
     ok_labels: tuple[str, ...]
     """The labels of the data that are no defects."""
     measures: Mapping[str, Measure]
-    """By name: accuracy, balanced_accuracy, auroc, average_precision, calibration_error, escape_rate, …"""
+    """By name: accuracy, balanced_accuracy, auroc, average_precision, calibration_error, escape_rate, …; of boxes also
+    map, map_50, map_75, map_small, box_precision, box_recall, box_f1, score_cut, …"""
     per_class: Mapping[str, ClassScores]
+    """Without the background."""
     confusion: tuple[tuple[int, ...], ...]
     """Rows are the truth, columns the prediction, both in the order of `labels`."""
     curves: Mapping[str, tuple[tuple[float, float], ...]]
@@ -219,3 +246,5 @@ class Evaluation:
     judged: tuple[JudgedExample, ...]
     notes: tuple[str, ...] = ()
     """Sentences that a reader of the numbers must know."""
+    target: str = "label"
+    """What `confusion` and `per_class` are about: the pictures' `label`, or their `boxes`."""

@@ -55,6 +55,26 @@ def number(measure: Measure | None) -> str:
 
 
 def measures(evaluation: Evaluation) -> str:
-    """The measures as lines, and what a reader must know of them."""
-    lines = [f"{name.replace('_', ' '):<29}{number(measure)}" for name, measure in evaluation.measures.items()]
+    """The measures as lines, of boxes also class by class, and what a reader must know of them."""
+    lines = [f"{name.replace('_', ' '):<29}{_measured(name, one)}" for name, one in evaluation.measures.items()]
+    if evaluation.target == "boxes":
+        lines += ["", *_box_classes(evaluation), ""]
     return "\n".join([*lines, *(f"Note: {note}" for note in evaluation.notes)])
+
+
+def _measured(name: str, measure: Measure) -> str:
+    return f"{measure.value:.0f}" if name == "rejected_pieces" and measure.value is not None else number(measure)
+
+
+def _box_classes(evaluation: Evaluation) -> list[str]:
+    """A table of the classes, whose names may be of any script."""
+    from rich.cells import cell_len
+
+    width = max(map(cell_len, ("class", *evaluation.per_class)))
+    heads = ("boxes", "AP 50:95", "AP 50", "precision", "recall", "F1")
+    rows = [f"class{' ' * (width - 5)}{''.join(f'{head:>11}' for head in heads)}"]
+    for label, one in evaluation.per_class.items():
+        shares = (one.average_precision, one.average_precision_50, one.precision, one.recall, one.f1)
+        figures = [f"{one.support}", *("–" if share is None else f"{share:.3f}" for share in shares)]
+        rows.append(f"{label}{' ' * (width - cell_len(label))}{''.join(f'{figure:>11}' for figure in figures)}")
+    return rows

@@ -36,6 +36,7 @@ def predict(
         Picture files and folders of pictures.
     """
     from kenpin.data.files import picture_files
+    from kenpin.drawing import draw_prediction, font_note
     from kenpin.predictor import load_predictor
     from kenpin.quality.threshold import judge
     from kenpin.run_folder import check_free, write_json
@@ -44,6 +45,8 @@ def predict(
         if target is not None:
             check_free(target, overwrite)
     predictor = load_predictor(run, device=device)
+    if draw is not None and (note := font_note(predictor.labels)) is not None:
+        print(f"kenpin: {note}", file=sys.stderr)
     bad: list[str] = []
 
     def set_aside(example: Example, error: Exception) -> None:
@@ -56,9 +59,8 @@ def predict(
         print(_line(prediction, judgement))
         rows.append(asdict(prediction) | {"verdict": None, "reasons": []} | _decision(judgement))
         if draw is not None:
-            from kenpin.drawing import draw_prediction
-
-            draw_prediction(Path(prediction.id), prediction, judgement, draw, number=len(rows))
+            number = len(rows)
+            draw_prediction(Path(prediction.id), prediction, judgement, draw, number, labels=predictor.labels)
     if json is not None:
         write_json(json, {"run": str(run), "predictions": rows, "not_opened": bad})
     return FINDINGS if bad else 0

@@ -92,6 +92,28 @@ def confusion_interval(
     return _percentiles(np.concatenate(values), confidence)
 
 
+def picture_intervals(
+    measures: Callable[[Ints], Floats],
+    pictures: int,
+    *,
+    cells_each: int,
+    resamples: int = RESAMPLES,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> tuple[Interval | None, ...]:
+    """Bootstrap intervals of measures of a set of pictures, which are drawn whole, boxes and all, with replacement.
+
+    `measures` takes how often each picture is drawn, (r, pictures), and gives (r, m), NaN where undefined;
+    `cells_each`: numbers it holds for one resample. None where no resample moves or defines a measure.
+    """
+    generator = np.random.default_rng(seed)
+    even = np.full(pictures, 1 / max(1, pictures))
+    values = np.concatenate(
+        [measures(generator.multinomial(pictures, even, size=rows)) for rows in _portions(resamples, cells_each)]
+    )
+    return tuple(_percentiles(column, confidence) for column in values.T)
+
+
 def _portions(resamples: int, cells_each: int) -> Iterator[int]:
     rows = max(1, _CELLS_AT_ONCE // max(1, cells_each))
     for start in range(0, resamples, rows):
@@ -106,6 +128,8 @@ def _drawn(level: Ints, level_count: int, rows: int, generator: np.random.Genera
 
 
 def _percentiles(values: Floats, confidence: float) -> Interval | None:
+    if np.isnan(values).all():
+        return None
     low, high = np.nanquantile(values, [0.5 - confidence / 2, 0.5 + confidence / 2])
     # where no resample moves the measure (nothing was wrong), resampling knows nothing of chance
     return (float(low), float(high)) if low < high else None

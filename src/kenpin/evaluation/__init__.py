@@ -1,0 +1,225 @@
+"""Evaluation: what an inspector says of labelled pictures, measured against what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+from kenpin.data.dataset import Dataset, content_hashes
+from kenpin.data.images import displayed_size
+from kenpin.errors import DatasetError, ImageError, LabelError, OptionError, RunError
+from kenpin.evaluation._boxes import Truth, judge_boxes
+from kenpin.evaluation._pictures import (
+    NOT_OK,
+    OK,
+    calibration_measures,
+    count,
+    decision_measures,
+    named,
+    naming_measures,
+    ranking_measures,
+    score_of,
+    sides,
+    was,
+)
+from kenpin.metrics import confusion
+from kenpin.metrics.ranking import Curve
+from kenpin.quality.threshold import judge
+from kenpin.records import Evaluation, Example, JudgedExample, Prediction, Threshold
+
+__all__ = ["NOT_OK", "OK", "Predicts", "evaluate", "summarise"]
+
+
+class Predicts(Protocol):
+    """An inspector: the labels it can name, in order (none for one that only scores), and what it says of pictures."""
+
+    @property
+    def labels(self) -> tuple[str, ...]: ...
+
+    @property
+    def target(self) -> str:
+        """What it predicts, and is measured on: the pictures' `label`, or their `boxes`."""
+        ...
+
+    @property
+    def trained_on(self) -> frozenset[str]:
+        """Content hashes of the pictures it learned from; empty where they are not known."""
+        ...
+
+    def predict(self, dataset: Dataset) -> Iterator[Prediction]:
+        """One prediction for each example, in their order."""
+        ...
+
+
+def evaluate(
+    predictor: Predicts,
+    dataset: Dataset,
+    *,
+    ok_labels: Sequence[str],
+    threshold: Threshold | None,
+    split: str | None,
+    seed: int = 0,
+) -> Evaluation:
+    """Let the inspector judge the annotated examples of a split (None: of all) and measure the outcome.
+
+    Annotated with what it predicts: a label, or boxes, of which there may be none. Other examples are left out and
+    counted in the notes. Raises DatasetError when nothing is left, LabelError for labels that the inspector does not
+    know, OptionError when no OK label occurs anywhere, MissingExtraError for boxes without the extra that scores them.
+    """
+    boxes = predictor.target == "boxes"
+    chosen = dataset if split is None else dataset.of_split(split)
+    labels: list[str | None] | list[list[str] | None] = chosen.column("box_labels" if boxes else "label")
+    annotated = chosen.select(i for i, label in enumerate(labels) if label is not None)
+    if not len(annotated):
+        place = dataset.root or "the data set"
+        raise DatasetError(
+            f"{place}: no {'picture with annotated boxes' if boxes else 'labelled picture'} is in "
+            f"{'it' if split is None else f'split {split}'}; its splits are {list(dataset.splits)}. "
+            f"Choose another split or add {'boxes' if boxes else 'labels'}."
+        )
+    occurring = {name for label in labels for name in ([label] if isinstance(label, str) else label or ())}
+    unknown = sorted(occurring - set(predictor.labels)) if predictor.labels else []
+    if unknown:
+        raise LabelError(
+            f"{dataset.root or 'the data set'}: the labels {unknown} are unknown to the inspector, which knows "
+            f"{list(predictor.labels)}. Rename them, leave their pictures out, or train again."
+        )
+    if ok_labels and not set(ok_labels) & (occurring | set(predictor.labels)):
+        raise OptionError(
+            f"none of the OK labels {list(ok_labels)} occurs; name one of {sorted(occurring | set(predictor.labels))}."
+        )
+    notes = []
+    if left_out := len(chosen) - len(annotated):
+        lack = "annotated boxes" if boxes else "a label"
+        notes.append(f"{count(left_out, 'picture')} without {lack} {was(left_out)} left out.")
+    if predictor.trained_on and (seen := len(predictor.trained_on & content_hashes(annotated))):
+        notes.append(
+            f"{count(seen, 'picture')} of these {was(seen)} trained on: the figures flatter. Evaluate on others."
+        )
+    return summarise(
+        annotated,
+        predictor.predict(annotated),
+        labels=predictor.labels,
+        ok_labels=ok_labels,
+        threshold=threshold,
+        split=split or "all",
+        target=predictor.target,
+        seed=seed,
+        notes=notes,
+    )
+
+
+def summarise(
+    examples: Iterable[Example],
+    predictions: Iterable[Prediction],
+    *,
+    labels: Sequence[str],
+    ok_labels: Sequence[str],
+    threshold: Threshold | None,
+    split: str,
+    target: str = "label",
+    seed: int = 0,
+    notes: Sequence[str] = (),
+) -> Evaluation:
+    """Everything measured on annotated examples and their predictions, in the same order.
+
+    `target`: what is predicted, `label` or `boxes`. An inspector that names labels is scored on the names; one that
+    only scores, on OK against not OK at the threshold's `fail_from`. One that gives boxes is scored on these, and its
+    pictures on OK against not OK: a picture is defective where a true box bears a label that is not OK. AUROC and
+    average precision always come from the defect score. What cannot be computed is None, and a note says why; `notes`
+    come before these. Raises RunError when predictions and examples do not match.
+    """
+    notes = list(notes)
+    judged, truths = _judged(examples, predictions, frozenset(ok_labels), threshold, target)
+    unscored = sum(score_of(part) is None for part in judged)
+    if unscored:
+        notes.append(
+            f"{count(unscored, 'picture')} got no score; where there is a threshold a person must look at them."
+        )
+
+    curves: dict[str, Curve] = {}
+    if target == "boxes":
+        found = judge_boxes(judged, truths, labels, seed, notes)
+        judged, names, table, per_class, curves = (
+            found.judged,
+            found.labels,
+            found.confusion,
+            found.per_class,
+            found.curves,
+        )
+        sided = confusion.confusion_matrix(*sides(judged, threshold), (OK, NOT_OK))
+        measures = found.measures | naming_measures(sided, (OK, NOT_OK), seed, notes)
+    else:
+        names, truth, said = named(judged, labels, threshold, notes)
+        table = confusion.confusion_matrix(truth, said, names)
+        per_class = dict(zip(names, confusion.class_scores(table), strict=True))
+        measures = naming_measures(table, names, seed, notes)
+    measures |= ranking_measures(judged, bool(ok_labels) or target == "boxes", seed, curves, notes)
+    measures |= calibration_measures(judged, ok_labels, curves)
+    measures |= decision_measures(judged, threshold, seed, notes)
+    return Evaluation(
+        split=split,
+        labels=names,
+        ok_labels=tuple(ok_labels),
+        measures=measures,
+        per_class=per_class,
+        confusion=tuple(tuple(int(number) for number in row) for row in table),
+        curves=curves,
+        threshold=threshold,
+        judged=judged,
+        notes=tuple(notes),
+        target=target,
+    )
+
+
+def _judged(
+    examples: Iterable[Example],
+    predictions: Iterable[Prediction],
+    ok_labels: frozenset[str],
+    threshold: Threshold | None,
+    target: str,
+) -> tuple[tuple[JudgedExample, ...], list[Truth]]:
+    """Each example with its prediction and verdict; where boxes are the target, the true ones beside them."""
+    parts, truths = [], []
+    said = iter(predictions)
+    for example in examples:
+        prediction = next(said, None)
+        if prediction is None or prediction.id != example.id:
+            found = "nothing" if prediction is None else prediction.id
+            raise RunError(
+                f"the inspector answered {found} for picture {example.id}; it must answer each in its order."
+            )
+        if target == "boxes":
+            truths.append(_truth(example, prediction))
+        parts.append(
+            JudgedExample(
+                id=example.id,
+                path=example.image.path,
+                label=None if target == "boxes" else example.label,
+                defective=_defective(example, ok_labels, target),
+                prediction=prediction,
+                verdict=None if threshold is None else judge(prediction, threshold).verdict,
+            )
+        )
+    extra = next(said, None)
+    if extra is not None:
+        raise RunError(f"the inspector answered {extra.id} after the last picture; it must answer each once.")
+    return tuple(parts), truths
+
+
+def _defective(example: Example, ok_labels: frozenset[str], target: str) -> bool | None:
+    if target == "boxes":
+        return example.boxes is not None and not ok_labels.issuperset(example.boxes.labels)
+    return example.label not in ok_labels if ok_labels and example.label is not None else None
+
+
+def _truth(example: Example, prediction: Prediction) -> Truth:
+    if example.boxes is None or prediction.detections is None:
+        lacks = "annotation" if example.boxes is None else "answer"
+        raise RunError(
+            f"picture {example.id}: its {lacks} has no boxes; give Detections, empty ones where there is nothing."
+        )
+    try:
+        return Truth(example.boxes, example.size_wh or displayed_size(example.image))
+    except ImageError:
+        return Truth(example.boxes, None)  # then the boxes cannot be drawn, and are measured all the same

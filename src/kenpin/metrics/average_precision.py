@@ -1,0 +1,204 @@
+"""COCO's average precision of boxes, over whole splits, and how far chance could move it.
+
+Truth and detections are one record a picture, in the same order; pictures without objects count, for whatever is found
+on them is wrong. Of one picture and class the 100 best detections count, as COCO has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kenpin.boxes import area, xywh_from_xyxy
+from kenpin.errors import MissingExtraError
+from kenpin.metrics.detection import CROWD, match_at
+from kenpin.metrics.intervals import Interval, picture_intervals
+from kenpin.records import Detections
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+OVERLAPS = np.linspace(0.5, 0.95, 10)
+_RECALLS = np.linspace(0.0, 1.0, 101)
+_MOST = 100  # detections of one class on one picture
+_RESAMPLES = 500
+_AREAS = ("all", "small", "medium", "large")
+_50, _75 = 0, 5  # places among the overlaps
+
+
+@dataclass(frozen=True, slots=True)
+class AveragePrecision:
+    """Means over the classes that have true boxes, all but two also over the ten overlaps; None where none has any."""
+
+    mean: float | None
+    at_50: float | None
+    at_75: float | None
+    small: float | None
+    """Of true boxes of less than 32² pixels; medium: of less than 96²; large: of the others."""
+    medium: float | None
+    large: float | None
+    per_class: Mapping[str, float | None]
+    per_class_at_50: Mapping[str, float | None]
+
+
+def average_precision(
+    truth: Sequence[Detections], found: Sequence[Detections], labels: Sequence[str]
+) -> AveragePrecision:
+    """Average precision as COCO defines it; every detection must have a score. Raises MissingExtraError."""
+    try:
+        from faster_coco_eval import COCO, COCOeval_faster
+    except ImportError as error:
+        raise MissingExtraError('mAP needs faster-coco-eval: pip install "kenpin[detection]"') from error
+    place = {label: i for i, label in enumerate(labels, 1)}
+    evaluation = COCOeval_faster(COCO(_coco(truth, place)), COCO(_coco(found, place)), "bbox")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    # overlaps, recalls, classes, areas, numbers of detections; -1 where there is no true box
+    precision: Floats = np.asarray(evaluation.eval["precision"], np.float64)[..., -1]
+    everywhere = precision[..., 0]
+    small, medium, large = (_mean(precision[..., _AREAS.index(name)]) for name in _AREAS[1:])
+    return AveragePrecision(
+        mean=_mean(everywhere),
+        at_50=_mean(everywhere[_50]),
+        at_75=_mean(everywhere[_75]),
+        small=small,
+        medium=medium,
+        large=large,
+        per_class={label: _mean(everywhere[:, :, i]) for i, label in enumerate(labels)},
+        per_class_at_50={label: _mean(everywhere[_50, :, i]) for i, label in enumerate(labels)},
+    )
+
+
+def average_precision_intervals(
+    truth: Sequence[Detections],
+    found: Sequence[Detections],
+    labels: Sequence[str],
+    *,
+    resamples: int = _RESAMPLES,
+    seed: int = 0,
+) -> tuple[Interval | None, Interval | None, Interval | None]:
+    """Bootstrap intervals of the mean average precision, and of those at overlaps 0.50 and 0.75.
+
+    Resampled pictures keep their boxes and matches, so that only the sums over pictures are done again.
+    """
+    tallies = [tally for tally in _tallies(truth, found, labels) if tally.boxes.any()]
+    most = max((len(tally.picture) for tally in tallies), default=0)
+
+    def means(draws: Ints) -> Floats:
+        if not tallies:
+            return np.full((len(draws), 3), np.nan)
+        # (classes, resamples, overlaps); a class that a resample holds no box of has no part in its mean
+        precisions = np.stack([_weighted(tally, draws) for tally in tallies])
+        defined = ~np.isnan(precisions)
+        total = np.where(defined, precisions, 0.0).sum(0)
+        mean = np.divide(total, defined.sum(0), out=np.full_like(total, np.nan), where=defined.any(0))
+        return np.stack([mean.mean(1), mean[:, _50], mean[:, _75]], axis=1)
+
+    cells = len(truth) + 4 * most
+    mean, at_50, at_75 = picture_intervals(means, len(truth), cells_each=cells, resamples=resamples, seed=seed)
+    return mean, at_50, at_75
+
+
+def _coco(pictures: Sequence[Detections], place: Mapping[str, int]) -> dict[str, Any]:
+    """COCO's form. Numbers begin at 1: to its evaluation an annotation 0 is one that was not found."""
+    annotations: list[dict[str, Any]] = []
+    for image, boxes in enumerate(pictures, 1):
+        rows = zip(xywh_from_xyxy(boxes.boxes_xyxy_px).tolist(), area(boxes.boxes_xyxy_px).tolist(), strict=True)
+        for i, (box_xywh, size) in enumerate(rows):
+            annotation = {
+                "id": len(annotations) + 1,
+                "image_id": image,
+                "category_id": place[boxes.labels[i]],
+                "bbox": box_xywh,
+                "area": size,
+                "iscrowd": int(boxes.crowd is not None and boxes.crowd[i]),
+            }
+            annotations.append(annotation if boxes.scores is None else annotation | {"score": boxes.scores[i]})
+    return {
+        "images": [{"id": image} for image in range(1, len(pictures) + 1)],
+        "categories": [{"id": i, "name": label} for label, i in place.items()],
+        "annotations": annotations,
+    }
+
+
+def _mean(precision: Floats) -> float | None:
+    defined = precision[precision > -1]
+    return float(defined.mean()) if len(defined) else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """One class: its detections by falling score, and its true boxes on each picture."""
+
+    picture: Ints
+    right: NDArray[np.bool_]
+    """(overlaps, detections)"""
+    wrong: NDArray[np.bool_]
+    boxes: Ints
+
+
+def _tallies(truth: Sequence[Detections], found: Sequence[Detections], labels: Sequence[str]) -> list[_Tally]:
+    stated = [_strongest(one) for one in found]
+    matches = np.concatenate(
+        [match_at(*pair, OVERLAPS.tolist()) for pair in zip(truth, stated, strict=True)]
+        or [np.zeros((len(OVERLAPS), 0), np.int64)],
+        axis=1,
+    )
+    names = np.array([label for one in stated for label in one.labels], object)
+    scores = np.array([score for one in stated for score in one.scores or ()], np.float64)
+    picture = np.repeat(np.arange(len(stated)), [len(one) for one in stated])
+    tallies = []
+    for label in labels:
+        mine = np.flatnonzero(names == label)
+        mine = mine[np.argsort(-scores[mine], kind="stable")]
+        boxes = np.array([_count(one, label) for one in truth], np.int64)
+        finds = matches[:, mine]
+        tallies.append(_Tally(picture[mine], finds >= 0, (finds < 0) & (finds != CROWD), boxes))
+    return tallies
+
+
+def _count(truth: Detections, label: str) -> int:
+    crowd = truth.crowd or (False,) * len(truth)
+    return sum(name == label and not hidden for name, hidden in zip(truth.labels, crowd, strict=True))
+
+
+def _strongest(found: Detections) -> Detections:
+    """The best scored detections of each class, in their order; no more of one class than COCO counts."""
+    scores = found.scores or ()
+    if len(found) <= _MOST:
+        return found
+    seen: dict[str, int] = {}
+    kept = []
+    for i in sorted(range(len(found)), key=lambda i: -scores[i]):
+        seen[found.labels[i]] = seen.get(found.labels[i], 0) + 1
+        if seen[found.labels[i]] <= _MOST:
+            kept.append(i)
+    kept.sort()
+    return Detections(
+        tuple(found.boxes_xyxy_px[i] for i in kept),
+        tuple(found.labels[i] for i in kept),
+        tuple(scores[i] for i in kept),
+    )
+
+
+def _weighted(tally: _Tally, draws: Ints) -> Floats:
+    """Average precision where each picture counts as often as it was drawn; NaN without a box. (r, p) -> (r, 10)."""
+    # The mean over 101 recalls of the best precision at that recall or beyond: Everingham et al. 2010, section 4.2, as
+    # COCO samples it. A detection stands for the recalls between the one before it and its own.
+    boxes = draws @ tally.boxes
+    weight = draws[:, tally.picture]
+    values = np.full((len(draws), len(OVERLAPS)), np.nan)
+    for i in range(len(OVERLAPS)):
+        caught = np.cumsum(weight * tally.right[i], axis=1)
+        stated = caught + np.cumsum(weight * tally.wrong[i], axis=1)
+        precision = np.divide(caught, stated, out=np.zeros(caught.shape), where=stated > 0)
+        best_beyond = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        recall = np.divide(caught, boxes[:, None], out=np.zeros(caught.shape), where=boxes[:, None] > 0)
+        reached = np.searchsorted(_RECALLS, recall, side="right")
+        values[:, i] = (np.diff(reached, axis=1, prepend=0) * best_beyond).sum(1) / len(_RECALLS)
+    values[boxes == 0] = np.nan
+    return values
