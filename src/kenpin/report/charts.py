@@ -23,6 +23,8 @@ from kenpin.report.drawing import (
 )
 
 _SKEWED = 20.0  # highest score over the median, from which a linear axis would show one bar
+_LINES = 4  # in one chart: the styles that lines have
+_CURVES = 24  # classes with a curve; the table holds all
 
 
 def evaluation_figures(evaluations: Mapping[str, Evaluation]) -> tuple[Figure, ...]:
@@ -38,11 +40,42 @@ def evaluation_figures(evaluations: Mapping[str, Evaluation]) -> tuple[Figure, .
     ):  # fmt: skip
         series = [Series(run, one.curves[name], form) for run, one in evaluations.items() if one.curves.get(name)]  # type: ignore[arg-type]
         if series:
-            described = "; ".join(f"{one.name}: {len(one.points)} points" for one in series)
-            axes = Axis(x, 0.0, 1.0, UNIT.ticks, percent), Axis(y, 0.0, 1.0, UNIT.ticks, percent)
-            chart = line_chart(title, described, series, *axes, diagonal=name != "precision_recall")
-            figures.append(Figure(title, chart, caption, _legend(series)))
+            figures.append(_unit_figure(title, series, x, y, caption, diagonal=name != "precision_recall"))
     return tuple(figure for figure in figures if figure is not None)
+
+
+def box_figures(evaluation: Evaluation) -> tuple[Figure, ...]:
+    """Precision over recall of each class's boxes, the worst classes first, then whether their scores are meant."""
+    worst_first = sorted(
+        ((label, scores) for label, scores in evaluation.per_class.items() if scores.curve),
+        key=lambda pair: pair[1].average_precision_50 or 0.0,
+    )
+    charts = [worst_first[i : i + _LINES] for i in range(0, min(len(worst_first), _CURVES), _LINES)]
+    figures = [
+        _unit_figure(
+            "Precision and recall of boxes" + (f", {number} of {len(charts)}" if len(charts) > 1 else ""),
+            [Series(label, scores.curve, "steps") for label, scores in chart],
+            "true boxes found",
+            "boxes drawn that are right",
+            "Each class over all score cuts, at an overlap of one half. Up and right is better.",
+        )
+        for number, chart in enumerate(charts, 1)
+    ]
+    if reliability := evaluation.curves.get("box_reliability"):
+        caption = "Marks on the diagonal mean that a score can be taken at its word."
+        series = [Series("boxes", reliability, "marks")]
+        figures.append(
+            _unit_figure("Reliability of the scores", series, "score", "boxes that are right", caption, True)
+        )
+    return tuple(figures)
+
+
+def _unit_figure(title: str, series: Sequence[Series], x: str, y: str, caption: str, diagonal: bool = False) -> Figure:
+    """Curves in the unit square."""
+    described = "; ".join(f"{one.name}: {len(one.points)} points" for one in series)
+    axes = Axis(x, 0.0, 1.0, UNIT.ticks, percent), Axis(y, 0.0, 1.0, UNIT.ticks, percent)
+    chart = line_chart(title, described, series, *axes, diagonal=diagonal)
+    return Figure(title, chart, caption, _legend(series))
 
 
 def training_figures(rows: Sequence[Mapping[str, Any]]) -> tuple[Figure, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -9,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kenpin.records import Evaluation, JudgedExample, Measure, Verdict
+from kenpin.records import Detections, Evaluation, JudgedExample, Measure, Verdict
 from kenpin.report.mistakes import mistake_of, worst_first
 
 _Z = NormalDist().inv_cdf(0.975)
@@ -46,6 +47,8 @@ class Comparison:
     p_value: float | None
     """Chance of so uneven a change if neither run were better: exact McNemar test; None without common parts."""
     notes: tuple[str, ...]
+    classes: tuple[Difference, ...] = ()
+    """Of boxes: each class's average precision, the greatest loss first, each run on all the pictures it judged."""
 
 
 def compare(now: Evaluation, before: Evaluation) -> Comparison:
@@ -63,13 +66,17 @@ def compare(now: Evaluation, before: Evaluation) -> Comparison:
         )
     if len(pairs) < len(matched):
         notes.append(f"Left out: {len(matched) - len(pairs)} pictures whose label was changed between the two runs.")
+    of_boxes = now.target == before.target == "boxes"
+    if of_boxes and (notes or not pairs):
+        notes.append("mAP, here and class by class, is each run's own, on all the pictures that it judged.")
     return Comparison(
         common=len(pairs),
-        differences=_differences(pairs),
+        differences=(*(_box_differences(now, before) if of_boxes else ()), *_differences(pairs)),
         regressions=tuple(regressed[part.id] for _, part in worst_first(p.now for p in regressed.values())),
         improvements=tuple(improved[part.id] for _, part in worst_first(p.before for p in improved.values())),
         p_value=mcnemar(len(regressed), len(improved)) if pairs else None,
         notes=tuple(notes),
+        classes=_class_differences(now, before) if of_boxes else (),
     )
 
 
@@ -127,8 +134,8 @@ def _placements(defective: NDArray[np.bool_], scores: NDArray[np.float64]) -> tu
     return below, above
 
 
-def _truth(part: JudgedExample) -> tuple[str | None, bool | None]:
-    return part.label, part.defective
+def _truth(part: JudgedExample) -> tuple[str | None, bool | None, Detections | None]:
+    return part.label, part.defective, None if part.boxes is None else part.boxes.truth
 
 
 def _named_rightly(part: JudgedExample) -> bool:
@@ -140,6 +147,31 @@ def _named_rightly(part: JudgedExample) -> bool:
 def _score(part: JudgedExample) -> float | None:
     score = part.prediction.defect_score
     return score if score == score else None  # NaN is no score
+
+
+def _box_differences(now: Evaluation, before: Evaluation) -> tuple[Difference, ...]:
+    """What was measured on boxes; how far chance moves the change is not known, so it has no interval."""
+    unknown = Measure(None)
+    return tuple(
+        _difference(name, before.measures.get(name, unknown).value, now.measures.get(name, unknown).value)
+        for name in ("map", "map_50", "map_75", "box_precision", "box_recall")
+    )
+
+
+def _class_differences(now: Evaluation, before: Evaluation) -> tuple[Difference, ...]:
+    labels = dict.fromkeys([*now.per_class, *before.per_class])
+    found = [
+        _difference(
+            label,
+            *(one.per_class[label].average_precision if label in one.per_class else None for one in (before, now)),
+        )
+        for label in labels
+    ]
+    return tuple(sorted(found, key=lambda one: math.inf if one.change.value is None else one.change.value))
+
+
+def _difference(name: str, before: float | None, now: float | None) -> Difference:
+    return Difference(name, before, now, Measure(None if before is None or now is None else now - before))
 
 
 def _differences(pairs: Sequence[Pair]) -> tuple[Difference, ...]:

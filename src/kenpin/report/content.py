@@ -57,7 +57,7 @@ def read_content(run_folder: Path, *, against: Path | None = None, name: str | N
         name=name or run_folder.resolve().name,
         run=_json(run_folder / "run.json"),
         evaluations=dict(zip([leading, *named], read, strict=True)),
-        training=_rows(lines) if lines.exists() else (),
+        training=read_rows(lines) if lines.exists() else (),
         thumbnails=thumbnails.read_thumbnails(run_folder / thumbnails.FILE),
         doctor=_json(doctor) if doctor.exists() else None,
         before=None if against is None else read_content(against),
@@ -76,7 +76,8 @@ def _json(file: Path) -> dict[str, Any]:
     return value
 
 
-def _rows(file: Path) -> tuple[dict[str, Any], ...]:
+def read_rows(file: Path) -> tuple[dict[str, Any], ...]:
+    """The objects of a file of JSON lines. Raises RunError, which names the line."""
     rows = []
     for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
         try:

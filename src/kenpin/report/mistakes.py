@@ -14,6 +14,8 @@ class Mistake(StrEnum):
     ESCAPE = "escaped"
     OVERKILL = "failed though OK"
     MISNAMED = "wrongly named"
+    MISSED = "missing a box"
+    FALSE_ALARM = "showing a false box"
 
 
 def mistake_of(part: JudgedExample) -> Mistake | None:
@@ -24,18 +26,24 @@ def mistake_of(part: JudgedExample) -> Mistake | None:
         return Mistake.OVERKILL
     if part.prediction.label is not None and part.prediction.label != part.label:
         return Mistake.MISNAMED
+    if part.boxes is not None and not all(part.boxes.found):
+        return Mistake.MISSED
+    if part.boxes is not None and False in part.boxes.right:
+        return Mistake.FALSE_ALARM
     return None
 
 
 def worst_first(judged: Iterable[JudgedExample]) -> tuple[tuple[Mistake, JudgedExample], ...]:
-    """All mistakes: escapes, then overkills, then wrong names, the most confident of each kind first."""
+    """All mistakes: escapes, overkills, wrong names, missed boxes, false alarms; of each kind the worst first."""
     found = [(mistake, part) for part in judged if (mistake := mistake_of(part)) is not None]
     order = list(Mistake)
-    return tuple(sorted(found, key=lambda pair: (order.index(pair[0]), -_confidence(*pair), pair[1].id)))
+    return tuple(sorted(found, key=lambda pair: (order.index(pair[0]), -_harm(*pair), pair[1].id)))
 
 
-def _confidence(mistake: Mistake, part: JudgedExample) -> float:
+def _harm(mistake: Mistake, part: JudgedExample) -> float:
     if mistake is Mistake.MISNAMED:
         return (part.prediction.probabilities or {}).get(part.prediction.label or "", 0.0)
+    if mistake is Mistake.MISSED and part.boxes is not None:
+        return part.boxes.found.count(False)
     score = part.prediction.defect_score or 0.0
     return -score if mistake is Mistake.ESCAPE else score

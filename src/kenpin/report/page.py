@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import base64
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
 
-from kenpin.errors import OutputExistsError
 from kenpin.records import Evaluation, JudgedExample, Measure, Verdict
 from kenpin.report import charts, words
 from kenpin.report.comparison import Comparison, Pair, compare
 from kenpin.report.content import ReportContent, read_content
+from kenpin.report.document import data_url, template, write_document
 from kenpin.report.mistakes import mistake_of, worst_first
+from kenpin.report.overlay import overlay
 
 _PICTURES = 60  # of each kind on the page; the counts tell of all
 _FINDINGS = 30
 _VALUES = 12  # of a list in the provenance
 _ELSEWHERE = ("dataset.counts", "notes")
 _TILES = ("escape_rate", "overkill_rate", "review_rate", "accuracy", "auroc", "cost_per_part")
+_BOX_TILES = ("escape_rate", "overkill_rate", "review_rate", "map_50", "box_recall", "box_precision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +36,24 @@ class Card:
     image: str | None
     good: bool = False
     """Whether the tag is good news."""
+    overlay: Markup | None = None
+    """Boxes to be laid over the picture."""
 
 
 def render_report(content: ReportContent) -> str:
     """One HTML page of a run; text from data and labels is escaped, pictures are embedded."""
     leading = content.leading
     mistakes = worst_first(leading.judged)
-    return _template().render(
+    return template("page.html.jinja").render(
         content=content,
         leading=leading,
         leading_name=next(iter(content.evaluations)),
         sentences=words.verdict_sentences(leading),
         trust=words.trust_sentence(content.evaluations),
         tiles=[(words.title(name), *_figures(name, measure)) for name, measure in _tiles(leading)],
-        measures=_measure_rows(content.evaluations),
+        measures=_measure_rows(content.evaluations, of_boxes=False),
+        box_measures=_measure_rows(content.evaluations, of_boxes=True),
+        box_figures=charts.box_figures(leading),
         mistakes=[_card(part, content.thumbnails, mistake) for mistake, part in mistakes[:_PICTURES]],
         mistake_counts=Counter(str(mistake) for mistake, _ in mistakes),
         confusion=_confusion(leading),
@@ -80,31 +83,15 @@ def write_report(
 
     Raises RunError for a folder without results and OutputExistsError where `out` exists, unless `overwrite`.
     """
-    out = Path(out)
-    if out.exists() and not overwrite:
-        raise OutputExistsError(f"{out} exists; choose another place or say --overwrite.")
-    page = render_report(read_content(Path(run_folder), against=None if against is None else Path(against), name=name))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = out.with_name(f".{out.name}.{os.getpid()}")
-    unfinished.write_text(page, encoding="utf-8")
-    unfinished.replace(out)
-    return out
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    before = None if against is None else Path(against)
+    return write_document(
+        lambda: render_report(read_content(Path(run_folder), against=before, name=name)), Path(out), overwrite
     )
-    return environment.get_template("page.html.jinja")
 
 
 def _tiles(evaluation: Evaluation) -> list[tuple[str, Measure]]:
-    measures = [(name, evaluation.measures.get(name, Measure(None))) for name in _TILES]
+    names = _BOX_TILES if evaluation.target == "boxes" else _TILES
+    measures = [(name, evaluation.measures.get(name, Measure(None))) for name in names]
     return [(name, measure) for name, measure in measures if measure.value is not None]
 
 
@@ -112,30 +99,33 @@ def _figures(name: str, measure: Measure) -> tuple[str, str]:
     return words.value(name, measure.value), words.interval(name, measure)
 
 
-def _measure_rows(evaluations: Mapping[str, Evaluation]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Title and, for each evaluation, value and interval; measures that none has are left out."""
+def _measure_rows(
+    evaluations: Mapping[str, Evaluation], *, of_boxes: bool
+) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """Title, meaning and, for each evaluation, value and interval; measures that none has are left out."""
     names = dict.fromkeys(name for one in evaluations.values() for name in one.measures)
     rows = []
     for name in names:
+        if (name in words.OF_BOXES) is not of_boxes:
+            continue
         measures = [one.measures.get(name, Measure(None)) for one in evaluations.values()]
         if any(measure.value is not None for measure in measures):
-            rows.append((words.title(name), [_figures(name, measure) for measure in measures]))
+            figures = [_figures(name, measure) for measure in measures]
+            rows.append((words.title(name), words.OF_BOXES.get(name, ""), figures))
     return rows
 
 
 def _card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str) -> Card:
     prediction = part.prediction
-    lines = [f"is {part.label}"]
+    lines = [words.truth(part)]
+    if part.boxes is not None:
+        lines.append(f"drawn: {words.drawn(part)}")
     if prediction.label is not None:
         chance = (prediction.probabilities or {}).get(prediction.label)
         lines.append(f"called {prediction.label}" + ("" if chance is None else f" ({words.percent(chance, 0)})"))
     if prediction.defect_score is not None:
         lines.append(f"score {words.score(prediction.defect_score)}" + (f", {part.verdict}" if part.verdict else ""))
-    return Card(part.id, tag, tuple(lines), _data_url(thumbnails.get(part.id)))
-
-
-def _data_url(jpeg: bytes | None) -> str | None:
-    return None if jpeg is None else "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+    return Card(part.id, tag, tuple(lines), data_url(thumbnails.get(part.id)), overlay=overlay(part))
 
 
 def _confusion(evaluation: Evaluation) -> list[tuple[str, list[tuple[int, float]]]]:
@@ -145,10 +135,11 @@ def _confusion(evaluation: Evaluation) -> list[tuple[str, list[tuple[int, float]
 
 
 def _verdicts(evaluation: Evaluation) -> list[tuple[str, bool | None, list[tuple[int, float]]]]:
-    """For each label of the data: whether it is a defect, and how many parts pass, are reviewed and fail."""
+    """For each label of the data, where boxes are judged for OK and not OK: whether it is a defect, and how many parts
+    pass, are reviewed and fail."""
     decided = [part for part in evaluation.judged if part.verdict is not None]
-    counts = Counter((part.label or "", part.verdict) for part in decided)
-    defective = {part.label or "": part.defective for part in decided}
+    counts = Counter((words.side(part), part.verdict) for part in decided)
+    defective = {words.side(part): part.defective for part in decided}
     table = []
     for label in _in_order(evaluation, defective):
         row = [counts[label, verdict] for verdict in (Verdict.PASS, Verdict.REVIEW, Verdict.FAIL)]
@@ -159,18 +150,22 @@ def _verdicts(evaluation: Evaluation) -> list[tuple[str, bool | None, list[tuple
 def _class_cards(content: ReportContent) -> list[Card]:
     """One picture of each class, a rightly judged one where there is any."""
     judged = content.leading.judged
-    number = Counter(part.label for part in judged)
+    number = Counter(kind for part in judged for kind in words.kinds(part))
     best: dict[str, JudgedExample] = {}
     for part in sorted(judged, key=lambda part: (part.id not in content.thumbnails, mistake_of(part) is not None)):
-        best.setdefault(part.label or "", part)
-    ok_labels = content.leading.ok_labels
+        for kind in words.kinds(part):
+            best.setdefault(kind, part)
+    ok_labels = (
+        (*content.leading.ok_labels, words.NO_BOXES) if content.leading.target == "boxes" else content.leading.ok_labels
+    )
     return [
         Card(
             title=label,
             tag="OK" if label in ok_labels else "",
             lines=(f"{number[label]} judged",),
-            image=_data_url(content.thumbnails.get(best[label].id)),
+            image=data_url(content.thumbnails.get(best[label].id)),
             good=True,
+            overlay=overlay(best[label]),
         )
         for label in _in_order(content.leading, best)
     ]
@@ -187,7 +182,10 @@ def _counts(content: ReportContent) -> tuple[list[str], list[tuple[str, list[int
     dataset = content.run.get("dataset")
     stated = dataset.get("counts") if isinstance(dataset, Mapping) else None
     if not isinstance(stated, Mapping):
-        stated = {name: Counter(part.label or "" for part in one.judged) for name, one in content.evaluations.items()}
+        stated = {
+            name: Counter(kind for part in one.judged for kind in words.kinds(part))
+            for name, one in content.evaluations.items()
+        }
     occurring = dict.fromkeys(label for row in stated.values() for label in row)
     labels = _in_order(content.leading, occurring)
     return labels, [(split, [int(row.get(label, 0)) for label in labels]) for split, row in stated.items()]
@@ -240,14 +238,16 @@ def _comparison(content: ReportContent) -> dict[str, Any] | None:
 
 
 def _pair_card(pair: Pair, thumbnails: Mapping[str, bytes]) -> Card:
-    lines = [f"is {pair.now.label}", f"before: {_said(pair.before)}", f"now: {_said(pair.now)}"]
+    lines = [words.truth(pair.now), f"before: {_said(pair.before)}", f"now: {_said(pair.now)}"]
     wrong_now, wrong_before = mistake_of(pair.now), mistake_of(pair.before)
     tag = f"was {wrong_before}" if wrong_now is None else str(wrong_now)
-    return Card(pair.now.id, tag, tuple(lines), _data_url(thumbnails.get(pair.now.id)), good=wrong_now is None)
+    image, good = data_url(thumbnails.get(pair.now.id)), wrong_now is None
+    return Card(pair.now.id, tag, tuple(lines), image, good, overlay(pair.now))
 
 
 def _said(part: JudgedExample) -> str:
-    said = [part.prediction.label, str(part.verdict) if part.verdict else None]
+    drawn = None if part.boxes is None else words.drawn(part)
+    said = [part.prediction.label, drawn, str(part.verdict) if part.verdict else None]
     if part.prediction.defect_score is not None:
         said.append(f"score {words.score(part.prediction.defect_score)}")
     return ", ".join(word for word in said if word)

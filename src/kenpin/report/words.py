@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
-from kenpin.records import Evaluation, Measure, Verdict
+from kenpin.records import Evaluation, JudgedExample, Measure, Verdict
 from kenpin.report.mistakes import Mistake, mistake_of
 
 NONE = "–"
+NO_BOXES = "no boxes"
 
 TITLES = {
     "accuracy": "Accuracy",
@@ -24,8 +26,42 @@ TITLES = {
     "overkill_rate_at_most": "Overkills, at most (one-sided 95 %)",
     "review_rate": "Parts sent to review",
     "cost_per_part": "Cost per part",
+    "map": "mAP 50:95",
+    "map_50": "mAP 50",
+    "map_75": "mAP 75",
+    "map_small": "mAP 50:95, small boxes",
+    "map_medium": "mAP 50:95, medium boxes",
+    "map_large": "mAP 50:95, large boxes",
+    "box_precision": "Boxes right (precision)",
+    "box_recall": "Boxes found (recall)",
+    "box_f1": "F1 of boxes",
+    "score_cut": "Score cut",
+    "missed_boxes_per_picture": "Boxes missed per picture",
+    "false_alarms_per_picture": "False alarms per picture",
+    "box_calibration_error": "Calibration error of the scores",
+    "rejected_pieces": "Pieces of answers left out",
 }
-_NUMBERS = {"auroc", "average_precision", "macro_f1", "calibration_error", "top_label_calibration_error"}
+OF_BOXES = {
+    "map": "Whether boxes are found, ranked by their scores and placed well: the mean over all classes, and over ten "
+    "demands on the overlap from 0.50 to 0.95. 1 is perfect; a box on a picture without any lowers it.",
+    "map_50": "The same where an overlap of one half is enough: whether things are found at all.",
+    "map_75": "The same where three quarters must overlap: whether boxes fit.",
+    "map_small": "Of true boxes with an area below 32² pixels.",
+    "map_medium": "Of true boxes with an area from 32² to 96² pixels.",
+    "map_large": "Of true boxes with an area above 96² pixels.",
+    "box_precision": "Of the boxes drawn from the score cut on, how many are right: class and place.",
+    "box_recall": "Of the true boxes, how many are found so.",
+    "box_f1": "The harmonic mean of precision and recall.",
+    "score_cut": "The score from which a box counts as drawn; chosen where F1 is best.",
+    "missed_boxes_per_picture": "True boxes that were not found.",
+    "false_alarms_per_picture": "Boxes drawn where there is nothing of their class.",
+    "box_calibration_error": "How far the scores are from the rate at which boxes of such a score are right.",
+    "rejected_pieces": "What the inspector wrote that is no sound box.",
+}
+"""What each measure of boxes means."""
+_NUMBERS = {"auroc", "average_precision", "macro_f1", "calibration_error", "top_label_calibration_error", "map",
+            "map_50", "map_75", "map_small", "map_medium", "map_large", "score_cut", "missed_boxes_per_picture",
+            "false_alarms_per_picture", "box_calibration_error"}  # fmt: skip
 
 
 def title(name: str) -> str:
@@ -51,6 +87,8 @@ def value(name: str, number: float | None) -> str:
         return f"{number:,.4g}"
     if name.endswith("_at_most"):
         return percent_at_most(number)
+    if name == "rejected_pieces":
+        return f"{number:.0f}"
     return f"{number:.3f}" if name in _NUMBERS else percent(number)
 
 
@@ -122,7 +160,63 @@ def verdict_sentences(evaluation: Evaluation) -> tuple[str, ...]:
                 f"A defective part scores above an OK one in {percent(measure.value)} of such pairs, "
                 f"AUROC {value(name, measure.value)}{span}."
             )
+    if evaluation.target == "boxes":
+        sentences.append(_box_sentence(evaluation))
     return tuple(sentences) or ("Nothing could be measured on these pictures; the notes say why.",)
+
+
+def _box_sentence(evaluation: Evaluation) -> str:
+    judged = [part.boxes for part in evaluation.judged if part.boxes is not None]
+    right, wrong, missed = (
+        sum(outcome.count(value) for outcome in outcomes)
+        for outcomes, value in (
+            ([one.right for one in judged], True),
+            ([one.right for one in judged], False),
+            ([one.found for one in judged], False),
+        )
+    )
+    sentence = f"{right} of {right + missed} true boxes are found"
+    if right + wrong:
+        sentence += f", and {right} of the {right + wrong} boxes drawn are right"
+    figures = [
+        f"{title(name)} is {value(name, measure.value)}"
+        for name in ("map", "map_50")
+        if (measure := evaluation.measures.get(name, Measure(None))).value is not None
+    ]
+    return f"{'; '.join([sentence, *figures])}."
+
+
+def truth(part: JudgedExample) -> str:
+    """What a part is: its label, or the classes of its boxes with their numbers."""
+    if part.boxes is None:
+        return f"is {part.label}"
+    return f"true: {listed(part.boxes.truth.labels) or NO_BOXES}"
+
+
+def drawn(part: JudgedExample) -> str:
+    """The classes of the boxes that count as drawn, with their numbers."""
+    said = part.prediction.detections
+    if part.boxes is None or said is None:
+        return NO_BOXES
+    counted = zip(said.labels, part.boxes.right, strict=True)
+    return listed(label for label, right in counted if right is not None) or NO_BOXES
+
+
+def kinds(part: JudgedExample) -> tuple[str, ...]:
+    """The classes that a part shows: its label, or those of its boxes."""
+    if part.boxes is None:
+        return (part.label or "",)
+    return tuple(dict.fromkeys(part.boxes.truth.labels)) or (NO_BOXES,)
+
+
+def side(part: JudgedExample) -> str:
+    """A part's label; where boxes are judged, whether it is OK."""
+    return part.label or "" if part.boxes is None else "not OK" if part.defective else "OK"
+
+
+def listed(labels: Iterable[str]) -> str:
+    """`dent × 2, scratch`; empty for none."""
+    return ", ".join(name if number == 1 else f"{name} × {number}" for name, number in Counter(labels).items())
 
 
 def trust_sentence(evaluations: Mapping[str, Evaluation]) -> str | None:
@@ -132,7 +226,12 @@ def trust_sentence(evaluations: Mapping[str, Evaluation]) -> str | None:
     for name, other in others:
         figures = [
             f"{words} {value(key, ours)} instead of {value(key, theirs)}"
-            for key, words in (("escape_rate", "escapes are"), ("accuracy", "accuracy"), ("auroc", "AUROC"))
+            for key, words in (
+                ("escape_rate", "escapes are"),
+                ("accuracy", "accuracy"),
+                ("auroc", "AUROC"),
+                ("map", "mAP"),
+            )
             if (ours := other.measures.get(key, Measure(None)).value) is not None
             and (theirs := first.measures.get(key, Measure(None)).value) is not None
         ]

@@ -1,21 +1,38 @@
-"""Pictures with what an inspector said of them drawn in: verdict, class and score on a banner below the picture."""
+"""Verdict, class and score of a picture on a banner below it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from kenpin.data.images import read_image
+from kenpin.drawing._boxes import draw_detections
+from kenpin.drawing._lettering import Lettering
 from kenpin.records import ImageSource, Judgement, Prediction, Verdict
 
 _COLOURS = {Verdict.PASS: "#1a7f4b", Verdict.FAIL: "#b3261e", Verdict.REVIEW: "#9a6700", None: "#444444"}
 _NARROWEST_PX = 240  # a banner narrower than this cannot be read
+_SMALLEST_TEXT_PX = 12
 
 
-def draw_prediction(path: Path, prediction: Prediction, judgement: Judgement | None, folder: Path, number: int) -> Path:
-    """Write the picture with its banner as `folder/NUMBER-NAME.png`; returns its path. Raises ImageError, OSError."""
+def draw_prediction(
+    path: Path,
+    prediction: Prediction,
+    judgement: Judgement | None,
+    folder: Path,
+    number: int,
+    *,
+    labels: Sequence[str] = (),
+) -> Path:
+    """Write the picture with its boxes and banner as `folder/NUMBER-NAME.png`; returns its path.
+
+    `labels`: all classes in order, of which each has its colour. Raises ImageError, MissingExtraError, OSError.
+    """
     picture = read_image(ImageSource(path=str(path)))
+    if prediction.detections is not None:
+        picture = draw_detections(picture, prediction.detections, labels=labels)
     folder.mkdir(parents=True, exist_ok=True)
     drawn = folder / f"{number:04d}-{path.stem}.png"
     with_banner(picture, caption(prediction, judgement), None if judgement is None else judgement.verdict).save(drawn)
@@ -23,12 +40,16 @@ def draw_prediction(path: Path, prediction: Prediction, judgement: Judgement | N
 
 
 def caption(prediction: Prediction, judgement: Judgement | None) -> str:
-    """Verdict, class and score in one line."""
+    """Verdict, class and score in one line, and what of an answer could not be understood."""
     parts = [judgement.verdict.value] if judgement is not None else []
     parts += [prediction.label] if prediction.label is not None else []
     if prediction.defect_score is not None:
         name = "score" if prediction.distance is None else "D²/k"
         parts.append(f"{name} {prediction.defect_score:.2f}")
+    if prediction.detections is not None and not len(prediction.detections):
+        parts.append("nothing found")
+    if prediction.rejected:
+        parts.append(f"{len(prediction.rejected)} not understood")
     return "  ".join(parts)
 
 
@@ -39,7 +60,11 @@ def with_banner(picture: Image.Image, text: str, verdict: Verdict | None) -> Ima
     height = max(24, picture.width // 14)
     canvas = Image.new("RGB", (picture.width, picture.height + height), _COLOURS[verdict])
     canvas.paste(picture)
-    draw = ImageDraw.Draw(canvas)
-    font = ImageFont.load_default(size=height * 0.6)
-    draw.text((height * 0.3, picture.height + height / 2), text, fill="white", font=font, anchor="lm")
+    size, widest = round(height * 0.6), picture.width - 0.6 * height
+    if (width := Lettering([text], size).getlength(text)) > widest:
+        size = max(_SMALLEST_TEXT_PX, int(size * widest / width))
+    font = Lettering([text], size)
+    line = font.fitted(text, "", widest)
+    top = picture.height + (height - font.height_px) / 2
+    ImageDraw.Draw(canvas).text((height * 0.3, top), line, fill="white", font=font)
     return canvas

@@ -1,0 +1,171 @@
+"""The page of a run's evolution: the same few pictures before training and after each evaluation, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kenpin.errors import RunError
+from kenpin.report import words
+from kenpin.report.charts import training_figures
+from kenpin.report.content import read_rows
+from kenpin.report.document import data_url, template, write_document
+
+FOLDER = "evolution"
+"""Folder, below the run's, of the drawn pictures; `training.evolution` fills it."""
+TRUTH = "truth.jsonl"
+"""Of each watched picture its `name` and `picture`, the JPEG file of what is annotated on it."""
+SNAPSHOTS = "snapshots.jsonl"
+"""Of each evaluation its `step`, `epoch`, `scores` and `pictures`, JPEG files in the order of the names."""
+
+_COLUMNS = 24  # more would make a page of tens of megabytes that nobody scrolls through
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was measured and drawn at one evaluation. Step 0 is before training."""
+
+    step: int
+    epoch: float
+    scores: Mapping[str, float | None]
+    """On the validation pictures, by name; `loss` among them."""
+    pictures: tuple[bytes, ...] = field(repr=False)
+    """JPEG bytes, in the order of the names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evolution:
+    """The watched pictures of a run; `names`, `truth` and every snapshot's pictures are equally many."""
+
+    names: tuple[str, ...]
+    truth: tuple[bytes, ...] = field(repr=False)
+    snapshots: tuple[Snapshot, ...]
+    training: Sequence[Mapping[str, Any]] = ()
+    """Rows of metrics.jsonl, for the training loss."""
+
+
+def write_evolution(
+    run_folder: str | Path, out: str | Path, *, name: str | None = None, overwrite: bool = False
+) -> Path:
+    """Draw how a run's predictions evolved into one HTML file that needs no other; returns its path.
+
+    `name`: the run's name on the page; None: its folder's.
+
+    Raises RunError for a folder without snapshots and OutputExistsError where `out` exists, unless `overwrite`.
+    """
+    run_folder = Path(run_folder)
+    named = name or run_folder.resolve().name
+    return write_document(lambda: render_evolution(read_evolution(run_folder), named), Path(out), overwrite)
+
+
+def render_evolution(evolution: Evolution, name: str) -> str:
+    """One HTML page: curves above, below them a row for each watched picture and a column for each evaluation."""
+    best = _least_loss(evolution.snapshots)
+    columns = _shown(evolution.snapshots, best)
+    return template("evolution.html.jinja").render(
+        name=name,
+        sentences=_sentences(evolution, best, len(columns)),
+        figures=training_figures(_rows(evolution)),
+        columns=[(_title(one), _subtitle(one), _score_lines(one), one is best) for one in columns],
+        rows=[
+            (picture, data_url(evolution.truth[i]), [data_url(one.pictures[i]) for one in columns])
+            for i, picture in enumerate(evolution.names)
+        ],
+    )
+
+
+def read_evolution(run_folder: Path) -> Evolution:
+    """What a run folder, finished or not, holds of its evolution. Raises RunError."""
+    folder, metrics = run_folder / FOLDER, run_folder / "metrics.jsonl"
+    for file in (TRUTH, SNAPSHOTS):
+        if not (folder / file).is_file():
+            raise RunError(f"{folder / file}: is missing; a run that learns to detect writes it while it trains.")
+    try:
+        truth = [(str(row["name"]), str(row["picture"])) for row in read_rows(folder / TRUTH)]
+        rows = [(row["step"], row["epoch"], row["scores"], row["pictures"]) for row in read_rows(folder / SNAPSHOTS)]
+    except KeyError as error:
+        raise RunError(f"{folder}: a row lacks {error}; restore the folder from a copy or train again.") from error
+    return Evolution(
+        names=tuple(name for name, _ in truth),
+        truth=_read_all(folder, [picture for _, picture in truth], len(truth)),
+        snapshots=tuple(
+            Snapshot(step, epoch, scores, _read_all(folder, pictures, len(truth)))
+            for step, epoch, scores, pictures in rows
+        ),
+        training=read_rows(metrics) if metrics.exists() else (),
+    )
+
+
+def _read_all(folder: Path, files: Sequence[str], count: int) -> tuple[bytes, ...]:
+    if len(files) != count:
+        raise RunError(f"{folder / SNAPSHOTS}: a row has {len(files)} pictures for {count} in {TRUTH}; train again.")
+    try:
+        return tuple((folder / file).read_bytes() for file in files)
+    except OSError as error:
+        raise RunError(f"{error.filename}: cannot be read; restore it from a copy or train again.") from error
+
+
+def _least_loss(snapshots: Sequence[Snapshot]) -> Snapshot | None:
+    """The snapshot of the least validation loss; None where none was measured."""
+    measured = [(loss, one.step, one) for one in snapshots if (loss := one.scores.get("loss")) is not None]
+    return min(measured)[2] if measured else None
+
+
+def _shown(snapshots: Sequence[Snapshot], best: Snapshot | None) -> list[Snapshot]:
+    """All of them, or the first, the last, the best and evenly chosen ones between."""
+    if len(snapshots) <= _COLUMNS:
+        return list(snapshots)
+    chosen = {round(i * (len(snapshots) - 1) / (_COLUMNS - 1)) for i in range(_COLUMNS)}
+    return [one for i, one in enumerate(snapshots) if i in chosen or one is best]
+
+
+def _sentences(evolution: Evolution, best: Snapshot | None, shown: int) -> list[str]:
+    trained = [one for one in evolution.snapshots if one.step > 0]
+    before = "before training and " if len(trained) < len(evolution.snapshots) else ""
+    pictures, evaluations = _count(len(evolution.names), "picture"), _count(len(trained), "evaluation")
+    sentences = [f"{pictures}, drawn {before}at {evaluations} on the way."]
+    if best is not None:
+        sentences.append(f"The least validation loss was {best.scores['loss']:.4g}, {_moment(best)}.")
+    if shown < len(evolution.snapshots):
+        sentences.append(f"{shown} of the {len(evolution.snapshots)} columns are shown.")
+    return sentences
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _rows(evolution: Evolution) -> list[dict[str, Any]]:
+    """Rows for the curves: the trainer's losses, and the snapshots' scores, which begin before training."""
+    losses = [{"step": row.get("step"), "loss": row["loss"]} for row in evolution.training if "loss" in row]
+    scores = [
+        {"step": one.step, **{f"eval_{_shown_name(name)}": score for name, score in one.scores.items()}}
+        for one in evolution.snapshots
+    ]
+    return losses + scores
+
+
+def _shown_name(name: str) -> str:
+    return name if name == "loss" else words.title(name)
+
+
+def _title(snapshot: Snapshot) -> str:
+    return "Before training" if snapshot.step == 0 else f"Epoch {snapshot.epoch:.4g}"
+
+
+def _subtitle(snapshot: Snapshot) -> str:
+    return f"step {snapshot.step:,}"
+
+
+def _moment(snapshot: Snapshot) -> str:
+    return "before training" if snapshot.step == 0 else f"after epoch {snapshot.epoch:.4g}, step {snapshot.step:,}"
+
+
+def _score_lines(snapshot: Snapshot) -> list[tuple[str, str]]:
+    return [
+        ("Validation loss", f"{score:.4g}") if name == "loss" else (words.title(name), words.value(name, score))
+        for name, score in snapshot.scores.items()
+        if score is not None
+    ]
