@@ -9,6 +9,7 @@ KenpinError
 ├── UnitSpaceError     too few, constant or undefined reference parts   (ValueError)
 ├── RunError           a run folder is absent, half written or foreign  (ValueError)
 ├── OutputExistsError  something would be overwritten                   (FileExistsError)
+├── DownloadError      a download failed or cannot be trusted           (OSError)
 └── MissingExtraError  a package of an optional extra is not installed  (ImportError)
 
 The command line prints the sentence and ends with status 2; a traceback appears only under `--debug`.
@@ -49,6 +50,10 @@ class RunError(KenpinError, ValueError):
 
 class OutputExistsError(KenpinError, FileExistsError):
     """Something is already there and would be overwritten."""
+
+
+class DownloadError(KenpinError, OSError):
+    """A download was refused, broke off or is not what it should be; the message holds neither key nor address."""
 
 
 class MissingExtraError(KenpinError, ImportError):

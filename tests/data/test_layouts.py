@@ -57,6 +57,28 @@ def test_coco_of_roboflow_with_ids_from_0(tmp_path: Path) -> None:
     assert data[0].size_wh == SIZE_WH
 
 
+def test_coco_headings_of_roboflow_are_no_classes(tmp_path: Path) -> None:
+    categories = [
+        {"id": 0, "name": "boards", "supercategory": "none"},
+        {"id": 1, "name": "void", "supercategory": "boards"},
+        {"id": 2, "name": "unused", "supercategory": "boards"},
+    ]
+    for split, used in (("train", 1), ("valid", 1), ("test", 1)):
+        write_picture(tmp_path / split / "a.png", 1, size_wh=SIZE_WH)
+        box = {"id": 0, "image_id": 0, "category_id": used, "bbox": [8, 10, 16, 28]}
+        content = {**coco("a.png"), "categories": categories, "annotations": [box]}
+        write_json(tmp_path / split / "_annotations.coco.json", content)
+    assert load_dataset(tmp_path).classes == ("void", "unused")
+    # somebody drew a box of the heading, in one split
+    write_json(tmp_path / "valid" / "_annotations.coco.json", {**content, "annotations": [{**box, "category_id": 0}]})
+    assert load_dataset(tmp_path).classes == ("boards", "void", "unused")
+    # a class of the project's own name, unused
+    categories[1]["name"] = "boards"
+    for split in ("train", "valid", "test"):
+        write_json(tmp_path / split / "_annotations.coco.json", {**content, "annotations": []})
+    assert load_dataset(tmp_path).classes == ("boards", "unused")
+
+
 @pytest.mark.parametrize("absolute", [False, True])
 def test_coco_as_a_single_file(tmp_path: Path, absolute: bool) -> None:
     picture = write_picture(tmp_path / "pictures" / "a.png", 1, size_wh=SIZE_WH)
@@ -114,6 +136,15 @@ def test_yolo_of_roboflow(tmp_path: Path, names: str) -> None:
     assert data[1].boxes is not None, "a picture without a label file is annotated as empty"
 
 
+def test_yolo_of_roboflow_beside_another_export(tmp_path: Path) -> None:
+    yolo(tmp_path / "mine", "train: ../train/images\nval: [[../valid/images]]\nnames: [a, b]\n")
+    write_picture(tmp_path / "train" / "images" / "other.png", 3)
+    findings: list[Finding] = []
+    data = load_dataset(tmp_path / "mine", note=findings.append)
+    assert data.column("id") == ["train/images/a.png"]
+    assert [f.code for f in findings] == ["missing-file"], "a list in a list is no path"
+
+
 def test_yolo_with_a_root_lists_and_polygons(tmp_path: Path) -> None:
     yolo(tmp_path / "data", f"path: {tmp_path / 'data'}\ntrain: train.txt\nval: [valid/images]\nnames: [a, b]\n")
     (tmp_path / "data" / "train.txt").write_text("./train/images/a.png\n")
@@ -149,6 +180,15 @@ def test_voc_with_lists(tmp_path: Path) -> None:
     assert data.column("split") == ["train", "validation", None]
     assert data[1].boxes is not None
     assert data[2].boxes is None, "a picture without an XML file is not annotated"
+
+
+@pytest.mark.parametrize("stated", ["a.jpg", "a.png"])
+def test_voc_of_two_pictures_with_one_stem(tmp_path: Path, stated: str) -> None:
+    for seed, name in enumerate(("a.jpg", "a.png")):
+        write_picture(tmp_path / name, seed, size_wh=SIZE_WH)
+    (tmp_path / "a.xml").write_text(f"<annotation><filename>{stated}</filename></annotation>")
+    annotated = [example.id for example in load_dataset(tmp_path, format="voc") if example.boxes is not None]
+    assert annotated == [stated]
 
 
 @pytest.mark.parametrize("split", ["", "valid"])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from kenpin.cli import FINDINGS
+from kenpin.cli import FINDINGS, _show
 from kenpin.errors import OptionError
 
 Overwrite = Annotated[bool, Parameter(negative=(), help="Replace what is there.")]
@@ -46,24 +49,54 @@ def convert(
     out: Path,
     /,
     *,
-    to: Annotated[str, Parameter(help="Format to write.")],
+    to: Annotated[str | None, Parameter(help="Format to write; an export may be kept as it comes.")] = None,
     format: Format = None,
     overwrite: Overwrite = False,
     allow_loss: Annotated[
         bool, Parameter(negative=(), help="Write although the format cannot carry all that the data set holds.")
     ] = False,
+    export_format: Annotated[
+        str | None,
+        Parameter(help="Roboflow: coco (the default), yolov8, paligemma, florence2-od; folder for classification."),
+    ] = None,
+    limit_gib: Annotated[
+        float | None, Parameter(help="Roboflow: largest archive, and largest sum of its files; 10 by default.")
+    ] = None,
 ) -> int:
-    """Write a data set in another format.
+    """Write a data set in another format, or download one from Roboflow.
 
     Parameters
     ----------
     data:
-        Data set: folder, file or hub id.
+        Data set: folder, file, hub id, or roboflow:workspace/project/version with the key in ROBOFLOW_API_KEY.
     out:
         Folder or file to write.
     """
     from kenpin.data.loading import load_dataset, write_dataset
+    from kenpin.data.roboflow import LIMIT_GIB, download_export, is_reference
 
+    if is_reference(data):
+        if format is not None:
+            raise OptionError("option `format` is not for Roboflow. Choose what it exports with --export-format.")
+        with _interrupted_when_stopped(), _show.progress_line() as progress:
+            done = download_export(
+                data,
+                out,
+                export_format=export_format or "coco",
+                to=to,
+                overwrite=overwrite,
+                allow_loss=allow_loss,
+                limit_gib=LIMIT_GIB if limit_gib is None else limit_gib,
+                progress=progress,
+            )
+        print(f"{out}: {done.picture_count} pictures as {done.format}.")
+        if done.error_count:
+            print(f"Errors in it: {done.error_count}; `kenpin doctor {out}` says where.")
+        return 0
+    if export_format is not None or limit_gib is not None:
+        raise OptionError("options `export-format` and `limit-gib` are for roboflow:… alone. Leave them out.")
+    if to is None:
+        raise OptionError("option `to` is missing. Name the format to write.")
     dataset = load_dataset(data, format=format)
     write_dataset(dataset, out, to, overwrite=overwrite, allow_loss=allow_loss)
     print(f"{out}: {len(dataset)} pictures as {to}.")
@@ -116,3 +149,13 @@ def split(
     counts = ", ".join(f"{len(divided.of_split(name))} {name}" for name in ratios)
     print(f"{out}: {counts}, divided by {by}.")
     return 0
+
+
+@contextmanager
+def _interrupted_when_stopped() -> Iterator[None]:
+    """Makes the signal that ends a job tidy up as Ctrl-C does."""
+    usual = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, usual)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from kenpin.data.dataset import Dataset
@@ -56,7 +58,7 @@ def write_dataset(
     """
     target = Path(path).expanduser().absolute()
     data_format = get_format(format)
-    _refuse_to_destroy(dataset, target, overwrite=overwrite)
+    refuse_to_destroy(target, (dataset.root, Path.cwd()), overwrite=overwrite)
     if "" in dataset.classes:
         raise LabelError(f"{dataset.root}: a label is empty. Give the class a name, or no label to the picture.")
     lost = holdings(dataset) - data_format.CARRIES
@@ -67,13 +69,47 @@ def write_dataset(
             f"{dataset.root}: the format {format} does not carry {', '.join(sorted(lost))}. "
             "Choose another format, or allow the loss with --allow-loss."
         )
+    with partial_folder(target) as partial:
+        data_format.write(dataset, partial)
+        put_in_place(partial, target)
+
+
+def refuse_to_destroy(target: Path, needed: Iterable[str | Path], *, overwrite: bool) -> None:
+    """Raise OutputExistsError where something is there unasked, or where it holds what is still `needed`."""
+    occupied = target.is_file() or (target.is_dir() and any(target.iterdir()))
+    if occupied and not overwrite:
+        raise OutputExistsError(f"{target}: something is there already. Choose another folder, or add --overwrite.")
+    if occupied and any(_lies_in(place, target) for place in needed):
+        raise OutputExistsError(
+            f"{target}: the data that is being written comes from there, or you stand in it. Choose another folder."
+        )
+
+
+@contextmanager
+def partial_folder(target: Path) -> Iterator[Path]:
+    """A new hidden folder beside the target to write in; at the end it is gone, or put in place."""
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
     try:
         partial.mkdir(parents=True)
-        data_format.write(dataset, partial)
-        _put_in_place(partial, target)
+        yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def put_in_place(new: Path, target: Path) -> None:
+    """Rename the complete new folder to its target; what was there is removed only afterwards."""
+    old = new.with_suffix(".old")
+    if target.exists() or target.is_symlink():
+        target.rename(old)
+    try:
+        new.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old)
+    else:
+        old.unlink(missing_ok=True)
 
 
 def holdings(dataset: Dataset) -> frozenset[str]:
@@ -109,6 +145,8 @@ def _recognised(path: Path) -> str:
 
 
 def _missing(path: Path) -> DatasetError:
+    if str(path).startswith("roboflow:"):
+        return DatasetError(f"{path}: it is not on this machine. Download it: kenpin convert {path} FOLDER.")
     return DatasetError(f"{path}: there is no such file or folder. Correct the path.")
 
 
@@ -120,31 +158,5 @@ def _raise_errors(path: Path) -> Note:
     return note
 
 
-def _refuse_to_destroy(dataset: Dataset, target: Path, *, overwrite: bool) -> None:
-    occupied = target.is_file() or (target.is_dir() and any(target.iterdir()))
-    if occupied and not overwrite:
-        raise OutputExistsError(f"{target}: something is there already. Choose another folder, or add --overwrite.")
-    if occupied and any(_lies_in(source, target) for source in (dataset.root, Path.cwd())):
-        raise OutputExistsError(
-            f"{target}: the data that is being written comes from there, or you stand in it. Choose another folder."
-        )
-
-
 def _lies_in(path: str | Path, folder: Path) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)) if path else False
-
-
-def _put_in_place(new: Path, target: Path) -> None:
-    """Rename the complete new folder to its target; what was there is removed only afterwards."""
-    old = new.with_suffix(".old")
-    if target.exists() or target.is_symlink():
-        target.rename(old)
-    try:
-        new.rename(target)
-    except OSError:
-        old.rename(target)
-        raise
-    if old.is_dir() and not old.is_symlink():
-        shutil.rmtree(old)
-    else:
-        old.unlink(missing_ok=True)

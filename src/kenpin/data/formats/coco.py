@@ -43,6 +43,8 @@ class _File:
     by_image: dict[int | str, list[tuple[int, dict[str, Any]]]] = field(default_factory=dict)
     """Place in the file and content of the annotations of each image id."""
     categories: dict[int | str, str] = field(default_factory=dict)
+    headings: set[int | str] = field(default_factory=set)
+    """Ids of categories that stand above others and below none."""
 
 
 def recognises(path: Path) -> bool:
@@ -58,8 +60,7 @@ def read(path: Path, note: Note) -> Dataset:
     files = [_parse(file, root, note) for file in _annotation_files(path)]
     if not files:
         tell(note, "missing-file", path, "there is no COCO file in it", "Name the JSON file itself")
-    classes = dict.fromkeys(name for file in files for name in file.categories.values())
-    return Dataset.from_examples(_examples(files, root, note), classes=list(classes), root=path, format="coco")
+    return Dataset.from_examples(_examples(files, root, note), classes=_classes(files), root=path, format="coco")
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -139,6 +140,7 @@ def _parse(path: Path, root: Path, note: Note) -> _File:
             tell(note, "unparsable-file", path, f"{key} is no list", "Export it again as COCO")
             lists[key] = []
     file.images = lists["images"]
+    above = [category.get("supercategory") for category in lists["categories"] if isinstance(category, dict)]
     for place, category in enumerate(lists["categories"]):
         where = f"{path}: category {place}"
         if (number := _id_in(category, "id")) is None or not isinstance(category.get("name"), str):
@@ -148,12 +150,31 @@ def _parse(path: Path, root: Path, note: Note) -> _File:
             tell(note, "duplicate-id", where, what, "Give every category an id of its own")
         else:
             file.categories[number] = category["name"]
+            if category["name"] in above and category.get("supercategory") in (None, "none"):
+                file.headings.add(number)
     for place, annotation in enumerate(lists["annotations"]):
         if (number := _id_in(annotation, "image_id")) is None:
             tell(note, "unparsable-line", f"{path}: annotation {place}", "it has no image_id", "Give it one")
         else:
             file.by_image.setdefault(number, []).append((place, annotation))
     return file
+
+
+def _classes(files: list[_File]) -> list[str]:
+    """Names of the categories, without headings that no box has: Roboflow puts one above a project's classes."""
+    used = {
+        file.categories.get(_id_in(annotation, "category_id") or 0)
+        for file in files
+        for annotations in file.by_image.values()
+        for _, annotation in annotations
+    }
+    names = [
+        name
+        for file in files
+        for number, name in file.categories.items()
+        if number not in file.headings or name in used
+    ]
+    return list(dict.fromkeys(names))
 
 
 def _id_in(entry: Any, key: str) -> int | str | None:

@@ -108,7 +108,7 @@ def _examples(root: Path, note: Note) -> Iterator[Example]:
     for section in _sections(root):
         pictures = {e.name: e.path for e in entries(section.pictures) if is_picture(e.name)}
         names = frozenset(pictures)
-        by_stem = {os.path.splitext(name)[0]: name for name in names}
+        by_stem = {os.path.splitext(name)[0]: name for name in pictures}
 
         def example(
             name: str, boxes: Detections | None, size: tuple[int, int] | None, origin: str, at: _Section = section
@@ -124,12 +124,15 @@ def _examples(root: Path, note: Note) -> Iterator[Example]:
                 continue
             xml = _parse(Path(entry.path), note)
             stated = None if xml is None else xml.findtext("filename")
-            # the stem first: file names inside are often those of before a renaming
-            name = by_stem.get(os.path.splitext(entry.name)[0]) or (stated if stated in names else None)
+            stem = os.path.splitext(entry.name)[0]
+            # the stem first, unless two pictures have it: file names inside are often those of before a renaming
+            name = by_stem.get(stem)
+            if stated in names and (name is None or os.path.splitext(stated)[0] == stem):
+                name = stated
             if name is None:
                 what, remedy = f"its picture {stated!r} is not there", "Put it there, or remove the XML file"
                 tell(note, "missing-image", entry.path, what, remedy)
-                missing.discard(os.path.splitext(entry.name)[0])
+                missing.discard(stem)
             elif pictures.pop(name, None) is None:
                 what, remedy = f"another XML file annotates {name!r} already", "Keep one of the two"
                 tell(note, "duplicate-id", entry.path, what, remedy)

@@ -146,11 +146,12 @@ def _pictures(file: Path, root: Path, config: Mapping[str, Any], note: Note) -> 
         for path in pictures_below(root / "images", []):
             yield None, os.path.normpath(path)
     for key, value in given:
-        for place in [value] if isinstance(value, str) else value if isinstance(value, list) else []:
+        for place in map(str, value if isinstance(value, list) else [value]):
             if not place:
                 continue
-            # Roboflow writes ../train/images and means train/images
-            tries = [root / place, file.parent / place, file.parent / re.sub(r"^(\.\./)+", "", place)]
+            tries = [root / place, file.parent / place]
+            if place.startswith("../"):  # Roboflow writes ../train/images and means train/images, whatever lies there
+                tries.insert(0, file.parent / re.sub(r"^(\.\./)+", "", place))
             target = next((path for path in tries if path.exists()), None)
             if target is None:
                 # exports often name a test folder that they do not hold

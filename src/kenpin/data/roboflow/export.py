@@ -1,0 +1,115 @@
+"""From a reference to a data set on this machine, as exported or in another format, and whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from kenpin.data.dataset import Dataset
+from kenpin.data.formats import get_format
+from kenpin.data.loading import load_dataset, partial_folder, put_in_place, refuse_to_destroy, write_dataset
+from kenpin.data.roboflow.api import Progress, Reference, download, export_link, parse_reference
+from kenpin.data.roboflow.archive import unpack
+from kenpin.errors import DatasetError, DownloadError, OptionError
+from kenpin.records import Finding, Severity
+
+EXPORT_FORMATS = {
+    "coco": "coco",
+    "yolov8": "yolo",
+    "paligemma": "paligemma_jsonl",
+    "florence2-od": "florence2_jsonl",
+    "folder": "folders",
+}
+"""Roboflow's names of the export formats that lose nothing on the way, and kenpin's names of them."""
+
+LIMIT_GIB = 10.0
+"""How large the archive, and what is in it, may be unless the caller says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """What now lies on this machine."""
+
+    picture_count: int
+    format: str
+    error_count: int
+    """Errors in annotations that were kept as they came; `kenpin doctor` lists them."""
+
+
+def is_reference(text: str) -> bool:
+    """Whether a text is meant to name an export."""
+    return text.startswith("roboflow:")
+
+
+def download_export(
+    reference: str,
+    out: str | Path,
+    *,
+    export_format: str = "coco",
+    to: str | None = None,
+    overwrite: bool = False,
+    allow_loss: bool = False,
+    limit_gib: float = LIMIT_GIB,
+    progress: Progress = lambda *_: None,
+) -> Downloaded:
+    """Fetch `roboflow:workspace/project/version` into a new folder, written in the format `to` or kept as exported.
+
+    The key is taken from ROBOFLOW_API_KEY. Raises OptionError, OutputExistsError, DownloadError, and DatasetError where
+    the export cannot be written as `to`; whatever is raised, nothing is left behind.
+    """
+    version = parse_reference(reference)
+    if export_format not in EXPORT_FORMATS:
+        raise OptionError(f"export format {export_format!r} is not known. Known are {', '.join(EXPORT_FORMATS)}.")
+    if not 0 < limit_gib < 2**20:
+        raise OptionError(f"a limit of {limit_gib} GiB cannot be kept. Give a number above 0.")
+    if to is not None:
+        get_format(to)
+    target = Path(out).expanduser().absolute()
+    refuse_to_destroy(target, [Path.cwd()], overwrite=overwrite)
+    limit_bytes = int(limit_gib * 2**30)
+    with partial_folder(target) as partial:
+        archive, folder = partial / "export.zip", partial / "export"
+        link = export_link(version, export_format, progress)
+        download(link, archive, reference=version, limit_bytes=limit_bytes, progress=progress)
+        unpack(archive, folder, limit_bytes=limit_bytes, progress=progress)
+        archive.unlink()  # the disk may be needed for what is written next
+        with _named(version, folder):
+            dataset, errors = _read(folder, EXPORT_FORMATS[export_format])
+            if to is None:
+                refuse_to_destroy(target, [Path.cwd()], overwrite=overwrite)  # a download takes time
+                put_in_place(folder, target)
+                return Downloaded(len(dataset), dataset.format, len(errors))
+            if errors:
+                raise DatasetError(
+                    f"{errors[0]}. Without --to the export is kept as it is, and kenpin doctor says what else is wrong."
+                )
+            write_dataset(dataset, target, to, overwrite=overwrite, allow_loss=allow_loss)
+    return Downloaded(len(dataset), to, 0)
+
+
+def _read(folder: Path, format: str) -> tuple[Dataset, list[Finding]]:
+    """The data set and the errors in it. Raises DatasetError, and DownloadError for one that reaches outside."""
+    findings: list[Finding] = []
+    dataset = load_dataset(folder, format=format, note=findings.append)
+    inside = os.path.join(os.path.realpath(folder), "")
+    # annotations may name any file of this machine, and writing the data set would copy it
+    for image in dataset.column("image"):
+        if not os.path.realpath(image["path"]).startswith(inside):
+            raise DownloadError(f"the export names {image['path']!r}, outside of it; nothing was kept, report it.")
+    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
+    if not len(dataset):
+        why = f" ({errors[0]})" if errors else ""
+        raise DatasetError(f"{folder}: no picture was found in it{why}. Choose another --export-format.")
+    return dataset, errors
+
+
+@contextmanager
+def _named(reference: Reference, folder: Path) -> Iterator[None]:
+    """Makes errors name the export instead of a folder that is gone when they are read."""
+    try:
+        yield
+    except DatasetError as error:
+        raise DatasetError(str(error).replace(os.fspath(folder), str(reference))) from None
