@@ -135,6 +135,9 @@ class GradientOptions(StrictOptions):
         "always kept.",
     )
     save_total_limit: int = Field(2, ge=1, description="Checkpoints kept, the best one always among them.")
+    keep: Literal["best", "last"] = Field(
+        "best", description="Which weights ship: those of the least validation loss, or the last ones."
+    )
     patience: int | None = Field(
         5, ge=1, description="Evaluations without improvement after which training stops; none: never."
     )

@@ -15,8 +15,8 @@ from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError, RunError
 from kenpin.models import family_names, family_summary, get_family
-from kenpin.models._backbone import check_base, load_backbone
-from kenpin.models._family import BaseRecord, Fitted, Inspector, Task, Trainable
+from kenpin.models._backbone import load_backbone
+from kenpin.models._family import BaseRecord, Fitted, Inspector, Task, Trainable, check_base
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Example, ImageSource
 from kenpin.training import train

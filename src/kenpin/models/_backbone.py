@@ -144,18 +144,6 @@ def read_backbone(weights: Path, processor: Path, id: str, commit: str | None) -
     return Backbone(id, network.eval(), AutoImageProcessor.from_pretrained(processor, backend="pil"), commit)
 
 
-def check_base(expected: BaseRecord, found: BaseRecord) -> None:
-    """Refuse a base whose answer to the probe differs. Raises RunError with both names."""
-    same = len(expected.probe) == len(found.probe) and all(
-        abs(a - b) <= 1e-3 + 1e-2 * abs(a) for a, b in zip(expected.probe, found.probe, strict=True)
-    )
-    if not same or (expected.commit and found.commit and expected.commit != found.commit):
-        raise RunError(
-            f"this run was trained on base {expected.id} (commit {expected.commit or 'none'}), but what loads as "
-            f"{found.id} (commit {found.commit or 'none'}) answers differently; provide the base it was trained on."
-        )
-
-
 def _processor(side_px: int) -> Any:
     from transformers import ViTImageProcessorPil
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
+from kenpin.errors import RunError
 from kenpin.records import Example, Prediction
 
 Batch = dict[str, Tensor]
@@ -75,6 +76,9 @@ class Trainable(Inspector, Protocol):
     """An inspector that learns by gradients. The loss of a step is the sum of `total_loss` over its pictures, on
     whatever devices and in however many batches they are computed, divided by the sum of `loss_count`."""
 
+    def check(self, training: Dataset) -> tuple[str, ...]:
+        """Refuse, before anything is trained, what cannot be learned; sentences worth telling. Raises LabelError."""
+
     def encode_targets(self, examples: Sequence[Example]) -> Batch:
         """What each picture should be answered with; n rows each."""
 
@@ -116,3 +120,15 @@ def trainable_share(module: nn.Module) -> tuple[int, int]:
     """Numbers of trainable and of all parameters."""
     trainable = sum(p.numel() for p in module.parameters() if p.requires_grad)
     return trainable, sum(p.numel() for p in module.parameters())
+
+
+def check_base(expected: BaseRecord, found: BaseRecord) -> None:
+    """Refuse a base whose answer to the probe differs. Raises RunError with both names."""
+    same = len(expected.probe) == len(found.probe) and all(
+        abs(a - b) <= 1e-3 + 1e-2 * abs(a) for a, b in zip(expected.probe, found.probe, strict=True)
+    )
+    if not same or (expected.commit and found.commit and expected.commit != found.commit):
+        raise RunError(
+            f"this run was trained on base {expected.id} (commit {expected.commit or 'none'}), but what loads as "
+            f"{found.id} (commit {found.commit or 'none'}) answers differently; provide the base it was trained on."
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import cast
 
@@ -39,19 +40,29 @@ def attach_lora(
     if targets is None:
         chosen = [name for name in layers if name.rsplit(".")[-1] in _ATTENTION] or list(layers)
     else:
-        chosen = []
-        for target in targets:
-            matching = [name for name in layers if name == target or name.endswith(f".{target}")]
-            if not matching:
-                endings = sorted({name.rsplit(".")[-1] for name in layers})
-                raise OptionError(f"lora target {target!r} matches no layer; layers end in {', '.join(endings)}.")
-            chosen += matching
+        chosen = matching_layers(list(layers), targets)
     _freeze_batch_norm(network)
     config = LoraConfig(
         r=rank, lora_alpha=alpha, lora_dropout=dropout, target_modules=chosen, modules_to_save=[*heads], bias="none"
     )
     with seeded(seed):
         return cast(nn.Module, get_peft_model(network, config))
+
+
+def matching_layers(layers: Sequence[str], targets: Sequence[str]) -> list[str]:
+    """The layers that end in one of the targets, or match it as a pattern where it holds a `*`.
+
+    Raises OptionError where a target matches none, naming the layers there are.
+    """
+    chosen: dict[str, None] = {}
+    for target in targets:
+        pattern = target if "*" in target else f"*.{target}"
+        matching = [name for name in layers if name == target or fnmatchcase(name, pattern)]
+        if not matching:
+            endings = sorted({name.rsplit(".")[-1] for name in layers})
+            raise OptionError(f"lora target {target!r} matches no layer; layers end in {', '.join(endings)}.")
+        chosen.update(dict.fromkeys(matching))
+    return list(chosen)
 
 
 def load_lora(network: nn.Module, folder: Path) -> nn.Module:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kenpin.errors import ShapeError
+from kenpin.models._language.losses import IGNORED, example_losses
 
 
 class TextRow(NamedTuple):
@@ -43,15 +44,24 @@ def preprocess_image(pixels: NDArray[np.uint8], side_px: int) -> Tensor:
 
 
 def encode_text(
-    prefix_ids: Sequence[int], suffix_ids: Sequence[int] | None, length: int, *, newline: int, bos: int, eos: int
+    prefix_ids: Sequence[int],
+    suffix_ids: Sequence[int] | None,
+    length: int,
+    *,
+    newline: int,
+    bos: int,
+    eos: int,
+    ends_empty: bool = False,
 ) -> TextRow:
     """Question and answer as one row: bos, prefix, newline, suffix, eos, padded with 0 or cut on the right to `length`.
 
-    Without a suffix, or with an empty one, the row is a prompt and has no eos.
+    Without a suffix, or with an empty one, the row is a prompt and has no eos. `ends_empty`: an empty suffix is an
+    answer too, that there is nothing, and has one.
     # finetune_paligemma.ipynb, preprocess_tokens
     """
     prompt = [bos, *prefix_ids, newline]
-    answer = [*suffix_ids, eos] if suffix_ids else []
+    answered = suffix_ids is not None and (ends_empty or len(suffix_ids) > 0)
+    answer = [*(suffix_ids or ()), eos] if answered else []
 
     def row(values: list[int]) -> Tensor:
         return torch.tensor((values + [0] * length)[:length])
@@ -67,6 +77,4 @@ def per_example_loss(logits: Tensor, tokens: Tensor, mask_loss: Tensor) -> Tenso
     logits: (b, t - 1, v), position i predicting token i + 1; tokens, mask_loss: (b, t) -> (b,) float32 in nats.
     # finetune_paligemma.ipynb, update_fn
     """
-    nll = functional.cross_entropy(logits.float().transpose(1, 2), tokens[:, 1:], reduction="none")
-    learned = mask_loss[:, 1:]
-    return (nll * learned).sum(1) / learned.sum(1).clamp(min=1)
+    return example_losses(logits, tokens[:, 1:].masked_fill(mask_loss[:, 1:] == 0, IGNORED))

@@ -1,7 +1,8 @@
-"""Silence where transformers draws a progress bar for every file of weights, however small."""
+"""Silence where libraries say what the user can do nothing about: bars for small files, advice on what is meant."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,3 +19,12 @@ def without_bars() -> Iterator[None]:
     finally:
         if shown:
             logging.enable_progress_bar()
+
+
+@contextmanager
+def expected_warnings() -> Iterator[None]:
+    """Without peft's advice on adapters of an output layer that shares its weights with the embedding: they are kept
+    apart from both, and merging unties the two."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".*tie_word_embeddings.*")
+        yield

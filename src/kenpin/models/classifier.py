@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from kenpin.config import AugmentOptions, GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.errors import DatasetError
-from kenpin.models._backbone import Backbone, check_base, load_backbone, read_backbone
-from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task
+from kenpin.models._backbone import Backbone, load_backbone, read_backbone
+from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task, check_base
 from kenpin.models._heads import Head, HeadKind, fit_head, head_from_arrays
 from kenpin.models._inference import compute_features
 from kenpin.models._lora import attach_lora, load_lora
@@ -105,6 +105,10 @@ class NetworkClassifier:
         self.module = module
         self.encode = backbone.encode
         self._backbone, self._task = backbone, task
+
+    def check(self, training: Dataset) -> tuple[str, ...]:
+        """Any class can be learned."""
+        return ()
 
     def encode_targets(self, examples: Sequence[Example]) -> Batch:
         """Class numbers, (n,) int64. Raises DatasetError."""

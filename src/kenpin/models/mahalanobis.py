@@ -15,8 +15,8 @@ from torch import Tensor
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError, UnitSpaceError
-from kenpin.models._backbone import Backbone, check_base, load_backbone
-from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task
+from kenpin.models._backbone import Backbone, load_backbone
+from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task, check_base
 from kenpin.models._inference import compute_features
 from kenpin.records import Example, Prediction
 from kenpin.taguchi import UnitSpace

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from kenpin.config import DecisionOptions
-from kenpin.models._family import Task
 from kenpin.quality.threshold import threshold_from_costs, threshold_from_quantile
 from kenpin.records import Prediction, Threshold
 
@@ -13,15 +12,14 @@ _GOOD_PARTS_PASSED = 0.99
 
 
 def decide(
-    predictions: Iterable[Prediction], labels: Iterable[str], task: Task, options: DecisionOptions, pictures: str
+    predictions: Iterable[Prediction], defective: Sequence[bool], options: DecisionOptions, pictures: str
 ) -> tuple[Threshold | None, str]:
     """A threshold, or None, and why. `pictures` says which ones were scored: "validation pictures", for example."""
-    scores, defective = [], []
-    for prediction, label in zip(predictions, labels, strict=True):
+    scores = []
+    for prediction in predictions:
         if prediction.defect_score is None:
             return None, "No threshold: no class is known to mean a good part, so no picture has a defect score."
         scores.append(prediction.defect_score)
-        defective.append(label not in task.ok_labels)
     good = [score for score, bad in zip(scores, defective, strict=True) if not bad]
     count, bad_count = len(good), len(scores) - len(good)
     if count and bad_count:

@@ -25,7 +25,8 @@ from kenpin.training.checkpoints import latest_checkpoint, load_learned, save_le
 from kenpin.training.precision import Precision
 from kenpin.training.schedules import Schedule, schedule_of
 
-Score = Callable[[], Mapping[str, float | None]]
+Watch = Callable[[int, float], Mapping[str, float | None]]
+"""(step, epoch) -> scores of the validation pictures by name, None where there is none."""
 _TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
 
 
@@ -57,7 +58,7 @@ class _ScoringTrainer(Trainer):  # type: ignore[misc]
     checkpoints of our own."""
 
     inspector: Trainable
-    score: Score
+    watch: Watch
     schedule: Schedule
     loss_is_scaled_for_ga = True  # `compute_loss` divides by what all batches of the step hold together
 
@@ -105,9 +106,13 @@ class _ScoringTrainer(Trainer):  # type: ignore[misc]
     def evaluate(self, *args: Any, **settings: Any) -> dict[str, float]:
         """Validation loss, then scores."""
         metrics: dict[str, float] = super().evaluate(*args, **settings)
-        scores = {f"eval_{name}": value for name, value in self.score().items() if value is not None}
-        self.log(scores)
-        return metrics | scores
+        if self.is_world_process_zero():
+            watched = self.watch(self.state.global_step, self.state.epoch or 0.0)
+            scores = {f"eval_{name}": value for name, value in watched.items() if value is not None}
+            self.log(scores)
+            metrics |= scores
+        self.accelerator.wait_for_everyone()
+        return metrics
 
 
 class _TellEpoch(TrainerCallback):  # type: ignore[misc]
@@ -143,7 +148,7 @@ def train_by_gradients(
     options: GradientOptions,
     augmenter: Augmenter | None,
     features: StoredFeatures | None,
-    score: Score,
+    watch: Watch,
     precision: Precision,
     seed: int,
     folder: Path,
@@ -187,7 +192,7 @@ def train_by_gradients(
         use_cpu=next(inspector.module.parameters()).device.type == "cpu",
         seed=seed,
         data_seed=seed,
-        load_best_model_at_end=True,
+        load_best_model_at_end=options.keep == "best",
         metric_for_best_model="eval_loss",
         greater_is_better=False,
         save_total_limit=options.save_total_limit,
@@ -217,9 +222,11 @@ def train_by_gradients(
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # metrics.jsonl holds what it would print
-    trainer.inspector, trainer.score = inspector, score
+    trainer.inspector, trainer.watch = inspector, watch
     trainer.schedule = schedule_of(options.schedule, options.warmup_share)
     checkpoint = latest_checkpoint(folder / "checkpoints")
+    if checkpoint is None:
+        watch(0, 0.0)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     inspector.module.eval()
     state = trainer.state

@@ -42,7 +42,7 @@ from kenpin.run_folder import (
 from kenpin.training.crossfit import out_of_fold
 from kenpin.training.decision import decide
 from kenpin.training.learning import Learned, Say, learn
-from kenpin.training.parts import Parts, divide, hold_out_validation, task_of
+from kenpin.training.parts import Parts, classes_of_each, defective, divide, hold_out_validation, task_of
 
 _FOLDS = 5
 # settings that say how a run is carried out, not what it learns: they may differ when it is resumed
@@ -81,10 +81,10 @@ def train(
     check_free(options.out, options.overwrite)
     if dataset is None:
         dataset = load_dataset(options.data, format=options.data_format)
-    parts = divide(dataset)
-    task, task_notes = task_of(parts.training, options.ok_labels)
+    parts = divide(dataset, chosen.target)
+    task, task_notes = task_of(parts.training, chosen.target, options.ok_labels)
     inspector = chosen.create(options, task)
-    _check_labels(inspector, parts)
+    _check_labels(inspector, parts, chosen.target)
     if parts.validation is None and not isinstance(inspector, Fitted):
         parts = hold_out_validation(parts, options.validation_share, options.seed)
     for note in (*parts.notes, *task_notes):
@@ -97,9 +97,13 @@ def train(
             chosen, inspector, options, task, parts, partial, say=say, progress=progress, progress_bar=progress_bar
         )
         scored = _score(chosen, learned.inspector, options, task, parts, progress)
-        threshold, why = decide(scored.predictions, scored.pictures.column("label"), task, options, scored.name)
+        threshold, why = decide(
+            scored.predictions, defective(scored.pictures, task, chosen.target), options, scored.name
+        )
         say(why)
-        evaluation = _evaluate(learned.inspector, scored, task, threshold, parts.test, options.seed, progress)
+        evaluation = _evaluate(
+            learned.inspector, chosen.target, scored, task, threshold, parts.test, options.seed, progress
+        )
         write_json(partial / "evaluation.json", evaluation_to_json(evaluation))
         mistakes = [part.id for _, part in worst_first(evaluation.judged)]
         write_thumbnails(parts.test or scored.pictures, partial / "thumbnails.parquet", read_image, first=mistakes)
@@ -135,10 +139,10 @@ def _prepare(partial: Path, options: TrainOptions, fingerprint: str) -> None:
     write_json(saved_options, wanted)
 
 
-def _check_labels(inspector: Inspector, parts: Parts) -> None:
+def _check_labels(inspector: Inspector, parts: Parts, target: str) -> None:
     """Refuse before the training what the evaluation would refuse after it. Raises LabelError."""
     for name, pictures in (("validation", parts.validation), ("test", parts.test)):
-        unknown = set() if pictures is None else set(pictures.column("label")) - set(inspector.labels)
+        unknown = set() if pictures is None else set().union(*classes_of_each(pictures, target)) - set(inspector.labels)
         if unknown and inspector.labels:
             raise LabelError(
                 f"split {name} holds class {', '.join(sorted(unknown))}, of which there is no training picture; add "
@@ -179,6 +183,7 @@ def _score(
 
 def _evaluate(
     inspector: Inspector,
+    target: str,
     scored: _Scored,
     task: Task,
     threshold: Threshold | None,
@@ -199,6 +204,7 @@ def _evaluate(
         ok_labels=task.ok_labels,
         threshold=threshold,
         split=split,
+        target=target,
         seed=seed,
         notes=()
         if test is not None

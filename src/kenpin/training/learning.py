@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,18 @@ import torch
 
 from kenpin.config import AugmentOptions
 from kenpin.errors import OptionError
-from kenpin.evaluation import evaluate
 from kenpin.models._family import BaseRecord, Family, Fitted, Inspector, Progress, Task, Trainable, trainable_share
 from kenpin.models._inference import keep_features
-from kenpin.predictor import Predictor, best_device
+from kenpin.predictor import best_device
 from kenpin.run_folder import MODEL, read_json, write_json
 from kenpin.training.augment import plan_augmentation
 from kenpin.training.engine import train_by_gradients
 from kenpin.training.parts import Parts
 from kenpin.training.precision import Precision, choose_precision
+from kenpin.training.watch import Watch
 
 Say = Callable[[str], None]
 _LEARNED = "learned.json"
-_WATCHED = ("accuracy", "balanced_accuracy", "auroc")
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,9 @@ def learn(
     if isinstance(inspector, Fitted):
         tell(inspector.fit(parts.training, progress))
     elif isinstance(inspector, Trainable):
-        precision = _learn_by_gradients(inspector, options, task, parts, partial, device, tell, progress, progress_bar)
+        precision = _learn_by_gradients(
+            family, inspector, options, task, parts, partial, device, tell, progress, progress_bar
+        )
     else:
         raise OptionError(f"{type(inspector).__name__} neither fits nor trains; a family must offer one of the two.")
     shutil.rmtree(partial / MODEL, ignore_errors=True)
@@ -90,6 +91,7 @@ def _kept(family: Family, options: Any, task: Task, partial: Path, device: torch
 
 
 def _learn_by_gradients(
+    family: Family,
     inspector: Trainable,
     options: Any,
     task: Task,
@@ -107,26 +109,18 @@ def _learn_by_gradients(
     seed: int = options.seed
     trainable, total = trainable_share(inspector.module)
     precision, why = choose_precision(options.precision, device)
+    tell(inspector.check(parts.training))
     tell((f"{trainable:,} of {total:,} parameters train ({100 * trainable / total:.2f} %).", why))
     augmenter = None
     if isinstance(options, AugmentOptions):
         augmenter, off = plan_augmentation(options, task.labels, seed)
         tell(off)
 
-    features = (
-        None
-        if augmenter is not None and augmenter.varies
-        else keep_features(inspector, [parts.training, validation], progress)
-    )
+    varied = augmenter is not None and augmenter.varies
+    features = None if varied else keep_features(inspector, [parts.training, validation], progress)
     if features is not None:
-        tell(("The pictures' features are computed once and kept on disk: their part of the network does not train.",))
-
-    def score() -> Mapping[str, float | None]:
-        measures = evaluate(
-            Predictor(inspector), validation, ok_labels=task.ok_labels, threshold=None, split=None, seed=seed
-        ).measures
-        return {name: measures[name].value for name in _WATCHED}
-
+        tell(("The pictures' features are computed once and kept on disk: what looks at them does not train.",))
+    watch = Watch(inspector, family.target, validation, task, seed, partial)
     tell(
         train_by_gradients(
             inspector,
@@ -135,7 +129,7 @@ def _learn_by_gradients(
             options=options,
             augmenter=augmenter,
             features=features,
-            score=score,
+            watch=watch,
             precision=precision,
             seed=seed,
             folder=partial,

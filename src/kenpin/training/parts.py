@@ -22,23 +22,40 @@ class Parts:
     notes: tuple[str, ...]
 
 
-def divide(dataset: Dataset) -> Parts:
-    """The data set's own splits, labelled pictures alone. Raises DatasetError where nothing is left to learn from."""
-    labelled = dataset.select(i for i, label in enumerate(dataset.column("label")) if label is not None)
-    splits = labelled.splits
-    training = labelled.of_split("train") if splits else labelled
+def divide(dataset: Dataset, target: str) -> Parts:
+    """The data set's own splits, of the pictures alone that have the annotation to learn: a `label`, or `boxes`.
+
+    Raises DatasetError where nothing is left to learn from.
+    """
+    column, what = ("label", "a label") if target == "label" else ("box_labels", "annotated boxes")
+    annotated = dataset.select(i for i, value in enumerate(dataset.column(column)) if value is not None)
+    splits = annotated.splits
+    training = annotated.of_split("train") if splits else annotated
     if not len(training):
         raise DatasetError(
-            f"{dataset.root}: no labelled picture to learn from (splits: {', '.join(splits) or 'none'}); label "
+            f"{dataset.root}: no picture with {what} to learn from (splits: {', '.join(splits) or 'none'}); annotate "
             "pictures, or name a split train."
         )
-    unlabelled = len(dataset) - len(labelled)
+    left_out = len(dataset) - len(annotated)
     return Parts(
         training,
-        labelled.of_split("validation") if "validation" in splits else None,
-        labelled.of_split("test") if "test" in splits else None,
-        (f"{unlabelled} pictures without a label were left out.",) if unlabelled else (),
+        annotated.of_split("validation") if "validation" in splits else None,
+        annotated.of_split("test") if "test" in splits else None,
+        (f"{left_out} pictures without {what} were left out.",) if left_out else (),
     )
+
+
+def classes_of_each(dataset: Dataset, target: str) -> list[set[str]]:
+    """The classes that are annotated on each picture: its label's, or its boxes'."""
+    if target == "label":
+        return [{label} for label in dataset.column("label")]
+    return [set(labels) for labels in dataset.column("box_labels")]
+
+
+def defective(dataset: Dataset, task: Task, target: str) -> list[bool]:
+    """Whether each picture shows something that is no good class."""
+    good = set(task.ok_labels)
+    return [not classes <= good for classes in classes_of_each(dataset, target)]
 
 
 def hold_out_validation(parts: Parts, share: float, seed: int) -> Parts:
@@ -59,22 +76,30 @@ def hold_out_validation(parts: Parts, share: float, seed: int) -> Parts:
     return replace(parts, training=halves.of_split("train"), validation=validation, notes=(*parts.notes, note))
 
 
-def task_of(training: Dataset, ok_labels: Sequence[str] | None) -> tuple[Task, tuple[str, ...]]:
+def task_of(training: Dataset, target: str, ok_labels: Sequence[str] | None) -> tuple[Task, tuple[str, ...]]:
     """Classes that occur among the training pictures, declared order first, and those that mean a good part.
 
-    Raises OptionError where a named good class does not occur.
+    Raises DatasetError where there is no class, OptionError where a named good class does not occur.
     """
-    occurring = set(training.column("label"))
+    occurring = set().union(*classes_of_each(training, target))
     labels = tuple(label for label in training.classes if label in occurring)
-    if ok_labels is None:
-        found = guess_ok_labels(labels)
-        note = (
-            f"Good parts are those of class {', '.join(found)}, by its name."
-            if found
-            else "No class is named like a good part, so nothing is judged; name the good ones with --ok-labels."
+    if not labels:
+        raise DatasetError(f"{training.root}: none of the training pictures has a box; there is nothing to learn.")
+    if ok_labels is not None:
+        for label in ok_labels:
+            if label not in labels:
+                raise OptionError(
+                    f"option `ok_labels`: class {label!r} is none of {', '.join(labels)}; name one of these."
+                )
+        return Task(labels, tuple(ok_labels)), ()
+    if target == "boxes":
+        return Task(labels, ()), (
+            "A part without a box is good; name the classes that are no defects with --ok-labels.",
         )
-        return Task(labels, found), (note,)
-    for label in ok_labels:
-        if label not in labels:
-            raise OptionError(f"option `ok_labels`: class {label!r} is none of {', '.join(labels)}; name one of these.")
-    return Task(labels, tuple(ok_labels)), ()
+    found = guess_ok_labels(labels)
+    note = (
+        f"Good parts are those of class {', '.join(found)}, by its name."
+        if found
+        else "No class is named like a good part, so nothing is judged; name the good ones with --ok-labels."
+    )
+    return Task(labels, found), (note,)

@@ -1,0 +1,78 @@
+"""Pretrained language models with pictures: loaded natively by hub id or path, with their tokenizer, and told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kenpin.errors import OptionError
+from kenpin.models._language.tuning import Tuning, four_bit
+from kenpin.models._quiet import without_bars
+
+
+@dataclass
+class LanguageBase:
+    """Pretrained weights with the tokenizer that they speak through."""
+
+    id: str
+    network: Any
+    tokenizer: Any
+    processor: Any = None
+    """A PIL image processor of transformers, where the family has none of its own."""
+    commit: str | None = None
+
+    @property
+    def image_size_wh(self) -> tuple[int, int]:
+        """Width and height in pixels that pictures are brought to."""
+        if self.processor is None:
+            side: int = self.network.config.vision_config.image_size
+            return side, side
+        return self.processor.size["width"], self.processor.size["height"]
+
+
+def from_pretrained(kind: Any, base: str, tuning: Tuning, *, pictures: bool) -> LanguageBase:
+    """The base by hub id or path, of this class of transformers; `pictures`: with its image processor.
+
+    Raises OptionError, MissingExtraError.
+    """
+    from transformers import AutoImageProcessor, AutoTokenizer
+
+    settings: dict[str, Any] = {"quantization_config": four_bit()} if tuning == "qlora" else {"dtype": "float32"}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base)
+        # the PIL processor by name: scores must not depend on whether torchvision is installed
+        processor = AutoImageProcessor.from_pretrained(base, backend="pil") if pictures else None
+        with without_bars():
+            network = kind.from_pretrained(base, **settings).eval()
+    except (OSError, ValueError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+        raise OptionError(
+            f"base {base!r} cannot be loaded as {kind.__name__} ({reason}); give toy, a hub id, or a folder that "
+            "save_pretrained wrote."
+        ) from error
+    return LanguageBase(base, network, tokenizer, processor, getattr(network.config, "_commit_hash", None))
+
+
+def read_tokenizer(source: str) -> Any:
+    """The tokenizer of a hub id, a folder or a `tokenizer.json`. Raises OptionError."""
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    try:
+        if source.endswith(".json"):
+            return PreTrainedTokenizerFast(
+                tokenizer_file=source, pad_token="<pad>", eos_token="<eos>", bos_token="<bos>", unk_token="<unk>"
+            )
+        return AutoTokenizer.from_pretrained(source)
+    except Exception as error:
+        raise OptionError(
+            f"tokenizer {source!r} cannot be loaded ({error}); give a hub id, a folder or a tokenizer.json."
+        ) from error
+
+
+def location_ids(tokenizer: Any, names: Sequence[str], base: str) -> range:
+    """The ids of the location tokens, which lie one behind the other. Raises OptionError where they do not."""
+    ids = tokenizer.convert_tokens_to_ids(list(names))
+    if None in ids or ids != list(range(ids[0], ids[0] + len(ids))) or ids[0] == tokenizer.unk_token_id:
+        raise OptionError(f"base {base}: its tokenizer has no location tokens {names[0]} to {names[-1]}; take another.")
+    return range(ids[0], ids[0] + len(ids))

@@ -1,0 +1,19 @@
+"""Losses of answers: by token, or by example as the reference has it."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+IGNORED = -100
+"""Stands where nothing is to be learned: on prompts and on padding."""
+
+
+def token_losses(logits: Tensor, targets: Tensor) -> Tensor:
+    """Negative log-likelihood of each target in nats, 0 where it is ignored. (n, t, v), (n, t) -> (n, t) float32."""
+    return functional.cross_entropy(logits.float().transpose(1, 2), targets, reduction="none", ignore_index=IGNORED)
+
+
+def example_losses(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean loss of each example's targets, 0 where it has none. (n, t, v), (n, t) -> (n,) float32."""
+    return token_losses(logits, targets).sum(1) / (targets != IGNORED).sum(1).clamp(min=1)
