@@ -114,12 +114,13 @@ def test_a_label_is_always_whole(size_wh: tuple[int, int], corner: tuple[float, 
 
 
 def test_a_label_too_long_for_the_picture_keeps_its_ends_and_its_score() -> None:
-    label = "bridge between pin 3 and " + 20 * "the pin after that and " + "pin 4"
+    label = "12 bridge between pin 3 and " + 20 * "the pin after that and " + "pin 4"
     drawn = draw_detections(plain(), one((600, 100, 630, 130), label, 0.5), labels=[label])
     assert 560 <= label_width(drawn) <= 640
-    assert drawn != draw_detections(plain(), one((600, 100, 630, 130), label, 0.9), labels=[label])
+    for text, score in ((label.replace("12", "21"), 0.5), (label, 0.9)):  # as long as what was drawn
+        assert drawn != draw_detections(plain(), one((600, 100, 630, 130), text, score), labels=[text])
     line = Lettering([label], 15).fitted(label, " 0.50", 300)
-    assert line.startswith("bridge between")
+    assert line.startswith("12 bridge")
     assert line.endswith("pin 4 0.50")
 
 

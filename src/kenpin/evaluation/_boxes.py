@@ -60,8 +60,8 @@ def judge_boxes(
         cut = detection.best_cut(right[counted], scores[counted], true_boxes)
 
     parts = tuple(
-        replace(part, boxes=_judged_boxes(one, said, found, cut))
-        for part, one, said, found in zip(judged, truths, stated, finds, strict=True)
+        replace(part, boxes=_judged_boxes(one, said, places, cut))
+        for part, one, said, places in zip(judged, truths, stated, finds, strict=True)
     )
     table = detection.confusion_with_background(truth, [_from(one, cut) for one in stated], names)
     found = None if scores is None else average_precision(truth, stated, names)

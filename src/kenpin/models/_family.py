@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.errors import RunError
+from kenpin.quality.calibration import Calibration
 from kenpin.records import Example, Prediction
 
 Batch = dict[str, Tensor]
@@ -96,6 +97,16 @@ class Fitted(Inspector, Protocol):
 
     def fit(self, training: Dataset, progress: Progress) -> tuple[str, ...]:
         """Learn from these examples; returns sentences worth telling."""
+
+
+@runtime_checkable
+class Calibrated(Inspector, Protocol):
+    """An inspector whose boxes have scores that validation pictures can give a meaning."""
+
+    calibration: Calibration | None
+
+    def calibrated(self, prediction: Prediction) -> Prediction:
+        """A prediction that was made without a calibration, as it is with the present one."""
 
 
 Progress = Callable[[str, int, int], None]

@@ -1,71 +1,60 @@
-"""PaliGemma's prefix attention through transformers: answers scored by teacher forcing, and decoded greedily."""
+"""PaliGemma's prefix attention through transformers: rows to be scored by teacher forcing, and prompts to be answered.
+
+transformers sees the prefix both ways only where `token_type_ids` (0: picture and prefix, 1: suffix) are given, and it
+keeps padding out only where `attention_mask` is: both functions always give both.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
-from transformers import PaliGemmaForConditionalGeneration
 
-# transformers sees the prefix both ways only where `token_type_ids` (0: picture and prefix, 1: suffix) are given, and
-# keeps padding out of it only where `attention_mask` is: both functions below always give both
+PAD = 0
 
 
 def teacher_forced_logits(
-    model: PaliGemmaForConditionalGeneration, pixel_values: Tensor, tokens: Tensor, mask_ar: Tensor, mask_input: Tensor
+    model: Any,
+    tokens: Tensor,
+    mask_ar: Tensor,
+    mask_input: Tensor,
+    *,
+    image_id: int,
+    picture_tokens: int,
+    columns: Tensor | None = None,
+    **picture: Any,
 ) -> Tensor:
-    """Logits with which each token but the first is predicted from the picture and the tokens before it.
+    """Logits with which tokens are predicted from the picture and the tokens before them.
 
-    pixel_values: (b, 3, h, w); tokens, mask_ar, mask_input: (b, t), padded on the right -> (b, t - 1, v). Picture and
-    prefix see each other both ways, the suffix sees what stands before it, and nothing sees padding.
+    tokens, mask_ar, mask_input: (b, t), padded on the right. Picture and prefix see each other both ways, the suffix
+    sees what stands before it, and nothing sees padding. columns: which of the tokens, (k,), from 1; None: all but the
+    first. picture: `pixel_values`, or what else the model takes for it. -> (b, k, v)
     """
-    picture = tokens.new_full((len(tokens), _picture_tokens(model)), model.config.image_token_id)
+    image = tokens.new_full((len(tokens), picture_tokens), image_id)
+    if columns is None:
+        columns = torch.arange(1, tokens.shape[1], device=tokens.device)
     output = model(
-        input_ids=torch.cat([picture, tokens[:, :-1]], dim=1),
-        pixel_values=pixel_values,
-        attention_mask=torch.cat([torch.ones_like(picture), mask_input[:, :-1]], dim=1),
-        token_type_ids=torch.cat([torch.zeros_like(picture), mask_ar[:, :-1]], dim=1),
+        input_ids=torch.cat([image, tokens[:, :-1]], dim=1),
+        attention_mask=torch.cat([torch.ones_like(image), mask_input[:, :-1]], dim=1),
+        token_type_ids=torch.cat([torch.zeros_like(image), mask_ar[:, :-1]], dim=1),
         use_cache=False,
-        logits_to_keep=tokens.shape[1] - 1,
+        # each place takes 257,152 numbers, so that only those asked for are computed
+        logits_to_keep=picture_tokens + columns - 1,
+        **picture,
     )
     return cast(Tensor, output.logits)
 
 
-def decode_greedily(
-    model: PaliGemmaForConditionalGeneration,
-    pixel_values: Tensor,
-    prompts: Sequence[Sequence[int]],
-    max_new_tokens: int,
-    eos: int,
-) -> list[list[int]]:
-    """The likeliest next token again and again, until `eos` (kept) or `max_new_tokens`.
-
-    pixel_values: (b, 3, h, w); prompts: b rows of ids, each bos, prefix and newline -> b rows of ids.
-    """
-    picture = [model.config.image_token_id] * _picture_tokens(model)
-    longest = max(len(prompt) for prompt in prompts)
+def prompt_inputs(
+    prompts: Sequence[Sequence[int]], *, image_id: int, picture_tokens: int, device: torch.device
+) -> dict[str, Tensor]:
+    """What the model takes of prompts besides their pictures. prompts: b rows of ids, each bos, prefix and newline."""
+    longest = max(map(len, prompts))
     # padding stands on the left: generation goes on from the last column, whatever is there
-    padding = [[0] * (longest - len(prompt)) for prompt in prompts]
-    rows = [[*pad, *picture, *prompt] for pad, prompt in zip(padding, prompts, strict=True)]
-    tokens = torch.tensor(rows, device=pixel_values.device)
+    padding = [[PAD] * (longest - len(prompt)) for prompt in prompts]
+    rows = [[*pad, *[image_id] * picture_tokens, *prompt] for pad, prompt in zip(padding, prompts, strict=True)]
+    tokens = torch.tensor(rows, device=device)
     mask = torch.tensor([pad + [1] * (len(row) - len(pad)) for pad, row in zip(padding, rows, strict=True)])
-    generated = model.generate(
-        input_ids=tokens,
-        pixel_values=pixel_values,
-        attention_mask=mask.to(tokens.device),
-        token_type_ids=torch.zeros_like(tokens),
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
-        num_beams=1,
-        eos_token_id=eos,
-        pad_token_id=0,
-    )
-    answers = generated[:, tokens.shape[1] :].tolist()
-    return [answer[: answer.index(eos) + 1] if eos in answer else answer for answer in answers]
-
-
-def _picture_tokens(model: PaliGemmaForConditionalGeneration) -> int:
-    vision = model.config.vision_config
-    return int((vision.image_size // vision.patch_size) ** 2)
+    return {"input_ids": tokens, "attention_mask": mask.to(device), "token_type_ids": torch.zeros_like(tokens)}

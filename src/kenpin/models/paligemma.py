@@ -25,6 +25,7 @@ from kenpin.models._language.options import LanguageOptions
 from kenpin.models._language.toy import toy_tokenizer
 from kenpin.models._learning_rates import cosine_with_warmup
 from kenpin.models._paligemma_npz import model_from_npz, npz_from_model
+from kenpin.models._paligemma_prefix_lm import PAD, prompt_inputs, teacher_forced_logits
 from kenpin.models._paligemma_reference import TextRow, encode_text, per_example_loss, preprocess_image
 from kenpin.models._seeded import seeded
 
@@ -116,33 +117,23 @@ class PaliGemmaDetector(LanguageDetector):
     def logits(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """Logits where an answer of the batch stands, the picture and the question before it seen both ways."""
         tokens, labels = batch["tokens"], batch["labels"]
-        picture = tokens.new_full((len(tokens), self.picture_tokens), self.network.config.image_token_id)
         learned = (labels != IGNORED).any(0).nonzero()[:, 0]
-        output = module(
-            input_ids=torch.cat([picture, tokens[:, :-1]], dim=1),
-            attention_mask=torch.cat([torch.ones_like(picture), batch["mask_input"][:, :-1]], dim=1),
-            token_type_ids=torch.cat([torch.zeros_like(picture), batch["mask_ar"][:, :-1]], dim=1),
-            use_cache=False,
-            # a vocabulary of 257,152 makes every further place a megabyte
-            logits_to_keep=self.picture_tokens + learned - 1,
-            **self._seen(batch),
+        logits = teacher_forced_logits(
+            module, tokens, batch["mask_ar"], batch["mask_input"], columns=learned, **self._places, **self._seen(batch)
         )
-        return output.logits, labels[:, learned]
+        return logits, labels[:, learned]
 
     def generation_inputs(self, batch: Batch) -> dict[str, Any]:
         """Picture and question as one prompt."""
         picture = batch.get("features", batch.get("pixel_values"))
         assert picture is not None
-        newline, bos = self._specials["newline"], self._specials["bos"]
-        prompt = [self.network.config.image_token_id] * self.picture_tokens + [bos, *self._ids(self.prompt), newline]
-        ids = torch.tensor(prompt, device=picture.device).expand(len(picture), -1)
-        inputs = {
-            "input_ids": ids,
-            "attention_mask": torch.ones_like(ids),
-            "token_type_ids": torch.zeros_like(ids),
-            **self._seen(batch),
-        }
-        return {"inputs": inputs, "end": self.end, "pad": 0, "location_ids": self.locations}
+        prompt = [self._specials["bos"], *self._ids(self.prompt), self._specials["newline"]]
+        inputs = prompt_inputs([prompt] * len(picture), **self._places, device=picture.device)
+        return {"inputs": inputs | self._seen(batch), "end": self.end, "pad": PAD, "location_ids": self.locations}
+
+    @property
+    def _places(self) -> dict[str, int]:
+        return {"image_id": self.network.config.image_token_id, "picture_tokens": self.picture_tokens}
 
     def _seen(self, batch: Batch) -> dict[str, Any]:
         if "features" in batch:

@@ -68,7 +68,7 @@ def compare(now: Evaluation, before: Evaluation) -> Comparison:
         notes.append(f"Left out: {len(matched) - len(pairs)} pictures whose label was changed between the two runs.")
     of_boxes = now.target == before.target == "boxes"
     if of_boxes and (notes or not pairs):
-        notes.append("mAP, here and class by class, is each run's own, on all the pictures that it judged.")
+        notes.append("mAP, precision and recall of boxes are each run's own, on all the pictures that it judged.")
     return Comparison(
         common=len(pairs),
         differences=(*(_box_differences(now, before) if of_boxes else ()), *_differences(pairs)),

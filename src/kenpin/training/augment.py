@@ -9,13 +9,16 @@ import kornia.enhance
 import kornia.geometry.transform as geometry
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from kenpin.boxes import area, clip
+from kenpin.codecs import chosen
 from kenpin.config import AugmentOptions, FlipRule, nearest_name
 from kenpin.data.flip_classes import flip_swapped_pairs
 from kenpin.errors import OptionError
-from kenpin.records import Example
+from kenpin.records import Box, Example
 
 _FORBID = "forbid"
 
@@ -40,17 +43,16 @@ class Augmenter:
         return flips or self.crop or bool(self.rotate_degrees or self.brightness or self.contrast)
 
     def __call__(self, image: Image.Image, example: Example, epoch: int, place: int) -> tuple[Image.Image, Example]:
-        """The varied picture, of the same size and mode, and the example with its possibly changed label."""
+        """The varied picture, of the same size and mode, and the example with its label and boxes as they now are."""
         # drawn from (seed, epoch, place) alone: neither workers, nor resuming, nor processes change a picture
         draw = np.random.default_rng((self.seed, epoch, place))
         pixels = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)[None].float() / 255
-        label = example.label
-        for classes, mirror in ((self.horizontal, geometry.hflip), (self.vertical, geometry.vflip)):
+        for classes, mirror, axis in ((self.horizontal, geometry.hflip, 0), (self.vertical, geometry.vflip, 1)):
             mirrored = draw.random() < 0.5
-            if mirrored and classes is not None and label is not None and label in classes:
-                pixels, label = mirror(pixels), classes[label]
+            if mirrored and classes is not None and _classes_of(example) <= classes.keys():
+                pixels, example = mirror(pixels), _mirrored(example, classes, image.size, axis)
         if self.crop:
-            pixels = _crop(pixels, draw)
+            pixels, example = _cropped(pixels, example, draw)
         if self.rotate_degrees:
             angle = torch.tensor([draw.uniform(-self.rotate_degrees, self.rotate_degrees)], dtype=torch.float32)
             pixels = geometry.rotate(pixels, angle, padding_mode="reflection")
@@ -63,11 +65,15 @@ class Augmenter:
                 pixels, 1 + float(draw.uniform(-self.contrast, self.contrast))
             )
         array = (pixels[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-        return Image.fromarray(array), replace(example, label=label)
+        return Image.fromarray(array), example
 
 
-def plan_augmentation(options: AugmentOptions, labels: Sequence[str], seed: int) -> tuple[Augmenter, tuple[str, ...]]:
+def plan_augmentation(
+    options: AugmentOptions, labels: Sequence[str], target: str, seed: int
+) -> tuple[Augmenter, tuple[str, ...]]:
     """The augmenter that these options allow, and sentences that say what is off and why. Raises OptionError."""
+    if target == "boxes" and options.rotate_degrees:
+        raise OptionError("option `rotate_degrees`: boxes do not turn with a picture; leave it out.")
     augmenter = Augmenter(
         horizontal=_class_map("flip_horizontal", options.flip_horizontal, labels),
         vertical=_class_map("flip_vertical", options.flip_vertical, labels),
@@ -128,12 +134,44 @@ def _class_map(option: str, rule: FlipRule, labels: Sequence[str]) -> Mapping[st
     return {label: becomes for label, becomes in rule.items() if becomes != _FORBID}
 
 
-def _crop(pixels: Tensor, draw: np.random.Generator) -> Tensor:
-    """80 to 100 % of the area at a random place, brought back to the same size. (1, 3, h, w) -> the same."""
+def _classes_of(example: Example) -> set[str]:
+    boxes = () if example.boxes is None else example.boxes.labels
+    return {*boxes, *(() if example.label is None else (example.label,))}
+
+
+def _mirrored(example: Example, classes: Mapping[str, str], size_wh: tuple[int, int], axis: int) -> Example:
+    """Label and boxes in the mirror; axis 0: left and right, 1: top and bottom."""
+    label = None if example.label is None else classes[example.label]
+    if example.boxes is None:
+        return replace(example, label=label)
+    corners = np.array(example.boxes.boxes_xyxy_px, np.float64).reshape(-1, 4)
+    corners[:, [axis, axis + 2]] = size_wh[axis] - corners[:, [axis + 2, axis]]
+    labels = tuple(classes[name] for name in example.boxes.labels)
+    # segments are pictures of the unmirrored object
+    boxes = replace(example.boxes, boxes_xyxy_px=_as_boxes(corners), labels=labels, segments=None)
+    return replace(example, label=label, boxes=boxes)
+
+
+def _cropped(pixels: Tensor, example: Example, draw: np.random.Generator) -> tuple[Tensor, Example]:
+    """80 to 100 % of the area at a random place, brought back to the same size. (1, 3, h, w) -> the same.
+
+    Boxes are cut to what is left of them; one of which less than half is left is no longer there.
+    """
     height, width = pixels.shape[2:]
     side = np.sqrt(draw.uniform(0.8, 1.0))
     h, w = max(1, round(height * side)), max(1, round(width * side))
     top, left = draw.integers(0, height - h + 1), draw.integers(0, width - w + 1)
     cut = pixels[:, :, top : top + h, left : left + w]
     resized: Tensor = geometry.resize(cut, (height, width), antialias=True)
-    return resized
+    if example.boxes is None:
+        return resized, example
+    corners = np.array(example.boxes.boxes_xyxy_px, np.float64).reshape(-1, 4)
+    moved = clip(corners - [left, top, left, top], (w, h))
+    kept = np.flatnonzero(area(moved) >= 0.5 * area(corners))
+    boxes = chosen(example.boxes, kept.tolist())
+    scaled = _as_boxes(moved[kept] * [width / w, height / h, width / w, height / h])
+    return resized, replace(example, boxes=replace(boxes, boxes_xyxy_px=scaled, segments=None))
+
+
+def _as_boxes(corners: NDArray[np.float64]) -> tuple[Box, ...]:
+    return tuple((x1, y1, x2, y2) for x1, y1, x2, y2 in corners.tolist())

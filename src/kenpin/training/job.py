@@ -26,6 +26,8 @@ from kenpin.predictor import Predictor
 from kenpin.records import Evaluation, Prediction, Threshold
 from kenpin.records_json import evaluation_to_json, to_json
 from kenpin.report import write_report, write_thumbnails
+from kenpin.report.evolution import FOLDER as EVOLUTION
+from kenpin.report.evolution import write_evolution
 from kenpin.report.mistakes import worst_first
 from kenpin.run_folder import (
     TRAINED_ON,
@@ -45,6 +47,7 @@ from kenpin.training.learning import Learned, Say, learn
 from kenpin.training.parts import Parts, classes_of_each, defective, divide, hold_out_validation, task_of
 
 _FOLDS = 5
+_THUMBNAIL_PX = {"label": 128, "boxes": 320}  # boxes are drawn on them
 # settings that say how a run is carried out, not what it learns: they may differ when it is resumed
 _OF_THE_CALL = {"resume", "overwrite", "report", "device", "out"}
 _PACKAGES = ("kenpin", "torch", "transformers", "peft", "datasets", "numpy", "scikit-learn", "pillow")
@@ -96,7 +99,7 @@ def train(
         learned = learn(
             chosen, inspector, options, task, parts, partial, say=say, progress=progress, progress_bar=progress_bar
         )
-        scored = _score(chosen, learned.inspector, options, task, parts, progress)
+        scored = _score(chosen, learned, options, task, parts, progress)
         threshold, why = decide(
             scored.predictions, defective(scored.pictures, task, chosen.target), options, scored.name
         )
@@ -106,13 +109,21 @@ def train(
         )
         write_json(partial / "evaluation.json", evaluation_to_json(evaluation))
         mistakes = [part.id for _, part in worst_first(evaluation.judged)]
-        write_thumbnails(parts.test or scored.pictures, partial / "thumbnails.parquet", read_image, first=mistakes)
+        write_thumbnails(
+            parts.test or scored.pictures,
+            partial / "thumbnails.parquet",
+            read_image,
+            first=mistakes,
+            max_side_px=_THUMBNAIL_PX[chosen.target],
+        )
         np.save(partial / TRAINED_ON, np.array(sorted(content_hashes(parts.training)), dtype="S32"))
         notes = (*parts.notes, *task_notes, *learned.notes, why)
         about = _describe(dataset, fingerprint, parts)
         write_record(partial, _record(family, options, task, learned, threshold, evaluation, notes, about, partial))
         if options.report:
             write_report(partial, partial / "report.html", name=options.out.name, overwrite=True)
+            if (partial / EVOLUTION).is_dir():
+                write_evolution(partial, partial / "evolution.html", name=options.out.name, overwrite=True)
         finish(partial, options.out, options.overwrite)
     return options.out
 
@@ -161,12 +172,14 @@ class _Scored:
 
 
 def _score(
-    family: Family, inspector: Inspector, options: TrainOptions, task: Task, parts: Parts, progress: Progress
+    family: Family, learned: Learned, options: TrainOptions, task: Task, parts: Parts, progress: Progress
 ) -> _Scored:
     """What the threshold is chosen on: the validation pictures, or where a fit is cheap all training pictures, each
     scored by a fit without it."""
     if parts.validation is not None:
-        predictions = tuple(Predictor(inspector).predict(parts.validation, progress=progress))
+        predictions = learned.validation or tuple(
+            Predictor(learned.inspector, target=family.target).predict(parts.validation, progress=progress)
+        )
         return _Scored("validation pictures", "validation", parts.validation, predictions)
     labels = parts.training.column("label")
     count = min(_FOLDS, *(labels.count(label) for label in set(labels)))

@@ -9,13 +9,28 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from kenpin.config import AugmentOptions
+from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError
-from kenpin.models._family import BaseRecord, Family, Fitted, Inspector, Progress, Task, Trainable, trainable_share
+from kenpin.metrics.detection import CROWD, match, scores_of
+from kenpin.models._family import (
+    BaseRecord,
+    Calibrated,
+    Family,
+    Fitted,
+    Inspector,
+    Progress,
+    Task,
+    Trainable,
+    trainable_share,
+)
 from kenpin.models._inference import keep_features
-from kenpin.predictor import best_device
+from kenpin.predictor import Predictor, best_device
+from kenpin.quality.calibration import fit_calibration
+from kenpin.records import Detections, Prediction
 from kenpin.run_folder import MODEL, read_json, write_json
 from kenpin.training.augment import plan_augmentation
 from kenpin.training.engine import train_by_gradients
@@ -36,6 +51,8 @@ class Learned:
     precision: Precision
     device: str
     seconds: float
+    validation: tuple[Prediction, ...] | None = None
+    """What it says of the validation pictures, where that is known already."""
 
 
 def learn(
@@ -72,13 +89,31 @@ def learn(
         )
     else:
         raise OptionError(f"{type(inspector).__name__} neither fits nor trains; a family must offer one of the two.")
+    said = None
+    if isinstance(inspector, Calibrated) and parts.validation is not None:
+        said, sentence = _calibrate(inspector, parts.validation, progress)
+        tell((sentence,))
     shutil.rmtree(partial / MODEL, ignore_errors=True)
     (partial / MODEL).mkdir()
     inspector.save(partial / MODEL)
-    learned = Learned(inspector, tuple(notes), precision, str(device), time.monotonic() - started)
+    learned = Learned(inspector, tuple(notes), precision, str(device), time.monotonic() - started, said)
     told = {name: getattr(learned, name) for name in ("notes", "precision", "device", "seconds")}
     write_json(partial / _LEARNED, {"base": asdict(inspector.base), **told})
     return learned
+
+
+def _calibrate(inspector: Calibrated, validation: Dataset, progress: Progress) -> tuple[tuple[Prediction, ...], str]:
+    """Give the scores of boxes their meaning; what is then said of the validation pictures, and a sentence."""
+    raw = tuple(Predictor(inspector, target="boxes").predict(validation, progress=progress))
+    found = [prediction.detections or Detections() for prediction in raw]
+    scores = scores_of(found)
+    if scores is None:
+        return raw, "Scores are not calibrated: not every box has one."
+    finds = [match(example.boxes or Detections(), of) for example, of in zip(validation, found, strict=True)]
+    place = np.concatenate(finds) if finds else np.array([], int)
+    counted = place != CROWD  # such a box is neither right nor wrong
+    inspector.calibration, sentence = fit_calibration(scores[counted], place[counted] >= 0)
+    return tuple(map(inspector.calibrated, raw)), sentence
 
 
 def _kept(family: Family, options: Any, task: Task, partial: Path, device: torch.device) -> Learned:
@@ -113,7 +148,7 @@ def _learn_by_gradients(
     tell((f"{trainable:,} of {total:,} parameters train ({100 * trainable / total:.2f} %).", why))
     augmenter = None
     if isinstance(options, AugmentOptions):
-        augmenter, off = plan_augmentation(options, task.labels, seed)
+        augmenter, off = plan_augmentation(options, task.labels, family.target, seed)
         tell(off)
 
     varied = augmenter is not None and augmenter.varies
@@ -121,6 +156,7 @@ def _learn_by_gradients(
     if features is not None:
         tell(("The pictures' features are computed once and kept on disk: what looks at them does not train.",))
     watch = Watch(inspector, family.target, validation, task, seed, partial)
+    tell(watch.notes)
     tell(
         train_by_gradients(
             inspector,

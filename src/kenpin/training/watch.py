@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from PIL import Image
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
-from kenpin.drawing import draw_detections
+from kenpin.drawing import draw_detections, font_note
+from kenpin.errors import MissingExtraError
 from kenpin.evaluation import evaluate
 from kenpin.models._family import Inspector, Task
 from kenpin.predictor import Predictor
@@ -33,6 +35,9 @@ class Watch:
     def __init__(
         self, inspector: Inspector, target: str, validation: Dataset, task: Task, seed: int, folder: Path
     ) -> None:
+        """Raises MissingExtraError."""
+        if target == "boxes" and not all(map(find_spec, ("faster_coco_eval", "supervision"))):
+            raise MissingExtraError('boxes are scored and drawn by an extra: pip install "kenpin[detection]"')
         self._predictor = Predictor(inspector, target=target)
         self._task, self._seed, self._folder = task, seed, folder
         self._names = _SCORES[target]
@@ -40,6 +45,12 @@ class Watch:
         order = np.random.default_rng(seed).permutation(len(validation))
         self._sample = validation.select(sorted(order[:_SAMPLE].tolist())) if self._draws else validation
         self._drawn = self._sample.select(range(min(_DRAWN, len(self._sample))))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be told of the drawn pictures."""
+        note = font_note(self._task.labels) if self._draws else None
+        return () if note is None else (note,)
 
     def __call__(self, step: int, epoch: float) -> Mapping[str, float | None]:
         """Scores by name, None where there is none. Step 0 is before training."""

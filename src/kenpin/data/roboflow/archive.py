@@ -18,7 +18,7 @@ from kenpin.errors import DownloadError
 
 LARGEST_FILE_COUNT = 200_000
 LARGEST_RATIO = 100
-"""An entry may grow to so many times its packed size; annotations in JSON grow to 30 times theirs."""
+"""An entry may grow to so many times its packed size; a COCO file grows about 7 times, a bare list of pictures 23."""
 
 _UNBOUNDED_RATIO_BYTES = 1 << 20  # small and repetitive files, such as a class list, may grow further
 _LARGEST_DIRECTORY_BYTES = LARGEST_FILE_COUNT * 256

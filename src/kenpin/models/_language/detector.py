@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, cast
@@ -29,9 +30,10 @@ from kenpin.models._language.scores import AnswerReader
 from kenpin.models._language.tuning import freeze_randomness, prepare, sees_frozen
 from kenpin.models._lora import load_lora
 from kenpin.models._quiet import expected_warnings, without_bars
+from kenpin.quality.calibration import Calibration
 from kenpin.records import Detections, Example, Prediction
 
-_TRAINED, _ADAPTER, _WEIGHTS = "trained.safetensors", "adapter", "weights"
+_TRAINED, _ADAPTER, _WEIGHTS, _CALIBRATION = "trained.safetensors", "adapter", "weights", "calibration.json"
 
 
 class LanguageDetector(ABC):
@@ -56,6 +58,7 @@ class LanguageDetector(ABC):
         self.base = BaseRecord(base.id, base.commit, self._probe())
         self.module: nn.Module = module or self._prepared()
         self.batch_size = options.predict_batch_size
+        self.calibration: Calibration | None = None
         self.extract = self._extract if sees_frozen(self.module) else None
         if self.extract is not None:
             freeze_randomness(self.module)
@@ -163,29 +166,24 @@ class LanguageDetector(ABC):
     def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
         """Answers -> boxes with scores; the defect score is the best one of a box that is no good class."""
         rows = zip(examples, outputs["tokens"].tolist(), outputs["log_masses"].tolist(), strict=True)
-        return [self._prediction(*row) for row in rows]
+        return [self.calibrated(self._prediction(*row)) for row in rows]
+
+    def calibrated(self, prediction: Prediction) -> Prediction:
+        """A prediction with the scores that this inspector's calibration makes of its own."""
+        found = prediction.detections
+        if found is None or found.scores is None:
+            return prediction
+        scores = found.scores
+        if self.calibration is not None:
+            scores = tuple(self.calibration.apply(scores).tolist())
+        of_defects = (s for s, label in zip(scores, found.labels, strict=True) if label not in self._task.ok_labels)
+        return replace(prediction, detections=replace(found, scores=scores), defect_score=max(of_defects, default=0.0))
 
     def _prediction(self, example: Example, tokens: list[int], log_masses: list[float]) -> Prediction:
         reading = self.reader.read(tokens, log_masses, self._size_wh(example))
-        found = reading.detections
-        if self.prompt != self.question() and not len(found):
-            return Prediction(id=example.id, text=reading.text)
-        scores = (
-            None
-            if found.scores is None
-            else [
-                score
-                for score, label in zip(found.scores, found.labels, strict=True)
-                if label not in self._task.ok_labels
-            ]
-        )
-        return Prediction(
-            id=example.id,
-            detections=found,
-            defect_score=None if scores is None else max(scores, default=0.0),
-            text=reading.text,
-            rejected=reading.rejected,
-        )
+        if self.prompt != self.question() and not len(reading.detections):
+            return Prediction(id=example.id, text=reading.text)  # words were asked for
+        return Prediction(id=example.id, detections=reading.detections, text=reading.text, rejected=reading.rejected)
 
     @cached_property
     def reader(self) -> AnswerReader:
@@ -216,6 +214,8 @@ class LanguageDetector(ABC):
             else:
                 learned = {n: p.detach().contiguous() for n, p in self.module.named_parameters() if p.requires_grad}
                 save_file(learned, folder / _TRAINED)
+        if self.calibration is not None:
+            (folder / _CALIBRATION).write_text(json.dumps(asdict(self.calibration)), encoding="utf-8")
         self.tokenizer.save_pretrained(folder / "processor")
         if self.source.processor is not None:
             self.source.processor.save_pretrained(folder / "processor")
@@ -291,4 +291,8 @@ class LanguageDetector(ABC):
 def restored(inspector: LanguageDetector, folder: Path, base: BaseRecord) -> LanguageDetector:
     """The inspector with what `save` wrote, where it stands on the base it was trained on. Raises RunError."""
     check_base(base, inspector.base)
-    return inspector.restore(folder)
+    inspector = inspector.restore(folder)
+    if (folder / _CALIBRATION).is_file():
+        points = json.loads((folder / _CALIBRATION).read_text(encoding="utf-8"))
+        inspector.calibration = Calibration(**{name: tuple(values) for name, values in points.items()})
+    return inspector

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
@@ -104,26 +105,25 @@ class _Watcher(LogitsProcessor):  # type: ignore[misc]
         self._reach = round(NEIGHBOURHOOD * len(locations))
         self._prompt_length = 0
         self._written = torch.empty(0)
-        self._scores = torch.empty(0)
-        self._norm = torch.empty(0)
+        self._log_probabilities = torch.empty(0)
         self._states: list[State] = []
-        # by step: of each row its last token's log-probability and log-mass, and the log-probability of ending now
-        self._worth: list[Tensor] = []
+        # by step, of each row: log-probabilities of the ids around the last token's (rows, 2 reach + 1), and of ending
+        self._around: list[Tensor] = []
         self._ending: list[Tensor] = []
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Scores of the next token, (rows, vocabulary), with -inf where the grammar allows nothing."""
+        """Scores of the next token, (rows, vocabulary), with -inf for what the grammar does not allow."""
         if not self._ending:
             self._prompt_length = input_ids.shape[1]
         written = input_ids[:, self._prompt_length :]
         parents = self._parents(written)
         if self._ending:
-            self._worth.append(self._worth_of(parents, written[:, -1]))
-        self._written, self._scores = written, scores
+            self._around.append(self._look_around(parents, written[:, -1]))
+        self._written = written
         # beam search hands over log-probabilities, greedy search plain logits
-        self._norm = scores.logsumexp(1, keepdim=True) if self._beams == 1 else scores.new_zeros(len(scores), 1)
-        self._ending.append(scores[:, self._end] - self._norm[:, 0])
-        return scores if self._grammar is None else self._admitted(self._grammar, parents, written, scores)
+        self._log_probabilities = scores.log_softmax(1) if self._beams == 1 else scores
+        self._ending.append(self._log_probabilities[:, self._end].clone())
+        return scores if self._grammar is None else self._only_admitted(self._grammar, parents, written, scores)
 
     def answers(self, sequences: Tensor, beam_indices: Tensor | None, pad: int) -> Answers:
         """The returned hypotheses with what was noted of their tokens."""
@@ -131,22 +131,21 @@ class _Watcher(LogitsProcessor):  # type: ignore[misc]
         count, length = tokens.shape
         places = torch.arange(length, device=tokens.device)
         ends = tokens == self._end
-        last = torch.where(ends.any(1), ends.int().argmax(1), length - 1)[:, None]
-        # the row that wrote each token; its worth is noted in the row that goes on from it
+        whole = ends.any(1)
+        behind = places > torch.where(whole, ends.int().argmax(1), length)[:, None]
+        # the row that wrote each token; what it was worth is noted in the row that goes on from it
         rows = torch.arange(count, device=tokens.device)[:, None].expand(count, length)
         if beam_indices is not None:
             rows = beam_indices[:, :length].long().clamp(min=0)
-        worth = torch.zeros(2, count, length, device=tokens.device)
+        around = torch.zeros(count, length, 2 * self._reach + 1, device=tokens.device)
         if length > 1:
-            noted = torch.stack(self._worth[: length - 1], dim=1)  # (2, length - 1, rows)
-            worth[:, :, :-1] = noted[:, places[:-1], rows[:, 1:]]
+            around[:, :-1] = torch.stack(self._around[: length - 1])[places[:-1], rows[:, 1:]]
+        # no step follows the last token of an answer that was cut off, but its scores are there still
+        around[~whole, -1] = self._look_around(rows[~whole, -1], tokens[~whole, -1])
         ending = torch.stack(self._ending[:length])[places, rows]
-        worth = torch.where(ends, ending, worth)
-        cut = ~ends.any(1)
-        worth[:, cut, -1] = self._worth_of(rows[cut, -1], tokens[cut, -1])
-        behind = places > last
-        log_probabilities, log_masses = worth.masked_fill(behind, 0.0)
-        return Answers(tokens.masked_fill(behind, pad), log_probabilities, log_masses)
+        worth = torch.where(ends, ending, around[..., self._reach])
+        masses = torch.where(ends, ending, self._masses(tokens, around))
+        return Answers(tokens.masked_fill(behind, pad), worth.masked_fill(behind, 0.0), masses.masked_fill(behind, 0.0))
 
     def _parents(self, written: Tensor) -> Tensor:
         """The rows of the step before that these go on from; a beam stays with its picture. -> (rows,)."""
@@ -161,45 +160,36 @@ class _Watcher(LogitsProcessor):  # type: ignore[misc]
         within = (now == before).all(-1).int().argmax(-1).view(-1)
         return own - own % self._beams + within
 
-    def _worth_of(self, parents: Tensor, tokens: Tensor) -> Tensor:
-        """Log-probability and log-mass of tokens that were chosen from the last scores of these rows. -> (2, n)."""
-        chosen = self._scores[parents, tokens] - self._norm[parents, 0]
-        if not self._locations:
-            return torch.stack([chosen, chosen])
+    def _look_around(self, rows: Tensor, tokens: Tensor) -> Tensor:
+        """The last log-probabilities of tokens and of the ids beside them. -> (n, 2 reach + 1)."""
         reach = torch.arange(-self._reach, self._reach + 1, device=tokens.device)
-        near = tokens[:, None] + reach
-        first, beyond = self._locations.start, self._locations.stop
-        near_scores = self._scores[parents[:, None], near.clamp(first, beyond - 1)]
-        mass = near_scores.masked_fill((near < first) | (near >= beyond), -torch.inf).logsumexp(1)
-        is_location = (tokens >= first) & (tokens < beyond)
-        return torch.stack([chosen, torch.where(is_location, mass - self._norm[parents, 0], chosen)])
+        near = (tokens[:, None] + reach).clamp(0, self._log_probabilities.shape[1] - 1)
+        return self._log_probabilities[rows[:, None], near]
 
-    def _admitted(self, grammar: Grammar, parents: Tensor, written: Tensor, scores: Tensor) -> Tensor:
+    def _masses(self, tokens: Tensor, around: Tensor) -> Tensor:
+        """Log-mass of the locations around each token; of other tokens their own log-probability."""
+        first, beyond = self._locations.start, self._locations.stop
+        near = tokens[..., None] + torch.arange(-self._reach, self._reach + 1, device=tokens.device)
+        masses = around.masked_fill((near < first) | (near >= beyond), -torch.inf).logsumexp(-1)
+        return torch.where((tokens >= first) & (tokens < beyond), masses, around[..., self._reach])
+
+    def _only_admitted(self, grammar: Grammar, parents: Tensor, written: Tensor, scores: Tensor) -> Tensor:
         length = written.shape[1]
         if length == 0:
             self._states = [grammar.start] * len(written)
         else:
             steps = torch.stack([parents, written[:, -1]], dim=1).tolist()
             self._states = [grammar.advance(self._states[parent], token) for parent, token in steps]
-        remaining = max(self._limit - length, 1)
-        return _masked(scores, [grammar.allowed(state, remaining) for state in self._states], self._locations)
+        table = _table([grammar.allowed(state, max(self._limit - length, 1)) for state in self._states])
+        admitted = torch.from_numpy(table).to(scores.device)
+        return torch.full_like(scores, -torch.inf).scatter_(1, admitted, scores.gather(1, admitted))
 
 
-def _masked(scores: Tensor, admitted: Sequence[Admitted], locations: range) -> Tensor:
-    """Scores where admitted, -inf elsewhere. scores: (rows, vocabulary)."""
-    masked = torch.full_like(scores, -torch.inf)
-    width = max(1, *(len(one.ids) for one in admitted), 1)
-    # each row: where its run of locations begins and ends, then its single ids, filled up with one that it has
-    table = np.empty((len(admitted), 2 + width), np.int64)
+def _table(admitted: Sequence[Admitted]) -> NDArray[np.int64]:
+    """The ids that are admitted, one row each, filled up with one of them to the longest."""
+    table = np.empty((len(admitted), max(len(ids) + len(run) for ids, run in admitted)), np.int64)
     for row, (ids, run) in zip(table, admitted, strict=True):
-        row[:2] = run.start, run.stop
-        row[2:] = ids[0] if ids else run.start
-        row[2 : 2 + len(ids)] = ids
-    placed = torch.from_numpy(table).to(scores.device, non_blocking=True)
-    if any(one.locations for one in admitted):
-        here = slice(locations.start, locations.stop)
-        number = torch.arange(locations.start, locations.stop, device=scores.device)
-        inside = (number >= placed[:, :1]) & (number < placed[:, 1:2])
-        masked[:, here] = scores[:, here].masked_fill(~inside, -torch.inf)
-    singles = placed[:, 2:]
-    return masked.scatter_(1, singles, scores.gather(1, singles))
+        row[:] = ids[0] if ids else run.start
+        row[: len(ids)] = ids
+        row[len(ids) : len(ids) + len(run)] = np.arange(run.start, run.stop)
+    return table
