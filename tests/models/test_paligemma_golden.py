@@ -81,8 +81,8 @@ def _places(model: Any) -> dict[str, int]:
 
 
 def _logits(model: Any, row: TextRow) -> Tensor:
-    places = _places(model)
-    return teacher_forced_logits(model, row.tokens, row.mask_ar, row.mask_input, pixel_values=PIXELS, **places)
+    places: dict[str, Any] = {**_places(model), "pixel_values": PIXELS}
+    return teacher_forced_logits(model, row.tokens, row.mask_ar, row.mask_input, **places)
 
 
 def _answers(model: Any, pixels: Tensor, prompts: list[list[int]]) -> list[list[int]]:

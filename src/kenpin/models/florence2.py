@@ -116,10 +116,8 @@ class Florence2Detector(LanguageDetector):
         seen = self._seen(batch)
         if "inputs_embeds" in seen:
             encoder = self.network.get_encoder()
-            seen = {
-                "encoder_outputs": BaseModelOutput(last_hidden_state=encoder(**seen).last_hidden_state),
-                "attention_mask": seen["attention_mask"],
-            }
+            read = BaseModelOutput(last_hidden_state=encoder(**seen).last_hidden_state)
+            seen = {"attention_mask": seen["attention_mask"], "encoder_outputs": read}
         text = self.network.config.text_config
         return {
             "inputs": seen,
