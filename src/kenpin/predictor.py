@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from kenpin.data.dataset import Dataset
-from kenpin.errors import RunError
+from kenpin.errors import OptionError, RunError
 from kenpin.models import get_family
-from kenpin.models._family import BaseRecord, Inspector, Progress, Task
+from kenpin.models._family import BaseRecord, Inspector, Progress, Promptable, Task
 from kenpin.models._inference import OnError, infer_batches
 from kenpin.records import Example, ImageSource, Prediction, Threshold
 from kenpin.records_json import from_json
@@ -36,6 +36,15 @@ class Predictor:
         """Content hashes of the training pictures; empty where they are not known."""
         self.target = target
         """What it predicts: the pictures' `label`, or their `boxes`."""
+
+    def prompted(self, prompt: str) -> Predictor:
+        """The same model, asked something else; its answers are words, or boxes, and are not judged.
+
+        Raises OptionError where the model takes no prompts.
+        """
+        if not isinstance(self.inspector, Promptable):
+            raise OptionError("option `prompt`: this run's model reads no words; take a run of a language model.")
+        return Predictor(self.inspector.prompted(prompt), None, self.record, self.trained_on, self.target)
 
     def predict(
         self,

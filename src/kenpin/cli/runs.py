@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +24,9 @@ def predict(
     *,
     json: Annotated[Path | None, Parameter(help="Write everything that was predicted to this file.")] = None,
     draw: Annotated[Path | None, Parameter(help="Draw each picture with its verdict into this folder.")] = None,
+    prompt: Annotated[
+        str | None, Parameter(help="Ask a language model this instead of what it was trained on.")
+    ] = None,
     device: Device = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -45,6 +49,8 @@ def predict(
         if target is not None:
             check_free(target, overwrite)
     predictor = load_predictor(run, device=device)
+    if prompt is not None:
+        predictor = predictor.prompted(prompt)
     if draw is not None and (note := font_note(predictor.labels)) is not None:
         print(f"kenpin: {note}", file=sys.stderr)
     bad: list[str] = []
@@ -73,7 +79,16 @@ def _decision(judgement: Judgement | None) -> dict[str, Any]:
 def _line(prediction: Prediction, judgement: Judgement | None) -> str:
     verdict = "-" if judgement is None else judgement.verdict.value
     score = "-" if prediction.defect_score is None else f"{prediction.defect_score:.4f}"
-    return f"{prediction.id}\t{verdict}\t{prediction.label or '-'}\t{score}"
+    return f"{prediction.id}\t{verdict}\t{_said(prediction)}\t{score}"
+
+
+def _said(prediction: Prediction) -> str:
+    """The class, the boxes counted by class, or the words."""
+    if prediction.detections is not None:
+        found = Counter(prediction.detections.labels)
+        return ", ".join(f"{count} × {label}" for label, count in found.items()) or "no box"
+    # one line a picture, whatever was answered
+    return prediction.label or " ".join((prediction.text or "-").split())
 
 
 def evaluate(

@@ -100,6 +100,14 @@ class Fitted(Inspector, Protocol):
 
 
 @runtime_checkable
+class Promptable(Inspector, Protocol):
+    """An inspector that can be asked something else than what it was trained on."""
+
+    def prompted(self, prompt: str) -> Inspector:
+        """The same model with this question, free to answer anything."""
+
+
+@runtime_checkable
 class Calibrated(Inspector, Protocol):
     """An inspector whose boxes have scores that validation pictures can give a meaning."""
 
