@@ -52,8 +52,8 @@ class Watch:
         note = font_note(self._task.labels) if self._draws else None
         return () if note is None else (note,)
 
-    def __call__(self, step: int, epoch: float) -> Mapping[str, float | None]:
-        """Scores by name, None where there is none. Step 0 is before training."""
+    def __call__(self, step: int, epoch: float, loss: float | None) -> Mapping[str, float | None]:
+        """Scores by name, None where there is none. loss: on the validation pictures. Step 0 is before training."""
         evaluation = evaluate(
             self._predictor, self._sample, ok_labels=self._task.ok_labels, threshold=None, split=None, seed=self._seed
         )
@@ -64,7 +64,7 @@ class Watch:
                 truth = [example.boxes for example in self._drawn]
                 record_truth(self._folder, [example.id for example in self._drawn], self._pictures(truth))
             drawn = self._pictures([found[example.id] for example in self._drawn])
-            record_snapshot(self._folder, step, epoch, scores, drawn)
+            record_snapshot(self._folder, step, epoch, {"loss": loss} | scores, drawn)
         return scores
 
     def _pictures(self, boxes: Sequence[Detections | None]) -> list[Image.Image]:
