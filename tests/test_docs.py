@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from kenpin.data.formats import format_names
+from kenpin.data.loading import write_dataset
 from kenpin.models import family_names
+from tests.objects import joined, made_objects
 from tests.pictures import write_parts
 from tests.snippets import Command, commands, run, shows, snippets
 from tests.tree import PACKAGE, ROOT
@@ -36,6 +38,8 @@ def test_snippets_run(
     shutil.copytree(parts, tmp_path / "parts")
     damaged = write_parts(tmp_path / "damaged", count=3)
     (damaged / "ok" / "001.png").write_bytes((damaged / "ok" / "001.png").read_bytes()[:200])
+    objects = joined(made_objects(12), made_objects(5, first=50, split="validation", empty=3))
+    write_dataset(objects, tmp_path / "objects", "coco")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     run(text, page.name, kenpin)
