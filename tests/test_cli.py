@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
 from kenpin.cli import main
+from tests.builders import write_picture
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -44,12 +48,15 @@ def run(kenpin: Run, parts: Path) -> Path:
         (["doctor", "nowhere"], "nowhere: there is no such file or folder"),
         (["doctor", "{parts}", "--format", "cco"], "'cco' is not known"),
         (["train", "clasifier", "--data", "x"], "Unknown command"),
-        (["train", "classifier", "--data", "{parts}"], "option `out` is missing"),
-        (["train", "classifier", "--dta", "{parts}"], "Did you mean --data"),
-        (["train", "classifier", "--data", "{parts}", "--out", "r", "--seed", "two"], "option `seed`: input should be"),
+        (["train", "classifier", "--data", "{parts}"], "option `--out` is missing"),
+        (["train", "classifier", "--dta", "{parts}"], "unknown option --dta; did you mean --data?"),
+        (
+            ["train", "classifier", "--data", "{parts}", "--out", "r", "--seed", "two"],
+            "`--seed` is 'two'; give a whole",
+        ),
         (
             ["train", "classifier", "--data", "{parts}", "--out", "r", "--tuning", "hed"],
-            "option `tuning`: input should",
+            "option `--tuning` is 'hed'; give 'head', 'lora' or 'full'.",
         ),
         (["train", "classifier", "--data", "{parts}", "--out", "r", "--ok-labels", "nope"], "none of ok, scratch"),
         (
@@ -61,6 +68,23 @@ def run(kenpin: Run, parts: Path) -> Path:
         (["convert", "{parts}", "out", "--to", "coco"], "--allow-loss"),
         (["split", "{parts}", "out", "--by", "lot"], "'lot'"),
         (["split", "{parts}", "out", "--train", "-1"], "at least two must be above 0"),
+        (["split", "{parts}", "out", "--train", "nan"], "shares nan, 0.15, 0.15: at least two"),
+        (["split", "{parts}", "out", "--seed", "-1"], "`--seed` is -1; give a number from 0"),
+        (["split", "{parts}", "out", "--to", "coco"], "does not carry labels of whole pictures"),
+        (["train", "mahalanobis", "--epochs", "3"], "unknown option --epochs; --help lists those there are."),
+        (["train", "classifier", "more"], "nothing is known to be done with more"),
+        (["train", "classifier", "--data", "{parts}", "--out", "r", "--epochs", "inf"], "give a finite number"),
+        (["train", "classifier", "--data", "{parts}", "--out", "r", "--ok-labels"], "names no class"),
+        (
+            ["train", "classifier", "--data", "{parts}", "--out", "r", "--base", "toy", "--ok-labels", "ok", "scratch"],
+            "`ok_labels` names every class",
+        ),
+        (["train", "classifier", "--data", "{parts}", "--out", "r", "--base", "/no/such"], "there is no such folder"),
+        (
+            ["train", "mahalanobis", "--data", "{parts}", "--out", "r", "--base", "toy", "--stages", "3"],
+            "`stages` does nothing with base toy",
+        ),
+        (["train", "mahalanobis", "--data", "{parts}", "--out", "r", "--stages", "9"], "give a number up to 6"),
     ],
 )
 def test_misuse_is_one_sentence_and_status_2(kenpin: Run, parts: Path, words: list[str], sentence: str) -> None:
@@ -118,6 +142,98 @@ def test_nothing_is_overwritten_unasked(kenpin: Run, run: Path, parts: Path) -> 
     assert json.loads((run / "run.json").read_text())["family"] == "mahalanobis"
 
 
+def test_a_run_replaces_nothing_but_a_run(kenpin: Run, parts: Path) -> None:
+    copytree(parts, "mine")
+    Path("link").symlink_to("nowhere")
+    for place in ("mine", ".", "link"):
+        status, _, err = kenpin("train", "classifier", "--data", "mine", "--out", place, "--overwrite")
+        assert status == 2
+        assert "is no run, and --overwrite replaces nothing else" in err
+    assert kenpin("train", "classifier", "--data", "mine", "--out", "link")[0] == 2
+    assert len(list(Path("mine").rglob("*.png"))) == 120
+    assert sorted(path.name for path in Path().iterdir()) == ["link", "mine"]
+
+
+def test_a_run_that_holds_its_data_is_not_replaced(kenpin: Run, run: Path, parts: Path) -> None:
+    copytree(parts, run / "mine")
+    status, _, err = kenpin("train", "classifier", "--data", run / "mine", "--out", run, "--overwrite")
+    assert status == 2
+    assert "comes from there" in err
+    assert (run / "mine" / "ok").is_dir()
+
+
+def test_places_that_cannot_be_written_are_refused_before_the_work(
+    kenpin: Run, run: Path, parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        pytest.fail("the work began")
+
+    monkeypatch.setattr("kenpin.predictor.load_predictor", never)
+    Path("file").write_text("mine")
+    Path("folder").mkdir()
+    picture = parts / "ok" / "000.png"
+    for words, sentence in (
+        (("predict", run, picture, "--json", "file/p.json"), "file/p.json: "),
+        (("predict", run, picture, "--json", "folder", "--overwrite"), "folder: is a folder; name a file in it."),
+        (("predict", run, picture, "--draw", "file", "--overwrite"), "file: is a file; name a folder."),
+        (("evaluate", run, "--data", parts, "--name", "a/b"), "'a/b' is to be part of a file's name"),
+        (("evaluate", run, "--data", parts, "--name", ""), "'' is to be part of a file's name"),
+        (("report", run, "--out", "folder", "--overwrite"), "folder: is a folder; name a file in it."),
+    ):
+        status, out, err = kenpin(*words)
+        assert (status, out) == (2, "")
+        assert sentence in err
+
+
+def test_files_are_written_into_folders_that_are_not_there_yet(kenpin: Run, run: Path, parts: Path) -> None:
+    assert kenpin("predict", run, parts / "ok" / "000.png", "--json", "new/deep/p.json")[0] == 0
+    assert [path.name for path in Path("new/deep").iterdir()] == ["p.json"]
+
+
+def test_a_refused_training_leaves_nothing_behind(kenpin: Run) -> None:
+    for number in range(2):
+        write_picture(Path("data/ok") / f"{number}.png", number)
+    status, _, err = kenpin("train", "mahalanobis", "--data", "data", "--out", "run", "--base", "toy")
+    assert status == 2
+    assert "2 good parts; at least 30 are needed" in err
+    assert [path.name for path in Path().iterdir()] == ["data"]
+    assert "give the folder of a finished run" in kenpin("predict", "run", "a.png")[2]
+
+
+def test_a_report_stands_on_what_the_training_wrote(kenpin: Run, run: Path, parts: Path) -> None:
+    assert kenpin("evaluate", run, "--data", parts, "--name", "again")[0] == 0
+    assert kenpin("report", run)[0] == 0
+    (run / "evaluation.json").unlink()
+    status, _, err = kenpin("report", run)
+    assert status == 2
+    assert "evaluation.json: is missing; restore it from a copy or train again." in err
+    assert kenpin("predict", run, parts / "ok" / "000.png")[0] == 0, "an inspector needs no report"
+
+
+def test_a_device_that_computes_nothing_is_refused(kenpin: Run, run: Path, parts: Path) -> None:
+    status, _, err = kenpin("predict", run, parts / "ok" / "000.png", "--device", "meta")
+    assert status == 2
+    assert "device 'meta' is not there" in err
+
+
+def test_ctrl_c_says_what_is_left(kenpin: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kenpin.cli.train.family_names", stopped)
+    status, _, err = kenpin("families")
+    assert status == 130
+    assert "stopped; nothing half-done is left" in err
+    assert "--resume" in err
+
+
+def test_help_that_nobody_reads_to_the_end_is_no_error() -> None:
+    process = subprocess.Popen([sys.executable, "-m", "kenpin.cli", "--help"], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(60) == 0
+
+
 def test_the_line_wins_over_the_file_and_both_are_checked(kenpin: Run, parts: Path) -> None:
     Path("recipe.yaml").write_text(f"data: {parts}\nbase: toy\ntuning: full\nepochs: 1\npatience: 3\nseed: 5\n")
     status, _, err = kenpin(
@@ -164,6 +280,15 @@ def test_split_then_train_tests_on_the_test_split(kenpin: Run, parts: Path) -> N
     _, out, _ = kenpin("evaluate", "run", "--data", "divided")
     assert "60 pictures, split test" in out
     assert "trained on" not in out
+
+
+def test_what_is_divided_already_is_not_divided_anew_unasked(kenpin: Run, parts: Path) -> None:
+    assert kenpin("split", parts, "divided")[0] == 0
+    status, _, err = kenpin("split", "divided", "again")
+    assert status == 2
+    assert "is divided already (test, train, validation)" in err
+    assert not Path("again").exists()
+    assert kenpin("split", "divided", "again", "--resplit")[0] == 0
 
 
 def test_report_against_another_run(kenpin: Run, run: Path, parts: Path) -> None:

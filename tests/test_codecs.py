@@ -159,8 +159,8 @@ def test_numbers_that_are_no_bins(codec: ModuleType, text: str) -> None:
     assert codec.decode(text, SIZE_WH).detections == Detections()
 
 
-def test_a_label_may_look_like_the_beginning_of_a_token() -> None:
-    found = _at([(1, 2, 3, 4), (5, 6, 7, 8)], ["a ; <loc1", "b; <loc"], paligemma)
+def test_a_label_may_look_like_a_separator_or_the_beginning_of_a_token() -> None:
+    found = _at([(1, 2, 3, 4), (5, 6, 7, 8), (5, 6, 7, 9)], ["a ; <loc1", "b; <loc", "c;"], paligemma)
     assert paligemma.decode(paligemma.encode(found, SIZE_WH), SIZE_WH).detections == found
 
 

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from kenpin.errors import OptionError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str | None:
@@ -21,7 +33,19 @@ def nearest_name(name: str, known: Iterable[str]) -> str | None:
 class StrictOptions(BaseModel):
     """Frozen options that refuse unknown keys and name the nearest known one."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _take_words(cls, value: Any, info: ValidationInfo) -> Any:
+        """One word or number for a list of one; no truth value where a number is wanted."""
+        kind = cls.model_fields[info.field_name or ""].annotation
+        kinds = {get_origin(one) or one for one in (kind, *get_args(kind))}
+        if tuple in kinds and isinstance(value, str | int | float):
+            return (value,)
+        if isinstance(value, bool) and bool not in kinds:
+            raise ValueError(f"{str(value).lower()} is neither a number nor a word; give one.")
+        return value
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], source: str = "options") -> Self:
@@ -34,35 +58,97 @@ class StrictOptions(BaseModel):
 
     @classmethod
     def sentence(cls, error: ValidationError, source: str) -> str:
-        """The first problem of a failed validation as one sentence."""
+        """The first problem of a failed validation as one sentence; options are named as on the line where they stood
+        there."""
         # an unknown key before a missing one: it may be the missing one, misspelt
-        first = min(error.errors(include_url=False), key=lambda problem: problem["type"] != "extra_forbidden")
-        key = ".".join(str(part) for part in first["loc"])
+        problems = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+        first = problems[0]
+        key = str(first["loc"][0]) if first["loc"] else ""
         if first["type"] == "extra_forbidden":
             near = nearest_name(key, cls.model_fields)
             remedy = f"did you mean `{near}`?" if near else f"known are {', '.join(sorted(cls.model_fields))}."
-            return f"{source}: unknown option `{key}`; {remedy}"
-        if first["type"] == "missing":
-            return f"{source}: option `{key}` is missing; give it a value."
-        message = first["msg"].removeprefix("Value error, ")
-        named = f"option `{key}`: " if key else ""
-        return f"{source}: {named}{message[0].lower()}{message[1:]}"
+            said = f"unknown option `{key}`; {remedy}"
+        elif first["type"] == "missing":
+            said = f"option `{key}` is missing; give it a value."
+        elif first["type"] == "value_error":
+            said = first["msg"].removeprefix("Value error, ")
+            said = f"option `{key}`: {said}" if key else said
+        else:
+            # a field of several kinds has a problem with each
+            wanted = dict.fromkeys(_wanted(one) for one in problems if one["loc"][:1] == first["loc"][:1])
+            said = f"option `{key}` is {first['input']!r}; give {' or '.join(wanted)}."
+        if source == COMMAND_LINE:
+            said = re.sub(r"`(\w+)`", lambda name: _on_the_line(name[1], cls.model_fields), said)
+        return f"{source}: {said}"
+
+
+COMMAND_LINE = "command line"
+"""The source of options that were typed."""
+_WANTED = {
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "a word",
+    "path_type": "a path",
+    "tuple_type": "a list",
+    "dict_type": "a mapping",
+    "literal_error": "{expected}",
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "a number from {ge} up",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "a number up to {le}",
+}
+
+
+def _wanted(problem: ErrorDetails) -> str:
+    """What one problem of a validation asks for."""
+    if problem["type"] not in _WANTED:
+        return problem["msg"].rstrip(".")
+    bounds = {name: str(bound).removesuffix(".0") for name, bound in problem.get("ctx", {}).items()}
+    return _WANTED[problem["type"]].format(**bounds)
+
+
+def _on_the_line(name: str, fields: Iterable[str]) -> str:
+    return f"`--{name.replace('_', '-')}`" if name in fields else f"`{name}`"
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises OptionError."""
+    """The mapping in a YAML file; true and false alone are truth values, as in YAML 1.2. Raises OptionError."""
     import yaml
 
+    class Loader(yaml.SafeLoader):
+        """Refuses keys that stand there twice, and leaves on, off, yes and no as words."""
+
+        yaml_implicit_resolvers = {  # noqa: RUF012
+            first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+            keys = [key.value for key, _ in node.value]
+            if again := [key for place, key in enumerate(keys) if key in keys[:place]]:
+                mark = node.value[len(keys) - 1 - keys[::-1].index(again[0])][0].start_mark
+                raise yaml.constructor.ConstructorError(None, None, f"{again[0]} stands there twice", mark)
+            return super().construct_mapping(node, deep)
+
+    Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("(?:true|True|TRUE|false|False|FALSE)$"), "tTfF")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader)
     except FileNotFoundError as error:
         raise OptionError(f"{path}: no such file; give the path of a YAML file with options.") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        place = getattr(error, "problem_mark", None)
-        line = f" line {place.line + 1}" if place else ""
-        raise OptionError(f"{path}{line}: not readable as YAML; write one `option: value` a line.") from error
+        place, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        line, why = f" line {place.line + 1}" if place else "", f" ({problem})" if problem else ""
+        raise OptionError(f"{path}{line}: not readable as YAML{why}; write one `option: value` a line.") from error
     if not isinstance(values, dict):
         raise OptionError(f"{path}: holds no options; write one `option: value` a line.")
+    if odd := [key for key in values if not isinstance(key, str)]:
+        raise OptionError(f"{path}: {odd[0]!r} is no name of an option; write one `option: value` a line.")
     return values
 
 
@@ -72,6 +158,8 @@ def _positive_or_none(value: float | None) -> float | None:
     return value
 
 
+LARGEST_SEED = 2**32 - 1
+"""That every library takes."""
 Cost = Annotated[float, AfterValidator(_positive_or_none)]
 
 
@@ -103,7 +191,7 @@ class TrainOptions(DecisionOptions):
     validation_share: float = Field(
         0.2, gt=0, lt=1, description="Share of the training pictures kept for validation where the data set names none."
     )
-    seed: int = Field(0, ge=0, description="Seed of every random choice.")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED, description="Seed of every random choice.")
     device: str | None = Field(None, description="Device such as cpu or cuda:0; by default the best that is there.")
     resume: bool = Field(False, description="Continue a run that was interrupted.")
     overwrite: bool = Field(False, description="Replace the run folder if it exists.")

@@ -78,7 +78,7 @@ def load_predictor(run: str | Path, *, device: str | None = None) -> Predictor:
     """The predictor of a finished run. Raises RunError, OptionError."""
     folder = Path(run)
     record = read_record(folder)
-    check_seal(folder, record.files)
+    check_seal(folder, record.files, deciding_alone=True)
     family = get_family(record.family)
     base = BaseRecord(record.base_id, record.base_commit, record.base_probe)
     options = family.Options.from_mapping(record.options, f"{folder / 'run.json'}: options")
@@ -95,6 +95,9 @@ def best_device(wanted: str | None) -> Any:
 
     name = wanted or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        return torch.zeros(0, device=name).device
+        device = torch.zeros(0, device=name).device
+        if device.type == "meta":
+            raise RuntimeError("tensors without values compute nothing")
+        return device
     except (RuntimeError, AssertionError) as error:
         raise RunError(f"device {name!r} is not there; give cpu, or a device that torch lists.") from error

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -13,9 +14,10 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from kenpin.errors import OutputExistsError, RunError
+from kenpin.data.loading import refuse_to_destroy
+from kenpin.errors import OptionError, OutputExistsError, RunError
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 _RECORD = "run.json"
 MODEL = "model"
 """Folder, below the run's, of everything that decides predictions: weights or adapter, processor, arrays."""
@@ -26,7 +28,7 @@ class RunRecord(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     family: str
     base_id: str
     base_commit: str | None
@@ -46,11 +48,13 @@ class RunRecord(BaseModel):
     created: str
     seconds: float
     files: dict[str, str]
-    """Hash of every file that decides predictions."""
+    """Hash of every file that decisions and reports stand on."""
 
 
 TRAINED_ON = "trained_on.npy"
 """File of the content hashes of the training pictures, 32 ASCII bytes each."""
+_SEALED = (f"{MODEL}/**/*", TRAINED_ON, "evaluation.json", "thumbnails.parquet", "metrics.jsonl", "evolution/**/*")
+_REMEDY = "restore it from a copy or train again"
 
 
 def partial_folder(out: Path) -> Path:
@@ -60,24 +64,49 @@ def partial_folder(out: Path) -> Path:
 
 def check_free(out: Path, overwrite: bool) -> None:
     """Raises OutputExistsError where `out` is there and must not be replaced."""
-    if out.exists() and not overwrite:
+    if os.path.lexists(out) and not overwrite:
         raise OutputExistsError(f"{out} already exists; choose another name or allow it with --overwrite.")
 
 
+def check_run_free(out: Path, overwrite: bool, needed: Iterable[str | Path]) -> None:
+    """Raises OutputExistsError where a run must not be put: nothing but a run is ever replaced, and none that holds
+    what is still `needed`."""
+    check_free(out, overwrite)
+    empty = out.is_dir() and not out.is_symlink() and not any(out.iterdir())
+    if os.path.lexists(out) and not empty and (out.is_symlink() or not (out / _RECORD).is_file()):
+        raise OutputExistsError(f"{out}: is no run, and --overwrite replaces nothing else; choose another --out.")
+    refuse_to_destroy(out, needed, overwrite=overwrite)
+
+
+def check_writable(place: Path, overwrite: bool, *, folder: bool = False) -> None:
+    """Refuse before the work what could not be written after it: a file, or a `folder`.
+
+    Raises OutputExistsError, OptionError.
+    """
+    check_free(place, overwrite)
+    if place.is_dir() is not folder and (place.exists() or not place.name):
+        is_what, wanted = ("a file", "a folder") if folder else ("a folder", "a file in it")
+        raise OutputExistsError(f"{place}: is {is_what}; name {wanted}.")
+    above = next(one for one in place.absolute().parents if one.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise OptionError(f"{place}: {above} is no folder that can be written to; choose another place.")
+
+
 def seal(folder: Path) -> dict[str, str]:
-    """Hash of each file that decides predictions, by its path below the run folder with forward slashes."""
-    paths = sorted(path for path in (folder / MODEL).rglob("*") if path.is_file())
+    """Hash of each file that decisions and reports stand on, by its path below the run folder, with forward slashes."""
+    paths = sorted(path for pattern in _SEALED for path in folder.glob(pattern) if path.is_file())
     return {path.relative_to(folder).as_posix(): _hash(path) for path in paths}
 
 
 def write_record(folder: Path, record: RunRecord) -> None:
-    """Write `run.json`."""
-    write_json(folder / _RECORD, record.model_dump(mode="json"))
+    """Write `run.json`, sealed by a hash over its own content."""
+    values = record.model_dump(mode="json")
+    write_json(folder / _RECORD, values | {"seal": _seal_of(values)})
 
 
-def finish(partial: Path, out: Path, overwrite: bool) -> None:
+def finish(partial: Path, out: Path, overwrite: bool, needed: Iterable[str | Path] = ()) -> None:
     """Give the whole folder its name; last, so that a half-written run never has it. Raises OutputExistsError."""
-    check_free(out, overwrite)
+    check_run_free(out, overwrite, needed)
     replaced = out.with_name(f".{out.name}.replaced")
     if out.exists():
         shutil.rmtree(replaced, ignore_errors=True)
@@ -102,6 +131,8 @@ def read_record(run: Path) -> RunRecord:
             f"{run / _RECORD}: has schema version {version}, this kenpin reads {SCHEMA_VERSION}; use the kenpin that "
             "trained it."
         )
+    if values.pop("seal", None) != _seal_of(values):
+        raise RunError(f"{run / _RECORD}: is not what the training wrote; {_REMEDY}.")
     try:
         return RunRecord.model_validate(values)
     except ValidationError as error:
@@ -114,25 +145,33 @@ def read_trained_on(run: Path) -> frozenset[str]:
     try:
         hashes = np.load(run / TRAINED_ON, allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise RunError(f"{run / TRAINED_ON}: is missing or damaged; restore it from a copy or train again.") from error
+        raise RunError(f"{run / TRAINED_ON}: is missing or damaged; {_REMEDY}.") from error
     return frozenset(hashes.astype(str).tolist())
 
 
-def check_seal(run: Path, files: Mapping[str, str]) -> None:
-    """Raises RunError where a file that decides predictions is missing or not the one that was trained."""
+def check_seal(run: Path, files: Mapping[str, str], *, deciding_alone: bool = False) -> None:
+    """Raises RunError where a sealed file is missing or not the one that the training wrote. `deciding_alone`: of those
+    that predictions stand on, since a run without its thumbnails can still inspect."""
     for name, expected in files.items():
+        if deciding_alone and not name.startswith((f"{MODEL}/", TRAINED_ON)):
+            continue
         path = run / name
         if not path.is_file():
-            raise RunError(f"{path}: is missing; restore it from a copy or train again.")
+            raise RunError(f"{path}: is missing; {_REMEDY}.")
         if _hash(path) != expected:
-            raise RunError(f"{path}: is not the file that was trained; restore it from a copy or train again.")
+            raise RunError(f"{path}: is not the file that was trained; {_REMEDY}.")
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write JSON under a temporary name and rename it, so that a reader never sees half of it."""
     temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text(json.dumps(values, ensure_ascii=False, indent=1, allow_nan=False), encoding="utf-8")
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(values, ensure_ascii=False, indent=1, allow_nan=False), encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise type(error)(error.errno, error.strerror, str(path)) from error  # the name that was asked for
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -151,14 +190,24 @@ def sole_writer(partial: Path) -> Iterator[None]:
     """Hold the partial folder: a second process that trains into it is refused. Raises RunError."""
     import fcntl
 
-    partial.mkdir(parents=True, exist_ok=True)
-    with open(partial.with_name(f"{partial.name}.lock"), "w") as lock:
+    name = partial.with_name(f"{partial.name}.lock")
+    name.parent.mkdir(parents=True, exist_ok=True)
+    with open(name, "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(lock.fileno()), name.stat()):
+                raise BlockingIOError  # opened just before its last holder removed it
         except OSError as error:
             raise RunError(f"{partial}: another process is training into it; wait, or choose another --out.") from error
-        yield
-    Path(lock.name).unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            name.unlink(missing_ok=True)
+
+
+def _seal_of(values: Mapping[str, Any]) -> str:
+    canonical = json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
 
 
 def _hash(path: Path) -> str:

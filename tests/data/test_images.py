@@ -9,7 +9,8 @@ import time
 import warnings
 import zlib
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,9 +28,6 @@ from kenpin.data.images import (
 )
 from kenpin.errors import ImageError
 from kenpin.records import ImageSource
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -221,6 +219,8 @@ def _damaged(tmp_path: Path) -> dict[str, tuple[ImageSource, str, str]]:
     pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0")
     bomb = whole[:16] + struct.pack(">II", 60_000, 60_000) + whole[24:29]
     bomb += struct.pack(">I", zlib.crc32(bomb[12:])) + whole[33:]
+    flat = whole[:16] + struct.pack(">II", 0, 64) + whole[24:29]
+    flat += struct.pack(">I", zlib.crc32(flat[12:])) + whole[33:]
     return {
         "missing": (ImageSource(str(tmp_path / "no.png")), "image-missing", "no such file"),
         "folder": (ImageSource(str(folder)), "image-foreign", "not a file"),
@@ -234,6 +234,7 @@ def _damaged(tmp_path: Path) -> dict[str, tuple[ImageSource, str, str]]:
         "lfs": (ImageSource(str(pointer)), "image-foreign", "git lfs pull"),
         "postscript": (ImageSource("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n" * 9), "image-foreign", "no picture"),
         "other format": (_saved(Image.new("L", (8, 8)), "PCX"), "image-foreign", "no picture of a known format"),
+        "no pixels": (ImageSource("none.png", flat), "image-undecodable", "no pixels"),
         "bomb": (ImageSource("bomb.png", bomb), "image-too-large", f"{MAX_PIXELS:,}"),
     }
 
@@ -246,6 +247,17 @@ def test_damage_is_named(tmp_path: Path) -> None:
         assert str(source) in str(caught.value), name
         assert words in str(caught.value), name
         assert "\n" not in str(caught.value), name
+
+
+def test_a_picture_that_may_not_be_read_is_not_called_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    Image.new("L", (8, 8)).save(tmp_path / "a.png")
+    monkeypatch.setattr(Path, "open", denied)  # root may read everything
+    with pytest.raises(PictureError, match=r"it may not be read\. Allow it") as caught:
+        read_image(ImageSource(str(tmp_path / "a.png")))
+    assert caught.value.code == "image-forbidden"
 
 
 def test_the_pixel_limit_counts_every_pixel() -> None:

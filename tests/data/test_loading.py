@@ -35,6 +35,9 @@ def test_a_missing_path(tmp_path: Path) -> None:
 
 
 def test_no_format_or_several(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="the folder is empty"):
+        load_dataset(tmp_path)
+    (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(
         DatasetError, match=r"no format recognises it\. Say which it is with --format, one of coco, csv"
     ):
@@ -47,6 +50,28 @@ def test_no_format_or_several(tmp_path: Path) -> None:
     assert load_dataset(tmp_path, format="csv")[0].label == "ok"
     with pytest.raises(OptionError, match="'voc'"):
         load_dataset(tmp_path, format="vco")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("path,label\na.png,ok\n".encode("utf-16"), "no UTF-8 text"),
+        (b"a.png,ok\n", "first line names no column path"),
+        (b"path,label,label\na.png,ok,scratch\n", r"list\.csv:1: its first line names the column label more than once"),
+    ],
+)
+def test_a_table_that_cannot_be_read_says_why(tmp_path: Path, content: bytes, words: str) -> None:
+    write_picture(tmp_path / "a.png", 1)
+    (tmp_path / "list.csv").write_bytes(content)
+    for place in (tmp_path, tmp_path / "list.csv"):
+        with pytest.raises(DatasetError, match=words):
+            load_dataset(place)
+
+
+def test_columns_without_a_name_may_stand_behind_the_others(tmp_path: Path) -> None:
+    write_picture(tmp_path / "a.png", 1)
+    (tmp_path / "list.csv").write_text("path,label,,\na.png,ok,,\n")
+    assert load_dataset(tmp_path)[0].label == "ok"
 
 
 @pytest.mark.parametrize(
@@ -138,10 +163,10 @@ def test_the_source_is_never_replaced_by_its_own_copy(
 @pytest.mark.parametrize(
     ("fields", "lost"),
     [
-        ({"group": "lot 7"}, "group"),
+        ({"group": "lot 7"}, "groups"),
         ({"boxes": Detections()}, "boxes"),
-        ({"suffix": "a crack"}, "suffix"),
-        ({"attributes": {"line": "3"}}, "attributes"),
+        ({"suffix": "a crack"}, "answers"),
+        ({"attributes": {"line": "3"}}, "further columns"),
     ],
 )
 def test_a_loss_is_refused_by_name_or_allowed(tmp_path: Path, fields: dict[str, Any], lost: str) -> None:
@@ -157,8 +182,19 @@ def test_unused_classes_and_missing_annotations_count_as_losses(tmp_path: Path) 
     examples = [example_at(tmp_path / "a.png", 1, boxes=detections(((1, 2, 9, 5), "void")))]
     with pytest.raises(DatasetError, match="voc does not carry classes"):
         write_dataset(Dataset.from_examples(examples, classes=["unused"]), tmp_path / "out", "voc")
-    with pytest.raises(DatasetError, match="coco does not carry unannotated"):
+    with pytest.raises(DatasetError, match="coco does not carry which pictures nobody annotated"):
         write_dataset(Dataset.from_examples([*examples, example_at(tmp_path / "b.png", 2)]), tmp_path / "out", "coco")
+
+
+@pytest.mark.parametrize("format", ["voc", "florence2_jsonl", "paligemma_jsonl", "yolo"])
+def test_what_would_lose_every_annotation_is_refused_whatever_is_allowed(
+    tmp_path: Path, data: Dataset, format: str
+) -> None:
+    with pytest.raises(
+        DatasetError, match=rf"{format} carries none of its annotations \(labels of whole pictures\)\. Choose"
+    ):
+        write_dataset(data, tmp_path / "out", format, allow_loss=True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_no_line_or_folder_can_say_is_refused(tmp_path: Path) -> None:

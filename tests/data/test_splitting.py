@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.splitting import split_by_duplicates, split_by_group, split_by_ratio, split_in_order
+from kenpin.data.splitting import split_by, split_by_duplicates, split_by_group, split_by_ratio, split_in_order
 from kenpin.errors import DatasetError, OptionError
 from kenpin.records import Detections, Example
 from tests.data.made import encoded, labelled, noise
@@ -186,6 +186,14 @@ def test_groups_may_stand_in_an_attribute() -> None:
     assert len({(place % 5, name) for place, name in enumerate(split.column("split"))}) == 5
     with pytest.raises(OptionError, match=r"'serail': no picture has it\. Did you mean 'serial'"):
         split_by_group(dataset, {"x": 0.6, "y": 0.4}, column="serail", seed=0)
+
+
+def test_a_misspelt_way_names_the_ways() -> None:
+    dataset = labelled(["a"] * 20)
+    with pytest.raises(OptionError, match="Did you mean 'duplicates'"):
+        split_by(dataset, "Duplicate", {"x": 0.6, "y": 0.4}, seed=0)
+    with pytest.raises(OptionError, match="Known are group, beside ratio, order, duplicates"):
+        split_by(dataset, "qqq", {"x": 0.6, "y": 0.4}, seed=0)
 
 
 def test_pictures_without_a_group_are_counted() -> None:

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from kenpin.data.loading import load_dataset
-from kenpin.errors import OptionError, RunError
+from kenpin.errors import MissingExtraError, OptionError, OutputExistsError, RunError
 from kenpin.predictor import load_predictor
-from kenpin.run_folder import partial_folder
+from kenpin.run_folder import check_seal, partial_folder, read_record
 from kenpin.training import train
 from tests.pictures import write_parts
 
@@ -114,14 +114,73 @@ def test_resuming_nothing_is_refused(data: Path, tmp_path: Path) -> None:
         train("mahalanobis", data=str(data), out=tmp_path / "run", base="toy", resume=True)
 
 
-def test_resuming_with_other_options_or_data_is_refused_by_name(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="at least 30"):  # leaves its partial folder
-        train("mahalanobis", data=str(data), out=tmp_path / "run", base="toy")
-    with pytest.raises(OptionError, match="ridge differ"):
-        train("mahalanobis", data=str(data), out=tmp_path / "run", base="toy", resume=True, ridge=0.5)
-    fewer = load_dataset(data).select(range(30))
+@pytest.fixture
+def interrupted(data: Path, tmp_path: Path) -> Path:
+    """The name of a run that was stopped when it had learned."""
+
+    def stop(sentence: str) -> None:
+        if sentence.startswith("Threshold"):
+            raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        train("classifier", data=str(data), out=out, base="toy", say=stop)
+    return out
+
+
+def test_resuming_with_other_options_or_data_is_refused_by_name(data: Path, interrupted: Path) -> None:
+    with pytest.raises(OptionError, match="head_c differ"):
+        train("classifier", data=str(data), out=interrupted, base="toy", resume=True, head_c=0.5)
+    fewer = load_dataset(data).select(range(5, 35))
     with pytest.raises(OptionError, match="fingerprint differ"):
-        train("mahalanobis", dataset=fewer, data=str(data), out=tmp_path / "run", base="toy", resume=True)
+        train("classifier", dataset=fewer, data=str(data), out=interrupted, base="toy", resume=True)
+    train("classifier", data=str(data), out=interrupted, base="toy", resume=True)
+
+
+def test_what_was_learned_is_lost_only_where_that_is_allowed(data: Path, interrupted: Path) -> None:
+    with pytest.raises(OutputExistsError, match="go on with --resume, or start anew with --overwrite"):
+        train("classifier", data=str(data), out=interrupted, base="toy")
+    assert (partial_folder(interrupted) / "learned.json").is_file()
+    with pytest.raises(MissingExtraError, match="mlflow is not installed"):
+        train(
+            "classifier", data=str(data), out=interrupted, base="toy", tuning="full", tracker="mlflow", overwrite=True
+        )
+    assert (partial_folder(interrupted) / "learned.json").is_file(), "options come before what they would cost"
+    train("classifier", data=str(data), out=interrupted, base="toy", overwrite=True)
+    assert [path.name for path in interrupted.parent.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize("file", ["trained_on.npy", "thumbnails.parquet", "evaluation.json"])
+def test_files_beside_the_model_are_sealed_too(data: Path, tmp_path: Path, file: str) -> None:
+    run = train("classifier", data=str(data), out=tmp_path / "run", base="toy")
+    files = read_record(run).files
+    check_seal(run, files)
+    whole = bytearray((run / file).read_bytes())
+    whole[-2] ^= 1
+    (run / file).write_bytes(whole)
+    with pytest.raises(RunError, match=f"{file}: is not the file that was trained"):
+        check_seal(run, files)
+    if file == "trained_on.npy":
+        with pytest.raises(RunError, match="is not the file that was trained"):
+            load_predictor(run)
+    else:
+        load_predictor(run)
+
+
+def test_a_record_that_was_edited_is_refused(data: Path, tmp_path: Path) -> None:
+    run = train("classifier", data=str(data), out=tmp_path / "run", base="toy")
+    text = (run / "run.json").read_text()
+    (run / "run.json").write_text(json.dumps(json.loads(text)))  # how it is laid out says nothing
+    load_predictor(run)
+    record = json.loads(text)
+    for change in (
+        {"threshold": record["threshold"] | {"fail_from": 0.9999999}},
+        {"labels": record["labels"][::-1]},
+        {"seal": None},
+    ):
+        (run / "run.json").write_text(json.dumps(record | change))
+        with pytest.raises(RunError, match=r"run\.json: is not what the training wrote"):
+            load_predictor(run)
 
 
 def test_a_damaged_or_foreign_run_is_refused(data: Path, tmp_path: Path) -> None:
@@ -137,7 +196,7 @@ def test_a_damaged_or_foreign_run_is_refused(data: Path, tmp_path: Path) -> None
         load_predictor(run)
     head.write_bytes(whole)
     record = (run / "run.json").read_text()
-    (run / "run.json").write_text(record.replace('"schema_version": 1', '"schema_version": 99'))
+    (run / "run.json").write_text(record.replace('"schema_version": 2', '"schema_version": 99'))
     with pytest.raises(RunError, match="schema version 99"):
         load_predictor(run)
     (run / "run.json").write_text(record[: len(record) // 2])

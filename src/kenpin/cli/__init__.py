@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.metadata import version
 
 import cyclopts
@@ -20,6 +21,7 @@ app = cyclopts.App(
     name="kenpin",
     help="From a few hundred labelled pictures to an inspector that runs, and that tells how far it can be trusted.",
     version=lambda: version("kenpin"),
+    suppress_keyboard_interrupt=False,  # else it ends without a word
 )
 # in the order of a newcomer's way; the modules load torch, so they are named here and imported when called
 app.command("kenpin.cli.demo:demo", help="Train, evaluate and report on real solar cells, in about two minutes.")
@@ -31,6 +33,7 @@ app.command("kenpin.cli.train:app", name="train", help="Train an inspector.")
 app.command("kenpin.cli.runs:predict", help="Inspect pictures.")
 app.command("kenpin.cli.runs:evaluate", help="Measure an inspector on labelled pictures.")
 app.command("kenpin.cli.runs:report", help="Write a run's report, alone or against another run.")
+app.command("kenpin.cli.export:export", help="Write a trained network for use elsewhere and as a base.")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -43,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         warnings.simplefilter("ignore")  # libraries' warnings are for programmers; kenpin's own are sentences
         logging.captureWarnings(True)
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # it tells of every attempt to reach the hub
     sys.exit(_run(tokens, debug))
 
 
@@ -52,12 +56,16 @@ def _run(tokens: list[str], debug: bool) -> int:
     except (KenpinError, cyclopts.CycloptsError) as error:
         if debug:
             raise
-        print(f"kenpin: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"kenpin: {' '.join(_sentence(error).split())}", file=sys.stderr)
         return MISUSE
     except KeyboardInterrupt:
-        print("kenpin: stopped; nothing half-done is left under the name you gave.", file=sys.stderr)
+        print(
+            "kenpin: stopped; nothing half-done is left under the name you gave, and a training that had a checkpoint "
+            "goes on with --resume.",
+            file=sys.stderr,
+        )
         return 130
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # rich exits with 1 where nobody reads its help to the end
         return 0
     except OSError as error:
         if debug:
@@ -75,3 +83,15 @@ def _run(tokens: list[str], debug: bool) -> int:
         )
         return MISUSE
     return status if isinstance(status, int) else 0
+
+
+def _sentence(error: Exception) -> str:
+    """What is wrong, in a sentence; of words that no command takes, in kenpin's own."""
+    if isinstance(error, cyclopts.UnusedCliTokensError):
+        return f"nothing is known to be done with {' '.join(error.unused_tokens or ())}; leave it out, or see --help."
+    if not isinstance(error, cyclopts.UnknownOptionError):
+        return str(error)
+    word = (error.token.keyword or error.token.value).partition("=")[0]
+    known = [name for argument in error.argument_collection if argument.parse for name in argument.names]
+    near = get_close_matches(word.strip("-"), [name.strip("-") for name in known], n=1)  # dashes make all alike
+    return f"unknown option {word}; " + (f"did you mean --{near[0]}?" if near else "--help lists those there are.")

@@ -11,9 +11,10 @@ from cyclopts import Parameter
 from pydantic import create_model
 from pydantic.fields import FieldInfo
 
-from kenpin.config import StrictOptions, read_yaml
+from kenpin.config import COMMAND_LINE, StrictOptions, read_yaml
 
 Options = TypeVar("Options", bound=StrictOptions)
+_METAVARS = {int: "INT", float: "FLOAT", Path: "PATH"}
 
 
 def command_of(options: type[Options], call: Callable[[Options], int | None]) -> Callable[..., int | None]:
@@ -31,7 +32,7 @@ def command_of(options: type[Options], call: Callable[[Options], int | None]) ->
             for name, word in (given or view())
             if word is not None
         }
-        return call(options.from_mapping(known | line, "command line" if config is None else str(config)))
+        return call(options.from_mapping(known | line, COMMAND_LINE if config is None else str(config)))
 
     command.__doc__ = options.__doc__
     command.__annotations__ = {
@@ -44,6 +45,11 @@ def command_of(options: type[Options], call: Callable[[Options], int | None]) ->
 def _kinds(field: FieldInfo) -> tuple[Any, ...]:
     """The types that a field may have."""
     return get_args(field.annotation) if get_origin(field.annotation) not in (tuple, Literal) else (field.annotation,)
+
+
+def _plain(kind: Any) -> Any:
+    """A type without its bounds; of a tuple, the type of its items."""
+    return _plain(get_args(kind)[0]) if get_origin(kind) in (Annotated, tuple) else kind
 
 
 def _annotation(field: FieldInfo) -> Any:
@@ -61,7 +67,9 @@ def _annotation(field: FieldInfo) -> Any:
     elif any(get_origin(kind) is tuple for kind in kinds):
         kind = tuple[str, ...]
     several = kind is not bool
+    shown_as = next((_METAVARS[kind] for kind in map(_plain, kinds) if kind in _METAVARS), None)
     parameter = Parameter(
+        metavar=shown_as or ("CHOICE" if choices else None),
         help=" ".join([field.description or "", *notes]),
         show_default=False,
         consume_multiple=several,

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
@@ -14,6 +14,9 @@ from kenpin.cli import FINDINGS, _show
 from kenpin.errors import OptionError
 
 Overwrite = Annotated[bool, Parameter(negative=(), help="Replace what is there.")]
+AllowLoss = Annotated[
+    bool, Parameter(negative=(), help="Write although the format cannot carry all that the data set holds.")
+]
 Format = Annotated[str | None, Parameter(name="--format", help="Format of DATA, if its files do not tell.")]
 
 
@@ -33,10 +36,10 @@ def doctor(
         Data set: folder, file or hub id.
     """
     from kenpin.data.doctor import as_json, examine, render
-    from kenpin.run_folder import check_free, write_json
+    from kenpin.run_folder import check_writable, write_json
 
     if json is not None:
-        check_free(json, overwrite)
+        check_writable(json, overwrite)
     examination = examine(data, format=format)
     print(render(examination))
     if json is not None:
@@ -52,9 +55,7 @@ def convert(
     to: Annotated[str | None, Parameter(help="Format to write; an export may be kept as it comes.")] = None,
     format: Format = None,
     overwrite: Overwrite = False,
-    allow_loss: Annotated[
-        bool, Parameter(negative=(), help="Write although the format cannot carry all that the data set holds.")
-    ] = False,
+    allow_loss: AllowLoss = False,
     export_format: Annotated[
         str | None,
         Parameter(help="Roboflow: coco (the default), yolov8, paligemma, florence2-od; folder for classification."),
@@ -116,9 +117,13 @@ def split(
     validation: Annotated[float, Parameter(help="Share for validation.")] = 0.15,
     test: Annotated[float, Parameter(help="Share for testing.")] = 0.15,
     seed: Annotated[int, Parameter(help="Seed of the random choice.")] = 0,
-    to: Annotated[Literal["csv"] | str | None, Parameter(help="Format to write; by default that of DATA.")] = None,
+    to: Annotated[str | None, Parameter(help="Format to write, csv for example; by default that of DATA.")] = None,
     format: Format = None,
+    resplit: Annotated[
+        bool, Parameter(negative=(), help="Divide anew what is divided: test pictures may come to train.")
+    ] = False,
     overwrite: Overwrite = False,
+    allow_loss: AllowLoss = False,
 ) -> int:
     """Divide a data set into training, validation and test pictures, and write it so.
 
@@ -129,23 +134,24 @@ def split(
     out:
         Folder or file to write.
     """
-    from kenpin.data import splitting
+    from kenpin.config import LARGEST_SEED
     from kenpin.data.loading import load_dataset, write_dataset
+    from kenpin.data.splitting import split_by
 
     shares = {"train": train, "validation": validation, "test": test}
-    ratios = {name: share for name, share in shares.items() if share > 0}
-    if len(ratios) < 2 or any(share < 0 for share in shares.values()):
+    ratios = {name: share for name, share in shares.items() if share != 0}
+    if len(ratios) < 2 or not all(share >= 0 for share in shares.values()):
         raise OptionError(f"shares {train}, {validation}, {test}: at least two must be above 0 and none below.")
+    if not 0 <= seed <= LARGEST_SEED:
+        raise OptionError(f"option `--seed` is {seed}; give a number from 0 to {LARGEST_SEED}.")
     dataset = load_dataset(data, format=format)
-    if by == "ratio":
-        divided = splitting.split_by_ratio(dataset, ratios, seed=seed)
-    elif by == "order":
-        divided = splitting.split_in_order(dataset, ratios)
-    elif by == "duplicates":
-        divided = splitting.split_by_duplicates(dataset, ratios, seed=seed)
-    else:
-        divided = splitting.split_by_group(dataset, ratios, column=by, seed=seed)
-    write_dataset(divided, out, to or dataset.format, overwrite=overwrite)
+    if not resplit and set(dataset.splits) - {"train"}:
+        raise OptionError(
+            f"{data}: is divided already ({', '.join(dataset.splits)}), and dividing it anew may bring test pictures "
+            "to train; use it as it is, or allow that with --resplit."
+        )
+    divided = split_by(dataset, by, ratios, seed=seed)
+    write_dataset(divided, out, to or dataset.format, overwrite=overwrite, allow_loss=allow_loss)
     counts = ", ".join(f"{len(divided.of_split(name))} {name}" for name in ratios)
     print(f"{out}: {counts}, divided by {by}.")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from dataclasses import asdict
@@ -37,17 +38,17 @@ def predict(
     run:
         Run folder.
     images:
-        Picture files and folders of pictures.
+        One or more picture files and folders of pictures.
     """
     from kenpin.data.files import picture_files
     from kenpin.drawing import draw_prediction, font_note
     from kenpin.predictor import load_predictor
     from kenpin.quality.threshold import judge
-    from kenpin.run_folder import check_free, write_json
+    from kenpin.run_folder import check_writable, write_json
 
     for target in (json, draw):
         if target is not None:
-            check_free(target, overwrite)
+            check_writable(target, overwrite, folder=target is draw)
     predictor = load_predictor(run, device=device)
     if prompt is not None:
         predictor = predictor.prompted(prompt)
@@ -111,16 +112,19 @@ def evaluate(
         Run folder.
     """
     from kenpin.data.loading import load_dataset
-    from kenpin.errors import DatasetError
+    from kenpin.errors import DatasetError, OptionError
     from kenpin.evaluation import evaluate as measure
     from kenpin.predictor import load_predictor
     from kenpin.records_json import evaluation_to_json
-    from kenpin.run_folder import check_free, write_json
+    from kenpin.run_folder import check_writable, read_record, write_json
 
+    if name is not None and not re.fullmatch(r"\w[\w .+-]*", name):
+        raise OptionError(f"option `--name`: {name!r} is to be part of a file's name; give a word.")
+    read_record(run)
     kept = None if name is None else run / f"evaluation-{name}.json"
     for target in (json, kept):
         if target is not None:
-            check_free(target, overwrite)
+            check_writable(target, overwrite)
     predictor = load_predictor(run, device=device)
     dataset = load_dataset(data, format=format)
     if split is None and "test" in dataset.splits:
@@ -155,11 +159,13 @@ def report(
         Run folder.
     """
     from kenpin.report import write_report
-    from kenpin.run_folder import read_record
+    from kenpin.run_folder import check_seal, check_writable, read_record
 
     for folder in (run, against):
         if folder is not None:
-            read_record(folder)
+            check_seal(folder, read_record(folder).files)
+    if out is not None:
+        check_writable(out, overwrite)
     # a run's own report can always be made again from what the run holds
     print(write_report(run, out or run / "report.html", against=against, overwrite=overwrite or out is None))
     return 0

@@ -31,10 +31,12 @@ def __getattr__(name: str) -> Any:
 
 def _train(family: str, options: TrainOptions) -> int:
     from kenpin.training import train
+    from kenpin.training.processes import leads
 
     with _show.progress_line() as progress:
         run = train(family, options, say=_show.say, progress=progress, progress_bar=sys.stderr.isatty())
-    print(run)
+    if leads():
+        print(run)
     return 0
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_AHEAD = 32  # results waiting for the consumer; `ThreadPoolExecutor.map` would hold all of them
+AHEAD = 32  # results waiting for the consumer; `ThreadPoolExecutor.map` would hold all of them
 
 
 def stream(function: Callable[[Item], Result], items: Iterable[Item], *, workers: int = 2) -> Iterator[Result]:
@@ -20,7 +20,7 @@ def stream(function: Callable[[Item], Result], items: Iterable[Item], *, workers
     with ThreadPoolExecutor(workers) as pool:
         for item in items:
             waiting.append(pool.submit(function, item))
-            if len(waiting) > _AHEAD:
+            if len(waiting) > AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

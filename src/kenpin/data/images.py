@@ -69,7 +69,8 @@ _warnings_lock = threading.Lock()
 class PictureError(ImageError):
     """A picture that cannot be opened, with its short code, what is wrong and the remedy kept apart.
 
-    Codes: image-missing, image-empty, image-foreign, image-truncated, image-undecodable, image-too-large.
+    Codes: image-missing, image-forbidden, image-empty, image-foreign, image-truncated, image-undecodable,
+    image-too-large.
     """
 
     def __init__(self, source: ImageSource, code: str, what: str, remedy: str) -> None:
@@ -178,6 +179,9 @@ def _bytes_of(source: ImageSource) -> Iterator[IO[bytes]]:
         status = path.stat()
         # opening a pipe or a device could wait for ever
         file = path.open("rb") if stat.S_ISREG(status.st_mode) else None
+    except PermissionError as error:
+        remedy = "Allow it to be read, with chmod for example"
+        raise PictureError(source, "image-forbidden", "it may not be read", remedy) from error
     except (OSError, ValueError) as error:
         what = "there is no such file" if isinstance(error, FileNotFoundError) else f"it cannot be opened ({error})"
         remedy = "Put the picture there, or correct its path in the annotations"
@@ -277,6 +281,8 @@ def _foreign(source: ImageSource, file: IO[bytes]) -> PictureError:
     start = file.read(40)
     if start.startswith(b"version https://git-lfs"):
         what, remedy = "this is a pointer of Git LFS and not the picture itself", "Run `git lfs pull`"
+    elif start.startswith(b"\x89PNG") and bytes(4) in (start[16:20], start[20:24]):
+        return PictureError(source, "image-undecodable", "the picture has no pixels", _COPY_AGAIN)
     else:
         what = f"the content is no picture of a known format (begins with {start[:8]!r})"
         remedy = f"Replace it by one of {', '.join(FORMATS)}"

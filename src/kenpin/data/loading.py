@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.formats import Note, format_names, get_format
+from kenpin.data.formats import Note, csv, format_names, get_format
 from kenpin.errors import DatasetError, LabelError, OutputExistsError
 from kenpin.records import Finding, Severity
 
@@ -27,6 +27,20 @@ _COLUMNS = {
     "mask": "mask",
 }
 """What a format may carry, by the column that holds it."""
+_ANNOTATIONS = {"label", "boxes", "prefix", "suffix", "mask"}
+_IN_WORDS = {
+    "split": "splits",
+    "label": "labels of whole pictures",
+    "segments": "outlines",
+    "crowd": "marks of crowds",
+    "group": "groups",
+    "prefix": "instructions (prefix)",
+    "suffix": "answers (suffix)",
+    "mask": "masks",
+    "attributes": "further columns",
+    "classes": "classes without a picture",
+    "unannotated": "which pictures nobody annotated",
+}
 
 
 def load_dataset(path: str | Path, *, format: str | None = None, note: Note | None = None) -> Dataset:
@@ -61,12 +75,18 @@ def write_dataset(
     refuse_to_destroy(target, (dataset.root, Path.cwd()), overwrite=overwrite)
     if "" in dataset.classes:
         raise LabelError(f"{dataset.root}: a label is empty. Give the class a name, or no label to the picture.")
-    lost = holdings(dataset) - data_format.CARRIES
+    held = holdings(dataset)
+    lost = held - data_format.CARRIES
     if "boxes" not in data_format.CARRIES:
         lost -= {"unannotated"}  # where no boxes are, none is taken for an empty annotation
+    if (annotations := held & _ANNOTATIONS) and annotations <= lost:
+        raise DatasetError(
+            f"{dataset.root}: the format {format} carries none of its annotations ({_words(annotations)}). "
+            "Choose another format."
+        )
     if lost and not allow_loss:
         raise DatasetError(
-            f"{dataset.root}: the format {format} does not carry {', '.join(sorted(lost))}. "
+            f"{dataset.root}: the format {format} does not carry {_words(lost)}. "
             "Choose another format, or allow the loss with --allow-loss."
         )
     with partial_folder(target) as partial:
@@ -81,7 +101,7 @@ def refuse_to_destroy(target: Path, needed: Iterable[str | Path], *, overwrite: 
         raise OutputExistsError(f"{target}: something is there already. Choose another folder, or add --overwrite.")
     if occupied and any(_lies_in(place, target) for place in needed):
         raise OutputExistsError(
-            f"{target}: the data that is being written comes from there, or you stand in it. Choose another folder."
+            f"{target}: what is being written comes from there, or you stand in it. Choose another folder."
         )
 
 
@@ -128,6 +148,10 @@ def holdings(dataset: Dataset) -> frozenset[str]:
     return frozenset(held)
 
 
+def _words(holdings: Iterable[str]) -> str:
+    return ", ".join(_IN_WORDS.get(what, what) for what in sorted(holdings))
+
+
 def _recognised(path: Path) -> str:
     if not path.exists():
         from kenpin.data.formats import huggingface
@@ -140,6 +164,10 @@ def _recognised(path: Path) -> str:
         return matches[0]
     if matches:
         raise DatasetError(f"{path}: it may be {' or '.join(matches)}. Say which, with --format {matches[0]}.")
+    if path.is_dir() and not any(path.iterdir()):
+        raise DatasetError(f"{path}: the folder is empty. Put pictures in it, or correct the path.")
+    if csv.table_of(path) is not None:
+        return "csv"  # its reader says what is wrong with the table
     known = ", ".join(format_names())
     raise DatasetError(f"{path}: no format recognises it. Say which it is with --format, one of {known}.")
 

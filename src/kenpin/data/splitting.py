@@ -20,6 +20,23 @@ if TYPE_CHECKING:
     from kenpin.data.dataset import Dataset
 
 
+_WAYS = ("ratio", "order", "duplicates")
+
+
+def split_by(dataset: Dataset, by: str, ratios: Mapping[str, float], *, seed: int) -> Dataset:
+    """By `ratio` (stratified), `order` (of the file), `duplicates` (look-alikes stay together), or a column.
+
+    Raises OptionError, DatasetError, ImageError as the function of that way does.
+    """
+    if by == "ratio":
+        return split_by_ratio(dataset, ratios, seed=seed)
+    if by == "order":
+        return split_in_order(dataset, ratios)
+    if by == "duplicates":
+        return split_by_duplicates(dataset, ratios, seed=seed)
+    return split_by_group(dataset, ratios, column=by, seed=seed)
+
+
 def split_by_ratio(dataset: Dataset, ratios: Mapping[str, float], *, seed: int, stratify: bool = True) -> Dataset:
     """Pictures at random to the splits, which replace those that were there.
 
@@ -62,8 +79,8 @@ def split_by_group(dataset: Dataset, ratios: Mapping[str, float], *, column: str
         groups = [example.attributes.get(column) for example in dataset]
         if not any(groups):
             known = sorted({name for example in dataset for name in example.attributes} | {"group"})
-            near = nearest_name(column, known)
-            hint = f"Did you mean {near!r}?" if near else f"Known are {', '.join(known)}."
+            near = nearest_name(column, (*_WAYS, *known))
+            hint = f"Did you mean {near!r}?" if near else f"Known are {', '.join(known)}, beside {', '.join(_WAYS)}."
             raise OptionError(f"column {column!r}: no picture has it. {hint}")
     if without := [name for name, group in zip(dataset.column("id"), groups, strict=True) if not group]:
         raise DatasetError(

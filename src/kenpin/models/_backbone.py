@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from kenpin.errors import OptionError, RunError
 from kenpin.models import _lite0
-from kenpin.models._family import BaseRecord, Batch
+from kenpin.models._family import BaseRecord, Batch, check_there
 from kenpin.models._quiet import without_bars
 from kenpin.models._seeded import seeded
 
@@ -166,9 +166,12 @@ def _toy(ids: dict[str, Any]) -> Backbone:
 def _from_transformers(base: str, ids: dict[str, Any]) -> Backbone:
     from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
 
+    check_there(base)
     try:
         config = AutoConfig.from_pretrained(base, **ids)
-        network = AutoModelForImageClassification.from_pretrained(base, config=config, ignore_mismatched_sizes=True)
+        network = AutoModelForImageClassification.from_pretrained(
+            base, config=config, ignore_mismatched_sizes=True, dtype="float32"
+        )
         # the PIL processor by name: scores must not depend on whether torchvision is installed
         processor = AutoImageProcessor.from_pretrained(base, backend="pil")
     except (OSError, ValueError) as error:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
-from kenpin.errors import RunError
+from kenpin.errors import OptionError, RunError
 from kenpin.quality.calibration import Calibration
 from kenpin.records import Example, Prediction
 
@@ -139,6 +139,12 @@ def trainable_share(module: nn.Module) -> tuple[int, int]:
     """Numbers of trainable and of all parameters."""
     trainable = sum(p.numel() for p in module.parameters() if p.requires_grad)
     return trainable, sum(p.numel() for p in module.parameters())
+
+
+def check_there(base: str) -> None:
+    """Refuse a path where nothing is, before it is taken for a hub id. Raises OptionError."""
+    if (base.startswith(("/", ".", "~")) or base.count("/") > 1) and not Path(base).exists():
+        raise OptionError(f"base {base!r}: there is no such folder; give a hub id, or a folder of save_pretrained.")
 
 
 def check_base(expected: BaseRecord, found: BaseRecord) -> None:

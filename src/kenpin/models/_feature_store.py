@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kenpin.errors import OptionError
+
 DEFAULT_LIMIT_BYTES = 2 * 1024**3
 
 
@@ -27,15 +29,22 @@ class FeatureStore:
     """Arrays by the hash of the picture that they were computed from; the least lately written go first."""
 
     def __init__(self, folder: Path, backbone_key: str, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "features-2.sqlite"  # the number counts the forms of the tables
         self._backbone = backbone_key
         self.limit_bytes = limit_bytes
-        with closing(self._connect()) as database, database:
-            database.execute(
-                "CREATE TABLE IF NOT EXISTS features (key BLOB PRIMARY KEY, shape TEXT NOT NULL, numbers BLOB NOT NULL)"
-            )
-            database.execute("CREATE TABLE IF NOT EXISTS ages (age INTEGER PRIMARY KEY, key BLOB, size INTEGER)")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with closing(self._connect()) as database, database:
+                database.execute(
+                    "CREATE TABLE IF NOT EXISTS features "
+                    "(key BLOB PRIMARY KEY, shape TEXT NOT NULL, numbers BLOB NOT NULL)"
+                )
+                database.execute("CREATE TABLE IF NOT EXISTS ages (age INTEGER PRIMARY KEY, key BLOB, size INTEGER)")
+        except (OSError, sqlite3.Error) as error:
+            raise OptionError(
+                f"{self._path}: features cannot be kept there ({error}); point KENPIN_CACHE to a folder that can be "
+                "written to, or mend or remove the file."
+            ) from error
 
     def get(self, contents: Sequence[str]) -> list[NDArray[np.float32] | None]:
         """The stored array of each picture content hash, None where there is none."""

@@ -72,7 +72,8 @@ def fit_head(kind: HeadKind, features: NDArray[Any], targets: NDArray[np.int64],
     counts = np.bincount(targets, minlength=classes)
     if classes < 2 or counts.min() < 2:
         raise DatasetError(
-            f"training pictures a class: {counts.tolist()}; a classifier needs two classes of two pictures at least."
+            f"training pictures a class: {', '.join(map(str, counts))}; a classifier needs two classes of two pictures "
+            "at least."
         )
     scaler = StandardScaler().fit(features.astype(np.float64))
     x = scaler.transform(features.astype(np.float64))

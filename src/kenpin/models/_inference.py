@@ -89,6 +89,11 @@ def keep_features(inspector: Inspector, datasets: Sequence[Dataset], progress: P
     return StoredFeatures(store)
 
 
+def batch_size_of(inspector: Inspector) -> int:
+    """Pictures at a time, where nobody says how many."""
+    return inspector.batch_size or (_ON_CPU if _device(inspector).type == "cpu" else _ON_GPU)
+
+
 def _opened_batches(
     inspector: Inspector,
     dataset: Dataset,
@@ -102,7 +107,7 @@ def _opened_batches(
     on_cpu = _device(inspector).type == "cpu"
     if on_cpu:
         keep_freed_memory()
-    size = batch_size or inspector.batch_size or (_ON_CPU if on_cpu else _ON_GPU)
+    size = batch_size or batch_size_of(inspector)
     done = 0
     opened = stream(partial(_open, store), dataset)
     while batch := list(islice(opened, size)):

@@ -19,7 +19,7 @@ from kenpin.models._backbone import Backbone, load_backbone
 from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task, check_base
 from kenpin.models._inference import compute_features
 from kenpin.records import Example, Prediction
-from kenpin.taguchi import UnitSpace
+from kenpin.taguchi import UnitSpace, parts_needed
 
 _STRONGEST = 10  # items whose contributions a prediction carries; all of them would be 1,568 numbers a picture
 
@@ -28,7 +28,7 @@ class MahalanobisOptions(TrainOptions):
     """Options of `kenpin train mahalanobis`."""
 
     base: str = Field("lite0", description="Pretrained weights: lite0, toy, a hub id, or a folder of save_pretrained.")
-    stages: tuple[int, ...] = Field(
+    stages: tuple[Annotated[int, Field(ge=0, le=6)], ...] = Field(
         (6,), description="Stages of lite0, 0 to 6, whose features are items; other bases have their last alone."
     )
     ridge: Annotated[float, Field(ge=0, lt=1)] | Literal["ledoit-wolf"] = Field(
@@ -87,10 +87,19 @@ class UnitSpaceInspector:
                 f"unit space: none of the {len(training)} training pictures is of a good class "
                 f"({', '.join(self._task.ok_labels) or 'none named'}); name the good classes with --ok-labels."
             )
+        if len(good) < (needed := parts_needed(1, self._options.ridge)):
+            raise UnitSpaceError(
+                f"unit space: {len(good)} good parts; at least {needed} are needed. Add good parts, or train a "
+                "classifier."
+            )
         features = torch.stack(list(compute_features(self, good, progress=progress))).numpy()
         wanted = _wanted_items(self._backbone, self._options.stages)
         # a channel that is silent on every good part has no scale to measure a distance in
         varying = features[:, wanted].std(axis=0) > 1e-6 * np.abs(features[:, wanted]).mean(axis=0).clip(1e-6)
+        if not varying.any():
+            raise UnitSpaceError(
+                f"unit space: the {len(good)} good parts are all the same picture to base {self.base.id}. Add others."
+            )
         self._items = wanted[varying]
         self._space = UnitSpace(self._options.ridge).fit(features[:, self._items])
         dropped = len(wanted) - len(self._items)
@@ -130,11 +139,10 @@ class MahalanobisFamily:
 def _wanted_items(backbone: Backbone, stages: tuple[int, ...]) -> NDArray[np.int64]:
     names = backbone.item_names
     if not names[0].startswith("stage"):
+        if stages != MahalanobisOptions.model_fields["stages"].default:
+            raise OptionError(f"option `stages` does nothing with base {backbone.id}; leave it out or take lite0.")
         return np.arange(len(names))
-    wanted = [i for i, name in enumerate(names) if name.split(".")[0] in {f"stage{stage}" for stage in stages}]
-    if not wanted:
-        raise OptionError(f"stages {stages} hold no items of base {backbone.id}; it has 0 to 6.")
-    return np.array(wanted)
+    return np.flatnonzero([name.split(".")[0] in {f"stage{stage}" for stage in stages} for name in names])
 
 
 FAMILY = MahalanobisFamily()

@@ -123,14 +123,7 @@ def judge(prediction: Prediction, threshold: Threshold) -> Judgement:
     if score is None or math.isnan(score):
         return Judgement(prediction.id, Verdict.REVIEW, None, ("The inspector gave no score, so a person must look.",))
     verdict = verdict_of(score, threshold)
-    fail_from, pass_below = f"{threshold.fail_from:.4g}", f"{_pass_below(threshold):.4g}"
-    reasons = [
-        {
-            Verdict.FAIL: f"The score {score:.4g} reaches {fail_from}, from which parts fail.",
-            Verdict.REVIEW: f"The score {score:.4g} lies from {pass_below} to {fail_from}, where a person must look.",
-            Verdict.PASS: f"The score {score:.4g} lies below {pass_below}, up to which parts pass.",
-        }[verdict]
-    ]
+    reasons = [_reason(score, verdict, threshold)]
     if prediction.label is not None:
         chance = (prediction.probabilities or {}).get(prediction.label)
         reasons.append(
@@ -140,6 +133,24 @@ def judge(prediction: Prediction, threshold: Threshold) -> Judgement:
         strongest = sorted(prediction.contributions.items(), key=lambda item: -item[1])[:_STRONGEST]
         reasons.append("Most of the distance comes from " + ", ".join(name for name, _ in strongest) + ".")
     return Judgement(prediction.id, verdict, score, tuple(reasons))
+
+
+def _reason(score: float, verdict: Verdict, threshold: Threshold) -> str:
+    fail_from, pass_below = f"{threshold.fail_from:.4g}", f"{_pass_below(threshold):.4g}"
+    if threshold.fail_from == -math.inf:
+        return f"The score {score:.4g} fails as any score does: the scores do not separate good parts from defective."
+    if verdict is Verdict.FAIL:
+        return f"The score {score:.4g} reaches {fail_from}, from which parts fail."
+    if verdict is Verdict.REVIEW and not passes_something(threshold):
+        return f"The score {score:.4g} lies below {fail_from}; no score passes, so a person must look."
+    if verdict is Verdict.REVIEW:
+        return f"The score {score:.4g} lies from {pass_below} to {fail_from}, where a person must look."
+    return f"The score {score:.4g} lies below {pass_below}, up to which parts pass."
+
+
+def passes_something(threshold: Threshold) -> bool:
+    """Whether there is any score that a part could pass with."""
+    return _pass_below(threshold) > -math.inf
 
 
 def verdict_of(score: float, threshold: Threshold) -> Verdict:

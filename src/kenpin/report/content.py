@@ -68,11 +68,11 @@ def _json(file: Path) -> dict[str, Any]:
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise RunError(f"{file} is missing, so there is nothing to report; evaluate the run first.") from error
+        raise RunError(f"{file}: is missing; restore it from a copy or train again.") from error
     except (OSError, ValueError) as error:
-        raise RunError(f"{file}: it cannot be read ({error}). Restore it, or evaluate the run again.") from error
+        raise RunError(f"{file}: it cannot be read ({error}). Restore it from a copy or train again.") from error
     if not isinstance(value, dict):
-        raise RunError(f"{file}: it holds a {type(value).__name__}, not an object. Restore it, or evaluate again.")
+        raise RunError(f"{file}: it holds a {type(value).__name__}, not an object. Restore it or train again.")
     return value
 
 

@@ -1,5 +1,5 @@
 """The Mahalanobis-Taguchi system in plain arrays, estimators in scikit-learn's form."""
 
-from kenpin.taguchi.unit_space import UnitSpace
+from kenpin.taguchi.unit_space import UnitSpace, parts_needed
 
-__all__ = ["UnitSpace"]
+__all__ = ["UnitSpace", "parts_needed"]

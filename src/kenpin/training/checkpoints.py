@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from kenpin.errors import RunError
 
+CHECKPOINTS = "checkpoints"
+"""Folder of the checkpoints, below the run's."""
 _LEARNED = "learned.safetensors"
 
 
@@ -56,9 +58,10 @@ def _learned(module: nn.Module) -> dict[str, Tensor]:
 
 def _is_whole(checkpoint: Path) -> bool:
     # the trainer writes its state after everything else; half-deleted ones may have kept it
-    needed = (_LEARNED, "optimizer.pt", "scheduler.pt", "rng_state.pth")
+    needed = (_LEARNED, "optimizer.pt", "scheduler.pt")
     try:
         json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return all((checkpoint / name).is_file() for name in needed)
+    # of several processes each leaves its own random state
+    return all((checkpoint / name).is_file() for name in needed) and any(checkpoint.glob("rng_state*.pth"))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from kenpin.config import DecisionOptions
-from kenpin.quality.threshold import threshold_from_costs, threshold_from_quantile
+from kenpin.quality.threshold import passes_something, threshold_from_costs, threshold_from_quantile
 from kenpin.records import Prediction, Threshold
 
 _GOOD_PARTS_PASSED = 0.99
@@ -18,7 +19,7 @@ def decide(
     scores = []
     for prediction in predictions:
         if prediction.defect_score is None:
-            return None, "No threshold: no class is known to mean a good part, so no picture has a defect score."
+            return None, "No threshold: no class is known to be good and another defective, so nothing has a score."
         scores.append(prediction.defect_score)
     good = [score for score, bad in zip(scores, defective, strict=True) if not bad]
     count, bad_count = len(good), len(scores) - len(good)
@@ -36,15 +37,26 @@ def decide(
             defect_rate=options.defect_rate,
             basis=basis,
         )
-        return threshold, f"Threshold {threshold.fail_from:.4g}: {basis}"
+        return _told(threshold)
     if count >= 1 / (1 - _GOOD_PARTS_PASSED):
         basis = (
             f"{_GOOD_PARTS_PASSED:.0%} of {count} good {pictures} pass; no defective one was there, so how many escape "
             "is unknown."
         )
-        threshold = threshold_from_quantile(good, _GOOD_PARTS_PASSED, basis)
-        return threshold, f"Threshold {threshold.fail_from:.4g}: {basis}"
+        return _told(threshold_from_quantile(good, _GOOD_PARTS_PASSED, basis))
     return None, (
         f"No threshold: {count} good and {bad_count} defective {pictures} are too few to choose one; have both kinds, "
         "or 100 good ones."
     )
+
+
+def _told(threshold: Threshold) -> tuple[Threshold, str]:
+    """The threshold with a sentence on it; one that nothing can pass says so in its basis too."""
+    if not passes_something(threshold):
+        everything = "fails" if threshold.review_from is None else "fails or is reviewed"
+        why = (
+            f"Every part {everything}, for the scores do not separate good parts from defective ones well enough for "
+            "these costs; train on more or better pictures, or name other costs."
+        )
+        return replace(threshold, basis=f"{why} {threshold.basis}"), f"{why} {threshold.basis}"
+    return threshold, f"Threshold {threshold.fail_from:.4g}: {threshold.basis}"

@@ -21,12 +21,13 @@ from kenpin.models._family import Batch, Trainable
 from kenpin.models._inference import StoredFeatures
 from kenpin.records import Example
 from kenpin.training.augment import Augmenter
-from kenpin.training.checkpoints import latest_checkpoint, load_learned, save_learned
+from kenpin.training.checkpoints import CHECKPOINTS, latest_checkpoint, load_learned, save_learned
 from kenpin.training.precision import Precision
+from kenpin.training.processes import Processes
 from kenpin.training.schedules import Schedule, schedule_of
 
-Watch = Callable[[int, float], Mapping[str, float | None]]
-"""(step, epoch) -> scores of the validation pictures by name, None where there is none."""
+Watch = Callable[[int, float, float | None], Mapping[str, float | None]]
+"""(step, epoch, validation loss) -> scores of the validation pictures by name, None where there is none."""
 _TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
 
 
@@ -107,7 +108,7 @@ class _ScoringTrainer(Trainer):  # type: ignore[misc]
         """Validation loss, then scores."""
         metrics: dict[str, float] = super().evaluate(*args, **settings)
         if self.is_world_process_zero():
-            watched = self.watch(self.state.global_step, self.state.epoch or 0.0)
+            watched = self.watch(self.state.global_step, self.state.epoch or 0.0, metrics["eval_loss"])
             scores = {f"eval_{name}": value for name, value in watched.items() if value is not None}
             self.log(scores)
             metrics |= scores
@@ -135,9 +136,26 @@ class _MetricsFile(TrainerCallback):  # type: ignore[misc]
         self._path = path
 
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if not state.is_world_process_zero:
+            return
         temporary = self._path.with_suffix(".partial")
         temporary.write_text("".join(json.dumps(row) + "\n" for row in state.log_history), encoding="utf-8")
         temporary.replace(self._path)
+
+
+def check_intervals_and_tracker(options: GradientOptions) -> None:
+    """Raises OptionError, MissingExtraError for what would end the training as soon as it begins."""
+    from importlib.util import find_spec
+
+    if options.tracker != "none" and find_spec(_TRACKERS[options.tracker]) is None:
+        raise MissingExtraError(f'tracker {options.tracker} is not installed: pip install "kenpin[{options.tracker}]"')
+    if options.save_every is not None and options.evaluate_every is None:
+        raise OptionError("option `save_every` needs evaluate_every; a checkpoint must have been evaluated.")
+    if options.save_every is not None and options.save_every % (options.evaluate_every or 1):
+        raise OptionError(
+            f"option `save_every`: {options.save_every} is no multiple of evaluate_every {options.evaluate_every}; "
+            "a checkpoint must have been evaluated."
+        )
 
 
 def train_by_gradients(
@@ -152,6 +170,7 @@ def train_by_gradients(
     precision: Precision,
     seed: int,
     folder: Path,
+    crew: Processes,
     progress_bar: bool,
 ) -> tuple[str, ...]:
     """Train the inspector's module in place; the weights of the least validation loss are in it at the end.
@@ -160,25 +179,17 @@ def train_by_gradients(
     `folder` takes checkpoints/ and metrics.jsonl; training goes on from the newest whole checkpoint in it. Returns
     sentences worth telling. Raises MissingExtraError, OptionError.
     """
-    _check_tracker(options.tracker)
+    check_intervals_and_tracker(options)
     every: dict[str, Any] = {"eval_strategy": "epoch", "save_strategy": "epoch"}
     if options.evaluate_every is not None:
-        save = options.save_every or options.evaluate_every
-        if save % options.evaluate_every:
-            raise OptionError(
-                f"option `save_every`: {save} is no multiple of evaluate_every {options.evaluate_every}; "
-                "a checkpoint must have been evaluated."
-            )
         every = {
             "eval_strategy": "steps",
             "save_strategy": "steps",
             "eval_steps": options.evaluate_every,
-            "save_steps": save,
+            "save_steps": options.save_every or options.evaluate_every,
         }
-    elif options.save_every is not None:
-        raise OptionError("option `save_every` needs evaluate_every; a checkpoint must have been evaluated.")
     arguments = TrainingArguments(
-        output_dir=str(folder / "checkpoints"),
+        output_dir=str(folder / CHECKPOINTS),
         num_train_epochs=options.epochs,
         per_device_train_batch_size=options.batch_size,
         per_device_eval_batch_size=options.batch_size,
@@ -224,9 +235,10 @@ def train_by_gradients(
     trainer.remove_callback(PrinterCallback)  # metrics.jsonl holds what it would print
     trainer.inspector, trainer.watch = inspector, watch
     trainer.schedule = schedule_of(options.schedule, options.warmup_share)
-    checkpoint = latest_checkpoint(folder / "checkpoints")
-    if checkpoint is None:
-        watch(0, 0.0)
+    with crew.leader_first():  # it removes what is not whole
+        checkpoint = latest_checkpoint(folder / CHECKPOINTS)
+    if checkpoint is None and crew.leads:
+        watch(0, 0.0, None)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     inspector.module.eval()
     state = trainer.state
@@ -250,10 +262,3 @@ class _Collate:
         features = [of for of in seen if isinstance(of, Tensor)]
         inputs = {"features": torch.stack(features)} if features else self.inspector.encode(seen)
         return inputs | self.inspector.encode_targets(examples)
-
-
-def _check_tracker(tracker: str) -> None:
-    from importlib.util import find_spec
-
-    if tracker != "none" and find_spec(_TRACKERS[tracker]) is None:
-        raise MissingExtraError(f'tracker {tracker} is not installed: pip install "kenpin[{tracker}]"')

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -13,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from kenpin.config import TrainOptions
+from kenpin.config import GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset, content_hashes
 from kenpin.data.folds import random_folds
 from kenpin.data.images import read_image
 from kenpin.data.loading import load_dataset
-from kenpin.errors import DatasetError, LabelError, OptionError, RunError, UnitSpaceError
+from kenpin.errors import DatasetError, LabelError, OptionError, OutputExistsError, RunError, UnitSpaceError
 from kenpin.evaluation import summarise
 from kenpin.models import get_family
 from kenpin.models._family import Family, Fitted, Inspector, Progress, Task
@@ -32,7 +34,7 @@ from kenpin.report.mistakes import worst_first
 from kenpin.run_folder import (
     TRAINED_ON,
     RunRecord,
-    check_free,
+    check_run_free,
     finish,
     partial_folder,
     read_json,
@@ -43,8 +45,10 @@ from kenpin.run_folder import (
 )
 from kenpin.training.crossfit import out_of_fold
 from kenpin.training.decision import decide
-from kenpin.training.learning import Learned, Say, learn
+from kenpin.training.engine import check_intervals_and_tracker
+from kenpin.training.learning import Learned, Say, has_learned, learn, learn_along
 from kenpin.training.parts import Parts, classes_of_each, defective, divide, hold_out_validation, task_of
+from kenpin.training.processes import processes
 
 _FOLDS = 5
 _THUMBNAIL_PX = {"label": 128, "boxes": 320}  # boxes are drawn on them
@@ -74,30 +78,51 @@ def train(
     """Train an inspector and return its run folder. Options come as a model, or by name in `values`.
 
     `dataset` stands in for the one that `options.data` names. `say` takes each sentence worth telling, `progress`
-    each advance. Raises KenpinError: nothing is left behind but what `resume` takes up.
+    each advance. Raises KenpinError: nothing is left behind but what was learned, which `resume` takes up.
     """
     chosen = get_family(family)
     if options is None:
         options = chosen.Options.from_mapping(values)
     elif values:
         raise OptionError(f"train: give options or their values, not both ({', '.join(values)}).")
-    check_free(options.out, options.overwrite)
+    needed = (Path.cwd(), Path(options.data).expanduser(), "" if dataset is None else dataset.root)
+    check_run_free(options.out, options.overwrite, needed)
+    wanted: Any = options
+    if isinstance(wanted, GradientOptions):
+        check_intervals_and_tracker(wanted)
     if dataset is None:
         dataset = load_dataset(options.data, format=options.data_format)
     parts = divide(dataset, chosen.target)
     task, task_notes = task_of(parts.training, chosen.target, options.ok_labels)
     inspector = chosen.create(options, task)
     _check_labels(inspector, parts, chosen.target)
+    if options.ok_labels and chosen.target == "label" and set(inspector.labels) == set(task.ok_labels):
+        raise OptionError("option `ok_labels` names every class, so that no part is defective; leave the defects out.")
     if parts.validation is None and not isinstance(inspector, Fitted):
         parts = hold_out_validation(parts, options.validation_share, options.seed)
+    partial = partial_folder(options.out)
+    crew = processes(options.device)
+    if not crew.leads:
+        crew.wait()
+        learn_along(chosen, inspector, options, task, parts, partial, crew)
+        return options.out
     for note in (*parts.notes, *task_notes):
         say(note)
-    partial = partial_folder(options.out)
-    with sole_writer(partial):
+    with sole_writer(partial), _removed_if_nothing_is_learned(partial):
         fingerprint = dataset.fingerprint()
         _prepare(partial, options, fingerprint)
+        crew.wait()
         learned = learn(
-            chosen, inspector, options, task, parts, partial, say=say, progress=progress, progress_bar=progress_bar
+            chosen,
+            inspector,
+            options,
+            task,
+            parts,
+            partial,
+            crew,
+            say=say,
+            progress=progress,
+            progress_bar=progress_bar,
         )
         scored = _score(chosen, learned, options, task, parts, progress)
         threshold, why = decide(
@@ -124,12 +149,27 @@ def train(
             write_report(partial, partial / "report.html", name=options.out.name, overwrite=True)
             if (partial / EVOLUTION).is_dir():
                 write_evolution(partial, partial / "evolution.html", name=options.out.name, overwrite=True)
-        finish(partial, options.out, options.overwrite)
+        finish(partial, options.out, options.overwrite, needed)
     return options.out
 
 
+@contextmanager
+def _removed_if_nothing_is_learned(partial: Path) -> Iterator[None]:
+    """Leave no partial folder behind a training that ends before there is anything to resume."""
+    partial.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        if not has_learned(partial):
+            shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
 def _prepare(partial: Path, options: TrainOptions, fingerprint: str) -> None:
-    """An empty partial folder that knows its options, or the one to be resumed. Raises RunError, OptionError."""
+    """Make the partial folder one that knows its options and nothing else, or check the one to be resumed.
+
+    Raises RunError, OptionError, and OutputExistsError where that would lose what was learned.
+    """
     wanted = json.loads(options.model_dump_json(exclude=_OF_THE_CALL)) | {"fingerprint": fingerprint}
     saved_options = partial / "options.json"
     if options.resume:
@@ -142,6 +182,11 @@ def _prepare(partial: Path, options: TrainOptions, fingerprint: str) -> None:
                 "start anew without --resume."
             )
         return
+    if has_learned(partial) and not options.overwrite:
+        raise OutputExistsError(
+            f"{options.out}: an interrupted training has learned something of it already; go on with --resume, or "
+            "start anew with --overwrite."
+        )
     for path in partial.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
@@ -181,8 +226,8 @@ def _score(
             Predictor(learned.inspector, target=family.target).predict(parts.validation, progress=progress)
         )
         return _Scored("validation pictures", "validation", parts.validation, predictions)
-    labels = parts.training.column("label")
-    count = min(_FOLDS, *(labels.count(label) for label in set(labels)))
+    labels, groups = parts.training.column("label"), set(parts.training.column("group"))
+    count = min(_FOLDS, *Counter(labels).values(), _FOLDS if None in groups else len(groups))
     try:
         folds = random_folds(parts.training, count, seed=options.seed)
         predictions = out_of_fold(family, options, task, parts.training, folds, progress)

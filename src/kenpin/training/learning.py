@@ -28,14 +28,16 @@ from kenpin.models._family import (
     trainable_share,
 )
 from kenpin.models._inference import keep_features
-from kenpin.predictor import Predictor, best_device
+from kenpin.predictor import Predictor
 from kenpin.quality.calibration import fit_calibration
 from kenpin.records import Detections, Prediction
 from kenpin.run_folder import MODEL, read_json, write_json
 from kenpin.training.augment import plan_augmentation
+from kenpin.training.checkpoints import CHECKPOINTS, latest_checkpoint
 from kenpin.training.engine import train_by_gradients
 from kenpin.training.parts import Parts
 from kenpin.training.precision import Precision, choose_precision
+from kenpin.training.processes import Processes
 from kenpin.training.watch import Watch
 
 Say = Callable[[str], None]
@@ -55,6 +57,11 @@ class Learned:
     """What it says of the validation pictures, where that is known already."""
 
 
+def has_learned(partial: Path) -> bool:
+    """Whether a training that was stopped left something there to go on from."""
+    return (partial / _LEARNED).is_file() or latest_checkpoint(partial / CHECKPOINTS) is not None
+
+
 def learn(
     family: Family,
     inspector: Inspector,
@@ -62,13 +69,14 @@ def learn(
     task: Task,
     parts: Parts,
     partial: Path,
+    crew: Processes,
     *,
     say: Say,
     progress: Progress,
     progress_bar: bool,
 ) -> Learned:
     """Train, and save below `partial`; or take up what was trained before the process died. Raises KenpinError."""
-    device = best_device(options.device)
+    device = crew.device
     if (partial / _LEARNED).is_file():
         return _kept(family, options, task, partial, device)
     started = time.monotonic()
@@ -85,7 +93,7 @@ def learn(
         tell(inspector.fit(parts.training, progress))
     elif isinstance(inspector, Trainable):
         precision = _learn_by_gradients(
-            family, inspector, options, task, parts, partial, device, tell, progress, progress_bar
+            family, inspector, options, task, parts, partial, crew, tell, progress, progress_bar
         )
     else:
         raise OptionError(f"{type(inspector).__name__} neither fits nor trains; a family must offer one of the two.")
@@ -100,6 +108,25 @@ def learn(
     told = {name: getattr(learned, name) for name in ("notes", "precision", "device", "seconds")}
     write_json(partial / _LEARNED, {"base": asdict(inspector.base), **told})
     return learned
+
+
+def learn_along(
+    family: Family, inspector: Inspector, options: Any, task: Task, parts: Parts, partial: Path, crew: Processes
+) -> None:
+    """What a process does that does not lead: its share of each step, nothing else."""
+    if not isinstance(inspector, Trainable):
+        raise OptionError("this training is one pass, which one process makes; start it without accelerate.")
+    if not (partial / _LEARNED).is_file():
+        inspector.module.to(crew.device)
+        _learn_by_gradients(family, inspector, options, task, parts, partial, crew, _told, _shown, False)
+
+
+def _told(sentences: tuple[str, ...]) -> None:
+    pass
+
+
+def _shown(doing: str, done: int, total: int) -> None:
+    pass
 
 
 def _calibrate(inspector: Calibrated, validation: Dataset, progress: Progress) -> tuple[tuple[Prediction, ...], str]:
@@ -132,7 +159,7 @@ def _learn_by_gradients(
     task: Task,
     parts: Parts,
     partial: Path,
-    device: torch.device,
+    crew: Processes,
     tell: Callable[[tuple[str, ...]], None],
     progress: Progress,
     progress_bar: bool,
@@ -143,7 +170,7 @@ def _learn_by_gradients(
         raise OptionError("training by gradients needs validation pictures; name a validation split.")
     seed: int = options.seed
     trainable, total = trainable_share(inspector.module)
-    precision, why = choose_precision(options.precision, device)
+    precision, why = choose_precision(options.precision, crew.device)
     tell(inspector.check(parts.training))
     tell((f"{trainable:,} of {total:,} parameters train ({100 * trainable / total:.2f} %).", why))
     augmenter = None
@@ -152,7 +179,8 @@ def _learn_by_gradients(
         tell(off)
 
     varied = augmenter is not None and augmenter.varies
-    features = None if varied else keep_features(inspector, [parts.training, validation], progress)
+    with crew.leader_first():
+        features = None if varied else keep_features(inspector, [parts.training, validation], progress)
     if features is not None:
         tell(("The pictures' features are computed once and kept on disk: what looks at them does not train.",))
     watch = Watch(inspector, family.target, validation, task, seed, partial)
@@ -169,6 +197,7 @@ def _learn_by_gradients(
             precision=precision,
             seed=seed,
             folder=partial,
+            crew=crew,
             progress_bar=progress_bar,
         )
     )

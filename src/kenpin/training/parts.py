@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -31,18 +32,35 @@ def divide(dataset: Dataset, target: str) -> Parts:
     annotated = dataset.select(i for i, value in enumerate(dataset.column(column)) if value is not None)
     splits = annotated.splits
     training = annotated.of_split("train") if splits else annotated
+    if not len(annotated) and (other := _annotated_otherwise(dataset, target)):
+        raise DatasetError(f"{dataset.root}: {other}.")
     if not len(training):
         raise DatasetError(
             f"{dataset.root}: no picture with {what} to learn from (splits: {', '.join(splits) or 'none'}); annotate "
             "pictures, or name a split train."
         )
     left_out = len(dataset) - len(annotated)
+    notes = [f"{left_out} pictures without {what} were left out."] if left_out else []
+    used = ("train", "validation", "test")
+    unused = Counter(split for split in annotated.column("split") if split not in used) if splits else {}
+    for split, count in unused.items():
+        of = "without a split" if split is None else f"of split {split!r}"
+        notes.append(f"{count} pictures {of} were left out: the splits used are {', '.join(used)}.")
     return Parts(
         training,
         annotated.of_split("validation") if "validation" in splits else None,
         annotated.of_split("test") if "test" in splits else None,
-        (f"{left_out} pictures without {what} were left out.",) if left_out else (),
+        tuple(notes),
     )
+
+
+def _annotated_otherwise(dataset: Dataset, target: str) -> str | None:
+    """What is annotated in place of the target, and who learns that; None where nothing is."""
+    if target == "label" and any(boxes is not None for boxes in dataset.column("box_labels")):
+        return "its pictures have boxes and no labels of whole pictures; train a family for boxes, such as florence2"
+    if target == "boxes" and any(label is not None for label in dataset.column("label")):
+        return "its pictures have labels and no boxes; train a family for whole pictures, such as classifier"
+    return None
 
 
 def classes_of_each(dataset: Dataset, target: str) -> list[set[str]]:
@@ -86,6 +104,8 @@ def task_of(training: Dataset, target: str, ok_labels: Sequence[str] | None) -> 
     if not labels:
         raise DatasetError(f"{training.root}: none of the training pictures has a box; there is nothing to learn.")
     if ok_labels is not None:
+        if not ok_labels:
+            raise OptionError("option `ok_labels` names no class; name the good ones, or leave it out.")
         for label in ok_labels:
             if label not in labels:
                 raise OptionError(

@@ -23,7 +23,7 @@ _SCORES = {
     "label": ("accuracy", "balanced_accuracy", "auroc"),
     "boxes": ("map", "map_50", "box_precision", "box_recall"),
 }
-_SAMPLE = 64
+SAMPLE = 64
 """Pictures at most of which boxes are scored at each evaluation: answers are written token by token."""
 _DRAWN = 6
 _LONGEST_PX = 640
@@ -43,7 +43,7 @@ class Watch:
         self._names = _SCORES[target]
         self._draws = target == "boxes"
         order = np.random.default_rng(seed).permutation(len(validation))
-        self._sample = validation.select(sorted(order[:_SAMPLE].tolist())) if self._draws else validation
+        self._sample = validation.select(sorted(order[:SAMPLE].tolist())) if self._draws else validation
         self._drawn = self._sample.select(range(min(_DRAWN, len(self._sample))))
 
     @property

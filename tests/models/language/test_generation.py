@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutput
 
 from kenpin.codecs import florence2, paligemma
 from kenpin.models._language.generation import NEIGHBOURHOOD, Answers, generate_answers
@@ -163,14 +164,27 @@ def test_free_answers_are_those_of_plain_generation(place: int, beams: int) -> N
 
 @by_place
 @by_beams
-def test_settings_of_the_checkpoint_change_nothing(place: int, beams: int) -> None:
+@by_freedom
+def test_settings_of_the_checkpoint_change_nothing(place: int, beams: int, free: bool) -> None:
     toy = TOYS[place]
     model = copy.deepcopy(_model(place, 0))
     model.generation_config.update(
         no_repeat_ngram_size=3, forced_bos_token_id=5, forced_eos_token_id=6, repetition_penalty=2.0, length_penalty=3.0
     )
-    answers = _answers(toy, toy.inputs(0, PROMPTS), model, beams=beams, budget=BUDGET)
-    assert torch.equal(answers.tokens, _batch(place, 0, beams, False).tokens)
+    answers = _answers(toy, toy.inputs(0, PROMPTS), model, beams=beams, budget=BUDGET, free=free)
+    assert torch.equal(answers.tokens, _batch(place, 0, beams, free).tokens)
+
+
+@by_beams
+def test_an_encoder_may_have_spoken_before(beams: int) -> None:
+    toy, model = TOYS[0], _model(0, 0)
+    inputs = toy.inputs(0, PROMPTS)
+    with torch.no_grad():
+        said = model(**inputs, decoder_input_ids=torch.tensor([toy.start] * len(PROMPTS))).encoder_last_hidden_state
+    given = {"encoder_outputs": BaseModelOutput(said), "attention_mask": inputs["attention_mask"]}
+    assert torch.equal(
+        _answers(toy, given, model, beams=beams, budget=BUDGET).tokens, _batch(0, 0, beams, False).tokens
+    )
 
 
 def test_a_vocabulary_without_locations() -> None:

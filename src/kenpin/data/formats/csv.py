@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +31,7 @@ _OWN_COLUMNS = ("path", "label", "group", "split")
 
 def recognises(path: Path) -> bool:
     """Whether it is a table with a column of pictures, or a folder with exactly one."""
-    file = _table(path)
+    file = table_of(path)
     if file is None:
         return False
     with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
@@ -55,7 +56,7 @@ def write(dataset: Dataset, path: Path) -> None:
             table.writerow([*own, *(example.attributes.get(name) for name in attributes)])
 
 
-def _table(path: Path) -> Path | None:
+def table_of(path: Path) -> Path | None:
     """The file itself, or the only table in the folder."""
     files = [path] if path.is_file() else [Path(entry.path) for entry in entries(path)]
     # metadata.csv is the Hugging Face image folder's
@@ -73,7 +74,7 @@ def _delimiter(first_line: str) -> str | None:
 
 
 def _examples(path: Path, note: Note) -> Iterator[Example]:
-    file = _table(path)
+    file = table_of(path)
     if file is None:
         tell(note, "missing-file", path, "there is not exactly one CSV file in it", "Name the CSV file itself")
         return
@@ -87,6 +88,10 @@ def _examples(path: Path, note: Note) -> Iterator[Example]:
         return
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     columns = next(rows)
+    if twice := [name for name, count in Counter(column.strip() for column in columns).items() if name and count > 1]:
+        what = f"its first line names the column {twice[0]} more than once"
+        tell(note, "unparsable-file", f"{file}:1", what, "Give each column a name of its own")
+        return
     roles = {role: column_of(role, columns) for role in ("image", "label", "group", "split")}
     further = [column for column in columns if column not in roles.values()]
     find = finder([file.parent, file.parent / "images"])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kenpin.errors import OptionError
+from kenpin.models._family import check_there
 from kenpin.models._language.tuning import Tuning, four_bit
 from kenpin.models._quiet import without_bars
 
@@ -38,6 +39,7 @@ def from_pretrained(kind: Any, base: str, tuning: Tuning, *, pictures: bool) -> 
     """
     from transformers import AutoImageProcessor, AutoTokenizer
 
+    check_there(base)
     settings: dict[str, Any] = {"quantization_config": four_bit()} if tuning == "qlora" else {"dtype": "float32"}
     try:
         tokenizer = AutoTokenizer.from_pretrained(base)

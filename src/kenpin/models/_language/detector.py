@@ -131,6 +131,8 @@ class LanguageDetector(ABC):
         return self.encode_answers(answers)
 
     def _answer(self, boxes: Detections, size_wh: tuple[int, int]) -> str:
+        if self._options.constrained:
+            boxes = replace(boxes, segments=None)  # the grammar has none: they could not be answered
         return cast(str, self.codec.encode(in_reading_order(boxes, size_wh, self.codec.BINS), size_wh))
 
     def total_loss(self, module: nn.Module, batch: Batch) -> Tensor:
@@ -189,11 +191,12 @@ class LanguageDetector(ABC):
     def reader(self) -> AnswerReader:
         """Turns tokens into scored detections."""
         tokenizer = self.tokenizer
-        special = set(tokenizer.all_special_ids) | set(tokenizer.get_added_vocab().values())
-        marks = {id: tokenizer.convert_ids_to_tokens(id) for id in special}
 
         def text_of(ids: Sequence[int]) -> str:
             return cast(str, tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
+
+        special = set(tokenizer.all_special_ids) | set(tokenizer.get_added_vocab().values())
+        marks = {id: text_of([id]) for id in special}
 
         return AnswerReader(self.codec, text_of, marks, self.end)
 

@@ -55,7 +55,7 @@ class Answers(NamedTuple):
 
 def generate_answers(
     model: Any,
-    inputs: Mapping[str, Tensor],
+    inputs: Mapping[str, Any],
     *,
     grammar: Grammar | None,
     beams: int,
@@ -67,14 +67,15 @@ def generate_answers(
 ) -> Answers:
     """Answer every row of `inputs`: greedily with one beam, else by beam search on the mean log-probability.
 
-    inputs: what the model takes, on its device. A decoder-only model's prompts are padded on the left and carry
-    whatever masks it needs; an encoder-decoder model's answers begin after `start` (Florence-2: decoder start, bos).
+    inputs: what `model.generate` takes, on its device. A decoder-only model's prompts are padded on the left and carry
+    whatever masks it needs; an encoder-decoder model's answers begin after `start` (Florence-2: decoder start, bos),
+    and what its encoder said may be given as `encoder_outputs`.
     grammar: the answers there are; None: any.
     """
     watcher = _Watcher(grammar, beams, max_new_tokens, end, location_ids)
     given = dict(inputs)
     if start:
-        rows = len(next(iter(inputs.values())))
+        rows = len(next(values for values in inputs.values() if isinstance(values, Tensor)))
         given["decoder_input_ids"] = torch.tensor([start] * rows, device=model.device)
     output = model.generate(
         **given,

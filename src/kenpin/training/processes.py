@@ -1,0 +1,51 @@
+"""Several processes of one training, as `accelerate launch` starts them: one leads and writes, others learn along."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from kenpin.predictor import best_device
+
+
+@dataclass(frozen=True)
+class Processes:
+    """This process among those of the training."""
+
+    device: torch.device
+    leads: bool = True
+    _state: Any = None
+
+    def wait(self) -> None:
+        """Go on when all processes have come here."""
+        if self._state is not None:
+            self._state.wait_for_everyone()
+
+    @contextmanager
+    def leader_first(self) -> Iterator[None]:
+        """What is within is done by the leader, and then by the others."""
+        if not self.leads:
+            self.wait()
+        yield
+        if self.leads:
+            self.wait()
+
+
+def leads() -> bool:
+    """Whether this process is the one that writes and prints."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def processes(device: str | None) -> Processes:
+    """The processes there are, each with its own GPU. Raises RunError."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Processes(best_device(device))
+    from accelerate import PartialState
+
+    state = PartialState(cpu=best_device(device).type == "cpu")
+    return Processes(state.device, leads(), state)
