@@ -1,0 +1,39 @@
+"""The command `export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from kenpin.cli.data import Overwrite
+
+
+def export(
+    run: Path,
+    out: Path,
+    /,
+    *,
+    to: Annotated[
+        Literal["merged", "npz"],
+        Parameter(help="merged: a folder for transformers and --base; npz: a PaliGemma file as big_vision publishes."),
+    ],
+    dtype: Annotated[
+        Literal["float32", "bfloat16", "float16"], Parameter(help="Type of the weights; only float32 rounds nothing.")
+    ] = "float32",
+    overwrite: Overwrite = False,
+) -> int:
+    """Write a trained network, its adapters merged, for use elsewhere and as a base.
+
+    Parameters
+    ----------
+    run:
+        Run folder.
+    out:
+        Folder, or .npz file, to write.
+    """
+    from kenpin.export import export_merged, export_npz
+
+    print({"merged": export_merged, "npz": export_npz}[to](run, out, dtype=dtype, overwrite=overwrite))
+    return 0
