@@ -21,6 +21,12 @@ class Scale:
     """Formats that are read; None for all."""
     scored: int
     """Rows of features that are scored."""
+    taught: int
+    """Generated pictures that a language model learns."""
+    epochs: int
+    asked: int
+    """Generated pictures that it is asked about, after as many epochs as it needs to know them."""
+    teaching_epochs: int
     repetitions: int
     starts: int
     """Starts of each command."""
@@ -33,6 +39,10 @@ FULL = Scale(
     many=50_000,
     formats=None,
     scored=10_000,
+    taught=60,
+    epochs=10,
+    asked=48,
+    teaching_epochs=60,
     repetitions=3,
     starts=7,
 )
@@ -43,6 +53,10 @@ QUICK = Scale(
     many=200,
     formats=("folders", "yolo"),
     scored=500,
+    taught=12,
+    epochs=1,
+    asked=6,
+    teaching_epochs=1,
     repetitions=1,
     starts=2,
 )

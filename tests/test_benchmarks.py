@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,15 @@ import pytest
 from kenpin.data.formats import format_names
 
 ROOT = Path(__file__).resolve().parents[1]
-SECTIONS = ["The machine's own rates", "Features", "Readers", "The doctor", "Start-up", "Scoring"]
+SECTIONS = [
+    "The machine's own rates",
+    "Features",
+    "Readers",
+    "The doctor",
+    "Start-up",
+    "Scoring",
+    "Detection by a language model",
+]
 
 
 def _sections(text: str) -> list[str]:
@@ -28,6 +37,13 @@ def test_a_quick_run_measures_everything(tmp_path: Path) -> None:
     assert _sections(text) == SECTIONS
     assert "prove nothing" in text
     assert not re.search(r"\bnan\b|\binf\b", text)
+
+
+def test_without_a_gpu_its_benchmark_is_skipped_with_a_sentence() -> None:
+    environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, str(ROOT / "benchmarks" / "gpu.py")]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    assert done.stdout.startswith("Skipped: there is no CUDA device")
 
 
 def test_the_kept_results_are_of_a_full_run() -> None:
