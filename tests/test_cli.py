@@ -65,12 +65,12 @@ def run(kenpin: Run, parts: Path) -> Path:
         ),
         (["predict", "nowhere", "a.png"], "nowhere: no such run"),
         (["report", "nowhere"], "nowhere: no such run"),
-        (["convert", "{parts}", "out", "--to", "coco"], "--allow-loss"),
+        (["convert", "{parts}", "out", "--to", "voc"], "carries none of its annotations (labels of whole pictures)"),
         (["split", "{parts}", "out", "--by", "lot"], "'lot'"),
         (["split", "{parts}", "out", "--train", "-1"], "at least two must be above 0"),
         (["split", "{parts}", "out", "--train", "nan"], "shares nan, 0.15, 0.15: at least two"),
         (["split", "{parts}", "out", "--seed", "-1"], "`--seed` is -1; give a number from 0"),
-        (["split", "{parts}", "out", "--to", "coco"], "does not carry labels of whole pictures"),
+        (["split", "{parts}", "out", "--to", "coco"], "carries none of its annotations"),
         (["train", "mahalanobis", "--epochs", "3"], "unknown option --epochs; --help lists those there are."),
         (["train", "classifier", "more"], "nothing is known to be done with more"),
         (["train", "classifier", "--data", "{parts}", "--out", "r", "--epochs", "inf"], "give a finite number"),
@@ -228,7 +228,9 @@ def test_ctrl_c_says_what_is_left(kenpin: Run, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_help_that_nobody_reads_to_the_end_is_no_error() -> None:
-    process = subprocess.Popen([sys.executable, "-m", "kenpin.cli", "--help"], stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from kenpin.cli import main; main(['--help'])"], stdout=subprocess.PIPE
+    )
     assert process.stdout is not None
     process.stdout.close()
     assert process.wait(60) == 0
@@ -250,9 +252,11 @@ def test_the_line_wins_over_the_file_and_both_are_checked(kenpin: Run, parts: Pa
 
 
 def test_several_values_follow_one_option(kenpin: Run, parts: Path) -> None:
-    status, _, err = kenpin("train", "mahalanobis", "--data", parts, "--out", "run", "--stages", 5, 6)
+    status, _, err = kenpin(
+        "train", "mahalanobis", "--data", parts, "--out", "run", "--base", "toy", "--ok-labels", "ok", "scratch"
+    )
     assert status == 0, err
-    assert json.loads(Path("run/run.json").read_text())["options"]["stages"] == [5, 6]
+    assert json.loads(Path("run/run.json").read_text())["options"]["ok_labels"] == ["ok", "scratch"]
 
 
 def test_figures_on_trained_pictures_are_called_flattering(kenpin: Run, run: Path, parts: Path) -> None:
@@ -280,6 +284,15 @@ def test_split_then_train_tests_on_the_test_split(kenpin: Run, parts: Path) -> N
     _, out, _ = kenpin("evaluate", "run", "--data", "divided")
     assert "60 pictures, split test" in out
     assert "trained on" not in out
+
+
+def test_a_split_may_lose_what_its_format_does_not_carry_where_that_is_allowed(kenpin: Run, parts: Path) -> None:
+    rows = [f"{path},{path.parent.name},{path.stem}" for path in sorted(parts.rglob("*.png"))]
+    Path("list.csv").write_text("\n".join(["path,label,lot", *rows]))
+    status, _, err = kenpin("split", "list.csv", "divided", "--to", "folders")
+    assert status == 2
+    assert "does not carry groups. Choose another format, or allow the loss with --allow-loss." in err
+    assert kenpin("split", "list.csv", "divided", "--to", "folders", "--allow-loss")[0] == 0
 
 
 def test_what_is_divided_already_is_not_divided_anew_unasked(kenpin: Run, parts: Path) -> None:

@@ -250,3 +250,13 @@ def test_reasons_tell_score_cut_name_and_strongest_items() -> None:
     no_band = Threshold(0.8, None, "test")
     assert "below 0.8" in judge(Prediction("a", defect_score=0.1), no_band).reasons[0]
     assert "from 0.5 to 0.8" in judge(Prediction("a", defect_score=0.6), BAND).reasons[0]
+
+
+def test_a_threshold_that_nothing_passes_is_said_in_words() -> None:
+    everything_fails = judge(Prediction("a", defect_score=0.1), Threshold(-math.inf, None, "made"))
+    assert everything_fails.verdict is Verdict.FAIL
+    assert "do not separate" in everything_fails.reasons[0]
+    reviewed = judge(Prediction("a", defect_score=0.1), Threshold(0.5, -math.inf, "made"))
+    assert reviewed.verdict is Verdict.REVIEW
+    assert "no score passes" in reviewed.reasons[0]
+    assert "inf" not in everything_fails.reasons[0] + reviewed.reasons[0]

@@ -135,6 +135,27 @@ def test_all_sections_are_there_and_every_chart_has_words() -> None:
     assert not re.search(r"\bnan\b", re.sub(r'base64,[^"]*', "", text), re.IGNORECASE)
 
 
+def test_tables_agree_on_the_order_and_records_are_in_words() -> None:
+    judged = evaluation(ok_labels=("solder-bridge",))
+    run = RUN | {
+        "base_probe": [0.123],
+        "options": {"weight_decay": 0.5, "resume": False},
+        "files": {"model/a_b.npz": "c0"},
+    }
+    text = render_report(content(run=run, evaluations={"test": judged}))
+    confusion, verdicts = (text.split(caption)[1].split("</table>")[0] for caption in ("Confusion: ", "Verdicts: "))
+    for table in (confusion, verdicts):
+        rows = table.split("<tbody>")[1]
+        assert rows.index("solder-bridge") < rows.index("良品") < rows.index("&lt;script")
+    truth = judged.labels.index("solder-bridge")
+    first_row = re.findall(r">(\d+)</td>", confusion.split("<tbody>")[1])[:3]
+    assert [int(count) for count in first_row] == [judged.confusion[truth][i] for i in (truth, 0, 1)]
+    assert "options › weight decay" in text
+    assert "<td>no</td>" in text
+    assert "files › model/a_b.npz" in text
+    assert "0.123" not in text
+
+
 def test_only_the_pictures_shown_are_embedded() -> None:
     many = {f"other{i}.png": jpeg(9) for i in range(2_000)}
     plain, padded = render_report(content()), render_report(content(thumbnails={**content().thumbnails, **many}))
@@ -247,6 +268,25 @@ def test_regressions_and_improvements_on_common_parts_only() -> None:
     assert (differences["escape_rate"].before, differences["escape_rate"].now) == (0.5, 0.5)
     assert differences["overkill_rate"].change.value == 1.0
     assert compare(result_of(now), result_of([])).p_value is None
+
+
+def test_a_run_that_names_is_compared_with_one_that_only_scores_by_both_verdicts() -> None:
+    before = [
+        part("bad", None, Verdict.FAIL, "1"),
+        part("bad", None, Verdict.PASS, "2"),
+        part("bad", None, Verdict.PASS, "3"),
+    ]
+    now = [
+        part("bad", "worse", Verdict.FAIL, "1"),  # wrongly named and rightly failed
+        part("bad", "worse", Verdict.FAIL, "2"),
+        part("bad", "bad", Verdict.PASS, "3"),
+    ]
+    found = compare(result_of(now), result_of(before))
+    assert found.regressions == ()
+    assert [pair.now.id for pair in found.improvements] == ["2"]
+    (accuracy,) = [one for one in found.differences if one.name == "accuracy"]
+    assert [accuracy.before, accuracy.now] == pytest.approx([1 / 3, 2 / 3])
+    assert any("by both runs' verdicts" in note for note in found.notes)
 
 
 def test_a_run_against_itself_shows_no_change() -> None:
@@ -391,7 +431,7 @@ def test_a_further_evaluation_never_takes_the_leading_ones_place(tmp_path: Path)
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("evaluation.json", None, "evaluation.json is missing"),
+        ("evaluation.json", None, "evaluation.json: is missing; restore it"),
         ("run.json", "{", "cannot be read"),
         ("run.json", "[]", "holds a list"),
         ("metrics.jsonl", '{"step": 1}\n{', "line 2"),

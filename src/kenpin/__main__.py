@@ -1,4 +1,4 @@
-"""`python -m kenpin`: the command line where its script is not on the path, and under a launcher of several processes."""
+"""`python -m kenpin`: the command line where its script is not on the path, and under a launcher of processes."""
 
 from kenpin.cli import main
 

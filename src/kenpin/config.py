@@ -197,6 +197,10 @@ class TrainOptions(DecisionOptions):
     overwrite: bool = Field(False, description="Replace the run folder if it exists.")
     report: bool = Field(True, description="Write report.html into the run folder.")
 
+    def idle(self) -> frozenset[str]:
+        """Names of the options that do nothing beside the others."""
+        return frozenset()
+
 
 class GradientOptions(StrictOptions):
     """What every family that is trained by gradients takes."""

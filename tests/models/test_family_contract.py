@@ -15,7 +15,7 @@ from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
 from kenpin.data.loading import load_dataset
-from kenpin.errors import OptionError, RunError
+from kenpin.errors import OptionError, RunError, UnitSpaceError
 from kenpin.models import family_names, family_summary, get_family
 from kenpin.models._backbone import load_backbone
 from kenpin.models._family import BaseRecord, Fitted, Inspector, Task, Trainable, check_base
@@ -223,6 +223,19 @@ def test_too_few_good_parts_are_refused_with_the_number_needed(tmp_path: Path, p
         train("mahalanobis", dataset=few, data="-", out=tmp_path / "run", base="toy")
 
 
+@pytest.mark.parametrize("count", [1, 29])
+def test_few_good_parts_are_counted_not_their_items(tmp_path: Path, parts: Path, count: int) -> None:
+    few = load_dataset(parts).select(range(count))
+    with pytest.raises(UnitSpaceError, match=rf"{count} good parts; at least 30 are needed\. Add good parts"):
+        train("mahalanobis", dataset=few, data="-", out=tmp_path / "run", base="toy")
+
+
+def test_good_parts_that_are_one_picture_span_no_space(tmp_path: Path, parts: Path) -> None:
+    same = load_dataset(parts).select([0] * 30)
+    with pytest.raises(UnitSpaceError, match="all the same picture"):
+        train("mahalanobis", dataset=same, data="-", out=tmp_path / "run", base="toy")
+
+
 def test_mahalanobis_needs_to_know_which_parts_are_good(tmp_path: Path, parts: Path) -> None:
     dataset = load_dataset(parts)
     renamed = dataset.with_labels(["a" if label == "ok" else "b" for label in dataset.column("label")], ("a", "b"))
@@ -241,3 +254,11 @@ def test_ridge_is_explicit_and_saved(tmp_path: Path, parts: Path) -> None:
 def test_options_reach_the_protocol() -> None:
     assert all(issubclass(get_family(name).Options, TrainOptions) for name in family_names())
     assert isinstance(load_backbone("toy", TASK.labels, 0).record, BaseRecord)
+
+
+def test_a_run_records_the_options_that_did_something(tmp_path: Path, parts: Path) -> None:
+    run = train("classifier", data=str(parts), out=tmp_path / "run", base="toy")
+    options = json.loads((run / "run.json").read_text())["options"]
+    assert {"tuning", "head", "head_c", "seed"} <= options.keys()
+    assert not {"epochs", "learning_rate", "lora_rank", "brightness"} & options.keys()
+    load_predictor(run)

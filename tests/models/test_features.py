@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from kenpin.data.loading import load_dataset
-from kenpin.errors import DatasetError, ImageError
+from kenpin.errors import DatasetError, ImageError, OptionError
 from kenpin.models import _inference, _lite0, get_family
 from kenpin.models._backbone import load_backbone
 from kenpin.models._family import Task
@@ -161,3 +161,11 @@ def test_saved_heads_say_the_same(kind: str, tmp_path: Path) -> None:
 def test_a_class_with_too_few_pictures_is_refused(targets: list[int]) -> None:
     with pytest.raises(DatasetError, match="two classes of two pictures"):
         fit_head("svm", np.random.default_rng(0).normal(size=(10, 3)), np.array(targets), 2, 1.0)
+
+
+def test_a_store_that_cannot_be_written_names_the_setting(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "features-2.sqlite").write_text("no database" * 99)
+    for folder in (tmp_path / "file", tmp_path):
+        with pytest.raises(OptionError, match=r"features cannot be kept there .*; point KENPIN_CACHE to a folder"):
+            FeatureStore(folder, "base")

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from kenpin.config import DecisionOptions
+from kenpin.data.dataset import Dataset
+from kenpin.data.folds import random_folds
 from kenpin.data.loading import load_dataset
 from kenpin.errors import DatasetError, LabelError, MissingExtraError, OptionError
+from kenpin.records import Detections, Prediction
 from kenpin.training import train
+from kenpin.training.decision import decide
+from kenpin.training.parts import divide, hold_out_validation
 from kenpin.training.precision import choose_precision
 
 
@@ -128,7 +136,7 @@ def test_a_class_of_the_test_split_alone_is_refused_before_training(parts: Path,
 
 def test_nothing_labelled_is_one_sentence(parts: Path, tmp_path: Path) -> None:
     dataset = load_dataset(parts)
-    with pytest.raises(DatasetError, match="no labelled picture"):
+    with pytest.raises(DatasetError, match="no picture with a label to learn from"):
         train(
             "classifier",
             dataset=dataset.with_labels([None] * len(dataset), ()),
@@ -151,14 +159,8 @@ def test_without_a_validation_split_a_fit_uses_all_pictures_and_decides_on_unsee
 
 
 def test_groups_stay_together_when_validation_pictures_are_held_out(parts: Path, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from kenpin.data.dataset import Dataset
-    from kenpin.data.folds import random_folds
-    from kenpin.training.parts import divide, hold_out_validation
-
     lots = Dataset.from_examples(replace(e, group=f"lot {i % 12}") for i, e in enumerate(load_dataset(parts)))
-    halves = hold_out_validation(divide(lots), 0.25, seed=0)
+    halves = hold_out_validation(divide(lots, "label"), 0.25, seed=0)
     assert halves.validation is not None
     assert not set(halves.training.column("group")) & set(halves.validation.column("group"))
     folds = random_folds(lots, 4, seed=0)
@@ -167,3 +169,38 @@ def test_groups_stay_together_when_validation_pictures_are_held_out(parts: Path,
         of_group.setdefault(group, set()).add(fold)
     assert all(len(seen) == 1 for seen in of_group.values())
     assert set(folds) == {0, 1, 2, 3}
+
+
+def test_pictures_of_splits_that_are_not_used_are_counted(parts: Path) -> None:
+    dataset = load_dataset(parts)
+    splits = ["train", "holdout", None, "test"] * (len(dataset) // 4)
+    notes = " ".join(divide(dataset.with_splits(splits), "label").notes)
+    assert "30 pictures of split 'holdout' were left out" in notes
+    assert "30 pictures without a split were left out" in notes
+    assert divide(dataset, "label").notes == ()
+
+
+def test_annotations_of_the_other_kind_name_the_families_for_them(parts: Path) -> None:
+    labelled = load_dataset(parts).select(range(3))
+    boxed = Dataset.from_examples(replace(example, label=None, boxes=Detections()) for example in labelled)
+    with pytest.raises(DatasetError, match="boxes and no labels of whole pictures; train a family for boxes"):
+        divide(boxed, "label")
+    with pytest.raises(DatasetError, match="labels and no boxes; train a family for whole pictures"):
+        divide(labelled, "boxes")
+
+
+def test_as_many_folds_as_groups_where_these_are_fewer(parts: Path, tmp_path: Path) -> None:
+    lots = Dataset.from_examples(replace(e, group=f"lot {i % 3}") for i, e in enumerate(load_dataset(parts)))
+    run = train("classifier", dataset=lots, data="-", out=tmp_path / "run", base="toy")
+    assert "(3 folds)" in json.loads((run / "run.json").read_text())["threshold"]["basis"]
+
+
+def test_scores_that_do_not_separate_fail_everything_and_say_so() -> None:
+    predictions = [Prediction(str(n), defect_score=0.5) for n in range(20)]
+    options = DecisionOptions()
+    threshold, why = decide(predictions, [True, False] * 10, options, "validation pictures")
+    assert threshold is not None
+    assert threshold.fail_from == -math.inf
+    assert why.startswith("Every part fails, for the scores do not separate")
+    assert threshold.basis == why
+    assert "inf" not in why

@@ -18,7 +18,8 @@ from tests.objects import joined, made_objects
 def _train(launcher: list[str], data: Path, out: Path, *options: str) -> list[dict[str, float]]:
     command = [
         *[sys.executable, "-m", *launcher, "kenpin", "train", *options, "--data", str(data), "--out", str(out)],
-        *"--base toy --epochs 4 --evaluate-every 8 --precision fp32 --max-new-tokens 16 --no-report".split(),
+        *["--base", "toy", "--epochs", "4", "--evaluate-every", "8", "--precision", "fp32", "--max-new-tokens", "16"],
+        "--no-report",
     ]
     one_thread = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, env=os.environ | one_thread, capture_output=True, text=True)

@@ -31,7 +31,7 @@ def demo(
     print(f"\n{WHY_THEY_DIFFER}")
     run = result.runs / "classifier"
     print("\nNext, for example:")
-    print(f"  kenpin predict {run} {result.drawn[0].parent.parent / 'cells'}")
+    print(f"  kenpin evaluate {run} --data {result.data} --split test  (the others were trained on)")
     print(f"  kenpin report {run} --against {result.runs / 'mahalanobis'} --out {out / 'compared.html'}")
     print("  kenpin doctor YOUR_DATA")
     print("  kenpin train classifier --data YOUR_DATA --out runs/first")

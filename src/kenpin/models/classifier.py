@@ -41,15 +41,19 @@ class ClassifierOptions(AugmentOptions, GradientOptions, TrainOptions):
         None, description="Endings of the names of the layers to adapt; by default queries and values."
     )
 
+    def idle(self) -> frozenset[str]:
+        """Names of the options that the chosen tuning ignores."""
+        names = {"head", "head_c"}
+        if self.tuning == "head":
+            names = {*AugmentOptions.model_fields, *GradientOptions.model_fields}
+        if self.tuning != "lora":
+            names |= {f"lora_{name}" for name in ("rank", "alpha", "dropout", "targets")}
+        return frozenset(names)
+
     @model_validator(mode="after")
     def _refuse_what_does_nothing(self) -> Self:
         """A setting that the chosen tuning would ignore is a misunderstanding, not a default."""
-        idle = {f"lora_{name}" for name in ("rank", "alpha", "dropout", "targets")} if self.tuning != "lora" else set()
-        if self.tuning == "head":
-            idle |= AugmentOptions.model_fields.keys() | GradientOptions.model_fields.keys()
-        else:
-            idle |= {"head", "head_c"}
-        for name in sorted(idle):
+        for name in sorted(self.idle()):
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(
                     f"`{name}` does nothing with tuning {self.tuning}; leave it out or choose another tuning."

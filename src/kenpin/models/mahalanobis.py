@@ -124,7 +124,9 @@ class MahalanobisFamily:
 
     def create(self, options: MahalanobisOptions, task: Task) -> Inspector:
         """An inspector on its base. Raises OptionError, MissingExtraError."""
-        return UnitSpaceInspector(load_backbone(options.base, task.labels, options.seed), task, options)
+        backbone = load_backbone(options.base, task.labels, options.seed)
+        _wanted_items(backbone, options.stages)
+        return UnitSpaceInspector(backbone, task, options)
 
     def restore(self, folder: Path, base: BaseRecord, options: MahalanobisOptions, task: Task) -> Inspector:
         """The inspector that was saved in `folder`. Raises RunError."""
@@ -137,6 +139,7 @@ class MahalanobisFamily:
 
 
 def _wanted_items(backbone: Backbone, stages: tuple[int, ...]) -> NDArray[np.int64]:
+    """Places of the features that are items. Raises OptionError where stages are asked of a base without any."""
     names = backbone.item_names
     if not names[0].startswith("stage"):
         if stages != MahalanobisOptions.model_fields["stages"].default:

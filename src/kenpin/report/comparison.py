@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.records import Detections, Evaluation, JudgedExample, Measure, Verdict
-from kenpin.report.mistakes import mistake_of, worst_first
+from kenpin.report.mistakes import Mistake, mistake_of, worst_first
 
 _Z = NormalDist().inv_cdf(0.975)
 
@@ -32,6 +32,17 @@ class Pair:
 
     before: JudgedExample
     now: JudgedExample
+
+    @property
+    def named(self) -> bool:
+        """Whether both runs name it; where one does not, both are compared by their verdicts."""
+        return self.before.prediction.label is not None and self.now.prediction.label is not None
+
+    @property
+    def mistakes(self) -> tuple[Mistake | None, Mistake | None]:
+        """What went wrong before and now, by one measure."""
+        before, now = (mistake_of(part, names_count=self.named) for part in (self.before, self.now))
+        return before, now
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +67,11 @@ def compare(now: Evaluation, before: Evaluation) -> Comparison:
     earlier = {part.id: part for part in before.judged}
     matched = [Pair(earlier[part.id], part) for part in now.judged if part.id in earlier]
     pairs = [pair for pair in matched if _truth(pair.before) == _truth(pair.now)]
-    regressed = {p.now.id: p for p in pairs if mistake_of(p.before) is None and mistake_of(p.now) is not None}
-    improved = {p.now.id: p for p in pairs if mistake_of(p.before) is not None and mistake_of(p.now) is None}
+    regressed = {p.now.id: p for p in pairs if p.mistakes[0] is None and p.mistakes[1] is not None}
+    improved = {p.now.id: p for p in pairs if p.mistakes[0] is not None and p.mistakes[1] is None}
     notes = []
+    if any((p.before.prediction.label is None) is not (p.now.prediction.label is None) for p in pairs):
+        notes.append("Parts that one of the two runs does not name are compared by both runs' verdicts.")
     alone_now, alone_before = len(now.judged) - len(matched), len(before.judged) - len(matched)
     if alone_now or alone_before:
         notes.append(
@@ -138,10 +151,12 @@ def _truth(part: JudgedExample) -> tuple[str | None, bool | None, Detections | N
     return part.label, part.defective, None if part.boxes is None else part.boxes.truth
 
 
-def _named_rightly(part: JudgedExample) -> bool:
-    if part.prediction.label is not None:
-        return part.prediction.label == part.label
-    return (part.verdict is Verdict.FAIL) == part.defective
+def _rightly(pair: Pair) -> tuple[bool, bool]:
+    before, now = (
+        part.prediction.label == part.label if pair.named else (part.verdict is Verdict.FAIL) == part.defective
+        for part in (pair.before, pair.now)
+    )
+    return before, now
 
 
 def _score(part: JudgedExample) -> float | None:
@@ -176,9 +191,8 @@ def _difference(name: str, before: float | None, now: float | None) -> Differenc
 
 def _differences(pairs: Sequence[Pair]) -> tuple[Difference, ...]:
     decided = [p for p in pairs if p.before.verdict is not None and p.now.verdict is not None]
-    named = [p for p in pairs if p in decided or (p.before.prediction.label and p.now.prediction.label)]
     shares = [
-        ("accuracy", [(_named_rightly(p.before), _named_rightly(p.now)) for p in named]),
+        ("accuracy", [_rightly(p) for p in pairs if p.named or p in decided]),
         ("escape_rate", [_verdicts(p, Verdict.PASS) for p in decided if p.now.defective]),
         ("overkill_rate", [_verdicts(p, Verdict.FAIL) for p in decided if p.now.defective is False]),
         ("review_rate", [_verdicts(p, Verdict.REVIEW) for p in decided]),

@@ -18,13 +18,16 @@ class Mistake(StrEnum):
     FALSE_ALARM = "showing a false box"
 
 
-def mistake_of(part: JudgedExample) -> Mistake | None:
-    """What went wrong; None where nothing did. A part sent to review is no mistake, unless it was misnamed."""
+def mistake_of(part: JudgedExample, *, names_count: bool = True) -> Mistake | None:
+    """What went wrong; None where nothing did. A part sent to review is no mistake, unless it was misnamed.
+
+    `names_count`: whether a wrong name is a mistake.
+    """
     if part.defective and part.verdict is Verdict.PASS:
         return Mistake.ESCAPE
     if part.defective is False and part.verdict is Verdict.FAIL:
         return Mistake.OVERKILL
-    if part.prediction.label is not None and part.prediction.label != part.label:
+    if names_count and part.prediction.label is not None and part.prediction.label != part.label:
         return Mistake.MISNAMED
     if part.boxes is not None and not all(part.boxes.found):
         return Mistake.MISSED

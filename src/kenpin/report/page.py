@@ -21,7 +21,7 @@ from kenpin.report.overlay import overlay
 _PICTURES = 60  # of each kind on the page; the counts tell of all
 _FINDINGS = 30
 _VALUES = 12  # of a list in the provenance
-_ELSEWHERE = ("dataset.counts", "notes")
+_ELSEWHERE = ("dataset › counts", "notes", "base probe")  # or for programs alone
 _TILES = ("escape_rate", "overkill_rate", "review_rate", "accuracy", "auroc", "cost_per_part")
 _BOX_TILES = ("escape_rate", "overkill_rate", "review_rate", "map_50", "box_recall", "box_precision")
 
@@ -129,9 +129,14 @@ def _card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str) -> Car
 
 
 def _confusion(evaluation: Evaluation) -> list[tuple[str, list[tuple[int, float]]]]:
-    """Label, and for each column the count with its share of the row."""
-    rows = zip(evaluation.labels, evaluation.confusion, strict=True)
-    return [(label, [(count, count / sum(row) if sum(row) else 0.0) for count in row]) for label, row in rows]
+    """Label, and for each column the count with its share of the row; in the order of the other tables."""
+    rows = dict(zip(evaluation.labels, evaluation.confusion, strict=True))
+    labels = evaluation.labels if evaluation.target == "boxes" else _in_order(evaluation, evaluation.labels)
+    columns = [evaluation.labels.index(label) for label in labels]
+    return [
+        (label, [(rows[label][i], rows[label][i] / sum(rows[label]) if sum(rows[label]) else 0.0) for i in columns])
+        for label in labels
+    ]
 
 
 def _verdicts(evaluation: Evaluation) -> list[tuple[str, bool | None, list[tuple[int, float]]]]:
@@ -201,14 +206,14 @@ def _findings(doctor: Mapping[str, Any] | None) -> tuple[Counter[str], list[Mapp
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Names with dots and values as text; counts and notes stand elsewhere on the page."""
+    """Names and values as text; counts and notes stand elsewhere on the page."""
     rows: list[tuple[str, str]] = []
     for key, item in value.items():
-        name = f"{prefix}{key}"
+        name = prefix + (key if "." in key else key.replace("_", " "))  # files keep their names
         if name in _ELSEWHERE:
             continue
         if isinstance(item, Mapping):
-            rows += _flat(item, f"{name}.")
+            rows += _flat(item, f"{name} › ")
         elif isinstance(item, Sequence) and not isinstance(item, str):
             more = f", … ({len(item)} in all)" if len(item) > _VALUES else ""
             rows.append((name, ", ".join(_word(one) for one in item[:_VALUES]) + more))
@@ -218,6 +223,8 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 
 def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
@@ -239,7 +246,7 @@ def _comparison(content: ReportContent) -> dict[str, Any] | None:
 
 def _pair_card(pair: Pair, thumbnails: Mapping[str, bytes]) -> Card:
     lines = [words.truth(pair.now), f"before: {_said(pair.before)}", f"now: {_said(pair.now)}"]
-    wrong_now, wrong_before = mistake_of(pair.now), mistake_of(pair.before)
+    wrong_before, wrong_now = pair.mistakes
     tag = f"was {wrong_before}" if wrong_now is None else str(wrong_now)
     image, good = data_url(thumbnails.get(pair.now.id)), wrong_now is None
     return Card(pair.now.id, tag, tuple(lines), image, good, overlay(pair.now))

@@ -26,7 +26,8 @@ def decide(
     if count and bad_count:
         basis = (
             f"Least expected cost on {count} good and {bad_count} defective {pictures}, an escape costing "
-            f"{options.cost_escape:g} and an overkill {options.cost_overkill:g}."
+            f"{options.cost_escape:g} and an overkill {options.cost_overkill:g}"
+            + ("." if options.cost_review is None else f", a review {options.cost_review:g}.")
         )
         threshold = threshold_from_costs(
             scores,

@@ -49,12 +49,16 @@ class LanguageOptions(AugmentOptions, GradientOptions, TrainOptions):
     def _take_toy_defaults(cls, values: Any) -> Any:
         return cls.toy | values if isinstance(values, dict) and values.get("base") == "toy" else values
 
+    def idle(self) -> frozenset[str]:
+        """Names of the options that the chosen tuning ignores."""
+        of_adapters = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets")
+        return frozenset(() if self.tuning in _ADAPTERS else of_adapters)
+
     @model_validator(mode="after")
     def _refuse_what_does_nothing(self) -> Self:
-        if self.tuning not in _ADAPTERS:
-            for name in ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets"):
-                if getattr(self, name) != type(self).model_fields[name].default:
-                    raise ValueError(
-                        f"`{name}` does nothing with tuning {self.tuning}; leave it out or choose another tuning."
-                    )
+        for name in sorted(self.idle()):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"`{name}` does nothing with tuning {self.tuning}; leave it out or choose another tuning."
+                )
         return self
