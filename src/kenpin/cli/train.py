@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 import cyclopts
+from cyclopts import Parameter
 
 from kenpin.cli import _show
 from kenpin.cli._options import command_of
 from kenpin.config import TrainOptions
 from kenpin.models import family_names, family_summary
 
+DryRun = Annotated[
+    bool,
+    Parameter(
+        negative=(), show_default=False, help="Forecast memory and time, refuse what cannot fit, and train nothing."
+    ),
+]
 app = cyclopts.App(name="train")
 for _name in family_names():
     app.command(f"kenpin.cli.train:{_name}", help=family_summary(_name))
@@ -24,8 +31,14 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(name)
     from kenpin.models import get_family
 
-    command = command_of(get_family(name).Options, partial(_train, name))
-    command.__name__ = name
+    options = get_family(name).Options
+    train, forecast = (command_of(options, partial(call, name)) for call in (_train, _forecast))
+
+    def command(*, given=None, config=None, dry_run=False):  # type: ignore[no-untyped-def]
+        return (forecast if dry_run else train)(given=given, config=config)
+
+    command.__name__, command.__doc__ = name, train.__doc__
+    command.__annotations__ = train.__annotations__ | {"dry_run": DryRun}
     return command
 
 
@@ -37,6 +50,18 @@ def _train(family: str, options: TrainOptions) -> int:
         run = train(family, options, say=_show.say, progress=progress, progress_bar=sys.stderr.isatty())
     if leads():
         print(run)
+    return 0
+
+
+def _forecast(family: str, options: TrainOptions) -> int:
+    from kenpin.cli._forecast import forecast_lines
+    from kenpin.errors import OptionError
+    from kenpin.training.forecast import forecast_run
+
+    forecast = forecast_run(family, options, say=_show.say)
+    print(forecast_lines(forecast))
+    if forecast.refusal is not None:
+        raise OptionError(forecast.refusal)
     return 0
 
 

@@ -15,15 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from kenpin.config import GradientOptions, TrainOptions
+from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset, content_hashes
 from kenpin.data.folds import random_folds
 from kenpin.data.images import read_image
-from kenpin.data.loading import load_dataset
-from kenpin.errors import DatasetError, LabelError, OptionError, OutputExistsError, RunError, UnitSpaceError
+from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError, UnitSpaceError
 from kenpin.evaluation import summarise
-from kenpin.models import get_family
-from kenpin.models._family import Family, Fitted, Inspector, Progress, Task
+from kenpin.models._family import Family, Inspector, Progress, Task, Trainable
 from kenpin.predictor import Predictor
 from kenpin.records import Evaluation, Prediction, Threshold
 from kenpin.records_json import evaluation_to_json, to_json
@@ -34,7 +32,6 @@ from kenpin.report.mistakes import worst_first
 from kenpin.run_folder import (
     TRAINED_ON,
     RunRecord,
-    check_run_free,
     finish,
     partial_folder,
     read_json,
@@ -43,12 +40,13 @@ from kenpin.run_folder import (
     write_json,
     write_record,
 )
+from kenpin.training.capacity import refuse_unfit
 from kenpin.training.crossfit import out_of_fold
 from kenpin.training.decision import decide
-from kenpin.training.engine import check_intervals_and_tracker
 from kenpin.training.learning import Learned, Say, has_learned, learn, learn_along
-from kenpin.training.parts import Parts, classes_of_each, defective, divide, hold_out_validation, task_of
+from kenpin.training.parts import Parts, defective
 from kenpin.training.processes import processes
+from kenpin.training.start import begin
 
 _FOLDS = 5
 _THUMBNAIL_PX = {"label": 128, "boxes": 320}  # boxes are drawn on them
@@ -80,33 +78,19 @@ def train(
     `dataset` stands in for the one that `options.data` names. `say` takes each sentence worth telling, `progress`
     each advance. Raises KenpinError: nothing is left behind but what was learned, which `resume` takes up.
     """
-    chosen = get_family(family)
-    if options is None:
-        options = chosen.Options.from_mapping(values)
-    elif values:
-        raise OptionError(f"train: give options or their values, not both ({', '.join(values)}).")
-    needed = (Path.cwd(), Path(options.data).expanduser(), "" if dataset is None else dataset.root)
-    check_run_free(options.out, options.overwrite, needed)
-    wanted: Any = options
-    if isinstance(wanted, GradientOptions):
-        check_intervals_and_tracker(wanted)
-    if dataset is None:
-        dataset = load_dataset(options.data, format=options.data_format)
-    parts = divide(dataset, chosen.target)
-    task, task_notes = task_of(parts.training, chosen.target, options.ok_labels)
-    inspector = chosen.create(options, task)
-    _check_labels(inspector, parts, chosen.target)
-    if options.ok_labels and chosen.target == "label" and set(inspector.labels) == set(task.ok_labels):
-        raise OptionError("option `ok_labels` names every class, so that no part is defective; leave the defects out.")
-    if parts.validation is None and not isinstance(inspector, Fitted):
-        parts = hold_out_validation(parts, options.validation_share, options.seed)
+    start = begin(family, options, dataset, values)
+    chosen, options, dataset = start.family, start.options, start.dataset
+    parts, task, inspector = start.parts, start.task, start.inspector
     partial = partial_folder(options.out)
     crew = processes(options.device)
+    wanted: Any = options
+    if isinstance(inspector, Trainable):
+        refuse_unfit(inspector.module, wanted.optimiser, crew.device)
     if not crew.leads:
         crew.wait()
         learn_along(chosen, inspector, options, task, parts, partial, crew)
         return options.out
-    for note in (*parts.notes, *task_notes):
+    for note in start.notes:
         say(note)
     with sole_writer(partial), _removed_if_nothing_is_learned(partial):
         fingerprint = dataset.fingerprint()
@@ -142,14 +126,14 @@ def train(
             max_side_px=_THUMBNAIL_PX[chosen.target],
         )
         np.save(partial / TRAINED_ON, np.array(sorted(content_hashes(parts.training)), dtype="S32"))
-        notes = (*parts.notes, *task_notes, *learned.notes, why)
+        notes = (*start.notes, *learned.notes, why)
         about = _describe(dataset, fingerprint, parts)
         write_record(partial, _record(family, options, task, learned, threshold, evaluation, notes, about, partial))
         if options.report:
             write_report(partial, partial / "report.html", name=options.out.name, overwrite=True)
             if (partial / EVOLUTION).is_dir():
                 write_evolution(partial, partial / "evolution.html", name=options.out.name, overwrite=True)
-        finish(partial, options.out, options.overwrite, needed)
+        finish(partial, options.out, options.overwrite, start.needed)
     return options.out
 
 
@@ -193,17 +177,6 @@ def _prepare(partial: Path, options: TrainOptions, fingerprint: str) -> None:
         else:
             path.unlink()
     write_json(saved_options, wanted)
-
-
-def _check_labels(inspector: Inspector, parts: Parts, target: str) -> None:
-    """Refuse before the training what the evaluation would refuse after it. Raises LabelError."""
-    for name, pictures in (("validation", parts.validation), ("test", parts.test)):
-        unknown = set() if pictures is None else set().union(*classes_of_each(pictures, target)) - set(inspector.labels)
-        if unknown and inspector.labels:
-            raise LabelError(
-                f"split {name} holds class {', '.join(sorted(unknown))}, of which there is no training picture; add "
-                "some, or leave these pictures out."
-            )
 
 
 @dataclass(frozen=True)
@@ -287,7 +260,7 @@ def _record(
         base_id=inspector.base.id,
         base_commit=inspector.base.commit,
         base_probe=inspector.base.probe,
-        options=options.model_dump(mode="json"),
+        options=options.model_dump(mode="json", exclude=set(options.idle())),
         labels=task.labels,
         ok_labels=task.ok_labels,
         image_size_wh=inspector.image_size_wh,

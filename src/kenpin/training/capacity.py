@@ -1,0 +1,163 @@
+"""How much memory a run may take, what it surely holds, and which runs are refused for that alone."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from kenpin.errors import OptionError
+from kenpin.models._language.options import LanguageOptions
+
+_OPTIMISER_STATES = {"adamw": 2, "sgd": 0}
+"""Numbers that an optimiser keeps of each trained one."""
+
+
+def size(count: int) -> str:
+    """Bytes, for people."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6)):
+        if count >= factor:
+            return f"{count / factor:.2f} {unit}" if unit == "GB" else f"{count / factor:.0f} {unit}"
+    return f"{count / 1e3:.0f} kB"
+
+
+def room_bytes(device: torch.device) -> int:
+    """What this process may hold on a device: what is free there, and what it holds already."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device)
+    return min(_free_main_memory(), *_free_in_groups(Path("/"))) + resident_bytes()
+
+
+def resident_bytes() -> int:
+    """Main memory that this process holds."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:  # not Linux: the most it ever held, which macOS counts in bytes
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _free_main_memory() -> int:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") - resident_bytes()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+
+
+def _free_in_groups(root: Path) -> Iterator[int]:
+    """What the control groups of this process leave it: containers and batch systems set such limits."""
+    try:
+        groups = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for _, controllers, path in (group.split(":", 2) for group in groups):
+        if not controllers:  # the second version of control groups
+            top, limit_file, used_file, cache = root / "sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"
+        elif "memory" in controllers.split(","):
+            top, cache = root / "sys/fs/cgroup/memory", "total_inactive_file"
+            limit_file, used_file = "memory.limit_in_bytes", "memory.usage_in_bytes"
+        else:
+            continue
+        own = top / path.lstrip("/")
+        for folder in (own, *own.parents):
+            if not folder.is_relative_to(top):
+                break
+            try:
+                limit, used = (folder / limit_file).read_text().strip(), int((folder / used_file).read_text())
+                counts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+            except OSError:  # within a container the host's folders are not there
+                continue
+            if limit != "max":
+                yield int(limit) - used + int(counts.get(cache, 0))  # cached files give way
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a training holds from its first step to its last, counted from shapes."""
+
+    parameters: int
+    trainable: int
+    weights_bytes: int
+    gradients_bytes: int
+    optimiser_bytes: int
+    largest_bytes: int
+    """Of the tensors that train."""
+
+    @property
+    def total_bytes(self) -> int:
+        """Weights, gradients and the optimiser's states."""
+        return self.weights_bytes + self.gradients_bytes + self.optimiser_bytes
+
+
+def held(module: nn.Module, optimiser: str | None) -> Held:
+    """The exact count for a network as it is about to train; without an optimiser nothing of it trains."""
+    trained = [p for p in module.parameters() if p.requires_grad and optimiser is not None]
+    gradients_bytes = sum(parameter.nbytes for parameter in trained)
+    return Held(
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        trainable=sum(parameter.numel() for parameter in trained),
+        weights_bytes=sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers())),
+        gradients_bytes=gradients_bytes,
+        optimiser_bytes=0 if optimiser is None else gradients_bytes * _OPTIMISER_STATES[optimiser],
+        largest_bytes=max((parameter.nbytes for parameter in trained), default=0),
+    )
+
+
+def refuse_unloadable(options: Any, room: int | None = None) -> None:
+    """Refuse, before it is loaded, a base whose weights alone exceed main memory. room: bytes of it, where it is known.
+
+    Raises OptionError.
+    """
+    count, each_bytes = _announced(options)
+    room = room_bytes(torch.device("cpu")) if room is None else room
+    if count * each_bytes > room:
+        raise OptionError(
+            f"base {options.base}: its {count / 1e6:,.0f} million weights alone take {size(round(count * each_bytes))} "
+            f"and {size(room)} of main memory can be had; take a --base of less than {room / each_bytes / 1e6:,.0f} "
+            "million."
+        )
+
+
+def _announced(options: Any) -> tuple[int, float]:
+    """Weights that a base says it has, and bytes that each takes at least once loaded; 0 where it does not say."""
+    base: str = options.base
+    if base.endswith(".npz"):
+        path = Path(base)
+        return (path.stat().st_size, 1.0) if path.is_file() else (0, 1.0)
+    if base in ("toy", "lite0"):
+        return 0, 1.0
+    import transformers
+
+    try:
+        config = transformers.AutoConfig.from_pretrained(base)
+        kind = getattr(transformers, config.architectures[0])
+        with torch.device("meta"):
+            network = kind(config)
+    except Exception:  # noqa: BLE001 whatever is wrong with a base, loading it says better
+        return 0, 1.0
+    count = sum(parameter.numel() for parameter in network.parameters())
+    if options.model_dump().get("tuning") == "qlora":
+        return count, 0.5
+    # language models are loaded as float32 whatever their files hold
+    kept = torch.float32 if isinstance(options, LanguageOptions) else config.dtype or torch.float32
+    return count, kept.itemsize
+
+
+def refuse_unfit(module: nn.Module, optimiser: str, device: torch.device, room: int | None = None) -> None:
+    """Refuse a training that surely cannot fit: its weights, gradients and optimiser's states alone exceed what there
+    is. room: bytes on the device, where they are known. Raises OptionError."""
+    surely = held(module, optimiser)
+    room = room_bytes(device) if room is None else room
+    if surely.total_bytes > room:
+        raise OptionError(
+            f"weights, gradients and optimiser states alone take {size(surely.total_bytes)} and {device} has room for "
+            f"{size(room)}; train less of the network with another --tuning, whose weights take "
+            f"{size(surely.weights_bytes)}, or a smaller --base; --dry-run tells what fits."
+        )

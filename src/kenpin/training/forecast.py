@@ -1,0 +1,327 @@
+"""A forecast before a run: what it will hold and how long it will take, and what makes it fit where it does not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+import torch
+
+from kenpin.config import TrainOptions
+from kenpin.data._streaming import AHEAD
+from kenpin.data.dataset import Dataset
+from kenpin.errors import KenpinError
+from kenpin.models._family import Inspector, Trainable
+from kenpin.models._inference import batch_size_of
+from kenpin.predictor import best_device
+from kenpin.training.capacity import held, resident_bytes, room_bytes, size
+from kenpin.training.learning import Say
+from kenpin.training.meter import Course, Peak, live_at, peak_of
+from kenpin.training.precision import Precision, choose_precision
+from kenpin.training.rehearsal import Rehearsal, Scoring
+from kenpin.training.start import Start, begin
+from kenpin.training.watch import SAMPLE
+
+_TUNINGS = ("full", "frozen-vision", "attention", "lora", "qlora", "head")
+"""From what holds most to what holds least."""
+_FIT_COPIES = 6
+"""Of the features in float32 while a fit is made: as computed, stacked, and twice in float64."""
+_LEAST_LENGTH = 8
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes on the device at the moment of a run when most are held."""
+
+    weights: int
+    gradients: int
+    optimiser: int
+    activations: int
+    """With all working memory of the operations."""
+    logits: int
+    """What has a place for each word of the vocabulary."""
+    data: int
+    runtime: int
+    """Of a run on the CPU the process without the network; on a GPU what its allocator holds beyond the tensors."""
+    not_yet: int = 0
+    """Gradients that are not there at that moment."""
+
+    @property
+    def total(self) -> int:
+        """All of it together."""
+        needed = self.weights + self.gradients + self.optimiser + self.activations + self.logits
+        return needed + self.data + self.runtime - self.not_yet
+
+
+@dataclass(frozen=True)
+class Times:
+    """Seconds, from a step that was timed."""
+
+    features: float
+    """Of the features of all pictures, where what looks at them is frozen; once, and none where they are kept."""
+    step: float
+    epoch: float
+    """Of its steps, without evaluations."""
+    evaluation: float
+    scoring: float
+    """Before the first step, and of all validation and test pictures at the end."""
+    steps: int
+    evaluations: int
+
+    @property
+    def total(self) -> float:
+        """The whole run, where nothing ends it earlier."""
+        return self.features + self.steps * self.step + self.evaluations * self.evaluation + self.scoring
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """Options under which the run is forecast to fit, and what it then holds."""
+
+    options: Mapping[str, Any]
+    total_bytes: int
+
+    def __str__(self) -> str:
+        """As they are typed."""
+        return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in self.options.items())
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run will take, as far as it can be told before it starts."""
+
+    device: str
+    precision: Precision
+    parameters: int
+    trainable: int
+    memory: Memory
+    room_bytes: int
+    at_least: bool
+    """Whether the measuring was broken off because nothing was left: then more is needed than `memory` says."""
+    times: Times | None
+    """None where the run does not fit."""
+    remedy: Remedy | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether there is room for it."""
+        return not self.at_least and self.memory.total <= self.room_bytes
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the run is refused, in one sentence with the remedy; None where it fits."""
+        if self.fits:
+            return None
+        more = "more than " if self.at_least else ""
+        found = (
+            "none of --batch-size, --tuning and --precision makes it fit; take a smaller --base."
+            if self.remedy is None
+            else f"with {self.remedy} it needs {size(self.remedy.total_bytes)}."
+        )
+        return (
+            f"this run needs {more}{size(self.memory.total)} and {size(self.room_bytes)} can be had on {self.device}; "
+            f"{found}"
+        )
+
+
+def forecast_run(
+    family: str,
+    options: TrainOptions | None = None,
+    *,
+    dataset: Dataset | None = None,
+    room: int | None = None,
+    say: Say = lambda sentence: None,
+    **values: Any,
+) -> Forecast:
+    """What `train` would take, called with the same: its first steps are tried on its own pictures, nothing is left.
+
+    room: bytes that the run may hold, instead of what the device has. Raises KenpinError for what `train` refuses
+    before it learns; a run that does not fit is no error here, but has a `refusal`.
+    """
+    start = begin(family, options, dataset, values, room)
+    for note in start.notes:
+        say(note)
+    if isinstance(start.inspector, Trainable):
+        for note in start.inspector.check(start.parts.training):
+            say(note)
+    trial = _Trial(start.inspector, start.options, start, room)
+    found = trial.forecast()
+    if found.fits:
+        return found
+    remedy = trial.smaller_batch()
+    if remedy is None:
+        start.inspector.module.to("meta")  # its memory is wanted for what is tried instead
+        remedy = _milder(start, trial, room)
+    return replace(found, remedy=remedy)
+
+
+class _Trial:
+    """An inspector on its base, whose first steps are tried with some options."""
+
+    def __init__(
+        self, inspector: Inspector, options: Any, start: Start, room: int | None, runtime_bytes: int | None = None
+    ) -> None:
+        self.device: torch.device = best_device(options.device)
+        self._options, self._parts, self._target = options, start.parts, start.family.target
+        self._trains = isinstance(inspector, Trainable)
+        self._size: int = options.batch_size if self._trains else batch_size_of(inspector)
+        self._accumulate: int = options.accumulate if self._trains else 1
+        self._room = room_bytes(self.device) if room is None else room
+        self._held = held(inspector.module, options.optimiser if self._trains else None)
+        self._scoring = Scoring(0.0, 0.0, 0)
+        self._picture_bytes = self._opened_bytes = self.answer_tokens = 0
+        self._courses: dict[int, Course] = {}
+        self.runtime_bytes = runtime_bytes or 0
+        if self._held.total_bytes <= self._room:
+            inspector.module.to(self.device)
+            self._rehearsal = Rehearsal(inspector, options, start.task, start.parts, self._target)
+            with self._unmeasured_where_a_gpu_is_full():
+                self._rehearse(runtime_bytes)
+
+    @contextmanager
+    def _unmeasured_where_a_gpu_is_full(self) -> Iterator[None]:
+        try:
+            yield
+        except torch.cuda.OutOfMemoryError:
+            self._courses = {}
+
+    def _rehearse(self, runtime_bytes: int | None) -> None:
+        rehearsal, counted = self._rehearsal, self._held
+        self._scoring = rehearsal.scoring()
+        if self._on_cpu and runtime_bytes is None:
+            # behind the scoring, which loads what a run loads; before the steps, which leave freed memory behind
+            self.runtime_bytes = max(resident_bytes() - counted.weights_bytes, 0)
+        self._picture_bytes, self._opened_bytes = rehearsal.picture_bytes()
+        self.answer_tokens = rehearsal.answer_tokens() if self._trains else 0
+        others = counted.weights_bytes + counted.optimiser_bytes + self.runtime_bytes + self._data_bytes(1, 1)
+        if (left := self._room - others) > counted.gradients_bytes:
+            self._courses = (rehearsal.courses if self._trains else rehearsal.feature_courses)(self._size, left)
+
+    @property
+    def _on_cpu(self) -> bool:
+        return self.device.type == "cpu"
+
+    def forecast(self) -> Forecast:
+        """With the options as they are."""
+        memory = self.memory(self._size, self._accumulate)
+        times = None
+        if self._measured and memory.total <= self._room:
+            with self._unmeasured_where_a_gpu_is_full():
+                times = self._times()
+        precision = choose_precision(self._options.precision, self.device)[0] if self._trains else "fp32"
+        return Forecast(
+            device=str(self.device),
+            precision=precision,
+            parameters=self._held.parameters,
+            trainable=self._held.trainable,
+            memory=memory,
+            room_bytes=self._room,
+            at_least=not self._measured,
+            times=times,
+        )
+
+    @property
+    def _measured(self) -> bool:
+        """Whether at least the step on one picture was seen to its end."""
+        return 1 in self._courses and self._courses[1].whole
+
+    def memory(self, pictures: int, accumulate: int) -> Memory:
+        """Forecast for steps of so many batches of so many pictures."""
+        counted = self._held
+        # one weight after the other on a CPU, all at once on a GPU
+        changing = 2 * counted.largest_bytes if self._on_cpu else counted.gradients_bytes
+        moments = [Peak(changing, 0, counted.gradients_bytes), Peak(self._scoring.working_bytes, 0, 0)]
+        if self._courses:
+            live = live_at(self._courses, pictures)
+            moments.append(peak_of(live, counted.gradients_bytes if accumulate > 1 else None))
+        peak = max(moments, key=sum)
+        unseen = max((course.unseen_bytes for course in self._courses.values()), default=0)
+        return Memory(
+            weights=counted.weights_bytes,
+            gradients=counted.gradients_bytes,
+            optimiser=counted.optimiser_bytes,
+            activations=peak.working,
+            logits=peak.logits,
+            data=self._data_bytes(pictures, accumulate),
+            runtime=self.runtime_bytes + unseen,
+            not_yet=counted.gradients_bytes - peak.gradients,
+        )
+
+    def _data_bytes(self, pictures: int, accumulate: int) -> int:
+        """Batches that wait for their turn; in main memory the opened pictures of one, or all features of a fit."""
+        batch_bytes = pictures * self._picture_bytes
+        if not self._trains:
+            features_bytes = self._picture_bytes * len(self._parts.training) * _FIT_COPIES
+            return batch_bytes + ((AHEAD + pictures) * self._opened_bytes + features_bytes if self._on_cpu else 0)
+        waiting = accumulate + 1
+        if not self._on_cpu:
+            return waiting * batch_bytes
+        read_ahead: int = 2 * self._options.workers
+        return (waiting + read_ahead) * batch_bytes + pictures * self._opened_bytes
+
+    def _times(self) -> Times:
+        parts, scoring = self._parts, self._scoring
+        counts = [0 if part is None else len(part) for part in (parts.training, parts.validation, parts.test)]
+        features_s = sum(counts) * scoring.features_s
+        if not self._trains:
+            return Times(features_s, 0.0, 0.0, 0.0, 0.0, 0, 0)
+        training, validation, test = counts
+        options, step_s, loss_s = self._options, *self._rehearsal.step_seconds()
+        steps_an_epoch = math.ceil(math.ceil(training / options.batch_size) / options.accumulate)
+        steps = math.ceil(options.epochs * steps_an_epoch)
+        every = options.evaluate_every
+        watched = min(validation, SAMPLE) if self._target == "boxes" else validation
+        return Times(
+            features=features_s if self._rehearsal.keeps_features else 0.0,
+            step=step_s,
+            epoch=steps_an_epoch * step_s,
+            evaluation=math.ceil(validation / options.batch_size) * loss_s + watched * scoring.picture_s,
+            scoring=(watched + validation + test) * scoring.picture_s,
+            steps=steps,
+            evaluations=math.ceil(options.epochs) if every is None else steps // every,
+        )
+
+    def smaller_batch(self, changed: Mapping[str, Any] | None = None) -> Remedy | None:
+        """The largest batches, no larger than asked for, that fit and add up to the same step; None where none do."""
+        if not self._measured:
+            return None
+        changes = dict(changed or {})
+        for pictures in (n for n in range(self._size, 0, -1) if self._size % n == 0):
+            accumulate = self._accumulate * self._size // pictures
+            total = self.memory(pictures, accumulate).total
+            if total <= self._room:
+                smaller = {} if pictures == self._size else {"batch_size": pictures, "accumulate": accumulate}
+                return Remedy(changes | smaller, total)
+            if not self._trains:
+                break
+        return None
+
+
+def _milder(start: Start, trial: _Trial, room: int | None) -> Remedy | None:
+    """The first of the other choices that fits, tried in its turn: they change what is learned, the later the more."""
+    for changes in _choices(start.options, trial):
+        try:
+            options: Any = type(start.options).from_mapping(start.options.model_dump(exclude_unset=True) | changes)
+            inspector = start.family.create(options, start.task)
+            found = _Trial(inspector, options, start, room, trial.runtime_bytes or None).smaller_batch(changes)
+        except KenpinError:  # not every tuning goes with every base, device and option
+            continue
+        inspector.module.to("meta")
+        if found is not None:
+            return found
+    return None
+
+
+def _choices(options: Any, trial: _Trial) -> Iterator[dict[str, Any]]:
+    kinds = {name: get_args(field.annotation) for name, field in type(options).model_fields.items()}
+    if getattr(options, "precision", None) == "fp32" and choose_precision("auto", trial.device)[0] != "fp32":
+        yield {"precision": "auto"}
+    if "tuning" in kinds:
+        weaker = _TUNINGS[_TUNINGS.index(options.tuning) + 1 :]
+        yield from ({"tuning": tuning} for tuning in weaker if tuning in kinds["tuning"])
+    # half of the longest answer: what lies beyond is not learned
+    if "max_length" in kinds and trial.answer_tokens // 2 >= _LEAST_LENGTH:
+        yield {"max_length": trial.answer_tokens // 2}

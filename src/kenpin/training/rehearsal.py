@@ -1,0 +1,258 @@
+"""A few steps of a run, tried on its own pictures: what they hold, how long they take, and nothing of them is left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from kenpin.config import AugmentOptions
+from kenpin.data.images import read_image
+from kenpin.drawing import draw_detections
+from kenpin.evaluation import summarise
+from kenpin.models._cpu_memory import keep_freed_memory
+from kenpin.models._family import Batch, Inspector, Task, Trainable
+from kenpin.models._feature_store import DEFAULT_LIMIT_BYTES
+from kenpin.models._inference import batch_size_of
+from kenpin.records import Detections, Example, Prediction
+from kenpin.training.augment import Augmenter, plan_augmentation
+from kenpin.training.meter import Course, course_of
+from kenpin.training.parts import Parts
+from kenpin.training.precision import Precision, choose_precision
+
+Result = TypeVar("Result")
+SIZES = (1, 2, 3)
+"""Pictures of the steps that are measured."""
+_SEARCHED = 512
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """What it takes to predict and score pictures with the network as it is."""
+
+    picture_s: float
+    features_s: float
+    """Of one picture's features, where they are computed once."""
+    working_bytes: int
+    """On a GPU, beside the weights."""
+
+
+class Rehearsal:
+    """Tries the steps of one run. The weights are left as they were found, and nothing is written."""
+
+    def __init__(self, inspector: Inspector, options: Any, task: Task, parts: Parts, target: str) -> None:
+        self._inspector, self._options, self._task, self._target = inspector, options, task, target
+        self._training, self._validation = parts.training, parts.validation or parts.training
+        seed: int = options.seed
+        self.device = next(inspector.module.parameters()).device
+        self.precision: Precision = "fp32"
+        self._augmenter: Augmenter | None = None
+        if isinstance(inspector, Trainable):
+            self.precision, _ = choose_precision(options.precision, self.device)
+            if isinstance(options, AugmentOptions):
+                self._augmenter, _ = plan_augmentation(options, task.labels, target, seed)
+        self._order = np.random.default_rng(seed).permutation(len(self._training)).tolist()
+        pictures = sum(len(part) for part in (parts.training, parts.validation, parts.test) if part is not None)
+        self.keeps_features = self._keeps_features(pictures)
+        if self.device.type == "cpu":
+            keep_freed_memory()  # as the run does
+
+    def _keeps_features(self, pictures: int) -> bool:
+        if self._inspector.extract is None or (self._augmenter is not None and self._augmenter.varies):
+            return False
+        (features,) = self._features([read_image(self._training[0].image)])
+        return int(features.nbytes) * pictures <= DEFAULT_LIMIT_BYTES
+
+    # ---- what a step is given ----
+
+    def _opened(self, places: Sequence[int]) -> tuple[list[Example], list[Image]]:
+        examples, images = [], []
+        for place in places:
+            example = self._training[place]
+            image = read_image(example.image)
+            if self._augmenter is not None:
+                image, example = self._augmenter(image, example, 0, place)
+            examples.append(replace(example, size_wh=image.size))
+            images.append(image)
+        return examples, images
+
+    def _features(self, images: Sequence[Image]) -> Tensor:
+        extract = self._inspector.extract
+        assert extract is not None
+        with torch.no_grad():
+            return extract(self._placed(self._inspector.encode(images))).float().cpu()
+
+    def _inputs(self, images: Sequence[Image]) -> Batch:
+        return {"features": self._features(images)} if self.keeps_features else self._inspector.encode(images)
+
+    def _placed(self, batch: Mapping[str, Tensor]) -> Batch:
+        return {name: values.to(self.device) for name, values in batch.items()}
+
+    def _targets(self, examples: Sequence[Example]) -> Batch:
+        assert isinstance(self._inspector, Trainable)
+        return self._inspector.encode_targets(examples)
+
+    def batch(self, places: Sequence[int]) -> Batch:
+        """What a step on these training pictures takes, on the CPU."""
+        examples, images = self._opened(places)
+        return self._inputs(images) | self._targets(examples)
+
+    def longest(self, count: int) -> list[int]:
+        """The training pictures, of 512 at most, that have the longest answers: the largest batches hold one."""
+        lengths = {}
+        for place in self._order[:_SEARCHED]:
+            lengths[place] = sum(values.nbytes for values in self._targets([self._training[place]]).values())
+        places = sorted(lengths, key=lambda place: -lengths[place])[:count]
+        return [places[i % len(places)] for i in range(count)]
+
+    def answer_tokens(self) -> int:
+        """Places of the longest answer with what stands before it; 0 where no words are learned."""
+        labels = self._targets([self._training[self.longest(1)[0]]])["labels"]
+        return labels.shape[1] if labels.ndim > 1 else 0
+
+    # ---- what a step holds ----
+
+    def courses(self, largest: int, limit_bytes: int) -> dict[int, Course]:
+        """Of steps on one picture and more, no more than `largest`; the last one may be broken off at the limit."""
+        found: dict[int, Course] = {}
+        places = self.longest(min(largest, max(SIZES)))
+        self._inspector.module.train()
+        try:
+            for pictures in SIZES[:largest]:
+                batch = self._placed(self.batch(places[:pictures]))
+                found[pictures] = course_of(self._learn, self._inspector.module, batch, limit_bytes)
+                self._inspector.module.zero_grad()
+                if not found[pictures].whole:
+                    break
+        finally:
+            self._inspector.module.zero_grad()
+            self._inspector.module.eval()
+        return found
+
+    def feature_courses(self, largest: int, limit_bytes: int) -> dict[int, Course]:
+        """Of computing the features of pictures, where that is all that is done with the network."""
+        found: dict[int, Course] = {}
+        extract = self._inspector.extract
+        assert extract is not None
+        for pictures in SIZES[:largest]:
+            images = [read_image(self._training[self._order[i % len(self._order)]].image) for i in range(pictures)]
+            batch = self._placed(self._inspector.encode(images))
+            with torch.no_grad():
+                found[pictures] = course_of(extract, self._inspector.module, batch, limit_bytes)
+            if not found[pictures].whole:
+                break
+        return found
+
+    def picture_bytes(self) -> tuple[int, int]:
+        """Of one training picture: its share of a batch, and the opened picture."""
+        _, (image,) = self._opened([self._order[0]])
+        batch = self._inputs([image])
+        if isinstance(self._inspector, Trainable):
+            batch |= self._targets([self._training[self.longest(1)[0]]])
+        return sum(values.nbytes for values in batch.values()), image.width * image.height * 3
+
+    # ---- how long it takes ----
+
+    def step_seconds(self) -> tuple[float, float]:
+        """Of one whole step, its accumulated batches and their reading; and of the loss of a validation batch."""
+        options, module = self._options, self._inspector.module
+        places = self._order[: options.batch_size]
+        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        # a rate of 0 leaves the weights as they are
+        kind = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}[options.optimiser]
+        optimiser = kind(trained, lr=0.0, weight_decay=0.0)
+
+        def change() -> None:
+            if options.clip_norm is not None:
+                torch.nn.utils.clip_grad_norm_(trained, options.clip_norm)
+            optimiser.step()
+
+        read_s, batch = self._timed(lambda: self.batch(places))
+        if self.keeps_features:  # they will be there, so that no picture is opened
+            read_s, _ = self._timed(lambda: self._targets([self._training[place] for place in places]))
+        batch = self._placed(batch)
+        module.train()
+        try:
+            self._learn(batch)
+            change()  # the states of the optimiser are made in the first step
+            module.zero_grad()
+            learn_s, _ = self._timed(lambda: self._learn(batch))
+            change_s, _ = self._timed(change)
+        finally:
+            module.zero_grad()
+            module.eval()
+        with torch.no_grad():
+            loss_s, _ = self._timed(lambda: self._loss(batch))
+        worked_s = max(learn_s, read_s / options.workers) if options.workers else read_s + learn_s
+        return options.accumulate * worked_s + change_s, loss_s + read_s
+
+    def scoring(self) -> Scoring:
+        """Predict a few validation pictures, score them and draw one, as the run does while it trains."""
+        inspector = self._inspector
+        count = min(batch_size_of(inspector), len(self._validation))
+        examples = [self._validation[i] for i in range(count)]
+        images = [read_image(example.image) for example in examples]
+        examples = [replace(example, size_wh=image.size) for example, image in zip(examples, images, strict=True)]
+        on_gpu = self.device.type == "cuda"
+        before = torch.cuda.memory_allocated(self.device) if on_gpu else 0
+        if on_gpu:
+            torch.cuda.reset_peak_memory_stats(self.device)
+        features_s = 0.0
+        if inspector.extract is None:
+            inputs = self._placed(inspector.encode(images))
+        else:
+            features_s, features = self._timed(lambda: self._features(images), warm=True)
+            inputs = self._placed({"features": features})
+        predict_s = 0.0
+        if isinstance(inspector, Trainable):
+            predict_s, predictions = self._timed(lambda: self._predicted(inputs, examples), warm=True)
+            summarise(
+                examples,
+                predictions,
+                labels=inspector.labels,
+                ok_labels=self._task.ok_labels,
+                threshold=None,
+                split="validation",
+                target=self._target,
+            )
+            if self._target == "boxes":
+                draw_detections(images[0], examples[0].boxes or Detections(), labels=self._task.labels)
+        working = torch.cuda.max_memory_allocated(self.device) - before if on_gpu else 0
+        return Scoring(predict_s / count, features_s / count, working)
+
+    def _predicted(self, inputs: Batch, examples: Sequence[Example]) -> list[Prediction]:
+        with torch.inference_mode():
+            outputs = self._inspector.infer(inputs)
+        return self._inspector.decode({name: values.cpu() for name, values in outputs.items()}, examples)
+
+    # ---- one step ----
+
+    def _loss(self, batch: Batch) -> Tensor:
+        inspector = self._inspector
+        assert isinstance(inspector, Trainable)
+        with torch.autocast(self.device.type, _DTYPES[self.precision], enabled=self.precision != "fp32"):
+            return inspector.total_loss(inspector.module, batch) / inspector.loss_count(batch).clamp(min=1)
+
+    def _learn(self, batch: Batch) -> None:
+        self._loss(batch).backward()  # type: ignore[no-untyped-call]
+
+    def _timed(self, call: Callable[[], Result], *, warm: bool = False) -> tuple[float, Result]:
+        """Seconds that a call takes, and what it returns. warm: after it was called once."""
+        if warm:
+            call()
+        self._wait()
+        started = time.perf_counter()
+        result = call()
+        self._wait()
+        return time.perf_counter() - started, result
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)

@@ -1,0 +1,82 @@
+"""What a run and a forecast begin with: options checked, pictures divided, a task, and an inspector on its base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kenpin.config import GradientOptions, TrainOptions
+from kenpin.data.dataset import Dataset
+from kenpin.data.loading import load_dataset
+from kenpin.errors import LabelError, OptionError
+from kenpin.models import get_family
+from kenpin.models._family import Family, Fitted, Inspector, Task
+from kenpin.run_folder import check_run_free
+from kenpin.training.capacity import refuse_unloadable
+from kenpin.training.engine import check_intervals_and_tracker
+from kenpin.training.parts import Parts, classes_of_each, divide, hold_out_validation, task_of
+
+
+@dataclass(frozen=True)
+class Start:
+    """All that is there before anything is learned."""
+
+    family: Family
+    options: TrainOptions
+    dataset: Dataset
+    parts: Parts
+    task: Task
+    inspector: Inspector
+    notes: tuple[str, ...]
+    """Sentences worth telling."""
+    needed: tuple[str | Path, ...]
+    """What the run must not be written over."""
+
+
+def begin(
+    family: str,
+    options: TrainOptions | None,
+    dataset: Dataset | None,
+    values: Mapping[str, Any],
+    room: int | None = None,
+) -> Start:
+    """Everything that can be refused before learning is refused here. Options come as a model, or by name in `values`.
+
+    dataset: instead of the one that `options.data` names; room: bytes of main memory, instead of what there is. Raises
+    KenpinError.
+    """
+    chosen = get_family(family)
+    if options is None:
+        options = chosen.Options.from_mapping(values)
+    elif values:
+        raise OptionError(f"train: give options or their values, not both ({', '.join(values)}).")
+    needed = (Path.cwd(), Path(options.data).expanduser(), "" if dataset is None else dataset.root)
+    check_run_free(options.out, options.overwrite, needed)
+    wanted: Any = options
+    if isinstance(wanted, GradientOptions):
+        check_intervals_and_tracker(wanted)
+    if dataset is None:
+        dataset = load_dataset(options.data, format=options.data_format)
+    parts = divide(dataset, chosen.target)
+    task, task_notes = task_of(parts.training, chosen.target, options.ok_labels)
+    refuse_unloadable(options, room)
+    inspector = chosen.create(options, task)
+    _check_labels(inspector, parts, chosen.target)
+    if options.ok_labels and chosen.target == "label" and set(inspector.labels) == set(task.ok_labels):
+        raise OptionError("option `ok_labels` names every class, so that no part is defective; leave the defects out.")
+    if parts.validation is None and not isinstance(inspector, Fitted):
+        parts = hold_out_validation(parts, options.validation_share, options.seed)
+    return Start(chosen, options, dataset, parts, task, inspector, (*parts.notes, *task_notes), needed)
+
+
+def _check_labels(inspector: Inspector, parts: Parts, target: str) -> None:
+    """Refuse before the training what the evaluation would refuse after it. Raises LabelError."""
+    for name, pictures in (("validation", parts.validation), ("test", parts.test)):
+        unknown = set() if pictures is None else set().union(*classes_of_each(pictures, target)) - set(inspector.labels)
+        if unknown and inspector.labels:
+            raise LabelError(
+                f"split {name} holds class {', '.join(sorted(unknown))}, of which there is no training picture; add "
+                "some, or leave these pictures out."
+            )
