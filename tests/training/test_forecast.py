@@ -83,7 +83,7 @@ def test_the_line_through_small_steps_meets_the_large_one() -> None:
 
 
 _CHILD = """
-import resource, sys
+import sys
 from pathlib import Path
 from tests.training.test_forecast import DATA, _BOXES
 from kenpin.training import train
@@ -95,11 +95,13 @@ if sys.argv[1] == "forecast":
     print(memory.total, memory.activations + memory.logits)
 else:
     train("florence2", dataset=DATA, out=Path(sys.argv[2]), report=False, **values)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    # ru_maxrss would count what the process that started this one held
+    lines = Path("/proc/self/status").read_text().splitlines()
+    print(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")))
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts kilobytes on Linux alone")
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
 def test_the_peak_of_a_run_is_near_the_forecast(tmp_path: Path) -> None:
     # in processes of their own: what other tests have loaded would count
     commands = [
@@ -113,10 +115,10 @@ def test_the_peak_of_a_run_is_near_the_forecast(tmp_path: Path) -> None:
 
 
 def test_it_grows_with_the_batch(tmp_path: Path) -> None:
-    found = [_forecast("florence2", tmp_path, batch_size=size).memory for size in (1, 2, 4, 16)]
+    found = [_forecast("florence2", tmp_path, batch_size=size).memory for size in (1, 4, 16)]
     needed = [memory.total - memory.runtime for memory in found]
     assert sorted(set(needed)) == needed
-    assert needed[3] > 2 * needed[2]
+    assert needed[2] > 2 * needed[1]
 
 
 def test_gradients_and_states_are_those_of_the_optimiser() -> None:
@@ -145,7 +147,7 @@ def _apart_from_runtime(found: Forecast) -> int:
     [
         (-0.1, 16, {"batch_size", "accumulate"}),
         (-0.3, 1, {"tuning"}),
-        (-0.9, 32, {"tuning", "batch_size", "accumulate"}),
+        (-0.9, 24, {"tuning", "batch_size", "accumulate"}),
     ],
 )
 def test_a_run_that_cannot_fit_fits_with_the_remedy(
