@@ -150,8 +150,12 @@ def read_trained_on(run: Path) -> frozenset[str]:
 
 
 def check_seal(run: Path, files: Mapping[str, str], *, deciding_alone: bool = False) -> None:
-    """Raises RunError where a sealed file is missing or not the one that the training wrote. `deciding_alone`: of those
-    that predictions stand on, since a run without its thumbnails can still inspect."""
+    """Raises RunError where a sealed file is missing or not the one that the training wrote, or where one was added to
+    what decides. `deciding_alone`: of those that predictions stand on, since a run without its thumbnails can still
+    inspect."""
+    for path in sorted((run / MODEL).rglob("*")):
+        if path.is_file() and path.relative_to(run).as_posix() not in files:
+            raise RunError(f"{path}: was not written by the training; remove it.")
     for name, expected in files.items():
         if deciding_alone and not name.startswith((f"{MODEL}/", TRAINED_ON)):
             continue

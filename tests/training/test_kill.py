@@ -186,6 +186,11 @@ def test_a_record_that_was_edited_is_refused(data: Path, tmp_path: Path) -> None
 def test_a_damaged_or_foreign_run_is_refused(data: Path, tmp_path: Path) -> None:
     run = train("classifier", data=str(data), out=tmp_path / "run", base="toy")
     load_predictor(run)
+    added = run / "model" / "calibration.json"
+    added.write_text("{}")
+    with pytest.raises(RunError, match=r"calibration\.json: was not written by the training; remove it"):
+        load_predictor(run)
+    added.unlink()
     head = run / "model" / "head.npz"
     whole = head.read_bytes()
     head.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
