@@ -6,6 +6,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError, RunError
 from kenpin.models import get_family
@@ -58,13 +62,40 @@ class Predictor:
 
         Raises ImageError.
         """
+        for examples, outputs in self._outputs(dataset, progress, on_error, batch_size):
+            yield from self.inspector.decode(outputs, examples)
+
+    def embed(
+        self,
+        dataset: Dataset,
+        *,
+        progress: Progress | None = None,
+        on_error: OnError | None = None,
+        batch_size: int | None = None,
+    ) -> Iterator[tuple[list[Example], NDArray[np.float32]]]:
+        """Batches of examples with a vector each, (n, d), in order: what an embedder learned, else the features of a
+        frozen base.
+
+        Raises ImageError as `predict` does, and OptionError where the run has no vectors.
+        """
+        for examples, outputs in self._outputs(dataset, progress, on_error, batch_size):
+            vectors = outputs.get("embedding", outputs.get("features"))
+            if vectors is None or vectors.ndim != 2:
+                raise OptionError(
+                    "this run's model makes no vectors of pictures; take a run of family embedder or mahalanobis, or a "
+                    "classifier with tuning head."
+                )
+            yield examples, vectors.float().numpy()
+
+    def _outputs(
+        self, dataset: Dataset, progress: Progress | None, on_error: OnError | None, batch_size: int | None
+    ) -> Iterator[tuple[list[Example], dict[str, Tensor]]]:
         training = self.inspector.module.training
         self.inspector.module.eval()
         try:
-            for examples, outputs in infer_batches(
+            yield from infer_batches(
                 self.inspector, dataset, progress=progress, on_error=on_error, batch_size=batch_size
-            ):
-                yield from self.inspector.decode(outputs, examples)
+            )
         finally:
             self.inspector.module.train(training)
 

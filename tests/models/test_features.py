@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ from kenpin.models._family import Task
 from kenpin.models._feature_store import FeatureStore
 from kenpin.models._heads import LinearHead, SvmHead, fit_head, head_from_arrays
 from kenpin.models._lite0 import STAGE_CHANNELS
+from kenpin.predictor import load_predictor
+from tests.toy_runs import trained
 
 TASK = Task(labels=("ok", "scratch"), ok_labels=("ok",))
 
@@ -169,3 +172,21 @@ def test_a_store_that_cannot_be_written_names_the_setting(tmp_path: Path) -> Non
     for folder in (tmp_path / "file", tmp_path):
         with pytest.raises(OptionError, match=r"features cannot be kept there .*; point KENPIN_CACHE to a folder"):
             FeatureStore(folder, "base")
+
+
+def test_a_run_gives_the_vectors_that_its_head_stands_on(parts: Path, tmp_path: Path) -> None:
+    predictor = load_predictor(trained("classifier", tmp_path / "run", parts))
+    dataset = load_dataset(parts).select(range(0, 100, 10))
+    batches = list(predictor.embed(dataset, batch_size=4))
+    assert [example.id for examples, _ in batches for example in examples] == dataset.column("id")
+    vectors = np.concatenate([rows for _, rows in batches])
+    inspector = cast(Any, predictor.inspector)
+    shares = inspector._head.probabilities(vectors)
+    said = [one.probabilities for one in predictor.predict(dataset)]
+    assert [dict(zip(predictor.labels, row, strict=True)) for row in shares.tolist()] == said
+
+
+def test_a_network_without_vectors_is_refused(parts: Path, tmp_path: Path) -> None:
+    predictor = load_predictor(trained("classifier", tmp_path / "run", parts, tuning="full", epochs=1))
+    with pytest.raises(OptionError, match="makes no vectors"):
+        next(predictor.embed(load_dataset(parts)))

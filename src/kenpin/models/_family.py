@@ -63,7 +63,7 @@ class Inspector(Protocol):
 
     def infer(self, batch: Batch) -> Mapping[str, Tensor]:
         """On the model's device, `features` where there is an `extract`, else what `encode` gave -> raw outputs, n rows
-        each."""
+        each. `embedding` (n, d), or else `features`, are the pictures' vectors."""
 
     def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
         """Raw outputs on the CPU -> one prediction a picture."""
