@@ -1,6 +1,6 @@
 """Trains in forked children that die by SIGKILL at a chosen call; imports once, so that many deaths stay cheap.
 
-Usage: python -m tests.training.kill_driver DATA OUT POINT... Each POINT is `module:attribute:call[:before|after]`:
+Usage: python -m tests.training.kill_driver FAMILY DATA OUT POINT... Each POINT is `module:attribute:call[:before|after]`:
 the child kills itself around that call of that function. Prints, as JSON, what was seen after each death.
 """
 
@@ -21,16 +21,28 @@ from kenpin.predictor import load_predictor
 from kenpin.run_folder import partial_folder
 from kenpin.training import job
 
-SETTINGS: dict[str, Any] = {
-    "base": "toy",
-    "tuning": "full",
-    "epochs": 3,
-    "batch_size": 8,
-    "evaluate_every": 3,
-    "save_total_limit": 1,
-    "patience": 2,
-    "rotate_degrees": 5.0,
-    "learning_rate": 2e-3,
+SETTINGS: dict[str, dict[str, Any]] = {
+    "classifier": {
+        "base": "toy",
+        "tuning": "full",
+        "epochs": 3,
+        "batch_size": 8,
+        "evaluate_every": 3,
+        "save_total_limit": 1,
+        "patience": 2,
+        "rotate_degrees": 5.0,
+        "learning_rate": 2e-3,
+    },
+    "florence2": {
+        "base": "toy",
+        "tuning": "lora",
+        "epochs": 3,
+        "batch_size": 2,
+        "evaluate_every": 3,
+        "learning_rate": 2e-3,
+        "max_new_tokens": 20,
+        "beams": 1,
+    },
 }
 
 
@@ -70,10 +82,10 @@ def _in_child(work: Callable[[], object]) -> int:
     return os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status)
 
 
-def _train(data: str, out: Path, point: str | None, resume: bool) -> None:
+def _train(family: str, data: str, out: Path, point: str | None, resume: bool) -> None:
     if point is not None:
         _die_at(point)
-    job.train("classifier", data=data, out=out, resume=resume, **SETTINGS)
+    job.train(family, data=data, out=out, resume=resume, **SETTINGS[family])
 
 
 def _loads(folder: Path) -> bool:
@@ -86,16 +98,16 @@ def _loads(folder: Path) -> bool:
 
 def main() -> None:
     """Die at each point, resume after each death, and print what was found."""
-    data, out, *points = sys.argv[1], Path(sys.argv[2]), *sys.argv[3:]
+    family, data, out, *points = *sys.argv[1:3], Path(sys.argv[3]), *sys.argv[4:]
     seen: list[dict[str, Any]] = []
     started = False
     for point in points:
         resume = started and (partial_folder(out) / "options.json").exists()
-        killed_by = _in_child(partial(_train, data, out, point, resume))
+        killed_by = _in_child(partial(_train, family, data, out, point, resume))
         started = True
         loads = _loads_in_child(out) or _loads_in_child(partial_folder(out))
         seen.append({"point": point, "killed_by": killed_by, "loads": loads, "exists": out.exists()})
-    final = 0 if out.exists() else _in_child(partial(_train, data, out, None, started))
+    final = 0 if out.exists() else _in_child(partial(_train, family, data, out, None, started))
     print(json.dumps({"seen": seen, "final": final}))
 
 

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
-from kenpin.data.loading import load_dataset
+from kenpin.data.loading import load_dataset, write_dataset
 from kenpin.errors import MissingExtraError, OptionError, OutputExistsError, RunError
 from kenpin.predictor import load_predictor
 from kenpin.run_folder import check_seal, partial_folder, read_record
 from kenpin.training import train
+from tests.objects import joined, made_objects
 from tests.pictures import write_parts
 
 # in the order of a run: each death is followed by a resumption that reaches the next
@@ -45,14 +46,21 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_parts(tmp_path_factory.mktemp("kill") / "parts", count=20)
 
 
-def _drive(data: Path, out: Path, points: list[str]) -> dict[str, Any]:
+def _drive(family: str, data: Path, out: Path, points: list[str]) -> dict[str, Any]:
     environment = os.environ | {"OMP_NUM_THREADS": "1"}  # a forked child cannot use its parent's threads
-    command = [sys.executable, "-W", "ignore", "-m", "tests.training.kill_driver", str(data), str(out), *points]
+    command = [sys.executable, "-W", "ignore", "-m", "tests.training.kill_driver", family, str(data), str(out), *points]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     assert result["final"] == 0, done.stderr
     return result
+
+
+def _check_deaths(result: dict[str, Any]) -> None:
+    for seen in result["seen"]:
+        assert seen["killed_by"] == signal.SIGKILL, f"{seen['point']} was not reached"
+        assert not seen["loads"], f"a run killed at {seen['point']} loads"
+        assert not seen["exists"], f"a run killed at {seen['point']} has its final name"
 
 
 def _weights(run: Path) -> bytes:
@@ -63,22 +71,40 @@ def _weights(run: Path) -> bytes:
 def undisturbed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nobody killed."""
     out = tmp_path_factory.mktemp("undisturbed") / "run"
-    _drive(data, out, [])
+    _drive("classifier", data, out, [])
     return out
 
 
 def test_killed_and_resumed_again_and_again_it_ends_bit_identical(
     data: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
-    result = _drive(data, tmp_path / "run", POINTS)
-    for seen in result["seen"]:
-        assert seen["killed_by"] == signal.SIGKILL, f"{seen['point']} was not reached"
-        assert not seen["loads"], f"a run killed at {seen['point']} loads"
-        assert not seen["exists"], f"a run killed at {seen['point']} has its final name"
+    _check_deaths(_drive("classifier", data, tmp_path / "run", POINTS))
     assert _weights(tmp_path / "run") == _weights(undisturbed)
     curves = [(run / "metrics.jsonl").read_text().splitlines() for run in (tmp_path / "run", undisturbed)]
     losses = [[row["eval_loss"] for row in map(json.loads, lines) if "eval_loss" in row] for lines in curves]
     assert losses[0] == losses[1]
+
+
+@pytest.mark.slow
+def test_a_detector_goes_on_where_it_was_killed_and_so_do_its_pictures(tmp_path: Path) -> None:
+    objects = joined(made_objects(6), made_objects(3, first=50, split="validation", empty=1))
+    data = tmp_path / "objects"
+    write_dataset(objects, data, format="yolo")
+    points = [
+        "transformers:Trainer.training_step:5:after",  # between checkpoints
+        "kenpin.training.watch:record_snapshot:1:before",  # of an evaluation: scored, and not drawn
+        "kenpin.training.watch:record_snapshot:1:after",  # drawn, and no checkpoint yet
+    ]
+    _drive("florence2", data, tmp_path / "undisturbed", [])
+    _check_deaths(_drive("florence2", data, tmp_path / "killed", points))
+    runs = [tmp_path / "undisturbed", tmp_path / "killed"]
+    undisturbed, killed = (
+        {path.relative_to(run): path.read_bytes() for part in ("model", "evolution") for path in (run / part).rglob("*.*")}
+        for run in runs
+    )
+    assert any(path.name == "adapter_model.safetensors" for path in undisturbed)
+    assert any(path.suffix == ".jpg" for path in undisturbed)
+    assert undisturbed == killed
 
 
 @pytest.mark.slow
@@ -89,7 +115,7 @@ def test_killed_at_random_times_it_ends_bit_identical(data: Path, undisturbed: P
         resume = ["--resume"] if (partial_folder(out) / "options.json").exists() else []
         code = (
             "from tests.training.kill_driver import SETTINGS; import sys; from kenpin.training import train; "
-            f"train('classifier', data={str(data)!r}, out={str(out)!r}, resume={bool(resume)}, **SETTINGS)"
+            f"train('classifier', data={str(data)!r}, out={str(out)!r}, resume={bool(resume)}, **SETTINGS['classifier'])"
         )
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], env=environment)
