@@ -51,6 +51,8 @@ def section(scale: Scale, folder: Path) -> str:
     notebook = in_fresh_process(predict_as_the_notebook, **asked)
     kenpin = in_fresh_process(predict_as_kenpin, **asked)
     rows.append(_row(f"prediction, {_BEAMS} beams", scale.asked, notebook, kenpin, "same"))
+    looking = in_fresh_process(look, base=base, pictures=scale.asked)
+    bound = min(notebook["seconds"]) / min(looking["seconds"])
     head = ("work", "notebook, pictures/s", "kenpin, pictures/s", "times as fast", "notebook's peak, MB",
             "kenpin's peak, MB", "times the memory", "notebook's check", "kenpin's check")  # fmt: skip
     return (
@@ -60,7 +62,10 @@ def section(scale: Scale, folder: Path) -> str:
         "in every epoch, computes in float32, runs the vision part whether it trains or not, and answers one picture "
         "after the other; kenpin's times include computing the features that it keeps. The check of training is the "
         "loss of one and the same batch before the first step, that of prediction the share of answers that are the "
-        "notebook's.\n\n" + table(head, rows)
+        "notebook's.\n\n" + table(head, rows) + "\n"
+        f"What looks at the picture runs at {figure(scale.asked / min(looking['seconds']))} pictures/s alone. An answer "
+        f"needs it once in either way, so that no prediction could be more than {bound:.2f} times as fast as the "
+        "notebook's; a step of training with adapters needs it forwards and backwards.\n"
     )
 
 
@@ -280,6 +285,25 @@ def predict_as_the_notebook(base: str, pictures: int, answers: str) -> Figures:
     seconds = seconds_of(predict, 1)
     Path(answers).write_text(json.dumps(texts), encoding="utf-8")
     return {"seconds": seconds, "peak_bytes": [peak_bytes()], "same": [1.0]}
+
+
+def look(base: str, pictures: int) -> Figures:
+    """In the child: the vision part alone, on pictures that are in memory already."""
+    import torch
+
+    from kenpin.data.images import read_image
+
+    notebook = _Notebook(base)
+    notebook.model.eval()
+    opened = [read_image(example.image) for example in _made(pictures)]
+    batches = [notebook.inputs(opened[start : start + _BATCH]) for start in range(0, pictures, _BATCH)]
+
+    def run() -> None:
+        with torch.inference_mode():
+            for batch in batches:
+                notebook.model.get_image_features(batch["pixel_values"])
+
+    return {"seconds": seconds_of(run, 3)}
 
 
 def predict_as_kenpin(base: str, pictures: int, answers: str) -> Figures:

@@ -1,7 +1,8 @@
 """Trains in forked children that die by SIGKILL at a chosen call; imports once, so that many deaths stay cheap.
 
-Usage: python -m tests.training.kill_driver FAMILY DATA OUT POINT... Each POINT is `module:attribute:call[:before|after]`:
-the child kills itself around that call of that function. Prints, as JSON, what was seen after each death.
+Usage: python -m tests.training.kill_driver FAMILY DATA OUT POINT... Each POINT is
+`module:attribute:call[:before|after]`: the child kills itself around that call of that function. Prints, as JSON, what
+was seen after each death.
 """
 
 from __future__ import annotations

@@ -63,6 +63,13 @@ def _check_deaths(result: dict[str, Any]) -> None:
         assert not seen["exists"], f"a run killed at {seen['point']} has its final name"
 
 
+def _files(run: Path) -> dict[Path, bytes]:
+    """What was learned and drawn."""
+    # peft lists the adapted layers in another order in each process
+    paths = [*(run / "model").rglob("*.safetensors"), *(run / "evolution").rglob("*.*")]
+    return {path.relative_to(run): path.read_bytes() for path in paths}
+
+
 def _weights(run: Path) -> bytes:
     return (run / "model" / "weights" / "model.safetensors").read_bytes()
 
@@ -97,11 +104,7 @@ def test_a_detector_goes_on_where_it_was_killed_and_so_do_its_pictures(tmp_path:
     ]
     _drive("florence2", data, tmp_path / "undisturbed", [])
     _check_deaths(_drive("florence2", data, tmp_path / "killed", points))
-    runs = [tmp_path / "undisturbed", tmp_path / "killed"]
-    undisturbed, killed = (
-        {path.relative_to(run): path.read_bytes() for part in ("model", "evolution") for path in (run / part).rglob("*.*")}
-        for run in runs
-    )
+    undisturbed, killed = (_files(tmp_path / name) for name in ("undisturbed", "killed"))
     assert any(path.name == "adapter_model.safetensors" for path in undisturbed)
     assert any(path.suffix == ".jpg" for path in undisturbed)
     assert undisturbed == killed
@@ -114,8 +117,9 @@ def test_killed_at_random_times_it_ends_bit_identical(data: Path, undisturbed: P
     for _ in range(60):
         resume = ["--resume"] if (partial_folder(out) / "options.json").exists() else []
         code = (
-            "from tests.training.kill_driver import SETTINGS; import sys; from kenpin.training import train; "
-            f"train('classifier', data={str(data)!r}, out={str(out)!r}, resume={bool(resume)}, **SETTINGS['classifier'])"
+            "from tests.training.kill_driver import SETTINGS; from kenpin.training import train; "
+            f"settings = SETTINGS['classifier'] | {{'resume': {bool(resume)}}}; "
+            f"train('classifier', data={str(data)!r}, out={str(out)!r}, **settings)"
         )
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code], env=environment)

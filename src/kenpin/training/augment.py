@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import kornia.enhance
-import kornia.geometry.transform as geometry
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -44,6 +42,10 @@ class Augmenter:
 
     def __call__(self, image: Image.Image, example: Example, epoch: int, place: int) -> tuple[Image.Image, Example]:
         """The varied picture, of the same size and mode, and the example with its label and boxes as they now are."""
+        # loaded here: it weighs 50 MB, and most trainings vary nothing
+        import kornia.enhance
+        import kornia.geometry.transform as geometry
+
         # drawn from (seed, epoch, place) alone: neither workers, nor resuming, nor processes change a picture
         draw = np.random.default_rng((self.seed, epoch, place))
         pixels = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)[None].float() / 255
@@ -157,12 +159,14 @@ def _cropped(pixels: Tensor, example: Example, draw: np.random.Generator) -> tup
 
     Boxes are cut to what is left of them; one of which less than half is left is no longer there.
     """
+    from kornia.geometry.transform import resize
+
     height, width = pixels.shape[2:]
     side = np.sqrt(draw.uniform(0.8, 1.0))
     h, w = max(1, round(height * side)), max(1, round(width * side))
     top, left = draw.integers(0, height - h + 1), draw.integers(0, width - w + 1)
     cut = pixels[:, :, top : top + h, left : left + w]
-    resized: Tensor = geometry.resize(cut, (height, width), antialias=True)
+    resized: Tensor = resize(cut, (height, width), antialias=True)
     if example.boxes is None:
         return resized, example
     corners = np.array(example.boxes.boxes_xyxy_px, np.float64).reshape(-1, 4)
