@@ -63,7 +63,7 @@ def section(scale: Scale, folder: Path) -> str:
         "after the other; kenpin's times include computing the features that it keeps. The check of training is the "
         "loss of one and the same batch before the first step, that of prediction the share of answers that are the "
         "notebook's.\n\n" + table(head, rows) + "\n"
-        f"What looks at the picture runs at {figure(scale.asked / min(looking['seconds']))} pictures/s alone. An answer "
+        f"What looks at the picture does {figure(scale.asked / min(looking['seconds']))} pictures/s alone. An answer "
         f"needs it once in either way, so that no prediction could be more than {bound:.2f} times as fast as the "
         "notebook's; a step of training with adapters needs it forwards and backwards.\n"
     )
