@@ -102,7 +102,7 @@ def _merged(run: Path, record: RunRecord) -> tuple[Inspector, Any]:
             f"{run}: family {record.family}{how} trains no network, so that there is nothing to merge; use the run "
             "itself."
         )
-    return inspector, _without_adapters(inspector.module)
+    return inspector, _without_adapters(inspector.module.float())
 
 
 def _without_adapters(module: nn.Module) -> nn.Module:

@@ -41,6 +41,8 @@ WAYS: list[tuple[str, dict[str, Any]]] = [
     ("paligemma", {"tuning": "lora", "epochs": 1}),
     ("paligemma", {"tuning": "attention", "epochs": 1, "optimiser": "sgd"}),
     ("paligemma", {"tuning": "frozen-vision", "epochs": 1}),
+    ("florence2", {"tuning": "lora", "epochs": 1, "frozen_dtype": "bfloat16"}),
+    ("paligemma", {"tuning": "attention", "epochs": 1, "frozen_dtype": "bfloat16"}),
 ]
 
 

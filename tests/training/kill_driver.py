@@ -99,7 +99,8 @@ def _loads(folder: Path) -> bool:
 
 def main() -> None:
     """Die at each point, resume after each death, and print what was found."""
-    family, data, out, *points = *sys.argv[1:3], Path(sys.argv[3]), *sys.argv[4:]
+    family, data, *points = sys.argv[1:3] + sys.argv[4:]
+    out = Path(sys.argv[3])
     seen: list[dict[str, Any]] = []
     started = False
     for point in points:

@@ -162,7 +162,7 @@ def _load(options: Florence2Options, task: Task) -> LanguageBase:
         return _toy(task, options.seed)
     from transformers import Florence2ForConditionalGeneration
 
-    return from_pretrained(Florence2ForConditionalGeneration, options.base, options.tuning, pictures=True)
+    return from_pretrained(Florence2ForConditionalGeneration, options, pictures=True)
 
 
 def _toy(task: Task, seed: int) -> LanguageBase:

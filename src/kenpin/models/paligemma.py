@@ -170,7 +170,7 @@ def _load(options: PaliGemmaOptions, task: Task) -> LanguageBase:
         return LanguageBase(options.base, model_from_npz(options.base), read_tokenizer(options.tokenizer))
     from transformers import PaliGemmaForConditionalGeneration
 
-    return from_pretrained(PaliGemmaForConditionalGeneration, options.base, options.tuning, pictures=False)
+    return from_pretrained(PaliGemmaForConditionalGeneration, options, pictures=False)
 
 
 def _toy(task: Task, seed: int) -> LanguageBase:

@@ -145,9 +145,9 @@ def _announced(options: Any) -> tuple[int, float]:
     count = sum(parameter.numel() for parameter in network.parameters())
     if options.model_dump().get("tuning") == "qlora":
         return count, 0.5
-    # language models are loaded as float32 whatever their files hold
-    kept = torch.float32 if isinstance(options, LanguageOptions) else config.dtype or torch.float32
-    return count, kept.itemsize
+    # language models are loaded as the options say, whatever their files hold
+    kept = options.frozen_dtype if isinstance(options, LanguageOptions) else config.dtype or "float32"
+    return count, (getattr(torch, kept) if isinstance(kept, str) else kept).itemsize
 
 
 def refuse_unfit(module: nn.Module, optimiser: str, device: torch.device, room: int | None = None) -> None:

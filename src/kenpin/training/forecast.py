@@ -117,7 +117,7 @@ class Forecast:
             return None
         more = "more than " if self.at_least else ""
         found = (
-            "none of --batch-size, --tuning and --precision makes it fit; take a smaller --base."
+            "none of --batch-size, --tuning, --precision and --frozen-dtype makes it fit; take a smaller --base."
             if self.remedy is None
             else f"with {self.remedy} it needs {size(self.remedy.total_bytes)}."
         )
@@ -319,6 +319,8 @@ def _choices(options: Any, trial: _Trial) -> Iterator[dict[str, Any]]:
     kinds = {name: get_args(field.annotation) for name, field in type(options).model_fields.items()}
     if getattr(options, "precision", None) == "fp32" and choose_precision("auto", trial.device)[0] != "fp32":
         yield {"precision": "auto"}
+    if getattr(options, "frozen_dtype", None) == "float32" and options.tuning not in ("full", "qlora"):
+        yield {"frozen_dtype": "bfloat16" if choose_precision("auto", trial.device)[0] == "bf16" else "float16"}
     if "tuning" in kinds:
         weaker = _TUNINGS[_TUNINGS.index(options.tuning) + 1 :]
         yield from ({"tuning": tuning} for tuning in weaker if tuning in kinds["tuning"])

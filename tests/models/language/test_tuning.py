@@ -161,6 +161,24 @@ def test_options_that_the_tuning_ignores_are_refused(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("tuning", ["lora", "attention", "frozen-vision"])
+def test_what_does_not_train_takes_half_the_memory_and_the_loss_hardly_changes(family: str, tuning: str) -> None:
+    whole, half = (_inspector(family, tuning=tuning, frozen_dtype=dtype) for dtype in ("float32", "bfloat16"))
+    kinds = {(p.requires_grad, p.dtype) for p in half.module.parameters()}
+    assert kinds == {(True, torch.float32), (False, torch.bfloat16)}
+    losses = [i.total_loss(i.module, _batch(i)).item() for i in (whole, half)]
+    assert losses[0] != losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=5e-3)
+    assert _moved(half) == _moved(whole)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_half_of_what_trains_altogether_is_refused(family: str) -> None:
+    with pytest.raises(OptionError, match="`frozen_dtype` does nothing with tuning full"):
+        _inspector(family, frozen_dtype="bfloat16")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_four_bits_need_what_is_not_here(family: str) -> None:
     from kenpin.models._language.tuning import four_bit
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from kenpin.errors import OptionError
 from kenpin.models._family import check_there
-from kenpin.models._language.tuning import Tuning, four_bit
+from kenpin.models._language.options import LanguageOptions
+from kenpin.models._language.tuning import four_bit
 from kenpin.models._quiet import without_bars
 
 
@@ -32,15 +33,17 @@ class LanguageBase:
         return self.processor.size["width"], self.processor.size["height"]
 
 
-def from_pretrained(kind: Any, base: str, tuning: Tuning, *, pictures: bool) -> LanguageBase:
-    """The base by hub id or path, of this class of transformers; `pictures`: with its image processor.
+def from_pretrained(kind: Any, options: LanguageOptions, *, pictures: bool) -> LanguageBase:
+    """The base that the options name, of this class of transformers; `pictures`: with its image processor.
 
     Raises OptionError, MissingExtraError.
     """
     from transformers import AutoImageProcessor, AutoTokenizer
 
+    base = options.base
     check_there(base)
-    settings: dict[str, Any] = {"quantization_config": four_bit()} if tuning == "qlora" else {"dtype": "float32"}
+    is_four_bit = options.tuning == "qlora"
+    settings: dict[str, Any] = {"quantization_config": four_bit()} if is_four_bit else {"dtype": options.frozen_dtype}
     try:
         tokenizer = AutoTokenizer.from_pretrained(base)
         # the PIL processor by name: scores must not depend on whether torchvision is installed

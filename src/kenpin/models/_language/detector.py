@@ -6,6 +6,7 @@ import copy
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -52,6 +53,9 @@ class LanguageDetector(ABC):
         self.source, self._task, self._options = base, task, options
         self.image_size_wh = base.image_size_wh
         self.network = base.network
+        self.is_half = options.frozen_dtype != "float32"
+        if self.is_half:
+            self.network.to(getattr(torch, options.frozen_dtype))
         self.tokenizer = base.tokenizer
         self.prompt = self.question()
         self._grammar: Grammar | None = self.grammar() if options.constrained else None
@@ -137,7 +141,8 @@ class LanguageDetector(ABC):
 
     def total_loss(self, module: nn.Module, batch: Batch) -> Tensor:
         """Loss summed over tokens, or over examples."""
-        logits, targets = self.logits(module, batch)
+        with self._arithmetic():
+            logits, targets = self.logits(module, batch)
         losses = token_losses if self._options.loss == "token" else example_losses
         return losses(logits, targets).sum()
 
@@ -156,13 +161,14 @@ class LanguageDetector(ABC):
 
     def infer(self, batch: Batch) -> dict[str, Tensor]:
         """Answers' tokens, (n, t), and the log-mass of each."""
-        answers = generate_answers(
-            self.module,
-            **self.generation_inputs(batch),
-            grammar=self._grammar,
-            beams=self._options.beams,
-            max_new_tokens=self._options.max_new_tokens,
-        )
+        with self._arithmetic():
+            answers = generate_answers(
+                self.module,
+                **self.generation_inputs(batch),
+                grammar=self._grammar,
+                beams=self._options.beams,
+                max_new_tokens=self._options.max_new_tokens,
+            )
         return {"tokens": answers.tokens, "log_masses": answers.log_masses}
 
     def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
@@ -262,7 +268,8 @@ class LanguageDetector(ABC):
 
     def features(self, pixel_values: Tensor) -> Tensor:
         """What the language model is given of pictures. (n, 3, h, w) -> (n, picture tokens, width)."""
-        return cast(Tensor, self.network.get_image_features(pixel_values).pooler_output)
+        with self._arithmetic():
+            return cast(Tensor, self.network.get_image_features(pixel_values).pooler_output)
 
     @cached_property
     def picture_tokens(self) -> int:
@@ -270,6 +277,13 @@ class LanguageDetector(ABC):
         width, height = self.image_size_wh
         with torch.inference_mode():
             return self.features(self._on_device(torch.zeros(1, 3, height, width))).shape[1]
+
+    def _arithmetic(self) -> AbstractContextManager[object]:
+        """How weights of two number formats meet; a training that computes in one of its own has said so already."""
+        device = next(self.network.parameters()).device.type
+        if not self.is_half or torch.is_autocast_enabled(device):
+            return nullcontext()
+        return torch.autocast(device, getattr(torch, self._options.frozen_dtype))
 
     def _on_device(self, tensor: Tensor) -> Tensor:
         weight = next(self.network.parameters())
@@ -281,7 +295,7 @@ class LanguageDetector(ABC):
         x, y = torch.linspace(0, 1, width).view(1, 1, 1, -1), torch.linspace(0, 1, height).view(1, 1, -1, 1)
         pixels = torch.sin(7 * x + 3 * y * y + torch.tensor([0.3, 1.1, 2.3]).view(1, 3, 1, 1))
         batch = {"pixel_values": self._on_device(pixels)} | self.encode_answers(["a"])
-        with torch.inference_mode():
+        with torch.inference_mode(), self._arithmetic():
             logits, _ = self.logits(self.network, {n: self._on_device(values) for n, values in batch.items()})
         last = logits[0, -1].float()
         places = torch.linspace(0, last.numel() - 1, 16).long()
@@ -293,7 +307,7 @@ class LanguageDetector(ABC):
 
 def restored(inspector: LanguageDetector, folder: Path, base: BaseRecord) -> LanguageDetector:
     """The inspector with what `save` wrote, where it stands on the base it was trained on. Raises RunError."""
-    check_base(base, inspector.base)
+    check_base(base, inspector.base, is_half=inspector.is_half)
     inspector = inspector.restore(folder)
     if (folder / _CALIBRATION).is_file():
         points = json.loads((folder / _CALIBRATION).read_text(encoding="utf-8"))

@@ -30,6 +30,11 @@ class LanguageOptions(AugmentOptions, GradientOptions, TrainOptions):
     lora_targets: tuple[str, ...] = Field(
         description="Endings of the names of the layers to adapt, or patterns with *."
     )
+    frozen_dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32",
+        description="Number format in which weights that do not train are kept and computed with; the others take half "
+        "of the memory. bfloat16 where the device computes it natively, float16 on older GPUs.",
+    )
     loss: Literal["token", "example"] = Field(
         "token",
         description="What the loss is the mean of: tokens, or examples of which each is the mean of its tokens.",
@@ -51,8 +56,8 @@ class LanguageOptions(AugmentOptions, GradientOptions, TrainOptions):
 
     def idle(self) -> frozenset[str]:
         """Names of the options that the chosen tuning ignores."""
-        of_adapters = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets")
-        return frozenset(() if self.tuning in _ADAPTERS else of_adapters)
+        names = set() if self.tuning in _ADAPTERS else {"lora_rank", "lora_alpha", "lora_dropout", "lora_targets"}
+        return frozenset(names | ({"frozen_dtype"} if self.tuning in ("full", "qlora") else set()))
 
     @model_validator(mode="after")
     def _refuse_what_does_nothing(self) -> Self:

@@ -37,7 +37,9 @@ def prepare(
     if tuning in ("lora", "qlora"):
         return _with_adapters(network, rank, alpha, dropout, targets, seed)
     for name, parameter in network.named_parameters():
-        parameter.requires_grad_(_trains(name, tuning))
+        if _trains(name, tuning):
+            parameter.data = parameter.data.float()  # small steps would be lost in half-size numbers
+            parameter.requires_grad_()
     return network
 
 
