@@ -149,6 +149,9 @@ def report(
     *,
     out: Annotated[Path | None, Parameter(help="HTML file to write; by default report.html in the run.")] = None,
     against: Annotated[Path | None, Parameter(help="Earlier run to compare with: regressions come first.")] = None,
+    umap: Annotated[
+        bool, Parameter(negative=(), help="Lay the pictures' vectors out by UMAP too (extra `umap`).")
+    ] = False,
     overwrite: Overwrite = False,
 ) -> int:
     """Write a run's report as one offline HTML file.
@@ -167,5 +170,5 @@ def report(
     if out is not None:
         check_writable(out, overwrite)
     # a run's own report can always be made again from what the run holds
-    print(write_report(run, out or run / "report.html", against=against, overwrite=overwrite or out is None))
+    print(write_report(run, out or run / "report.html", against=against, umap=umap, overwrite=overwrite or out is None))
     return 0

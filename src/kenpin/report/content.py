@@ -11,7 +11,8 @@ from typing import Any
 from kenpin.errors import RunError
 from kenpin.records import Evaluation
 from kenpin.records_json import evaluation_from_json
-from kenpin.report import thumbnails
+from kenpin.report import embedding, thumbnails
+from kenpin.report.embedding import Embedding
 
 _EVALUATION = "evaluation"
 
@@ -29,6 +30,8 @@ class ReportContent:
     """Rows of metrics.jsonl in their order."""
     thumbnails: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """JPEG bytes by picture id."""
+    embedding: Embedding | None = field(default=None, repr=False)
+    """Vectors of the leading evaluation's pictures."""
     doctor: Mapping[str, Any] | None = None
     """The data set's findings: `findings`, a list of Finding records as JSON."""
     before: ReportContent | None = None
@@ -59,6 +62,7 @@ def read_content(run_folder: Path, *, against: Path | None = None, name: str | N
         evaluations=dict(zip([leading, *named], read, strict=True)),
         training=read_rows(lines) if lines.exists() else (),
         thumbnails=thumbnails.read_thumbnails(run_folder / thumbnails.FILE),
+        embedding=embedding.read_embedding(run_folder / embedding.FILE),
         doctor=_json(doctor) if doctor.exists() else None,
         before=None if against is None else read_content(against),
     )

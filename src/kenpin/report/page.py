@@ -15,6 +15,7 @@ from kenpin.report import charts, words
 from kenpin.report.comparison import Comparison, Pair, compare
 from kenpin.report.content import ReportContent, read_content
 from kenpin.report.document import data_url, template, write_document
+from kenpin.report.embedding import Scatter, neighbour_layout, scatter
 from kenpin.report.mistakes import mistake_of, worst_first
 from kenpin.report.overlay import overlay
 
@@ -40,8 +41,8 @@ class Card:
     """Boxes to be laid over the picture."""
 
 
-def render_report(content: ReportContent) -> str:
-    """One HTML page of a run; text from data and labels is escaped, pictures are embedded."""
+def render_report(content: ReportContent, *, umap: bool = False) -> str:
+    """One HTML page of a run; text from data and labels is escaped, pictures are embedded. Raises as write_report."""
     leading = content.leading
     mistakes = worst_first(leading.judged)
     return template("page.html.jinja").render(
@@ -60,6 +61,7 @@ def render_report(content: ReportContent) -> str:
         verdicts=_verdicts(leading),
         figures=charts.evaluation_figures(content.evaluations),
         training=charts.training_figures(content.training),
+        scatter=_scatter(content, umap),
         classes=_class_cards(content),
         counts=_counts(content),
         findings=_findings(content.doctor),
@@ -75,17 +77,21 @@ def write_report(
     *,
     against: str | Path | None = None,
     name: str | None = None,
+    umap: bool = False,
     overwrite: bool = False,
 ) -> Path:
     """Draw the report of a run, beside an earlier one if asked, into one HTML file that needs no other.
 
-    `name`: the run's name on the page; None: its folder's.
+    `name`: the run's name on the page; None: its folder's; `umap`: lay the pictures' vectors out by UMAP too.
 
-    Raises RunError for a folder without results and OutputExistsError where `out` exists, unless `overwrite`.
+    Raises RunError for a folder without results, OutputExistsError where `out` exists, unless `overwrite`, and
+    MissingExtraError.
     """
     before = None if against is None else Path(against)
     return write_document(
-        lambda: render_report(read_content(Path(run_folder), against=before, name=name)), Path(out), overwrite
+        lambda: render_report(read_content(Path(run_folder), against=before, name=name), umap=umap),
+        Path(out),
+        overwrite,
     )
 
 
@@ -150,6 +156,14 @@ def _verdicts(evaluation: Evaluation) -> list[tuple[str, bool | None, list[tuple
         row = [counts[label, verdict] for verdict in (Verdict.PASS, Verdict.REVIEW, Verdict.FAIL)]
         table.append((label, defective[label], [(count, count / sum(row)) for count in row]))
     return table
+
+
+def _scatter(content: ReportContent, umap: bool) -> Scatter | None:
+    vectors, judged = content.embedding, content.leading.judged
+    if vectors is None:
+        return None
+    labels = _in_order(content.leading, {words.side(part) for part in judged})
+    return scatter(vectors, judged, labels, content.thumbnails, neighbour_layout(vectors) if umap else None)
 
 
 def _class_cards(content: ReportContent) -> list[Card]:

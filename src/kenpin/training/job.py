@@ -21,11 +21,14 @@ from kenpin.data.folds import random_folds
 from kenpin.data.images import read_image
 from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError, UnitSpaceError
 from kenpin.evaluation import summarise
+from kenpin.metrics.projection import principal_components
 from kenpin.models._family import Family, Inspector, Progress, Task, Trainable
 from kenpin.predictor import Predictor
 from kenpin.records import Evaluation, Prediction, Threshold
 from kenpin.records_json import evaluation_to_json, to_json
 from kenpin.report import write_report, write_thumbnails
+from kenpin.report.embedding import FILE as VECTORS
+from kenpin.report.embedding import Embedding, write_embedding
 from kenpin.report.evolution import FOLDER as EVOLUTION
 from kenpin.report.evolution import write_evolution
 from kenpin.report.mistakes import worst_first
@@ -49,6 +52,7 @@ from kenpin.training.processes import processes
 from kenpin.training.start import begin
 
 _FOLDS = 5
+_PROJECTED = 5_000  # pictures at most whose vectors are kept
 _THUMBNAIL_PX = {"label": 128, "boxes": 320}  # boxes are drawn on them
 # settings that say how a run is carried out, not what it learns: they may differ when it is resumed
 _OF_THE_CALL = {"resume", "overwrite", "report", "device", "out"}
@@ -125,6 +129,7 @@ def train(
             first=mistakes,
             max_side_px=_THUMBNAIL_PX[chosen.target],
         )
+        _keep_vectors(learned.inspector, chosen.target, parts.test or scored.pictures, partial / VECTORS)
         np.save(partial / TRAINED_ON, np.array(sorted(content_hashes(parts.training)), dtype="S32"))
         notes = (*start.notes, *learned.notes, why)
         about = _describe(dataset, fingerprint, parts)
@@ -241,6 +246,19 @@ def _evaluate(
         if test is not None
         else ("No split is named test: the threshold was chosen on the pictures that it is measured on here.",),
     )
+
+
+def _keep_vectors(inspector: Inspector, target: str, pictures: Dataset, path: Path) -> None:
+    """Keep the vectors of the evaluated pictures for the report, where the family makes any."""
+    if target != "label":
+        return
+    every = -(-len(pictures) // _PROJECTED)
+    try:
+        batches = list(Predictor(inspector).embed(pictures.select(range(0, len(pictures), every))))
+    except OptionError:
+        return
+    ids = tuple(example.id for examples, _ in batches for example in examples)
+    write_embedding(path, Embedding(ids, principal_components(np.concatenate([rows for _, rows in batches]))))
 
 
 def _record(

@@ -1,0 +1,176 @@
+"""How the pictures lie to one another as vectors: kept in the run, laid out in a plane, shown under the mouse."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kenpin.errors import MissingExtraError, RunError
+from kenpin.metrics.projection import Projection
+from kenpin.records import JudgedExample
+from kenpin.report import words
+from kenpin.report.document import data_url
+from kenpin.report.mistakes import mistake_of
+
+FILE = "embedding.npz"
+_COLOURS = 8
+_MARGIN = 0.02  # of the plot, around the outermost points
+_FEWEST_NEIGHBOURS = 15
+"""Pictures that UMAP looks at around each; with fewer in all it has nothing to tell."""
+
+Layout = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """Vectors of judged pictures, by their principal components."""
+
+    ids: tuple[str, ...]
+    projection: Projection
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A picture in the plot: where it lies in each layout, in percent from the left and from the top."""
+
+    places: tuple[tuple[float, float], ...]
+    styles: str
+    """Colour by class, verdict, and whether it is defective and judged wrongly, as names of the style sheet."""
+    title: str
+    lines: tuple[str, ...]
+    image: str | None
+    """A data URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """All that the section on the page shows."""
+
+    points: tuple[Point, ...]
+    layouts: tuple[tuple[str, str], ...]
+    """Name of each, and a sentence about it."""
+    labels: tuple[tuple[str, str], ...]
+    """Style and name of each class."""
+    has_verdicts: bool
+    kept: int
+    """How many vectors the run keeps, shown or not."""
+
+
+def write_embedding(path: Path, embedding: Embedding) -> None:
+    """Keep it in a run."""
+    found = embedding.projection
+    np.savez_compressed(
+        path,
+        ids=np.array(embedding.ids),
+        coordinates=found.coordinates,
+        shares=found.shares,
+        dimension=np.int64(found.dimension),
+    )
+
+
+def read_embedding(path: Path) -> Embedding | None:
+    """What was kept; None where the run keeps none. Raises RunError for a damaged file."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            projection = Projection(arrays["coordinates"], arrays["shares"], int(arrays["dimension"]))
+            return Embedding(tuple(arrays["ids"].tolist()), projection)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path}: it holds no vectors of pictures ({error}). Delete it or train again.") from error
+
+
+def neighbour_layout(embedding: Embedding) -> Layout | None:
+    """UMAP of the principal components, (n, 2); None where these are two at most or the pictures too few.
+
+    Raises MissingExtraError.
+    # McInnes, Healy & Melville 2018, with the authors' settings and a fixed seed.
+    """
+    coordinates = embedding.projection.coordinates
+    if coordinates.shape[1] <= 2 or len(coordinates) <= _FEWEST_NEIGHBOURS:
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what it could do with TensorFlow
+        try:
+            from umap import UMAP
+        except ImportError as error:
+            raise MissingExtraError('UMAP is not installed: pip install "kenpin[umap]"') from error
+        layout: Layout = UMAP(n_neighbors=_FEWEST_NEIGHBOURS, random_state=0, n_jobs=1).fit_transform(coordinates)
+    return layout
+
+
+def scatter(
+    embedding: Embedding,
+    judged: Iterable[JudgedExample],
+    labels: Sequence[str],
+    thumbnails: Mapping[str, bytes],
+    neighbours: Layout | None,
+) -> Scatter | None:
+    """The judged pictures of which a vector and a thumbnail were kept; None where there are none.
+
+    labels: the sides that parts can be of, in the page's order; neighbours: a layout of the whole embedding.
+    """
+    parts = {part.id: part for part in judged if part.id in thumbnails}
+    rows = [row for row, id in enumerate(embedding.ids) if id in parts]
+    if not rows:
+        return None
+    layouts = [("PCA", _about_pca(embedding.projection))]
+    places = [_percent(_plane(embedding.projection.coordinates)[rows])]
+    if neighbours is not None:
+        layouts.append(("UMAP", "Neighbours are kept together; how far groups are from one another means little."))
+        places.append(_percent(neighbours[rows]))
+    shown = [parts[embedding.ids[row]] for row in rows]
+    sides = {words.side(part) for part in shown}
+    colours = {label: f"k{place % _COLOURS}" for place, label in enumerate(label for label in labels if label in sides)}
+    return Scatter(
+        points=tuple(
+            _point(part, colours[words.side(part)], spots, thumbnails[part.id])
+            for part, *spots in zip(shown, *(plane.tolist() for plane in places), strict=True)
+        ),
+        layouts=tuple(layouts),
+        labels=tuple((colour, label) for label, colour in colours.items()),
+        has_verdicts=any(part.verdict is not None for part in shown),
+        kept=len(embedding.ids),
+    )
+
+
+def _point(part: JudgedExample, colour: str, places: Sequence[Sequence[float]], thumbnail: bytes) -> Point:
+    mistake = mistake_of(part)
+    styles = [colour, str(part.verdict or "").lower(), "defect" if part.defective else "", "wrong" if mistake else ""]
+    score = part.prediction.defect_score
+    said = "" if score is None else f"score {words.score(score)}" + (f", {part.verdict}" if part.verdict else "")
+    return Point(
+        places=tuple((left, top) for left, top in places),
+        styles=" ".join(filter(None, styles)),
+        title=part.id,
+        lines=tuple(filter(None, (words.truth(part), said, mistake))),
+        image=data_url(thumbnail),
+    )
+
+
+def _plane(coordinates: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The first two dimensions; of a single one a line."""
+    widest = coordinates[:, :2]
+    return np.pad(widest, ((0, 0), (0, 2 - widest.shape[1])))
+
+
+def _about_pca(projection: Projection) -> str:
+    if projection.dimension <= 2:
+        return f"The vectors have {projection.dimension} dimensions and are shown as they are."
+    kept = words.percent(float(projection.shares[:2].sum()), 0)
+    return f"The two directions in which {projection.dimension:,} dimensions spread most hold {kept} of the variance."
+
+
+def _percent(plane: NDArray[np.floating]) -> Layout:
+    """Points on a square, in percent from the left and from the top: one scale for both directions."""
+    low, high = plane.min(axis=0), plane.max(axis=0)
+    span = float((high - low).max()) or 1.0
+    inside = 0.5 + (plane - (low + high) / 2) / span * (1 - 2 * _MARGIN)
+    turned: Layout = np.column_stack([inside[:, 0], 1 - inside[:, 1]]) * 100
+    return turned
