@@ -8,96 +8,105 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kenpin.errors import OptionError, ShapeError, UnitSpaceError
+from kenpin.errors import OptionError, UnitSpaceError
+from kenpin.taguchi._parts import Array
+from kenpin.taguchi._space import FEWEST_PARTS, RANK_TOLERANCE, QuadraticSpace, checked_correlation, fewest_parts
+from kenpin.taguchi.limits import Limit
+from kenpin.taguchi.moments import Moments, sum_of_fourth_powers
 
-Array = NDArray[np.float64]
+Ridge = float | Literal["ledoit-wolf"]
+Inverse = Literal["ridge", "pseudo"]
+_WORST_CONDITION = 1e12
 
-# below this many parts the mean and spread of a single item are themselves uncertain by more than a quarter
-_FEWEST_PARTS = 30
 
-
-def parts_needed(items: int, ridge: float | str) -> int:
+def parts_needed(items: int, ridge: Ridge, inverse: Inverse = "ridge") -> int:
     """Number of good parts that a unit space of this many items asks for.
 
-    Without ridge the correlation matrix is invertible only from k + 1 parts on; with it only the items' own means
-    and spreads must be known.
+    Without ridge the correlation matrix is invertible only from k + 1 parts on; with it, or with a pseudo-inverse, only
+    the items' own means and spreads must be known.
     """
-    return max(_FEWEST_PARTS, items + 1) if ridge == 0 else _FEWEST_PARTS
+    return fewest_parts(items) if ridge == 0 and inverse == "ridge" else FEWEST_PARTS
 
 
-class UnitSpace:
-    """Mahalanobis distance from a set of good parts, on standardised items.
+class UnitSpace(QuadraticSpace):
+    """Mahalanobis distance from a set of good parts, on standardised items: the MT method.
 
-    D²/k = zᵀ R_ridge⁻¹ z / k with z = (x - mean) / scale, R the items' correlation matrix and
-    R_ridge = (1 - ridge) R + ridge I. Without ridge the mean of D²/k over the n good parts is (n - 1) / n.
+    D²/k = zᵀ P z / k with z = (x - mean) / scale, of the good parts (divisor n), and R their correlation matrix. P is
+    the inverse of (1 - ridge) R + ridge I, or the pseudo-inverse of R, which passes over directions that no good part
+    takes; either is multiplied by k / tr(P R), so that the mean of D²/k over the good parts is 1. Without ridge that
+    factor is 1.
     # Taguchi & Jugulum, The Mahalanobis-Taguchi Strategy (2002), eq. 2.5; ridge: Ledoit & Wolf (2004), whose
     # target is the identity because standardised items have mean variance 1.
 
     ridge: a number in [0, 1), or "ledoit-wolf" to estimate it from the good parts; the number used is `ridge_`.
+    inverse: "ridge", or "pseudo", of rank `rank_`, which has no ridge: the setting is then not looked at. A matrix of a
+    condition number above 1e12 is refused with "ridge"; "pseudo" drops eigenvalues below 1e-10 of the largest.
+    limit: what `predict` judges by, see `taguchi.limits`.
     """
 
-    def __init__(self, ridge: float | Literal["ledoit-wolf"] = "ledoit-wolf") -> None:
-        if not isinstance(ridge, str) and not 0 <= ridge < 1:
+    def __init__(
+        self, ridge: Ridge = "ledoit-wolf", inverse: Inverse = "ridge", limit: Limit | float | None = None
+    ) -> None:
+        if ridge != "ledoit-wolf" and not (isinstance(ridge, int | float) and 0 <= ridge < 1):
             raise OptionError(f"ridge {ridge} is impossible; give a number from 0 to below 1, or ledoit-wolf.")
-        self.ridge = ridge
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The settings by name, as scikit-learn's estimators give them."""
-        return {"ridge": self.ridge}
+        if inverse not in ("ridge", "pseudo"):
+            raise OptionError(f"inverse {inverse!r} is not known; give ridge or pseudo.")
+        self.ridge: Ridge = ridge
+        self.inverse: Inverse = inverse
+        self.limit = limit
 
     def fit(self, x: ArrayLike, y: object = None) -> Self:
-        """Learn mean, scale and correlation of good parts. x: (n, k). Raises UnitSpaceError, ShapeError."""
-        parts = _as_parts(x)
-        count, items = parts.shape
-        if count < (needed := parts_needed(items, self.ridge)):
-            raise UnitSpaceError(
-                f"unit space: {count} good parts for {items} items; at least {needed} are needed. Add good parts"
-                + (" or set a ridge." if self.ridge == 0 and count >= _FEWEST_PARTS else ".")
-            )
-        self.mean_ = parts.mean(axis=0)
-        self.scale_ = parts.std(axis=0, ddof=1)
-        constant = np.flatnonzero(self.scale_ <= 1e-12 * np.maximum(np.abs(self.mean_), 1e-300))
-        if constant.size:
-            raise UnitSpaceError(
-                f"unit space: {constant.size} of {items} items never vary among the good parts (first: item "
-                f"{constant[0]}); a constant item has no distance. Remove these items."
-            )
-        z = (parts - self.mean_) / self.scale_
-        if isinstance(self.ridge, str):
-            from sklearn.covariance import ledoit_wolf_shrinkage
+        """Learn mean, scale and correlation of good parts, block by block. x: (n, k), float32 or float64, in memory or
+        mapped from a file. Raises UnitSpaceError, ShapeError."""
+        moments = Moments.of(x)
+        self._checked(moments)
+        return self.fit_moments(moments, sum_of_fourth_powers(x, moments) if self.needs_fourth_powers else None)
 
-            self.ridge_ = float(ledoit_wolf_shrinkage(z, assume_centered=True))
+    @property
+    def needs_fourth_powers(self) -> bool:
+        """Whether `fit_moments` must be told `sum_of_fourth_powers`, since the ridge is to be estimated."""
+        return self.inverse == "ridge" and self.ridge == "ledoit-wolf"
+
+    def fit_moments(self, moments: Moments, fourth_powers: float | None = None) -> Self:
+        """Learn from the moments of good parts, joined from their shards; with `sum_of_fourth_powers` of all shards
+        where the ridge is to be estimated. Raises UnitSpaceError, and OptionError where that sum is missing."""
+        correlation = self._checked(moments)
+        if self.inverse == "pseudo":
+            self.ridge_, precision = 0.0, self._pseudo_inverse(correlation)
         else:
-            self.ridge_ = float(self.ridge)
-        correlation = z.T @ z / (count - 1)
-        regularised = (1.0 - self.ridge_) * correlation + self.ridge_ * np.eye(items)
-        if (condition := np.linalg.cond(regularised)) > 1e12:
-            raise UnitSpaceError(
-                f"unit space: the items are collinear (condition number {condition:.1e}); set a ridge above 0 or "
-                "remove items that repeat one another."
-            )
-        self.precision_ = np.linalg.inv(regularised)
-        self.parts_ = count
+            self.ridge_ = self._ridge_of(correlation, moments.count, fourth_powers)
+            self.rank_ = moments.mean.size
+            precision = _ridge_inverse(correlation, self.ridge_)
+        product = precision @ correlation
+        items, trace = moments.mean.size, float(product.trace())
+        precision *= items / trace
+        # χ² with the first two moments of a weighted sum of squares: Satterthwaite 1946
+        self.degrees_ = trace**2 / float(np.einsum("ij,ji->", product, product))
+        self._set(moments, precision)
         return self
 
-    def score_samples(self, x: ArrayLike) -> Array:
-        """D²/k of each part; near 1 for good ones. x: (n, k) -> (n,). Raises ShapeError, UnitSpaceError."""
-        total: Array = self.contributions(x).sum(axis=1)
-        return total
+    def _checked(self, moments: Moments) -> Array:
+        needed = parts_needed(moments.mean.size, self.ridge, self.inverse)
+        enough_with_ridge = self.ridge == 0 and moments.count >= FEWEST_PARTS
+        return checked_correlation(moments, needed, " or set a ridge" if enough_with_ridge else "")
 
-    def contributions(self, x: ArrayLike) -> Array:
-        """Share of each item in each part's D²/k; the rows add up to it. (n, k) -> (n, k). Raises as score_samples.
+    def _pseudo_inverse(self, correlation: Array) -> Array:
+        eigenvalues, vectors = np.linalg.eigh(correlation)
+        kept = eigenvalues > RANK_TOLERANCE * eigenvalues[-1]
+        self.rank_ = int(kept.sum())
+        return np.asarray((vectors[:, kept] / eigenvalues[kept]) @ vectors[:, kept].T)
 
-        A share can be negative: the item then speaks for the part, given the others.
-        # z ∘ (R⁻¹ z): the additive decomposition of Garthwaite & Koch (2016), Evaluating the contributions of
-        # individual variables to a quadratic form.
-        """
-        parts = _as_parts(x)
-        if parts.shape[1] != self.mean_.size:
-            raise ShapeError(f"unit space: a part has {parts.shape[1]} items; this space has {self.mean_.size}.")
-        z = (parts - self.mean_) / self.scale_
-        shares: Array = z * (z @ self.precision_) / self.mean_.size
-        return shares
+    def _ridge_of(self, correlation: Array, parts: int, fourth_powers: float | None) -> float:
+        if not isinstance(self.ridge, str):
+            return float(self.ridge)
+        if fourth_powers is None:
+            raise OptionError("the ridge of Ledoit and Wolf needs the parts' fourth powers: see sum_of_fourth_powers.")
+        # Ledoit & Wolf 2004, Lemma 3.3 and 3.4: d² is the spread of R about the identity, b² its sampling error
+        items = len(correlation)
+        squares = float(np.einsum("ij,ij->", correlation, correlation))
+        d2 = (squares - items) / items
+        b2 = (fourth_powers / parts - squares) / (items * parts)
+        return 0.0 if b2 <= 0 or d2 <= 0 else min(b2, d2) / d2
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """Everything that the fitted space is made of, for an `.npz` file."""
@@ -105,24 +114,37 @@ class UnitSpace:
             "mean": self.mean_,
             "scale": self.scale_,
             "precision": self.precision_,
-            "ridge": np.float64(self.ridge_),
-            "parts": np.int64(self.parts_),
+            "ridge": np.asarray(self.ridge_),
+            "parts": np.asarray(self.parts_),
+            "rank": np.asarray(self.rank_),
+            "degrees": np.asarray(self.degrees_),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> UnitSpace:
-        """The space that `to_arrays` described."""
-        space = cls(ridge=float(arrays["ridge"]))
+        """The space that `to_arrays` described, in this version or in one that told neither rank nor degrees."""
+        rank = int(arrays["rank"]) if "rank" in arrays else len(arrays["mean"])
+        space = cls(float(arrays["ridge"]), "ridge" if rank == len(arrays["mean"]) else "pseudo")
         space.mean_, space.scale_, space.precision_ = arrays["mean"], arrays["scale"], arrays["precision"]
-        space.ridge_, space.parts_ = float(arrays["ridge"]), int(arrays["parts"])
+        space.ridge_, space.parts_, space.rank_ = float(arrays["ridge"]), int(arrays["parts"]), rank
+        space.degrees_ = float(arrays["degrees"]) if "degrees" in arrays else 0.0
+        space._prepare()
         return space
 
 
-def _as_parts(x: ArrayLike) -> Array:
-    parts = np.asarray(x, dtype=np.float64)
-    if parts.ndim != 2 or parts.size == 0:
-        raise ShapeError(f"unit space: parts have shape {parts.shape}; give (parts, items).")
-    if not np.isfinite(parts).all():
-        row, item = (int(place) for place in np.argwhere(~np.isfinite(parts))[0])
-        raise UnitSpaceError(f"unit space: item {item} of part {row} is not a finite number; measure it again.")
-    return parts
+def _ridge_inverse(correlation: Array, ridge: float) -> Array:
+    """Inverse of the correlation matrix mixed with the identity. Raises UnitSpaceError for collinear items."""
+    from scipy.linalg.lapack import dpotrf, dpotri
+
+    mixed = (1.0 - ridge) * correlation
+    mixed.flat[:: len(mixed) + 1] += ridge
+    eigenvalues = np.linalg.eigvalsh(mixed)
+    if eigenvalues[-1] > _WORST_CONDITION * eigenvalues[0]:
+        condition = eigenvalues[-1] / max(eigenvalues[0], np.finfo(float).tiny)
+        raise UnitSpaceError(
+            f"unit space: the items are collinear (condition number {condition:.1e}); set a ridge above 0, take the "
+            "pseudo-inverse, or remove items that repeat one another."
+        )
+    inverse, _ = dpotri(dpotrf(mixed, lower=0)[0], lower=0)
+    upper: Array = np.triu(inverse)
+    return upper + np.triu(upper, 1).T

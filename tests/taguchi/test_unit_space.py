@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import mahalanobis
 
 from kenpin.errors import OptionError, ShapeError, UnitSpaceError
-from kenpin.taguchi import UnitSpace
-from kenpin.taguchi.unit_space import parts_needed
+from kenpin.taguchi import GramSchmidtSpace, UnitSpace, parts_needed
+from kenpin.taguchi.limits import Limit
+from tests.taguchi.published import BOARDS, BOARDS_D2
 
 
 def _parts(count: int, items: int, seed: int = 0) -> np.ndarray:
@@ -21,7 +22,7 @@ def _parts(count: int, items: int, seed: int = 0) -> np.ndarray:
 def test_without_ridge_it_is_scipys_squared_distance_over_the_items() -> None:
     x = _parts(200, 7)
     space = UnitSpace(ridge=0).fit(x)
-    inverse = np.linalg.inv(np.cov(x.T))
+    inverse = np.linalg.inv(np.cov(x.T, ddof=0))
     for part in _parts(20, 7, seed=1):
         expected = mahalanobis(part, x.mean(axis=0), inverse) ** 2 / 7
         assert space.score_samples([part])[0] == pytest.approx(expected, rel=1e-9)
@@ -31,8 +32,13 @@ def test_without_ridge_it_is_scipys_squared_distance_over_the_items() -> None:
 @given(st.integers(30, 200), st.integers(1, 8), st.integers(0, 1000))
 def test_mean_distance_of_the_unit_space_is_one_by_construction(count: int, items: int, seed: int) -> None:
     x = _parts(count, items, seed)
-    mean = UnitSpace(ridge=0).fit(x).score_samples(x).mean()
-    assert mean == pytest.approx((count - 1) / count, rel=1e-6)
+    for space in (UnitSpace(0), UnitSpace(0.2), UnitSpace("ledoit-wolf"), UnitSpace(inverse="pseudo")):
+        assert space.fit(x).score_samples(x).mean() == pytest.approx(1, rel=1e-6)
+
+
+def test_a_published_example_to_its_last_digit() -> None:
+    distances = UnitSpace(0).fit(BOARDS).score_samples(BOARDS)
+    np.testing.assert_allclose(distances * 4 * 29 / 30, BOARDS_D2, atol=0.0051)
 
 
 @settings(max_examples=25, deadline=None)
@@ -69,9 +75,10 @@ def test_a_known_ridge_by_hand() -> None:
     # two items of correlation r, ridge g: R = [[1, (1-g)r], [(1-g)r, 1]], inverse in closed form
     x = _parts(50, 2)
     r = 0.6 * np.corrcoef(x.T)[0, 1]
-    z = (np.array([[3.0, -1.0]]) - x.mean(axis=0)) / x.std(axis=0, ddof=1)
+    z = (np.array([[3.0, -1.0]]) - x.mean(axis=0)) / x.std(axis=0)
     a, b = z[0]
-    expected = (a * a - 2 * r * a * b + b * b) / (1 - r * r) / 2
+    mean = (1 - r * r / 0.6) / (1 - r * r)  # of the same over the good parts, whose items have correlation r / 0.6
+    expected = (a * a - 2 * r * a * b + b * b) / (1 - r * r) / 2 / mean
     assert UnitSpace(ridge=0.4).fit(x).score_samples([[3.0, -1.0]])[0] == pytest.approx(expected)
 
 
@@ -80,6 +87,78 @@ def test_saved_and_read_space_scores_identically() -> None:
     again = UnitSpace.from_arrays(space.to_arrays())
     np.testing.assert_array_equal(space.score_samples(parts), again.score_samples(parts))
     assert again.ridge_ == space.ridge_
+
+
+def test_a_space_saved_by_an_earlier_version_scores_as_it_did() -> None:
+    rng = np.random.default_rng(0)
+    precision = np.linalg.inv(np.corrcoef(_parts(50, 3).T))
+    old = {"mean": rng.normal(size=3), "scale": np.ones(3), "precision": precision, "ridge": np.float64(0.1)}
+    part = rng.normal(size=3)
+    z = part - old["mean"]
+    space = UnitSpace.from_arrays(old | {"parts": np.int64(50)})
+    assert space.score_samples([part])[0] == pytest.approx(z @ precision @ z / 3)
+
+
+@pytest.mark.parametrize("spread", [1e-3, 1.0])
+def test_the_pseudo_inverse_is_numpys_and_its_rank_is_told(spread: float) -> None:
+    x = _parts(200, 4)
+    x = np.hstack([x, spread * (x[:, :1] - 2 * x[:, 1:2])])
+    space = UnitSpace(inverse="pseudo").fit(x)
+    z = (_parts(9, 5, seed=4) - x.mean(axis=0)) / x.std(axis=0)
+    expected = np.einsum("ij,jk,ik->i", z, np.linalg.pinv(np.corrcoef(x.T), rcond=1e-9, hermitian=True), z) / 4
+    np.testing.assert_allclose(space.score_samples(_parts(9, 5, seed=4)), expected, rtol=1e-6)
+    assert (space.rank_, round(space.degrees_, 6)) == (4, 4)
+
+
+def test_more_items_than_parts_have_a_pseudo_inverse_of_one_rank_less_than_parts() -> None:
+    space = UnitSpace(inverse="pseudo").fit(np.random.default_rng(0).normal(size=(40, 100)))
+    assert space.rank_ == 39
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 12), st.integers(0, 1000))
+def test_gram_schmidt_is_the_same_distance_by_another_way(items: int, seed: int) -> None:
+    x, parts = _parts(100, items, seed), _parts(10, items, seed + 1)
+    other = GramSchmidtSpace().fit(x)
+    np.testing.assert_allclose(other.score_samples(parts), UnitSpace(0).fit(x).score_samples(parts), rtol=1e-6)
+    assert (other.contributions(parts) >= 0).all()
+
+
+def test_gram_schmidts_shares_are_the_squares_of_a_qr_decomposition() -> None:
+    x, parts = _parts(100, 5), _parts(10, 5, seed=1)
+    z = (x - x.mean(axis=0)) / x.std(axis=0)
+    r = np.linalg.qr(z, mode="r") / 10  # zᵀz / n = rᵀr
+    expected = np.linalg.solve(r.T, ((parts - x.mean(axis=0)) / x.std(axis=0)).T).T ** 2 / 5
+    np.testing.assert_allclose(GramSchmidtSpace().fit(x).contributions(parts), expected, rtol=1e-8)
+
+
+def test_gram_schmidt_refuses_an_item_that_follows_from_those_before() -> None:
+    x = _parts(50, 3)
+    with pytest.raises(UnitSpaceError, match="item 3 follows"):
+        GramSchmidtSpace().fit(np.hstack([x, x[:, :1] + x[:, 1:2]]))
+
+
+def test_verdicts_follow_the_limit_and_its_scale() -> None:
+    x = _parts(100, 3)
+    space = UnitSpace(0, limit=1.0).fit(x)
+    np.testing.assert_array_equal(space.predict(x) == 1, space.score_samples(x) < 1)
+    space.set_params(limit=Limit(3.0, "D²", "k times 1"))
+    with pytest.raises(OptionError, match=r"a limit of D² cannot judge distances that are D²/k"):
+        space.predict(x)
+    with pytest.raises(OptionError, match="no limit"):
+        space.set_params(limit=None).predict(x)
+
+
+def test_settings_are_those_of_scikit_learn() -> None:
+    from sklearn.base import clone
+
+    space = clone(UnitSpace(0.3, limit=4.0))
+    assert space.get_params() == {"ridge": 0.3, "inverse": "ridge", "limit": 4.0}
+    assert space.set_params(ridge=0.1).ridge == 0.1
+    with pytest.raises(OptionError, match="no setting 'rigde'"):
+        space.set_params(rigde=0.1)
+    with pytest.raises(OptionError, match="ridge 2"):
+        space.set_params(ridge=2)
 
 
 @pytest.mark.parametrize(("count", "items", "ridge"), [(30, 30, 0.0), (29, 3, "ledoit-wolf"), (5, 1, 0.0)])
@@ -119,5 +198,9 @@ def test_wrong_shapes_and_ridges_are_refused() -> None:
         UnitSpace().fit(np.zeros(5))
     with pytest.raises(ShapeError):
         UnitSpace().fit(_parts(50, 3)).score_samples(np.zeros((2, 4)))
+    with pytest.raises(ShapeError, match="real numbers"):
+        UnitSpace().fit(np.full((40, 2), "a"))
     with pytest.raises(OptionError):
         UnitSpace(ridge=1.0)
+    with pytest.raises(OptionError):
+        UnitSpace(inverse="psuedo")  # type: ignore[arg-type]
