@@ -21,6 +21,10 @@ class Scale:
     """Formats that are read; None for all."""
     scored: int
     """Rows of features that are scored."""
+    vectors: int
+    """Vectors that a unit space is fitted to and scores."""
+    selected: int
+    """Items that a selection chooses from."""
     taught: int
     """Generated pictures that a language model learns."""
     epochs: int
@@ -39,6 +43,8 @@ FULL = Scale(
     many=50_000,
     formats=None,
     scored=10_000,
+    vectors=1_000_000,
+    selected=2_000,
     taught=60,
     epochs=10,
     asked=48,
@@ -53,6 +59,8 @@ QUICK = Scale(
     many=200,
     formats=("folders", "yolo"),
     scored=500,
+    vectors=4_000,
+    selected=40,
     taught=12,
     epochs=1,
     asked=6,

@@ -20,6 +20,7 @@ SECTIONS = [
     "The doctor",
     "Start-up",
     "Scoring",
+    "Unit spaces",
     "Detection by a language model",
 ]
 
