@@ -16,8 +16,9 @@ _WARM_UP = 10
 
 def section(scale: Scale, folder: Path) -> str:
     """What each format's reader takes."""
-    from kenpin.data.formats import format_names
+    from kenpin.data.formats import format_names, get_format
 
+    of_pictures = [name for name in format_names() if "items" not in get_format(name).CARRIES]
     head = (
         "format",
         f"pictures/s of {scale.few:,}",
@@ -33,7 +34,7 @@ def section(scale: Scale, folder: Path) -> str:
         f"{scale.many / scale.few:g}: 1 is linear. Bytes a picture is what peak memory grows by between the two. What "
         "must be done at least is to open and read each file, pictures and annotations, one after the other: the last "
         "column holds the reader against that.\n\n"
-        + table(head, [_row(name, scale, folder / name) for name in scale.formats or format_names()])
+        + table(head, [_row(name, scale, folder / name) for name in scale.formats or of_pictures])
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kenpin.data.dataset import Dataset
+from kenpin.data.loading import load_dataset
 from kenpin.errors import OptionError, RunError
 from kenpin.models import get_family
-from kenpin.models._family import BaseRecord, Inspector, Progress, Promptable, Task
+from kenpin.models._family import Inspector, Progress, Promptable, ReadsTables
+from kenpin.models._finished_run import restore_run, vectors_of
 from kenpin.models._inference import OnError, infer_batches
 from kenpin.records import Example, ImageSource, Prediction, Threshold
 from kenpin.records_json import from_json
-from kenpin.run_folder import MODEL, RunRecord, check_seal, read_record, read_trained_on
+from kenpin.run_folder import RunRecord, read_trained_on
 
 
 class Predictor:
@@ -79,13 +82,7 @@ class Predictor:
         Raises ImageError as `predict` does, and OptionError where the run has no vectors.
         """
         for examples, outputs in self._outputs(dataset, progress, on_error, batch_size):
-            vectors = outputs.get("embedding", outputs.get("features"))
-            if vectors is None or vectors.ndim != 2:
-                raise OptionError(
-                    "this run's model makes no vectors of pictures; take a run of family embedder or mahalanobis, or a "
-                    "classifier with tuning head."
-                )
-            yield examples, vectors.float().numpy()
+            yield examples, vectors_of(outputs).float().numpy()
 
     def _outputs(
         self, dataset: Dataset, progress: Progress | None, on_error: OnError | None, batch_size: int | None
@@ -100,7 +97,9 @@ class Predictor:
             self.inspector.module.train(training)
 
     def predict_files(self, paths: Iterable[str | Path], **settings: Any) -> Iterator[Prediction]:
-        """One prediction a picture file; `settings` as for `predict`."""
+        """One prediction a picture file, or for a run on a table a row of each table; `settings` as for `predict`."""
+        if isinstance(self.inspector, ReadsTables) and self.inspector.table_items:
+            return chain.from_iterable(self.predict(load_dataset(path), **settings) for path in paths)
         examples = (Example(id=str(path), image=ImageSource(path=str(path))) for path in paths)
         return self.predict(Dataset.from_examples(examples), **settings)
 
@@ -108,16 +107,11 @@ class Predictor:
 def load_predictor(run: str | Path, *, device: str | None = None) -> Predictor:
     """The predictor of a finished run. Raises RunError, OptionError."""
     folder = Path(run)
-    record = read_record(folder)
-    check_seal(folder, record.files, deciding_alone=True)
-    family = get_family(record.family)
-    base = BaseRecord(record.base_id, record.base_commit, record.base_probe)
-    options = family.Options.from_mapping(record.options, f"{folder / 'run.json'}: options")
-    inspector = family.restore(folder / MODEL, base, options, Task(record.labels, record.ok_labels))
+    inspector, record = restore_run(folder)
     inspector.module.to(best_device(device))
     where = f"{folder / 'run.json'}: threshold"
     threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
-    return Predictor(inspector, threshold, record, read_trained_on(folder), family.target)
+    return Predictor(inspector, threshold, record, read_trained_on(folder), get_family(record.family).target)
 
 
 def best_device(wanted: str | None) -> Any:

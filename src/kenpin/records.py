@@ -108,6 +108,8 @@ class Example:
     """Further columns of the source, kept as text."""
     origin: str = ""
     """File and place of the annotation, for messages."""
+    items: tuple[float, ...] | None = None
+    """Measured numbers of a part without a picture, in the order of its data set's `item_names`."""
 
 
 @dataclass(frozen=True, slots=True)

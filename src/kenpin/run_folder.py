@@ -116,6 +116,16 @@ def finish(partial: Path, out: Path, overwrite: bool, needed: Iterable[str | Pat
     shutil.rmtree(replaced, ignore_errors=True)
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a finished run is there."""
+    return (folder / _RECORD).is_file()
+
+
+def record_hash(record: RunRecord) -> str:
+    """Hash over a run's record, which holds those of its files: it tells a run from any other."""
+    return _seal_of(record.model_dump(mode="json"))
+
+
 def read_record(run: Path) -> RunRecord:
     """The record of a finished run. Raises RunError."""
     if not run.is_dir():
@@ -123,7 +133,7 @@ def read_record(run: Path) -> RunRecord:
         raise RunError(f"{run}: no such run; {remedy}.")
     if run.name.startswith(".") and run.name.endswith(".partial"):
         raise RunError(f"{run}: this run was interrupted; continue it with --resume.")
-    if not (run / _RECORD).is_file():
+    if not is_run(run):
         raise RunError(f"{run}: holds no {_RECORD}, so it is no finished run; train it again.")
     values = read_json(run / _RECORD)
     version = values.get("schema_version")

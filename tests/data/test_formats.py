@@ -25,8 +25,9 @@ from tests.builders import ODD_LABELS, detections, example_at, picture_bytes, wr
 
 SIZE_WH = (32, 20)
 BINS = {"florence2_jsonl": florence2.BINS, "paligemma_jsonl": paligemma.BINS}
+OF_PICTURES = [name for name in format_names() if "items" not in get_format(name).CARRIES]
 WITH_BOXES = [name for name in format_names() if "boxes" in get_format(name).CARRIES and name != "mvtec"]
-WITH_LABELS = [name for name in format_names() if "label" in get_format(name).CARRIES]
+WITH_LABELS = [name for name in OF_PICTURES if "label" in get_format(name).CARRIES]
 # x1 y1 x2 y2 with four different numbers, off the diagonal: any other order gives another box
 BOXES = detections(((3.0, 11.0, 7.5, 19.0), "不良"), ((16.0, 0.25, 31.0, 2.0), "solder-bridge"))
 
@@ -153,7 +154,7 @@ def test_obeys_the_protocol(name: str) -> None:
 
 def test_shared_parts_are_no_formats() -> None:
     assert {"coco", "csv", "florence2_jsonl", "folders", "huggingface"} <= set(format_names())
-    assert {"idx", "mvtec", "paligemma_jsonl", "voc", "yolo"} <= set(format_names())
+    assert {"idx", "items", "mvtec", "paligemma_jsonl", "voc", "yolo"} <= set(format_names())
     assert not any(name.startswith("_") for name in format_names())
 
 
@@ -162,7 +163,7 @@ def test_an_unknown_format_is_refused_with_the_nearest() -> None:
         get_format("yolov8")
 
 
-@pytest.mark.parametrize("name", format_names())
+@pytest.mark.parametrize("name", OF_PICTURES)
 def test_everything_carried_comes_back(name: str, tmp_path: Path) -> None:
     data = full_data(tmp_path / "source", name)
     carries = get_format(name).CARRIES
@@ -182,7 +183,7 @@ def test_everything_carried_comes_back(name: str, tmp_path: Path) -> None:
         assert back.classes == data.classes, "in the declared order"
 
 
-@pytest.mark.parametrize("name", format_names())
+@pytest.mark.parametrize("name", OF_PICTURES)
 def test_ids_and_findings_are_stable(name: str, tmp_path: Path) -> None:
     write_dataset(full_data(tmp_path / "source", name), tmp_path / "out", name)
     findings: list[Finding] = []
@@ -194,7 +195,7 @@ def test_ids_and_findings_are_stable(name: str, tmp_path: Path) -> None:
     assert len(set(first.column("id"))) == len(first)
 
 
-@pytest.mark.parametrize("name", format_names())
+@pytest.mark.parametrize("name", OF_PICTURES)
 def test_prefixes_are_kept(name: str, tmp_path: Path) -> None:
     if "prefix" not in get_format(name).CARRIES:
         return
@@ -204,7 +205,7 @@ def test_prefixes_are_kept(name: str, tmp_path: Path) -> None:
     assert kept >= {"<OD>", "what is wrong?"}
 
 
-@pytest.mark.parametrize("name", format_names())
+@pytest.mark.parametrize("name", OF_PICTURES)
 def test_a_data_set_without_splits(name: str, tmp_path: Path) -> None:
     if name == "mvtec":  # its layout cannot say so, and refuses
         with pytest.raises(DatasetError, match="needs a label and the split"):
@@ -257,7 +258,7 @@ def test_odd_labels_of_boxes(name: str, tmp_path: Path) -> None:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@pytest.mark.parametrize("name", format_names())
+@pytest.mark.parametrize("name", OF_PICTURES)
 @given_also(label="\x85")  # to YAML a line break
 @given_also(label="a\r\nb")
 @given(label=st.text(st.characters(codec="utf-8"), min_size=1, max_size=90))
@@ -288,7 +289,7 @@ def test_boxes_that_nobody_would_draw_are_kept_as_they_stand(name: str, tmp_path
     assert facts(load_dataset(tmp_path / "out")) == facts(data)
 
 
-@pytest.mark.parametrize("name", format_names())
+@pytest.mark.parametrize("name", OF_PICTURES)
 def test_an_empty_data_set(name: str, tmp_path: Path) -> None:
     write_dataset(Dataset.from_examples([]), tmp_path / "out", name)
     assert (tmp_path / "out").is_dir()

@@ -1,4 +1,4 @@
-"""Dataset: labelled pictures as one table of fixed columns, memory-mapped where its source is."""
+"""Dataset: labelled pictures, or measured parts, as one table of fixed columns, memory-mapped where its source is."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
+from kenpin.errors import DatasetError
 from kenpin.records import Box, Detections, Example, ImageSource
 
 if TYPE_CHECKING:
     import datasets
+    from numpy.typing import NDArray
 
 SCHEMA = pa.schema(
     [
@@ -34,6 +37,7 @@ SCHEMA = pa.schema(
         ("size_wh", pa.list_(pa.int64())),
         ("attributes", pa.string()),  # a JSON object; "{}" where there are none
         ("origin", pa.string()),
+        ("items", pa.list_(pa.float64())),
     ]
 )
 _BLOCK = 10_000  # examples turned into columns at a time, so that a long reader never holds them all as objects
@@ -57,6 +61,7 @@ def _row(example: Example) -> dict[str, Any]:
         "size_wh": None if example.size_wh is None else list(example.size_wh),
         "attributes": json.dumps(dict(example.attributes), ensure_ascii=False) if example.attributes else "{}",
         "origin": example.origin,
+        "items": None if example.items is None else list(example.items),
     }
 
 
@@ -76,7 +81,7 @@ def _example(row: dict[str, Any]) -> Example:
         )
     return Example(
         id=row["id"],
-        image=ImageSource(path=row["image"]["path"], data=row["image"]["bytes"]),
+        image=ImageSource() if row["image"] is None else ImageSource(row["image"]["path"], row["image"]["bytes"]),
         split=row["split"],
         label=row["label"],
         boxes=boxes,
@@ -87,6 +92,7 @@ def _example(row: dict[str, Any]) -> Example:
         size_wh=None if row["size_wh"] is None else (row["size_wh"][0], row["size_wh"][1]),
         attributes=json.loads(row["attributes"]),
         origin=row["origin"],
+        items=None if row["items"] is None else tuple(row["items"]),
     )
 
 
@@ -115,13 +121,21 @@ class Dataset:
     """
 
     def __init__(
-        self, table: datasets.Dataset, *, classes: Sequence[str] = (), root: str = "", format: str = ""
+        self,
+        table: datasets.Dataset,
+        *,
+        classes: Sequence[str] = (),
+        root: str = "",
+        format: str = "",
+        item_names: Sequence[str] = (),
     ) -> None:
         self.table = table
         self.root = root
         """Folder, file or hub id it was read from."""
         self.format = format
         """Name of the format it was read in."""
+        self.item_names = tuple(item_names)
+        """Of a table of measured parts, the items; empty for pictures."""
         self._classes = tuple(classes)
 
     @classmethod
@@ -185,16 +199,31 @@ class Dataset:
     def with_labels(self, labels: Sequence[str | None], classes: Sequence[str]) -> Dataset:
         """The same examples with these whole-picture labels, one for each, and these classes."""
         changed = self._with_column("label", labels)
-        return Dataset(changed.table, classes=classes, root=self.root, format=self.format)
+        return self._with(changed.table, classes)
+
+    def numbers(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """Measured items by name, whatever their order in the table: (examples, names). Raises DatasetError."""
+        if lacking := [name for name in names if name not in self.item_names]:
+            raise DatasetError(
+                f"{self.root or 'the data set'}: it has no item {lacking[0]!r}, which is asked for; its items are "
+                f"{', '.join(self.item_names) or 'none, for it holds pictures'}."
+            )
+        column = self.table.select_columns(["items"]).with_format("arrow")[:].column("items") if len(self) else []
+        rows = [chunk.flatten().to_numpy() for chunk in getattr(column, "chunks", [])]
+        places = [self.item_names.index(name) for name in names]
+        return np.concatenate([np.empty(0), *rows]).reshape(len(self), len(self.item_names))[:, places]
 
     def fingerprint(self) -> str:
         """Hash of all annotations and all picture contents; independent of where the data set lies."""
         digest = hashlib.blake2b(digest_size=16)
         digest.update(json.dumps(self.classes, ensure_ascii=False).encode())
+        digest.update("".join(f"\0{name}" for name in self.item_names).encode())
         for example in self:
             digest.update(content_hash(example.image).encode())
             row = _row(replace(example, origin="", mask=None))
             row.pop("image")
+            if row["items"] is None:
+                row.pop("items")  # pictures keep the fingerprints that they had before there were tables
             digest.update(json.dumps(row, ensure_ascii=False, sort_keys=True).encode())
         return digest.hexdigest()
 
@@ -206,8 +235,9 @@ class Dataset:
             table = as_table(arrow.set_column(place, SCHEMA.field(name), pa.array(values, pa.string())))
         return self._with(table)
 
-    def _with(self, table: datasets.Dataset) -> Dataset:
-        return Dataset(table, classes=self._classes, root=self.root, format=self.format)
+    def _with(self, table: datasets.Dataset, classes: Sequence[str] | None = None) -> Dataset:
+        known = self._classes if classes is None else classes
+        return Dataset(table, classes=known, root=self.root, format=self.format, item_names=self.item_names)
 
 
 def content_hashes(dataset: Dataset) -> frozenset[str]:

@@ -25,6 +25,7 @@ _COLUMNS = {
     "prefix": "prefix",
     "suffix": "suffix",
     "mask": "mask",
+    "items": "items",
 }
 """What a format may carry, by the column that holds it."""
 _ANNOTATIONS = {"label", "boxes", "prefix", "suffix", "mask"}
@@ -37,6 +38,7 @@ _IN_WORDS = {
     "prefix": "instructions (prefix)",
     "suffix": "answers (suffix)",
     "mask": "masks",
+    "items": "measured items in place of pictures",
     "attributes": "further columns",
     "classes": "classes without a picture",
     "unannotated": "which pictures nobody annotated",
@@ -79,6 +81,10 @@ def write_dataset(
     lost = held - data_format.CARRIES
     if "boxes" not in data_format.CARRIES:
         lost -= {"unannotated"}  # where no boxes are, none is taken for an empty annotation
+    if "items" in lost:
+        raise DatasetError(
+            f"{dataset.root}: it holds numbers, and the format {format} pictures. Choose the format items."
+        )
     if (annotations := held & _ANNOTATIONS) and annotations <= lost:
         raise DatasetError(
             f"{dataset.root}: the format {format} carries none of its annotations ({_words(annotations)}). "

@@ -51,19 +51,29 @@ def ranking_interval(
     was a choice, not chance. Percentile interval (Efron & Tibshirani 1993, ch. 13); None also where every resample
     gives the same, as when nothing is wrong. Raises ShapeError.
     """
-    level, defective_at, ok_at = levels(defective, scores)
-    if not (defective_at.any() and ok_at.any()):
+    values = _resampled(measure, defective, scores, resamples, seed)
+    return None if values is None else _percentiles(values, confidence)
+
+
+def paired_ranking_interval(
+    measure: Callable[[Ints, Ints], Floats],
+    defective: ArrayLike,
+    before: ArrayLike,
+    after: ArrayLike,
+    *,
+    resamples: int = RESAMPLES,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Interval | None:
+    """Bootstrap interval of how much such a measure changes from one score of the same parts to another.
+
+    Both scores see the same parts drawn; None as for `ranking_interval`. Raises ShapeError.
+    """
+    # the draws depend on the seed and on how many parts of each kind there are, not on their scores
+    values = [_resampled(measure, defective, scores, resamples, seed) for scores in (before, after)]
+    if values[0] is None or values[1] is None:
         return None
-    generator = np.random.default_rng(seed)
-    is_defective = np.asarray(defective, bool)
-    values = [
-        measure(
-            _drawn(level[is_defective], len(ok_at), rows, generator),
-            _drawn(level[~is_defective], len(ok_at), rows, generator),
-        )
-        for rows in _portions(resamples, len(level))
-    ]
-    return _percentiles(np.concatenate(values), confidence)
+    return _percentiles(values[1] - values[0], confidence)
 
 
 def confusion_interval(
@@ -112,6 +122,25 @@ def picture_intervals(
         [measures(generator.multinomial(pictures, even, size=rows)) for rows in _portions(resamples, cells_each)]
     )
     return tuple(_percentiles(column, confidence) for column in values.T)
+
+
+def _resampled(
+    measure: Callable[[Ints, Ints], Floats], defective: ArrayLike, scores: ArrayLike, resamples: int, seed: int
+) -> Floats | None:
+    """The measure of each resample, (resamples,); None without both kinds of part."""
+    level, defective_at, ok_at = levels(defective, scores)
+    if not (defective_at.any() and ok_at.any()):
+        return None
+    generator = np.random.default_rng(seed)
+    is_defective = np.asarray(defective, bool)
+    values = [
+        measure(
+            _drawn(level[is_defective], len(ok_at), rows, generator),
+            _drawn(level[~is_defective], len(ok_at), rows, generator),
+        )
+        for rows in _portions(resamples, len(level))
+    ]
+    return np.concatenate(values)
 
 
 def _portions(resamples: int, cells_each: int) -> Iterator[int]:

@@ -18,6 +18,9 @@ from kenpin.models._family import BaseRecord, Batch, check_there
 from kenpin.models._quiet import without_bars
 from kenpin.models._seeded import seeded
 
+BUILT_IN = ("lite0", "toy")
+"""Bases that no folder is looked up for."""
+
 
 @dataclass
 class Backbone:

@@ -14,7 +14,7 @@ from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError, RunError
 from kenpin.quality.calibration import Calibration
-from kenpin.records import Example, Prediction
+from kenpin.records import Example, Prediction, Threshold
 
 Batch = dict[str, Tensor]
 
@@ -39,6 +39,8 @@ class Task:
 
     labels: tuple[str, ...]
     ok_labels: tuple[str, ...]
+    items: tuple[str, ...] = ()
+    """Names of the numbers of each part, where a table takes the place of pictures."""
 
 
 class Inspector(Protocol):
@@ -97,6 +99,23 @@ class Fitted(Inspector, Protocol):
 
     def fit(self, training: Dataset, progress: Progress) -> tuple[str, ...]:
         """Learn from these examples; returns sentences worth telling."""
+
+
+@runtime_checkable
+class ReadsTables(Inspector, Protocol):
+    """An inspector that may judge rows of a table; `features` are then their numbers."""
+
+    @property
+    def table_items(self) -> tuple[str, ...]:
+        """Names of these numbers, in order; empty where it looks at pictures."""
+
+
+@runtime_checkable
+class Limited(Inspector, Protocol):
+    """An inspector that may know where to cut without costs of wrong decisions."""
+
+    def limit(self, good_scores: Sequence[float]) -> Threshold | None:
+        """The cut, from its own law or from scores of good parts that it was not fitted on; None: costs decide."""
 
 
 @runtime_checkable

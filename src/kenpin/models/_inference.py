@@ -16,14 +16,16 @@ from torch import Tensor
 from kenpin.data._streaming import stream
 from kenpin.data.dataset import Dataset, content_hash
 from kenpin.data.images import read_image
-from kenpin.errors import ImageError, RunError
+from kenpin.errors import DatasetError, ImageError, RunError
 from kenpin.models._cpu_memory import keep_freed_memory
-from kenpin.models._family import Batch, Inspector, Progress
+from kenpin.models._family import Batch, Inspector, Progress, ReadsTables
 from kenpin.models._feature_store import FeatureStore, default_folder
 from kenpin.records import Example
 
 _ON_CPU, _ON_GPU = 8, 64
 """Pictures a batch: on a CPU as many as keep the activations near its caches, on a GPU as many as fill it."""
+_ROWS = 1_024
+"""Rows of a table a batch."""
 OnError = Callable[[Example, ImageError], None]
 
 
@@ -40,7 +42,8 @@ def infer_batches(
     set's order.
 
     Features come from the feature store where it has them. A picture that cannot be opened is
-    handed to `on_error` and left out. Raises ImageError where no `on_error` is given.
+    handed to `on_error` and left out. Raises ImageError where no `on_error` is given, DatasetError for a table where
+    pictures are wanted and for pictures where a table is.
     """
     for examples, batch in _opened_batches(inspector, dataset, doing, progress, on_error, batch_size):
         with torch.inference_mode():
@@ -103,6 +106,9 @@ def _opened_batches(
     batch_size: int | None,
 ) -> Iterator[tuple[list[Example], Batch]]:
     """Examples with what `infer` takes, on the CPU."""
+    if items := check_readable(inspector, dataset):
+        yield from _numbers_in_batches(dataset, items, doing, progress, batch_size)
+        return
     store = store_of(inspector)
     on_cpu = _device(inspector).type == "cpu"
     if on_cpu:
@@ -120,6 +126,36 @@ def _opened_batches(
         if sound:
             yield [item.example for item in sound], _encoded(inspector, sound, store)
         done += len(batch)
+        if progress is not None:
+            progress(doing, done, len(dataset))
+
+
+def check_readable(inspector: Inspector, dataset: Dataset) -> tuple[str, ...]:
+    """Names of the numbers to read, where it is a table that the inspector judges; none for pictures.
+
+    Raises DatasetError where one wants the one and the other is the other.
+    """
+    items = inspector.table_items if isinstance(inspector, ReadsTables) else ()
+    if items and len(dataset) and not dataset.item_names:
+        raise DatasetError(
+            f"{dataset.root or 'the data set'}: it holds pictures, and this model judges rows of a table."
+        )
+    if dataset.item_names and not items:
+        raise DatasetError(
+            f"{dataset.root or 'the data set'}: it is a table of numbers, and this model looks at pictures; train "
+            "mahalanobis on it."
+        )
+    return items
+
+
+def _numbers_in_batches(
+    dataset: Dataset, items: tuple[str, ...], doing: str, progress: Progress | None, batch_size: int | None
+) -> Iterator[tuple[list[Example], Batch]]:
+    size, done = batch_size or _ROWS, 0
+    for start in range(0, len(dataset), size):
+        chosen = dataset.select(range(start, min(start + size, len(dataset))))
+        yield list(chosen), {"features": torch.from_numpy(chosen.numbers(items))}
+        done += len(chosen)
         if progress is not None:
             progress(doing, done, len(dataset))
 
@@ -168,7 +204,7 @@ def _on_device(inspector: Inspector, batch: Batch) -> Batch:
 
 
 def _device(inspector: Inspector) -> torch.device:
-    return next(inspector.module.parameters()).device
+    return next((weights.device for weights in inspector.module.parameters()), torch.device("cpu"))
 
 
 def store_of(inspector: Inspector) -> FeatureStore | None:

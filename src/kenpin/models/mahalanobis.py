@@ -1,74 +1,145 @@
-"""Mahalanobis: the MT method's unit space of good parts on a backbone's features; D²/k tells how far a part is."""
+"""Mahalanobis: a unit space of good parts, on features, vectors or a table's numbers; D²/k tells how far a part is."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
-from kenpin.errors import OptionError, UnitSpaceError
-from kenpin.models._backbone import Backbone, load_backbone
+from kenpin.errors import UnitSpaceError
 from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task, check_base
-from kenpin.models._inference import compute_features
-from kenpin.records import Example, Prediction
-from kenpin.taguchi import UnitSpace, parts_needed
+from kenpin.models._item_choice import Portions, choose, divide_parts
+from kenpin.models._item_source import DEFAULT_STAGES, ItemSource, item_source, of_table, same_source
+from kenpin.quality.threshold import threshold_from_quantile
+from kenpin.records import Example, Prediction, Threshold
+from kenpin.records_json import to_json
+from kenpin.taguchi import AdjugateSpace, Moments, RecognitionSpace, UnitSpace, parts_needed, sum_of_fourth_powers
+from kenpin.taguchi.limits import chi_square_limit, f_limit, tolerance_limit
+from kenpin.taguchi.selection import DEFAULT_FACTORS, Selection
 
+SELECTION = "selection.json"
+"""File of a run's model folder: which items were chosen, and how that was confirmed."""
 _STRONGEST = 10  # items whose contributions a prediction carries; all of them would be 1,568 numbers a picture
+AnySpace = UnitSpace | AdjugateSpace | RecognitionSpace
+_SPACES: dict[str, type[AnySpace]] = {"mt": UnitSpace, "mta": AdjugateSpace, "rt": RecognitionSpace}
 
 
 class MahalanobisOptions(TrainOptions):
     """Options of `kenpin train mahalanobis`."""
 
-    base: str = Field("lite0", description="Pretrained weights: lite0, toy, a hub id, or a folder of save_pretrained.")
+    base: str = Field(
+        "lite0",
+        description="Where items come from: lite0, toy, a hub id, a folder of save_pretrained, or the folder of a run, "
+        "whose vectors they are. A table of numbers has its own.",
+    )
     stages: tuple[Annotated[int, Field(ge=0, le=6)], ...] = Field(
-        (6,), description="Stages of lite0, 0 to 6, whose features are items; other bases have their last alone."
+        DEFAULT_STAGES,
+        description="Stages of lite0, 0 to 6, whose features are items; other bases have their last alone.",
+    )
+    method: Literal["mt", "mta", "rt"] = Field(
+        "mt", description="Mahalanobis-Taguchi; with the adjugate; or by recognition, two characteristics of all items."
+    )
+    inverse: Literal["ridge", "pseudo"] = Field(
+        "ridge", description="How method mt inverts the correlation matrix: with a ridge, or by its pseudo-inverse."
     )
     ridge: Annotated[float, Field(ge=0, lt=1)] | Literal["ledoit-wolf"] = Field(
         "ledoit-wolf",
         description="Share of the identity in the correlation matrix: a number, or ledoit-wolf to estimate it.",
     )
+    select_items: bool = Field(
+        False, description="Keep the items alone that set known defective training parts apart, by an orthogonal array."
+    )
+    keep_share: float = Field(0.5, gt=0, le=1, description="Largest share of the items that a selection keeps.")
+    confirm_share: float = Field(
+        0.3, gt=0, lt=1, description="Share of the training parts that a selection is confirmed on, and not made from."
+    )
+    factors: int = Field(
+        DEFAULT_FACTORS,
+        ge=2,
+        description="Columns of the orthogonal array: more items than that come and go in groups.",
+    )
+    limit: Literal["costs", "chi-square", "f", "quantile"] = Field(
+        "costs",
+        description="Where parts begin to fail: by costs; by a law of the distance; or by a quantile of good parts.",
+    )
+    good_passed: float = Field(
+        0.99, gt=0, lt=1, description="Share of good parts that passes a limit that is not chosen by costs."
+    )
+    confidence: float | None = Field(
+        None, gt=0, lt=1, description="Confidence with which limit quantile passes that share; by default its estimate."
+    )
+
+    def idle(self) -> frozenset[str]:
+        """Names of the options that do nothing beside the others."""
+        return frozenset(self._idle())
+
+    def _idle(self) -> dict[str, str]:
+        """The same, with the option that makes each idle."""
+        idle: dict[str, str] = {}
+        if self.inverse == "pseudo":
+            idle |= dict.fromkeys(("ridge", "select_items"), "inverse pseudo")
+        if self.method != "mt":
+            idle |= dict.fromkeys(("inverse", "ridge", "select_items"), f"method {self.method}")
+        if not self.select_items:
+            idle |= dict.fromkeys(("keep_share", "confirm_share", "factors"), "no --select-items")
+        if self.limit == "costs":
+            idle |= dict.fromkeys(("good_passed",), "limit costs")
+        else:
+            costs = ("cost_escape", "cost_overkill", "cost_review", "defect_rate")
+            idle |= dict.fromkeys(costs, f"limit {self.limit}")
+        if self.limit != "quantile":
+            idle["confidence"] = f"limit {self.limit}"
+        return idle
+
+    @model_validator(mode="after")
+    def _refuse_what_does_nothing(self) -> Self:
+        """A setting that others overrule is a misunderstanding, not a default."""
+        for name, reason in sorted(self._idle().items()):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"`{name}` does nothing with {reason}; leave it out or change the other.")
+        if self.limit == "f" and self.method == "mt" and self.inverse == "ridge" and self.ridge != 0:
+            raise ValueError("`limit` f holds without a ridge alone; set ridge 0, or take another limit.")
+        return self
 
 
 class UnitSpaceInspector:
-    """A unit space on the frozen features of a backbone."""
+    """A space of good parts on the items of a source."""
 
     batch_size = None
 
     def __init__(
         self,
-        backbone: Backbone,
+        source: ItemSource,
         task: Task,
         options: MahalanobisOptions,
-        space: UnitSpace | None = None,
+        space: AnySpace | None = None,
         items: NDArray[np.int64] | None = None,
     ) -> None:
         self.labels: tuple[str, ...] = ()  # it scores parts and names nothing, so any class can be evaluated
-        self.base = backbone.record
-        self.image_size_wh = backbone.image_size_wh
-        self.module = backbone.network
-        self.encode, self.extract = backbone.encode, backbone.extract
-        self._backbone, self._task, self._options = backbone, task, options
+        self.base, self.image_size_wh, self.module = source.base, source.image_size_wh, source.module
+        self.encode, self.extract, self.table_items = source.encode, source.extract, source.table_items
+        self._source, self._task, self._options = source, task, options
         self._space, self._items = space, items
+        self._selection: Selection | None = None
 
     def infer(self, batch: Batch) -> Batch:
         """The features as they are: the unit space is no network."""
         return batch
 
     def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
-        """Features -> D²/k and the strongest items' shares of it."""
-        if self._space is None or self._items is None:
-            raise ValueError("the unit space is empty; fit it first.")
-        shares = self._space.contributions(outputs["features"].numpy()[:, self._items])
+        """Features -> D²/k and the strongest shares of it."""
+        space, items = self._fitted()
+        shares = space.contributions(outputs["features"].numpy()[:, items])
         strongest = np.argsort(-shares, axis=1)[:, :_STRONGEST]
-        names = [self._backbone.item_names[item] for item in self._items]
+        names = _names_of_shares(space, [self._source.names[item] for item in items])
         return [
             Prediction(
                 id=example.id,
@@ -80,40 +151,106 @@ class UnitSpaceInspector:
         ]
 
     def fit(self, training: Dataset, progress: Progress) -> tuple[str, ...]:
-        """Learn the unit space from the good parts alone. Raises UnitSpaceError, OptionError."""
-        good = training.select(i for i, label in enumerate(training.column("label")) if label in self._task.ok_labels)
-        if not len(good):
-            raise UnitSpaceError(
-                f"unit space: none of the {len(training)} training pictures is of a good class "
-                f"({', '.join(self._task.ok_labels) or 'none named'}); name the good classes with --ok-labels."
-            )
-        if len(good) < (needed := parts_needed(1, self._options.ridge)):
-            raise UnitSpaceError(
-                f"unit space: {len(good)} good parts; at least {needed} are needed. Add good parts, or train a "
-                "classifier."
-            )
-        features = torch.stack(list(compute_features(self, good, progress=progress))).numpy()
-        wanted = _wanted_items(self._backbone, self._options.stages)
+        """Learn the space from the good parts alone, which items to take perhaps from the others.
+
+        The rows are read block by block. Raises UnitSpaceError, OptionError, DatasetError, MissingExtraError.
+        """
+        options = self._options
+        is_good = [label in self._task.ok_labels for label in training.column("label")]
+        self._check_count(len(training), sum(is_good))
+        if options.select_items:
+            portions = divide_parts(training, is_good, options.confirm_share, options.seed)
+        else:
+            portions = Portions([place for place, good in enumerate(is_good) if good], [], [], [])
+        rows = self._source.rows(self, training.select(portions.all_places), progress)
+        good = rows[: sum(is_good)]
+        moments = Moments.of(good)
         # a channel that is silent on every good part has no scale to measure a distance in
-        varying = features[:, wanted].std(axis=0) > 1e-6 * np.abs(features[:, wanted]).mean(axis=0).clip(1e-6)
+        varying = moments.scale > self._source.least_spread * np.abs(moments.mean).clip(1e-6)
         if not varying.any():
+            one = "row" if self.table_items else "picture"
             raise UnitSpaceError(
-                f"unit space: the {len(good)} good parts are all the same picture to base {self.base.id}. Add others."
+                f"unit space: the {len(good)} good parts are all the same {one} to base {self.base.id}. Add others."
             )
-        self._items = wanted[varying]
-        self._space = UnitSpace(self._options.ridge).fit(features[:, self._items])
-        dropped = len(wanted) - len(self._items)
-        return (
-            f"The unit space holds {self._space.parts_} good parts and {len(self._items)} items, ridge "
-            f"{self._space.ridge_:.4f}." + (f" {dropped} items that never vary were left out." if dropped else ""),
-        )
+        chosen = np.flatnonzero(varying)
+        told = []
+        if options.select_items:
+            self._selection, sentence = choose(
+                rows,
+                portions,
+                chosen,
+                [self._source.names[item] for item in self._source.candidates[chosen]],
+                UnitSpace(options.ridge),
+                factors=options.factors,
+                keep_share=options.keep_share,
+                seed=options.seed,
+                progress=progress,
+            )
+            told.append(sentence)
+            confirmed = self._selection.confirmation
+            if confirmed is None or not confirmed.lost:
+                chosen = chosen[list(self._selection.kept)]
+        self._items = self._source.candidates[chosen]
+        self._space = self._fit_space(good, moments, chosen)
+        if options.limit in ("chi-square", "f"):
+            self.limit(())  # refused here, before anything is kept
+        silent = int((~varying).sum())
+        told.append(_told(self._space, len(good), len(chosen)) + (
+            f" {silent} items that never vary were left out." if silent else ""
+        ))  # fmt: skip
+        return tuple(told)
+
+    def limit(self, good_scores: Sequence[float]) -> Threshold | None:
+        """Where the options ask for it, the cut by a law or by good parts. Raises OptionError, UnitSpaceError."""
+        options, (space, _) = self._options, self._fitted()
+        law = space.space_ if isinstance(space, RecognitionSpace) else space
+        if options.limit == "costs":
+            return None
+        if options.limit == "quantile" and options.confidence is None:
+            basis = f"{options.good_passed:.2%} of good parts pass, by {len(good_scores)} that the space has not seen."
+            return threshold_from_quantile(good_scores, options.good_passed, basis)
+        if options.limit == "quantile" and options.confidence is not None:
+            found = tolerance_limit(good_scores, options.good_passed, options.confidence, space.scale)
+        else:
+            found = (chi_square_limit if options.limit == "chi-square" else f_limit)(law, options.good_passed)
+        return Threshold(found.on(space.scale), None, found.basis)
 
     def save(self, folder: Path) -> None:
-        """The space's arrays and the items it uses; the base is loaded again by its id."""
+        """The space's arrays and the items it uses, and how they were selected; the base is found again by its id."""
+        space, items = self._fitted()
+        arrays: dict[str, Any] = {"items": items, **space.to_arrays()}
+        if self.table_items:
+            arrays["names"] = np.array(self.table_items)
+        np.savez(folder / "unit_space.npz", **arrays)
+        if self._selection is not None:
+            content = json.dumps(to_json(self._selection), ensure_ascii=False, indent=1, allow_nan=False)
+            (folder / SELECTION).write_text(content, encoding="utf-8")
+
+    def _fitted(self) -> tuple[AnySpace, NDArray[np.int64]]:
         if self._space is None or self._items is None:
             raise ValueError("the unit space is empty; fit it first.")
-        arrays: dict[str, Any] = {"items": self._items} | self._space.to_arrays()
-        np.savez(folder / "unit_space.npz", **arrays)
+        return self._space, self._items
+
+    def _check_count(self, count: int, good: int) -> None:
+        if not good:
+            raise UnitSpaceError(
+                f"unit space: none of the {count} training pictures is of a good class "
+                f"({', '.join(self._task.ok_labels) or 'none named'}); name the good classes with --ok-labels."
+            )
+        if good < (needed := parts_needed(1, self._options.ridge)):
+            raise UnitSpaceError(
+                f"unit space: {good} good parts; at least {needed} are needed. Add good parts, or train a classifier."
+            )
+
+    def _fit_space(self, good: NDArray[Any], moments: Moments, chosen: NDArray[np.int64]) -> AnySpace:
+        options, of_items = self._options, moments.of_items(chosen)
+        if options.method == "rt":
+            return RecognitionSpace().fit(good[:, chosen])
+        if options.method == "mta":
+            return AdjugateSpace().fit_moments(of_items)
+        space = UnitSpace(options.ridge, options.inverse)
+        powers = sum_of_fourth_powers(good, of_items, chosen) if space.needs_fourth_powers else None
+        return space.fit_moments(of_items, powers)
 
 
 class MahalanobisFamily:
@@ -123,29 +260,35 @@ class MahalanobisFamily:
     target = "label"
 
     def create(self, options: MahalanobisOptions, task: Task) -> Inspector:
-        """An inspector on its base. Raises OptionError, MissingExtraError."""
-        backbone = load_backbone(options.base, task.labels, options.seed)
-        _wanted_items(backbone, options.stages)
-        return UnitSpaceInspector(backbone, task, options)
+        """An inspector on its base, or on the table of the task. Raises OptionError, MissingExtraError, RunError."""
+        source = item_source(options.base, options.stages, task.labels, task.items, options.seed)
+        return UnitSpaceInspector(source, task, options)
 
     def restore(self, folder: Path, base: BaseRecord, options: MahalanobisOptions, task: Task) -> Inspector:
         """The inspector that was saved in `folder`. Raises RunError."""
-        backbone = load_backbone(options.base, task.labels, options.seed)
-        check_base(base, backbone.record)
         with np.load(folder / "unit_space.npz", allow_pickle=False) as arrays:
             saved: dict[str, NDArray[Any]] = dict(arrays)
+        if "names" in saved:
+            source = of_table(tuple(saved.pop("names").tolist()))
+        else:
+            source = same_source(base, options.base, options.stages, task.labels, options.seed)
+        check_base(base, source.base)
         items = saved.pop("items")
-        return UnitSpaceInspector(backbone, task, options, UnitSpace.from_arrays(saved), items)
+        return UnitSpaceInspector(source, task, options, _SPACES[options.method].from_arrays(saved), items)
 
 
-def _wanted_items(backbone: Backbone, stages: tuple[int, ...]) -> NDArray[np.int64]:
-    """Places of the features that are items. Raises OptionError where stages are asked of a base without any."""
-    names = backbone.item_names
-    if not names[0].startswith("stage"):
-        if stages != MahalanobisOptions.model_fields["stages"].default:
-            raise OptionError(f"option `stages` does nothing with base {backbone.id}; leave it out or take lite0.")
-        return np.arange(len(names))
-    return np.flatnonzero([name.split(".")[0] in {f"stage{stage}" for stage in stages} for name in names])
+def _names_of_shares(space: AnySpace, names: list[str]) -> list[str]:
+    """What each share of a distance is called: the item, or a characteristic of all items."""
+    return ["sensitivity", "deviation"] if isinstance(space, RecognitionSpace) else names
+
+
+def _told(space: AnySpace, good: int, items: int) -> str:
+    held = f"The unit space holds {good} good parts and {items} items"
+    if isinstance(space, RecognitionSpace):
+        return f"{held}, as sensitivity and deviation from their mean pattern."
+    if isinstance(space, AdjugateSpace):
+        return f"{held}, by the adjugate" + (", which judges the one relation they keep." if space.singular_ else ".")
+    return f"{held}, " + (f"rank {space.rank_}." if space.inverse == "pseudo" else f"ridge {space.ridge_:.4f}.")
 
 
 FAMILY = MahalanobisFamily()

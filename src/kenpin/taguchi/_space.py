@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -75,6 +76,9 @@ class QuadraticSpace(Space):
     precision_: Array
     """(k, k), scaled so that the mean of D²/k over the good parts is 1."""
     parts_: int
+    ridge_: float = 0.0
+    rank_: int
+    """Number of independent directions that the distance looks into."""
     degrees_: float
     """Of freedom: over good parts from a normal population D²/k varies as χ² over its degrees does; 0: unknown."""
 
@@ -112,6 +116,22 @@ class QuadraticSpace(Space):
             np.multiply(block, block @ self.precision_, out=shares[place])
         shares /= self.mean_.size
         return shares
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything that the fitted space is made of, for an `.npz` file."""
+        numbers = {name: np.asarray(getattr(self, f"{name}_")) for name in ("ridge", "parts", "rank", "degrees")}
+        return {"mean": self.mean_, "scale": self.scale_, "precision": self.precision_, **numbers}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """The space that `to_arrays` described, in this version or in one that told neither rank nor degrees."""
+        space = cls()
+        space.mean_, space.scale_, space.precision_ = arrays["mean"], arrays["scale"], arrays["precision"]
+        space.ridge_, space.parts_ = float(arrays["ridge"]), int(arrays["parts"])
+        space.rank_ = int(arrays["rank"]) if "rank" in arrays else len(arrays["mean"])
+        space.degrees_ = float(arrays["degrees"]) if "degrees" in arrays else 0.0
+        space._prepare()
+        return space
 
     def _set(self, moments: Moments, precision: Array) -> None:
         self.mean_, self.scale_, self.precision_ = moments.mean, moments.scale, precision

@@ -46,6 +46,7 @@ class AdjugateSpace(QuadraticSpace):
             )
         self.singular_ = bool(vanished.any())
         weights = vanished.astype(np.float64) if self.singular_ else 1 / eigenvalues
+        self.rank_ = 1 if self.singular_ else items
         self.degrees_ = 0.0 if self.singular_ else float(items)
         self._set(moments, (vectors * weights) @ vectors.T)
         return self

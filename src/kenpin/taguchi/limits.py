@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kenpin.errors import OptionError, ShapeError
+from kenpin.errors import OptionError, ShapeError, UnitSpaceError
 
 if TYPE_CHECKING:
-    from kenpin.taguchi.unit_space import UnitSpace
+    from kenpin.taguchi._space import QuadraticSpace
 
 Scale = Literal["D²/k", "D²"]
 """A distance over the number of items, near 1 for good parts, or without that division."""
@@ -34,7 +34,7 @@ class Limit:
         return self.value
 
 
-def chi_square_limit(space: UnitSpace, share: float = 0.99) -> Limit:
+def chi_square_limit(space: QuadraticSpace, share: float = 0.99) -> Limit:
     """The D²/k that this share of good parts stays below, if they vary normally and the unit space were known exactly.
 
     With a ridge, χ² is fitted to mean and variance of the distance. For few parts the limit is too low; `f_limit` is
@@ -43,23 +43,23 @@ def chi_square_limit(space: UnitSpace, share: float = 0.99) -> Limit:
     from scipy.stats import chi2
 
     _check_share(share)
-    if space.degrees_ <= 0:
-        raise OptionError("the unit space does not know its degrees of freedom; fit it again, or take a quantile.")
+    _check_degrees(space)
     value = float(chi2.ppf(share, space.degrees_)) / space.degrees_
     how = f"χ² of {space.degrees_:.4g} degrees of freedom over these, quantile {share:g}"
     return Limit(value, space.scale, f"{how}; the unit space is taken for exactly known.")
 
 
-def f_limit(space: UnitSpace, share: float = 0.99) -> Limit:
+def f_limit(space: QuadraticSpace, share: float = 0.99) -> Limit:
     """The D²/k that this share of new good parts stays below, if they vary normally; exact for any number of parts.
 
     # Hotelling 1931; for a part that is not among the n of the unit space (Tracy, Young & Mason 1992, eq. 4):
     # T² ~ k (n + 1)(n - 1) / (n (n - k)) F(k, n - k) with divisor n - 1, hence D²/k ~ (n + 1) / (n - k) F with n.
-    Raises OptionError with a ridge, which has no such law, or without more parts than items.
+    Raises OptionError with a ridge, which has no such law, UnitSpaceError without more parts than items.
     """
     from scipy.stats import f
 
     _check_share(share)
+    _check_degrees(space)
     if space.ridge_ > 0:
         raise OptionError(
             f"Hotelling's F holds without a ridge alone, and {space.ridge_:.3g} is used; set ridge 0 or take the "
@@ -67,7 +67,9 @@ def f_limit(space: UnitSpace, share: float = 0.99) -> Limit:
         )
     items, parts = space.rank_, space.parts_
     if parts <= items + 1:
-        raise OptionError(f"Hotelling's F of {items} items needs {items + 2} good parts at least; there are {parts}.")
+        raise UnitSpaceError(
+            f"Hotelling's F of {items} items needs {items + 2} good parts at least; there are {parts}."
+        )
     value = (parts + 1) / (parts - items) * float(f.ppf(share, items, parts - items))
     how = f"Hotelling's F of {items} and {parts - items} degrees of freedom, quantile {share:g}"
     return Limit(value, space.scale, f"{how}; exact for new parts that vary normally.")
@@ -100,6 +102,14 @@ def tolerance_limit(
     how = f"With confidence {confidence:g} at least {share:g} of good parts stay below it, by {len(values)} of them"
     # a part that equals the limit reaches it: the limit lies just above the order statistic
     return Limit(float(np.nextafter(values[sure[0]], math.inf)), scale, f"{how}, however they vary.")
+
+
+def _check_degrees(space: QuadraticSpace) -> None:
+    if space.degrees_ <= 0:
+        raise OptionError(
+            "no law is known of this space's distances, for it was saved by an earlier version, or judges a relation "
+            "that all good parts keep; take a quantile of good parts, or costs."
+        )
 
 
 def _check_share(share: float) -> None:

@@ -78,17 +78,22 @@ class Moments:
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def sum_of_fourth_powers(x: ArrayLike, moments: Moments) -> float:
+def sum_of_fourth_powers(
+    x: ArrayLike, moments: Moments, items: Sequence[int] | NDArray[np.int64] | None = None
+) -> float:
     """Sum of ‖z‖⁴ over parts (n, k) standardised by the moments: what Ledoit and Wolf's ridge needs beside these.
+
+    items: places of the moments' items among those of x, where these are more.
 
     It is a second pass, of k operations a number of parts, and not of k² as the moments: in one pass it would take the
     fourth moments of all pairs of items, three more matrix products. The moments must be those of all shards; then the
     shards' sums are added. Raises as `Moments.of`.
     """
-    parts = as_parts(x, moments.mean.size)
+    parts = as_parts(x, moments.mean.size if items is None else None)
     weights = 1 / moments.scale
     total = 0.0
-    for place, block in blocks(parts):
+    for place, every in blocks(parts):
+        block = every if items is None else every[:, items]
         block -= moments.mean
         block *= weights
         norms = np.einsum("ij,ij->i", block, block)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from kenpin.errors import OptionError, UnitSpaceError
 from kenpin.taguchi._parts import Array
@@ -107,29 +106,6 @@ class UnitSpace(QuadraticSpace):
         d2 = (squares - items) / items
         b2 = (fourth_powers / parts - squares) / (items * parts)
         return 0.0 if b2 <= 0 or d2 <= 0 else min(b2, d2) / d2
-
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything that the fitted space is made of, for an `.npz` file."""
-        return {
-            "mean": self.mean_,
-            "scale": self.scale_,
-            "precision": self.precision_,
-            "ridge": np.asarray(self.ridge_),
-            "parts": np.asarray(self.parts_),
-            "rank": np.asarray(self.rank_),
-            "degrees": np.asarray(self.degrees_),
-        }
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> UnitSpace:
-        """The space that `to_arrays` described, in this version or in one that told neither rank nor degrees."""
-        rank = int(arrays["rank"]) if "rank" in arrays else len(arrays["mean"])
-        space = cls(float(arrays["ridge"]), "ridge" if rank == len(arrays["mean"]) else "pseudo")
-        space.mean_, space.scale_, space.precision_ = arrays["mean"], arrays["scale"], arrays["precision"]
-        space.ridge_, space.parts_, space.rank_ = float(arrays["ridge"]), int(arrays["parts"]), rank
-        space.degrees_ = float(arrays["degrees"]) if "degrees" in arrays else 0.0
-        space._prepare()
-        return space
 
 
 def _ridge_inverse(correlation: Array, ridge: float) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from kenpin.config import DecisionOptions
@@ -13,15 +13,24 @@ _GOOD_PARTS_PASSED = 0.99
 
 
 def decide(
-    predictions: Iterable[Prediction], defective: Sequence[bool], options: DecisionOptions, pictures: str
+    predictions: Iterable[Prediction],
+    defective: Sequence[bool],
+    options: DecisionOptions,
+    pictures: str,
+    limit: Callable[[Sequence[float]], Threshold | None] | None = None,
 ) -> tuple[Threshold | None, str]:
-    """A threshold, or None, and why. `pictures` says which ones were scored: "validation pictures", for example."""
+    """A threshold, or None, and why. `pictures` says which ones were scored: "validation pictures", for example.
+
+    limit: the inspector's own way to a threshold, from good parts' scores, which comes before the costs.
+    """
     scores = []
     for prediction in predictions:
         if prediction.defect_score is None:
             return None, "No threshold: no class is known to be good and another defective, so nothing has a score."
         scores.append(prediction.defect_score)
     good = [score for score, bad in zip(scores, defective, strict=True) if not bad]
+    if limit is not None and (own := limit(good)) is not None:
+        return _told(own)
     count, bad_count = len(good), len(scores) - len(good)
     if count and bad_count:
         basis = (

@@ -22,7 +22,7 @@ from kenpin.data.images import read_image
 from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError, UnitSpaceError
 from kenpin.evaluation import summarise
 from kenpin.metrics.projection import principal_components
-from kenpin.models._family import Family, Inspector, Progress, Task, Trainable
+from kenpin.models._family import Family, Inspector, Limited, Progress, Task, Trainable
 from kenpin.predictor import Predictor
 from kenpin.records import Evaluation, Prediction, Threshold
 from kenpin.records_json import evaluation_to_json, to_json
@@ -114,7 +114,11 @@ def train(
         )
         scored = _score(chosen, learned, options, task, parts, progress)
         threshold, why = decide(
-            scored.predictions, defective(scored.pictures, task, chosen.target), options, scored.name
+            scored.predictions,
+            defective(scored.pictures, task, chosen.target),
+            options,
+            scored.name,
+            learned.inspector.limit if isinstance(learned.inspector, Limited) else None,
         )
         say(why)
         evaluation = _evaluate(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from kenpin.data.loading import load_dataset
 from kenpin.errors import LabelError, OptionError
 from kenpin.models import get_family
 from kenpin.models._family import Family, Fitted, Inspector, Task
-from kenpin.run_folder import check_run_free
+from kenpin.models._inference import check_readable
+from kenpin.run_folder import check_run_free, is_run
 from kenpin.training.capacity import refuse_unloadable
 from kenpin.training.engine import check_intervals_and_tracker
 from kenpin.training.parts import Parts, classes_of_each, divide, hold_out_validation, task_of
@@ -52,17 +53,25 @@ def begin(
         options = chosen.Options.from_mapping(values)
     elif values:
         raise OptionError(f"train: give options or their values, not both ({', '.join(values)}).")
-    needed = (Path.cwd(), Path(options.data).expanduser(), "" if dataset is None else dataset.root)
-    check_run_free(options.out, options.overwrite, needed)
     wanted: Any = options
+    # a base may be a folder too: a run that another stands on must not be replaced by that other
+    read = (
+        Path(options.data).expanduser(),
+        wanted.base if is_run(Path(wanted.base)) else "",
+        "" if dataset is None else dataset.root,
+    )
+    needed = (Path.cwd(), *read)
+    check_run_free(options.out, options.overwrite, needed)
     if isinstance(wanted, GradientOptions):
         check_intervals_and_tracker(wanted)
     if dataset is None:
         dataset = load_dataset(options.data, format=options.data_format)
     parts = divide(dataset, chosen.target)
     task, task_notes = task_of(parts.training, chosen.target, options.ok_labels)
+    task = replace(task, items=dataset.item_names)
     refuse_unloadable(options, room)
     inspector = chosen.create(options, task)
+    check_readable(inspector, dataset)
     _check_labels(inspector, parts, chosen.target)
     if options.ok_labels and chosen.target == "label" and set(inspector.labels) == set(task.ok_labels):
         raise OptionError("option `ok_labels` names every class, so that no part is defective; leave the defects out.")

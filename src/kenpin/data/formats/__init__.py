@@ -52,6 +52,7 @@ CARRIABLE = frozenset(
         "prefix",
         "suffix",
         "mask",
+        "items",  # numbers in place of pictures
         "attributes",
         "classes",  # declared ones that no picture has
     }

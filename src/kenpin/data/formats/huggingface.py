@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from kenpin.data.dataset import SCHEMA, Dataset, as_table
 from kenpin.data.formats import CARRIABLE, Note
-from kenpin.data.formats._columns import attribute_columns
+from kenpin.data.formats._columns import attribute_columns, has_pictures
 from kenpin.data.formats._names import split_name
 from kenpin.data.formats._pictures import entries, file_name, subfolders
 from kenpin.data.formats._reading import tell
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import datasets
 
 SUMMARY = "Hugging Face hub id, save_to_disk folder, Parquet files or image folder with metadata"
-CARRIES = CARRIABLE - {"mask"}
+CARRIES = CARRIABLE - {"mask", "items"}
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
 _SAVED = ("dataset_dict.json", "state.json")
@@ -43,11 +43,21 @@ _BLOCK = 64  # pictures whose bytes are in memory at a time while writing
 def recognises(path: Path) -> bool:
     """Whether it is a Parquet file or a folder in one of the library's own forms; nothing is asked of the hub."""
     if path.is_file():
-        return path.suffix == ".parquet"
+        return path.suffix == ".parquet" and _may_hold_pictures(path)
     names = {entry.name for entry in entries(path)}
     for folder in subfolders(path):
         names |= {entry.name for entry in entries(folder) if entry.name in _METADATA or entry.name.endswith(".parquet")}
     return not names.isdisjoint({*_SAVED, *_METADATA}) or any(name.endswith(".parquet") for name in names)
+
+
+def _may_hold_pictures(file: Path) -> bool:
+    """Whether a Parquet file has a column of pictures, or cannot be read, which its reader tells better."""
+    import pyarrow.parquet as parquet
+
+    try:
+        return has_pictures(parquet.read_schema(file))
+    except (pa.ArrowException, OSError):
+        return True
 
 
 def looks_like_hub_id(path: Path) -> bool:
