@@ -16,7 +16,9 @@ _DEFECTIVE = 200
 def section(scale: Scale) -> str:
     """Times beside the bare products; what shards differ by; working memory; item selection."""
     taken = in_fresh_process(measure, vectors=scale.vectors, repetitions=scale.repetitions)
-    held = [in_fresh_process(working_memory, vectors=count)["bytes"][0] for count in (scale.vectors // 4, scale.vectors)]
+    held = [
+        in_fresh_process(working_memory, vectors=count)["bytes"][0] for count in (scale.vectors // 4, scale.vectors)
+    ]
     selected = in_fresh_process(select, items=scale.selected)
     works = {
         "fit without ridge": ("fit", "product"),

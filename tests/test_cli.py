@@ -13,6 +13,7 @@ import pytest
 
 from kenpin.cli import main
 from tests.builders import write_picture
+from tests.tables import write_table
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -95,6 +96,30 @@ def test_misuse_is_one_sentence_and_status_2(kenpin: Run, parts: Path, words: li
     assert err.count("\n") == 1
     assert sentence in err
     assert list(Path().iterdir()) == []
+
+
+def test_a_table_of_numbers_goes_the_whole_way(kenpin: Run) -> None:
+    write_table(Path("parts.csv"))
+    train = ("train", "mahalanobis", "--data", "parts.csv", "--out", "run", "--ridge", "0", "--limit", "f")
+    status, _, err = kenpin(*train, "--select-items")
+    assert status == 0
+    assert "Item selection by 35 defective parts" in err
+    assert "Hotelling's F" in err
+    status, out, _ = kenpin("predict", "run", "parts.csv", "--json", "said.json")
+    assert (status, len(out.splitlines())) == (0, 200)
+    assert {"length", "width"} >= set(json.loads(Path("said.json").read_text())["predictions"][0]["contributions"])
+    status, out, _ = kenpin("evaluate", "run", "--data", "parts.csv")
+    assert status == 0
+    assert "auroc" in out
+    assert "learned from" in out or "trained on" in out
+    assert kenpin("report", "run")[0] == 0
+    for words, sentence in (
+        (("predict", "run", "parts.csv", "--draw", "drawn"), "have no picture"),
+        ((*train[:5], "again", "--dry-run"), "needs no network and no forecast"),
+    ):
+        status, _, err = kenpin(*words)
+        assert status == 2
+        assert sentence in err
 
 
 def test_debug_shows_the_traceback(kenpin: Run) -> None:

@@ -238,6 +238,30 @@ def test_the_bootstrap_is_seeded_portioned_and_fast(monkeypatch: pytest.MonkeyPa
     assert interval(0) == pytest.approx(first, abs=0.01)
 
 
+def test_the_interval_of_a_change_is_of_the_same_parts_drawn() -> None:
+    rng = np.random.default_rng(0)
+    defective = rng.random(120) < 0.4
+    before = rng.normal(size=120) + defective
+    after = before + rng.normal(scale=0.5, size=120) + 0.8 * defective
+    measure = ranking.auroc_of_counts
+    found = intervals.paired_ranking_interval(measure, defective, before, after, seed=3)
+    assert found is not None
+    # drawn part by part, with scikit-learn's measure
+    changes = []
+    kinds = np.flatnonzero(defective), np.flatnonzero(~defective)
+    for _ in range(1_000):
+        drawn = np.concatenate([rng.choice(kind, len(kind)) for kind in kinds])
+        old, new = (reference.roc_auc_score(defective[drawn], scores[drawn]) for scores in (before, after))
+        changes.append(new - old)
+    assert found == pytest.approx(np.quantile(changes, [0.025, 0.975]), abs=0.015)
+    # two intervals apart would be far wider
+    alone = intervals.ranking_interval(measure, defective, after, seed=3)
+    assert alone is not None
+    assert found[1] - found[0] < 1.4 * (alone[1] - alone[0])
+    assert intervals.paired_ranking_interval(measure, defective, before, before) is None
+    assert intervals.paired_ranking_interval(measure, np.ones(120, bool), before, after) is None
+
+
 def test_one_kind_of_part_has_no_interval() -> None:
     assert intervals.ranking_interval(ranking.auroc_of_counts, [True, True], [0.1, 0.2]) is None
     assert intervals.confusion_interval(confusion.balanced_accuracy, [[5, 1], [0, 0]]) is None

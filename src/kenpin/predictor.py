@@ -44,6 +44,11 @@ class Predictor:
         self.target = target
         """What it predicts: the pictures' `label`, or their `boxes`."""
 
+    @property
+    def reads_tables(self) -> bool:
+        """Whether it judges rows of a table, and looks at no pictures."""
+        return isinstance(self.inspector, ReadsTables) and bool(self.inspector.table_items)
+
     def prompted(self, prompt: str) -> Predictor:
         """The same model, asked something else; its answers are words, or boxes, and are not judged.
 
@@ -98,7 +103,7 @@ class Predictor:
 
     def predict_files(self, paths: Iterable[str | Path], **settings: Any) -> Iterator[Prediction]:
         """One prediction a picture file, or for a run on a table a row of each table; `settings` as for `predict`."""
-        if isinstance(self.inspector, ReadsTables) and self.inspector.table_items:
+        if self.reads_tables:
             return chain.from_iterable(self.predict(load_dataset(path), **settings) for path in paths)
         examples = (Example(id=str(path), image=ImageSource(path=str(path))) for path in paths)
         return self.predict(Dataset.from_examples(examples), **settings)

@@ -40,7 +40,7 @@ def test_csv_and_parquet_give_the_same_numbers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_delimiters_quotes_and_roles(delimiter: str, tmp_path: Path) -> None:
-    lines = ["class,lot,split,a,b,\"what, else\"", 'ok,L1,train,1,-2e3,"x, y"', "不良,L2,valid,0.5,7,"]
+    lines = ['class,lot,split,a,b,"what, else"', 'ok,L1,train,1,-2e3,"x, y"', "不良,L2,valid,0.5,7,"]
     text = "\n".join(line.replace(",", delimiter) if "," not in delimiter else line for line in lines)
     dataset, findings = _read(text + "\n", tmp_path)
     assert findings == []

@@ -38,10 +38,11 @@ def predict(
     run:
         Run folder.
     images:
-        One or more picture files and folders of pictures.
+        One or more picture files and folders of pictures; tables of numbers for a run that was trained on one.
     """
     from kenpin.data.files import picture_files
     from kenpin.drawing import draw_prediction, font_note
+    from kenpin.errors import OptionError
     from kenpin.predictor import load_predictor
     from kenpin.quality.threshold import judge
     from kenpin.run_folder import check_writable, write_json
@@ -50,6 +51,8 @@ def predict(
         if target is not None:
             check_writable(target, overwrite, folder=target is draw)
     predictor = load_predictor(run, device=device)
+    if predictor.reads_tables and draw is not None:
+        raise OptionError("option `--draw`: this run judges rows of a table, which have no picture; leave it out.")
     if prompt is not None:
         predictor = predictor.prompted(prompt)
     if draw is not None and (note := font_note(predictor.labels)) is not None:
@@ -61,7 +64,8 @@ def predict(
         print(f"kenpin: {error}", file=sys.stderr)
 
     rows: list[dict[str, Any]] = []
-    for prediction in predictor.predict_files(picture_files(images), on_error=set_aside):
+    files = images if predictor.reads_tables else picture_files(images)
+    for prediction in predictor.predict_files(files, on_error=set_aside):
         judgement = None if predictor.threshold is None else judge(prediction, predictor.threshold)
         print(_line(prediction, judgement))
         rows.append(asdict(prediction) | {"verdict": None, "reasons": []} | _decision(judgement))

@@ -241,7 +241,10 @@ class Dataset:
 
 
 def content_hashes(dataset: Dataset) -> frozenset[str]:
-    """The hashes of all picture contents; those that cannot be read are left out."""
+    """The hashes of all picture contents, of a table of all rows' numbers; those that cannot be read are left out."""
+    if dataset.item_names:
+        rows = dataset.numbers(sorted(dataset.item_names))
+        return frozenset(hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in rows)
     return frozenset(content_hash(example.image) for example in dataset) - {""}
 
 

@@ -13,7 +13,7 @@ import torch
 from kenpin.config import TrainOptions
 from kenpin.data._streaming import AHEAD
 from kenpin.data.dataset import Dataset
-from kenpin.errors import KenpinError
+from kenpin.errors import KenpinError, OptionError
 from kenpin.models._family import Inspector, Trainable
 from kenpin.models._inference import batch_size_of
 from kenpin.predictor import best_device
@@ -142,6 +142,8 @@ def forecast_run(
     before it learns; a run that does not fit is no error here, but has a `refusal`.
     """
     start = begin(family, options, dataset, values, room)
+    if start.dataset.item_names:
+        raise OptionError("a table of numbers needs no network and no forecast; train on it, which takes seconds.")
     for note in start.notes:
         say(note)
     if isinstance(start.inspector, Trainable):
