@@ -1,4 +1,4 @@
-"""The unit space at size: fit and score of many vectors beside the bare products, memory, shards, and item selection."""
+"""Unit spaces at size: fit and score of many vectors beside the bare products, memory, shards, and item selection."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def section(scale: Scale) -> str:
     ]
     head = ("work", "bare products in float32, s", "all, s", "all / bare")
     return (
-        f"## Unit spaces\n\n{scale.vectors:,} vectors of {_ITEMS} items in float32. Bare is what the mathematics cannot do "
-        "without, by NumPy in the vectors' own float32: the product XᵀX, of which BLAS computes one half; and for scores "
+        f"## Unit spaces\n\n{scale.vectors:,} vectors of {_ITEMS} items in float32. Bare is what cannot be done "
+        "without, by NumPy in the vectors' own float32: the product XᵀX, of which BLAS computes one half; for scores "
         "the product with the inverse and the sums of the rows. The unit space computes all of it in float64.\n\n"
         + table(head, rows)
         + f"\nFitted in {_SHARDS} shards of unequal size and joined, the greatest relative difference of a score is "
         f"{taken['shards apart'][0]:.0e}. Fit and score hold, beside the vectors, {megabytes(held[0])} MB for "
-        f"{scale.vectors // 4:,} vectors and {megabytes(held[1])} MB for {scale.vectors:,}, of which one number a vector "
-        f"is the scores.\n\nItem selection of {scale.selected:,} items by {_DEFECTIVE} defective parts: "
+        f"{scale.vectors // 4:,} vectors and {megabytes(held[1])} MB for {scale.vectors:,}, of which one number a "
+        f"vector is the scores.\n\nItem selection of {scale.selected:,} items by {_DEFECTIVE} defective parts: "
         f"{selected['runs'][0]:.0f} runs of the orthogonal array in {figure(selected['seconds'][0])} s.\n"
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,8 @@ def test_moments_of_some_items_are_those_of_their_columns() -> None:
 
 def test_moments_survive_a_file(tmp_path: Path) -> None:
     moments = Moments.of(_parts(100, 5))
-    np.savez(tmp_path / "shard.npz", **moments.to_arrays())
+    saved: dict[str, Any] = moments.to_arrays()
+    np.savez(tmp_path / "shard.npz", **saved)
     with np.load(tmp_path / "shard.npz", allow_pickle=False) as arrays:
         again = Moments.from_arrays(arrays)
     assert again.count == moments.count
