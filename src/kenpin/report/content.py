@@ -10,11 +10,13 @@ from typing import Any
 
 from kenpin.errors import RunError
 from kenpin.records import Evaluation
-from kenpin.records_json import evaluation_from_json
+from kenpin.records_json import evaluation_from_json, from_json
 from kenpin.report import embedding, thumbnails
 from kenpin.report.embedding import Embedding
+from kenpin.taguchi.selection import Selection
 
 _EVALUATION = "evaluation"
+_SELECTION = "model/selection.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class ReportContent:
     """JPEG bytes by picture id."""
     embedding: Embedding | None = field(default=None, repr=False)
     """Vectors of the leading evaluation's pictures."""
+    selection: Selection | None = field(default=None, repr=False)
+    """Which items a unit space keeps, and how they were chosen."""
     doctor: Mapping[str, Any] | None = None
     """The data set's findings: `findings`, a list of Finding records as JSON."""
     before: ReportContent | None = None
@@ -55,7 +59,7 @@ def read_content(run_folder: Path, *, against: Path | None = None, name: str | N
     # a further evaluation may bear the leading one's split as its name and must not take its place
     leading = read[0].split if read[0].split not in named else f"{read[0].split} (in training)"
     lines = run_folder / "metrics.jsonl"
-    doctor = run_folder / "doctor.json"
+    doctor, chosen = run_folder / "doctor.json", run_folder / _SELECTION
     return ReportContent(
         name=name or run_folder.resolve().name,
         run=_json(run_folder / "run.json"),
@@ -63,6 +67,7 @@ def read_content(run_folder: Path, *, against: Path | None = None, name: str | N
         training=read_rows(lines) if lines.exists() else (),
         thumbnails=thumbnails.read_thumbnails(run_folder / thumbnails.FILE),
         embedding=embedding.read_embedding(run_folder / embedding.FILE),
+        selection=from_json(Selection, _json(chosen), str(chosen)) if chosen.exists() else None,
         doctor=_json(doctor) if doctor.exists() else None,
         before=None if against is None else read_content(against),
     )

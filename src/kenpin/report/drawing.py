@@ -45,6 +45,16 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """A named value that goes from one number to another."""
+
+    name: str
+    before: float
+    after: float
+    style: Literal["ok", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """A chart with the words around it; `legend`: (style class, name)."""
 
@@ -155,6 +165,37 @@ def histogram_chart(
     return _svg(title, description, [_grid(x, y), *shapes])
 
 
+def change_chart(title: str, description: str, changes: Sequence[Change], x: Axis) -> Markup:
+    """A row for each change, from a ring to a dot."""
+    names, row = 150.0, 20.0
+    bottom = TOP + row * len(changes)
+
+    def place(value: float) -> float:
+        return names + x.fraction(value) * (WIDTH - names - RIGHT)
+
+    shapes = []
+    for tick in x.ticks:
+        shapes.append(
+            Markup('<line class="grid" x1="{0:.1f}" x2="{0:.1f}" y1="{1}" y2="{2:.1f}"></line>').format(
+                place(tick), TOP, bottom
+            )
+        )
+        shapes.append(_text(place(tick), bottom + 18, x.show(tick), "middle"))
+    shapes.append(_text((names + WIDTH - RIGHT) / 2, bottom + 38, x.label, "middle", "label"))
+    for number, change in enumerate(changes):
+        y = TOP + row * (number + 0.5)
+        shapes.append(_text(names - 8, y + 4, change.name, "end"))
+        before, after = place(change.before), place(change.after)
+        shapes.append(
+            Markup(
+                '<g class="change {}"><line x1="{before:.1f}" x2="{after:.1f}" y1="{y:.1f}" y2="{y:.1f}"></line>'
+                '<circle class="before" cx="{before:.1f}" cy="{y:.1f}" r="3.5"></circle>'
+                '<circle cx="{after:.1f}" cy="{y:.1f}" r="4"></circle></g>'
+            ).format(change.style, before=before, after=after, y=y)
+        )
+    return _svg(title, description, shapes, bottom + 46)
+
+
 def _x(value: float, axis: Axis) -> float:
     return LEFT + axis.fraction(value) * (WIDTH - LEFT - RIGHT)
 
@@ -219,7 +260,7 @@ def _grid(x: Axis, y: Axis) -> Markup:
     return Markup("").join(parts)
 
 
-def _svg(title: str, description: str, shapes: Sequence[Markup]) -> Markup:
+def _svg(title: str, description: str, shapes: Sequence[Markup], height: float = HEIGHT) -> Markup:
     return Markup(
         '<svg role="img" viewBox="0 0 {} {}" aria-label="{}"><title>{}</title><desc>{}</desc>{}</svg>'
-    ).format(WIDTH, HEIGHT, f"{title}. {description}", title, description, Markup("").join(shapes))
+    ).format(WIDTH, height, f"{title}. {description}", title, description, Markup("").join(shapes))

@@ -15,6 +15,7 @@ from kenpin.report import charts, words
 from kenpin.report.comparison import Comparison, Pair, compare
 from kenpin.report.content import ReportContent, read_content
 from kenpin.report.document import data_url, template, write_document
+from kenpin.report.effects import confirmation_sentence, effects_figure
 from kenpin.report.embedding import Scatter, neighbour_layout, scatter
 from kenpin.report.mistakes import mistake_of, worst_first
 from kenpin.report.overlay import overlay
@@ -62,6 +63,8 @@ def render_report(content: ReportContent, *, umap: bool = False) -> str:
         figures=charts.evaluation_figures(content.evaluations),
         training=charts.training_figures(content.training),
         scatter=_scatter(content, umap),
+        effects=None if content.selection is None else effects_figure(content.selection),
+        confirmation="" if content.selection is None else confirmation_sentence(content.selection),
         classes=_class_cards(content),
         counts=_counts(content),
         findings=_findings(content.doctor),
