@@ -22,7 +22,7 @@ def selection(groups: int, change: Measure | None = None) -> Selection:
 
 
 def _names(svg: str) -> list[str]:
-    return re.findall(r"&lt;item (\d+)&gt; \+1", re.sub("<(title|desc)>.*?</", "", svg))
+    return re.findall(r'text-anchor="end">&lt;item (\d+)&gt; \+1<', svg)
 
 
 @pytest.mark.parametrize("groups", [3, 60])
