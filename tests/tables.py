@@ -15,7 +15,9 @@ ITEMS = ("length", "width", "mass", "hum", "ripple", "gloss")
 def write_table(path: Path, *, good: int = 150, bad: int = 50, seed: int = 0) -> Path:
     """Parts `ok` and `ng`, six items each; the defective ones are wrong in length and width alone. CSV or Parquet."""
     rng = np.random.default_rng(seed)
-    numbers = rng.normal(size=(good + bad, 6)) @ (np.eye(6) + 0.2 * rng.normal(size=(6, 6)))
+    mixing = np.eye(6) + 0.2 * rng.normal(size=(6, 6))
+    mixing[0, 1] = 0.7  # length and width vary together
+    numbers = rng.normal(size=(good + bad, 6)) @ mixing
     numbers[good:, :2] += 4
     order = rng.permutation(good + bad)
     columns = {"id": [f"part {place}" for place in range(good + bad)]}

@@ -108,8 +108,9 @@ def test_pictures_and_tables_are_told_apart(table: Path, parts: Path, tmp_path: 
         _distances(run, load_dataset(parts))
 
 
-def test_selection_finds_the_items_that_tell_and_confirms_them(table: Path, tmp_path: Path) -> None:
-    run = _trained(table, tmp_path / "run", select_items=True, ridge=0.0)
+@pytest.mark.parametrize("ridge", [0.0, "ledoit-wolf"])
+def test_selection_finds_the_items_that_tell_and_confirms_them(ridge: Any, table: Path, tmp_path: Path) -> None:
+    run = _trained(table, tmp_path / "run", select_items=True, ridge=ridge)
     text = (run / "model" / "selection.json").read_text("utf-8")
     selection = from_json(Selection, json.loads(text), "selection.json")
     kept = [selection.gains[place].item for place in selection.kept]
@@ -121,7 +122,7 @@ def test_selection_finds_the_items_that_tell_and_confirms_them(table: Path, tmp_
     assert (confirmed.good, confirmed.defective) == (45, 15)
     assert (confirmed.change.low or 0) <= (confirmed.change.value or 0) <= (confirmed.change.high or 0)
     places = [ITEMS.index(name) for name in kept]
-    expected = UnitSpace(0).fit(_good(table)[:, places]).score_samples(load_dataset(table).numbers(kept))
+    expected = UnitSpace(ridge).fit(_good(table)[:, places]).score_samples(load_dataset(table).numbers(kept))
     np.testing.assert_allclose(_distances(run, load_dataset(table)), expected, rtol=1e-6)
     notes = " ".join(json.loads((run / "run.json").read_text())["notes"])
     assert f"keeps {len(kept)} of 6 items. On 45 good and 15 defective" in notes
@@ -231,7 +232,8 @@ def test_a_base_run_that_changed_or_went_is_refused(head_run: Path, parts: Path,
     base = copytree(head_run, tmp_path / "base")
     run = train("mahalanobis", data=str(parts), out=tmp_path / "run", base=str(base), report=False)
     load_predictor(run)
-    train("classifier", data=str(parts), out=base, base="toy", seed=1, overwrite=True, report=False)
+    # the same vectors, and yet another run
+    train("classifier", data=str(parts), out=base, base="toy", head="linear", overwrite=True, report=False)
     with pytest.raises(RunError, match="answers differently"):
         load_predictor(run)
     rmtree(base)

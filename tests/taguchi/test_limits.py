@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import beta, chi2
+from scipy.stats import beta, chi2, t
 
 from kenpin.errors import OptionError, ShapeError, UnitSpaceError
 from kenpin.taguchi import UnitSpace
@@ -24,6 +24,13 @@ def test_f_passes_the_share_it_promises_of_new_parts_even_with_few_good_ones() -
         by_chi_square.append(_passed(space, chi_square_limit(space, 0.95).value, rng))
     assert np.mean(passed) == pytest.approx(0.95, abs=0.01)
     assert np.mean(by_chi_square) < 0.85  # what it takes for known is not
+
+
+def test_f_of_one_item_is_students_prediction_interval() -> None:
+    # (x - mean) / (s sqrt(1 + 1/n)) has n - 1 degrees of freedom, with the divisor n - 1 in s
+    space = UnitSpace(0).fit(np.random.default_rng(0).normal(size=(31, 1)))
+    half = t.ppf(0.995, 30) * (1 + 1 / 31) ** 0.5 * (31 / 30) ** 0.5
+    assert f_limit(space, 0.99).value == pytest.approx(half**2)
 
 
 def test_chi_square_is_scipys_over_the_items() -> None:
