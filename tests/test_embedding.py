@@ -168,7 +168,7 @@ def _few(terminals: Path, count: int) -> Dataset:
     dataset = load_dataset(terminals)
     labels = dataset.column("label")
     wanted = [[i for i, label in enumerate(labels) if label == name][:count] for name in SHIFTS_PX]
-    return dataset.select(sorted(sum(wanted, [])))
+    return dataset.select(sorted(place for places in wanted for place in places))
 
 
 @pytest.fixture(scope="module")

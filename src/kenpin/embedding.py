@@ -215,7 +215,7 @@ def _join(pieces: list[Path], whole: Path, job: dict[str, Any]) -> None:
             for name, values in columns.items():
                 values += [value or "" for value in sound.column(name).to_pylist()]
             writer.write_table(sound.cast(schema))
-    arrays = {f"{name}s": np.array(values, np.str_) for name, values in columns.items()}
+    arrays: dict[str, Any] = {f"{name}s": np.array(values, np.str_) for name, values in columns.items()}
     np.savez(whole / NPZ, vectors=vectors, **arrays)
     place.unlink()
     told = job | {"pictures": count, "dimension": dimension, "not_opened": not_opened}

@@ -16,11 +16,14 @@ from kenpin.data.images import read_image
 from kenpin.data.loading import partial_folder
 from kenpin.errors import DatasetError, OptionError
 from kenpin.evaluation import summarise
+from kenpin.metrics.projection import principal_components
 from kenpin.models._family import LearnsVectors, Progress
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Prediction
 from kenpin.records_json import evaluation_to_json
 from kenpin.report import write_report, write_thumbnails
+from kenpin.report.embedding import FILE as VECTORS
+from kenpin.report.embedding import Embedding, write_embedding
 from kenpin.report.mistakes import worst_first
 from kenpin.run_folder import MODEL, TRAINED_ON, check_run_free, finish, seal, write_json, write_record
 
@@ -85,6 +88,8 @@ def add_prototypes(
         write_json(partial / "evaluation.json", evaluation_to_json(evaluation))
         mistakes = [part.id for _, part in worst_first(evaluation.judged)]
         write_thumbnails(labelled, partial / "thumbnails.parquet", read_image, first=mistakes)
+        embedding = Embedding(tuple(labelled.column("id")), principal_components(vectors))
+        write_embedding(partial / VECTORS, embedding)
         hashes = before.trained_on | content_hashes(labelled.select(chosen))
         np.save(partial / TRAINED_ON, np.array(sorted(hashes), dtype="S32"))
         new = record.model_copy(
