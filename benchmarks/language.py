@@ -206,7 +206,7 @@ def train_as_kenpin(base: str, way: str, pictures: int, epochs: int, cache: str)
     import torch
 
     from kenpin.data.images import read_image
-    from kenpin.models._inference import keep_features
+    from kenpin.models._inference import keep_inputs
     from kenpin.training.engine import train_by_gradients
     from kenpin.training.precision import choose_precision
     from kenpin.training.processes import processes
@@ -230,7 +230,7 @@ def train_as_kenpin(base: str, way: str, pictures: int, epochs: int, cache: str)
             few,
             options=options,
             augmenter=None,
-            features=keep_features(inspector, [dataset, few], lambda doing, done, total: None),
+            kept=keep_inputs(inspector, [dataset, few], lambda doing, done, total: None),
             watch=lambda step, epoch, loss: {},
             precision=precision,
             seed=0,

@@ -16,7 +16,13 @@ from tests.objects import joined, made_objects
 from tests.pictures import write_terminals
 
 RECIPES = Path(__file__).resolve().parents[1] / "recipes"
-FAMILY = {"florence2-lora": "florence2", "paligemma-attention": "paligemma", "vit-terminals": "classifier"}
+FAMILY = {
+    "florence2-lora": "florence2",
+    "paligemma-attention": "paligemma",
+    "siamese-mnist": "embedder",
+    "triplet-inspection": "embedder",
+    "vit-terminals": "classifier",
+}
 
 
 def _values(recipe: str) -> dict[str, Any]:
@@ -35,8 +41,10 @@ def test_a_recipe_holds_known_options(recipe: str) -> None:
 
 @pytest.mark.parametrize("recipe", FAMILY)
 def test_a_recipe_runs_on_a_toy(recipe: str, tmp_path: Path) -> None:
-    values = {**_values(recipe), "base": "toy", "epochs": 1, "out": tmp_path / "run", "data": "-"}
-    if recipe == "vit-terminals":
+    values = {**_values(recipe), "epochs": 1, "out": tmp_path / "run", "data": "-"}
+    if values["base"] != "mlp":
+        values["base"] = "toy"
+    if get_family(FAMILY[recipe]).target == "label":
         data = load_dataset(write_terminals(tmp_path / "terminals", count=8))
     else:
         data = joined(made_objects(12), made_objects(4, first=90, split="validation"))

@@ -16,6 +16,7 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from kenpin.errors import OptionError
@@ -210,7 +211,12 @@ class GradientOptions(StrictOptions):
     accumulate: int = Field(1, ge=1, description="Steps whose gradients are added before the weights change.")
     optimiser: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or plain gradient descent.")
     learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate.")
-    schedule: Literal["constant", "linear", "cosine"] = Field("linear", description="Course of the learning rate.")
+    schedule: Literal["constant", "linear", "cosine", "step"] = Field(
+        "linear", description="Course of the learning rate; step: a tenth of it from each so many epochs on."
+    )
+    step_epochs: float | None = Field(
+        None, gt=0, description="Epochs after which schedule step takes a tenth of the rate, again and again."
+    )
     warmup_share: float = Field(0.1, ge=0, lt=1, description="Share of the steps over which the rate rises.")
     weight_decay: float = Field(0.01, ge=0, description="Weight decay, decoupled in AdamW.")
     clip_norm: float | None = Field(
@@ -237,6 +243,12 @@ class GradientOptions(StrictOptions):
         "none", description="Where the training curves are sent besides metrics.jsonl."
     )
     workers: int = Field(0, ge=0, description="Processes that read pictures beside the training.")
+
+    @model_validator(mode="after")
+    def _steps_have_a_length(self) -> Self:
+        if (self.schedule == "step") != (self.step_epochs is not None):
+            raise ValueError("schedule step and `step_epochs` go together; give both or neither.")
+        return self
 
 
 FlipRule = Literal["off", "same", "on"] | dict[str, str]

@@ -7,6 +7,7 @@ KenpinError
 ├── OptionError        a setting is unknown, impossible or missing      (ValueError)
 ├── ShapeError         an array has the wrong shape                     (ValueError)
 ├── UnitSpaceError     too few, constant or undefined reference parts   (ValueError)
+├── CollapseError      a training lets all pictures become alike        (ValueError)
 ├── RunError           a run folder is absent, half written or foreign  (ValueError)
 ├── OutputExistsError  something would be overwritten                   (FileExistsError)
 ├── DownloadError      a download failed or cannot be trusted           (OSError)
@@ -42,6 +43,10 @@ class ShapeError(KenpinError, ValueError):
 
 class UnitSpaceError(KenpinError, ValueError):
     """The reference parts cannot span a unit space: too few, constant or undefined items."""
+
+
+class CollapseError(KenpinError, ValueError):
+    """A training has made the vectors of all pictures alike, so that there is nothing left to learn from."""
 
 
 class RunError(KenpinError, ValueError):

@@ -130,6 +130,8 @@ class Prediction:
     """A language model's answer as it was given."""
     rejected: tuple[str, ...] = ()
     """The pieces of that answer that are no sound detection: shown and counted, never silently dropped."""
+    embedding: tuple[float, ...] | None = None
+    """The vector that an inspector has learned to give the picture: pictures of one class lie together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +238,8 @@ class Evaluation:
     """The labels of the data that are no defects."""
     measures: Mapping[str, Measure]
     """By name: accuracy, balanced_accuracy, auroc, average_precision, calibration_error, escape_rate, …; of boxes also
-    map, map_50, map_75, map_small, box_precision, box_recall, box_f1, score_cut, …"""
+    map, map_50, map_75, map_small, box_precision, box_recall, box_f1, score_cut, …; of learned vectors
+    verification_auroc, equal_error_rate, knn_accuracy, recall_at_1, recall_at_5, silhouette, effective_rank"""
     per_class: Mapping[str, ClassScores]
     """Without the background."""
     confusion: tuple[tuple[int, ...], ...]

@@ -18,7 +18,7 @@ from kenpin.data.loading import load_dataset
 from kenpin.errors import OptionError, RunError, UnitSpaceError
 from kenpin.models import family_names, family_summary, get_family
 from kenpin.models._backbone import load_backbone
-from kenpin.models._family import BaseRecord, Fitted, Inspector, Task, Trainable, check_base
+from kenpin.models._family import BaseRecord, Fitted, Inspector, LearnsVectors, Task, Trainable, check_base
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Example, ImageSource
 from kenpin.training import train
@@ -33,6 +33,10 @@ WAYS: list[tuple[str, dict[str, Any]]] = [
     ("classifier", {"tuning": "lora", "epochs": 1}),
     ("classifier", {"tuning": "full", "epochs": 1}),
     ("mahalanobis", {}),
+    ("embedder", {"tuning": "head", "epochs": 1}),
+    ("embedder", {"tuning": "lora", "epochs": 1, "objective": "triplet", "miner": "semihard"}),
+    ("embedder", {"tuning": "full", "epochs": 1, "objective": "proxy-anchor"}),
+    ("embedder", {"tuning": "full", "epochs": 1, "objective": "contrastive", "base": "mlp", "normalise": False}),
     ("florence2", {"tuning": "full", "epochs": 1}),
     ("florence2", {"tuning": "lora", "epochs": 1}),
     ("florence2", {"tuning": "attention", "epochs": 1}),
@@ -89,7 +93,7 @@ def test_a_saved_run_predicts_as_the_inspector_that_was_trained(
     target = _target(family)
     if target == "boxes":
         values = {"evaluate_every": 100, "max_new_tokens": 24, **values}
-    run = train(family, data="-", dataset=seen[target], out=tmp_path / "run", base="toy", **values)
+    run = train(family, data="-", dataset=seen[target], out=tmp_path / "run", **{"base": "toy", **values})
     first = list(load_predictor(run).predict(unseen[target]))
     again = list(load_predictor(run).predict(unseen[target], batch_size=3))
     assert [p.id for p in first] == [e.id for e in unseen[target]]
@@ -122,6 +126,8 @@ def test_save_and_restore_give_bit_identical_predictions(
     else:
         _one_step(inspector, training)
     inspector.module.eval()
+    if isinstance(inspector, LearnsVectors):
+        inspector.take_references(training, training, lambda doing, done, total: None)
     inspector.save(tmp_path)
     again = chosen.restore(tmp_path, inspector.base, options, task)
     pictures = unseen[chosen.target]

@@ -44,6 +44,22 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "max_new_tokens": 20,
         "beams": 1,
     },
+    # an objective with weights of its own, batches drawn by the inspector, and pictures kept in memory
+    "embedder": {
+        "base": "toy",
+        "tuning": "full",
+        "objective": "proxy-anchor",
+        "dimension": 4,
+        "pictures_per_class": 2,
+        "brightness": 0.0,
+        "contrast": 0.0,
+        "epochs": 3,
+        "batch_size": 8,
+        "evaluate_every": 3,
+        "save_total_limit": 1,
+        "patience": 2,
+        "learning_rate": 2e-3,
+    },
 }
 
 

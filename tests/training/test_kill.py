@@ -40,6 +40,20 @@ POINTS = [
 ]
 
 
+POINTS_OF_VECTORS = [
+    "kenpin.models._embedding.batches:mixed_order:1:before",
+    "transformers:Trainer._save_checkpoint:1:after",
+    "transformers:Trainer.training_step:2:after",  # between checkpoints, within an epoch
+    "transformers:Trainer._save_rng_state:1:before",
+    "transformers:Trainer.training_step:5:before",
+    "kenpin.models.embedder:EmbeddingInspector.take_references:1:before",
+    "kenpin.models.embedder:EmbeddingInspector.take_references:1:after",
+    "kenpin.models.embedder:EmbeddingInspector.save_references:1:after",
+    "kenpin.training.learning:write_json:1:after",
+    "kenpin.training.job:finish:1:before",
+]
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small data set of its own."""
@@ -87,9 +101,23 @@ def test_killed_and_resumed_again_and_again_it_ends_bit_identical(
 ) -> None:
     _check_deaths(_drive("classifier", data, tmp_path / "run", POINTS))
     assert _weights(tmp_path / "run") == _weights(undisturbed)
-    curves = [(run / "metrics.jsonl").read_text().splitlines() for run in (tmp_path / "run", undisturbed)]
-    losses = [[row["eval_loss"] for row in map(json.loads, lines) if "eval_loss" in row] for lines in curves]
-    assert losses[0] == losses[1]
+    assert _losses(tmp_path / "run") == _losses(undisturbed)
+
+
+def _losses(run: Path) -> list[float]:
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == sorted(row["step"] for row in rows)
+    return [row["eval_loss"] for row in rows if "eval_loss" in row]
+
+
+def test_vectors_and_what_their_loss_learned_resume_bit_identical(data: Path, tmp_path: Path) -> None:
+    runs = tmp_path / "undisturbed", tmp_path / "killed"
+    _drive("embedder", data, runs[0], [])
+    _check_deaths(_drive("embedder", data, runs[1], POINTS_OF_VECTORS))
+    models = [{path.relative_to(run): path.read_bytes() for path in (run / "model").rglob("*.*")} for run in runs]
+    assert {path.name for path in models[0]} >= {"embedder.safetensors", "model.safetensors", "references.npz"}
+    assert models[0] == models[1]
+    assert _losses(runs[0]) == _losses(runs[1])
 
 
 @pytest.mark.slow

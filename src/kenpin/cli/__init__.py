@@ -33,6 +33,8 @@ app.command("kenpin.cli.train:app", name="train", help="Train an inspector.")
 app.command("kenpin.cli.runs:predict", help="Inspect pictures.")
 app.command("kenpin.cli.runs:evaluate", help="Measure an inspector on labelled pictures.")
 app.command("kenpin.cli.runs:report", help="Write a run's report, alone or against another run.")
+app.command("kenpin.cli.vectors:embed", help="Write the vectors of a data set's pictures.")
+app.command("kenpin.cli.vectors:prototypes", help="Add classes to an embedder from a few pictures, without training.")
 app.command("kenpin.cli.export:export", help="Write a trained network for use elsewhere and as a base.")
 
 

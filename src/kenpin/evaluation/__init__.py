@@ -22,12 +22,13 @@ from kenpin.evaluation._pictures import (
     sides,
     was,
 )
+from kenpin.evaluation._vectors import VECTOR_SAMPLE, vector_measures, vectors_of
 from kenpin.metrics import confusion
 from kenpin.metrics.ranking import Curve
 from kenpin.quality.threshold import judge
 from kenpin.records import Evaluation, Example, JudgedExample, Prediction, Threshold
 
-__all__ = ["NOT_OK", "OK", "Predicts", "evaluate", "summarise"]
+__all__ = ["NOT_OK", "OK", "VECTOR_SAMPLE", "Predicts", "evaluate", "summarise", "vectors_of"]
 
 
 class Predicts(Protocol):
@@ -157,6 +158,7 @@ def summarise(
     measures |= ranking_measures(judged, bool(ok_labels) or target == "boxes", seed, curves, notes)
     measures |= calibration_measures(judged, ok_labels, curves)
     measures |= decision_measures(judged, threshold, seed, notes)
+    measures |= vector_measures(judged, seed, notes)
     return Evaluation(
         split=split,
         labels=names,

@@ -81,6 +81,17 @@ class Backbone:
             raise OptionError(f"base {self.id}: {type(network).__name__} has no linear head; use tuning head or full.")
         return heads
 
+    @property
+    def behind_features(self) -> tuple[str, ...]:
+        """Names of the layers that the features do not go through."""
+        network = cast(Any, self.network)
+        used = ("stem", "stages") if isinstance(network, _lite0.Lite0ForImageClassification) else ()
+        return tuple(
+            name
+            for name, _ in network.named_children()
+            if network.base_model is not network and name not in (*used, network.base_model_prefix)
+        )
+
     @cached_property
     def item_names(self) -> tuple[str, ...]:
         """Names of the pooled features, in their order."""

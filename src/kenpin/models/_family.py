@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor, nn
 
@@ -61,7 +63,7 @@ class Inspector(Protocol):
         they are computed once and kept on disk. None where no part of the network is frozen."""
 
     def encode(self, images: Sequence[Image]) -> Batch:
-        """Pictures (mode RGB) -> tensors on the CPU; `pixel_values` is (n, 3, h, w) float32."""
+        """Pictures (mode RGB) -> tensors on the CPU; `pixel_values` is (n, channels, h, w) float32."""
 
     def infer(self, batch: Batch) -> Mapping[str, Tensor]:
         """On the model's device, `features` where there is an `extract`, else what `encode` gave -> raw outputs, n rows
@@ -91,6 +93,30 @@ class Trainable(Inspector, Protocol):
 
     def loss_count(self, batch: Batch) -> Tensor:
         """How many things `total_loss` sums over: pictures, or tokens."""
+
+
+@runtime_checkable
+class Sampled(Trainable, Protocol):
+    """An inspector whose loss compares the pictures of a batch, so that it says which ones stand together."""
+
+    def places(self, pictures: Dataset, epoch: int) -> Sequence[int]:
+        """Which of these pictures an epoch reads, and in which order; as many as there are, and the same ones whenever
+        it is asked."""
+
+
+@runtime_checkable
+class LearnsVectors(Trainable, Protocol):
+    """An inspector that learns vectors, and says what a picture is by comparing its vector with references. Without
+    these its predictions are vectors and nothing else."""
+
+    def take_references(self, training: Dataset, validation: Dataset, progress: Progress) -> tuple[str, ...]:
+        """Keep what vectors are compared with, once, behind the training; sentences worth telling."""
+
+    def with_references(self, vectors: NDArray[np.float32], labels: Sequence[str]) -> LearnsVectors:
+        """The same network that also knows these pictures, (n, d) and n labels; new classes come behind the others."""
+
+    def save_references(self, folder: Path) -> None:
+        """Write the references alone, in the place where `save` writes them."""
 
 
 @runtime_checkable

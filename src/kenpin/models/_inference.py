@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
+from typing import cast
 
 import numpy as np
 import torch
@@ -20,8 +21,10 @@ from kenpin.errors import DatasetError, ImageError, RunError
 from kenpin.models._cpu_memory import keep_freed_memory
 from kenpin.models._family import Batch, Inspector, Progress, ReadsTables
 from kenpin.models._feature_store import FeatureStore, default_folder
-from kenpin.records import Example
+from kenpin.records import Example, ImageSource
 
+KEPT_BYTES = 256 * 1024**2
+"""Of what networks take of pictures, kept in memory while training."""
 _ON_CPU, _ON_GPU = 8, 64
 """Pictures a batch: on a CPU as many as keep the activations near its caches, on a GPU as many as fill it."""
 _ROWS = 1_024
@@ -76,20 +79,49 @@ class StoredFeatures:
         return torch.from_numpy(np.array(features))
 
 
-def keep_features(inspector: Inspector, datasets: Sequence[Dataset], progress: Progress) -> StoredFeatures | None:
-    """Compute and store the features of all pictures; None where the inspector has none, or the store no room for them.
+@dataclass(frozen=True)
+class KeptInputs:
+    """What a network takes of each picture of a data set, in memory: `encode`d pictures, or features."""
 
-    Raises ImageError.
-    """
-    store = store_of(inspector)
-    if store is None:
-        return None
+    examples: Sequence[Example]
+    """Without the pictures' bytes."""
+    rows: Batch
+    """A row for each."""
+
+    def batch(self, places: Sequence[int]) -> tuple[Sequence[Example], Batch]:
+        """Those at these places."""
+        at = torch.tensor(places)
+        return [self.examples[place] for place in places], {name: rows[at] for name, rows in self.rows.items()}
+
+
+def keep_inputs(
+    inspector: Inspector, datasets: Sequence[Dataset], progress: Progress
+) -> tuple[KeptInputs, ...] | StoredFeatures | None:
+    """What the network takes of all pictures, computed once: in memory where it is small enough, of features that are
+    not on disk. None where neither has room. Raises ImageError."""
     pictures = sum(map(len, datasets))
+    store = store_of(inspector)
+    found: list[KeptInputs] = []
     for dataset in datasets:
-        for features in compute_features(inspector, dataset, progress=progress):
-            if features.nbytes * pictures > store.limit_bytes:
+        examples: list[Example] = []
+        batches: list[Batch] = []
+        for opened, batch in _opened_batches(inspector, dataset, "reading pictures", progress, None, None):
+            picture_bytes = kept_bytes(batch)
+            if store is not None and picture_bytes * pictures > store.limit_bytes:
                 return None
-    return StoredFeatures(store)
+            if picture_bytes * pictures <= KEPT_BYTES:
+                batches.append(batch)
+                examples += [replace(one, image=ImageSource(one.image.path)) for one in opened]
+            elif store is None:
+                return None
+        if batches:
+            found.append(KeptInputs(examples, {name: torch.cat([b[name] for b in batches]) for name in batches[0]}))
+    return tuple(found) if len(found) == len(datasets) else StoredFeatures(cast(FeatureStore, store))
+
+
+def kept_bytes(batch: Batch) -> int:
+    """What one picture of a batch takes."""
+    return sum(rows.nbytes // len(rows) for rows in batch.values())
 
 
 def batch_size_of(inspector: Inspector) -> int:

@@ -23,10 +23,12 @@ def attach_lora(
     dropout: float,
     targets: Sequence[str] | None,
     heads: Sequence[str],
+    unused: Sequence[str] = (),
     seed: int,
 ) -> nn.Module:
     """The network with low-rank adapters on `targets` (name endings; None: query and value projections, or every
-    plain convolution where there is no attention) and the layers `heads` trained whole.
+    plain convolution where there is no attention) and the layers `heads` trained whole; layers `unused` stay as they
+    are.
 
     Raises OptionError where a target matches no layer, naming the layers there are.
     """
@@ -35,7 +37,7 @@ def attach_lora(
     layers = {
         name: layer
         for name, layer in network.named_modules()
-        if _adaptable(layer) and not name.startswith(tuple(heads))
+        if _adaptable(layer) and not name.startswith((*heads, *unused))
     }
     if targets is None:
         chosen = [name for name in layers if name.rsplit(".")[-1] in _ATTENTION] or list(layers)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, Self, cast
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from kenpin.config import AugmentOptions, GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset
-from kenpin.errors import DatasetError
 from kenpin.models._backbone import Backbone, load_backbone, read_backbone
 from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task, check_base
 from kenpin.models._heads import Head, HeadKind, fit_head, head_from_arrays
 from kenpin.models._inference import compute_features
 from kenpin.models._lora import attach_lora, load_lora
+from kenpin.models._naming import class_numbers, predictions
 from kenpin.models._quiet import without_bars
 from kenpin.records import Example, Prediction
 
@@ -86,7 +85,7 @@ class HeadClassifier:
 
     def fit(self, training: Dataset, progress: Progress) -> tuple[str, ...]:
         """Compute the features, then fit the head. Raises DatasetError."""
-        targets = _targets(training, self.labels)
+        targets = class_numbers(training, self.labels)
         x = torch.stack(list(compute_features(self, training, progress=progress))).numpy()
         self._head = fit_head(self._options.head, x, np.array(targets), len(self.labels), self._options.head_c)
         return (f"A {self._options.head} head was fitted on {x.shape[1]} frozen features of {len(x)} pictures.",)
@@ -116,7 +115,7 @@ class NetworkClassifier:
 
     def encode_targets(self, examples: Sequence[Example]) -> Batch:
         """Class numbers, (n,) int64. Raises DatasetError."""
-        return {"labels": torch.tensor(_targets(examples, self.labels))}
+        return {"labels": torch.tensor(class_numbers(examples, self.labels))}
 
     def total_loss(self, module: nn.Module, batch: Batch) -> Tensor:
         """Summed cross-entropy."""
@@ -178,32 +177,6 @@ class ClassifierFamily:
             with np.load(folder / "head.npz", allow_pickle=False) as arrays:
                 return HeadClassifier(backbone, task, options, head_from_arrays(arrays))
         return NetworkClassifier(backbone, load_lora(backbone.network, folder / "adapter"), task, base)
-
-
-def _targets(examples: Iterable[Example], labels: Sequence[str]) -> list[int]:
-    numbers = {label: number for number, label in enumerate(labels)}
-    try:
-        return [numbers[cast(str, example.label)] for example in examples]
-    except KeyError:
-        wrong = next(example for example in examples if example.label not in numbers)
-        raise DatasetError(
-            f"{wrong.id}: class {wrong.label!r} is none of {', '.join(labels)}; mend its label or leave it out."
-        ) from None
-
-
-def predictions(examples: Sequence[Example], probabilities: NDArray[np.float64], task: Task) -> list[Prediction]:
-    """Rows of class probabilities -> predictions; the defect score is the probability of not being OK."""
-    ok = np.array([label in task.ok_labels for label in task.labels])
-    return [
-        Prediction(
-            id=example.id,
-            label=task.labels[int(row.argmax())],
-            probabilities={label: float(share) for label, share in zip(task.labels, row, strict=True)},
-            # summed over the other classes: 1 - P(ok) would lose the digits of small scores
-            defect_score=float(row[~ok].sum()) if ok.any() and not ok.all() else None,
-        )
-        for example, row in zip(examples, probabilities, strict=True)
-    ]
 
 
 FAMILY = ClassifierFamily()

@@ -55,6 +55,15 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class PointGroup:
+    """Named points of one style class."""
+
+    name: str
+    style: str
+    points: Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
     """A chart with the words around it; `legend`: (style class, name)."""
 
@@ -114,6 +123,29 @@ def line_chart(
                 for p in one.points
             ]
     return _svg(title, description, [_grid(x, y), *shapes])
+
+
+def point_chart(title: str, description: str, groups: Sequence[PointGroup], x: Axis, y: Axis) -> Markup:
+    """Points in a square whose axes have no numbers; each group is named at the median of its points."""
+    side = HEIGHT - TOP - BOTTOM
+    left = (WIDTH - side) / 2
+
+    def place(point: Sequence[float]) -> tuple[float, float]:
+        return left + x.fraction(point[0]) * side, TOP + (1 - y.fraction(point[1])) * side
+
+    frame = Markup(
+        '<rect x="{:.1f}" y="{}" width="{}" height="{}" fill="none" stroke="currentColor" opacity="0.3"></rect>'
+    )
+    shapes = [frame.format(left, TOP, side, side)]
+    for group in groups:
+        shapes += [
+            Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="2"></circle>').format(group.style, *place(point))
+            for point in group.points
+        ]
+    for group in groups:
+        at = place(np.median(np.asarray(group.points), axis=0).tolist())
+        shapes.append(_text(at[0], at[1] + 4, group.name, "middle", "named"))
+    return _svg(title, description, shapes)
 
 
 def histogram_chart(

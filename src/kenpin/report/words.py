@@ -40,6 +40,13 @@ TITLES = {
     "false_alarms_per_picture": "False alarms per picture",
     "box_calibration_error": "Calibration error of the scores",
     "rejected_pieces": "Pieces of answers left out",
+    "verification_auroc": "AUROC of pairs, one class or two",
+    "equal_error_rate": "Equal error rate of pairs",
+    "knn_accuracy": "Class of most of the 5 nearest others",
+    "recall_at_1": "Nearest other is of the class",
+    "recall_at_5": "One of the 5 nearest others is of the class",
+    "silhouette": "Silhouette of the classes",
+    "effective_rank": "Directions in which vectors differ",
 }
 OF_BOXES = {
     "map": "Whether boxes are found, ranked by their scores and placed well: the mean over all classes, and over ten "
@@ -61,7 +68,8 @@ OF_BOXES = {
 """What each measure of boxes means."""
 _NUMBERS = {"auroc", "average_precision", "macro_f1", "calibration_error", "top_label_calibration_error", "map",
             "map_50", "map_75", "map_small", "map_medium", "map_large", "score_cut", "missed_boxes_per_picture",
-            "false_alarms_per_picture", "box_calibration_error"}  # fmt: skip
+            "false_alarms_per_picture", "box_calibration_error", "verification_auroc", "silhouette",
+            "effective_rank"}  # fmt: skip
 
 
 def title(name: str) -> str:

@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
+from typing_extensions import TypeIs
 
 from kenpin.boxes import area, clip
 from kenpin.codecs import chosen
-from kenpin.config import AugmentOptions, FlipRule, nearest_name
+from kenpin.config import AugmentOptions, FlipRule, TrainOptions, nearest_name
 from kenpin.data.flip_classes import flip_swapped_pairs
 from kenpin.errors import OptionError
 from kenpin.records import Box, Example
@@ -68,6 +69,12 @@ class Augmenter:
             )
         array = (pixels[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
         return Image.fromarray(array), example
+
+
+def augments(options: object) -> TypeIs[AugmentOptions]:
+    """Whether pictures are varied at all: the family can, and the other options do not leave it idle."""
+    idle = options.idle() if isinstance(options, TrainOptions) else frozenset()
+    return isinstance(options, AugmentOptions) and not idle.issuperset(AugmentOptions.model_fields)
 
 
 def plan_augmentation(

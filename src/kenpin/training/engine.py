@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from kenpin.config import GradientOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
 from kenpin.errors import MissingExtraError, OptionError
-from kenpin.models._family import Batch, Trainable
-from kenpin.models._inference import StoredFeatures
+from kenpin.models._family import Batch, Sampled, Trainable
+from kenpin.models._inference import KeptInputs, StoredFeatures
 from kenpin.records import Example
 from kenpin.training.augment import Augmenter
 from kenpin.training.checkpoints import CHECKPOINTS, latest_checkpoint, load_learned, save_learned
@@ -31,23 +31,30 @@ Watch = Callable[[int, float, float | None], Mapping[str, float | None]]
 _TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
 
 
+Row = tuple[Example, Image | Tensor]
+
+
 @dataclass
-class _Rows(torch.utils.data.Dataset[tuple[Example, Image | Tensor]]):
-    """Examples with their opened, and while training varied, pictures; or with the features that were already
-    computed of them."""
+class _Rows(torch.utils.data.Dataset[Row]):
+    """Examples with their opened, and while training varied, pictures; or with what was already computed of them."""
 
     dataset: Dataset
     augmenter: Augmenter | None = None
-    features: StoredFeatures | None = None
+    kept: KeptInputs | StoredFeatures | None = None
     epoch: int = 0
 
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, place: int) -> tuple[Example, Image | Tensor]:
+    def __getitems__(self, places: list[int]) -> list[Row] | tuple[Sequence[Example], Batch]:
+        if isinstance(self.kept, KeptInputs):
+            return self.kept.batch(places)
+        return [self[place] for place in places]
+
+    def __getitem__(self, place: int) -> Row:
         example = self.dataset[place]
-        if self.features is not None:
-            return example, self.features.of(example)
+        if isinstance(self.kept, StoredFeatures):
+            return example, self.kept.of(example)
         image = read_image(example.image)
         if self.augmenter is not None:
             image, example = self.augmenter(image, example, self.epoch, place)
@@ -89,6 +96,16 @@ class _ScoringTrainer(Trainer):  # type: ignore[misc]
         self._created_lr_scheduler = True
         return self.lr_scheduler
 
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        if not isinstance(self.inspector, Sampled):
+            return super()._get_train_sampler(train_dataset)
+        return _Places(self.inspector, self.train_dataset)
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Any:
+        if not isinstance(self.inspector, Sampled):
+            return super()._get_eval_sampler(eval_dataset)
+        return _Places(self.inspector, eval_dataset)  # in file order a batch may hold one class alone
+
     def _save(self, output_dir: str | None = None, state_dict: object = None) -> None:
         save_learned(self.model, Path(output_dir or self.args.output_dir))
 
@@ -116,6 +133,20 @@ class _ScoringTrainer(Trainer):  # type: ignore[misc]
         return metrics
 
 
+@dataclass
+class _Places(torch.utils.data.Sampler[int]):
+    """The order in which an inspector wants pictures read, in the epoch that the rows are in."""
+
+    inspector: Sampled
+    rows: _Rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[int]:
+        yield from self.inspector.places(self.rows.dataset, self.rows.epoch)
+
+
 class _TellEpoch(TrainerCallback):  # type: ignore[misc]
     """Tells the rows which epoch they are read in, also where an interrupted run is taken up in the middle of one.
 
@@ -134,13 +165,20 @@ class _MetricsFile(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._written = 0
 
     def on_log(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if not state.is_world_process_zero:
             return
-        temporary = self._path.with_suffix(".partial")
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in state.log_history), encoding="utf-8")
-        temporary.replace(self._path)
+        lines = "".join(json.dumps(row) + "\n" for row in state.log_history[self._written :])
+        if self._written:  # all of it each time would take longer and longer
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(lines)
+        else:  # a process that died may have left rows behind its last checkpoint, or half of one
+            temporary = self._path.with_suffix(".partial")
+            temporary.write_text(lines, encoding="utf-8")
+            temporary.replace(self._path)
+        self._written = len(state.log_history)
 
 
 def check_intervals_and_tracker(options: GradientOptions) -> None:
@@ -165,7 +203,7 @@ def train_by_gradients(
     *,
     options: GradientOptions,
     augmenter: Augmenter | None,
-    features: StoredFeatures | None,
+    kept: Sequence[KeptInputs] | StoredFeatures | None,
     watch: Watch,
     precision: Precision,
     seed: int,
@@ -175,7 +213,7 @@ def train_by_gradients(
 ) -> tuple[str, ...]:
     """Train the inspector's module in place; the weights of the least validation loss are in it at the end.
 
-    `features`: of both data sets, where the inspector has any and nothing varies the pictures.
+    `kept`: what was computed of the pictures of both data sets, where nothing varies them.
     `folder` takes checkpoints/ and metrics.jsonl; training goes on from the newest whole checkpoint in it. Returns
     sentences worth telling. Raises MissingExtraError, OptionError.
     """
@@ -220,7 +258,8 @@ def train_by_gradients(
         **every,
     )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # several GPUs are for `accelerate launch`, not for nn.DataParallel
-    rows = _Rows(training, augmenter, features)
+    of_training, of_validation = (kept, kept) if kept is None or isinstance(kept, StoredFeatures) else kept
+    rows = _Rows(training, augmenter, of_training)
     callbacks: list[TrainerCallback] = [_TellEpoch(rows), _MetricsFile(folder / "metrics.jsonl")]
     if options.patience is not None:
         callbacks.append(EarlyStoppingCallback(options.patience))
@@ -228,13 +267,14 @@ def train_by_gradients(
         model=inspector.module,
         args=arguments,
         train_dataset=rows,
-        eval_dataset=_Rows(validation, features=features),
+        eval_dataset=_Rows(validation, kept=of_validation),
         data_collator=_Collate(inspector),
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # metrics.jsonl holds what it would print
     trainer.inspector, trainer.watch = inspector, watch
-    trainer.schedule = schedule_of(options.schedule, options.warmup_share)
+    falls = None if options.step_epochs is None else options.epochs / options.step_epochs
+    trainer.schedule = schedule_of(options.schedule, options.warmup_share, falls)
     with crew.leader_first():  # it removes what is not whole
         checkpoint = latest_checkpoint(folder / CHECKPOINTS)
     if checkpoint is None and crew.leads:
@@ -257,7 +297,10 @@ class _Collate:
 
     inspector: Trainable
 
-    def __call__(self, rows: Sequence[tuple[Example, Image | Tensor]]) -> Batch:
+    def __call__(self, rows: list[Row] | tuple[Sequence[Example], Batch]) -> Batch:
+        if isinstance(rows, tuple):
+            examples, inputs = rows
+            return inputs | self.inspector.encode_targets(examples)
         examples, seen = zip(*rows, strict=True)
         features = [of for of in seen if isinstance(of, Tensor)]
         inputs = {"features": torch.stack(features)} if features else self.inspector.encode(seen)

@@ -174,7 +174,7 @@ class _Trial:
         self._room = room_bytes(self.device) if room is None else room
         self._held = held(inspector.module, options.optimiser if self._trains else None)
         self._scoring = Scoring(0.0, 0.0, 0)
-        self._picture_bytes = self._opened_bytes = self.answer_tokens = 0
+        self._picture_bytes = self._opened_bytes = self._kept_bytes = self.answer_tokens = 0
         self._courses: dict[int, Course] = {}
         self.runtime_bytes = runtime_bytes or 0
         if self._held.total_bytes <= self._room:
@@ -197,6 +197,7 @@ class _Trial:
             # behind the scoring, which loads what a run loads; before the steps, which leave freed memory behind
             self.runtime_bytes = max(resident_bytes() - counted.weights_bytes, 0)
         self._picture_bytes, self._opened_bytes = rehearsal.picture_bytes()
+        self._kept_bytes = rehearsal.kept_bytes() if self._trains else 0
         self.answer_tokens = rehearsal.answer_tokens() if self._trains else 0
         others = counted.weights_bytes + counted.optimiser_bytes + self.runtime_bytes + self._data_bytes(1, 1)
         if (left := self._room - others) > counted.gradients_bytes:
@@ -262,7 +263,7 @@ class _Trial:
         if not self._on_cpu:
             return waiting * batch_bytes
         read_ahead: int = 2 * self._options.workers
-        return (waiting + read_ahead) * batch_bytes + pictures * self._opened_bytes
+        return (waiting + read_ahead) * batch_bytes + pictures * self._opened_bytes + self._kept_bytes
 
     def _times(self) -> Times:
         parts, scoring = self._parts, self._scoring

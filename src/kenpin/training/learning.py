@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from kenpin.config import AugmentOptions
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError
 from kenpin.metrics.detection import CROWD, match, scores_of
@@ -22,17 +21,18 @@ from kenpin.models._family import (
     Family,
     Fitted,
     Inspector,
+    LearnsVectors,
     Progress,
     Task,
     Trainable,
     trainable_share,
 )
-from kenpin.models._inference import keep_features
+from kenpin.models._inference import keep_inputs
 from kenpin.predictor import Predictor
 from kenpin.quality.calibration import fit_calibration
 from kenpin.records import Detections, Prediction
 from kenpin.run_folder import MODEL, read_json, write_json
-from kenpin.training.augment import plan_augmentation
+from kenpin.training.augment import augments, plan_augmentation
 from kenpin.training.checkpoints import CHECKPOINTS, latest_checkpoint
 from kenpin.training.engine import train_by_gradients
 from kenpin.training.parts import Parts
@@ -97,6 +97,8 @@ def learn(
         )
     else:
         raise OptionError(f"{type(inspector).__name__} neither fits nor trains; a family must offer one of the two.")
+    if isinstance(inspector, LearnsVectors) and parts.validation is not None:
+        tell(inspector.take_references(parts.training, parts.validation, progress))
     said = None
     if isinstance(inspector, Calibrated) and parts.validation is not None:
         said, sentence = _calibrate(inspector, parts.validation, progress)
@@ -174,14 +176,14 @@ def _learn_by_gradients(
     tell(inspector.check(parts.training))
     tell((f"{trainable:,} of {total:,} parameters train ({100 * trainable / total:.2f} %).", why))
     augmenter = None
-    if isinstance(options, AugmentOptions):
+    if augments(options):
         augmenter, off = plan_augmentation(options, task.labels, family.target, seed)
         tell(off)
 
     varied = augmenter is not None and augmenter.varies
     with crew.leader_first():
-        features = None if varied else keep_features(inspector, [parts.training, validation], progress)
-    if features is not None:
+        kept: Any = None if varied else keep_inputs(inspector, [parts.training, validation], progress)
+    if kept is not None and inspector.extract is not None:
         tell(("The pictures' features are computed once and kept on disk: what looks at them does not train.",))
     watch = Watch(inspector, family.target, validation, task, seed, partial)
     tell(watch.notes)
@@ -192,7 +194,7 @@ def _learn_by_gradients(
             validation,
             options=options,
             augmenter=augmenter,
-            features=features,
+            kept=kept,
             watch=watch,
             precision=precision,
             seed=seed,

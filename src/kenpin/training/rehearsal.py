@@ -12,16 +12,15 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from kenpin.config import AugmentOptions
 from kenpin.data.images import read_image
 from kenpin.drawing import draw_detections
 from kenpin.evaluation import summarise
 from kenpin.models._cpu_memory import keep_freed_memory
 from kenpin.models._family import Batch, Inspector, Task, Trainable
 from kenpin.models._feature_store import DEFAULT_LIMIT_BYTES
-from kenpin.models._inference import batch_size_of
+from kenpin.models._inference import KEPT_BYTES, batch_size_of, kept_bytes
 from kenpin.records import Detections, Example, Prediction
-from kenpin.training.augment import Augmenter, plan_augmentation
+from kenpin.training.augment import Augmenter, augments, plan_augmentation
 from kenpin.training.meter import Course, course_of
 from kenpin.training.parts import Parts
 from kenpin.training.precision import Precision, choose_precision
@@ -56,7 +55,7 @@ class Rehearsal:
         self._augmenter: Augmenter | None = None
         if isinstance(inspector, Trainable):
             self.precision, _ = choose_precision(options.precision, self.device)
-            if isinstance(options, AugmentOptions):
+            if augments(options):
                 self._augmenter, _ = plan_augmentation(options, task.labels, target, seed)
         self._order = np.random.default_rng(seed).permutation(len(self._training)).tolist()
         pictures = sum(len(part) for part in (parts.training, parts.validation, parts.test) if part is not None)
@@ -157,6 +156,14 @@ class Rehearsal:
         if isinstance(self._inspector, Trainable):
             batch |= self._targets([self._training[self.longest(1)[0]]])
         return sum(values.nbytes for values in batch.values()), image.width * image.height * 3
+
+    def kept_bytes(self) -> int:
+        """What the network takes of all pictures, where it is small enough to be kept in memory."""
+        if self._augmenter is not None and self._augmenter.varies:
+            return 0
+        pictures = len(self._training) + len(self._validation)
+        total = kept_bytes(self._inputs([read_image(self._training[self._order[0]].image)])) * pictures
+        return total if total <= KEPT_BYTES else 0
 
     # ---- how long it takes ----
 

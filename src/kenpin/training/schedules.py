@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 from kenpin.models._learning_rates import cosine_with_warmup, warmup_steps
 
@@ -12,8 +12,12 @@ Schedule = Callable[[int, int], float]
 """(step from 1, one more than the number of steps) -> share of the peak rate."""
 
 
-def schedule_of(name: Literal["constant", "linear", "cosine"], warmup_share: float) -> Schedule:
-    """The schedule of this name."""
+def schedule_of(
+    name: Literal["constant", "linear", "cosine", "step"], warmup_share: float, falls: float | None = None
+) -> Schedule:
+    """The schedule of this name. falls: of schedule step, how often the training is as long as one step."""
+    if name == "step":
+        return partial(_step, warmup_share, cast(float, falls))
     if name == "cosine":
         return lambda step, total: cosine_with_warmup(step, total, 1.0, warmup_share)
     return partial(_linear if name == "linear" else _constant, warmup_share)
@@ -29,3 +33,9 @@ def _linear(warmup_share: float, step: int, total: int) -> float:
     if step < warmup:
         return step / warmup
     return max(0.0, (total - step) / max(1, total - warmup))
+
+
+def _step(warmup_share: float, falls: float, step: int, total: int) -> float:
+    # rounding must not move the fall to the last step before it
+    fallen = int((step - 1) * falls / max(1, total - 1) + 1e-9)
+    return 0.1**fallen * _constant(warmup_share, step, total)

@@ -7,14 +7,16 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
 from kenpin.drawing import draw_detections, font_note
-from kenpin.errors import MissingExtraError
-from kenpin.evaluation import evaluate
-from kenpin.models._family import Inspector, Task
+from kenpin.errors import CollapseError, MissingExtraError
+from kenpin.evaluation import VECTOR_SAMPLE, evaluate, vectors_of
+from kenpin.metrics.collapse import collapse
+from kenpin.models._family import Inspector, LearnsVectors, Task
 from kenpin.predictor import Predictor
 from kenpin.records import Detections
 from kenpin.training.evolution import record_snapshot, record_truth
@@ -22,6 +24,15 @@ from kenpin.training.evolution import record_snapshot, record_truth
 _SCORES = {
     "label": ("accuracy", "balanced_accuracy", "auroc"),
     "boxes": ("map", "map_50", "box_precision", "box_recall"),
+    "vectors": (
+        "verification_auroc",
+        "equal_error_rate",
+        "knn_accuracy",
+        "recall_at_1",
+        "recall_at_5",
+        "silhouette",
+        "effective_rank",
+    ),
 }
 SAMPLE = 64
 """Pictures at most of which boxes are scored at each evaluation: answers are written token by token."""
@@ -40,10 +51,12 @@ class Watch:
             raise MissingExtraError('boxes are scored and drawn by an extra: pip install "kenpin[detection]"')
         self._predictor = Predictor(inspector, target=target)
         self._task, self._seed, self._folder = task, seed, folder
-        self._names = _SCORES[target]
+        self._compares = isinstance(inspector, LearnsVectors)
+        self._names = _SCORES["vectors" if self._compares else target]
         self._draws = target == "boxes"
         order = np.random.default_rng(seed).permutation(len(validation))
-        self._sample = validation.select(sorted(order[:SAMPLE].tolist())) if self._draws else validation
+        limit = SAMPLE if self._draws else VECTOR_SAMPLE if self._compares else None
+        self._sample = validation if limit is None else validation.select(sorted(order[:limit].tolist()))
         self._drawn = self._sample.select(range(min(_DRAWN, len(self._sample))))
 
     @property
@@ -53,11 +66,16 @@ class Watch:
         return () if note is None else (note,)
 
     def __call__(self, step: int, epoch: float, loss: float | None) -> Mapping[str, float | None]:
-        """Scores by name, None where there is none. loss: on the validation pictures. Step 0 is before training."""
+        """Scores by name, None where there is none. loss: on the validation pictures. Step 0 is before training.
+
+        Raises CollapseError.
+        """
         evaluation = evaluate(
             self._predictor, self._sample, ok_labels=self._task.ok_labels, threshold=None, split=None, seed=self._seed
         )
-        scores = {name: evaluation.measures[name].value for name in self._names}
+        if self._compares and step:
+            self._refuse_collapse(vectors_of(evaluation.judged)[0], step)
+        scores = {name: evaluation.measures[name].value for name in self._names if name in evaluation.measures}
         if self._draws:
             found = {part.id: part.prediction.detections for part in evaluation.judged}
             if step == 0:
@@ -66,6 +84,13 @@ class Watch:
             drawn = self._pictures([found[example.id] for example in self._drawn])
             record_snapshot(self._folder, step, epoch, {"loss": loss} | scores, drawn)
         return scores
+
+    def _refuse_collapse(self, vectors: NDArray[np.float64], step: int) -> None:
+        if (what := collapse(vectors, len(self._task.labels))) is not None:
+            raise CollapseError(
+                f"step {step}: the embedder has collapsed, {what}; start anew with --overwrite and a lower "
+                "--learning-rate, another --objective or --miner, or more --pictures-per-class."
+            )
 
     def _pictures(self, boxes: Sequence[Detections | None]) -> list[Image.Image]:
         return [

@@ -1,0 +1,106 @@
+"""Commands on learned vectors: `embed`, `prototypes`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from kenpin.cli import FINDINGS, _show
+from kenpin.cli.data import Format, Overwrite
+from kenpin.cli.runs import Device
+from kenpin.errors import DatasetError, OptionError
+from kenpin.records import Example
+
+Split = Annotated[str | None, Parameter(help="Split to take; by default all.")]
+
+
+def embed(
+    run: Path,
+    data: str,
+    out: Path,
+    /,
+    *,
+    split: Split = None,
+    format: Format = None,
+    device: Device = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """Write the vectors of a data set's pictures as Parquet and .npz.
+
+    Stopped at any moment, the same command goes on. The exit status is 1 where a picture could not be opened.
+
+    Parameters
+    ----------
+    run:
+        Run folder.
+    data:
+        Data set: folder, file or hub id.
+    out:
+        Folder to write.
+    """
+    from kenpin.data.loading import load_dataset
+    from kenpin.embedding import embed as write_vectors
+
+    def tell(example: Example, error: Exception) -> None:
+        print(f"kenpin: {error}", file=sys.stderr)
+
+    dataset = load_dataset(data, format=format)
+    if split is not None:
+        if split not in dataset.splits:
+            raise DatasetError(f"{data}: no split {split!r}; there are {', '.join(dataset.splits) or 'none'}.")
+        dataset = dataset.of_split(split)
+    with _show.progress_line() as progress:
+        done = write_vectors(run, dataset, out, device=device, overwrite=overwrite, progress=progress, on_error=tell)
+    count, dimension = done.vectors.shape
+    print(f"{out}: {count} vectors of {dimension} numbers.")
+    return FINDINGS if done.not_opened else 0
+
+
+def prototypes(
+    run: Path,
+    data: str,
+    out: Path,
+    /,
+    *,
+    pictures: Annotated[int, Parameter(help="Pictures of each class that are kept, at most.")] = 5,
+    seed: Annotated[int, Parameter(help="Seed of the lot that draws them.")] = 0,
+    format: Format = None,
+    device: Device = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """Add classes to an embedder from a few pictures, without training, as a new run.
+
+    Parameters
+    ----------
+    run:
+        Run folder of an embedder.
+    data:
+        Data set with labelled pictures of the classes to add: folder, file or hub id.
+    out:
+        Run folder to write.
+    """
+    from kenpin.config import LARGEST_SEED
+    from kenpin.data.loading import load_dataset
+    from kenpin.prototypes import add_prototypes
+
+    if pictures < 1:
+        raise OptionError(f"option `--pictures` is {pictures}; give 1 or more.")
+    if not 0 <= seed <= LARGEST_SEED:
+        raise OptionError(f"option `--seed` is {seed}; give a number from 0 to {LARGEST_SEED}.")
+    dataset = load_dataset(data, format=format)
+    with _show.progress_line() as progress:
+        done = add_prototypes(
+            run,
+            dataset,
+            out,
+            pictures=pictures,
+            seed=seed,
+            device=device,
+            overwrite=overwrite,
+            progress=progress,
+        )
+    print(done)
+    return 0

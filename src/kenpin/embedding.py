@@ -1,0 +1,231 @@
+"""Vectors of a whole data set by a run, written in pieces that survive any death, and read back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from kenpin.data.dataset import Dataset
+from kenpin.data.loading import put_in_place, refuse_to_destroy
+from kenpin.errors import DatasetError, ImageError, OutputExistsError, RunError
+from kenpin.models._family import Progress
+from kenpin.predictor import Predictor, load_predictor
+from kenpin.records import Example
+from kenpin.run_folder import (
+    MODEL,
+    RunRecord,
+    check_free,
+    check_writable,
+    partial_folder,
+    read_json,
+    sole_writer,
+    write_json,
+)
+
+PARQUET, NPZ = "vectors.parquet", "vectors.npz"
+_RECORD, _SCHEMA = "embedding.json", 1
+_PIECE = 1_024  # pictures whose vectors are written at a time: what a death costs at most
+_COLUMNS = (("id", pa.string()), ("label", pa.string()), ("split", pa.string()))
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """Pictures with their vectors, (n, d), in the data set's order."""
+
+    ids: tuple[str, ...]
+    labels: tuple[str | None, ...]
+    splits: tuple[str | None, ...]
+    vectors: NDArray[np.float32]
+    space: str
+    """Vectors of equal spaces can be compared; those of another network cannot."""
+    run: str
+    """Folder of the run that made them."""
+    not_opened: tuple[str, ...] = ()
+    """Ids of pictures that could not be opened and have no vector."""
+
+
+def space_of(record: RunRecord) -> str:
+    """Hash of what decides a run's vectors: its base and what was trained of it. What stands on the vectors, such as
+    heads, unit spaces and references, leaves the space as it is."""
+    network = {
+        name: digest
+        for name, digest in record.files.items()
+        if name.startswith(f"{MODEL}/") and not name.endswith(".npz")
+    }
+    base = (record.base_id, record.base_commit, record.base_probe, record.image_size_wh)
+    told = json.dumps([base, sorted(network.items())], ensure_ascii=False)
+    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+
+def embed(
+    run: str | Path,
+    dataset: Dataset,
+    out: str | Path,
+    *,
+    device: str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    on_error: Callable[[Example, ImageError], None] | None = None,
+) -> Embedding:
+    """Write the vectors of all pictures into the folder `out`: `vectors.parquet` (id, label, split, vector),
+    `vectors.npz` (vectors, ids, labels, splits; a label or split that is not there is empty) and `embedding.json`.
+
+    Called again after it was stopped it goes on with the first piece that is not there. Pictures that cannot be opened
+    go to `on_error`, if given, and are left out. Raises KenpinError.
+    """
+    out = Path(out)
+    _check_target(out, overwrite, (run, dataset.root, Path.cwd()))
+    if not len(dataset):
+        raise DatasetError(f"{dataset.root or 'the data set'}: there is no picture to embed; choose another split.")
+    predictor = load_predictor(run, device=device)
+    assert predictor.record is not None
+    record = predictor.record
+    job = {
+        "schema": _SCHEMA,
+        "run": str(run),
+        "family": record.family,
+        "base_id": record.base_id,
+        "space": space_of(record),
+        "dataset": {"path": dataset.root, "fingerprint": dataset.fingerprint()},
+        "pictures": len(dataset),
+        "piece": _PIECE,
+    }
+    partial = partial_folder(out)
+    with sole_writer(partial):
+        _take_up(partial, job, overwrite)
+        pieces = [partial / f"{start:09d}.parquet" for start in range(0, len(dataset), _PIECE)]
+        for number, piece in enumerate(pieces):
+            if not piece.is_file():
+                start = number * _PIECE
+                part = dataset.select(range(start, min(start + _PIECE, len(dataset))))
+                shown = None if progress is None else _shifted(progress, start, len(dataset))
+                _write_piece(predictor, part, piece, shown, on_error)
+        whole = partial / "whole"
+        shutil.rmtree(whole, ignore_errors=True)
+        whole.mkdir()
+        _join(pieces, whole, job)
+        check_free(out, overwrite)
+        put_in_place(whole, out)
+        shutil.rmtree(partial)
+    return read_embedding(out)
+
+
+def read_embedding(folder: str | Path) -> Embedding:
+    """What `embed` wrote. Raises RunError."""
+    folder = Path(folder)
+    told = read_json(folder / _RECORD)
+    if told.get("schema") != _SCHEMA:
+        raise RunError(f"{folder / _RECORD}: is not of a form that this kenpin reads; embed the pictures again.")
+    try:
+        table = pq.read_table(folder / PARQUET)
+        vectors = _matrix(table)
+        ids, labels, splits = (tuple(table.column(name).to_pylist()) for name, _ in _COLUMNS)
+    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        raise RunError(f"{folder / PARQUET}: cannot be read; embed the pictures again.") from error
+    return Embedding(ids, labels, splits, vectors, told["space"], told["run"], tuple(told["not_opened"]))
+
+
+def _check_target(out: Path, overwrite: bool, needed: tuple[str | Path, ...]) -> None:
+    check_writable(out, overwrite, folder=True)
+    if out.is_dir() and any(out.iterdir()) and not (out / _RECORD).is_file():
+        raise OutputExistsError(f"{out}: holds no vectors, and --overwrite replaces nothing else; choose another name.")
+    refuse_to_destroy(out, needed, overwrite=overwrite)
+
+
+def _take_up(partial: Path, job: dict[str, Any], overwrite: bool) -> None:
+    """Make the partial folder one for this job, or go on with the one that is there. Raises OutputExistsError."""
+    saved = partial / _RECORD
+    if saved.is_file():
+        if read_json(saved) == job:
+            return
+        if not overwrite:
+            raise OutputExistsError(
+                f"{partial}: vectors by another run or of another data set were being written there; finish them with "
+                "that command, or drop them with --overwrite."
+            )
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    write_json(saved, job)
+
+
+def _shifted(progress: Progress, start: int, total: int) -> Progress:
+    return lambda doing, done, _: progress("embedding", start + done, total)
+
+
+def _write_piece(
+    predictor: Predictor,
+    part: Dataset,
+    piece: Path,
+    progress: Progress | None,
+    on_error: Callable[[Example, ImageError], None] | None,
+) -> None:
+    """One piece under its name when it is whole. A picture that could not be opened has no vector."""
+    not_opened: list[str] = []
+
+    def set_aside(example: Example, error: ImageError) -> None:
+        if on_error is None:
+            raise error
+        on_error(example, error)
+        not_opened.append(example.id)
+
+    found = list(predictor.embed(part, progress=progress, on_error=set_aside))
+    examples = [example for batch, _ in found for example in batch]
+    rows = {name: [getattr(example, name) for example in examples] + [None] * len(not_opened) for name, _ in _COLUMNS}
+    rows["id"] = [example.id for example in examples] + not_opened
+    vectors = [vector for _, batch in found for vector in batch] + [None] * len(not_opened)
+    table = pa.table(
+        {name: pa.array(rows[name], kind) for name, kind in _COLUMNS}
+        | {"vector": pa.array(vectors, pa.list_(pa.float32()))}
+    )
+    unfinished = piece.with_suffix(".unfinished")
+    pq.write_table(table, unfinished, compression="none")
+    unfinished.replace(piece)
+
+
+def _join(pieces: list[Path], whole: Path, job: dict[str, Any]) -> None:
+    """The pieces as one Parquet file and one .npz file, with only one of them in memory at a time."""
+    count, dimension, not_opened = 0, 0, []
+    for table in map(pq.read_table, pieces):
+        sound = table.filter(table.column("vector").is_valid())
+        not_opened += table.filter(table.column("vector").is_null()).column("id").to_pylist()
+        count += len(sound)
+        dimension = dimension or (len(sound.column("vector")[0]) if len(sound) else 0)
+    if not count:
+        raise DatasetError(f"{job['dataset']['path']}: none of the {len(not_opened)} pictures can be opened.")
+    schema = pa.schema([*_COLUMNS, ("vector", pa.list_(pa.float32(), dimension))])
+    place = whole / "vectors.npy"
+    vectors = np.lib.format.open_memmap(place, mode="w+", dtype=np.float32, shape=(count, dimension))
+    columns: dict[str, list[str]] = {name: [] for name, _ in _COLUMNS}
+    done = 0
+    with pq.ParquetWriter(whole / PARQUET, schema, compression="none") as writer:  # vectors do not compress
+        for table in map(pq.read_table, pieces):
+            sound = table.filter(table.column("vector").is_valid())
+            vectors[done : done + len(sound)] = _matrix(sound)
+            done += len(sound)
+            for name, values in columns.items():
+                values += [value or "" for value in sound.column(name).to_pylist()]
+            writer.write_table(sound.cast(schema))
+    arrays: dict[str, Any] = {f"{name}s": np.array(values, np.str_) for name, values in columns.items()}
+    np.savez(whole / NPZ, vectors=vectors, **arrays)
+    place.unlink()
+    told = job | {"pictures": count, "dimension": dimension, "not_opened": not_opened}
+    write_json(whole / _RECORD, {name: value for name, value in told.items() if name != "piece"})
+
+
+def _matrix(table: pa.Table) -> NDArray[np.float32]:
+    flat = [chunk.flatten().to_numpy(zero_copy_only=False) for chunk in _chunks(table)]
+    return np.concatenate([np.empty(0, np.float32), *flat]).astype(np.float32).reshape(len(table), -1)
+
+
+def _chunks(table: pa.Table) -> Iterator[Any]:
+    yield from table.column("vector").chunks

@@ -1,0 +1,61 @@
+"""Collapse: vectors that are all alike, or lie on one line, whatever the picture."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kenpin.errors import ShapeError
+
+LEAST_SPREAD = 1e-3
+"""Root mean square distance from the mean vector, over the vectors' own: below it all are alike."""
+LEAST_RANK = 1.001
+"""Effective rank below which the vectors lie on one line."""
+
+
+def spread(vectors: ArrayLike) -> float:
+    """Root mean square distance of vectors from their mean, over their root mean square length; 0: all alike, 1: their
+    mean is 0. (n, d). Raises ShapeError."""
+    rows = _as_vectors(vectors)
+    length = float((rows**2).mean())
+    return float(np.sqrt(((rows - rows.mean(0)) ** 2).mean() / length)) if length else 0.0
+
+
+def effective_rank(vectors: ArrayLike) -> float:
+    """In how many directions vectors differ: the exponential of the entropy of their covariance's eigenvalues.
+
+    (n, d) -> from 1 to d; 0 where they do not differ. Raises ShapeError.
+
+    # Roy & Vetterli 2007, The effective rank, of the covariance in place of the matrix
+    """
+    rows = _as_vectors(vectors)
+    values = np.linalg.svd(rows - rows.mean(0), compute_uv=False) ** 2
+    total = values.sum()
+    if not total:
+        return 0.0
+    shares = values[values > 0] / total
+    return float(np.exp(-(shares * np.log(shares)).sum()))
+
+
+def collapse(vectors: ArrayLike, classes: int) -> str | None:
+    """What is wrong with vectors that tell nothing any more; None where nothing is.
+
+    classes: how many they are of. Two may lie on one line, for that is all it takes to tell them apart.
+    """
+    rows = _as_vectors(vectors)
+    if not np.isfinite(rows).all():
+        return "its vectors are not finite numbers any more"
+    if len(rows) < 2:
+        return None
+    if (found := spread(rows)) < LEAST_SPREAD:
+        return f"its vectors are all alike (they differ by {found:.1e} of their length)"
+    if classes > 2 and rows.shape[1] > 1 and (rank := effective_rank(rows)) < LEAST_RANK:
+        return f"its vectors of {classes} classes lie on one line (effective rank {rank:.3f})"
+    return None
+
+
+def _as_vectors(vectors: ArrayLike) -> NDArray[np.float64]:
+    rows = np.asarray(vectors, np.float64)
+    if rows.ndim != 2 or not len(rows):
+        raise ShapeError(f"vectors have shape {rows.shape}; give (pictures, dimensions).")
+    return rows

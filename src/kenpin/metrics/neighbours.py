@@ -1,0 +1,75 @@
+"""Neighbourhood: whether the vectors nearest to a picture's, its own left out, are of its class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kenpin.errors import ShapeError
+
+Ints = NDArray[np.int64]
+_BLOCK = 512
+
+
+def nearest_others(vectors: ArrayLike, count: int) -> Ints:
+    """Places of the nearest other vectors, nearest first. (n, d) -> (n, min(count, n - 1)). Raises ShapeError."""
+    rows = np.asarray(vectors, np.float64)
+    if rows.ndim != 2:
+        raise ShapeError(f"vectors have shape {rows.shape}; give (pictures, dimensions).")
+    count = min(count, len(rows) - 1)
+    if count < 1:
+        return np.empty((len(rows), 0), np.int64)
+    lengths = (rows**2).sum(1)
+    found = np.empty((len(rows), count), np.int64)
+    for start in range(0, len(rows), _BLOCK):
+        block = rows[start : start + _BLOCK]
+        squared = lengths - 2 * block @ rows.T  # the block's own lengths change no order
+        squared[np.arange(len(block)), start + np.arange(len(block))] = np.inf
+        some = np.argpartition(squared, count - 1, axis=1)[:, :count]
+        order = np.argsort(np.take_along_axis(squared, some, 1), axis=1, kind="stable")
+        found[start : start + _BLOCK] = np.take_along_axis(some, order, 1)
+    return found
+
+
+def knn_accuracy(labels: Sequence[str], nearest: Ints) -> float | None:
+    """Share of pictures whose class is that of most of their nearest others; of equally many, the nearer one's.
+
+    nearest: (n, k), as `nearest_others` gives. None without others.
+    """
+    if not nearest.size:
+        return None
+    names, numbers = np.unique(np.asarray(labels), return_inverse=True)
+    found = numbers[nearest]
+    votes = np.zeros((len(found), len(names)))
+    for rank in range(found.shape[1]):
+        # a vote of a nearer one weighs more by less than a whole vote in sum
+        votes[np.arange(len(found)), found[:, rank]] += 1 + 0.5 ** (rank + 2)
+    return float((votes.argmax(1) == numbers).mean())
+
+
+def recall_at(labels: Sequence[str], nearest: Ints, count: int) -> float | None:
+    """Share of pictures with one of their class at least among so many nearest others. None without others.
+
+    # Jégou, Douze & Schmid 2011, Product Quantization for Nearest Neighbor Search, § V; here of classes
+    """
+    if not nearest.size:
+        return None
+    _, numbers = np.unique(np.asarray(labels), return_inverse=True)
+    return float((numbers[nearest[:, :count]] == numbers[:, None]).any(1).mean())
+
+
+def silhouette(vectors: ArrayLike, labels: Sequence[str]) -> float | None:
+    """Mean over pictures of how much nearer their own class lies than the next one, from -1 to 1; None where there are
+    fewer than two classes, or none with two pictures.
+
+    # Rousseeuw 1987, Silhouettes
+    """
+    from sklearn.metrics import silhouette_score
+
+    rows = np.asarray(vectors, np.float64)
+    classes = len(set(labels))
+    if not 1 < classes < len(rows):
+        return None
+    return float(silhouette_score(rows, np.asarray(labels)))

@@ -1,0 +1,31 @@
+"""Batches that hold several pictures of each of several classes, so that there are pairs to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def mixed_order(labels: Sequence[str], per_class: int | None, seed: int, epoch: int) -> list[int]:
+    """Places of as many pictures as there are, in runs of `per_class` of one class; each class comes once before any
+    comes again. None: all pictures once, in any order.
+
+    Drawn from (seed, epoch) alone, so that a resumed training and other processes read the same. Classes come equally
+    often: of a small one pictures come again, of a large one some wait for another epoch.
+    """
+    draw = np.random.default_rng((seed, epoch))
+    count = len(labels)
+    if per_class is None:
+        return [int(place) for place in draw.permutation(count)]
+    names, numbers = np.unique(np.asarray(labels), return_inverse=True)
+    runs = -(-count // per_class)
+    classes = np.concatenate([draw.permutation(len(names)) for _ in range(-(-runs // len(names)))])[:runs]
+    order = np.empty((runs, per_class), np.int64)
+    for number in range(len(names)):
+        own = np.flatnonzero(numbers == number)
+        at = np.flatnonzero(classes == number)
+        rounds = -(-at.size * per_class // own.size)
+        drawn = np.concatenate([draw.permutation(own) for _ in range(rounds)] or [own])
+        order[at] = drawn[: at.size * per_class].reshape(-1, per_class)
+    return [int(place) for place in order.ravel()[:count]]

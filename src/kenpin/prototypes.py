@@ -1,0 +1,148 @@
+"""Prototypes: a run that knows further classes from a few pictures, without training; written beside the old one."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kenpin.data.dataset import Dataset, content_hashes
+from kenpin.data.images import read_image
+from kenpin.data.loading import partial_folder
+from kenpin.errors import DatasetError, OptionError
+from kenpin.evaluation import summarise
+from kenpin.metrics.projection import principal_components
+from kenpin.models._family import LearnsVectors, Progress
+from kenpin.predictor import Predictor, load_predictor
+from kenpin.records import Prediction
+from kenpin.records_json import evaluation_to_json
+from kenpin.report import write_report, write_thumbnails
+from kenpin.report.embedding import FILE as VECTORS
+from kenpin.report.embedding import Embedding, write_embedding
+from kenpin.report.mistakes import worst_first
+from kenpin.run_folder import MODEL, TRAINED_ON, check_run_free, finish, seal, write_json, write_record
+
+_KEPT = ("metrics.jsonl",)  # of the old run, beside its model
+
+
+def add_prototypes(
+    run: str | Path,
+    dataset: Dataset,
+    out: str | Path,
+    *,
+    pictures: int = 5,
+    seed: int = 0,
+    device: str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Write a new run that stands on an embedder's `run` and also knows the classes of `dataset`; returns its folder.
+
+    Of each class `pictures` at most become references, drawn by lot; classes that the run does not know are taken as
+    defects. It is evaluated on all labelled pictures: those that became references as they are named without
+    themselves. The old run stays as it is. Raises KenpinError.
+    """
+    started = time.monotonic()
+    run, out = Path(run), Path(out)
+    needed = (run, dataset.root, Path.cwd())
+    check_run_free(out, overwrite, needed)
+    before = load_predictor(run, device=device)
+    inspector, record = before.inspector, before.record
+    assert record is not None
+    if not isinstance(inspector, LearnsVectors):
+        raise OptionError(f"{run}: a class is added to a run of family embedder alone; this is family {record.family}.")
+    labelled = dataset.select(i for i, label in enumerate(dataset.column("label")) if label is not None)
+    if not len(labelled):
+        raise DatasetError(f"{dataset.root or 'the data set'}: no picture has a label; name what they show.")
+    labels: list[str] = labelled.column("label")
+    chosen = _drawn(labels, pictures, seed)
+    vectors = np.concatenate([rows for _, rows in before.embed(labelled, progress=progress)])
+    after = inspector.with_references(vectors[chosen], [labels[place] for place in chosen])
+    added = [label for label in after.labels if label not in record.labels]
+    notes = _notes(run, labels, chosen, added, record.threshold is not None)
+    said = _predictions(before, after, labelled, vectors, chosen)
+    evaluation = summarise(
+        labelled,
+        said,
+        labels=after.labels,
+        ok_labels=record.ok_labels,
+        threshold=before.threshold,
+        split="prototypes",
+        seed=seed,
+        notes=[
+            f"{len(chosen)} of these pictures are references; each of them is named here as if it were not.",
+            *(notes[-1:] if before.threshold is not None and added else ()),
+        ],
+    )
+    with partial_folder(out) as partial:
+        shutil.copytree(run / MODEL, partial / MODEL)
+        after.save_references(partial / MODEL)
+        for name in _KEPT:
+            if (run / name).is_file():
+                shutil.copy(run / name, partial / name)
+        write_json(partial / "evaluation.json", evaluation_to_json(evaluation))
+        mistakes = [part.id for _, part in worst_first(evaluation.judged)]
+        write_thumbnails(labelled, partial / "thumbnails.parquet", read_image, first=mistakes)
+        embedding = Embedding(tuple(labelled.column("id")), principal_components(vectors))
+        write_embedding(partial / VECTORS, embedding)
+        hashes = before.trained_on | content_hashes(labelled.select(chosen))
+        np.save(partial / TRAINED_ON, np.array(sorted(hashes), dtype="S32"))
+        new = record.model_copy(
+            update={
+                "labels": after.labels,
+                "scores": {name: measure.value for name, measure in evaluation.measures.items()},
+                "notes": (*record.notes, *notes),
+                "created": datetime.now(UTC).isoformat(timespec="seconds"),
+                "seconds": round(time.monotonic() - started, 3),
+                "files": seal(partial),
+            }
+        )
+        write_record(partial, new)
+        write_report(partial, partial / "report.html", name=out.name, overwrite=True)
+        finish(partial, out, overwrite, needed)
+    return out
+
+
+def _drawn(labels: list[str], pictures: int, seed: int) -> list[int]:
+    """Places of as many pictures of each class, or all where there are fewer."""
+    draw = np.random.default_rng(seed)
+    of_class: dict[str, list[int]] = {}
+    for place, label in enumerate(labels):
+        of_class.setdefault(label, []).append(place)
+    return sorted(int(place) for own in of_class.values() for place in draw.permutation(own)[:pictures])
+
+
+def _notes(run: Path, labels: list[str], chosen: list[int], added: list[str], judged: bool) -> list[str]:
+    counts = Counter(labels[place] for place in chosen)
+    of_each = ", ".join(f"{count} of {label}" for label, count in counts.items())
+    notes = [f"References were added to {run} without training: {of_each}."]
+    if added:
+        notes.append(f"Learned from these alone: {', '.join(added)}.")
+        if judged:
+            notes.append(
+                f"The threshold was chosen before {', '.join(added)} was known; choose it anew where there are more "
+                "pictures."
+            )
+    return notes
+
+
+def _predictions(
+    before: Predictor, after: LearnsVectors, pictures: Dataset, vectors: NDArray[np.float32], chosen: list[int]
+) -> list[Prediction]:
+    """What the new run says of the pictures; of one that is a reference, what it says without that reference."""
+    import torch
+
+    assert isinstance(before.inspector, LearnsVectors)
+    examples, labels = list(pictures), pictures.column("label")
+    found = after.decode({"embedding": torch.from_numpy(vectors)}, examples)
+    for place in chosen:
+        others = [other for other in chosen if other != place]
+        knowing = before.inspector.with_references(vectors[others], [labels[other] for other in others])
+        own = {"embedding": torch.from_numpy(vectors[place : place + 1])}
+        (found[place],) = knowing.decode(own, examples[place : place + 1])
+    return found

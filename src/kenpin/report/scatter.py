@@ -1,0 +1,84 @@
+"""Vectors in a plane as still pictures, one beside the other: what another training made of the same classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kenpin.errors import ShapeError
+from kenpin.metrics.neighbours import silhouette
+from kenpin.metrics.projection import principal_components
+from kenpin.report.document import template, write_document
+from kenpin.report.drawing import Axis, Figure, PointGroup, plain, point_chart
+
+_COLOURS = 8
+_MARGIN = 0.04  # of the plot, around the outermost points
+_AT_MOST = 2_000
+"""Points that are drawn; a silhouette of more would take long, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """Vectors (n, d) of pictures with their labels, and what made them."""
+
+    title: str
+    vectors: ArrayLike
+    labels: Sequence[str]
+
+
+def scatter_figure(panel: Panel) -> Figure:
+    """A chart of vectors with their silhouette: two dimensions as they are, of more the two in which they spread most.
+
+    Of many pictures every so-manieth is taken. Raises ShapeError.
+    """
+    vectors = np.asarray(panel.vectors, np.float64)
+    if vectors.ndim != 2 or len(vectors) != len(panel.labels) or not len(vectors):
+        raise ShapeError(f"{panel.title}: vectors of shape {vectors.shape} have {len(panel.labels)} labels.")
+    every = -(-len(vectors) // _AT_MOST)
+    vectors, labels = vectors[::every], np.asarray(panel.labels)[::every]
+    plane = vectors if vectors.shape[1] == 2 else _plane(vectors)
+    x, y = _square_axes(plane)
+    names = sorted(set(labels.tolist()))
+    groups = [
+        PointGroup(name, f"k{place % _COLOURS}", plane[labels == name].tolist()) for place, name in enumerate(names)
+    ]
+    score = silhouette(vectors, labels.tolist())
+    told = "No silhouette: there is one class." if score is None else f"Silhouette {score:.3f}."
+    count = f"{len(vectors):,} pictures of {len(names)} classes"
+    return Figure(
+        panel.title,
+        point_chart(panel.title, f"{count}, each class named where its middle lies", groups, x, y),
+        f"{told} {count[0].upper()}{count[1:]}.",
+        tuple((group.style, group.name) for group in groups),
+    )
+
+
+def write_scatters(panels: Sequence[Panel], out: str | Path, *, name: str, overwrite: bool = False) -> Path:
+    """Draw the panels side by side into one HTML file that needs no other; returns its path.
+
+    Raises ShapeError, and OutputExistsError where `out` exists, unless `overwrite`.
+    """
+    return write_document(
+        lambda: template("scatter.html.jinja").render(name=name, figures=[scatter_figure(one) for one in panels]),
+        Path(out),
+        overwrite,
+    )
+
+
+def _plane(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    widest = principal_components(vectors, most=2).coordinates.astype(np.float64)
+    return np.pad(widest, ((0, 0), (0, 2 - widest.shape[1])))
+
+
+def _square_axes(plane: NDArray[np.float64]) -> tuple[Axis, Axis]:
+    """Axes of one scale, so that distances look as they are."""
+    low, high = plane.min(axis=0), plane.max(axis=0)
+    half = (float((high - low).max()) or 1.0) * (0.5 + _MARGIN)
+    middle = (low + high) / 2
+    bounds = [(float(at - half), float(at + half)) for at in middle]
+    x, y = (Axis("", start, end, (), plain) for start, end in bounds)
+    return x, y
