@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,6 +132,8 @@ def select_items(
     # subset, which is why the choice has to be confirmed on other parts.
     Raises ShapeError, UnitSpaceError, OptionError, MissingExtraError.
     """
+    from threadpoolctl import threadpool_limits
+
     items = moments.mean.size
     parts = as_parts(defective, items)
     if not 0 < most <= 1 or factors < 2 or not 0 <= ridge < 1:
@@ -153,10 +157,13 @@ def select_items(
     array = array[array.any(axis=1)]
     used = array[:, group_of]
     sn = np.empty(len(array))
-    for run, chosen in enumerate(used):
-        sn[run] = _sn_of(correlation, z, np.flatnonzero(chosen), ridge)
-        if progress is not None:
-            progress("selecting items", run + 1, len(array))
+    # a thread a run: within one, matrices are too small for several threads to gain by waiting for each other
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = pool.map(lambda chosen: _sn_of(correlation, z, np.flatnonzero(chosen), ridge), used)
+        for run, ratio in enumerate(runs):
+            sn[run] = ratio
+            if progress is not None:
+                progress("selecting items", run + 1, len(array))
     with_db = np.array([sn[column].mean() for column in array.T])
     without_db = np.array([sn[~column].mean() for column in array.T])
     kept = _best(group_of, with_db - without_db, most)
