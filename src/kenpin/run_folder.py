@@ -151,6 +151,11 @@ def read_record(run: Path) -> RunRecord:
         raise RunError(f"{run / _RECORD}: {place} is missing or wrong; restore the file or train again.") from error
 
 
+def identity_of(record: RunRecord) -> str:
+    """Hash of a run's record, the one that seals it: that of no other run, wherever either lies."""
+    return _seal_of(record.model_dump(mode="json"))
+
+
 def read_trained_on(run: Path) -> frozenset[str]:
     """Content hashes of the pictures that a run was trained on. Raises RunError."""
     try:
