@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from kenpin.cases._index import is_indexed, probes, tend_index
+from kenpin.cases._index import count, is_indexed, probes, tend_index
 from kenpin.cases._table import COLUMNS, condition, find_table, in_a_sentence, make_table, read_about
 from kenpin.cases.case import (
     EVERY_CASE,
@@ -130,7 +130,8 @@ class CaseLibrary:
 
     def count(self, among: CaseFilter = EVERY_CASE) -> int:
         """How many cases are meant."""
-        return len(self._rows(among, ["id"]))
+        with in_a_sentence(self.uri):
+            return count(self._table, among)
 
     def known(self, ids: Sequence[str]) -> frozenset[str]:
         """Those of these ids that are in the library."""
@@ -172,7 +173,7 @@ class CaseLibrary:
         self._check_vectors(vectors, len(vectors))
         where = condition(among)
         with in_a_sentence(self.uri):
-            looked_at = None if exactly else probes(self._table, self.count(among))
+            looked_at = None if exactly else probes(self._table, among)
             return [self._nearest(vector, k, where, looked_at) for vector in vectors]
 
     def recall(self, *, k: int = 10, queries: int = 100, seed: int = 0) -> Measure:
