@@ -15,7 +15,6 @@ import pytest
 from kenpin.cases.case import EVERY_CASE
 from kenpin.cases.library import CaseLibrary
 from kenpin.cli import main
-from kenpin.run_folder import identity_of, read_json, read_record
 from tests.toy_runs import trained
 
 Run = Callable[..., tuple[int, str, str]]
@@ -88,10 +87,6 @@ def test_another_run_is_refused_with_both_names(
         assert kenpin("cases", "search", library, moved, parts / "ok" / "000.png")[0] == 0
     finally:
         moved.rename(run)
-
-
-def test_a_runs_identity_is_its_seal(run: Path) -> None:
-    assert identity_of(read_record(run)) == read_json(run / "run.json")["seal"]
 
 
 def test_removing_says_how_many_first(kenpin: Run, library: str) -> None:

@@ -32,7 +32,7 @@ class VectorRun:
     """The run whose model made a library's vectors."""
 
     id: str
-    """Hash of its record: that of no other run, wherever either lies."""
+    """Hash of what decides its vectors: those of runs with equal ones can be compared, wherever these lie."""
     name: str
     path: str
 

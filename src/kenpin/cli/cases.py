@@ -223,9 +223,9 @@ def stats(
 
 
 def _vector_run(run: Path) -> VectorRun:
-    from kenpin.run_folder import identity_of, read_record
+    from kenpin.run_folder import read_record, space_of
 
-    return VectorRun(identity_of(read_record(run)), run.name, str(run.absolute()))
+    return VectorRun(space_of(read_record(run)), run.name, str(run.absolute()))
 
 
 def _pictures(pictures: tuple[str, ...], data: str | None, format: str | None, cases: str | None) -> Dataset:
