@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Literal
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
 
 from kenpin.errors import ShapeError
-from kenpin.metrics.retrieval import mean_measure, precision_at_k
+from kenpin.metrics.retrieval import distances, mean_measure, precision_at_k
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=6), st.data())
@@ -43,6 +45,16 @@ def test_what_cannot_be_measured_is_refused(
 ) -> None:
     with pytest.raises(ShapeError, match=sentence):
         precision_at_k(distances, wanted, k)
+
+
+@pytest.mark.parametrize(("metric", "of_scipy"), [("cosine", "cosine"), ("l2", "euclidean")])
+def test_distances_are_those_of_scipy(metric: Literal["cosine", "l2"], of_scipy: str) -> None:
+    draw = np.random.default_rng(0)
+    queries, others = draw.normal(3, 1, (5, 7)), draw.normal(3, 1, (9, 7))
+    assert np.allclose(distances(queries, others, metric), cdist(queries, others, of_scipy))
+    assert distances(queries, queries, metric).diagonal() == pytest.approx(np.zeros(5), abs=1e-6)
+    with pytest.raises(ShapeError, match="rows of one length"):
+        distances(queries, others[:, :3], metric)
 
 
 def test_the_interval_of_a_mean_is_that_of_the_normal_law() -> None:

@@ -77,10 +77,10 @@ def add_pictures(
                 library = CaseLibrary.create(uri, run, vectors.shape[1], metric or "cosine")
             batch = [_with_thumbnail(cases[one.id], one) if thumbnails else cases[one.id] for one in examples]
             added = library.add(batch, vectors)
-            known |= cases.keys() & {case.id for case in batch}
             yield from ((case, Outcome.ADDED if case.id in added else Outcome.KNOWN) for case in batch)
-        if library is not None and (old := [case for case in others if case.id in known]):
-            there = library.change(old) if change else library.cases(CaseFilter(ids=tuple(case.id for case in old)))
+        if library is not None and others:
+            ids = tuple(case.id for case in others)
+            there = library.change(others) if change else library.cases(CaseFilter(ids=ids))
             yield from ((case, Outcome.CHANGED if change else Outcome.KNOWN) for case in there)
     if library is not None:
         library.tend()

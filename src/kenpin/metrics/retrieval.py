@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -31,6 +33,18 @@ def precision_at_k(distances: ArrayLike, wanted: ArrayLike, k: int) -> Floats:
     nearer, tied = far < last, far == last
     places = k - nearer.sum(1)
     return np.asarray(((nearer & is_wanted).sum(1) + places * (tied & is_wanted).sum(1) / tied.sum(1)) / k)
+
+
+def distances(queries: ArrayLike, others: ArrayLike, metric: Literal["cosine", "l2"]) -> Floats:
+    """1 - cos of the angle, or the Euclidean distance. (q, d), (n, d) -> (q, n) float64. Raises ShapeError."""
+    asked, known = np.asarray(queries, np.float64), np.asarray(others, np.float64)
+    if asked.ndim != 2 or known.ndim != 2 or asked.shape[1] != known.shape[1]:
+        raise ShapeError(f"vectors of shape {asked.shape} beside {known.shape}; give rows of one length.")
+    if metric == "cosine":
+        asked, known = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (asked, known))
+        return np.asarray(1 - asked @ known.T)
+    squared = (asked**2).sum(1)[:, None] + (known**2).sum(1) - 2 * asked @ known.T
+    return np.asarray(np.sqrt(np.maximum(squared, 0.0)))
 
 
 def mean_measure(values: ArrayLike, *, seed: int = 0) -> Measure:
