@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script finds its own folder, not the one above
 
-from benchmarks import doctor, features, language, machine, readers, scoring, startup, taguchi
+from benchmarks import cases, doctor, features, language, machine, readers, scoring, startup, taguchi
 from benchmarks.scale import FULL, QUICK, Scale
 
 _ROOM_BYTES = 4 << 30
@@ -31,6 +31,7 @@ def results(scale: Scale, folder: Path) -> str:
         scoring.section(scale),
         taguchi.section(scale),
         language.section(scale, folder / "language"),
+        cases.section(scale, folder / "cases"),
     ]
     rates = machine.section(at_start, machine.measure_rates())
     minutes = (time.monotonic() - started) / 60

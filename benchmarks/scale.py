@@ -31,6 +31,9 @@ class Scale:
     asked: int
     """Generated pictures that it is asked about, after as many epochs as it needs to know them."""
     teaching_epochs: int
+    cases: int
+    """Generated vectors in a library of cases."""
+    searches: int
     repetitions: int
     starts: int
     """Starts of each command."""
@@ -49,6 +52,8 @@ FULL = Scale(
     epochs=10,
     asked=48,
     teaching_epochs=60,
+    cases=100_000,
+    searches=200,
     repetitions=3,
     starts=7,
 )
@@ -65,6 +70,8 @@ QUICK = Scale(
     epochs=1,
     asked=6,
     teaching_epochs=1,
+    cases=500,
+    searches=10,
     repetitions=1,
     starts=2,
 )

@@ -22,6 +22,7 @@ SECTIONS = [
     "Scoring",
     "Unit spaces",
     "Detection by a language model",
+    "Known cases",
 ]
 
 

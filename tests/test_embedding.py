@@ -17,11 +17,11 @@ import pytest
 from kenpin.cli import main
 from kenpin.data.dataset import Dataset
 from kenpin.data.loading import load_dataset
-from kenpin.embedding import NPZ, PARQUET, Embedding, embed, read_embedding, space_of
+from kenpin.embedding import NPZ, PARQUET, Embedding, embed, read_embedding
 from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError
 from kenpin.predictor import load_predictor
 from kenpin.prototypes import add_prototypes
-from kenpin.run_folder import check_seal, partial_folder, read_record
+from kenpin.run_folder import check_seal, partial_folder, read_record, space_of
 from kenpin.training import train
 from tests.pictures import SHIFTS_PX, write_parts, write_terminals
 

@@ -14,7 +14,7 @@ from tests.tree import PACKAGE, README, ROOT, opening_sentence, tree, with_tree
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
 LIGHT = next(contract["source_modules"] for contract in CONTRACTS if contract["id"] == "light")
-HEAVY = {"torch", "transformers", "datasets", "sklearn", "peft", "accelerate", "kornia"}
+HEAVY = {"torch", "transformers", "datasets", "sklearn", "peft", "accelerate", "kornia", "lancedb", "pandas"}
 
 
 def _module(path: Path) -> str:

@@ -251,6 +251,26 @@ class GradientOptions(StrictOptions):
         return self
 
 
+class CaseOptions(StrictOptions):
+    """Learning from what people said of known cases."""
+
+    from_cases: str | None = Field(
+        None,
+        description="Library of known cases to learn from, in place of a data set: unwanted cases are driven away from "
+        "wanted ones.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_the_library_for_the_data(cls, values: Any) -> Any:
+        library = values.get("from_cases") if isinstance(values, Mapping) else None
+        if library is None:
+            return values
+        if values.get("data", library) != library or values.get("data_format") is not None:
+            raise ValueError("`from_cases` is in place of `data` and `data_format`; leave these out.")
+        return {**values, "data": library}
+
+
 FlipRule = Literal["off", "same", "on"] | dict[str, str]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,13 +20,12 @@ from kenpin.models._family import Progress
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Example
 from kenpin.run_folder import (
-    MODEL,
-    RunRecord,
     check_free,
     check_writable,
     partial_folder,
     read_json,
     sole_writer,
+    space_of,
     write_json,
 )
 
@@ -52,19 +49,6 @@ class Embedding:
     """Folder of the run that made them."""
     not_opened: tuple[str, ...] = ()
     """Ids of pictures that could not be opened and have no vector."""
-
-
-def space_of(record: RunRecord) -> str:
-    """Hash of what decides a run's vectors: its base and what was trained of it. What stands on the vectors, such as
-    heads, unit spaces and references, leaves the space as it is."""
-    network = {
-        name: digest
-        for name, digest in record.files.items()
-        if name.startswith(f"{MODEL}/") and not name.endswith(".npz")
-    }
-    base = (record.base_id, record.base_commit, record.base_probe, record.image_size_wh)
-    told = json.dumps([base, sorted(network.items())], ensure_ascii=False)
-    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
 
 
 def embed(

@@ -9,6 +9,7 @@ KenpinError
 ├── UnitSpaceError     too few, constant or undefined reference parts   (ValueError)
 ├── CollapseError      a training lets all pictures become alike        (ValueError)
 ├── RunError           a run folder is absent, half written or foreign  (ValueError)
+├── CaseLibraryError   a library of cases is absent, damaged or foreign (ValueError)
 ├── OutputExistsError  something would be overwritten                   (FileExistsError)
 ├── DownloadError      a download failed or cannot be trusted           (OSError)
 └── MissingExtraError  a package of an optional extra is not installed  (ImportError)
@@ -51,6 +52,10 @@ class CollapseError(KenpinError, ValueError):
 
 class RunError(KenpinError, ValueError):
     """A run folder is absent, half written, of another version or of another base."""
+
+
+class CaseLibraryError(KenpinError, ValueError):
+    """A library of known cases is absent, damaged, foreign, or holds another run's vectors."""
 
 
 class OutputExistsError(KenpinError, FileExistsError):

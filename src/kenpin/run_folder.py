@@ -151,6 +151,19 @@ def read_record(run: Path) -> RunRecord:
         raise RunError(f"{run / _RECORD}: {place} is missing or wrong; restore the file or train again.") from error
 
 
+def space_of(record: RunRecord) -> str:
+    """Hash of what decides a run's vectors: its base and what was trained of it. What stands on the vectors, such as
+    heads, unit spaces and references, leaves the space as it is."""
+    network = {
+        name: digest
+        for name, digest in record.files.items()
+        if name.startswith(f"{MODEL}/") and not name.endswith(".npz")
+    }
+    base = (record.base_id, record.base_commit, record.base_probe, record.image_size_wh)
+    told = json.dumps([base, sorted(network.items())], ensure_ascii=False)
+    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+
 def read_trained_on(run: Path) -> frozenset[str]:
     """Content hashes of the pictures that a run was trained on. Raises RunError."""
     try:

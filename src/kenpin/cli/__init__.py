@@ -35,6 +35,7 @@ app.command("kenpin.cli.runs:evaluate", help="Measure an inspector on labelled p
 app.command("kenpin.cli.runs:report", help="Write a run's report, alone or against another run.")
 app.command("kenpin.cli.vectors:embed", help="Write the vectors of a data set's pictures.")
 app.command("kenpin.cli.vectors:prototypes", help="Add classes to an embedder from a few pictures, without training.")
+app.command("kenpin.cli.cases:app", name="cases", help="Keep known cases, and find the wanted ones like a picture.")
 app.command("kenpin.cli.export:export", help="Write a trained network for use elsewhere and as a base.")
 
 
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         warnings.simplefilter("ignore")  # libraries' warnings are for programmers; kenpin's own are sentences
         logging.captureWarnings(True)
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        os.environ.setdefault("LANCEDB_LOG", "error")
         os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # it tells of every attempt to reach the hub
     sys.exit(_run(tokens, debug))
 

@@ -14,11 +14,12 @@ from pydantic import Field, model_validator
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from kenpin.config import AugmentOptions, GradientOptions, TrainOptions
+from kenpin.cases.learning import UNWANTED
+from kenpin.config import AugmentOptions, CaseOptions, GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.errors import DatasetError, OptionError, RunError
 from kenpin.models._backbone import Backbone, load_backbone, read_backbone
-from kenpin.models._embedding.batches import mixed_order
+from kenpin.models._embedding.batches import alone, mixed_order
 from kenpin.models._embedding.networks import EmbeddingNetwork, MlpBackbone, mlp
 from kenpin.models._embedding.objectives import COMPARING, MARGINS, MinerName, Objective, ObjectiveName
 from kenpin.models._embedding.references import References, fit_references, read_references
@@ -37,7 +38,7 @@ _MLP_BATCH = 256  # pictures of 28 × 28 at a time: a few of them do not fill a 
 _UNSEEN = 2_000  # validation pictures that the references are scaled on
 
 
-class EmbedderOptions(AugmentOptions, GradientOptions, TrainOptions):
+class EmbedderOptions(CaseOptions, AugmentOptions, GradientOptions, TrainOptions):
     """Options of `kenpin train embedder`."""
 
     base: str = Field(
@@ -101,6 +102,11 @@ class EmbedderOptions(AugmentOptions, GradientOptions, TrainOptions):
                     f"`{name}` does nothing with tuning {self.tuning} and objective {self.objective}; leave it out or "
                     "choose others."
                 )
+        if self.from_cases is not None and self.objective not in COMPARING:
+            raise ValueError(
+                f"`from_cases` is learned from by comparing cases, which objective {self.objective} does not; take "
+                f"{', '.join(COMPARING)}."
+            )
         if self.base == "mlp" and self.tuning != "full":
             raise ValueError("base mlp has learned nothing yet that could be kept; train all of it, with tuning full.")
         if self.pictures_per_class is not None and self.batch_size % self.pictures_per_class:
@@ -160,7 +166,10 @@ class EmbeddingInspector:
     def total_loss(self, module: nn.Module, batch: Batch) -> Tensor:
         """The objective's mean loss, as often as there are pictures."""
         inputs = {name: values for name, values in batch.items() if name != "labels"}
-        return cast(Tensor, module(numbers=batch["labels"], **inputs)) * len(batch["labels"])
+        numbers = batch["labels"]
+        if self._options.from_cases is not None:
+            numbers = alone(numbers, self.labels.index(UNWANTED))
+        return cast(Tensor, module(numbers=numbers, **inputs)) * len(numbers)
 
     def loss_count(self, batch: Batch) -> Tensor:
         """Pictures."""

@@ -40,7 +40,7 @@ def write_thumbnails(
     rows = []
     for id in (*front, *(rest[::every] if room else ())):
         try:
-            rows.append({"id": id, "jpeg": _jpeg(read_image(chosen[id]), max_side_px)})
+            rows.append({"id": id, "jpeg": jpeg_thumbnail(read_image(chosen[id]), max_side_px)})
         except ImageError:
             continue
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,8 @@ def read_thumbnails(path: Path) -> Mapping[str, bytes]:
     return dict(zip(table.column("id").to_pylist(), table.column("jpeg").to_pylist(), strict=True))
 
 
-def _jpeg(image: Image.Image, max_side_px: int) -> bytes:
+def jpeg_thumbnail(image: Image.Image, max_side_px: int = 128) -> bytes:
+    """A small JPEG of a picture, its longer side at most that long."""
     small = image.convert("RGB") if image.mode not in ("RGB", "L") else image.copy()
     small.thumbnail((max_side_px, max_side_px))
     memory = io.BytesIO()

@@ -46,6 +46,9 @@ TITLES = {
     "recall_at_1": "Nearest other is of the class",
     "recall_at_5": "One of the 5 nearest others is of the class",
     "silhouette": "Silhouette of the classes",
+    "precision_at_5_before": "Wanted among the 5 nearest cases, before the training",
+    "precision_at_5_after": "Wanted among the 5 nearest cases, after it",
+    "precision_at_5_gain": "Gained by the training",
     "effective_rank": "Directions in which vectors differ",
 }
 OF_BOXES = {

@@ -7,7 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -124,6 +124,12 @@ def train(
         evaluation = _evaluate(
             learned.inspector, chosen.target, scored, task, threshold, parts.test, options.seed, progress
         )
+        gained: tuple[str, ...] = ()
+        if start.retrieval is not None:
+            gain = start.retrieval.measures(Predictor(learned.inspector), progress)
+            evaluation = replace(evaluation, measures={**evaluation.measures, **gain})
+            gained = (start.retrieval.in_words(gain),)
+            say(*gained)
         write_json(partial / "evaluation.json", evaluation_to_json(evaluation))
         mistakes = [part.id for _, part in worst_first(evaluation.judged)]
         write_thumbnails(
@@ -135,7 +141,7 @@ def train(
         )
         _keep_vectors(learned.inspector, chosen.target, parts.test or scored.pictures, partial / VECTORS)
         np.save(partial / TRAINED_ON, np.array(sorted(content_hashes(parts.training)), dtype="S32"))
-        notes = (*start.notes, *learned.notes, why)
+        notes = (*start.notes, *learned.notes, why, *gained)
         about = _describe(dataset, fingerprint, parts)
         write_record(partial, _record(family, options, task, learned, threshold, evaluation, notes, about, partial))
         if options.report:

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kenpin.config import GradientOptions, TrainOptions
+from kenpin.cases.learning import training_set
+from kenpin.cases.library import CaseLibrary
+from kenpin.config import CaseOptions, GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.loading import load_dataset
 from kenpin.errors import LabelError, OptionError
@@ -18,6 +20,7 @@ from kenpin.run_folder import check_run_free, is_run
 from kenpin.training.capacity import refuse_unloadable
 from kenpin.training.engine import check_intervals_and_tracker
 from kenpin.training.parts import Parts, classes_of_each, divide, hold_out_validation, task_of
+from kenpin.training.retrieval import Retrieval, search_before
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Start:
     """Sentences worth telling."""
     needed: tuple[str | Path, ...]
     """What the run must not be written over."""
+    retrieval: Retrieval | None
+    """The search for wanted cases before the training, where it learns from known cases."""
 
 
 def begin(
@@ -64,6 +69,11 @@ def begin(
     check_run_free(options.out, options.overwrite, needed)
     if isinstance(wanted, GradientOptions):
         check_intervals_and_tracker(wanted)
+    library, case_notes = _library_of(wanted), tuple[str, ...]()
+    if library is not None:
+        if dataset is not None:
+            raise OptionError("option `from_cases` is in place of a data set; give one of them.")
+        dataset, case_notes = training_set(library, test_share=options.validation_share, seed=options.seed)
     if dataset is None:
         dataset = load_dataset(options.data, format=options.data_format)
     parts = divide(dataset, chosen.target)
@@ -77,7 +87,31 @@ def begin(
         raise OptionError("option `ok_labels` names every class, so that no part is defective; leave the defects out.")
     if parts.validation is None and not isinstance(inspector, Fitted):
         parts = hold_out_validation(parts, options.validation_share, options.seed)
-    return Start(chosen, options, dataset, parts, task, inspector, (*parts.notes, *task_notes), needed)
+    retrieval = None
+    if library is not None:
+        retrieval = search_before(library, parts)
+        if retrieval is None:
+            case_notes += (
+                "No wanted case could be held out, so what the training gains for a search is not measured.",
+            )
+    return Start(
+        family=chosen,
+        options=options,
+        dataset=dataset,
+        parts=parts,
+        task=task,
+        inspector=inspector,
+        notes=(*case_notes, *parts.notes, *task_notes),
+        needed=needed,
+        retrieval=retrieval,
+    )
+
+
+def _library_of(options: Any) -> CaseLibrary | None:
+    """The library of cases that is learned from, if one is. Raises CaseLibraryError."""
+    if isinstance(options, CaseOptions) and options.from_cases is not None:
+        return CaseLibrary.open(options.from_cases)
+    return None
 
 
 def _check_labels(inspector: Inspector, parts: Parts, target: str) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
+from torch import Tensor
 
 
 def mixed_order(labels: Sequence[str], per_class: int | None, seed: int, epoch: int) -> list[int]:
@@ -29,3 +31,10 @@ def mixed_order(labels: Sequence[str], per_class: int | None, seed: int, epoch: 
         drawn = np.concatenate([draw.permutation(own) for _ in range(rounds)] or [own])
         order[at] = drawn[: at.size * per_class].reshape(-1, per_class)
     return [int(place) for place in order.ravel()[:count]]
+
+
+def alone(numbers: Tensor, of_class: int) -> Tensor:
+    """Class numbers, (n,) int64, with each picture of one class in a class of its own: nothing is drawn to it, and all
+    others are driven from it."""
+    own = numbers.max() + 1 + torch.arange(len(numbers), device=numbers.device)
+    return torch.where(numbers == of_class, own, numbers)

@@ -1,0 +1,148 @@
+"""Adding pictures: each is looked up by its content, embedded if it is new, and told of once it is on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kenpin.cases.case import Case, CaseFilter, CaseVerdict, Metric, VectorRun
+from kenpin.cases.library import CaseLibrary
+from kenpin.data.dataset import Dataset, content_hash
+from kenpin.data.images import read_image
+from kenpin.errors import DatasetError
+from kenpin.records import Example
+from kenpin.report.thumbnails import jpeg_thumbnail
+
+_Batch = tuple[list[Example], NDArray[np.float32]]
+Embed = Callable[[Dataset], Iterator[_Batch]]
+"""As `Predictor.embed`: batches of examples with a vector each; pictures that cannot be opened are left out."""
+_AT_ONCE = 1_000
+"""Pictures that are looked up, and cases that are written, at a time at most."""
+_WAIT_S = 2.0
+"""Seconds that a case waits for others to be written with."""
+
+
+class Outcome(StrEnum):
+    """What became of a picture."""
+
+    ADDED = "added"
+    CHANGED = "changed"
+    KNOWN = "known"
+    """It was there already, and stays as it was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said of every picture of which the data set itself says nothing."""
+
+    verdict: CaseVerdict | None = None
+    label: str | None = None
+    note: str | None = None
+    lot: str | None = None
+
+
+def add_pictures(
+    uri: str,
+    run: VectorRun,
+    pictures: Dataset,
+    embed: Embed,
+    *,
+    said: Said = Said(),
+    metric: Metric | None = None,
+    thumbnails: bool = False,
+    change: bool = False,
+) -> Iterator[tuple[Case, Outcome]]:
+    """Each picture's case with what became of it, as soon as it is on disk. The library is made with its first case.
+
+    change: what is said of known cases; else they are left alone. The same content twice is one case. metric: of a new
+    library, by default cosine. Raises CaseLibraryError, DatasetError for a verdict that is none, MissingExtraError.
+    """
+    library = CaseLibrary.find(uri)
+    if library is not None:
+        library.check(run, metric)
+    named = ((example, case_of(example, said)) for example in pictures)
+    while block := list(islice(named, _AT_ONCE)):
+        known = frozenset() if library is None else library.known([case.id for _, case in block])
+        new, others = _divided(block, known)
+        cases = {case.id: case for _, case in new}
+        for examples, vectors in _gathered(embed(Dataset.from_examples(_by_content(new)))):
+            if library is None:
+                library = CaseLibrary.create(uri, run, vectors.shape[1], metric or "cosine")
+            batch = [_with_thumbnail(cases[one.id], one) if thumbnails else cases[one.id] for one in examples]
+            added = library.add(batch, vectors)
+            yield from ((case, Outcome.ADDED if case.id in added else Outcome.KNOWN) for case in batch)
+        if library is not None and others:
+            ids = tuple(case.id for case in others)
+            there = library.change(others) if change else library.cases(CaseFilter(ids=ids))
+            yield from ((case, Outcome.CHANGED if change else Outcome.KNOWN) for case in there)
+    if library is not None:
+        library.tend()
+
+
+def case_of(example: Example, said: Said = Said()) -> Case:
+    """An example as a case; its verdict, note and lot are attributes of these names, or its group is its lot.
+
+    Raises DatasetError for a verdict that is none.
+    """
+    verdict = example.attributes.get("verdict", "").strip().upper()
+    if verdict and verdict not in CaseVerdict.__members__:
+        known = ", ".join(CaseVerdict)
+        raise DatasetError(f"{example.origin or example.id}: verdict {verdict!r} is none of {known}; mend it.")
+    return Case(
+        id=content_hash(example.image),
+        picture=str(Path(example.image.path or "").absolute()) if example.image.data is None else str(example.image),
+        verdict=CaseVerdict(verdict) if verdict else said.verdict,
+        label=example.label or said.label,
+        note=example.attributes.get("note") or said.note,
+        lot=example.attributes.get("lot") or example.group or said.lot,
+    )
+
+
+_Named = tuple[Example, Case]
+
+
+def _divided(block: Sequence[_Named], known: frozenset[str]) -> tuple[list[_Named], list[Case]]:
+    """Those whose content is met for the first time, or cannot be read; and all others."""
+    met = set(known)
+    new, others = [], []
+    for example, case in block:
+        if case.id in met:
+            others.append(case)
+        else:
+            new.append((example, case))
+            met |= {case.id} - {""}
+    return new, others
+
+
+def _by_content(named: Sequence[_Named]) -> Iterator[Example]:
+    """The examples, each by its case's name; one that cannot be read keeps its own."""
+    for example, case in named:
+        yield replace(example, id=case.id or example.id)
+
+
+def _gathered(batches: Iterator[_Batch]) -> Iterator[_Batch]:
+    """Fewer and larger batches: each that is written makes a file."""
+    waiting: list[_Batch] = []
+    since = time.monotonic()
+    for batch in batches:
+        waiting.append(batch)
+        if sum(len(examples) for examples, _ in waiting) >= _AT_ONCE or time.monotonic() - since > _WAIT_S:
+            yield _joined(waiting)
+            waiting, since = [], time.monotonic()
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(batches: Sequence[_Batch]) -> _Batch:
+    return [one for examples, _ in batches for one in examples], np.concatenate([vectors for _, vectors in batches])
+
+
+def _with_thumbnail(case: Case, example: Example) -> Case:
+    return replace(case, thumbnail=jpeg_thumbnail(read_image(example.image)))

@@ -1,0 +1,65 @@
+"""What is learned from verdicts: which cases train, what draws them together, and which are driven away.
+
+A POSITIVE case is of its label's class, and is drawn to the others of that class. A NEGATIVE case, whatever its label,
+is drawn to nothing; POSITIVE ones are driven from it, as they are from those of other labels. UNKNOWN cases teach
+nothing. So of a triplet the anchor and the wanted one are POSITIVE cases of one label, the unwanted one is any other.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from kenpin.cases.case import CaseFilter, CaseVerdict
+from kenpin.cases.dataset import dataset_of
+from kenpin.cases.library import CaseLibrary
+from kenpin.data.dataset import Dataset, content_hash
+from kenpin.data.splitting import split_by_group, split_by_ratio
+from kenpin.errors import DatasetError
+from kenpin.records import Example
+
+WANTED, UNWANTED = "POSITIVE", "NEGATIVE"
+"""Classes of wanted cases without a label, and of unwanted ones."""
+_LEAST = 4
+"""Cases of a class: two to learn from, one to validate on, one to search for."""
+
+
+def training_set(library: CaseLibrary, *, test_share: float, seed: int) -> tuple[Dataset, tuple[str, ...]]:
+    """The cases that teach, by class, divided into train and test by lots where all have one; sentences worth telling.
+
+    Raises CaseLibraryError, DatasetError.
+    """
+    judged = dataset_of(library, CaseFilter(verdicts=(CaseVerdict.POSITIVE, CaseVerdict.NEGATIVE)))
+    there = [replace(one, label=_class_of(one)) for one in judged if _is_there(one)]
+    counts = Counter(one.label for one in there)
+    kept = [one for one in there if counts[one.label] >= _LEAST]
+    classes = {one.label for one in kept}
+    if UNWANTED not in classes or classes == {UNWANTED}:
+        raise DatasetError(
+            f"{library.uri}: there are too few judged cases to learn from; add some, until there are {_LEAST} POSITIVE "
+            f"ones of a label and {_LEAST} NEGATIVE ones whose pictures are where they were."
+        )
+    notes = []
+    if missing := len(judged) - len(there):
+        notes.append(f"{missing} cases were left out: their pictures have been moved or changed.")
+    if few := len(there) - len(kept):
+        notes.append(f"{few} cases were left out: of their labels there are fewer than {_LEAST} POSITIVE ones.")
+    dataset = Dataset.from_examples(kept, root=library.uri, format=judged.format)
+    ratios = {"train": 1 - test_share, "test": test_share}
+    if all(one.group is not None for one in kept):
+        return split_by_group(dataset, ratios, column="group", seed=seed), tuple(notes)
+    return split_by_ratio(dataset, ratios, seed=seed), tuple(notes)
+
+
+def _class_of(example: Example) -> str:
+    """Raises DatasetError for a label that would be taken for the class of unwanted cases."""
+    if example.attributes["verdict"] == CaseVerdict.NEGATIVE:
+        return UNWANTED
+    if example.label == UNWANTED:
+        raise DatasetError(f"{example.origin}: a POSITIVE case has label {UNWANTED}; give it another.")
+    return example.label or WANTED
+
+
+def _is_there(example: Example) -> bool:
+    """Whether its picture is still the one of which the library has the vector."""
+    return content_hash(example.image) == example.id

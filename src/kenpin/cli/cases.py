@@ -1,0 +1,282 @@
+"""Commands on a library of known cases: `cases add`, `cases search`, `cases remove`, `cases stats`."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import cyclopts
+from cyclopts import Parameter
+
+from kenpin.cases.case import NOT_UNWANTED, Case, CaseFilter, CaseVerdict, Found, Metric, VectorRun
+from kenpin.cli import FINDINGS, _show
+from kenpin.cli.data import Format, Overwrite
+from kenpin.cli.runs import Device
+from kenpin.errors import OptionError
+
+if TYPE_CHECKING:
+    from kenpin.cases.adding import Embed
+    from kenpin.data.dataset import Dataset
+    from kenpin.predictor import Predictor
+    from kenpin.records import Example
+
+_Several = Parameter(negative=(), consume_multiple=True, show_default=False)
+Verdicts = Annotated[tuple[CaseVerdict, ...], _Several]
+Texts = Annotated[tuple[str, ...], _Several]
+Json = Annotated[Path | None, Parameter(help="Write everything that was found to this file.")]
+
+app = cyclopts.App(name="cases")
+
+
+@app.command
+def add(
+    library: str,
+    run: Path,
+    pictures: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    /,
+    *,
+    data: Annotated[
+        str | None,
+        Parameter(help="Data set to add; what it says itself goes before options."),
+    ] = None,
+    format: Format = None,
+    cases: Annotated[str | None, Parameter(help="Library to add from, with what is said there.")] = None,
+    verdict: Annotated[CaseVerdict | None, Parameter(help="Whether the cases are wanted.")] = None,
+    label: Annotated[str | None, Parameter(help="Their label.")] = None,
+    note: Annotated[str | None, Parameter(help="What else there is to say of them.")] = None,
+    lot: Annotated[str | None, Parameter(help="Their lot.")] = None,
+    metric: Annotated[
+        Metric | None, Parameter(help="How a new library measures: cosine, the default, or l2. It stays so.")
+    ] = None,
+    thumbnails: Annotated[bool, Parameter(negative=(), help="Keep a small copy of each new picture.")] = False,
+    update: Annotated[bool, Parameter(negative=(), help="Change what is said of cases that are there.")] = False,
+    device: Device = None,
+) -> int:
+    """Add pictures as known cases: one line each, once it is on disk.
+
+    The exit status is 1 where a picture could not be opened, 0 otherwise.
+
+    Parameters
+    ----------
+    library:
+        Folder of the library, or a URI that LanceDB takes; made where nothing is.
+    run:
+        Run folder; its model makes the vectors.
+    pictures:
+        Picture files and folders of pictures.
+    """
+    from kenpin.cases.adding import Said, add_pictures
+
+    if [bool(pictures), data is not None, cases is not None].count(True) != 1:
+        raise OptionError("cases add: name pictures, a data set with --data, or a library with --cases; one of them.")
+    bad: list[str] = []
+    outcomes: Counter[str] = Counter()
+    with _show.progress_line() as progress:
+        added = add_pictures(
+            library,
+            _vector_run(run),
+            _pictures(pictures, data, format, cases),
+            _embedding(run, device, progress, bad),
+            said=Said(verdict, label, note, lot),
+            metric=metric,
+            thumbnails=thumbnails,
+            change=update,
+        )
+        for case, outcome in added:
+            print(_line(outcome, *_cells(case)), flush=True)
+            outcomes[outcome] += 1
+    _show.say(f"{library}: {', '.join(f'{count} {outcome}' for outcome, count in outcomes.items()) or 'none added'}.")
+    return FINDINGS if bad else 0
+
+
+@app.command
+def search(
+    library: str,
+    run: Path,
+    pictures: Annotated[tuple[str, ...], Parameter(negative=())],
+    /,
+    *,
+    k: Annotated[int, Parameter(name="-k", help="Cases to find for each picture.")] = 5,
+    verdict: Annotated[
+        Verdicts, Parameter(help="Look among cases of these verdicts; by default positive and unknown ones.")
+    ] = NOT_UNWANTED,
+    label: Annotated[Texts, Parameter(help="Look among cases of these labels.")] = (),
+    lot: Annotated[Texts, Parameter(help="Look among cases of these lots.")] = (),
+    json: Json = None,
+    device: Device = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """Find the known cases nearest to pictures; unwanted ones are kept out.
+
+    One line a case: picture, rank, distance, verdict, label, lot, the case's picture, note. The exit status is 1 where
+    a picture could not be opened, 0 otherwise.
+
+    Parameters
+    ----------
+    library:
+        Folder of the library, or its URI.
+    run:
+        Run folder; the one whose vectors the library holds.
+    pictures:
+        One or more picture files and folders of pictures.
+    """
+    from kenpin.cases.library import CaseLibrary
+    from kenpin.run_folder import check_writable, write_json
+
+    if k < 1:
+        raise OptionError(f"option `-k` is {k}; give a number from 1 up.")
+    if json is not None:
+        check_writable(json, overwrite)
+    opened = CaseLibrary.open(library)
+    opened.check(_vector_run(run))
+    among = CaseFilter(verdicts=verdict, labels=label, lots=lot)
+    bad: list[str] = []
+    rows: list[dict[str, Any]] = []
+    with _show.progress_line() as progress:
+        for examples, vectors in _embedding(run, device, progress, bad)(_pictures(pictures, None, None, None)):
+            for example, found in zip(examples, opened.search(vectors, k=k, among=among), strict=True):
+                for rank, one in enumerate(found, start=1):
+                    print(_line(example.id, f"{rank}", f"{one.distance:.4f}", *_cells(one.case)))
+                rows.append({"picture": example.id, "found": [_as_json(one) for one in found]})
+    if json is not None:
+        about = {"library": library, "run": str(run), "metric": opened.metric}
+        write_json(json, about | {"searches": rows, "not_opened": bad})
+    return FINDINGS if bad else 0
+
+
+@app.command
+def remove(
+    library: str,
+    /,
+    *,
+    id: Annotated[Texts, Parameter(help="Cases of these ids.")] = (),
+    verdict: Annotated[Verdicts, Parameter(help="Cases of these verdicts.")] = (),
+    label: Annotated[Texts, Parameter(help="Cases of these labels.")] = (),
+    lot: Annotated[Texts, Parameter(help="Cases of these lots.")] = (),
+    all: Annotated[bool, Parameter(negative=(), help="All cases.")] = False,
+    yes: Annotated[bool, Parameter(negative=(), help="Do it; else only how many they are is said.")] = False,
+) -> int:
+    """Remove the cases that all given options mean, or with `--yes` missing say how many they are. Pictures stay.
+
+    Parameters
+    ----------
+    library:
+        Folder of the library, or its URI.
+    """
+    from kenpin.cases.library import CaseLibrary
+
+    among = CaseFilter(ids=id, verdicts=verdict, labels=label, lots=lot)
+    if all is bool(among.columns()):
+        raise OptionError("cases remove: say which cases with --id, --verdict, --label or --lot, or --all alone.")
+    opened = CaseLibrary.open(library)
+    if yes:
+        print(f"{library}: {opened.remove(among)} cases removed, {len(opened)} left.")
+    else:
+        print(f"{library}: {opened.count(among)} of {len(opened)} cases would be removed; add --yes to do it.")
+    return 0
+
+
+@app.command
+def stats(
+    library: str,
+    /,
+    *,
+    recall: Annotated[
+        bool, Parameter(negative=(), help="Measure on 100 cases how many of the 10 nearest others a search finds.")
+    ] = False,
+    json: Json = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """Count the cases by verdict, label and lot, and name the run that made their vectors.
+
+    Parameters
+    ----------
+    library:
+        Folder of the library, or its URI.
+    """
+    from kenpin.cases.library import CaseLibrary
+    from kenpin.run_folder import check_writable, write_json
+
+    if json is not None:
+        check_writable(json, overwrite)
+    opened = CaseLibrary.open(library)
+    counted = opened.stats()
+    vectors = f"{opened.dimension} numbers each, compared by {opened.metric}"
+    print(f"{counted.count} cases", f"vectors\t{vectors}{', with an index' if counted.indexed else ''}", sep="\n")
+    print(f"run\t{opened.run} in {opened.run.path}")
+    found = opened.recall() if recall else None
+    if found is not None:
+        print(f"recall\t{_show.number(found)}")
+    by = {"verdict": counted.by_verdict, "label": counted.by_label, "lot": counted.by_lot}
+    for what, counts in by.items():
+        print(f"{what}\t{', '.join(f'{_one_line(value)}: {count}' for value, count in counts.items())}")
+    if json is not None:
+        by_text = {f"by_{what}": {value or "": count for value, count in counts.items()} for what, counts in by.items()}
+        about: dict[str, Any] = {"cases": counted.count, "dimension": opened.dimension, "metric": opened.metric}
+        about |= {"recall": None if found is None else asdict(found)}
+        write_json(json, about | {"indexed": counted.indexed, "run": asdict(opened.run)} | by_text)
+    return 0
+
+
+def _vector_run(run: Path) -> VectorRun:
+    from kenpin.run_folder import read_record, space_of
+
+    return VectorRun(space_of(read_record(run)), run.name, str(run.absolute()))
+
+
+def _pictures(pictures: tuple[str, ...], data: str | None, format: str | None, cases: str | None) -> Dataset:
+    from kenpin.cases.dataset import dataset_of
+    from kenpin.cases.library import CaseLibrary
+    from kenpin.data.dataset import Dataset
+    from kenpin.data.files import picture_files
+    from kenpin.data.loading import load_dataset
+    from kenpin.records import Example, ImageSource
+
+    if format is not None and data is None:
+        raise OptionError("option `--format` is for --data alone; leave it out.")
+    if data is not None:
+        return load_dataset(data, format=format)
+    if cases is not None:
+        return dataset_of(CaseLibrary.open(cases))
+    return Dataset.from_examples(Example(id=path, image=ImageSource(path=path)) for path in picture_files(pictures))
+
+
+def _embedding(run: Path, device: str | None, progress: _show.ProgressLine, bad: list[str]) -> Embed:
+    """How a run turns pictures into vectors; its model is loaded with the first, those that cannot be opened go to
+    `bad`."""
+
+    @cache
+    def predictor() -> Predictor:
+        from kenpin.predictor import load_predictor
+
+        return load_predictor(run, device=device)
+
+    def set_aside(example: Example, error: Exception) -> None:
+        bad.append(example.id)
+        print(f"kenpin: {error}", file=sys.stderr)
+
+    return lambda pictures: predictor().embed(pictures, progress=progress, on_error=set_aside)
+
+
+def _cells(case: Case) -> tuple[str | None, ...]:
+    return case.verdict or CaseVerdict.UNKNOWN, case.label, case.lot, case.picture, case.note
+
+
+def _line(*cells: str | None) -> str:
+    return "\t".join(map(_one_line, cells))
+
+
+def _one_line(text: str | None) -> str:
+    """What a person wrote, on one line and in one cell, or a dash."""
+    return " ".join((text or "-").split())
+
+
+def _as_json(found: Found) -> dict[str, Any]:
+    """A found case, its picture alone left out."""
+    case = asdict(replace(found.case, thumbnail=None))
+    del case["thumbnail"]
+    return {"distance": found.distance, **case, "added": case["added"].isoformat()}

@@ -1,0 +1,58 @@
+"""Whether the nearest are the wanted ones: precision among the first k, and its mean with an interval."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kenpin.errors import ShapeError
+from kenpin.metrics.intervals import picture_intervals
+from kenpin.records import Measure
+
+Floats = NDArray[np.float64]
+
+
+def precision_at_k(distances: ArrayLike, wanted: ArrayLike, k: int) -> Floats:
+    """Share of wanted ones among the k nearest of each query. distances, wanted: (queries, n) -> (queries,).
+
+    Of equally far ones across the k-th place each counts by its chance to be among the first k, so that no accident of
+    sorting decides. Raises ShapeError.
+    # McSherry & Najork 2008, "Computing information retrieval performance measures efficiently in the presence of tied
+    # scores": the mean over all orders of the tied ones.
+    """
+    far, is_wanted = np.asarray(distances, np.float64), np.asarray(wanted, bool)
+    if far.ndim != 2 or far.shape != is_wanted.shape:
+        raise ShapeError(f"{far.shape} distances for {is_wanted.shape} wanted ones; give one for each of each query.")
+    if not 1 <= k <= far.shape[1]:
+        raise ShapeError(f"the {k} nearest of {far.shape[1]}; give k from 1 to {far.shape[1]}.")
+    if np.isnan(far).any():
+        raise ShapeError(f"{int(np.isnan(far).sum())} distances are not numbers; leave them out.")
+    last = np.partition(far, k - 1, axis=1)[:, k - 1 : k]
+    nearer, tied = far < last, far == last
+    places = k - nearer.sum(1)
+    return np.asarray(((nearer & is_wanted).sum(1) + places * (tied & is_wanted).sum(1) / tied.sum(1)) / k)
+
+
+def distances(queries: ArrayLike, others: ArrayLike, metric: Literal["cosine", "l2"]) -> Floats:
+    """1 - cos of the angle, or the Euclidean distance. (q, d), (n, d) -> (q, n) float64. Raises ShapeError."""
+    asked, known = np.asarray(queries, np.float64), np.asarray(others, np.float64)
+    if asked.ndim != 2 or known.ndim != 2 or asked.shape[1] != known.shape[1]:
+        raise ShapeError(f"vectors of shape {asked.shape} beside {known.shape}; give rows of one length.")
+    if metric == "cosine":
+        asked, known = (rows / np.linalg.norm(rows, axis=1, keepdims=True) for rows in (asked, known))
+        return np.asarray(1 - asked @ known.T)
+    squared = (asked**2).sum(1)[:, None] + (known**2).sum(1) - 2 * asked @ known.T
+    return np.asarray(np.sqrt(np.maximum(squared, 0.0)))
+
+
+def mean_measure(values: ArrayLike, *, seed: int = 0) -> Measure:
+    """The mean of one value a query, and its bootstrap interval over the queries; of differences, a paired one."""
+    each = np.asarray(values, np.float64)
+    if not len(each):
+        return Measure(None)
+    (interval,) = picture_intervals(
+        lambda drawn: (drawn @ each / len(each))[:, None], len(each), cells_each=len(each), seed=seed
+    )
+    return Measure(float(each.mean()), *(interval or (None, None)))
