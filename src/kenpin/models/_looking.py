@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from kenpin.errors import OptionError
 from kenpin.models._attention import Attention, relevance, rollout, watched_attention
 from kenpin.models._family import Inspector
+from kenpin.models._finished_run import vectors_of
 from kenpin.models._lite0 import Lite0ForImageClassification
 from kenpin.models._maps import in_frame, seen_region
 from kenpin.models._places import as_grid
@@ -86,13 +87,7 @@ def likeness_maps(inspector: Inspector, pair: Sequence[Image]) -> list[Map]:
     def vectors(x: Tensor) -> Tensor:
         batch = {"pixel_values": x}
         outputs = inspector.infer(batch if inspector.extract is None else {"features": inspector.extract(batch)})
-        found: Tensor | None = outputs.get("embedding", outputs.get("features"))
-        if found is None or found.ndim != 2:
-            raise OptionError(
-                "this run's model makes no vectors of pictures; take a run of family embedder, or a classifier with "
-                "tuning head."
-            )
-        return found.float()
+        return vectors_of(outputs).float()
 
     with torch.inference_mode():
         both = nn.functional.normalize(vectors(pixels))

@@ -44,7 +44,7 @@ class MahalanobisOptions(TrainOptions):
     )
     stages: tuple[Annotated[int, Field(ge=0, le=6)], ...] = Field(
         DEFAULT_STAGES,
-        description="Stages of lite0, 0 to 6, whose features are items, with `where` 3 4 5 by default; other bases have "
+        description="Stages of lite0, 0 to 6, whose features are items, with where 3 4 5 by default; other bases have "
         "their last alone.",
     )
     where: Literal["none", "positions", "pooled"] = Field(
