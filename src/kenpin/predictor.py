@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kenpin.data.dataset import Dataset
+from kenpin.data.images import displayed_size
 from kenpin.data.loading import load_dataset
 from kenpin.errors import OptionError, RunError
 from kenpin.models import get_family
-from kenpin.models._family import Inspector, Progress, Promptable, ReadsTables
+from kenpin.models._family import Inspector, Localised, Progress, Promptable, ReadsTables
 from kenpin.models._finished_run import restore_run, vectors_of
 from kenpin.models._inference import OnError, infer_batches
-from kenpin.records import Example, ImageSource, Prediction, Threshold
+from kenpin.records import Example, ImageSource, Map, Prediction, Threshold
 from kenpin.records_json import from_json
 from kenpin.run_folder import RunRecord, read_trained_on
 
@@ -88,6 +89,24 @@ class Predictor:
         """
         for examples, outputs in self._outputs(dataset, progress, on_error, batch_size):
             yield examples, vectors_of(outputs).float().numpy()
+
+    @property
+    def localises(self) -> bool:
+        """Whether its score is the maximum of a map."""
+        return isinstance(self.inspector, Localised)
+
+    def localise(self, dataset: Dataset, **settings: Any) -> Iterator[tuple[Example, Map]]:
+        """Each example with the map that its score is read off; `settings` as for `predict`.
+
+        Raises ImageError, and OptionError where the score is none of a map.
+        """
+        inspector = self.inspector
+        if not isinstance(inspector, Localised):
+            raise OptionError("this run's score is not read off a map; train mahalanobis with --where.")
+        settings = {"progress": None, "on_error": None, "batch_size": None} | settings
+        for examples, outputs in self._outputs(dataset, **settings):
+            for example, grid in zip(examples, outputs["map"], strict=True):
+                yield example, inspector.map_of(grid, example.size_wh or displayed_size(example.image))
 
     def _outputs(
         self, dataset: Dataset, progress: Progress | None, on_error: OnError | None, batch_size: int | None

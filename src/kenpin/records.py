@@ -6,8 +6,13 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from kenpin.errors import ShapeError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Box = tuple[float, float, float, float]
 """x1, y1, x2, y2 in pixels of the displayed picture (EXIF orientation applied), origin at its top left corner."""
@@ -132,6 +137,21 @@ class Prediction:
     """The pieces of that answer that are no sound detection: shown and counted, never silently dropped."""
     embedding: tuple[float, ...] | None = None
     """The vector that an inspector has learned to give the picture: pictures of one class lie together."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Map:
+    """A number for every pixel of a displayed picture: where in it an answer comes from."""
+
+    values: NDArray[np.float32]
+    """(h, w) in the displayed picture's frame; NaN where the inspector did not look."""
+    shows: str
+    """What the numbers are and what they explain, a few words."""
+    unit: str
+    score: float | None = None
+    """The number that the map explains, where it can be read off the map."""
+    box: Box | None = None
+    """The detection that the map belongs to, where it belongs to one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ app.command("kenpin.cli.train:families", help="The families of models there are.
 app.command("kenpin.cli.train:app", name="train", help="Train an inspector.")
 app.command("kenpin.cli.runs:predict", help="Inspect pictures.")
 app.command("kenpin.cli.runs:evaluate", help="Measure an inspector on labelled pictures.")
+app.command("kenpin.cli.explain:explain", help="Show where in pictures an answer comes from.")
 app.command("kenpin.cli.runs:report", help="Write a run's report, alone or against another run.")
 app.command("kenpin.cli.vectors:embed", help="Write the vectors of a data set's pictures.")
 app.command("kenpin.cli.vectors:prototypes", help="Add classes to an embedder from a few pictures, without training.")

@@ -109,6 +109,11 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Im
     return read_picture(source, max_pixels=max_pixels).rgb
 
 
+def read_mask(source: ImageSource) -> NDArray[np.bool_]:
+    """Which pixels of a mask are defective: those that are not black, (h, w). Raises ImageError."""
+    return np.asarray(np.asarray(read_image(source)).any(axis=2))
+
+
 def displayed_size(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """Width and height in pixels as displayed, from the header alone. Raises ImageError."""
     return read_header(source, max_pixels=max_pixels).size_wh

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from kenpin.data.dataset import Dataset, content_hashes
 from kenpin.data.images import displayed_size
 from kenpin.errors import DatasetError, ImageError, LabelError, OptionError, RunError
 from kenpin.evaluation._boxes import Truth, judge_boxes
+from kenpin.evaluation._masks import mask_measures
 from kenpin.evaluation._pictures import (
     NOT_OK,
     OK,
@@ -66,6 +68,7 @@ def evaluate(
     Annotated with what it predicts: a label, or boxes, of which there may be none. Other examples are left out and
     counted in the notes. Raises DatasetError when nothing is left, LabelError for labels that the inspector does not
     know, OptionError when no OK label occurs anywhere, MissingExtraError for boxes without the extra that scores them.
+    Where examples have masks and the inspector reads its score off a map, the map is measured too.
     """
     boxes = predictor.target == "boxes"
     chosen = dataset if split is None else dataset.of_split(split)
@@ -97,7 +100,7 @@ def evaluate(
         notes.append(
             f"{count(seen, 'picture')} of these {was(seen)} trained on: the figures flatter. Evaluate on others."
         )
-    return summarise(
+    evaluation = summarise(
         annotated,
         predictor.predict(annotated),
         labels=predictor.labels,
@@ -108,6 +111,9 @@ def evaluate(
         seed=seed,
         notes=notes,
     )
+    notes = list(evaluation.notes)
+    measures = mask_measures(predictor, annotated, ok_labels, notes)
+    return replace(evaluation, measures={**evaluation.measures, **measures}, notes=tuple(notes))
 
 
 def summarise(

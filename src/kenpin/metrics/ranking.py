@@ -32,7 +32,7 @@ def levels(defective: ArrayLike, scores: ArrayLike) -> tuple[Ints, Ints, Ints]:
     return level, defective_at, ok_at
 
 
-def auroc_of_counts(defective_at: Ints, ok_at: Ints) -> Floats:
+def auroc_of_counts(defective_at: Ints | Floats, ok_at: Ints | Floats) -> Floats:
     """Area under the ROC curve from histograms over rising levels. (..., m), (..., m) -> (...).
 
     # Hanley & McNeil 1982: the chance that a defective part scores above an OK one, a tie counting one half.

@@ -16,7 +16,7 @@ from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError, RunError
 from kenpin.quality.calibration import Calibration
-from kenpin.records import Example, Prediction, Threshold
+from kenpin.records import Example, Map, Prediction, Threshold
 
 Batch = dict[str, Tensor]
 
@@ -160,6 +160,32 @@ class Calibrated(Inspector, Protocol):
 
     def calibrated(self, prediction: Prediction) -> Prediction:
         """A prediction that was made without a calibration, as it is with the present one."""
+
+
+@runtime_checkable
+class Explained(Inspector, Protocol):
+    """An inspector that can show where in a picture its answer comes from."""
+
+    def maps(
+        self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
+    ) -> list[tuple[Map, ...]]:
+        """Maps of each picture in its displayed frame: one, or one for each detection, of which there may be none.
+
+        way: of explaining, where there are several; label: the class to explain instead of the one that was said.
+        Raises OptionError where the inspector has no such way or class.
+        """
+
+
+@runtime_checkable
+class Localised(Explained, Protocol):
+    """An inspector that gets its score from a map: `map` among the outputs of `infer`, (n, rows, columns), whose
+    maximum is the defect score."""
+
+    feature_kind: str
+    """Tells what `extract` gives from the base's pooled features, in the feature store."""
+
+    def map_of(self, grid: Tensor, size_wh: tuple[int, int]) -> Map:
+        """One picture's row of `map`, in the frame of the picture as displayed."""
 
 
 Progress = Callable[[str, int, int], None]

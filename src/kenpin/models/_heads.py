@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from kenpin.errors import DatasetError
 
@@ -62,6 +64,20 @@ class SvmHead:
 
 
 Head = LinearHead | SvmHead
+
+
+def logits(head: Head, features: Tensor) -> Tensor:
+    """What the head's probabilities are made of, differentiable: logits of the linear head's softmax, or the log-odds
+    of each SVM. (n, items) -> (n, classes), float64 on the CPU."""
+    mean, scale, bias = (torch.from_numpy(array) for array in (head.mean, head.scale, head.bias))
+    x = (features.double().cpu() - mean) / scale
+    if isinstance(head, LinearHead):
+        return x @ torch.from_numpy(head.weights).T + bias
+    vectors, sigmoid = torch.from_numpy(head.vectors), torch.from_numpy(head.sigmoid)
+    squared = (x**2).sum(1)[:, None] + (vectors**2).sum(1)[None] - 2 * x @ vectors.T
+    decision = torch.exp(-float(head.gamma) * squared) @ torch.from_numpy(head.dual).T + bias
+    positive = decision * sigmoid[:, 0] + sigmoid[:, 1]
+    return torch.cat([-positive, positive], dim=1) if positive.shape[1] == 1 else positive
 
 
 def fit_head(kind: HeadKind, features: NDArray[Any], targets: NDArray[np.int64], classes: int, c: float) -> Head:

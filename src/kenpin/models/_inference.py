@@ -19,7 +19,7 @@ from kenpin.data.dataset import Dataset, content_hash
 from kenpin.data.images import read_image
 from kenpin.errors import DatasetError, ImageError, RunError
 from kenpin.models._cpu_memory import keep_freed_memory
-from kenpin.models._family import Batch, Inspector, Progress, ReadsTables
+from kenpin.models._family import Batch, Inspector, Localised, Progress, ReadsTables
 from kenpin.models._feature_store import FeatureStore, default_folder
 from kenpin.records import Example, ImageSource
 
@@ -245,4 +245,6 @@ def store_of(inspector: Inspector) -> FeatureStore | None:
         return None
     base = inspector.base
     key = f"{base.id}\0{base.commit}\0{base.probe}\0{inspector.image_size_wh}"
+    if isinstance(inspector, Localised):
+        key += f"\0{inspector.feature_kind}"
     return FeatureStore(default_folder(), hashlib.blake2b(key.encode(), digest_size=16).hexdigest())

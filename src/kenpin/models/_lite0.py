@@ -89,12 +89,13 @@ class Lite0ForImageClassification(PreTrainedModel):  # type: ignore[misc]
         self.classifier = nn.Linear(1280, config.num_labels)
         self.post_init()
 
-    def stage_outputs(self, pixel_values: Tensor) -> list[Tensor]:
-        """Output of each of the seven stages. (n, 3, h, w), h and w multiples of 32 -> seven (n, c, h', w')."""
+    def stage_outputs(self, pixel_values: Tensor, upto: int = len(_STAGES) - 1) -> list[Tensor]:
+        """Output of each of the seven stages, or of those up to one. (n, 3, h, w), h and w multiples of 32 -> each
+        (n, c, h', w')."""
         # the depthwise convolutions run about twice as fast with the channels innermost
         x = self.stem(pixel_values.contiguous(memory_format=torch.channels_last))
         outputs = []
-        for stage in self.stages:
+        for stage in self.stages[: upto + 1]:
             x = stage(x)
             outputs.append(x)
         return outputs

@@ -9,6 +9,7 @@ from typing import Literal, Self, cast
 
 import numpy as np
 import torch
+from PIL.Image import Image
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -16,12 +17,13 @@ from kenpin.config import AugmentOptions, GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.models._backbone import Backbone, load_backbone, read_backbone
 from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task, check_base
-from kenpin.models._heads import Head, HeadKind, fit_head, head_from_arrays
+from kenpin.models._heads import Head, HeadKind, fit_head, head_from_arrays, logits
 from kenpin.models._inference import compute_features
+from kenpin.models._looking import class_maps
 from kenpin.models._lora import attach_lora, load_lora
 from kenpin.models._naming import class_numbers, predictions
 from kenpin.models._quiet import without_bars
-from kenpin.records import Example, Prediction
+from kenpin.records import Example, Map, Prediction
 
 
 class ClassifierOptions(AugmentOptions, GradientOptions, TrainOptions):
@@ -70,7 +72,7 @@ class HeadClassifier:
         self.base = backbone.record
         self.image_size_wh = backbone.image_size_wh
         self.module = backbone.network
-        self.encode, self.extract = backbone.encode, backbone.extract
+        self.encode, self.extract, self.processor = backbone.encode, backbone.extract, backbone.processor
         self._backbone, self._task, self._options, self._head = backbone, task, options, head
 
     def infer(self, batch: Batch) -> Batch:
@@ -82,6 +84,13 @@ class HeadClassifier:
         if self._head is None:
             raise ValueError("the classifier has no head yet; fit it first.")
         return predictions(examples, self._head.probabilities(outputs["features"].numpy()), self._task)
+
+    def maps(
+        self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
+    ) -> list[tuple[Map, ...]]:
+        """Where a class's logit comes from, through the head. Raises OptionError."""
+        head = cast(Head, self._head)
+        return class_maps(self, lambda x: logits(head, self._backbone.features(x)), images, way, label)
 
     def fit(self, training: Dataset, progress: Progress) -> tuple[str, ...]:
         """Compute the features, then fit the head. Raises DatasetError."""
@@ -106,7 +115,7 @@ class NetworkClassifier:
         self.base = base
         self.image_size_wh = backbone.image_size_wh
         self.module = module
-        self.encode = backbone.encode
+        self.encode, self.processor = backbone.encode, backbone.processor
         self._backbone, self._task = backbone, task
 
     def check(self, training: Dataset) -> tuple[str, ...]:
@@ -133,6 +142,12 @@ class NetworkClassifier:
     def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
         """One prediction a picture."""
         return predictions(examples, outputs["probabilities"].double().numpy(), self._task)
+
+    def maps(
+        self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
+    ) -> list[tuple[Map, ...]]:
+        """Where a class's logit comes from. Raises OptionError."""
+        return class_maps(self, lambda x: self.module(pixel_values=x).logits.float(), images, way, label)
 
     def save(self, folder: Path) -> None:
         """The adapters alone, or all weights."""

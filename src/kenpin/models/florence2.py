@@ -95,10 +95,10 @@ class Florence2Detector(LanguageDetector):
         pixels = self.source.processor(images=list(images), return_tensors="pt")["pixel_values"]
         return {"pixel_values": cast(Tensor, pixels)}
 
-    def encode_answers(self, answers: Sequence[str]) -> Batch:
-        """Answer texts -> `labels`: bos, answer, eos."""
+    def encode_answer_ids(self, answers: Sequence[Sequence[int]]) -> Batch:
+        """Answers -> `labels`: bos, answer, eos."""
         bos = self.tokenizer.bos_token_id
-        rows = [[bos, *[*self._ids(answer), self.end][: self.room]] for answer in answers]
+        rows = [[bos, *[*answer, self.end][: self.room]] for answer in answers]
         longest = max(map(len, rows))
         return {"labels": torch.tensor([row + [IGNORED] * (longest - len(row)) for row in rows])}
 
@@ -126,6 +126,12 @@ class Florence2Detector(LanguageDetector):
             "location_ids": self.locations,
             "start": (text.decoder_start_token_id, self.tokenizer.bos_token_id),
         }
+
+    def looks(self, layer: str) -> bool:
+        """The decoder's attention to what the encoder made of the picture and the question."""
+        return layer.endswith(".encoder_attn")
+
+    first_query = 1  # the decoder's start token predicts bos
 
     def _seen(self, batch: Batch) -> dict[str, Any]:
         """Picture and question, as the encoder takes them."""

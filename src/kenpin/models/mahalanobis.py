@@ -14,10 +14,12 @@ from torch import Tensor
 
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
-from kenpin.errors import UnitSpaceError
+from kenpin.errors import OptionError, UnitSpaceError
+from kenpin.models._backbone import load_backbone
 from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task, check_base
 from kenpin.models._item_choice import Portions, choose, divide_parts
 from kenpin.models._item_source import DEFAULT_STAGES, ItemSource, item_source, of_table, same_source
+from kenpin.models._patch_space import STAGES, PatchSpaceInspector
 from kenpin.quality.threshold import threshold_from_quantile
 from kenpin.records import Example, Prediction, Threshold
 from kenpin.records_json import to_json
@@ -42,8 +44,15 @@ class MahalanobisOptions(TrainOptions):
     )
     stages: tuple[Annotated[int, Field(ge=0, le=6)], ...] = Field(
         DEFAULT_STAGES,
-        description="Stages of lite0, 0 to 6, whose features are items; other bases have their last alone.",
+        description="Stages of lite0, 0 to 6, whose features are items, with where 3 4 5 by default; other bases have "
+        "their last alone.",
     )
+    where: Literal["none", "positions", "pooled"] = Field(
+        "none",
+        description="Unit spaces of places, which map the distance: one for each place (positions), or one for the "
+        "patches of all places, for parts that move (pooled).",
+    )
+    place_items: int = Field(200, ge=1, description="Items that describe a place at most, with where positions.")
     method: Literal["mt", "mta", "rt"] = Field(
         "mt", description="Mahalanobis-Taguchi; with the adjugate; or by recognition, two characteristics of all items."
     )
@@ -84,6 +93,10 @@ class MahalanobisOptions(TrainOptions):
     def _idle(self) -> dict[str, str]:
         """The same, with the option that makes each idle."""
         idle: dict[str, str] = {}
+        if self.where != "positions":
+            idle["place_items"] = f"where {self.where}"
+        if self.where != "none":
+            idle |= dict.fromkeys(("method", "inverse", "select_items", "limit"), f"where {self.where}")
         if self.inverse == "pseudo":
             idle |= dict.fromkeys(("ridge", "select_items"), "inverse pseudo")
         if self.method != "mt":
@@ -98,6 +111,12 @@ class MahalanobisOptions(TrainOptions):
         if self.limit != "quantile":
             idle["confidence"] = f"limit {self.limit}"
         return idle
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stages_of_places(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The last stage sees classes of whole pictures; those before tell places apart."""
+        return {"stages": STAGES} | values if values.get("where", "none") != "none" else values
 
     @model_validator(mode="after")
     def _refuse_what_does_nothing(self) -> Self:
@@ -261,11 +280,17 @@ class MahalanobisFamily:
 
     def create(self, options: MahalanobisOptions, task: Task) -> Inspector:
         """An inspector on its base, or on the table of the task. Raises OptionError, MissingExtraError, RunError."""
+        if options.where != "none":
+            return _of_places(options, task)
         source = item_source(options.base, options.stages, task.labels, task.items, options.seed)
         return UnitSpaceInspector(source, task, options)
 
     def restore(self, folder: Path, base: BaseRecord, options: MahalanobisOptions, task: Task) -> Inspector:
         """The inspector that was saved in `folder`. Raises RunError."""
+        if options.where != "none":
+            inspector = _of_places(options, task)
+            check_base(base, inspector.base)
+            return inspector.restored(folder)
         with np.load(folder / "unit_space.npz", allow_pickle=False) as arrays:
             saved: dict[str, NDArray[Any]] = dict(arrays)
         if "names" in saved:
@@ -275,6 +300,14 @@ class MahalanobisFamily:
         check_base(base, source.base)
         items = saved.pop("items")
         return UnitSpaceInspector(source, task, options, _SPACES[options.method].from_arrays(saved), items)
+
+
+def _of_places(options: MahalanobisOptions, task: Task) -> PatchSpaceInspector:
+    assert options.where != "none"
+    if task.items:
+        raise OptionError("option `where` does nothing with a table of numbers; leave it out.")
+    backbone = load_backbone(options.base, task.labels, options.seed)
+    return PatchSpaceInspector(backbone, task, options.where, options.stages, options.place_items, options.ridge)
 
 
 def _names_of_shares(space: AnySpace, names: list[str]) -> list[str]:

@@ -99,13 +99,12 @@ class PaliGemmaDetector(LanguageDetector):
         side_px, _ = self.image_size_wh
         return {"pixel_values": torch.stack([preprocess_image(np.asarray(image), side_px) for image in images])}
 
-    def encode_answers(self, answers: Sequence[str]) -> Batch:
-        """Answer texts -> rows of question and answer, `labels` where the answer stands."""
+    def encode_answer_ids(self, answers: Sequence[Sequence[int]]) -> Batch:
+        """Answers -> rows of question and answer, `labels` where the answer stands."""
         question = self._ids(self.prompt)
-        texts = [self._ids(answer) for answer in answers]
         options = cast(PaliGemmaOptions, self._options)
-        length = min(options.max_length, len(question) + 3 + max(map(len, texts)))
-        rows = [encode_text(question, text, length, ends_empty=True, **self._specials) for text in texts]
+        length = min(options.max_length, len(question) + 3 + max(map(len, answers)))
+        rows = [encode_text(question, answer, length, ends_empty=True, **self._specials) for answer in answers]
         columns = TextRow(*(torch.stack(column) for column in zip(*rows, strict=True)))
         return {
             "tokens": columns.tokens,
@@ -130,6 +129,15 @@ class PaliGemmaDetector(LanguageDetector):
         prompt = [self._specials["bos"], *self._ids(self.prompt), self._specials["newline"]]
         inputs = prompt_inputs([prompt] * len(picture), **self._places, device=picture.device)
         return {"inputs": inputs | self._seen(batch), "end": self.end, "pad": PAD, "location_ids": self.locations}
+
+    def looks(self, layer: str) -> bool:
+        """The language model's attention, whose first tokens are the picture's."""
+        return "language_model" in layer and layer.endswith(".self_attn")
+
+    @property
+    def first_query(self) -> int:
+        """The newline behind the question."""
+        return self.picture_tokens + len(self._ids(self.prompt)) + 1
 
     @property
     def _places(self) -> dict[str, int]:

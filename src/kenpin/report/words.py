@@ -26,6 +26,8 @@ TITLES = {
     "overkill_rate_at_most": "Overkills, at most (one-sided 95 %)",
     "review_rate": "Parts sent to review",
     "cost_per_part": "Cost per part",
+    "pixel_auroc": "AUROC of pixels",
+    "aupro": "AUPRO: overlap with each defective region",
     "map": "mAP 50:95",
     "map_50": "mAP 50",
     "map_75": "mAP 75",
@@ -72,7 +74,7 @@ OF_BOXES = {
 _NUMBERS = {"auroc", "average_precision", "macro_f1", "calibration_error", "top_label_calibration_error", "map",
             "map_50", "map_75", "map_small", "map_medium", "map_large", "score_cut", "missed_boxes_per_picture",
             "false_alarms_per_picture", "box_calibration_error", "verification_auroc", "silhouette",
-            "effective_rank"}  # fmt: skip
+            "effective_rank", "pixel_auroc", "aupro"}  # fmt: skip
 
 
 def title(name: str) -> str:

@@ -27,7 +27,7 @@ from kenpin.data.formats._pictures import (
     tell_others,
 )
 from kenpin.data.formats._reading import tell
-from kenpin.data.images import PictureError, read_image
+from kenpin.data.images import PictureError, read_mask
 from kenpin.errors import DatasetError
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
 
@@ -79,8 +79,7 @@ def boxes_of_mask(source: ImageSource) -> tuple[Box, ...]:
     """The boxes around a mask's connected components, from top to bottom. Raises ImageError."""
     from scipy import ndimage
 
-    defective = np.asarray(read_image(source)).any(axis=2)
-    components, _ = ndimage.label(defective, structure=np.ones((3, 3)))
+    components, _ = ndimage.label(read_mask(source), structure=np.ones((3, 3)))
     return tuple(
         (float(columns.start), float(rows.start), float(columns.stop), float(rows.stop))
         for rows, columns in ndimage.find_objects(components)

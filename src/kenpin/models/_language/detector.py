@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from kenpin.codecs import in_reading_order
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
-from kenpin.errors import LabelError, RunError
+from kenpin.errors import LabelError, OptionError, RunError
 from kenpin.models._family import BaseRecord, Batch, Task, check_base
+from kenpin.models._language.attention_maps import detection_maps
 from kenpin.models._language.bases import LanguageBase
 from kenpin.models._language.generation import generate_answers
 from kenpin.models._language.grammar import Grammar
@@ -32,7 +33,7 @@ from kenpin.models._language.tuning import freeze_randomness, prepare, sees_froz
 from kenpin.models._lora import load_lora
 from kenpin.models._quiet import expected_warnings, without_bars
 from kenpin.quality.calibration import Calibration
-from kenpin.records import Detections, Example, Prediction
+from kenpin.records import Detections, Example, Map, Prediction
 
 _TRAINED, _ADAPTER, _WEIGHTS, _CALIBRATION = "trained.safetensors", "adapter", "weights", "calibration.json"
 
@@ -82,9 +83,9 @@ class LanguageDetector(ABC):
         """Pictures -> `pixel_values`, (n, 3, h, w) float32."""
 
     @abstractmethod
-    def encode_answers(self, answers: Sequence[str]) -> Batch:
-        """Answer texts -> `labels`, (n, t) int64, IGNORED where nothing is to be learned, and what else `logits`
-        takes."""
+    def encode_answer_ids(self, answers: Sequence[Sequence[int]]) -> Batch:
+        """Answers' tokens, without their end -> `labels`, (n, t) int64, IGNORED where nothing is to be learned, and
+        what else `logits` takes."""
 
     @abstractmethod
     def logits(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -93,6 +94,16 @@ class LanguageDetector(ABC):
     @abstractmethod
     def generation_inputs(self, batch: Batch) -> dict[str, Any]:
         """What `generate_answers` takes besides the grammar: inputs, end, pad, location_ids, start."""
+
+    @abstractmethod
+    def looks(self, layer: str) -> bool:
+        """Whether the layer of this name is attention through which answers see the picture, whose tokens are the
+        first keys."""
+
+    @property
+    @abstractmethod
+    def first_query(self) -> int:
+        """Which query of these layers the first token of an answer is predicted from, in the pass of `logits`."""
 
     # ---- learning ----
 
@@ -124,6 +135,10 @@ class LanguageDetector(ABC):
     def _ids(self, text: str) -> list[int]:
         return cast(list[int], self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
+    def encode_answers(self, answers: Sequence[str]) -> Batch:
+        """Answer texts -> what `encode_answer_ids` makes of them."""
+        return self.encode_answer_ids([self._ids(answer) for answer in answers])
+
     def encode_targets(self, examples: Sequence[Example]) -> Batch:
         """Annotated boxes in reading order, as answers. Raises LabelError."""
         answers = []
@@ -141,7 +156,7 @@ class LanguageDetector(ABC):
 
     def total_loss(self, module: nn.Module, batch: Batch) -> Tensor:
         """Loss summed over tokens, or over examples."""
-        with self._arithmetic():
+        with self.arithmetic():
             logits, targets = self.logits(module, batch)
         losses = token_losses if self._options.loss == "token" else example_losses
         return losses(logits, targets).sum()
@@ -161,7 +176,7 @@ class LanguageDetector(ABC):
 
     def infer(self, batch: Batch) -> dict[str, Tensor]:
         """Answers' tokens, (n, t), and the log-mass of each."""
-        with self._arithmetic():
+        with self.arithmetic():
             answers = generate_answers(
                 self.module,
                 **self.generation_inputs(batch),
@@ -192,6 +207,20 @@ class LanguageDetector(ABC):
         if self.prompt != self.question() and not len(reading.detections):
             return Prediction(id=example.id, text=reading.text)  # words were asked for
         return Prediction(id=example.id, detections=reading.detections, text=reading.text, rejected=reading.rejected)
+
+    # ---- where it looked ----
+
+    def maps(
+        self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
+    ) -> list[tuple[Map, ...]]:
+        """For each detection, of the class `label` alone where it is named, the attention of its tokens. Raises
+        OptionError."""
+        if way not in (None, "attention"):
+            raise OptionError(f"option `way`: {way!r} is none for language models, which have `attention` alone.")
+        if label is not None and label not in self.labels:
+            raise OptionError(f"option `label`: {label!r} is none of {', '.join(self.labels)}.")
+        with torch.inference_mode():
+            return [detection_maps(self, *one, label) for one in zip(images, examples, strict=True)]
 
     @cached_property
     def reader(self) -> AnswerReader:
@@ -268,7 +297,7 @@ class LanguageDetector(ABC):
 
     def features(self, pixel_values: Tensor) -> Tensor:
         """What the language model is given of pictures. (n, 3, h, w) -> (n, picture tokens, width)."""
-        with self._arithmetic():
+        with self.arithmetic():
             return cast(Tensor, self.network.get_image_features(pixel_values).pooler_output)
 
     @cached_property
@@ -276,16 +305,16 @@ class LanguageDetector(ABC):
         """How many places a picture takes in the language model's input."""
         width, height = self.image_size_wh
         with torch.inference_mode():
-            return self.features(self._on_device(torch.zeros(1, 3, height, width))).shape[1]
+            return self.features(self.on_device(torch.zeros(1, 3, height, width))).shape[1]
 
-    def _arithmetic(self) -> AbstractContextManager[object]:
+    def arithmetic(self) -> AbstractContextManager[object]:
         """How weights of two number formats meet; a training that computes in one of its own has said so already."""
         device = next(self.network.parameters()).device.type
         if not self.is_half or torch.is_autocast_enabled(device):
             return nullcontext()
         return torch.autocast(device, getattr(torch, self._options.frozen_dtype))
 
-    def _on_device(self, tensor: Tensor) -> Tensor:
+    def on_device(self, tensor: Tensor) -> Tensor:
         weight = next(self.network.parameters())
         return tensor.to(weight.device, weight.dtype if tensor.is_floating_point() else tensor.dtype)
 
@@ -294,9 +323,9 @@ class LanguageDetector(ABC):
         width, height = self.image_size_wh
         x, y = torch.linspace(0, 1, width).view(1, 1, 1, -1), torch.linspace(0, 1, height).view(1, 1, -1, 1)
         pixels = torch.sin(7 * x + 3 * y * y + torch.tensor([0.3, 1.1, 2.3]).view(1, 3, 1, 1))
-        batch = {"pixel_values": self._on_device(pixels)} | self.encode_answers(["a"])
-        with torch.inference_mode(), self._arithmetic():
-            logits, _ = self.logits(self.network, {n: self._on_device(values) for n, values in batch.items()})
+        batch = {"pixel_values": self.on_device(pixels)} | self.encode_answers(["a"])
+        with torch.inference_mode(), self.arithmetic():
+            logits, _ = self.logits(self.network, {n: self.on_device(values) for n, values in batch.items()})
         last = logits[0, -1].float()
         places = torch.linspace(0, last.numel() - 1, 16).long()
         return tuple(round(float(value), 4) for value in last[places])

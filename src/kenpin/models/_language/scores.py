@@ -64,16 +64,36 @@ class AnswerReader:
 
     def read(self, tokens: Sequence[int], log_masses: Sequence[float], size_wh: tuple[int, int]) -> Reading:
         """One row of `generation.Answers` -> its detections on a picture of this size, in pixels."""
+        runs, text, decoded, places = self._decoded(tokens, size_wh)
+        scored = replace(decoded.detections, scores=self._scores(places, runs, log_masses))
+        kept, repeats = _without_repeats(decoded, text)
+        return Reading(text, chosen(scored, kept), (*decoded.rejected, *repeats))
+
+    def tokens_of(self, tokens: Sequence[int], size_wh: tuple[int, int]) -> list[list[int]]:
+        """Of each detection that `read` gives, the places of the tokens that say its label and its box."""
+        runs, text, decoded, places = self._decoded(tokens, size_wh)
+        spans = self._spans(runs)
+
+        def saying(place: Place) -> list[int]:
+            return [
+                token
+                for token, (first, past) in enumerate(spans)
+                if any(first < end and past > start for start, end in (place.label, place.box))
+            ]
+
+        return [saying(places[number]) for number in _without_repeats(decoded, text)[0]]
+
+    def _decoded(
+        self, tokens: Sequence[int], size_wh: tuple[int, int]
+    ) -> tuple[list[_Tokens], str, Decoded, list[Place]]:
+        """The answer up to its end as runs and as text, what it says, and where."""
         row = list(tokens)
-        answer = row[: row.index(self._end)] if self._end in row else row
-        runs = self._runs(answer)
+        runs = self._runs(row[: row.index(self._end)] if self._end in row else row)
         text = "".join(self._text(run) for run in runs)
         decoded = self._codec.decode(text, size_wh)
         # the space before a label is a token of its own where the label's first word is not in the vocabulary
         places = [p._replace(label=(len(text[: p.label[0]].rstrip()), p.label[1])) for p in decoded.places]
-        scored = replace(decoded.detections, scores=self._scores(places, runs, log_masses))
-        kept, repeats = _without_repeats(decoded, text)
-        return Reading(text, chosen(scored, kept), (*decoded.rejected, *repeats))
+        return runs, text, decoded, places
 
     def _runs(self, answer: Sequence[int]) -> list[_Tokens]:
         """Ordinary tokens together, since one character may be split over several; each mark alone."""

@@ -1,0 +1,81 @@
+"""The command `explain`: where in a picture an answer comes from."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from kenpin.cli import FINDINGS
+from kenpin.cli.data import Overwrite
+from kenpin.cli.runs import Device
+from kenpin.records import Example
+
+
+def explain(
+    run: Path,
+    images: Annotated[tuple[str, ...], Parameter(negative=())],
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Draw into this .png file, or into this folder, a file for each picture.")],
+    array: Annotated[Path | None, Parameter(help="Write the maps' numbers to this .npz file.")] = None,
+    against: Annotated[
+        str | None, Parameter(help="Compare with this picture: what in both makes their vectors alike.")
+    ] = None,
+    way: Annotated[
+        str | None, Parameter(help="Way of explaining: relevance, rollout, gradcam or shares; by default what suits.")
+    ] = None,
+    label: Annotated[str | None, Parameter(help="Class to explain instead of the one that was said.")] = None,
+    device: Device = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """Show where in pictures a run's answer comes from. The exit status is 1 where a picture could not be opened.
+
+    Parameters
+    ----------
+    run:
+        Run folder.
+    images:
+        One or more picture files and folders of pictures.
+    """
+    from kenpin.data.files import picture_files
+    from kenpin.errors import OptionError
+    from kenpin.explain import Explanation, array_file, compare, write_drawings
+    from kenpin.explain import explain as maps_of
+    from kenpin.predictor import load_predictor
+    from kenpin.run_folder import check_writable
+
+    paths = list(picture_files(images))
+    single = out.suffix.lower() == ".png"
+    if against is not None and (len(paths) > 1 or way is not None or label is not None):
+        raise OptionError("command line: `--against` compares two pictures; give one more, and no --way or --label.")
+    if single and len(paths) + (against is not None) > 1:
+        raise OptionError(f"command line: `--out` {out} is one file for several pictures; name a folder.")
+    check_writable(out, overwrite, folder=not single)
+    if array is not None:
+        check_writable(array, overwrite)
+        if array.suffix != ".npz":
+            raise OptionError(f"command line: `--array` {array} must end in .npz.")
+    predictor = load_predictor(run, device=device)
+    bad: list[str] = []
+
+    def set_aside(example: Example, error: Exception) -> None:
+        bad.append(example.id)
+        print(f"kenpin: {error}", file=sys.stderr)
+
+    found: Iterable[Explanation]
+    if against is not None:
+        found = compare(predictor, paths[0], against)
+    else:
+        found = maps_of(predictor, paths, way=way, label=label, on_error=set_aside)
+    fails_from = predictor.threshold.fail_from if predictor.localises and predictor.threshold is not None else None
+    with nullcontext() if array is None else array_file(array) as add:
+        for one, drawn in write_drawings(found, out, fails_from=fails_from):
+            print(f"{one.id}\t{drawn}\t{'; '.join(shown.shows for shown in one.maps) or 'nothing found'}")
+            if add is not None:
+                add(one)
+    return FINDINGS if bad else 0

@@ -1,0 +1,157 @@
+"""Maps over pictures: the picture, each map laid over it, and a bar that tells which colour is which number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from kenpin.drawing._lettering import Lettering
+from kenpin.records import Map
+
+# inferno at 33 even steps: even in lightness, readable for colour-blind readers and in grey
+# (Smith & van der Walt 2015, published as CC0)
+_INFERNO = np.frombuffer(
+    bytes.fromhex(
+        "000004 040312 0b0724 150b37 210c4a 2e0a5a 3c0965 4a0c6b 57106d 63146e 70196e "
+        "7d1e6d 89226a 962766 a32b61 af315c bb3755 c63e4d d14644 db4f3b e35932 eb6528 "
+        "f1711e f67f14 f98d0a fb9c06 fcab0f fbba1f f9ca32 f5d949 f2e865 f3f586 fcffa4"
+    ),
+    np.uint8,
+).reshape(-1, 3)
+_SHORTEST_PX, _LONGEST_PX = 360, 900
+"""Between which the longer side of a drawn picture lies."""
+_MOST_ACROSS = 3
+_THINNEST, _THICKEST = 0.25, 0.7  # how much of the colour covers the picture, at the lowest and the highest number
+_INK, _PAPER = "#1c1c1c", "#ffffff"
+
+
+def draw_maps(picture: Image.Image, maps: Sequence[Map], *, fails_from: float | None = None) -> Image.Image:
+    """The picture, mode RGB, and beside it a panel for each map: its colours over the picture in grey, and a colour bar
+    with numbers and unit.
+
+    The colours begin at 0 and end at the map's highest number, or at `fails_from` where that is higher: then a good
+    part stays dark, and a line marks that number on the bar.
+    """
+    scale = min(max(max(picture.size), _SHORTEST_PX), _LONGEST_PX) / max(picture.size)
+    size_wh = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    smooth = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST
+    shown = picture.convert("RGB").resize(size_wh, smooth)
+    captions = [f"{one.shows}{'' if one.score is None else f', {_number(one.score)} {one.unit}'}" for one in maps]
+    text = Lettering([*captions, "0123456789.-−e% fails from", *(one.unit for one in maps)], max(13, size_wh[0] // 32))
+    panels = [_panel(shown, one, line, text, fails_from) for one, line in zip(maps, captions, strict=True)]
+    return _beside([_titled(shown, "picture", text), *panels], gap_px=text.height_px)
+
+
+def colours(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Colours of numbers from 0 to 1. (...) -> (..., 3) from 0 to 255."""
+    steps = np.linspace(0, 1, len(_INFERNO))
+    return np.stack([np.interp(shares, steps, channel) for channel in _INFERNO.T], axis=-1)
+
+
+def _panel(shown: Image.Image, one: Map, caption: str, text: Lettering, fails_from: float | None) -> Image.Image:
+    low, high = _limits(one, fails_from)
+    bar = _bar(max(shown.height, 9 * text.height_px), low, high, one.unit, text, fails_from)
+    laid = _laid_over(shown, one, low, high)
+    whole = Image.new("RGB", (laid.width + bar.width, bar.height), _PAPER)
+    whole.paste(laid)
+    whole.paste(bar, (laid.width, 0))
+    return _titled(whole, caption, text)
+
+
+def _limits(one: Map, fails_from: float | None) -> tuple[float, float]:
+    seen = one.values[np.isfinite(one.values)]
+    low, high = (min(0.0, float(seen.min())), float(seen.max())) if seen.size else (0.0, 1.0)
+    if fails_from is not None and math.isfinite(fails_from):
+        high = max(high, fails_from)
+    return low, high if high > low else low + 1.0
+
+
+def _laid_over(shown: Image.Image, one: Map, low: float, high: float) -> Image.Image:
+    known = np.isfinite(one.values)
+    filled = Image.fromarray(np.where(known, one.values, low).astype(np.float32))
+    shares = (np.asarray(filled.resize(shown.size, Image.Resampling.BILINEAR), np.float64) - low) / (high - low)
+    seen = np.asarray(Image.fromarray(known).resize(shown.size, Image.Resampling.NEAREST))
+    cover = np.where(seen, _THINNEST + (_THICKEST - _THINNEST) * shares.clip(0, 1), 0)[..., None]
+    grey = np.asarray(shown.convert("L").convert("RGB"), np.float64)
+    grey[~seen] = 0.5 * grey[~seen] + 127  # pale: nobody looked there
+    laid = Image.fromarray(np.rint(cover * colours(shares.clip(0, 1)) + (1 - cover) * grey).astype(np.uint8))
+    if one.box is not None:
+        scale = np.array([shown.width / one.values.shape[1], shown.height / one.values.shape[0]] * 2)
+        x1, y1, x2, y2 = np.array(one.box) * scale
+        draw = ImageDraw.Draw(laid)
+        draw.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=_INK)
+        draw.rectangle((x1, y1, x2, y2), outline=_PAPER)
+    return laid
+
+
+def _bar(height: int, low: float, high: float, unit: str, text: Lettering, fails_from: float | None) -> Image.Image:
+    """The colours from high to low with their numbers, on paper as high as the picture."""
+    line = text.height_px
+    top, bottom, left, wide = round(1.6 * line), height - line, line // 2, line
+    marks = _ticks(low, high, most=max(2, (bottom - top) // (2 * line)))
+    fails = None
+    if fails_from is not None and low < fails_from <= high:
+        fails = (fails_from, f"fails from {_number(fails_from)}")
+
+    def place(number: float) -> float:
+        return bottom - (number - low) / (high - low) * (bottom - top)
+
+    if fails is not None:  # no number where its own stands
+        marks = [mark for mark in marks if abs(place(mark[0]) - place(fails[0])) > 1.3 * line] + [fails]
+    width = left + wide + line // 2 + math.ceil(max(text.getlength(word) for word in (unit, *(w for _, w in marks))))
+    canvas = Image.new("RGB", (width + line // 2, height), _PAPER)
+    gradient = colours(np.linspace(1, 0, bottom - top))[:, None].repeat(wide, axis=1)
+    canvas.paste(Image.fromarray(np.rint(gradient).astype(np.uint8)), (left, top))
+    draw = ImageDraw.Draw(canvas)
+    draw.text((left, 0), unit, fill=_INK, font=text)
+    for number, word in marks:
+        y = place(number)
+        draw.line((left + wide, y, left + wide + line // 4, y), fill=_INK)
+        draw.text((left + wide + line // 2, y - line / 2), word, fill=_INK, font=text)
+    if fails is not None:
+        y = place(fails[0])
+        draw.line((left, y, left + wide, y), fill=_PAPER, width=3)
+        draw.line((left, y, left + wide, y), fill=_INK)
+    return canvas
+
+
+def _ticks(low: float, high: float, most: int) -> list[tuple[float, str]]:
+    """Round numbers from low to high, at most so many, as they are written."""
+    rough = (high - low) / most
+    power = math.floor(math.log10(rough))
+    step = next(factor * 10.0**power for factor in (1, 2, 5, 10) if factor * 10.0**power >= rough * (1 - 1e-9))
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    numbers = [number * step for number in range(first, last + 1)]
+    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+    if decimals > 5 or power > 6:
+        return [(number, _number(number)) for number in numbers]
+    return [(number, f"{number:,.{decimals}f}".replace("-", "−")) for number in numbers]
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
+
+
+def _titled(panel: Image.Image, caption: str, text: Lettering) -> Image.Image:
+    head = round(1.5 * text.height_px)
+    titled = Image.new("RGB", (panel.width, panel.height + head), _PAPER)
+    titled.paste(panel, (0, head))
+    ImageDraw.Draw(titled).text((0, 0), text.fitted(caption, "", panel.width), fill=_INK, font=text)
+    return titled
+
+
+def _beside(panels: Sequence[Image.Image], gap_px: int) -> Image.Image:
+    """Panels in rows."""
+    columns = min(len(panels), _MOST_ACROSS)
+    height = max(panel.height for panel in panels) + gap_px
+    widths = [max(panel.width for panel in panels[column::columns]) + gap_px for column in range(columns)]
+    rows = -(-len(panels) // columns)
+    canvas = Image.new("RGB", (sum(widths) + gap_px, rows * height + gap_px), _PAPER)
+    for number, panel in enumerate(panels):
+        row, column = divmod(number, columns)
+        canvas.paste(panel, (gap_px + sum(widths[:column]), gap_px + row * height))
+    return canvas

@@ -1,0 +1,51 @@
+"""What is measured where defects are masked: whether maps point at them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol, runtime_checkable
+
+from kenpin.data.dataset import Dataset
+from kenpin.data.images import read_mask
+from kenpin.errors import DatasetError
+from kenpin.evaluation._pictures import count, was
+from kenpin.metrics.localisation import Localisation
+from kenpin.records import Example, ImageSource, Map, Measure
+
+
+@runtime_checkable
+class Localises(Protocol):
+    """An inspector that may read its score off a map."""
+
+    @property
+    def localises(self) -> bool:
+        """Whether it does."""
+        ...
+
+    def localise(self, dataset: Dataset) -> Iterator[tuple[Example, Map]]:
+        """Each example with its map, in their order."""
+        ...
+
+
+def mask_measures(
+    inspector: object, examples: Dataset, ok_labels: Sequence[str], notes: list[str]
+) -> dict[str, Measure]:
+    """Pixel AUROC and AUPRO where examples have masks and the inspector maps. Raises DatasetError, ImageError."""
+    if not isinstance(inspector, Localises) or not inspector.localises or not any(examples.column("mask")):
+        return {}
+    labels, masks = examples.column("label"), examples.column("mask")
+    # a defective part without a mask has defective pixels, and nobody says which
+    known = [i for i, (label, mask) in enumerate(zip(labels, masks, strict=True)) if mask or label in ok_labels]
+    if left_out := len(examples) - len(known):
+        notes.append(f"{count(left_out, 'defective picture')} without a mask {was(left_out)} left out of the pixels.")
+    seen = Localisation()
+    for example, found in inspector.localise(examples.select(known)):
+        defective = None if example.mask is None else read_mask(ImageSource(example.mask))
+        if defective is not None and defective.shape != found.values.shape:
+            height, width = defective.shape
+            raise DatasetError(
+                f"{example.mask}: the mask has {width} × {height} pixels, its picture "
+                f"{found.values.shape[1]} × {found.values.shape[0]}; make it of the same size."
+            )
+        seen.add(found.values, defective)
+    return {"pixel_auroc": Measure(seen.pixel_auroc), "aupro": Measure(seen.aupro)}

@@ -1,0 +1,122 @@
+"""Maps that say where a run's answer comes from, or the likeness of two pictures: drawn, and as arrays."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from kenpin.data.images import read_image
+from kenpin.drawing import draw_maps
+from kenpin.errors import ImageError, OptionError
+from kenpin.models._family import Explained
+from kenpin.models._inference import OnError
+from kenpin.models._looking import likeness_maps
+from kenpin.predictor import Predictor
+from kenpin.records import Example, ImageSource, Map
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """A picture as it is displayed, with the maps of what was said of it."""
+
+    id: str
+    picture: Image
+    maps: tuple[Map, ...]
+
+
+def explain(
+    predictor: Predictor,
+    images: Iterable[str | Path],
+    *,
+    way: str | None = None,
+    label: str | None = None,
+    on_error: OnError | None = None,
+) -> Iterator[Explanation]:
+    """Maps of each picture file: one, or one for each detection, of which there may be none.
+
+    way: relevance, rollout, gradcam or shares, where the run's network leaves a choice; label: the class to explain
+    instead of the one that was said. Raises OptionError, and ImageError where no `on_error` is given.
+    """
+    inspector = predictor.inspector
+    if not isinstance(inspector, Explained):
+        raise OptionError(
+            "this run has no map of an answer; compare two pictures with --against, or train mahalanobis with --where."
+        )
+    inspector.module.eval()
+    for path in images:
+        example = Example(id=str(path), image=ImageSource(path=str(path)))
+        try:
+            picture = read_image(example.image)
+        except ImageError as error:
+            if on_error is None:
+                raise
+            on_error(example, error)
+            continue
+        (maps,) = inspector.maps([picture], [example], way, label)
+        yield Explanation(example.id, picture, maps)
+
+
+def compare(predictor: Predictor, image: str | Path, against: str | Path) -> tuple[Explanation, Explanation]:
+    """What in each of two pictures makes their vectors alike. Raises OptionError, ImageError."""
+    predictor.inspector.module.eval()
+    paths = str(image), str(against)
+    first, second = (read_image(ImageSource(path=path)) for path in paths)
+    of_first, of_second = likeness_maps(predictor.inspector, [first, second])
+    return Explanation(paths[0], first, (of_first,)), Explanation(paths[1], second, (of_second,))
+
+
+def write_drawings(
+    explanations: Iterable[Explanation], out: Path, *, fails_from: float | None = None
+) -> Iterator[tuple[Explanation, Path]]:
+    """Draw each explanation into `out`: a .png file for a single one, else a folder, as `NUMBER-NAME.png`.
+
+    Raises OSError.
+    """
+    single = out.suffix.lower() == ".png"
+    (out.parent if single else out).mkdir(parents=True, exist_ok=True)
+    for number, one in enumerate(explanations, start=1):
+        path = out if single else out / f"{number:04d}-{Path(one.id).stem}.png"
+        draw_maps(one.picture, one.maps, fails_from=fails_from).save(path)
+        yield one, path
+
+
+@contextmanager
+def array_file(path: Path) -> Iterator[Callable[[Explanation], None]]:
+    """Takes explanations and writes their maps into an `.npz` file, one after the other, named when all are there.
+
+    `map0001`, `map0002`, …: (h, w) float32; of each, in their order: `picture`, `shows`, `unit`, `score` (NaN where
+    there is none) and `box_xyxy_px` (NaN where the map belongs to no detection).
+    """
+    temporary = path.with_name(f".{path.name}.partial")
+    rows: dict[str, list[Any]] = {"picture": [], "shows": [], "unit": [], "score": [], "box_xyxy_px": []}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with zipfile.ZipFile(temporary, "w") as archive:
+
+            def add(one: Explanation) -> None:
+                for found in one.maps:
+                    score = np.nan if found.score is None else found.score
+                    values = (one.id, found.shows, found.unit, score, found.box or (np.nan,) * 4)
+                    for column, value in zip(rows.values(), values, strict=True):
+                        column.append(value)
+                    _put(archive, f"map{len(rows['picture']):04d}", found.values)
+
+            yield add
+            for name, column in rows.items():
+                _put(archive, name, np.array(column))
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _put(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+        np.lib.format.write_array(file, array, allow_pickle=False)

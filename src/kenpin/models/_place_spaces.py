@@ -1,0 +1,169 @@
+"""Unit spaces of places: mean, scale and correlation of what a network sees there on good parts, and D²/k from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kenpin.errors import UnitSpaceError
+from kenpin.taguchi import parts_needed
+
+SCALE_FLOOR = 0.1
+"""Share of an item's usual scale that its scale at a place has at least: where good parts are all alike (a black
+margin), the least noise would be infinitely far else."""
+_TOGETHER = 32  # pictures a matrix product: enough to fill it, and few enough to be held
+_WHITENED_TOGETHER = 64  # places whose matrices are inverted together, in float64
+
+
+@dataclass(frozen=True)
+class PlaceSpaces:
+    """A unit space of k items for each of p places, or one for all of them (p = 1), in float32.
+
+    D²/k of a place with items x is ‖whitening (x − mean)‖² / k, the same number as zᵀ R_ridge⁻¹ z / k of
+    `kenpin.taguchi.UnitSpace` with z = (x − mean) / scale: the whitening is L⁻¹ diag(1 / scale) with R_ridge = L Lᵀ.
+    """
+
+    mean: Tensor
+    """(p, k)."""
+    whitening: Tensor
+    """(p, k, k), lower triangles."""
+    ridge: Tensor
+    """(p,), the shares of the identity in the correlation matrices."""
+    parts: int
+    """Good parts that it was fitted to."""
+
+    def distances(self, x: Tensor) -> Tensor:
+        """D²/k of every place. x: (n, places, k) -> (n, places)."""
+        n, places, k = x.shape
+        if len(self.mean) == 1:
+            white = (x.reshape(-1, k) - self.mean) @ self.whitening[0].mT
+            return white.square().mean(dim=1).view(n, places)
+        white = torch.bmm((x - self.mean).transpose(0, 1), self.whitening.mT)
+        return white.square().mean(dim=2).T
+
+    def to(self, device: torch.device) -> PlaceSpaces:
+        """The same on another device."""
+        if self.mean.device == device:
+            return self
+        return PlaceSpaces(self.mean.to(device), self.whitening.to(device), self.ridge.to(device), self.parts)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Everything that it is made of, for an `.npz` file; of the triangles only what is not 0."""
+        rows, columns = np.tril_indices(self.mean.shape[1])
+        at_home = self.to(torch.device("cpu"))
+        return {
+            "mean": at_home.mean.numpy(),
+            "whitening": at_home.whitening.numpy()[:, rows, columns],
+            "ridge": at_home.ridge.numpy(),
+            "parts": np.array(self.parts),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> PlaceSpaces:
+        """The spaces that `to_arrays` described."""
+        mean, packed = torch.from_numpy(arrays["mean"]), torch.from_numpy(arrays["whitening"])
+        places, k = mean.shape
+        rows, columns = torch.tril_indices(k, k)
+        whitening = torch.zeros(places, k, k)
+        whitening[:, rows, columns] = packed
+        return cls(mean, whitening, torch.from_numpy(arrays["ridge"]), int(arrays["parts"]))
+
+
+def fit_spaces(
+    pictures: Callable[[], Iterable[Tensor]], *, pooled: bool, ridge: float | Literal["ledoit-wolf"]
+) -> PlaceSpaces:
+    """Unit spaces of good parts, in two passes over them: means and scales, then correlations of what is standardised.
+
+    pictures: gives them anew at each call, (places, k) float32 each, always the same; memory holds the matrices and a
+    few pictures. pooled: one space for the patches of all places. Raises UnitSpaceError.
+    # Defard et al. 2021 (PaDiM) fit a Gaussian at each place so; ridge: Ledoit & Wolf 2004 on standardised items.
+    """
+    count, mean, scale = _means_and_scales(_samples(pictures(), pooled))
+    k = mean.shape[1]
+    if ridge == 0 and count < (needed := parts_needed(k, ridge)):
+        raise UnitSpaceError(
+            f"unit space: {count} good parts for {k} items at each place; at least {needed} are needed. Add good "
+            "parts, set a ridge, or take fewer items."
+        )
+    floor = SCALE_FLOOR * scale.square().mean(dim=0).sqrt()
+    # an item that no good part moves anywhere has no scale to measure a distance in: it is left out
+    inverse_scale = torch.where(floor > 0, 1 / torch.maximum(scale, floor), 0.0).float()
+    correlation, fourth = _correlations(_samples(pictures(), pooled), mean.float(), inverse_scale)
+    if ridge == "ledoit-wolf":
+        shares = _shrinkage(correlation, fourth, count)
+    else:
+        shares = torch.full((len(mean),), float(ridge))
+    correlation *= count / (count - 1)
+    correlation.diagonal(dim1=1, dim2=2)[inverse_scale == 0] = 1
+    return PlaceSpaces(mean.float(), _whitening(correlation, shares, inverse_scale), shares, count)
+
+
+def _samples(pictures: Iterable[Tensor], pooled: bool) -> Iterator[Tensor]:
+    """Some pictures at a time as (n, places, k), or where the places are pooled as (n · places, 1, k)."""
+    remaining = iter(pictures)
+    while some := list(islice(remaining, _TOGETHER)):
+        x = torch.stack(some)
+        yield x.reshape(-1, 1, x.shape[2]) if pooled else x
+
+
+def _means_and_scales(samples: Iterable[Tensor]) -> tuple[int, Tensor, Tensor]:
+    """How many there are, and (places, k) float64 each."""
+    count, total, squares = 0, torch.zeros(()), torch.zeros(())
+    for x in samples:
+        x = x.double()
+        if not torch.isfinite(x).all():
+            raise UnitSpaceError("unit space: the network gave numbers that are not finite; take another base.")
+        count, total, squares = count + len(x), total + x.sum(dim=0), squares + x.square().sum(dim=0)
+    mean = total / count
+    return count, mean, ((squares - count * mean.square()).clamp(min=0) / (count - 1)).sqrt()
+
+
+def _correlations(samples: Iterable[Tensor], mean: Tensor, inverse_scale: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean of z zᵀ, (places, k, k) float32, and of ‖z‖⁴, (places,) float64.
+
+    Sums in float32 will do: z is centred and of scale 1, and a whole product is added at a time.
+    """
+    count, correlation, fourth = 0, torch.zeros(*mean.shape, mean.shape[1]), torch.zeros(len(mean), dtype=torch.float64)
+    for x in samples:
+        z = ((x - mean) * inverse_scale).transpose(0, 1)
+        correlation.baddbmm_(z.mT, z)
+        fourth += z.double().square().sum(dim=2).square().sum(dim=1)
+        count += len(x)
+    return correlation / count, fourth / count
+
+
+def _shrinkage(correlation: Tensor, fourth: Tensor, count: int) -> Tensor:
+    """Share of the identity in each matrix that has the least expected error. -> (places,).
+
+    # Ledoit & Wolf 2004, with their μ from the data, as in scikit-learn's ledoit_wolf_shrinkage.
+    """
+    k = correlation.shape[1]
+    squared = correlation.double().square().sum(dim=(1, 2))
+    trace = correlation.double().diagonal(dim1=1, dim2=2).sum(dim=1)
+    spread = squared - trace.square() / k
+    noise = torch.minimum((fourth - squared) / count, spread)
+    return torch.where(spread > 0, noise / spread, 1.0).clamp(0, 1).float()
+
+
+def _whitening(correlation: Tensor, ridge: Tensor, inverse_scale: Tensor) -> Tensor:
+    """L⁻¹ diag(1 / scale) of each place, float32. Raises UnitSpaceError."""
+    identity = torch.eye(correlation.shape[1], dtype=torch.float64)
+    found = torch.empty_like(correlation)
+    for start in range(0, len(correlation), _WHITENED_TOGETHER):
+        some = slice(start, start + _WHITENED_TOGETHER)
+        share = ridge[some, None, None].double()
+        factor, failed = torch.linalg.cholesky_ex((1 - share) * correlation[some].double() + share * identity)
+        if failed.any() or (factor.diagonal(dim1=1, dim2=2).amin() < 1e-6):
+            raise UnitSpaceError(
+                "unit space: the items of a place are collinear; set a ridge above 0 or take fewer items."
+            )
+        inverse = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
+        found[some] = (inverse * inverse_scale[some, None, :]).float()
+    return found
