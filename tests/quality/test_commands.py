@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from tests.commands import Run
+from tests.quality.published import MANUAL
 
 
 def test_plan(kenpin: Run) -> None:
@@ -13,9 +18,68 @@ def test_plan(kenpin: Run) -> None:
     assert [line.split()[0] for line in out.splitlines()] == ["93", "236"]
 
 
+def write_manual(path: Path) -> None:
+    """The measurements of AIAG's manual as a table, with made verdicts."""
+    lines = ["part,appraiser,trial,value,verdict,reference"]
+    for (part, appraiser, trial), value in np.ndenumerate(MANUAL):
+        verdict = "NG" if abs(value) > 1 else "OK"
+        reference = "NG" if abs(MANUAL[part].mean()) > 1 else "OK"
+        lines.append(f"{part},{'ABC'[appraiser]},{trial},{value},{verdict},{reference}")
+    path.write_text("\n".join(lines), "utf-8")
+
+
+def test_gage_of_a_table(kenpin: Run) -> None:
+    write_manual(Path("study.csv"))
+    status, out, _ = kenpin("gage", "study.csv")
+    assert status == 0
+    assert "%GRR 27.9: may do; it tells 4 categories of parts apart." in out
+    assert "The interaction is taken for chance" in out
+    assert out.count("effectiveness") == 3
+    assert out.count("Cohen’s kappa") == 3
+
+
+def test_gage_of_predictions_beside_a_person(kenpin: Run) -> None:
+    rows = [
+        {"id": f"shots/{part}-{trial}.png", "verdict": "PASS" if part < 2 else "FAIL", "distance": part + trial / 10}
+        for part in range(4)
+        for trial in range(2)
+    ]
+    Path("said.json").write_text(json.dumps({"predictions": rows}))
+    mapping = [f"{part}-{trial}.png;{part};{trial}" for part in range(4) for trial in range(2)]
+    Path("map.csv").write_text("id;part;trial\n" + "\n".join(mapping))
+    person = [f"{part},Aiko,{trial},{'良品' if part < 2 else 'scratch'}" for part in range(4) for trial in range(2)]
+    Path("person.csv").write_text("part,appraiser,trial,verdict\n" + "\n".join(person), "utf-8")
+    status, out, _ = kenpin("gage", "said.json", "person.csv", "--mapping", "map.csv")
+    assert status == 0
+    assert "inspector, Aiko Cohen’s kappa" in " ".join(out.split())
+    assert "1.000" in out
+    assert "Gage R&R of distance" in out
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("part,trial\n1,1", "no row has a verdict or a value"),
+        ("part,trial,verdict\n1,1,OK\n1", "line 3: has not as many cells"),
+        ("part,trial,verdict\n,1,OK", "row 1 has no `part`"),
+        ("part,trial,value\n1,1,two", "has 'two' for `value`; give a finite number"),
+        ("part,trial,value\n1,1,2\n1,1,3", "part 1, inspector, trial 1 is there twice"),
+        ("part,trial,value\n1,1,2\n1,2,3\n2,1,3", "has not measured part 2 in trial 2"),
+        ("part,trial,verdict,reference\n1,1,OK,OK\n1,2,OK,NG", "part 1 is both OK and NG"),
+        ("part,trial,verdict", "holds no row"),
+    ],
+)
+def test_a_table_that_cannot_be_studied_is_refused(kenpin: Run, text: str, sentence: str) -> None:
+    Path("study.csv").write_text(text)
+    status, out, err = kenpin("gage", "study.csv")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert sentence in err
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (("gage", "none.csv"), "none.csv: there is no such file"),
         (("plan",), "give --escape-rate, --overkill-rate or both"),
         (("plan", "--escape-rate", "5"), "`--escape-rate` is '5'; give a number below 1"),
         (("plan", "--escape-rate", "0.05", "--allowed", "-1"), "`--allowed` is '-1'; give a number from 0 up"),

@@ -16,7 +16,7 @@ def test_mcnemar_is_the_exact_test() -> None:
 
 
 def test_the_ratings_of_the_prime_minister() -> None:
-    # Agresti 2013, table 11.1: 1600 people asked twice; 150 turned away and 86 came over. Exact: Fay 2010, exact2x2
+    # Agresti 2002, table 10.1: 1600 people asked twice; 150 turned away and 86 came over. Exact: Fay 2010, exact2x2
     approved = np.repeat([True, True, False, False], [794, 150, 86, 570])
     again = np.repeat([True, False, True, False], [794, 150, 86, 570])
     found = paired_difference((~approved).tolist(), (~again).tolist())

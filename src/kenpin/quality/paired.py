@@ -56,7 +56,7 @@ def paired_difference(before: Sequence[bool], now: Sequence[bool], confidence: f
 def mcnemar(regressions: int, improvements: int) -> float:
     """Two-sided p-value of as many changes in each direction; 1 where nothing changed.
 
-    # McNemar 1947, by the exact binomial distribution instead of its chi-square approximation (Agresti 2013, 11.1.1).
+    # McNemar 1947, by the binomial distribution instead of its chi-square approximation (Agresti 2002, section 10.1).
     """
     from scipy.stats import binomtest
 

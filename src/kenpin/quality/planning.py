@@ -30,7 +30,7 @@ class Plan:
     def chance(self, true_rate: float) -> float:
         """Chance that an inspector of this true rate passes the test.
 
-        # Operating characteristic of a single sampling plan: Montgomery 2013, eq. 15.2.
+        # Operating characteristic of a single sampling plan: Montgomery 2013, section 15.2.
         """
         from scipy.stats import binom
 
