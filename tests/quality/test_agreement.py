@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score
 
 from kenpin.errors import OptionError, ShapeError
-from kenpin.quality.agreement import cohen_kappa, crossed, fleiss_kappa
+from kenpin.quality.agreement import Kappa, cohen_kappa, crossed, fleiss_kappa
 
 # Fleiss, Levin & Paik 2003, table 18.1: psychotic, neurotic, organic, by two raters of 100 patients
 PATIENTS = [[75, 1, 4], [5, 4, 1], [0, 0, 10]]
@@ -80,9 +81,11 @@ def test_intervals_agree_with_the_jackknife() -> None:
     _close(fleiss_kappa(COUNTS), np.array([fleiss_kappa(np.delete(COUNTS, i, 0)).value for i in range(30)], float))
 
 
-def _close(found: object, without: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
+def _close(found: Kappa, without: NDArray[np.float64]) -> None:
     jackknife = ((len(without) - 1) / len(without) * ((without - without.mean()) ** 2).sum()) ** 0.5
-    half = (found.high - found.low) / 2 / 1.959964  # type: ignore[attr-defined]
+    assert found.high is not None
+    assert found.low is not None
+    half = (found.high - found.low) / 2 / 1.959964
     assert half == pytest.approx(jackknife, rel=0.06)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.commands import Run
 from tests.quality.published import MANUAL
@@ -56,6 +57,55 @@ def test_gage_of_predictions_beside_a_person(kenpin: Run) -> None:
     assert "Gage R&R of distance" in out
 
 
+def write_predictions(path: Path, distances: NDArray[np.float64]) -> None:
+    rows = [
+        {"id": f"{path.stem}{i:04d}.png", "verdict": "FAIL" if distance > 3 else "PASS", "distance": distance}
+        for i, distance in enumerate(distances.tolist())
+    ]
+    path.write_text(json.dumps({"predictions": rows}))
+
+
+def test_drift_names_the_first_part_that_tripped(kenpin: Run) -> None:
+    generator = np.random.default_rng(0)
+    write_predictions(Path("before.json"), generator.gamma(4, 0.25, 500))
+    write_predictions(Path("quiet.json"), generator.gamma(4, 0.25, 300))
+    changed = np.concatenate([generator.gamma(4, 0.25, 100), 2 + generator.gamma(4, 0.25, 100)])
+    write_predictions(Path("changed.json"), changed)
+    status, out, _ = kenpin("drift", "quiet.json", "--reference", "before.json", "--arl", "10000")
+    assert (status, out.count("no alarm")) == (0, 3)
+    status, out, _ = kenpin("drift", "changed.json", "--reference", "before.json", "--out", "drift.html")
+    assert status == 1
+    first = int(out.split("changed")[1][:4])
+    assert 100 <= first < 110
+    assert "Mean distance of lots: ALARM first at lot 3, whose first part is changed0100.png" in out
+    assert "Share of FAIL in lots: ALARM first at lot 3" in out
+    assert Path("drift.html").read_text("utf-8").count("<svg") == 3
+    assert kenpin("drift", "quiet.json", "--reference", "before.json", "--out", "drift.html")[0] == 2
+
+
+def test_drift_of_lots_that_a_table_names_and_of_vectors(kenpin: Run) -> None:
+    generator = np.random.default_rng(1)
+    distances = generator.gamma(4, 0.25, 300)
+    write_predictions(Path("before.json"), distances[:200])
+    write_predictions(Path("now.json"), distances[200:] * np.repeat([1, 1.5], 50))
+    lots = "\n".join(f"now{i:04d}.png,{'early' if i < 50 else 'late'}" for i in range(100))
+    Path("lots.csv").write_text(f"id,shift\n{lots}")
+    np.save("a.npy", generator.normal(size=(60, 5)))
+    np.save("b.npy", generator.normal(size=(60, 5)) + 1)
+    words = ("drift", "now.json", "--reference", "before.json", "--mapping", "lots.csv", "--lot", "shift")
+    status, out, _ = kenpin(*words, "--reference-vectors", "a.npy", "--vectors", "b.npy")
+    assert status == 1
+    assert "Mean distance of lots: ALARM first at lot late, whose first part is now0050.png" in out
+    assert "Embeddings: ALARM, they come from elsewhere (energy test of 60 against 60, p = 0.001)" in out
+    status, _, err = kenpin(*words, "--vectors", "b.npy")
+    assert status == 2
+    assert "give both --vectors and --reference-vectors" in err
+    Path("b.npy").write_bytes(b"no array")
+    status, _, err = kenpin(*words, "--vectors", "b.npy", "--reference-vectors", "a.npy")
+    assert status == 2
+    assert "b.npy: cannot be read as an array" in err
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
@@ -79,6 +129,8 @@ def test_a_table_that_cannot_be_studied_is_refused(kenpin: Run, text: str, sente
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        (("drift", "none.json", "--reference", "none.json", "--lot-size", "0"), "`--lot-size` is 0"),
+        (("drift", "none.json", "--reference", "none.json"), "none.json: there is no such file"),
         (("gage", "none.csv"), "none.csv: there is no such file"),
         (("plan",), "give --escape-rate, --overkill-rate or both"),
         (("plan", "--escape-rate", "5"), "`--escape-rate` is '5'; give a number below 1"),
