@@ -57,6 +57,55 @@ def test_gage_of_predictions_beside_a_person(kenpin: Run) -> None:
     assert "Gage R&R of distance" in out
 
 
+SCORES = [0.02, 0.05, 0.08, 0.11, 0.30, 0.35, 0.62, 0.40, 0.71, 0.88]
+
+
+def write_scores() -> None:
+    Path("said.csv").write_text("id,defect_score\n" + "\n".join(f"{i}.png,{score}" for i, score in enumerate(SCORES)))
+    truth = "\n".join(f"{i}.png,{'良品' if i < 7 else 'crack'}" for i in range(10))
+    Path("truth.csv").write_text(f"id,label\n{truth}", "utf-8")
+
+
+def test_judge_by_costs(kenpin: Run) -> None:
+    write_scores()
+    words = ("judge", "said.csv", "--truth", "truth.csv", "--cost-review", "0.3")
+    status, out, _ = kenpin(*words, "--test", "said.csv", "--out", "judged.html")
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[0] == "FAIL from 0.665, REVIEW from 0.375, PASS below."
+    assert lines[1] == "Expected cost 0.06 per part; 0.1 if nothing were reviewed."
+    assert lines[2] == "On said.csv: 6 PASS, 2 FAIL, 2 REVIEW; cost 0.06 per part."
+    assert lines[3].startswith("0 escapes in 3 NG parts: at most 64 %")
+    assert lines[6:9] == lines[2:5]
+    assert Path("judged.html").read_text("utf-8").count("<svg") == 1
+    Path("costs.yaml").write_text("cost_escape: 0.5\n")
+    plain = ("judge", "said.csv", "--truth", "truth.csv")
+    assert "FAIL from 0.665, PASS below." in kenpin(*plain, "--config", "costs.yaml")[1]
+    assert "FAIL from 0.375, PASS below." in kenpin(*plain)[1]
+
+
+def test_judge_knows_the_truth_of_an_evaluation(kenpin: Run) -> None:
+    rows = [
+        {"id": str(i), "label": "a" if i < 7 else "b", "defective": i >= 7, "prediction": {"defect_score": score}}
+        for i, score in enumerate(SCORES)
+    ]
+    Path("evaluation.json").write_text(json.dumps({"judged": rows}))
+    assert "FAIL from 0.375" in kenpin("judge", "evaluation.json")[1]
+    status, out, _ = kenpin("judge", "evaluation.json", "--ok-labels", "b", "--cost-escape", "0.01")
+    assert status == 0
+    assert "in 7 NG parts" in out
+
+
+def test_judge_without_truth_is_refused(kenpin: Run) -> None:
+    write_scores()
+    status, _, err = kenpin("judge", "said.csv")
+    assert status == 2
+    assert "row 1 tells no truth" in err
+    status, _, err = kenpin("judge", "said.csv", "--truth", "truth.csv", "--cost-escpe", "3")
+    assert status == 2
+    assert "did you mean --cost-escape?" in err
+
+
 def write_predictions(path: Path, distances: NDArray[np.float64]) -> None:
     rows = [
         {"id": f"{path.stem}{i:04d}.png", "verdict": "FAIL" if distance > 3 else "PASS", "distance": distance}
