@@ -140,9 +140,9 @@ def test_drift_of_lots_that_a_table_names_and_of_vectors(kenpin: Run) -> None:
     lots = "\n".join(f"now{i:04d}.png,{'early' if i < 50 else 'late'}" for i in range(100))
     Path("lots.csv").write_text(f"id,shift\n{lots}")
     np.save("a.npy", generator.normal(size=(60, 5)))
-    np.save("b.npy", generator.normal(size=(60, 5)) + 1)
+    np.savez("b.npz", vectors=generator.normal(size=(60, 5)) + 1, ids=np.array(["x"]))
     words = ("drift", "now.json", "--reference", "before.json", "--mapping", "lots.csv", "--lot", "shift")
-    status, out, _ = kenpin(*words, "--reference-vectors", "a.npy", "--vectors", "b.npy")
+    status, out, _ = kenpin(*words, "--reference-vectors", "a.npy", "--vectors", "b.npz")
     assert status == 1
     assert "Mean distance of lots: ALARM first at lot late, whose first part is now0050.png" in out
     assert "Embeddings: ALARM, they come from elsewhere (energy test of 60 against 60, p = 0.001)" in out
@@ -152,7 +152,11 @@ def test_drift_of_lots_that_a_table_names_and_of_vectors(kenpin: Run) -> None:
     Path("b.npy").write_bytes(b"no array")
     status, _, err = kenpin(*words, "--vectors", "b.npy", "--reference-vectors", "a.npy")
     assert status == 2
-    assert "b.npy: cannot be read as an array" in err
+    assert "b.npy: cannot be read as vectors" in err
+    np.savez("c.npz", other=np.zeros(3))
+    assert "c.npz: cannot be read" in kenpin(*words, "--vectors", "c.npz", "--reference-vectors", "a.npy")[2]
+    np.save("d.npy", np.zeros(3))
+    assert "of shape (3,)" in kenpin(*words, "--vectors", "d.npy", "--reference-vectors", "a.npy")[2]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -33,7 +34,7 @@ def drift(
     lot_size: Annotated[int, Parameter(help="Consecutive parts that make a lot, where no column tells.")] = 50,
     arl: Annotated[float, Parameter(help="Points of a chart between two false alarms, on average.")] = 1000.0,
     shift: Annotated[float, Parameter(help="Shift of the mean, in deviations, to be found soonest.")] = 1.0,
-    vectors: Annotated[Path | None, Parameter(help="Embeddings of the new parts: an .npy file, (n, d).")] = None,
+    vectors: Annotated[Path | None, Parameter(help="Embeddings of the parts: vectors.npz of `kenpin embed`.")] = None,
     reference_vectors: Annotated[Path | None, Parameter(help="Embeddings of the reference.")] = None,
     out: Annotated[Path | None, Parameter(help="HTML file of the charts to write.")] = None,
     overwrite: Overwrite = False,
@@ -142,12 +143,15 @@ def _compared(old: Vectors, new: Vectors) -> tuple[str, bool]:
 
 
 def _read_vectors(path: Path) -> Vectors:
+    """What `kenpin embed` or `numpy.save` wrote. Raises DatasetError."""
     from kenpin.errors import DatasetError
 
+    remedy = "give the vectors.npz that `kenpin embed` writes, or an .npy file of (n, d) floating-point numbers"
     try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DatasetError(f"{path}: cannot be read as an array; write it with numpy.save.") from error
-    if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype.kind != "f":
-        raise DatasetError(f"{path}: holds no array of (n, d) floating-point numbers; write one with numpy.save.")
+        loaded = np.load(path, allow_pickle=False)
+        found = loaded if isinstance(loaded, np.ndarray) else loaded["vectors"]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise DatasetError(f"{path}: cannot be read as vectors; {remedy}.") from error
+    if found.ndim != 2 or found.dtype.kind != "f":
+        raise DatasetError(f"{path}: holds an array of shape {found.shape} and kind {found.dtype}; {remedy}.")
     return found
