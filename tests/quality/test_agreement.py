@@ -79,6 +79,8 @@ def test_intervals_agree_with_the_jackknife() -> None:
         without.append(cohen_kappa(fewer.reshape(3, 3)).value)
     _close(cohen_kappa(PATIENTS), np.array(without, float))
     _close(fleiss_kappa(COUNTS), np.array([fleiss_kappa(np.delete(COUNTS, i, 0)).value for i in range(30)], float))
+    rare = np.repeat([[5, 0], [3, 2], [0, 5]], [150, 25, 20], axis=0)  # here what chance gives varies from part to part
+    _close(fleiss_kappa(rare), np.array([fleiss_kappa(np.delete(rare, i, 0)).value for i in range(195)], float))
 
 
 def _close(found: Kappa, without: NDArray[np.float64]) -> None:
