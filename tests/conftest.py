@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from kenpin.cli import main
+from tests.commands import Run
 from tests.pictures import write_parts
 
 
@@ -23,3 +25,19 @@ def _own_feature_store(tmp_path_factory: pytest.TempPathFactory) -> None:
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Class folders `ok` and `scratch` of 60 grey parts each, 64 by 64 pixels. Read only: copy before changing."""
     return write_parts(tmp_path_factory.mktemp("data") / "parts")
+
+
+@pytest.fixture
+def kenpin(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in an empty folder; returns its exit status, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, out, err
+
+    return run

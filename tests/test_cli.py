@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from shutil import copytree
 
@@ -13,25 +12,8 @@ import pytest
 
 from kenpin.cli import main
 from tests.builders import write_picture
+from tests.commands import Run
 from tests.tables import write_table
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def kenpin(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command in an empty folder; returns its exit status, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            main([str(word) for word in words])
-        out, err = capsys.readouterr()
-        assert "Traceback" not in err
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, out, err
-
-    return run
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from kenpin.evaluation import summarise
 from kenpin.records import Evaluation, Example, ImageSource, JudgedExample, Prediction, Threshold, Verdict
 from kenpin.records_json import evaluation_to_json
 from kenpin.report import ReportContent, read_content, read_thumbnails, render_report, write_report, write_thumbnails
-from kenpin.report.comparison import compare, mcnemar, paired_auroc, paired_share
+from kenpin.report.comparison import compare, paired_auroc, paired_share
 from kenpin.report.drawing import linear_axis, log_axis
 from kenpin.report.mistakes import Mistake, mistake_of, worst_first
 from kenpin.report.words import percent_at_most, verdict_sentences
@@ -335,11 +335,6 @@ def test_the_change_of_an_auroc_agrees_with_sklearn_and_a_bootstrap() -> None:
         resampled.append(roc_auc_score(truth, now[picks]) - roc_auc_score(truth, before[picks]))
     assert (change.low, change.high) == pytest.approx(tuple(np.quantile(resampled, [0.025, 0.975])), abs=0.02)
     assert paired_auroc([True, True], [1, 2], [1, 2])[0] is None
-
-
-def test_mcnemar_is_the_exact_test() -> None:
-    assert mcnemar(0, 0) == 1.0
-    assert mcnemar(1, 9) == pytest.approx(binomtest(1, 10).pvalue) == mcnemar(9, 1)
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))

@@ -183,6 +183,15 @@ class DecisionOptions(StrictOptions):
     )
 
 
+class PlanOptions(StrictOptions):
+    """How many NG and OK parts it takes to claim that at most so many escape or are overkilled."""
+
+    escape_rate: float | None = Field(None, gt=0, lt=1, description="Share of NG parts that pass, at most this.")
+    overkill_rate: float | None = Field(None, gt=0, lt=1, description="Share of OK parts that fail, at most this.")
+    confidence: float = Field(0.95, gt=0, lt=1, description="Confidence of the claim.")
+    allowed: int = Field(0, ge=0, description="Wrong decisions in the test up to which the claim stands.")
+
+
 class TrainOptions(DecisionOptions):
     """What every `kenpin train` takes, whatever the family."""
 

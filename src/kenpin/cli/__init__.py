@@ -37,6 +37,10 @@ app.command("kenpin.cli.runs:report", help="Write a run's report, alone or again
 app.command("kenpin.cli.vectors:embed", help="Write the vectors of a data set's pictures.")
 app.command("kenpin.cli.vectors:prototypes", help="Add classes to an embedder from a few pictures, without training.")
 app.command("kenpin.cli.cases:app", name="cases", help="Keep known cases, and find the wanted ones like a picture.")
+app.command("kenpin.cli.judge:judge", help="A threshold from what wrong decisions cost, and how far it can be trusted.")
+app.command("kenpin.cli.quality:plan", help="How many parts it takes to claim a rate of escapes or overkills.")
+app.command("kenpin.cli.gage:gage", help="How far verdicts and measurements of the same parts repeat themselves.")
+app.command("kenpin.cli.drift:drift", help="Whether scores, failures and vectors still are as they were.")
 app.command("kenpin.cli.export:export", help="Write a trained network for use elsewhere and as a base.")
 
 

@@ -7,10 +7,9 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kenpin.errors import OptionError, ShapeError
+from kenpin.errors import OptionError
+from kenpin.quality.costs import Floats, cut_costs, finite
 from kenpin.records import Judgement, Prediction, Threshold, Verdict
-
-Floats = NDArray[np.float64]
 
 _SAME_COST = 1e-12  # relative: sums of the same costs in another order differ by rounding
 _STRONGEST = 3  # items named in a reason
@@ -34,39 +33,18 @@ def threshold_from_costs(
     pass, and of those that do not, fewer are reviewed. An empty review band means that reviewing never pays.
     Raises ShapeError, and OptionError for impossible costs or when one kind of part is missing.
     """
-    # Least expected cost under a prior: Duda, Hart & Stork 2001, section 2.2; over the vertices of an empirical ROC
-    # curve: Metz 1978; the third choice, to let somebody look: Chow 1970.
-    values, is_defective = _finite(scores), np.asarray(defective, bool)
-    if values.shape != is_defective.shape:
-        raise ShapeError(f"{values.shape} scores for {is_defective.shape} truths; give one for each part.")
-    for name, price in (("an escape", cost_escape), ("an overkill", cost_overkill), ("a review", cost_review)):
-        if price is not None and not 0 <= price < math.inf:
-            raise OptionError(f"the cost of {name} is {price}; give a finite number that is not negative.")
-    defective_count = int(is_defective.sum())
-    ok_count = len(values) - defective_count
-    if not defective_count or not ok_count:
-        raise OptionError(
-            f"costs need scored OK and defective parts to settle a threshold, and there are {ok_count} and "
-            f"{defective_count}; add the missing kind, or take the threshold from a quantile of good parts."
-        )
-    if defect_rate is not None and not 0 < defect_rate < 1:
-        raise OptionError(f"a defect rate of {defect_rate} leaves nothing to decide; give one between 0 and 1.")
-    prior = defective_count / len(values) if defect_rate is None else defect_rate
-
-    distinct, level = np.unique(values, return_inverse=True)
-    # shares of all parts, defective and OK, that lie below each of the m + 1 possible cuts
-    defective_below = _below(level[is_defective], len(distinct)) * (prior / defective_count)
-    ok_below = _below(level[~is_defective], len(distinct)) * ((1 - prior) / ok_count)
-    escapes, overkills = cost_escape * defective_below, cost_overkill * (1 - prior - ok_below)
-    cuts = np.concatenate([[-math.inf], _midway(distinct), [np.nextafter(distinct[-1], math.inf)]])
+    found = cut_costs(
+        scores,
+        defective,
+        cost_escape=cost_escape,
+        cost_overkill=cost_overkill,
+        cost_review=cost_review,
+        defect_rate=defect_rate,
+    )
+    cuts, cost = found.cuts, found.least
     tolerance = _SAME_COST * max(cost_escape, cost_overkill, cost_review or 0.0)
-    # the parts between the two cuts are reviewed, so the cost is a sum of one term for each cut
-    reviewed_below: Floats = (cost_review or 0.0) * (defective_below + ok_below)
-    review_term: Floats = escapes - reviewed_below
-    best_review_term = escapes if cost_review is None else np.minimum.accumulate(review_term)
-    cost = best_review_term + reviewed_below + overkills
     fail = _first(cost <= cost.min() + tolerance)
-    review = _first(review_term[: fail + 1] <= best_review_term[fail] + tolerance)
+    review = _first(found.reviewing[: fail + 1] <= found.best_reviewing[fail] + tolerance)
     return Threshold(
         fail_from=float(cuts[fail]),
         review_from=None if cost_review is None else float(cuts[review]),
@@ -164,15 +142,8 @@ def _pass_below(threshold: Threshold) -> float:
     return threshold.fail_from if threshold.review_from is None else threshold.review_from
 
 
-def _finite(scores: ArrayLike) -> Floats:
-    values = np.asarray(scores, np.float64)
-    if values.ndim != 1 or not np.isfinite(values).all():
-        raise ShapeError(f"scores of shape {values.shape} must be one row of finite numbers; leave other parts out.")
-    return values
-
-
 def _good(scores: ArrayLike, quantile: float) -> Floats:
-    values = _finite(scores)
+    values = finite(scores)
     if not 0 < quantile < 1:
         raise OptionError(f"no score stands at quantile {quantile}; give one between 0 and 1, such as 0.99.")
     return values
@@ -180,14 +151,3 @@ def _good(scores: ArrayLike, quantile: float) -> Floats:
 
 def _first(chosen: NDArray[np.bool_]) -> int:
     return int(np.flatnonzero(chosen)[0])
-
-
-def _below(level: NDArray[np.int64], level_count: int) -> NDArray[np.int64]:
-    """How many of these parts lie below each possible cut, (level_count + 1,)."""
-    return np.concatenate([[0], np.cumsum(np.bincount(level, minlength=level_count))])
-
-
-def _midway(distinct: Floats) -> Floats:
-    """Cuts between neighbours: above the lower one, at most at the upper one, even where nothing lies between."""
-    lower, upper = distinct[:-1], distinct[1:]
-    return np.clip(lower + (upper - lower) / 2, np.nextafter(lower, math.inf), upper)

@@ -10,6 +10,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kenpin.quality.paired import mcnemar
 from kenpin.records import Detections, Evaluation, JudgedExample, Measure, Verdict
 from kenpin.report.mistakes import Mistake, mistake_of, worst_first
 
@@ -122,14 +123,6 @@ def paired_auroc(defective: ArrayLike, before: ArrayLike, now: ArrayLike) -> tup
         if half > 0:  # where nothing varies, nothing is known of chance
             measure = Measure(change, max(-1.0, change - half), min(1.0, change + half))
     return float(below.mean()), float(below_now.mean()), measure
-
-
-def mcnemar(regressions: int, improvements: int) -> float:
-    """Exact two-sided McNemar test of as many changes in each direction."""
-    from scipy.stats import binomtest
-
-    changed = regressions + improvements
-    return float(binomtest(regressions, changed).pvalue) if changed else 1.0
 
 
 def _variance_of_mean(values: NDArray[np.float64]) -> float:

@@ -37,11 +37,11 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Named points, joined by a line, by steps, or each with its mark."""
+    """Named points, joined by a line or by steps, each with its mark (`dots`), or both joined and marked (`marks`)."""
 
     name: str
     points: Points
-    form: Literal["line", "steps", "marks"] = "line"
+    form: Literal["line", "steps", "marks", "dots"] = "line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,9 @@ def line_chart(
     for i, one in enumerate(series):
         style = f"s{i % 4 + 1}"
         points = _steps(one.points) if one.form == "steps" else one.points
-        shapes.append(_path(points, x, y, f"line {style}"))
-        if one.form == "marks":
+        if one.form != "dots":
+            shapes.append(_path(points, x, y, f"line {style}"))
+        if one.form in ("marks", "dots"):
             shapes += [
                 Markup('<circle class="mark {}" cx="{:.1f}" cy="{:.1f}" r="3.5"></circle>').format(
                     style, *_place(p, x, y)

@@ -1,0 +1,174 @@
+"""The command `gage`: how far verdicts and distances repeat themselves, by the manual of AIAG."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+if TYPE_CHECKING:
+    from kenpin.cli._rows import Row
+    from kenpin.quality.agreement import Kappa
+    from kenpin.quality.attribute_gage import AttributeStudy, Share
+    from kenpin.quality.gage import GageStudy
+
+_INSPECTOR = "inspector"
+
+
+def gage(
+    files: Annotated[tuple[Path, ...], Parameter(negative=())],
+    /,
+    *,
+    mapping: Annotated[
+        Path | None, Parameter(help="Table that tells of each predicted `id` its part, trial and appraiser.")
+    ] = None,
+    value: Annotated[str | None, Parameter(help="Column of what is measured; by default value, or distance.")] = None,
+    ok: Annotated[
+        tuple[str, ...], Parameter(help="Words that mean a good part; by default ok, good, pass, 良品 and the like.")
+    ] = (),
+) -> int:
+    """Gage R&R: whether verdicts and measurements of the same parts repeat themselves.
+
+    Parameters
+    ----------
+    files:
+        Tables (CSV, Parquet) with the columns part, appraiser, trial, and verdict or value or both, and reference where
+        the truth is known; or what `kenpin predict --json` wrote, with `--mapping`.
+    """
+    from kenpin.cli._rows import joined, read_rows
+    from kenpin.errors import DatasetError
+
+    where = ", ".join(map(str, files))
+    rows = [row for file in files for row in read_rows(file)]
+    if mapping is not None:
+        rows = joined(rows, mapping)
+    judged = [row for row in rows if row.get("verdict") is not None]
+    measure = value or next(
+        (name for name in ("value", "distance") if any(row.get(name) is not None for row in rows)), None
+    )
+    measured = [row for row in rows if measure is not None and row.get(measure) is not None]
+    if value is not None and not measured:
+        raise DatasetError(f"{where}: no row has `{value}`; name a column of numbers.")
+    if not judged and not measured:
+        raise DatasetError(f"{where}: no row has a verdict or a value; add such a column.")
+    lines = _attribute_lines(_attribute(judged, where, ok)) if judged else []
+    if measured and measure is not None:
+        lines += [*([""] if lines else []), *_variable_lines(measure, _variable(measured, measure, where))]
+    print("\n".join(lines))
+    return 0
+
+
+def _attribute(rows: Sequence[Row], where: str, ok: Sequence[str]) -> AttributeStudy:
+    from kenpin.cli._rows import column
+    from kenpin.errors import DatasetError
+    from kenpin.quality.attribute_gage import Appraisal, attribute_study
+
+    parts, trials, verdicts = (column(rows, name, where) for name in ("part", "trial", "verdict"))
+    appraisals = [
+        Appraisal(part, str(row.get("appraiser") or _INSPECTOR), trial, _word(verdict, ok))
+        for row, part, trial, verdict in zip(rows, parts, trials, verdicts, strict=True)
+    ]
+    truth: dict[str, str] = {}
+    for part, row in zip(parts, rows, strict=True):
+        if row.get("reference") is not None:
+            word = _word(str(row["reference"]), ok)
+            if truth.setdefault(part, word) != word:
+                raise DatasetError(f"{where}: the reference of part {part} is both OK and NG; correct it.")
+    return attribute_study(appraisals, truth or None)
+
+
+def _variable(rows: Sequence[Row], measure: str, where: str) -> GageStudy:
+    import numpy as np
+
+    from kenpin.cli._rows import column, numbers
+    from kenpin.errors import DatasetError
+    from kenpin.quality.gage import gage_study
+
+    parts, trials = (column(rows, name, where) for name in ("part", "trial"))
+    appraisers = [str(row.get("appraiser") or _INSPECTOR) for row in rows]
+    axes = [list(dict.fromkeys(names)) for names in (parts, appraisers, trials)]
+    x = np.full([len(names) for names in axes], np.nan)
+    for *key, number in zip(parts, appraisers, trials, numbers(rows, measure, where), strict=True):
+        place = tuple(names.index(name) for names, name in zip(axes, key, strict=True))
+        if not np.isnan(x[place]):
+            raise DatasetError(f"{where}: part {key[0]}, {key[1]}, trial {key[2]} is there twice; number the trials.")
+        x[place] = number
+    if np.isnan(x).any():
+        part, appraiser, trial = (names[i] for names, i in zip(axes, np.argwhere(np.isnan(x))[0], strict=True))
+        raise DatasetError(
+            f"{where}: {appraiser} has not measured part {part} in trial {trial}; every appraiser must measure every "
+            "part equally often."
+        )
+    return gage_study(x)
+
+
+def _word(verdict: str, ok: Sequence[str]) -> str:
+    """OK, REVIEW or NG: people and inspectors use different words."""
+    from kenpin.data.ok_labels import guess_ok_labels
+
+    if verdict.casefold() in {word.casefold() for word in ok} if ok else guess_ok_labels([verdict]):
+        return "OK"
+    return "REVIEW" if verdict.upper() == "REVIEW" else "NG"
+
+
+def _attribute_lines(study: AttributeStudy) -> list[str]:
+    lines = ["Attribute agreement (share, 95 % interval)"]
+    for one in study.appraisers:
+        rows = (
+            ("repeats itself", one.within),
+            ("effectiveness", one.effectiveness),
+            ("missed NG", one.missed),
+            ("false alarms on OK", one.false_alarms),
+        )
+        lines += [f"{one.name:<16}{name:<22}{_share(share)}" for name, share in rows if share is not None]
+        if one.against_truth is not None:
+            lines.append(f"{one.name:<16}{'kappa with truth':<22}{_kappa(one.against_truth)}")
+        if one.rating is not None:
+            lines.append(f"{one.name:<16}{'by AIAG':<22}{one.rating}")
+    for name, share in (("all agree", study.between), ("all agree with truth", study.all_right)):
+        if share is not None:
+            lines.append(f"{'everybody':<16}{name:<22}{_share(share)}")
+    lines += [f"{f'{first}, {second}':<16}{'Cohen’s kappa':<22}{_kappa(kappa)}" for first, second, kappa in study.pairs]
+    if study.overall is not None:
+        lines.append(f"{'everybody':<16}{'Fleiss’ kappa':<22}{_kappa(study.overall)}")
+    return lines
+
+
+def _share(share: Share) -> str:
+    interval = f"({share.low * 100:.1f} to {share.high * 100:.1f})"
+    return f"{share.value * 100:5.1f} %  {interval}  {share.events} of {share.cases}"
+
+
+def _kappa(kappa: Kappa) -> str:
+    if kappa.value is None:
+        return "not measurable: there is one verdict alone"
+    return f"{kappa.value:6.3f}  ({kappa.low:.3f} to {kappa.high:.3f})"
+
+
+def _variable_lines(measure: str, study: GageStudy) -> list[str]:
+    from kenpin.quality.gage import GOOD, USABLE
+
+    lines = [
+        f"Gage R&R of {measure}, by analysis of variance",
+        f"{'source':<22}{'squares':>12}{'df':>6}{'F':>12}{'p':>9}",
+    ]
+    for one in study.sources:
+        test = "" if one.f is None or one.p_value is None else f"{one.f:>12.4g}{one.p_value:>9.4f}"
+        lines.append(f"{one.name:<22}{one.squares:>12.5g}{one.degrees:>6}{test}")
+    if study.pooled:
+        lines.append("The interaction is taken for chance and joins the repeatability.")
+    for name, deviation in (
+        ("repeatability", study.repeatability),
+        ("reproducibility", study.reproducibility),
+        ("gage R&R", study.gage),
+        ("parts", study.parts),
+        ("total", study.total),
+    ):
+        share = deviation / study.total if study.total else 0.0
+        lines.append(f"{name:<22}{deviation:>12.5g}{share * 100:>9.1f} % of the total deviation")
+    word = "good" if study.gage_share < GOOD else "may do" if study.gage_share <= USABLE else "to be mended"
+    categories = "any number of" if study.distinct_categories is None else study.distinct_categories
+    lines.append(f"%GRR {study.gage_share * 100:.1f}: {word}; it tells {categories} categories of parts apart.")
+    return lines
