@@ -19,7 +19,7 @@ from kenpin.errors import OptionError
 from kenpin.explain import Explanation, array_file, compare, explain
 from kenpin.models.mahalanobis import MahalanobisOptions
 from kenpin.predictor import load_predictor
-from kenpin.records import Map
+from kenpin.records import ImageSource, Map
 from kenpin.training import train
 from tests.objects import made_objects
 from tests.pictures import part
@@ -34,7 +34,9 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "linear": ("classifier", {"base": "lite0", "head": "linear"}),
     "vit": ("classifier", {"base": "toy", "tuning": "full", "epochs": 20, "learning_rate": 1e-3}),
     "lora": ("classifier", {"base": "toy", "tuning": "lora", "epochs": 1}),
-    "whole": ("mahalanobis", {"base": "toy"}),
+    "whole": ("mahalanobis", {"base": "lite0", "stages": (2, 3, 4)}),
+    "recognition": ("mahalanobis", {"base": "toy", "method": "rt"}),
+    "embedder": ("embedder", {"base": "lite0", "epochs": 2, "dimension": 8}),
 }
 
 
@@ -69,6 +71,7 @@ def _scratched(folder: Path, count: int) -> list[tuple[Path, NDArray[np.bool_]]]
         ("positions-lite0", None, 3.0, 0.9),
         ("pooled", None, 2.0, 0.7),
         ("pooled-lite0", None, 3.0, 0.9),
+        ("whole", None, 3.0, 0.9),
         ("head", "gradcam", 3.0, 0.7),
         ("linear", "gradcam", 3.0, 0.7),
         ("vit", "rollout", 1.2, 0.8),
@@ -103,6 +106,17 @@ def test_the_score_is_the_map_s_maximum(explained: Any, tmp_path: Path, name: st
     good = tmp_path / "good.png"
     part(900, scratched=False).save(good)
     assert next(explain(predictor, [good])).maps[0].score < predictions[0].defect_score  # type: ignore[operator]
+
+
+def test_shares_of_a_distance_add_up_to_it(explained: Any, tmp_path: Path) -> None:
+    ((path, _),) = _scratched(tmp_path, 1)
+    enlarged = read_image(ImageSource(str(path))).resize((280, 280))
+    enlarged.save(path)
+    predictor = load_predictor(explained("whole"))
+    (prediction,) = predictor.predict_files([path])
+    (found,) = next(explain(predictor, [path])).maps
+    # on a grid of 28 × 28, each place's number stands at its centre
+    assert found.values[5::10, 5::10].sum() == pytest.approx(prediction.distance, rel=1e-3)
 
 
 @pytest.mark.parametrize("name", ["positions", "pooled-lite0"])
@@ -144,7 +158,11 @@ def test_a_class_can_be_named(explained: Any, tmp_path: Path) -> None:
 def test_what_has_no_map_says_what_has(explained: Any, tmp_path: Path) -> None:
     ((path, _),) = _scratched(tmp_path, 1)
     with pytest.raises(OptionError, match="train mahalanobis with --where"):
-        next(explain(load_predictor(explained("whole")), [path]))
+        next(explain(load_predictor(explained("embedder")), [path]))
+    with pytest.raises(OptionError, match="take method mt or mta"):
+        next(explain(load_predictor(explained("recognition")), [path]))
+    with pytest.raises(OptionError, match="leave --way and --label out"):
+        next(explain(load_predictor(explained("whole")), [path], label="ok"))
     with pytest.raises(OptionError, match="train mahalanobis with --where"):
         next(load_predictor(explained("head")).localise(made_objects(1)))
     with pytest.raises(OptionError, match="leave --way and --label out"):
@@ -205,6 +223,14 @@ def test_the_command_draws_and_writes(explained: Any, tmp_path: Path, capsys: py
     assert Image.open(tmp_path / "one.png").width > 700
 
 
+def test_an_embedder_s_likeness_is_that_of_its_vectors(explained: Any, tmp_path: Path) -> None:
+    (one, _), (other, _) = _scratched(tmp_path, 2)
+    predictor = load_predictor(explained("embedder"))
+    a, b = (np.array(said.embedding) for said in predictor.predict_files([one, other]))
+    for found in compare(predictor, one, other):
+        assert f"{a @ b / np.linalg.norm(a) / np.linalg.norm(b):.3f}" in found.maps[0].shows
+
+
 def test_two_pictures_are_compared(explained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (one, _), (other, _) = _scratched(tmp_path, 2)
     run = explained("head")
@@ -248,8 +274,10 @@ def test_options_of_places() -> None:
     assert options(where="positions").stages == (3, 4, 5)
     assert options(where="pooled", stages=(2, 3)).stages == (2, 3)
     assert "place_items" in options(where="pooled").idle()
-    with pytest.raises(OptionError, match="does nothing without where positions"):
+    with pytest.raises(OptionError, match="`place_items` does nothing with where pooled"):
         options(where="pooled", place_items=5)
+    with pytest.raises(OptionError, match="`method` does nothing with where positions"):
+        options(where="positions", method="mta")
 
 
 def test_features_of_places_are_no_pooled_features(explained: Any, tmp_path: Path) -> None:

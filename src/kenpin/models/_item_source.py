@@ -44,6 +44,8 @@ class ItemSource:
     """Of all features."""
     candidates: NDArray[np.int64]
     """Places of the features that may be items."""
+    processor: Any = None
+    """The image processor that `encode` works with, where it is one of transformers."""
 
     @property
     def table_items(self) -> tuple[str, ...]:
@@ -117,6 +119,7 @@ def _of_backbone(backbone: Backbone, stages: tuple[int, ...]) -> ItemSource:
         backbone.extract,
         names,
         candidates,
+        backbone.processor,
     )
 
 
@@ -142,6 +145,7 @@ def _of_run(run: Path) -> ItemSource:
         extract,
         tuple(f"vector.{place}" for place in range(len(answer))),
         np.arange(len(answer)),
+        getattr(inspector, "processor", None),
     )
 
 

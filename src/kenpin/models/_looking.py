@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple, cast, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -102,6 +104,34 @@ def likeness_maps(inspector: Inspector, pair: Sequence[Image]) -> list[Map]:
 
         looked = look(inspector.module, picture[None], cosine, "shares")
         maps.append(_map(inspector, looked, image, f"shares of the cosine {float(looked.scores[0]):.3f}"))
+    return maps
+
+
+def distance_maps(
+    inspector: Inspector,
+    items: Callable[[Tensor], Tensor],
+    shares: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    mean: NDArray[np.float64],
+    images: Sequence[Image],
+) -> list[tuple[Map, ...]]:
+    """One map a picture: the items' shares of a distance, divided among the places that the items were taken from.
+
+    items: of `pixel_values`, (n, 3, h, w) -> (n, k), differentiable; shares: of these; mean: the unit space's, (k,).
+    """
+    centre = torch.from_numpy(mean)
+    maps: list[tuple[Map, ...]] = []
+    for image, picture in zip(images, _pixels(inspector, images), strict=True):
+
+        def distance(x: Tensor) -> Tensor:
+            away = items(x).double().cpu() - centre
+            of_items = torch.from_numpy(shares((away + centre).detach().numpy()))
+            # each share as a slope times the item's own deviation, which then is divided
+            slopes = torch.where(away == 0, 0.0, of_items / away).detach()
+            return (away * slopes).sum(dim=1)
+
+        looked = look(inspector.module, picture[None], distance, "shares")
+        shows = f"shares of the distance {float(looked.scores[0]):.3g} D²/k"
+        maps.append((_map(inspector, looked, image, shows),))
     return maps
 
 

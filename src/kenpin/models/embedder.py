@@ -137,7 +137,7 @@ class EmbeddingInspector:
         self.base = base
         self.image_size_wh = backbone.image_size_wh
         self.module: nn.Module = module
-        self.encode = backbone.encode
+        self.encode, self.processor = backbone.encode, backbone.processor
         self.extract = backbone.extract if options.tuning == "head" else None
         self.batch_size = _MLP_BATCH if isinstance(backbone, MlpBackbone) else None
         self._backbone, self._task, self._options, self._references = backbone, task, options, references

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL.Image import Image
 from pydantic import Field, model_validator
 from torch import Tensor
 
@@ -19,9 +20,10 @@ from kenpin.models._backbone import load_backbone
 from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task, check_base
 from kenpin.models._item_choice import Portions, choose, divide_parts
 from kenpin.models._item_source import DEFAULT_STAGES, ItemSource, item_source, of_table, same_source
+from kenpin.models._looking import distance_maps
 from kenpin.models._patch_space import STAGES, PatchSpaceInspector
 from kenpin.quality.threshold import threshold_from_quantile
-from kenpin.records import Example, Prediction, Threshold
+from kenpin.records import Example, Map, Prediction, Threshold
 from kenpin.records_json import to_json
 from kenpin.taguchi import AdjugateSpace, Moments, RecognitionSpace, UnitSpace, parts_needed, sum_of_fourth_powers
 from kenpin.taguchi.limits import chi_square_limit, f_limit, tolerance_limit
@@ -145,6 +147,7 @@ class UnitSpaceInspector:
         self.labels: tuple[str, ...] = ()  # it scores parts and names nothing, so any class can be evaluated
         self.base, self.image_size_wh, self.module = source.base, source.image_size_wh, source.module
         self.encode, self.extract, self.table_items = source.encode, source.extract, source.table_items
+        self.processor = source.processor
         self._source, self._task, self._options = source, task, options
         self._space, self._items = space, items
         self._selection: Selection | None = None
@@ -168,6 +171,22 @@ class UnitSpaceInspector:
             )
             for example, row, best, distance in zip(examples, shares, strongest, shares.sum(1).tolist(), strict=True)
         ]
+
+    def maps(
+        self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
+    ) -> list[tuple[Map, ...]]:
+        """Which places made the distance large, by its items' shares. Raises OptionError."""
+        space, items = self._fitted()
+        extract = self.extract
+        if isinstance(space, RecognitionSpace) or extract is None:
+            raise OptionError("only the shares of single items, of pictures, have places; take method mt or mta.")
+        if way not in (None, "shares") or label is not None:
+            raise OptionError("this run's map shows shares of the distance; leave --way and --label out.")
+
+        def chosen(x: Tensor) -> Tensor:
+            return extract({"pixel_values": x})[:, items]
+
+        return distance_maps(self, chosen, space.contributions, space.mean_, images)
 
     def fit(self, training: Dataset, progress: Progress) -> tuple[str, ...]:
         """Learn the space from the good parts alone, which items to take perhaps from the others.
