@@ -77,9 +77,9 @@ def _head(python: Path, threads: int) -> str:
     return (
         "# Unit spaces of places beside anomalib's PaDiM and PatchCore\n\n"
         f"Written by `python benchmarks/anomalib/compare.py` on {date.today():%-d %B %Y}. Both sides use Lite0's "
-        "ImageNet weights at 224 × 224, 8 pictures at a time, from picture files to scores, each method in a process of "
-        f"its own with {threads} thread{'' if threads == 1 else 's'} of arithmetic. Seconds by the clock, and in brackets "
-        "those of all cores together, on which others on the machine "
+        "ImageNet weights at 224 × 224, 8 pictures at a time, from picture files to scores, each method in a process "
+        f"of its own with {threads} thread{'' if threads == 1 else 's'} of arithmetic. Seconds by the clock, and in "
+        "brackets those of all cores together, on which others on the machine "
         f"weigh less.\n\n{description()}- The other side: {peer}\n"
     )
 

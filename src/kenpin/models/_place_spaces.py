@@ -26,8 +26,9 @@ _WHITENED_TOGETHER = 64  # places whose matrices are inverted together, in float
 class PlaceSpaces:
     """A unit space of k items for each of p places, or one for all of them (p = 1), in float32.
 
-    D²/k of a place with items x is ‖whitening (x − mean)‖² / k, the same number as zᵀ R_ridge⁻¹ z / k of
-    `kenpin.taguchi.UnitSpace` with z = (x − mean) / scale: the whitening is L⁻¹ diag(1 / scale) with R_ridge = L Lᵀ.
+    D²/k of a place with items x is ‖whitening (x − mean)‖² / k, the same number as that of
+    `kenpin.taguchi.UnitSpace`, whose mean over the good parts is 1: with z = (x − mean) / scale and R_ridge = L Lᵀ the
+    whitening is L⁻¹ diag(1 / scale), scaled so.
     """
 
     mean: Tensor
@@ -101,8 +102,8 @@ def fit_spaces(
     else:
         shares = torch.full((len(mean),), float(ridge))
     correlation *= count / (count - 1)
-    correlation.diagonal(dim1=1, dim2=2)[inverse_scale == 0] = 1
-    return PlaceSpaces(mean.float(), _whitening(correlation, shares, inverse_scale), shares, count)
+    correlation.diagonal(dim1=1, dim2=2).fill_(1)  # what the floor adds to a scale counts as noise of the item's own
+    return PlaceSpaces(mean.float(), _whitening(correlation, shares, inverse_scale, count), shares, count)
 
 
 def _samples(pictures: Iterable[Tensor], pooled: bool) -> Iterator[Tensor]:
@@ -152,8 +153,11 @@ def _shrinkage(correlation: Tensor, fourth: Tensor, count: int) -> Tensor:
     return torch.where(spread > 0, noise / spread, 1.0).clamp(0, 1).float()
 
 
-def _whitening(correlation: Tensor, ridge: Tensor, inverse_scale: Tensor) -> Tensor:
-    """L⁻¹ diag(1 / scale) of each place, float32. Raises UnitSpaceError."""
+def _whitening(correlation: Tensor, ridge: Tensor, inverse_scale: Tensor, count: int) -> Tensor:
+    """L⁻¹ diag(1 / scale) of each place, scaled to a mean D²/k of 1 over `count` good parts, float32.
+
+    Raises UnitSpaceError.
+    """
     identity = torch.eye(correlation.shape[1], dtype=torch.float64)
     found = torch.empty_like(correlation)
     for start in range(0, len(correlation), _WHITENED_TOGETHER):
@@ -165,5 +169,7 @@ def _whitening(correlation: Tensor, ridge: Tensor, inverse_scale: Tensor) -> Ten
                 "unit space: the items of a place are collinear; set a ridge above 0 or take fewer items."
             )
         inverse = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
-        found[some] = (inverse * inverse_scale[some, None, :]).float()
+        # the mean of zᵀ P z / k is the trace of P R / k, with R as the mean over n parts and not n - 1
+        mean = ((inverse @ correlation[some].double()) * inverse).mean(dim=2).sum(dim=1) * (count - 1) / count
+        found[some] = (inverse * inverse_scale[some, None, :] / mean.sqrt()[:, None, None]).float()
     return found
