@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script finds its own folder, not the one above
 
-from benchmarks import doctor, features, language, machine, readers, scoring, startup
+from benchmarks import doctor, embedding, features, language, machine, readers, scoring, startup
 from benchmarks.scale import FULL, QUICK, Scale
 
 _ROOM_BYTES = 4 << 30
@@ -30,6 +30,7 @@ def results(scale: Scale, folder: Path) -> str:
         startup.section(scale),
         scoring.section(scale),
         language.section(scale, folder / "language"),
+        embedding.section(scale, folder / "embedding"),
     ]
     rates = machine.section(at_start, machine.measure_rates())
     minutes = (time.monotonic() - started) / 60

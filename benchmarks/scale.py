@@ -27,6 +27,10 @@ class Scale:
     asked: int
     """Generated pictures that it is asked about, after as many epochs as it needs to know them."""
     teaching_epochs: int
+    digits: int | None
+    """Training pictures, and test pictures, of the Siamese network; None for all."""
+    siamese_epochs: tuple[int, ...]
+    """Lengths of its training by kenpin; the notebook's loop takes `epochs`."""
     repetitions: int
     starts: int
     """Starts of each command."""
@@ -43,6 +47,8 @@ FULL = Scale(
     epochs=10,
     asked=48,
     teaching_epochs=60,
+    digits=None,
+    siamese_epochs=(2, 3, 4, 5, 10),
     repetitions=3,
     starts=7,
 )
@@ -57,6 +63,8 @@ QUICK = Scale(
     epochs=1,
     asked=6,
     teaching_epochs=1,
+    digits=500,
+    siamese_epochs=(1,),
     repetitions=1,
     starts=2,
 )

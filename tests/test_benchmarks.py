@@ -21,6 +21,7 @@ SECTIONS = [
     "Start-up",
     "Scoring",
     "Detection by a language model",
+    "Siamese network",
 ]
 
 

@@ -31,7 +31,7 @@ class Panel:
 
 
 def scatter_figure(panel: Panel) -> Figure:
-    """A chart of the vectors with their silhouette: two dimensions as they are, of more the two in which they spread most.
+    """A chart of the vectors with their silhouette: two dimensions as they are, of more the two that spread most.
 
     Of many pictures every so-manieth is taken. Raises ShapeError.
     """
