@@ -1,8 +1,9 @@
-"""Measures everything and writes RESULTS.md: `python benchmarks/run.py [--quick] [--out FILE]`."""
+"""Measures everything and writes RESULTS.md: `python benchmarks/run.py [--quick] [--only SECTION] [--out FILE]`."""
 
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script finds its own folder, not the one above
 
-from benchmarks import cases, doctor, features, language, machine, readers, scoring, startup, taguchi
+from benchmarks import cases, doctor, embedding, features, language, machine, readers, scoring, startup, taguchi
 from benchmarks.scale import FULL, QUICK, Scale
 
 _ROOM_BYTES = 4 << 30
@@ -32,6 +33,7 @@ def results(scale: Scale, folder: Path) -> str:
         taguchi.section(scale),
         language.section(scale, folder / "language"),
         cases.section(scale, folder / "cases"),
+        embedding.section(scale, folder / "embedding"),
     ]
     rates = machine.section(at_start, machine.measure_rates())
     minutes = (time.monotonic() - started) / 60
@@ -44,15 +46,34 @@ def results(scale: Scale, folder: Path) -> str:
     )
 
 
+_APART = {"cases": cases.section, "embedding": embedding.section, "language": language.section}
+"""Sections that stand on no other's figures."""
+
+
+def added(name: str, scale: Scale, folder: Path, text: str) -> str:
+    """The results with this section measured anew, and dated, since it is of another run than the rest."""
+    section = _APART[name](scale, folder / name)
+    title, rest = section.split("\n\n", 1)
+    section = f"{title}\n\nMeasured by itself on {date.today():%-d %B %Y}. {rest}"
+    head, *others = re.split(r"(?m)^(?=## )", text)
+    places = {one.splitlines()[0]: one for one in others} | {title: section}
+    return head + "\n".join(one.rstrip("\n") + "\n" for one in places.values())
+
+
 def main() -> None:
     """Measure, print, and write the file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes, under a minute, to see that all of it works")
     parser.add_argument("--out", type=Path, help="where to write; by default RESULTS.md, nowhere when quick")
+    parser.add_argument("--only", choices=sorted(_APART), help="measure this section alone, into the kept results")
     arguments = parser.parse_args()
     out: Path | None = arguments.out or (None if arguments.quick else RESULTS)
     with tempfile.TemporaryDirectory(dir=_in_memory()) as folder:
-        text = results(QUICK if arguments.quick else FULL, Path(folder))
+        scale = QUICK if arguments.quick else FULL
+        if arguments.only is None:
+            text = results(scale, Path(folder))
+        else:
+            text = added(arguments.only, scale, Path(folder), RESULTS.read_text("utf-8"))
     print(text)
     if out is not None:
         out.write_text(text, "utf-8")

@@ -34,6 +34,10 @@ class Scale:
     cases: int
     """Generated vectors in a library of cases."""
     searches: int
+    digits: int | None
+    """Training pictures, and test pictures, of the Siamese network; None for all."""
+    siamese_epochs: tuple[int, ...]
+    """Lengths of its training by kenpin; the notebook's loop takes `epochs`."""
     repetitions: int
     starts: int
     """Starts of each command."""
@@ -54,6 +58,8 @@ FULL = Scale(
     teaching_epochs=60,
     cases=100_000,
     searches=200,
+    digits=None,
+    siamese_epochs=(2, 3, 4, 5, 10),
     repetitions=3,
     starts=7,
 )
@@ -72,6 +78,8 @@ QUICK = Scale(
     teaching_epochs=1,
     cases=500,
     searches=10,
+    digits=500,
+    siamese_epochs=(1,),
     repetitions=1,
     starts=2,
 )

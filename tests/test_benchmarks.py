@@ -23,6 +23,7 @@ SECTIONS = [
     "Unit spaces",
     "Detection by a language model",
     "Known cases",
+    "Siamese network",
 ]
 
 

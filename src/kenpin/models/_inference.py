@@ -111,12 +111,16 @@ def keep_inputs(
                 return None
             if picture_bytes * pictures <= KEPT_BYTES:
                 batches.append(batch)
-                examples += [replace(one, image=ImageSource(one.image.path)) for one in opened]
+                examples += [one if one.image.data is None else _without_bytes(one) for one in opened]
             elif store is None:
                 return None
         if batches:
             found.append(KeptInputs(examples, {name: torch.cat([b[name] for b in batches]) for name in batches[0]}))
     return tuple(found) if len(found) == len(datasets) else StoredFeatures(cast(FeatureStore, store))
+
+
+def _without_bytes(example: Example) -> Example:
+    return replace(example, image=ImageSource(example.image.path))
 
 
 def kept_bytes(batch: Batch) -> int:

@@ -174,7 +174,8 @@ class Rehearsal:
         trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
         # a rate of 0 leaves the weights as they are
         kind = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}[options.optimiser]
-        optimiser = kind(trained, lr=0.0, weight_decay=0.0)
+        in_one_pass = options.optimiser == "adamw" and self.device.type == "cpu"  # as the engine asks for it
+        optimiser = kind(trained, lr=0.0, weight_decay=0.0, fused=in_one_pass or None)
 
         def change() -> None:
             if options.clip_norm is not None:

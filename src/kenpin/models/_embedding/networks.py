@@ -17,6 +17,7 @@ from kenpin.models._seeded import seeded
 
 MLP_SIDE_PX = 28
 _WIDTH = 256
+_MEAN, _DEVIATION = 0.1307, 0.3081  # of MNIST's pixels
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's mode L
 
 
@@ -29,12 +30,12 @@ class MlpBackbone(Backbone):
         return MLP_SIDE_PX, MLP_SIDE_PX
 
     def encode(self, images: Sequence[Image.Image]) -> Batch:
-        """RGB pictures -> `pixel_values` (n, 1, 28, 28) float32, black -1 and white 1."""
+        """RGB pictures -> `pixel_values` (n, 1, 28, 28) float32, scaled as MNIST's are."""
         side = (MLP_SIDE_PX, MLP_SIDE_PX)
         resized = [one if one.size == side else one.resize(side, Image.Resampling.BILINEAR) for one in images]
         colours = torch.from_numpy(np.stack([np.asarray(one) for one in resized])).float()
         grey = colours @ torch.tensor(_LUMA)  # of all at once: asked of Pillow, each small picture costs as much again
-        return {"pixel_values": (grey / 127.5 - 1)[:, None]}
+        return {"pixel_values": ((grey / 255 - _MEAN) / _DEVIATION)[:, None]}
 
     def features(self, pixel_values: Tensor) -> Tensor:
         """What the last hidden layer says of the mean of the channels. (n, c, 28, 28) -> (n, 256)."""
@@ -69,11 +70,8 @@ class EmbeddingNetwork(nn.Module):
         self.body, self.objective = body, objective
         self.normalise, self.frozen = normalise, frozen
         self._features = backbone.features
-        items = len(backbone.item_names)
         with seeded(seed):
-            layer = nn.Linear(items, dimension)
-        # features of pretrained networks differ in scale by orders of magnitude; the perceptron's are its own
-        self.projection = layer if backbone.id == "mlp" else nn.Sequential(_Standardise(items, affine=False), layer)
+            self.projection = _projection(len(backbone.item_names), dimension, learned=backbone.id != "mlp")
         if frozen:
             body.requires_grad_(False)
 
@@ -96,6 +94,15 @@ class EmbeddingNetwork(nn.Module):
         if self.normalise:
             vectors = nn.functional.normalize(vectors)
         return vectors if numbers is None else cast(Tensor, self.objective(vectors, numbers))
+
+
+def _projection(items: int, dimension: int, *, learned: bool) -> nn.Module:
+    """From features to vectors; those of a learned backbone differ in scale by orders of magnitude, and no vector that
+    tells classes well apart is a linear function of them."""
+    if not learned:
+        return nn.Linear(items, dimension)
+    standardise = _Standardise(items, affine=False)
+    return nn.Sequential(standardise, nn.Linear(items, _WIDTH), nn.PReLU(), nn.Linear(_WIDTH, dimension))
 
 
 class _Standardise(nn.BatchNorm1d):
