@@ -41,8 +41,8 @@ def section(scale: Scale, folder: Path) -> str:
     head = ("training", "5-NN accuracy", "s of learning", "share of the notebook's", "s with reading and reporting")
     return (
         f"## Siamese network\n\n{what}, a vector of two numbers for each. The notebook draws a partner for each "
-        "picture and opens both whenever they are wanted; `recipes/siamese-mnist.yaml` compares all pairs of a batch and opens "
-        "each picture once, which its time of learning holds, with validation and references. Shorter trainings take a "
+        "picture and opens both whenever they are wanted; `recipes/siamese-mnist.yaml` compares all pairs of a batch "
+        "and opens each picture once; validation and references count as learning too. Shorter trainings take a "
         f"tenth of the rate after {_FALL:.0%} of their epochs, as the recipe does. The notebook's accuracy epoch by "
         f"epoch: {course}.\n\n" + table(head, rows)
     )
