@@ -17,6 +17,7 @@ from kenpin.config import StrictOptions
 from kenpin.data.images import read_image
 from kenpin.errors import OptionError
 from kenpin.explain import Explanation, array_file, compare, explain
+from kenpin.models import _patch_space
 from kenpin.models.mahalanobis import MahalanobisOptions
 from kenpin.predictor import load_predictor
 from kenpin.records import ImageSource, Map
@@ -278,6 +279,17 @@ def test_options_of_places() -> None:
         options(where="pooled", place_items=5)
     with pytest.raises(OptionError, match="`method` does nothing with where positions"):
         options(where="positions", method="mta")
+
+
+def test_a_run_keeps_its_own_directions(explained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another machine's arithmetic could give the fixed directions other digits, or other signs."""
+    paths = [path for path, _ in _scratched(tmp_path, 2)]
+    before = [said.distance for said in load_predictor(explained("positions-lite0")).predict_files(paths)]
+    usual = _patch_space._projection
+    monkeypatch.setattr(_patch_space, "_projection", lambda *sizes: -usual(*sizes).flip(1))
+    monkeypatch.setenv("KENPIN_CACHE", str(tmp_path / "cache"))
+    after = [said.distance for said in load_predictor(explained("positions-lite0")).predict_files(paths)]
+    assert after == pytest.approx(before, rel=1e-4)
 
 
 def test_features_of_places_are_no_pooled_features(explained: Any, tmp_path: Path) -> None:

@@ -72,15 +72,15 @@ def main() -> None:
 
 
 def _head(python: Path, threads: int) -> str:
-    code = "from importlib.metadata import version as v; print(*(f'{n} {v(n)}' for n in ('anomalib', 'torch', 'timm')))"
+    code = "from importlib.metadata import version as v; print(*(n + ' ' + v(n) for n in ('anomalib', 'torch')))"
     peer = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     return (
         "# Unit spaces of places beside anomalib's PaDiM and PatchCore\n\n"
         f"Written by `python benchmarks/anomalib/compare.py` on {date.today():%-d %B %Y}. Both sides use Lite0's "
         "ImageNet weights at 224 × 224, 8 pictures at a time, from picture files to scores, each method in a process "
-        f"of its own with {threads} thread{'' if threads == 1 else 's'} of arithmetic. Seconds by the clock, and in "
-        "brackets those of all cores together, on which others on the machine "
-        f"weigh less.\n\n{description()}- The other side: {peer}\n"
+        f"of its own with {threads} thread{'' if threads == 1 else 's'} of arithmetic. Seconds by the clock; in "
+        "brackets those that the processor worked on it, on which others on the machine weigh less.\n\n"
+        f"{description()}- The other side: {peer}\n"
     )
 
 

@@ -33,6 +33,8 @@ WAYS: list[tuple[str, dict[str, Any]]] = [
     ("classifier", {"tuning": "lora", "epochs": 1}),
     ("classifier", {"tuning": "full", "epochs": 1}),
     ("mahalanobis", {}),
+    ("mahalanobis", {"where": "positions"}),
+    ("mahalanobis", {"where": "pooled"}),
     ("embedder", {"tuning": "head", "epochs": 1}),
     ("embedder", {"tuning": "lora", "epochs": 1, "objective": "triplet", "miner": "semihard"}),
     ("embedder", {"tuning": "full", "epochs": 1, "objective": "proxy-anchor"}),

@@ -126,9 +126,6 @@ def _noted(
         bias = torch.zeros_like(mask, dtype=torch.float32).masked_fill(~mask, -torch.inf)
     elif mask is None and causal and length > 1:
         bias = torch.full((1, 1, length, keys), -torch.inf, device=query.device).triu(1)
-    position = settings.get("position_bias")
-    if position is not None:
-        bias = position if bias is None else bias + position
     scale = settings.get("scaling")
     return Attention(
         query.detach(),
