@@ -93,6 +93,7 @@ def train(
     if not crew.leads:
         crew.wait()
         learn_along(chosen, inspector, options, task, parts, partial, crew)
+        crew.part()
         return options.out
     for note in start.notes:
         say(note)
@@ -112,6 +113,7 @@ def train(
             progress=progress,
             progress_bar=progress_bar,
         )
+        crew.part()
         scored = _score(chosen, learned, options, task, parts, progress)
         threshold, why = decide(
             scored.predictions,

@@ -35,6 +35,15 @@ class Processes:
         if self.leads:
             self.wait()
 
+    def part(self) -> None:
+        """Leave the others, when nothing more is learned together. A process that ends without it may be aborted while
+        its threads still listen, and its launcher then ends them all, the leader among them."""
+        if self._state is not None:
+            from accelerate.state import AcceleratorState
+
+            self._state.destroy_process_group()
+            AcceleratorState._reset_state(reset_partial_state=True)
+
 
 def leads() -> bool:
     """Whether this process is the one that writes and prints."""
