@@ -44,3 +44,36 @@ PLANT_ESTIMATES = (26.750, 19.845, 8.668, 5.258, 6.963, 9.080, 9.080, -4.755, -2
 """Of the remaining days' losses, counted from the unit space's mean."""
 PLANT_NEW_ESTIMATES = (41.281, 8.552, 7.416)
 """Of the new days' losses."""
+
+# MT and RT on irises: the tests of the same package, of general_MT and generates_dimensionality_reduction_function.
+# Good parts are the flowers 61 to 100, new ones 1 to 10, 51 to 60 and 101 to 111, as R counts them.
+
+IRISES_GOOD = slice(60, 100)
+IRISES_NEW = np.r_[0:10, 50:60, 100:111]
+
+IRISES_DISTANCE = np.array(
+    [
+        *[1.351, 0.802, 1.164, 0.643, 1.122, 1.184, 0.910, 1.224, 1.691, 0.547, 1.413, 0.692, 1.151, 1.292],
+        *[0.771, 0.982, 1.092, 1.116, 0.487, 0.976, 0.621, 0.776, 0.423, 1.324, 1.188, 1.161, 0.959, 1.136],
+        *[0.721, 0.685, 1.094, 0.584, 0.310, 1.109, 0.430, 0.982, 0.488, 0.524, 1.572, 0.297],
+    ]
+)
+"""The root of D²/k of each good one, with divisor n - 1."""
+
+IRISES_SENSITIVITY = np.array(
+    [
+        *[-0.259, -0.301, -0.318, -0.318, -0.264, -0.188, -0.309, -0.267, -0.353, -0.291, 0.159, 0.091, 0.161, -0.073],
+        *[0.089, 0.002, 0.101, -0.180, 0.099, -0.089, 0.209, 0.061, 0.257, 0.149, 0.195, 0.352, -0.079, 0.292],
+        *[0.183, 0.315, 0.152],
+    ]
+)
+"""Y₁ of each new one less the mean of the good ones."""
+
+IRISES_DEVIATION = np.array(
+    [
+        *[1.244, 1.050, 1.115, 0.986, 1.263, 1.282, 1.116, 1.154, 0.924, 1.059, -0.036, -0.061, -0.143, -0.048],
+        *[-0.079, -0.011, 0.011, -0.061, -0.074, -0.011, 0.671, 0.337, 0.324, 0.348, 0.460, 0.507, 0.338, 0.433],
+        *[0.460, 0.425, 0.149],
+    ]
+)
+"""Y₂ likewise."""

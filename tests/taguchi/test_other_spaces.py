@@ -8,10 +8,21 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import mahalanobis
 from scipy.stats import linregress
+from sklearn.datasets import load_iris
 
 from kenpin.errors import OptionError, ShapeError, UnitSpaceError
 from kenpin.taguchi import AdjugateSpace, RecognitionSpace, SignalEstimator, UnitSpace
-from tests.taguchi.published import PLANT, PLANT_ESTIMATES, PLANT_NEW, PLANT_NEW_ESTIMATES, PLANT_UNIT
+from tests.taguchi.published import (
+    IRISES_DEVIATION,
+    IRISES_GOOD,
+    IRISES_NEW,
+    IRISES_SENSITIVITY,
+    PLANT,
+    PLANT_ESTIMATES,
+    PLANT_NEW,
+    PLANT_NEW_ESTIMATES,
+    PLANT_UNIT,
+)
 
 
 def _parts(count: int, items: int, seed: int = 0) -> np.ndarray:
@@ -86,6 +97,14 @@ def test_rt_is_two_regressions_and_scipys_distance() -> None:
     np.testing.assert_allclose(space.score_samples(new), expected, rtol=1e-8)
     assert space.score_samples(x).mean() == pytest.approx(1)
     np.testing.assert_allclose(space.contributions(new).sum(axis=1), expected, rtol=1e-8)
+
+
+def test_rt_is_a_published_example_to_its_last_digit() -> None:
+    flowers = load_iris().data
+    space = RecognitionSpace().fit(flowers[IRISES_GOOD])
+    good, new = (space.characteristics(flowers[these]) for these in (IRISES_GOOD, IRISES_NEW))
+    published = np.stack([IRISES_SENSITIVITY, IRISES_DEVIATION], axis=1)
+    np.testing.assert_allclose(new - good.mean(axis=0), published, atol=0.0005)
 
 
 def test_rt_of_a_brighter_part_changes_its_sensitivity_alone() -> None:

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.spatial.distance import mahalanobis
+from sklearn.datasets import load_iris
 
 from kenpin.errors import OptionError, ShapeError, UnitSpaceError
 from kenpin.taguchi import GramSchmidtSpace, UnitSpace, parts_needed
 from kenpin.taguchi.limits import Limit
-from tests.taguchi.published import BOARDS, BOARDS_D2
+from tests.taguchi.published import BOARDS, BOARDS_D2, IRISES_DISTANCE, IRISES_GOOD
 
 
 def _parts(count: int, items: int, seed: int = 0) -> np.ndarray:
@@ -42,6 +43,12 @@ def test_mean_distance_of_the_unit_space_is_one_by_construction(count: int, item
 def test_a_published_example_to_its_last_digit() -> None:
     distances = UnitSpace(0).fit(BOARDS).score_samples(BOARDS)
     np.testing.assert_allclose(distances * 4 * 29 / 30, BOARDS_D2, atol=0.0051)
+
+
+def test_a_published_example_on_irises_to_its_last_digit() -> None:
+    good = load_iris().data[IRISES_GOOD]
+    distances = UnitSpace(0).fit(good).score_samples(good)
+    np.testing.assert_allclose((distances * 39 / 40) ** 0.5, IRISES_DISTANCE, atol=0.0005)
 
 
 @settings(max_examples=25, deadline=None)
