@@ -53,6 +53,7 @@ def test_gage_of_predictions_beside_a_person(kenpin: Run) -> None:
     status, out, _ = kenpin("gage", "said.json", "person.csv", "--mapping", "map.csv")
     assert status == 0
     assert "inspector, Aiko Cohen’s kappa" in " ".join(out.split())
+    assert "inspector says the same of 4 of 4 parts in every trial." in out
     assert "1.000" in out
     assert "Gage R&R of distance" in out
 
@@ -96,6 +97,55 @@ def test_judge_knows_the_truth_of_an_evaluation(kenpin: Run) -> None:
     assert "in 7 NG parts" in out
 
 
+def write_verdicts(path: Path, verdicts: str, *, ids: str = "{}.png") -> None:
+    """The scores as an evaluation, ten parts judged by a letter each: P, F or R."""
+    words = {"P": "PASS", "F": "FAIL", "R": "REVIEW"}
+    rows = [
+        {"id": ids.format(i), "label": "ok" if i < 7 else "crack", "defective": i >= 7, "verdict": words[letter],
+         "prediction": {"defect_score": SCORES[i]}, "path": f"parts/{i}.png"}
+        for i, letter in enumerate(verdicts)
+    ]  # fmt: skip
+    path.write_text(json.dumps({"judged": rows}))
+
+
+def test_judge_against_an_earlier_run(kenpin: Run) -> None:
+    write_verdicts(Path("before.json"), "FFFFPPPPPP")
+    write_verdicts(Path("now.json"), "PPPPPPFPFF")
+    status, out, _ = kenpin("judge", "now.json", "--against", "before.json")
+    assert status == 0
+    assert "Against before.json, by the verdicts that both runs gave 10 parts:" in out
+    assert "Escapes in 3 NG parts: 3 before, 1 now (2 mended, 0 new)." in out
+    assert "Overkills in 7 OK parts: 4 before, 1 now (4 mended, 1 new)." in out
+    assert "p = 0.38 (exact McNemar test)" in out
+    table = out[out.index("Wrong decisions on the same parts") :].splitlines()
+    assert [len(line.split("  ")) > 8 for line in table[1:4]] == [True] * 3
+    assert table[2].startswith("escapes in NG parts")
+
+
+def test_runs_on_copies_are_matched_by_their_pictures(kenpin: Run) -> None:
+    Path("parts").mkdir()
+    for i in range(10):
+        Path(f"parts/{i}.png").write_bytes(bytes([max(i, 1)] * 9))  # 0 and 1 are the same picture: nothing tells which
+    write_verdicts(Path("before.json"), "P" * 10, ids="old/{}.png")
+    write_verdicts(Path("now.json"), "P" * 10, ids="new/{}.png")
+    assert "both runs gave 8 parts" in kenpin("judge", "now.json", "--against", "before.json")[1]
+    for path in Path("parts").iterdir():
+        path.unlink()
+    status, _, err = kenpin("judge", "now.json", "--against", "before.json")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "none of its parts is in now.json" in err
+
+
+def test_words_that_are_no_verdicts_are_not_compared(kenpin: Run) -> None:
+    write_verdicts(Path("now.json"), "P" * 10)
+    Path("before.csv").write_text("id,verdict\n0.png,OK")
+    status, _, err = kenpin("judge", "now.json", "--against", "before.csv")
+    assert status == 2
+    assert "'OK' is no verdict; give PASS, FAIL or REVIEW" in err
+    Path("before.csv").write_text("id,defect_score\n0.png,1")
+    assert "has no `verdict`" in kenpin("judge", "now.json", "--against", "before.csv")[2]
+
+
 def test_judge_without_truth_is_refused(kenpin: Run) -> None:
     write_scores()
     status, _, err = kenpin("judge", "said.csv")
@@ -128,6 +178,7 @@ def test_drift_names_the_first_part_that_tripped(kenpin: Run) -> None:
     assert 100 <= first < 110
     assert "Mean distance of lots: ALARM first at lot 3, whose first part is changed0100.png" in out
     assert "Share of FAIL in lots: ALARM first at lot 3" in out
+    assert out.startswith(f"Something drifted, first seen at changed{first:04d}.png (part {first + 1}) by EWMA")
     assert Path("drift.html").read_text("utf-8").count("<svg") == 3
     assert kenpin("drift", "quiet.json", "--reference", "before.json", "--out", "drift.html")[0] == 2
 
@@ -146,6 +197,7 @@ def test_drift_of_lots_that_a_table_names_and_of_vectors(kenpin: Run) -> None:
     assert status == 1
     assert "Mean distance of lots: ALARM first at lot late, whose first part is now0050.png" in out
     assert "Embeddings: ALARM, they come from elsewhere (energy test of 60 against 60, p = 0.001)" in out
+    assert "EWMA of the vectors’ distance from the reference: ALARM first at vector" in out
     status, _, err = kenpin(*words, "--vectors", "b.npy")
     assert status == 2
     assert "give both --vectors and --reference-vectors" in err
