@@ -37,16 +37,15 @@ class _Charted:
     ends: Sequence[int]
 
     @property
-    def sentence(self) -> str:
+    def found(self) -> str:
         """What it found, with the first part that tripped it."""
         alarms = self.chart.alarms
         if not alarms:
-            return f"{self.title}: no alarm in {len(self.chart.values)} points."
+            return f"no alarm in {len(self.chart.values)} points."
         first = alarms[0]
         side = "above its upper" if self.chart.values[first] > self.chart.high[first] else "below its lower"
         return (
-            f"{self.title}: ALARM first at {self.place} {side} limit; {len(alarms)} of {len(self.chart.values)} points "
-            "are outside."
+            f"ALARM first at {self.place} {side} limit; {len(alarms)} of {len(self.chart.values)} points are outside."
         )
 
     @property
@@ -123,8 +122,8 @@ def drift(
     findings = Findings(
         "drift",
         predictions.stem,
-        (lead, *(one.sentence for one in charted), *tested),
-        tuple(control_plot(one.chart, one.title, one.unit, caption) for one in charted),
+        (lead, *(f"{one.title}: {one.found}" for one in charted), *tested),
+        tuple(control_plot(one.chart, one.title, one.unit, one.found, caption) for one in charted),
     )
     hand_over(findings, out, json, overwrite)
     return FINDINGS if alarmed or moved else 0

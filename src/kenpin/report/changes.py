@@ -43,7 +43,7 @@ def _sentence(wrong: Wrong, change: PairedDifference | None) -> str:
         f"{wrong.capitalize()}s in {change.parts} {kind}{'' if change.parts == 1 else 's'}: {change.wrong_before} "
         f"before, {change.wrong_now} now ({change.gained} mended, {change.lost} new). Their rate changed by "
         f"{_points(change.change)} percentage points (exact 95 % interval {_points(change.low)} to "
-        f"{_points(change.high)}); chance alone does as much with p = {change.p_value:.2g} (exact McNemar test)."
+        f"{_points(change.high)}), p = {change.p_value:.2g} (exact McNemar test)."
     )
 
 

@@ -7,29 +7,34 @@ from kenpin.quality.control_charts import Chart
 from kenpin.report.plots import Line, LinePlot, Point, Span
 
 _POINTS = 2_000
+_SHOWS = {
+    "EWMA": "deviations from the reference",
+    "individuals": "value",
+    "means": "deviations from the reference",
+    "failures": "share of FAIL",
+}
+"""What the values of each kind of chart are."""
 
 
-def control_plot(chart: Chart, title: str, unit: str, caption: str) -> LinePlot:
-    """The chart over its points, which `unit` names: parts, or lots."""
+def control_plot(chart: Chart, title: str, unit: str, found: str, caption: str) -> LinePlot:
+    """The chart over its points, which `unit` names: parts, or lots; found: whether it alarms, and where first."""
     places = range(1, len(chart.values) + 1)
 
     def curve(values: tuple[float, ...]) -> tuple[Point, ...]:
         return tuple(thin(places, values, _POINTS))
 
-    alarms = chart.alarms
     lines = [
         Line("points", curve(chart.values), "marks" if unit == "lots" else "line"),
-        Line("alarms", tuple((i + 1.0, chart.values[i]) for i in alarms), "dots"),
+        Line("alarms", tuple((i + 1.0, chart.values[i]) for i in chart.alarms), "dots"),
         Line("upper limit", curve(chart.high), "steps"),
         Line("lower limit", curve(chart.low), "steps"),
     ]
     everything = [*chart.values, *chart.low, *chart.high]
     return LinePlot(
         title,
-        f"{len(chart.values)} {unit}, {len(alarms)} outside the limits"
-        + (f", the first at {alarms[0] + 1}." if alarms else "."),
+        found,
         tuple(lines),
         Span(unit, 0.0, float(len(chart.values))),
-        Span("", min(everything), max(everything)),
+        Span(_SHOWS[chart.name], min(everything), max(everything)),
         caption,
     )

@@ -53,6 +53,8 @@ def read_findings(paths: Sequence[Path]) -> tuple[Findings, ...]:
 
 
 def _read(path: Path) -> Findings:
+    if not path.is_file():
+        raise DatasetError(f"{path}: there is no such file; write it with --json of `kenpin judge`, `gage` or `drift`.")
     remedy = "give what `kenpin judge`, `gage` or `drift` wrote with --json"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

@@ -12,6 +12,7 @@ from kenpin.report.plots import Bar, BarPlot, Table
 from kenpin.report.words import percent
 
 _EVERYBODY = "everybody"
+_PARTS = 50  # that AIAG asks for, MSA 4th edition, III-C
 
 
 def gage_findings(name: str, attribute: AttributeStudy | None, variable: tuple[str, GageStudy] | None) -> Findings:
@@ -66,6 +67,8 @@ def _attribute_sentences(study: AttributeStudy) -> Iterator[str]:
             yield f"{one.name} is {one.rating} by AIAG’s limits: {right}."
         elif one.within is not None:
             yield f"{one.name} says the same of {_of(one.within)} parts in every trial."
+    if study.parts < _PARTS:
+        yield f"{study.parts} parts are few: AIAG studies verdicts on {_PARTS} or more, doubtful ones among them."
     if study.overall is not None and study.overall.value is not None:
         yield f"Beyond chance, all verdicts agree with Fleiss’ kappa {_kappa_text(study.overall)}."
 
@@ -161,7 +164,7 @@ def _variance_table(measure: str, study: GageStudy) -> Table:
                 f"{one.squares:.5g}",
                 str(one.degrees),
                 "" if one.f is None else f"{one.f:.4g}",
-                "" if one.p_value is None else f"{one.p_value:.4f}",
+                "" if one.p_value is None else f"{one.p_value:.2g}",
             )
             for one in study.sources
         ),

@@ -94,7 +94,9 @@ def line_figure(plot: LinePlot) -> Figure:
     """The plot drawn."""
     series = [Series(line.name, line.points, cast(Form, line.form)) for line in plot.lines]
     x, y = ((log_axis if span.log else linear_axis)(span.label, span.low, span.high) for span in (plot.x, plot.y))
-    legend = tuple((f"s{i % 4 + 1}", one.name) for i, one in enumerate(series) if one.points)
+    legend = tuple(
+        (f"s{i % 4 + 1}{' dot' * (one.form == 'dots')}", one.name) for i, one in enumerate(series) if one.points
+    )
     chart = line_chart(plot.title, plot.described, series, x, y)
     return Figure(plot.title, chart, f"{plot.described} {plot.caption}".strip(), legend)
 
