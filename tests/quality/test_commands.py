@@ -39,6 +39,28 @@ def test_gage_of_a_table(kenpin: Run) -> None:
     assert out.count("Cohen’s kappa") == 3
 
 
+def test_gage_of_a_tolerance_and_of_few_parts(kenpin: Run) -> None:
+    write_manual(Path("study.csv"))
+    status, out, _ = kenpin("gage", "study.csv", "--tolerance", "8")
+    assert status == 0
+    assert "Six deviations of the gage take 22.7 % of the tolerance 8: may do." in out
+    assert "10 parts are few: AIAG studies verdicts on 50 or more" in out
+    assert "AIAG measures" not in out
+    assert kenpin("gage", "study.csv", "--tolerance", "0")[0] == 2
+
+
+def test_gage_tells_inspectors_apart_by_their_files(kenpin: Run) -> None:
+    for name in ("old", "new"):
+        rows = [{"id": f"{part}-{trial}.png", "verdict": "PASS"} for part in range(3) for trial in range(2)]
+        Path(f"{name}.json").write_text(json.dumps({"predictions": rows}))
+    mapping = [f"{part}-{trial}.png,{part},{trial}" for part in range(3) for trial in range(2)]
+    Path("map.csv").write_text("id,part,trial\n" + "\n".join(mapping))
+    status, out, _ = kenpin("gage", "old.json", "new.json", "--mapping", "map.csv")
+    assert status == 0
+    assert "old says the same of 3 of 3 parts" in out
+    assert "new says the same of 3 of 3 parts" in out
+
+
 def test_gage_of_predictions_beside_a_person(kenpin: Run) -> None:
     rows = [
         {"id": f"shots/{part}-{trial}.png", "verdict": "PASS" if part < 2 else "FAIL", "distance": part + trial / 10}

@@ -27,6 +27,10 @@ def gage(
         Path | None, Parameter(help="Table that tells of each predicted `id` its part, trial and appraiser.")
     ] = None,
     value: Annotated[str | None, Parameter(help="Column of what is measured; by default value, or distance.")] = None,
+    tolerance: Annotated[
+        float | None,
+        Parameter(help="Width of the tolerance, in the unit of what is measured: what the gage takes of it."),
+    ] = None,
     ok: Annotated[
         tuple[str, ...], Parameter(help="Words that mean a good part; by default ok, good, pass, 良品 and the like.")
     ] = (),
@@ -49,7 +53,12 @@ def gage(
 
     check_targets(out, json, overwrite)
     where = ", ".join(map(str, files))
-    rows = [row for file in files for row in read_rows(file)]
+    several = sum(file.suffix == ".json" for file in files) > 1  # inspectors, told apart by their files
+    rows = [
+        {"appraiser": file.stem, **row} if several and file.suffix == ".json" else row
+        for file in files
+        for row in read_rows(file)
+    ]
     if mapping is not None:
         rows = joined(rows, mapping)
     judged = [row for row in rows if row.get("verdict") is not None]
@@ -63,7 +72,7 @@ def gage(
         raise DatasetError(f"{where}: no row has a verdict or a value; add such a column.")
     attribute = _attribute(judged, where, ok) if judged else None
     variable = (measure, _variable(measured, measure, where)) if measured and measure is not None else None
-    hand_over(gage_findings(files[0].stem, attribute, variable), out, json, overwrite)
+    hand_over(gage_findings(files[0].stem, attribute, variable, tolerance), out, json, overwrite)
     return 0
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kenpin.cli._rows import Row
     from kenpin.records import Threshold, Verdict
     from kenpin.report.changes import Changes
+    from kenpin.report.plots import Table
 
 
 def judge(  # type: ignore[no-untyped-def]
@@ -96,7 +97,8 @@ def _judge(
         *_outcome(predictions.name, threshold, scores, defective, prices)[0],
         "The threshold was chosen on these parts, so it does better on them than on others.",
     ]
-    realised, tables = None, ()
+    realised = None
+    tables: tuple[Table, ...] = ()
     if test is not None:
         others, truths = _known(test, truth, options.ok_labels)
         said, realised = _outcome(test.name, threshold, numbers(others, score, test), truths, prices)

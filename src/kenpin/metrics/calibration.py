@@ -66,7 +66,8 @@ def calibration_interval(
     excess[np.arange(len(stated)), place] = stated - event
 
     def errors(draws: NDArray[np.int64]) -> NDArray[np.float64]:
-        return (np.abs(draws @ excess).sum(1) / draws.sum(1))[:, None]
+        moved: NDArray[np.float64] = np.abs(draws @ excess).sum(1) / draws.sum(1)
+        return moved[:, None]
 
     (interval,) = picture_intervals(errors, len(stated), cells_each=2 * len(stated), seed=seed)
     if interval is None:

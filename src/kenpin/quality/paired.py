@@ -68,20 +68,13 @@ def verdict_differences(
     """How the rates of escapes and of overkills changed; n each, the same parts. Raises ShapeError, OptionError."""
     if not len(defective) == len(before) == len(now):
         raise ShapeError(f"{len(before)} and {len(now)} verdicts of {len(defective)} parts; give one of each run.")
-    sides: tuple[tuple[Wrong, bool, Verdict], ...] = (
-        ("escape", True, Verdict.PASS),
-        ("overkill", False, Verdict.FAIL),
-    )
-    return {
-        wrong: paired_difference(
-            *(
-                [one is verdict for one, bad in zip(said, defective, strict=True) if bad is side]
-                for said in (before, now)
-            ),
-            confidence,
-        )
-        for wrong, side, verdict in sides
-    }
+
+    def change(side: bool, wrong: Verdict) -> PairedDifference | None:
+        places = [place for place, bad in enumerate(defective) if bad is side]
+        were, are = ([said[place] is wrong for place in places] for said in (before, now))
+        return paired_difference(were, are, confidence)
+
+    return {"escape": change(True, Verdict.PASS), "overkill": change(False, Verdict.FAIL)}
 
 
 def mcnemar(regressions: int, improvements: int) -> float:

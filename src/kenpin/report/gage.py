@@ -9,14 +9,21 @@ from kenpin.quality.attribute_gage import AttributeStudy, Share
 from kenpin.quality.gage import GOOD, USABLE, GageStudy
 from kenpin.report.findings import Findings
 from kenpin.report.plots import Bar, BarPlot, Table
-from kenpin.report.words import percent
 
 _EVERYBODY = "everybody"
-_PARTS = 50  # that AIAG asks for, MSA 4th edition, III-C
+_PARTS, _MEASURED_PARTS = 50, 10  # that AIAG asks for, MSA 4th edition, III-C and III-B
 
 
-def gage_findings(name: str, attribute: AttributeStudy | None, variable: tuple[str, GageStudy] | None) -> Findings:
-    """Findings of an attribute study, of a variable one (with the name of what was measured), or of both."""
+def gage_findings(
+    name: str,
+    attribute: AttributeStudy | None,
+    variable: tuple[str, GageStudy] | None,
+    tolerance: float | None = None,
+) -> Findings:
+    """Findings of an attribute study, of a variable one (with the name of what was measured), or of both.
+
+    tolerance: its width, in the unit of what was measured. Raises OptionError.
+    """
     sentences: list[str] = []
     bars: list[BarPlot] = []
     tables: list[Table] = []
@@ -27,7 +34,7 @@ def gage_findings(name: str, attribute: AttributeStudy | None, variable: tuple[s
         bars += [_share_plot(shares), *_kappa_plots(kappas)]
     if variable is not None:
         measure, study = variable
-        sentences += _variable_sentences(measure, study)
+        sentences += _variable_sentences(study, tolerance)
         tables += [_variance_table(measure, study), _deviation_table(study)]
         bars.append(_deviation_plot(measure, study))
     return Findings("gage", name, tuple(sentences), bars=tuple(bars), tables=tuple(tables))
@@ -82,7 +89,7 @@ def _share_table(shares: list[tuple[str, str, Share]]) -> Table:
         "Attribute agreement (share, 95 % interval)",
         ("who", "what", "share", "95 % interval", "parts or decisions"),
         tuple(
-            (who, what, percent(one.value), f"{percent(one.low)} to {percent(one.high)}", _of(one))
+            (who, what, _percent(one.value), f"{_percent(one.low)} to {_percent(one.high)}", _of(one))
             for who, what, one in shares
         ),
     )
@@ -98,8 +105,8 @@ def _kappa_table(kappas: list[tuple[str, str, Kappa]]) -> Table:
                 which,
                 "–" if one.value is None else f"{one.value:.3f}",
                 "–" if one.low is None else f"{one.low:.3f} to {one.high:.3f}",
-                percent(one.observed),
-                percent(one.expected),
+                _percent(one.observed),
+                _percent(one.expected),
             )
             for who, which, one in kappas
         ),
@@ -134,12 +141,25 @@ def _kappa_plots(kappas: list[tuple[str, str, Kappa]]) -> Iterator[BarPlot]:
         )
 
 
-def _variable_sentences(measure: str, study: GageStudy) -> Iterator[str]:
-    word = "good" if study.gage_share < GOOD else "may do" if study.gage_share <= USABLE else "to be mended"
+def _variable_sentences(study: GageStudy, tolerance: float | None) -> Iterator[str]:
     categories = "any number of" if study.distinct_categories is None else study.distinct_categories
-    yield f"%GRR {study.gage_share * 100:.1f}: {word}; it tells {categories} categories of parts apart."
+    share = study.gage_share
+    yield f"%GRR {share * 100:.1f}: {_rated(share)}; it tells {categories} categories of parts apart."
+    if tolerance is not None:
+        share = study.tolerance_share(tolerance)
+        yield f"Six deviations of the gage take {_percent(share)} of the tolerance {tolerance:g}: {_rated(share)}."
+    if study.part_count < _MEASURED_PARTS:
+        yield f"{study.part_count} parts are few: AIAG measures {_MEASURED_PARTS} or more, from the whole range."
     if study.pooled:
         yield "The interaction is taken for chance and joins the repeatability."
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.1f} %"
+
+
+def _rated(share: float) -> str:
+    return "good" if share < GOOD else "may do" if share <= USABLE else "to be mended"
 
 
 def _deviations(study: GageStudy) -> tuple[tuple[str, float, float], ...]:
@@ -175,14 +195,14 @@ def _deviation_table(study: GageStudy) -> Table:
     return Table(
         "Standard deviations",
         ("source", "deviation", "of the total"),
-        tuple((name, f"{one:.5g}", percent(share)) for name, one, share in _deviations(study)),
+        tuple((name, f"{one:.5g}", _percent(share)) for name, one, share in _deviations(study)),
     )
 
 
 def _deviation_plot(measure: str, study: GageStudy) -> BarPlot:
     return BarPlot(
         f"Where the spread of {measure} comes from",
-        f"Gage R&R is {percent(study.gage_share)} of the total standard deviation.",
+        f"Gage R&R is {_percent(study.gage_share)} of the total standard deviation.",
         "share of the total standard deviation",
         tuple(Bar(name, share) for name, _, share in _deviations(study)[:-1]),
         marks=(GOOD, USABLE),
