@@ -49,6 +49,7 @@ def test_a_table_for_the_terminal_puts_numbers_to_the_right() -> None:
         ("{", "cannot be read as JSON"),
         ("[]", "holds no findings"),
         ('{"judged": []}', "holds no findings"),
+        ('{"form": "kenpin findings 0"}', "holds no findings"),
         ('{"form": "kenpin findings 1", "kind": "gage"}', "is damaged"),
     ],
 )

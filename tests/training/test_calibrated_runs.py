@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from kenpin.errors import OptionError, RunError
 from kenpin.models._calibrated import read_calibration
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.prototypes import add_prototypes
-from kenpin.quality.calibration import fit_calibration, inside_unit, unit_of_distance
+from kenpin.quality.calibration import Calibration, fit_calibration, inside_unit, unit_of_distance
 from kenpin.quality.threshold import judge
-from kenpin.records import Prediction
+from kenpin.records import Detections, Example, ImageSource, Prediction
 from kenpin.records_json import evaluation_from_json
 from kenpin.run_folder import read_json
 from kenpin.training import train
+from kenpin.training.calibrating import calibrate
+from tests.builders import write_picture
 from tests.pictures import write_parts
 
 WAYS: list[tuple[str, dict[str, Any]]] = [
@@ -92,6 +95,41 @@ def test_where_a_fit_is_cheap_the_curve_is_that_of_the_folds(parts: Path, tmp_pa
     notes = " ".join(read_json(run / "run.json")["notes"])
     assert "Scores are calibrated (platt) on 120 parts, 60 of them defective." in notes
     assert "each scored by a fit without it" in notes
+
+
+class _Detector:
+    """As much of a detector as is calibrated."""
+
+    calibration: Calibration | None = None
+
+    def calibrated(self, prediction: Prediction) -> Prediction:
+        """What was found, with other scores."""
+        found = prediction.detections or Detections()
+        assert self.calibration is not None
+        scores = tuple(self.calibration.apply(found.scores or ()).tolist())
+        return replace(prediction, detections=replace(found, scores=scores))
+
+
+def test_boxes_are_calibrated_by_whether_they_match(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    examples, said, scores, right = [], [], [], []
+    for number in range(40):
+        hit, miss = chance.uniform(0.3, 1, 2)
+        path = str(write_picture(tmp_path / f"{number}.png", number))
+        true = Detections(((2.0, 2.0, 12.0, 12.0),), ("dent",))
+        examples.append(Example(str(number), ImageSource(path), boxes=true))
+        boxes = ((2.0, 2.0, 12.0, 12.0), (20.0, 2.0, 30.0, 12.0))
+        said.append(Prediction(str(number), detections=Detections(boxes, ("dent", "dent"), (hit, miss**2))))
+        scores += [hit, miss**2]
+        right += [True, False]
+    detector: Any = _Detector()
+    pictures = Dataset.from_examples(examples)
+    moved, sentence = calibrate(detector, "platt", pictures, said, [True] * 40, "boxes")
+    expected, _ = fit_calibration(scores, right, "platt")
+    assert detector.calibration == expected
+    assert sentence == "Scores are calibrated (platt) on 80 detections, 40 of them right."
+    assert moved[0].detections is not None
+    assert moved[0].detections.scores != said[0].detections.scores
 
 
 def test_a_changed_curve_is_refused(split: Dataset, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def calibration_interval(
     if interval is None:
         return None
     low, high = interval
-    return max(0.0, 2 * error - high), max(error, 2 * error - low)
+    return min(error, max(0.0, 2 * error - high)), max(error, 2 * error - low)
 
 
 def reliability_curve(probability: ArrayLike, happened: ArrayLike, bins: int = BINS) -> tuple[tuple[float, float], ...]:
