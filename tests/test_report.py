@@ -126,7 +126,7 @@ def test_all_sections_are_there_and_every_chart_has_words() -> None:
     for heading in ("Against lot 6", "Worst mistakes first", "Measures", "Class by class", "The data", "Training"):
         assert f"<h2>{heading}</h2>" in text
     charts = re.findall(r"<svg .*?</svg>", text, re.DOTALL)
-    assert len(charts) == 6  # histogram, ROC, PR, reliability, loss, scores
+    assert len(charts) == 7  # histogram, ROC, PR, reliability, cost of each cut, loss, scores
     assert all("<title>" in chart and "<desc>" in chart and 'role="img"' in chart for chart in charts)
     assert "5678" in text
     assert "https://example.org/base" in text
@@ -265,8 +265,11 @@ def test_regressions_and_improvements_on_common_parts_only() -> None:
     assert len(found.notes) == 2
     differences = {one.name: one for one in found.differences}
     assert differences["accuracy"].change.value == pytest.approx(-1 / 3)
-    assert (differences["escape_rate"].before, differences["escape_rate"].now) == (0.5, 0.5)
-    assert differences["overkill_rate"].change.value == 1.0
+    escapes, overkills = found.decisions["escape"], found.decisions["overkill"]
+    assert escapes is not None
+    assert overkills is not None
+    assert (escapes.wrong_before, escapes.wrong_now, escapes.parts) == (1, 1, 2)
+    assert overkills.change == 1.0
     assert compare(result_of(now), result_of([])).p_value is None
 
 

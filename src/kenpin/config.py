@@ -201,6 +201,11 @@ class TrainOptions(DecisionOptions):
     validation_share: float = Field(
         0.2, gt=0, lt=1, description="Share of the training pictures kept for validation where the data set names none."
     )
+    calibrate: Literal["none", "isotonic", "platt"] = Field(
+        "none",
+        description="Make scores the rate at which such parts are defective, or such boxes right: by a rising curve "
+        "(isotonic), or by a logistic one, for few pictures (platt).",
+    )
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="Seed of every random choice.")
     device: str | None = Field(None, description="Device such as cpu or cuda:0; by default the best that is there.")
     resume: bool = Field(False, description="Continue a run that was interrupted.")

@@ -125,7 +125,8 @@ class Prediction:
     label: str | None = None
     probabilities: Mapping[str, float] | None = None
     defect_score: float | None = None
-    """The number that the threshold judges, larger is worse: probability of not being OK, D²/k, or best box score."""
+    """The number that the threshold judges, larger is worse: probability of not being OK, D²/k, or best box score;
+    where a calibration was trained, what this makes of it."""
     detections: Detections | None = None
     distance: float | None = None
     """Squared Mahalanobis distance over the number of items, D²/k."""
@@ -135,6 +136,8 @@ class Prediction:
     """A language model's answer as it was given."""
     rejected: tuple[str, ...] = ()
     """The pieces of that answer that are no sound detection: shown and counted, never silently dropped."""
+    uncalibrated_score: float | None = None
+    """What `defect_score` was before it was calibrated as a probability; None where a part's score is as it came."""
     embedding: tuple[float, ...] | None = None
     """The vector that an inspector has learned to give the picture: pictures of one class lie together."""
 
@@ -266,7 +269,7 @@ class Evaluation:
     """Rows are the truth, columns the prediction, both in the order of `labels`."""
     curves: Mapping[str, tuple[tuple[float, float], ...]]
     """By name: roc (false alarm rate, detection rate), precision_recall (recall, precision), reliability
-    (mean predicted probability, observed rate)."""
+    and reliability_before calibration (mean predicted probability, observed rate)."""
     threshold: Threshold | None
     judged: tuple[JudgedExample, ...]
     notes: tuple[str, ...] = ()

@@ -39,6 +39,28 @@ def test_gage_of_a_table(kenpin: Run) -> None:
     assert out.count("Cohen’s kappa") == 3
 
 
+def test_gage_of_a_tolerance_and_of_few_parts(kenpin: Run) -> None:
+    write_manual(Path("study.csv"))
+    status, out, _ = kenpin("gage", "study.csv", "--tolerance", "8")
+    assert status == 0
+    assert "Six deviations of the gage take 22.7 % of the tolerance 8: may do." in out
+    assert "10 parts are few: AIAG studies verdicts on 50 or more" in out
+    assert "AIAG measures" not in out
+    assert kenpin("gage", "study.csv", "--tolerance", "0")[0] == 2
+
+
+def test_gage_tells_inspectors_apart_by_their_files(kenpin: Run) -> None:
+    for name in ("old", "new"):
+        rows = [{"id": f"{part}-{trial}.png", "verdict": "PASS"} for part in range(3) for trial in range(2)]
+        Path(f"{name}.json").write_text(json.dumps({"predictions": rows}))
+    mapping = [f"{part}-{trial}.png,{part},{trial}" for part in range(3) for trial in range(2)]
+    Path("map.csv").write_text("id,part,trial\n" + "\n".join(mapping))
+    status, out, _ = kenpin("gage", "old.json", "new.json", "--mapping", "map.csv")
+    assert status == 0
+    assert "old says the same of 3 of 3 parts" in out
+    assert "new says the same of 3 of 3 parts" in out
+
+
 def test_gage_of_predictions_beside_a_person(kenpin: Run) -> None:
     rows = [
         {"id": f"shots/{part}-{trial}.png", "verdict": "PASS" if part < 2 else "FAIL", "distance": part + trial / 10}
@@ -53,6 +75,7 @@ def test_gage_of_predictions_beside_a_person(kenpin: Run) -> None:
     status, out, _ = kenpin("gage", "said.json", "person.csv", "--mapping", "map.csv")
     assert status == 0
     assert "inspector, Aiko Cohen’s kappa" in " ".join(out.split())
+    assert "inspector says the same of 4 of 4 parts in every trial." in out
     assert "1.000" in out
     assert "Gage R&R of distance" in out
 
@@ -96,6 +119,55 @@ def test_judge_knows_the_truth_of_an_evaluation(kenpin: Run) -> None:
     assert "in 7 NG parts" in out
 
 
+def write_verdicts(path: Path, verdicts: str, *, ids: str = "{}.png") -> None:
+    """The scores as an evaluation, ten parts judged by a letter each: P, F or R."""
+    words = {"P": "PASS", "F": "FAIL", "R": "REVIEW"}
+    rows = [
+        {"id": ids.format(i), "label": "ok" if i < 7 else "crack", "defective": i >= 7, "verdict": words[letter],
+         "prediction": {"defect_score": SCORES[i]}, "path": f"parts/{i}.png"}
+        for i, letter in enumerate(verdicts)
+    ]  # fmt: skip
+    path.write_text(json.dumps({"judged": rows}))
+
+
+def test_judge_against_an_earlier_run(kenpin: Run) -> None:
+    write_verdicts(Path("before.json"), "FFFFPPPPPP")
+    write_verdicts(Path("now.json"), "PPPPPPFPFF")
+    status, out, _ = kenpin("judge", "now.json", "--against", "before.json")
+    assert status == 0
+    assert "Against before.json, by the verdicts that both runs gave 10 parts:" in out
+    assert "Escapes in 3 NG parts: 3 before, 1 now (2 mended, 0 new)." in out
+    assert "Overkills in 7 OK parts: 4 before, 1 now (4 mended, 1 new)." in out
+    assert "p = 0.38 (exact McNemar test)" in out
+    table = out[out.index("Wrong decisions on the same parts") :].splitlines()
+    assert [len(line.split("  ")) > 8 for line in table[1:4]] == [True] * 3
+    assert table[2].startswith("escapes in NG parts")
+
+
+def test_runs_on_copies_are_matched_by_their_pictures(kenpin: Run) -> None:
+    Path("parts").mkdir()
+    for i in range(10):
+        Path(f"parts/{i}.png").write_bytes(bytes([max(i, 1)] * 9))  # 0 and 1 are the same picture: nothing tells which
+    write_verdicts(Path("before.json"), "P" * 10, ids="old/{}.png")
+    write_verdicts(Path("now.json"), "P" * 10, ids="new/{}.png")
+    assert "both runs gave 8 parts" in kenpin("judge", "now.json", "--against", "before.json")[1]
+    for path in Path("parts").iterdir():
+        path.unlink()
+    status, _, err = kenpin("judge", "now.json", "--against", "before.json")
+    assert (status, err.count("\n")) == (2, 1)
+    assert "none of its parts is in now.json" in err
+
+
+def test_words_that_are_no_verdicts_are_not_compared(kenpin: Run) -> None:
+    write_verdicts(Path("now.json"), "P" * 10)
+    Path("before.csv").write_text("id,verdict\n0.png,OK")
+    status, _, err = kenpin("judge", "now.json", "--against", "before.csv")
+    assert status == 2
+    assert "'OK' is no verdict; give PASS, FAIL or REVIEW" in err
+    Path("before.csv").write_text("id,defect_score\n0.png,1")
+    assert "has no `verdict`" in kenpin("judge", "now.json", "--against", "before.csv")[2]
+
+
 def test_judge_without_truth_is_refused(kenpin: Run) -> None:
     write_scores()
     status, _, err = kenpin("judge", "said.csv")
@@ -128,6 +200,7 @@ def test_drift_names_the_first_part_that_tripped(kenpin: Run) -> None:
     assert 100 <= first < 110
     assert "Mean distance of lots: ALARM first at lot 3, whose first part is changed0100.png" in out
     assert "Share of FAIL in lots: ALARM first at lot 3" in out
+    assert out.startswith(f"Something drifted, first seen at changed{first:04d}.png (part {first + 1}) by EWMA")
     assert Path("drift.html").read_text("utf-8").count("<svg") == 3
     assert kenpin("drift", "quiet.json", "--reference", "before.json", "--out", "drift.html")[0] == 2
 
@@ -146,6 +219,7 @@ def test_drift_of_lots_that_a_table_names_and_of_vectors(kenpin: Run) -> None:
     assert status == 1
     assert "Mean distance of lots: ALARM first at lot late, whose first part is now0050.png" in out
     assert "Embeddings: ALARM, they come from elsewhere (energy test of 60 against 60, p = 0.001)" in out
+    assert "EWMA of the vectors’ distance from the reference: ALARM first at vector" in out
     status, _, err = kenpin(*words, "--vectors", "b.npy")
     assert status == 2
     assert "give both --vectors and --reference-vectors" in err

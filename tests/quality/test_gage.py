@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import f_oneway
 
-from kenpin.errors import ShapeError
+from kenpin.errors import OptionError, ShapeError
 from kenpin.quality.gage import gage_study
 from tests.quality.published import MANUAL
 
@@ -28,6 +28,15 @@ def test_the_example_of_the_manual() -> None:
     assert study.total == pytest.approx(1.0853, abs=5e-5)
     assert study.gage_share == pytest.approx(0.279, abs=5e-4)
     assert study.distinct_categories == 4
+
+
+def test_the_tolerance_of_the_manuals_measurements() -> None:
+    # Minitab's crossed gage study of the same measurements, tolerance 8: 22.68 %
+    study = gage_study(MANUAL)
+    assert study.part_count == 10
+    assert study.tolerance_share(8) == pytest.approx(0.2268, abs=5e-5)
+    with pytest.raises(OptionError, match="no width"):
+        study.tolerance_share(0)
 
 
 def test_an_interaction_that_is_no_chance_stays() -> None:

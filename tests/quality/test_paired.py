@@ -7,7 +7,8 @@ import pytest
 from scipy.stats import binomtest, multinomial
 
 from kenpin.errors import OptionError, ShapeError
-from kenpin.quality.paired import mcnemar, paired_difference
+from kenpin.quality.paired import mcnemar, paired_difference, verdict_differences
+from kenpin.records import Verdict
 
 
 def test_mcnemar_is_the_exact_test() -> None:
@@ -51,3 +52,19 @@ def test_no_parts_and_unequal_ones() -> None:
         paired_difference([True, False], [True])
     with pytest.raises(OptionError, match="confidence"):
         paired_difference([True], [True], 1.5)
+
+
+def test_escapes_and_overkills_are_told_apart() -> None:
+    p, f, r = Verdict.PASS, Verdict.FAIL, Verdict.REVIEW
+    defective = [True, True, True, True, False, False, False]
+    before, now = [p, p, f, r, f, p, p], [f, p, p, p, p, f, r]
+    found = verdict_differences(defective, before, now)
+    escapes, overkills = found["escape"], found["overkill"]
+    assert escapes is not None
+    assert overkills is not None
+    assert (escapes.parts, escapes.wrong_before, escapes.wrong_now, escapes.gained, escapes.lost) == (4, 2, 3, 1, 2)
+    assert (overkills.parts, overkills.wrong_before, overkills.wrong_now) == (3, 1, 1)
+    assert escapes.change == 0.25
+    assert verdict_differences([True], [p], [f])["overkill"] is None
+    with pytest.raises(ShapeError, match="1 and 2 verdicts of 1 parts"):
+        verdict_differences([True], [p], [p, f])

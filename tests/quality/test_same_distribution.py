@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import energy_distance
 
 from kenpin.errors import ShapeError
-from kenpin.quality.same_distribution import MOST, energy_test
+from kenpin.quality.same_distribution import MOST, energy_test, mean_distances
 
 
 def test_the_distance_is_scipys_in_one_dimension() -> None:
@@ -43,3 +43,20 @@ def test_what_cannot_be_compared_is_refused() -> None:
         energy_test(np.zeros((3, 2)), np.zeros((3, 4)))
     with pytest.raises(ShapeError, match="finite"):
         energy_test(np.full((3, 2), np.nan), np.zeros((3, 2)))
+
+
+def test_mean_distances_make_up_the_energy() -> None:
+    generator = np.random.default_rng(4)
+    old, new = generator.normal(size=(20, 3)), generator.normal(size=(15, 3)) + 1
+    within_old, between = mean_distances(old, new)
+    within_new, _ = mean_distances(new, old)
+    # the energy distance counts each vector's distance 0 to itself too
+    energy = 2 * between.mean() - within_old.mean() * 19 / 20 - within_new.mean() * 14 / 15
+    assert energy_test(old, new, permutations=9).energy == pytest.approx(energy)
+
+
+def test_mean_distances_tell_which_vectors_are_far() -> None:
+    x = np.random.default_rng(5).normal(size=(MOST + 20, 4))
+    known, seen = mean_distances(x, np.concatenate([x[:50], x[:50] + 5]))
+    assert known.shape == (MOST,)
+    assert seen[:50].max() < seen[50:].min()

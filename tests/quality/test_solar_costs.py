@@ -11,8 +11,11 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.splitting import split_by_ratio
 from kenpin.demo import solar_cells
 from kenpin.predictor import load_predictor
+from kenpin.quality.bounds import at_most
 from kenpin.quality.costs import realised_cost
 from kenpin.quality.threshold import threshold_from_costs, verdict_of
+from kenpin.report.plots import Table, as_text
+from kenpin.report.words import percent_at_most
 from kenpin.training import train
 
 pytestmark = pytest.mark.slow
@@ -33,6 +36,7 @@ def test_three_cost_ratios_cost_as_expected_on_cells_held_out(tmp_path: Path) ->
         judged(cells.of_split(name)) for name in ("validation", "test")
     )
     generator = np.random.default_rng(0)
+    rows = []
     for escape in (5.0, 20.0, 100.0):
         prices = {"cost_escape": escape, "cost_overkill": 1.0, "defect_rate": 0.1}
         threshold = threshold_from_costs(scores, defective, **prices, basis="validation cells")
@@ -43,9 +47,19 @@ def test_three_cost_ratios_cost_as_expected_on_cells_held_out(tmp_path: Path) ->
         for _ in range(RESAMPLES):
             drawn = generator.integers(0, len(truth), len(truth))
             resampled.append(realised_cost(verdicts[drawn].tolist(), truth[drawn], **prices))
-        print(f"escape {escape:g}: expected {threshold.expected_cost:.3f}, realised {realised:.3f}")
+        low, high = np.quantile(resampled, [0.025, 0.975])
+        escapes, overkills = int(((verdicts == "PASS") & truth).sum()), int(((verdicts == "FAIL") & ~truth).sum())
+        most = [at_most(escapes, int(truth.sum())) or 0.0, at_most(overkills, int((~truth).sum())) or 0.0]
+        rows.append(
+            (f"{escape:g}", f"{threshold.fail_from:.3f}", f"{threshold.expected_cost:.3f}", f"{realised:.3f}",
+             f"{low:.3f} to {high:.3f}", *map(percent_at_most, most), f"{min(0.1 * escape, 0.9):.3f}")
+        )  # fmt: skip
         assert threshold.expected_cost is not None
         # both are estimates from as many cells, so their difference spreads √2 times as far
         assert abs(realised - threshold.expected_cost) < 3 * 2**0.5 * np.std(resampled)
         # less than passing all or failing all; at 100 the distance is worth no more than failing all
         assert escape == 100 or realised < min(0.1 * escape, 0.9)
+    head = ("escape costs", "FAIL from", "expected", "realised", "95 % interval", "escapes up to", "overkills up to",
+            "passing or failing all")  # fmt: skip
+    title = f"Cost per cell, an overkill costing 1 and one cell in ten defective; {len(truth)} cells held out"
+    print(f"\n{as_text(Table(title, head, tuple(rows)))}")

@@ -11,6 +11,7 @@ from kenpin.demo import solar_cells
 from kenpin.predictor import load_predictor
 from kenpin.quality.control_charts import Chart, ewma_chart, normal_scores
 from kenpin.quality.run_length import best_weight
+from kenpin.report.plots import Table, as_text
 from kenpin.training import train
 
 pytestmark = pytest.mark.slow
@@ -39,7 +40,6 @@ def test_the_chart_alarms_where_the_module_type_changes_and_not_in_shuffled_orde
         return ewma_chart(normal_scores(new, old), 0.0, 1.0, weight=weight, arl=ARL, reference=len(old))
 
     first = chart(now, before).alarms[0]
-    print("first alarm", first - QUIET, "cells after the change")
     assert 0 <= first - QUIET < 10
     generator = np.random.default_rng(0)
     alarmed = 0
@@ -47,6 +47,11 @@ def test_the_chart_alarms_where_the_module_type_changes_and_not_in_shuffled_orde
         shuffled = generator.permutation(np.concatenate([before, now]))
         alarmed += bool(chart(shuffled[len(before) :], shuffled[: len(before)]).alarms)
     designed = 1 - (1 - 1 / ARL) ** len(now)
-    print(alarmed, "of", SHUFFLES, "shuffles alarm; designed", designed * SHUFFLES)
+    rows = (
+        ("file order", "1", "1", "", f"cell {QUIET + 1}: other module type", f"cell {first + 1}"),
+        ("shuffled", str(SHUFFLES), str(alarmed), f"{designed * SHUFFLES:.1f}", "none", ""),
+    )
+    head = ("order", "charts", "that alarm", "by design", "change", "first alarm")
+    print(f"\n{as_text(Table(f'EWMA of {len(now)} cells, one false alarm in {ARL:g} by design', head, rows))}")
     # three deviations of a count of as many shuffles
     assert alarmed <= SHUFFLES * designed + 3 * (SHUFFLES * designed * (1 - designed)) ** 0.5

@@ -11,7 +11,7 @@ from kenpin.errors import DatasetError
 from kenpin.run_folder import read_json
 
 Row = dict[str, Any]
-_SAID = ("id", "label", "verdict", "defect_score", "distance")  # of a prediction
+_SCORES = ("defect_score", "uncalibrated_score", "distance")  # of a prediction
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -100,14 +100,14 @@ def _said(path: Path, values: Mapping[str, Any]) -> list[Row]:
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) and "id" in row for row in rows):
         raise DatasetError(f"{path}: holds no predictions; write it with `kenpin predict --json` or `evaluate --json`.")
     if "judged" not in values:
-        return [{name: row.get(name) for name in _SAID} for row in rows]
+        return [{name: row.get(name) for name in ("id", "label", "verdict", *_SCORES)} for row in rows]
     # of an evaluation the label is the truth, and what was predicted lies one level deeper
     return [
         {
             "id": row["id"],
+            "path": row.get("path"),
             "verdict": row.get("verdict"),
-            "defect_score": row.get("prediction", {}).get("defect_score"),
-            "distance": row.get("prediction", {}).get("distance"),
+            **{name: row.get("prediction", {}).get(name) for name in _SCORES},
             "truth": row.get("label"),
             "defective": row.get("defective"),
         }

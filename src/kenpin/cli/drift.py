@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from cyclopts import Parameter
 from numpy.typing import NDArray
 
 from kenpin.cli import FINDINGS
+from kenpin.cli._found import Json, Page
 from kenpin.cli.data import Overwrite
 
 if TYPE_CHECKING:
@@ -23,12 +25,47 @@ Vectors = NDArray[np.floating[Any]]
 _SURE = 0.01  # p-value below which vectors are said to come from elsewhere
 
 
+@dataclass(frozen=True, slots=True)
+class _Charted:
+    """A chart, and of each of its points the name, the first part, and the part at which it is complete."""
+
+    title: str
+    unit: str
+    chart: Chart
+    names: Sequence[str]
+    firsts: Sequence[str]
+    ends: Sequence[int]
+
+    @property
+    def found(self) -> str:
+        """What it found, with the first part that tripped it."""
+        alarms = self.chart.alarms
+        if not alarms:
+            return f"no alarm in {len(self.chart.values)} points."
+        first = alarms[0]
+        side = "above its upper" if self.chart.values[first] > self.chart.high[first] else "below its lower"
+        return (
+            f"ALARM first at {self.place} {side} limit; {len(alarms)} of {len(self.chart.values)} points are outside."
+        )
+
+    @property
+    def place(self) -> str:
+        """Where it alarms first."""
+        first = self.chart.alarms[0]
+        if self.unit == "lots":
+            return f"lot {self.names[first]}, whose first part is {self.firsts[first]},"
+        return f"{self.names[first]} (part {first + 1})"
+
+
 def drift(
     predictions: Path,
     /,
     *,
     reference: Annotated[Path, Parameter(help="Predictions of parts from when all was well, not trained on.")],
-    score: Annotated[str | None, Parameter(help="Column to chart; by default distance, else defect_score.")] = None,
+    score: Annotated[
+        tuple[str, ...],
+        Parameter(negative=(), consume_multiple=True, help="Columns to chart; by default distance, else defect_score."),
+    ] = (),
     mapping: Annotated[Path | None, Parameter(help="Table that tells of each predicted `id` its lot or shift.")] = None,
     lot: Annotated[str, Parameter(help="Column of the lot or shift, where there is one.")] = "lot",
     lot_size: Annotated[int, Parameter(help="Consecutive parts that make a lot, where no column tells.")] = 50,
@@ -36,7 +73,8 @@ def drift(
     shift: Annotated[float, Parameter(help="Shift of the mean, in deviations, to be found soonest.")] = 1.0,
     vectors: Annotated[Path | None, Parameter(help="Embeddings of the parts: vectors.npz of `kenpin embed`.")] = None,
     reference_vectors: Annotated[Path | None, Parameter(help="Embeddings of the reference.")] = None,
-    out: Annotated[Path | None, Parameter(help="HTML file of the charts to write.")] = None,
+    out: Page = None,
+    json: Json = None,
     overwrite: Overwrite = False,
 ) -> int:
     """Chart predictions in their order against earlier ones. The exit status is 1 where something drifted, 0 otherwise.
@@ -46,14 +84,13 @@ def drift(
     predictions:
         What `kenpin predict --json` or `evaluate --json` wrote, or a table with the column `id`, in the order of time.
     """
+    from kenpin.cli._found import check_targets, hand_over
     from kenpin.cli._rows import column, joined, read_rows
     from kenpin.errors import OptionError
-    from kenpin.report.control import control_figure
-    from kenpin.report.findings import write_findings
-    from kenpin.run_folder import check_writable
+    from kenpin.report.control import control_plot
+    from kenpin.report.findings import Findings
 
-    if out is not None:
-        check_writable(out, overwrite)
+    check_targets(out, json, overwrite)
     if (vectors is None) is not (reference_vectors is None):
         raise OptionError("embeddings are compared with embeddings; give both --vectors and --reference-vectors.")
     if lot_size < 1:
@@ -61,75 +98,98 @@ def drift(
     new, old = read_rows(predictions), read_rows(reference)
     if mapping is not None:
         new = joined(new, mapping)
-    names = [score] if score is not None else ["distance", "defect_score"]
-    measure = next((name for name in names if any(row.get(name) is not None for row in new)), names[-1])
-    new, old = (_scored(rows, measure) for rows in (new, old))
+    usual = next((name for name in ("distance", "defect_score") if any(row.get(name) is not None for row in new)), None)
+    measures = score or (usual or "defect_score",)
+    new, old = (_scored(rows, measures) for rows in (new, old))
     ids = column(new, "id", predictions)
     named = any(row.get(lot) is not None for row in new)
     lots: list[str] = column(new, lot, predictions) if named else [str(1 + i // lot_size) for i in range(len(new))]
-    charts = _charts(new, old, measure, lots, arl, shift, (predictions, reference))
-    sentences = [_sentence(title, chart, ids, lots) for title, chart in charts]
-    drifted = any(chart.alarms for _, chart in charts)
+    charted = _charted(new, old, measures, ids, lots, arl, shift, (predictions, reference))
+    tested: list[str] = []
+    moved = False
     if vectors is not None and reference_vectors is not None:
-        said, moved = _compared(_read_vectors(reference_vectors), _read_vectors(vectors))
-        sentences.append(said)
-        drifted |= moved
-    for sentence in sentences:
-        print(sentence)
-    if out is not None:
-        caption = f"Without a change it alarms once in {arl:g} points."
-        figures = [
-            control_figure(chart, title, "parts" if chart.name == "EWMA" else "lots", caption)
-            for title, chart in charts
-        ]
-        lead = f"{'Something drifted' if drifted else 'Nothing drifted'}: {len(new)} parts against {len(old)}."
-        print(write_findings("drift", predictions.stem, [lead, *sentences], figures, out, overwrite=overwrite))
-    return FINDINGS if drifted else 0
+        (known, _), (seen, seen_ids) = _read_vectors(reference_vectors), _read_vectors(vectors)
+        said, moved = _compared(known, seen)
+        tested.append(said)
+        charted += _vector_charts(known, seen, seen_ids, arl, shift)
+    alarmed = [one for one in charted if one.chart.alarms]
+    lead = f"Nothing drifted: {len(new)} parts against {len(old)}."
+    if alarmed:
+        first = min(alarmed, key=lambda one: one.ends[one.chart.alarms[0]])
+        lead = f"Something drifted, first seen at {first.place.rstrip(',')} by {first.title}."
+    elif moved:
+        lead = f"Something drifted, by the vectors as a whole: {len(new)} parts against {len(old)}."
+    caption = f"Without a change it alarms once in {arl:g} points."
+    findings = Findings(
+        "drift",
+        predictions.stem,
+        (lead, *(f"{one.title}: {one.found}" for one in charted), *tested),
+        tuple(control_plot(one.chart, one.title, one.unit, one.found, caption) for one in charted),
+    )
+    hand_over(findings, out, json, overwrite)
+    return FINDINGS if alarmed or moved else 0
 
 
-def _charts(
+def _charted(
     new: Sequence[Row],
     old: Sequence[Row],
-    measure: str,
+    measures: Sequence[str],
+    ids: Sequence[str],
     lots: Sequence[str],
     arl: float,
     shift: float,
     where: tuple[Path, Path],
-) -> list[tuple[str, Chart]]:
+) -> list[_Charted]:
     from kenpin.cli._rows import numbers
-    from kenpin.quality.control_charts import ewma_chart, means_chart, normal_scores, p_chart
-    from kenpin.quality.run_length import best_weight
+    from kenpin.quality.control_charts import means_chart, normal_scores, p_chart
 
-    before = numbers(old, measure, where[1])
-    scores, usual = (normal_scores(values, before) for values in (numbers(new, measure, where[0]), before))
-    weight = best_weight(arl, shift)
-    smooth = ewma_chart(scores, 0.0, 1.0, weight=weight, arl=arl, reference=len(before))
-    charts = [(f"EWMA of {measure}", smooth), (f"Mean {measure} of lots", means_chart(scores, lots, usual, arl=arl))]
+    names = list(dict.fromkeys(lots))
+    firsts = [ids[lots.index(name)] for name in names]
+    ends = [len(lots) - 1 - list(reversed(lots)).index(name) for name in names]
+
+    def of_lots(title: str, chart: Chart) -> _Charted:
+        return _Charted(title, "lots", chart, names, firsts, ends)
+
+    found = []
+    for measure in measures:
+        before = numbers(old, measure, where[1])
+        scores, usual = (normal_scores(values, before) for values in (numbers(new, measure, where[0]), before))
+        found.append(_smooth(f"EWMA of {measure}", scores, len(before), ids, arl, shift))
+        found.append(of_lots(f"Mean {measure} of lots", means_chart(scores, lots, usual, arl=arl)))
     if all(row.get("verdict") is not None for row in (*new, *old)):
         failed, failed_before = ([row["verdict"] == "FAIL" for row in rows] for rows in (new, old))
-        charts.append(("Share of FAIL in lots", p_chart(failed, lots, failed_before, arl=arl)))
-    return charts
+        found.append(of_lots("Share of FAIL in lots", p_chart(failed, lots, failed_before, arl=arl)))
+    return found
 
 
-def _scored(rows: Sequence[Row], measure: str) -> list[Row]:
-    kept = [row for row in rows if row.get(measure) is not None]
+def _vector_charts(known: Vectors, seen: Vectors, ids: Sequence[str], arl: float, shift: float) -> list[_Charted]:
+    """Which part came from elsewhere; none where the reference is too small for limits."""
+    from kenpin.quality.control_charts import FEWEST, normal_scores
+    from kenpin.quality.same_distribution import mean_distances
+
+    if len(known) < FEWEST:
+        return []
+    before, now = mean_distances(known, seen)
+    title = "EWMA of the vectors’ distance from the reference"
+    return [_smooth(title, normal_scores(now, before), len(before), ids, arl, shift)]
+
+
+def _smooth(
+    title: str, scores: NDArray[np.float64], reference: int, ids: Sequence[str], arl: float, shift: float
+) -> _Charted:
+    from kenpin.quality.control_charts import ewma_chart
+    from kenpin.quality.run_length import best_weight
+
+    chart = ewma_chart(scores, 0.0, 1.0, weight=best_weight(arl, shift), arl=arl, reference=reference)
+    return _Charted(title, "parts", chart, ids, ids, range(len(ids)))
+
+
+def _scored(rows: Sequence[Row], measures: Sequence[str]) -> list[Row]:
+    kept = [row for row in rows if all(row.get(measure) is not None for measure in measures)]
     if len(kept) < len(rows):
-        print(f"kenpin: {len(rows) - len(kept)} parts without `{measure}` are left out.", file=sys.stderr)
+        lack = " and ".join(f"`{measure}`" for measure in measures)
+        print(f"kenpin: {len(rows) - len(kept)} parts without {lack} are left out.", file=sys.stderr)
     return kept
-
-
-def _sentence(title: str, chart: Chart, ids: Sequence[str], lots: Sequence[str]) -> str:
-    if not chart.alarms:
-        return f"{title}: no alarm in {len(chart.values)} points."
-    first = chart.alarms[0]
-    side = "above its upper" if chart.values[first] > chart.high[first] else "below its lower"
-    place = f"{ids[first]} (part {first + 1})"
-    if chart.name != "EWMA":
-        lot = list(dict.fromkeys(lots))[first]
-        place = f"lot {lot}, whose first part is {ids[lots.index(lot)]},"
-    return (
-        f"{title}: ALARM first at {place} {side} limit; {len(chart.alarms)} of {len(chart.values)} points are outside."
-    )
 
 
 def _compared(old: Vectors, new: Vectors) -> tuple[str, bool]:
@@ -142,16 +202,21 @@ def _compared(old: Vectors, new: Vectors) -> tuple[str, bool]:
     return f"Embeddings: {word} (energy test of {count} against {old_count}, p = {found.p_value:.3f}).", moved
 
 
-def _read_vectors(path: Path) -> Vectors:
-    """What `kenpin embed` or `numpy.save` wrote. Raises DatasetError."""
+def _read_vectors(path: Path) -> tuple[Vectors, list[str]]:
+    """What `kenpin embed` or `numpy.save` wrote: vectors (n, d), and their ids or numbers. Raises DatasetError."""
     from kenpin.errors import DatasetError
 
     remedy = "give the vectors.npz that `kenpin embed` writes, or an .npy file of (n, d) floating-point numbers"
+    ids: list[str] = []
     try:
         loaded = np.load(path, allow_pickle=False)
-        found = loaded if isinstance(loaded, np.ndarray) else loaded["vectors"]
+        if isinstance(loaded, np.ndarray):
+            found = loaded
+        else:
+            with loaded:
+                found, ids = loaded["vectors"], loaded["ids"].tolist() if "ids" in loaded else []
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise DatasetError(f"{path}: cannot be read as vectors; {remedy}.") from error
     if found.ndim != 2 or found.dtype.kind != "f":
         raise DatasetError(f"{path}: holds an array of shape {found.shape} and kind {found.dtype}; {remedy}.")
-    return found
+    return found, ids if len(ids) == len(found) else [f"vector {number}" for number in range(1, len(found) + 1)]

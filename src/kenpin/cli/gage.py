@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from kenpin.cli._found import Json, Page
+from kenpin.cli.data import Overwrite
+
 if TYPE_CHECKING:
     from kenpin.cli._rows import Row
-    from kenpin.quality.agreement import Kappa
-    from kenpin.quality.attribute_gage import AttributeStudy, Share
+    from kenpin.quality.attribute_gage import AttributeStudy
     from kenpin.quality.gage import GageStudy
 
 _INSPECTOR = "inspector"
@@ -25,9 +27,16 @@ def gage(
         Path | None, Parameter(help="Table that tells of each predicted `id` its part, trial and appraiser.")
     ] = None,
     value: Annotated[str | None, Parameter(help="Column of what is measured; by default value, or distance.")] = None,
+    tolerance: Annotated[
+        float | None,
+        Parameter(help="Width of the tolerance, in the unit of what is measured: what the gage takes of it."),
+    ] = None,
     ok: Annotated[
         tuple[str, ...], Parameter(help="Words that mean a good part; by default ok, good, pass, 良品 and the like.")
     ] = (),
+    out: Page = None,
+    json: Json = None,
+    overwrite: Overwrite = False,
 ) -> int:
     """Gage R&R: whether verdicts and measurements of the same parts repeat themselves.
 
@@ -37,11 +46,19 @@ def gage(
         Tables (CSV, Parquet) with the columns part, appraiser, trial, and verdict or value or both, and reference where
         the truth is known; or what `kenpin predict --json` wrote, with `--mapping`.
     """
+    from kenpin.cli._found import check_targets, hand_over
     from kenpin.cli._rows import joined, read_rows
     from kenpin.errors import DatasetError
+    from kenpin.report.gage import gage_findings
 
+    check_targets(out, json, overwrite)
     where = ", ".join(map(str, files))
-    rows = [row for file in files for row in read_rows(file)]
+    several = sum(file.suffix == ".json" for file in files) > 1  # inspectors, told apart by their files
+    rows = [
+        {"appraiser": file.stem, **row} if several and file.suffix == ".json" else row
+        for file in files
+        for row in read_rows(file)
+    ]
     if mapping is not None:
         rows = joined(rows, mapping)
     judged = [row for row in rows if row.get("verdict") is not None]
@@ -53,10 +70,9 @@ def gage(
         raise DatasetError(f"{where}: no row has `{value}`; name a column of numbers.")
     if not judged and not measured:
         raise DatasetError(f"{where}: no row has a verdict or a value; add such a column.")
-    lines = _attribute_lines(_attribute(judged, where, ok)) if judged else []
-    if measured and measure is not None:
-        lines += [*([""] if lines else []), *_variable_lines(measure, _variable(measured, measure, where))]
-    print("\n".join(lines))
+    attribute = _attribute(judged, where, ok) if judged else None
+    variable = (measure, _variable(measured, measure, where)) if measured and measure is not None else None
+    hand_over(gage_findings(files[0].stem, attribute, variable, tolerance), out, json, overwrite)
     return 0
 
 
@@ -111,64 +127,3 @@ def _word(verdict: str, ok: Sequence[str]) -> str:
     if verdict.casefold() in {word.casefold() for word in ok} if ok else guess_ok_labels([verdict]):
         return "OK"
     return "REVIEW" if verdict.upper() == "REVIEW" else "NG"
-
-
-def _attribute_lines(study: AttributeStudy) -> list[str]:
-    lines = ["Attribute agreement (share, 95 % interval)"]
-    for one in study.appraisers:
-        rows = (
-            ("repeats itself", one.within),
-            ("effectiveness", one.effectiveness),
-            ("missed NG", one.missed),
-            ("false alarms on OK", one.false_alarms),
-        )
-        lines += [f"{one.name:<16}{name:<22}{_share(share)}" for name, share in rows if share is not None]
-        if one.against_truth is not None:
-            lines.append(f"{one.name:<16}{'kappa with truth':<22}{_kappa(one.against_truth)}")
-        if one.rating is not None:
-            lines.append(f"{one.name:<16}{'by AIAG':<22}{one.rating}")
-    for name, share in (("all agree", study.between), ("all agree with truth", study.all_right)):
-        if share is not None:
-            lines.append(f"{'everybody':<16}{name:<22}{_share(share)}")
-    lines += [f"{f'{first}, {second}':<16}{'Cohen’s kappa':<22}{_kappa(kappa)}" for first, second, kappa in study.pairs]
-    if study.overall is not None:
-        lines.append(f"{'everybody':<16}{'Fleiss’ kappa':<22}{_kappa(study.overall)}")
-    return lines
-
-
-def _share(share: Share) -> str:
-    interval = f"({share.low * 100:.1f} to {share.high * 100:.1f})"
-    return f"{share.value * 100:5.1f} %  {interval}  {share.events} of {share.cases}"
-
-
-def _kappa(kappa: Kappa) -> str:
-    if kappa.value is None:
-        return "not measurable: there is one verdict alone"
-    return f"{kappa.value:6.3f}  ({kappa.low:.3f} to {kappa.high:.3f})"
-
-
-def _variable_lines(measure: str, study: GageStudy) -> list[str]:
-    from kenpin.quality.gage import GOOD, USABLE
-
-    lines = [
-        f"Gage R&R of {measure}, by analysis of variance",
-        f"{'source':<22}{'squares':>12}{'df':>6}{'F':>12}{'p':>9}",
-    ]
-    for one in study.sources:
-        test = "" if one.f is None or one.p_value is None else f"{one.f:>12.4g}{one.p_value:>9.4f}"
-        lines.append(f"{one.name:<22}{one.squares:>12.5g}{one.degrees:>6}{test}")
-    if study.pooled:
-        lines.append("The interaction is taken for chance and joins the repeatability.")
-    for name, deviation in (
-        ("repeatability", study.repeatability),
-        ("reproducibility", study.reproducibility),
-        ("gage R&R", study.gage),
-        ("parts", study.parts),
-        ("total", study.total),
-    ):
-        share = deviation / study.total if study.total else 0.0
-        lines.append(f"{name:<22}{deviation:>12.5g}{share * 100:>9.1f} % of the total deviation")
-    word = "good" if study.gage_share < GOOD else "may do" if study.gage_share <= USABLE else "to be mended"
-    categories = "any number of" if study.distinct_categories is None else study.distinct_categories
-    lines.append(f"%GRR {study.gage_share * 100:.1f}: {word}; it tells {categories} categories of parts apart.")
-    return lines

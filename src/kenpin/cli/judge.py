@@ -1,4 +1,4 @@
-"""The command `judge`: a threshold from what wrong decisions cost, and how far it can be trusted."""
+"""The command `judge`: a threshold from what wrong decisions cost, how far to trust it, and what changed since."""
 
 from __future__ import annotations
 
@@ -10,17 +10,31 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from kenpin.cli._found import Json, Page
 from kenpin.cli._options import command_of
 from kenpin.cli.data import Overwrite
 from kenpin.config import DecisionOptions
 
 if TYPE_CHECKING:
     from kenpin.cli._rows import Row
-    from kenpin.records import Threshold
+    from kenpin.records import Threshold, Verdict
+    from kenpin.report.changes import Changes
+    from kenpin.report.plots import Table
 
 
 def judge(  # type: ignore[no-untyped-def]
-    predictions, /, *, given=None, config=None, truth=None, test=None, score="defect_score", out=None, overwrite=False
+    predictions,
+    /,
+    *,
+    given=None,
+    config=None,
+    truth=None,
+    test=None,
+    against=None,
+    score="defect_score",
+    out=None,
+    json=None,
+    overwrite=False,
 ) -> int | None:
     """Choose the threshold of least expected cost on judged parts, and tell what it does there and on others.
 
@@ -29,7 +43,8 @@ def judge(  # type: ignore[no-untyped-def]
     predictions:
         What `kenpin evaluate --json` wrote; or `kenpin predict --json` or a table of scores, with `--truth`.
     """
-    call = partial(_judge, predictions, truth=truth, test=test, score=score, out=out, overwrite=overwrite)
+    files = {"truth": truth, "test": test, "against": against, "out": out, "json": json}
+    call = partial(_judge, predictions, **files, score=score, overwrite=overwrite)
     return command_of(DecisionOptions, call)(given=given, config=config)
 
 
@@ -37,8 +52,12 @@ judge.__annotations__ = command_of(DecisionOptions, lambda _: None).__annotation
     "predictions": Path,
     "truth": Annotated[Path | None, Parameter(help="Table that tells of each `id` its true `label`.")],
     "test": Annotated[Path | None, Parameter(help="Other parts, in the same form: what the threshold really costs.")],
+    "against": Annotated[
+        Path | None, Parameter(help="What an earlier run said of the same parts: how its verdicts differ from these.")
+    ],
     "score": Annotated[str, Parameter(help="Column that is cut; larger is worse.")],
-    "out": Annotated[Path | None, Parameter(help="HTML file of the cost curve to write.")],
+    "out": Page,
+    "json": Json,
     "overwrite": Overwrite,
 }
 
@@ -49,59 +68,67 @@ def _judge(
     *,
     truth: Path | None,
     test: Path | None,
+    against: Path | None,
     score: str,
     out: Path | None,
+    json: Path | None,
     overwrite: bool,
 ) -> int:
+    from kenpin.cli._found import check_targets, hand_over
+    from kenpin.cli._rows import numbers
     from kenpin.quality.costs import cut_costs
     from kenpin.quality.threshold import threshold_from_costs
-    from kenpin.report.cost_curve import cost_figure
-    from kenpin.report.findings import write_findings
-    from kenpin.run_folder import check_writable
+    from kenpin.report.changes import change_sentences, change_table
+    from kenpin.report.cost_curve import cost_plot
+    from kenpin.report.findings import Findings
 
-    if out is not None:
-        check_writable(out, overwrite)
-    scores, defective = _known(predictions, truth, score, options.ok_labels)
+    check_targets(out, json, overwrite)
+    rows, defective = _known(predictions, truth, options.ok_labels)
+    scores = numbers(rows, score, predictions)
     prices = options.model_dump(include={"cost_escape", "cost_overkill", "cost_review", "defect_rate"})
     basis = f"least expected cost on {len(scores)} parts of {predictions.name}"
     threshold = threshold_from_costs(scores, defective, **prices, basis=basis)
     alone = cut_costs(scores, defective, **prices | {"cost_review": None})
+    with_review = None if options.cost_review is None else cut_costs(scores, defective, **prices)
     sentences = [
         _cuts(threshold),
         f"Expected cost {threshold.expected_cost:.4g} per part"
         + (f"; {alone.least.min():.4g} if nothing were reviewed." if options.cost_review is not None else "."),
-        *_outcome(predictions.name, threshold, scores, defective, prices),
+        *_outcome(predictions.name, threshold, scores, defective, prices)[0],
         "The threshold was chosen on these parts, so it does better on them than on others.",
     ]
+    realised = None
+    tables: tuple[Table, ...] = ()
     if test is not None:
-        sentences += _outcome(test.name, threshold, *_known(test, truth, score, options.ok_labels), prices)
-    for sentence in sentences:
-        print(sentence)
-    if out is not None:
-        with_review = None if options.cost_review is None else cut_costs(scores, defective, **prices)
-        figure = cost_figure(threshold, alone, with_review)
-        print(write_findings("threshold", predictions.stem, sentences, [figure], out, overwrite=overwrite))
+        others, truths = _known(test, truth, options.ok_labels)
+        said, realised = _outcome(test.name, threshold, numbers(others, score, test), truths, prices)
+        sentences += said
+    if against is not None:
+        common, changes = _changes(predictions, rows, defective, against)
+        sentences.append(f"Against {against.name}, by the verdicts that both runs gave {common} parts:")
+        sentences += change_sentences(changes)
+        tables = (change_table(changes),)
+    plot = cost_plot(threshold, alone, with_review, realised)
+    hand_over(Findings("threshold", predictions.stem, tuple(sentences), (plot,), tables=tables), out, json, overwrite)
     return 0
 
 
-def _known(
-    path: Path, truth: Path | None, score: str, ok_labels: Sequence[str] | None
-) -> tuple[list[float], list[bool]]:
-    """Scores, and whether each part is defective."""
-    from kenpin.cli._rows import joined, numbers, read_rows
+def _known(path: Path, truth: Path | None, ok_labels: Sequence[str] | None) -> tuple[list[Row], list[bool]]:
+    """Rows, and whether each part is defective."""
+    from kenpin.cli._rows import joined, read_rows
     from kenpin.errors import DatasetError
 
     rows = read_rows(path)
     if truth is not None:
-        named = joined([{"id": row.get("id"), score: row.get(score)} for row in rows], truth)
-        rows = [{**row, "truth": row.get("label")} for row in named]
+        told = joined([{"id": row.get("id")} for row in rows], truth)
+        rows = [{**row, "truth": one.get("label"), "defective": None} for row, one in zip(rows, told, strict=True)]
     found = [_is_defective(row, ok_labels) for row in rows]
     if None in found:
         raise DatasetError(
             f"{path}: row {found.index(None) + 1} tells no truth; give what `kenpin evaluate --json` wrote, or --truth "
             "with the columns id and label."
         )
-    return numbers(rows, score, path), [bool(one) for one in found]
+    return rows, [bool(one) for one in found]
 
 
 def _is_defective(row: Row, ok_labels: Sequence[str] | None) -> bool | None:
@@ -122,8 +149,8 @@ def _cuts(threshold: Threshold) -> str:
 
 def _outcome(
     name: str, threshold: Threshold, scores: Sequence[float], defective: Sequence[bool], prices: dict[str, Any]
-) -> list[str]:
-    """What the threshold does on these parts: counts, bounds, cost."""
+) -> tuple[list[str], float]:
+    """What the threshold does on these parts: counts, bounds and cost in words, and the cost per part."""
     from kenpin.quality.costs import realised_cost
     from kenpin.quality.planning import bound_sentence
     from kenpin.quality.threshold import verdict_of
@@ -134,8 +161,42 @@ def _outcome(
     escapes = sum(one is Verdict.PASS and bad for one, bad in zip(verdicts, defective, strict=True))
     overkills = sum(one is Verdict.FAIL and not bad for one, bad in zip(verdicts, defective, strict=True))
     cost = realised_cost(verdicts, defective, **prices)
-    return [
+    sentences = [
         f"On {name}: " + ", ".join(f"{counts[one]} {one.value}" for one in Verdict) + f"; cost {cost:.4g} per part.",
         bound_sentence("escape", escapes, ng),
         bound_sentence("overkill", overkills, len(scores) - ng),
     ]
+    return sentences, cost
+
+
+def _changes(path: Path, rows: Sequence[Row], defective: Sequence[bool], against: Path) -> tuple[int, Changes]:
+    """How many parts both files hold, and how their verdicts differ. Raises DatasetError."""
+    from kenpin.cli._rows import column, read_rows
+    from kenpin.data.same_parts import same_parts
+    from kenpin.errors import DatasetError
+    from kenpin.quality.paired import verdict_differences
+
+    earlier = read_rows(against)
+    places = [
+        [(id, row.get("path")) for id, row in zip(column(of, "id", where), of, strict=True)]
+        for of, where in ((earlier, against), (rows, path))
+    ]
+    pairs = same_parts(*places)
+    if not pairs:
+        raise DatasetError(
+            f"{against}: none of its parts is in {path}, by id or by picture; compare two runs on the same parts."
+        )
+    before = _verdicts([earlier[old] for old, _ in pairs], against)
+    now = _verdicts([rows[new] for _, new in pairs], path)
+    return len(pairs), verdict_differences([defective[new] for _, new in pairs], before, now)
+
+
+def _verdicts(rows: Sequence[Row], where: Path) -> list[Verdict]:
+    from kenpin.cli._rows import column
+    from kenpin.errors import DatasetError
+    from kenpin.records import Verdict
+
+    words = column(rows, "verdict", where)
+    if odd := sorted(set(words) - set(Verdict)):
+        raise DatasetError(f"{where}: {odd[0]!r} is no verdict; give PASS, FAIL or REVIEW.")
+    return [Verdict(word) for word in words]

@@ -153,6 +153,12 @@ def report(
     *,
     out: Annotated[Path | None, Parameter(help="HTML file to write; by default report.html in the run.")] = None,
     against: Annotated[Path | None, Parameter(help="Earlier run to compare with: regressions come first.")] = None,
+    findings: Annotated[
+        tuple[Path, ...],
+        Parameter(
+            name="--with", negative=(), consume_multiple=True, help="What judge, gage or drift wrote with --json."
+        ),
+    ] = (),
     umap: Annotated[
         bool, Parameter(negative=(), help="Lay the pictures' vectors out by UMAP too (extra `umap`).")
     ] = False,
@@ -166,6 +172,7 @@ def report(
         Run folder.
     """
     from kenpin.report import write_report
+    from kenpin.report.findings import read_findings
     from kenpin.run_folder import check_seal, check_writable, read_record
 
     for folder in (run, against):
@@ -173,6 +180,13 @@ def report(
             check_seal(folder, read_record(folder).files)
     if out is not None:
         check_writable(out, overwrite)
-    # a run's own report can always be made again from what the run holds
-    print(write_report(run, out or run / "report.html", against=against, umap=umap, overwrite=overwrite or out is None))
+    page = write_report(
+        run,
+        out or run / "report.html",
+        against=against,
+        findings=read_findings(findings),
+        umap=umap,
+        overwrite=overwrite or out is None,  # a run's own can always be made again from what the run holds
+    )
+    print(page)
     return 0

@@ -162,7 +162,7 @@ def summarise(
         per_class = dict(zip(names, confusion.class_scores(table), strict=True))
         measures = naming_measures(table, names, seed, notes)
     measures |= ranking_measures(judged, bool(ok_labels) or target == "boxes", seed, curves, notes)
-    measures |= calibration_measures(judged, ok_labels, curves)
+    measures |= calibration_measures(judged, ok_labels, seed, curves)
     measures |= decision_measures(judged, threshold, seed, notes)
     measures |= vector_measures(judged, seed, notes)
     return Evaluation(

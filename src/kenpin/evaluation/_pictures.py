@@ -119,22 +119,38 @@ def ranking_measures(
 
 
 def calibration_measures(
-    judged: Sequence[JudgedExample], ok_labels: Sequence[str], curves: dict[str, ranking.Curve]
+    judged: Sequence[JudgedExample], ok_labels: Sequence[str], seed: int, curves: dict[str, ranking.Curve]
 ) -> dict[str, Measure]:
-    """Calibration of the probability of not being OK and of the name given; a distance has none."""
+    """Calibration of the probability of a defect, also as it was before it was calibrated, and of the name given; a
+    distance has none."""
     known = [(part, part.prediction.probabilities) for part in judged if part.prediction.probabilities]
     sides = [
         (1.0 - sum(chances[label] for label in ok_labels if label in chances), part.defective)
         for part, chances in known
         if part.defective is not None and not chances.keys().isdisjoint(ok_labels)
     ]
+    moved = [
+        (part.prediction, part.defective)
+        for part in judged
+        if part.prediction.uncalibrated_score is not None and part.defective is not None
+    ]
+    if moved and not sides:
+        sides = [(said.defect_score or 0.0, defective) for said, defective in moved]
+    before = [(said.uncalibrated_score or 0.0, defective) for said, defective in moved if said.distance is None]
     tops = [(max(chances.values()), max(chances, key=chances.__getitem__) == part.label) for part, chances in known]
     measures = {}
-    for name, pairs in (("calibration_error", sides), ("top_label_calibration_error", tops)):
+    for name, curve, pairs in (
+        ("calibration_error", "reliability", sides),
+        ("calibration_error_before", "reliability_before", before),
+        ("top_label_calibration_error", None, tops),
+    ):
+        if not pairs and name == "calibration_error_before":
+            continue
         stated, happened = np.array([p for p, _ in pairs], np.float64), np.array([h for _, h in pairs], bool)
-        measures[name] = Measure(calibration.calibration_error(stated, happened))
-        if name == "calibration_error" and pairs:
-            curves["reliability"] = calibration.reliability_curve(stated, happened)
+        error = calibration.calibration_error(stated, happened)
+        measures[name] = measured(error, calibration.calibration_interval(stated, happened, seed=seed))
+        if curve is not None and pairs:
+            curves[curve] = calibration.reliability_curve(stated, happened)
     return measures
 
 

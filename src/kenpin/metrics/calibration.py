@@ -10,19 +10,27 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import ShapeError
+from kenpin.metrics.intervals import Interval, picture_intervals
 
 BINS = 10
 
 
-def _binned(probability: ArrayLike, happened: ArrayLike, bins: int) -> tuple[NDArray[np.float64], ...]:
-    """Number of cases, mean probability and observed rate of each bin that is not empty."""
+def _places(
+    probability: ArrayLike, happened: ArrayLike, bins: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]:
+    """The probabilities, the events and each one's bin. Raises ShapeError."""
     stated, event = np.asarray(probability, np.float64), np.asarray(happened, bool)
     if stated.ndim != 1 or stated.shape != event.shape:
         raise ShapeError(f"{stated.shape} probabilities for {event.shape} events; give one for each.")
     # rounding may leave a sum of probabilities a hair outside
     if not ((stated >= -1e-6) & (stated <= 1 + 1e-6)).all():
         raise ShapeError("probabilities must lie between 0 and 1; a distance or a logit has no calibration error.")
-    place = np.clip((stated * bins).astype(np.int64), 0, bins - 1)
+    return stated, event, np.clip((stated * bins).astype(np.int64), 0, bins - 1)
+
+
+def _binned(probability: ArrayLike, happened: ArrayLike, bins: int) -> tuple[NDArray[np.float64], ...]:
+    """Number of cases, mean probability and observed rate of each bin that is not empty."""
+    stated, event, place = _places(probability, happened, bins)
     cases = np.bincount(place, minlength=bins)
     used = cases > 0
     mean = np.bincount(place, stated, minlength=bins)[used] / cases[used]
@@ -39,6 +47,33 @@ def calibration_error(probability: ArrayLike, happened: ArrayLike, bins: int = B
     """
     cases, mean, rate = _binned(probability, happened, bins)
     return float((cases * np.abs(mean - rate)).sum() / cases.sum()) if len(cases) else None
+
+
+def calibration_interval(
+    probability: ArrayLike, happened: ArrayLike, bins: int = BINS, *, seed: int = 0
+) -> Interval | None:
+    """95 % interval of the calibration error; None without cases, or where resampling does not move it.
+
+    # Basic bootstrap (Davison & Hinkley 1997, section 5.2): a calibration error is too large by chance alone, and that
+    # of a resample by as much again, so that percentiles would lie above the truth. Raises ShapeError.
+    """
+    stated, event, place = _places(probability, happened, bins)
+    error = calibration_error(stated, event, bins)
+    if error is None:
+        return None
+    # the error is the mean over all cases of |sum of stated - happened| in each bin
+    excess = np.zeros((len(stated), bins))
+    excess[np.arange(len(stated)), place] = stated - event
+
+    def errors(draws: NDArray[np.int64]) -> NDArray[np.float64]:
+        moved: NDArray[np.float64] = np.abs(draws @ excess).sum(1) / draws.sum(1)
+        return moved[:, None]
+
+    (interval,) = picture_intervals(errors, len(stated), cells_each=2 * len(stated), seed=seed)
+    if interval is None:
+        return None
+    low, high = interval
+    return min(error, max(0.0, 2 * error - high)), max(error, 2 * error - low)
 
 
 def reliability_curve(probability: ArrayLike, happened: ArrayLike, bins: int = BINS) -> tuple[tuple[float, float], ...]:

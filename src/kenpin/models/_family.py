@@ -154,7 +154,8 @@ class Promptable(Inspector, Protocol):
 
 @runtime_checkable
 class Calibrated(Inspector, Protocol):
-    """An inspector whose boxes have scores that validation pictures can give a meaning."""
+    """An inspector whose scores, of pictures or of boxes, can be given a meaning by pictures it has not learned from.
+    `decode` applies it; the run keeps it beside what `save` wrote."""
 
     calibration: Calibration | None
 
@@ -179,7 +180,7 @@ class Explained(Inspector, Protocol):
 @runtime_checkable
 class Localised(Explained, Protocol):
     """An inspector that gets its score from a map: `map` among the outputs of `infer`, (n, rows, columns), whose
-    maximum is the defect score."""
+    maximum is the defect score, before any calibration."""
 
     feature_kind: str
     """Tells what `extract` gives from the base's pooled features, in the feature store."""

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from kenpin.errors import OptionError
 from kenpin.models import get_family
-from kenpin.models._family import BaseRecord, Inspector, Task
+from kenpin.models._calibrated import read_calibration
+from kenpin.models._family import BaseRecord, Calibrated, Inspector, Task
 from kenpin.run_folder import MODEL, RunRecord, check_seal, read_record
 
 
@@ -20,7 +21,10 @@ def restore_run(run: Path) -> tuple[Inspector, RunRecord]:
     family = get_family(record.family)
     base = BaseRecord(record.base_id, record.base_commit, record.base_probe)
     options = family.Options.from_mapping(record.options, f"{run / 'run.json'}: options")
-    return family.restore(run / MODEL, base, options, Task(record.labels, record.ok_labels)), record
+    inspector = family.restore(run / MODEL, base, options, Task(record.labels, record.ok_labels))
+    if isinstance(inspector, Calibrated):
+        inspector.calibration = read_calibration(run / MODEL)
+    return inspector, record
 
 
 def vectors_of(outputs: Mapping[str, Tensor]) -> Tensor:

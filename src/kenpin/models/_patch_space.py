@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError, UnitSpaceError
 from kenpin.models._backbone import Backbone
+from kenpin.models._calibrated import CalibratedPictures
 from kenpin.models._family import Batch, Progress, Task
 from kenpin.models._inference import compute_features
 from kenpin.models._maps import in_frame, seen_region
@@ -29,7 +30,7 @@ _FILE = "place_spaces.npz"
 WAY = "distance"
 
 
-class PatchSpaceInspector:
+class PatchSpaceInspector(CalibratedPictures):
     """Unit spaces of the places of a picture, on the stages of a backbone that never learns.
 
     where: `positions`, a space for each place, for parts that always lie alike; `pooled`, one for the patches of all
@@ -80,7 +81,10 @@ class PatchSpaceInspector:
     def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
         """The farthest place's D²/k is the part's."""
         farthest = outputs["map"].flatten(1).amax(dim=1).tolist()
-        return [Prediction(e.id, defect_score=far, distance=far) for e, far in zip(examples, farthest, strict=True)]
+        return [
+            self.calibrated(Prediction(example.id, defect_score=far, distance=far))
+            for example, far in zip(examples, farthest, strict=True)
+        ]
 
     def map_of(self, grid: Tensor, size_wh: tuple[int, int]) -> Map:
         """One picture's row of `map`, in the frame of the picture as displayed."""

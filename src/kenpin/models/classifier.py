@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from kenpin.config import AugmentOptions, GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.models._backbone import Backbone, load_backbone, read_backbone
+from kenpin.models._calibrated import CalibratedPictures
 from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task, check_base
 from kenpin.models._heads import Head, HeadKind, fit_head, head_from_arrays, logits
 from kenpin.models._inference import compute_features
@@ -62,7 +63,7 @@ class ClassifierOptions(AugmentOptions, GradientOptions, TrainOptions):
         return self
 
 
-class HeadClassifier:
+class HeadClassifier(CalibratedPictures):
     """A head on the frozen features of a backbone; learns in one pass."""
 
     batch_size = None
@@ -83,7 +84,8 @@ class HeadClassifier:
         """Features -> class probabilities."""
         if self._head is None:
             raise ValueError("the classifier has no head yet; fit it first.")
-        return predictions(examples, self._head.probabilities(outputs["features"].numpy()), self._task)
+        found = predictions(examples, self._head.probabilities(outputs["features"].numpy()), self._task)
+        return [self.calibrated(one) for one in found]
 
     def maps(
         self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
@@ -104,7 +106,7 @@ class HeadClassifier:
         np.savez(folder / "head.npz", **asdict(cast(Head, self._head)))
 
 
-class NetworkClassifier:
+class NetworkClassifier(CalibratedPictures):
     """A whole network, its weights or its adapters trained by gradients."""
 
     batch_size = None
@@ -141,7 +143,8 @@ class NetworkClassifier:
 
     def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
         """One prediction a picture."""
-        return predictions(examples, outputs["probabilities"].double().numpy(), self._task)
+        found = predictions(examples, outputs["probabilities"].double().numpy(), self._task)
+        return [self.calibrated(one) for one in found]
 
     def maps(
         self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, Self, cast
 
@@ -19,6 +20,7 @@ from kenpin.config import AugmentOptions, CaseOptions, GradientOptions, TrainOpt
 from kenpin.data.dataset import Dataset
 from kenpin.errors import DatasetError, OptionError, RunError
 from kenpin.models._backbone import Backbone, load_backbone, read_backbone
+from kenpin.models._calibrated import CalibratedPictures
 from kenpin.models._embedding.batches import alone, mixed_order
 from kenpin.models._embedding.networks import EmbeddingNetwork, MlpBackbone, mlp
 from kenpin.models._embedding.objectives import COMPARING, MARGINS, MinerName, Objective, ObjectiveName
@@ -118,7 +120,7 @@ class EmbedderOptions(CaseOptions, AugmentOptions, GradientOptions, TrainOptions
         return self
 
 
-class EmbeddingInspector:
+class EmbeddingInspector(CalibratedPictures):
     """A network that gives vectors, and the references that they are compared with.
 
     Pairs and triplets are formed within each batch on each device: the loss of accumulated batches, or of several
@@ -189,7 +191,8 @@ class EmbeddingInspector:
             ]
         shares = self._references.probabilities(vectors)
         return [
-            _with_vector(one, row) for one, row in zip(predictions(examples, shares, self._task), vectors, strict=True)
+            self.calibrated(replace(one, embedding=_short(row)))
+            for one, row in zip(predictions(examples, shares, self._task), vectors, strict=True)
         ]
 
     def take_references(self, training: Dataset, validation: Dataset, progress: Progress) -> tuple[str, ...]:
@@ -227,9 +230,11 @@ class EmbeddingInspector:
             before.scale,
         )
         task = Task(classes, self._task.ok_labels)
-        return EmbeddingInspector(
+        knowing = EmbeddingInspector(
             self._backbone, cast(EmbeddingNetwork, self.module), task, self._options, self.base, after
         )
+        knowing.calibration = self.calibration  # the threshold stands on its scale
+        return knowing
 
     def save(self, folder: Path) -> None:
         """What was trained, and the references; a base that stayed as it was is loaded again by its id."""
@@ -336,10 +341,6 @@ def _vectors(inspector: EmbeddingInspector, pictures: Dataset, progress: Progres
 def _short(vector: NDArray[np.float32]) -> tuple[float, ...]:
     """Numbers with the digits that tell them apart as 32 bits, not the twice as many of 64."""
     return tuple(vector.astype(str).astype(np.float64).tolist())
-
-
-def _with_vector(one: Prediction, vector: NDArray[np.float32]) -> Prediction:
-    return Prediction(one.id, one.label, one.probabilities, one.defect_score, embedding=_short(vector))
 
 
 FAMILY = EmbedderFamily()

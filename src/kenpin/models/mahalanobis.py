@@ -17,6 +17,7 @@ from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError, UnitSpaceError
 from kenpin.models._backbone import load_backbone
+from kenpin.models._calibrated import CalibratedPictures
 from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task, check_base
 from kenpin.models._item_choice import Portions, choose, divide_parts
 from kenpin.models._item_source import DEFAULT_STAGES, ItemSource, item_source, of_table, same_source
@@ -126,12 +127,16 @@ class MahalanobisOptions(TrainOptions):
         for name, reason in sorted(self._idle().items()):
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"`{name}` does nothing with {reason}; leave it out or change the other.")
+        if self.limit != "costs" and self.calibrate != "none":
+            raise ValueError(
+                f"`limit` {self.limit} holds for the distance itself; take limit costs, or set calibrate none."
+            )
         if self.limit == "f" and self.method == "mt" and self.inverse == "ridge" and self.ridge != 0:
             raise ValueError("`limit` f holds without a ridge alone; set ridge 0, or take another limit.")
         return self
 
 
-class UnitSpaceInspector:
+class UnitSpaceInspector(CalibratedPictures):
     """A space of good parts on the items of a source."""
 
     batch_size = None
@@ -163,11 +168,13 @@ class UnitSpaceInspector:
         strongest = np.argsort(-shares, axis=1)[:, :_STRONGEST]
         names = _names_of_shares(space, [self._source.names[item] for item in items])
         return [
-            Prediction(
-                id=example.id,
-                defect_score=distance,
-                distance=distance,
-                contributions={names[item]: float(row[item]) for item in best},
+            self.calibrated(
+                Prediction(
+                    id=example.id,
+                    defect_score=distance,
+                    distance=distance,
+                    contributions={names[item]: float(row[item]) for item in best},
+                )
             )
             for example, row, best, distance in zip(examples, shares, strongest, shares.sum(1).tolist(), strict=True)
         ]

@@ -59,6 +59,7 @@ class Appraiser:
 class AttributeStudy:
     """An attribute agreement analysis."""
 
+    parts: int
     appraisers: tuple[Appraiser, ...]
     between: Share | None
     """Parts of which every trial of everybody says the same; None for one appraiser alone."""
@@ -114,6 +115,7 @@ def attribute_study(
     everything = _by_part(*told.values())
     several = len(told) > 1
     return AttributeStudy(
+        parts=len(everything),
         appraisers=tuple(appraiser(name) for name in told),
         between=agreeing(everything, None) if several else None,
         all_right=agreeing(everything, truth) if several and truth is not None else None,

@@ -1,55 +1,114 @@
-"""What a score means: the share of detections with such a score that were right, learned from judged pictures."""
+"""What a score means: how often parts or boxes with such a score are what it says, learned from judged pictures."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import ShapeError
+from kenpin.quality.platt import PlattScaling, fit_platt
 
 FEWEST, FEWEST_OF_A_KIND = 30, 5
-"""Detections, and right as well as wrong ones among them, below which a calibration would be made of chance."""
+"""Cases, and those of either outcome among them, below which a calibration would be made of chance."""
+Method = Literal["isotonic", "platt"]
+_LEAST = float(np.finfo(np.float64).tiny)
+_EDGE = 2.0**-53  # log-odds beyond it are rounding, and would pull a curve to themselves
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
-    """A rising line through points (score, precision), from (0, 0) to (1, 1): it changes no ranking."""
+class IsotonicCurve:
+    """A rising line through points (score, rate), from score 0 to score 1: it changes no ranking."""
 
     scores: tuple[float, ...]
     precisions: tuple[float, ...]
 
     def apply(self, scores: ArrayLike) -> NDArray[np.float64]:
-        """Scores in (0, 1) -> the precision to be expected, in (0, 1) too. (n,) -> (n,)."""
+        """Scores in [0, 1] -> the rate to be expected, in [0, 1] too. (n,) -> (n,)."""
         return np.interp(np.asarray(scores, np.float64), self.scores, self.precisions)
 
 
-def fit_calibration(scores: ArrayLike, is_true: ArrayLike) -> tuple[Calibration | None, str]:
-    """Centred isotonic regression of being right on the score, and a sentence; None where there are too few.
+@dataclass(frozen=True, slots=True)
+class LogisticCurve:
+    """Platt's scaling of the score's log-odds, with a slope above 0: it changes no ranking, and 0 and 1 stay."""
 
-    scores: (n,) in (0, 1); is_true: (n,), whether each detection was right. Raises ShapeError.
-    # Oron & Flournoy 2017: isotonic regression is constant over blocks, which would make different scores equal;
-    # a line through the blocks' centres is as monotone and keeps them apart.
+    slope: float
+    offset: float
+
+    def apply(self, scores: ArrayLike) -> NDArray[np.float64]:
+        """Scores in [0, 1] -> the rate to be expected, in [0, 1] too. (n,) -> (n,)."""
+        from scipy.special import logit
+
+        return PlattScaling(self.slope, self.offset).apply(logit(np.asarray(scores, np.float64)))
+
+
+Calibration = IsotonicCurve | LogisticCurve
+
+
+def inside_unit(score: float) -> float:
+    """A probability that was rounded to 0 or 1, which have no odds, as the nearest number between them."""
+    return min(max(score, _LEAST), 1 - _EDGE)
+
+
+def unit_of_distance(distance: float) -> float:
+    """A distance from 0 up as a number in [0, 1) of the same rank; its log-odds are the distance's logarithm."""
+    return distance / (1 + distance)
+
+
+def fit_calibration(
+    scores: ArrayLike,
+    happened: ArrayLike,
+    method: Method = "isotonic",
+    *,
+    cases: str = "detections",
+    outcomes: tuple[str, str] = ("right", "wrong"),
+) -> tuple[Calibration | None, str]:
+    """The curve from scores to rates, and a sentence; None where there are too few cases or the score tells nothing.
+
+    scores: (n,) in (0, 1); happened: (n,), whether each case had the first of `outcomes`. Raises ShapeError.
     """
-    from scipy.optimize import isotonic_regression  # scipy takes long to load
-
-    stated, right = np.asarray(scores, np.float64), np.asarray(is_true, bool)
-    if stated.ndim != 1 or stated.shape != right.shape:
-        raise ShapeError(f"{stated.shape} scores for {right.shape} judged detections; give one for each.")
+    stated, event = np.asarray(scores, np.float64), np.asarray(happened, bool)
+    if stated.ndim != 1 or stated.shape != event.shape:
+        raise ShapeError(f"{stated.shape} scores for {event.shape} judged {cases}; give one for each.")
     if not ((stated > 0) & (stated < 1)).all():
         raise ShapeError("scores to calibrate must lie between 0 and 1, both excluded.")
-    count, hits = len(right), int(right.sum())
+    count, hits = len(event), int(event.sum())
+    happens, fails = outcomes
+    counted = f"{count} {cases}, {hits} of them {happens}"
     if count < FEWEST or min(hits, count - hits) < FEWEST_OF_A_KIND:
         return None, (
-            f"Scores are not calibrated: {count} detections, {hits} of them right, are too few; at least {FEWEST} are "
-            f"needed, with {FEWEST_OF_A_KIND} right and {FEWEST_OF_A_KIND} wrong."
+            f"Scores are not calibrated: {counted}, are too few; at least {FEWEST} are needed, with "
+            f"{FEWEST_OF_A_KIND} {happens} and {FEWEST_OF_A_KIND} {fails}."
         )
-    _, place, weights = np.unique(stated, return_inverse=True, return_counts=True)
-    rates = isotonic_regression(np.bincount(place, right) / weights, weights=weights).x[place]
+    calibration = _isotonic(stated, event) if method == "isotonic" else _logistic(stated, event)
+    if calibration is None:
+        told = "the score is no higher for them"
+        return None, f"Scores are not calibrated: {hits} of {count} {cases} are {happens}, and {told}."
+    return calibration, f"Scores are calibrated ({method}) on {counted}."
+
+
+def _isotonic(scores: NDArray[np.float64], happened: NDArray[np.bool_]) -> IsotonicCurve:
+    # Oron & Flournoy 2017, centred isotonic regression: the plain one is constant over blocks, which would make
+    # different scores equal; a line through the blocks' centres is as monotone and keeps them apart.
+    from scipy.optimize import isotonic_regression  # scipy takes long to load
+
+    count = len(happened)
+    _, place, weights = np.unique(scores, return_inverse=True, return_counts=True)
+    rates = isotonic_regression(np.bincount(place, happened) / weights, weights=weights).x[place]
     precisions, block = np.unique(rates, return_inverse=True)
-    centres = np.bincount(block, stated) / np.bincount(block)
-    # rule of succession: n parts cannot show a rate of exactly 0 or 1
+    centres = np.bincount(block, scores) / np.bincount(block)
+    # rule of succession: n cases cannot show a rate of exactly 0 or 1
     precisions = np.clip(precisions, 1 / (count + 2), 1 - 1 / (count + 2))
-    calibration = Calibration((0.0, *map(float, centres), 1.0), (0.0, *map(float, precisions), 1.0))
-    return calibration, f"Scores are calibrated on {count} detections, {hits} of them right."
+    # beyond the outermost centres nothing is known but the ranking: it rises there by what one more case would show
+    lowest = precisions[0] * (1 - 1 / (count + 2))
+    highest = 1 - (1 - precisions[-1]) * (1 - 1 / (count + 2))
+    return IsotonicCurve((0.0, *map(float, centres), 1.0), (float(lowest), *map(float, precisions), float(highest)))
+
+
+def _logistic(scores: NDArray[np.float64], happened: NDArray[np.bool_]) -> LogisticCurve | None:
+    from scipy.special import logit
+
+    found = fit_platt(logit(np.clip(scores, _EDGE, 1 - _EDGE)), happened)
+    return LogisticCurve(found.slope, found.offset) if found.slope > 0 else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from kenpin.errors import ShapeError
+from kenpin.errors import OptionError, ShapeError
 
 POOLED_FROM = 0.25
 """p-value of the interaction from which it is taken for chance, and its sum of squares joins the error's."""
@@ -47,6 +47,11 @@ class GageStudy:
     parts: float
 
     @property
+    def part_count(self) -> int:
+        """How many parts were measured."""
+        return self.sources[0].degrees + 1
+
+    @property
     def reproducibility(self) -> float:
         """Between appraisers, their interaction with the parts included."""
         return float(np.hypot(self.appraisers, self.interaction))
@@ -65,6 +70,15 @@ class GageStudy:
     def gage_share(self) -> float:
         """%GRR as a share of the total standard deviation; 0 where nothing varies."""
         return self.gage / self.total if self.total else 0.0
+
+    def tolerance_share(self, tolerance: float) -> float:
+        """AIAG's precision-to-tolerance ratio: six standard deviations of the gage over the width of the tolerance.
+
+        Raises OptionError unless the tolerance is above 0.
+        """
+        if not 0 < tolerance < math.inf:
+            raise OptionError(f"a tolerance of {tolerance} has no width; give the upper limit minus the lower one.")
+        return 6 * self.gage / tolerance
 
     @property
     def distinct_categories(self) -> int | None:

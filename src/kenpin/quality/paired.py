@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from kenpin.errors import ShapeError
 from kenpin.quality.bounds import clopper_pearson
+from kenpin.quality.planning import Wrong
+from kenpin.records import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +16,7 @@ class PairedDifference:
     """A rate now minus before, on the same parts."""
 
     parts: int
+    wrong_before: int
     gained: int
     """Parts that were wrong before and are right now."""
     lost: int
@@ -24,6 +27,11 @@ class PairedDifference:
     high: float
     p_value: float
     """Chance of so uneven a change if neither run were better: exact McNemar test."""
+
+    @property
+    def wrong_now(self) -> int:
+        """Parts that are wrong now."""
+        return self.wrong_before + self.lost - self.gained
 
 
 def paired_difference(before: Sequence[bool], now: Sequence[bool], confidence: float = 0.95) -> PairedDifference | None:
@@ -44,6 +52,7 @@ def paired_difference(before: Sequence[bool], now: Sequence[bool], confidence: f
         return None
     return PairedDifference(
         parts=len(now),
+        wrong_before=sum(before),
         gained=gained,
         lost=lost,
         change=(lost - gained) / len(now),
@@ -51,6 +60,21 @@ def paired_difference(before: Sequence[bool], now: Sequence[bool], confidence: f
         high=losses[1] - gains[0],
         p_value=mcnemar(lost, gained),
     )
+
+
+def verdict_differences(
+    defective: Sequence[bool], before: Sequence[Verdict], now: Sequence[Verdict], confidence: float = 0.95
+) -> dict[Wrong, PairedDifference | None]:
+    """How the rates of escapes and of overkills changed; n each, the same parts. Raises ShapeError, OptionError."""
+    if not len(defective) == len(before) == len(now):
+        raise ShapeError(f"{len(before)} and {len(now)} verdicts of {len(defective)} parts; give one of each run.")
+
+    def change(side: bool, wrong: Verdict) -> PairedDifference | None:
+        places = [place for place, bad in enumerate(defective) if bad is side]
+        were, are = ([said[place] is wrong for place in places] for said in (before, now))
+        return paired_difference(were, are, confidence)
+
+    return {"escape": change(True, Verdict.PASS), "overkill": change(False, Verdict.FAIL)}
 
 
 def mcnemar(regressions: int, improvements: int) -> float:

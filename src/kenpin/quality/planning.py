@@ -11,7 +11,7 @@ from kenpin.errors import OptionError
 from kenpin.quality.bounds import at_most, parts_needed
 
 Wrong = Literal["escape", "overkill"]
-_PARTS: dict[Wrong, str] = {"escape": "NG", "overkill": "OK"}
+PARTS_OF: dict[Wrong, str] = {"escape": "NG", "overkill": "OK"}
 _DIGITS = 2  # of a bound in a sentence
 
 
@@ -43,7 +43,7 @@ class Plan:
         return float(betaincinv(self.allowed + 1, self.parts - self.allowed, 1 - chance))
 
     def __str__(self) -> str:
-        kind = _PARTS[self.wrong]
+        kind = PARTS_OF[self.wrong]
         limit = f"no {self.wrong}" if self.allowed == 0 else f"at most {_counted(self.allowed, self.wrong)}"
         return (
             f"{self.parts} {kind} parts with {limit} show{'s' if self.parts == 1 else ''} a rate of at most "
@@ -65,7 +65,7 @@ def bound_sentence(wrong: Wrong, events: int, parts: int, confidence: float = 0.
     Raises ShapeError, OptionError.
     """
     bound = at_most(events, parts, confidence)
-    kind = f"{_PARTS[wrong]} part{'' if parts == 1 else 's'}"
+    kind = f"{PARTS_OF[wrong]} part{'' if parts == 1 else 's'}"
     said = f"{_counted(events, wrong)} in {parts} {kind}"
     if bound is None:
         return f"{said}: nothing is known of the rate."

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import ShapeError
 
+Floats = NDArray[np.float64]
 PERMUTATIONS = 999
 MOST = 1_000
 """Vectors of each side that are compared; of more a sample is drawn."""
@@ -35,11 +36,7 @@ def energy_test(
     """
     # Székely & Rizzo 2004; it is the mean discrepancy of the kernel -|x - y| (Sejdinovic et al. 2013; Gretton et al.
     # 2012). The p-value counts the sample itself (Phipson & Smyth 2010), so that it holds exactly.
-    old, now = (np.asarray(x, np.float64) for x in (reference, new))
-    if old.ndim != 2 or now.ndim != 2 or old.shape[1] != now.shape[1] or min(len(old), len(now)) < 2:
-        raise ShapeError(f"vectors of shapes {old.shape} and {now.shape}: give (m, d) and (n, d), at least 2 of each.")
-    if not (np.isfinite(old).all() and np.isfinite(now).all()):
-        raise ShapeError("vectors must be finite; leave the others out.")
+    old, now = _checked(reference, new)
     generator = np.random.default_rng(seed)
     old, now = (x if len(x) <= MOST else x[np.sort(generator.choice(len(x), MOST, False))] for x in (old, now))
     distances = _distances(np.concatenate([old, now]))
@@ -50,6 +47,30 @@ def energy_test(
     # rounding must not make a permutation of equal energy look smaller
     as_far = int((energies[1:] >= energies[0] - 1e-12 * distances.mean()).sum())
     return SameDistribution(float(energies[0]), (as_far + 1) / (permutations + 1), (len(old), len(now)))
+
+
+def mean_distances(reference: ArrayLike, new: ArrayLike, *, seed: int = 0) -> tuple[Floats, Floats]:
+    """How far each vector lies from the reference on average: (m,) of the reference itself, (n,) of the new ones.
+
+    The number that the energy distance is made of, one for each part, so that a chart of it tells which came from
+    elsewhere. Reference vectors are measured without themselves; of more than 1,000 a sample is taken, and (m,) is
+    that sample's. Raises ShapeError.
+    """
+    from scipy.spatial.distance import cdist
+
+    old, now = _checked(reference, new)
+    if len(old) > MOST:
+        old = old[np.sort(np.random.default_rng(seed).choice(len(old), MOST, False))]
+    return _distances(old).sum(1) / (len(old) - 1), np.asarray(cdist(now, old).mean(1), np.float64)
+
+
+def _checked(reference: ArrayLike, new: ArrayLike) -> tuple[Floats, Floats]:
+    old, now = (np.asarray(x, np.float64) for x in (reference, new))
+    if old.ndim != 2 or now.ndim != 2 or old.shape[1] != now.shape[1] or min(len(old), len(now)) < 2:
+        raise ShapeError(f"vectors of shapes {old.shape} and {now.shape}: give (m, d) and (n, d), at least 2 of each.")
+    if not (np.isfinite(old).all() and np.isfinite(now).all()):
+        raise ShapeError("vectors must be finite; leave the others out.")
+    return old, now
 
 
 def _distances(x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from kenpin.quality.costs import cut_costs, realised_cost
 from kenpin.records import Evaluation, JudgedExample
 from kenpin.report import words
+from kenpin.report.cost_curve import cost_plot
 from kenpin.report.drawing import (
+    SKEWED,
     UNIT,
     Axis,
     Figure,
@@ -21,8 +24,8 @@ from kenpin.report.drawing import (
     percent,
     plain,
 )
+from kenpin.report.plots import line_figure
 
-_SKEWED = 20.0  # highest score over the median, from which a linear axis would show one bar
 _LINES = 4  # in one chart: the styles that lines have
 _CURVES = 24  # classes with a curve; the table holds all
 
@@ -35,13 +38,56 @@ def evaluation_figures(evaluations: Mapping[str, Evaluation]) -> tuple[Figure, .
         ("roc", "ROC curve", "OK parts alarmed", "defective parts detected", "line", "Up and left is better."),
         ("precision_recall", "Precision and recall", "defective parts detected", "alarms that are right", "steps",
          "Up and right is better."),
-        ("reliability", "Reliability", "stated probability of a defect", "observed rate", "marks",
-         "Marks on the diagonal mean that a stated probability can be taken at its word."),
     ):  # fmt: skip
         series = [Series(run, one.curves[name], form) for run, one in evaluations.items() if one.curves.get(name)]  # type: ignore[arg-type]
         if series:
             figures.append(_unit_figure(title, series, x, y, caption, diagonal=name != "precision_recall"))
+    figures.append(_reliability(evaluations))
     return tuple(figure for figure in figures if figure is not None)
+
+
+def _reliability(evaluations: Mapping[str, Evaluation]) -> Figure | None:
+    """Stated probabilities beside observed rates, also as they were before they were calibrated."""
+    series, errors = [], []
+    for run, one in evaluations.items():
+        for suffix, when in (("", ""), ("_before", ", before calibration")):
+            curve, error = one.curves.get(f"reliability{suffix}"), one.measures.get(f"calibration_error{suffix}")
+            if curve and error is not None:
+                series.append(Series(f"{run}{when}", curve, "marks"))
+                span = words.interval("calibration_error", error)
+                said = words.value("calibration_error", error.value) + (f" ({span})" if span else "")
+                errors.append(f"{run}{when}: {said}")
+    if not series:
+        return None
+    caption = (
+        "Marks on the diagonal mean that a stated probability can be taken at its word. Calibration error with its "
+        f"95\N{NO-BREAK SPACE}% interval: {'; '.join(errors)}."
+    )
+    return _unit_figure("Reliability", series, "stated probability of a defect", "observed rate", caption, True)
+
+
+def cost_figure(evaluation: Evaluation) -> Figure | None:
+    """What each cut would have cost on the judged pictures, and what the chosen threshold did; None without costs."""
+    threshold = evaluation.threshold
+    known = [
+        (score, part.defective, part.verdict)
+        for part in evaluation.judged
+        if (score := part.prediction.defect_score) is not None
+        and np.isfinite(score)
+        and part.defective is not None
+        and part.verdict is not None
+    ]
+    if threshold is None or threshold.cost_escape is None or threshold.cost_overkill is None:
+        return None
+    if len({defective for _, defective, _ in known}) < 2:
+        return None
+    scores, defective, verdicts = zip(*known, strict=True)
+    prices = {name: getattr(threshold, name) for name in ("cost_escape", "cost_overkill", "defect_rate")}
+    review = threshold.cost_review
+    alone = cut_costs(scores, defective, **prices)
+    with_review = None if review is None else cut_costs(scores, defective, cost_review=review, **prices)
+    realised = realised_cost(verdicts, defective, cost_review=review, **prices)
+    return line_figure(cost_plot(threshold, alone, with_review, realised))
 
 
 def box_figures(evaluation: Evaluation) -> tuple[Figure, ...]:
@@ -108,7 +154,7 @@ def _histogram(evaluation: Evaluation) -> Figure | None:
     label = "defect score"
     if values.min() >= 0 and values.max() <= 1:
         x = Axis(label, 0.0, 1.0, UNIT.ticks, plain)
-    elif everything.min() > 0 and values.max() > _SKEWED * np.median(values):
+    elif everything.min() > 0 and values.max() > SKEWED * np.median(values):
         x = log_axis(label, float(everything.min()), float(everything.max()))
     else:
         x = linear_axis(label, float(everything.min()), float(everything.max()))

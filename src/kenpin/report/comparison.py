@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kenpin.quality.paired import mcnemar
+from kenpin.data.same_parts import same_parts
+from kenpin.quality.paired import PairedDifference, mcnemar, verdict_differences
+from kenpin.quality.planning import Wrong
 from kenpin.records import Detections, Evaluation, JudgedExample, Measure, Verdict
 from kenpin.report.mistakes import Mistake, mistake_of, worst_first
 
@@ -59,14 +61,16 @@ class Comparison:
     p_value: float | None
     """Chance of so uneven a change if neither run were better: exact McNemar test; None without common parts."""
     notes: tuple[str, ...]
+    decisions: Mapping[Wrong, PairedDifference | None] = field(default_factory=dict)
+    """How the rates of escapes and of overkills changed, exactly; empty where nothing was decided."""
     classes: tuple[Difference, ...] = ()
     """Of boxes: each class's average precision, the greatest loss first, each run on all the pictures it judged."""
 
 
 def compare(now: Evaluation, before: Evaluation) -> Comparison:
-    """Compare two evaluations on the pictures that both judged and whose labels agree."""
-    earlier = {part.id: part for part in before.judged}
-    matched = [Pair(earlier[part.id], part) for part in now.judged if part.id in earlier]
+    """Compare two evaluations on the pictures that both judged, by id or content, and whose labels agree."""
+    found = same_parts(*([(part.id, part.path) for part in one.judged] for one in (before, now)))
+    matched = [Pair(before.judged[old], now.judged[new]) for old, new in found]
     pairs = [pair for pair in matched if _truth(pair.before) == _truth(pair.now)]
     regressed = {p.now.id: p for p in pairs if p.mistakes[0] is None and p.mistakes[1] is not None}
     improved = {p.now.id: p for p in pairs if p.mistakes[0] is not None and p.mistakes[1] is None}
@@ -80,6 +84,7 @@ def compare(now: Evaluation, before: Evaluation) -> Comparison:
         )
     if len(pairs) < len(matched):
         notes.append(f"Left out: {len(matched) - len(pairs)} pictures whose label was changed between the two runs.")
+    decided = [p for p in pairs if None not in (p.now.defective, p.before.verdict, p.now.verdict)]
     of_boxes = now.target == before.target == "boxes"
     if of_boxes and (notes or not pairs):
         notes.append("mAP, precision and recall of boxes are each run's own, on all the pictures that it judged.")
@@ -90,6 +95,7 @@ def compare(now: Evaluation, before: Evaluation) -> Comparison:
         improvements=tuple(improved[part.id] for _, part in worst_first(p.before for p in improved.values())),
         p_value=mcnemar(len(regressed), len(improved)) if pairs else None,
         notes=tuple(notes),
+        decisions=_decisions(decided) if decided else {},
         classes=_class_differences(now, before) if of_boxes else (),
     )
 
@@ -157,6 +163,14 @@ def _score(part: JudgedExample) -> float | None:
     return score if score == score else None  # NaN is no score
 
 
+def _decisions(pairs: Sequence[Pair]) -> dict[Wrong, PairedDifference | None]:
+    return verdict_differences(
+        [bool(pair.now.defective) for pair in pairs],
+        [pair.before.verdict or Verdict.REVIEW for pair in pairs],
+        [pair.now.verdict or Verdict.REVIEW for pair in pairs],
+    )
+
+
 def _box_differences(now: Evaluation, before: Evaluation) -> tuple[Difference, ...]:
     """What was measured on boxes; how far chance moves the change is not known, so it has no interval."""
     unknown = Measure(None)
@@ -186,8 +200,6 @@ def _differences(pairs: Sequence[Pair]) -> tuple[Difference, ...]:
     decided = [p for p in pairs if p.before.verdict is not None and p.now.verdict is not None]
     shares = [
         ("accuracy", [_rightly(p) for p in pairs if p.named or p in decided]),
-        ("escape_rate", [_verdicts(p, Verdict.PASS) for p in decided if p.now.defective]),
-        ("overkill_rate", [_verdicts(p, Verdict.FAIL) for p in decided if p.now.defective is False]),
         ("review_rate", [_verdicts(p, Verdict.REVIEW) for p in decided]),
     ]
     differences = []

@@ -1,30 +1,40 @@
-"""A control chart as a figure: the points, their limits, and where it alarms."""
+"""A control chart to be drawn: the points, their limits, where it alarms, and the first part that tripped it."""
 
 from __future__ import annotations
 
 from kenpin.metrics.ranking import thin
 from kenpin.quality.control_charts import Chart
-from kenpin.report.drawing import Figure, Series, line_chart, linear_axis
+from kenpin.report.plots import Line, LinePlot, Point, Span
 
 _POINTS = 2_000
+_SHOWS = {
+    "EWMA": "deviations from the reference",
+    "individuals": "value",
+    "means": "deviations from the reference",
+    "failures": "share of FAIL",
+}
+"""What the values of each kind of chart are."""
 
 
-def control_figure(chart: Chart, title: str, unit: str, caption: str) -> Figure:
-    """The chart over its points, which `unit` names: parts, or lots."""
+def control_plot(chart: Chart, title: str, unit: str, found: str, caption: str) -> LinePlot:
+    """The chart over its points, which `unit` names: parts, or lots; found: whether it alarms, and where first."""
     places = range(1, len(chart.values) + 1)
 
-    def curve(values: tuple[float, ...]) -> tuple[tuple[float, float], ...]:
-        return thin(places, values, _POINTS)
+    def curve(values: tuple[float, ...]) -> tuple[Point, ...]:
+        return tuple(thin(places, values, _POINTS))
 
-    series = [
-        Series("points", curve(chart.values)),
-        Series("alarms", [(i + 1.0, chart.values[i]) for i in chart.alarms], "dots"),
-        Series("upper limit", curve(chart.high), "steps"),
-        Series("lower limit", curve(chart.low), "steps"),
+    lines = [
+        Line("points", curve(chart.values), "marks" if unit == "lots" else "line"),
+        Line("alarms", tuple((i + 1.0, chart.values[i]) for i in chart.alarms), "dots"),
+        Line("upper limit", curve(chart.high), "steps"),
+        Line("lower limit", curve(chart.low), "steps"),
     ]
     everything = [*chart.values, *chart.low, *chart.high]
-    x = linear_axis(unit, 0.0, float(len(chart.values)))
-    y = linear_axis("", min(everything), max(everything))
-    described = f"{len(chart.values)} {unit}, {len(chart.alarms)} outside the limits."
-    legend = tuple((f"s{i + 1}", one.name) for i, one in enumerate(series))
-    return Figure(title, line_chart(title, described, series, x, y), f"{described} {caption}", legend)
+    return LinePlot(
+        title,
+        found,
+        tuple(lines),
+        Span(unit, 0.0, float(len(chart.values))),
+        Span(_SHOWS[chart.name], min(everything), max(everything)),
+        caption,
+    )

@@ -12,10 +12,15 @@ import numpy as np
 from markupsafe import Markup
 
 Points = Sequence[tuple[float, float]]
+Form = Literal["line", "steps", "marks", "dots"]
 
 WIDTH, HEIGHT = 440, 320
 LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 46
+SKEWED = 20.0
+"""Highest score over the median from which a linear axis would show one bar."""
 _BINS = 32
+# of charts with a row for each name: room for these, for a letter, and a row's height
+_NAMES, _MOST_NAMES, _LETTER, _ROW = 150.0, 240.0, 6.8, 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,7 @@ class Series:
 
     name: str
     points: Points
-    form: Literal["line", "steps", "marks", "dots"] = "line"
+    form: Form = "line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,16 @@ class Change:
     before: float
     after: float
     style: Literal["ok", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A named value with its interval, where there is one."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,25 +215,11 @@ def histogram_chart(
 
 def change_chart(title: str, description: str, changes: Sequence[Change], x: Axis) -> Markup:
     """A row for each change, from a ring to a dot."""
-    names, row = 150.0, 20.0
-    bottom = TOP + row * len(changes)
-
-    def place(value: float) -> float:
-        return names + x.fraction(value) * (WIDTH - names - RIGHT)
-
-    shapes = []
-    for tick in x.ticks:
-        shapes.append(
-            Markup('<line class="grid" x1="{0:.1f}" x2="{0:.1f}" y1="{1}" y2="{2:.1f}"></line>').format(
-                place(tick), TOP, bottom
-            )
-        )
-        shapes.append(_text(place(tick), bottom + 18, x.show(tick), "middle"))
-    shapes.append(_text((names + WIDTH - RIGHT) / 2, bottom + 38, x.label, "middle", "label"))
+    rows = _Rows([change.name for change in changes], x)
+    shapes = rows.grid()
     for number, change in enumerate(changes):
-        y = TOP + row * (number + 0.5)
-        shapes.append(_text(names - 8, y + 4, change.name, "end"))
-        before, after = place(change.before), place(change.after)
+        y = rows.y(number)
+        before, after = rows.x(change.before), rows.x(change.after)
         shapes.append(
             Markup(
                 '<g class="change {}"><line x1="{before:.1f}" x2="{after:.1f}" y1="{y:.1f}" y2="{y:.1f}"></line>'
@@ -226,7 +227,61 @@ def change_chart(title: str, description: str, changes: Sequence[Change], x: Axi
                 '<circle cx="{after:.1f}" cy="{y:.1f}" r="4"></circle></g>'
             ).format(change.style, before=before, after=after, y=y)
         )
-    return _svg(title, description, shapes, bottom + 46)
+    return _svg(title, description, shapes, rows.bottom + 46)
+
+
+def bar_chart(title: str, description: str, levels: Sequence[Level], x: Axis, marks: Sequence[float]) -> Markup:
+    """A row for each level, a bar from 0 with a whisker over its interval; `marks`: dashed lines across."""
+    rows = _Rows([level.name for level in levels], x)
+    shapes, zero = rows.grid(), rows.x(0.0)
+    for number, level in enumerate(levels):
+        y, end = rows.y(number), rows.x(level.value)
+        shapes.append(_rectangle("ok", min(zero, end), y - 5, abs(end - zero), 10))
+        if level.low is not None and level.high is not None:
+            ends = rows.x(level.low), rows.x(level.high)
+            shapes.append(
+                Markup(
+                    '<path class="whisker" d="M{low:.1f} {y:.1f}H{high:.1f}M{low:.1f} {top:.1f}V{base:.1f}'
+                    'M{high:.1f} {top:.1f}V{base:.1f}"></path>'
+                ).format(low=ends[0], high=ends[1], y=y, top=y - 4, base=y + 4)
+            )
+    shapes += [
+        Markup('<line class="cut" x1="{0:.1f}" x2="{0:.1f}" y1="{1}" y2="{2:.1f}"></line>').format(
+            rows.x(mark), TOP, rows.bottom
+        )
+        for mark in marks
+    ]
+    return _svg(title, description, shapes, rows.bottom + 46)
+
+
+class _Rows:
+    """Named rows over a horizontal axis."""
+
+    def __init__(self, names: Sequence[str], axis: Axis) -> None:
+        self.names, self._axis = names, axis
+        self.left = min(_MOST_NAMES, max(_NAMES, _LETTER * max(map(len, names), default=0)))
+        self.bottom = TOP + _ROW * len(names)
+
+    def x(self, value: float) -> float:
+        """Where a value lies."""
+        return self.left + self._axis.fraction(value) * (WIDTH - self.left - RIGHT)
+
+    def y(self, number: int) -> float:
+        """The middle of a row."""
+        return TOP + _ROW * (number + 0.5)
+
+    def grid(self) -> list[Markup]:
+        """Lines and numbers of the axis, and the names."""
+        shapes = []
+        for tick in self._axis.ticks:
+            shapes.append(
+                Markup('<line class="grid" x1="{0:.1f}" x2="{0:.1f}" y1="{1}" y2="{2:.1f}"></line>').format(
+                    self.x(tick), TOP, self.bottom
+                )
+            )
+            shapes.append(_text(self.x(tick), self.bottom + 18, self._axis.show(tick), "middle"))
+        shapes.append(_text((self.left + WIDTH - RIGHT) / 2, self.bottom + 38, self._axis.label, "middle", "label"))
+        return [*shapes, *(_text(self.left - 8, self.y(i) + 4, name, "end") for i, name in enumerate(self.names))]
 
 
 def _x(value: float, axis: Axis) -> float:

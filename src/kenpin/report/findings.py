@@ -1,20 +1,68 @@
-"""A page of sentences and charts, for what a command on decisions found."""
+"""What a command on decisions found: sentences, charts and tables, as a page, as JSON, and for a run's report."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from kenpin.errors import DatasetError, RunError
+from kenpin.records_json import from_json, to_json
 from kenpin.report.document import template, write_document
 from kenpin.report.drawing import Figure
+from kenpin.report.plots import BarPlot, LinePlot, Table, bar_figure, line_figure
+
+_FORM = "kenpin findings 1"
 
 
-def write_findings(
-    kind: str, name: str, sentences: Sequence[str], figures: Sequence[Figure], out: Path, *, overwrite: bool = False
-) -> Path:
-    """One HTML page that needs no other file; the first sentence leads. Raises OutputExistsError."""
-    return write_document(
-        lambda: template("findings.html.jinja").render(kind=kind, name=name, sentences=sentences, figures=figures),
-        out,
-        overwrite,
-    )
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """All that a command has to say of some parts."""
+
+    kind: str
+    """What was asked: `threshold`, `gage`, `drift`."""
+    name: str
+    """Of what: the file's name."""
+    sentences: tuple[str, ...]
+    """The first one leads."""
+    lines: tuple[LinePlot, ...] = ()
+    bars: tuple[BarPlot, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """The charts, drawn."""
+        return (*map(line_figure, self.lines), *map(bar_figure, self.bars))
+
+
+def write_findings(findings: Findings, out: Path, *, overwrite: bool = False) -> Path:
+    """One HTML page that needs no other file. Raises OutputExistsError."""
+    return write_document(lambda: template("findings.html.jinja").render(findings=findings), out, overwrite)
+
+
+def findings_to_json(findings: Findings) -> dict[str, Any]:
+    """What `read_findings` reads back from a file."""
+    return {"form": _FORM, **to_json(findings)}
+
+
+def read_findings(paths: Sequence[Path]) -> tuple[Findings, ...]:
+    """What commands wrote with --json. Raises DatasetError."""
+    return tuple(map(_read, paths))
+
+
+def _read(path: Path) -> Findings:
+    if not path.is_file():
+        raise DatasetError(f"{path}: there is no such file; write it with --json of `kenpin judge`, `gage` or `drift`.")
+    remedy = "give what `kenpin judge`, `gage` or `drift` wrote with --json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict) or values.pop("form", None) != _FORM:
+            raise DatasetError(f"{path}: holds no findings; {remedy}.")
+        return from_json(Findings, values, str(path))
+    except (OSError, ValueError) as error:
+        if isinstance(error, DatasetError):
+            raise
+        why = "is damaged" if isinstance(error, RunError) else "cannot be read as JSON"
+        raise DatasetError(f"{path}: {why}; {remedy}.") from error

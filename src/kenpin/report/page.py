@@ -12,11 +12,13 @@ from markupsafe import Markup
 
 from kenpin.records import Evaluation, JudgedExample, Measure, Verdict
 from kenpin.report import charts, words
+from kenpin.report.changes import change_sentences, change_table
 from kenpin.report.comparison import Comparison, Pair, compare
 from kenpin.report.content import ReportContent, read_content
 from kenpin.report.document import data_url, template, write_document
 from kenpin.report.effects import confirmation_sentence, effects_figure
 from kenpin.report.embedding import Scatter, neighbour_layout, scatter
+from kenpin.report.findings import Findings
 from kenpin.report.mistakes import mistake_of, worst_first
 from kenpin.report.overlay import overlay
 
@@ -42,7 +44,7 @@ class Card:
     """Boxes to be laid over the picture."""
 
 
-def render_report(content: ReportContent, *, umap: bool = False) -> str:
+def render_report(content: ReportContent, *, findings: Sequence[Findings] = (), umap: bool = False) -> str:
     """One HTML page of a run; text from data and labels is escaped, pictures are embedded. Raises as write_report."""
     leading = content.leading
     mistakes = worst_first(leading.judged)
@@ -61,13 +63,15 @@ def render_report(content: ReportContent, *, umap: bool = False) -> str:
         confusion=_confusion(leading),
         verdicts=_verdicts(leading),
         figures=charts.evaluation_figures(content.evaluations),
+        costs=charts.cost_figure(leading),
         training=charts.training_figures(content.training),
         scatter=_scatter(content, umap),
         effects=None if content.selection is None else effects_figure(content.selection),
         confirmation="" if content.selection is None else confirmation_sentence(content.selection),
         classes=_class_cards(content),
         counts=_counts(content),
-        findings=_findings(content.doctor),
+        doctor=_doctor(content.doctor),
+        findings=findings,
         provenance=_flat(content.run),
         comparison=_comparison(content),
         words=words,
@@ -80,19 +84,21 @@ def write_report(
     *,
     against: str | Path | None = None,
     name: str | None = None,
+    findings: Sequence[Findings] = (),
     umap: bool = False,
     overwrite: bool = False,
 ) -> Path:
     """Draw the report of a run, beside an earlier one if asked, into one HTML file that needs no other.
 
-    `name`: the run's name on the page; None: its folder's; `umap`: lay the pictures' vectors out by UMAP too.
+    `name`: the run's name on the page; None: its folder's; `findings`: what commands on decisions found, in sections of
+    their own; `umap`: lay the pictures' vectors out by UMAP too.
 
     Raises RunError for a folder without results, OutputExistsError where `out` exists, unless `overwrite`, and
     MissingExtraError.
     """
     before = None if against is None else Path(against)
     return write_document(
-        lambda: render_report(read_content(Path(run_folder), against=before, name=name), umap=umap),
+        lambda: render_report(read_content(Path(run_folder), against=before, name=name), findings=findings, umap=umap),
         Path(out),
         overwrite,
     )
@@ -213,7 +219,7 @@ def _counts(content: ReportContent) -> tuple[list[str], list[tuple[str, list[int
     return labels, [(split, [int(row.get(label, 0)) for label in labels]) for split, row in stated.items()]
 
 
-def _findings(doctor: Mapping[str, Any] | None) -> tuple[Counter[str], list[Mapping[str, Any]]] | None:
+def _doctor(doctor: Mapping[str, Any] | None) -> tuple[Counter[str], list[Mapping[str, Any]]] | None:
     if doctor is None:
         return None
     findings = list(doctor.get("findings", []))
@@ -255,6 +261,8 @@ def _comparison(content: ReportContent) -> dict[str, Any] | None:
     return {
         "found": found,
         "name": content.before.name,
+        "changes": change_sentences(found.decisions),
+        "change_table": change_table(found.decisions) if found.decisions else None,
         "regressions": [_pair_card(pair, thumbnails) for pair in found.regressions[:_PICTURES]],
         "improvements": [_pair_card(pair, thumbnails) for pair in found.improvements[:_PICTURES]],
         "changed": _changed(content.before.run, content.run),

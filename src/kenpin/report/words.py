@@ -19,6 +19,7 @@ TITLES = {
     "auroc": "AUROC",
     "average_precision": "Average precision",
     "calibration_error": "Calibration error, defective or not",
+    "calibration_error_before": "The same, before the scores were calibrated",
     "top_label_calibration_error": "Calibration error, name given",
     "escape_rate": "Escapes: defective parts passed",
     "escape_rate_at_most": "Escapes, at most (one-sided 95 %)",
@@ -71,7 +72,8 @@ OF_BOXES = {
     "rejected_pieces": "What the inspector wrote that is no sound box.",
 }
 """What each measure of boxes means."""
-_NUMBERS = {"auroc", "average_precision", "macro_f1", "calibration_error", "top_label_calibration_error", "map",
+_NUMBERS = {"auroc", "average_precision", "macro_f1", "calibration_error", "calibration_error_before",
+            "top_label_calibration_error", "map",
             "map_50", "map_75", "map_small", "map_medium", "map_large", "score_cut", "missed_boxes_per_picture",
             "false_alarms_per_picture", "box_calibration_error", "verification_auroc", "silhouette",
             "effective_rank", "pixel_auroc", "aupro"}  # fmt: skip

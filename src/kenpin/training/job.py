@@ -22,7 +22,8 @@ from kenpin.data.images import read_image
 from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError, UnitSpaceError
 from kenpin.evaluation import summarise
 from kenpin.metrics.projection import principal_components
-from kenpin.models._family import Family, Inspector, Limited, Progress, Task, Trainable
+from kenpin.models._calibrated import write_calibration
+from kenpin.models._family import Calibrated, Family, Inspector, Limited, Progress, Task, Trainable
 from kenpin.predictor import Predictor
 from kenpin.records import Evaluation, Prediction, Threshold
 from kenpin.records_json import evaluation_to_json, to_json
@@ -33,6 +34,7 @@ from kenpin.report.evolution import FOLDER as EVOLUTION
 from kenpin.report.evolution import write_evolution
 from kenpin.report.mistakes import worst_first
 from kenpin.run_folder import (
+    MODEL,
     TRAINED_ON,
     RunRecord,
     finish,
@@ -43,6 +45,7 @@ from kenpin.run_folder import (
     write_json,
     write_record,
 )
+from kenpin.training.calibrating import calibrate
 from kenpin.training.capacity import refuse_unfit
 from kenpin.training.crossfit import out_of_fold
 from kenpin.training.decision import decide
@@ -115,9 +118,13 @@ def train(
         )
         crew.part()
         scored = _score(chosen, learned, options, task, parts, progress)
+        is_defective = defective(scored.pictures, task, chosen.target)
+        scored, meaning = _with_meaning(learned.inspector, options, scored, is_defective, chosen.target, partial)
+        for sentence in meaning:
+            say(sentence)
         threshold, why = decide(
             scored.predictions,
-            defective(scored.pictures, task, chosen.target),
+            is_defective,
             options,
             scored.name,
             learned.inspector.limit if isinstance(learned.inspector, Limited) else None,
@@ -143,7 +150,7 @@ def train(
         )
         _keep_vectors(learned.inspector, chosen.target, parts.test or scored.pictures, partial / VECTORS)
         np.save(partial / TRAINED_ON, np.array(sorted(content_hashes(parts.training)), dtype="S32"))
-        notes = (*start.notes, *learned.notes, why, *gained)
+        notes = (*start.notes, *learned.notes, *meaning, why, *gained)
         about = _describe(dataset, fingerprint, parts)
         write_record(partial, _record(family, options, task, learned, threshold, evaluation, notes, about, partial))
         if options.report:
@@ -212,9 +219,8 @@ def _score(
     """What the threshold is chosen on: the validation pictures, or where a fit is cheap all training pictures, each
     scored by a fit without it."""
     if parts.validation is not None:
-        predictions = learned.validation or tuple(
-            Predictor(learned.inspector, target=family.target).predict(parts.validation, progress=progress)
-        )
+        predictor = Predictor(learned.inspector, target=family.target)
+        predictions = tuple(predictor.predict(parts.validation, progress=progress))
         return _Scored("validation pictures", "validation", parts.validation, predictions)
     labels, groups = parts.training.column("label"), set(parts.training.column("group"))
     count = min(_FOLDS, *Counter(labels).values(), _FOLDS if None in groups else len(groups))
@@ -227,6 +233,23 @@ def _score(
         ) from error
     name = f"training pictures, each scored by a fit without it ({count} folds)"
     return _Scored(name, "cross-validation", parts.training, predictions)
+
+
+def _with_meaning(
+    inspector: Inspector,
+    options: TrainOptions,
+    scored: _Scored,
+    is_defective: list[bool],
+    target: str,
+    partial: Path,
+) -> tuple[_Scored, tuple[str, ...]]:
+    """The same pictures by calibrated scores, where that is asked for; the run keeps the curve."""
+    if options.calibrate == "none" or not isinstance(inspector, Calibrated):
+        return scored, ()
+    said, sentence = calibrate(inspector, options.calibrate, scored.pictures, scored.predictions, is_defective, target)
+    if inspector.calibration is not None:
+        write_calibration(partial / MODEL, inspector.calibration)
+    return replace(scored, predictions=said), (sentence,)
 
 
 def _evaluate(

@@ -9,15 +9,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError
-from kenpin.metrics.detection import CROWD, match, scores_of
 from kenpin.models._family import (
     BaseRecord,
-    Calibrated,
     Family,
     Fitted,
     Inspector,
@@ -28,9 +24,6 @@ from kenpin.models._family import (
     trainable_share,
 )
 from kenpin.models._inference import keep_inputs
-from kenpin.predictor import Predictor
-from kenpin.quality.calibration import fit_calibration
-from kenpin.records import Detections, Prediction
 from kenpin.run_folder import MODEL, read_json, write_json
 from kenpin.training.augment import augments, plan_augmentation
 from kenpin.training.checkpoints import CHECKPOINTS, latest_checkpoint
@@ -53,8 +46,6 @@ class Learned:
     precision: Precision
     device: str
     seconds: float
-    validation: tuple[Prediction, ...] | None = None
-    """What it says of the validation pictures, where that is known already."""
 
 
 def has_learned(partial: Path) -> bool:
@@ -99,14 +90,10 @@ def learn(
         raise OptionError(f"{type(inspector).__name__} neither fits nor trains; a family must offer one of the two.")
     if isinstance(inspector, LearnsVectors) and parts.validation is not None:
         tell(inspector.take_references(parts.training, parts.validation, progress))
-    said = None
-    if isinstance(inspector, Calibrated) and parts.validation is not None:
-        said, sentence = _calibrate(inspector, parts.validation, progress)
-        tell((sentence,))
     shutil.rmtree(partial / MODEL, ignore_errors=True)
     (partial / MODEL).mkdir()
     inspector.save(partial / MODEL)
-    learned = Learned(inspector, tuple(notes), precision, str(device), time.monotonic() - started, said)
+    learned = Learned(inspector, tuple(notes), precision, str(device), time.monotonic() - started)
     told = {name: getattr(learned, name) for name in ("notes", "precision", "device", "seconds")}
     write_json(partial / _LEARNED, {"base": asdict(inspector.base), **told})
     return learned
@@ -129,20 +116,6 @@ def _told(sentences: tuple[str, ...]) -> None:
 
 def _shown(doing: str, done: int, total: int) -> None:
     pass
-
-
-def _calibrate(inspector: Calibrated, validation: Dataset, progress: Progress) -> tuple[tuple[Prediction, ...], str]:
-    """Give the scores of boxes their meaning; what is then said of the validation pictures, and a sentence."""
-    raw = tuple(Predictor(inspector, target="boxes").predict(validation, progress=progress))
-    found = [prediction.detections or Detections() for prediction in raw]
-    scores = scores_of(found)
-    if scores is None:
-        return raw, "Scores are not calibrated: not every box has one."
-    finds = [match(example.boxes or Detections(), of) for example, of in zip(validation, found, strict=True)]
-    place = np.concatenate(finds) if finds else np.array([], int)
-    counted = place != CROWD  # such a box is neither right nor wrong
-    inspector.calibration, sentence = fit_calibration(scores[counted], place[counted] >= 0)
-    return tuple(map(inspector.calibrated, raw)), sentence
 
 
 def _kept(family: Family, options: Any, task: Task, partial: Path, device: torch.device) -> Learned:

@@ -14,7 +14,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.loading import load_dataset
 from kenpin.errors import LabelError, OptionError
 from kenpin.models import get_family
-from kenpin.models._family import Family, Fitted, Inspector, Task
+from kenpin.models._family import Calibrated, Family, Fitted, Inspector, Task
 from kenpin.models._inference import check_readable
 from kenpin.run_folder import check_run_free, is_run
 from kenpin.training.capacity import refuse_unloadable
@@ -82,6 +82,8 @@ def begin(
     refuse_unloadable(options, room)
     inspector = chosen.create(options, task)
     check_readable(inspector, dataset)
+    if options.calibrate != "none" and not isinstance(inspector, Calibrated):
+        raise OptionError(f"option `calibrate`: family {family} gives no scores to calibrate; leave it out.")
     _check_labels(inspector, parts, chosen.target)
     if options.ok_labels and chosen.target == "label" and set(inspector.labels) == set(task.ok_labels):
         raise OptionError("option `ok_labels` names every class, so that no part is defective; leave the defects out.")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, cast
@@ -35,7 +34,7 @@ from kenpin.models._quiet import expected_warnings, without_bars
 from kenpin.quality.calibration import Calibration
 from kenpin.records import Detections, Example, Map, Prediction
 
-_TRAINED, _ADAPTER, _WEIGHTS, _CALIBRATION = "trained.safetensors", "adapter", "weights", "calibration.json"
+_TRAINED, _ADAPTER, _WEIGHTS = "trained.safetensors", "adapter", "weights"
 
 
 class LanguageDetector(ABC):
@@ -252,8 +251,6 @@ class LanguageDetector(ABC):
             else:
                 learned = {n: p.detach().contiguous() for n, p in self.module.named_parameters() if p.requires_grad}
                 save_file(learned, folder / _TRAINED)
-        if self.calibration is not None:
-            (folder / _CALIBRATION).write_text(json.dumps(asdict(self.calibration)), encoding="utf-8")
         self.tokenizer.save_pretrained(folder / "processor")
         if self.source.processor is not None:
             self.source.processor.save_pretrained(folder / "processor")
@@ -337,8 +334,4 @@ class LanguageDetector(ABC):
 def restored(inspector: LanguageDetector, folder: Path, base: BaseRecord) -> LanguageDetector:
     """The inspector with what `save` wrote, where it stands on the base it was trained on. Raises RunError."""
     check_base(base, inspector.base, is_half=inspector.is_half)
-    inspector = inspector.restore(folder)
-    if (folder / _CALIBRATION).is_file():
-        points = json.loads((folder / _CALIBRATION).read_text(encoding="utf-8"))
-        inspector.calibration = Calibration(**{name: tuple(values) for name, values in points.items()})
-    return inspector
+    return inspector.restore(folder)

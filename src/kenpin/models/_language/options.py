@@ -44,6 +44,9 @@ class LanguageOptions(AugmentOptions, GradientOptions, TrainOptions):
     contrast: float = Field(0.0, ge=0, lt=1, description="Largest relative change of contrast.")
     beams: int = Field(1, ge=1, description="Beams of the search for an answer; 1 takes the likeliest token each time.")
     max_new_tokens: int = Field(512, ge=1, description="Tokens of an answer at most.")
+    calibrate: Literal["none", "isotonic", "platt"] = Field(
+        "isotonic", description="How the scores of boxes become the rate at which such boxes are right."
+    )
     constrained: bool = Field(
         True, description="Let answers be of the grammar and the data set's labels alone, and end at a repeated box."
     )

@@ -1,0 +1,210 @@
+"""A gage study as findings: what was said, in sentences, tables, and charts of shares, kappa and deviations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from kenpin.quality.agreement import Kappa
+from kenpin.quality.attribute_gage import AttributeStudy, Share
+from kenpin.quality.gage import GOOD, USABLE, GageStudy
+from kenpin.report.findings import Findings
+from kenpin.report.plots import Bar, BarPlot, Table
+
+_EVERYBODY = "everybody"
+_PARTS, _MEASURED_PARTS = 50, 10  # that AIAG asks for, MSA 4th edition, III-C and III-B
+
+
+def gage_findings(
+    name: str,
+    attribute: AttributeStudy | None,
+    variable: tuple[str, GageStudy] | None,
+    tolerance: float | None = None,
+) -> Findings:
+    """Findings of an attribute study, of a variable one (with the name of what was measured), or of both.
+
+    tolerance: its width, in the unit of what was measured. Raises OptionError.
+    """
+    sentences: list[str] = []
+    bars: list[BarPlot] = []
+    tables: list[Table] = []
+    if attribute is not None:
+        shares, kappas = list(_shares(attribute)), list(_kappas(attribute))
+        sentences += _attribute_sentences(attribute)
+        tables += [_share_table(shares), *([_kappa_table(kappas)] if kappas else [])]
+        bars += [_share_plot(shares), *_kappa_plots(kappas)]
+    if variable is not None:
+        measure, study = variable
+        sentences += _variable_sentences(study, tolerance)
+        tables += [_variance_table(measure, study), _deviation_table(study)]
+        bars.append(_deviation_plot(measure, study))
+    return Findings("gage", name, tuple(sentences), bars=tuple(bars), tables=tuple(tables))
+
+
+def _shares(study: AttributeStudy) -> Iterator[tuple[str, str, Share]]:
+    """Who, what, and how many."""
+    for one in study.appraisers:
+        for what, share in (
+            ("repeats itself", one.within),
+            ("effectiveness", one.effectiveness),
+            ("missed NG", one.missed),
+            ("false alarms on OK", one.false_alarms),
+        ):
+            if share is not None:
+                yield one.name, what, share
+    for what, share in (("all agree", study.between), ("all agree with truth", study.all_right)):
+        if share is not None:
+            yield _EVERYBODY, what, share
+
+
+def _kappas(study: AttributeStudy) -> Iterator[tuple[str, str, Kappa]]:
+    """Of whom, which, and the kappa."""
+    for one in study.appraisers:
+        if one.against_truth is not None:
+            yield one.name, "with truth", one.against_truth
+    for first, second, kappa in study.pairs:
+        yield f"{first}, {second}", "Cohen’s kappa", kappa
+    if study.overall is not None:
+        yield _EVERYBODY, "Fleiss’ kappa", study.overall
+
+
+def _attribute_sentences(study: AttributeStudy) -> Iterator[str]:
+    for one in study.appraisers:
+        if one.rating is not None and one.effectiveness is not None:
+            right = f"right of {_of(one.effectiveness)} parts in every trial"
+            yield f"{one.name} is {one.rating} by AIAG’s limits: {right}."
+        elif one.within is not None:
+            yield f"{one.name} says the same of {_of(one.within)} parts in every trial."
+    if study.parts < _PARTS:
+        yield f"{study.parts} parts are few: AIAG studies verdicts on {_PARTS} or more, doubtful ones among them."
+    if study.overall is not None and study.overall.value is not None:
+        yield f"Beyond chance, all verdicts agree with Fleiss’ kappa {_kappa_text(study.overall)}."
+
+
+def _of(share: Share) -> str:
+    return f"{share.events} of {share.cases}"
+
+
+def _share_table(shares: list[tuple[str, str, Share]]) -> Table:
+    return Table(
+        "Attribute agreement (share, 95 % interval)",
+        ("who", "what", "share", "95 % interval", "parts or decisions"),
+        tuple(
+            (who, what, _percent(one.value), f"{_percent(one.low)} to {_percent(one.high)}", _of(one))
+            for who, what, one in shares
+        ),
+    )
+
+
+def _kappa_table(kappas: list[tuple[str, str, Kappa]]) -> Table:
+    return Table(
+        "Kappa: agreement beyond chance",
+        ("who", "which", "kappa", "95 % interval", "agreeing", "by chance"),
+        tuple(
+            (
+                who,
+                which,
+                "–" if one.value is None else f"{one.value:.3f}",
+                "–" if one.low is None else f"{one.low:.3f} to {one.high:.3f}",
+                _percent(one.observed),
+                _percent(one.expected),
+            )
+            for who, which, one in kappas
+        ),
+    )
+
+
+def _kappa_text(kappa: Kappa) -> str:
+    return f"{kappa.value:.3f} ({kappa.low:.3f} to {kappa.high:.3f})"
+
+
+def _share_plot(shares: list[tuple[str, str, Share]]) -> BarPlot:
+    return BarPlot(
+        "Agreement",
+        f"{len(shares)} shares with their exact 95 % intervals.",
+        "share",
+        tuple(Bar(f"{who}: {what}", one.value, one.low, one.high) for who, what, one in shares),
+        caption="Effectiveness is acceptable from 90 %, with up to 2 % missed and 5 % false alarms (AIAG).",
+    )
+
+
+def _kappa_plots(kappas: list[tuple[str, str, Kappa]]) -> Iterator[BarPlot]:
+    known = [(f"{who}: {which}", one.value, one.low, one.high) for who, which, one in kappas if one.value is not None]
+    if known:
+        yield BarPlot(
+            "Kappa",
+            "Agreement beyond chance with its 95 % interval: 0 is chance, 1 is full agreement.",
+            "kappa",
+            tuple(Bar(*one) for one in known),
+            marks=(0.75,),
+            caption="AIAG takes 0.75 and more (dashed) for good agreement, below 0.40 for poor.",
+            in_percent=False,
+        )
+
+
+def _variable_sentences(study: GageStudy, tolerance: float | None) -> Iterator[str]:
+    categories = "any number of" if study.distinct_categories is None else study.distinct_categories
+    share = study.gage_share
+    yield f"%GRR {share * 100:.1f}: {_rated(share)}; it tells {categories} categories of parts apart."
+    if tolerance is not None:
+        share = study.tolerance_share(tolerance)
+        yield f"Six deviations of the gage take {_percent(share)} of the tolerance {tolerance:g}: {_rated(share)}."
+    if study.part_count < _MEASURED_PARTS:
+        yield f"{study.part_count} parts are few: AIAG measures {_MEASURED_PARTS} or more, from the whole range."
+    if study.pooled:
+        yield "The interaction is taken for chance and joins the repeatability."
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.1f} %"
+
+
+def _rated(share: float) -> str:
+    return "good" if share < GOOD else "may do" if share <= USABLE else "to be mended"
+
+
+def _deviations(study: GageStudy) -> tuple[tuple[str, float, float], ...]:
+    """Source, standard deviation, and its share of the total one."""
+    found = (
+        ("repeatability", study.repeatability),
+        ("reproducibility", study.reproducibility),
+        ("gage R&R", study.gage),
+        ("parts", study.parts),
+        ("total", study.total),
+    )
+    return tuple((name, one, one / study.total if study.total else 0.0) for name, one in found)
+
+
+def _variance_table(measure: str, study: GageStudy) -> Table:
+    return Table(
+        f"Gage R&R of {measure}, by analysis of variance",
+        ("source", "squares", "df", "F", "p"),
+        tuple(
+            (
+                one.name,
+                f"{one.squares:.5g}",
+                str(one.degrees),
+                "" if one.f is None else f"{one.f:.4g}",
+                "" if one.p_value is None else f"{one.p_value:.2g}",
+            )
+            for one in study.sources
+        ),
+    )
+
+
+def _deviation_table(study: GageStudy) -> Table:
+    return Table(
+        "Standard deviations",
+        ("source", "deviation", "of the total"),
+        tuple((name, f"{one:.5g}", _percent(share)) for name, one, share in _deviations(study)),
+    )
+
+
+def _deviation_plot(measure: str, study: GageStudy) -> BarPlot:
+    return BarPlot(
+        f"Where the spread of {measure} comes from",
+        f"Gage R&R is {_percent(study.gage_share)} of the total standard deviation.",
+        "share of the total standard deviation",
+        tuple(Bar(name, share) for name, _, share in _deviations(study)[:-1]),
+        marks=(GOOD, USABLE),
+        caption="Up to 10 % the gage is good, up to 30 % it may do (dashed); squares of shares add up, shares do not.",
+    )

@@ -1,0 +1,126 @@
+"""Charts and tables as data: what a command has to show, kept as JSON and drawn on whatever page it comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from kenpin.report.drawing import (
+    Figure,
+    Form,
+    Level,
+    Series,
+    bar_chart,
+    line_chart,
+    linear_axis,
+    log_axis,
+    percent,
+    plain,
+)
+
+Point = tuple[float, float]
+_BEGIN_NUMBERS = ("", *"0123456789+-–\N{MINUS SIGN}")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A named series; `form` as of `drawing.Series`: line, steps, marks or dots."""
+
+    name: str
+    points: tuple[Point, ...]
+    form: str = "line"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What an axis shows, and from where to where at least."""
+
+    label: str
+    low: float
+    high: float
+    log: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LinePlot:
+    """Lines over two axes; `described` says what is to be seen, for those who cannot see it."""
+
+    title: str
+    described: str
+    lines: tuple[Line, ...]
+    x: Span
+    y: Span
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A named share, with its interval where there is one."""
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BarPlot:
+    """Shares one below the other; `marks`: named limits that they are held against."""
+
+    title: str
+    described: str
+    label: str
+    bars: tuple[Bar, ...]
+    marks: tuple[float, ...] = ()
+    caption: str = ""
+    in_percent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Words and numbers in rows; the first cell of a row names it."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Of each column, whether it holds numbers, which stand to the right."""
+        return tuple(all(cell[:1] in _BEGIN_NUMBERS for cell in column) for column in zip(*self.rows, strict=True))
+
+
+def line_figure(plot: LinePlot) -> Figure:
+    """The plot drawn."""
+    series = [Series(line.name, line.points, cast(Form, line.form)) for line in plot.lines]
+    x, y = ((log_axis if span.log else linear_axis)(span.label, span.low, span.high) for span in (plot.x, plot.y))
+    legend = tuple(
+        (f"s{i % 4 + 1}{' dot' * (one.form == 'dots')}", one.name) for i, one in enumerate(series) if one.points
+    )
+    chart = line_chart(plot.title, plot.described, series, x, y)
+    return Figure(plot.title, chart, f"{plot.described} {plot.caption}".strip(), legend)
+
+
+def bar_figure(plot: BarPlot) -> Figure:
+    """The plot drawn."""
+    ends = [end for bar in plot.bars for end in (bar.value, bar.low, bar.high) if end is not None]
+    x = linear_axis(plot.label, min(0.0, *ends), max(1.0, *ends), percent if plot.in_percent else plain)
+    levels = [Level(bar.name, bar.value, bar.low, bar.high) for bar in plot.bars]
+    chart = bar_chart(plot.title, plot.described, levels, x, plot.marks)
+    return Figure(plot.title, chart, f"{plot.described} {plot.caption}".strip())
+
+
+def as_text(table: Table) -> str:
+    """The table for a terminal, numbers to the right."""
+    from rich.cells import cell_len  # names may be of any script
+
+    rows = [table.head, *table.rows]
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    lines = [table.title]
+    for row in rows:
+        cells = []
+        for cell, width, is_number in zip(row, widths, table.numeric, strict=True):
+            space = " " * (width - cell_len(cell))
+            cells.append(space + cell if is_number else cell + space)
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)

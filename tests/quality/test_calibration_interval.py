@@ -1,0 +1,37 @@
+"""The interval of a calibration error holds the true one about as often as it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from kenpin.metrics.calibration import calibration_error, calibration_interval
+
+
+@pytest.mark.parametrize("excess", [0.05, 0.2])
+def test_it_covers_the_error_of_many_more_parts(excess: float) -> None:
+    # one bin's parts are defective less often than is said by `excess`, the others' as often as is said
+    generator = np.random.default_rng(0)
+    covered = 0
+    for _ in range(100):
+        stated = generator.choice([0.15, 0.55, 0.85], 300)
+        happened = generator.random(300) < stated - excess
+        interval = calibration_interval(stated, happened)
+        assert interval is not None
+        covered += interval[0] <= excess <= interval[1]
+    assert covered >= 88
+
+
+def test_it_holds_the_measured_error_and_nothing_below_0() -> None:
+    generator = np.random.default_rng(1)
+    stated = generator.random(200)
+    happened = generator.random(200) < stated
+    error, interval = calibration_error(stated, happened), calibration_interval(stated, happened)
+    assert error is not None
+    assert interval is not None
+    assert 0 <= interval[0] <= error <= interval[1] < 0.2
+
+
+def test_where_nothing_varies_there_is_none() -> None:
+    assert calibration_interval([], []) is None
+    assert calibration_interval([0.5], [True]) is None

@@ -1,0 +1,90 @@
+"""What judge, gage and drift find comes back from their JSON and stands in a run's report, drawn and escaped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kenpin.errors import DatasetError
+from kenpin.report.findings import Findings, findings_to_json, read_findings, write_findings
+from kenpin.report.plots import Bar, BarPlot, Line, LinePlot, Span, Table, as_text
+from kenpin.training import train
+from tests.commands import Run
+from tests.quality.test_commands import write_manual, write_predictions, write_scores
+
+NASTY = "<b>傷</b>"
+FOUND = Findings(
+    "drift",
+    NASTY,
+    (f"Something drifted at {NASTY}.",),
+    (LinePlot("Chart", "Two points.", (Line(NASTY, ((0.0, 1.0), (1.0, 2.0))),), Span(NASTY, 0, 1), Span("", 0, 2)),),
+    (BarPlot("Bars", "One bar.", NASTY, (Bar(NASTY, 0.5, 0.25, None), Bar("b", -0.5)), (0.1,)),),
+    (Table(NASTY, ("", "n"), ((NASTY, "1"), ("b", "12"))),),
+)
+
+
+def test_findings_survive_their_file(tmp_path: Path) -> None:
+    path = tmp_path / "found.json"
+    path.write_text(json.dumps(findings_to_json(FOUND), ensure_ascii=False, allow_nan=False), "utf-8")
+    assert read_findings([path]) == (FOUND,)
+
+
+def test_their_page_escapes_what_it_is_told(tmp_path: Path) -> None:
+    page = write_findings(FOUND, tmp_path / "page.html").read_text("utf-8")
+    assert NASTY not in page
+    assert page.count("&lt;b&gt;傷&lt;/b&gt;") >= 6
+    assert page.count("<svg") == 2
+
+
+def test_a_table_for_the_terminal_puts_numbers_to_the_right() -> None:
+    assert as_text(FOUND.tables[0]).splitlines() == [NASTY, "            n", f"{NASTY}   1", "b          12"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "cannot be read as JSON"),
+        ("[]", "holds no findings"),
+        ('{"judged": []}', "holds no findings"),
+        ('{"form": "kenpin findings 0"}', "holds no findings"),
+        ('{"form": "kenpin findings 1", "kind": "gage"}', "is damaged"),
+    ],
+)
+def test_what_holds_no_findings_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "found.json"
+    path.write_text(text)
+    with pytest.raises(DatasetError, match=rf"found\.json: {sentence}; give what `kenpin judge`"):
+        read_findings([path])
+
+
+def test_everything_stands_in_the_one_report(kenpin: Run, parts: Path) -> None:
+    train("classifier", data=str(parts), out=Path("run"), base="toy", report=False)
+    assert kenpin("report", "run", "--out", "alone.html")[0] == 0
+    alone = Path("alone.html").read_text("utf-8")
+    assert "What decisions cost" in alone
+    assert "possible cuts" in alone
+    write_scores()
+    write_manual(Path("study.csv"))
+    write_predictions(Path("before.json"), np.random.default_rng(0).gamma(4, 0.25, 200))
+    write_predictions(Path("now.json"), 3 + np.random.default_rng(1).gamma(4, 0.25, 100))
+    assert kenpin("judge", "said.csv", "--truth", "truth.csv", "--cost-review", "0.3", "--json", "judge.json")[0] == 0
+    assert kenpin("gage", "study.csv", "--json", "gage.json", "--out", "gage.html")[0] == 0
+    assert kenpin("drift", "now.json", "--reference", "before.json", "--json", "drift.json")[0] == 1
+    status, _, err = kenpin("report", "run", "--with", "judge.json", "gage.json", "drift.json", "--out", "all.html")
+    assert (status, err) == (0, "")
+    page = Path("all.html").read_text("utf-8")
+    assert page.count("<svg") == alone.count("<svg") + 1 + 3 + 3
+    for words in (
+        "FAIL from 0.665",
+        "0 escapes in 3 NG parts",
+        "%GRR 27.9",
+        "Fleiss’ kappa",
+        "first seen at now000",
+    ):
+        assert words in page
+    assert kenpin("report", "run", "--with", "now.json", "--out", "none.html")[0] == 2
+    assert not Path("none.html").exists()
+    assert kenpin("gage", "study.csv", "--json", "gage.json")[0] == 2  # it is there
