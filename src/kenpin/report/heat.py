@@ -15,6 +15,7 @@ from PIL import Image
 
 from kenpin.heat import colours, cover, in_frame
 from kenpin.records import Threshold
+from kenpin.report import words
 from kenpin.report.drawing import linear_axis
 from kenpin.report.maps import Maps, PlaceMap
 
@@ -93,7 +94,7 @@ class Heat:
         if self.cut is not None:
             x = _BAR_LEFT + _BAR_WIDTH * self.cut / self.high
             marks.append(Markup('<path class="cut" d="M{:.1f} 14v20"></path>').format(x))
-            marks.append(mark(self.cut, 10, f"FAIL from {self.cut:.3g}"))
+            marks.append(mark(self.cut, 10, f"FAIL from {words.score(self.cut)}"))
         return Markup(
             '<svg class="bar" role="img" viewBox="0 0 {width} 64"><title>{title}</title>{shades}{marks}'
             '<text class="label" x="{middle}" y="60" text-anchor="middle">{unit}</text></svg>'
