@@ -18,6 +18,7 @@ from kenpin.taguchi.selection import Selection
 
 _EVALUATION = "evaluation"
 _SELECTION = "model/selection.json"
+_TABLE = "table"  # what a run on numbers names as its base
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,11 @@ class ReportContent:
     """The data set's findings: `findings`, a list of Finding records as JSON."""
     before: ReportContent | None = None
     """The run that this one is compared with."""
+
+    @property
+    def things(self) -> str:
+        """What was judged: pictures, or parts that a table tells of."""
+        return "parts" if self.run.get("base_id") == _TABLE else "pictures"
 
     @property
     def leading(self) -> Evaluation:

@@ -28,6 +28,7 @@ _SIDES_PX = ((None, None), (None, 96), (None, 64), (None, 48), (None, 32), (128,
 """Longer sides of the pictures on cards and under the mouse, from the first to the last that is tried."""
 _PICTURES = 60  # of each kind on the page; the counts tell of all
 _FINDINGS = 30
+_ITEMS = 3  # of a part's distance
 _VALUES = 12  # of a list in the provenance
 _ELSEWHERE = ("dataset › counts", "notes", "base probe")  # or for programs alone
 _TILES = ("escape_rate", "overkill_rate", "review_rate", "accuracy", "auroc", "cost_per_part")
@@ -79,7 +80,7 @@ def _rendered(
         content=content,
         leading=leading,
         leading_name=next(iter(content.evaluations)),
-        sentences=words.verdict_sentences(leading),
+        sentences=words.verdict_sentences(leading, content.things),
         trust=words.trust_sentence(content.evaluations),
         tiles=[(words.title(name), *_figures(name, measure)) for name, measure in _tiles(leading)],
         measures=_measure_rows(content.evaluations, of_boxes=False),
@@ -90,6 +91,7 @@ def _rendered(
         heat=heat,
         mistake_counts=Counter(str(mistake) for mistake, _ in mistakes),
         confusion=_confusion(leading),
+        per_class=[(label, leading.per_class[label]) for label in _in_order(leading, leading.per_class)],
         verdicts=_verdicts(leading),
         figures=charts.evaluation_figures(content.evaluations),
         training=charts.training_figures(content.training),
@@ -103,6 +105,7 @@ def _rendered(
         provenance=_flat(content.run),
         comparison=_comparison(content),
         words=words,
+        things=content.things,
     )
 
 
@@ -172,11 +175,15 @@ def _card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str, heat: 
         lines.append(f"called {prediction.label}" + ("" if chance is None else f" ({words.percent(chance, 0)})"))
     if prediction.defect_score is not None:
         lines.append(f"score {words.score(prediction.defect_score)}" + (f", {part.verdict}" if part.verdict else ""))
+    if prediction.contributions and part.id not in thumbnails:
+        # where there is nothing to look at, the items tell where the distance comes from
+        strongest = sorted(prediction.contributions.items(), key=lambda item: -item[1])[:_ITEMS]
+        lines.append(", ".join(f"{name} {share:.2g}" for name, share in strongest if share > 0))
     laid = over = None
     if heat is not None and (over := heat.over(part.id)) is not None:
         laid = heat.outline(part.id)
         if not heat.maps.of_score:
-            lines.append(heat.maps.by_id[part.id].shows)
+            lines.append(f"map: {heat.maps.by_id[part.id].shows}")
     return Card(part.id, tag, tuple(lines), data_url(thumbnails.get(part.id)), overlay=overlay(part) or laid, heat=over)
 
 
