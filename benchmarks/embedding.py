@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from kenpin.data.dataset import Dataset
+
 _FASHION = Path("/usr/share/datasets/fashion-mnist")
 _NEIGHBOURS = 5
 _FALL = 0.8  # of all epochs: where the recipe takes a tenth of the rate, epoch 8 of 10
@@ -131,21 +133,11 @@ def recipe(data: str, epochs: int, pictures: int | None, out: str) -> Figures:
 
     import numpy as np
 
-    from kenpin.config import read_yaml
-    from kenpin.data.loading import load_dataset
     from kenpin.predictor import load_predictor
     from kenpin.run_folder import read_record
-    from kenpin.training import train
 
-    os.environ["KENPIN_CACHE"] = f"{out} cache"
     started = time.perf_counter()
-    dataset = load_dataset(data)
-    splits = dataset.column("split")
-    if pictures is not None:
-        some = {split: [i for i, of in enumerate(splits) if of == split][:pictures] for split in ("train", "test")}
-        dataset = dataset.select(some["train"] + some["test"])
-    settings = read_yaml(ROOT / "recipes" / "siamese-mnist.yaml") | {"epochs": epochs, "step_epochs": _FALL * epochs}
-    run = train("embedder", dataset=dataset, data=data, out=Path(out), **settings)
+    dataset, run = run_by_recipe(data, epochs, pictures, out)
     total = time.perf_counter() - started
     predictor = load_predictor(run)
     parts = [dataset.of_split(split) for split in ("train", "test")]
@@ -153,6 +145,22 @@ def recipe(data: str, epochs: int, pictures: int | None, out: str) -> Figures:
     labels, truth = (part.column("label") for part in parts)
     accuracy = _accuracy(known, labels, asked, truth)
     return {"seconds": [read_record(run).seconds], "total": [total], "accuracy": [accuracy]}
+
+
+def run_by_recipe(data: str, epochs: int, pictures: int | None, out: str, **changes: Any) -> tuple[Dataset, Path]:
+    """The data set and a run on it, with the recipe's settings but for these changes."""
+    from kenpin.config import read_yaml
+    from kenpin.data.loading import load_dataset
+    from kenpin.training import train
+
+    os.environ["KENPIN_CACHE"] = f"{out} cache"
+    dataset = load_dataset(data)
+    if pictures is not None:
+        splits = dataset.column("split")
+        some = {split: [i for i, of in enumerate(splits) if of == split][:pictures] for split in ("train", "test")}
+        dataset = dataset.select(some["train"] + some["test"])
+    settings = read_yaml(ROOT / "recipes" / "siamese-mnist.yaml") | {"epochs": epochs, "step_epochs": _FALL * epochs}
+    return dataset, train("embedder", dataset=dataset, data=data, out=Path(out), **settings | changes)
 
 
 def fashion_or_digits(folder: Path) -> tuple[str, str]:

@@ -249,6 +249,16 @@ def test_a_classifier_keeps_few_maps_in_percent(parts: Path, tmp_path: Path) -> 
     assert "speaks for" in next(iter(found.maps.by_id.values())).shows or "relevant" in render_report(found)
 
 
+def test_a_map_that_fails_loses_no_training(parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("kenpin.models._looking.look", full)
+    run = trained("classifier", tmp_path / "run", parts)
+    assert load_predictor(run)
+    assert not (run / "maps.npz").exists()
+
+
 def test_a_run_without_maps_keeps_none(parts: Path, tmp_path: Path) -> None:
     run = trained("mahalanobis", tmp_path / "run", parts, method="rt")
     assert not (run / "maps.npz").exists()

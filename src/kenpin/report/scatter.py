@@ -17,7 +17,7 @@ from kenpin.report.content import read_content
 from kenpin.report.document import template, write_document
 from kenpin.report.drawing import Axis, Figure, PointGroup, plain, point_chart
 
-_COLOURS = 8
+_COLOURS = 10
 _NEIGHBOURS = 5
 _MARGIN = 0.04  # of the plot, around the outermost points
 _AT_MOST = 2_000

@@ -76,12 +76,12 @@ def _keep_maps(predictor: Predictor, pictures: Dataset, evaluation: Evaluation, 
 
 
 def _explained(inspector: Explained, pictures: Dataset) -> Iterator[tuple[Example, Map]]:
-    """The map of each picture's answer, one picture after the other; none where the answer has no places."""
+    """The map of each picture's answer, one picture after the other; none where it has no places, or no room."""
     inspector.module.eval()
     for example in pictures:
         try:
             (found,) = inspector.maps([read_image(example.image)], [example])
-        except OptionError:
+        except (OptionError, RuntimeError):  # memory that a pass back does not find is no reason to lose the training
             continue
         yield from ((example, one) for one in found[:1])
 
