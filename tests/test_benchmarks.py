@@ -24,6 +24,7 @@ SECTIONS = [
     "Detection by a language model",
     "Known cases",
     "Siamese network",
+    "Three objectives in a plane",
 ]
 
 

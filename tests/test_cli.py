@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,13 +96,18 @@ def test_a_table_of_numbers_goes_the_whole_way(kenpin: Run) -> None:
     assert "auroc" in out
     assert "learned from" in out or "trained on" in out
     assert kenpin("report", "run")[0] == 0
-    for words, sentence in (
-        (("predict", "run", "parts.csv", "--draw", "drawn"), "have no picture"),
-        ((*train[:5], "again", "--dry-run"), "needs no network and no forecast"),
-    ):
-        status, _, err = kenpin(*words)
-        assert status == 2
-        assert sentence in err
+    page = Path("run/report.html").read_text("utf-8")
+    assert "200 parts, evaluation" in page
+    assert "no picture kept" not in page
+    assert re.search(r"<span>length [\d.]+, width [\d.]+", page), "what made the distance of a mistake large"
+    status, _, err = kenpin("predict", "run", "parts.csv", "--draw", "drawn")
+    assert status == 2
+    assert "have no picture" in err
+    status, out, _ = kenpin(*train[:5], "again", "--dry-run")
+    assert status == 0
+    assert "there is no network to train" in out
+    assert "Time" not in out
+    assert not Path("again").exists()
 
 
 def test_debug_shows_the_traceback(kenpin: Run) -> None:

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
+from kenpin.data.loading import load_dataset
 from kenpin.errors import MissingExtraError, RunError, ShapeError
 from kenpin.metrics.projection import principal_components
+from kenpin.predictor import load_predictor
 from kenpin.records import Evaluation
 from kenpin.report import ReportContent, read_content, render_report, write_report
 from kenpin.report.embedding import Embedding, neighbour_layout, read_embedding, scatter, write_embedding
@@ -147,3 +149,21 @@ def test_a_training_keeps_the_vectors_of_what_it_evaluated(parts: Path, tmp_path
 
 def test_a_network_without_vectors_keeps_none(parts: Path, tmp_path: Path) -> None:
     assert not (trained("classifier", tmp_path / "run", parts, tuning="full", epochs=1) / "embedding.npz").exists()
+
+
+def test_a_unit_space_is_plotted_by_its_items_in_units_of_their_spread(parts: Path, tmp_path: Path) -> None:
+    run = trained("mahalanobis", tmp_path / "run", parts, base="lite0", stages=(2,))
+    with np.load(run / "model" / "unit_space.npz") as arrays:
+        items, mean, scale = arrays["items"], arrays["mean"], arrays["scale"]
+    found = read_content(run).embedding
+    assert found is not None
+    assert found.projection.dimension == len(items) < 1_568
+    predictor, data = load_predictor(run), load_dataset(parts)
+    features = np.concatenate([rows for _, rows in predictor.embed(data)])[:, items]
+    expected = principal_components((features - mean) / scale)
+    places = {id: row for row, id in enumerate(data.column("id"))}
+    order = [places[id] for id in found.ids]
+    np.testing.assert_allclose(found.projection.shares, expected.shares, rtol=1e-4, atol=1e-8)
+    np.testing.assert_allclose(
+        found.projection.coordinates[:, :2], expected.coordinates[order, :2], rtol=1e-2, atol=1e-2
+    )

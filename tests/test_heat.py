@@ -8,8 +8,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from kenpin.drawing._heat import _bar, _ticks, colours, draw_maps
+from kenpin.drawing._heat import _bar, _ticks, draw_maps
 from kenpin.drawing._lettering import Lettering
+from kenpin.heat import colours
 from kenpin.records import Map
 
 GREY = Image.new("RGB", (200, 100), (128, 128, 128))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 from pathlib import Path
 
@@ -111,12 +112,77 @@ def test_the_order_of_numbers_is_kept_through_zero() -> None:
         assert seen.pixel_auroc == (1.0 if cut != 3 else pytest.approx(1 - 0.5 / 9))  # −0 and 0 are equal
 
 
-def test_memory_does_not_grow_with_the_pictures() -> None:
-    seen = _seen(_pictures(0, whole=True))
-    before = sum(array.nbytes for array in vars(seen).values() if isinstance(array, np.ndarray))
-    for values, mask in _pictures(1, whole=False) * 5:
-        seen.add(values, mask)
-    assert sum(array.nbytes for array in vars(seen).values() if isinstance(array, np.ndarray)) == before
+def test_memory_grows_by_some_kilobytes_a_picture() -> None:
+    draw = np.random.default_rng(0)
+    mask = np.zeros((512, 512), bool)
+    mask[:40, :40] = True
+    seen = Localisation()
+    tracemalloc.start()
+    try:
+        for number in range(12):
+            seen.add(draw.chisquare(3, mask.shape) + mask, mask if number % 2 else None)
+            if number == 1:
+                before, _ = tracemalloc.get_traced_memory()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / 10 < 40_000, "a picture of 262,144 pixels"
+
+
+def _made(count: int, seed: int = 3) -> Pictures:
+    """Pictures whose maps find some defects and not others, every third one without any."""
+    draw = np.random.default_rng(seed)
+    made: Pictures = []
+    for number in range(count):
+        mask = np.zeros((16, 20), bool)
+        if number % 3:
+            y, x = draw.integers(0, (12, 15))
+            mask[y : y + 4, x : x + 5] = True
+        values = draw.chisquare(3, mask.shape) + mask * draw.uniform(0, 4)
+        made.append((values.astype(np.float32), mask))
+    return made
+
+
+def test_intervals_are_those_of_a_direct_resampling_of_pictures() -> None:
+    pictures = _made(18)
+    draw = np.random.default_rng(11)
+    kinds = [[p for p in pictures if p[1].any() == masked] for masked in (True, False)]
+    found = []
+    for _ in range(300):
+        drawn = [kind[i] for kind in kinds for i in draw.integers(0, len(kind), len(kind))]
+        truth, scores = (np.concatenate([one[i].ravel() for one in drawn]) for i in (1, 0))
+        found.append((roc_auc_score(truth, scores), _aupro(drawn)))
+    seen = _seen(pictures)
+    for interval, direct, value in zip(
+        seen.intervals(), np.array(found).T, (seen.pixel_auroc, seen.aupro), strict=True
+    ):
+        assert interval is not None
+        assert value is not None
+        low, high = np.quantile(direct, [0.025, 0.975])
+        assert interval == pytest.approx((low, high), abs=0.12 * (high - low))
+        assert interval[0] < value < interval[1]
+
+
+def test_intervals_are_over_pictures_and_not_over_pixels() -> None:
+    """Every picture twice as large says no more about other pictures."""
+    pictures = _made(18)
+    larger = [(values.repeat(2, 0).repeat(2, 1), mask.repeat(2, 0).repeat(2, 1)) for values, mask in pictures]
+    for one, other in zip(_seen(pictures).intervals(), _seen(larger).intervals(), strict=True):
+        assert one == pytest.approx(other, abs=1e-3)
+    for few, many in zip(_seen(pictures).intervals(), _seen(pictures * 4).intervals(), strict=True):
+        assert few is not None
+        assert many is not None
+        assert (few[1] - few[0]) / (many[1] - many[0]) == pytest.approx(2, rel=0.15)
+
+
+def test_without_chance_or_measure_there_is_no_interval() -> None:
+    seen = Localisation()
+    assert seen.intervals() == (None, None)
+    seen.add(np.ones((3, 3)), None)
+    assert seen.intervals() == (None, None)
+    mask = np.eye(3, dtype=bool)
+    seen.add(mask.astype(np.float32), mask)
+    assert seen.intervals()[1] is None, "each resample finds the one region"
 
 
 def test_without_both_kinds_of_pixel_there_is_no_measure() -> None:
@@ -161,6 +227,9 @@ def test_maps_are_measured_where_there_are_masks(mvtec: Path, run: Path, tmp_pat
     maps = [found.values for _, found in predictor.localise(test)]
     by_hand = _seen([(v, _mask(e.mask, v.shape)) for v, e in zip(maps, test, strict=True)])
     assert (pixel_auroc, aupro) == (by_hand.pixel_auroc, by_hand.aupro)
+    of_auroc = evaluation.measures["pixel_auroc"]
+    assert (of_auroc.low, of_auroc.high) == by_hand.intervals()[0]
+    assert any("6 pictures with masked defects" in note for note in evaluation.notes)
 
 
 def _mask(path: str | None, shape: tuple[int, ...]) -> NDArray[np.bool_]:

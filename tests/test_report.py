@@ -143,8 +143,9 @@ def test_tables_agree_on_the_order_and_records_are_in_words() -> None:
         "files": {"model/a_b.npz": "c0"},
     }
     text = render_report(content(run=run, evaluations={"test": judged}))
-    confusion, verdicts = (text.split(caption)[1].split("</table>")[0] for caption in ("Confusion: ", "Verdicts: "))
-    for table in (confusion, verdicts):
+    captions = ("Confusion: ", "Verdicts: ", "Scores of each class")
+    confusion, verdicts, scores = (text.split(caption)[1].split("</table>")[0] for caption in captions)
+    for table in (confusion, verdicts, scores):
         rows = table.split("<tbody>")[1]
         assert rows.index("solder-bridge") < rows.index("良品") < rows.index("&lt;script")
     truth = judged.labels.index("solder-bridge")

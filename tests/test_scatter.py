@@ -7,10 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import silhouette_score
 
-from kenpin.errors import OutputExistsError, ShapeError
-from kenpin.report.scatter import Panel, scatter_figure, write_scatters
+from kenpin.errors import OptionError, OutputExistsError, RunError, ShapeError
+from kenpin.report import read_content
+from kenpin.report.scatter import Panel, panels_of_runs, scatter_figure, write_scatters
+from tests.commands import Run
+from tests.pictures import write_parts
 from tests.test_report import NASTY
+from tests.toy_runs import trained
 
 RNG = np.random.default_rng(0)
 
@@ -48,6 +53,36 @@ def test_many_points_are_thinned_and_counted() -> None:
     figure = scatter_figure(Panel("plot", RNG.normal(size=(5_000, 2)), ["a"] * 5_000))
     assert len(_dots(str(figure.svg))) == 1_667
     assert "1,667 pictures" in figure.caption
+
+
+def test_runs_are_drawn_beside_one_another(parts: Path, tmp_path: Path, kenpin: Run) -> None:
+    one = trained("embedder", tmp_path / "plane", parts, epochs=2, dimension=2)
+    other = trained("classifier", tmp_path / "features", parts)
+    assert kenpin("scatter", one, other, "--out", "plane.html")[:2] == (0, "plane.html\n")
+    page = Path("plane.html").read_text("utf-8")
+    dots = [_dots(svg) for svg in re.findall(r"<svg.*?</svg>", page, re.S)]
+    contents = [read_content(run) for run in (one, other)]
+    ids = [set(content.embedding.ids) for content in contents if content.embedding is not None]
+    assert [len(drawn) for drawn in dots] == [len(ids[0] & ids[1])] * 2
+    figure = scatter_figure(panels_of_runs([one, other])[0])
+    found = re.search(r"Silhouette (\d\.\d+)\..*class: \d", figure.caption)
+    assert found is not None
+    measures = panels_of_runs([one])[0]
+    assert float(found[1]) == pytest.approx(silhouette_score(measures.vectors, measures.labels), abs=6e-4)
+    (other / "embedding.npz").unlink()
+    assert kenpin("scatter", one, other, "--out", "again.html")[0] == 2, "a sealed file is missing"
+    with pytest.raises(RunError, match="keeps no vectors"):
+        panels_of_runs([one, other])
+
+
+def test_runs_on_different_pictures_are_not_compared(parts: Path, tmp_path: Path) -> None:
+    one = trained("embedder", tmp_path / "one", parts, epochs=1)
+    write_parts(tmp_path / "others", count=12)
+    for number, path in enumerate(sorted((tmp_path / "others").rglob("*.png"))):
+        path.rename(path.with_name(f"other {number}.png"))
+    other = trained("embedder", tmp_path / "other", tmp_path / "others", epochs=1)
+    with pytest.raises(OptionError, match="different pictures"):
+        panels_of_runs([one, other])
 
 
 def test_the_page_is_complete_and_escapes_labels(tmp_path: Path) -> None:

@@ -155,6 +155,10 @@ class Map:
     """The number that the map explains, where it can be read off the map."""
     box: Box | None = None
     """The detection that the map belongs to, where it belongs to one."""
+    grid: NDArray[np.float32] | None = None
+    """The numbers of the places, (rows, columns), that `values` lie between."""
+    region: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
+    """What of the picture the grid covers: x1, y1, x2, y2 as shares of its width and height."""
 
 
 @dataclass(frozen=True, slots=True)

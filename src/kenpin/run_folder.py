@@ -53,8 +53,8 @@ class RunRecord(BaseModel):
 
 TRAINED_ON = "trained_on.npy"
 """File of the content hashes of the training pictures, 32 ASCII bytes each."""
-_SEALED = (f"{MODEL}/**/*", TRAINED_ON, "evaluation.json", "thumbnails.parquet", "embedding.npz", "metrics.jsonl",
-           "evolution/**/*")  # fmt: skip
+_SEALED = (f"{MODEL}/**/*", TRAINED_ON, "evaluation.json", "thumbnails.parquet", "embedding.npz", "maps.npz",
+           "metrics.jsonl", "evolution/**/*")  # fmt: skip
 _REMEDY = "restore it from a copy or train again"
 
 

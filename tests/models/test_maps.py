@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import CLIPImageProcessorPil, ViTImageProcessorPil
 
-from kenpin.models._maps import WHOLE, in_frame, seen_region
+from kenpin.heat import WHOLE, in_frame
+from kenpin.models._maps import seen_region
 
 SIDES = st.integers(1, 40)
 

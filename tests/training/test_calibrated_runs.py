@@ -128,8 +128,9 @@ def test_boxes_are_calibrated_by_whether_they_match(tmp_path: Path) -> None:
     expected, _ = fit_calibration(scores, right, "platt")
     assert detector.calibration == expected
     assert sentence == "Scores are calibrated (platt) on 80 detections, 40 of them right."
-    assert moved[0].detections is not None
-    assert moved[0].detections.scores != said[0].detections.scores
+    after, before = moved[0].detections, said[0].detections
+    assert after is not None and before is not None
+    assert after.scores != before.scores
 
 
 def test_a_changed_curve_is_refused(split: Dataset, tmp_path: Path) -> None:

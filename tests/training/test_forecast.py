@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -22,6 +24,7 @@ from kenpin.training.meter import course_of, live_at, peak_of
 from kenpin.training.parts import divide, task_of
 from kenpin.training.rehearsal import Rehearsal
 from tests.objects import joined, made_objects
+from tests.tables import write_table
 
 DATA = joined(made_objects(48), made_objects(4, first=500, split="validation"))
 _BOXES: dict[str, Any] = {"data": "-", "base": "toy", "precision": "fp32", "max_new_tokens": 40}
@@ -112,6 +115,45 @@ def test_the_peak_of_a_run_is_near_the_forecast(tmp_path: Path) -> None:
     (forecast, step), (held_bytes,) = (map(int, child.communicate()[0].split()) for child in children)
     assert step > 0.1 * held_bytes, "the runtime outweighs the step: the test says nothing"
     assert forecast == pytest.approx(held_bytes, rel=0.25)
+
+
+_TABLE_CHILD = """
+import sys
+from pathlib import Path
+from kenpin.training import train
+from kenpin.training.forecast import forecast_run
+
+data, out = sys.argv[2], Path(sys.argv[3])
+if sys.argv[1] == "forecast":
+    print(forecast_run("mahalanobis", data=data, out=out).memory.total)
+else:
+    train("mahalanobis", data=data, out=out, report=False)
+    lines = Path("/proc/self/status").read_text().splitlines()
+    print(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
+def test_the_peak_of_a_table_is_near_the_forecast(tmp_path: Path) -> None:
+    draw, rows = np.random.default_rng(0), 20_000
+    columns = {"id": [str(row) for row in range(rows)], "label": ["ok"] * (rows - 100) + ["ng"] * 100}
+    numbers = draw.normal(size=(300, rows))
+    numbers[:, -100:] += 3
+    data = tmp_path / "parts.parquet"
+    pq.write_table(pa.table(columns | {f"item {place}": numbers[place] for place in range(300)}), data)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
+    found = []
+    for what in ("forecast", "run"):
+        command = [sys.executable, "-W", "ignore", "-c", _TABLE_CHILD, what, str(data), str(tmp_path / "run")]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+        found.append(int(done.stdout))
+    assert found[0] == pytest.approx(found[1], rel=0.25)
+
+
+def test_a_table_that_cannot_fit_is_refused_with_what_helps(tmp_path: Path) -> None:
+    found = forecast_run("mahalanobis", data=str(write_table(tmp_path / "parts.csv")), out=tmp_path / "run", room=1000)
+    assert not found.fits
+    assert "take fewer rows, or fewer columns" in str(found.refusal)
 
 
 def test_it_grows_with_the_batch(tmp_path: Path) -> None:

@@ -13,18 +13,20 @@ _COMPONENTS = {
     "optimiser": "optimiser states",
     "activations": "activations",
     "logits": "logits",
-    "data": "pictures and batches",
+    "data": "pictures, tables, batches",
     "runtime": "runtime",
 }
 
 
 def forecast_lines(forecast: Forecast) -> str:
     """What trains, what is held, component by component, and how long it takes."""
-    share = 100 * forecast.trainable / forecast.parameters
-    head = (
-        f"{forecast.trainable:,} of {forecast.parameters:,} parameters train ({share:.2f} %), arithmetic in "
-        f"{forecast.precision}."
-    )
+    head = "A unit space is fitted to the table's numbers: there is no network to train."
+    if forecast.parameters:
+        share = 100 * forecast.trainable / forecast.parameters
+        head = (
+            f"{forecast.trainable:,} of {forecast.parameters:,} parameters train ({share:.2f} %), arithmetic in "
+            f"{forecast.precision}."
+        )
     memory = _memory(forecast.memory, forecast.room_bytes, forecast.at_least)
     lines = [head, "", f"Memory on {forecast.device} when most is held", *memory]
     if forecast.times is not None:

@@ -1,4 +1,4 @@
-"""Commands on trained runs: `predict`, `evaluate`, `report`."""
+"""Commands on trained runs: `predict`, `evaluate`, `report`, `scatter`."""
 
 from __future__ import annotations
 
@@ -189,4 +189,28 @@ def report(
         overwrite=overwrite or out is None,  # a run's own can always be made again from what the run holds
     )
     print(page)
+    return 0
+
+
+def scatter(
+    runs: Annotated[tuple[Path, ...], Parameter(negative=())],
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="HTML file to write.")],
+    overwrite: Overwrite = False,
+) -> int:
+    """Draw what runs make of the same pictures in a plane, side by side, as one offline HTML file.
+
+    Parameters
+    ----------
+    runs:
+        One or more run folders with vectors, evaluated on the same pictures.
+    """
+    from kenpin.report.scatter import panels_of_runs, write_scatters
+    from kenpin.run_folder import check_seal, check_writable, read_record
+
+    for folder in runs:
+        check_seal(folder, read_record(folder).files)
+    check_writable(out, overwrite)
+    print(write_scatters(panels_of_runs(runs), out, name="Vectors in a plane", overwrite=overwrite))
     return 0

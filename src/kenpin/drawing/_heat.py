@@ -6,26 +6,15 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from kenpin.drawing._lettering import Lettering
+from kenpin.heat import colours, cover
 from kenpin.records import Map
 
-# inferno at 33 even steps: even in lightness, readable for colour-blind readers and in grey
-# (Smith & van der Walt 2015, published as CC0)
-_INFERNO = np.frombuffer(
-    bytes.fromhex(
-        "000004 040312 0b0724 150b37 210c4a 2e0a5a 3c0965 4a0c6b 57106d 63146e 70196e "
-        "7d1e6d 89226a 962766 a32b61 af315c bb3755 c63e4d d14644 db4f3b e35932 eb6528 "
-        "f1711e f67f14 f98d0a fb9c06 fcab0f fbba1f f9ca32 f5d949 f2e865 f3f586 fcffa4"
-    ),
-    np.uint8,
-).reshape(-1, 3)
 _SHORTEST_PX, _LONGEST_PX = 360, 900
 """Between which the longer side of a drawn picture lies."""
 _MOST_ACROSS = 3
-_THINNEST, _THICKEST = 0.25, 0.7  # how much of the colour covers the picture, at the lowest and the highest number
 _INK, _PAPER = "#1c1c1c", "#ffffff"
 
 
@@ -44,12 +33,6 @@ def draw_maps(picture: Image.Image, maps: Sequence[Map], *, fails_from: float | 
     text = Lettering([*captions, "0123456789.-−e% fails from", *(one.unit for one in maps)], max(13, size_wh[0] // 32))
     panels = [_panel(shown, one, line, text, fails_from) for one, line in zip(maps, captions, strict=True)]
     return _beside([_titled(shown, "picture", text), *panels], gap_px=text.height_px)
-
-
-def colours(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Colours of numbers from 0 to 1. (...) -> (..., 3) from 0 to 255."""
-    steps = np.linspace(0, 1, len(_INFERNO))
-    return np.stack([np.interp(shares, steps, channel) for channel in _INFERNO.T], axis=-1)
 
 
 def _panel(shown: Image.Image, one: Map, caption: str, text: Lettering, fails_from: float | None) -> Image.Image:
@@ -75,10 +58,11 @@ def _laid_over(shown: Image.Image, one: Map, low: float, high: float) -> Image.I
     filled = Image.fromarray(np.where(known, one.values, low).astype(np.float32))
     shares = (np.asarray(filled.resize(shown.size, Image.Resampling.BILINEAR), np.float64) - low) / (high - low)
     seen = np.asarray(Image.fromarray(known).resize(shown.size, Image.Resampling.NEAREST))
-    cover = np.where(seen, _THINNEST + (_THICKEST - _THINNEST) * shares.clip(0, 1), 0)[..., None]
+    shares = shares.clip(0, 1)
+    share = np.where(seen, cover(shares), 0)[..., None]
     grey = np.asarray(shown.convert("L").convert("RGB"), np.float64)
     grey[~seen] = 0.5 * grey[~seen] + 127  # pale: nobody looked there
-    laid = Image.fromarray(np.rint(cover * colours(shares.clip(0, 1)) + (1 - cover) * grey).astype(np.uint8))
+    laid = Image.fromarray(np.rint(share * colours(shares) + (1 - share) * grey).astype(np.uint8))
     if one.box is not None:
         scale = np.array([shown.width / one.values.shape[1], shown.height / one.values.shape[0]] * 2)
         x1, y1, x2, y2 = np.array(one.box) * scale

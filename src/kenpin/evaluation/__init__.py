@@ -30,7 +30,7 @@ from kenpin.metrics.ranking import Curve
 from kenpin.quality.threshold import judge
 from kenpin.records import Evaluation, Example, JudgedExample, Prediction, Threshold
 
-__all__ = ["NOT_OK", "OK", "VECTOR_SAMPLE", "Predicts", "evaluate", "summarise", "vectors_of"]
+__all__ = ["NOT_OK", "OK", "VECTOR_SAMPLE", "Predicts", "evaluate", "summarise", "vectors_of", "with_mask_measures"]
 
 
 class Predicts(Protocol):
@@ -111,8 +111,16 @@ def evaluate(
         seed=seed,
         notes=notes,
     )
+    return with_mask_measures(evaluation, predictor, annotated, seed)
+
+
+def with_mask_measures(evaluation: Evaluation, predictor: object, examples: Dataset, seed: int = 0) -> Evaluation:
+    """The evaluation of these examples with pixel AUROC and AUPRO, where they have masks and the inspector maps.
+
+    Raises DatasetError, ImageError.
+    """
     notes = list(evaluation.notes)
-    measures = mask_measures(predictor, annotated, ok_labels, notes)
+    measures = mask_measures(predictor, examples, evaluation.ok_labels, seed, notes)
     return replace(evaluation, measures={**evaluation.measures, **measures}, notes=tuple(notes))
 
 

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_mask
 from kenpin.errors import DatasetError
-from kenpin.evaluation._pictures import count, was
+from kenpin.evaluation._pictures import FEW, count, measured, was
 from kenpin.metrics.localisation import Localisation
 from kenpin.records import Example, ImageSource, Map, Measure
 
@@ -28,9 +28,12 @@ class Localises(Protocol):
 
 
 def mask_measures(
-    inspector: object, examples: Dataset, ok_labels: Sequence[str], notes: list[str]
+    inspector: object, examples: Dataset, ok_labels: Sequence[str], seed: int, notes: list[str]
 ) -> dict[str, Measure]:
-    """Pixel AUROC and AUPRO where examples have masks and the inspector maps. Raises DatasetError, ImageError."""
+    """Pixel AUROC and AUPRO where examples have masks and the inspector maps, with intervals over the pictures.
+
+    Raises DatasetError, ImageError.
+    """
     if not isinstance(inspector, Localises) or not inspector.localises or not any(examples.column("mask")):
         return {}
     labels, masks = examples.column("label"), examples.column("mask")
@@ -38,6 +41,11 @@ def mask_measures(
     known = [i for i, (label, mask) in enumerate(zip(labels, masks, strict=True)) if mask or label in ok_labels]
     if left_out := len(examples) - len(known):
         notes.append(f"{count(left_out, 'defective picture')} without a mask {was(left_out)} left out of the pixels.")
+    masked = sum(bool(mask) for mask in masks)
+    if masked < FEW:
+        notes.append(
+            f"Only {count(masked, 'picture')} with masked defects: the intervals of pixels' measures are rough."
+        )
     seen = Localisation()
     for example, found in inspector.localise(examples.select(known)):
         defective = None if example.mask is None else read_mask(ImageSource(example.mask))
@@ -48,4 +56,5 @@ def mask_measures(
                 f"{found.values.shape[1]} × {found.values.shape[0]}; make it of the same size."
             )
         seen.add(found.values, defective)
-    return {"pixel_auroc": Measure(seen.pixel_auroc), "aupro": Measure(seen.aupro)}
+    of_auroc, of_aupro = seen.intervals(seed=seed)
+    return {"pixel_auroc": measured(seen.pixel_auroc, of_auroc), "aupro": measured(seen.aupro, of_aupro)}

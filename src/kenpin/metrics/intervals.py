@@ -107,6 +107,7 @@ def picture_intervals(
     pictures: int,
     *,
     cells_each: int,
+    kinds: ArrayLike | None = None,
     resamples: int = RESAMPLES,
     confidence: float = 0.95,
     seed: int = 0,
@@ -114,13 +115,20 @@ def picture_intervals(
     """Bootstrap intervals of measures of a set of pictures, which are drawn whole, boxes and all, with replacement.
 
     `measures` takes how often each picture is drawn, (r, pictures), and gives (r, m), NaN where undefined;
-    `cells_each`: numbers it holds for one resample. None where no resample moves or defines a measure.
+    `cells_each`: numbers it holds for one resample; `kinds`: of each picture, where those of a kind are drawn apart, in
+    their own number. None where no resample moves or defines a measure.
     """
     generator = np.random.default_rng(seed)
-    even = np.full(pictures, 1 / max(1, pictures))
-    values = np.concatenate(
-        [measures(generator.multinomial(pictures, even, size=rows)) for rows in _portions(resamples, cells_each)]
-    )
+    kind_of = np.zeros(pictures, np.int64) if kinds is None else np.unique(kinds, return_inverse=True)[1]
+    strata = [np.flatnonzero(kind_of == kind) for kind in range(int(kind_of.max(initial=0)) + 1)]
+    found = []
+    for rows in _portions(resamples, cells_each):
+        drawn = np.zeros((rows, pictures), np.int64)
+        for places in strata:
+            even = np.full(len(places), 1 / max(1, len(places)))
+            drawn[:, places] = generator.multinomial(len(places), even, size=rows)
+        found.append(measures(drawn))
+    values = np.concatenate(found)
     return tuple(_percentiles(column, confidence) for column in values.T)
 
 

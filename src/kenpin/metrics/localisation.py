@@ -1,23 +1,41 @@
-"""How well maps point at defects: pixel AUROC and AUPRO over any number of pictures, in memory that does not grow.
+"""How well maps point at defects: pixel AUROC and AUPRO over any number of pictures, with intervals over the pictures.
 
 Every pixel's number is counted in one of two million levels: its float32 with the last eleven bits cut off, so that a
 level is 0.024 % wide at most. Numbers of one level count as equal, half right and half wrong;
 `Localisation.auroc_error` bounds what that can move, usually less than 0.0001. Numbers of thirteen significant bits or
-fewer, whole ones up to 8,192 for example, are counted exactly.
+fewer, whole ones up to 8,192 for example, are counted exactly. For the intervals each picture is remembered in levels
+32 times as wide, of which it uses some hundreds: some kilobytes a picture.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import ShapeError
+from kenpin.metrics.intervals import RESAMPLES, Interval, picture_intervals
 from kenpin.metrics.ranking import auroc_of_counts
 
+Floats = NDArray[np.float64]
 _CUT_BITS = 11
 _LEVELS = 1 << (32 - _CUT_BITS)
+_COARSER_BITS = 5
+_COARSE_LEVELS = 1_024  # that resamples are counted in at most
 FPR_LIMIT = 0.3
 """False positive rate up to which AUPRO integrates (Bergmann et al. 2021, section 5.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """One picture's pixels at the coarse levels that it uses, in rising order."""
+
+    levels: NDArray[np.uint16]
+    good_at: NDArray[np.float32]
+    defective_at: NDArray[np.float32]
+    overlap_at: NDArray[np.float32]
+    regions: int
 
 
 class Localisation:
@@ -29,6 +47,7 @@ class Localisation:
         self._defective_at = np.zeros(_LEVELS)
         self._overlap_at = np.zeros(_LEVELS)
         self._regions = 0
+        self._pictures: list[_Counted] = []
 
     def add(self, values: ArrayLike, defective: ArrayLike | None) -> None:
         """One picture's map and mask, (h, w) both; None: no pixel is defective. NaN, where the inspector did not look,
@@ -41,15 +60,21 @@ class Localisation:
         if numbers.ndim != 2 or numbers.shape != mask.shape:
             raise ShapeError(f"a map of {numbers.shape} for a mask of {mask.shape}; give (h, w) of one picture.")
         levels = _levels(numbers)
-        self._good_at += np.bincount(levels[~mask], minlength=_LEVELS)
-        if not mask.any():
-            return
-        self._defective_at += np.bincount(levels[mask], minlength=_LEVELS)
         regions, count = ndimage.label(mask, structure=np.ones((3, 3)))
         places = regions[mask]
-        shares = 1 / np.bincount(places)[1:]
-        self._overlap_at += np.bincount(levels[mask], shares[places - 1], minlength=_LEVELS)
-        self._regions += count
+        shares = (1 / np.bincount(places, minlength=1)[1:])[places - 1]
+        self._good_at += np.bincount(levels[~mask], minlength=_LEVELS)
+        if count:
+            self._defective_at += np.bincount(levels[mask], minlength=_LEVELS)
+            self._overlap_at += np.bincount(levels[mask], shares, minlength=_LEVELS)
+            self._regions += count
+        used, coarse = np.unique(levels >> _COARSER_BITS, return_inverse=True)
+        coarse = coarse.reshape(mask.shape)
+        good_at, defective_at, overlap_at = (
+            np.bincount(coarse[pixels], weights, len(used)).astype(np.float32)
+            for pixels, weights in ((~mask, None), (mask, None), (mask, shares))
+        )
+        self._pictures.append(_Counted(used.astype(np.uint16), good_at, defective_at, overlap_at, count))
 
     @property
     def pixel_auroc(self) -> float | None:
@@ -76,13 +101,80 @@ class Localisation:
         """
         if not (self._regions and self._good_at.any()):
             return None
-        used = np.flatnonzero((self._good_at > 0) | (self._overlap_at > 0))[::-1]
-        alarms = np.concatenate([[0.0], np.cumsum(self._good_at[used]) / self._good_at.sum()])
-        overlap = np.concatenate([[0.0], np.cumsum(self._overlap_at[used]) / self._regions])
-        within = alarms <= FPR_LIMIT
-        x = np.concatenate([alarms[within], [FPR_LIMIT]])
-        y = np.concatenate([overlap[within], [np.interp(FPR_LIMIT, alarms, overlap)]])
-        return float(np.trapezoid(y, x) / FPR_LIMIT)
+        used = (self._good_at > 0) | (self._overlap_at > 0)
+        return float(_aupro_of_counts(self._overlap_at[used] / self._regions, self._good_at[used]))
+
+    def intervals(
+        self, *, resamples: int = RESAMPLES, confidence: float = 0.95, seed: int = 0
+    ) -> tuple[Interval | None, Interval | None]:
+        """Bootstrap intervals of pixel AUROC and AUPRO, over pictures: the pixels of one are no independent witnesses.
+
+        Pictures with defective pixels and those without are drawn apart, with replacement, in their own numbers. None
+        where a measure is, and where every resample gives the same. The levels of the resamples are coarser than those
+        of the measures; the intervals are moved by what that makes of the measures themselves.
+        """
+        if self.pixel_auroc is None or self.aupro is None:
+            return None, None
+        good_at, defective_at, overlap_at = self._coarse()
+        regions = np.array([one.regions for one in self._pictures], np.float32)
+
+        def measures(drawn: NDArray[np.int64]) -> Floats:
+            weights = drawn.astype(np.float32)  # whole numbers, exact far beyond the pictures that can be drawn
+            good, defective, overlap = (
+                (weights @ counts).astype(np.float64) for counts in (good_at, defective_at, overlap_at)
+            )
+            with np.errstate(invalid="ignore", divide="ignore"):  # a measure that a resample cannot define is left out
+                of_pixels = auroc_of_counts(defective, good)
+                of_regions = _aupro_of_counts(overlap / (weights @ regions)[:, None], good)
+            return np.stack([of_pixels, of_regions], axis=1)
+
+        found = picture_intervals(
+            measures,
+            len(self._pictures),
+            cells_each=12 * good_at.shape[1],
+            kinds=regions > 0,
+            resamples=resamples,
+            confidence=confidence,
+            seed=seed,
+        )
+        coarse_auroc, coarse_aupro = measures(np.ones((1, len(self._pictures)), np.int64))[0].tolist()
+        return _moved(found[0], self.pixel_auroc - coarse_auroc), _moved(found[1], self.aupro - coarse_aupro)
+
+    def _coarse(self) -> tuple[NDArray[np.float32], ...]:
+        """Good pixels, defective ones and overlap of each picture at common levels, (pictures, m) each."""
+        good, overlap = np.zeros((2, _LEVELS >> _COARSER_BITS))
+        for one in self._pictures:
+            good[one.levels] += one.good_at
+            overlap[one.levels] += one.overlap_at
+        used = np.flatnonzero((good > 0) | (overlap > 0))
+        # neighbours go together until each holds as much as the others: of the good pixels, and of the few defective
+        held = (good[used] / good.sum() + overlap[used] / overlap.sum()) / 2
+        group = np.unique(((np.cumsum(held) - held) * _COARSE_LEVELS).astype(np.int64), return_inverse=True)[1]
+        column = np.zeros(len(good), np.int64)
+        column[used] = group
+        tables = tuple(np.zeros((len(self._pictures), int(group[-1]) + 1), np.float32) for _ in range(3))
+        for row, one in enumerate(self._pictures):
+            for table, at in zip(tables, (one.good_at, one.defective_at, one.overlap_at), strict=True):
+                np.add.at(table[row], column[one.levels], at)
+        return tables
+
+
+def _aupro_of_counts(overlap_at: Floats, good_at: Floats) -> Floats:
+    """AUPRO from histograms over rising levels: shares of the regions, good pixels. (..., m), (..., m) -> (...)."""
+    start = np.zeros((*good_at.shape[:-1], 1))
+    alarms = np.concatenate([start, np.cumsum(good_at[..., ::-1], -1) / good_at.sum(-1, keepdims=True)], -1)
+    overlap = np.concatenate([start, np.cumsum(overlap_at[..., ::-1], -1)], -1)
+    left, right = alarms[..., :-1].clip(max=FPR_LIMIT), alarms[..., 1:].clip(max=FPR_LIMIT)
+    width = np.diff(alarms, axis=-1)
+    # of the trapezoid that the limit cuts, the part before it
+    kept = np.where(width > 0, (right - left) / np.where(width > 0, width, 1.0), 0.0)
+    low = overlap[..., :-1]
+    high = low + kept * np.diff(overlap, axis=-1)
+    return np.asarray(((right - left) * (low + high) / 2).sum(-1) / FPR_LIMIT, np.float64)
+
+
+def _moved(interval: Interval | None, by: float) -> Interval | None:
+    return None if interval is None else (max(0.0, interval[0] + by), min(1.0, interval[1] + by))
 
 
 def _levels(numbers: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -137,6 +137,14 @@ class ReadsTables(Inspector, Protocol):
 
 
 @runtime_checkable
+class ChoosesItems(Inspector, Protocol):
+    """An inspector whose score stands on some of the features, each on a scale of its own."""
+
+    def items_of(self, features: NDArray[np.float32]) -> NDArray[Any]:
+        """These features, as the score sees them. (n, d) -> (n, k)."""
+
+
+@runtime_checkable
 class Limited(Inspector, Protocol):
     """An inspector that may know where to cut without costs of wrong decisions."""
 

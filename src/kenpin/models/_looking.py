@@ -18,7 +18,7 @@ from kenpin.models._attention import Attention, relevance, rollout, watched_atte
 from kenpin.models._family import Inspector
 from kenpin.models._finished_run import vectors_of
 from kenpin.models._lite0 import Lite0ForImageClassification
-from kenpin.models._maps import in_frame, seen_region
+from kenpin.models._maps import map_of_places, seen_region
 from kenpin.models._places import as_grid
 from kenpin.records import Map
 
@@ -141,7 +141,7 @@ def _pixels(inspector: Inspector, images: Sequence[Image]) -> Tensor:
 
 def _map(inspector: Inspector, looked: Looked, image: Image, shows: str) -> Map:
     region = seen_region(getattr(inspector, "processor", None), image.size)
-    return Map(in_frame(looked.grids[0].numpy(), image.size, region), shows, _UNITS[looked.way])
+    return map_of_places(looked.grids[0].numpy(), image.size, shows, _UNITS[looked.way], region=region)
 
 
 def look(module: nn.Module, pixel_values: Tensor, score: Callable[[Tensor], Tensor], way: str | None) -> Looked:

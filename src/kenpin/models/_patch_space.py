@@ -17,7 +17,7 @@ from kenpin.models._backbone import Backbone
 from kenpin.models._calibrated import CalibratedPictures
 from kenpin.models._family import Batch, Progress, Task
 from kenpin.models._inference import compute_features
-from kenpin.models._maps import in_frame, seen_region
+from kenpin.models._maps import map_of_places, seen_region
 from kenpin.models._place_spaces import PlaceSpaces, fit_spaces
 from kenpin.models._places import place_outputs
 from kenpin.records import Example, Map, Prediction
@@ -88,8 +88,9 @@ class PatchSpaceInspector(CalibratedPictures):
 
     def map_of(self, grid: Tensor, size_wh: tuple[int, int]) -> Map:
         """One picture's row of `map`, in the frame of the picture as displayed."""
-        values = in_frame(grid.numpy(), size_wh, seen_region(self._backbone.processor, size_wh))
-        return Map(values, "distance from good parts", "D²/k", score=float(grid.max()))
+        region = seen_region(self._backbone.processor, size_wh)
+        shows = "distance from good parts"
+        return map_of_places(grid.numpy(), size_wh, shows, "D²/k", region=region, score=float(grid.max()))
 
     def maps(
         self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None

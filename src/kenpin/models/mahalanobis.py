@@ -179,6 +179,12 @@ class UnitSpaceInspector(CalibratedPictures):
             for example, row, best, distance in zip(examples, shares, strongest, shares.sum(1).tolist(), strict=True)
         ]
 
+    def items_of(self, features: NDArray[np.float32]) -> NDArray[Any]:
+        """The items of the space, where it standardises them in units of the good parts' spread. (n, d) -> (n, k)."""
+        space, items = self._fitted()
+        chosen = features[:, items]
+        return chosen if isinstance(space, RecognitionSpace) else (chosen - space.mean_) / space.scale_
+
     def maps(
         self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
     ) -> list[tuple[Map, ...]]:

@@ -11,12 +11,14 @@ from typing import Any
 from kenpin.errors import RunError
 from kenpin.records import Evaluation
 from kenpin.records_json import evaluation_from_json, from_json
-from kenpin.report import embedding, thumbnails
+from kenpin.report import embedding, maps, thumbnails
 from kenpin.report.embedding import Embedding
+from kenpin.report.maps import Maps
 from kenpin.taguchi.selection import Selection
 
 _EVALUATION = "evaluation"
 _SELECTION = "model/selection.json"
+_TABLE = "table"  # what a run on numbers names as its base
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +36,19 @@ class ReportContent:
     """JPEG bytes by picture id."""
     embedding: Embedding | None = field(default=None, repr=False)
     """Vectors of the leading evaluation's pictures."""
+    maps: Maps | None = field(default=None, repr=False)
+    """Maps of its worst mistakes and highest scores."""
     selection: Selection | None = field(default=None, repr=False)
     """Which items a unit space keeps, and how they were chosen."""
     doctor: Mapping[str, Any] | None = None
     """The data set's findings: `findings`, a list of Finding records as JSON."""
     before: ReportContent | None = None
     """The run that this one is compared with."""
+
+    @property
+    def things(self) -> str:
+        """What was judged: pictures, or parts that a table tells of."""
+        return "parts" if self.run.get("base_id") == _TABLE else "pictures"
 
     @property
     def leading(self) -> Evaluation:
@@ -67,6 +76,7 @@ def read_content(run_folder: Path, *, against: Path | None = None, name: str | N
         training=read_rows(lines) if lines.exists() else (),
         thumbnails=thumbnails.read_thumbnails(run_folder / thumbnails.FILE),
         embedding=embedding.read_embedding(run_folder / embedding.FILE),
+        maps=maps.read_maps(run_folder / maps.FILE),
         selection=from_json(Selection, _json(chosen), str(chosen)) if chosen.exists() else None,
         doctor=_json(doctor) if doctor.exists() else None,
         before=None if against is None else read_content(against),

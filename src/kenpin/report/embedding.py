@@ -19,7 +19,7 @@ from kenpin.report.document import data_url
 from kenpin.report.mistakes import mistake_of
 
 FILE = "embedding.npz"
-_COLOURS = 8
+_COLOURS = 10
 _MARGIN = 0.02  # of the plot, around the outermost points
 _FEWEST_NEIGHBOURS = 15
 """Pictures that UMAP looks at around each; with fewer in all it has nothing to tell."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,20 @@ from kenpin.report.comparison import Comparison, Pair, compare
 from kenpin.report.content import ReportContent, read_content
 from kenpin.report.document import data_url, template, write_document
 from kenpin.report.effects import confirmation_sentence, effects_figure
-from kenpin.report.embedding import Scatter, neighbour_layout, scatter
+from kenpin.report.embedding import Layout, Scatter, neighbour_layout, scatter
 from kenpin.report.findings import Findings
+from kenpin.report.heat import Heat, heat_of
+from kenpin.report.maps import highest_scored
 from kenpin.report.mistakes import mistake_of, worst_first
 from kenpin.report.overlay import overlay
+from kenpin.report.thumbnails import smaller
 
+MOST_BYTES = 15_000_000
+_SIDES_PX = ((None, None), (None, 96), (None, 64), (None, 48), (None, 32), (128, 32), (64, 32))
+"""Longer sides of the pictures on cards and under the mouse, from the first to the last that is tried."""
 _PICTURES = 60  # of each kind on the page; the counts tell of all
 _FINDINGS = 30
+_ITEMS = 3  # of a part's distance
 _VALUES = 12  # of a list in the provenance
 _ELSEWHERE = ("dataset › counts", "notes", "base probe")  # or for programs alone
 _TILES = ("escape_rate", "overkill_rate", "review_rate", "accuracy", "auroc", "cost_per_part")
@@ -41,31 +48,62 @@ class Card:
     good: bool = False
     """Whether the tag is good news."""
     overlay: Markup | None = None
-    """Boxes to be laid over the picture."""
+    """Boxes or outlines to be laid over the picture."""
+    heat: Markup | None = None
+    """A map to be laid over the picture once more."""
 
 
 def render_report(content: ReportContent, *, findings: Sequence[Findings] = (), umap: bool = False) -> str:
-    """One HTML page of a run; text from data and labels is escaped, pictures are embedded. Raises as write_report."""
+    """One HTML page of a run; text from data and labels is escaped, pictures are embedded. Raises as write_report.
+
+    Where pictures would make it larger than `MOST_BYTES`, those under the mouse become smaller, then those on cards.
+    """
+    neighbours = None if content.embedding is None or not umap else neighbour_layout(content.embedding)
+    page = ""
+    for on_cards_px, under_mouse_px in _SIDES_PX:
+        page = _rendered(content, findings, neighbours, on_cards_px, under_mouse_px)
+        if len(page.encode()) <= MOST_BYTES:
+            break
+    return page
+
+
+def _rendered(
+    content: ReportContent,
+    findings: Sequence[Findings],
+    neighbours: Layout | None,
+    on_cards_px: int | None,
+    under_mouse_px: int | None,
+) -> str:
+    """The page with pictures of these longer sides at most; None: as they were kept."""
+    under_mouse = {} if content.embedding is None else smaller(content.thumbnails, under_mouse_px)
+    content = replace(content, thumbnails=smaller(content.thumbnails, on_cards_px))
     leading = content.leading
     mistakes = worst_first(leading.judged)
+    shown = [part.id for _, part in mistakes[:_PICTURES]]
+    highest = _highest_with_maps(content, {part.id for _, part in mistakes})
+    heat = heat_of(content.maps, [*shown, *(part.id for part in highest)], leading.threshold)
     return template("page.html.jinja").render(
         content=content,
         leading=leading,
         leading_name=next(iter(content.evaluations)),
-        sentences=words.verdict_sentences(leading),
+        sentences=words.verdict_sentences(leading, content.things),
         trust=words.trust_sentence(content.evaluations),
         tiles=[(words.title(name), *_figures(name, measure)) for name, measure in _tiles(leading)],
         measures=_measure_rows(content.evaluations, of_boxes=False),
         box_measures=_measure_rows(content.evaluations, of_boxes=True),
         box_figures=charts.box_figures(leading),
-        mistakes=[_card(part, content.thumbnails, mistake) for mistake, part in mistakes[:_PICTURES]],
+        mistakes=[_card(part, content.thumbnails, mistake, heat) for mistake, part in mistakes[:_PICTURES]],
+        highest=[_card(part, content.thumbnails, "", heat) for part in highest],
+        heat=heat,
         mistake_counts=Counter(str(mistake) for mistake, _ in mistakes),
         confusion=_confusion(leading),
+        per_class=[(label, leading.per_class[label]) for label in _in_order(leading, leading.per_class)],
         verdicts=_verdicts(leading),
         figures=charts.evaluation_figures(content.evaluations),
         costs=charts.cost_figure(leading),
         training=charts.training_figures(content.training),
-        scatter=_scatter(content, umap),
+        scatter=_scatter(content, under_mouse, neighbours),
+        under_mouse_px=under_mouse_px,
         effects=None if content.selection is None else effects_figure(content.selection),
         confirmation="" if content.selection is None else confirmation_sentence(content.selection),
         classes=_class_cards(content),
@@ -75,6 +113,7 @@ def render_report(content: ReportContent, *, findings: Sequence[Findings] = (), 
         provenance=_flat(content.run),
         comparison=_comparison(content),
         words=words,
+        things=content.things,
     )
 
 
@@ -130,7 +169,13 @@ def _measure_rows(
     return rows
 
 
-def _card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str) -> Card:
+def _highest_with_maps(content: ReportContent, mistaken: Collection[str]) -> list[JudgedExample]:
+    """Parts that are judged rightly and have a map, the highest score first."""
+    kept = {} if content.maps is None else content.maps.by_id
+    return [part for part in highest_scored(content.leading.judged) if part.id in kept and part.id not in mistaken]
+
+
+def _card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str, heat: Heat | None) -> Card:
     prediction = part.prediction
     lines = [words.truth(part)]
     if part.boxes is not None:
@@ -140,7 +185,16 @@ def _card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str) -> Car
         lines.append(f"called {prediction.label}" + ("" if chance is None else f" ({words.percent(chance, 0)})"))
     if prediction.defect_score is not None:
         lines.append(f"score {words.score(prediction.defect_score)}" + (f", {part.verdict}" if part.verdict else ""))
-    return Card(part.id, tag, tuple(lines), data_url(thumbnails.get(part.id)), overlay=overlay(part))
+    if prediction.contributions and part.id not in thumbnails:
+        # where there is nothing to look at, the items tell where the distance comes from
+        strongest = sorted(prediction.contributions.items(), key=lambda item: -item[1])[:_ITEMS]
+        lines.append(", ".join(f"{name} {share:.2g}" for name, share in strongest if share > 0))
+    laid = over = None
+    if heat is not None and (over := heat.over(part.id)) is not None:
+        laid = heat.outline(part.id)
+        if not heat.maps.of_score:
+            lines.append(f"map: {heat.maps.by_id[part.id].shows}")
+    return Card(part.id, tag, tuple(lines), data_url(thumbnails.get(part.id)), overlay=overlay(part) or laid, heat=over)
 
 
 def _confusion(evaluation: Evaluation) -> list[tuple[str, list[tuple[int, float]]]]:
@@ -167,12 +221,12 @@ def _verdicts(evaluation: Evaluation) -> list[tuple[str, bool | None, list[tuple
     return table
 
 
-def _scatter(content: ReportContent, umap: bool) -> Scatter | None:
+def _scatter(content: ReportContent, thumbnails: Mapping[str, bytes], neighbours: Layout | None) -> Scatter | None:
     vectors, judged = content.embedding, content.leading.judged
     if vectors is None:
         return None
     labels = _in_order(content.leading, {words.side(part) for part in judged})
-    return scatter(vectors, judged, labels, content.thumbnails, neighbour_layout(vectors) if umap else None)
+    return scatter(vectors, judged, labels, thumbnails, neighbours)
 
 
 def _class_cards(content: ReportContent) -> list[Card]:

@@ -1,4 +1,4 @@
-"""Vectors in a plane as still pictures, one beside the other: what another training made of the same classes."""
+"""Vectors in a plane as still pictures, one beside the other: what another training made of the same pictures."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kenpin.errors import ShapeError
-from kenpin.metrics.neighbours import silhouette
+from kenpin.errors import OptionError, RunError, ShapeError
+from kenpin.metrics.neighbours import knn_accuracy, nearest_others, silhouette
 from kenpin.metrics.projection import principal_components
+from kenpin.report import words
+from kenpin.report.content import read_content
 from kenpin.report.document import template, write_document
 from kenpin.report.drawing import Axis, Figure, PointGroup, plain, point_chart
 
-_COLOURS = 8
+_COLOURS = 10
+_NEIGHBOURS = 5
 _MARGIN = 0.04  # of the plot, around the outermost points
 _AT_MOST = 2_000
 """Points that are drawn; a silhouette of more would take long, too."""
@@ -48,6 +51,9 @@ def scatter_figure(panel: Panel) -> Figure:
     ]
     score = silhouette(vectors, labels.tolist())
     told = "No silhouette: there is one class." if score is None else f"Silhouette {score:.3f}."
+    alike = knn_accuracy(labels.tolist(), nearest_others(vectors, _NEIGHBOURS))
+    if score is not None and alike is not None:
+        told += f" Most of the {_NEIGHBOURS} nearest others are of the class: {words.percent(alike)}."
     count = f"{len(vectors):,} pictures of {len(names)} classes"
     return Figure(
         panel.title,
@@ -55,6 +61,28 @@ def scatter_figure(panel: Panel) -> Figure:
         f"{told} {count[0].upper()}{count[1:]}.",
         tuple((group.style, group.name) for group in groups),
     )
+
+
+def panels_of_runs(runs: Sequence[Path]) -> list[Panel]:
+    """What each run makes of the evaluated pictures that all of them kept vectors of, at most 50 principal components.
+
+    Raises RunError, and OptionError where no two pictures are common to all.
+    """
+    contents = [read_content(run) for run in runs]
+    for run, content in zip(runs, contents, strict=True):
+        if content.embedding is None:
+            raise RunError(f"{run}: keeps no vectors; take a run of embedder or mahalanobis, or a classifier's head.")
+    kept = [content.embedding for content in contents if content.embedding is not None]
+    common = set.intersection(*(set(one.ids) for one in kept))
+    if len(common) < 2:
+        raise OptionError("these runs were evaluated on different pictures; train them on the same data set.")
+    panels = []
+    for content, one in zip(contents, kept, strict=True):
+        labels = {part.id: words.side(part) for part in content.leading.judged}
+        rows = sorted((row for row, id in enumerate(one.ids) if id in common), key=lambda row: one.ids[row])
+        vectors = one.projection.coordinates[rows]
+        panels.append(Panel(content.name, vectors, [labels[one.ids[row]] for row in rows]))
+    return panels
 
 
 def write_scatters(panels: Sequence[Panel], out: str | Path, *, name: str, overwrite: bool = False) -> Path:

@@ -62,6 +62,14 @@ def read_thumbnails(path: Path) -> Mapping[str, bytes]:
     return dict(zip(table.column("id").to_pylist(), table.column("jpeg").to_pylist(), strict=True))
 
 
+def smaller(thumbnails: Mapping[str, bytes], max_side_px: int | None) -> Mapping[str, bytes]:
+    """The same with longer sides of at most so many pixels; None: as they are."""
+    if max_side_px is None:
+        return thumbnails
+    opened = ((id, Image.open(io.BytesIO(jpeg))) for id, jpeg in thumbnails.items())
+    return {id: jpeg_thumbnail(image, max_side_px) for id, image in opened}
+
+
 def jpeg_thumbnail(image: Image.Image, max_side_px: int = 128) -> bytes:
     """A small JPEG of a picture, its longer side at most that long."""
     small = image.convert("RGB") if image.mode not in ("RGB", "L") else image.copy()

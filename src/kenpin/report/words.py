@@ -140,8 +140,8 @@ def score(number: float | None) -> str:
     return f"{number:.4g}"
 
 
-def verdict_sentences(evaluation: Evaluation) -> tuple[str, ...]:
-    """How good the inspector is, in plain words: escapes first, then overkills, reviews and names."""
+def verdict_sentences(evaluation: Evaluation, things: str = "pictures") -> tuple[str, ...]:
+    """How good the inspector is, in plain words: escapes first, then overkills, reviews and names. things: judged."""
     sentences = []
     decided = [part for part in evaluation.judged if part.verdict is not None and part.defective is not None]
     for defective, mistake, kind, verb in (
@@ -169,7 +169,7 @@ def verdict_sentences(evaluation: Evaluation) -> tuple[str, ...]:
         measure = evaluation.measures.get(name, Measure(None))
         span = f" (95\N{NO-BREAK SPACE}% interval {interval(name, measure)})" if measure.low is not None else ""
         if measure.value is not None and words:
-            sentences.append(f"{percent(measure.value)} of the pictures {words}{span}.")
+            sentences.append(f"{percent(measure.value)} of the {things} {words}{span}.")
         elif measure.value is not None:
             sentences.append(
                 f"A defective part scores above an OK one in {percent(measure.value)} of such pairs, "

@@ -13,7 +13,7 @@ import torch
 from kenpin.config import TrainOptions
 from kenpin.data._streaming import AHEAD
 from kenpin.data.dataset import Dataset
-from kenpin.errors import KenpinError, OptionError
+from kenpin.errors import KenpinError
 from kenpin.models._family import Inspector, Trainable
 from kenpin.models._inference import batch_size_of
 from kenpin.predictor import best_device
@@ -29,6 +29,8 @@ _TUNINGS = ("full", "frozen-vision", "attention", "lora", "qlora", "head")
 """From what holds most to what holds least."""
 _FIT_COPIES = 6
 """Of the features in float32 while a fit is made: as computed, stacked, and twice in float64."""
+_TABLE_COPIES, _TABLE_SQUARES = 5, 6
+"""Of a table's numbers in float64 while its parts are scored, and of matrices of all pairs of items."""
 _LEAST_LENGTH = 8
 
 
@@ -102,7 +104,7 @@ class Forecast:
     at_least: bool
     """Whether the measuring was broken off because nothing was left: then more is needed than `memory` says."""
     times: Times | None
-    """None where the run does not fit."""
+    """None where the run does not fit, and of a table, whose numbers nothing is timed on."""
     remedy: Remedy | None = None
 
     @property
@@ -117,7 +119,9 @@ class Forecast:
             return None
         more = "more than " if self.at_least else ""
         found = (
-            "none of --batch-size, --tuning, --precision and --frozen-dtype makes it fit; take a smaller --base."
+            "take fewer rows, or fewer columns."
+            if not self.parameters
+            else "none of --batch-size, --tuning, --precision and --frozen-dtype makes it fit; take a smaller --base."
             if self.remedy is None
             else f"with {self.remedy} it needs {size(self.remedy.total_bytes)}."
         )
@@ -142,13 +146,13 @@ def forecast_run(
     before it learns; a run that does not fit is no error here, but has a `refusal`.
     """
     start = begin(family, options, dataset, values, room)
-    if start.dataset.item_names:
-        raise OptionError("a table of numbers needs no network and no forecast; train on it, which takes seconds.")
     for note in start.notes:
         say(note)
     if isinstance(start.inspector, Trainable):
         for note in start.inspector.check(start.parts.training):
             say(note)
+    if start.dataset.item_names:
+        return _of_table(start, room)
     trial = _Trial(start.inspector, start.options, start, room)
     found = trial.forecast()
     if found.fits:
@@ -158,6 +162,22 @@ def forecast_run(
         start.inspector.module.to("meta")  # its memory is wanted for what is tried instead
         remedy = _milder(start, trial, room)
     return replace(found, remedy=remedy)
+
+
+def _of_table(start: Start, room: int | None) -> Forecast:
+    """Of a unit space of numbers: there is no network, and no step that could be timed."""
+    rows, items = len(start.dataset), len(start.dataset.item_names)
+    numbers_bytes = 8 * items * (_TABLE_COPIES * rows + _TABLE_SQUARES * items)
+    return Forecast(
+        device="cpu",
+        precision="fp32",
+        parameters=0,
+        trainable=0,
+        memory=Memory(0, 0, 0, 0, 0, numbers_bytes, resident_bytes()),
+        room_bytes=room_bytes(best_device("cpu")) if room is None else room,
+        at_least=False,
+        times=None,
+    )
 
 
 class _Trial:

@@ -18,21 +18,16 @@ import numpy as np
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset, content_hashes
 from kenpin.data.folds import random_folds
-from kenpin.data.images import read_image
 from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError, UnitSpaceError
-from kenpin.evaluation import summarise
-from kenpin.metrics.projection import principal_components
+from kenpin.evaluation import summarise, with_mask_measures
 from kenpin.models._calibrated import write_calibration
 from kenpin.models._family import Calibrated, Family, Inspector, Limited, Progress, Task, Trainable
 from kenpin.predictor import Predictor
 from kenpin.records import Evaluation, Prediction, Threshold
 from kenpin.records_json import evaluation_to_json, to_json
-from kenpin.report import write_report, write_thumbnails
-from kenpin.report.embedding import FILE as VECTORS
-from kenpin.report.embedding import Embedding, write_embedding
+from kenpin.report import write_report
 from kenpin.report.evolution import FOLDER as EVOLUTION
 from kenpin.report.evolution import write_evolution
-from kenpin.report.mistakes import worst_first
 from kenpin.run_folder import (
     MODEL,
     TRAINED_ON,
@@ -49,14 +44,13 @@ from kenpin.training.calibrating import calibrate
 from kenpin.training.capacity import refuse_unfit
 from kenpin.training.crossfit import out_of_fold
 from kenpin.training.decision import decide
+from kenpin.training.keeping import keep_for_report
 from kenpin.training.learning import Learned, Say, has_learned, learn, learn_along
 from kenpin.training.parts import Parts, defective
 from kenpin.training.processes import processes
 from kenpin.training.start import begin
 
 _FOLDS = 5
-_PROJECTED = 5_000  # pictures at most whose vectors are kept
-_THUMBNAIL_PX = {"label": 128, "boxes": 320}  # boxes are drawn on them
 # settings that say how a run is carried out, not what it learns: they may differ when it is resumed
 _OF_THE_CALL = {"resume", "overwrite", "report", "device", "out"}
 _PACKAGES = ("kenpin", "torch", "transformers", "peft", "datasets", "numpy", "scikit-learn", "pillow")
@@ -140,15 +134,13 @@ def train(
             gained = (start.retrieval.in_words(gain),)
             say(*gained)
         write_json(partial / "evaluation.json", evaluation_to_json(evaluation))
-        mistakes = [part.id for _, part in worst_first(evaluation.judged)]
-        write_thumbnails(
+        keep_for_report(
+            Predictor(learned.inspector, target=chosen.target),
             parts.test or scored.pictures,
-            partial / "thumbnails.parquet",
-            read_image,
-            first=mistakes,
-            max_side_px=_THUMBNAIL_PX[chosen.target],
+            evaluation,
+            partial,
+            held_out=parts.test is not None or parts.validation is not None,
         )
-        _keep_vectors(learned.inspector, chosen.target, parts.test or scored.pictures, partial / VECTORS)
         np.save(partial / TRAINED_ON, np.array(sorted(content_hashes(parts.training)), dtype="S32"))
         notes = (*start.notes, *learned.notes, *meaning, why, *gained)
         about = _describe(dataset, fingerprint, parts)
@@ -268,7 +260,7 @@ def _evaluate(
         pictures, split = scored.pictures, scored.split
     else:
         predictions = tuple(Predictor(inspector).predict(pictures, progress=progress))
-    return summarise(
+    evaluation = summarise(
         pictures,
         predictions,
         labels=inspector.labels,
@@ -281,19 +273,8 @@ def _evaluate(
         if test is not None
         else ("No split is named test: the threshold was chosen on the pictures that it is measured on here.",),
     )
-
-
-def _keep_vectors(inspector: Inspector, target: str, pictures: Dataset, path: Path) -> None:
-    """Keep the vectors of the evaluated pictures for the report, where the family makes any."""
-    if target != "label":
-        return
-    every = -(-len(pictures) // _PROJECTED)
-    try:
-        batches = list(Predictor(inspector).embed(pictures.select(range(0, len(pictures), every))))
-    except OptionError:
-        return
-    ids = tuple(example.id for examples, _ in batches for example in examples)
-    write_embedding(path, Embedding(ids, principal_components(np.concatenate([rows for _, rows in batches]))))
+    # of a fit that has seen the pictures, a map would flatter
+    return evaluation if test is None else with_mask_measures(evaluation, Predictor(inspector), test, seed)
 
 
 def _record(

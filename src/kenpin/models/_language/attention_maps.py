@@ -11,7 +11,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from kenpin.models._attention import Attention, watched_attention
-from kenpin.models._maps import in_frame
+from kenpin.models._maps import map_of_places
 from kenpin.models._places import as_grid
 from kenpin.records import Detections, Example, Map
 
@@ -41,9 +41,9 @@ def detection_maps(detector: LanguageDetector, image: Image, example: Example, l
     for number, tokens in enumerate(detector.reader.tokens_of(answer, image.size)):
         if label in (None, found.labels[number]):
             score = "" if found.scores is None else f" {found.scores[number]:.2f}"
-            values = in_frame(grids[tokens].mean(dim=0).numpy(), image.size)
-            shows, box = f"attention for {found.labels[number]}{score}", found.boxes_xyxy_px[number]
-            maps.append(Map(values, shows, "% of the attention", box=box))
+            paid, shows = grids[tokens].mean(dim=0).numpy(), f"attention for {found.labels[number]}{score}"
+            box = found.boxes_xyxy_px[number]
+            maps.append(map_of_places(paid, image.size, shows, "% of the attention", box=box))
     return tuple(maps)
 
 

@@ -1,0 +1,180 @@
+"""Maps over thumbnails: one scale of colours for a page, its bar, and outlines of what is known to be defective."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+from PIL import Image
+
+from kenpin.heat import colours, cover, in_frame
+from kenpin.records import Threshold
+from kenpin.report import words
+from kenpin.report.drawing import linear_axis
+from kenpin.report.maps import Maps, PlaceMap
+
+_SIDE = 320.0  # units of the longer side, as of the boxes over a thumbnail
+_OVERLAY_PX = 96  # longer side of the coloured picture; between its pixels the browser is smooth
+_SHADES = 127  # and one for what was not looked at
+_BEYOND = 4.0  # thresholds: where the colours end at the latest, lest one strange part make all others look good
+_BAR_WIDTH, _BAR_LEFT = 360, 10
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heat:
+    """The maps of a page, on one scale of colours."""
+
+    maps: Maps
+    high: float
+    """Number at which the colours end; they begin at 0. 100, in percent, where each map has its own scale."""
+    cut: float | None
+    """From where a part fails, where the scale is that of the scores."""
+    brighter: bool
+    """Whether there are numbers beyond the end."""
+
+    @property
+    def unit(self) -> str:
+        """Of the bar."""
+        return self.maps.unit if self.maps.of_score else "% of each map's highest number"
+
+    def over(self, id: str) -> Markup | None:
+        """The map of a picture, to be laid over it in grey; None where none was kept."""
+        one = self.maps.by_id.get(id)
+        return None if one is None else _laid(one, _coloured(one, self._shares(one)))
+
+    def outline(self, id: str) -> Markup | None:
+        """Where a picture is known to be defective, to be laid over it; None where that is not known."""
+        one = self.maps.by_id.get(id)
+        return None if one is None or one.mask is None else _laid(one)
+
+    def sentences(self) -> list[str]:
+        """How the maps are to be read."""
+        if self.maps.of_score:
+            told = [
+                "Beside each picture stands its map. A part's score is its map's highest number; all have one scale."
+            ]
+        else:
+            told = [
+                "Beside each picture stands its map, in percent of its own highest number: it compares places within "
+                "one picture, and no picture with another. What speaks against is as dark as what says nothing."
+            ]
+        if self.brighter:
+            told.append("Whatever lies beyond the bar has its last colour.")
+        if any(one.mask is not None for one in self.maps.by_id.values()):
+            told.append("White lines go around what is annotated as defective.")
+        if not self.maps.held_out:
+            told.append(
+                "The maps are by the finished inspector, which has learned from some of these pictures; the scores are "
+                "by fits without them, and may be higher than the maps."
+            )
+        return told
+
+    def bar(self) -> Markup:
+        """The colours with their numbers and unit, and the number from which parts fail."""
+        step = _BAR_WIDTH / _SHADES
+        shades = [
+            Markup('<rect x="{:.2f}" y="18" width="{:.2f}" height="12" fill="{}"></rect>').format(
+                _BAR_LEFT + i * step, step + 0.5, "#{:02x}{:02x}{:02x}".format(*map(round, colour))
+            )
+            for i, colour in enumerate(colours(np.linspace(0, 1, _SHADES)).tolist())
+        ]
+
+        def mark(number: float, y: float, words: str) -> Markup:
+            x = _BAR_LEFT + _BAR_WIDTH * number / self.high
+            return Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(x, y, words)
+
+        axis = linear_axis(self.unit, 0.0, self.high)
+        marks = [mark(tick, 44, axis.show(tick)) for tick in axis.ticks if tick <= self.high * (1 + 1e-9)]
+        if self.cut is not None:
+            x = _BAR_LEFT + _BAR_WIDTH * self.cut / self.high
+            marks.append(Markup('<path class="cut" d="M{:.1f} 14v20"></path>').format(x))
+            marks.append(mark(self.cut, 10, f"FAIL from {words.score(self.cut)}"))
+        return Markup(
+            '<svg class="bar" role="img" viewBox="0 0 {width} 64"><title>{title}</title>{shades}{marks}'
+            '<text class="label" x="{middle}" y="60" text-anchor="middle">{unit}</text></svg>'
+        ).format(
+            width=_BAR_WIDTH + 2 * _BAR_LEFT,
+            title=f"Colours from 0 to {self.high:.4g}, {self.unit}",
+            shades=Markup("").join(shades),
+            marks=Markup("").join(marks),
+            middle=_BAR_LEFT + _BAR_WIDTH / 2,
+            unit=self.unit,
+        )
+
+    def _shares(self, one: PlaceMap) -> NDArray[np.float64]:
+        highest = self.high if self.maps.of_score else float(one.grid.max())
+        return (one.grid.astype(np.float64) / (highest if highest > 0 else 1.0)).clip(0, 1)
+
+
+def heat_of(maps: Maps | None, shown: Iterable[str], threshold: Threshold | None) -> Heat | None:
+    """The maps of the pictures that a page shows, on the scale that suits these; None where there are none."""
+    kept = {} if maps is None else maps.by_id
+    highest = [float(kept[id].grid.max()) for id in shown if id in kept]
+    if maps is None or not highest:
+        return None
+    if not maps.of_score:
+        return Heat(maps, 100.0, None, False)
+    end, cut = max(highest), None
+    if threshold is not None and math.isfinite(threshold.fail_from) and threshold.fail_from > 0:
+        cut = threshold.fail_from
+        end = max(min(end, _BEYOND * cut), cut)
+    return Heat(maps, end if end > 0 else 1.0, cut, max(highest) > end)
+
+
+def _laid(one: PlaceMap, coloured: str | None = None) -> Markup:
+    scale = _SIDE / max(one.size_wh)
+    width, height = (side * scale for side in one.size_wh)
+    lines = Markup() if one.mask is None else _outline(one.mask, width, height)
+    below = Markup()
+    if coloured is not None:
+        below = Markup('<image href="{}" width="{:.1f}" height="{:.1f}" preserveAspectRatio="none"></image>').format(
+            coloured, width, height
+        )
+    return Markup('<svg class="boxes" viewBox="0 0 {:.1f} {:.1f}" aria-hidden="true">{}{}</svg>').format(
+        width, height, below, lines
+    )
+
+
+def _coloured(one: PlaceMap, shares: NDArray[np.float64]) -> str:
+    """The address of a picture of these numbers, each in its colour, which lets some of what is below through."""
+    scale = _OVERLAY_PX / max(one.size_wh)
+    width, height = (max(1, round(side * scale)) for side in one.size_wh)
+    # interpolated as numbers: a mixture of two colours would be the colour of another number
+    frame = in_frame(shares, (width, height), one.region)
+    seen = np.isfinite(frame)
+    numbers = np.where(seen, np.rint(np.where(seen, frame, 0) * (_SHADES - 1)), _SHADES).astype(np.uint8)
+    steps = np.linspace(0, 1, _SHADES)
+    opacity = np.append(255 * cover(steps), 128)
+    picture = Image.fromarray(numbers)
+    picture.putpalette(np.rint(np.vstack([colours(steps), [254, 254, 254]])).astype(np.uint8).tobytes())
+    memory = io.BytesIO()
+    picture.save(memory, "PNG", optimize=True, transparency=np.rint(opacity).astype(np.uint8).tobytes())
+    return "data:image/png;base64," + base64.b64encode(memory.getvalue()).decode()
+
+
+def _outline(mask: NDArray[np.bool_], width: float, height: float) -> Markup:
+    """Lines between the pixels of a mask that are defective and those that are not; the picture's edge is one, too."""
+    padded = np.pad(mask, 1)
+    right, down = width / mask.shape[1], height / mask.shape[0]
+    across = [
+        f"M{x1 * right:.1f} {y * down:.1f}h{(x2 - x1) * right:.1f}" for y, x1, x2 in _runs(padded[1:] != padded[:-1])
+    ]
+    upright = [
+        f"M{x * right:.1f} {y1 * down:.1f}v{(y2 - y1) * down:.1f}"
+        for x, y1, y2 in _runs((padded[:, 1:] != padded[:, :-1]).T)
+    ]
+    return Markup('<path class="truth" d="{}"></path>').format("".join([*across, *upright]))
+
+
+def _runs(edges: NDArray[np.bool_]) -> list[tuple[int, int, int]]:
+    """Line, start and end of each unbroken run of edges; (lines, places + 2), the first and last place never set."""
+    turns = np.diff(edges.astype(np.int8), axis=1)
+    lines, starts = np.nonzero(turns > 0)
+    _, ends = np.nonzero(turns < 0)
+    return list(zip(lines.tolist(), starts.tolist(), ends.tolist(), strict=True))

@@ -1,0 +1,95 @@
+"""What a run keeps of the evaluated pictures for its report: thumbnails, vectors, and maps of the worst."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from kenpin.data.dataset import Dataset
+from kenpin.data.images import read_image, read_mask
+from kenpin.errors import ImageError, OptionError
+from kenpin.metrics.projection import principal_components
+from kenpin.models._family import ChoosesItems, Explained, Localised, ReadsTables
+from kenpin.predictor import Predictor
+from kenpin.records import Evaluation, Example, ImageSource, Map
+from kenpin.report import embedding as vectors
+from kenpin.report import maps, thumbnails
+from kenpin.report.mistakes import worst_first
+
+_PROJECTED = 5_000  # pictures at most whose vectors are kept
+_THUMBNAIL_PX = {"label": 128, "boxes": 320}  # boxes are drawn on them
+_OF_SCORES, _OF_ANSWERS = (60, 18), (12, 12)
+"""Maps of mistakes, and of other parts with high scores: those that the score is read off cost nothing more, others
+take a pass back through the network each."""
+
+
+def keep_for_report(
+    predictor: Predictor, pictures: Dataset, evaluation: Evaluation, folder: Path, *, held_out: bool
+) -> None:
+    """Write it into the run. held_out: whether the predictor has not seen the pictures."""
+    thumbnails.write_thumbnails(
+        pictures,
+        folder / thumbnails.FILE,
+        read_image,
+        first=[part.id for _, part in worst_first(evaluation.judged)],
+        max_side_px=_THUMBNAIL_PX[predictor.target],
+    )
+    if predictor.target == "label":
+        _keep_vectors(predictor, pictures, folder / vectors.FILE)
+        _keep_maps(predictor, pictures, evaluation, folder / maps.FILE, held_out)
+
+
+def _keep_vectors(predictor: Predictor, pictures: Dataset, path: Path) -> None:
+    """The vectors that the judgement stands on, where the family makes any."""
+    every = -(-len(pictures) // _PROJECTED)
+    try:
+        batches = list(predictor.embed(pictures.select(range(0, len(pictures), every))))
+    except OptionError:
+        return
+    rows = np.concatenate([rows for _, rows in batches])
+    if isinstance(predictor.inspector, ChoosesItems):
+        rows = predictor.inspector.items_of(rows)
+    ids = tuple(example.id for examples, _ in batches for example in examples)
+    vectors.write_embedding(path, vectors.Embedding(ids, principal_components(rows)))
+
+
+def _keep_maps(predictor: Predictor, pictures: Dataset, evaluation: Evaluation, path: Path, held_out: bool) -> None:
+    """Maps of the worst mistakes and the highest scores, where the run can show any."""
+    inspector = predictor.inspector
+    if not isinstance(inspector, Explained) or (isinstance(inspector, ReadsTables) and inspector.table_items):
+        return
+    of_score = isinstance(inspector, Localised)
+    wanted = set(maps.first_asked_for(evaluation.judged, *(_OF_SCORES if of_score else _OF_ANSWERS)))
+    chosen = pictures.select(place for place, id in enumerate(pictures.column("id")) if id in wanted)
+    found = {}
+    unit = ""
+    for example, one in predictor.localise(chosen) if of_score else _explained(inspector, chosen):
+        if one.grid is not None:
+            found[example.id] = maps.PlaceMap(
+                one.grid, one.region, (one.values.shape[1], one.values.shape[0]), one.shows, _mask_of(example)
+            )
+            unit = one.unit
+    if found:
+        maps.write_maps(path, maps.Maps(found, unit, of_score, held_out))
+
+
+def _explained(inspector: Explained, pictures: Dataset) -> Iterator[tuple[Example, Map]]:
+    """The map of each picture's answer, one picture after the other; none where it has no places, or no room."""
+    inspector.module.eval()
+    for example in pictures:
+        try:
+            (found,) = inspector.maps([read_image(example.image)], [example])
+        except (OptionError, RuntimeError):  # memory that a pass back does not find is no reason to lose the training
+            continue
+        yield from ((example, one) for one in found[:1])
+
+
+def _mask_of(example: Example) -> maps.Mask | None:
+    if example.mask is None:
+        return None
+    try:
+        return maps.shrunk(read_mask(ImageSource(example.mask)))
+    except ImageError:
+        return None  # then the defect has no outline
