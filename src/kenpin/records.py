@@ -51,6 +51,23 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a language model's words are drawn by lot. Raises ShapeError for a number that is out of range."""
+
+    temperature: float = 1.0
+    """Above 0; below 1 likely words become likelier."""
+    min_p: float = 0.0
+    """Words less likely than this share, 0 to 1, of the likeliest one are never drawn (Nguyen et al. 2024, 2407.01082)."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (self.temperature > 0 and 0 <= self.min_p <= 1):
+            raise ShapeError(
+                f"Sampling: temperature {self.temperature} must lie above 0, and min_p {self.min_p} from 0 to 1."
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class ImageSource:
     """Where a picture's bytes are: a file, or bytes in memory (then `path` is only its name)."""
 

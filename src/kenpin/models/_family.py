@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -16,7 +16,7 @@ from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError, RunError
 from kenpin.quality.calibration import Calibration
-from kenpin.records import Example, Map, Prediction, Threshold
+from kenpin.records import Example, Map, Prediction, Sampling, Threshold
 
 Batch = dict[str, Tensor]
 
@@ -153,6 +153,33 @@ class Promptable(Inspector, Protocol):
 
 
 @runtime_checkable
+class Conversational(Inspector, Protocol):
+    """An inspector that answers any question on a picture in words. sampling: by lot; None: the likeliest words;
+    max_new_tokens: of an answer, at most; None: as many as its options say."""
+
+    def answer(
+        self,
+        images: Sequence[Image],
+        questions: Sequence[str],
+        *,
+        schema: Mapping[str, Any] | None = None,
+        sampling: Sampling | None = None,
+        max_new_tokens: int | None = None,
+        vectors: NDArray[np.float32] | None = None,
+    ) -> list[str]:
+        """One answer a picture (mode RGB) and question.
+
+        schema: a JSON schema that each answer follows; vectors: (n, d), in place of those that the inspector's own
+        embedder gives. Raises OptionError, ShapeError, MissingExtraError.
+        """
+
+    def stream(
+        self, image: Image, question: str, *, sampling: Sampling | None = None, max_new_tokens: int | None = None
+    ) -> Iterator[str]:
+        """The pieces of one answer, as they come."""
+
+
+@runtime_checkable
 class Calibrated(Inspector, Protocol):
     """An inspector whose boxes have scores that validation pictures can give a meaning."""
 
@@ -197,7 +224,7 @@ class Family(Protocol):
 
     Options: type[TrainOptions]
     target: str
-    """Which annotation it learns from: `label` or `boxes`."""
+    """Which annotation it learns from: `label`, `boxes`, or `text`, the answer to a question."""
 
     def create(self, options: Any, task: Task) -> Inspector:
         """An inspector on its base, ready to learn. Raises OptionError, MissingExtraError."""
