@@ -15,7 +15,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 from kenpin.errors import RunError
 from kenpin.records import Evaluation
 
-EVALUATION_SCHEMA = 2
+EVALUATION_SCHEMA = 3
 
 Record = TypeVar("Record")
 

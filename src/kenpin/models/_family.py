@@ -43,6 +43,9 @@ class Task:
     ok_labels: tuple[str, ...]
     items: tuple[str, ...] = ()
     """Names of the numbers of each part, where a table takes the place of pictures."""
+    questions: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    """Where answers in words are learned, what is asked and answered, each text once, the most frequent first."""
 
 
 class Inspector(Protocol):
@@ -74,6 +77,14 @@ class Inspector(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write everything `restore` needs, and nothing pickled, into an existing empty folder."""
+
+
+@runtime_checkable
+class Questioned(Inspector, Protocol):
+    """An inspector that is asked something of each picture."""
+
+    def encode_questions(self, images: Sequence[Image], examples: Sequence[Example]) -> Batch:
+        """In place of `encode`: pictures with their questions, each example's `prefix`, or else the inspector's own."""
 
 
 @runtime_checkable

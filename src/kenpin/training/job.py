@@ -53,7 +53,12 @@ from kenpin.training.start import begin
 
 _FOLDS = 5
 _PROJECTED = 5_000  # pictures at most whose vectors are kept
-_THUMBNAIL_PX = {"label": 128, "boxes": 320}  # boxes are drawn on them
+_THUMBNAIL_PX = {"label": 128, "boxes": 320, "text": 256}  # boxes are drawn on them, texts read beside them
+_NO_VERDICT = "No threshold: an answer in words is neither good nor defective."
+_UNTESTED = {
+    "text": "No split is named test: the weights that ship were chosen on the pictures that they are measured on here.",
+    "label": "No split is named test: the threshold was chosen on the pictures that it is measured on here.",
+}
 # settings that say how a run is carried out, not what it learns: they may differ when it is resumed
 _OF_THE_CALL = {"resume", "overwrite", "report", "device", "out"}
 _PACKAGES = ("kenpin", "torch", "transformers", "peft", "datasets", "numpy", "scikit-learn", "pillow")
@@ -115,13 +120,15 @@ def train(
         )
         crew.part()
         scored = _score(chosen, learned, options, task, parts, progress)
-        threshold, why = decide(
-            scored.predictions,
-            defective(scored.pictures, task, chosen.target),
-            options,
-            scored.name,
-            learned.inspector.limit if isinstance(learned.inspector, Limited) else None,
-        )
+        threshold, why = None, _NO_VERDICT
+        if chosen.target != "text":
+            threshold, why = decide(
+                scored.predictions,
+                defective(scored.pictures, task, chosen.target),
+                options,
+                scored.name,
+                learned.inspector.limit if isinstance(learned.inspector, Limited) else None,
+            )
         say(why)
         evaluation = _evaluate(
             learned.inspector, chosen.target, scored, task, threshold, parts.test, options.seed, progress
@@ -256,7 +263,7 @@ def _evaluate(
         seed=seed,
         notes=()
         if test is not None
-        else ("No split is named test: the threshold was chosen on the pictures that it is measured on here.",),
+        else (_UNTESTED.get(target, _UNTESTED["label"]),),
     )
 
 
@@ -313,7 +320,11 @@ def _describe(dataset: Dataset, fingerprint: str, parts: Parts) -> dict[str, Any
         "path": dataset.root,
         "format": dataset.format,
         "fingerprint": fingerprint,
-        "counts": {name: dict(Counter(part.column("label"))) for name, part in pictures.items() if part is not None},
+        "counts": {
+            name: dict(Counter(label or "no label" for label in part.column("label")))
+            for name, part in pictures.items()
+            if part is not None
+        },
     }
 
 

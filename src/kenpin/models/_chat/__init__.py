@@ -1,0 +1,1 @@
+"""Chat models that look at pictures: what their family is made of."""
