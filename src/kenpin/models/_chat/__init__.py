@@ -1,1 +1,1 @@
-"""Chat models that look at pictures: what their family is made of."""
+"""What family `vlm` is made of: chat models of transformers that answer in words, freely or held to a schema."""
