@@ -25,8 +25,11 @@ def settings_of(
     schema: Mapping[str, Any] | None = None,
     sampling: Sampling | None = None,
 ) -> dict[str, Any]:
-    """What `generate` is told, whatever the checkpoint's own settings are. Raises OptionError, MissingExtraError."""
-    settings = PLAIN | {
+    """What `generate` is told, whatever the checkpoint's own settings are; answers of a schema are never cut off.
+
+    Raises OptionError, MissingExtraError.
+    """
+    settings: dict[str, Any] = PLAIN | {
         "max_new_tokens": max_new_tokens,
         "eos_token_id": end_ids,
         "pad_token_id": tokenizer.pad_token_id,
@@ -38,7 +41,8 @@ def settings_of(
     if schema is not None:
         from kenpin.models._chat.schema import SchemaProcessor
 
-        settings["logits_processor"] = LogitsProcessorList([SchemaProcessor(tokenizer, schema)])
+        held = SchemaProcessor(tokenizer, schema, ends=end_ids)
+        settings |= {"logits_processor": LogitsProcessorList([held]), "max_new_tokens": held.max_new_tokens}
     return settings
 
 
