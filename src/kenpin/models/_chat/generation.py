@@ -72,7 +72,7 @@ def streamed(
     worker = Thread(target=work, daemon=True)
     worker.start()
     try:
-        yield from pieces
+        yield from filter(None, pieces)
     finally:
         is_left.set()
         worker.join()

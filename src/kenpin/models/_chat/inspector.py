@@ -236,6 +236,10 @@ class ChatInspector:
         with self.source.arithmetic():
             return generated(cast(Any, self.module).generate, self._inputs(batch), settings, seed)
 
+    def _placed(self, batch: Batch) -> Batch:
+        device = self.source.network.device
+        return {name: values.to(device) for name, values in batch.items()}
+
     # ---- saving ----
 
     def save(self, folder: Path) -> None:

@@ -23,6 +23,7 @@ class VlmOptions(CaseOptions, AnswerOptions):
         "evaluate_every": 200,
         "keep": "last",
         "patience": None,
+        "max_new_tokens": 64,
     }
 
     base: str = Field(
