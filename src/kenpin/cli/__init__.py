@@ -31,6 +31,7 @@ app.command("kenpin.cli.data:split", help="Divide a data set into training, vali
 app.command("kenpin.cli.train:families", help="The families of models there are.")
 app.command("kenpin.cli.train:app", name="train", help="Train an inspector.")
 app.command("kenpin.cli.runs:predict", help="Inspect pictures.")
+app.command("kenpin.cli.ask:ask", help="Ask a chat model something of a picture, with a run or without any.")
 app.command("kenpin.cli.runs:evaluate", help="Measure an inspector on labelled pictures.")
 app.command("kenpin.cli.explain:explain", help="Show where in pictures an answer comes from.")
 app.command("kenpin.cli.runs:report", help="Write a run's report, alone or against another run.")
