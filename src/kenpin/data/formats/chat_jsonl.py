@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SUMMARY = "JSON lines of chats on pictures: messages with roles and contents"
-CARRIES = frozenset({"split", "label", "group", "prefix", "suffix", "unannotated"})
+CARRIES = frozenset({"split", "label", "group", "prefix", "suffix"})
 
 _LOOK_AT_CHARACTERS = 65_536
 _FORM = 'Write {"messages": [{"role": "user", "content": …}, {"role": "assistant", "content": …}], "images": ["a.jpg"]}'
