@@ -93,6 +93,18 @@ def test_one_picture_may_be_asked_about_often(tmp_path: Path) -> None:
     assert {finding.code for finding in findings} <= {"orphan-image"}
 
 
+def test_the_doctor_minds_no_further_question_on_a_picture_but_the_same_one_twice(tmp_path: Path) -> None:
+    asked = [{"messages": [{"role": "user", "content": text}, SAID], "image": "a.png"} for text in ("a?", "b?", "b?")]
+
+    def codes(rows: list[dict[str, Any]], folder: Path) -> set[str]:
+        return {finding.code for finding in examine(str(lines(folder, *rows))).findings}
+
+    assert "copies" not in codes(asked[:2], tmp_path / "two")
+    assert "copies" in codes(asked, tmp_path / "three")
+    apart = [{**row, "split": split} for row, split in zip(asked, ("train", "test"), strict=False)]
+    assert "copies-across-splits" in codes(apart, tmp_path / "apart")
+
+
 @pytest.mark.parametrize(
     ("row", "code"),
     [

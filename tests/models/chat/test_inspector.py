@@ -240,7 +240,9 @@ def test_full_tuning_moves_what_sees_and_what_speaks() -> None:
     names, inspector = moved("full")
     still = {name for name, _ in inspector.module.named_parameters()} - names
     # the key biases of softmax attention have no gradient: adding a constant to all scores changes nothing
-    assert {name for name in still if not name.endswith("k_proj.bias")} == set()
+    still = {name for name in still if not name.endswith("k_proj.bias")}
+    # LLaVA looks at a layer of its vision part, not at what comes behind it
+    assert all("post_layernorm" in name for name in still)
 
 
 def test_an_untrained_base_is_asked_without_a_run(base: str) -> None:
