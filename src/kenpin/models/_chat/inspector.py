@@ -29,7 +29,7 @@ from kenpin.records import Example, ImageSource, Prediction, Sampling
 
 ADAPTER, WEIGHTS, PROJECTOR, EMBEDDER, CHAT = "adapter", "weights", "projector.safetensors", "embedder", "chat.json"
 _ANY_QUESTION = "Describe accurately what you see."
-_SEEN, _VECTORS, _SOFT_AT = "seen", "vectors", "soft_at"
+_VECTORS, _SOFT_AT = "vectors", "soft_at"
 
 
 class ChatInspector:
@@ -57,7 +57,7 @@ class ChatInspector:
         self._accepted = frozenset(signature(type(source.network).forward).parameters)
         self.module: nn.Module = network
         if vectors is not None:
-            self.module = SoftPrompted(network, vectors, options.soft_tokens, options.seed)
+            self.module = SoftPrompted(network, vectors.dimension, options.soft_tokens, options.seed)
 
     # ---- what the network is given ----
 
@@ -70,7 +70,7 @@ class ChatInspector:
         processor makes of the pictures, n rows each. Raises OptionError."""
         return self._asked(images, [example.prefix or self.question for example in examples])
 
-    def _asked(self, images: Sequence[Image], questions: Sequence[str]) -> Batch:
+    def _asked(self, images: Sequence[Image], questions: Sequence[str], vectors: Tensor | None = None) -> Batch:
         for question in questions:
             if mark := self.turns.mark_in(question):
                 raise OptionError(f"question {question!r}: {mark} means something else to the model; leave it out.")
@@ -95,7 +95,7 @@ class ChatInspector:
             for name, rows in batch.items()
             if rows.shape == shape
         }
-        return batch | roomy | {_SOFT_AT: beside, _SEEN: self._vectors.encode(images)}
+        return batch | roomy | {_SOFT_AT: beside, _VECTORS: self._vectors.of(images) if vectors is None else vectors}
 
     def encode_targets(self, examples: Sequence[Example]) -> Batch:
         """Answers -> `labels` (n, t): their tokens with their ends, IGNORED behind them."""
@@ -158,11 +158,8 @@ class ChatInspector:
             return cast(Tensor, module(**inputs, use_cache=False).logits[:, -count - 1 : -1])
 
     def _inputs(self, batch: Batch) -> dict[str, Any]:
-        """What the module takes of a batch, on its device."""
-        inputs: dict[str, Any] = {name: rows for name, rows in batch.items() if name not in ("labels", _SEEN)}
-        if self._vectors is not None and _VECTORS not in batch:
-            inputs[_VECTORS] = self._vectors.of(batch[_SEEN])
-        return _by_piece(inputs)
+        """What the module takes of a batch."""
+        return _by_piece({name: rows for name, rows in batch.items() if name != "labels"})
 
     # ---- answering ----
 
@@ -198,9 +195,8 @@ class ChatInspector:
         said: list[str] = []
         for start in range(0, len(images), self.batch_size):
             part = slice(start, start + self.batch_size)
-            batch = self._asked(images[part], questions[part])
-            if vectors is not None:
-                batch[_VECTORS] = torch.from_numpy(vectors[part].astype(np.float32))
+            given = None if vectors is None else torch.from_numpy(vectors[part].astype(np.float32))
+            batch = self._asked(images[part], questions[part], given)
             seed = None if sampling is None else sampling.seed + start
             with torch.inference_mode():
                 settings = self._settings(max_new_tokens, schema, sampling)

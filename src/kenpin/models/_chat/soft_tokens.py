@@ -13,7 +13,6 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from kenpin.cases.case import VectorRun
-from kenpin.models._family import Batch
 from kenpin.models._finished_run import restore_run, vectors_of
 from kenpin.models._probe import probe_picture
 from kenpin.models._seeded import seeded
@@ -21,7 +20,8 @@ from kenpin.run_folder import MODEL, TRAINED_ON, space_of
 
 
 class RunVectors:
-    """The vectors that a finished run's model gives to pictures; nothing of it trains."""
+    """The vectors that a finished run's model gives to pictures. It stays on the CPU and as it is: where batches are
+    made, vectors are made too, once for each picture that is kept."""
 
     dimension: int
 
@@ -29,17 +29,13 @@ class RunVectors:
         """Raises RunError, and OptionError where its model gives none."""
         self._inspector, record = restore_run(run)
         self.run = VectorRun(space_of(record), run.name, str(run.absolute()))
-        self.module = self._inspector.module.eval().requires_grad_(False)
-        self.dimension = self.of(self.encode([probe_picture(self._inspector.image_size_wh)])).shape[1]
+        self._inspector.module.eval()
+        self.dimension = self.of([probe_picture(self._inspector.image_size_wh)]).shape[1]
 
-    def encode(self, images: Sequence[Image]) -> Tensor:
-        """RGB pictures -> what the run's network takes of them, n rows, on the CPU."""
-        return self._inspector.encode(images)["pixel_values"]
-
-    def of(self, pixel_values: Tensor) -> Tensor:
-        """Vectors of what `encode` gave, on the module's device. -> (n, d) float32"""
-        batch: Batch = {"pixel_values": pixel_values}
-        with torch.no_grad(), torch.autocast(pixel_values.device.type, enabled=False):
+    def of(self, images: Sequence[Image]) -> Tensor:
+        """RGB pictures -> vectors, (n, d) float32 on the CPU."""
+        batch = self._inspector.encode(images)
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
             if self._inspector.extract is not None:
                 batch = {"features": self._inspector.extract(batch)}
             return vectors_of(self._inspector.infer(batch)).float()
@@ -55,28 +51,21 @@ class RunVectors:
 class SoftPrompted(nn.Module):
     """A chat model whose prompts hold places for soft tokens, and the projector that makes these of vectors."""
 
-    def __init__(self, network: nn.Module, vectors: RunVectors, soft_tokens: int, seed: int) -> None:
+    def __init__(self, network: nn.Module, dimension: int, soft_tokens: int, seed: int) -> None:
         super().__init__()
         self.network = network
-        self.vectors = vectors.module  # so that it moves from device to device along with the others
         words = cast(Any, network).get_input_embeddings().weight
         width = words.shape[1]
         with seeded(seed):
             self.projector = nn.Sequential(
-                nn.LayerNorm(vectors.dimension),
-                nn.Linear(vectors.dimension, width),
+                nn.LayerNorm(dimension),
+                nn.Linear(dimension, width),
                 nn.GELU(),
                 nn.Linear(width, soft_tokens * width),
                 nn.Unflatten(1, (soft_tokens, width)),
             )
         # as long as words are, or they would be all that the model hears of a prompt
         self._scale = float(words.detach().float().pow(2).mean().sqrt())
-
-    def train(self, mode: bool = True) -> SoftPrompted:
-        """As modules do; what gives the vectors stays as it is."""
-        super().train(mode)
-        self.vectors.eval()
-        return self
 
     def forward(self, vectors: Tensor, soft_at: Tensor, **inputs: Any) -> Any:
         """What the network says of prompts with these vectors, (n, d), whose places begin in columns `soft_at`, (n,)."""
