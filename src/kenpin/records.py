@@ -57,7 +57,7 @@ class Sampling:
     temperature: float = 1.0
     """Above 0; below 1 likely words become likelier."""
     min_p: float = 0.0
-    """Words less likely than this share, 0 to 1, of the likeliest one are never drawn (Nguyen et al. 2024, 2407.01082)."""
+    """Words less likely than this share, 0 to 1, of the likeliest one are never drawn (arXiv 2407.01082)."""
     seed: int = 0
 
     def __post_init__(self) -> None:

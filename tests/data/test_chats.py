@@ -12,6 +12,7 @@ import pytest
 
 from kenpin.data import Dataset, load_dataset, write_dataset
 from kenpin.data.dataset import content_hash
+from kenpin.data.doctor import examine
 from kenpin.errors import DatasetError
 from kenpin.records import Example, Finding, ImageSource
 from tests.builders import picture_bytes, write_picture

@@ -17,16 +17,15 @@ def ask(
     /,
     *,
     temperature: Annotated[
-        float | None, Parameter(help="Draw words by lot; below 1 likely words are drawn more often. [default: not drawn]")
+        float | None,
+        Parameter(help="Draw words by lot; below 1 likely words are drawn more often. [default: not drawn]"),
     ] = None,
     min_p: Annotated[
         float | None, Parameter(help="Draw words by lot, none less likely than this share of the likeliest one.")
     ] = None,
     seed: Annotated[int, Parameter(help="Seed of what is drawn by lot.")] = 0,
     max_new_tokens: Annotated[int | None, Parameter(help="Tokens of the answer at most.")] = None,
-    four_bit: Annotated[
-        bool, Parameter(negative=(), help="Load a base in 4 bits (CUDA, extra `qlora`).")
-    ] = False,
+    four_bit: Annotated[bool, Parameter(negative=(), help="Load a base in 4 bits (CUDA, extra `qlora`).")] = False,
     device: Device = None,
 ) -> int:
     """Ask a chat model something of a picture; the answer is printed as it comes.

@@ -67,9 +67,10 @@ def evaluate(
 ) -> Evaluation:
     """Let the inspector judge the annotated examples of a split (None: of all) and measure the outcome.
 
-    Annotated with what it predicts: a label, an answer, or boxes, of which there may be none. Other examples are left out and
-    counted in the notes. Raises DatasetError when nothing is left, LabelError for labels that the inspector does not
-    know, OptionError when no OK label occurs anywhere, MissingExtraError for boxes without the extra that scores them.
+    Annotated with what it predicts: a label, an answer, or boxes, of which there may be none. Other examples are left
+    out and counted in the notes. Raises DatasetError when nothing is left, LabelError for labels that the inspector
+    does not know, OptionError when no OK label occurs anywhere, MissingExtraError for boxes without the extra that
+    scores them.
     Where examples have masks and the inspector reads its score off a map, the map is measured too.
     """
     target = TARGETS[predictor.target]
@@ -129,9 +130,9 @@ def summarise(
 ) -> Evaluation:
     """Everything measured on annotated examples and their predictions, in the same order.
 
-    `target`: what is predicted, `label`, `boxes` or `text`. An inspector that names labels is scored on the names; one that
-    only scores, on OK against not OK at the threshold's `fail_from`. One that gives boxes is scored on these, and its
-    pictures on OK against not OK: a picture is defective where a true box bears a label that is not OK. AUROC and
+    `target`: what is predicted, `label`, `boxes` or `text`. An inspector that names labels is scored on the names; one
+    that only scores, on OK against not OK at the threshold's `fail_from`. One that gives boxes is scored on these, and
+    its pictures on OK against not OK: a picture is defective where a true box bears a label that is not OK. AUROC and
     average precision always come from the defect score. Answers in words are compared with the true ones, and nothing
     else is measured on them. What cannot be computed is None, and a note says why; `notes`
     come before these. Raises RunError when predictions and examples do not match.

@@ -118,7 +118,7 @@ def _prepared(source: ChatBase, options: VlmOptions) -> nn.Module:
 
 
 def _attention(network: nn.Module) -> list[str]:
-    """The projections of the language model's attention, by their whole names; of unusual ones, how they usually end."""
+    """The projections of the language model's attention, by their names; of unusual ones, how they usually end."""
     layers = [name for name, _ in network.named_modules() if not set(PARTS_THAT_SEE) & set(name.split("."))]
     return [name for name in layers if name.rpartition(".")[2] in _ATTENTION] or list(_ATTENTION)
 

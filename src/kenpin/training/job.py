@@ -261,9 +261,7 @@ def _evaluate(
         split=split,
         target=target,
         seed=seed,
-        notes=()
-        if test is not None
-        else (_UNTESTED.get(target, _UNTESTED["label"]),),
+        notes=() if test is not None else (_UNTESTED.get(target, _UNTESTED["label"]),),
     )
 
 

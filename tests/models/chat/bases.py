@@ -68,9 +68,9 @@ def save_smolvlm(folder: Path) -> Path:
     image_processor = transformers.SmolVLMImageProcessorPil(
         size={"longest_edge": 64}, max_image_size={"longest_edge": 32}
     )
-    transformers.Idefics3Processor(
-        image_processor, tokenizer, image_seq_len=4, chat_template=template
-    ).save_pretrained(folder)
+    transformers.Idefics3Processor(image_processor, tokenizer, image_seq_len=4, chat_template=template).save_pretrained(
+        folder
+    )
     config = transformers.SmolVLMConfig(
         vision_config={"image_size": 32, "patch_size": 8, **_VISION},
         text_config={"model_type": "llama", "vocab_size": len(tokenizer), "pad_token_id": 0, **_TEXT},

@@ -108,7 +108,7 @@ def test_the_loss_is_of_the_answer_as_its_template_writes_it(base: str) -> None:
 
 
 def test_what_stands_before_an_answer_teaches_nothing_of_itself(base: str) -> None:
-    """Each logit comes from what stands before it alone: other tokens behind it change nothing, ignored ones neither."""
+    """Each logit comes from what stands before it alone: tokens behind it change nothing, ignored ones neither."""
     inspector = inspector_on(base)
     batch = batch_of(inspector)
     changed = dict(batch)

@@ -1,7 +1,7 @@
 """Chats as questions and answers on one picture; shared by JSON lines and Hugging Face tables.
 
-A message has a `role` (system, user, assistant) and a `content`: a text, or a list of parts, `{"type": "text", "text": …}`
-or `{"type": "image", …}`. In a plain text `<image>` only marks where the picture stands.
+A message has a `role` (system, user, assistant) and a `content`: a text, or a list of parts, `{"type": "text", "text":
+…}` or `{"type": "image", …}`. In a plain text `<image>` only marks where the picture stands.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """JSON lines of chats on one picture each, in the form of OpenAI and TRL: `{"messages": […], "images": ["a.jpg"]}`.
 
-The picture is named in a part of a message or in the column `images` or `image`, as a path or as a `data:` URL; nothing is
-fetched. Each answer of a chat is an example: what was said before it stands in its question, a line each. `label`, `group`
-and `split` may stand beside the messages.
+The picture is named in a part of a message or in the column `images` or `image`, as a path or as a `data:` URL; nothing
+is fetched. Each answer of a chat is an example: what was said before it stands in its question, a line each. `label`,
+`group` and `split` may stand beside the messages.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 Columns: `image`; `label`; `objects` with COCO's `bbox` (left, top, width, height in pixels) and `category`; `suffix`,
 free text or an answer in Florence-2's or PaliGemma's syntax, told apart by its tokens, or in its place `caption`,
-`answer`, or `text` where nothing else is annotated; `messages`, a chat of which each answer is an example; `response`, a Python literal
-`{'bboxes': [[x1, y1, x2, y2]], 'labels': ['scratch']}` in pixels; `id`, `group` (lot, part, serial), `split` and
-`prefix` or `question`. Further plain columns are attributes. All boxes come out as x1 y1 x2 y2 in pixels of the displayed picture.
-Pictures stay in the mapped file; no code of a data set is ever run.
+`answer`, or `text` where nothing else is annotated; `messages`, a chat of which each answer is an example; `response`,
+a Python literal `{'bboxes': [[x1, y1, x2, y2]], 'labels': ['scratch']}` in pixels; `id`, `group` (lot, part, serial),
+`split` and `prefix` or `question`. Further plain columns are attributes. All boxes come out as x1 y1 x2 y2 in pixels of
+the displayed picture. Pictures stay in the mapped file; no code of a data set is ever run.
 """
 
 from __future__ import annotations

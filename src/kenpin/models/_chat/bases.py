@@ -78,7 +78,10 @@ class ChatBase:
 
 
 def from_pretrained(base: str, *, dtype: str | None) -> ChatBase:
-    """The chat model of this hub id or folder, in a number format, or in 4 bits. Raises OptionError, MissingExtraError."""
+    """The chat model of this hub id or folder, in a number format, or in 4 bits.
+
+    Raises OptionError, MissingExtraError.
+    """
     from transformers import AutoConfig, AutoModelForImageTextToText
 
     check_there(base)

@@ -1,4 +1,4 @@
-"""Generation of words: by the likeliest token or by lot, held to a schema where one is given, whole or piece by piece."""
+"""Generation of words: by the likeliest token or by lot, held to a schema if one is given, whole or piece by piece."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class SoftPrompted(nn.Module):
         self._scale = float(words.detach().float().pow(2).mean().sqrt())
 
     def forward(self, vectors: Tensor, soft_at: Tensor, **inputs: Any) -> Any:
-        """What the network says of prompts with these vectors, (n, d), whose places begin in columns `soft_at`, (n,)."""
+        """What the network says of prompts with these vectors, (n, d), whose places begin in columns `soft_at` (n,)."""
         with self._written(vectors, soft_at):
             return self.network(**inputs)
 

@@ -103,7 +103,10 @@ def freeze_randomness(module: nn.Module) -> None:
 
 
 def four_bit(whole: Sequence[str] = (*VISION, "lm_head")) -> Any:
-    """How a base is loaded in four bits, all but the parts `whole`. Raises MissingExtraError, OptionError where that is not possible."""
+    """How a base is loaded in four bits, all but the parts `whole`.
+
+    Raises MissingExtraError, OptionError where that is not possible.
+    """
     if importlib.util.find_spec("bitsandbytes") is None:
         raise MissingExtraError('tuning qlora needs bitsandbytes: pip install "kenpin[qlora]"')
     if not torch.cuda.is_available():
