@@ -168,6 +168,10 @@ class Conversational(Inspector, Protocol):
     """An inspector that answers any question on a picture in words. sampling: by lot; None: the likeliest words;
     max_new_tokens: of an answer, at most; None: as many as its options say."""
 
+    @property
+    def vector_dimension(self) -> int | None:
+        """Numbers of the vector that it is told of each picture besides; None: it is told none."""
+
     def answer(
         self,
         images: Sequence[Image],

@@ -67,4 +67,4 @@ def _text(content: Any) -> str | None:
     if not isinstance(content, Sequence) or not all(isinstance(part, Mapping) and "type" in part for part in content):
         return None
     texts = [part.get("text") for part in content if part["type"] == "text"]
-    return "\n".join(texts) if all(isinstance(text, str) for text in texts) else None  # type: ignore[arg-type]
+    return "\n".join(texts) if all(isinstance(text, str) for text in texts) else None

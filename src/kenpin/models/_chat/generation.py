@@ -49,7 +49,7 @@ def settings_of(
 def generated(generate: Generate, inputs: Mapping[str, Any], settings: Mapping[str, Any], seed: int | None) -> Tensor:
     """Tokens behind each prompt, (n, t), padded behind their end. seed: of what is drawn by lot."""
     with _drawn(seed):
-        output = generate(**inputs, **settings)
+        output: Tensor = generate(**inputs, **settings)
     return output[:, inputs["input_ids"].shape[1] :]
 
 

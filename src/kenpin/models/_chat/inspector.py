@@ -163,6 +163,11 @@ class ChatInspector:
 
     # ---- answering ----
 
+    @property
+    def vector_dimension(self) -> int | None:
+        """See `Conversational`."""
+        return None if self._vectors is None else self._vectors.dimension
+
     def prompted(self, prompt: str) -> Self:
         """The same model, asked something else."""
         asked = copy.copy(self)
@@ -264,7 +269,7 @@ def _by_picture(batch: Batch) -> Batch:
                 "this base cuts pictures into pieces of which kenpin cannot tell the pictures; take another base."
             )
         return batch
-    pieces = batch["pixel_values"].split(grid.prod(1).tolist())
+    pieces = torch.split(batch["pixel_values"], grid.prod(1).tolist())
     return batch | {"pixel_values": nn.utils.rnn.pad_sequence(list(pieces), batch_first=True)}
 
 
