@@ -1,7 +1,7 @@
-"""What a chat model learns: a made task, other words for it by adapters, and what only a vector shows of a small picture.
+"""What a chat model learns: a made task, other words for it by adapters, and from vectors what a picture does not show.
 
-A toy's weights are random, so that it must first learn to see and to speak with all of them; exported, it is the base on
-which adapters and projectors are tried, as they are on pretrained ones.
+A toy's weights are random, so that it must first learn to see and to speak with all of them; exported, it is the base
+on which adapters and projectors are tried, as they are on pretrained ones.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The vector of another run in the prompt: where it stands, what it changes, what trains, and that the run stays whole."""
+"""The vector of another run in the prompt: where it stands, what it changes, what trains; and the run stays whole."""
 
 from __future__ import annotations
 

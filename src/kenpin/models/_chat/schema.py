@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,10 @@ _FORM: dict[str, Any] = {
     "whitespace_flexible": False,
     "item_separator": ", ",
     "key_separator": ": ",
-    "json_allowed_escapes": '"\\',
+    "json_allowed_escapes": 'bfnrt"\\',
 }
 _LONGEST_CHARACTER = 4  # bytes in UTF-8; an allowed escape takes 2
+_UNWRITTEN = re.compile(r"[\x00-\x07\x0b\x0e-\x1f\x7f]")  # by these escapes: it would be lost without a word
 
 
 class SchemaProcessor(LogitsProcessor):  # type: ignore[misc]
@@ -33,7 +35,7 @@ class SchemaProcessor(LogitsProcessor):  # type: ignore[misc]
 
     tokenizer: a fast one of transformers. schema: see `longest_answer`. ends: token ids that end an answer; by default
     the tokenizer's. A processor serves one call of `generate`, greedy or sampled, without beams, which must be granted
-    `max_new_tokens`: no answer is then cut off. Raises OptionError for a schema that bounds no answer, MissingExtraError.
+    `max_new_tokens`: no answer is then cut off. Raises OptionError where a schema bounds no answer, MissingExtraError.
     """
 
     def __init__(self, tokenizer: Any, schema: Mapping[str, Any], *, ends: Sequence[int] | None = None) -> None:
@@ -99,7 +101,7 @@ def _longest_bytes(schema: Any, where: str) -> int:
     if choices is not None:
         if not choices or any(isinstance(one, list | dict) for one in choices):
             raise OptionError(f"{where}: a choice among {choices!r} is none of words; list strings.")
-        return max(_bytes(one) for one in choices)
+        return max(_bytes(one, where) for one in choices)
     match schema.get("type"):
         case "object":
             return _longest_object(schema, where)
@@ -109,11 +111,11 @@ def _longest_bytes(schema: Any, where: str) -> int:
         case "string":
             return 2 + _LONGEST_CHARACTER * _bound(schema, "maxLength", where)
         case "integer":
-            return max(_bytes(_bound(schema, name, where)) for name in ("minimum", "maximum"))
+            return max(_bytes(_bound(schema, name, where), where) for name in ("minimum", "maximum"))
         case "boolean":
-            return _bytes(False)
+            return _bytes(False, where)
         case "null":
-            return _bytes(None)
+            return _bytes(None, where)
     raise OptionError(f"{where}: nothing says how long an answer of type {schema.get('type')!r} may be; use an enum.")
 
 
@@ -121,7 +123,9 @@ def _longest_object(schema: Mapping[str, Any], where: str) -> int:
     if schema.get("additionalProperties") is not False:
         raise OptionError(f"{where}: an object may have any properties; set `additionalProperties` to false.")
     parts = schema.get("properties", {})
-    longest = [_bytes(name) + len(": ") + _longest_bytes(part, f"{where}.{name}") for name, part in parts.items()]
+    longest = [
+        _bytes(name, where) + len(": ") + _longest_bytes(part, f"{where}.{name}") for name, part in parts.items()
+    ]
     return 2 + sum(longest) + max(len(longest) - 1, 0) * len(", ")
 
 
@@ -132,7 +136,9 @@ def _bound(schema: Mapping[str, Any], name: str, where: str) -> int:
     return bound
 
 
-def _bytes(value: Any) -> int:
+def _bytes(value: Any, where: str) -> int:
+    if isinstance(value, str) and _UNWRITTEN.search(value):
+        raise OptionError(f"{where}: {value!r} holds a control character, which no answer carries; take it out.")
     return len(json.dumps(value, ensure_ascii=False).encode())
 
 
