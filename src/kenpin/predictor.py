@@ -158,10 +158,20 @@ def load_conversational(
     place = best_device(device)
     if four_bit and place.type != "cuda":
         raise OptionError("option `four_bit`: 4 bits need a CUDA device; leave it out on this machine.")
-    asked = untrained(model, four_bit=four_bit, question=question)
-    if not four_bit:  # those of 4 bits lie there already, and are not moved
-        asked.module.to(place)
+    if four_bit:  # they lie on the device already, and are not moved
+        return untrained(model, dtype=None, question=question)
+    asked = untrained(model, dtype=_native_dtype(place), question=question)
+    asked.module.to(place)
     return asked
+
+
+def _native_dtype(device: Any) -> str:
+    """The number format that a chat model is loaded in for use: what a GPU computes fastest, on a CPU all digits."""
+    import torch
+
+    if device.type != "cuda":
+        return "float32"
+    return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
 
 
 def best_device(wanted: str | None) -> Any:

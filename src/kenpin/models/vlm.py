@@ -68,13 +68,14 @@ class VlmFamily:
         return inspector
 
 
-def untrained(base: str, *, four_bit: bool = False, question: str = "") -> ChatInspector:
-    """A base as it comes, without a run, to be asked. question: what a toy's tokenizer is made for.
+def untrained(base: str, *, dtype: str | None = "float32", question: str = "") -> ChatInspector:
+    """A base as it comes, without a run, to be asked. dtype: number format of its weights, None for 4 bits; question:
+    what a toy's tokenizer is made for.
 
     Raises OptionError, MissingExtraError.
     """
-    values = {"data": "-", "out": "-", "base": base, "tuning": "qlora" if four_bit else "lora"}
-    options = VlmOptions.from_mapping(values)
+    how = {"tuning": "qlora"} if dtype is None else {"tuning": "lora", "frozen_dtype": dtype}
+    options = VlmOptions.from_mapping({"data": "-", "out": "-", "base": base, **how})
     source = _load(options, Task((), (), questions=(question,)))
     return ChatInspector(source, source.network, BaseRecord(source.id, source.commit, ()), options)
 

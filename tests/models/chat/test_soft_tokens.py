@@ -195,12 +195,18 @@ def test_it_learns_from_cases_whose_vectors_are_of_that_run(embedder: Path, tmp_
         for number, example in enumerate(shapes(12)):
             path = tmp_path / f"{number}.png"
             path.write_bytes(example.image.data or b"")
-            said = {"note": example.suffix} if number % 2 else {"label": example.label}
+            said: dict[str, Any] = {"note": example.suffix} if number % 2 else {"label": example.label}
             cases.append(Case(content_hash(ImageSource(str(path))), str(path), **said))
         made.add(cases, np.ones((12, 8), np.float32))
         return str(tmp_path / name)
 
-    values = {"base": "toy", "tuning": "full", "embedding_from": embedder, "epochs": 1, "max_new_tokens": 8}
+    values: dict[str, Any] = {
+        "base": "toy",
+        "tuning": "full",
+        "embedding_from": embedder,
+        "epochs": 1,
+        "max_new_tokens": 8,
+    }
     own = library("own", space_of(read_record(embedder)))
     run = train("vlm", from_cases=own, out=tmp_path / "run", **values)
     record = read_record(run)

@@ -39,8 +39,11 @@ class Turns:
 
     def mark_in(self, text: str) -> str | None:
         """The first special token that a text spells out, which would be taken for what it means to the model."""
-        marks = {*self._tokenizer.all_special_tokens, self._processor.image_token}
-        return next((mark for mark in sorted(marks) if mark in text), None)
+        return next((mark for mark in self._marks if mark in text), None)
+
+    @cached_property
+    def _marks(self) -> list[str]:
+        return sorted({*self._tokenizer.all_special_tokens, self._processor.image_token})
 
     @cached_property
     def _frame(self) -> tuple[str, str]:
