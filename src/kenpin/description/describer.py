@@ -72,6 +72,20 @@ class Describer:
         self._text_length = text_length
         self._sampling = sampling
 
+    def leaving_out(self, pieces: Collection[Piece]) -> Describer:
+        """The same describer that does not tell these pieces, and tells all others."""
+        return Describer(
+            self._inspector,
+            leave_out=pieces,
+            language=self._language,
+            text_length=self._text_length,
+            sampling=self._sampling,
+        )
+
+    def question(self, evidence: Evidence) -> str:
+        """What the model is asked of a part."""
+        return question_of(evidence, self._leave_out, self._language)
+
     def describe(
         self,
         images: Sequence[Image],
@@ -91,7 +105,7 @@ class Describer:
         for places in alike.values():
             said = self._inspector.answer(
                 [images[place] for place in places],
-                [question_of(evidence[place], self._leave_out, self._language) for place in places],
+                [self.question(evidence[place]) for place in places],
                 schema=schema_of(evidence[places[0]], self._text_length),
                 sampling=self._sampling,
                 vectors=None if vectors is None else vectors[places],

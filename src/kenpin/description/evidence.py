@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from kenpin.cases.case import Found, Metric
 from kenpin.data.ok_labels import guess_ok_labels
 from kenpin.description.places import Place, places_of_box, places_of_map
-from kenpin.records import Box, Judgement, Map, Prediction, Threshold, Verdict
+from kenpin.records import Box, Example, Judgement, Map, Prediction, Threshold, Verdict
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 PLAUSIBLE = 0.1
 """Probability from which a class counts as named by a classifier, though another is likelier."""
@@ -89,6 +93,15 @@ class Evidence:
         """Where a run found a defect, or its map is hot."""
         boxes = [box for one in self.witnesses for box in one.boxes or () if box.label not in self.ok_classes]
         return frozenset().union(*(box.places for box in boxes), *(one.hottest for one in self.witnesses))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A picture, as it is displayed (mode RGB), with the evidence of it."""
+
+    example: Example
+    image: Image
+    evidence: Evidence
 
 
 def witness_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from PIL.Image import Image
@@ -12,7 +12,7 @@ from kenpin.cases.case import Found
 from kenpin.cases.library import CaseLibrary
 from kenpin.data.dataset import Dataset, content_hash
 from kenpin.data.images import read_image
-from kenpin.description.evidence import Evidence, Witness, evidence_of, witness_of
+from kenpin.description.evidence import Part, Witness, evidence_of, witness_of
 from kenpin.errors import CaseLibraryError, ImageError, OptionError
 from kenpin.models._family import Explained, Progress
 from kenpin.models._inference import OnError
@@ -23,15 +23,6 @@ from kenpin.run_folder import space_of
 
 _AT_ONCE = 8
 """Pictures that are in memory at a time."""
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """A picture, as it is displayed (mode RGB), with the evidence of it."""
-
-    example: Example
-    image: Image
-    evidence: Evidence
 
 
 class Gatherer:
