@@ -43,7 +43,7 @@ def describe(  # type: ignore[no-untyped-def]
 
 
 def ablate(  # type: ignore[no-untyped-def]
-    run, /, *, given=None, config=None, data=None, split=None, format=None, json=None, device=None, overwrite=False
+    run, /, *, data, given=None, config=None, split=None, format=None, json=None, device=None, overwrite=False
 ) -> int | None:
     """Measure what the evidence adds: how often class and place are named exactly with all of it, without any, and
     without each piece.

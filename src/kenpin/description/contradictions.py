@@ -156,11 +156,11 @@ def _pattern(name: str) -> re.Pattern[str] | None:
 
 _DENIED_BEFORE = re.compile(
     r"\b(?:no(?! longer| doubt)|without|free (?:of|from)|neither|nor|absence of|lacks?|kein\w*|ohne)\b[^.;:!?。]*$"
-    r"|(?:\b(?:not|never|nicht)\b|n't\b)(?:\W+\w+){0,3}\W*$"
+    r"|(?:\b(?:not|cannot|never|nicht)\b|n't\b)(?:\W+\w+){0,3}\W*$"
     r"|(?:無|非|没有|沒有|无|未见|未見)\s*$"
 )
 _DENIED_BEHIND = re.compile(
-    r"[-\s]?free\b|\s*(?:\w+\s+){0,2}(?:not|absent|ruled out)\b"
+    r"[-\s]?free\b|\s+(?:is|are|was|were) (?:absent|ruled out|not (?:\w+ )?(?:visible|present|seen|found|there)\b)"
     r"|[^。、.;]{0,8}?(?:なし|無し|ない|無い|ません|なく)"
 )
 _RESUMES = re.compile(r"\b(?:but|however|except|yet|only)\b|が、")  # what was denied before it is not denied behind it
