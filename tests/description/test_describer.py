@@ -62,7 +62,7 @@ def test_any_answer_by_the_schema_is_read_and_random_ones_contradict() -> None:
     pictures, evidence = [PICTURE] * 200, [SCRATCHED, GOOD] * 100
     found = Describer(RandomAnswers(1), text_length=20).describe(pictures, evidence)  # type: ignore[arg-type]
     assert len({one.text for one in found}) > 190
-    assert sum(bool(one.contradictions) for one in found) > 180
+    assert sum(bool(one.contradictions) for one in found) > 150
     assert all(described(one.text, said) == one for one, said in zip(found, evidence, strict=True))
 
 

@@ -16,18 +16,7 @@ from kenpin.errors import OptionError
 from kenpin.models._chat.schema import SchemaProcessor, longest_answer
 from kenpin.models._language.toy import toy_tokenizer
 
-LABELS = (
-    "scratch",
-    "キズ",
-    "solder-bridge",
-    "C1.2 (void)",
-    'a "quote"',
-    "傷/汚れ",
-    "back\\slash",
-    "tab\tbed",
-    "é😀",
-    "two\nlines\u2028",
-)
+LABELS = ("scratch", "キズ", "solder-bridge", "C1.2 (void)", 'a "quote"', "傷/汚れ", "back\\slash", "tab\tbed", "é😀", "two\nlines\u2028")
 PAD, END, TURN_END = 0, 2, 3
 TOKENIZER = toy_tokenizer(
     [*LABELS, "the part has a scratch at the upper left", '{"finding": "none", "place": "'],
@@ -65,9 +54,7 @@ def _objects(parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict
 
 
 def _arrays(parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.tuples(parts, st.integers(0, 3)).map(
-        lambda made: {"type": "array", "items": made[0], "maxItems": made[1]}
-    )
+    return st.tuples(parts, st.integers(0, 3)).map(lambda made: {"type": "array", "items": made[0], "maxItems": made[1]})
 
 
 SCHEMAS = _objects(st.recursive(SCALARS, lambda parts: _objects(parts) | _arrays(parts), max_leaves=5))
@@ -122,9 +109,7 @@ def test_any_schema_holds(schema: dict[str, Any], seed: int, rows: int) -> None:
     answers, steps = random_answers(schema, rows, seed)
     for answer in answers:
         assert is_valid(json.loads(answer), schema), answer
-        plain = json.dumps(json.loads(answer), ensure_ascii=False)
-        # JSON has a number -0, Python has not
-        assert answer.replace("-0", "0") == plain.replace("-0", "0"), "there is free white space or an escape"
+        assert answer == json.dumps(json.loads(answer), ensure_ascii=False), "there is free white space or an escape"
     assert steps <= longest_answer(schema)
 
 
