@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kenpin.description.answers import write_answer
 from kenpin.description.contradictions import Kind
 from kenpin.description.describer import Describer, described
 from kenpin.description.evidence import Evidence
 from kenpin.description.telling import Piece
 from kenpin.errors import ShapeError
 from kenpin.records import Sampling
-from tests.description.made import GOOD, SAYS_SCRATCH, SCRATCHED, RandomAnswers, write_answer
+from tests.description.made import GOOD, SAYS_SCRATCH, SCRATCHED, RandomAnswers
 
 PICTURE = Image.new("RGB", (9, 9))
 
@@ -31,7 +32,9 @@ class Echo(RandomAnswers):
         """One answer a question."""
         self.calls.append({"schema": schema, **rest})
         vectors = rest["vectors"] if rest["vectors"] is not None else [[0.0]] * len(questions)
-        said = [f"{image.width} {q.splitlines()[0]} {v[0]}" for image, q, v in zip(images, questions, vectors, strict=True)]
+        said = [
+            f"{image.width} {q.splitlines()[0]} {v[0]}" for image, q, v in zip(images, questions, vectors, strict=True)
+        ]
         return [write_answer(replace(SAYS_SCRATCH, appearance=text)) for text in said]
 
 

@@ -61,16 +61,24 @@ def ablate(  # type: ignore[no-untyped-def]
 
 _OPTIONS = command_of(DescriptionOptions, lambda _: None).__annotations__
 _SHARED = {"json": Json, "device": Device, "overwrite": Overwrite}
-describe.__annotations__ = _OPTIONS | _SHARED | {
-    "run": Path,
-    "images": Annotated[tuple[str, ...], Parameter(negative=())],
-}
-ablate.__annotations__ = _OPTIONS | _SHARED | {
-    "run": Path,
-    "data": Annotated[str, Parameter(help="Data set with labels or boxes: folder, file or hub id.")],
-    "split": Annotated[str | None, Parameter(help="Split to take; by default test where there is one, else all.")],
-    "format": Format,
-}
+describe.__annotations__ = (
+    _OPTIONS
+    | _SHARED
+    | {
+        "run": Path,
+        "images": Annotated[tuple[str, ...], Parameter(negative=())],
+    }
+)
+ablate.__annotations__ = (
+    _OPTIONS
+    | _SHARED
+    | {
+        "run": Path,
+        "data": Annotated[str, Parameter(help="Data set with labels or boxes: folder, file or hub id.")],
+        "split": Annotated[str | None, Parameter(help="Split to take; by default test where there is one, else all.")],
+        "format": Format,
+    }
+)
 
 
 def _describe(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the parts that hold an answer to the evidence work without torch
-    from kenpin.description.describer import Describer, DescribedPicture
+    from kenpin.description.describer import DescribedPicture, Describer
     from kenpin.description.options import DescriptionOptions
     from kenpin.errors import ImageError
     from kenpin.models._family import Conversational, Progress

@@ -1,4 +1,4 @@
-"""What evidence adds to descriptions: the same pictures described with all of it, without any, and without each piece."""
+"""What evidence adds to descriptions: the same pictures told of with all of it, without any, and without each piece."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def ablate(describer: Describer, batches: Iterable[Sequence[Part]]) -> tuple[Con
     Conditions are `all` of the evidence, `nothing`, without each piece that there is, and, of a model that is told
     vectors, without these. Raises DatasetError where no picture has a label or boxes, and what `describe` raises.
     """
-    asked = {ALL: describer, NOTHING: describer.leaving_out(Piece)}
+    asked = {ALL: describer, NOTHING: describer.leaving_out(tuple(Piece))}
     asked |= {f"without {piece}": describer.leaving_out([piece]) for piece in Piece}
     answered = {told: _Answered() for told in asked}
     there: set[Piece] = set()
@@ -100,7 +100,9 @@ def ablate(describer: Describer, batches: Iterable[Sequence[Part]]) -> tuple[Con
             for question, truth in zip(questions, truths, strict=True):
                 answered[told].add(known[question], truth)
     if not any(right is not None for right in answered[ALL].finding):
-        raise DatasetError("the data set: no picture has a label or boxes, so nothing tells a right answer from a wrong.")
+        raise DatasetError(
+            "the data set: no picture has a label or boxes, so nothing tells a right answer from a wrong."
+        )
     skipped = {f"without {piece}" for piece in Piece if piece not in there or len(there) == 1}
     return tuple(_condition(told, one, answered[ALL]) for told, one in answered.items() if told not in skipped)
 

@@ -1,8 +1,8 @@
-"""The check of a description: what contradicts the verdict, and what names a class or a place that no evidence supports.
+"""The check of a description: what contradicts the verdict, or names a class or a place that no evidence supports.
 
 Free texts are read for names of classes and places as whole words, in scripts without spaces anywhere; a name that is
-denied ("no scratch", キズなし) is not said. That is no understanding of language: a class named by an everyday word, such
-as `short`, is also found where it means something else.
+denied ("no scratch", キズなし) is not said. That is no understanding of language: a class that is named by an everyday
+word, such as `short`, is also found where it means something else.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _SEVEREST_FIRST = (Verdict.FAIL, Verdict.REVIEW, Verdict.PASS)
 
 @dataclass(frozen=True, slots=True)
 class PlacedBox:
-    """A found object: its class, its score if it has one, its box, and the fields that it lies in, its centre's first."""
+    """A found object: its class, its score if it has one, its box, and the fields it lies in, its centre's first."""
 
     label: str
     score: float | None
@@ -82,7 +82,7 @@ class Evidence:
     @property
     def supported_classes(self) -> frozenset[str]:
         """The defects that a run or a near case speaks for."""
-        named = {one.label for one in (*self.witnesses, *self.cases)}
+        named = {one.label for one in self.witnesses} | {one.label for one in self.cases}
         for one in self.witnesses:
             named |= {label for label, chance in one.probabilities.items() if chance >= PLAUSIBLE}
             named |= {box.label for box in one.boxes or ()}

@@ -1,4 +1,4 @@
-"""Gathering evidence: what runs predict and judge of pictures, where their maps are hot, and which known cases are near."""
+"""Gathering evidence: what runs predict and judge of pictures, where their maps are hot, and which cases are near."""
 
 from __future__ import annotations
 

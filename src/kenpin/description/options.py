@@ -15,9 +15,7 @@ class EvidenceOptions(StrictOptions):
     """Where evidence of pictures comes from."""
 
     evidence: tuple[Path, ...] = Field(min_length=1, description="Runs whose predictions are evidence, of any family.")
-    cases: str | None = Field(
-        None, description="Library of known cases; one of the runs must have made its vectors."
-    )
+    cases: str | None = Field(None, description="Library of known cases; one of the runs must have made its vectors.")
     nearest: int = Field(3, ge=1, description="Known cases that are looked up for each picture.")
 
 

@@ -47,8 +47,8 @@ def places_of_box(box_xyxy_px: Box, size_wh: tuple[int, int]) -> tuple[Place, ..
 
 
 def places_of_map(values: NDArray[np.floating]) -> tuple[Place, ...]:
-    """Where a map, (h, w), is hottest: the field of its peak first, then those that reach nine tenths of it. Empty where
-    it has no number, or none above another. Raises ShapeError."""
+    """Where a map, (h, w), is hottest: the field of its peak first, then those that reach nine tenths of it; empty
+    where it has no number, or none above another. Raises ShapeError."""
     fields = [field[np.isfinite(field)] for field in _fields(values)]
     numbers = np.concatenate(fields)
     if not len(numbers) or numbers.min() == numbers.max():

@@ -16,7 +16,18 @@ from kenpin.errors import OptionError
 from kenpin.models._chat.schema import SchemaProcessor, longest_answer
 from kenpin.models._language.toy import toy_tokenizer
 
-LABELS = ("scratch", "キズ", "solder-bridge", "C1.2 (void)", 'a "quote"', "傷/汚れ", "back\\slash", "tab\tbed", "é😀", "two\nlines\u2028")
+LABELS = (
+    "scratch",
+    "キズ",
+    "solder-bridge",
+    "C1.2 (void)",
+    'a "quote"',
+    "傷/汚れ",
+    "back\\slash",
+    "tab\tbed",
+    "é😀",
+    "two\nlines\u2028",
+)
 PAD, END, TURN_END = 0, 2, 3
 TOKENIZER = toy_tokenizer(
     [*LABELS, "the part has a scratch at the upper left", '{"finding": "none", "place": "'],
@@ -54,7 +65,9 @@ def _objects(parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict
 
 
 def _arrays(parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    return st.tuples(parts, st.integers(0, 3)).map(lambda made: {"type": "array", "items": made[0], "maxItems": made[1]})
+    return st.tuples(parts, st.integers(0, 3)).map(
+        lambda made: {"type": "array", "items": made[0], "maxItems": made[1]}
+    )
 
 
 SCHEMAS = _objects(st.recursive(SCALARS, lambda parts: _objects(parts) | _arrays(parts), max_leaves=5))

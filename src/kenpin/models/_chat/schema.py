@@ -27,7 +27,7 @@ _FORM: dict[str, Any] = {
     "json_allowed_escapes": 'bfnrt"\\',
 }
 _LONGEST_CHARACTER = 4  # bytes in UTF-8; an allowed escape takes 2
-_UNWRITTEN = re.compile(r"[\x00-\x07\x0b\x0e-\x1f\x7f]")  # by these escapes: such a character would be lost without a word
+_UNWRITTEN = re.compile(r"[\x00-\x07\x0b\x0e-\x1f\x7f]")  # by these escapes: it would be lost without a word
 
 
 class SchemaProcessor(LogitsProcessor):  # type: ignore[misc]
@@ -35,7 +35,7 @@ class SchemaProcessor(LogitsProcessor):  # type: ignore[misc]
 
     tokenizer: a fast one of transformers. schema: see `longest_answer`. ends: token ids that end an answer; by default
     the tokenizer's. A processor serves one call of `generate`, greedy or sampled, without beams, which must be granted
-    `max_new_tokens`: no answer is then cut off. Raises OptionError for a schema that bounds no answer, MissingExtraError.
+    `max_new_tokens`: no answer is then cut off. Raises OptionError where a schema bounds no answer, MissingExtraError.
     """
 
     def __init__(self, tokenizer: Any, schema: Mapping[str, Any], *, ends: Sequence[int] | None = None) -> None:
@@ -123,7 +123,9 @@ def _longest_object(schema: Mapping[str, Any], where: str) -> int:
     if schema.get("additionalProperties") is not False:
         raise OptionError(f"{where}: an object may have any properties; set `additionalProperties` to false.")
     parts = schema.get("properties", {})
-    longest = [_bytes(name, where) + len(": ") + _longest_bytes(part, f"{where}.{name}") for name, part in parts.items()]
+    longest = [
+        _bytes(name, where) + len(": ") + _longest_bytes(part, f"{where}.{name}") for name, part in parts.items()
+    ]
     return 2 + sum(longest) + max(len(longest) - 1, 0) * len(", ")
 
 
