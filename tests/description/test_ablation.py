@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kenpin.description.ablation import Truth, ablate, truth_of
+from kenpin.data.dataset import Dataset
+from kenpin.description.ablation import Truth, ablate, truth_of, with_truth
 from kenpin.description.describer import Describer
 from kenpin.description.evidence import Evidence, Part, PlacedBox, Witness
 from kenpin.description.places import Place, places_of_box
@@ -50,8 +51,9 @@ def test_each_piece_costs_what_stands_on_it() -> None:
     assert (found["all"].finding.value, found["all"].place.value, found["all"].contradictory.value) == (1.0, 1.0, 0.0)
     assert found["all"].finding_cost is None
     for told in ("without verdict", "without score"):
-        assert found[told].finding_cost is not None
-        assert found[told].finding_cost.change == 0
+        cost = found[told].finding_cost
+        assert cost is not None
+        assert cost.change == 0
     boxes, nothing = found["without boxes"], found["nothing"]
     assert boxes.finding.value == 1.0
     assert boxes.place_cost is not None
@@ -91,9 +93,11 @@ def test_truth_is_of_boxes_else_of_label_and_mask(tmp_path: Path) -> None:
     assert truth_of(replace(dented, label=None), SCRATCHED, SIZE_WH) == Truth(None, None)
 
 
-def test_pictures_of_which_nothing_is_known_measure_nothing() -> None:
-    unlabelled = [[Part(Example("a", NOWHERE), PICTURE, SCRATCHED)]]
+def test_pictures_of_which_nothing_is_known_are_left_out() -> None:
+    labelled, boxed = Example("a", NOWHERE, label="dent"), Example("c", NOWHERE, boxes=Detections())
+    dataset = Dataset.from_examples([labelled, Example("b", NOWHERE), boxed])
+    assert with_truth(dataset).column("id") == ["a", "c"]
     with pytest.raises(DatasetError, match="no picture has a label or boxes"):
-        ablate(Describer(BelievesEvidence()), unlabelled)  # type: ignore[arg-type]
-    placeless = [[Part(Example("a", NOWHERE, label="dent"), PICTURE, SCRATCHED)]]
+        with_truth(dataset.select([1]))
+    placeless = [[Part(labelled, PICTURE, SCRATCHED)]]
     assert ablate(Describer(BelievesEvidence()), placeless)[0].place.value is None  # type: ignore[arg-type]

@@ -148,6 +148,7 @@ def _ablate(
     from kenpin.data.loading import load_dataset
     from kenpin.description import describer_of, load_conversational
     from kenpin.description.ablation import ablate as compare
+    from kenpin.description.ablation import with_truth
     from kenpin.description.gathering import load_gatherer
     from kenpin.errors import DatasetError
     from kenpin.records_json import to_json
@@ -162,6 +163,7 @@ def _ablate(
         if split not in dataset.splits:
             raise DatasetError(f"{data}: no split {split!r}; there are {', '.join(dataset.splits) or 'none'}.")
         dataset = dataset.of_split(split)
+    dataset = with_truth(dataset)
     describer = describer_of(load_conversational(run, device=device), options)
     gatherer = load_gatherer(options.evidence, options.cases, nearest=options.nearest, device=device)
     bad: list[str] = []
@@ -178,7 +180,7 @@ def _ablate(
 
 def _table(conditions: tuple[Condition, ...]) -> list[str]:
     """A row a condition: shares that are right, and what is lost against `all`, with exact intervals."""
-    rows = [("told", "class right", "place right", "contradictory", "class lost", "p", "place lost", "p")]
+    rows: list[tuple[str, ...]] = [("told", "class right", "place right", "contradictory", "class lost", "p", "place lost", "p")]
     for one in conditions:
         shares = (one.finding, one.place, one.contradictory)
         rows.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_mask
 from kenpin.description.answers import NONE, UNKNOWN
 from kenpin.description.describer import Described, Describer
@@ -58,6 +59,15 @@ class _Answered:
         self.contradictory.append(bool(said.contradictions))
 
 
+def with_truth(dataset: Dataset) -> Dataset:
+    """The pictures of which a label or boxes tell what is right. Raises DatasetError where there are none."""
+    rows = zip(dataset.column("label"), dataset.column("box_labels"), strict=True)
+    known = [place for place, told in enumerate(rows) if told != (None, None)]
+    if not known:
+        raise DatasetError(f"{dataset.root or 'the data set'}: no picture has a label or boxes; add either.")
+    return dataset.select(known)
+
+
 def truth_of(example: Example, evidence: Evidence, size_wh: tuple[int, int]) -> Truth:
     """What is right: of the boxes any that bounds a defect, by its centre's field; else the label, and the field with
     most of the mask. A defect without a name in the evidence is rightly `unknown`. Raises ImageError."""
@@ -82,7 +92,7 @@ def ablate(describer: Describer, batches: Iterable[Sequence[Part]]) -> tuple[Con
     """Describe every picture under each condition, and compare the answers with the truth, and with those to `all`.
 
     Conditions are `all` of the evidence, `nothing`, without each piece that there is, and, of a model that is told
-    vectors, without these. Raises DatasetError where no picture has a label or boxes, and what `describe` raises.
+    vectors, without these. Raises what `describe` raises.
     """
     asked = {ALL: describer, NOTHING: describer.leaving_out(tuple(Piece))}
     asked |= {f"without {piece}": describer.leaving_out([piece]) for piece in Piece}
@@ -99,10 +109,6 @@ def ablate(describer: Describer, batches: Iterable[Sequence[Part]]) -> tuple[Con
             known |= {questions[place]: answer for place, answer in zip(new, said, strict=True)}
             for question, truth in zip(questions, truths, strict=True):
                 answered[told].add(known[question], truth)
-    if not any(right is not None for right in answered[ALL].finding):
-        raise DatasetError(
-            "the data set: no picture has a label or boxes, so nothing tells a right answer from a wrong."
-        )
     skipped = {f"without {piece}" for piece in Piece if piece not in there or len(there) == 1}
     return tuple(_condition(told, one, answered[ALL]) for told, one in answered.items() if told not in skipped)
 
