@@ -49,6 +49,8 @@ SAYS_GOOD = Description("none", "none", "none", "", "", "", "high")
 class RandomAnswers:
     """Answers by lot whatever the schema allows, and keeps what it was asked."""
 
+    vector_dimension: int | None = None
+
     def __init__(self, seed: int = 0) -> None:
         self._lots = random.Random(seed)
         self.asked: list[str] = []

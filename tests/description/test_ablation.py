@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +13,13 @@ from PIL import Image
 
 from kenpin.data.dataset import Dataset
 from kenpin.description.ablation import Truth, ablate, truth_of, with_truth
+from kenpin.description.answers import write_answer
 from kenpin.description.describer import Describer
 from kenpin.description.evidence import Evidence, Part, PlacedBox, Witness
 from kenpin.description.places import Place, places_of_box
 from kenpin.errors import DatasetError
 from kenpin.records import Detections, Example, ImageSource, Verdict
-from tests.description.made import CLASSES, GOOD, SCRATCHED, BelievesEvidence
+from tests.description.made import CLASSES, GOOD, SAYS_GOOD, SAYS_SCRATCH, SCRATCHED, BelievesEvidence
 
 SIZE_WH = (90, 90)
 PICTURE = Image.new("RGB", SIZE_WH)
@@ -101,3 +103,25 @@ def test_pictures_of_which_nothing_is_known_are_left_out() -> None:
         with_truth(dataset.select([1]))
     placeless = [[Part(labelled, PICTURE, SCRATCHED)]]
     assert ablate(Describer(BelievesEvidence()), placeless)[0].place.value is None  # type: ignore[arg-type]
+
+
+class ReadsVectors(BelievesEvidence):
+    """Calls a part good unless the first number of its vector says otherwise."""
+
+    vector_dimension = 2
+
+    def answer(self, images: Any, questions: Any, *, schema: Any, **rest: Any) -> list[str]:
+        """One answer a question, by the vector it is given, else by the one of its picture."""
+        given = rest["vectors"]
+        numbers = [image.getpixel((0, 0))[0] for image in images] if given is None else given[:, 0]
+        said = [SAYS_SCRATCH if number else SAYS_GOOD for number in numbers]
+        return [write_answer(one) for one in said]
+
+
+def test_without_vectors_an_answer_loses_what_stands_on_these() -> None:
+    red = Image.new("RGB", SIZE_WH, "red")
+    evidence = replace(SCRATCHED, witnesses=())
+    parts = [[Part(Example("a", NOWHERE, label="scratch"), red, evidence)] * 20]
+    found = {one.told: one for one in ablate(Describer(ReadsVectors()), parts)}  # type: ignore[arg-type]
+    assert found["all"].finding.value == 1.0
+    assert found["without vectors"].finding.value == 0.0

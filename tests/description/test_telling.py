@@ -56,9 +56,8 @@ def test_what_is_left_out_comes_in_by_no_other_door() -> None:
 
 def test_a_run_becomes_a_witness() -> None:
     found = Detections(((0, 0, 10, 10), (50, 50, 88, 88)), ("dent", "scratch"), (0.4, 0.9))
-    prediction = Prediction(
-        "a", "scratch", {"scratch": 0.9}, 0.9, found, contributions={"a": 1, "b": 4, "c": 2, "d": 3}
-    )
+    shares = {"a": 1.0, "b": 4.0, "c": 2.0, "d": 3.0}
+    prediction = Prediction("a", "scratch", {"scratch": 0.9}, 0.9, found, contributions=shares)
     heat = Map(np.eye(9, dtype=np.float32)[::-1] * np.arange(9), "made", "")
     witness = witness_of("run", prediction, judge(prediction, CUT), CUT, size_wh=(90, 90), map=heat)
     assert witness.verdict is Verdict.FAIL

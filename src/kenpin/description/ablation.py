@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_mask
 from kenpin.description.answers import NONE, UNKNOWN
@@ -17,7 +19,7 @@ from kenpin.metrics.intervals import wilson
 from kenpin.quality.paired import PairedDifference, paired_difference
 from kenpin.records import Example, ImageSource, Measure
 
-ALL, NOTHING = "all", "nothing"
+ALL, NOTHING, NO_VECTORS = "all", "nothing", "without vectors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,12 @@ class _Answered:
     place: list[bool | None] = field(default_factory=list)
     contradictory: list[bool] = field(default_factory=list)
 
-    def add(self, said: Described, truth: Truth) -> None:
-        description = said.description
-        self.finding.append(None if truth.findings is None else description.finding in truth.findings)
-        self.place.append(None if truth.places is None else description.place in truth.places)
-        self.contradictory.append(bool(said.contradictions))
+    def add(self, said: Sequence[Described], truths: Sequence[Truth]) -> None:
+        for one, truth in zip(said, truths, strict=True):
+            description = one.description
+            self.finding.append(None if truth.findings is None else description.finding in truth.findings)
+            self.place.append(None if truth.places is None else description.place in truth.places)
+            self.contradictory.append(bool(one.contradictions))
 
 
 def with_truth(dataset: Dataset) -> Dataset:
@@ -92,23 +95,26 @@ def ablate(describer: Describer, batches: Iterable[Sequence[Part]]) -> tuple[Con
     """Describe every picture under each condition, and compare the answers with the truth, and with those to `all`.
 
     Conditions are `all` of the evidence, `nothing`, without each piece that there is, and, of a model that is told
-    vectors, without these. Raises what `describe` raises.
+    vectors, with vectors of zeros in place of these. Raises what `describe` raises.
     """
     asked = {ALL: describer, NOTHING: describer.leaving_out(tuple(Piece))}
     asked |= {f"without {piece}": describer.leaving_out([piece]) for piece in Piece}
     answered = {told: _Answered() for told in asked}
     there: set[Piece] = set()
     for parts in batches:
+        images, evidence = [part.image for part in parts], [part.evidence for part in parts]
         truths = [truth_of(part.example, part.evidence, part.image.size) for part in parts]
-        there.update(piece for part in parts for piece in pieces_of(part.evidence))
+        there.update(piece for one in evidence for piece in pieces_of(one))
         known: dict[tuple[int, str], Described] = {}  # a piece that a part lacks cannot be left out: it is asked once
         for told, one in asked.items():
-            questions = list(enumerate(map(one.question, (part.evidence for part in parts))))
+            questions = list(enumerate(map(one.question, evidence)))
             new = [place for place, question in questions if (place, question) not in known]
-            said = one.describe([parts[place].image for place in new], [parts[place].evidence for place in new])
+            said = one.describe([images[place] for place in new], [evidence[place] for place in new])
             known |= {questions[place]: answer for place, answer in zip(new, said, strict=True)}
-            for question, truth in zip(questions, truths, strict=True):
-                answered[told].add(known[question], truth)
+            answered[told].add([known[question] for question in questions], truths)
+        if describer.vector_dimension is not None:
+            blank = np.zeros((len(parts), describer.vector_dimension), np.float32)
+            answered.setdefault(NO_VECTORS, _Answered()).add(describer.describe(images, evidence, blank), truths)
     skipped = {f"without {piece}" for piece in Piece if piece not in there or len(there) == 1}
     return tuple(_condition(told, one, answered[ALL]) for told, one in answered.items() if told not in skipped)
 

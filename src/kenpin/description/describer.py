@@ -82,6 +82,11 @@ class Describer:
             sampling=self._sampling,
         )
 
+    @property
+    def vector_dimension(self) -> int | None:
+        """Numbers of the vectors that the model is told besides; None: of none."""
+        return self._inspector.vector_dimension
+
     def question(self, evidence: Evidence) -> str:
         """What the model is asked of a part."""
         return question_of(evidence, self._leave_out, self._language)

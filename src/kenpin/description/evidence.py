@@ -86,7 +86,7 @@ class Evidence:
         for one in self.witnesses:
             named |= {label for label, chance in one.probabilities.items() if chance >= PLAUSIBLE}
             named |= {box.label for box in one.boxes or ()}
-        return frozenset(named & set(self.defect_classes))
+        return frozenset(name for name in self.defect_classes if name in named)
 
     @property
     def supported_places(self) -> frozenset[Place]:
