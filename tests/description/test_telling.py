@@ -29,7 +29,7 @@ def test_tells_everything_in_short_lines() -> None:
         "Class: scratch 0.70, dent 0.20, ok 0.10.",
         "Found: キズ at upper left (0.80).",
         "Distance: 8.25, fails from 3.00, mostly by mean 3.",
-        "Hottest: centre.",
+        "Map of the distance: hottest at centre.",
         "Known case: POSITIVE, solder-bridge, similarity 0.97: remelt the joint.",
     ]
     assert pieces_of(SCRATCHED) == tuple(Piece)

@@ -170,7 +170,9 @@ def _ablate(
     with _show.progress_line() as progress:
         parts = gatherer.gather(dataset, progress=progress, on_error=partial(_set_aside, bad))
         conditions = compare(describer, parts)
-    print(f"{len(dataset) - len(bad)} pictures, split {split or 'all'}")
+    placed = conditions[-1].place_cost
+    places = f"the place is known of {placed.parts if placed else 0}"
+    print(f"{len(dataset) - len(bad)} pictures, split {split or 'all'}; {places}")
     print("\n".join(_table(conditions)))
     if json is not None:
         write_json(json, {"run": str(run), "data": data, "split": split, "options": options.model_dump(mode="json"),

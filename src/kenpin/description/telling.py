@@ -61,7 +61,8 @@ def _lines_of(one: Witness) -> Iterator[tuple[Piece, str]]:
         items = f", mostly by {', '.join(one.items)}" if one.items else ""
         yield Piece.DISTANCE, f"Distance: {one.distance:.2f}{limit}{items}."
     if one.hottest:
-        yield Piece.MAP, f"Hottest: {one.hottest[0]}."
+        of = "class" if one.distance is None else "distance"  # a class's name would come in though it is left out
+        yield Piece.MAP, f"Map of the {of}: hottest at {one.hottest[0]}."
 
 
 def _box(box: PlacedBox) -> str:
