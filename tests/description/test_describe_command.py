@@ -1,4 +1,4 @@
-"""`kenpin describe` and `kenpin ablate`, from picture files to marked descriptions, with an untrained language model."""
+"""`kenpin describe` and `kenpin ablate`, from picture files to marked descriptions, by an untrained language model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ SHORT = ("--text-length", 6)
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, parts: Path) -> Path:
-    """A folder with runs `head`, `space` and `words`, the last one good for nothing, and a library of scratches."""
+    """A folder with runs `head`, `space` and `words`, which is told vectors of `head` and is good for nothing, and a
+    library of scratches."""
     from kenpin.cases.adding import Said, add_pictures
     from kenpin.cases.case import CaseVerdict
     from kenpin.cli.cases import _vector_run
@@ -34,7 +35,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, parts: Path) -> Path:
     trained("classifier", home / "head", parts, tuning="head")
     trained("mahalanobis", home / "space", parts)
     few = [replace(one, prefix="What is it?", suffix="x") for one in load_dataset(parts).select(range(0, 120, 20))]
-    trained("vlm", home / "words", None, dataset=Dataset.from_examples(few), epochs=1)
+    trained("vlm", home / "words", None, dataset=Dataset.from_examples(few), epochs=1, embedding_from=home / "head")
     said = Said(CaseVerdict.POSITIVE, "scratch", "polished again")
     pictures = load_dataset(parts).select(range(60, 66))
     embed = load_predictor(home / "space").embed
@@ -91,7 +92,7 @@ def test_ablates(kenpin: Run, home: Path, parts: Path) -> None:
     conditions = json.loads(Path("a.json").read_text("utf-8"))["conditions"]
     told = [one["told"] for one in conditions]
     assert told[:2] == ["all", "nothing"]
-    assert {"without verdict", "without score", "without class"} <= set(told)
+    assert {"without verdict", "without score", "without class", "without vectors"} <= set(told)
     assert "without cases" not in told
     assert all(line.split("  ")[0] == one for line, one in zip(out.splitlines()[2:], told, strict=True))
 
@@ -110,9 +111,7 @@ def test_refuses_what_cannot_be_told(kenpin: Run, home: Path, parts: Path) -> No
     with pytest.raises(OptionError, match="unknown option `evidences`"):
         list(describe(home / "words", [picture], evidences=[home / "head"]))
     Path("there.json").write_text("mine")
-    status, _, err = kenpin(
-        "describe", home / "words", picture, "--evidence", home / "head", "--json", "there.json"
-    )
+    status, _, err = kenpin("describe", home / "words", picture, "--evidence", home / "head", "--json", "there.json")
     assert (status, Path("there.json").read_text()) == (2, "mine")
 
 

@@ -13,7 +13,7 @@ from kenpin.cli import FINDINGS, _show
 from kenpin.cli._options import command_of
 from kenpin.cli.data import Format, Overwrite
 from kenpin.cli.runs import Device
-from kenpin.description.options import DescriptionOptions
+from kenpin.description.options import AblationOptions, DescriptionOptions
 from kenpin.records import Example
 
 if TYPE_CHECKING:
@@ -56,29 +56,22 @@ def ablate(  # type: ignore[no-untyped-def]
         Run folder of family vlm.
     """
     call = partial(_ablate, run, data, split, format, json=json, device=device, overwrite=overwrite)
-    return command_of(DescriptionOptions, call)(given=given, config=config)
+    return command_of(AblationOptions, call)(given=given, config=config)
 
 
-_OPTIONS = command_of(DescriptionOptions, lambda _: None).__annotations__
-_SHARED = {"json": Json, "device": Device, "overwrite": Overwrite}
-describe.__annotations__ = (
-    _OPTIONS
-    | _SHARED
-    | {
-        "run": Path,
-        "images": Annotated[tuple[str, ...], Parameter(negative=())],
-    }
-)
-ablate.__annotations__ = (
-    _OPTIONS
-    | _SHARED
-    | {
-        "run": Path,
-        "data": Annotated[str, Parameter(help="Data set with labels or boxes: folder, file or hub id.")],
-        "split": Annotated[str | None, Parameter(help="Split to take; by default test where there is one, else all.")],
-        "format": Format,
-    }
-)
+_SHARED = {"run": Path, "json": Json, "device": Device, "overwrite": Overwrite}
+describe.__annotations__ = {
+    **command_of(DescriptionOptions, lambda _: None).__annotations__,
+    **_SHARED,
+    "images": Annotated[tuple[str, ...], Parameter(negative=())],
+}
+ablate.__annotations__ = {
+    **command_of(AblationOptions, lambda _: None).__annotations__,
+    **_SHARED,
+    "data": Annotated[str, Parameter(help="Data set with labels or boxes: folder, file or hub id.")],
+    "split": Annotated[str | None, Parameter(help="Split to take; by default test where there is one, else all.")],
+    "format": Format,
+}
 
 
 def _describe(
@@ -139,7 +132,7 @@ def _ablate(
     data: str,
     split: str | None,
     format: str | None,
-    options: DescriptionOptions,
+    options: AblationOptions,
     *,
     json: Path | None,
     device: str | None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the parts that hold an answer to the evidence work without torch
     from kenpin.description.describer import DescribedPicture, Describer
-    from kenpin.description.options import DescriptionOptions
+    from kenpin.description.options import AblationOptions
     from kenpin.errors import ImageError
     from kenpin.models._family import Conversational, Progress
     from kenpin.records import Example
@@ -34,7 +34,7 @@ def describe(
     from kenpin.records import Example, ImageSource
 
     chosen = DescriptionOptions.from_mapping(options)
-    describer = describer_of(load_conversational(run, device=device), chosen)
+    describer = describer_of(load_conversational(run, device=device), chosen).leaving_out(chosen.leave_out)
     gatherer = load_gatherer(chosen.evidence, chosen.cases, nearest=chosen.nearest, device=device)
     pictures = Dataset.from_examples(Example(id=str(path), image=ImageSource(path=str(path))) for path in images)
     for parts in gatherer.gather(pictures, progress=progress, on_error=on_error):
@@ -43,15 +43,14 @@ def describe(
             yield DescribedPicture(part.example.id, part.evidence, one)
 
 
-def describer_of(inspector: Conversational, options: DescriptionOptions) -> Describer:
-    """A describer that does what the options say."""
+def describer_of(inspector: Conversational, options: AblationOptions) -> Describer:
+    """A describer that does what the options say, and tells all of the evidence."""
     from kenpin.description.describer import Describer
     from kenpin.records import Sampling
 
     drawn = options.temperature is not None
     return Describer(
         inspector,
-        leave_out=options.leave_out,
         language=options.language,
         text_length=options.text_length,
         sampling=Sampling(options.temperature or 1.0, options.min_p, options.seed) if drawn else None,
