@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,7 +70,7 @@ def test_describes_marks_and_writes_everything(kenpin: Run, home: Path, parts: P
 
 def test_any_answer_of_an_untrained_model_follows_the_schema(home: Path, parts: Path) -> None:
     pictures = sorted((parts / "ok").glob("*.png"))[:12]
-    told = {"evidence": [home / "head"], "text_length": 5}
+    told: dict[str, Any] = {"evidence": [home / "head"], "text_length": 5}
     likeliest = list(describe(home / "words", pictures, **told))
     drawn = list(describe(home / "words", pictures, **told, temperature=3.0, min_p=0.0, seed=1))
     again = list(describe(home / "words", pictures, **told, temperature=3.0, min_p=0.0, seed=1))

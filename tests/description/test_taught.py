@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.description.taught import lessons, marked_parts, save
 @pytest.mark.slow
 def test_evidence_raises_exact_matches_and_each_piece_its_own(tmp_path: Path) -> None:
     save(marked_parts(240), tmp_path / "marks")
-    given = {"data": str(tmp_path / "marks"), "base": "toy", "report": False}
+    given: dict[str, Any] = {"data": str(tmp_path / "marks"), "base": "toy", "report": False}
     train("classifier", out=tmp_path / "head", tuning="head", **given)
     train("mahalanobis", out=tmp_path / "space", where="positions", **given)
     gatherer = load_gatherer([tmp_path / "head", tmp_path / "space"])
