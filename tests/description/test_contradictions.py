@@ -48,6 +48,11 @@ def test_each_kind_is_found_alone(kind: Kind, evidence: Evidence, said: Any, cha
     assert all(one.sentence.endswith(".") and "\n" not in one.sentence for one in found)
 
 
+def test_what_is_marked_once_is_not_marked_again_in_a_text() -> None:
+    again = {"place": "lower right", "appearance": "A bridge at the lower right.", "finding": "bridge"}
+    assert kinds(SCRATCHED, SAYS_SCRATCH, **again) == {Kind.UNSUPPORTED_PLACE, Kind.UNSUPPORTED_CLASS}
+
+
 def test_every_kind_has_its_case() -> None:
     assert {case[0] for case in CASES} == set(Kind)
 
@@ -115,7 +120,7 @@ def test_names_are_found_as_whole_words_and_not_where_denied(text: str, named: l
 
 
 def test_a_good_class_hides_what_lies_within_it() -> None:
-    assert named_classes("判定：傷なし品", ["傷"], besides=["傷なし品"]) == ()
+    assert named_classes("判定：傷あり良品", ["傷"], besides=["傷あり良品"]) == ()
     assert named_classes("defect-free", ["defect"]) == ()
 
 
