@@ -122,7 +122,9 @@ def test_any_schema_holds(schema: dict[str, Any], seed: int, rows: int) -> None:
     answers, steps = random_answers(schema, rows, seed)
     for answer in answers:
         assert is_valid(json.loads(answer), schema), answer
-        assert answer == json.dumps(json.loads(answer), ensure_ascii=False), "there is free white space or an escape"
+        plain = json.dumps(json.loads(answer), ensure_ascii=False)
+        # JSON has a number -0, Python has not
+        assert answer.replace("-0", "0") == plain.replace("-0", "0"), "there is free white space or an escape"
     assert steps <= longest_answer(schema)
 
 
