@@ -21,6 +21,7 @@ from tests.commands import Run
 from tests.toy_runs import trained
 
 SHORT = ("--text-length", 6)
+OTHERS = ("rust", "良品")  # labels of cases that no search finds
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +38,21 @@ def home(tmp_path_factory: pytest.TempPathFactory, parts: Path) -> Path:
     trained("mahalanobis", home / "space", parts)
     few = [replace(one, prefix="What is it?", suffix="x") for one in load_dataset(parts).select(range(0, 120, 20))]
     trained("vlm", home / "words", None, dataset=Dataset.from_examples(few), epochs=1, embedding_from=home / "head")
-    said = Said(CaseVerdict.POSITIVE, "scratch", "polished again")
-    pictures = load_dataset(parts).select(range(60, 66))
+    shown = list(load_dataset(parts).select(range(60, 68)))
+    kept_out = [
+        replace(one, label=label, attributes={"verdict": "NEGATIVE"})
+        for one, label in zip(shown[:2], OTHERS, strict=True)
+    ]
+    cases = Dataset.from_examples([*kept_out, *shown[2:]])
+    said = Said(CaseVerdict.POSITIVE, note="polished again")
     embed = load_predictor(home / "space").embed
-    assert len(list(add_pictures(str(home / "known"), _vector_run(home / "space"), pictures, embed, said=said))) == 6
+    added = list(add_pictures(str(home / "known"), _vector_run(home / "space"), cases, embed, said=said))
+    assert len(added) == 8
     return home
 
 
 def test_describes_marks_and_writes_everything(kenpin: Run, home: Path, parts: Path, tmp_path: Path) -> None:
-    pictures = [parts / "ok" / "003.png", parts / "scratch" / "001.png", tmp_path / "half.png"]
+    pictures = [parts / "ok" / "003.png", parts / "scratch" / "003.png", tmp_path / "half.png"]
     pictures[2].write_bytes(pictures[0].read_bytes()[:200])
     evidence = ("--evidence", home / "head", home / "space", "--cases", home / "known")
     status, out, err = kenpin("describe", home / "words", *pictures, *evidence, *SHORT, "--json", "said.json")
@@ -66,6 +73,8 @@ def test_describes_marks_and_writes_everything(kenpin: Run, home: Path, parts: P
     assert (scratched.verdict, scratched.witnesses[0].label) == ("FAIL", "scratch")
     assert scratched.cases[0].similarity < 1 - 1e-6, "the picture's own case is no evidence"
     assert found[0].evidence.verdict == "PASS"
+    assert found[0].evidence.defect_classes == ("scratch", "rust"), "though no case of rust is near"
+    assert found[0].evidence.ok_classes == ("ok", "良品")
 
 
 def test_any_answer_of_an_untrained_model_follows_the_schema(home: Path, parts: Path) -> None:

@@ -129,8 +129,9 @@ def described(text: str, evidence: Evidence) -> Described:
 def question_of(evidence: Evidence, leave_out: Collection[Piece] = (), language: str | None = None) -> str:
     """What the model is asked: the evidence as it is told, then the question."""
     told = tell(evidence, leave_out)
+    defects = ", ".join([*evidence.defect_classes, UNKNOWN])
     asked = (
-        f"Describe the part as JSON. finding: {', '.join([*evidence.defect_classes, UNKNOWN, NONE])}. "
+        f"Describe the part as JSON. finding: {defects} (another defect), {NONE}. "
         f"place: {', '.join(Place)}, {NONE}. severity: {', '.join(SEVERITIES)}. "
         f"{', '.join(FREE_TEXTS)}: a sentence each; on a good part {NONE}, and no text. "
         f"confidence: {', '.join(CONFIDENCES)}."

@@ -151,10 +151,12 @@ def evidence_of(
     classes: Iterable[str] = (),
     ok_classes: Iterable[str] = (),
 ) -> Evidence:
-    """All witnesses and near cases together. metric: of the library that the cases are from; classes: of the runs, the
-    good ones among them; verdict, reasons: by default the severest of the witnesses' verdicts, and why it was given."""
+    """All witnesses and near cases together. metric: of the library that the cases are from; classes: of the runs and
+    the library, the good ones among them; verdict, reasons: by default the severest of the witnesses' verdicts, and why
+    it was given."""
     near = tuple(_near(found, metric) for found in cases)
-    named = [one.label for one in near if one.label is not None]
+    known = tuple(classes)
+    named = [one.label for one in near if one.label is not None and one.label not in known]
     good = tuple(dict.fromkeys([*ok_classes, *guess_ok_labels(named)]))
     if verdict is None:
         verdict = next((one for one in _SEVEREST_FIRST if any(w.verdict is one for w in witnesses)), None)
@@ -165,7 +167,7 @@ def evidence_of(
         reasons=tuple(reasons),
         witnesses=tuple(witnesses),
         cases=near,
-        defect_classes=tuple(name for name in dict.fromkeys([*classes, *named]) if name not in good),
+        defect_classes=tuple(name for name in dict.fromkeys([*known, *named]) if name not in good),
         ok_classes=good,
     )
 

@@ -12,6 +12,7 @@ from kenpin.cases.case import Found
 from kenpin.cases.library import CaseLibrary
 from kenpin.data.dataset import Dataset, content_hash
 from kenpin.data.images import read_image
+from kenpin.data.ok_labels import guess_ok_labels
 from kenpin.description.evidence import Part, Witness, evidence_of, witness_of
 from kenpin.errors import CaseLibraryError, ImageError, OptionError
 from kenpin.models._family import Explained, Progress
@@ -42,8 +43,12 @@ class Gatherer:
         self._predictors = dict(predictors)
         self._library, self._nearest = library, nearest
         self._embeds = None if library is None else _maker_of(library, predictors)
-        self._classes = [label for one in records for label in one.labels]
-        self._ok_classes = [label for one in records for label in one.ok_labels]
+        classes = [label for one in records for label in one.labels]
+        # all of the library's, whatever is near: what may be answered must not tell which cases were found
+        others = [] if library is None else [label for label in library.stats().by_label if label is not None]
+        others = [label for label in sorted(others) if label not in classes]
+        self._classes = [*classes, *others]
+        self._ok_classes = [*(label for one in records for label in one.ok_labels), *guess_ok_labels(others)]
 
     def gather(
         self, dataset: Dataset, *, progress: Progress | None = None, on_error: OnError | None = None
