@@ -133,8 +133,8 @@ def question_of(evidence: Evidence, leave_out: Collection[Piece] = (), language:
     asked = (
         f"Describe the part as JSON. finding: {defects} (another defect), {NONE}. "
         f"place: {', '.join(Place)}, {NONE}. severity: {', '.join(SEVERITIES)}. "
-        f"{', '.join(FREE_TEXTS)}: a sentence each; on a good part {NONE}, and no text. "
-        f"confidence: {', '.join(CONFIDENCES)}."
+        f"{', '.join(FREE_TEXTS)}: a sentence each. confidence: {', '.join(CONFIDENCES)}. "
+        f"Of a good part finding, place and severity are {NONE}, and the sentences empty."
     )
     if language is not None:
         asked += f" Write in {language}."
