@@ -63,6 +63,7 @@ def test_tree_tells_a_changed_sentence(tmp_path: Path) -> None:
         "import kenpin.cli",
         "from kenpin.cli import main\ntry: main(['--help'])\nexcept SystemExit as end: assert not end.code",
         "from kenpin.cli import main\ntry: main(['families'])\nexcept SystemExit as end: assert not end.code",
+        "import kenpin.description.describer, kenpin.description.options",
         "import " + ", ".join(name for name in map(_module, SOURCES) if ".".join(name.split(".")[:2]) in LIGHT),
     ],
 )

@@ -12,6 +12,8 @@ from kenpin.data.loading import load_dataset
 from kenpin.models import get_family
 from kenpin.predictor import load_predictor
 from kenpin.training import train
+from tests.models.chat.shapes import joined as chats
+from tests.models.chat.shapes import shapes
 from tests.objects import joined, made_objects
 from tests.pictures import write_terminals
 
@@ -22,6 +24,7 @@ FAMILY = {
     "siamese-mnist": "embedder",
     "triplet-inspection": "embedder",
     "vit-terminals": "classifier",
+    "vlm-lora": "vlm",
 }
 
 
@@ -44,7 +47,11 @@ def test_a_recipe_runs_on_a_toy(recipe: str, tmp_path: Path) -> None:
     values = {**_values(recipe), "epochs": 1, "out": tmp_path / "run", "data": "-"}
     if values["base"] != "mlp":
         values["base"] = "toy"
-    if get_family(FAMILY[recipe]).target == "label":
+    target = get_family(FAMILY[recipe]).target
+    if target == "text":
+        data = chats(shapes(8, split="train"), shapes(4, first=90, split="validation"))
+        values["max_new_tokens"] = 16
+    elif target == "label":
         data = load_dataset(write_terminals(tmp_path / "terminals", count=8))
     else:
         data = joined(made_objects(12), made_objects(4, first=90, split="validation"))

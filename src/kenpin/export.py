@@ -42,7 +42,7 @@ def export_merged(run: Path, out: Path, *, dtype: Dtype = "float32", overwrite: 
     with partial_folder(out) as partial, without_bars():
         network.save_pretrained(partial)
         shutil.copytree(run / MODEL / "processor", partial, dirs_exist_ok=True)
-        if not (partial / "preprocessor_config.json").exists():
+        if not any((partial / f"{name}processor_config.json").exists() for name in ("", "pre")):
             _siglip_processor(network.config.vision_config).save_pretrained(partial)
         write_json(partial / _RECORD, _told(run, record, inspector, dtype))
         put_in_place(partial, out)

@@ -16,12 +16,12 @@ from kenpin.data.images import displayed_size
 from kenpin.data.loading import load_dataset
 from kenpin.errors import OptionError, RunError
 from kenpin.models import get_family
-from kenpin.models._family import Inspector, Localised, Progress, Promptable, ReadsTables
+from kenpin.models._family import Conversational, Inspector, Localised, Progress, Promptable, ReadsTables
 from kenpin.models._finished_run import restore_run, vectors_of
 from kenpin.models._inference import OnError, infer_batches
 from kenpin.records import Example, ImageSource, Map, Prediction, Threshold
 from kenpin.records_json import from_json
-from kenpin.run_folder import RunRecord, read_trained_on
+from kenpin.run_folder import RunRecord, is_run, read_trained_on
 
 
 class Predictor:
@@ -43,7 +43,7 @@ class Predictor:
         self.trained_on = trained_on
         """Content hashes of the training pictures; empty where they are not known."""
         self.target = target
-        """What it predicts: the pictures' `label`, or their `boxes`."""
+        """What it predicts: the pictures' `label`, their `boxes`, or `text`, the answers to questions."""
 
     @property
     def reads_tables(self) -> bool:
@@ -136,6 +136,42 @@ def load_predictor(run: str | Path, *, device: str | None = None) -> Predictor:
     where = f"{folder / 'run.json'}: threshold"
     threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
     return Predictor(inspector, threshold, record, read_trained_on(folder), get_family(record.family).target)
+
+
+def load_conversational(
+    model: str, *, device: str | None = None, four_bit: bool = False, question: str = ""
+) -> Conversational:
+    """What answers questions on pictures: of a finished run, or a base as it comes: a hub id, a folder of
+    save_pretrained, or `toy`, whose tokenizer is made for the question.
+
+    four_bit: load a base in 4 bits. Raises RunError, OptionError, MissingExtraError.
+    """
+    if is_run(Path(model)):
+        if four_bit:
+            raise OptionError("option `four_bit`: a run is loaded as it was trained; leave it out, or name a base.")
+        inspector: Inspector = load_predictor(model, device=device).inspector
+        if not isinstance(inspector, Conversational):
+            raise OptionError(f"{model}: this run's model answers no questions; take a run of family vlm.")
+        return inspector
+    from kenpin.models.vlm import untrained
+
+    place = best_device(device)
+    if four_bit and place.type != "cuda":
+        raise OptionError("option `four_bit`: 4 bits need a CUDA device; leave it out on this machine.")
+    if four_bit:  # they lie on the device already, and are not moved
+        return untrained(model, dtype=None, question=question)
+    asked = untrained(model, dtype=_native_dtype(place), question=question)
+    asked.module.to(place)
+    return asked
+
+
+def _native_dtype(device: Any) -> str:
+    """The number format that a chat model is loaded in for use: what a GPU computes fastest, on a CPU all digits."""
+    import torch
+
+    if device.type != "cuda":
+        return "float32"
+    return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
 
 
 def best_device(wanted: str | None) -> Any:

@@ -51,6 +51,23 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a language model's words are drawn by lot. Raises ShapeError for a number that is out of range."""
+
+    temperature: float = 1.0
+    """Above 0; below 1 likely words become likelier."""
+    min_p: float = 0.0
+    """Words less likely than this share, 0 to 1, of the likeliest one are never drawn (arXiv 2407.01082)."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not (self.temperature > 0 and 0 <= self.min_p <= 1):
+            raise ShapeError(
+                f"Sampling: temperature {self.temperature} must lie above 0, and min_p {self.min_p} from 0 to 1."
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class ImageSource:
     """Where a picture's bytes are: a file, or bytes in memory (then `path` is only its name)."""
 
@@ -238,6 +255,19 @@ class JudgedBoxes:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgedText:
+    """One picture's true answer, and how near the predicted one comes to it."""
+
+    question: str | None
+    truth: str
+    exact_match: bool
+    """Same words in the same order, as `kenpin.metrics.text` counts words."""
+    token_f1: float
+    edit_distance: float
+    """Edited characters over the length of the longer text."""
+
+
+@dataclass(frozen=True, slots=True)
 class JudgedExample:
     """One evaluated picture: what it is, what was predicted and what was decided."""
 
@@ -250,6 +280,8 @@ class JudgedExample:
     verdict: Verdict | None
     boxes: JudgedBoxes | None = None
     """Where boxes are judged; `label` is then None."""
+    text: JudgedText | None = None
+    """Where an answer in words is judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,8 +297,9 @@ class Evaluation:
     """The labels of the data that are no defects."""
     measures: Mapping[str, Measure]
     """By name: accuracy, balanced_accuracy, auroc, average_precision, calibration_error, escape_rate, …; of boxes also
-    map, map_50, map_75, map_small, box_precision, box_recall, box_f1, score_cut, …; of learned vectors
-    verification_auroc, equal_error_rate, knn_accuracy, recall_at_1, recall_at_5, silhouette, effective_rank"""
+    map, map_50, map_75, map_small, box_precision, box_recall, box_f1, score_cut, …; of answers in words exact_match,
+    token_f1, edit_distance; of learned vectors verification_auroc, equal_error_rate, knn_accuracy, recall_at_1,
+    recall_at_5, silhouette, effective_rank"""
     per_class: Mapping[str, ClassScores]
     """Without the background."""
     confusion: tuple[tuple[int, ...], ...]
@@ -279,4 +312,5 @@ class Evaluation:
     notes: tuple[str, ...] = ()
     """Sentences that a reader of the numbers must know."""
     target: str = "label"
-    """What `confusion` and `per_class` are about: the pictures' `label`, or their `boxes`."""
+    """What `confusion` and `per_class` are about: the pictures' `label`, or their `boxes`; both are empty where it is
+    `text`, the answers to questions."""

@@ -217,7 +217,7 @@ def test_a_data_set_without_splits(name: str, tmp_path: Path) -> None:
     assert load_dataset(tmp_path / "out").column("split") == [None] * len(data)
 
 
-@pytest.mark.parametrize("name", ["coco", "csv", "florence2_jsonl", "huggingface", "paligemma_jsonl"])
+@pytest.mark.parametrize("name", ["chat_jsonl", "coco", "csv", "florence2_jsonl", "huggingface", "paligemma_jsonl"])
 def test_any_split_name_or_none(name: str, tmp_path: Path) -> None:
     data = full_data(tmp_path / "source", name)
     splits = [None, "train", "lot 7/8", "val", "検査", None]

@@ -22,6 +22,8 @@ from kenpin.models._family import BaseRecord, Fitted, Inspector, LearnsVectors, 
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Example, ImageSource
 from kenpin.training import train
+from tests.models.chat.shapes import joined as shapes_and
+from tests.models.chat.shapes import shapes
 from tests.objects import LABELS, joined, made_objects
 from tests.pictures import part
 
@@ -49,6 +51,9 @@ WAYS: list[tuple[str, dict[str, Any]]] = [
     ("paligemma", {"tuning": "frozen-vision", "epochs": 1}),
     ("florence2", {"tuning": "lora", "epochs": 1, "frozen_dtype": "bfloat16"}),
     ("paligemma", {"tuning": "attention", "epochs": 1, "frozen_dtype": "bfloat16"}),
+    ("vlm", {"tuning": "full", "epochs": 1, "loss": "example"}),
+    ("vlm", {"tuning": "lora", "epochs": 1}),
+    ("vlm", {"tuning": "lora", "epochs": 1, "lora_whole": ("lm_head",), "frozen_dtype": "bfloat16"}),
 ]
 
 
@@ -74,14 +79,16 @@ def unseen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Dataset]:
         path = folder / f"{seed}.png"
         part(seed, scratched=seed % 2 == 0).save(path)
         examples.append(Example(id=str(seed), image=ImageSource(path=str(path))))
-    return {"label": Dataset.from_examples(examples), "boxes": made_objects(6, first=900, empty=1)}
+    pictures = Dataset.from_examples(examples)
+    return {"label": pictures, "boxes": made_objects(6, first=900, empty=1), "text": shapes(6, first=900)}
 
 
 @pytest.fixture(scope="session")
 def seen(parts: Path) -> dict[str, Dataset]:
     """Pictures to learn from, by what is annotated on them."""
     objects = joined(made_objects(8), made_objects(3, first=50, split="validation", empty=1))
-    return {"label": load_dataset(parts), "boxes": objects}
+    chats = shapes_and(shapes(12, split="train"), shapes(4, first=50, split="validation"))
+    return {"label": load_dataset(parts), "boxes": objects, "text": chats}
 
 
 def _target(family: str) -> str:
@@ -93,13 +100,16 @@ def test_a_saved_run_predicts_as_the_inspector_that_was_trained(
     family: str, values: dict[str, Any], seen: dict[str, Dataset], unseen: dict[str, Dataset], tmp_path: Path
 ) -> None:
     target = _target(family)
-    if target == "boxes":
+    if target != "label":
         values = {"evaluate_every": 100, "max_new_tokens": 24, **values}
     run = train(family, data="-", dataset=seen[target], out=tmp_path / "run", **{"base": "toy", **values})
     first = list(load_predictor(run).predict(unseen[target]))
     again = list(load_predictor(run).predict(unseen[target], batch_size=3))
     assert [p.id for p in first] == [e.id for e in unseen[target]]
     for one, other in zip(first, again, strict=True):
+        if target == "text":
+            assert one.text == other.text is not None
+            continue
         assert one.defect_score is not None
         assert one.defect_score == pytest.approx(other.defect_score, rel=1e-4, abs=1e-6)
         assert one.label == other.label
@@ -120,7 +130,9 @@ def test_save_and_restore_give_bit_identical_predictions(
 ) -> None:
     chosen = get_family(family)
     options = chosen.Options.from_mapping({"data": "-", "out": "-", "base": "toy", **values})
-    task = Task(LABELS, ()) if chosen.target == "boxes" else TASK
+    task = {"label": TASK, "boxes": Task(LABELS, ()), "text": Task((), (), answers=("red bars, upper left",))}[
+        chosen.target
+    ]
     inspector = chosen.create(options, task)
     training = seen[chosen.target]
     if isinstance(inspector, Fitted):

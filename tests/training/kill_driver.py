@@ -44,6 +44,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "max_new_tokens": 20,
         "beams": 1,
     },
+    "vlm": {
+        "base": "toy",
+        "tuning": "lora",
+        "epochs": 3,
+        "batch_size": 4,
+        "evaluate_every": 3,
+        "learning_rate": 2e-3,
+        "max_new_tokens": 8,
+    },
     # an objective with weights of its own, batches drawn by the inspector, and pictures kept in memory
     "embedder": {
         "base": "toy",

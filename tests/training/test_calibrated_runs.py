@@ -129,7 +129,8 @@ def test_boxes_are_calibrated_by_whether_they_match(tmp_path: Path) -> None:
     assert detector.calibration == expected
     assert sentence == "Scores are calibrated (platt) on 80 detections, 40 of them right."
     after, before = moved[0].detections, said[0].detections
-    assert after is not None and before is not None
+    assert after is not None
+    assert before is not None
     assert after.scores != before.scores
 
 

@@ -185,7 +185,7 @@ def test_annotations_of_the_other_kind_name_the_families_for_them(parts: Path) -
     boxed = Dataset.from_examples(replace(example, label=None, boxes=Detections()) for example in labelled)
     with pytest.raises(DatasetError, match="boxes and no labels of whole pictures; train a family for boxes"):
         divide(boxed, "label")
-    with pytest.raises(DatasetError, match="labels and no boxes; train a family for whole pictures"):
+    with pytest.raises(DatasetError, match="labels of whole pictures and no boxes; train a family for whole pictures"):
         divide(labelled, "boxes")
 
 

@@ -19,6 +19,8 @@ from kenpin.errors import MissingExtraError, OptionError, OutputExistsError, Run
 from kenpin.predictor import load_predictor
 from kenpin.run_folder import check_seal, partial_folder, read_record
 from kenpin.training import train
+from tests.models.chat.shapes import joined as shapes_and
+from tests.models.chat.shapes import shapes
 from tests.objects import joined, made_objects
 from tests.pictures import write_parts
 
@@ -118,6 +120,24 @@ def test_vectors_and_what_their_loss_learned_resume_bit_identical(data: Path, tm
     assert {path.name for path in models[0]} >= {"embedder.safetensors", "model.safetensors", "references.npz"}
     assert models[0] == models[1]
     assert _losses(runs[0]) == _losses(runs[1])
+
+
+@pytest.mark.slow
+def test_a_chat_model_goes_on_where_it_was_killed(tmp_path: Path) -> None:
+    data = tmp_path / "chats"
+    write_dataset(shapes_and(shapes(12, split="train"), shapes(4, first=50, split="validation")), data, "chat_jsonl")
+    points = [
+        "transformers:Trainer._save_checkpoint:1:after",
+        "transformers:Trainer.training_step:5:after",  # between checkpoints
+        "kenpin.models._chat.inspector:ChatInspector.save:1:after",  # trained and saved, and not noted
+        "kenpin.training.job:finish:1:before",
+    ]
+    _drive("vlm", data, tmp_path / "undisturbed", [])
+    _check_deaths(_drive("vlm", data, tmp_path / "killed", points))
+    undisturbed, killed = (_files(tmp_path / name) for name in ("undisturbed", "killed"))
+    assert any(path.name == "adapter_model.safetensors" for path in undisturbed)
+    assert undisturbed == killed
+    assert _losses(tmp_path / "undisturbed") == _losses(tmp_path / "killed")
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What is learned from verdicts: which cases train, what draws them together, and which are driven away.
+"""What is learned from cases: which ones train, what draws them together or drives them away, or what is said of them.
 
 A POSITIVE case is of its label's class, and is drawn to the others of that class. A NEGATIVE case, whatever its label,
 is drawn to nothing; POSITIVE ones are driven from it, as they are from those of other labels. UNKNOWN cases teach
@@ -8,6 +8,7 @@ nothing. So of a triplet the anchor and the wanted one are POSITIVE cases of one
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from kenpin.cases.case import CaseFilter, CaseVerdict
@@ -39,16 +40,40 @@ def training_set(library: CaseLibrary, *, test_share: float, seed: int) -> tuple
             f"{library.uri}: there are too few judged cases to learn from; add some, until there are {_LEAST} POSITIVE "
             f"ones of a label and {_LEAST} NEGATIVE ones whose pictures are where they were."
         )
-    notes = []
-    if missing := len(judged) - len(there):
-        notes.append(f"{missing} cases were left out: their pictures have been moved or changed.")
+    notes = _missing(len(judged) - len(there))
     if few := len(there) - len(kept):
         notes.append(f"{few} cases were left out: of their labels there are fewer than {_LEAST} POSITIVE ones.")
-    dataset = Dataset.from_examples(kept, root=library.uri, format=judged.format)
+    return _divided(kept, library, test_share, seed), tuple(notes)
+
+
+def answers_of(library: CaseLibrary, *, test_share: float, seed: int) -> tuple[Dataset, tuple[str, ...]]:
+    """The cases of which something is said, its note or else its label being the answer, divided as by `training_set`;
+    sentences worth telling. Raises CaseLibraryError, DatasetError.
+    """
+    cases = dataset_of(library)
+    there = [one for one in cases if _is_there(one)]
+    kept = [replace(one, suffix=said) for one in there if (said := one.attributes.get("note") or one.label)]
+    if len(kept) < _LEAST:
+        raise DatasetError(
+            f"{library.uri}: of {len(kept)} cases whose pictures are where they were something is said; add notes or "
+            f"labels until there are {_LEAST}."
+        )
+    notes = _missing(len(cases) - len(there))
+    if silent := len(there) - len(kept):
+        notes.append(f"{silent} cases were left out: neither a note nor a label says anything of them.")
+    return _divided(kept, library, test_share, seed), tuple(notes)
+
+
+def _divided(kept: Sequence[Example], library: CaseLibrary, test_share: float, seed: int) -> Dataset:
+    dataset = Dataset.from_examples(kept, root=library.uri, format="cases")
     ratios = {"train": 1 - test_share, "test": test_share}
     if all(one.group is not None for one in kept):
-        return split_by_group(dataset, ratios, column="group", seed=seed), tuple(notes)
-    return split_by_ratio(dataset, ratios, seed=seed), tuple(notes)
+        return split_by_group(dataset, ratios, column="group", seed=seed)
+    return split_by_ratio(dataset, ratios, seed=seed)
+
+
+def _missing(count: int) -> list[str]:
+    return [f"{count} cases were left out: their pictures have been moved or changed."] if count else []
 
 
 def _class_of(example: Example) -> str:

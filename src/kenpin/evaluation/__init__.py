@@ -8,6 +8,7 @@ from typing import Protocol
 
 from kenpin.data.dataset import Dataset, content_hashes
 from kenpin.data.images import displayed_size
+from kenpin.data.targets import TARGETS, annotated, classes_of_each
 from kenpin.errors import DatasetError, ImageError, LabelError, OptionError, RunError
 from kenpin.evaluation._boxes import Truth, judge_boxes
 from kenpin.evaluation._masks import mask_measures
@@ -24,6 +25,7 @@ from kenpin.evaluation._pictures import (
     sides,
     was,
 )
+from kenpin.evaluation._texts import compared, text_measures
 from kenpin.evaluation._vectors import VECTOR_SAMPLE, vector_measures, vectors_of
 from kenpin.metrics import confusion
 from kenpin.metrics.ranking import Curve
@@ -41,7 +43,7 @@ class Predicts(Protocol):
 
     @property
     def target(self) -> str:
-        """What it predicts, and is measured on: the pictures' `label`, or their `boxes`."""
+        """What it predicts, and is measured on: the pictures' `label`, their `boxes`, or `text`, their answers."""
         ...
 
     @property
@@ -65,23 +67,22 @@ def evaluate(
 ) -> Evaluation:
     """Let the inspector judge the annotated examples of a split (None: of all) and measure the outcome.
 
-    Annotated with what it predicts: a label, or boxes, of which there may be none. Other examples are left out and
-    counted in the notes. Raises DatasetError when nothing is left, LabelError for labels that the inspector does not
-    know, OptionError when no OK label occurs anywhere, MissingExtraError for boxes without the extra that scores them.
+    Annotated with what it predicts: a label, an answer, or boxes, of which there may be none. Other examples are left
+    out and counted in the notes. Raises DatasetError when nothing is left, LabelError for labels that the inspector
+    does not know, OptionError when no OK label occurs anywhere, MissingExtraError for boxes without the extra that
+    scores them.
     Where examples have masks and the inspector reads its score off a map, the map is measured too.
     """
-    boxes = predictor.target == "boxes"
+    target = TARGETS[predictor.target]
     chosen = dataset if split is None else dataset.of_split(split)
-    labels: list[str | None] | list[list[str] | None] = chosen.column("box_labels" if boxes else "label")
-    annotated = chosen.select(i for i, label in enumerate(labels) if label is not None)
-    if not len(annotated):
+    known = annotated(chosen, predictor.target)
+    if not len(known):
         place = dataset.root or "the data set"
         raise DatasetError(
-            f"{place}: no {'picture with annotated boxes' if boxes else 'labelled picture'} is in "
-            f"{'it' if split is None else f'split {split}'}; its splits are {list(dataset.splits)}. "
-            f"Choose another split or add {'boxes' if boxes else 'labels'}."
+            f"{place}: no {target.picture} is in {'it' if split is None else f'split {split}'}; its splits are "
+            f"{list(dataset.splits)}. Choose another split or add {target.several}."
         )
-    occurring = {name for label in labels for name in ([label] if isinstance(label, str) else label or ())}
+    occurring = set().union(*classes_of_each(known, predictor.target))
     unknown = sorted(occurring - set(predictor.labels)) if predictor.labels else []
     if unknown:
         raise LabelError(
@@ -93,16 +94,15 @@ def evaluate(
             f"none of the OK labels {list(ok_labels)} occurs; name one of {sorted(occurring | set(predictor.labels))}."
         )
     notes = []
-    if left_out := len(chosen) - len(annotated):
-        lack = "annotated boxes" if boxes else "a label"
-        notes.append(f"{count(left_out, 'picture')} without {lack} {was(left_out)} left out.")
-    if predictor.trained_on and (seen := len(predictor.trained_on & content_hashes(annotated))):
+    if left_out := len(chosen) - len(known):
+        notes.append(f"{count(left_out, 'picture')} without {target.one} {was(left_out)} left out.")
+    if predictor.trained_on and (seen := len(predictor.trained_on & content_hashes(known))):
         notes.append(
             f"{count(seen, 'picture')} of these {was(seen)} trained on: the figures flatter. Evaluate on others."
         )
     evaluation = summarise(
-        annotated,
-        predictor.predict(annotated),
+        known,
+        predictor.predict(known),
         labels=predictor.labels,
         ok_labels=ok_labels,
         threshold=threshold,
@@ -111,7 +111,7 @@ def evaluate(
         seed=seed,
         notes=notes,
     )
-    return with_mask_measures(evaluation, predictor, annotated, seed)
+    return with_mask_measures(evaluation, predictor, known, seed)
 
 
 def with_mask_measures(evaluation: Evaluation, predictor: object, examples: Dataset, seed: int = 0) -> Evaluation:
@@ -138,14 +138,18 @@ def summarise(
 ) -> Evaluation:
     """Everything measured on annotated examples and their predictions, in the same order.
 
-    `target`: what is predicted, `label` or `boxes`. An inspector that names labels is scored on the names; one that
-    only scores, on OK against not OK at the threshold's `fail_from`. One that gives boxes is scored on these, and its
-    pictures on OK against not OK: a picture is defective where a true box bears a label that is not OK. AUROC and
-    average precision always come from the defect score. What cannot be computed is None, and a note says why; `notes`
+    `target`: what is predicted, `label`, `boxes` or `text`. An inspector that names labels is scored on the names; one
+    that only scores, on OK against not OK at the threshold's `fail_from`. One that gives boxes is scored on these, and
+    its pictures on OK against not OK: a picture is defective where a true box bears a label that is not OK. AUROC and
+    average precision always come from the defect score. Answers in words are compared with the true ones, and nothing
+    else is measured on them. What cannot be computed is None, and a note says why; `notes`
     come before these. Raises RunError when predictions and examples do not match.
     """
     notes = list(notes)
     judged, truths = _judged(examples, predictions, frozenset(ok_labels), threshold, target)
+    if target == "text":
+        measures = text_measures(judged, seed, notes)
+        return Evaluation(split, (), (), measures, {}, (), {}, None, judged, tuple(notes), target)
     unscored = sum(score_of(part) is None for part in judged)
     if unscored:
         notes.append(
@@ -212,6 +216,7 @@ def _judged(
                 id=example.id,
                 path=example.image.path,
                 label=None if target == "boxes" else example.label,
+                text=compared(example, prediction) if target == "text" else None,
                 defective=_defective(example, ok_labels, target),
                 prediction=prediction,
                 verdict=None if threshold is None else judge(prediction, threshold).verdict,

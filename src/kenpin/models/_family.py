@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -16,7 +16,7 @@ from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError, RunError
 from kenpin.quality.calibration import Calibration
-from kenpin.records import Example, Map, Prediction, Threshold
+from kenpin.records import Example, Map, Prediction, Sampling, Threshold
 
 Batch = dict[str, Tensor]
 
@@ -43,6 +43,9 @@ class Task:
     ok_labels: tuple[str, ...]
     items: tuple[str, ...] = ()
     """Names of the numbers of each part, where a table takes the place of pictures."""
+    questions: tuple[str, ...] = ()
+    answers: tuple[str, ...] = ()
+    """Where answers in words are learned, what is asked and answered, each text once, the most frequent first."""
 
 
 class Inspector(Protocol):
@@ -74,6 +77,14 @@ class Inspector(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write everything `restore` needs, and nothing pickled, into an existing empty folder."""
+
+
+@runtime_checkable
+class Questioned(Inspector, Protocol):
+    """An inspector that is asked something of each picture."""
+
+    def encode_questions(self, images: Sequence[Image], examples: Sequence[Example]) -> Batch:
+        """In place of `encode`: pictures with their questions, each example's `prefix`, or else the inspector's own."""
 
 
 @runtime_checkable
@@ -161,6 +172,37 @@ class Promptable(Inspector, Protocol):
 
 
 @runtime_checkable
+class Conversational(Inspector, Protocol):
+    """An inspector that answers any question on a picture in words. sampling: by lot; None: the likeliest words;
+    max_new_tokens: of an answer, at most; None: as many as its options say."""
+
+    @property
+    def vector_dimension(self) -> int | None:
+        """Numbers of the vector that it is told of each picture besides; None: it is told none."""
+
+    def answer(
+        self,
+        images: Sequence[Image],
+        questions: Sequence[str],
+        *,
+        schema: Mapping[str, Any] | None = None,
+        sampling: Sampling | None = None,
+        max_new_tokens: int | None = None,
+        vectors: NDArray[np.float32] | None = None,
+    ) -> list[str]:
+        """One answer a picture (mode RGB) and question.
+
+        schema: a JSON schema that each answer follows; vectors: (n, d), in place of those that the inspector's own
+        embedder gives. Raises OptionError, ShapeError, MissingExtraError.
+        """
+
+    def stream(
+        self, image: Image, question: str, *, sampling: Sampling | None = None, max_new_tokens: int | None = None
+    ) -> Iterator[str]:
+        """The pieces of one answer, as they come."""
+
+
+@runtime_checkable
 class Calibrated(Inspector, Protocol):
     """An inspector whose scores, of pictures or of boxes, can be given a meaning by pictures it has not learned from.
     `decode` applies it; the run keeps it beside what `save` wrote."""
@@ -206,7 +248,7 @@ class Family(Protocol):
 
     Options: type[TrainOptions]
     target: str
-    """Which annotation it learns from: `label` or `boxes`."""
+    """Which annotation it learns from: `label`, `boxes`, or `text`, the answer to a question."""
 
     def create(self, options: Any, task: Task) -> Inspector:
         """An inspector on its base, ready to learn. Raises OptionError, MissingExtraError."""

@@ -19,7 +19,7 @@ from kenpin.data.dataset import Dataset, content_hash
 from kenpin.data.images import read_image
 from kenpin.errors import DatasetError, ImageError, RunError
 from kenpin.models._cpu_memory import keep_freed_memory
-from kenpin.models._family import Batch, Inspector, Localised, Progress, ReadsTables
+from kenpin.models._family import Batch, Inspector, Localised, Progress, Questioned, ReadsTables
 from kenpin.models._feature_store import FeatureStore, default_folder
 from kenpin.records import Example, ImageSource
 
@@ -109,6 +109,8 @@ def keep_inputs(
             picture_bytes = kept_bytes(batch)
             if store is not None and picture_bytes * pictures > store.limit_bytes:
                 return None
+            if batches and any(rows.shape[1:] != batches[0][name].shape[1:] for name, rows in batch.items()):
+                return None  # questions, or pieces of pictures, of different lengths
             if picture_bytes * pictures <= KEPT_BYTES:
                 batches.append(batch)
                 examples += [one if one.image.data is None else _without_bytes(one) for one in opened]
@@ -126,6 +128,13 @@ def _without_bytes(example: Example) -> Example:
 def kept_bytes(batch: Batch) -> int:
     """What one picture of a batch takes."""
     return sum(rows.nbytes // len(rows) for rows in batch.values())
+
+
+def encode(inspector: Inspector, images: Sequence[Image], examples: Sequence[Example]) -> Batch:
+    """What the inspector's network takes of these pictures, on the CPU."""
+    if isinstance(inspector, Questioned):
+        return inspector.encode_questions(images, examples)
+    return inspector.encode(images)
 
 
 def batch_size_of(inspector: Inspector) -> int:
@@ -221,8 +230,9 @@ def _open(store: FeatureStore | None, example: Example) -> _Opened:
 
 
 def _encoded(inspector: Inspector, batch: list[_Opened], store: FeatureStore | None) -> Batch:
-    images = [item.image for item in batch if item.image is not None]
-    encoded = inspector.encode(images) if images else {}
+    opened = [(item.image, item.example) for item in batch if item.image is not None]
+    images = [image for image, _ in opened]
+    encoded = encode(inspector, images, [example for _, example in opened]) if images else {}
     extract = inspector.extract
     if store is None or extract is None:
         return encoded

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL.Image import Image, fromarray
+from PIL.Image import Image
 from torch import Tensor, nn
 
 from kenpin.data.dataset import Dataset
@@ -20,6 +20,7 @@ from kenpin.models._backbone import BUILT_IN, Backbone, load_backbone
 from kenpin.models._family import BaseRecord, Batch, Inspector, Progress
 from kenpin.models._finished_run import restore_run, vectors_of
 from kenpin.models._inference import compute_features
+from kenpin.models._probe import probe_picture
 from kenpin.run_folder import is_run, record_hash
 
 TABLE = "table"
@@ -134,7 +135,7 @@ def _of_run(run: Path) -> ItemSource:
 
     module = inspector.module.eval()
     with torch.inference_mode():
-        answer = extract(inspector.encode([_probe_picture(inspector.image_size_wh)]))[0].float()
+        answer = extract(inspector.encode([probe_picture(inspector.image_size_wh)]))[0].float()
     places = np.linspace(0, len(answer) - 1, 16).astype(int)
     probe = tuple(round(float(answer[place]), 5) for place in places)
     return ItemSource(
@@ -147,11 +148,3 @@ def _of_run(run: Path) -> ItemSource:
         np.arange(len(answer)),
         getattr(inspector, "processor", None),
     )
-
-
-def _probe_picture(size_wh: tuple[int, int]) -> Image:
-    """A fixed picture without symmetries."""
-    width, height = size_wh
-    x, y = np.linspace(0, 1, width)[None, :, None], np.linspace(0, 1, height)[:, None, None]
-    waves = np.sin(7 * x + 3 * y * y + np.array([0.3, 1.1, 2.3]))
-    return fromarray(((waves + 1) * 127.5).astype(np.uint8))

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.data.same_parts import same_parts
+from kenpin.metrics.retrieval import mean_measure
 from kenpin.quality.paired import PairedDifference, mcnemar, verdict_differences
 from kenpin.quality.planning import Wrong
-from kenpin.records import Detections, Evaluation, JudgedExample, Measure, Verdict
+from kenpin.records import Detections, Evaluation, JudgedExample, JudgedText, Measure, Verdict
 from kenpin.report.mistakes import Mistake, mistake_of, worst_first
 
 _Z = NormalDist().inv_cdf(0.975)
@@ -146,8 +147,9 @@ def _placements(defective: NDArray[np.bool_], scores: NDArray[np.float64]) -> tu
     return below, above
 
 
-def _truth(part: JudgedExample) -> tuple[str | None, bool | None, Detections | None]:
-    return part.label, part.defective, None if part.boxes is None else part.boxes.truth
+def _truth(part: JudgedExample) -> tuple[str | None, bool | None, Detections | None, str | None]:
+    boxes, text = part.boxes, part.text
+    return part.label, part.defective, None if boxes is None else boxes.truth, None if text is None else text.truth
 
 
 def _rightly(pair: Pair) -> tuple[bool, bool]:
@@ -201,6 +203,7 @@ def _differences(pairs: Sequence[Pair]) -> tuple[Difference, ...]:
     shares = [
         ("accuracy", [_rightly(p) for p in pairs if p.named or p in decided]),
         ("review_rate", [_verdicts(p, Verdict.REVIEW) for p in decided]),
+        ("exact_match", [(b.exact_match, n.exact_match) for b, n in _texts(pairs)]),
     ]
     differences = []
     for name, outcomes in shares:
@@ -218,7 +221,16 @@ def _differences(pairs: Sequence[Pair]) -> tuple[Difference, ...]:
     if scored:
         before_area, now_area, change = paired_auroc(*zip(*scored, strict=True))
         differences.insert(1, Difference("auroc", before_area, now_area, change))
+    for name in ("token_f1", "edit_distance") if _texts(pairs) else ():
+        earlier_each, later_each = np.array([[getattr(one, name) for one in two] for two in _texts(pairs)]).T
+        means = float(earlier_each.mean()), float(later_each.mean())
+        differences.append(Difference(name, *means, mean_measure(later_each - earlier_each)))
     return tuple(differences)
+
+
+def _texts(pairs: Sequence[Pair]) -> list[tuple[JudgedText, JudgedText]]:
+    """Both runs' answers, of the pictures that have some."""
+    return [(p.before.text, p.now.text) for p in pairs if p.before.text is not None and p.now.text is not None]
 
 
 def _verdicts(pair: Pair, verdict: Verdict) -> tuple[bool, bool]:

@@ -16,6 +16,7 @@ class Mistake(StrEnum):
     MISNAMED = "wrongly named"
     MISSED = "missing a box"
     FALSE_ALARM = "showing a false box"
+    MISSTATED = "answered otherwise"
 
 
 def mistake_of(part: JudgedExample, *, names_count: bool = True) -> Mistake | None:
@@ -33,11 +34,14 @@ def mistake_of(part: JudgedExample, *, names_count: bool = True) -> Mistake | No
         return Mistake.MISSED
     if part.boxes is not None and False in part.boxes.right:
         return Mistake.FALSE_ALARM
+    if part.text is not None and not part.text.exact_match:
+        return Mistake.MISSTATED
     return None
 
 
 def worst_first(judged: Iterable[JudgedExample]) -> tuple[tuple[Mistake, JudgedExample], ...]:
-    """All mistakes: escapes, overkills, wrong names, missed boxes, false alarms; of each kind the worst first."""
+    """All mistakes: escapes, overkills, wrong names, missed boxes, false alarms, other words; of each kind the worst
+    first."""
     found = [(mistake, part) for part in judged if (mistake := mistake_of(part)) is not None]
     order = list(Mistake)
     return tuple(sorted(found, key=lambda pair: (order.index(pair[0]), -_harm(*pair), pair[1].id)))
@@ -48,5 +52,7 @@ def _harm(mistake: Mistake, part: JudgedExample) -> float:
         return (part.prediction.probabilities or {}).get(part.prediction.label or "", 0.0)
     if mistake is Mistake.MISSED and part.boxes is not None:
         return part.boxes.found.count(False)
+    if part.text is not None:
+        return part.text.edit_distance - part.text.token_f1
     score = part.prediction.defect_score or 0.0
     return -score if mistake is Mistake.ESCAPE else score

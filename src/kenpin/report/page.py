@@ -34,6 +34,7 @@ _ITEMS = 3  # of a part's distance
 _VALUES = 12  # of a list in the provenance
 _ELSEWHERE = ("dataset › counts", "notes", "base probe")  # or for programs alone
 _TILES = ("escape_rate", "overkill_rate", "review_rate", "accuracy", "auroc", "cost_per_part")
+_TEXT_TILES = ("exact_match", "token_f1", "edit_distance")
 _BOX_TILES = ("escape_rate", "overkill_rate", "review_rate", "map_50", "box_recall", "box_precision")
 
 
@@ -144,7 +145,7 @@ def write_report(
 
 
 def _tiles(evaluation: Evaluation) -> list[tuple[str, Measure]]:
-    names = _BOX_TILES if evaluation.target == "boxes" else _TILES
+    names = {"boxes": _BOX_TILES, "text": _TEXT_TILES}.get(evaluation.target, _TILES)
     measures = [(name, evaluation.measures.get(name, Measure(None))) for name in names]
     return [(name, measure) for name, measure in measures if measure.value is not None]
 
@@ -178,6 +179,8 @@ def _highest_with_maps(content: ReportContent, mistaken: Collection[str]) -> lis
 def _card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str, heat: Heat | None) -> Card:
     prediction = part.prediction
     lines = [words.truth(part)]
+    if part.text is not None:
+        lines = [*words.asked(part), *lines, words.answered(part)]
     if part.boxes is not None:
         lines.append(f"drawn: {words.drawn(part)}")
     if prediction.label is not None:
@@ -230,8 +233,8 @@ def _scatter(content: ReportContent, thumbnails: Mapping[str, bytes], neighbours
 
 
 def _class_cards(content: ReportContent) -> list[Card]:
-    """One picture of each class, a rightly judged one where there is any."""
-    judged = content.leading.judged
+    """One picture of each class, a rightly judged one where there is any; none where answers are judged."""
+    judged = content.leading.judged if content.leading.target != "text" else ()
     number = Counter(kind for part in judged for kind in words.kinds(part))
     best: dict[str, JudgedExample] = {}
     for part in sorted(judged, key=lambda part: (part.id not in content.thumbnails, mistake_of(part) is not None)):
@@ -333,7 +336,8 @@ def _pair_card(pair: Pair, thumbnails: Mapping[str, bytes]) -> Card:
 
 def _said(part: JudgedExample) -> str:
     drawn = None if part.boxes is None else words.drawn(part)
-    said = [part.prediction.label, drawn, str(part.verdict) if part.verdict else None]
+    answered = None if part.text is None else words.answered(part)
+    said = [part.prediction.label, drawn, answered, str(part.verdict) if part.verdict else None]
     if part.prediction.defect_score is not None:
         said.append(f"score {words.score(part.prediction.defect_score)}")
     return ", ".join(word for word in said if word)

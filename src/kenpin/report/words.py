@@ -11,6 +11,7 @@ from kenpin.report.mistakes import Mistake, mistake_of
 
 NONE = "–"
 NO_BOXES = "no boxes"
+NO_LABEL = "no label"
 
 TITLES = {
     "accuracy": "Accuracy",
@@ -43,6 +44,9 @@ TITLES = {
     "false_alarms_per_picture": "False alarms per picture",
     "box_calibration_error": "Calibration error of the scores",
     "rejected_pieces": "Pieces of answers left out",
+    "exact_match": "Answers with the true one's words",
+    "token_f1": "F1 of an answer's words",
+    "edit_distance": "Share of an answer's characters to be edited",
     "verification_auroc": "AUROC of pairs, one class or two",
     "equal_error_rate": "Equal error rate of pairs",
     "knn_accuracy": "Class of most of the 5 nearest others",
@@ -76,7 +80,7 @@ _NUMBERS = {"auroc", "average_precision", "macro_f1", "calibration_error", "cali
             "top_label_calibration_error", "map",
             "map_50", "map_75", "map_small", "map_medium", "map_large", "score_cut", "missed_boxes_per_picture",
             "false_alarms_per_picture", "box_calibration_error", "verification_auroc", "silhouette",
-            "effective_rank", "pixel_auroc", "aupro"}  # fmt: skip
+            "effective_rank", "pixel_auroc", "aupro", "token_f1", "edit_distance"}  # fmt: skip
 
 
 def title(name: str) -> str:
@@ -177,6 +181,8 @@ def verdict_sentences(evaluation: Evaluation, things: str = "pictures") -> tuple
             )
     if evaluation.target == "boxes":
         sentences.append(_box_sentence(evaluation))
+    if evaluation.target == "text":
+        sentences.append(_text_sentence(evaluation))
     return tuple(sentences) or ("Nothing could be measured on these pictures; the notes say why.",)
 
 
@@ -201,8 +207,29 @@ def _box_sentence(evaluation: Evaluation) -> str:
     return f"{'; '.join([sentence, *figures])}."
 
 
+def _text_sentence(evaluation: Evaluation) -> str:
+    exact, f1 = (evaluation.measures.get(name, Measure(None)) for name in ("exact_match", "token_f1"))
+    span = f" (95\N{NO-BREAK SPACE}% interval {interval('exact_match', exact)})" if exact.low is not None else ""
+    return (
+        f"{value('exact_match', exact.value)} of the answers have the true one's words in its order{span}; F1 of the "
+        f"words is {value('token_f1', f1.value)}."
+    )
+
+
+def asked(part: JudgedExample) -> tuple[str, ...]:
+    """What was asked of a part, where it has a question of its own."""
+    return () if part.text is None or part.text.question is None else (f"asked: {part.text.question}",)
+
+
+def answered(part: JudgedExample) -> str:
+    """What was answered."""
+    return f"answered: {(part.prediction.text or '').strip() or NONE}"
+
+
 def truth(part: JudgedExample) -> str:
-    """What a part is: its label, or the classes of its boxes with their numbers."""
+    """What a part is: its label, its true answer, or the classes of its boxes with their numbers."""
+    if part.text is not None:
+        return f"true: {part.text.truth}"
     if part.boxes is None:
         return f"is {part.label}"
     return f"true: {listed(part.boxes.truth.labels) or NO_BOXES}"
@@ -220,13 +247,13 @@ def drawn(part: JudgedExample) -> str:
 def kinds(part: JudgedExample) -> tuple[str, ...]:
     """The classes that a part shows: its label, or those of its boxes."""
     if part.boxes is None:
-        return (part.label or "",)
+        return (part.label or NO_LABEL,)
     return tuple(dict.fromkeys(part.boxes.truth.labels)) or (NO_BOXES,)
 
 
 def side(part: JudgedExample) -> str:
     """A part's label; where boxes are judged, whether it is OK."""
-    return part.label or "" if part.boxes is None else "not OK" if part.defective else "OK"
+    return part.label or NO_LABEL if part.boxes is None else "not OK" if part.defective else "OK"
 
 
 def listed(labels: Iterable[str]) -> str:

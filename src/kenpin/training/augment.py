@@ -83,6 +83,8 @@ def plan_augmentation(
     """The augmenter that these options allow, and sentences that say what is off and why. Raises OptionError."""
     if target == "boxes" and options.rotate_degrees:
         raise OptionError("option `rotate_degrees`: boxes do not turn with a picture; leave it out.")
+    if target == "text" and (moved := _moves(options)):
+        raise OptionError(f"option `{moved}`: an answer may say where something is; leave it out.")
     augmenter = Augmenter(
         horizontal=_class_map("flip_horizontal", options.flip_horizontal, labels),
         vertical=_class_map("flip_vertical", options.flip_vertical, labels),
@@ -92,6 +94,8 @@ def plan_augmentation(
         contrast=options.contrast,
         seed=seed,
     )
+    if target == "text":
+        return augmenter, ()
     notes = []
     swapped = flip_swapped_pairs(labels)
     off = [
@@ -108,6 +112,12 @@ def plan_augmentation(
         reason = f"they could turn one class into another ({pairs})" if pairs else "they could change a label"
         notes.append(f"Augmentation: {', '.join(off)} are off because {reason}; allow them with a class map or `same`.")
     return augmenter, tuple(notes)
+
+
+def _moves(options: AugmentOptions) -> str | None:
+    """The first option by which things in a picture come to lie elsewhere; None where there is none."""
+    moving = ("flip_horizontal", "flip_vertical", "crop", "rotate_degrees")
+    return next((name for name in moving if getattr(options, name) != AugmentOptions.model_fields[name].default), None)
 
 
 def _class_map(option: str, rule: FlipRule, labels: Sequence[str]) -> Mapping[str, str] | None:

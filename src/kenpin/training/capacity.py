@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from kenpin.errors import OptionError
-from kenpin.models._language.options import LanguageOptions
+from kenpin.models._language.options import AnswerOptions
 
 _OPTIMISER_STATES = {"adamw": 2, "sgd": 0}
 """Numbers that an optimiser keeps of each trained one."""
@@ -146,7 +146,7 @@ def _announced(options: Any) -> tuple[int, float]:
     if options.model_dump().get("tuning") == "qlora":
         return count, 0.5
     # language models are loaded as the options say, whatever their files hold
-    kept = options.frozen_dtype if isinstance(options, LanguageOptions) else config.dtype or "float32"
+    kept = options.frozen_dtype if isinstance(options, AnswerOptions) else config.dtype or "float32"
     return count, (getattr(torch, kept) if isinstance(kept, str) else kept).itemsize
 
 

@@ -18,7 +18,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
 from kenpin.errors import MissingExtraError, OptionError
 from kenpin.models._family import Batch, Sampled, Trainable
-from kenpin.models._inference import KeptInputs, StoredFeatures
+from kenpin.models._inference import KeptInputs, StoredFeatures, encode
 from kenpin.records import Example
 from kenpin.training.augment import Augmenter
 from kenpin.training.checkpoints import CHECKPOINTS, latest_checkpoint, load_learned, save_learned
@@ -305,5 +305,5 @@ class _Collate:
             return inputs | self.inspector.encode_targets(examples)
         examples, seen = zip(*rows, strict=True)
         features = [of for of in seen if isinstance(of, Tensor)]
-        inputs = {"features": torch.stack(features)} if features else self.inspector.encode(seen)
+        inputs = {"features": torch.stack(features)} if features else encode(self.inspector, seen, examples)
         return inputs | self.inspector.encode_targets(examples)

@@ -23,9 +23,9 @@ from kenpin.training.meter import Course, Peak, live_at, peak_of
 from kenpin.training.precision import Precision, choose_precision
 from kenpin.training.rehearsal import Rehearsal, Scoring
 from kenpin.training.start import Start, begin
-from kenpin.training.watch import SAMPLE
+from kenpin.training.watch import ANSWERED, SAMPLE
 
-_TUNINGS = ("full", "frozen-vision", "attention", "lora", "qlora", "head")
+_TUNINGS = ("full", "frozen-vision", "attention", "lora", "projector", "qlora", "head")
 """From what holds most to what holds least."""
 _FIT_COPIES = 6
 """Of the features in float32 while a fit is made: as computed, stacked, and twice in float64."""
@@ -296,7 +296,7 @@ class _Trial:
         steps_an_epoch = math.ceil(math.ceil(training / options.batch_size) / options.accumulate)
         steps = math.ceil(options.epochs * steps_an_epoch)
         every = options.evaluate_every
-        watched = min(validation, SAMPLE) if self._target == "boxes" else validation
+        watched = min(validation, SAMPLE) if self._target in ANSWERED else validation
         return Times(
             features=features_s if self._rehearsal.keeps_features else 0.0,
             step=step_s,

@@ -51,6 +51,11 @@ from kenpin.training.processes import processes
 from kenpin.training.start import begin
 
 _FOLDS = 5
+_NO_VERDICT = "No threshold: an answer in words is neither good nor defective."
+_UNTESTED = {
+    "text": "No split is named test: the weights that ship were chosen on the pictures that they are measured on here.",
+    "label": "No split is named test: the threshold was chosen on the pictures that it is measured on here.",
+}
 # settings that say how a run is carried out, not what it learns: they may differ when it is resumed
 _OF_THE_CALL = {"resume", "overwrite", "report", "device", "out"}
 _PACKAGES = ("kenpin", "torch", "transformers", "peft", "datasets", "numpy", "scikit-learn", "pillow")
@@ -112,17 +117,20 @@ def train(
         )
         crew.part()
         scored = _score(chosen, learned, options, task, parts, progress)
-        is_defective = defective(scored.pictures, task, chosen.target)
-        scored, meaning = _with_meaning(learned.inspector, options, scored, is_defective, chosen.target, partial)
-        for sentence in meaning:
-            say(sentence)
-        threshold, why = decide(
-            scored.predictions,
-            is_defective,
-            options,
-            scored.name,
-            learned.inspector.limit if isinstance(learned.inspector, Limited) else None,
-        )
+        meaning: tuple[str, ...] = ()
+        threshold, why = None, _NO_VERDICT
+        if chosen.target != "text":
+            is_defective = defective(scored.pictures, task, chosen.target)
+            scored, meaning = _with_meaning(learned.inspector, options, scored, is_defective, chosen.target, partial)
+            for sentence in meaning:
+                say(sentence)
+            threshold, why = decide(
+                scored.predictions,
+                is_defective,
+                options,
+                scored.name,
+                learned.inspector.limit if isinstance(learned.inspector, Limited) else None,
+            )
         say(why)
         evaluation = _evaluate(
             learned.inspector, chosen.target, scored, task, threshold, parts.test, options.seed, progress
@@ -269,9 +277,7 @@ def _evaluate(
         split=split,
         target=target,
         seed=seed,
-        notes=()
-        if test is not None
-        else ("No split is named test: the threshold was chosen on the pictures that it is measured on here.",),
+        notes=() if test is not None else (_UNTESTED.get(target, _UNTESTED["label"]),),
     )
     # of a fit that has seen the pictures, a map would flatter
     return evaluation if test is None else with_mask_measures(evaluation, Predictor(inspector), test, seed)
@@ -317,7 +323,11 @@ def _describe(dataset: Dataset, fingerprint: str, parts: Parts) -> dict[str, Any
         "path": dataset.root,
         "format": dataset.format,
         "fingerprint": fingerprint,
-        "counts": {name: dict(Counter(part.column("label"))) for name, part in pictures.items() if part is not None},
+        "counts": {
+            name: dict(Counter(label or "no label" for label in part.column("label")))
+            for name, part in pictures.items()
+            if part is not None
+        },
     }
 
 

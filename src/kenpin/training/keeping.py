@@ -19,7 +19,7 @@ from kenpin.report import maps, thumbnails
 from kenpin.report.mistakes import worst_first
 
 _PROJECTED = 5_000  # pictures at most whose vectors are kept
-_THUMBNAIL_PX = {"label": 128, "boxes": 320}  # boxes are drawn on them
+_THUMBNAIL_PX = {"label": 128, "boxes": 320, "text": 256}  # boxes are drawn on them, texts read beside them
 _OF_SCORES, _OF_ANSWERS = (60, 18), (12, 12)
 """Maps of mistakes, and of other parts with high scores: those that the score is read off cost nothing more, others
 take a pass back through the network each."""

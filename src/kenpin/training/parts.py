@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from kenpin.data.dataset import Dataset
 from kenpin.data.ok_labels import guess_ok_labels
 from kenpin.data.splitting import split_by_group, split_by_ratio
+from kenpin.data.targets import TARGETS, annotated, classes_of_each
 from kenpin.errors import DatasetError, OptionError
 from kenpin.models._family import Task
 
@@ -24,50 +25,48 @@ class Parts:
 
 
 def divide(dataset: Dataset, target: str) -> Parts:
-    """The data set's own splits, of the pictures alone that have the annotation to learn: a `label`, or `boxes`.
+    """The data set's own splits, of the pictures alone that have the annotation to learn: a `label`, `boxes` or `text`.
 
     Raises DatasetError where nothing is left to learn from.
     """
-    column, what = ("label", "a label") if target == "label" else ("box_labels", "annotated boxes")
-    annotated = dataset.select(i for i, value in enumerate(dataset.column(column)) if value is not None)
-    splits = annotated.splits
-    training = annotated.of_split("train") if splits else annotated
-    if not len(annotated) and (other := _annotated_otherwise(dataset, target)):
+    what, known = TARGETS[target].one, annotated(dataset, target)
+    splits = known.splits
+    training = known.of_split("train") if splits else known
+    if not len(known) and (other := _annotated_otherwise(dataset, target)):
         raise DatasetError(f"{dataset.root}: {other}.")
     if not len(training):
         raise DatasetError(
             f"{dataset.root}: no picture with {what} to learn from (splits: {', '.join(splits) or 'none'}); annotate "
             "pictures, or name a split train."
         )
-    left_out = len(dataset) - len(annotated)
+    left_out = len(dataset) - len(known)
     notes = [f"{left_out} pictures without {what} were left out."] if left_out else []
     used = ("train", "validation", "test")
-    unused = Counter(split for split in annotated.column("split") if split not in used) if splits else {}
+    unused = Counter(split for split in known.column("split") if split not in used) if splits else {}
     for split, count in unused.items():
         of = "without a split" if split is None else f"of split {split!r}"
         notes.append(f"{count} pictures {of} were left out: the splits used are {', '.join(used)}.")
     return Parts(
         training,
-        annotated.of_split("validation") if "validation" in splits else None,
-        annotated.of_split("test") if "test" in splits else None,
+        known.of_split("validation") if "validation" in splits else None,
+        known.of_split("test") if "test" in splits else None,
         tuple(notes),
     )
 
 
+_LEARNED_BY = {
+    "boxes": ("boxes", "boxes, such as florence2"),
+    "label": ("labels of whole pictures", "whole pictures, such as classifier"),
+    "text": ("answers in words", "answers, such as vlm"),
+}
+
+
 def _annotated_otherwise(dataset: Dataset, target: str) -> str | None:
     """What is annotated in place of the target, and who learns that; None where nothing is."""
-    if target == "label" and any(boxes is not None for boxes in dataset.column("box_labels")):
-        return "its pictures have boxes and no labels of whole pictures; train a family for boxes, such as florence2"
-    if target == "boxes" and any(label is not None for label in dataset.column("label")):
-        return "its pictures have labels and no boxes; train a family for whole pictures, such as classifier"
+    for other, (have, families) in _LEARNED_BY.items():
+        if other != target and len(annotated(dataset, other)):
+            return f"its pictures have {have} and no {_LEARNED_BY[target][0]}; train a family for {families}"
     return None
-
-
-def classes_of_each(dataset: Dataset, target: str) -> list[set[str]]:
-    """The classes that are annotated on each picture: its label's, or its boxes'."""
-    if target == "label":
-        return [{label} for label in dataset.column("label")]
-    return [set(labels) for labels in dataset.column("box_labels")]
 
 
 def defective(dataset: Dataset, task: Task, target: str) -> list[bool]:
@@ -99,6 +98,11 @@ def task_of(training: Dataset, target: str, ok_labels: Sequence[str] | None) -> 
 
     Raises DatasetError where there is no class, OptionError where a named good class does not occur.
     """
+    if target == "text":
+        if ok_labels is not None:
+            raise OptionError("option `ok_labels`: answers in words have no classes; leave it out.")
+        questions, answers = (_most_frequent_first(training.column(column)) for column in ("prefix", "suffix"))
+        return Task((), (), questions=questions, answers=answers), ()
     occurring = set().union(*classes_of_each(training, target))
     labels = tuple(label for label in training.classes if label in occurring)
     if not labels:
@@ -123,3 +127,7 @@ def task_of(training: Dataset, target: str, ok_labels: Sequence[str] | None) -> 
         else "No class is named like a good part, so nothing is judged; name the good ones with --ok-labels."
     )
     return Task(labels, found), (note,)
+
+
+def _most_frequent_first(texts: Sequence[str | None]) -> tuple[str, ...]:
+    return tuple(text for text, _ in Counter(text for text in texts if text is not None).most_common())

@@ -18,7 +18,7 @@ from kenpin.evaluation import summarise
 from kenpin.models._cpu_memory import keep_freed_memory
 from kenpin.models._family import Batch, Inspector, Task, Trainable
 from kenpin.models._feature_store import DEFAULT_LIMIT_BYTES
-from kenpin.models._inference import KEPT_BYTES, batch_size_of, kept_bytes
+from kenpin.models._inference import KEPT_BYTES, batch_size_of, encode, kept_bytes
 from kenpin.records import Detections, Example, Prediction
 from kenpin.training.augment import Augmenter, augments, plan_augmentation
 from kenpin.training.meter import Course, course_of
@@ -88,8 +88,10 @@ class Rehearsal:
         with torch.no_grad():
             return extract(self._placed(self._inspector.encode(images))).float().cpu()
 
-    def _inputs(self, images: Sequence[Image]) -> Batch:
-        return {"features": self._features(images)} if self.keeps_features else self._inspector.encode(images)
+    def _inputs(self, images: Sequence[Image], examples: Sequence[Example]) -> Batch:
+        if self.keeps_features:
+            return {"features": self._features(images)}
+        return encode(self._inspector, images, examples)
 
     def _placed(self, batch: Mapping[str, Tensor]) -> Batch:
         return {name: values.to(self.device) for name, values in batch.items()}
@@ -101,7 +103,7 @@ class Rehearsal:
     def batch(self, places: Sequence[int]) -> Batch:
         """What a step on these training pictures takes, on the CPU."""
         examples, images = self._opened(places)
-        return self._inputs(images) | self._targets(examples)
+        return self._inputs(images, examples) | self._targets(examples)
 
     def longest(self, count: int) -> list[int]:
         """The training pictures, of 512 at most, that have the longest answers: the largest batches hold one."""
@@ -151,8 +153,8 @@ class Rehearsal:
 
     def picture_bytes(self) -> tuple[int, int]:
         """Of one training picture: its share of a batch, and the opened picture."""
-        _, (image,) = self._opened([self._order[0]])
-        batch = self._inputs([image])
+        (example,), (image,) = self._opened([self._order[0]])
+        batch = self._inputs([image], [example])
         if isinstance(self._inspector, Trainable):
             batch |= self._targets([self._training[self.longest(1)[0]]])
         return sum(values.nbytes for values in batch.values()), image.width * image.height * 3
@@ -162,7 +164,8 @@ class Rehearsal:
         if self._augmenter is not None and self._augmenter.varies:
             return 0
         pictures = len(self._training) + len(self._validation)
-        total = kept_bytes(self._inputs([read_image(self._training[self._order[0]].image)])) * pictures
+        first = self._training[self._order[0]]
+        total = kept_bytes(self._inputs([read_image(first.image)], [first])) * pictures
         return total if total <= KEPT_BYTES else 0
 
     # ---- how long it takes ----
@@ -214,7 +217,7 @@ class Rehearsal:
             torch.cuda.reset_peak_memory_stats(self.device)
         features_s = 0.0
         if inspector.extract is None:
-            inputs = self._placed(inspector.encode(images))
+            inputs = self._placed(encode(inspector, images, examples))
         else:
             features_s, features = self._timed(lambda: self._features(images), warm=True)
             inputs = self._placed({"features": features})

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kenpin.cases.learning import training_set
+from kenpin.cases.learning import answers_of, training_set
 from kenpin.cases.library import CaseLibrary
 from kenpin.config import CaseOptions, GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.loading import load_dataset
+from kenpin.data.targets import classes_of_each
 from kenpin.errors import LabelError, OptionError
 from kenpin.models import get_family
 from kenpin.models._family import Calibrated, Family, Fitted, Inspector, Task
@@ -19,7 +20,7 @@ from kenpin.models._inference import check_readable
 from kenpin.run_folder import check_run_free, is_run
 from kenpin.training.capacity import refuse_unloadable
 from kenpin.training.engine import check_intervals_and_tracker
-from kenpin.training.parts import Parts, classes_of_each, divide, hold_out_validation, task_of
+from kenpin.training.parts import Parts, divide, hold_out_validation, task_of
 from kenpin.training.retrieval import Retrieval, search_before
 
 
@@ -63,6 +64,7 @@ def begin(
     read = (
         Path(options.data).expanduser(),
         wanted.base if is_run(Path(wanted.base)) else "",
+        getattr(wanted, "embedding_from", None) or "",
         "" if dataset is None else dataset.root,
     )
     needed = (Path.cwd(), *read)
@@ -73,7 +75,8 @@ def begin(
     if library is not None:
         if dataset is not None:
             raise OptionError("option `from_cases` is in place of a data set; give one of them.")
-        dataset, case_notes = training_set(library, test_share=options.validation_share, seed=options.seed)
+        learned = answers_of if chosen.target == "text" else training_set
+        dataset, case_notes = learned(library, test_share=options.validation_share, seed=options.seed)
     if dataset is None:
         dataset = load_dataset(options.data, format=options.data_format)
     parts = divide(dataset, chosen.target)
@@ -90,7 +93,7 @@ def begin(
     if parts.validation is None and not isinstance(inspector, Fitted):
         parts = hold_out_validation(parts, options.validation_share, options.seed)
     retrieval = None
-    if library is not None:
+    if library is not None and chosen.target == "label":
         retrieval = search_before(library, parts)
         if retrieval is None:
             case_notes += (

@@ -24,6 +24,7 @@ from kenpin.training.evolution import record_snapshot, record_truth
 _SCORES = {
     "label": ("accuracy", "balanced_accuracy", "auroc"),
     "boxes": ("map", "map_50", "box_precision", "box_recall"),
+    "text": ("exact_match", "token_f1", "edit_distance"),
     "vectors": (
         "verification_auroc",
         "equal_error_rate",
@@ -34,14 +35,17 @@ _SCORES = {
         "effective_rank",
     ),
 }
+ANSWERED = ("boxes", "text")
+"""What language models are trained for."""
 SAMPLE = 64
-"""Pictures at most of which boxes are scored at each evaluation: answers are written token by token."""
+"""Pictures at most of which a language model's answers are scored at each evaluation: it writes them token by token."""
 _DRAWN = 6
 _LONGEST_PX = 640
 
 
 class Watch:
-    """Scores of validation pictures; of detectors those of a sample, and some of it drawn below `evolution/`."""
+    """Scores of validation pictures; of language models those of a sample, and of detectors some of it drawn below
+    `evolution/`."""
 
     def __init__(
         self, inspector: Inspector, target: str, validation: Dataset, task: Task, seed: int, folder: Path
@@ -55,7 +59,7 @@ class Watch:
         self._names = _SCORES["vectors" if self._compares else target]
         self._draws = target == "boxes"
         order = np.random.default_rng(seed).permutation(len(validation))
-        limit = SAMPLE if self._draws else VECTOR_SAMPLE if self._compares else None
+        limit = SAMPLE if target in ANSWERED else VECTOR_SAMPLE if self._compares else None
         self._sample = validation if limit is None else validation.select(sorted(order[:limit].tolist()))
         self._drawn = self._sample.select(range(min(_DRAWN, len(self._sample))))
 

@@ -23,8 +23,13 @@ def copy_findings(subject: Subject) -> Iterator[Finding]:
         if look.content:
             places.setdefault(look.content, []).append(place)
     for same in places.values():
-        if len(same) > 1:
-            yield _equal_files(subject, same)
+        # a picture may be asked about in several ways, on one side of a split
+        asked: dict[str | None, list[int]] = {}
+        for place in same if len(_splits_of(subject, same)) < 2 else ():
+            asked.setdefault(subject.prefixes[place], []).append(place)
+        for copies in asked.values() or [same]:
+            if len(copies) > 1:
+                yield _equal_files(subject, copies)
     contents = [*places.values()]
     hashes = np.frombuffer(b"".join(subject.looks[same[0]].perceptual for same in contents), np.uint64)
     for cluster in near_duplicate_clusters(hashes.reshape(-1, HASH_WORDS)):

@@ -22,6 +22,7 @@ class Subject:
         self.labels: list[str | None] = dataset.column("label")
         self.box_labels: list[list[str] | None] = dataset.column("box_labels")
         self.groups: list[str | None] = dataset.column("group")
+        self.prefixes: list[str | None] = dataset.column("prefix")
         self.suffixes: list[str | None] = dataset.column("suffix")
         self.declared_classes = dataset.declared_classes
         self.classes = dataset.classes

@@ -69,7 +69,7 @@ def opening_lines(path: Path) -> list[dict[str, Any]]:
     for file in line_files(path):
         with file.open(encoding="utf-8-sig", errors="replace") as stream:
             lines = stream.read(_LOOK_AT_CHARACTERS).split("\n")
-        values = [_object(line) for line in lines]
+        values = [json_object(line) for line in lines]
         if answers := [value for value in values if value is not None and {"image", "suffix"} <= value.keys()]:
             return answers
     return []
@@ -127,7 +127,8 @@ def _suffix(example: Example, codec: Codec) -> str | None:
     return codec.encode(example.boxes, displayed_size(example.image)) if example.boxes else ""
 
 
-def _object(line: str) -> dict[str, Any] | None:
+def json_object(line: str) -> dict[str, Any] | None:
+    """The JSON object of a line; None where there is none."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
@@ -135,7 +136,8 @@ def _object(line: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _split_of(file: Path, root: Path) -> str | None:
+def split_of_file(file: Path, root: Path) -> str | None:
+    """The split that a file is called by, or its folder."""
     if match := _ROBOFLOW.fullmatch(file.stem):
         return split_of_folder(match.group(1))
     return split_name(file.stem) or (split_name(file.parent.name) if file.parent != root else None)
@@ -148,13 +150,13 @@ def _examples(path: Path, note: Note, codec: Codec) -> Iterator[Example]:
     root = path if path.is_dir() else path.parent
     listed: set[str] = set()
     for file in files:
-        split = _split_of(file, root)
+        split = split_of_file(file, root)
         find = finder([file.parent, file.parent / "images", root, root / "images"])
         for number, line in enumerate((read_text(file, note) or "").split("\n"), start=1):
             if not line.strip():
                 continue
             where = f"{file}:{number}"
-            row = _object(line)
+            row = json_object(line)
             if row is None or not isinstance(row.get("image"), str):
                 what = "the line is no JSON object with an image"
                 tell(note, "unparsable-line", where, what, 'Write {"image": …, "prefix": …, "suffix": …}')

@@ -21,13 +21,17 @@ from kenpin.data.formats._columns import column_of
 from kenpin.data.formats._names import split_name
 from kenpin.data.formats._pictures import id_below
 from kenpin.data.formats._reading import four_numbers, once, tell
+from kenpin.data.formats._turns import exchanges
 from kenpin.records import Box, Detections, Example, ImageSource
 
 if TYPE_CHECKING:
     import datasets
 
 _FLORENCE_2 = re.compile(r"<loc_[0-9]+>")
-_READ_BY_NAME = ("objects", "suffix", "prefix", "response", "id")
+_READ_BY_NAME = ("objects", "response", "messages", "id")
+_QUESTIONS, _ANSWERS = ("prefix", "question"), ("suffix", "caption", "answer")
+CHAT_COLUMNS = ("messages", "text", *_QUESTIONS, *_ANSWERS)
+"""Names of columns that may hold questions and answers."""
 _BATCH = 1_000
 
 
@@ -57,7 +61,12 @@ class TableReader:
         names = self._rows.column_names
         self._label, self._group, self._split_column = (column_of(role, names) for role in ("label", "group", "split"))
         self._by_name = {name for name in _READ_BY_NAME if name in names}
-        plain = [name for name in names if name not in {*self._by_name, self._label, self._group, self._split_column}]
+        self._question = next((name for name in _QUESTIONS if name in names), None)
+        self._answer = next((name for name in _ANSWERS if name in names), None)
+        if self._answer is None and "text" in names and not self._label and not self._by_name - {"id"}:
+            self._answer = "text"  # beside labels or boxes it may be anything
+        roles = {self._label, self._group, self._split_column, self._question, self._answer}
+        plain = [name for name in names if name not in {*self._by_name, *roles}]
         self._attributes = [name for name in plain if _is_plain(self._features[name])]
         if unread := sorted(set(plain) - set(self._attributes)):
             self._tell_once(
@@ -75,7 +84,7 @@ class TableReader:
 
     def kept_pictures(self) -> pa.ChunkedArray:
         """The pictures of the examples that `examples` gave; not copied where it gave all."""
-        if len(self._kept) == len(self._pictures):
+        if self._kept == list(range(len(self._pictures))):
             return self._pictures
         return self._pictures.take(pa.array(self._kept, pa.int64()))
 
@@ -94,9 +103,10 @@ class TableReader:
                     what = f"its picture {path!r} is not there" if path else "it has no picture"
                     tell(self._note, "missing-image", where, what, "Put it there, or leave the row out")
                     continue
-                self._kept.append(number)
                 name = self._id(row, number, path if is_outside else None, taken)
-                yield self._example(name, row, number, where)
+                for count, (question, answer) in enumerate(self._turns(row, where), start=1):
+                    self._kept.append(number)
+                    yield self._example(name if count == 1 else f"{name}#{count}", row, number, where, question, answer)
 
     def _id(self, row: Mapping[str, Any], number: int, path: str | None, taken: set[str]) -> str:
         name = f"{self._split or 'row'}/{number:06d}"
@@ -112,9 +122,27 @@ class TableReader:
         taken.add(name)
         return name
 
-    def _example(self, name: str, row: Mapping[str, Any], number: int, where: str) -> Example:
+    def _turns(self, row: Mapping[str, Any], where: str) -> list[tuple[str | None, str | None]]:
+        """Questions and answers of a row: of its messages, or of its columns."""
+        if row.get("messages") is not None:
+            turns = exchanges(row["messages"])
+            if turns is not None:
+                return turns
+            what, remedy = "its messages are no chat", "Write role and content for each"
+            tell(self._note, "answer-not-understood", where, what, remedy)
+        return [(row.get(self._question or ""), row.get(self._answer or ""))]
+
+    def _example(
+        self,
+        name: str,
+        row: Mapping[str, Any],
+        number: int,
+        where: str,
+        question: str | None,
+        suffix: str | None,
+    ) -> Example:
         label = self._text(self._label, row)
-        boxes, suffix, size = None, row.get("suffix"), None
+        boxes, size = None, None
         if row.get("objects") is not None:
             boxes = self._objects(row["objects"], where)
         elif row.get("response") is not None:
@@ -136,7 +164,7 @@ class TableReader:
             label,
             boxes,
             self._text(self._group, row),
-            row.get("prefix"),
+            question,
             suffix,
             size_wh=size,
             attributes={column: text for column, text in attributes.items() if text is not None},

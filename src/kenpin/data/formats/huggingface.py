@@ -1,10 +1,11 @@
 """Hugging Face data: a hub id (`owner/name`, `owner/name@revision`), `save_to_disk`, Parquet or image folder.
 
 Columns: `image`; `label`; `objects` with COCO's `bbox` (left, top, width, height in pixels) and `category`; `suffix`,
-free text or an answer in Florence-2's or PaliGemma's syntax, told apart by its tokens; `response`, a Python literal
-`{'bboxes': [[x1, y1, x2, y2]], 'labels': ['scratch']}` in pixels; `id`, `group` (lot, part, serial), `split` and
-`prefix`. Further plain columns are attributes. All boxes come out as x1 y1 x2 y2 in pixels of the displayed picture.
-Pictures stay in the mapped file; no code of a data set is ever run.
+free text or an answer in Florence-2's or PaliGemma's syntax, told apart by its tokens, or in its place `caption`,
+`answer`, or `text` where nothing else is annotated; `messages`, a chat of which each answer is an example; `response`,
+a Python literal `{'bboxes': [[x1, y1, x2, y2]], 'labels': ['scratch']}` in pixels; `id`, `group` (lot, part, serial),
+`split` and `prefix` or `question`. Further plain columns are attributes. All boxes come out as x1 y1 x2 y2 in pixels of
+the displayed picture. Pictures stay in the mapped file; no code of a data set is ever run.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from kenpin.data.formats._columns import attribute_columns, has_pictures
 from kenpin.data.formats._names import split_name
 from kenpin.data.formats._pictures import entries, file_name, subfolders
 from kenpin.data.formats._reading import tell
-from kenpin.data.formats._table import TableReader
+from kenpin.data.formats._table import CHAT_COLUMNS, TableReader
 from kenpin.errors import DatasetError
 from kenpin.records import Example
 
@@ -156,7 +157,7 @@ def _features(dataset: Dataset, *, has_split: bool) -> Any:
     if holds("label") or (dataset.declared_classes and "objects" not in columns):
         columns["label"] = category
     columns.update({name: text for name in ("group", "prefix", "suffix") if holds(name)})
-    taken = ("id", "objects", "prefix", "suffix", "response")
+    taken = ("id", "objects", "response", *CHAT_COLUMNS)
     columns.update(dict.fromkeys(attribute_columns((example.attributes for example in dataset), taken), text))
     return datasets.Features(columns)
 

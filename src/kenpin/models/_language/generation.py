@@ -17,7 +17,7 @@ NEIGHBOURHOOD = 0.01
 """How far from a location, as a share of the frame, other locations count as the same place."""
 # what a checkpoint's own generation settings would do to the answer besides: nothing, so that only the grammar and the
 # model's probabilities speak (Florence-2's forbid to repeat three tokens, which boxes do)
-_PLAIN: dict[str, Any] = {
+PLAIN: dict[str, Any] = {
     "do_sample": False,
     "num_return_sequences": 1,
     "use_cache": True,
@@ -79,7 +79,7 @@ def generate_answers(
         given["decoder_input_ids"] = torch.tensor([start] * rows, device=model.device)
     output = model.generate(
         **given,
-        **_PLAIN,
+        **PLAIN,
         **({"decoder_start_token_id": start[0]} if start else {}),
         num_beams=beams,
         # as Florence-2's own settings: without it beams go on to append unlikely objects up to the limit

@@ -10,7 +10,7 @@ MERGES = 256
 
 
 def toy_tokenizer(
-    texts: Sequence[str], *, specials: Sequence[str], marks: Sequence[str], pad: str, bos: str, eos: str
+    texts: Sequence[str], *, specials: Sequence[str], marks: Sequence[str], pad: str, bos: str | None, eos: str
 ) -> Any:
     """A byte-level tokenizer that writes any text in any script, with short ids for what `texts` say.
 

@@ -27,15 +27,17 @@ def prepare(
     alpha: int,
     dropout: float,
     targets: Sequence[str],
+    whole: Sequence[str] = (),
     seed: int,
 ) -> nn.Module:
     """The network with what `tuning` names trainable and all else frozen; wrapped where it has adapters.
 
-    targets: endings of layer names, or patterns with `*`, for adapters. Raises OptionError where one matches nothing.
+    targets: endings of layer names, or patterns with `*`, for adapters; whole: endings of names of layers that train
+    beside them. Raises OptionError where one matches nothing.
     """
     network.requires_grad_(False)
     if tuning in ("lora", "qlora"):
-        return _with_adapters(network, rank, alpha, dropout, targets, seed)
+        return _with_adapters(network, rank, alpha, dropout, targets, whole, seed)
     for name, parameter in network.named_parameters():
         if _trains(name, tuning):
             parameter.data = parameter.data.float()  # small steps would be lost in half-size numbers
@@ -53,7 +55,13 @@ def _trains(name: str, tuning: Tuning) -> bool:
 
 
 def _with_adapters(
-    network: nn.Module, rank: int, alpha: int, dropout: float, targets: Sequence[str], seed: int
+    network: nn.Module,
+    rank: int,
+    alpha: int,
+    dropout: float,
+    targets: Sequence[str],
+    whole: Sequence[str],
+    seed: int,
 ) -> nn.Module:
     from peft import LoraConfig, get_peft_model
 
@@ -67,6 +75,7 @@ def _with_adapters(
         use_rslora=True,
         init_lora_weights="gaussian",
         target_modules=matching_layers(layers, targets),
+        modules_to_save=list(whole) or None,
         bias="none",
     )
     with seeded(seed), expected_warnings():
@@ -93,8 +102,11 @@ def freeze_randomness(module: nn.Module) -> None:
             part.train = lambda mode=True, part=part: part
 
 
-def four_bit() -> Any:
-    """How a base is loaded in four bits. Raises MissingExtraError, OptionError where that is not possible."""
+def four_bit(whole: Sequence[str] = (*VISION, "lm_head")) -> Any:
+    """How a base is loaded in four bits, all but the parts `whole`.
+
+    Raises MissingExtraError, OptionError where that is not possible.
+    """
     if importlib.util.find_spec("bitsandbytes") is None:
         raise MissingExtraError('tuning qlora needs bitsandbytes: pip install "kenpin[qlora]"')
     if not torch.cuda.is_available():
@@ -106,5 +118,5 @@ def four_bit() -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
-        llm_int8_skip_modules=["vision_tower", "multi_modal_projector", "lm_head"],
+        llm_int8_skip_modules=list(whole),
     )

@@ -1,0 +1,203 @@
+"""The commands `describe` and `ablate`: descriptions held to the evidence, and what the evidence adds to them."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from kenpin.cli import FINDINGS, _show
+from kenpin.cli._options import command_of
+from kenpin.cli.data import Format, Overwrite
+from kenpin.cli.runs import Device
+from kenpin.description.options import AblationOptions, DescriptionOptions
+from kenpin.records import Example
+
+if TYPE_CHECKING:
+    from kenpin.description.ablation import Condition
+    from kenpin.description.describer import DescribedPicture
+    from kenpin.quality.paired import PairedDifference
+
+Json = Annotated[Path | None, Parameter(help="Write everything to this file.")]
+
+
+def describe(  # type: ignore[no-untyped-def]
+    run, images, /, *, given=None, config=None, json=None, device=None, overwrite=False
+) -> int | None:
+    """Describe pictures in words, told what other runs and known cases say, and mark what contradicts these.
+
+    The exit status is 1 where a picture could not be opened, 0 otherwise.
+
+    Parameters
+    ----------
+    run:
+        Run folder of family vlm.
+    images:
+        One or more picture files and folders of pictures.
+    """
+    call = partial(_describe, run, images, json=json, device=device, overwrite=overwrite)
+    return command_of(DescriptionOptions, call)(given=given, config=config)
+
+
+def ablate(  # type: ignore[no-untyped-def]
+    run, /, *, data, given=None, config=None, split=None, format=None, json=None, device=None, overwrite=False
+) -> int | None:
+    """Measure what the evidence adds: how often class and place are named exactly with all of it, without any, and
+    without each piece.
+
+    The exit status is 1 where a picture could not be opened, 0 otherwise.
+
+    Parameters
+    ----------
+    run:
+        Run folder of family vlm.
+    """
+    call = partial(_ablate, run, data, split, format, json=json, device=device, overwrite=overwrite)
+    return command_of(AblationOptions, call)(given=given, config=config)
+
+
+_SHARED = {"run": Path, "json": Json, "device": Device, "overwrite": Overwrite}
+describe.__annotations__ = {
+    **command_of(DescriptionOptions, lambda _: None).__annotations__,
+    **_SHARED,
+    "images": Annotated[tuple[str, ...], Parameter(negative=())],
+}
+ablate.__annotations__ = {
+    **command_of(AblationOptions, lambda _: None).__annotations__,
+    **_SHARED,
+    "data": Annotated[str, Parameter(help="Data set with labels or boxes: folder, file or hub id.")],
+    "split": Annotated[str | None, Parameter(help="Split to take; by default test where there is one, else all.")],
+    "format": Format,
+}
+
+
+def _describe(
+    run: Path,
+    images: tuple[str, ...],
+    options: DescriptionOptions,
+    *,
+    json: Path | None,
+    device: str | None,
+    overwrite: bool,
+) -> int:
+    from kenpin.data.files import picture_files
+    from kenpin.description import describe as describe_pictures
+    from kenpin.records_json import to_json
+    from kenpin.run_folder import check_writable, write_json
+
+    if json is not None:
+        check_writable(json, overwrite)
+    bad: list[str] = []
+    rows: list[Any] = []
+    marked = 0
+    with _show.progress_line() as progress:
+        found = describe_pictures(
+            run,
+            picture_files(images),
+            device=device,
+            progress=progress,
+            on_error=partial(_set_aside, bad),
+            **options.model_dump(),
+        )
+        for one in found:
+            print("\n".join(_lines(one)), flush=True)
+            rows.append(to_json(one))
+            marked += bool(one.described.contradictions)
+    _show.say(f"{len(rows)} described, {marked} of them contradict the evidence.")
+    if json is not None:
+        write_json(json, {"run": str(run), "options": options.model_dump(mode="json"), "descriptions": rows,
+                          "not_opened": bad})  # fmt: skip
+    return FINDINGS if bad else 0
+
+
+def _lines(one: DescribedPicture) -> list[str]:
+    """A description as people read it."""
+    said = one.described.description
+    verdict = "-" if one.evidence.verdict is None else one.evidence.verdict.value
+    mark = "\tCONTRADICTORY" if one.described.contradictions else ""
+    texts = {"looks": said.appearance, "cause": said.suggested_cause, "repair": said.suggested_repair}
+    return [
+        f"{one.id}\t{verdict}\t{said.finding}{mark}",
+        f"  place {said.place}, severity {said.severity}, confidence {said.confidence}",
+        *(f"  {name}: {' '.join(text.split())}" for name, text in texts.items() if text.strip()),
+        *(f"  ! {found.sentence}" for found in one.described.contradictions),
+    ]
+
+
+def _ablate(
+    run: Path,
+    data: str,
+    split: str | None,
+    format: str | None,
+    options: AblationOptions,
+    *,
+    json: Path | None,
+    device: str | None,
+    overwrite: bool,
+) -> int:
+    from kenpin.data.loading import load_dataset
+    from kenpin.description import describer_of, load_conversational
+    from kenpin.description.ablation import ablate as compare
+    from kenpin.description.ablation import with_truth
+    from kenpin.description.gathering import load_gatherer
+    from kenpin.errors import DatasetError
+    from kenpin.records_json import to_json
+    from kenpin.run_folder import check_writable, write_json
+
+    if json is not None:
+        check_writable(json, overwrite)
+    dataset = load_dataset(data, format=format)
+    if split is None and "test" in dataset.splits:
+        split = "test"
+    if split is not None:
+        if split not in dataset.splits:
+            raise DatasetError(f"{data}: no split {split!r}; there are {', '.join(dataset.splits) or 'none'}.")
+        dataset = dataset.of_split(split)
+    dataset = with_truth(dataset)
+    describer = describer_of(load_conversational(run, device=device), options)
+    gatherer = load_gatherer(options.evidence, options.cases, nearest=options.nearest, device=device)
+    bad: list[str] = []
+    with _show.progress_line() as progress:
+        parts = gatherer.gather(dataset, progress=progress, on_error=partial(_set_aside, bad))
+        conditions = compare(describer, parts)
+    placed = conditions[-1].place_cost
+    places = f"the place is known of {placed.parts if placed else 0}"
+    print(f"{len(dataset) - len(bad)} pictures, split {split or 'all'}; {places}")
+    print("\n".join(_table(conditions)))
+    if json is not None:
+        write_json(json, {"run": str(run), "data": data, "split": split, "options": options.model_dump(mode="json"),
+                          "conditions": to_json(conditions), "not_opened": bad})  # fmt: skip
+    return FINDINGS if bad else 0
+
+
+def _table(conditions: tuple[Condition, ...]) -> list[str]:
+    """A row a condition: shares that are right, and what is lost against `all`, with exact intervals."""
+    rows: list[tuple[str, ...]] = [
+        ("told", "class right", "place right", "contradictory", "class lost", "p", "place lost", "p")
+    ]
+    for one in conditions:
+        shares = (one.finding, one.place, one.contradictory)
+        rows.append(
+            (
+                one.told,
+                *("–" if share.value is None else f"{share.value:.3f}" for share in shares),
+                *_lost(one.finding_cost),
+                *_lost(one.place_cost),
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _lost(cost: PairedDifference | None) -> tuple[str, str]:
+    if cost is None:
+        return "–", "–"
+    return f"{cost.change:+.3f} ({cost.low:+.3f} to {cost.high:+.3f})", f"{cost.p_value:.2g}"
+
+
+def _set_aside(bad: list[str], example: Example, error: Exception) -> None:
+    bad.append(example.id)
+    print(f"kenpin: {error}", file=sys.stderr)

@@ -1,0 +1,145 @@
+"""JSON lines of chats on one picture each, in the form of OpenAI and TRL: `{"messages": […], "images": ["a.jpg"]}`.
+
+The picture is named in a part of a message or in the column `images` or `image`, as a path or as a `data:` URL; nothing
+is fetched. Each answer of a chat is an example: what was said before it stands in its question, a line each. `label`,
+`group` and `split` may stand beside the messages.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import os
+from collections.abc import Iterator
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kenpin.data.dataset import Dataset
+from kenpin.data.formats import Note
+from kenpin.data.formats._answers import json_object, line_files, split_of_file
+from kenpin.data.formats._names import folder_of_split, split_name
+from kenpin.data.formats._pictures import PictureCopier, finder, id_below, tell_unlisted
+from kenpin.data.formats._reading import read_text, tell
+from kenpin.data.formats._turns import chat, exchanges, pictures_in
+from kenpin.records import Example, ImageSource
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SUMMARY = "JSON lines of chats on pictures: messages with roles and contents"
+CARRIES = frozenset({"split", "label", "group", "prefix", "suffix"})
+
+_LOOK_AT_CHARACTERS = 65_536
+_FORM = 'Write {"messages": [{"role": "user", "content": …}, {"role": "assistant", "content": …}], "images": ["a.jpg"]}'
+
+
+def recognises(path: Path) -> bool:
+    """Whether a line among the first of its JSON-lines files holds messages."""
+    for file in line_files(path):
+        with file.open(encoding="utf-8-sig", errors="replace") as stream:
+            lines = stream.read(_LOOK_AT_CHARACTERS).split("\n")
+        if any("messages" in (json_object(line) or {}) for line in lines):
+            return True
+    return False
+
+
+def read(path: Path, note: Note) -> Dataset:
+    """An example for each answer; the file's or the folder's name says the split where the line does not."""
+    return Dataset.from_examples(_examples(path, note), root=path, format="chat_jsonl")
+
+
+def write(dataset: Dataset, path: Path) -> None:
+    """Write `<split>.jsonl`, without a split `chat.jsonl`, and the pictures beside them."""
+    copier = PictureCopier(path)
+    files: dict[str | None, TextIOWrapper] = {}
+    try:
+        for example in dataset:
+            split = example.split
+            if split not in files:
+                name = "chat" if split is None else folder_of_split(split)
+                files[split] = (path / f"{name}.jsonl").open("w", encoding="utf-8")
+            line: dict[str, Any] = {"messages": chat(example.prefix, example.suffix, copier.copy(example, "images"))}
+            line |= {name: said for name in ("label", "group") if (said := getattr(example, name)) is not None}
+            if split is not None and split_name(folder_of_split(split)) != split:
+                line["split"] = split
+            files[split].write(json.dumps(line, ensure_ascii=False) + "\n")
+    finally:
+        for file in files.values():
+            file.close()
+
+
+def _examples(path: Path, note: Note) -> Iterator[Example]:
+    files = line_files(path)
+    if not files:
+        tell(note, "missing-file", path, "there is no JSON-lines file in it", "Name the .jsonl file itself")
+    root = path if path.is_dir() else path.parent
+    listed: set[str] = set()
+    taken: dict[str, int] = {}
+    for file in files:
+        find = finder([file.parent, file.parent / "images", root, root / "images"])
+        split = split_of_file(file, root)
+        for number, line in enumerate((read_text(file, note) or "").split("\n"), start=1):
+            if not line.strip():
+                continue
+            where = f"{file}:{number}"
+            row = json_object(line)
+            turns = None if row is None else exchanges(row.get("messages"))
+            if row is None or turns is None:
+                tell(note, "unparsable-line", where, "the line is no JSON object with messages", _FORM)
+                continue
+            source = _picture(row, find, f"{file.stem}-{number:06d}", where, note)
+            if source is None:
+                continue
+            if source.data is None:
+                listed.add(source.path or "")
+            name = id_below(source.path or "", os.fspath(root))
+            for question, answer in turns:
+                taken[name] = taken.get(name, 0) + 1
+                yield Example(
+                    name if taken[name] == 1 else f"{name}#{taken[name]}",
+                    source,
+                    _said(row, "split") or split,
+                    _said(row, "label"),
+                    group=_said(row, "group"),
+                    prefix=question,
+                    suffix=answer,
+                    origin=where,
+                )
+    tell_unlisted(note, listed)
+
+
+def _said(row: dict[str, Any], name: str) -> str | None:
+    return None if row.get(name) in (None, "") else str(row[name])
+
+
+def _picture(
+    row: dict[str, Any], find: Callable[[str], str | None], name: str, where: str, note: Note
+) -> ImageSource | None:
+    """The one picture of a line; None, and told, where there is none or there are several."""
+    column = row.get("images", row.get("image"))
+    column = column if isinstance(column, list) else [column]
+    beside = (one.get("path") or one.get("url") if isinstance(one, dict) else one for one in column if one)
+    named = list(dict.fromkeys([*pictures_in(row["messages"]), *map(str, beside)]))
+    if len(named) != 1:
+        what = f"the chat is on {len(named) or 'no'} pictures"
+        tell(note, "several-pictures" if named else "missing-image", where, what, "Give each chat one picture")
+        return None
+    (said,) = named
+    if said.startswith("data:"):
+        try:
+            return ImageSource(name, base64.b64decode(said.partition(",")[2], validate=True))
+        except binascii.Error as error:
+            what = f"its picture's data: URL is broken ({error})"
+            tell(note, "missing-image", where, what, "Write it again, or name a file")
+            return None
+    if "://" in said and not said.startswith("file://"):
+        what = f"its picture {said!r} lies elsewhere, and nothing is fetched"
+        tell(note, "missing-image", where, what, "Download it, and name the file")
+        return None
+    found = find(said.removeprefix("file://"))
+    if found is None:
+        tell(note, "missing-image", where, f"there is no picture {said!r}", "Put it there, or remove the line")
+        return None
+    return ImageSource(found)

@@ -1,0 +1,70 @@
+"""Descriptions in words that are held to the evidence: what is known of a part is told, and what is said is checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # the parts that hold an answer to the evidence work without torch
+    from kenpin.description.describer import DescribedPicture, Describer
+    from kenpin.description.options import AblationOptions
+    from kenpin.errors import ImageError
+    from kenpin.models._family import Conversational, Progress
+    from kenpin.records import Example
+
+
+def describe(
+    run: str | Path,
+    images: Iterable[str | Path],
+    *,
+    device: str | None = None,
+    progress: Progress | None = None,
+    on_error: Callable[[Example, ImageError], None] | None = None,
+    **options: Any,
+) -> Iterator[DescribedPicture]:
+    """Describe picture files by a run of family `vlm`. options: fields of `DescriptionOptions`, `evidence` among them.
+
+    A picture that cannot be opened goes to `on_error`, if given. Raises KenpinError.
+    """
+    from kenpin.data.dataset import Dataset
+    from kenpin.description.describer import DescribedPicture
+    from kenpin.description.gathering import load_gatherer
+    from kenpin.description.options import DescriptionOptions
+    from kenpin.records import Example, ImageSource
+
+    chosen = DescriptionOptions.from_mapping(options)
+    describer = describer_of(load_conversational(run, device=device), chosen).leaving_out(chosen.leave_out)
+    gatherer = load_gatherer(chosen.evidence, chosen.cases, nearest=chosen.nearest, device=device)
+    pictures = Dataset.from_examples(Example(id=str(path), image=ImageSource(path=str(path))) for path in images)
+    for parts in gatherer.gather(pictures, progress=progress, on_error=on_error):
+        said = describer.describe([part.image for part in parts], [part.evidence for part in parts])
+        for part, one in zip(parts, said, strict=True):
+            yield DescribedPicture(part.example.id, part.evidence, one)
+
+
+def describer_of(inspector: Conversational, options: AblationOptions) -> Describer:
+    """A describer that does what the options say, and tells all of the evidence."""
+    from kenpin.description.describer import Describer
+    from kenpin.records import Sampling
+
+    drawn = options.temperature is not None
+    return Describer(
+        inspector,
+        language=options.language,
+        text_length=options.text_length,
+        sampling=Sampling(options.temperature or 1.0, options.min_p, options.seed) if drawn else None,
+    )
+
+
+def load_conversational(run: str | Path, *, device: str | None = None) -> Conversational:
+    """The model of a run that answers questions on pictures. Raises RunError, OptionError."""
+    from kenpin.errors import OptionError
+    from kenpin.models._family import Conversational
+    from kenpin.predictor import load_predictor
+
+    inspector = load_predictor(run, device=device).inspector
+    if not isinstance(inspector, Conversational):
+        raise OptionError(f"{run}: its model answers no questions on pictures; give a run of family vlm.")
+    inspector.module.eval()
+    return inspector

@@ -1,0 +1,206 @@
+"""The check of a description: what contradicts the verdict, or names a class or a place that no evidence supports.
+
+Free texts are read for names of classes and places as whole words, in scripts without spaces anywhere; a name that is
+denied ("no scratch", キズなし) is not said. That is no understanding of language: a class that is named by an everyday
+word, such as `short`, is also found where it means something else.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kenpin.description.answers import FREE_TEXTS, NONE, UNKNOWN, Description
+from kenpin.description.evidence import Evidence
+from kenpin.description.places import Place
+from kenpin.records import Verdict
+
+
+class Kind(StrEnum):
+    """What is contradicted, and by what."""
+
+    DEFECT_ON_PASS = "defect-on-pass"
+    NONE_ON_FAIL = "none-on-fail"
+    SEVERITY_ON_PASS = "severity-on-pass"
+    NO_SEVERITY_ON_FAIL = "no-severity-on-fail"
+    REPAIR_ON_PASS = "repair-on-pass"
+    SEVERITY_AND_FINDING = "severity-and-finding"
+    PLACE_WITHOUT_FINDING = "place-without-finding"
+    UNSUPPORTED_CLASS = "unsupported-class"
+    UNSUPPORTED_PLACE = "unsupported-place"
+    TEXT_NAMES_CLASS = "text-names-class"
+    TEXT_NAMES_PLACE = "text-names-place"
+    TEXT_DENIES_DEFECT = "text-denies-defect"
+
+
+@dataclass(frozen=True, slots=True)
+class Contradiction:
+    """One thing that a description may not say, given the evidence."""
+
+    kind: Kind
+    sentence: str
+
+
+def contradictions(description: Description, evidence: Evidence) -> tuple[Contradiction, ...]:
+    """All that contradicts; empty where the description is held by the evidence."""
+    return tuple(
+        Contradiction(kind, sentence)
+        for part in (_with_the_verdict, _with_itself, _with_the_findings, _in_texts)
+        for kind, sentence in part(description, evidence)
+    )
+
+
+_Said = Iterator[tuple[Kind, str]]
+
+
+def _with_the_verdict(said: Description, evidence: Evidence) -> _Said:
+    if evidence.verdict is Verdict.PASS:
+        if said.finding != NONE:
+            yield Kind.DEFECT_ON_PASS, f"The verdict is PASS, and the finding is {said.finding}."
+        if said.severity != NONE:
+            yield Kind.SEVERITY_ON_PASS, f"The verdict is PASS, and the severity is {said.severity}."
+        if not _NO_REPAIR.match(_plain(said.suggested_repair)):
+            yield Kind.REPAIR_ON_PASS, "The verdict is PASS, and a repair is suggested."
+    if evidence.verdict is Verdict.FAIL:
+        if said.finding == NONE:
+            yield Kind.NONE_ON_FAIL, "The verdict is FAIL, and nothing is found."
+        if said.severity == NONE:
+            yield Kind.NO_SEVERITY_ON_FAIL, "The verdict is FAIL, and the severity is none."
+
+
+def _with_itself(said: Description, evidence: Evidence) -> _Said:
+    judged = evidence.verdict in (Verdict.PASS, Verdict.FAIL)  # then one of the two contradicts the verdict already
+    if not judged and (said.finding == NONE) is not (said.severity == NONE):
+        yield Kind.SEVERITY_AND_FINDING, f"The finding is {said.finding}, and the severity is {said.severity}."
+    if said.finding == NONE and said.place != NONE:
+        yield Kind.PLACE_WITHOUT_FINDING, f"Nothing is found, and the place is {said.place}."
+
+
+def _with_the_findings(said: Description, evidence: Evidence) -> _Said:
+    if said.finding not in (NONE, UNKNOWN, *evidence.supported_classes):
+        yield Kind.UNSUPPORTED_CLASS, f"The finding is {said.finding}, which no run and no near case speaks for."
+    if NONE not in (said.finding, said.place) and said.place not in evidence.supported_places:
+        known = ", ".join(place for place in Place if place in evidence.supported_places)
+        where = f"it was found at {known}" if known else "nothing says where it is"
+        yield Kind.UNSUPPORTED_PLACE, f"The place is {said.place}, and {where}."
+
+
+def _in_texts(said: Description, evidence: Evidence) -> _Said:
+    fine = frozenset[str]() if said.finding == NONE else evidence.supported_classes | {said.finding}
+    for name in FREE_TEXTS:
+        text, words = getattr(said, name), name.replace("_", " ")
+        for label in named_classes(text, evidence.defect_classes, besides=evidence.ok_classes):
+            if label not in fine:
+                why = "nothing is found" if said.finding == NONE else "no run and no near case speaks for it"
+                yield Kind.TEXT_NAMES_CLASS, f"The {words} names {label}, and {why}."
+    if said.finding != NONE:
+        for place in named_places(said.appearance):
+            if place not in evidence.supported_places and place != said.place:
+                yield Kind.TEXT_NAMES_PLACE, f"The appearance names {place}, where nothing was found."
+    if evidence.verdict is Verdict.FAIL and _DENIES_DEFECT.search(_plain(said.appearance)):
+        yield Kind.TEXT_DENIES_DEFECT, "The verdict is FAIL, and the appearance denies any defect."
+
+
+def named_classes(text: str, classes: Iterable[str], besides: Collection[str] = ()) -> tuple[str, ...]:
+    """Those of these classes that a text names and does not deny, whatever their case, plural and separators.
+
+    besides: further names, which are read so that no class is found within them: of OK, 傷なし is no 傷. A name without
+    two letters in a row, such as 3, is not looked for.
+    """
+    plain = _plain(text)
+    wanted = dict.fromkeys(classes)
+    found = set()
+    # longest first, and what was read is blotted out: solder bridge names no bridge
+    for name in sorted({*wanted, *besides}, key=lambda one: (-len(one), one)):
+        pattern = _pattern(name)
+        if pattern is None:
+            continue
+        if any(not _is_denied(plain, *match.span()) for match in pattern.finditer(plain)):
+            found.add(name)
+        plain = pattern.sub(lambda match: "\0" * len(match[0]), plain)
+    return tuple(name for name in wanted if name in found)
+
+
+def named_places(text: str) -> tuple[Place, ...]:
+    """The places that a text names and does not deny, in English or Japanese; the centre with a preposition alone, for
+    the word has other uses."""
+    plain = _plain(text)
+    return tuple(
+        place
+        for place, pattern in _PLACES.items()
+        if any(not _is_denied(plain, *match.span()) for match in pattern.finditer(plain))
+    )
+
+
+def _plain(text: str) -> str:
+    return unicodedata.normalize("NFKC", text).casefold().strip()
+
+
+# kana, Chinese characters, Hangul with its particles, Thai: words are not parted by spaces
+_UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
+_LETTER = rf"[^\W_{_UNSPACED}]"
+
+
+def _pattern(name: str) -> re.Pattern[str] | None:
+    plain = _plain(name)
+    parts = re.findall(r"[^\W_]+", plain)
+    if not re.search(rf"[{_UNSPACED}]|[^\W\d_]{{2}}", plain):
+        return None
+    before = rf"(?<!{_LETTER})" if re.match(_LETTER, parts[0]) else ""
+    behind = rf"(?:'?s|es)?(?!{_LETTER})" if re.search(rf"{_LETTER}$", parts[-1]) else ""
+    return re.compile(before + r"[\W_]+".join(map(re.escape, parts)) + behind)
+
+
+_DENIED_BEFORE = re.compile(
+    r"\b(?:no(?! longer| doubt)|without|free (?:of|from)|neither|nor|absence of|lacks?|kein\w*|ohne)\b[^.;:!?。]*$"
+    r"|(?:\b(?:not|cannot|never|nicht)\b|n't\b)(?:\W+\w+){0,3}\W*$"
+    r"|(?:無|非|没有|沒有|无|未见|未見)\s*$"
+)
+_DENIED_BEHIND = re.compile(
+    r"[-\s]?free\b|\s+(?:is|are|was|were) (?:absent|ruled out|not (?:\w+ )?(?:visible|present|seen|found|there)\b)"
+    r"|[^。、.;]{0,8}?(?:なし|無し|ない|無い|ません|なく)"
+)
+_RESUMES = re.compile(r"\b(?:but|however|except|yet|only)\b|が、")  # what was denied before it is not denied behind it
+
+
+def _is_denied(plain: str, start: int, end: int) -> bool:
+    before = re.split(r"[.;!?。\n]", plain[:start])[-1]
+    before = _RESUMES.split(before)[-1]
+    return bool(_DENIED_BEFORE.search(before) or _DENIED_BEHIND.match(plain, end))
+
+
+_ROWS = {"upper": "(?:upper|top)", "middle": "(?:middle|cent(?:re|er)|mid)", "lower": "(?:lower|bottom)"}
+_COLUMNS = {"left": "left", "middle": "(?:middle|cent(?:re|er))", "right": "right"}
+_JAPANESE = {
+    Place.UPPER_LEFT: "左上",
+    Place.UPPER_RIGHT: "右上",
+    Place.LOWER_LEFT: "左下",
+    Place.LOWER_RIGHT: "右下",
+    Place.CENTRE: "(?<![上下左右])中央(?![上下左右])",
+}
+
+
+def _place_pattern(place: Place) -> re.Pattern[str]:
+    if place is Place.CENTRE:
+        english = rf"\b(?:in|at|near|around) the {_COLUMNS['middle']}\b(?!\W+(?:left|right))"
+    else:
+        row, column = place.split()
+        english = rf"\b{_ROWS[row]}[\s-]+{_COLUMNS[column]}\b"
+    return re.compile("|".join([english, *([_JAPANESE[place]] if place in _JAPANESE else [])]))
+
+
+_PLACES = {place: _place_pattern(place) for place in Place}
+_NO_REPAIR = re.compile(
+    r"[\W_]*$|(?:none|no|not|nothing|n/?a|kein\w*|nicht)\b"
+    r"|(?:修理|補修)?(?:は|の必要は|必要)?(?:なし|無し|不要|ない|ありません)|特になし"
+)
+_NOTHING_WRONG = r"(?:異常|欠陥|不良|問題|損傷|キズ|傷)"
+_DENIES_DEFECT = re.compile(
+    r"\b(?:no(?! (?:other|further|more|additional|longer))|without(?: any)?|free (?:of|from)(?: any)?) (?:\w+ ){0,2}?"
+    r"(?:defects?|damages?|faults?|flaws?|anomal(?:y|ies)|abnormalit(?:y|ies)|problems?)\b"
+    r"|\b(?:defect|fault|flaw|damage)[- ]?(?:free|less)\b|\bnothing (?:is |looks )?wrong\b"
+    rf"|{_NOTHING_WRONG}(?:は|が|も)?(?:なし|無し|ない|無い|ありません|なく|見られ(?:ない|ません)|認められ(?:ない|ません))"
+)

@@ -1,0 +1,154 @@
+"""Gathering evidence: what runs predict and judge of pictures, where their maps are hot, and which cases are near."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from PIL.Image import Image
+
+from kenpin.cases.case import Found
+from kenpin.cases.library import CaseLibrary
+from kenpin.data.dataset import Dataset, content_hash
+from kenpin.data.images import read_image
+from kenpin.data.ok_labels import guess_ok_labels
+from kenpin.description.evidence import Part, Witness, evidence_of, witness_of
+from kenpin.errors import CaseLibraryError, ImageError, OptionError
+from kenpin.models._family import Explained, Progress
+from kenpin.models._inference import OnError
+from kenpin.predictor import Predictor, load_predictor
+from kenpin.quality.threshold import judge
+from kenpin.records import Example, Judgement, Map, Prediction, Verdict
+from kenpin.run_folder import space_of
+
+_AT_ONCE = 8
+"""Pictures that are in memory at a time."""
+
+
+class Gatherer:
+    """Runs, and perhaps a library of cases, that give evidence of pictures."""
+
+    def __init__(
+        self, predictors: Mapping[str, Predictor], library: CaseLibrary | None = None, *, nearest: int = 3
+    ) -> None:
+        """predictors: by name; nearest: cases that are looked up for each picture.
+
+        Raises OptionError for a run on tables, CaseLibraryError where no run made the library's vectors.
+        """
+        for name, one in predictors.items():
+            if one.reads_tables:
+                raise OptionError(f"run {name}: it judges rows of a table, and has nothing to say of pictures.")
+        records = [one.record for one in predictors.values() if one.record is not None]
+        self._predictors = dict(predictors)
+        self._library, self._nearest = library, nearest
+        self._embeds = None if library is None else _maker_of(library, predictors)
+        classes = [label for one in records for label in one.labels]
+        # all of the library's, whatever is near: what may be answered must not tell which cases were found
+        others = [] if library is None else [label for label in library.stats().by_label if label is not None]
+        others = [label for label in sorted(others) if label not in classes]
+        self._classes = [*classes, *others]
+        self._ok_classes = [*(label for one in records for label in one.ok_labels), *guess_ok_labels(others)]
+
+    def gather(
+        self, dataset: Dataset, *, progress: Progress | None = None, on_error: OnError | None = None
+    ) -> Iterator[list[Part]]:
+        """The pictures with their evidence, in order and a few at a time. One that cannot be opened goes to `on_error`,
+        if given. Raises ImageError."""
+        for start in range(0, len(dataset), _AT_ONCE):
+            stop = min(start + _AT_ONCE, len(dataset))
+            opened = list(_opened(dataset.select(range(start, stop)), on_error))
+            if opened:
+                yield self._parts(opened)
+            if progress is not None:
+                progress("describing", stop, len(dataset))
+
+    def _parts(self, opened: Sequence[tuple[Example, Image]]) -> list[Part]:
+        examples = Dataset.from_examples(example for example, _ in opened)
+        heard = [self._witnesses(name, one, examples, opened) for name, one in self._predictors.items()]
+        witnesses = list(zip(*heard, strict=True)) or [()] * len(opened)
+        return [
+            Part(
+                example,
+                image,
+                evidence_of(
+                    of_part,
+                    near,
+                    metric="cosine" if self._library is None else self._library.metric,
+                    classes=self._classes,
+                    ok_classes=self._ok_classes,
+                ),
+            )
+            for (example, image), of_part, near in zip(opened, witnesses, self._near(examples), strict=True)
+        ]
+
+    def _witnesses(
+        self, name: str, predictor: Predictor, examples: Dataset, opened: Sequence[tuple[Example, Image]]
+    ) -> list[Witness]:
+        witnesses = []
+        for prediction, (example, image) in zip(predictor.predict(examples), opened, strict=True):
+            judgement = None if predictor.threshold is None else judge(prediction, predictor.threshold)
+            found = _map_against(predictor, prediction, judgement, example, image)
+            witness = witness_of(name, prediction, judgement, predictor.threshold, size_wh=image.size, map=found)
+            witnesses.append(witness)
+        return witnesses
+
+    def _near(self, examples: Dataset) -> list[tuple[Found, ...]]:
+        """The nearest cases of each picture, itself left out."""
+        if self._library is None or self._embeds is None:
+            return [()] * len(examples)
+        near: list[tuple[Found, ...]] = []
+        for batch, vectors in self._embeds.embed(examples):
+            for example, found in zip(batch, self._library.search(vectors, k=self._nearest + 1), strict=True):
+                itself = content_hash(example.image)
+                near.append(tuple(one for one in found if one.case.id != itself)[: self._nearest])
+        return near
+
+
+def load_gatherer(
+    runs: Sequence[Path], cases: str | None = None, *, nearest: int = 3, device: str | None = None
+) -> Gatherer:
+    """A gatherer of finished runs, by the names of their folders. Raises KenpinError."""
+    library = None if cases is None else CaseLibrary.open(cases)
+    names = [run.name if [one.name for one in runs].count(run.name) == 1 else str(run) for run in runs]
+    predictors = {name: load_predictor(run, device=device) for name, run in zip(names, runs, strict=True)}
+    return Gatherer(predictors, library, nearest=nearest)
+
+
+def _opened(examples: Dataset, on_error: OnError | None) -> Iterator[tuple[Example, Image]]:
+    for example in examples:
+        try:
+            image = read_image(example.image)
+        except ImageError as error:
+            if on_error is None:
+                raise
+            on_error(example, error)
+            continue
+        yield replace(example, size_wh=image.size), image
+
+
+def _map_against(
+    predictor: Predictor, prediction: Prediction, judgement: Judgement | None, example: Example, image: Image
+) -> Map | None:
+    """Where what speaks against a part is; None where the run passes it, names a good class, or has no such map."""
+    inspector, record = predictor.inspector, predictor.record
+    passed = judgement is not None and judgement.verdict is Verdict.PASS
+    good = record is not None and prediction.label in record.ok_labels
+    if passed or good or predictor.target != "label" or not isinstance(inspector, Explained):
+        return None
+    inspector.module.eval()
+    try:
+        ((found,),) = inspector.maps([image], [example])
+    except OptionError:  # its network or its method has none
+        return None
+    return found
+
+
+def _maker_of(library: CaseLibrary, predictors: Mapping[str, Predictor]) -> Predictor:
+    for one in predictors.values():
+        if one.record is not None and space_of(one.record) == library.run.id:
+            return one
+    raise CaseLibraryError(
+        f"{library.uri}: holds vectors of run {library.run}, which is none of the evidence; add the run in "
+        f"{library.run.path} to --evidence, or leave the library out."
+    )

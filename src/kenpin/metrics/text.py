@@ -1,0 +1,66 @@
+"""How near an answer in words comes to the true one: exact match, F1 of its words, edit distance."""
+
+from __future__ import annotations
+
+import re
+import string
+import unicodedata
+from collections import Counter
+
+import numpy as np
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+# scripts that put no space between words: hiragana and katakana, CJK ideographs, and the latter's wide forms
+_UNSPACED = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f])")
+
+
+def words_of(text: str) -> list[str]:
+    """The words that count: lower case, without punctuation and English articles; each character of a script without
+    spaces is a word.
+
+    # Rajpurkar et al. 2016 (SQuAD), evaluate-v1.1.py, normalize_answer; Lewis et al. 2020 (MLQA) for other scripts.
+    """
+    plain = "".join(" " if _is_unspaced_mark(c) else "" if _is_punctuation(c) else c for c in text.lower())
+    return _UNSPACED.sub(r" \1 ", _ARTICLES.sub(" ", plain)).split()
+
+
+def exact_match(said: str, truth: str) -> bool:
+    """Whether both have the same words in the same order."""
+    return words_of(said) == words_of(truth)
+
+
+def token_f1(said: str, truth: str) -> float:
+    """Harmonic mean of the shares of said words that are true and of true words that were said, 0 to 1.
+
+    # Rajpurkar et al. 2016, evaluate-v1.1.py, f1_score; where one side has no word, 1 if neither has (SQuAD 2.0).
+    """
+    ours, theirs = words_of(said), words_of(truth)
+    if not ours or not theirs:
+        return float(ours == theirs)
+    common = sum((Counter(ours) & Counter(theirs)).values())
+    return 2 * common / (len(ours) + len(theirs))
+
+
+def edit_distance(said: str, truth: str) -> float:
+    """Characters to insert, delete or replace, over the length of the longer text, 0 to 1; spaces at the ends aside.
+
+    # Levenshtein 1966, row by row: a deletion may follow a deletion, so each row ends in a running minimum.
+    """
+    ours, theirs = (np.array([ord(c) for c in text.strip()], np.int64) for text in (said, truth))
+    if not max(len(ours), len(theirs)):
+        return 0.0
+    places = np.arange(len(theirs) + 1)
+    row = places
+    for count, character in enumerate(ours, start=1):
+        stepped = np.minimum(row[1:] + 1, row[:-1] + (theirs != character))
+        row = np.minimum.accumulate(np.concatenate([[count], stepped]) - places) + places
+    return float(row[-1]) / max(len(ours), len(theirs))
+
+
+def _is_punctuation(character: str) -> bool:
+    return character in string.punctuation or unicodedata.category(character).startswith("P")
+
+
+def _is_unspaced_mark(character: str) -> bool:
+    """Punctuation of scripts without spaces stands between words: 、 and 。 and the like."""
+    return "\u3000" <= character <= "\u303f"
