@@ -13,7 +13,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script finds its own folder, not the one above
 
-from benchmarks import cases, doctor, embedding, features, language, machine, planes, readers, scoring, startup, taguchi
+from benchmarks import (
+    cases,
+    doctor,
+    embedding,
+    features,
+    inspection,
+    language,
+    machine,
+    planes,
+    readers,
+    scoring,
+    startup,
+    taguchi,
+)
 from benchmarks.scale import FULL, QUICK, Scale
 
 _ROOM_BYTES = 4 << 30
@@ -35,6 +48,7 @@ def results(scale: Scale, folder: Path) -> str:
         cases.section(scale, folder / "cases"),
         embedding.section(scale, folder / "embedding"),
         planes.section(scale, folder / "planes"),
+        inspection.section(scale, folder / "inspection"),
     ]
     rates = machine.section(at_start, machine.measure_rates())
     minutes = (time.monotonic() - started) / 60
@@ -50,6 +64,7 @@ def results(scale: Scale, folder: Path) -> str:
 _APART = {
     "cases": cases.section,
     "embedding": embedding.section,
+    "inspection": inspection.section,
     "language": language.section,
     "planes": planes.section,
 }

@@ -25,6 +25,7 @@ SECTIONS = [
     "Known cases",
     "Siamese network",
     "Three objectives in a plane",
+    "Inspection",
 ]
 
 

@@ -99,6 +99,7 @@ _WANTED = {
     "tuple_type": "a list",
     "dict_type": "a mapping",
     "literal_error": "{expected}",
+    "enum": "{expected}",
     "greater_than": "a number above {gt}",
     "greater_than_equal": "a number from {ge} up",
     "less_than": "a number below {lt}",

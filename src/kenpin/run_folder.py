@@ -214,8 +214,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def sole_writer(partial: Path) -> Iterator[None]:
-    """Hold the partial folder: a second process that trains into it is refused. Raises RunError."""
+def sole_writer(partial: Path, doing: str = "training") -> Iterator[None]:
+    """Hold the partial folder: a second process that trains into it, or else is `doing` so, is refused.
+
+    Raises RunError.
+    """
     import fcntl
 
     name = partial.with_name(f"{partial.name}.lock")
@@ -226,7 +229,7 @@ def sole_writer(partial: Path) -> Iterator[None]:
             if not os.path.samestat(os.fstat(lock.fileno()), name.stat()):
                 raise BlockingIOError  # opened just before its last holder removed it
         except OSError as error:
-            raise RunError(f"{partial}: another process is training into it; wait, or choose another --out.") from error
+            raise RunError(f"{partial}: another process is {doing} into it; wait, or choose another --out.") from error
         try:
             yield
         finally:

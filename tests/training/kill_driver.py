@@ -72,7 +72,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def _die_at(point: str) -> None:
+def die_at(point: str) -> None:
+    """From now on this process kills itself at this point."""
     module_name, attribute, call, when = point.split(":")
     owner: Any = importlib.import_module(module_name)
     *path, name = attribute.split(".")
@@ -94,7 +95,7 @@ def _die_at(point: str) -> None:
     setattr(owner, name, deadly)
 
 
-def _in_child(work: Callable[[], object]) -> int:
+def in_child(work: Callable[[], object]) -> int:
     """Run in a forked child; 0 for success, the signal's number where it was killed."""
     child = os.fork()
     if child == 0:
@@ -110,7 +111,7 @@ def _in_child(work: Callable[[], object]) -> int:
 
 def _train(family: str, data: str, out: Path, point: str | None, resume: bool) -> None:
     if point is not None:
-        _die_at(point)
+        die_at(point)
     job.train(family, data=data, out=out, resume=resume, **SETTINGS[family])
 
 
@@ -130,16 +131,16 @@ def main() -> None:
     started = False
     for point in points:
         resume = started and (partial_folder(out) / "options.json").exists()
-        killed_by = _in_child(partial(_train, family, data, out, point, resume))
+        killed_by = in_child(partial(_train, family, data, out, point, resume))
         started = True
         loads = _loads_in_child(out) or _loads_in_child(partial_folder(out))
         seen.append({"point": point, "killed_by": killed_by, "loads": loads, "exists": out.exists()})
-    final = 0 if out.exists() else _in_child(partial(_train, family, data, out, None, started))
+    final = 0 if out.exists() else in_child(partial(_train, family, data, out, None, started))
     print(json.dumps({"seen": seen, "final": final}))
 
 
 def _loads_in_child(folder: Path) -> bool:
-    return _in_child(lambda: os._exit(0 if _loads(folder) else 7)) == 0
+    return in_child(lambda: os._exit(0 if _loads(folder) else 7)) == 0
 
 
 if __name__ == "__main__":

@@ -45,6 +45,7 @@ app.command("kenpin.cli.judge:judge", help="A threshold from what wrong decision
 app.command("kenpin.cli.quality:plan", help="How many parts it takes to claim a rate of escapes or overkills.")
 app.command("kenpin.cli.gage:gage", help="How far verdicts and measurements of the same parts repeat themselves.")
 app.command("kenpin.cli.drift:drift", help="Whether scores, failures and vectors still are as they were.")
+app.command("kenpin.cli.inspect:inspect", help="Judge a line's pictures by a policy, each part once.")
 app.command("kenpin.cli.export:export", help="Write a trained network for use elsewhere and as a base.")
 
 

@@ -54,6 +54,29 @@ def infer_batches(
         yield examples, {name: values.cpu() for name, values in outputs.items()}
 
 
+def infer_together(inspectors: Sequence[Inspector], images: Sequence[Image]) -> list[dict[str, Tensor]]:
+    """Raw outputs of each inspector on the CPU, for the same pictures; features that several share are computed once.
+
+    The feature store is left alone: a line sees each picture once.
+    """
+    shared: dict[str, Tensor] = {}
+    answers = []
+    if any(_device(inspector).type == "cpu" for inspector in inspectors):
+        keep_freed_memory()
+    with torch.inference_mode():
+        for inspector in inspectors:
+            if inspector.extract is None:
+                batch = inspector.encode(images)
+            else:
+                key = _feature_key(inspector)
+                if key not in shared:
+                    shared[key] = inspector.extract(_on_device(inspector, inspector.encode(images))).float().cpu()
+                batch = {"features": shared[key]}
+            outputs = inspector.infer(_on_device(inspector, batch))
+            answers.append({name: values.cpu() for name, values in outputs.items()})
+    return answers
+
+
 def compute_features(
     inspector: Inspector, dataset: Dataset, *, doing: str = "computing features", progress: Progress | None = None
 ) -> Iterator[Tensor]:
@@ -257,8 +280,13 @@ def store_of(inspector: Inspector) -> FeatureStore | None:
     """Where the features of an inspector are kept; None where it has none."""
     if inspector.extract is None:
         return None
+    return FeatureStore(default_folder(), _feature_key(inspector))
+
+
+def _feature_key(inspector: Inspector) -> str:
+    """Inspectors with the same one extract the same features of a picture."""
     base = inspector.base
     key = f"{base.id}\0{base.commit}\0{base.probe}\0{inspector.image_size_wh}"
     if isinstance(inspector, Localised):
         key += f"\0{inspector.feature_kind}"
-    return FeatureStore(default_folder(), hashlib.blake2b(key.encode(), digest_size=16).hexdigest())
+    return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,170 @@
+"""The command `inspect`: pictures of a line judged by several runs, each part once, with a record that lasts."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+
+from kenpin.cli import _show
+from kenpin.cli.data import Overwrite
+from kenpin.cli.runs import Device
+from kenpin.inspection.fusing import SEVERITY
+from kenpin.records import Verdict
+
+if TYPE_CHECKING:
+    from kenpin.inspection.inspecting import Tally
+    from kenpin.inspection.journal import Journal
+    from kenpin.inspection.pictures import Source
+    from kenpin.inspection.policy import Policy
+    from kenpin.inspection.record import PartRecord
+
+FAILED, TO_REVIEW, STOPPED = 3, 4, 130
+"""Exit statuses: 3 where a part failed, 4 where none did and a person must look at one, 130 where named pictures are
+left that nobody looked at."""
+
+
+def inspect(
+    policy: Path,
+    pictures: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="Folder of the records; a stopped inspection goes on in its own.")],
+    watch: Annotated[Path | None, Parameter(help="Inspect pictures as they come into this folder.")] = None,
+    until_idle: Annotated[
+        float | None, Parameter(help="Stop watching when nothing came for so many seconds; 0: when all is done.")
+    ] = None,
+    lot: Annotated[str | None, Parameter(help="Name of the lot, in place of the policy's.")] = None,
+    parquet: Annotated[Path | None, Parameter(help="Write all records to this file at the end.")] = None,
+    device: Device = None,
+    overwrite: Overwrite = False,
+) -> int:
+    """Judge pictures by a policy: one line a part, and a record that lasts.
+
+    The exit status is 0 where all parts pass, 3 where one fails, and 4 where none fails and a person must look at one.
+
+    Parameters
+    ----------
+    policy:
+        YAML file that names the runs and how their verdicts become one.
+    pictures:
+        Picture files and folders of pictures; none with --watch.
+    """
+    from kenpin.data.files import picture_files
+    from kenpin.errors import OptionError
+    from kenpin.inspection.inspecting import record_folder
+    from kenpin.inspection.journal import JOURNAL, write_parquet
+    from kenpin.inspection.policy import read_policy
+    from kenpin.run_folder import check_writable
+
+    sources = [bool(pictures), watch is not None].count(True)
+    if sources == 2 or (sources == 0 and parquet is None):
+        raise OptionError("command line: name pictures, or a folder with `--watch`; one of them.")
+    if until_idle is not None and (watch is None or not until_idle >= 0):
+        raise OptionError("command line: `--until-idle` goes with --watch, and is 0 or more seconds.")
+    if watch is not None:
+        _check_watched(watch, out)
+    if parquet is not None:
+        check_writable(parquet, overwrite)
+    chosen = read_policy(policy)
+    if lot is not None:
+        chosen = chosen.model_copy(update={"lot": lot})
+    paths = list(dict.fromkeys(picture_files(pictures)))
+    with record_folder(out) as folder:
+        status = _inspect(chosen, paths, watch, until_idle, folder, device) if sources else 0
+        if parquet is not None:
+            _show.say(f"{parquet}: {write_parquet(folder / JOURNAL, parquet)} records.")
+    return status
+
+
+def _inspect(
+    policy: Policy, paths: list[str], watch: Path | None, until_idle_s: float | None, out: Path, device: str | None
+) -> int:
+    from kenpin.inspection.inspecting import inspect as inspect_pictures
+    from kenpin.inspection.judging import Judges
+    from kenpin.inspection.pictures import NamedPictures
+    from kenpin.inspection.watching import WatchedFolder
+
+    judges = Judges(policy, device=device)
+    with _stopped_by_signals() as stop:
+
+        def source_of(journal: Journal) -> Source:
+            if watch is None:
+                return NamedPictures(paths, stop)
+            _show.say(f"watching {watch}; {len(journal)} parts were judged before.")
+            return WatchedFolder(
+                watch,
+                journal.files(),
+                settle_s=policy.settle_s,
+                aside_after_s=policy.aside_after_s,
+                until_idle_s=until_idle_s,
+                stop=stop,
+            )
+
+        tally = inspect_pictures(judges, source_of, out, _tell)
+        if stop.is_set():
+            _show.say("stopped; the same command goes on from here.")
+    for sentence in _summary(tally):
+        _show.say(sentence)
+    if watch is None and stop.is_set() and tally.verdicts.total() < len(paths):
+        return STOPPED
+    worst = max(tally.verdicts, key=SEVERITY.__getitem__, default=Verdict.PASS)
+    return {Verdict.PASS: 0, Verdict.FAIL: FAILED, Verdict.REVIEW: TO_REVIEW}[worst]
+
+
+def _tell(record: PartRecord) -> None:
+    """One line a part. Raises OptionError where nobody reads it: a status of 0 would say that all parts pass."""
+    from kenpin.errors import OptionError
+
+    try:
+        print("\t".join((_cell(record.id), record.verdict, _cell(record.reasons[0]))), flush=True)
+    except BrokenPipeError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again when it ends
+        raise OptionError("standard output was closed before the last part; read it to its end.") from error
+
+
+def _cell(words: str) -> str:
+    """Words that keep to their cell of the line."""
+    return words.translate({ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"})
+
+
+def _summary(tally: Tally) -> Iterator[str]:
+    """How many parts there were, and how long they took."""
+    import numpy as np
+
+    counts = ", ".join(f"{tally.verdicts[verdict]} {verdict}" for verdict in Verdict)
+    aside = f", {tally.aside} set aside" if tally.aside else ""
+    yield f"{tally.verdicts.total()} parts: {counts}{aside}."
+    if tally.latencies_s:
+        p50_ms, p99_ms = 1_000 * np.percentile(tally.latencies_s, (50, 99), method="inverted_cdf")
+        yield f"from the complete picture to the record on disk: p50 {p50_ms:.0f} ms, p99 {p99_ms:.0f} ms."
+
+
+def _check_watched(watch: Path, out: Path) -> None:
+    from kenpin.errors import OptionError
+
+    if not watch.is_dir():
+        raise OptionError(f"{watch}: there is no such folder to watch; make it, or name another.")
+    if out.resolve().is_relative_to(watch.resolve()):
+        raise OptionError(
+            f"{out}: lies in the watched folder, whose pictures would be inspected again; choose another."
+        )
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[Event]:
+    """Set by SIGTERM or Ctrl-C: what is in hand is finished first."""
+    stop = Event()
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,163 @@
+"""The journal: part records as lines of JSON, only ever appended, on disk before anybody is told, each part once."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from kenpin.errors import RunError
+from kenpin.inspection.record import SCHEMA, PartRecord, from_values, to_line, to_row
+
+JOURNAL = "records.jsonl"
+_INDEXED = ("id", "picture_hash", "picture_bytes", "modified_ns", "aside")
+_ROWS = 5_000  # records turned into Arrow at a time
+
+
+class Journal:
+    """The records of a folder, in the hands of its only writer."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it, or begin it. What a killed writer left of its last line is cut off: that part is judged again.
+
+        Raises RunError where a line is damaged.
+        """
+        self.path = path
+        self._places: dict[tuple[str, str], int] = {}
+        self._files: dict[str, tuple[int, int]] = {}
+        self._asides: list[tuple[str, str]] = []
+        self._end = 0
+        path.touch()
+        with path.open("rb") as file:
+            for place, number, line in _whole_lines(file):
+                self._note(_values(line, f"{path} line {number}"), place)
+                self._end = place + len(line)
+        self._file = path.open("r+b", buffering=0)
+        self._file.truncate(self._end)
+        self._file.seek(self._end)
+        self._sync()
+        sync_folder(path.parent)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def append(self, records: Sequence[PartRecord]) -> None:
+        """Add records; when this returns they are on disk. Raises RunError for a part that is there, OSError."""
+        places: list[int] = []
+        data = b""
+        for record in records:
+            key = (record.id, record.picture_hash)
+            if key in self._places or key in [(one.id, one.picture_hash) for one in records[: len(places)]]:
+                raise RunError(
+                    f"{self.path}: already has a record of {record.id} with this content; it stays as it is."
+                )
+            places.append(self._end + len(data))
+            data += to_line(record).encode()
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._file.write(rest) :]
+        self._sync()
+        self._end += len(data)
+        for record, place in zip(records, places, strict=True):
+            self._note({name: getattr(record, name) for name in _INDEXED}, place)
+
+    def find(self, id: str, picture_hash: str) -> PartRecord | None:
+        """The record of a part; None where there is none. Raises RunError."""
+        place = self._places.get((id, picture_hash))
+        if place is None:
+            return None
+        with self.path.open("rb") as file:
+            file.seek(place)
+            return from_values(_values(file.readline(), f"{self.path} byte {place}"), f"{self.path} byte {place}")
+
+    def files(self) -> dict[str, tuple[int, int]]:
+        """Size in bytes and time of the last writing, in nanoseconds, of each id's file as it was last judged."""
+        return dict(self._files)
+
+    def set_aside(self) -> Iterator[PartRecord]:
+        """The records of files that were no pictures. Raises RunError."""
+        for id, picture_hash in self._asides:
+            if (record := self.find(id, picture_hash)) is not None:
+                yield record
+
+    def _note(self, values: Mapping[str, Any], place: int) -> None:
+        key = (values["id"], values["picture_hash"])
+        self._places[key] = place
+        self._files[values["id"]] = (values["picture_bytes"], values["modified_ns"])
+        if values["aside"] is not None:
+            self._asides.append(key)
+
+    def _sync(self) -> None:
+        os.fsync(self._file.fileno())
+
+
+def read_records(path: Path) -> Iterator[PartRecord]:
+    """The records in a journal, at any moment, also while it is being written. Raises RunError, OSError."""
+    with path.open("rb") as file:
+        for _, number, line in _whole_lines(file):
+            where = f"{path} line {number}"
+            yield from_values(_values(line, where), where)
+
+
+def write_parquet(path: Path, out: Path) -> int:
+    """Write a journal's records as Parquet, under a temporary name that is renamed last; returns how many they are.
+
+    Raises RunError, OSError.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    temporary = out.with_name(f".{out.name}.partial")
+    count = 0
+    try:
+        with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+            for rows in _in_blocks(map(to_row, read_records(path))):
+                writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
+                count += len(rows)
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return count
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder outlast a failure of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _whole_lines(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
+    """Place in bytes, number from 1, and each line that has its end; the last may still be on its way."""
+    place = 0
+    for number, line in enumerate(file, 1):
+        if line.endswith(b"\n"):
+            yield place, number, line
+        place += len(line)
+
+
+def _values(line: bytes, where: str) -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = json.loads(line)
+        for name in _INDEXED:
+            values[name]
+    except (ValueError, TypeError, KeyError) as error:
+        raise RunError(
+            f"{where}: is no part record; restore the file from a copy, or take the line out and its part is judged "
+            "again."
+        ) from error
+    return values
+
+
+def _in_blocks(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    while block := list(islice(rows, _ROWS)):
+        yield block

@@ -1,0 +1,152 @@
+"""The policy: which runs judge a part, how their verdicts become one, and what else is kept; read from a YAML file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from kenpin.config import StrictOptions, nearest_name, read_yaml
+from kenpin.description.answers import TEXT_LENGTH
+from kenpin.description.telling import Piece
+from kenpin.inspection.fusing import WORDS, Rule, parse_rule
+from kenpin.records import Verdict
+
+DOUBTFUL = (Verdict.FAIL, Verdict.REVIEW)
+_NAME = re.compile(r"[^\W\d][\w-]*")
+
+
+def _read_as(kind: type[StrictOptions]) -> BeforeValidator:
+    """Read a mapping as these options, so that an unknown key among them is met with the nearest of theirs."""
+    return BeforeValidator(lambda value: kind.from_mapping(value, "in it") if isinstance(value, Mapping) else value)
+
+
+class RunOptions(StrictOptions):
+    """A run that looks at each part."""
+
+    run: Path = Field(description="Folder of the finished run, from the policy's own folder.")
+    fail_from: float | None = Field(
+        None, description="Score from which parts fail, in place of the run's own threshold."
+    )
+    review_from: float | None = Field(
+        None, description="Score from which a person must look, beside `fail_from`; without it nothing is sent there."
+    )
+
+    @model_validator(mode="after")
+    def _cuts_are_ordered(self) -> Self:
+        if self.review_from is not None and (self.fail_from is None or self.review_from > self.fail_from):
+            raise ValueError("`review_from` goes with a `fail_from` that is not below it; give both.")
+        return self
+
+
+class MapOptions(StrictOptions):
+    """Maps that show where, drawn for some parts."""
+
+    of: tuple[str, ...] = Field(min_length=1, description="Names of the runs whose maps are drawn.")
+    when: tuple[Verdict, ...] = Field(DOUBTFUL, description="Verdicts of the parts that they are drawn of.")
+
+
+class CaseSearchOptions(StrictOptions):
+    """Known cases that are like some parts."""
+
+    library: str = Field(description="Library of known cases: a folder, from the policy's own, or a URI.")
+    run: str = Field(description="Name of the run whose vectors the library holds.")
+    nearest: int = Field(3, ge=1, description="Cases to name.")
+    when: tuple[Verdict, ...] = Field(DOUBTFUL, description="Verdicts of the parts that they are looked up for.")
+
+
+class DescribeOptions(StrictOptions):
+    """Descriptions in words of some parts, held to what the runs say of them."""
+
+    run: Path = Field(description="Folder of a run of family vlm, from the policy's own folder.")
+    when: tuple[Verdict, ...] = Field(DOUBTFUL, description="Verdicts of the parts that are described.")
+    language: str | None = Field(None, description="Language of the free texts, such as Japanese.")
+    text_length: int = Field(TEXT_LENGTH, ge=1, le=1000, description="Characters that each free text may have.")
+    leave_out: tuple[Piece, ...] = Field(
+        (), description=f"Pieces of the evidence that the model is not told: {', '.join(Piece)}."
+    )
+
+
+class Policy(StrictOptions):
+    """How parts are inspected."""
+
+    runs: dict[str, RunOptions] = Field(
+        description="The runs by name: each a folder, or a mapping with `run`, `fail_from` and `review_from`."
+    )
+    rules: tuple[str, ...] = Field(
+        (), description="Rules such as `FAIL if distance FAIL and classifier not PASS`; the first that holds decides, "
+        "and where none does the worst verdict."
+    )  # fmt: skip
+    maps: Annotated[MapOptions | None, _read_as(MapOptions)] = Field(None, description="Maps to draw.")
+    cases: Annotated[CaseSearchOptions | None, _read_as(CaseSearchOptions)] = Field(
+        None, description="Known cases to name."
+    )
+    describe: Annotated[DescribeOptions | None, _read_as(DescribeOptions)] = Field(
+        None, description="Descriptions to ask for."
+    )
+    lot: str | None = Field(None, description="Name of the lot, kept in each record.")
+    batch_size: int | None = Field(
+        None, ge=1, description="Pictures at a time at most; by default what suits the runs."
+    )
+    settle_s: float = Field(
+        0.5, ge=0, description="Seconds without a change after which a watched file that does not show its end may be "
+        "whole."
+    )  # fmt: skip
+    aside_after_s: float = Field(
+        30.0, ge=0, description="Seconds without a change after which a watched file that is no picture is set aside."
+    )
+
+    @field_validator("runs", mode="before")
+    @classmethod
+    def _read_runs(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping) or not value:
+            raise ValueError("names no run; write one `name: folder` a line below it.")
+        for name in value:
+            if not _NAME.fullmatch(str(name)) or name in WORDS:
+                raise ValueError(f"{name!r} cannot name a run in a rule; take a word such as `distance`.")
+        return {
+            str(name): RunOptions.from_mapping({"run": one} if isinstance(one, str) else one, f"run {name}")
+            if isinstance(one, str | Mapping)
+            else one
+            for name, one in value.items()
+        }
+
+    @field_validator("rules")
+    @classmethod
+    def _rules_are_readable(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(parse_rule(rule).text for rule in rules)
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        """What is named elsewhere is one of the runs."""
+        named = {run: f"rule {rule.text!r}" for rule in self.parsed_rules for run in sorted(rule.runs)}
+        named |= dict.fromkeys(self.maps.of if self.maps else (), "`maps`")
+        named |= {self.cases.run: "`cases`"} if self.cases else {}
+        for name, where in named.items():
+            if name not in self.runs:
+                near = nearest_name(name, self.runs)
+                remedy = f"did you mean `{near}`?" if near else f"there are {', '.join(self.runs)}."
+                raise ValueError(f"{where} names a run `{name}` that is not below `runs`; {remedy}")
+        return self
+
+    @property
+    def parsed_rules(self) -> tuple[Rule, ...]:
+        """The rules in their order."""
+        return tuple(map(parse_rule, self.rules))
+
+
+def read_policy(path: Path) -> Policy:
+    """The policy in a YAML file; folders in it are meant from its own. Raises OptionError."""
+    policy = Policy.from_mapping(read_yaml(path), str(path))
+    folder = path.absolute().parent
+    runs = {name: one.model_copy(update={"run": folder / one.run}) for name, one in policy.runs.items()}
+    cases = policy.cases
+    if cases is not None and "://" not in cases.library:
+        cases = cases.model_copy(update={"library": str(folder / cases.library)})
+    describe = policy.describe
+    if describe is not None:
+        describe = describe.model_copy(update={"run": folder / describe.run})
+    return policy.model_copy(update={"runs": runs, "cases": cases, "describe": describe})

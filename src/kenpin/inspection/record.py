@@ -1,0 +1,187 @@
+"""The part record: everything that was found of one part and by whom, as JSON and as an Arrow row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from kenpin.description.answers import Description
+from kenpin.errors import RunError
+from kenpin.records import Detections, Verdict
+from kenpin.records_json import from_json, to_json
+
+SCHEMA_VERSION: Literal[1] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one run said of a part. None means that it does not say such a thing."""
+
+    run: str
+    """Its name in the policy."""
+    version: str
+    """Hash of the run's record, which holds those of its files."""
+    data_set: str
+    """Fingerprint of the data set that it was trained on."""
+    fail_from: float | None
+    """The threshold that judged; None where the run does not decide."""
+    review_from: float | None
+    verdict: Verdict | None
+    score: float | None
+    reasons: tuple[str, ...]
+    label: str | None = None
+    probabilities: Mapping[str, float] | None = None
+    distance: float | None = None
+    """D²/k."""
+    contributions: Mapping[str, float] | None = None
+    """The strongest items' shares of it."""
+    boxes: Detections | None = None
+    text: str | None = None
+    """A language model's answer as it was given."""
+    map: str | None = None
+    """File of its map, below the folder of the records."""
+
+
+@dataclass(frozen=True, slots=True)
+class NearCase:
+    """A known case that is like the part."""
+
+    id: str
+    picture: str
+    verdict: str
+    label: str | None
+    note: str | None
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartRecord:
+    """One part: a picture by its name and content, the verdict, and what it stands on."""
+
+    id: str
+    """The picture's path below the watched folder, or as it was named."""
+    picture: str
+    """Its whole path."""
+    picture_hash: str
+    """Of its content, 32 hexadecimal digits; with the id it tells a part from every other."""
+    picture_bytes: int
+    modified_ns: int
+    """When the file was last written, in nanoseconds since 1970."""
+    size_wh: tuple[int, int] | None
+    """Displayed width and height in pixels; None where it cannot be opened."""
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    lot: str | None
+    policy: str
+    """Hash of the policy and of its runs."""
+    kenpin: str
+    """Version of kenpin."""
+    judged_at: str
+    """UTC, ISO 8601."""
+    latency_s: float
+    """From the complete picture to this record, before it was written."""
+    label: str | None = None
+    """By the first run that names a class."""
+    distance: float | None = None
+    """D²/k by the first run that measures one."""
+    description: Description | None = None
+    """In words."""
+    contradictions: tuple[str, ...] = ()
+    """What in these words contradicts the rest, a sentence each."""
+    answers: tuple[Answer, ...] = ()
+    """Of each run, in the policy's order; none where the picture cannot be opened."""
+    cases: tuple[NearCase, ...] = ()
+    """Nearest first."""
+    aside: str | None = None
+    """Where the file was put, below the folder of the records, because it is no picture."""
+
+
+def to_line(record: PartRecord) -> str:
+    """A record as one line of JSON with its end."""
+    values = {"schema": SCHEMA_VERSION, **to_json(record)}
+    return json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+
+
+def from_values(values: Mapping[str, Any], where: str) -> PartRecord:
+    """The record that a line's JSON holds. Raises RunError."""
+    if values.get("schema") != SCHEMA_VERSION:
+        raise RunError(
+            f"{where}: its schema is {values.get('schema')}, this kenpin reads {SCHEMA_VERSION}; use the kenpin that "
+            "wrote it."
+        )
+    return from_json(PartRecord, {name: value for name, value in values.items() if name != "schema"}, where)
+
+
+_SHARES = pa.map_(pa.string(), pa.float64())
+_CORNERS = ("x1_px", "y1_px", "x2_px", "y2_px")
+_BOX = pa.struct([("label", pa.string()), ("score", pa.float64()), *((name, pa.float64()) for name in _CORNERS)])
+_ANSWER = pa.struct(
+    [
+        ("run", pa.string()),
+        ("version", pa.string()),
+        ("data_set", pa.string()),
+        ("fail_from", pa.float64()),
+        ("review_from", pa.float64()),
+        ("verdict", pa.string()),
+        ("score", pa.float64()),
+        ("reasons", pa.list_(pa.string())),
+        ("label", pa.string()),
+        ("probabilities", _SHARES),
+        ("distance", pa.float64()),
+        ("contributions", _SHARES),
+        ("boxes", pa.list_(_BOX)),
+        ("text", pa.string()),
+        ("map", pa.string()),
+    ]
+)
+_CASE = pa.struct(
+    [*((name, pa.string()) for name in ("id", "picture", "verdict", "label", "note")), ("distance", pa.float64())]
+)
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("picture", pa.string()),
+        ("picture_hash", pa.string()),
+        ("picture_bytes", pa.int64()),
+        ("modified_ns", pa.int64()),
+        ("size_wh", pa.list_(pa.int32())),
+        ("verdict", pa.string()),
+        ("reasons", pa.list_(pa.string())),
+        ("lot", pa.string()),
+        ("policy", pa.string()),
+        ("kenpin", pa.string()),
+        ("judged_at", pa.string()),
+        ("latency_s", pa.float64()),
+        ("label", pa.string()),
+        ("distance", pa.float64()),
+        ("description", pa.struct([(one.name, pa.string()) for one in fields(Description)])),
+        ("contradictions", pa.list_(pa.string())),
+        ("answers", pa.list_(_ANSWER)),
+        ("cases", pa.list_(_CASE)),
+        ("aside", pa.string()),
+    ],
+    metadata={"kenpin.part_records": str(SCHEMA_VERSION)},
+)
+
+
+def to_row(record: PartRecord) -> dict[str, Any]:
+    """A record as a row of `SCHEMA`."""
+    row = asdict(record)
+    for answer, values in zip(record.answers, row["answers"], strict=True):
+        boxes = answer.boxes
+        values["boxes"] = None if boxes is None else list(map(_box, *_columns(boxes)))
+        for name in ("probabilities", "contributions"):
+            values[name] = None if values[name] is None else list(values[name].items())
+    return row
+
+
+def _columns(boxes: Detections) -> tuple[Any, Any, Any]:
+    return boxes.boxes_xyxy_px, boxes.labels, boxes.scores or (None,) * len(boxes)
+
+
+def _box(box: tuple[float, ...], label: str, score: float | None) -> dict[str, Any]:
+    return {"label": label, "score": score, **dict(zip(_CORNERS, box, strict=True))}

@@ -1,0 +1,155 @@
+"""A watched folder: files that a line drops, each handed out once it is whole, in the order in which they came."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+
+from kenpin.data.formats._pictures import id_below, is_picture
+from kenpin.inspection.pictures import Sighting, as_text, is_still_there, sighting_of
+
+_POLL_S = 0.05
+_REST = 9  # times as long as looking takes: a folder of any size costs a tenth of a core at most
+_ENDS = {b"\x89PNG": b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"}
+"""How formats that show their end begin and end; one that ends so and can be decoded is whole."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A file that has not been judged as it is."""
+
+    seen: Sighting
+    since_s: float
+    """Since when it has not changed, by the watcher's clock."""
+    in_hand: bool = False
+    refused: bool = False
+    """Whether it was opened and is no picture."""
+
+
+class WatchedFolder:
+    """Pictures as they come into a folder and those below it; hidden files and other endings are left alone."""
+
+    sets_aside = True
+
+    def __init__(
+        self,
+        folder: Path,
+        judged: Mapping[str, tuple[int, int]],
+        *,
+        settle_s: float,
+        aside_after_s: float,
+        until_idle_s: float | None,
+        stop: Event,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """judged: size in bytes and time of the last writing of the files that were judged before, by their id."""
+        self._folder, self._clock, self._stop = folder, clock, stop
+        self._settle_s, self._aside_after_s, self._until_idle_s = settle_s, aside_after_s, until_idle_s
+        self._judged: dict[str, tuple[int, int, int | None]] = {id: (*state, None) for id, state in judged.items()}
+        self._waiting: dict[str, _Waiting] = {}
+        self._look_next_s = self._busy_s = clock()
+        self._began_s = time.time()
+
+    def next(self, most: int, *, wait: bool) -> list[Sighting] | None:
+        """Files that may be whole and that were not tried as they are, the first come first."""
+        while not self._stop.is_set():
+            started_s = self._clock()
+            if started_s >= self._look_next_s:
+                self._look(started_s)
+                took_s = self._clock() - started_s
+                self._look_next_s = started_s + max(_POLL_S, (1 + _REST) * took_s)
+            ready = sorted(filter(self._is_ready, self._waiting.values()), key=lambda one: one.seen.modified_ns)[:most]
+            for one in ready:
+                one.in_hand = True
+            if ready or not wait:
+                return [one.seen for one in ready]
+            if self._waiting:
+                self._busy_s = self._clock()
+            elif self._until_idle_s is not None and self._clock() - self._busy_s >= self._until_idle_s:
+                break
+            self._stop.wait(max(0.0, self._look_next_s - self._clock()))
+        return None
+
+    def judged(self, seen: Sighting) -> None:
+        """This file is done with, until it is another."""
+        self._judged[seen.id] = seen.state
+        self._waiting.pop(seen.id, None)
+        self._busy_s = self._clock()
+
+    def gives_up(self, seen: Sighting) -> bool:
+        """Whether it has been waited for long enough; if not, it is tried again when it has changed, and at the end."""
+        one = self._waiting.get(seen.id)
+        if one is None or one.seen.state != seen.state:
+            return False
+        one.in_hand, one.refused = False, True
+        return self._clock() - one.since_s >= self._aside_after_s and is_still_there(seen)
+
+    def _look(self, now_s: float) -> None:
+        """What lies there and was not judged as it is."""
+        before, self._waiting = self._waiting, {}
+        for seen in sightings(self._folder):
+            judged = self._judged.get(seen.id)
+            if judged is not None and judged[:2] == seen.state[:2] and judged[2] in (None, seen.inode):
+                continue
+            one = before.get(seen.id)
+            same = one is not None and (one.in_hand or one.seen.state == seen.state)
+            self._waiting[seen.id] = one if one is not None and same else _Waiting(self._from_now(seen), now_s)
+
+    def _from_now(self, seen: Sighting) -> Sighting:
+        """Without the time before there was an inspection, or what a clock of another machine is ahead."""
+        return replace(seen, since_s=min(max(seen.since_s, self._began_s), time.time()))
+
+    def _is_ready(self, one: _Waiting) -> bool:
+        """Whether to open it now. Before it is given up it is tried once more, whatever its size and times say."""
+        unchanged_s = self._clock() - one.since_s
+        if one.in_hand:
+            return False
+        if one.refused:
+            return unchanged_s >= self._aside_after_s
+        age_s = time.time() - one.seen.modified_ns / 1e9
+        return max(unchanged_s, age_s) >= self._settle_s or _shows_its_end(one.seen.path)
+
+
+def sightings(folder: Path) -> Iterator[Sighting]:
+    """The picture files in a folder and below it, in no order. Raises OSError where the folder itself is gone."""
+    waiting = [os.fspath(folder)]
+    while waiting:
+        current = waiting.pop()
+        try:
+            with os.scandir(current) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        waiting.append(entry.path)
+                    elif is_picture(entry.name) and (status := _status(entry)) is not None:
+                        yield sighting_of(as_text(id_below(entry.path, folder)), entry.path, status)
+        except FileNotFoundError:
+            if current == os.fspath(folder):
+                raise
+
+
+def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """None where the file is gone again, or is none."""
+    try:
+        return entry.stat() if entry.is_file() else None
+    except FileNotFoundError:
+        return None
+
+
+def _shows_its_end(path: str) -> bool:
+    """Whether a file ends as its format does."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            start = file.read(4)
+            end = next((end for begins, end in _ENDS.items() if start.startswith(begins)), None)
+            if end is None:
+                return False
+            file.seek(-len(end), os.SEEK_END)
+            return file.read() == end
+    except OSError:
+        return False

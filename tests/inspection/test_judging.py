@@ -1,0 +1,115 @@
+"""Runs that stand on one base compute it once, and say what each says alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from kenpin.data.images import read_image
+from kenpin.data.loading import load_dataset
+from kenpin.inspection.judging import Judges
+from kenpin.inspection.pictures import Opened, open_picture, sighting_of
+from kenpin.inspection.policy import Policy
+from kenpin.models._inference import infer_together
+from kenpin.predictor import Predictor, load_predictor
+from kenpin.records import Prediction
+from tests.toy_runs import trained
+
+RUNS: dict[str, tuple[str, dict[str, Any]]] = {
+    "head": ("classifier", {}),
+    "space": ("mahalanobis", {}),
+    "vectors": ("embedder", {"epochs": 1}),
+    "places": ("mahalanobis", {"where": "positions"}),
+    "tuned": ("classifier", {"tuning": "full", "epochs": 1, "batch_size": 32}),
+    "on_head": ("mahalanobis", {"base": "head"}),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of several families: the first three on the same features of one base, each of the others on its own."""
+    folder = tmp_path_factory.mktemp("runs")
+    for name, (family, options) in RUNS.items():
+        base = {"base": str(folder / options["base"])} if "base" in options else {}
+        trained(family, folder / name, parts, **options | base)
+    return folder
+
+
+def _predictors(runs: Path) -> dict[str, Predictor]:
+    found = {name: load_predictor(runs / name) for name in RUNS}
+    for one in found.values():
+        one.inspector.module.eval()
+    return found
+
+
+def _numbers(said: Prediction) -> list[float]:
+    shares = [*(said.probabilities or {}).values(), *(said.contributions or {}).values(), *(said.embedding or ())]
+    return [*shares, said.defect_score or 0.0, said.distance or 0.0]
+
+
+def test_together_they_say_what_each_says_alone(
+    runs: Path, parts: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KENPIN_CACHE", str(tmp_path))
+    predictors, some = _predictors(runs), load_dataset(parts).select(range(0, 120, 17))
+    examples = list(some)
+    images = [read_image(example.image) for example in examples]
+    together = infer_together([one.inspector for one in predictors.values()], images)
+    for (name, predictor), raw in zip(predictors.items(), together, strict=True):
+        alone = list(predictor.predict(some))
+        for ours, theirs in zip(predictor.inspector.decode(raw, examples), alone, strict=True):
+            assert (ours.id, ours.label) == (theirs.id, theirs.label)
+            assert np.allclose(_numbers(ours), _numbers(theirs), rtol=0, atol=1e-6), name
+
+
+def test_what_they_share_is_computed_once(runs: Path, parts: Path) -> None:
+    predictors = _predictors(runs)
+    images = [read_image(example.image) for example in load_dataset(parts).select(range(3))]
+    passes: dict[str, int] = dict.fromkeys(predictors, 0)
+    for name, predictor in predictors.items():
+
+        def count(*_: object, name: str = name) -> None:
+            passes[name] += 1
+
+        predictor.inspector.module.register_forward_hook(count)
+        base = getattr(predictor.inspector.module, "base_model", None)
+        if base is not None and base is not predictor.inspector.module:
+            base.register_forward_hook(count)
+    infer_together([predictors[name].inspector for name in ("head", "space")], images)
+    assert (passes["head"], passes["space"]) == (1, 0)
+    infer_together([predictors[name].inspector for name in ("head", "tuned", "places")], images)
+    assert passes["head"] == 2
+    assert passes["tuned"] > 0
+    assert passes["places"] > 0
+
+
+def test_the_judges_answer_with_a_record_a_picture_the_bad_ones_in_their_place(
+    runs: Path, parts: Path, tmp_path: Path
+) -> None:
+    options = {"runs": {"head": {"run": runs / "head", "fail_from": 0.5}, "places": str(runs / "places")}}
+    judges = Judges(Policy.from_mapping(options))
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"bad")
+    pictures = [_opened(path) for path in (parts / "ok" / "000.png", bad, parts / "scratch" / "000.png")]
+    records = judges.judge(pictures, tmp_path)
+    assert [record.picture_hash for record in records] == [one.picture_hash for one in pictures]
+    assert [len(record.answers) for record in records] == [2, 0, 2]
+    assert records[1].verdict == "REVIEW"
+    assert "bad.png: the content is no picture" in records[1].reasons[0]
+    alone = load_predictor(runs / "head").predict_files([parts / "ok" / "000.png"])
+    assert records[0].answers[0].score == pytest.approx(next(alone).defect_score, abs=1e-6)
+
+
+def test_no_gradient_is_left_on(runs: Path, parts: Path) -> None:
+    predictor = load_predictor(runs / "head")
+    (outputs,) = infer_together([predictor.inspector], [read_image(next(iter(load_dataset(parts))).image)])
+    assert not any(values.requires_grad for values in outputs.values())
+    assert torch.is_grad_enabled()
+
+
+def _opened(path: Path) -> Opened:
+    return open_picture(sighting_of(path.name, str(path), path.stat()))
