@@ -30,8 +30,8 @@ def section(scale: Scale, folder: Path) -> str:
     return (
         f"## Three objectives in a plane\n\n{what}. The network of `recipes/siamese-mnist.yaml`, 784-256-256-2, and "
         f"its settings, {scale.epochs} epochs with each objective; the vectors are of test pictures that no training "
-        "saw. The silhouette tells how much nearer the own class lies than the next one (1 at most).\n\n"
-        + table(head, rows)
+        "saw, 2,000 of them drawn by lot for silhouette and neighbours. The silhouette tells how much nearer the own "
+        "class lies than the next one (1 at most).\n\n" + table(head, rows)
     )
 
 

@@ -143,16 +143,13 @@ def line_chart(
 
 def point_chart(title: str, description: str, groups: Sequence[PointGroup], x: Axis, y: Axis) -> Markup:
     """Points in a square whose axes have no numbers; each group is named at the median of its points."""
-    side = HEIGHT - TOP - BOTTOM
-    left = (WIDTH - side) / 2
+    side = WIDTH - 2 * TOP
 
     def place(point: Sequence[float]) -> tuple[float, float]:
-        return left + x.fraction(point[0]) * side, TOP + (1 - y.fraction(point[1])) * side
+        return TOP + x.fraction(point[0]) * side, TOP + (1 - y.fraction(point[1])) * side
 
-    frame = Markup(
-        '<rect x="{:.1f}" y="{}" width="{}" height="{}" fill="none" stroke="currentColor" opacity="0.3"></rect>'
-    )
-    shapes = [frame.format(left, TOP, side, side)]
+    frame = Markup('<rect x="{}" y="{}" width="{}" height="{}" fill="none" stroke="currentColor" opacity="0.3"></rect>')
+    shapes = [frame.format(TOP, TOP, side, side)]
     for group in groups:
         shapes += [
             Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="2"></circle>').format(group.style, *place(point))
@@ -161,7 +158,7 @@ def point_chart(title: str, description: str, groups: Sequence[PointGroup], x: A
     for group in groups:
         at = place(np.median(np.asarray(group.points), axis=0).tolist())
         shapes.append(_text(at[0], at[1] + 4, group.name, "middle", "named"))
-    return _svg(title, description, shapes)
+    return _svg(title, description, shapes, WIDTH)
 
 
 def histogram_chart(

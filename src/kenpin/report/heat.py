@@ -85,9 +85,9 @@ class Heat:
             for i, colour in enumerate(colours(np.linspace(0, 1, _SHADES)).tolist())
         ]
 
-        def mark(number: float, y: float, words: str) -> Markup:
+        def mark(number: float, y: float, told: str) -> Markup:
             x = _BAR_LEFT + _BAR_WIDTH * number / self.high
-            return Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(x, y, words)
+            return Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(x, y, told)
 
         axis = linear_axis(self.unit, 0.0, self.high)
         marks = [mark(tick, 44, axis.show(tick)) for tick in axis.ticks if tick <= self.high * (1 + 1e-9)]
