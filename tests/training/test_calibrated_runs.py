@@ -157,6 +157,15 @@ def test_classes_added_later_are_judged_on_the_same_scale(split: Dataset, tmp_pa
     assert said[0].defect_score == pytest.approx(float(curve.apply([said[0].uncalibrated_score or 0.0])[0]))
 
 
+def test_a_family_without_scores_is_refused_before_it_learns(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kenpin.training.start.Calibrated", type("Nobody", (), {}))
+    with pytest.raises(OptionError, match="family classifier gives no scores to calibrate; leave it out"):
+        train("classifier", data=str(parts), out=tmp_path / "run", base="toy", calibrate="platt")
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_cannot_be_calibrated_is_refused_or_told(parts: Path, tmp_path: Path) -> None:
     common: dict[str, Any] = {"data": str(parts), "base": "toy", "report": False}
     with pytest.raises(OptionError, match="`limit` chi-square holds for the distance itself"):
