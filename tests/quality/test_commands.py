@@ -220,6 +220,8 @@ def test_drift_of_lots_that_a_table_names_and_of_vectors(kenpin: Run) -> None:
     assert "Mean distance of lots: ALARM first at lot late, whose first part is now0050.png" in out
     assert "Embeddings: ALARM, they come from elsewhere (energy test of 60 against 60, p = 0.001)" in out
     assert "EWMA of the vectors’ distance from the reference: ALARM first at vector" in out
+    both = kenpin(*words, "--score", "distance", "--score", "other")[2]
+    assert "100 parts without `distance` and `other` are left out" in both
     status, _, err = kenpin(*words, "--vectors", "b.npy")
     assert status == 2
     assert "give both --vectors and --reference-vectors" in err

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kenpin.errors import DatasetError
+from kenpin.quality.control_charts import Chart
+from kenpin.quality.costs import cut_costs
+from kenpin.quality.threshold import threshold_from_costs
+from kenpin.report.control import control_plot
+from kenpin.report.cost_curve import cost_plot
 from kenpin.report.findings import Findings, findings_to_json, read_findings, write_findings
 from kenpin.report.plots import Bar, BarPlot, Line, LinePlot, Span, Table, as_text
 from kenpin.training import train
@@ -58,6 +65,27 @@ def test_what_holds_no_findings_is_refused(tmp_path: Path, text: str, sentence: 
     path.write_text(text)
     with pytest.raises(DatasetError, match=rf"found\.json: {sentence}; give what `kenpin judge`"):
         read_findings([path])
+
+
+def test_the_chosen_cuts_and_what_they_cost_are_marked() -> None:
+    scores, defective = [0.1, 0.2, 0.6, 0.4, 0.9], [False, False, False, True, True]
+    prices = {"cost_escape": 10.0, "cost_overkill": 1.0}
+    cut = threshold_from_costs(scores, defective, **prices, cost_review=0.2, basis="five parts")
+    costs = cut_costs(scores, defective, **prices), cut_costs(scores, defective, **prices, cost_review=0.2)
+    plot = cost_plot(cut, *costs, realised=0.5)
+    assert plot.lines[-2].points == ((cut.review_from, cut.expected_cost), (cut.fail_from, cut.expected_cost))
+    assert plot.lines[-1] == Line("realised", ((cut.review_from or 0.0, 0.5), (cut.fail_from, 0.5)), "marks")
+    assert plot.described.endswith("costs 0.5 here. Parts between the two marks are reviewed.")
+    assert all(min(y for _, y in line.points) >= plot.y.low for line in plot.lines)
+    nothing_passes = replace(cut, fail_from=-math.inf, review_from=-math.inf)
+    assert [line.name for line in cost_plot(nothing_passes, *costs).lines] == ["without review", plot.lines[1].name]
+
+
+def test_a_chart_marks_its_alarms() -> None:
+    chart = Chart("failures", (0.1, 0.5, 0.9), 0.2, (0.0, 0.0, 0.0), (0.4, 0.6, 0.8))
+    plot = control_plot(chart, "Share", "lots", "ALARM", "By design.")
+    assert plot.lines[1] == Line("alarms", ((3.0, 0.9),), "dots")
+    assert plot.y.label == "share of FAIL"
 
 
 def test_everything_stands_in_the_one_report(kenpin: Run, parts: Path) -> None:

@@ -64,7 +64,11 @@ def drift(
     reference: Annotated[Path, Parameter(help="Predictions of parts from when all was well, not trained on.")],
     score: Annotated[
         tuple[str, ...],
-        Parameter(negative=(), consume_multiple=True, help="Columns to chart; by default distance, else defect_score."),
+        Parameter(
+            negative=(),
+            show_default=False,
+            help="Column to chart, by default distance, else defect_score; give it again for another.",
+        ),
     ] = (),
     mapping: Annotated[Path | None, Parameter(help="Table that tells of each predicted `id` its lot or shift.")] = None,
     lot: Annotated[str, Parameter(help="Column of the lot or shift, where there is one.")] = "lot",

@@ -32,7 +32,12 @@ def gage(
         Parameter(help="Width of the tolerance, in the unit of what is measured: what the gage takes of it."),
     ] = None,
     ok: Annotated[
-        tuple[str, ...], Parameter(help="Words that mean a good part; by default ok, good, pass, 良品 and the like.")
+        tuple[str, ...],
+        Parameter(
+            negative=(),
+            show_default=False,
+            help="Word for a good part, by default ok, good, pass, 良品 and the like; give it again for another.",
+        ),
     ] = (),
     out: Page = None,
     json: Json = None,

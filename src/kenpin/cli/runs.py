@@ -156,7 +156,11 @@ def report(
     findings: Annotated[
         tuple[Path, ...],
         Parameter(
-            name="--with", negative=(), consume_multiple=True, help="What judge, gage or drift wrote with --json."
+            name="--with",
+            negative=(),
+            consume_multiple=True,
+            show_default=False,
+            help="What judge, gage or drift wrote with --json.",
         ),
     ] = (),
     umap: Annotated[

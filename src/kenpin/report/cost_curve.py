@@ -21,23 +21,28 @@ def cost_plot(
     lines = [Line("without review", _curve(alone), "steps")]
     if with_review is not None:
         lines.append(Line("with the best review band", _curve(with_review), "steps"))
-    at = threshold.fail_from
-    for name, cost in (("chosen", threshold.expected_cost), ("realised", realised)):
-        if math.isfinite(at) and cost is not None and math.isfinite(cost):
-            lines.append(Line(name, ((at, cost),), "dots"))
-    points = [point for line in lines for point in line.points]
-    cuts = sorted([*alone.cuts[1:].tolist(), *(x for x, _ in points)])
+    # a band of reviews is a line from where it begins to where parts fail
+    cuts = [cut for cut in (threshold.review_from, threshold.fail_from) if cut is not None and math.isfinite(cut)]
+    chosen = "chosen" if realised is None else "chosen, as expected"
+    for name, cost in ((chosen, threshold.expected_cost), ("realised", realised)):
+        if cuts and cost is not None:
+            points = tuple((cut, cost) for cut in dict.fromkeys(cuts))
+            lines.append(Line(name, points, "marks" if len(points) > 1 else "dots"))
+    xs = sorted(x for line in lines for x, _ in line.points)
+    highest = max(y for line in lines for _, y in line.points)
     best = float((alone if with_review is None else with_review).least.min())
     described = f"{len(alone.cuts)} possible cuts; the least cost on these parts is {best:.4g} per part."
     if realised is not None:
         expected = "" if threshold.expected_cost is None else f"was expected to cost {threshold.expected_cost:.4g} and "
         described += f" The chosen threshold {expected}costs {realised:.4g} here."
+    if len(set(cuts)) > 1:
+        described += " Parts between the two marks are reviewed."
     return LinePlot(
         "Cost of each cut",
         described,
         tuple(lines),
-        Span("FAIL from this score", cuts[0], cuts[-1], log=cuts[0] > 0 and cuts[-1] > SKEWED * cuts[len(cuts) // 2]),
-        Span("cost per part", 0.0, max(y for _, y in points)),
+        Span("FAIL from this score", xs[0], xs[-1], log=xs[0] > 0 and xs[-1] > SKEWED * xs[len(xs) // 2]),
+        Span("cost per part", 0.0, highest),
     )
 
 
