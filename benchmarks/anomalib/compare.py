@@ -101,7 +101,8 @@ def _head(python: Path, threads: int, rounds: int, minutes: float) -> str:
         f"own default number of pictures at a time. There are {rounds} rounds, every other one backwards; what takes "
         f"over {_LONG_S // 60} minutes has one. Times are the shortest by the clock; in brackets the least that the "
         "processors worked on it, on which others on the machine weigh less. PatchCore keeps 1 % of the patches; the "
-        f"10 % of its authors would take ten times as long to choose.\n\n{machine.description()}- The other side: {peer}\n"
+        "10 % of its authors would take ten times as long to choose.\n\n"
+        f"{machine.description()}- The other side: {peer}\n"
     )
 
 
