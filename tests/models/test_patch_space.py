@@ -61,6 +61,13 @@ def test_positions_take_some_channels_and_pooled_places_all() -> None:
     assert len(_inspector(where="positions", base="toy")._channels) == 32
 
 
+def test_a_stage_may_have_no_channel_that_is_taken() -> None:
+    inspector = _inspector(where="positions", place_items=1)
+    with torch.inference_mode():
+        items = inspector._items(inspector.extract(_pixels(inspector)))
+    assert items.shape == (2, 14 * 14, 1)
+
+
 def test_a_network_that_only_looks_answers_the_same_in_fewer_layers() -> None:
     backbone = load_backbone("lite0", TASK.labels, 0)
     frozen = backbone.frozen()

@@ -28,7 +28,7 @@ def _pictures(seed: int = 0, parts: int = PARTS, items: int = ITEMS) -> Tensor:
 
 
 def _fitted(x: Tensor, ridge: float | str = 0.1, *, pooled: bool = False) -> PlaceSpaces:
-    return fit_spaces(lambda: x.split(_TOGETHER), pooled=pooled, ridge=ridge)  # type: ignore[arg-type]
+    return fit_spaces(lambda: torch.split(x, _TOGETHER), pooled=pooled, ridge=ridge)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("ridge", [0.0, 0.3, "ledoit-wolf"])
@@ -87,7 +87,7 @@ def test_pictures_are_read_twice_and_not_kept() -> None:
         nonlocal calls, held
         calls += 1
         alive = []
-        for some in _pictures(parts=200).split(10):
+        for some in torch.split(_pictures(parts=200), 10):
             own = some.clone()
             alive.append(weakref.ref(own))
             yield own

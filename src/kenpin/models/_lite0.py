@@ -113,7 +113,8 @@ class Lite0ForImageClassification(PreTrainedModel):  # type: ignore[misc]
 def folded(network: Lite0ForImageClassification) -> Lite0ForImageClassification:
     """A copy that can look and not learn, with fewer passes over its activations: each convolution takes over the batch
     normalisation behind it, equal up to rounding, and the padding before it."""
-    copied = deepcopy(network).eval()
+    copied: Lite0ForImageClassification = deepcopy(network)
+    copied.eval()
     for layer in copied.modules():
         if isinstance(layer, _Convolution):
             *padding, found, normalisation = (part for part in layer if not isinstance(part, nn.ReLU6))
@@ -123,7 +124,8 @@ def folded(network: Lite0ForImageClassification) -> Lite0ForImageClassification:
             rest = [part for part in layer if isinstance(part, nn.ReLU6)]
             del layer[:]
             layer.extend([convolution, *rest])
-    return copied.to(memory_format=torch.channels_last)  # as `stage_outputs` computes, so that no weight is turned
+    copied.to(memory_format=torch.channels_last)  # as `stage_outputs` computes, so that no weight is turned
+    return copied
 
 
 def _pad_evenly(convolution: nn.Conv2d) -> None:

@@ -95,8 +95,10 @@ class PatchSpaceInspector(CalibratedPictures):
         # detection, sec. 3.1).
         """
         shapes = [(*size[1:], len(chosen)) for size, chosen in zip(self._sizes, self._of_stages, strict=True)]
-        parts = features.split([math.prod(shape) for shape in shapes], dim=1)
-        stages = [part.unflatten(1, shape).movedim(3, 1) for part, shape in zip(parts, shapes, strict=True)]
+        parts = torch.split(features, [math.prod(shape) for shape in shapes], dim=1)
+        stages = [
+            part.view(-1, *shape).movedim(3, 1) for part, shape in zip(parts, shapes, strict=True) if part.numel()
+        ]
         x = torch.cat([nn.functional.interpolate(stage, self._grid) for stage in stages], dim=1)
         return nn.functional.avg_pool2d(x, self._around, 1, self._around // 2, count_include_pad=False).flatten(2).mT
 
