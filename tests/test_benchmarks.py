@@ -51,6 +51,14 @@ def test_without_a_gpu_its_benchmark_is_skipped_with_a_sentence() -> None:
     assert done.stdout.startswith("Skipped: there is no CUDA device")
 
 
+def test_without_anomalib_its_benchmark_is_skipped_with_a_sentence(tmp_path: Path) -> None:
+    script, out = ROOT / "benchmarks" / "anomalib" / "compare.py", tmp_path / "results.md"
+    command = [sys.executable, str(script), "--python", str(tmp_path / "python"), "--out", str(out)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("Skipped:")
+    assert not out.exists()
+
+
 def test_the_kept_results_are_of_a_full_run() -> None:
     text = (ROOT / "benchmarks" / "RESULTS.md").read_text("utf-8")
     assert _sections(text) == SECTIONS

@@ -4,5 +4,7 @@ anomalib brings torchvision and another torch, so it lives in an environment of 
 
     python -m venv .venv-anomalib
     .venv-anomalib/bin/pip install anomalib==2.7.0
-    python benchmarks/anomalib/compare.py --python .venv-anomalib/bin/python
+    python benchmarks/anomalib/compare.py --python .venv-anomalib/bin/python --threads 1
+
+That writes RESULTS.md beside this file, within twenty minutes.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -61,6 +61,12 @@ class Backbone:
             return torch.cat([hidden[:, 0], hidden[:, 1:].mean(dim=1)], dim=1)
         channels = hidden.flatten(2) if hidden.ndim == 4 else hidden.transpose(1, 2)
         return torch.cat([channels.mean(dim=2), channels.amax(dim=2)], dim=1)
+
+    def frozen(self) -> Backbone:
+        """The same for looking alone: faster where batch normalisation can be folded away, and unable to learn."""
+        if isinstance(self.network, _lite0.Lite0ForImageClassification):
+            return replace(self, network=_lite0.folded(self.network))
+        return self
 
     @cached_property
     def _has_class_token(self) -> bool:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor, nn
 
 from kenpin.data.dataset import Dataset
-from kenpin.errors import OptionError, UnitSpaceError
+from kenpin.errors import OptionError, RunError, UnitSpaceError
 from kenpin.models._backbone import Backbone
 from kenpin.models._calibrated import CalibratedPictures
 from kenpin.models._family import Batch, Progress, Task
@@ -23,9 +27,10 @@ from kenpin.models._places import place_outputs
 from kenpin.records import Example, Map, Prediction
 from kenpin.taguchi import parts_needed
 
-STAGES = (3, 4, 5)
+STAGES = (4, 5, 6)
 """Of Lite0, where nobody says which: on real cells better than those before and behind them."""
 Where = Literal["positions", "pooled"]
+_TOGETHER = 32  # pictures a matrix product: enough to fill it, and few enough to be held
 _FILE = "place_spaces.npz"
 WAY = "distance"
 
@@ -58,23 +63,48 @@ class PatchSpaceInspector(CalibratedPictures):
         width, height = self.image_size_wh
         with torch.inference_mode():
             outputs = place_outputs(backbone, torch.zeros(1, 3, height, width, device=backbone.device), self._stages)
-        self._grid = tuple(max(output.shape[2:] for output in outputs))
-        channels = sum(output.shape[1] for output in outputs)
-        self._projection = _projection(channels, items) if where == "positions" and items < channels else None
-        described_by = channels if self._projection is None else items
-        self.feature_kind = f"places, stages {self._stages}, {described_by} items"
+        self._sizes = [tuple(output.shape[1:]) for output in outputs]
+        self._grid = max(rows_columns for _, *rows_columns in self._sizes)
+        # one place of the coarsest stage covers so many of the finest, or one less: the middle is a place
+        self._around = max(self._grid[0] // rows for _, rows, _ in self._sizes) | 1
+        channels = sum(count for count, *_ in self._sizes)
+        self._take(np.arange(channels) if where == "pooled" else _choice(channels, min(items, channels)))
         self._spaces: PlaceSpaces | None = None
 
+    def _take(self, channels: NDArray[np.int64]) -> None:
+        """Describe places by these channels, in rising order, of all that the stages have."""
+        self._channels = channels
+        digest = hashlib.blake2b(channels.tobytes(), digest_size=8).hexdigest()
+        self.feature_kind = f"places, stages {self._stages}, channels {digest}"
+        ends = np.cumsum([count for count, *_ in self._sizes])
+        of_stages = np.split(channels, np.searchsorted(channels, ends[:-1]))
+        starts = [0, *ends[:-1]]
+        self._of_stages = [torch.from_numpy(one - start) for one, start in zip(of_stages, starts, strict=True)]
+
     def _extract(self, batch: Batch) -> Tensor:
-        """What each place looks like. -> (n, places, items)."""
+        """The channels at the places that each stage has. -> (n, numbers)."""
         outputs = place_outputs(self._backbone, batch["pixel_values"], self._stages)
-        same = [o if o.shape[2:] == self._grid else nn.functional.interpolate(o, self._grid) for o in outputs]
-        x = torch.cat(same, dim=1).flatten(2).mT
-        return x if self._projection is None else x @ self._projection.to(x.device)
+        chosen = (o.movedim(1, 3)[..., c.to(o.device)] for o, c in zip(outputs, self._of_stages, strict=True))
+        return torch.cat([one.flatten(1) for one in chosen], dim=1)
+
+    def _items(self, features: Tensor) -> Tensor:
+        """What each place looks like: the stages on the finest of their grids, each number averaged over as many places
+        as one of the coarsest stage covers, so that all tell of the same area. (n, numbers) -> (n, places, items).
+
+        # Averages of neighbours as in PatchCore (Roth et al. 2022, Towards total recall in industrial anomaly
+        # detection, sec. 3.1).
+        """
+        shapes = [(*size[1:], len(chosen)) for size, chosen in zip(self._sizes, self._of_stages, strict=True)]
+        parts = torch.split(features, [math.prod(shape) for shape in shapes], dim=1)
+        stages = [
+            part.view(-1, *shape).movedim(3, 1) for part, shape in zip(parts, shapes, strict=True) if part.numel()
+        ]
+        x = torch.cat([nn.functional.interpolate(stage, self._grid) for stage in stages], dim=1)
+        return nn.functional.avg_pool2d(x, self._around, 1, self._around // 2, count_include_pad=False).flatten(2).mT
 
     def infer(self, batch: Batch) -> Batch:
         """D²/k at every place: `map`, (n, rows, columns)."""
-        x = batch["features"]
+        x = self._items(batch["features"])
         self._spaces = self._fitted.to(x.device)
         return {"map": self._spaces.distances(x).reshape(-1, *self._grid)}
 
@@ -111,9 +141,13 @@ class PatchSpaceInspector(CalibratedPictures):
                 f"unit space: {len(good)} good parts ({', '.join(self._task.ok_labels) or 'no class is named so'}); at "
                 f"least {needed} are needed. Add good parts, or name their classes with --ok-labels."
             )
-        self._spaces = fit_spaces(
-            lambda: compute_features(self, good, progress=progress), pooled=self._where == "pooled", ridge=self._ridge
-        )
+
+        def pictures() -> Iterator[Tensor]:
+            features = compute_features(self, good, progress=progress)
+            while some := list(islice(features, _TOGETHER)):
+                yield self._items(torch.stack(some))
+
+        self._spaces = fit_spaces(pictures, pooled=self._where == "pooled", ridge=self._ridge)
         rows, columns = self._grid
         spaces = "one unit space" if self._where == "pooled" else "a unit space at each"
         return (
@@ -123,17 +157,15 @@ class PatchSpaceInspector(CalibratedPictures):
 
     def save(self, folder: Path) -> None:
         """The spaces' arrays; the base is loaded again by its id."""
-        arrays = self._fitted.to_arrays()
-        if self._projection is not None:
-            arrays["projection"] = self._projection.numpy()
-        np.savez(folder / _FILE, **arrays)  # type: ignore[arg-type]
+        np.savez(folder / _FILE, channels=self._channels, **self._fitted.to_arrays())  # type: ignore[arg-type]
 
     def restored(self, folder: Path) -> PatchSpaceInspector:
         """This inspector with what `save` wrote."""
         with np.load(folder / _FILE, allow_pickle=False) as arrays:
             saved = dict(arrays)
-        if "projection" in saved:  # as it was: another machine's arithmetic would give it other last digits
-            self._projection = torch.from_numpy(saved.pop("projection"))
+        if "channels" not in saved:
+            raise RunError(f"{folder / _FILE}: an earlier version described places otherwise; train again.")
+        self._take(saved.pop("channels"))  # as they were: another NumPy might draw others
         self._spaces = PlaceSpaces.from_arrays(saved)
         return self
 
@@ -144,12 +176,9 @@ class PatchSpaceInspector(CalibratedPictures):
         return self._spaces
 
 
-def _projection(channels: int, items: int) -> Tensor:
-    """Always the same random orthonormal directions, (channels, items): all channels have a part in every item, where
-    a choice of some would lose the others.
+def _choice(channels: int, items: int) -> NDArray[np.int64]:
+    """Always the same random channels, in rising order.
 
-    # Kim et al. 2021, Semi-orthogonal embedding for efficient unsupervised anomaly segmentation
+    # Defard et al. 2021 (PaDiM), sec. III-D: a random choice does as well as principal components
     """
-    numbers = torch.from_numpy(np.random.default_rng(0).standard_normal((channels, items)))
-    orthonormal: Tensor = torch.linalg.qr(numbers).Q
-    return orthonormal.float()
+    return np.sort(np.random.default_rng(0).permutation(channels)[:items])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
@@ -18,13 +17,12 @@ from kenpin.taguchi import parts_needed
 SCALE_FLOOR = 0.1
 """Share of an item's usual scale that its scale at a place has at least: where good parts are all alike (a black
 margin), the least noise would be infinitely far else."""
-_TOGETHER = 32  # pictures a matrix product: enough to fill it, and few enough to be held
-_WHITENED_TOGETHER = 64  # places whose matrices are inverted together, in float64
+_TOGETHER = 64  # places whose matrices are inverted together
 
 
 @dataclass(frozen=True)
 class PlaceSpaces:
-    """A unit space of k items for each of p places, or one for all of them (p = 1), in float32.
+    """A unit space of k items for each of p places, or one for all of them (p = 1): fitted in float64, kept in float32.
 
     D²/k of a place with items x is ‖whitening (x − mean)‖² / k, the same number as that of
     `kenpin.taguchi.UnitSpace`, whose mean over the good parts is 1: with z = (x − mean) / scale and R_ridge = L Lᵀ the
@@ -82,8 +80,9 @@ def fit_spaces(
 ) -> PlaceSpaces:
     """Unit spaces of good parts, in two passes over them: means and scales, then correlations of what is standardised.
 
-    pictures: gives them anew at each call, (places, k) float32 each, always the same; memory holds the matrices and a
-    few pictures. pooled: one space for the patches of all places. Raises UnitSpaceError.
+    pictures: gives them anew at each call, some at a time, (n, places, k) float32, always the same; memory holds the
+    matrices in float64 and what is given at a time. pooled: one space for the patches of all places. Raises
+    UnitSpaceError.
     # Defard et al. 2021 (PaDiM) fit a Gaussian at each place so; ridge: Ledoit & Wolf 2004 on standardised items.
     """
     count, mean, scale = _means_and_scales(_samples(pictures(), pooled))
@@ -95,30 +94,28 @@ def fit_spaces(
         )
     floor = SCALE_FLOOR * scale.square().mean(dim=0).sqrt()
     # an item that no good part moves anywhere has no scale to measure a distance in: it is left out
-    inverse_scale = torch.where(floor > 0, 1 / torch.maximum(scale, floor), 0.0).float()
-    correlation, fourth = _correlations(_samples(pictures(), pooled), mean.float(), inverse_scale)
+    inverse_scale = torch.where(floor > 0, 1 / torch.maximum(scale, floor), 0.0)
+    correlation, fourth = _correlations(_samples(pictures(), pooled), mean, inverse_scale)
     if ridge == "ledoit-wolf":
         shares = _shrinkage(correlation, fourth, count)
     else:
-        shares = torch.full((len(mean),), float(ridge))
+        shares = torch.full((len(mean),), float(ridge), dtype=torch.float64)
     correlation *= count / (count - 1)
     correlation.diagonal(dim1=1, dim2=2).fill_(1)  # what the floor adds to a scale counts as noise of the item's own
-    return PlaceSpaces(mean.float(), _whitening(correlation, shares, inverse_scale, count), shares, count)
+    return PlaceSpaces(mean.float(), _whitening(correlation, shares, inverse_scale, count), shares.float(), count)
 
 
 def _samples(pictures: Iterable[Tensor], pooled: bool) -> Iterator[Tensor]:
-    """Some pictures at a time as (n, places, k), or where the places are pooled as (n · places, 1, k)."""
-    remaining = iter(pictures)
-    while some := list(islice(remaining, _TOGETHER)):
-        x = torch.stack(some)
+    """(n, places, k) in float64, or where the places are pooled (n · places, 1, k)."""
+    for some in pictures:
+        x = some.double()
         yield x.reshape(-1, 1, x.shape[2]) if pooled else x
 
 
 def _means_and_scales(samples: Iterable[Tensor]) -> tuple[int, Tensor, Tensor]:
-    """How many there are, and (places, k) float64 each."""
+    """How many there are, and (places, k) each."""
     count, total, squares = 0, torch.zeros(()), torch.zeros(())
     for x in samples:
-        x = x.double()
         if not torch.isfinite(x).all():
             raise UnitSpaceError("unit space: the network gave numbers that are not finite; take another base.")
         count, total, squares = count + len(x), total + x.sum(dim=0), squares + x.square().sum(dim=0)
@@ -127,15 +124,12 @@ def _means_and_scales(samples: Iterable[Tensor]) -> tuple[int, Tensor, Tensor]:
 
 
 def _correlations(samples: Iterable[Tensor], mean: Tensor, inverse_scale: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean of z zᵀ, (places, k, k) float32, and of ‖z‖⁴, (places,) float64.
-
-    Sums in float32 will do: z is centred and of scale 1, and a whole product is added at a time.
-    """
-    count, correlation, fourth = 0, torch.zeros(*mean.shape, mean.shape[1]), torch.zeros(len(mean), dtype=torch.float64)
+    """Mean of z zᵀ, (places, k, k), and of ‖z‖⁴, (places,)."""
+    count, correlation, fourth = 0, mean.new_zeros(*mean.shape, mean.shape[1]), mean.new_zeros(len(mean))
     for x in samples:
         z = ((x - mean) * inverse_scale).transpose(0, 1)
         correlation.baddbmm_(z.mT, z)
-        fourth += z.double().square().sum(dim=2).square().sum(dim=1)
+        fourth += z.square().sum(dim=2).square().sum(dim=1)
         count += len(x)
     return correlation / count, fourth / count
 
@@ -146,11 +140,11 @@ def _shrinkage(correlation: Tensor, fourth: Tensor, count: int) -> Tensor:
     # Ledoit & Wolf 2004, with their μ from the data, as in scikit-learn's ledoit_wolf_shrinkage.
     """
     k = correlation.shape[1]
-    squared = correlation.double().square().sum(dim=(1, 2))
-    trace = correlation.double().diagonal(dim1=1, dim2=2).sum(dim=1)
+    squared = correlation.square().sum(dim=(1, 2))
+    trace = correlation.diagonal(dim1=1, dim2=2).sum(dim=1)
     spread = squared - trace.square() / k
     noise = torch.minimum((fourth - squared) / count, spread)
-    return torch.where(spread > 0, noise / spread, 1.0).clamp(0, 1).float()
+    return torch.where(spread > 0, noise / spread, 1.0).clamp(0, 1)
 
 
 def _whitening(correlation: Tensor, ridge: Tensor, inverse_scale: Tensor, count: int) -> Tensor:
@@ -158,18 +152,18 @@ def _whitening(correlation: Tensor, ridge: Tensor, inverse_scale: Tensor, count:
 
     Raises UnitSpaceError.
     """
-    identity = torch.eye(correlation.shape[1], dtype=torch.float64)
-    found = torch.empty_like(correlation)
-    for start in range(0, len(correlation), _WHITENED_TOGETHER):
-        some = slice(start, start + _WHITENED_TOGETHER)
-        share = ridge[some, None, None].double()
-        factor, failed = torch.linalg.cholesky_ex((1 - share) * correlation[some].double() + share * identity)
+    identity = torch.eye(correlation.shape[1], dtype=correlation.dtype)
+    found = torch.empty(correlation.shape)
+    for start in range(0, len(correlation), _TOGETHER):
+        some = slice(start, start + _TOGETHER)
+        share = ridge[some, None, None]
+        factor, failed = torch.linalg.cholesky_ex((1 - share) * correlation[some] + share * identity)
         if failed.any() or (factor.diagonal(dim1=1, dim2=2).amin() < 1e-6):
             raise UnitSpaceError(
                 "unit space: the items of a place are collinear; set a ridge above 0 or take fewer items."
             )
         inverse = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
         # the mean of zᵀ P z / k is the trace of P R / k, with R as the mean over n parts and not n - 1
-        mean = ((inverse @ correlation[some].double()) * inverse).mean(dim=2).sum(dim=1) * (count - 1) / count
-        found[some] = (inverse * inverse_scale[some, None, :] / mean.sqrt()[:, None, None]).float()
+        mean = ((inverse @ correlation[some]) * inverse).mean(dim=2).sum(dim=1) * (count - 1) / count
+        found[some] = inverse * inverse_scale[some, None, :] / mean.sqrt()[:, None, None]
     return found

@@ -47,7 +47,7 @@ class MahalanobisOptions(TrainOptions):
     )
     stages: tuple[Annotated[int, Field(ge=0, le=6)], ...] = Field(
         DEFAULT_STAGES,
-        description="Stages of lite0, 0 to 6, whose features are items, with where 3 4 5 by default; other bases have "
+        description="Stages of lite0, 0 to 6, whose features are items, with where 4 5 6 by default; other bases have "
         "their last alone.",
     )
     where: Literal["none", "positions", "pooled"] = Field(
@@ -338,7 +338,7 @@ def _of_places(options: MahalanobisOptions, task: Task) -> PatchSpaceInspector:
     assert options.where != "none"
     if task.items:
         raise OptionError("option `where` does nothing with a table of numbers; leave it out.")
-    backbone = load_backbone(options.base, task.labels, options.seed)
+    backbone = load_backbone(options.base, task.labels, options.seed).frozen()
     return PatchSpaceInspector(backbone, task, options.where, options.stages, options.place_items, options.ridge)
 
 
