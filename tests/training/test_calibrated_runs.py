@@ -21,7 +21,7 @@ from kenpin.quality.calibration import Calibration, Method, fit_calibration, ins
 from kenpin.quality.threshold import judge
 from kenpin.records import Detections, Example, ImageSource, Prediction
 from kenpin.records_json import evaluation_from_json
-from kenpin.run_folder import read_json
+from kenpin.run_folder import read_json, space_of
 from kenpin.training import train
 from kenpin.training.calibrating import calibrate
 from tests.builders import write_picture
@@ -58,6 +58,9 @@ def test_scores_become_probabilities_and_decisions_stay(
     run = train(family, out=tmp_path / "calibrated", calibrate=method, **common)
     calibrated, now = _said(run, split.of_split("test"))
     assert "model/calibration.json" in read_json(run / "run.json")["files"]
+    assert plain.record is not None
+    assert calibrated.record is not None
+    assert space_of(plain.record) == space_of(calibrated.record)
     assert plain.threshold is not None
     assert calibrated.threshold is not None
     assert all(one.uncalibrated_score is None for one in before)
