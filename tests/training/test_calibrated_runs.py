@@ -154,6 +154,8 @@ def test_classes_added_later_are_judged_on_the_same_scale(split: Dataset, tmp_pa
     more = add_prototypes(run, test.with_labels(labels, ("ok", "dent")), tmp_path / "more")
     _, said = _said(more, test)
     assert all(one.uncalibrated_score is not None for one in said)
+    judged = evaluation_from_json(read_json(more / "evaluation.json")).judged
+    assert all(part.prediction.uncalibrated_score is not None for part in judged)
     curve = read_calibration(more / "model")
     assert curve is not None
     assert said[0].defect_score == pytest.approx(float(curve.apply([said[0].uncalibrated_score or 0.0])[0]))
