@@ -21,6 +21,8 @@ SCHEMA_VERSION: Literal[2] = 2
 _RECORD = "run.json"
 MODEL = "model"
 """Folder, below the run's, of everything that decides predictions: weights or adapter, processor, arrays."""
+CALIBRATION = "calibration.json"
+"""File in it of the curve that makes scores probabilities."""
 
 
 class RunRecord(BaseModel):
@@ -153,11 +155,11 @@ def read_record(run: Path) -> RunRecord:
 
 def space_of(record: RunRecord) -> str:
     """Hash of what decides a run's vectors: its base and what was trained of it. What stands on the vectors, such as
-    heads, unit spaces and references, leaves the space as it is."""
+    heads, unit spaces, references and calibrations, leaves the space as it is."""
     network = {
         name: digest
         for name, digest in record.files.items()
-        if name.startswith(f"{MODEL}/") and not name.endswith(".npz")
+        if name.startswith(f"{MODEL}/") and not name.endswith((".npz", CALIBRATION))
     }
     base = (record.base_id, record.base_commit, record.base_probe, record.image_size_wh)
     told = json.dumps([base, sorted(network.items())], ensure_ascii=False)

@@ -21,7 +21,7 @@ from kenpin.quality.calibration import Calibration, Method, fit_calibration, ins
 from kenpin.quality.threshold import judge
 from kenpin.records import Detections, Example, ImageSource, Prediction
 from kenpin.records_json import evaluation_from_json
-from kenpin.run_folder import read_json
+from kenpin.run_folder import read_json, space_of
 from kenpin.training import train
 from kenpin.training.calibrating import calibrate
 from tests.builders import write_picture
@@ -58,6 +58,9 @@ def test_scores_become_probabilities_and_decisions_stay(
     run = train(family, out=tmp_path / "calibrated", calibrate=method, **common)
     calibrated, now = _said(run, split.of_split("test"))
     assert "model/calibration.json" in read_json(run / "run.json")["files"]
+    assert plain.record is not None
+    assert calibrated.record is not None
+    assert space_of(plain.record) == space_of(calibrated.record)
     assert plain.threshold is not None
     assert calibrated.threshold is not None
     assert all(one.uncalibrated_score is None for one in before)
@@ -151,6 +154,8 @@ def test_classes_added_later_are_judged_on_the_same_scale(split: Dataset, tmp_pa
     more = add_prototypes(run, test.with_labels(labels, ("ok", "dent")), tmp_path / "more")
     _, said = _said(more, test)
     assert all(one.uncalibrated_score is not None for one in said)
+    judged = evaluation_from_json(read_json(more / "evaluation.json")).judged
+    assert all(part.prediction.uncalibrated_score is not None for part in judged)
     curve = read_calibration(more / "model")
     assert curve is not None
     assert said[0].defect_score == pytest.approx(float(curve.apply([said[0].uncalibrated_score or 0.0])[0]))

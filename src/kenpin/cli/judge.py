@@ -108,7 +108,7 @@ def _judge(
         sentences.append(f"Against {against.name}, by the verdicts that both runs gave {common} parts:")
         sentences += change_sentences(changes)
         tables = (change_table(changes),)
-    plot = cost_plot(threshold, alone, with_review, realised)
+    plot = cost_plot(threshold, alone, with_review, realised, "" if test is None else f"on {test.name}")
     hand_over(Findings("threshold", predictions.stem, tuple(sentences), (plot,), tables=tables), out, json, overwrite)
     return 0
 

@@ -10,9 +10,7 @@ from kenpin.models._family import Task
 from kenpin.quality.calibration import Calibration, IsotonicCurve, LogisticCurve, inside_unit, unit_of_distance
 from kenpin.records import Prediction
 from kenpin.records_json import from_json, to_json
-from kenpin.run_folder import read_json, write_json
-
-_FILE = "calibration.json"
+from kenpin.run_folder import CALIBRATION, read_json, write_json
 
 
 class CalibratedPictures:
@@ -46,12 +44,12 @@ def _divided(whole: float, shares: Mapping[str, float]) -> dict[str, float]:
 
 def write_calibration(folder: Path, calibration: Calibration) -> None:
     """Keep it in a run's folder of what decides."""
-    write_json(folder / _FILE, to_json(calibration))
+    write_json(folder / CALIBRATION, to_json(calibration))
 
 
 def read_calibration(folder: Path) -> Calibration | None:
     """What was kept; None where nothing was calibrated. Raises RunError."""
-    path = folder / _FILE
+    path = folder / CALIBRATION
     if not path.is_file():
         return None
     values = read_json(path)

@@ -12,11 +12,16 @@ from kenpin.report.plots import Line, LinePlot, Point, Span
 
 
 def cost_plot(
-    threshold: Threshold, alone: CutCosts, with_review: CutCosts | None, realised: float | None = None
+    threshold: Threshold,
+    alone: CutCosts,
+    with_review: CutCosts | None,
+    realised: float | None = None,
+    where: str = "here",
 ) -> LinePlot:
     """Cost per part over the cut from which parts fail: without reviews, and with the best band of them.
 
-    realised: what the threshold cost on these parts, where it was chosen on others.
+    realised: what the threshold cost on parts that it was not chosen on, which `where` names; here are those of the
+    curves.
     """
     lines = [Line("without review", _curve(alone), "steps")]
     if with_review is not None:
@@ -34,7 +39,7 @@ def cost_plot(
     described = f"{len(alone.cuts)} possible cuts; the least cost on these parts is {best:.4g} per part."
     if realised is not None:
         expected = "" if threshold.expected_cost is None else f"was expected to cost {threshold.expected_cost:.4g} and "
-        described += f" The chosen threshold {expected}costs {realised:.4g} here."
+        described += f" The chosen threshold {expected}costs {realised:.4g} {where}."
     if len(set(cuts)) > 1:
         described += " Parts between the two marks are reviewed."
     return LinePlot(
