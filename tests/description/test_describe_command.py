@@ -86,6 +86,7 @@ def test_any_answer_of_an_untrained_model_follows_the_schema(home: Path, parts: 
     assert drawn == again
     assert drawn != likeliest
     assert len({one.described.text for one in drawn}) > 6
+    assert len(list(describe("toy", pictures[:2], **told))) == 2, "a base without any run answers too"
     assert all(len(one.described.description.appearance) <= 5 for one in (*likeliest, *drawn))
 
 
@@ -110,7 +111,7 @@ def test_ablates(kenpin: Run, home: Path, parts: Path) -> None:
 def test_refuses_what_cannot_be_told(kenpin: Run, home: Path, parts: Path) -> None:
     picture = parts / "ok" / "000.png"
     status, _, err = kenpin("describe", home / "head", picture, "--evidence", home / "space")
-    assert (status, "give a run of family vlm" in err) == (2, True)
+    assert (status, "take a run of family vlm" in err) == (2, True)
     status, _, err = kenpin("describe", home / "words", picture)
     assert (status, "`--evidence` is missing" in err) == (2, True)
     status, _, err = kenpin("describe", home / "words", picture, "--evidence", home / "head", "--leave-out", "vedrict")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from kenpin.data.dataset import Dataset
-from kenpin.description import load_conversational
 from kenpin.description.ablation import ablate
 from kenpin.description.describer import Describer
 from kenpin.description.gathering import load_gatherer
+from kenpin.predictor import load_conversational
 from kenpin.quality.paired import PairedDifference
 from kenpin.training import train
 from tests.description.taught import lessons, marked_parts, save
@@ -32,7 +32,7 @@ def test_evidence_raises_exact_matches_and_each_piece_its_own(tmp_path: Path) ->
         "vlm", data="-", dataset=Dataset.from_examples(taught), out=tmp_path / "words", base="toy", report=False,
         epochs=12, picture_px=2, max_new_tokens=60, precision="fp32",
     )  # fmt: skip
-    describer = Describer(load_conversational(tmp_path / "words"), text_length=8)
+    describer = Describer(load_conversational(str(tmp_path / "words")), text_length=8)
     found = {one.told: one for one in ablate(describer, gatherer.gather(marked_parts(90, first=5000)))}
     for one in found.values():
         print(one.told, one.finding, one.place, one.contradictory, one.finding_cost, one.place_cost, sep="\n  ")

@@ -91,6 +91,7 @@ def test_witnesses_and_cases_become_evidence() -> None:
 def test_support_is_what_was_said() -> None:
     assert SCRATCHED.supported_classes == {"scratch", "dent", "キズ", "solder-bridge"}
     assert SCRATCHED.supported_places == {Place.UPPER_LEFT, Place.UPPER_MIDDLE, Place.CENTRE}
+    assert replace(SCRATCHED, ok_classes=("ok", "キズ")).supported_places == {Place.CENTRE}, "a good thing is no defect"
     assert GOOD.supported_classes == frozenset()
     assert GOOD.supported_places == frozenset()
 

@@ -85,4 +85,4 @@ def test_only_a_run_that_answers_questions_describes(kenpin: Run, runs: Path, pa
     (runs / "policy.yaml").write_text("runs: {a: head}\ndescribe: {run: head}")
     status, _, err = kenpin("inspect", runs / "policy.yaml", parts / "ok" / "000.png", "--out", "records")
     assert status == 2
-    assert "its model answers no questions on pictures" in err
+    assert "this run's model answers no questions" in err

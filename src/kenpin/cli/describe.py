@@ -25,7 +25,7 @@ Json = Annotated[Path | None, Parameter(help="Write everything to this file.")]
 
 
 def describe(  # type: ignore[no-untyped-def]
-    run, images, /, *, given=None, config=None, json=None, device=None, overwrite=False
+    model, images, /, *, given=None, config=None, json=None, device=None, overwrite=False
 ) -> int | None:
     """Describe pictures in words, told what other runs and known cases say, and mark what contradicts these.
 
@@ -33,17 +33,17 @@ def describe(  # type: ignore[no-untyped-def]
 
     Parameters
     ----------
-    run:
-        Run folder of family vlm.
+    model:
+        Folder of a run of family vlm, or a base without any run: a hub id, or a folder of save_pretrained.
     images:
         One or more picture files and folders of pictures.
     """
-    call = partial(_describe, run, images, json=json, device=device, overwrite=overwrite)
+    call = partial(_describe, model, images, json=json, device=device, overwrite=overwrite)
     return command_of(DescriptionOptions, call)(given=given, config=config)
 
 
 def ablate(  # type: ignore[no-untyped-def]
-    run, /, *, data, given=None, config=None, split=None, format=None, json=None, device=None, overwrite=False
+    model, /, *, data, given=None, config=None, split=None, format=None, json=None, device=None, overwrite=False
 ) -> int | None:
     """Measure what the evidence adds: how often class and place are named exactly with all of it, without any, and
     without each piece.
@@ -52,14 +52,14 @@ def ablate(  # type: ignore[no-untyped-def]
 
     Parameters
     ----------
-    run:
-        Run folder of family vlm.
+    model:
+        Folder of a run of family vlm, or a base without any run: a hub id, or a folder of save_pretrained.
     """
-    call = partial(_ablate, run, data, split, format, json=json, device=device, overwrite=overwrite)
+    call = partial(_ablate, model, data, split, format, json=json, device=device, overwrite=overwrite)
     return command_of(AblationOptions, call)(given=given, config=config)
 
 
-_SHARED = {"run": Path, "json": Json, "device": Device, "overwrite": Overwrite}
+_SHARED = {"model": str, "json": Json, "device": Device, "overwrite": Overwrite}
 describe.__annotations__ = {
     **command_of(DescriptionOptions, lambda _: None).__annotations__,
     **_SHARED,
@@ -75,7 +75,7 @@ ablate.__annotations__ = {
 
 
 def _describe(
-    run: Path,
+    model: str,
     images: tuple[str, ...],
     options: DescriptionOptions,
     *,
@@ -95,7 +95,7 @@ def _describe(
     marked = 0
     with _show.progress_line() as progress:
         found = describe_pictures(
-            run,
+            model,
             picture_files(images),
             device=device,
             progress=progress,
@@ -108,7 +108,7 @@ def _describe(
             marked += bool(one.described.contradictions)
     _show.say(f"{len(rows)} described, {marked} of them contradict the evidence.")
     if json is not None:
-        write_json(json, {"run": str(run), "options": options.model_dump(mode="json"), "descriptions": rows,
+        write_json(json, {"model": model, "options": options.model_dump(mode="json"), "descriptions": rows,
                           "not_opened": bad})  # fmt: skip
     return FINDINGS if bad else 0
 
@@ -128,7 +128,7 @@ def _lines(one: DescribedPicture) -> list[str]:
 
 
 def _ablate(
-    run: Path,
+    model: str,
     data: str,
     split: str | None,
     format: str | None,
@@ -139,11 +139,12 @@ def _ablate(
     overwrite: bool,
 ) -> int:
     from kenpin.data.loading import load_dataset
-    from kenpin.description import describer_of, load_conversational
+    from kenpin.description import describer_of
     from kenpin.description.ablation import ablate as compare
     from kenpin.description.ablation import with_truth
     from kenpin.description.gathering import load_gatherer
     from kenpin.errors import DatasetError
+    from kenpin.predictor import load_conversational
     from kenpin.records_json import to_json
     from kenpin.run_folder import check_writable, write_json
 
@@ -157,7 +158,7 @@ def _ablate(
             raise DatasetError(f"{data}: no split {split!r}; there are {', '.join(dataset.splits) or 'none'}.")
         dataset = dataset.of_split(split)
     dataset = with_truth(dataset)
-    describer = describer_of(load_conversational(run, device=device), options)
+    describer = describer_of(load_conversational(model, device=device), options)
     gatherer = load_gatherer(options.evidence, options.cases, nearest=options.nearest, device=device)
     bad: list[str] = []
     with _show.progress_line() as progress:
@@ -168,7 +169,7 @@ def _ablate(
     print(f"{len(dataset) - len(bad)} pictures, split {split or 'all'}; {places}")
     print("\n".join(_table(conditions)))
     if json is not None:
-        write_json(json, {"run": str(run), "data": data, "split": split, "options": options.model_dump(mode="json"),
+        write_json(json, {"model": model, "data": data, "split": split, "options": options.model_dump(mode="json"),
                           "conditions": to_json(conditions), "not_opened": bad})  # fmt: skip
     return FINDINGS if bad else 0
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # the parts that hold an answer to the evidence work without 
 
 
 def describe(
-    run: str | Path,
+    model: str | Path,
     images: Iterable[str | Path],
     *,
     device: str | None = None,
@@ -23,7 +23,8 @@ def describe(
     on_error: Callable[[Example, ImageError], None] | None = None,
     **options: Any,
 ) -> Iterator[DescribedPicture]:
-    """Describe picture files by a run of family `vlm`. options: fields of `DescriptionOptions`, `evidence` among them.
+    """Describe picture files. model: a run of family `vlm`, or a base as it comes; options: fields of
+    `DescriptionOptions`, `evidence` among them.
 
     A picture that cannot be opened goes to `on_error`, if given. Raises KenpinError.
     """
@@ -31,10 +32,11 @@ def describe(
     from kenpin.description.describer import DescribedPicture
     from kenpin.description.gathering import load_gatherer
     from kenpin.description.options import DescriptionOptions
+    from kenpin.predictor import load_conversational
     from kenpin.records import Example, ImageSource
 
     chosen = DescriptionOptions.from_mapping(options)
-    describer = describer_of(load_conversational(run, device=device), chosen).leaving_out(chosen.leave_out)
+    describer = describer_of(load_conversational(str(model), device=device), chosen).leaving_out(chosen.leave_out)
     gatherer = load_gatherer(chosen.evidence, chosen.cases, nearest=chosen.nearest, device=device)
     pictures = Dataset.from_examples(Example(id=str(path), image=ImageSource(path=str(path))) for path in images)
     for parts in gatherer.gather(pictures, progress=progress, on_error=on_error):
@@ -55,16 +57,3 @@ def describer_of(inspector: Conversational, options: AblationOptions) -> Describ
         text_length=options.text_length,
         sampling=Sampling(options.temperature or 1.0, options.min_p, options.seed) if drawn else None,
     )
-
-
-def load_conversational(run: str | Path, *, device: str | None = None) -> Conversational:
-    """The model of a run that answers questions on pictures. Raises RunError, OptionError."""
-    from kenpin.errors import OptionError
-    from kenpin.models._family import Conversational
-    from kenpin.predictor import load_predictor
-
-    inspector = load_predictor(run, device=device).inspector
-    if not isinstance(inspector, Conversational):
-        raise OptionError(f"{run}: its model answers no questions on pictures; give a run of family vlm.")
-    inspector.module.eval()
-    return inspector

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from PIL.Image import Image
 
 from kenpin.cases.case import Found, VectorRun
-from kenpin.description import describer_of, load_conversational
+from kenpin.description import describer_of
 from kenpin.description.evidence import Evidence, evidence_of, witness_of
 from kenpin.description.options import AblationOptions
 from kenpin.drawing import draw_maps
@@ -20,6 +20,7 @@ from kenpin.inspection.policy import Policy
 from kenpin.inspection.runs import Judged, Run, example_of
 from kenpin.models._family import Explained, Localised
 from kenpin.models._finished_run import vectors_of
+from kenpin.predictor import load_conversational
 from kenpin.records import Map
 from kenpin.run_folder import read_record, record_hash, space_of
 
@@ -173,7 +174,7 @@ def _describer(policy: Policy, device: str | None) -> Describer | None:
     if asked is None:
         return None
     options = AblationOptions(evidence=(asked.run,), language=asked.language, text_length=asked.text_length)
-    return describer_of(load_conversational(asked.run, device=device), options).leaving_out(asked.leave_out)
+    return describer_of(load_conversational(str(asked.run), device=device), options).leaving_out(asked.leave_out)
 
 
 def _save(image: Image, path: Path) -> None:

@@ -69,6 +69,7 @@ class SchemaProcessor(LogitsProcessor):  # type: ignore[misc]
         """(rows, vocabulary) bool; a network's vocabulary may be larger than its tokenizer's."""
         from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
+        # all tokens at first, and of a row that has ended so for good: transformers replaces them by padding
         bits = allocate_token_bitmask(len(self._rows), self._vocabulary.vocab_size)
         for row, matcher in enumerate(self._rows):
             if matcher is not None:
@@ -78,9 +79,6 @@ class SchemaProcessor(LogitsProcessor):  # type: ignore[misc]
         known = np.unpackbits(bits.view(np.uint8), axis=1, count=self._vocabulary.vocab_size, bitorder="little")
         admitted = np.zeros((len(self._rows), vocabulary), bool)
         admitted[:, : known.shape[1]] = known[:, :vocabulary]
-        over = [row for row, matcher in enumerate(self._rows) if matcher is None]
-        admitted[over] = False
-        admitted[np.ix_(over, self._ends)] = True  # sampling needs some token, which transformers replaces by padding
         return torch.from_numpy(admitted)
 
 
