@@ -250,20 +250,11 @@ def test_the_mark_on_the_bar_is_where_calibrated_scores_begin_to_fail(parts: Pat
         assert kept is not None
         assert kept.fails_from is not None
         assert kept.fails_from == predictor.fails_on_map
-        fails = [
-            (one.distance or 0) >= kept.fails_from
-            for one in predictor.predict(load_dataset(parts))
-            if one.defect_score is not None and one.defect_score >= predictor.threshold.fail_from
-        ]
-        passes = [
-            (one.distance or 0) < kept.fails_from
-            for one in predictor.predict(load_dataset(parts))
-            if one.defect_score is not None and one.defect_score < predictor.threshold.fail_from
-        ]
-        assert fails
-        assert passes
-        assert all(fails)
-        assert all(passes)
+        predictions = list(predictor.predict(load_dataset(parts)))
+        by_score = [(one.defect_score or 0) >= predictor.threshold.fail_from for one in predictions]
+        by_map = [(one.distance or 0) >= kept.fails_from for one in predictions]
+        assert by_score == by_map
+        assert {True, False} == set(by_score)
 
 
 def test_without_pictures_held_out_the_page_says_whose_maps_they_are(parts: Path, tmp_path: Path) -> None:
