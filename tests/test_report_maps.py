@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from kenpin.data.loading import load_dataset
 from kenpin.errors import RunError
 from kenpin.heat import WHOLE
 from kenpin.predictor import load_predictor
-from kenpin.records import Evaluation, Threshold
+from kenpin.records import Evaluation
 from kenpin.report import read_content, render_report
 from kenpin.report.heat import Heat, heat_of
 from kenpin.report.maps import Maps, PlaceMap, first_asked_for, highest_scored, read_maps, shrunk, write_maps
@@ -29,7 +31,7 @@ from tests.pictures import part
 from tests.test_report import Page, content, evaluation
 from tests.toy_runs import trained
 
-CUT = Threshold(10.0, None, "By hand")
+CUT = 10.0
 
 
 def _grid(seed: int, highest: float = 20.0) -> NDArray[np.float32]:
@@ -44,7 +46,7 @@ def _maps(count: int = 4, **change: object) -> Maps:
         f"{i}.png": PlaceMap(_grid(i), (0.25, 0, 0.75, 1) if i == 1 else WHOLE, (640, 480), "傷", mask if i else None)
         for i in range(count)
     }
-    return replace(Maps(by_id, "D²/k", of_score=True, held_out=True), **change)  # type: ignore[arg-type]
+    return replace(Maps(by_id, "D²/k", of_score=True, held_out=True, fails_from=CUT), **change)  # type: ignore[arg-type]
 
 
 def test_maps_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -52,7 +54,8 @@ def test_maps_are_read_as_they_were_written(tmp_path: Path) -> None:
     write_maps(tmp_path / "maps.npz", kept)
     found = read_maps(tmp_path / "maps.npz")
     assert found is not None
-    assert (found.unit, found.of_score, found.held_out, list(found.by_id)) == ("D²/k", True, True, list(kept.by_id))
+    assert (found.unit, found.of_score, found.held_out, found.fails_from) == ("D²/k", True, True, CUT)
+    assert list(found.by_id) == list(kept.by_id)
     for id, one in kept.by_id.items():
         again = found.by_id[id]
         assert (again.region, again.size_wh, again.shows) == (one.region, one.size_wh, one.shows)
@@ -99,24 +102,31 @@ def test_the_worst_mistakes_and_then_the_highest_scores_are_asked_for_first() ->
 
 
 @pytest.mark.parametrize(
-    ("highest", "threshold", "end", "brighter"),
-    [(20.0, CUT, 20.0, False), (500.0, CUT, 40.0, True), (3.0, CUT, 10.0, False), (500.0, None, 500.0, False)],
+    ("highest", "cut", "end", "brighter"),
+    [
+        (20.0, CUT, 20.0, False),
+        (500.0, CUT, 40.0, True),
+        (3.0, CUT, 10.0, False),
+        (500.0, None, 500.0, False),
+        (500.0, math.inf, 500.0, False),
+    ],
 )
 def test_one_scale_for_all_on_which_the_threshold_is_to_be_seen(
-    highest: float, threshold: Threshold | None, end: float, brighter: bool
+    highest: float, cut: float | None, end: float, brighter: bool
 ) -> None:
     maps = _maps()
     maps = replace(maps, by_id={**maps.by_id, "2.png": replace(maps.by_id["2.png"], grid=_grid(2, highest))})
     if highest < 20:
         maps = replace(maps, by_id={"2.png": maps.by_id["2.png"]})
-    heat = heat_of(maps, maps.by_id, threshold)
+    maps = replace(maps, fails_from=cut)
+    heat = heat_of(maps, maps.by_id)
     assert heat is not None
     assert heat.high == pytest.approx(end)
     assert heat.brighter is brighter
-    assert ("FAIL from 10" in heat.bar()) is (threshold is not None)
+    assert ("FAIL from 10" in heat.bar()) is (cut == CUT)
     assert "D²/k" in heat.bar()
-    assert heat_of(maps, ["none of them"], threshold) is None
-    assert heat_of(None, ["2.png"], threshold) is None
+    assert heat_of(maps, ["none of them"]) is None
+    assert heat_of(None, ["2.png"]) is None
 
 
 def _drawn(heat: Heat, id: str) -> NDArray[np.int64]:
@@ -130,7 +140,7 @@ def _drawn(heat: Heat, id: str) -> NDArray[np.int64]:
 
 def test_colours_stand_where_the_numbers_do() -> None:
     maps = _maps()
-    heat = heat_of(maps, maps.by_id, CUT)
+    heat = heat_of(maps, maps.by_id)
     assert heat is not None
     picture = _drawn(heat, "0.png")
     assert picture.shape[:2] == (72, 96)
@@ -145,7 +155,7 @@ def test_colours_stand_where_the_numbers_do() -> None:
 def test_equal_numbers_have_equal_colours_on_all_pictures() -> None:
     even = {f"{i}.png": PlaceMap(np.full((2, 2), 5.0, np.float32), WHOLE, (10, 10), "x") for i in range(2)}
     loud = PlaceMap(np.array([[5.0, 35.0]], np.float32), WHOLE, (10, 10), "x")
-    heat = heat_of(Maps({**even, "loud": loud}, "D²/k", True, True), [*even, "loud"], CUT)
+    heat = heat_of(Maps({**even, "loud": loud}, "D²/k", True, True, CUT), [*even, "loud"])
     assert heat is not None
     assert np.array_equal(_drawn(heat, "0.png")[0, 0], _drawn(heat, "1.png")[0, 0])
     assert np.array_equal(_drawn(heat, "0.png")[0, 0], _drawn(heat, "loud")[0, 0])
@@ -154,8 +164,8 @@ def test_equal_numbers_have_equal_colours_on_all_pictures() -> None:
 def test_what_is_no_score_is_compared_within_one_picture() -> None:
     quiet = PlaceMap(np.array([[-3.0, 0.001]], np.float32), WHOLE, (20, 10), "speaks for 傷")
     nothing = PlaceMap(np.array([[-3.0, -1.0]], np.float32), WHOLE, (20, 10), "speaks for 傷")
-    maps = Maps({"0.png": quiet, "1.png": nothing}, "Grad-CAM", of_score=False, held_out=True)
-    heat = heat_of(maps, maps.by_id, CUT)
+    maps = Maps({"0.png": quiet, "1.png": nothing}, "Grad-CAM", of_score=False, held_out=True, fails_from=None)
+    heat = heat_of(maps, maps.by_id)
     assert heat is not None
     assert "FAIL" not in heat.bar()
     assert "% of each map" in heat.bar()
@@ -164,7 +174,7 @@ def test_what_is_no_score_is_compared_within_one_picture() -> None:
 
 
 def test_outlines_go_around_the_mask() -> None:
-    heat = heat_of(_maps(), ["1.png"], CUT)
+    heat = heat_of(_maps(), ["1.png"])
     assert heat is not None
     outline = heat.outline("1.png")
     assert outline is not None
@@ -230,6 +240,21 @@ def test_a_run_of_places_keeps_its_maps_sealed_and_measures_them(mvtec: Path, tm
     with pytest.raises(RunError, match=r"maps\.npz: is not the file that was trained"):
         check_seal(run, read_record(run).files)
     assert load_predictor(run), "a run without its maps still inspects"
+
+
+def test_the_mark_on_the_bar_is_where_calibrated_scores_begin_to_fail(parts: Path, tmp_path: Path) -> None:
+    for method in ("none", "platt", "isotonic"):
+        run = trained("mahalanobis", tmp_path / method, parts, where="pooled", calibrate=method)
+        predictor, kept = load_predictor(run), read_content(run).maps
+        assert predictor.threshold is not None
+        assert kept is not None
+        assert kept.fails_from is not None
+        assert kept.fails_from == predictor.fails_on_map
+        predictions = list(predictor.predict(load_dataset(parts)))
+        by_score = [(one.defect_score or 0) >= predictor.threshold.fail_from for one in predictions]
+        by_map = [(one.distance or 0) >= kept.fails_from for one in predictions]
+        assert by_score == by_map
+        assert {True, False} == set(by_score)
 
 
 def test_without_pictures_held_out_the_page_says_whose_maps_they_are(parts: Path, tmp_path: Path) -> None:

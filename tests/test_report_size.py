@@ -95,7 +95,7 @@ def test_a_run_on_2000_test_pictures_reports_in_one_small_file(tmp_path: Path) -
     run = train("mahalanobis", data=str(data), out=tmp_path / "run", base="toy")
     content = read_content(run)
     assert content.embedding is not None
-    assert heat_of(content.maps, [] if content.maps is None else content.maps.by_id, None) is not None
+    assert heat_of(content.maps, [] if content.maps is None else content.maps.by_id) is not None
     out = write_report(run, tmp_path / "report.html")
     print(f"a run on {COUNT:,} test pictures: {out.stat().st_size / 1e6:.1f} MB")
     assert out.stat().st_size < page.MOST_BYTES

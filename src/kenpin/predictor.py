@@ -95,6 +95,13 @@ class Predictor:
         """Whether its score is the maximum of a map."""
         return isinstance(self.inspector, Localised)
 
+    @property
+    def fails_on_map(self) -> float | None:
+        """The number of its maps from which a part fails; None where none decides."""
+        if self.threshold is None or not isinstance(self.inspector, Localised):
+            return None
+        return self.inspector.fails_on_map(self.threshold)
+
     def localise(self, dataset: Dataset, **settings: Any) -> Iterator[tuple[Example, Map]]:
         """Each example with the map that its score is read off; `settings` as for `predict`.
 

@@ -72,9 +72,8 @@ def explain(
         found = compare(predictor, paths[0], against)
     else:
         found = maps_of(predictor, paths, way=way, label=label, on_error=set_aside)
-    fails_from = predictor.threshold.fail_from if predictor.localises and predictor.threshold is not None else None
     with nullcontext() if array is None else array_file(array) as add:
-        for one, drawn in write_drawings(found, out, fails_from=fails_from):
+        for one, drawn in write_drawings(found, out, fails_from=predictor.fails_on_map):
             print(f"{one.id}\t{drawn}\t{'; '.join(shown.shows for shown in one.maps) or 'nothing found'}")
             if add is not None:
                 add(one)

@@ -238,6 +238,9 @@ class Localised(Explained, Protocol):
     def map_of(self, grid: Tensor, size_wh: tuple[int, int]) -> Map:
         """One picture's row of `map`, in the frame of the picture as displayed."""
 
+    def fails_on_map(self, threshold: Threshold) -> float:
+        """The number of a map from which the threshold fails a part, whatever its score was calibrated to."""
+
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done and how many there are."""

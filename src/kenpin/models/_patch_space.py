@@ -24,7 +24,8 @@ from kenpin.models._inference import compute_features
 from kenpin.models._maps import map_of_places, seen_region
 from kenpin.models._place_spaces import PlaceSpaces, fit_spaces
 from kenpin.models._places import place_outputs
-from kenpin.records import Example, Map, Prediction
+from kenpin.quality.calibration import distance_of_unit, least_score
+from kenpin.records import Example, Map, Prediction, Threshold
 from kenpin.taguchi import parts_needed
 
 STAGES = (4, 5, 6)
@@ -121,6 +122,12 @@ class PatchSpaceInspector(CalibratedPictures):
         region = seen_region(self._backbone.processor, size_wh)
         shows = "distance from good parts"
         return map_of_places(grid.numpy(), size_wh, shows, "D²/k", region=region, score=float(grid.max()))
+
+    def fails_on_map(self, threshold: Threshold) -> float:
+        """The distance from which the threshold fails a part, whatever its score was calibrated to."""
+        if self.calibration is None:
+            return threshold.fail_from
+        return distance_of_unit(least_score(self.calibration, threshold.fail_from))
 
     def maps(
         self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None

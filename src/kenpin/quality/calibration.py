@@ -57,6 +57,19 @@ def unit_of_distance(distance: float) -> float:
     return distance / (1 + distance)
 
 
+def distance_of_unit(unit: float) -> float:
+    """The distance that `unit_of_distance` made this number of; infinite for 1."""
+    return unit / (1 - unit) if unit < 1 else float("inf")
+
+
+def least_score(calibration: Calibration, rate: float) -> float:
+    """The least score in [0, 1] whose expected rate reaches this one; 1 where none below does."""
+    low, high = 0.0, 1.0
+    while low < (middle := (low + high) / 2) < high:  # until no number lies between
+        low, high = (low, middle) if calibration.apply([middle])[0] >= rate else (middle, high)
+    return high
+
+
 def fit_calibration(
     scores: ArrayLike,
     happened: ArrayLike,

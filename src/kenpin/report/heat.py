@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kenpin.heat import colours, cover, in_frame
-from kenpin.records import Threshold
 from kenpin.report import words
 from kenpin.report.drawing import linear_axis
 from kenpin.report.maps import Maps, PlaceMap
@@ -56,9 +55,7 @@ class Heat:
     def sentences(self) -> list[str]:
         """How the maps are to be read."""
         if self.maps.of_score:
-            told = [
-                "Beside each picture stands its map. A part's score is its map's highest number; all have one scale."
-            ]
+            told = ["Beside each picture stands its map, whose highest number decides. All have one scale."]
         else:
             told = [
                 "Beside each picture stands its map, in percent of its own highest number: it compares places within "
@@ -112,7 +109,7 @@ class Heat:
         return (one.grid.astype(np.float64) / (highest if highest > 0 else 1.0)).clip(0, 1)
 
 
-def heat_of(maps: Maps | None, shown: Iterable[str], threshold: Threshold | None) -> Heat | None:
+def heat_of(maps: Maps | None, shown: Iterable[str]) -> Heat | None:
     """The maps of the pictures that a page shows, on the scale that suits these; None where there are none."""
     kept = {} if maps is None else maps.by_id
     highest = [float(kept[id].grid.max()) for id in shown if id in kept]
@@ -120,10 +117,11 @@ def heat_of(maps: Maps | None, shown: Iterable[str], threshold: Threshold | None
         return None
     if not maps.of_score:
         return Heat(maps, 100.0, None, False)
-    end, cut = max(highest), None
-    if threshold is not None and math.isfinite(threshold.fail_from) and threshold.fail_from > 0:
-        cut = threshold.fail_from
+    end, cut = max(highest), maps.fails_from
+    if cut is not None and 0 < cut < math.inf:
         end = max(min(end, _BEYOND * cut), cut)
+    else:
+        cut = None
     return Heat(maps, end if end > 0 else 1.0, cut, max(highest) > end)
 
 

@@ -42,9 +42,11 @@ class Maps:
     by_id: Mapping[str, PlaceMap]
     unit: str
     of_score: bool
-    """Whether a map's maximum is the part's score: then one scale serves all, and the threshold lies on it."""
+    """Whether a map's maximum decides: then one scale serves all, and the threshold lies on it."""
     held_out: bool
     """Whether the maps are by an inspector that had not seen the pictures, as the scores are."""
+    fails_from: float | None = None
+    """The number of a map from which a part fails; None where none decides."""
 
 
 def first_asked_for(judged: Sequence[JudgedExample], mistakes: int, others: int) -> list[str]:
@@ -91,6 +93,7 @@ def write_maps(path: Path, maps: Maps) -> None:
         unit=np.array(maps.unit),
         of_score=np.array(maps.of_score),
         held_out=np.array(maps.held_out),
+        fails_from=np.array(np.nan if maps.fails_from is None else maps.fails_from),
     )
 
 
@@ -116,6 +119,8 @@ def read_maps(path: Path) -> Maps | None:
                 str(kept["shows"][number]),
                 masks[number].reshape(mask_shapes[number]) if areas[number] else None,
             )
-        return Maps(by_id, str(kept["unit"]), bool(kept["of_score"]), bool(kept["held_out"]))
+        cut = float(kept["fails_from"])
+        settings = bool(kept["of_score"]), bool(kept["held_out"]), None if np.isnan(cut) else cut
+        return Maps(by_id, str(kept["unit"]), *settings)
     except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise RunError(f"{path}: it holds no maps of pictures ({error}). Delete it or train again.") from error

@@ -82,7 +82,7 @@ def _rendered(
     mistakes = worst_first(leading.judged)
     shown = [part.id for _, part in mistakes[:_PICTURES]]
     highest = _highest_with_maps(content, {part.id for _, part in mistakes})
-    heat = heat_of(content.maps, [*shown, *(part.id for part in highest)], leading.threshold)
+    heat = heat_of(content.maps, [*shown, *(part.id for part in highest)])
     return template("page.html.jinja").render(
         content=content,
         leading=leading,

@@ -143,7 +143,7 @@ def train(
             say(*gained)
         write_json(partial / "evaluation.json", evaluation_to_json(evaluation))
         keep_for_report(
-            Predictor(learned.inspector, target=chosen.target),
+            Predictor(learned.inspector, threshold, target=chosen.target),
             parts.test or scored.pictures,
             evaluation,
             partial,

@@ -72,7 +72,7 @@ def _keep_maps(predictor: Predictor, pictures: Dataset, evaluation: Evaluation, 
             )
             unit = one.unit
     if found:
-        maps.write_maps(path, maps.Maps(found, unit, of_score, held_out))
+        maps.write_maps(path, maps.Maps(found, unit, of_score, held_out, predictor.fails_on_map))
 
 
 def _explained(inspector: Explained, pictures: Dataset) -> Iterator[tuple[Example, Map]]:
