@@ -107,6 +107,17 @@ def test_only_what_stays_as_it_is_for_the_stated_time_is_given_up(line: _Line) -
     assert line.after(0.5) == ["b.png"]
 
 
+def test_what_becomes_a_picture_at_the_last_moment_is_not_given_up(line: _Line) -> None:
+    line.write("a.png", b"no picture")
+    line.after(0.1)
+    line.after(1.0)
+    line.now_s += 5.0
+    (seen,) = line.watched.next(100, wait=False) or []
+    line.write("a.png", _bytes("PNG"))
+    assert not line.watched.gives_up(seen)
+    assert line.after(1.0) == ["a.png"]
+
+
 def test_what_is_no_picture_is_not_read_again_and_again(line: _Line, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[Sighting] = []
     gives_up = line.watched.gives_up
