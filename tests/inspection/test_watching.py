@@ -107,6 +107,17 @@ def test_only_what_stays_as_it_is_for_the_stated_time_is_given_up(line: _Line) -
     assert line.after(0.5) == ["b.png"]
 
 
+def test_what_becomes_a_picture_at_the_last_moment_is_not_given_up(line: _Line) -> None:
+    line.write("a.png", b"no picture")
+    line.after(0.1)
+    line.after(1.0)
+    line.now_s += 5.0
+    (seen,) = line.watched.next(100, wait=False) or []
+    line.write("a.png", _bytes("PNG"))
+    assert not line.watched.gives_up(seen)
+    assert line.after(1.0) == ["a.png"]
+
+
 def test_what_is_no_picture_is_not_read_again_and_again(line: _Line, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[Sighting] = []
     gives_up = line.watched.gives_up
@@ -126,8 +137,13 @@ def test_another_content_under_the_same_name_is_another_part_and_the_same_one_is
     line.write("a.png", _bytes("PNG"))
     assert line.after(0.1) == ["a.png"]
     assert line.after(0.1) == []
-    line.write("a.png", _bytes("PNG", seed=1))
+    line.write("a.png", _bytes("PNG", seed=1))  # in its place
+    assert line.after(1.0) == ["a.png"]
+    line.write("new", _bytes("PNG", seed=2))
+    (line.folder / "new").rename(line.folder / "a.png")
     assert line.after(0.1) == ["a.png"]
+    (line.folder / "a.png").touch()
+    assert line.after(1.0) == ["a.png"], "its content is read, and decides"
 
 
 def test_hidden_files_and_other_endings_are_left_alone(line: _Line) -> None:
@@ -140,7 +156,7 @@ def test_hidden_files_and_other_endings_are_left_alone(line: _Line) -> None:
 def test_what_was_judged_before_is_told_by_its_size_and_time(line: _Line) -> None:
     line.write("a.png", _bytes("PNG"))
     line.write("b.png", _bytes("PNG"))
-    known = {seen.id: (seen.size_bytes, seen.modified_ns) for seen in sightings(line.folder)}
+    known = {seen.id: (seen.size_bytes, seen.modified_ns) for seen in sightings(line.folder, {})}
     line.watched = WatchedFolder(
         line.folder, known, settle_s=0, aside_after_s=5, until_idle_s=0, stop=Event(), clock=lambda: line.now_s
     )

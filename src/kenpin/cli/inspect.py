@@ -55,7 +55,7 @@ def inspect(
     policy:
         YAML file that names the runs and how their verdicts become one.
     pictures:
-        Picture files and folders of pictures; none with --watch.
+        Picture files and folders of pictures; none with --watch, and none to write --parquet alone.
     """
     from kenpin.data.files import picture_files
     from kenpin.errors import OptionError

@@ -12,8 +12,8 @@ from threading import Event
 from kenpin.data.formats._pictures import id_below, is_picture
 from kenpin.inspection.pictures import Sighting, as_text, is_still_there, sighting_of
 
-_POLL_S = 0.05
-_REST = 9  # times as long as looking takes: a folder of any size costs a tenth of a core at most
+_POLL_S, _POLL_ALL_S = 0.05, 1.0
+_REST = 9  # times as long as looking takes: a folder of any size costs little of a core
 _ENDS = {b"\x89PNG": b"IEND\xaeB`\x82", b"\xff\xd8\xff": b"\xff\xd9"}
 """How formats that show their end begin and end; one that ends so and can be decoded is whole."""
 
@@ -51,17 +51,16 @@ class WatchedFolder:
         self._settle_s, self._aside_after_s, self._until_idle_s = settle_s, aside_after_s, until_idle_s
         self._judged: dict[str, tuple[int, int, int | None]] = {id: (*state, None) for id, state in judged.items()}
         self._waiting: dict[str, _Waiting] = {}
-        self._look_next_s = self._busy_s = clock()
+        self._inodes: dict[str, int] = {}
+        """Of the files that were judged, by path: between two looks at all files these are passed over."""
+        self._look_next_s = self._look_at_all_s = self._busy_s = clock()
         self._began_s = time.time()
 
     def next(self, most: int, *, wait: bool) -> list[Sighting] | None:
         """Files that may be whole and that were not tried as they are, the first come first."""
         while not self._stop.is_set():
-            started_s = self._clock()
-            if started_s >= self._look_next_s:
-                self._look(started_s)
-                took_s = self._clock() - started_s
-                self._look_next_s = started_s + max(_POLL_S, (1 + _REST) * took_s)
+            if self._clock() >= self._look_next_s:
+                self._look()
             ready = sorted(filter(self._is_ready, self._waiting.values()), key=lambda one: one.seen.modified_ns)[:most]
             for one in ready:
                 one.in_hand = True
@@ -70,13 +69,16 @@ class WatchedFolder:
             if self._waiting:
                 self._busy_s = self._clock()
             elif self._until_idle_s is not None and self._clock() - self._busy_s >= self._until_idle_s:
-                break
+                self._look(at_all=True)
+                if not self._waiting:
+                    break
             self._stop.wait(max(0.0, self._look_next_s - self._clock()))
         return None
 
     def judged(self, seen: Sighting) -> None:
         """This file is done with, until it is another."""
         self._judged[seen.id] = seen.state
+        self._inodes[seen.path] = seen.inode
         self._waiting.pop(seen.id, None)
         self._busy_s = self._clock()
 
@@ -88,16 +90,25 @@ class WatchedFolder:
         one.in_hand, one.refused = False, True
         return self._clock() - one.since_s >= self._aside_after_s and is_still_there(seen)
 
-    def _look(self, now_s: float) -> None:
+    def _look(self, *, at_all: bool = False) -> None:
         """What lies there and was not judged as it is."""
+        started_s = self._clock()
+        at_all = at_all or started_s >= self._look_at_all_s
         before, self._waiting = self._waiting, {}
-        for seen in sightings(self._folder):
+        for seen in sightings(self._folder, {} if at_all else self._inodes):
             judged = self._judged.get(seen.id)
             if judged is not None and judged[:2] == seen.state[:2] and judged[2] in (None, seen.inode):
+                self._inodes[seen.path] = seen.inode
                 continue
+            self._inodes.pop(seen.path, None)
             one = before.get(seen.id)
             same = one is not None and (one.in_hand or one.seen.state == seen.state)
-            self._waiting[seen.id] = one if one is not None and same else _Waiting(self._from_now(seen), now_s)
+            self._waiting[seen.id] = one if one is not None and same else _Waiting(self._from_now(seen), started_s)
+        with_rest_s = (1 + _REST) * (self._clock() - started_s)
+        if at_all:
+            self._look_at_all_s = started_s + max(_POLL_ALL_S, with_rest_s)
+            with_rest_s = 0.0  # the quick look that follows takes its own
+        self._look_next_s = started_s + max(_POLL_S, with_rest_s)
 
     def _from_now(self, seen: Sighting) -> Sighting:
         """Without the time before there was an inspection, or what a clock of another machine is ahead."""
@@ -114,15 +125,18 @@ class WatchedFolder:
         return max(unchanged_s, age_s) >= self._settle_s or _shows_its_end(one.seen.path)
 
 
-def sightings(folder: Path) -> Iterator[Sighting]:
-    """The picture files in a folder and below it, in no order. Raises OSError where the folder itself is gone."""
+def sightings(folder: Path, but: Mapping[str, int]) -> Iterator[Sighting]:
+    """The picture files in a folder and below it, in no order, but those that have these inodes under these paths.
+
+    Raises OSError where the folder itself is gone.
+    """
     waiting = [os.fspath(folder)]
     while waiting:
         current = waiting.pop()
         try:
             with os.scandir(current) as entries:
                 for entry in entries:
-                    if entry.name.startswith("."):
+                    if entry.name.startswith(".") or but.get(entry.path) == entry.inode():
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
