@@ -10,19 +10,22 @@ import pytest
 import torch
 from torch import nn
 
+from kenpin.demo import solar_cells
 from kenpin.errors import RunError
+from kenpin.metrics.ranking import auroc
 from kenpin.models._backbone import load_backbone
 from kenpin.models._family import Task
 from kenpin.models._lite0 import Lite0ForImageClassification
 from kenpin.models._patch_space import PatchSpaceInspector
 from kenpin.models.mahalanobis import FAMILY, MahalanobisOptions
+from kenpin.predictor import Predictor
 from tests.pictures import part
 
 TASK = Task(("ok", "scratch"), ("ok",))
 
 
-def _inspector(**options: Any) -> PatchSpaceInspector:
-    found = FAMILY.create(MahalanobisOptions.from_mapping({"data": "-", "out": "-"} | options), TASK)
+def _inspector(task: Task = TASK, **options: Any) -> PatchSpaceInspector:
+    found = FAMILY.create(MahalanobisOptions.from_mapping({"data": "-", "out": "-"} | options), task)
     assert isinstance(found, PatchSpaceInspector)
     return found
 
@@ -84,3 +87,18 @@ def test_a_run_that_knows_no_channels_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "place_spaces.npz", mean=np.zeros((1, 32), np.float32))
     with pytest.raises(RunError, match="train again"):
         inspector.restored(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("where", "least"), [("positions", 0.875), ("pooled", 0.86)])
+def test_places_of_good_solar_cells_tell_defective_ones(where: str, least: float) -> None:
+    """On the pictures of the benchmark beside anomalib, whose PaDiM reaches 0.881 and whose PatchCore 0.868."""
+    cells = solar_cells()
+    is_defective = np.array([label == "defective" for label in cells.column("label")])
+    drawn = np.random.default_rng(0)
+    good, bad = (drawn.permutation(np.flatnonzero(is_defective == one)) for one in (False, True))
+    inspector = _inspector(Task(("functional", "defective"), ("functional",)), where=where)
+    inspector.fit(cells.select(good[:300]), lambda doing, done, of: None)
+    judged = [*good[300:600], *bad[:300]]
+    scores = [said.defect_score or 0.0 for said in Predictor(inspector).predict(cells.select(judged))]
+    assert (auroc(is_defective[judged], scores) or 0) >= least
