@@ -90,10 +90,18 @@ def _example(row: dict[str, Any]) -> Example:
         suffix=row["suffix"],
         mask=row["mask"],
         size_wh=None if row["size_wh"] is None else (row["size_wh"][0], row["size_wh"][1]),
-        attributes=json.loads(row["attributes"]),
+        attributes={} if row["attributes"] == "{}" else json.loads(row["attributes"]),
         origin=row["origin"],
         items=None if row["items"] is None else tuple(row["items"]),
     )
+
+
+def _rows(block: pa.Table) -> Iterator[dict[str, Any]]:
+    """What `to_pylist` gives; of columns in which nothing stands, which are most, no value is asked for."""
+    columns = [
+        [None] * len(block) if column.null_count == len(block) else column.to_pylist() for column in block.columns
+    ]
+    return (dict(zip(block.column_names, values, strict=True)) for values in zip(*columns, strict=True))
 
 
 def _blocks(examples: Iterable[Example]) -> Iterator[pa.Table]:
@@ -153,7 +161,7 @@ class Dataset:
 
     def __iter__(self) -> Iterator[Example]:
         for block in self.table.with_format("arrow").iter(batch_size=1_000):
-            yield from map(_example, block.to_pylist())
+            yield from map(_example, _rows(block))
 
     def column(self, name: str) -> list[Any]:
         """One column of `SCHEMA` as a list, without touching the others."""

@@ -143,6 +143,7 @@ class EmbeddingInspector(CalibratedPictures):
         self.encode, self.processor = backbone.encode, backbone.processor
         self.extract = backbone.extract if options.tuning == "head" else None
         self.batch_size = _MLP_BATCH if isinstance(backbone, MlpBackbone) else None
+        self.encode_grey = backbone.encode_grey if isinstance(backbone, MlpBackbone) else None
         self._backbone, self._task, self._options, self._references = backbone, task, options, references
 
     def check(self, training: Dataset) -> tuple[str, ...]:

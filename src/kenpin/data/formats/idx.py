@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kenpin.data._plain_png import fits, plain_pngs
 from kenpin.data.dataset import Dataset
 from kenpin.data.formats import Note
 from kenpin.data.formats._names import require_standard_split, split_name
@@ -137,11 +138,11 @@ def _examples(path: Path, names: list[str] | None, note: Note) -> Iterator[Examp
             what = f"it holds {len(labels)} labels for {len(pixels)} pictures"
             tell(note, "unparsable-file", label_file, what, "Copy both files of the pair again")
             labels = None
-        for number, grey in enumerate(pixels):
+        for number, png in enumerate(_pngs(pixels)):
             where = f"{entry.path}: picture {number}"
             name = f"{start or 'picture'}/{number:06d}.png"
             label = None if labels is None else _label(int(labels[number]), names, where, note)
-            yield Example(name, ImageSource(name, _png(grey)), split, label, origin=where)
+            yield Example(name, ImageSource(name, png), split, label, origin=where)
 
 
 def _label(number: int, names: list[str] | None, where: str, note: Note) -> str | None:
@@ -154,7 +155,11 @@ def _label(number: int, names: list[str] | None, where: str, note: Note) -> str 
     return names[number]
 
 
-def _png(grey: NDArray[np.uint8]) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(grey).save(file, "PNG")
-    return file.getvalue()
+def _pngs(pixels: NDArray[np.uint8]) -> Iterator[bytes]:
+    if fits(*pixels.shape[1:]):
+        yield from plain_pngs(pixels)
+        return
+    for grey in pixels:
+        file = io.BytesIO()
+        Image.fromarray(grey).save(file, "PNG")
+        yield file.getvalue()
