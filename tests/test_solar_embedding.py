@@ -30,6 +30,7 @@ def _auroc_of_each_fold(folds: Sequence[int], out: Path) -> list[float]:
             data="-",
             out=out / str(held_out),
             ok_labels=("functional",),
+            together="good",
             validation_share=0.03,
             keep="last",
             patience=None,

@@ -143,6 +143,7 @@ def test_one_picture_alone_costs_no_more_than_its_class(name: str) -> None:
         ({"objective": "softmax", "margin": 0.5}, "`margin` does nothing with tuning head and objective softmax"),
         ({"objective": "triplet", "temperature": 0.5}, "`temperature` does nothing"),
         ({"objective": "arcface", "miner": "hard"}, "`miner` does nothing"),
+        ({"objective": "softmax", "together": "good"}, "`together` does nothing"),
         ({"brightness": 0.3}, "`brightness` does nothing with tuning head"),
         ({"lora_rank": 3}, "`lora_rank` does nothing"),
         ({"base": "mlp"}, "base mlp has learned nothing yet"),
@@ -259,6 +260,45 @@ def test_a_batch_with_another_picture_in_it_is_opened_one_by_one(odd: Any) -> No
     with torch.inference_mode():
         expected = inspector.infer(inspector.encode(images))["embedding"]
     assert torch.allclose(torch.cat([outputs["embedding"] for _, outputs in found]), expected, atol=1e-6)
+
+
+# ---- good pictures alone are drawn together ----
+
+
+def test_of_bad_pictures_each_is_a_class_of_its_own() -> None:
+    task = Task(("ok", "scratch", "fine", "dent"), ("ok", "fine"))
+    inspector: Any = get_family("embedder").create(_options(together="good"), task)
+    seen: list[torch.Tensor] = []
+
+    def module(numbers: torch.Tensor, **_: Any) -> torch.Tensor:
+        seen.append(numbers)
+        return torch.tensor(0.0)
+
+    given = torch.tensor([0, 1, 2, 3, 1, 0, 2, 3])
+    inspector.total_loss(module, {"labels": given, "features": torch.zeros(8, 1)})
+    (found,) = seen
+    good = (given == 0) | (given == 2)
+    assert torch.equal(found[good], given[good])
+    assert len(set(found[~good].tolist()) - set(given.tolist())) == 4
+
+
+def test_good_pictures_then_lie_nearer_to_each_other_than_bad_ones(parts: Path, tmp_path: Path) -> None:
+    likeness = {}
+    for together in ("classes", "good"):
+        run = _train(parts, tmp_path / together, together=together, epochs=8)
+        ((_, vectors),) = load_predictor(run).embed(load_dataset(parts), batch_size=120)
+        of_classes = [vectors[:60], vectors[60:]]
+        likeness[together] = [float((rows @ rows.T).mean()) for rows in of_classes]
+    good, bad = likeness["good"]
+    assert good > 0.5 + bad
+    assert bad < likeness["classes"][1] - 0.3
+
+
+def test_what_is_good_must_be_known(parts: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(parts)
+    named = dataset.with_labels([f"kind {label}" for label in dataset.column("label")], ("kind ok", "kind scratch"))
+    with pytest.raises(OptionError, match="no class is known to be good; name some with ok_labels"):
+        train("embedder", dataset=named, data="-", out=tmp_path / "run", base="toy", together="good")
 
 
 # ---- references ----
