@@ -290,7 +290,7 @@ def test_good_pictures_then_lie_nearer_to_each_other_than_bad_ones(parts: Path, 
         of_classes = [vectors[:60], vectors[60:]]
         likeness[together] = [float((rows @ rows.T).mean()) for rows in of_classes]
     good, bad = likeness["good"]
-    assert good > 0.5 + bad
+    assert good > 0.3 + bad
     assert bad < likeness["classes"][1] - 0.3
 
 

@@ -235,7 +235,8 @@ def _grey_batches(
     while batch := list(islice(examples, size)):
         pixels = read_plain([example.image.data for example in batch])
         if pixels is not None and pixels.shape[1:] == (height, width):
-            yield len(batch), [replace(one, size_wh=size_wh) for one in batch], encode_grey(pixels)
+            sized = [one if one.size_wh == size_wh else replace(one, size_wh=size_wh) for one in batch]
+            yield len(batch), sized, encode_grey(pixels)
         else:
             sound = _sound([_open(None, example) for example in batch], on_error)
             yield len(batch), [item.example for item in sound], _encoded(inspector, sound, None)

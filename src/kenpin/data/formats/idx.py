@@ -138,11 +138,12 @@ def _examples(path: Path, names: list[str] | None, note: Note) -> Iterator[Examp
             what = f"it holds {len(labels)} labels for {len(pixels)} pictures"
             tell(note, "unparsable-file", label_file, what, "Copy both files of the pair again")
             labels = None
+        height, width = pixels.shape[1:]
         for number, png in enumerate(_pngs(pixels)):
             where = f"{entry.path}: picture {number}"
             name = f"{start or 'picture'}/{number:06d}.png"
             label = None if labels is None else _label(int(labels[number]), names, where, note)
-            yield Example(name, ImageSource(name, png), split, label, origin=where)
+            yield Example(name, ImageSource(name, png), split, label, size_wh=(width, height), origin=where)
 
 
 def _label(number: int, names: list[str] | None, where: str, note: Note) -> str | None:
