@@ -255,7 +255,9 @@ def test_a_batch_with_another_picture_in_it_is_opened_one_by_one(odd: Any) -> No
     found = list(infer_batches(inspector, dataset, batch_size=3, on_error=lambda one, _: refused.append(one.id)))
     assert refused == (["4"] if odd == b"" else [])
     assert [one.id for batch, _ in found for one in batch] == [str(n) for n in range(9) if str(n) not in refused]
-    assert {one.size_wh for batch, _ in found for one in batch} == ({(28, 28), (40, 40)} if odd == "large" else {(28, 28)})
+    assert {one.size_wh for batch, _ in found for one in batch} == (
+        {(28, 28), (40, 40)} if odd == "large" else {(28, 28)}
+    )
     images = [read_image(one.image) for batch, _ in found for one in batch]
     with torch.inference_mode():
         expected = inspector.infer(inspector.encode(images))["embedding"]

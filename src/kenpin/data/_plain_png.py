@@ -1,4 +1,4 @@
-"""Small grey pictures as PNG files whose pixels lie in them unpacked, so that thousands are written and read at once."""
+"""Small grey pictures as PNG files whose pixels lie in them unpacked, so that many are written and read at once."""
 
 from __future__ import annotations
 
