@@ -1,4 +1,4 @@
-"""Small grey pictures as PNG files whose pixels lie in them unpacked, so that many are written and read at once."""
+"""Small grey pictures as PNG files whose pixels lie in them unpacked, so that many are read at once."""
 
 from __future__ import annotations
 
@@ -86,4 +86,5 @@ def _adler(rows: NDArray[np.uint8]) -> NDArray[np.int64]:
     # of at most 65,535 bytes each sum is below 2⁵³: exact in floating point, where products are fast
     weights = np.stack([np.ones(count), np.arange(count, 0, -1)], axis=1)
     sums = (rows.astype(np.float64) @ weights).astype(np.int64)
-    return (sums[:, 1] + count) % _ADLER_PRIME * 65_536 + (sums[:, 0] + 1) % _ADLER_PRIME
+    found: NDArray[np.int64] = (sums[:, 1] + count) % _ADLER_PRIME * 65_536 + (sums[:, 0] + 1) % _ADLER_PRIME
+    return found

@@ -15,7 +15,7 @@ from kenpin.records import Example, Prediction
 
 def class_numbers(examples: Dataset | Sequence[Example], labels: Sequence[str]) -> list[int]:
     """The place of each picture's class among `labels`. Raises DatasetError for a class that is none of them."""
-    numbers = {label: number for number, label in enumerate(labels)}
+    numbers: dict[str | None, int] = {label: number for number, label in enumerate(labels)}
     # of a data set the one column alone: its pictures may be in the others
     found = examples.column("label") if isinstance(examples, Dataset) else [example.label for example in examples]
     try:
