@@ -1,7 +1,7 @@
 """IDX, the form of MNIST: `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, `t10k-…` for the test, also `.gz`.
 
 Pictures are 8-bit grey, all of one size, and become PNG files in memory, small ones unpacked. A label is a byte; it
-stands for the name at its place in `classes.json` where that list is there, else for its own number. There are no boxes.
+stands for the name at its place in `classes.json` where that list is there, else for its number. There are no boxes.
 """
 
 from __future__ import annotations
