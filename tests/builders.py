@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from kenpin.data._plain_png import plain_pngs
 from kenpin.records import Box, Detections, Example, ImageSource
 
 ODD_LABELS = (
@@ -62,8 +63,11 @@ def write_mask(
 
 
 def example_at(path: Path, seed: int, *, grey: bool = False, **fields: Any) -> Example:
-    """An example whose picture is written to `path`, with further fields as given."""
-    image = ImageSource(str(write_picture(path, seed, mode="L" if grey else "RGB")))
+    """An example whose picture is written to `path`, a grey one unpacked as IDX gives it, with further fields."""
+    write_picture(path, seed, mode="L" if grey else "RGB")
+    if grey:
+        path.write_bytes(next(plain_pngs(np.asarray(Image.open(path))[None])))
+    image = ImageSource(str(path))
     return Example(f"{path.parent.name}/{path.name}", image, **fields)
 
 

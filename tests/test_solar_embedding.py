@@ -30,6 +30,7 @@ def _auroc_of_each_fold(folds: Sequence[int], out: Path) -> list[float]:
             data="-",
             out=out / str(held_out),
             ok_labels=("functional",),
+            together="good",
             validation_share=0.03,
             keep="last",
             patience=None,
@@ -56,4 +57,4 @@ def test_learned_vectors_make_a_unit_space_of_functional_cells(tmp_path: Path) -
     print(f"AUROC at random {np.mean(random):.3f} {np.round(random, 3)}, blocked {np.mean(blocked):.3f}")
     assert np.mean(random) >= 0.92
     # cells of one module stand together in the file: the figure for new modules is lower, and has to be told beside it
-    assert 0.7 < np.mean(blocked) < np.mean(random)
+    assert 0.8 < np.mean(blocked) < np.mean(random)

@@ -10,6 +10,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from kenpin.errors import RunError
@@ -81,8 +82,11 @@ def _read(kind: Any, value: Any, where: str) -> Any:
 def _read_record(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise RunError(f"{where}: {value!r:.60} is not a {kind.__name__}. Restore the file, or evaluate again.")
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     wrong = sorted(hints.keys() ^ value.keys())
     if wrong:
         raise RunError(f"{where}: the fields {wrong} are missing or unknown. Restore the file, or evaluate again.")
     return kind(**{name: _read(hint, value[name], f"{where}.{name}") for name, hint in hints.items()})
+
+
+_hints = cache(get_type_hints)  # made anew for each record it would take most of the time

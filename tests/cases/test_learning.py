@@ -101,7 +101,7 @@ def test_what_teaches_nothing_is_refused(tmp_path: Path, said: list[Any], senten
 
 def test_triplets_are_of_the_stated_form() -> None:
     numbers = torch.tensor([0, 1, 2, 0, 2, 1, 0, 2])  # 2 is unwanted
-    anchors, wanted, others = loss_and_miner_utils.get_all_triplets_indices(alone(numbers, 2))
+    anchors, wanted, others = loss_and_miner_utils.get_all_triplets_indices(alone(numbers, [2]))
     assert set(numbers[anchors].tolist()) == {0, 1}
     assert (numbers[anchors] == numbers[wanted]).all()
     assert (numbers[anchors] != numbers[others]).all()

@@ -23,8 +23,9 @@ from kenpin.models._embedding.networks import mlp
 from kenpin.models._embedding.objectives import COMPARING, MARGINS, Objective
 from kenpin.models._embedding.references import References, fit_references, read_references
 from kenpin.models._family import Task
+from kenpin.models._inference import infer_batches
 from kenpin.predictor import load_predictor
-from kenpin.records import ImageSource
+from kenpin.records import Example, ImageSource
 from kenpin.training import train
 from kenpin.training.schedules import schedule_of
 
@@ -142,6 +143,7 @@ def test_one_picture_alone_costs_no_more_than_its_class(name: str) -> None:
         ({"objective": "softmax", "margin": 0.5}, "`margin` does nothing with tuning head and objective softmax"),
         ({"objective": "triplet", "temperature": 0.5}, "`temperature` does nothing"),
         ({"objective": "arcface", "miner": "hard"}, "`miner` does nothing"),
+        ({"objective": "softmax", "together": "good"}, "`together` does nothing"),
         ({"brightness": 0.3}, "`brightness` does nothing with tuning head"),
         ({"lora_rank": 3}, "`lora_rank` does nothing"),
         ({"base": "mlp"}, "base mlp has learned nothing yet"),
@@ -216,6 +218,89 @@ def test_the_perceptron_sees_grey_pictures_of_28() -> None:
     assert backbone.features(pixels).shape == (3, 256)
     widths = [layer.out_features for layer in backbone.network.modules() if isinstance(layer, torch.nn.Linear)]
     assert widths == [256, 256]
+
+
+def _grey_pictures(count: int) -> Any:
+    return np.random.default_rng(count).integers(0, 256, (count, 28, 28), dtype=np.uint8)
+
+
+def test_grey_pictures_encoded_at_once_are_those_encoded_one_by_one() -> None:
+    from PIL import Image
+
+    pixels = np.concatenate([np.arange(256, dtype=np.uint8).repeat(49).reshape(-1, 28, 28), _grey_pictures(5)])
+    one_by_one = mlp(0).encode([Image.fromarray(grey).convert("RGB") for grey in pixels])
+    assert torch.equal(mlp(0).encode_grey(pixels)["pixel_values"], one_by_one["pixel_values"])
+
+
+@pytest.mark.parametrize("odd", [None, b"", "packed", "large"])
+def test_a_batch_with_another_picture_in_it_is_opened_one_by_one(odd: Any) -> None:
+    import io
+
+    from PIL import Image
+
+    from kenpin.data._plain_png import plain_pngs
+
+    files = list(plain_pngs(_grey_pictures(9)))
+    if odd == "packed":
+        file = io.BytesIO()
+        Image.open(io.BytesIO(files[4])).save(file, "PNG")
+        files[4] = file.getvalue()
+    elif odd is not None:
+        files[4] = odd if odd == b"" else next(plain_pngs(np.zeros((1, 40, 40), np.uint8)))
+    dataset = Dataset.from_examples(
+        Example(str(place), ImageSource(f"{place}.png", file)) for place, file in enumerate(files)
+    )
+    inspector: Any = get_family("embedder").create(_options(base="mlp", tuning="full"), TASK)
+    refused: list[str] = []
+    found = list(infer_batches(inspector, dataset, batch_size=3, on_error=lambda one, _: refused.append(one.id)))
+    assert refused == (["4"] if odd == b"" else [])
+    assert [one.id for batch, _ in found for one in batch] == [str(n) for n in range(9) if str(n) not in refused]
+    assert {one.size_wh for batch, _ in found for one in batch} == (
+        {(28, 28), (40, 40)} if odd == "large" else {(28, 28)}
+    )
+    images = [read_image(one.image) for batch, _ in found for one in batch]
+    with torch.inference_mode():
+        expected = inspector.infer(inspector.encode(images))["embedding"]
+    assert torch.allclose(torch.cat([outputs["embedding"] for _, outputs in found]), expected, atol=1e-6)
+
+
+# ---- good pictures alone are drawn together ----
+
+
+def test_of_bad_pictures_each_is_a_class_of_its_own() -> None:
+    task = Task(("ok", "scratch", "fine", "dent"), ("ok", "fine"))
+    inspector: Any = get_family("embedder").create(_options(together="good"), task)
+    seen: list[torch.Tensor] = []
+
+    def module(numbers: torch.Tensor, **_: Any) -> torch.Tensor:
+        seen.append(numbers)
+        return torch.tensor(0.0)
+
+    given = torch.tensor([0, 1, 2, 3, 1, 0, 2, 3])
+    inspector.total_loss(module, {"labels": given, "features": torch.zeros(8, 1)})
+    (found,) = seen
+    good = (given == 0) | (given == 2)
+    assert torch.equal(found[good], given[good])
+    assert len(set(found[~good].tolist()) - set(given.tolist())) == 4
+
+
+def test_good_pictures_then_lie_nearer_to_each_other_than_bad_ones(parts: Path, tmp_path: Path) -> None:
+    likeness = {}
+    for together in ("classes", "good"):
+        run = _train(parts, tmp_path / together, together=together, epochs=8)
+        ((_, vectors),) = load_predictor(run).embed(load_dataset(parts), batch_size=120)
+        of_classes = [vectors[:60], vectors[60:]]
+        likeness[together] = [float((rows @ rows.T).mean()) for rows in of_classes]
+    good, bad = likeness["good"]
+    assert good > 0.3 + bad
+    assert bad < likeness["classes"][1] - 0.3
+
+
+def test_what_is_good_must_be_known(parts: Path, tmp_path: Path) -> None:
+    dataset = load_dataset(parts)
+    named = dataset.with_labels([f"kind {label}" for label in dataset.column("label")], ("kind ok", "kind scratch"))
+    with pytest.raises(OptionError, match="no class is known to be good; name some with ok_labels"):
+        train("embedder", dataset=named, data="-", out=tmp_path / "run", base="toy", together="good")
 
 
 # ---- references ----

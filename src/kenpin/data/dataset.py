@@ -41,6 +41,7 @@ SCHEMA = pa.schema(
     ]
 )
 _BLOCK = 10_000  # examples turned into columns at a time, so that a long reader never holds them all as objects
+_READ = 1_000  # rows turned into examples at a time
 
 
 def _row(example: Example) -> dict[str, Any]:
@@ -90,10 +91,36 @@ def _example(row: dict[str, Any]) -> Example:
         suffix=row["suffix"],
         mask=row["mask"],
         size_wh=None if row["size_wh"] is None else (row["size_wh"][0], row["size_wh"][1]),
-        attributes=json.loads(row["attributes"]),
+        attributes={} if row["attributes"] == "{}" else json.loads(row["attributes"]),
         origin=row["origin"],
         items=None if row["items"] is None else tuple(row["items"]),
     )
+
+
+def _rows(block: pa.Table | pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """What `to_pylist` gives; of columns in which nothing stands, which are most, no value is asked for."""
+    columns = [
+        [None] * len(block) if column.null_count == len(block) else column.to_pylist() for column in block.columns
+    ]
+    return (dict(zip(block.column_names, values, strict=True)) for values in zip(*columns, strict=True))
+
+
+def _gathered(arrow: pa.Table, places: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
+    """Rows at these places, taken from one batch after the other: cut out one by one, as `datasets` does it, each costs
+    as much as opening a small picture."""
+    batches = arrow.to_batches()
+    ends = np.cumsum([len(batch) for batch in batches])
+    for start in range(0, len(places), _READ):
+        wanted = places[start : start + _READ]
+        rows: list[dict[str, Any]] = [{}] * len(wanted)
+        of_batch = np.searchsorted(ends, wanted, side="right")
+        for number in np.unique(of_batch):
+            at = np.flatnonzero(of_batch == number)
+            batch = batches[number]
+            taken = batch.take(pa.array(wanted[at] - (ends[number] - len(batch))))
+            for place, row in zip(at.tolist(), _rows(taken), strict=True):
+                rows[place] = row
+        yield from rows
 
 
 def _blocks(examples: Iterable[Example]) -> Iterator[pa.Table]:
@@ -128,8 +155,10 @@ class Dataset:
         root: str = "",
         format: str = "",
         item_names: Sequence[str] = (),
+        places: NDArray[np.int64] | None = None,
     ) -> None:
-        self.table = table
+        """places: of the table's rows that are its examples, in order; None: all."""
+        self._table, self._places = table, places
         self.root = root
         """Folder, file or hub id it was read from."""
         self.format = format
@@ -146,20 +175,34 @@ class Dataset:
         return cls(as_table(pa.concat_tables(_blocks(examples))), classes=classes, root=str(root), format=format)
 
     def __len__(self) -> int:
-        return len(self.table)
+        return len(self._table if self._places is None else self._places)
 
     def __getitem__(self, index: int) -> Example:
-        return _example(self.table[index])
+        return _example(self._table[index if self._places is None else int(self._places[index])])
 
     def __iter__(self) -> Iterator[Example]:
-        for block in self.table.with_format("arrow").iter(batch_size=1_000):
-            yield from map(_example, block.to_pylist())
+        if self._places is not None:
+            yield from map(_example, _gathered(self._arrow, self._places))
+            return
+        for start in range(0, len(self), _READ):
+            yield from map(_example, _rows(self._arrow.slice(start, _READ)))
+
+    @property
+    def table(self) -> datasets.Dataset:
+        """Its examples as a `datasets` table with the columns of `SCHEMA`."""
+        return self._table if self._places is None else self._table.select(self._places)
+
+    @property
+    def _arrow(self) -> pa.Table:
+        return self._table.data.table
+
+    def _column(self, name: str) -> pa.ChunkedArray:
+        column = self._arrow.column(name)
+        return column if self._places is None else column.take(pa.array(self._places))
 
     def column(self, name: str) -> list[Any]:
         """One column of `SCHEMA` as a list, without touching the others."""
-        if not len(self):
-            return []
-        values: list[Any] = self.table.select_columns([name]).with_format("arrow")[:].column(name).to_pylist()
+        values: list[Any] = self._column(name).to_pylist()
         return values
 
     @property
@@ -181,8 +224,11 @@ class Dataset:
         return tuple(sorted({split for split in self.column("split") if split is not None}))
 
     def select(self, indices: Iterable[int]) -> Dataset:
-        """The examples at these places, in this order."""
-        return self._with(self.table.select(list(indices)))
+        """The examples at these places, in this order. Raises IndexError."""
+        places = np.fromiter(indices, np.int64)
+        if len(places) and not 0 <= places.min() <= places.max() < len(self):
+            raise IndexError(f"place {places.max()} of {len(self)} examples")
+        return self._with(self._table, places if self._places is None else self._places[places])
 
     def where(self, keep: Callable[[Example], bool]) -> Dataset:
         """The examples that `keep` says yes to."""
@@ -199,7 +245,7 @@ class Dataset:
     def with_labels(self, labels: Sequence[str | None], classes: Sequence[str]) -> Dataset:
         """The same examples with these whole-picture labels, one for each, and these classes."""
         changed = self._with_column("label", labels)
-        return self._with(changed.table, classes)
+        return changed._with(changed._table, changed._places, classes)
 
     def numbers(self, names: Sequence[str]) -> NDArray[np.float64]:
         """Measured items by name, whatever their order in the table: (examples, names). Raises DatasetError."""
@@ -208,8 +254,7 @@ class Dataset:
                 f"{self.root or 'the data set'}: it has no item {lacking[0]!r}, which is asked for; its items are "
                 f"{', '.join(self.item_names) or 'none, for it holds pictures'}."
             )
-        column = self.table.select_columns(["items"]).with_format("arrow")[:].column("items") if len(self) else []
-        rows = [chunk.flatten().to_numpy() for chunk in getattr(column, "chunks", [])]
+        rows = [chunk.flatten().to_numpy() for chunk in self._column("items").chunks]
         places = [self.item_names.index(name) for name in names]
         return np.concatenate([np.empty(0), *rows]).reshape(len(self), len(self.item_names))[:, places]
 
@@ -228,16 +273,21 @@ class Dataset:
         return digest.hexdigest()
 
     def _with_column(self, name: str, values: Sequence[str | None]) -> Dataset:
-        table = self.table
-        if len(table):  # an empty selection has no blocks to read back
-            place = table.column_names.index(name)
-            arrow = table.with_format("arrow")[:]
-            table = as_table(arrow.set_column(place, SCHEMA.field(name), pa.array(values, pa.string())))
-        return self._with(table)
+        places, arrow = self._places, self._arrow
+        if places is not None and len(np.unique(places)) < len(places):  # a row that comes twice may get two values
+            places, arrow = None, self.table.with_format("arrow")[:]
+        whole = np.full(len(arrow), None, object)
+        whole[slice(None) if places is None else places] = values
+        column = arrow.set_column(arrow.column_names.index(name), SCHEMA.field(name), pa.array(whole, pa.string()))
+        return self._with(as_table(column), places)
 
-    def _with(self, table: datasets.Dataset, classes: Sequence[str] | None = None) -> Dataset:
+    def _with(
+        self, table: datasets.Dataset, places: NDArray[np.int64] | None, classes: Sequence[str] | None = None
+    ) -> Dataset:
         known = self._classes if classes is None else classes
-        return Dataset(table, classes=known, root=self.root, format=self.format, item_names=self.item_names)
+        return Dataset(
+            table, classes=known, root=self.root, format=self.format, item_names=self.item_names, places=places
+        )
 
 
 def content_hashes(dataset: Dataset) -> frozenset[str]:

@@ -147,6 +147,19 @@ class ReadsTables(Inspector, Protocol):
         """Names of these numbers, in order; empty where it looks at pictures."""
 
 
+EncodeGrey = Callable[[NDArray[np.uint8]], Batch]
+"""Grey pictures of `image_size_wh`, (n, h, w) -> what `encode` gives of them, bit for bit."""
+
+
+@runtime_checkable
+class ReadsGrey(Inspector, Protocol):
+    """An inspector that may take small grey pictures as they are stored, many at a time."""
+
+    @property
+    def encode_grey(self) -> EncodeGrey | None:
+        """None where it takes none."""
+
+
 @runtime_checkable
 class ChoosesItems(Inspector, Protocol):
     """An inspector whose score stands on some of the features, each on a scale of its own."""

@@ -14,12 +14,22 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
+from kenpin.data._plain_png import read_plain
 from kenpin.data._streaming import stream
 from kenpin.data.dataset import Dataset, content_hash
 from kenpin.data.images import read_image
 from kenpin.errors import DatasetError, ImageError, RunError
 from kenpin.models._cpu_memory import keep_freed_memory
-from kenpin.models._family import Batch, Inspector, Localised, Progress, Questioned, ReadsTables
+from kenpin.models._family import (
+    Batch,
+    EncodeGrey,
+    Inspector,
+    Localised,
+    Progress,
+    Questioned,
+    ReadsGrey,
+    ReadsTables,
+)
 from kenpin.models._feature_store import FeatureStore, default_folder
 from kenpin.records import Example, ImageSource
 
@@ -182,25 +192,64 @@ def _opened_batches(
     if items := check_readable(inspector, dataset):
         yield from _numbers_in_batches(dataset, items, doing, progress, batch_size)
         return
-    store = store_of(inspector)
-    on_cpu = _device(inspector).type == "cpu"
-    if on_cpu:
+    if _device(inspector).type == "cpu":
         keep_freed_memory()
     size = batch_size or batch_size_of(inspector)
     done = 0
-    opened = stream(partial(_open, store), dataset)
-    while batch := list(islice(opened, size)):
-        for item in batch:
-            if item.error is not None:
-                if on_error is None:
-                    raise item.error
-                on_error(item.example, item.error)
-        sound = [item for item in batch if item.error is None]
-        if sound:
-            yield [item.example for item in sound], _encoded(inspector, sound, store)
-        done += len(batch)
+    encode_grey = _grey_encoder(inspector, dataset)
+    for count, examples, batch in (
+        _picture_batches(inspector, dataset, size, on_error)
+        if encode_grey is None
+        else _grey_batches(inspector, encode_grey, dataset, size, on_error)
+    ):
+        if examples:
+            yield examples, batch
+        done += count
         if progress is not None:
             progress(doing, done, len(dataset))
+
+
+def _picture_batches(
+    inspector: Inspector, dataset: Dataset, size: int, on_error: OnError | None
+) -> Iterator[tuple[int, list[Example], Batch]]:
+    """How many were read, and those of them that could be opened."""
+    store = store_of(inspector)
+    opened = stream(partial(_open, store), dataset)
+    while batch := list(islice(opened, size)):
+        sound = _sound(batch, on_error)
+        yield len(batch), [item.example for item in sound], _encoded(inspector, sound, store)
+
+
+def _grey_encoder(inspector: Inspector, dataset: Dataset) -> EncodeGrey | None:
+    """What encodes many pictures at once, where the inspector has such and the first of them is one of these."""
+    encode_grey = inspector.encode_grey if isinstance(inspector, ReadsGrey) else None
+    return encode_grey if len(dataset) and read_plain([dataset[0].image.data]) is not None else None
+
+
+def _grey_batches(
+    inspector: Inspector, encode_grey: EncodeGrey, dataset: Dataset, size: int, on_error: OnError | None
+) -> Iterator[tuple[int, list[Example], Batch]]:
+    """The same of grey pictures in memory; a batch with any other among them is opened one by one."""
+    width, height = size_wh = inspector.image_size_wh
+    examples = iter(dataset)
+    while batch := list(islice(examples, size)):
+        pixels = read_plain([example.image.data for example in batch])
+        if pixels is not None and pixels.shape[1:] == (height, width):
+            sized = [one if one.size_wh == size_wh else replace(one, size_wh=size_wh) for one in batch]
+            yield len(batch), sized, encode_grey(pixels)
+        else:
+            sound = _sound([_open(None, example) for example in batch], on_error)
+            yield len(batch), [item.example for item in sound], _encoded(inspector, sound, None)
+
+
+def _sound(batch: list[_Opened], on_error: OnError | None) -> list[_Opened]:
+    """Those that could be opened. Raises ImageError for another, where no `on_error` takes it."""
+    for item in batch:
+        if item.error is not None:
+            if on_error is None:
+                raise item.error
+            on_error(item.example, item.error)
+    return [item for item in batch if item.error is None]
 
 
 def check_readable(inspector: Inspector, dataset: Dataset) -> tuple[str, ...]:
@@ -262,7 +311,7 @@ def _encoded(inspector: Inspector, batch: list[_Opened], store: FeatureStore | N
     images = [image for image, _ in opened]
     encoded = encode(inspector, images, [example for _, example in opened]) if images else {}
     extract = inspector.extract
-    if store is None or extract is None:
+    if store is None or extract is None or not batch:
         return encoded
     rows: Iterator[Tensor] = iter(())
     if images:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import cast
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kenpin.data.dataset import Dataset
 from kenpin.errors import DatasetError
 from kenpin.models._family import Task
 from kenpin.records import Example, Prediction
 
 
-def class_numbers(examples: Iterable[Example], labels: Sequence[str]) -> list[int]:
+def class_numbers(examples: Dataset | Sequence[Example], labels: Sequence[str]) -> list[int]:
     """The place of each picture's class among `labels`. Raises DatasetError for a class that is none of them."""
-    numbers = {label: number for number, label in enumerate(labels)}
+    numbers: dict[str | None, int] = {label: number for number, label in enumerate(labels)}
+    # of a data set the one column alone: its pictures may be in the others
+    found = examples.column("label") if isinstance(examples, Dataset) else [example.label for example in examples]
     try:
-        return [numbers[cast(str, example.label)] for example in examples]
+        return [numbers[label] for label in found]
     except KeyError:
         wrong = next(example for example in examples if example.label not in numbers)
         raise DatasetError(

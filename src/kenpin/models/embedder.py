@@ -56,6 +56,11 @@ class EmbedderOptions(CaseOptions, AugmentOptions, GradientOptions, TrainOptions
     )
     dimension: int = Field(64, ge=1, description="Numbers of a vector.")
     normalise: bool = Field(True, description="Bring vectors to length 1.")
+    together: Literal["classes", "good"] = Field(
+        "classes",
+        description="What is drawn together: the pictures of each class; or those of good classes alone, every other "
+        "one being like no other, which makes better items of a unit space.",
+    )
     margin: float | None = Field(
         None,
         gt=0,
@@ -94,7 +99,7 @@ class EmbedderOptions(CaseOptions, AugmentOptions, GradientOptions, TrainOptions
         if self.objective != "supervised-contrastive":
             names.add("temperature")
         if self.objective not in COMPARING:
-            names.add("miner")
+            names |= {"miner", "together"}
         return frozenset(names)
 
     @model_validator(mode="after")
@@ -143,10 +148,17 @@ class EmbeddingInspector(CalibratedPictures):
         self.encode, self.processor = backbone.encode, backbone.processor
         self.extract = backbone.extract if options.tuning == "head" else None
         self.batch_size = _MLP_BATCH if isinstance(backbone, MlpBackbone) else None
+        self.encode_grey = backbone.encode_grey if isinstance(backbone, MlpBackbone) else None
         self._backbone, self._task, self._options, self._references = backbone, task, options, references
+        scattered = {UNWANTED} if options.from_cases is not None else set()
+        if options.together == "good":
+            scattered |= set(task.labels) - set(task.ok_labels)
+        self._scattered = [number for number, label in enumerate(task.labels) if label in scattered]
 
     def check(self, training: Dataset) -> tuple[str, ...]:
-        """Two classes of two pictures at least. Raises DatasetError."""
+        """Two classes of two pictures at least. Raises DatasetError, OptionError."""
+        if self._options.together == "good" and not self._task.ok_labels:
+            raise OptionError("option `together` good: no class is known to be good; name some with ok_labels.")
         counts = Counter(training.column("label"))
         few = [label for label, count in counts.items() if count < 2]
         if len(counts) < 2 or few:
@@ -169,9 +181,7 @@ class EmbeddingInspector(CalibratedPictures):
     def total_loss(self, module: nn.Module, batch: Batch) -> Tensor:
         """The objective's mean loss, as often as there are pictures."""
         inputs = {name: values for name, values in batch.items() if name != "labels"}
-        numbers = batch["labels"]
-        if self._options.from_cases is not None:
-            numbers = alone(numbers, self.labels.index(UNWANTED))
+        numbers = alone(batch["labels"], self._scattered)
         return cast(Tensor, module(numbers=numbers, **inputs)) * len(numbers)
 
     def loss_count(self, batch: Batch) -> Tensor:

@@ -1,7 +1,7 @@
 """IDX, the form of MNIST: `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, `t10k-…` for the test, also `.gz`.
 
-Pictures are 8-bit grey, all of one size, and become PNG files in memory. A label is a byte; it stands for the name at
-its place in `classes.json` where that list is there, else for its own number. There are no boxes.
+Pictures are 8-bit grey, all of one size, and become PNG files in memory, small ones unpacked. A label is a byte; it
+stands for the name at its place in `classes.json` where that list is there, else for its number. There are no boxes.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kenpin.data._plain_png import fits, plain_pngs
 from kenpin.data.dataset import Dataset
 from kenpin.data.formats import Note
 from kenpin.data.formats._names import require_standard_split, split_name
@@ -137,11 +138,12 @@ def _examples(path: Path, names: list[str] | None, note: Note) -> Iterator[Examp
             what = f"it holds {len(labels)} labels for {len(pixels)} pictures"
             tell(note, "unparsable-file", label_file, what, "Copy both files of the pair again")
             labels = None
-        for number, grey in enumerate(pixels):
+        height, width = pixels.shape[1:]
+        for number, png in enumerate(_pngs(pixels)):
             where = f"{entry.path}: picture {number}"
             name = f"{start or 'picture'}/{number:06d}.png"
             label = None if labels is None else _label(int(labels[number]), names, where, note)
-            yield Example(name, ImageSource(name, _png(grey)), split, label, origin=where)
+            yield Example(name, ImageSource(name, png), split, label, size_wh=(width, height), origin=where)
 
 
 def _label(number: int, names: list[str] | None, where: str, note: Note) -> str | None:
@@ -154,7 +156,11 @@ def _label(number: int, names: list[str] | None, where: str, note: Note) -> str 
     return names[number]
 
 
-def _png(grey: NDArray[np.uint8]) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(grey).save(file, "PNG")
-    return file.getvalue()
+def _pngs(pixels: NDArray[np.uint8]) -> Iterator[bytes]:
+    if fits(*pixels.shape[1:]):
+        yield from plain_pngs(pixels)
+        return
+    for grey in pixels:
+        file = io.BytesIO()
+        Image.fromarray(grey).save(file, "PNG")
+        yield file.getvalue()

@@ -33,8 +33,8 @@ def mixed_order(labels: Sequence[str], per_class: int | None, seed: int, epoch: 
     return [int(place) for place in order.ravel()[:count]]
 
 
-def alone(numbers: Tensor, of_class: int) -> Tensor:
-    """Class numbers, (n,) int64, with each picture of one class in a class of its own: nothing is drawn to it, and all
-    others are driven from it."""
+def alone(numbers: Tensor, classes: Sequence[int]) -> Tensor:
+    """Class numbers, (n,) int64, with each picture of these classes in a class of its own: nothing is drawn to it, and
+    all others are driven from it."""
     own = numbers.max() + 1 + torch.arange(len(numbers), device=numbers.device)
-    return torch.where(numbers == of_class, own, numbers)
+    return torch.where(torch.isin(numbers, numbers.new_tensor(classes)), own, numbers)

@@ -7,6 +7,7 @@ from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
@@ -33,13 +34,23 @@ class MlpBackbone(Backbone):
         """RGB pictures -> `pixel_values` (n, 1, 28, 28) float32, scaled as MNIST's are."""
         side = (MLP_SIDE_PX, MLP_SIDE_PX)
         resized = [one if one.size == side else one.resize(side, Image.Resampling.BILINEAR) for one in images]
+        # of all at once: asked of Pillow, each small picture costs as much again
         colours = torch.from_numpy(np.stack([np.asarray(one) for one in resized])).float()
-        grey = colours @ torch.tensor(_LUMA)  # of all at once: asked of Pillow, each small picture costs as much again
-        return {"pixel_values": ((grey / 255 - _MEAN) / _DEVIATION)[:, None]}
+        return {"pixel_values": _scaled(*colours.unbind(dim=-1))[:, None]}
+
+    def encode_grey(self, pixels: NDArray[np.uint8]) -> Batch:
+        """Grey pictures (n, 28, 28) -> what `encode` gives of them, bit for bit."""
+        levels = torch.arange(256.0)
+        return {"pixel_values": _scaled(levels, levels, levels)[torch.from_numpy(pixels.astype(np.int64))][:, None]}
 
     def features(self, pixel_values: Tensor) -> Tensor:
         """What the last hidden layer says of the mean of the channels. (n, c, 28, 28) -> (n, 256)."""
         return cast(Tensor, self.network(pixel_values.mean(dim=1).flatten(1)))
+
+
+def _scaled(red: Tensor, green: Tensor, blue: Tensor) -> Tensor:
+    grey = _LUMA[0] * red + _LUMA[1] * green + _LUMA[2] * blue
+    return (grey / 255 - _MEAN) / _DEVIATION
 
 
 def mlp(seed: int) -> MlpBackbone:
