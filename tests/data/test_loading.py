@@ -39,7 +39,7 @@ def test_no_format_or_several(tmp_path: Path) -> None:
         load_dataset(tmp_path)
     (tmp_path / "notes.txt").write_text("nothing")
     with pytest.raises(
-        DatasetError, match=r"no format recognises it\. Say which it is with --format, one of coco, csv"
+        DatasetError, match=r"no format recognises it\. Say which it is with --format, one of chat_jsonl, coco"
     ):
         load_dataset(tmp_path)
     write_picture(tmp_path / "a.png", 1)

@@ -24,6 +24,8 @@ PLAIN = {
     "crossed": "counts",
     "inside_unit": "a change of unit",
     "unit_of_distance": "a change of unit",
+    "distance_of_unit": "a change of unit",
+    "least_score": "reads a curve backwards",
 }
 """Public functions that are no statistic, and what they are."""
 
