@@ -15,8 +15,9 @@ help:  ## list the targets
 demo: $(VENV)/demo.stamp  ## train, evaluate and report on real solar cells
 	$(BIN)/kenpin demo --overwrite
 
+# two at a time with a thread each: networks as small as the tests' gain nothing by a second one
 test: lint  ## lint, types, layers, docs, tests
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
 test-all: lint  ## the same with the slow tests
 	$(BIN)/pytest -m ""
