@@ -18,7 +18,7 @@ from kenpin.errors import OptionError, RunError
 from kenpin.models import get_family
 from kenpin.models._family import Conversational, Inspector, Localised, Progress, Promptable, ReadsTables
 from kenpin.models._finished_run import restore_run, vectors_of
-from kenpin.models._inference import OnError, infer_batches
+from kenpin.models._inference import OnError, decode, infer_batches
 from kenpin.records import Example, ImageSource, Map, Prediction, Threshold
 from kenpin.records_json import from_json
 from kenpin.run_folder import RunRecord, is_run, read_trained_on
@@ -72,7 +72,7 @@ class Predictor:
         Raises ImageError.
         """
         for examples, outputs in self._outputs(dataset, progress, on_error, batch_size):
-            yield from self.inspector.decode(outputs, examples)
+            yield from decode(self.inspector, outputs, examples)
 
     def embed(
         self,

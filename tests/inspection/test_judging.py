@@ -11,12 +11,13 @@ import torch
 
 from kenpin.data.images import read_image
 from kenpin.data.loading import load_dataset
+from kenpin.inspection import closer_look, judging
 from kenpin.inspection.judging import Judges
 from kenpin.inspection.pictures import Opened, open_picture, sighting_of
 from kenpin.inspection.policy import Policy
 from kenpin.models._inference import infer_together
 from kenpin.predictor import Predictor, load_predictor
-from kenpin.records import Prediction
+from kenpin.records import ImageSource, Prediction
 from tests.toy_runs import trained
 
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -102,6 +103,52 @@ def test_the_judges_answer_with_a_record_a_picture_the_bad_ones_in_their_place(
     assert "bad.png: the content is no picture" in records[1].reasons[0]
     alone = load_predictor(runs / "head").predict_files([parts / "ok" / "000.png"])
     assert records[0].answers[0].score == pytest.approx(next(alone).defect_score, abs=1e-6)
+
+
+def test_a_picture_that_a_run_fails_on_is_for_review_and_holds_up_no_other(
+    runs: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judges = Judges(Policy.from_mapping({"runs": {"head": {"run": runs / "head", "fail_from": 0.5}}}))
+    paths = [parts / "ok" / "000.png", parts / "scratch" / "000.png", parts / "ok" / "001.png"]
+    before = judges.judge(list(map(_opened, paths)), tmp_path)
+
+    def fails_on_the_second(inspectors: object, images: list[Any]) -> object:
+        if any(image.tobytes() == read_image(ImageSource(str(paths[1]))).tobytes() for image in images):
+            raise RuntimeError("not enough memory\nsecond line")
+        return infer_together(inspectors, images)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(judging, "infer_together", fails_on_the_second)
+    records = judges.judge(list(map(_opened, paths)), tmp_path)
+    assert [len(record.answers) for record in records] == [1, 0, 1]
+    assert [record.verdict for record in records] == [before[0].verdict, "REVIEW", before[2].verdict]
+    assert records[1].reasons == ("The runs failed on it: not enough memory",)
+
+
+def test_a_closer_look_that_fails_leaves_the_verdict_and_says_so(
+    runs: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"runs": {"places": str(runs / "places")}, "maps": {"of": "places", "when": ["PASS", "FAIL", "REVIEW"]}}
+    judges = Judges(Policy.from_mapping(options))
+    opened = [_opened(parts / "scratch" / "000.png")]
+    (before,) = judges.judge(opened, tmp_path)
+    assert before.answers[0].map is not None
+
+    def fails(*_: object, **__: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(closer_look, "draw_maps", fails)
+    (record,) = judges.judge(opened, tmp_path)
+    assert record.verdict == before.verdict
+    assert record.answers[0].score == before.answers[0].score
+    assert record.answers[0].map is None
+    assert record.reasons == (*before.reasons, "The closer look failed: ValueError")
+
+    def is_full(*_: object, **__: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(closer_look, "draw_maps", is_full)
+    with pytest.raises(OSError, match="No space left"):
+        judges.judge(opened, tmp_path)
 
 
 def test_no_gradient_is_left_on(runs: Path, parts: Path) -> None:

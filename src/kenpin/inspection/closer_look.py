@@ -81,8 +81,7 @@ class CloserLook:
         for name, shown in maps.items():
             run, image = self._runs[name], part.opened.image
             assert image is not None
-            scored = isinstance(run.predictor.inspector, Localised) and run.threshold is not None
-            drawn = draw_maps(image, shown, fails_from=run.threshold.fail_from if scored and run.threshold else None)
+            drawn = draw_maps(image, shown, fails_from=run.fails_on_map)
             # the same picture and run have the same map, so that none is drawn over by another
             files[name] = f"{_MAPS}/{part.opened.picture_hash}-{name}-{run.version[:8]}.png"
             if out is not None:

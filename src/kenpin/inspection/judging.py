@@ -5,23 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image
 
-from kenpin.errors import OptionError
+from kenpin.errors import ImageError, OptionError
 from kenpin.inspection.closer_look import CloserLook, Seen
 from kenpin.inspection.fusing import fuse
 from kenpin.inspection.pictures import Opened, Sighting, as_text
 from kenpin.inspection.policy import Policy
 from kenpin.inspection.record import Answer, NearCase, PartRecord
 from kenpin.inspection.runs import Judged, Run, Said, example_of, load_run
-from kenpin.models._inference import batch_size_of, infer_together
+from kenpin.models._inference import batch_size_of, decode, infer_together
 from kenpin.quality.threshold import judge
 from kenpin.records import Judgement, Prediction, Verdict
 from kenpin.records_json import to_json
@@ -53,13 +53,18 @@ class Judges:
 
     def judge(self, pictures: Sequence[Opened], out: Path) -> list[PartRecord]:
         """One record a picture. out: the folder of the records, where maps are drawn. Raises OSError."""
-        judged = self._judge([one for one in pictures if one.image is not None])
-        found = iter(zip(judged, self._closer_look.look(judged, out), strict=True))
-        return [
-            # a part that nobody could look at is never passed
-            self._record(one, Verdict.REVIEW, (f"{one.error}",)) if one.image is None else self._whole(*next(found))
-            for one in pictures
-        ]
+        said = _each(self._judge, [one for one in pictures if one.image is not None])
+        judged = [one for one in said if isinstance(one, Judged)]
+        looks = iter(_each(lambda some: self._closer_look.look(some, out), judged))
+        answers = iter(said)
+        records = []
+        for one in pictures:
+            answer = one.error if one.image is None else next(answers)
+            if isinstance(answer, Judged):
+                records.append(self._whole(answer, next(looks)))
+            else:  # a part that nobody could look at is never passed
+                records.append(self._record(one, Verdict.REVIEW, (_why(answer),)))
+        return records
 
     def _judge(self, pictures: Sequence[Opened]) -> list[Judged]:
         """What each run says of each picture, and the verdicts."""
@@ -68,7 +73,7 @@ class Judges:
         inspectors = [run.predictor.inspector for run in self._runs.values()]
         outputs = infer_together(inspectors, [one.image for one in pictures if one.image is not None])
         examples = [example_of(one) for one in pictures]
-        predictions = [one.decode(raw, examples) for one, raw in zip(inspectors, outputs, strict=True)]
+        predictions = [decode(one, raw, examples) for one, raw in zip(inspectors, outputs, strict=True)]
         judged = []
         for place, one in enumerate(pictures):
             said = {
@@ -83,7 +88,9 @@ class Judges:
             judged.append(Judged(one, said, judgements, *fuse(judgements, self._policy.parsed_rules)))
         return judged
 
-    def _whole(self, judged: Judged, seen: Seen) -> PartRecord:
+    def _whole(self, judged: Judged, look: Seen | Exception) -> PartRecord:
+        seen = look if isinstance(look, Seen) else Seen({}, (), None)
+        failed = () if isinstance(look, Seen) else (f"The closer look failed: {_first_line(look)}",)
         answers = tuple(
             _answer(run, judged.said[name].prediction, judged.judgements.get(name), seen.maps.get(name))
             for name, run in self._runs.items()
@@ -92,7 +99,7 @@ class Judges:
         return self._record(
             judged.opened,
             judged.verdict,
-            judged.reasons,
+            (*judged.reasons, *failed),
             label=next((answer.label for answer in answers if answer.label is not None), None),
             distance=next((answer.distance for answer in answers if answer.distance is not None), None),
             description=None if described is None else described.description,
@@ -140,6 +147,34 @@ class Judges:
         and what is loaded on first use shall not keep it waiting."""
         noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8))
         self._closer_look.look(self._judge([Opened(Sighting("rehearsal", "", 0, 0, 0, 0.0), "", noise, None)]), None)
+
+
+Thing = TypeVar("Thing")
+Found = TypeVar("Found")
+
+
+def _each(work: Callable[[Sequence[Thing]], Sequence[Found]], things: Sequence[Thing]) -> list[Found | Exception]:
+    """What work makes of all these; where it fails, of each alone, or how it fails on it: one must not hold up a line.
+
+    Raises OSError: where nothing can be written, it is not the picture's fault.
+    """
+    try:
+        return [*work(things)]
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 a network may fail in any way; who looks at the record is told of it
+        if len(things) == 1:
+            return [error]
+        return [found for thing in things for found in _each(work, [thing])]
+
+
+def _why(error: Exception | None) -> str:
+    """Why nobody looked at a picture."""
+    return f"{error}" if isinstance(error, ImageError) else f"The runs failed on it: {_first_line(error)}"
+
+
+def _first_line(error: object) -> str:
+    return next(iter(f"{error}".splitlines()), "") or type(error).__name__
 
 
 def _answer(run: Run, said: Prediction, judgement: Judgement | None, map: str | None) -> Answer:

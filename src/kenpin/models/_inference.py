@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import islice
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from kenpin.models._family import (
     ReadsTables,
 )
 from kenpin.models._feature_store import FeatureStore, default_folder
-from kenpin.records import Example, ImageSource
+from kenpin.records import Example, ImageSource, Prediction
 
 KEPT_BYTES = 256 * 1024**2
 """Of what networks take of pictures, kept in memory while training."""
@@ -86,6 +86,23 @@ def infer_together(inspectors: Sequence[Inspector], images: Sequence[Image]) -> 
             outputs = inspector.infer(_on_device(inspector, batch))
             answers.append({name: values.cpu() for name, values in outputs.items()})
     return answers
+
+
+def decode(inspector: Inspector, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
+    """As the inspector decodes, by one thread of NumPy's BLAS where a network computes beside it: the threads of BLAS
+    wait for their next product at full speed, and take the cores from the network's."""
+    if isinstance(inspector, ReadsTables) and inspector.table_items:
+        return inspector.decode(outputs, examples)
+    with _blas().limit(limits=1):
+        return inspector.decode(outputs, examples)
+
+
+@cache
+def _blas() -> Any:
+    import scipy.linalg  # noqa: F401 brings a BLAS of its own, which is found only once it is loaded
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
 
 
 def compute_features(

@@ -12,8 +12,8 @@ from kenpin.errors import ShapeError, UnitSpaceError
 
 Array = NDArray[np.float64]
 
-_BLOCK_BYTES = 8 << 20
-"""Of a block in float64: it stays in the caches between the passes over it, and is large enough for BLAS."""
+_BLOCK_BYTES = 32 << 20
+"""Of a block in float64: as small as BLAS is not held up by what stands between its products."""
 
 
 def as_parts(x: ArrayLike, items: int | None = None) -> NDArray[Any]:

@@ -86,7 +86,7 @@ class QuadraticSpace(Space):
     def score_samples(self, x: ArrayLike) -> Array:
         """D²/k of each part; near 1 for good ones. x: (n, k) -> (n,). Raises ShapeError, UnitSpaceError.
 
-        In blocks of 8 MB, in float64: about k² operations a part and nothing else of the size of the parts.
+        In blocks of 32 MB, in float64: about k² operations a part and nothing else of the size of the parts.
         """
         from scipy.linalg.blas import dtrmm
 

@@ -29,35 +29,33 @@ class Moments:
     @classmethod
     @np.errstate(over="ignore", invalid="ignore")  # what overflows is refused with its place
     def of(cls, x: ArrayLike) -> Moments:
-        """Of parts (n, k) in memory or mapped from a file; working memory is a block of 8 MB and two k × k matrices.
+        """Of parts (n, k) in memory or mapped from a file; working memory is a block of 32 MB and two k × k matrices.
 
         Raises ShapeError, and UnitSpaceError where a number is not finite.
         """
-        from scipy.linalg.blas import dsyr, dsyrk
-
         parts = as_parts(x)
-        count, mean = 0, np.zeros(parts.shape[1])
-        # one triangle, added to where it lies: what a block costs beside its product is then k² / 2 operations
-        upper = np.zeros((mean.size, mean.size), order="F")
+        moments = cls(0, np.zeros(parts.shape[1]), np.zeros((parts.shape[1], parts.shape[1])))
+        product = np.empty_like(moments.scatter)
         for place, block in blocks(parts):
-            block_mean = np.ones(len(block)) @ block / len(block)
-            check_finite(block_mean, parts, place)
-            block -= block_mean
-            weight, apart = len(block) / (count + len(block)), block_mean - mean
-            upper = dsyrk(1.0, block.T, beta=1.0, c=upper, overwrite_c=1)
-            upper = dsyr(count * weight, apart, a=upper, overwrite_a=1)
-            count, mean = count + len(block), mean + apart * weight
-        check_finite(upper.diagonal(), parts, slice(0, 0))
-        return cls(count, mean, upper + np.triu(upper, 1).T)
+            mean = np.ones(len(block)) @ block / len(block)
+            check_finite(mean, parts, place)
+            block -= mean
+            moments = moments._joined(len(block), mean, np.matmul(block.T, block, out=product), out=moments.scatter)
+        check_finite(moments.scatter.diagonal(), parts, slice(0, 0))
+        return moments
 
     def __add__(self, other: Moments) -> Moments:
         """Of both sets of parts. Raises ShapeError where they have other items."""
         if self.mean.shape != other.mean.shape:
             raise ShapeError(f"moments of {self.mean.size} and of {other.mean.size} items cannot be joined.")
-        count = self.count + other.count
-        weight, apart = other.count / max(1, count), other.mean - self.mean
-        scatter = self.scatter + other.scatter + np.outer(apart, apart * (self.count * weight))
-        return Moments(count, self.mean + apart * weight, scatter)
+        return self._joined(other.count, other.mean, other.scatter, out=None)
+
+    def _joined(self, count: int, mean: Array, scatter: Array, out: Array | None) -> Moments:
+        total = self.count + count
+        apart = mean - self.mean
+        joined: Array = np.add(self.scatter, scatter, out=out)
+        joined += np.outer(apart, apart * (self.count * count / max(1, total)))
+        return Moments(total, self.mean + apart * (count / max(1, total)), joined)
 
     @property
     def scale(self) -> Array:
@@ -92,12 +90,13 @@ def sum_of_fourth_powers(
     shards' sums are added. Raises as `Moments.of`.
     """
     parts = as_parts(x, moments.mean.size if items is None else None)
-    weights = 1 / moments.scale**2
+    weights = 1 / moments.scale
     total = 0.0
     for place, every in blocks(parts):
         block = every if items is None else every[:, items]
         block -= moments.mean
-        norms = np.square(block, out=block) @ weights
+        block *= weights
+        norms = np.einsum("ij,ij->i", block, block)
         check_finite(norms, parts, place)
         total += float(norms @ norms)
     return total
