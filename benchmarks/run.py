@@ -67,6 +67,7 @@ _APART = {
     "inspection": inspection.section,
     "language": language.section,
     "planes": planes.section,
+    "taguchi": lambda scale, _: taguchi.section(scale),
 }
 """Sections that stand on no other's figures."""
 
