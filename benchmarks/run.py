@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def results(scale: Scale, folder: Path) -> str:
     )
 
 
-_APART = {
+_APART: dict[str, Callable[[Scale, Path], str]] = {
     "cases": cases.section,
     "embedding": embedding.section,
     "inspection": inspection.section,
