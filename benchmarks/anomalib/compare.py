@@ -93,14 +93,18 @@ def main() -> None:
 def _head(python: Path, threads: int, rounds: int, minutes: float) -> str:
     code = "from importlib.metadata import version as v; print(*(n + ' ' + v(n) for n in ('anomalib', 'torch')))"
     peer = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    turns = (
+        "Each was measured once."
+        if rounds == 1
+        else f"There are {rounds} rounds, every other one backwards; what takes over {_LONG_S // 60} minutes has one."
+    )
     return (
         "# Unit spaces of places beside anomalib's PaDiM and PatchCore\n\n"
         f"Written by `python benchmarks/anomalib/compare.py --threads {threads}` on {date.today():%-d %B %Y} in "
         f"{minutes:.1f} minutes. Both sides use Lite0's ImageNet weights at 224 × 224, from picture files to scores, "
         f"each method in a process of its own with {threads} thread{'' if threads == 1 else 's'} of arithmetic and its "
-        f"own default number of pictures at a time. There are {rounds} rounds, every other one backwards; what takes "
-        f"over {_LONG_S // 60} minutes has one. Times are the shortest by the clock; in brackets the least that the "
-        "processors worked on it, on which others on the machine weigh less. PatchCore keeps 1 % of the patches; the "
+        f"own default number of pictures at a time. {turns} Times are the shortest by the clock; in brackets the least "
+        "that the processors worked on it, on which others on the machine weigh less. PatchCore keeps 1 % of the patches; the "
         "10 % of its authors would take ten times as long to choose.\n\n"
         f"{machine.description()}- The other side: {peer}\n"
     )
