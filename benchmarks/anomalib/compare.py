@@ -104,8 +104,8 @@ def _head(python: Path, threads: int, rounds: int, minutes: float) -> str:
         f"{minutes:.1f} minutes. Both sides use Lite0's ImageNet weights at 224 × 224, from picture files to scores, "
         f"each method in a process of its own with {threads} thread{'' if threads == 1 else 's'} of arithmetic and its "
         f"own default number of pictures at a time. {turns} Times are the shortest by the clock; in brackets the least "
-        "that the processors worked on it, on which others on the machine weigh less. PatchCore keeps 1 % of the patches; the "
-        "10 % of its authors would take ten times as long to choose.\n\n"
+        "that the processors worked on it, on which others on the machine weigh less. PatchCore keeps 1 % of the "
+        "patches; the 10 % of its authors would take ten times as long to choose.\n\n"
         f"{machine.description()}- The other side: {peer}\n"
     )
 
