@@ -55,3 +55,17 @@ def write_terminals(folder: Path, *, count: int = 24) -> Path:
         for number in range(count):
             shifted_terminal(1000 * place + number, shift).save(folder / label / f"{number:03}.png")
     return folder
+
+
+def write_mvtec(root: Path, tested: int) -> Path:
+    """An MVTec folder of 40 good parts and `tested` of each kind, with masks of the scratches."""
+    for folder in ("train/good", "test/good", "test/scratch", "ground_truth/scratch"):
+        (root / folder).mkdir(parents=True)
+    for seed in range(40):
+        part(seed, scratched=False).save(root / f"train/good/{seed:03}.png")
+    for seed in range(tested):
+        part(100 + seed, scratched=False).save(root / f"test/good/{seed:03}.png")
+        part(200 + seed, scratched=True).save(root / f"test/scratch/{seed:03}.png")
+        mask = np.asarray(part(200 + seed, scratched=True).convert("L")) > 230
+        Image.fromarray(mask).save(root / f"ground_truth/scratch/{seed:03}_mask.png")
+    return root

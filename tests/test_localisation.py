@@ -20,7 +20,7 @@ from kenpin.metrics.intervals import picture_intervals
 from kenpin.metrics.localisation import FPR_LIMIT, Localisation
 from kenpin.predictor import load_predictor
 from kenpin.training import train
-from tests.pictures import part
+from tests.pictures import write_mvtec
 
 Pictures = list[tuple[NDArray[np.float32], NDArray[np.bool_]]]
 
@@ -210,18 +210,7 @@ def test_without_both_kinds_of_pixel_there_is_no_measure() -> None:
 
 @pytest.fixture(scope="module")
 def mvtec(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MVTec folder of made parts, with masks of their scratches."""
-    root = tmp_path_factory.mktemp("mvtec")
-    for folder in ("train/good", "test/good", "test/scratch", "ground_truth/scratch"):
-        (root / folder).mkdir(parents=True)
-    for seed in range(40):
-        part(seed, scratched=False).save(root / f"train/good/{seed:03}.png")
-    for seed in range(6):
-        part(100 + seed, scratched=False).save(root / f"test/good/{seed:03}.png")
-        part(200 + seed, scratched=True).save(root / f"test/scratch/{seed:03}.png")
-        mask = np.asarray(part(200 + seed, scratched=True).convert("L")) > 230
-        Image.fromarray(mask).save(root / f"ground_truth/scratch/{seed:03}_mask.png")
-    return root
+    return write_mvtec(tmp_path_factory.mktemp("mvtec"), tested=6)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from kenpin.report.maps import Maps, PlaceMap, first_asked_for, highest_scored, 
 from kenpin.report.mistakes import worst_first
 from kenpin.run_folder import check_seal, read_record
 from kenpin.training import train
-from tests.pictures import part
+from tests.pictures import write_mvtec
 from tests.test_report import Page, content, evaluation
 from tests.toy_runs import trained
 
@@ -203,18 +203,7 @@ def test_the_page_shows_maps_beside_mistakes_and_high_scores() -> None:
 
 @pytest.fixture(scope="module")
 def mvtec(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An MVTec folder of made parts, with masks of their scratches."""
-    root = tmp_path_factory.mktemp("mvtec")
-    for folder in ("train/good", "test/good", "test/scratch", "ground_truth/scratch"):
-        (root / folder).mkdir(parents=True)
-    for seed in range(40):
-        part(seed, scratched=False).save(root / f"train/good/{seed:03}.png")
-    for seed in range(4):
-        part(100 + seed, scratched=False).save(root / f"test/good/{seed:03}.png")
-        part(200 + seed, scratched=True).save(root / f"test/scratch/{seed:03}.png")
-        mask = np.asarray(part(200 + seed, scratched=True).convert("L")) > 230
-        Image.fromarray(mask).save(root / f"ground_truth/scratch/{seed:03}_mask.png")
-    return root
+    return write_mvtec(tmp_path_factory.mktemp("mvtec"), tested=4)
 
 
 def _scores(one: Evaluation) -> dict[str, float | None]:

@@ -68,3 +68,8 @@ class DownloadError(KenpinError, OSError):
 
 class MissingExtraError(KenpinError, ImportError):
     """A package of an optional extra is missing; the message names the install command."""
+
+
+def first_line(error: BaseException) -> str:
+    """What another's exception says, short enough to stand within a sentence; its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -81,7 +81,7 @@ class CloserLook:
         for name, shown in maps.items():
             run, image = self._runs[name], part.opened.image
             assert image is not None
-            drawn = draw_maps(image, shown, fails_from=run.fails_on_map)
+            drawn = draw_maps(image, shown, fails_from=run.predictor.fails_on_map)
             # the same picture and run have the same map, so that none is drawn over by another
             files[name] = f"{_MAPS}/{part.opened.picture_hash}-{name}-{run.version[:8]}.png"
             if out is not None:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image
 
-from kenpin.errors import ImageError, OptionError
+from kenpin.errors import ImageError, OptionError, first_line
 from kenpin.inspection.closer_look import CloserLook, Seen
 from kenpin.inspection.fusing import fuse
 from kenpin.inspection.pictures import Opened, Sighting, as_text
@@ -59,7 +59,7 @@ class Judges:
         answers = iter(said)
         records = []
         for one in pictures:
-            answer = one.error if one.image is None else next(answers)
+            answer = next(answers) if one.error is None else one.error
             if isinstance(answer, Judged):
                 records.append(self._whole(answer, next(looks)))
             else:  # a part that nobody could look at is never passed
@@ -90,7 +90,7 @@ class Judges:
 
     def _whole(self, judged: Judged, look: Seen | Exception) -> PartRecord:
         seen = look if isinstance(look, Seen) else Seen({}, (), None)
-        failed = () if isinstance(look, Seen) else (f"The closer look failed: {_first_line(look)}",)
+        failed = () if isinstance(look, Seen) else (f"The closer look failed: {first_line(look)}",)
         answers = tuple(
             _answer(run, judged.said[name].prediction, judged.judgements.get(name), seen.maps.get(name))
             for name, run in self._runs.items()
@@ -168,13 +168,9 @@ def _each(work: Callable[[Sequence[Thing]], Sequence[Found]], things: Sequence[T
         return [found for thing in things for found in _each(work, [thing])]
 
 
-def _why(error: Exception | None) -> str:
+def _why(error: Exception) -> str:
     """Why nobody looked at a picture."""
-    return f"{error}" if isinstance(error, ImageError) else f"The runs failed on it: {_first_line(error)}"
-
-
-def _first_line(error: object) -> str:
-    return next(iter(f"{error}".splitlines()), "") or type(error).__name__
+    return f"{error}" if isinstance(error, ImageError) else f"The runs failed on it: {first_line(error)}"
 
 
 def _answer(run: Run, said: Prediction, judgement: Judgement | None, map: str | None) -> Answer:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from kenpin.errors import OptionError
 from kenpin.inspection.pictures import Opened
 from kenpin.inspection.policy import RunOptions
-from kenpin.models._family import Localised
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Example, ImageSource, Judgement, Prediction, Threshold, Verdict
 from kenpin.run_folder import RunRecord, record_hash
@@ -28,14 +27,6 @@ class Run:
     threshold: Threshold | None
     version: str
     """Hash of its record."""
-
-    @property
-    def fails_on_map(self) -> float | None:
-        """The number of its maps from which a part fails; None where none decides."""
-        inspector, threshold = self.predictor.inspector, self.threshold
-        if threshold is None or not isinstance(inspector, Localised):
-            return None
-        return inspector.fails_on_map(threshold)
 
 
 @dataclass(frozen=True)
@@ -68,6 +59,7 @@ def load_run(name: str, options: RunOptions, device: str | None) -> Run:
     threshold = predictor.threshold
     if options.fail_from is not None:
         threshold = Threshold(options.fail_from, options.review_from, "Set in the policy.")
+        predictor.threshold = threshold
     return Run(name, predictor, predictor.record, threshold, record_hash(predictor.record))
 
 

@@ -12,7 +12,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from kenpin.errors import OptionError, RunError
+from kenpin.errors import OptionError, RunError, first_line
 from kenpin.models import _lite0
 from kenpin.models._family import BaseRecord, Batch, check_there
 from kenpin.models._quiet import without_bars
@@ -160,7 +160,7 @@ def read_backbone(weights: Path, processor: Path, id: str, commit: str | None) -
             else:
                 network = AutoModelForImageClassification.from_pretrained(weights)
     except (OSError, ValueError) as error:
-        raise RunError(f"{weights}: the weights cannot be read ({_first_line(error)}). Train again.") from error
+        raise RunError(f"{weights}: the weights cannot be read ({first_line(error)}). Train again.") from error
     return Backbone(id, network.eval(), AutoImageProcessor.from_pretrained(processor, backend="pil"), commit)
 
 
@@ -196,11 +196,7 @@ def _from_transformers(base: str, ids: dict[str, Any]) -> Backbone:
         processor = AutoImageProcessor.from_pretrained(base, backend="pil")
     except (OSError, ValueError) as error:
         raise OptionError(
-            f"base {base!r} cannot be loaded as an image classifier ({_first_line(error)}); give `lite0`, `toy`, a "
+            f"base {base!r} cannot be loaded as an image classifier ({first_line(error)}); give `lite0`, `toy`, a "
             "hub id or a folder that save_pretrained wrote."
         ) from error
     return Backbone(base, network.eval(), processor, getattr(network.config, "_commit_hash", None))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

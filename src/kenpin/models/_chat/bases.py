@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from PIL.Image import Image, Resampling
 
-from kenpin.errors import OptionError
+from kenpin.errors import OptionError, first_line
 from kenpin.models._chat.turns import Turns
 from kenpin.models._family import BaseRecord, check_there
 from kenpin.models._language.tuning import four_bit
@@ -91,10 +91,9 @@ def from_pretrained(base: str, *, dtype: str | None) -> ChatBase:
         with without_bars():
             network = AutoModelForImageTextToText.from_pretrained(base, **how).eval()
     except (OSError, ValueError, KeyError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise OptionError(
-            f"base {base!r} cannot be loaded as a chat model with pictures ({reason}); give toy, a hub id, or a folder "
-            "that save_pretrained wrote."
+            f"base {base!r} cannot be loaded as a chat model with pictures ({first_line(error)}); give toy, a hub id, or "
+            "a folder that save_pretrained wrote."
         ) from error
     if processor.chat_template is None:
         raise OptionError(f"base {base!r}: it has no chat template; take one that was tuned on instructions.")

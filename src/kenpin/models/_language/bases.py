@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kenpin.errors import OptionError
+from kenpin.errors import OptionError, first_line
 from kenpin.models._family import check_there
 from kenpin.models._language.options import LanguageOptions
 from kenpin.models._language.tuning import four_bit
@@ -51,10 +51,9 @@ def from_pretrained(kind: Any, options: LanguageOptions, *, pictures: bool) -> L
         with without_bars():
             network = kind.from_pretrained(base, **settings).eval()
     except (OSError, ValueError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise OptionError(
-            f"base {base!r} cannot be loaded as {kind.__name__} ({reason}); give toy, a hub id, or a folder that "
-            "save_pretrained wrote."
+            f"base {base!r} cannot be loaded as {kind.__name__} ({first_line(error)}); give toy, a hub id, or a folder "
+            "that save_pretrained wrote."
         ) from error
     return LanguageBase(base, network, tokenizer, processor, getattr(network.config, "_commit_hash", None))
 
