@@ -92,8 +92,8 @@ def from_pretrained(base: str, *, dtype: str | None) -> ChatBase:
             network = AutoModelForImageTextToText.from_pretrained(base, **how).eval()
     except (OSError, ValueError, KeyError) as error:
         raise OptionError(
-            f"base {base!r} cannot be loaded as a chat model with pictures ({first_line(error)}); give toy, a hub id, or "
-            "a folder that save_pretrained wrote."
+            f"base {base!r} cannot be loaded as a chat model with pictures ({first_line(error)}); give toy, a hub "
+            "id, or a folder that save_pretrained wrote."
         ) from error
     if processor.chat_template is None:
         raise OptionError(f"base {base!r}: it has no chat template; take one that was tuned on instructions.")
