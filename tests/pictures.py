@@ -20,12 +20,12 @@ def part(seed: int, *, scratched: bool) -> Image.Image:
     return picture
 
 
-def write_parts(folder: Path, *, count: int = 60) -> Path:
-    """Class folders `ok` and `scratch` with `count` pictures each; returns the folder."""
+def write_parts(folder: Path, *, count: int = 60, first: int = 0) -> Path:
+    """Class folders `ok` and `scratch` with `count` pictures each, from seed `first` on; returns the folder."""
     for place, label in enumerate(("ok", "scratch")):
         (folder / label).mkdir(parents=True)
         for number in range(count):
-            picture = part(place * count + number, scratched=label == "scratch")
+            picture = part(first + place * count + number, scratched=label == "scratch")
             picture.save(folder / label / f"{number:03}.png")
     return folder
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kenpin.data.dataset import Dataset
+from kenpin.data.lineage import Lineage
 from kenpin.errors import DatasetError, LabelError, OptionError, RunError
 from kenpin.evaluation import NOT_OK, OK, evaluate, summarise
 from kenpin.quality import bounds
@@ -42,7 +43,7 @@ class Script:
     ) -> None:
         self.labels = labels
         self.target = target
-        self.trained_on: frozenset[str] = frozenset()
+        self.lineage: Lineage | None = None
         self.predictions = {prediction.id: prediction for prediction in predictions}
         self.asked: list[str] = []
 

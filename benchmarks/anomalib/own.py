@@ -12,6 +12,7 @@ task = json.load(sys.stdin)
 import torch  # noqa: E402
 
 from kenpin.data.dataset import Dataset  # noqa: E402
+from kenpin.data.lineage import NOTHING_SEEN  # noqa: E402
 from kenpin.models._family import Fitted, Task  # noqa: E402
 from kenpin.models.mahalanobis import FAMILY, MahalanobisOptions  # noqa: E402
 from kenpin.predictor import Predictor  # noqa: E402
@@ -28,7 +29,7 @@ inspector = FAMILY.create(
 )
 assert isinstance(inspector, Fitted)
 started, cpu = time.perf_counter(), time.process_time()
-inspector.fit(_pictures(task["fit"]), lambda doing, done, total: None)
+inspector.fit(_pictures(task["fit"]), NOTHING_SEEN, lambda doing, done, total: None)
 fitted, fitted_cpu = time.perf_counter(), time.process_time()
 scores = [one.defect_score for one in Predictor(inspector).predict(_pictures(task["score"]))]
 scored, scored_cpu = time.perf_counter(), time.process_time()

@@ -202,6 +202,15 @@ class TrainOptions(DecisionOptions):
     validation_share: float = Field(
         0.2, gt=0, lt=1, description="Share of the training pictures kept for validation where the data set names none."
     )
+    leave_out: tuple[str, ...] = Field(
+        (),
+        description="Splits that this run must not look at, so that what stands on it later can be judged by them.",
+    )
+    folds: Literal["last", "whole"] = Field(
+        "last",
+        description="What is trained anew for each fold of held-out parts: the last inspector alone; or the whole "
+        "chain, the runs that it stands on too.",
+    )
     calibrate: Literal["none", "isotonic", "platt"] = Field(
         "none",
         description="Make scores the rate at which such parts are defective, or such boxes right: by a rising curve "

@@ -17,10 +17,9 @@ from kenpin.errors import OptionError, OutputExistsError
 from kenpin.models._family import Calibrated, Inspector, Trainable
 from kenpin.models._quiet import without_bars
 from kenpin.predictor import load_predictor
-from kenpin.run_folder import MODEL, RunRecord, check_free, read_record, write_json
+from kenpin.run_folder import EXPORTED, MODEL, RunRecord, check_free, lineage_of, read_record, write_json, write_lineage
 
 Dtype = Literal["float32", "bfloat16", "float16"]
-_RECORD = "kenpin.json"
 
 
 def export_merged(run: Path, out: Path, *, dtype: Dtype = "float32", overwrite: bool = False) -> Path:
@@ -30,7 +29,7 @@ def export_merged(run: Path, out: Path, *, dtype: Dtype = "float32", overwrite: 
     does. Raises RunError, OptionError, OutputExistsError.
     """
     record = read_record(run)
-    _check_target(out, overwrite, run, record, is_export=(out / _RECORD).is_file())
+    _check_target(out, overwrite, run, record, is_export=(out / EXPORTED).is_file())
     inspector, network = _merged(run, record)
     if not type(network).__module__.startswith("transformers."):
         raise OptionError(
@@ -44,7 +43,8 @@ def export_merged(run: Path, out: Path, *, dtype: Dtype = "float32", overwrite: 
         shutil.copytree(run / MODEL / "processor", partial, dirs_exist_ok=True)
         if not any((partial / f"{name}processor_config.json").exists() for name in ("", "pre")):
             _siglip_processor(network.config.vision_config).save_pretrained(partial)
-        write_json(partial / _RECORD, _told(run, record, inspector, dtype))
+        write_json(partial / EXPORTED, _told(run, record, inspector, dtype))
+        write_lineage(partial, lineage_of(run))
         put_in_place(partial, out)
     return out
 
@@ -75,6 +75,7 @@ def export_npz(run: Path, out: Path, *, dtype: Dtype = "float32", overwrite: boo
     out.parent.mkdir(parents=True, exist_ok=True)
     rows = min(network.config.image_token_id, text.vocab_size)
     npz_from_model(network, out, getattr(torch, dtype), vocabulary=rows, overwrite=overwrite)
+    write_lineage(out, lineage_of(run))
     return out
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
+from kenpin.data.lineage import Lineage
 from kenpin.data.loading import load_dataset
 from kenpin.errors import OptionError, RunError
 from kenpin.models import get_family
@@ -21,7 +22,7 @@ from kenpin.models._finished_run import restore_run, vectors_of
 from kenpin.models._inference import OnError, decode, infer_batches
 from kenpin.records import Example, ImageSource, Map, Prediction, Threshold
 from kenpin.records_json import from_json
-from kenpin.run_folder import RunRecord, is_run, read_trained_on
+from kenpin.run_folder import RunRecord, is_run, read_lineage
 
 
 class Predictor:
@@ -32,7 +33,7 @@ class Predictor:
         inspector: Inspector,
         threshold: Threshold | None = None,
         record: RunRecord | None = None,
-        trained_on: frozenset[str] = frozenset(),
+        lineage: Lineage | None = None,
         target: str = "label",
     ) -> None:
         self.inspector = inspector
@@ -40,8 +41,8 @@ class Predictor:
         self.threshold = threshold
         """The decision that was chosen on the validation pictures."""
         self.record = record
-        self.trained_on = trained_on
-        """Content hashes of the training pictures; empty where they are not known."""
+        self.lineage = lineage
+        """What it, and all that it stands on, has learned from; None where that is not known."""
         self.target = target
         """What it predicts: the pictures' `label`, their `boxes`, or `text`, the answers to questions."""
 
@@ -57,7 +58,7 @@ class Predictor:
         """
         if not isinstance(self.inspector, Promptable):
             raise OptionError("option `prompt`: this run's model reads no words; take a run of a language model.")
-        return Predictor(self.inspector.prompted(prompt), None, self.record, self.trained_on, self.target)
+        return Predictor(self.inspector.prompted(prompt), None, self.record, self.lineage, self.target)
 
     def predict(
         self,
@@ -142,7 +143,7 @@ def load_predictor(run: str | Path, *, device: str | None = None) -> Predictor:
     inspector.module.to(best_device(device))
     where = f"{folder / 'run.json'}: threshold"
     threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
-    return Predictor(inspector, threshold, record, read_trained_on(folder), get_family(record.family).target)
+    return Predictor(inspector, threshold, record, read_lineage(folder), get_family(record.family).target)
 
 
 def load_conversational(

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kenpin.data.dataset import Dataset, content_hashes
+from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
+from kenpin.data.lineage import held_out
 from kenpin.data.loading import partial_folder
 from kenpin.errors import DatasetError, OptionError
 from kenpin.evaluation import summarise
@@ -25,7 +26,7 @@ from kenpin.report import write_report, write_thumbnails
 from kenpin.report.embedding import FILE as VECTORS
 from kenpin.report.embedding import Embedding, write_embedding
 from kenpin.report.mistakes import worst_first
-from kenpin.run_folder import MODEL, TRAINED_ON, check_run_free, finish, seal, write_json, write_record
+from kenpin.run_folder import MODEL, check_run_free, finish, lineage_of, seal, write_json, write_lineage, write_record
 
 _KEPT = ("metrics.jsonl",)  # of the old run, beside its model
 
@@ -43,9 +44,9 @@ def add_prototypes(
 ) -> Path:
     """Write a new run that stands on an embedder's `run` and also knows the classes of `dataset`; returns its folder.
 
-    Of each class `pictures` at most become references, drawn by lot; classes that the run does not know are taken as
-    defects. It is evaluated on all labelled pictures: those that became references as they are named without
-    themselves. The old run stays as it is. Raises KenpinError.
+    Of each class `pictures` at most become references, sampled at random; classes that the run does not know are taken
+    as defects. It is evaluated on the labelled pictures that neither the run nor anything below it has learned from:
+    those that became references as they are named without themselves. The old run stays as it is. Raises KenpinError.
     """
     started = time.monotonic()
     run, out = Path(run), Path(out)
@@ -60,22 +61,26 @@ def add_prototypes(
     if not len(labelled):
         raise DatasetError(f"{dataset.root or 'the data set'}: no picture has a label; name what they show.")
     labels: list[str] = labelled.column("label")
-    chosen = _drawn(labels, pictures, seed)
+    chosen = _sampled(labels, pictures, seed)
     vectors = np.concatenate([rows for _, rows in before.embed(labelled, progress=progress)])
     after = inspector.with_references(vectors[chosen], [labels[place] for place in chosen])
     added = [label for label in after.labels if label not in record.labels]
     notes = _notes(run, labels, chosen, added, record.threshold is not None)
-    said = _predictions(before, after, labelled, vectors, chosen)
+    measured, of_seen = held_out(labelled, before.lineage)
+    unseen = set(measured.column("id"))
+    rows = [row for row, id in enumerate(labelled.column("id")) if id in unseen]
+    predictions = _predictions(before, after, labelled, vectors, chosen)
     evaluation = summarise(
-        labelled,
-        said,
+        measured,
+        [predictions[row] for row in rows],
         labels=after.labels,
         ok_labels=record.ok_labels,
         threshold=before.threshold,
         split="prototypes",
         seed=seed,
         notes=[
-            f"{len(chosen)} of these pictures are references; each of them is named here as if it were not.",
+            *of_seen,
+            f"{len(chosen)} pictures are references; each of them is named here as if it were not.",
             *(notes[-1:] if before.threshold is not None and added else ()),
         ],
     )
@@ -87,11 +92,10 @@ def add_prototypes(
                 shutil.copy(run / name, partial / name)
         write_json(partial / "evaluation.json", evaluation_to_json(evaluation))
         mistakes = [part.id for _, part in worst_first(evaluation.judged)]
-        write_thumbnails(labelled, partial / "thumbnails.parquet", read_image, first=mistakes)
-        embedding = Embedding(tuple(labelled.column("id")), principal_components(vectors))
+        write_thumbnails(measured, partial / "thumbnails.parquet", read_image, first=mistakes)
+        embedding = Embedding(tuple(measured.column("id")), principal_components(vectors[rows]))
         write_embedding(partial / VECTORS, embedding)
-        hashes = before.trained_on | content_hashes(labelled.select(chosen))
-        np.save(partial / TRAINED_ON, np.array(sorted(hashes), dtype="S32"))
+        write_lineage(partial, lineage_of(run).having_seen(labelled.select(chosen)))
         new = record.model_copy(
             update={
                 "labels": after.labels,
@@ -108,7 +112,7 @@ def add_prototypes(
     return out
 
 
-def _drawn(labels: list[str], pictures: int, seed: int) -> list[int]:
+def _sampled(labels: list[str], pictures: int, seed: int) -> list[int]:
     """Places of as many pictures of each class, or all where there are fewer."""
     draw = np.random.default_rng(seed)
     of_class: dict[str, list[int]] = {}

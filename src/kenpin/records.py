@@ -282,6 +282,8 @@ class JudgedExample:
     """Where boxes are judged; `label` is then None."""
     text: JudgedText | None = None
     """Where an answer in words is judged."""
+    seen: bool = False
+    """Whether the inspector, or anything that it stands on, has learned from it or was chosen by it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -82,11 +82,15 @@ def _read(kind: Any, value: Any, where: str) -> Any:
 def _read_record(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise RunError(f"{where}: {value!r:.60} is not a {kind.__name__}. Restore the file, or evaluate again.")
-    hints = _hints(kind)
-    wrong = sorted(hints.keys() ^ value.keys())
+    hints, optional = _hints(kind)
+    wrong = sorted((hints.keys() ^ value.keys()) - (optional - value.keys()))
     if wrong:
         raise RunError(f"{where}: the fields {wrong} are missing or unknown. Restore the file, or evaluate again.")
-    return kind(**{name: _read(hint, value[name], f"{where}.{name}") for name, hint in hints.items()})
+    return kind(**{name: _read(hints[name], item, f"{where}.{name}") for name, item in value.items()})
 
 
-_hints = cache(get_type_hints)  # made anew for each record it would take most of the time
+@cache  # made anew for each record it would take most of the time
+def _hints(kind: Any) -> tuple[dict[str, Any], frozenset[str]]:
+    """The types of a record's fields, and which of them an older file may lack."""
+    optional = (item.name for item in fields(kind) if (item.default, item.default_factory) != (MISSING, MISSING))
+    return get_type_hints(kind), frozenset(optional)

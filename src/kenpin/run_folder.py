@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.data.loading import refuse_to_destroy
 from kenpin.errors import OptionError, OutputExistsError, RunError
 
@@ -53,9 +55,13 @@ class RunRecord(BaseModel):
     """Hash of every file that decisions and reports stand on."""
 
 
-TRAINED_ON = "trained_on.npy"
-"""File of the content hashes of the training pictures, 32 ASCII bytes each."""
-_SEALED = (f"{MODEL}/**/*", TRAINED_ON, "evaluation.json", "thumbnails.parquet", "embedding.npz", "maps.npz",
+LINEAGE = "lineage.npz"
+"""File of what a run, or a network exported from one, has learned from at any depth: `contents`, content hashes of 32
+ASCII bytes each, and `names` of what it stands on."""
+EXPORTED = "kenpin.json"
+"""File of an exported network that names the run it comes from."""
+_TRAINED_ON = "trained_on.npy"  # in its place in the first edition: of the last training's pictures alone
+_SEALED = (f"{MODEL}/**/*", LINEAGE, "evaluation.json", "thumbnails.parquet", "embedding.npz", "maps.npz",
            "metrics.jsonl", "evolution/**/*")  # fmt: skip
 _REMEDY = "restore it from a copy or train again"
 
@@ -166,13 +172,41 @@ def space_of(record: RunRecord) -> str:
     return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
 
 
-def read_trained_on(run: Path) -> frozenset[str]:
-    """Content hashes of the pictures that a run was trained on. Raises RunError."""
+def write_lineage(path: Path, lineage: Lineage) -> None:
+    """Keep it in a run's folder, or beside an exported network: in its folder, or next to its file."""
+    contents = np.array(sorted(lineage.contents), dtype="S32")
+    with open(_lineage_file(path), "wb") as file:
+        np.savez(file, contents=contents, names=np.array(lineage.names, dtype=np.str_))
+
+
+def read_lineage(path: Path) -> Lineage:
+    """What a run, or a network exported from one, has learned from at any depth; incomplete where the first edition
+    wrote it, which recorded a run's own training pictures alone. Raises RunError."""
+    file = _lineage_file(path)
     try:
-        hashes = np.load(run / TRAINED_ON, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise RunError(f"{run / TRAINED_ON}: is missing or damaged; {_REMEDY}.") from error
-    return frozenset(hashes.astype(str).tolist())
+        if not file.is_file() and (path / _TRAINED_ON).is_file():
+            hashes = np.load(path / _TRAINED_ON, allow_pickle=False)
+            return Lineage(frozenset(hashes.astype(str).tolist()), complete=False)
+        with np.load(file, allow_pickle=False) as kept:
+            return Lineage(frozenset(kept["contents"].astype(str).tolist()), tuple(kept["names"].tolist()))
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise RunError(f"{file}: is missing or damaged; {_REMEDY}.") from error
+
+
+def lineage_of(name: str | Path) -> Lineage:
+    """What the run, or the network exported from one, that lies under this name has learned from, itself the last of
+    its names; nothing where kenpin did not train it. Raises RunError."""
+    path = Path(name).expanduser()
+    itself = Lineage(names=(str(name),))
+    if is_run(path) or _lineage_file(path).is_file():
+        return read_lineage(path) | itself
+    if (path / EXPORTED).is_file():
+        return Lineage(names=(str(name),), complete=False)
+    return NOTHING_SEEN
+
+
+def _lineage_file(path: Path) -> Path:
+    return path.with_suffix(f".{LINEAGE}") if path.is_file() else path / LINEAGE
 
 
 def check_seal(run: Path, files: Mapping[str, str], *, deciding_alone: bool = False) -> None:
@@ -183,7 +217,7 @@ def check_seal(run: Path, files: Mapping[str, str], *, deciding_alone: bool = Fa
         if path.is_file() and path.relative_to(run).as_posix() not in files:
             raise RunError(f"{path}: was not written by the training; remove it.")
     for name, expected in files.items():
-        if deciding_alone and not name.startswith((f"{MODEL}/", TRAINED_ON)):
+        if deciding_alone and not name.startswith((f"{MODEL}/", LINEAGE)):
             continue
         path = run / name
         if not path.is_file():

@@ -14,6 +14,7 @@ import torch
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
+from kenpin.data.lineage import NOTHING_SEEN
 from kenpin.data.loading import load_dataset
 from kenpin.errors import OptionError, RunError, UnitSpaceError
 from kenpin.models import family_names, family_summary, get_family
@@ -136,7 +137,7 @@ def test_save_and_restore_give_bit_identical_predictions(
     inspector = chosen.create(options, task)
     training = seen[chosen.target]
     if isinstance(inspector, Fitted):
-        inspector.fit(training, lambda doing, done, total: None)
+        inspector.fit(training, NOTHING_SEEN, lambda doing, done, total: None)
     else:
         _one_step(inspector, training)
     inspector.module.eval()

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from kenpin.data.lineage import NOTHING_SEEN
 from kenpin.demo import solar_cells
 from kenpin.errors import RunError
 from kenpin.metrics.ranking import auroc
@@ -98,7 +99,7 @@ def test_places_of_good_solar_cells_tell_defective_ones(where: str, least: float
     drawn = np.random.default_rng(0)
     good, bad = (drawn.permutation(np.flatnonzero(is_defective == one)) for one in (False, True))
     inspector = _inspector(Task(("functional", "defective"), ("functional",)), where=where)
-    inspector.fit(cells.select(good[:300]), lambda doing, done, of: None)
+    inspector.fit(cells.select(good[:300]), NOTHING_SEEN, lambda doing, done, of: None)
     judged = [*good[300:600], *bad[:300]]
     scores = [said.defect_score or 0.0 for said in Predictor(inspector).predict(cells.select(judged))]
     assert (auroc(is_defective[judged], scores) or 0) >= least

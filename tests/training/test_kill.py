@@ -228,7 +228,7 @@ def test_what_was_learned_is_lost_only_where_that_is_allowed(data: Path, interru
     assert [path.name for path in interrupted.parent.iterdir()] == ["run"]
 
 
-@pytest.mark.parametrize("file", ["trained_on.npy", "thumbnails.parquet", "evaluation.json"])
+@pytest.mark.parametrize("file", ["lineage.npz", "thumbnails.parquet", "evaluation.json"])
 def test_files_beside_the_model_are_sealed_too(data: Path, tmp_path: Path, file: str) -> None:
     run = train("classifier", data=str(data), out=tmp_path / "run", base="toy")
     files = read_record(run).files
@@ -238,7 +238,7 @@ def test_files_beside_the_model_are_sealed_too(data: Path, tmp_path: Path, file:
     (run / file).write_bytes(whole)
     with pytest.raises(RunError, match=f"{file}: is not the file that was trained"):
         check_seal(run, files)
-    if file == "trained_on.npy":
+    if file == "lineage.npz":
         with pytest.raises(RunError, match="is not the file that was trained"):
             load_predictor(run)
     else:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kenpin.cli import _show
 from kenpin.errors import DatasetError
 from kenpin.run_folder import read_json
 
@@ -15,11 +16,15 @@ _SCORES = ("defect_score", "uncalibrated_score", "distance")  # of a prediction
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a table or of a file of predictions; an empty cell is None. Raises DatasetError, RunError."""
+    """The rows of a table or of a file of predictions; an empty cell is None.
+
+    Predictions of pictures that their inspector has learned from are left out, and told of: no decision may rest on
+    them. Raises DatasetError, RunError.
+    """
     if not path.is_file():
         raise DatasetError(f"{path}: there is no such file; give a CSV or Parquet table, or the JSON of predictions.")
     if path.suffix == ".json":
-        return _said(path, read_json(path))
+        return _unseen(path, _said(path, read_json(path)))
     if path.suffix == ".parquet":
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -95,12 +100,24 @@ def _of_csv(path: Path) -> list[Row]:
     return rows
 
 
+def _unseen(path: Path, rows: Sequence[Row]) -> list[Row]:
+    unseen = [row for row in rows if not row.pop("seen")]
+    if not unseen:
+        raise DatasetError(
+            f"{path}: its inspector has learned from every one of these pictures, so they cannot tell how it decides "
+            "on others; give predictions of such."
+        )
+    if len(unseen) < len(rows):
+        _show.say(f"{path}: {len(rows) - len(unseen)} of {len(rows)} rows are left out: the inspector has seen them.")
+    return unseen
+
+
 def _said(path: Path, values: Mapping[str, Any]) -> list[Row]:
     rows = values.get("predictions", values.get("judged"))
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) and "id" in row for row in rows):
         raise DatasetError(f"{path}: holds no predictions; write it with `kenpin predict --json` or `evaluate --json`.")
     if "judged" not in values:
-        return [{name: row.get(name) for name in ("id", "label", "verdict", *_SCORES)} for row in rows]
+        return [{name: row.get(name) for name in ("id", "label", "verdict", "seen", *_SCORES)} for row in rows]
     # of an evaluation the label is the truth, and what was predicted lies one level deeper
     return [
         {
@@ -110,6 +127,7 @@ def _said(path: Path, values: Mapping[str, Any]) -> list[Row]:
             **{name: row.get("prediction", {}).get(name) for name in _SCORES},
             "truth": row.get("label"),
             "defective": row.get("defective"),
+            "seen": row.get("seen"),
         }
         for row in rows
     ]

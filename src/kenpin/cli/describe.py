@@ -138,6 +138,7 @@ def _ablate(
     device: str | None,
     overwrite: bool,
 ) -> int:
+    from kenpin.data.lineage import held_out
     from kenpin.data.loading import load_dataset
     from kenpin.description import describer_of
     from kenpin.description.ablation import ablate as compare
@@ -146,7 +147,7 @@ def _ablate(
     from kenpin.errors import DatasetError
     from kenpin.predictor import load_conversational
     from kenpin.records_json import to_json
-    from kenpin.run_folder import check_writable, write_json
+    from kenpin.run_folder import check_writable, lineage_of, write_json
 
     if json is not None:
         check_writable(json, overwrite)
@@ -160,6 +161,9 @@ def _ablate(
     dataset = with_truth(dataset)
     describer = describer_of(load_conversational(model, device=device), options)
     gatherer = load_gatherer(options.evidence, options.cases, nearest=options.nearest, device=device)
+    dataset, notes = held_out(dataset, gatherer.lineage | lineage_of(model))
+    for note in notes:
+        _show.say(note)
     bad: list[str] = []
     with _show.progress_line() as progress:
         parts = gatherer.gather(dataset, progress=progress, on_error=partial(_set_aside, bad))

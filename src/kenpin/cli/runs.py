@@ -17,6 +17,13 @@ from kenpin.records import Example, Judgement, Prediction
 
 Device = Annotated[str | None, Parameter(help="Device such as cpu or cuda:0; by default the best that is there.")]
 
+WithSeen = Annotated[
+    bool,
+    Parameter(
+        negative=(), help="Take pictures too that it has learned from: the figures then promise nothing for others."
+    ),
+]
+
 
 def predict(
     run: Path,
@@ -104,11 +111,12 @@ def evaluate(
     split: Annotated[str | None, Parameter(help="Split to take; by default test where there is one, else all.")] = None,
     format: Annotated[str | None, Parameter(help="Format of the data set.")] = None,
     name: Annotated[str | None, Parameter(help="Keep the result in the run under this name, beside its own.")] = None,
+    with_seen: WithSeen = False,
     json: Annotated[Path | None, Parameter(help="Write the evaluation to this file.")] = None,
     device: Device = None,
     overwrite: Overwrite = False,
 ) -> int:
-    """Measure an inspector on labelled pictures.
+    """Measure an inspector on labelled pictures that neither it nor anything below it has learned from.
 
     Parameters
     ----------
@@ -137,7 +145,12 @@ def evaluate(
         raise DatasetError(f"{data}: no split {split!r}; there are {', '.join(dataset.splits) or 'none'}.")
     assert predictor.record is not None
     evaluation = measure(
-        predictor, dataset, ok_labels=predictor.record.ok_labels, threshold=predictor.threshold, split=split
+        predictor,
+        dataset,
+        ok_labels=predictor.record.ok_labels,
+        threshold=predictor.threshold,
+        split=split,
+        with_seen=with_seen,
     )
     print(f"{len(evaluation.judged)} pictures, split {split or 'all'}")
     print(_show.measures(evaluation))

@@ -156,9 +156,12 @@ class Dataset:
         format: str = "",
         item_names: Sequence[str] = (),
         places: NDArray[np.int64] | None = None,
+        hashes: dict[str, str] | None = None,
     ) -> None:
-        """places: of the table's rows that are its examples, in order; None: all."""
+        """places: of the table's rows that are its examples, in order; None: all. hashes: content hashes by id, as far
+        as they are known."""
         self._table, self._places = table, places
+        self._hashes = {} if hashes is None else hashes
         self.root = root
         """Folder, file or hub id it was read from."""
         self.format = format
@@ -258,13 +261,33 @@ class Dataset:
         places = [self.item_names.index(name) for name in names]
         return np.concatenate([np.empty(0), *rows]).reshape(len(self), len(self.item_names))[:, places]
 
+    def contents(self) -> list[str]:
+        """Hash of each example's content, (n,): of its picture's bytes as they lie in the file, of a table the row's
+        numbers; empty where a picture cannot be read.
+
+        Each file is read once, whichever selections of the data set are asked.
+        """
+        ids = self.column("id")
+        if len(set(ids)) < len(ids):  # put together by hand: an id does not tell which picture is meant
+            return [content_hash(example.image) for example in self]
+        missing = [row for row, id in enumerate(ids) if id not in self._hashes]
+        if missing and self.item_names:
+            numbers = self.select(missing).numbers(sorted(self.item_names))
+            found = [hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in numbers]
+            self._hashes.update(zip([ids[row] for row in missing], found, strict=True))
+        elif missing:
+            for example in self.select(missing):
+                self._hashes[example.id] = content_hash(example.image)
+        return [self._hashes[id] for id in ids]
+
     def fingerprint(self) -> str:
         """Hash of all annotations and all picture contents; independent of where the data set lies."""
         digest = hashlib.blake2b(digest_size=16)
         digest.update(json.dumps(self.classes, ensure_ascii=False).encode())
         digest.update("".join(f"\0{name}" for name in self.item_names).encode())
-        for example in self:
-            digest.update(content_hash(example.image).encode())
+        contents = [""] * len(self) if self.item_names else self.contents()
+        for example, content in zip(self, contents, strict=True):
+            digest.update(content.encode())
             row = _row(replace(example, origin="", mask=None))
             row.pop("image")
             if row["items"] is None:
@@ -286,16 +309,14 @@ class Dataset:
     ) -> Dataset:
         known = self._classes if classes is None else classes
         return Dataset(
-            table, classes=known, root=self.root, format=self.format, item_names=self.item_names, places=places
+            table,
+            classes=known,
+            root=self.root,
+            format=self.format,
+            item_names=self.item_names,
+            places=places,
+            hashes=self._hashes,
         )
-
-
-def content_hashes(dataset: Dataset) -> frozenset[str]:
-    """The hashes of all picture contents, of a table of all rows' numbers; those that cannot be read are left out."""
-    if dataset.item_names:
-        rows = dataset.numbers(sorted(dataset.item_names))
-        return frozenset(hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in rows)
-    return frozenset(content_hash(example.image) for example in dataset) - {""}
 
 
 def content_hash(source: ImageSource) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 from PIL.Image import Image
@@ -12,6 +14,7 @@ from kenpin.cases.case import Found
 from kenpin.cases.library import CaseLibrary
 from kenpin.data.dataset import Dataset, content_hash
 from kenpin.data.images import read_image
+from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.data.ok_labels import guess_ok_labels
 from kenpin.description.evidence import Part, Witness, evidence_of, witness_of
 from kenpin.errors import CaseLibraryError, ImageError, OptionError
@@ -49,6 +52,11 @@ class Gatherer:
         others = [label for label in sorted(others) if label not in classes]
         self._classes = [*classes, *others]
         self._ok_classes = [*(label for one in records for label in one.ok_labels), *guess_ok_labels(others)]
+
+    @property
+    def lineage(self) -> Lineage:
+        """What the runs have learned from, and the run that made the library's vectors, which is one of them."""
+        return reduce(or_, (one.lineage or NOTHING_SEEN for one in self._predictors.values()), NOTHING_SEEN)
 
     def gather(
         self, dataset: Dataset, *, progress: Progress | None = None, on_error: OnError | None = None

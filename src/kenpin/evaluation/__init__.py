@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from kenpin.data.dataset import Dataset, content_hashes
+from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
+from kenpin.data.lineage import NOTHING_SEEN, Lineage, held_out
 from kenpin.data.targets import TARGETS, annotated, classes_of_each
 from kenpin.errors import DatasetError, ImageError, LabelError, OptionError, RunError
 from kenpin.evaluation._boxes import Truth, judge_boxes
@@ -47,8 +48,8 @@ class Predicts(Protocol):
         ...
 
     @property
-    def trained_on(self) -> frozenset[str]:
-        """Content hashes of the pictures it learned from; empty where they are not known."""
+    def lineage(self) -> Lineage | None:
+        """What it, and all that it stands on, has learned from; None where that is not known."""
         ...
 
     def predict(self, dataset: Dataset) -> Iterator[Prediction]:
@@ -64,14 +65,18 @@ def evaluate(
     threshold: Threshold | None,
     split: str | None,
     seed: int = 0,
+    with_seen: bool = False,
 ) -> Evaluation:
-    """Let the inspector judge the annotated examples of a split (None: of all) and measure the outcome.
+    """Let the inspector judge the annotated examples of a split (None: of all) that it has not seen, and measure the
+    outcome.
 
     Annotated with what it predicts: a label, an answer, or boxes, of which there may be none. Other examples are left
-    out and counted in the notes. Raises DatasetError when nothing is left, LabelError for labels that the inspector
-    does not know, OptionError when no OK label occurs anywhere, MissingExtraError for boxes without the extra that
-    scores them.
-    Where examples have masks and the inspector reads its score off a map, the map is measured too.
+    out and counted in the notes. So are those that it, or anything that it stands on, has learned from or was chosen
+    by, unless `with_seen` takes them: then the first note says that the figures promise nothing. Where examples have
+    masks and the inspector reads its score off a map, the map is measured too.
+
+    Raises DatasetError when nothing is left, LabelError for labels that the inspector does not know, OptionError when
+    no OK label occurs anywhere, MissingExtraError for boxes without the extra that scores them.
     """
     target = TARGETS[predictor.target]
     chosen = dataset if split is None else dataset.of_split(split)
@@ -96,10 +101,9 @@ def evaluate(
     notes = []
     if left_out := len(chosen) - len(known):
         notes.append(f"{count(left_out, 'picture')} without {target.one} {was(left_out)} left out.")
-    if predictor.trained_on and (seen := len(predictor.trained_on & content_hashes(known))):
-        notes.append(
-            f"{count(seen, 'picture')} of these {was(seen)} trained on: the figures flatter. Evaluate on others."
-        )
+    known, of_seen = held_out(known, predictor.lineage, with_seen=with_seen)
+    notes = [*of_seen, *notes]
+    seen = (NOTHING_SEEN if predictor.lineage is None else predictor.lineage).seen(known)
     evaluation = summarise(
         known,
         predictor.predict(known),
@@ -111,6 +115,9 @@ def evaluate(
         seed=seed,
         notes=notes,
     )
+    if any(seen):
+        judged = (replace(part, seen=was) for part, was in zip(evaluation.judged, seen, strict=True))
+        evaluation = replace(evaluation, judged=tuple(judged))
     return with_mask_measures(evaluation, predictor, known, seed)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
+from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError, RunError
 from kenpin.quality.calibration import Calibration
 from kenpin.records import Example, Map, Prediction, Sampling, Threshold
@@ -134,8 +135,12 @@ class LearnsVectors(Trainable, Protocol):
 class Fitted(Inspector, Protocol):
     """An inspector that is fitted in one pass."""
 
-    def fit(self, training: Dataset, progress: Progress) -> tuple[str, ...]:
-        """Learn from these examples; returns sentences worth telling."""
+    def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
+        """Learn from these examples; returns sentences worth telling.
+
+        lineage: of what the inspector stands on. Examples in it may teach, and nothing else: what is chosen, calibrated
+        or confirmed by examples set aside takes others.
+        """
 
 
 @runtime_checkable

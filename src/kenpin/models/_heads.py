@@ -16,6 +16,7 @@ from kenpin.errors import DatasetError
 Array = NDArray[np.float64]
 HeadKind = Literal["linear", "svm"]
 _FOLDS = 5
+_FEWEST = 10  # examples of a class, below which a sigmoid's slope is a guess
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,21 @@ def logits(head: Head, features: Tensor) -> Tensor:
     return torch.cat([-positive, positive], dim=1) if positive.shape[1] == 1 else positive
 
 
-def fit_head(kind: HeadKind, features: NDArray[Any], targets: NDArray[np.int64], classes: int, c: float) -> Head:
-    """Fit a head. features: (n, items), targets: (n,) class numbers. Raises DatasetError for too few examples."""
+def calibratable(targets: NDArray[np.int64], classes: int) -> bool:
+    """Whether these examples, by class numbers, are enough to fit sigmoids on: some of each class."""
+    return int(np.bincount(targets, minlength=classes).min()) >= _FEWEST
+
+
+def fit_head(
+    kind: HeadKind,
+    features: NDArray[Any],
+    targets: NDArray[np.int64],
+    classes: int,
+    c: float,
+    seen: NDArray[np.bool_] | None = None,
+) -> Head:
+    """Fit a head. features: (n, items), targets: (n,) class numbers; seen: (n,), examples that the features were
+    learned from, on which no sigmoid is fitted. Raises DatasetError for too few examples."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
 
@@ -94,7 +108,8 @@ def fit_head(kind: HeadKind, features: NDArray[Any], targets: NDArray[np.int64],
     scaler = StandardScaler().fit(features.astype(np.float64))
     x = scaler.transform(features.astype(np.float64))
     if kind == "svm":
-        return _fit_svm(scaler.mean_, scaler.scale_, x, targets, classes, c)
+        judging = np.ones(len(x), bool) if seen is None else ~seen
+        return _fit_svm(scaler.mean_, scaler.scale_, x, targets, classes, c, judging)
     model = LogisticRegression(C=c, max_iter=2000).fit(x, targets)
     weights, bias = model.coef_, model.intercept_
     if classes == 2:  # scikit-learn keeps one row for two classes: the other's is zero
@@ -102,7 +117,15 @@ def fit_head(kind: HeadKind, features: NDArray[Any], targets: NDArray[np.int64],
     return LinearHead(scaler.mean_, scaler.scale_, weights, bias)
 
 
-def _fit_svm(mean: Array, scale: Array, x: Array, targets: NDArray[np.int64], classes: int, c: float) -> SvmHead:
+def _fit_svm(
+    mean: Array,
+    scale: Array,
+    x: Array,
+    targets: NDArray[np.int64],
+    classes: int,
+    c: float,
+    judging: NDArray[np.bool_],
+) -> SvmHead:
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold, cross_val_predict
     from sklearn.svm import SVC
@@ -118,7 +141,7 @@ def _fit_svm(mean: Array, scale: Array, x: Array, targets: NDArray[np.int64], cl
         unseen = cross_val_predict(
             machine, x, truth, cv=StratifiedKFold(folds, shuffle=True, random_state=0), method="decision_function"
         )
-        platt = LogisticRegression(C=1e6).fit(unseen[:, None], truth)
+        platt = LogisticRegression(C=1e6).fit(unseen[judging, None], truth[judging])
         machine.fit(x, truth)
         dual[row, machine.support_] = machine.dual_coef_[0]
         bias.append(machine.intercept_[0])

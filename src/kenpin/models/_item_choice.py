@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kenpin.data.dataset import Dataset
+from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.data.splitting import split_by_group, split_by_ratio
 from kenpin.errors import UnitSpaceError
 from kenpin.metrics.intervals import paired_ranking_interval
@@ -25,7 +26,7 @@ _SHOWN = 5  # names of dropped items in a sentence
 
 @dataclass(frozen=True)
 class Portions:
-    """Places of training parts, in this order: those that choose, and those held out to confirm the choice."""
+    """Rows of training parts, in this order: those that choose, and those held out to confirm the choice."""
 
     good: list[int]
     good_held_out: list[int]
@@ -38,30 +39,40 @@ class Portions:
         return [*self.good, *self.good_held_out, *self.defective, *self.defective_held_out]
 
 
-def divide_parts(training: Dataset, is_good: Sequence[bool], share: float, seed: int) -> Portions:
+def divide_parts(
+    training: Dataset, is_good: Sequence[bool], share: float, seed: int, lineage: Lineage = NOTHING_SEEN
+) -> Portions:
     """Hold out a share of good and of defective parts; no group on both sides where all parts name theirs.
 
-    Raises UnitSpaceError for too few defective parts, DatasetError for too few groups.
+    Parts in the lineage of what gives the items teach the space where they are good, and nothing else: they would make
+    the items that they taught look better than they are. Raises UnitSpaceError for too few other parts,
+    DatasetError for too few groups.
     """
-    defective = len(is_good) - sum(is_good)
-    if defective < _FEWEST_DEFECTIVE:
+    untouched = lineage.untouched(training)
+    good, defective = (sum(is_good[row] is kind for row in untouched) for kind in (True, False))
+    seen = len(is_good) - len(untouched)
+    which = f" that {lineage.listed()} has not seen" if seen else " training"
+    if defective < _FEWEST_DEFECTIVE or (seen and good < _FEWEST_DEFECTIVE):
         raise UnitSpaceError(
-            f"item selection: {defective} defective training parts; at least {_FEWEST_DEFECTIVE} are needed, to choose "
-            "by some and to confirm with the others. Add some, or leave out --select-items."
+            f"item selection: {good} good and {defective} defective parts{which}; at least {_FEWEST_DEFECTIVE} "
+            "are needed of each, to choose by some and to confirm with the others. Add some, or leave out "
+            "--select-items."
         )
     ratios = {"choose": 1 - share, "confirm": share}
     grouped = all(group is not None for group in training.column("group"))
+    candidates = training.select(untouched)
     halves = (
-        split_by_group(training, ratios, column="group", seed=seed)
+        split_by_group(candidates, ratios, column="group", seed=seed)
         if grouped
-        else split_by_ratio(training, ratios, seed=seed)
+        else split_by_ratio(candidates, ratios, seed=seed)
     )
-    split = halves.column("split")
+    split: dict[int, str | None] = dict(zip(untouched, halves.column("split"), strict=True))
+    split |= {row: "choose" for row, good in enumerate(is_good) if good and row not in split}
 
-    def places(good: bool, name: str) -> list[int]:
-        return [place for place, is_one in enumerate(is_good) if is_one is good and split[place] == name]
+    def rows(good: bool, name: str) -> list[int]:
+        return [row for row, is_one in enumerate(is_good) if is_one is good and split.get(row) == name]
 
-    return Portions(*(places(good, name) for good in (True, False) for name in ratios))
+    return Portions(*(rows(good, name) for good in (True, False) for name in ratios))
 
 
 def choose(

@@ -16,6 +16,7 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from kenpin.data.dataset import Dataset
+from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError, RunError, UnitSpaceError
 from kenpin.models._backbone import Backbone
 from kenpin.models._calibrated import CalibratedPictures
@@ -140,8 +141,8 @@ class PatchSpaceInspector(CalibratedPictures):
             grids = self.infer({"features": self._extract({"pixel_values": pixels}).float()})["map"].cpu()
         return [(self.map_of(grid, image.size),) for grid, image in zip(grids, images, strict=True)]
 
-    def fit(self, training: Dataset, progress: Progress) -> tuple[str, ...]:
-        """Learn the spaces from the good parts alone. Raises UnitSpaceError."""
+    def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
+        """Learn the spaces from the good parts alone; nothing is set aside. Raises UnitSpaceError."""
         good = training.select(i for i, label in enumerate(training.column("label")) if label in self._task.ok_labels)
         if len(good) < (needed := parts_needed(1, "ledoit-wolf")):
             raise UnitSpaceError(

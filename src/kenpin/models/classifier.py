@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from kenpin.config import AugmentOptions, GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset
+from kenpin.data.lineage import Lineage
 from kenpin.models._backbone import Backbone, load_backbone, read_backbone
 from kenpin.models._calibrated import CalibratedPictures
 from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task, check_base
-from kenpin.models._heads import Head, HeadKind, fit_head, head_from_arrays, logits
+from kenpin.models._heads import Head, HeadKind, calibratable, fit_head, head_from_arrays, logits
 from kenpin.models._inference import compute_features
 from kenpin.models._looking import class_maps
 from kenpin.models._lora import attach_lora, load_lora
@@ -94,12 +95,21 @@ class HeadClassifier(CalibratedPictures):
         head = cast(Head, self._head)
         return class_maps(self, lambda x: logits(head, self._backbone.features(x)), images, way, label)
 
-    def fit(self, training: Dataset, progress: Progress) -> tuple[str, ...]:
+    def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
         """Compute the features, then fit the head. Raises DatasetError."""
-        targets = class_numbers(training, self.labels)
+        targets = np.array(class_numbers(training, self.labels))
         x = torch.stack(list(compute_features(self, training, progress=progress))).numpy()
-        self._head = fit_head(self._options.head, x, np.array(targets), len(self.labels), self._options.head_c)
-        return (f"A {self._options.head} head was fitted on {x.shape[1]} frozen features of {len(x)} pictures.",)
+        seen = np.array(lineage.seen(training), bool)
+        kind = self._options.head
+        told = [f"A {kind} head was fitted on {x.shape[1]} frozen features of {len(x)} pictures."]
+        if kind == "svm" and seen.any() and not calibratable(targets[~seen], len(self.labels)):
+            told.append(
+                f"Its probabilities are too sure: {lineage.listed()} has learned from nearly all of these pictures, "
+                "and the sigmoid that makes decisions probabilities rests on them too."
+            )
+            seen[:] = False
+        self._head = fit_head(kind, x, targets, len(self.labels), self._options.head_c, seen)
+        return tuple(told)
 
     def save(self, folder: Path) -> None:
         """The head's arrays; the base is loaded again by its id."""

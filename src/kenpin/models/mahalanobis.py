@@ -15,6 +15,7 @@ from torch import Tensor
 
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
+from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError, UnitSpaceError
 from kenpin.models._backbone import load_backbone
 from kenpin.models._calibrated import CalibratedPictures
@@ -201,7 +202,7 @@ class UnitSpaceInspector(CalibratedPictures):
 
         return distance_maps(self, chosen, space.contributions, space.mean_, images)
 
-    def fit(self, training: Dataset, progress: Progress) -> tuple[str, ...]:
+    def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
         """Learn the space from the good parts alone, which items to take perhaps from the others.
 
         The rows are read block by block. Raises UnitSpaceError, OptionError, DatasetError, MissingExtraError.
@@ -209,8 +210,9 @@ class UnitSpaceInspector(CalibratedPictures):
         options = self._options
         is_good = [label in self._task.ok_labels for label in training.column("label")]
         self._check_count(len(training), sum(is_good))
+        self._check_law(lineage.seen(training), is_good, lineage)
         if options.select_items:
-            portions = divide_parts(training, is_good, options.confirm_share, options.seed)
+            portions = divide_parts(training, is_good, options.confirm_share, options.seed, lineage)
         else:
             portions = Portions([place for place, good in enumerate(is_good) if good], [], [], [])
         rows = self._source.rows(self, training.select(portions.all_places), progress)
@@ -291,6 +293,17 @@ class UnitSpaceInspector(CalibratedPictures):
         if good < (needed := parts_needed(1, self._options.ridge)):
             raise UnitSpaceError(
                 f"unit space: {good} good parts; at least {needed} are needed. Add good parts, or train a classifier."
+            )
+
+    def _check_law(self, seen: Sequence[bool], is_good: Sequence[bool], lineage: Lineage) -> None:
+        """A law of the distance holds for parts like those that the space was fitted to; parts that the items were
+        learned from lie nearer together than any others will. Raises OptionError."""
+        count = sum(good and was for good, was in zip(is_good, seen, strict=True))
+        if self._options.limit in ("chi-square", "f") and count:
+            raise OptionError(
+                f"option `limit` {self._options.limit}: {lineage.listed()} has learned from {count} of the "
+                f"{sum(is_good)} good parts, and other parts do not follow the law of these; take limit quantile or "
+                "costs, or parts that it has not seen."
             )
 
     def _fit_space(self, good: NDArray[Any], moments: Moments, chosen: NDArray[np.int64]) -> AnySpace:

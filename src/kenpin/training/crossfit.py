@@ -1,31 +1,65 @@
-"""Out-of-fold predictions: each picture judged by an inspector that was fitted without it."""
+"""Out-of-fold predictions: each picture judged by an inspector, or by a whole chain, that was fitted without it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from kenpin.data.dataset import Dataset
+from kenpin.data.lineage import NOTHING_SEEN, Lineage, known_contents
 from kenpin.errors import OptionError
 from kenpin.models._family import Family, Fitted, Progress, Task
 from kenpin.predictor import Predictor, best_device
 from kenpin.records import Prediction
 
+Refit = Callable[[frozenset[str], Path], Any]
+"""Options of the same inspector on a chain that was trained anew without pictures of these contents, below a folder."""
+
 
 def out_of_fold(
-    family: Family, options: Any, task: Task, dataset: Dataset, folds: Sequence[int], progress: Progress
+    family: Family,
+    options: Any,
+    task: Task,
+    dataset: Dataset,
+    folds: Sequence[int | None],
+    progress: Progress,
+    *,
+    lineage: Lineage = NOTHING_SEEN,
+    refit: Refit | None = None,
+    folder: Path | None = None,
 ) -> tuple[Prediction, ...]:
-    """One prediction an example, in order, by an inspector fitted to the other folds. folds: (n,) fold numbers.
+    """One prediction for each example that has a fold, in order, by an inspector fitted to the others. folds: (n,) fold
+    numbers; None: learned from in every fold and never judged.
 
-    Raises OptionError for an inspector that is trained by gradients: that would take as many trainings as folds.
+    What is fitted has learned from no picture of the fold, nor from a copy of one, nor from another of its group.
+    lineage: of what the inspector stands on; with `refit` that is trained anew for each fold, below `folder`, which is
+    removed behind it. Raises OptionError for an inspector that is trained by gradients: that would take as many
+    trainings as folds.
     """
+    contents, groups = dataset.contents(), dataset.column("group")
     found: dict[int, Prediction] = {}
-    for fold in sorted(set(folds)):
-        inspector = family.create(options, task)
-        if not isinstance(inspector, Fitted):
-            raise OptionError("folds are for inspectors that are fitted in one pass; name a validation split instead.")
-        inspector.module.to(best_device(options.device))
-        held_out = [place for place, of in enumerate(folds) if of == fold]
-        inspector.fit(dataset.select(place for place, of in enumerate(folds) if of != fold), progress)
-        found |= dict(zip(held_out, Predictor(inspector).predict(dataset.select(held_out)), strict=True))
-    return tuple(found[place] for place in range(len(dataset)))
+    for fold in sorted({of for of in folds if of is not None}):
+        judged = [row for row, of in enumerate(folds) if of == fold]
+        unseen = known_contents(contents[row] for row in judged)
+        of_parts = {groups[row] for row in judged} - {None}
+        learned = [
+            row
+            for row, of in enumerate(folds)
+            if of != fold and contents[row] not in unseen and groups[row] not in of_parts
+        ]
+        try:
+            of_fold = options if refit is None or folder is None else refit(unseen, folder)
+            inspector = family.create(of_fold, task)
+            if not isinstance(inspector, Fitted):
+                raise OptionError(
+                    "folds are for inspectors that are fitted in one pass; name a validation split instead."
+                )
+            inspector.module.to(best_device(options.device))
+            inspector.fit(dataset.select(learned), lineage, progress)
+            found |= dict(zip(judged, Predictor(inspector).predict(dataset.select(judged)), strict=True))
+        finally:
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+    return tuple(found[row] for row in sorted(found))

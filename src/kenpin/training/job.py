@@ -8,36 +8,30 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kenpin.config import TrainOptions
-from kenpin.data.dataset import Dataset, content_hashes
+from kenpin.data.dataset import Dataset
 from kenpin.data.folds import random_folds
 from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError, UnitSpaceError
 from kenpin.evaluation import summarise, with_mask_measures
 from kenpin.models._calibrated import write_calibration
-from kenpin.models._family import Calibrated, Family, Inspector, Limited, Progress, Task, Trainable
+from kenpin.models._family import Calibrated, Inspector, Limited, Progress, Task, Trainable
 from kenpin.predictor import Predictor
 from kenpin.records import Evaluation, Prediction, Threshold
-from kenpin.records_json import evaluation_to_json, to_json
+from kenpin.records_json import evaluation_to_json
 from kenpin.report import write_report
 from kenpin.report.evolution import FOLDER as EVOLUTION
 from kenpin.report.evolution import write_evolution
 from kenpin.run_folder import (
     MODEL,
-    TRAINED_ON,
-    RunRecord,
     finish,
     partial_folder,
     read_json,
-    seal,
     sole_writer,
     write_json,
+    write_lineage,
     write_record,
 )
 from kenpin.training.calibrating import calibrate
@@ -46,11 +40,15 @@ from kenpin.training.crossfit import out_of_fold
 from kenpin.training.decision import decide
 from kenpin.training.keeping import keep_for_report
 from kenpin.training.learning import Learned, Say, has_learned, learn, learn_along
-from kenpin.training.parts import Parts, defective
-from kenpin.training.processes import processes
-from kenpin.training.start import begin
+from kenpin.training.links import check_refittable, rebuilt
+from kenpin.training.parts import defective
+from kenpin.training.processes import Processes, processes
+from kenpin.training.recording import described, record_of
+from kenpin.training.start import Start, begin
 
 _FOLDS = 5
+_CHAIN = "chain"
+"""Folder of the runs below while they are trained anew."""
 _NO_VERDICT = "No threshold: an answer in words is neither good nor defective."
 _UNTESTED = {
     "text": "No split is named test: the weights that ship were chosen on the pictures that they are measured on here.",
@@ -58,7 +56,6 @@ _UNTESTED = {
 }
 # settings that say how a run is carried out, not what it learns: they may differ when it is resumed
 _OF_THE_CALL = {"resume", "overwrite", "report", "device", "out"}
-_PACKAGES = ("kenpin", "torch", "transformers", "peft", "datasets", "numpy", "scikit-learn", "pillow")
 
 
 def _nothing_said(sentence: str) -> None:
@@ -84,7 +81,9 @@ def train(
     `dataset` stands in for the one that `options.data` names. `say` takes each sentence worth telling, `progress`
     each advance. Raises KenpinError: nothing is left behind but what was learned, which `resume` takes up.
     """
-    start = begin(family, options, dataset, values)
+    start = begin(family, options, dataset, values).without_copies()
+    if start.options.folds == "whole":
+        check_refittable(start.options, start.dataset)
     chosen, options, dataset = start.family, start.options, start.dataset
     parts, task, inspector = start.parts, start.task, start.inspector
     partial = partial_folder(options.out)
@@ -111,12 +110,13 @@ def train(
             parts,
             partial,
             crew,
+            lineage=start.lineage,
             say=say,
             progress=progress,
             progress_bar=progress_bar,
         )
         crew.part()
-        scored = _score(chosen, learned, options, task, parts, progress)
+        scored = _score(start, learned, partial, crew, progress, say)
         meaning: tuple[str, ...] = ()
         threshold, why = None, _NO_VERDICT
         if chosen.target != "text":
@@ -147,12 +147,23 @@ def train(
             parts.test or scored.pictures,
             evaluation,
             partial,
-            held_out=parts.test is not None or parts.validation is not None,
+            held_out=parts.test is not None or scored.pictures is parts.validation,
         )
-        np.save(partial / TRAINED_ON, np.array(sorted(content_hashes(parts.training)), dtype="S32"))
+        write_lineage(partial, start.lineage.having_seen(parts.training, parts.validation, scored.pictures))
         notes = (*start.notes, *learned.notes, *meaning, why, *gained)
-        about = _describe(dataset, fingerprint, parts)
-        write_record(partial, _record(family, options, task, learned, threshold, evaluation, notes, about, partial))
+        about = described(dataset, fingerprint, parts)
+        record = record_of(
+            family,
+            options,
+            task,
+            learned,
+            about,
+            partial,
+            notes=notes,
+            threshold=threshold,
+            measures=evaluation.measures,
+        )
+        write_record(partial, record)
         if options.report:
             write_report(partial, partial / "report.html", name=options.out.name, overwrite=True)
             if (partial / EVOLUTION).is_dir():
@@ -213,26 +224,49 @@ class _Scored:
     predictions: tuple[Prediction, ...]
 
 
-def _score(
-    family: Family, learned: Learned, options: TrainOptions, task: Task, parts: Parts, progress: Progress
-) -> _Scored:
-    """What the threshold is chosen on: the validation pictures, or where a fit is cheap all training pictures, each
-    scored by a fit without it."""
-    if parts.validation is not None:
+def _score(start: Start, learned: Learned, partial: Path, crew: Processes, progress: Progress, say: Say) -> _Scored:
+    """What the threshold is chosen on, of which nothing below has learned: the validation pictures, or where a fit is
+    cheap all training pictures, each scored by a fit without it."""
+    family, options, task, parts = start.family, start.options, start.task, start.parts
+    whole = options.folds == "whole"
+    if parts.validation is not None and not whole:
         predictor = Predictor(learned.inspector, target=family.target)
         predictions = tuple(predictor.predict(parts.validation, progress=progress))
         return _Scored("validation pictures", "validation", parts.validation, predictions)
-    labels, groups = parts.training.column("label"), set(parts.training.column("group"))
+    training = parts.training
+    rows = list(range(len(training))) if whole else start.lineage.untouched(training)
+    judged = training.select(rows)
+    labels, groups = judged.column("label"), set(judged.column("group"))
     count = min(_FOLDS, *Counter(labels).values(), _FOLDS if None in groups else len(groups))
+
+    def refit(without: frozenset[str], folder: Path) -> TrainOptions:
+        shutil.rmtree(folder, ignore_errors=True)  # of a process that died
+        say(f"The runs below are trained anew without one of {count} folds.")
+        anew: TrainOptions = rebuilt(options, start.dataset, without, folder, crew, progress, _nothing_said)
+        return anew
+
     try:
-        folds = random_folds(parts.training, count, seed=options.seed)
-        predictions = out_of_fold(family, options, task, parts.training, folds, progress)
+        folds: list[int | None] = [None] * len(training)
+        for row, fold in zip(rows, random_folds(judged, count, seed=options.seed), strict=True):
+            folds[row] = fold
+        predictions = out_of_fold(
+            family,
+            options,
+            task,
+            training,
+            folds,
+            progress,
+            lineage=start.lineage,
+            refit=refit if whole else None,
+            folder=partial / _CHAIN if whole else None,
+        )
     except (DatasetError, UnitSpaceError) as error:
         raise DatasetError(
             f"no split is named validation, and what holding out 1 of {count} folds leaves is too little: {error}"
         ) from error
-    name = f"training pictures, each scored by a fit without it ({count} folds)"
-    return _Scored(name, "cross-validation", parts.training, predictions)
+    without_it = "a chain trained without it" if whole else "a fit without it"
+    name = f"training pictures, each scored by {without_it} ({count} folds)"
+    return _Scored(name, "cross-validation", judged, predictions)
 
 
 def _with_meaning(
@@ -281,61 +315,3 @@ def _evaluate(
     )
     # of a fit that has seen the pictures, a map would flatter
     return evaluation if test is None else with_mask_measures(evaluation, Predictor(inspector), test, seed)
-
-
-def _record(
-    family: str,
-    options: TrainOptions,
-    task: Task,
-    learned: Learned,
-    threshold: Threshold | None,
-    evaluation: Evaluation,
-    notes: tuple[str, ...],
-    dataset: dict[str, Any],
-    partial: Path,
-) -> RunRecord:
-    inspector = learned.inspector
-    return RunRecord(
-        family=family,
-        base_id=inspector.base.id,
-        base_commit=inspector.base.commit,
-        base_probe=inspector.base.probe,
-        options=options.model_dump(mode="json", exclude=set(options.idle())),
-        labels=task.labels,
-        ok_labels=task.ok_labels,
-        image_size_wh=inspector.image_size_wh,
-        dataset=dataset,
-        threshold=None if threshold is None else to_json(threshold),
-        scores={name: measure.value for name, measure in evaluation.measures.items()},
-        notes=notes,
-        versions=_versions(),
-        device=learned.device,
-        precision=learned.precision,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        seconds=round(learned.seconds, 3),
-        files=seal(partial),
-    )
-
-
-def _describe(dataset: Dataset, fingerprint: str, parts: Parts) -> dict[str, Any]:
-    pictures = {"train": parts.training, "validation": parts.validation, "test": parts.test}
-    return {
-        "path": dataset.root,
-        "format": dataset.format,
-        "fingerprint": fingerprint,
-        "counts": {
-            name: dict(Counter(label or "no label" for label in part.column("label")))
-            for name, part in pictures.items()
-            if part is not None
-        },
-    }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.errors import OptionError
 from kenpin.models._family import (
     BaseRecord,
@@ -62,11 +63,15 @@ def learn(
     partial: Path,
     crew: Processes,
     *,
+    lineage: Lineage = NOTHING_SEEN,
     say: Say,
     progress: Progress,
     progress_bar: bool,
 ) -> Learned:
-    """Train, and save below `partial`; or take up what was trained before the process died. Raises KenpinError."""
+    """Train, and save below `partial`; or take up what was trained before the process died.
+
+    lineage: of what the inspector stands on. Raises KenpinError.
+    """
     device = crew.device
     if (partial / _LEARNED).is_file():
         return _kept(family, options, task, partial, device)
@@ -81,7 +86,7 @@ def learn(
             notes.append(sentence)
 
     if isinstance(inspector, Fitted):
-        tell(inspector.fit(parts.training, progress))
+        tell(inspector.fit(parts.training, lineage, progress))
     elif isinstance(inspector, Trainable):
         precision = _learn_by_gradients(
             family, inspector, options, task, parts, partial, crew, tell, progress, progress_bar

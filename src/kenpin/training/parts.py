@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kenpin.data.dataset import Dataset
+from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.data.ok_labels import guess_ok_labels
 from kenpin.data.splitting import split_by_group, split_by_ratio
 from kenpin.data.targets import TARGETS, annotated, classes_of_each
@@ -24,11 +25,22 @@ class Parts:
     notes: tuple[str, ...]
 
 
-def divide(dataset: Dataset, target: str) -> Parts:
+def divide(dataset: Dataset, target: str, leave_out: Sequence[str] = ()) -> Parts:
     """The data set's own splits, of the pictures alone that have the annotation to learn: a `label`, `boxes` or `text`.
 
-    Raises DatasetError where nothing is left to learn from.
+    leave_out: splits that are not looked at. Raises DatasetError where nothing is left to learn from, OptionError where
+    a split to leave out is not there.
     """
+    kept_away = []
+    for split in leave_out:
+        if split not in dataset.splits:
+            raise OptionError(
+                f"option `leave_out`: {dataset.root} has no split {split!r}; its splits are "
+                f"{', '.join(dataset.splits) or 'none'}."
+            )
+        kept_away.append(f"Split {split} was left out, as asked: this run has not looked at its pictures.")
+    if leave_out:
+        dataset = dataset.select(row for row, split in enumerate(dataset.column("split")) if split not in leave_out)
     what, known = TARGETS[target].one, annotated(dataset, target)
     splits = known.splits
     training = known.of_split("train") if splits else known
@@ -40,7 +52,7 @@ def divide(dataset: Dataset, target: str) -> Parts:
             "pictures, or name a split train."
         )
     left_out = len(dataset) - len(known)
-    notes = [f"{left_out} pictures without {what} were left out."] if left_out else []
+    notes = [*kept_away, *([f"{left_out} pictures without {what} were left out."] if left_out else [])]
     used = ("train", "validation", "test")
     unused = Counter(split for split in known.column("split") if split not in used) if splits else {}
     for split, count in unused.items():
@@ -75,22 +87,89 @@ def defective(dataset: Dataset, task: Task, target: str) -> list[bool]:
     return [not classes <= good for classes in classes_of_each(dataset, target)]
 
 
-def hold_out_validation(parts: Parts, share: float, seed: int) -> Parts:
-    """A share of the training pictures as validation pictures; no group on both sides where all name theirs.
-
-    Raises DatasetError where there are too few.
+def hold_out_validation(parts: Parts, share: float, seed: int, lineage: Lineage = NOTHING_SEEN) -> Parts:
+    """A share of the training pictures as validation pictures, none of which is in the lineage; no group on both sides
+    where all name theirs. Raises DatasetError where there are too few.
     """
+    untouched = lineage.untouched(parts.training)
+    candidates = parts.training.select(untouched)
+    if len(candidates) < len(parts.training):  # as many as without a lineage, where that leaves as many to learn from
+        share = min(share * len(parts.training) / max(len(candidates), 1), max(share, 0.5))
     ratios = {"train": 1 - share, "validation": share}
     grouped = all(group is not None for group in parts.training.column("group"))
     halves = (
-        split_by_group(parts.training, ratios, column="group", seed=seed)
+        split_by_group(candidates, ratios, column="group", seed=seed)
         if grouped
-        else split_by_ratio(parts.training, ratios, seed=seed)
+        else split_by_ratio(candidates, ratios, seed=seed)
     )
-    validation = halves.of_split("validation")
+    chosen = {row for row, split in zip(untouched, halves.column("split"), strict=True) if split == "validation"}
     how = "no group on both sides" if grouped else "stratified"
-    note = f"No split is named validation: {len(validation)} of the training pictures were kept for it ({how})."
-    return replace(parts, training=halves.of_split("train"), validation=validation, notes=(*parts.notes, note))
+    note = f"No split is named validation: {len(chosen)} of the training pictures were kept for it ({how})."
+    return replace(
+        parts,
+        training=parts.training.select(row for row in range(len(parts.training)) if row not in chosen),
+        validation=parts.training.select(sorted(chosen)),
+        notes=(*parts.notes, note),
+    )
+
+
+def outside(parts: Parts, lineage: Lineage, seen_by: str) -> Parts:
+    """The parts without validation and test pictures that are in a lineage, and a note on each split that lost some.
+
+    seen_by: who has seen them, for the note. A split of which nothing is left is none.
+    """
+    found: dict[str, Dataset | None] = {}
+    notes = list(parts.notes)
+    for name, pictures in (("validation", parts.validation), ("test", parts.test)):
+        left = None if pictures is None else lineage.unseen_of(pictures)
+        if pictures is not None and left is not None and len(left) < len(pictures):
+            notes.append(
+                f"{len(pictures) - len(left)} of the {len(pictures)} {name} pictures were left out: {seen_by}, so they "
+                "cannot tell how it does on parts that it has not seen."
+            )
+        found[name] = left if left is not None and len(left) else None
+    return replace(parts, validation=found["validation"], test=found["test"], notes=tuple(notes))
+
+
+FEWEST_GOOD, FEWEST_DEFECTIVE = 20, 10
+"""Unseen parts of each kind that a decision takes at least, where others have been seen by what a run stands on: below
+ten of a kind an interval by resampling is itself a guess."""
+
+
+def refuse_seen_alone(parts: Parts, lineage: Lineage, task: Task, target: str, root: str, *, fitted: bool) -> None:
+    """Refuse a training whose runs below have seen so many of the pictures that too few are left to decide by.
+
+    fitted: decided by folds of the training pictures where there is no validation split. Raises DatasetError with the
+    numbers that are missing, and what to do.
+    """
+    judged = parts.training if parts.validation is None else parts.validation
+    left = judged.select(lineage.untouched(judged) if parts.validation is None else _rows_unseen(lineage, judged))
+    if len(left) == len(judged):
+        return
+    is_defective = defective(left, task, target) if target != "text" else [False] * len(left)
+    bad, good = sum(is_defective), len(left) - sum(is_defective)
+    knows_defects = target != "text" and bool(task.ok_labels) and len(task.labels) > len(task.ok_labels)
+    missing = [
+        f"{needed - there} more {kind}"
+        for kind, there, needed in (
+            ("good ones" if knows_defects else "ones", good if knows_defects else len(left), FEWEST_GOOD),
+            ("defective ones", bad, FEWEST_DEFECTIVE if knows_defects else 0),
+        )
+        if there < needed
+    ]
+    if not missing:
+        return
+    where = "training" if parts.validation is None else "validation"
+    whole = ", give --folds whole, which trains all of it anew for each fold," if fitted else ""
+    raise DatasetError(
+        f"{root}: {lineage.listed()} has learned from or was chosen by {len(judged) - len(left)} of the {len(judged)} "
+        f"{where} pictures, so that {len(left)} are left to decide by and to measure on; {' and '.join(missing)} are "
+        f"missing. Add pictures that it has not seen{whole} or train it again without a split, with --leave-out."
+    )
+
+
+def _rows_unseen(lineage: Lineage, dataset: Dataset) -> list[int]:
+    return [row for row, was in enumerate(lineage.seen(dataset)) if not was]
 
 
 def task_of(training: Dataset, target: str, ok_labels: Sequence[str] | None) -> tuple[Task, tuple[str, ...]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from kenpin.metrics.retrieval import Floats, distances, mean_measure, precision_
 from kenpin.models._family import Progress
 from kenpin.predictor import Predictor
 from kenpin.records import Measure
+from kenpin.run_folder import is_run, lineage_of
 from kenpin.training.parts import Parts
 
 Vectors = NDArray[np.float32]
@@ -53,13 +55,28 @@ class Retrieval:
         )
 
 
-def search_before(library: CaseLibrary, parts: Parts) -> Retrieval | None:
-    """The search as it is before a training on these parts of the library; None where no wanted case is held out, or
-    too few cases are left to search. Raises CaseLibraryError."""
+def search_before(library: CaseLibrary, parts: Parts) -> Retrieval | str:
+    """The search as it is before a training on these parts of the library, or why it is not measured.
+
+    The run that made the library's vectors must not have learned from a case that is asked for: what it remembers would
+    be taken for what it knows before. Raises CaseLibraryError.
+    """
+    run = Path(library.run.path)
     learned = Dataset.from_examples([*parts.training, *(parts.validation or ())])
     asked = Dataset.from_examples(one for one in parts.test or () if one.label != UNWANTED)
     if not len(asked) or len(learned) < K:
-        return None
+        return "No wanted case could be held out, so what the training gains for a search is not measured."
+    if not is_run(run):
+        return (
+            f"The run that made the library's vectors is not in {run} any more, so nothing tells which cases it has "
+            "learned from, and what the training gains for a search is not measured."
+        )
+    asked = lineage_of(run).unseen_of(asked)
+    if not len(asked):
+        return (
+            f"{run} made the library's vectors and has learned from every wanted case that was held out, so what the "
+            "training gains for a search is not measured."
+        )
     of_asked, of_learned = (library.vectors(part.column("id")) for part in (asked, learned))
     before = _precision(asked, learned, of_asked, of_learned, library.metric)
     return Retrieval(asked, learned, library.metric, before)

@@ -11,16 +11,18 @@ from kenpin.cases.learning import answers_of, training_set
 from kenpin.cases.library import CaseLibrary
 from kenpin.config import CaseOptions, GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset
+from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.data.loading import load_dataset
 from kenpin.data.targets import classes_of_each
-from kenpin.errors import LabelError, OptionError
+from kenpin.errors import DatasetError, LabelError, OptionError
 from kenpin.models import get_family
 from kenpin.models._family import Calibrated, Family, Fitted, Inspector, Task
 from kenpin.models._inference import check_readable
-from kenpin.run_folder import check_run_free, is_run
+from kenpin.run_folder import check_run_free
+from kenpin.training.below import lineage_below, runs_below
 from kenpin.training.capacity import refuse_unloadable
 from kenpin.training.engine import check_intervals_and_tracker
-from kenpin.training.parts import Parts, divide, hold_out_validation, task_of
+from kenpin.training.parts import Parts, divide, hold_out_validation, outside, refuse_seen_alone, task_of
 from kenpin.training.retrieval import Retrieval, search_before
 
 
@@ -40,6 +42,29 @@ class Start:
     """What the run must not be written over."""
     retrieval: Retrieval | None
     """The search for wanted cases before the training, where it learns from known cases."""
+    lineage: Lineage
+    """What the runs and networks below have learned from: nothing of it may choose, calibrate or measure."""
+
+    def without_copies(self) -> Start:
+        """The same, its validation and test pictures without those that are training pictures too, byte for byte, and
+        its test pictures without those of the validation.
+
+        Raises DatasetError where no validation picture is left.
+        """
+        parts, learned = self.parts, NOTHING_SEEN.having_seen(self.parts.training)
+        found = outside(replace(parts, notes=()), learned, "they are training pictures too, byte for byte")
+        if found.test is not None and found.validation is not None:
+            chosen_by = NOTHING_SEEN.having_seen(found.validation)
+            test = outside(
+                replace(found, validation=None), chosen_by, "they are validation pictures too, byte for byte"
+            )
+            found = replace(found, test=test.test, notes=test.notes)
+        if parts.validation is not None and found.validation is None:
+            raise DatasetError(
+                f"{self.dataset.root}: every validation picture is a training picture too, byte for byte; take them "
+                "out of one of the two, or leave the split out."
+            )
+        return replace(self, parts=replace(found, notes=parts.notes), notes=(*self.notes, *found.notes))
 
 
 def begin(
@@ -48,11 +73,13 @@ def begin(
     dataset: Dataset | None,
     values: Mapping[str, Any],
     room: int | None = None,
+    *,
+    without: frozenset[str] = frozenset(),
 ) -> Start:
     """Everything that can be refused before learning is refused here. Options come as a model, or by name in `values`.
 
-    dataset: instead of the one that `options.data` names; room: bytes of main memory, instead of what there is. Raises
-    KenpinError.
+    dataset: instead of the one that `options.data` names; room: bytes of main memory, instead of what there is;
+    without: content hashes of pictures to leave out, for a link of a chain, which decides nothing. Raises KenpinError.
     """
     chosen = get_family(family)
     if options is None:
@@ -61,13 +88,12 @@ def begin(
         raise OptionError(f"train: give options or their values, not both ({', '.join(values)}).")
     wanted: Any = options
     # a base may be a folder too: a run that another stands on must not be replaced by that other
-    read = (
+    read: tuple[str | Path, ...] = (
         Path(options.data).expanduser(),
-        wanted.base if is_run(Path(wanted.base)) else "",
-        getattr(wanted, "embedding_from", None) or "",
+        *runs_below(options).values(),
         "" if dataset is None else dataset.root,
     )
-    needed = (Path.cwd(), *read)
+    needed: tuple[str | Path, ...] = (Path.cwd(), *read)
     check_run_free(options.out, options.overwrite, needed)
     if isinstance(wanted, GradientOptions):
         check_intervals_and_tracker(wanted)
@@ -79,7 +105,10 @@ def begin(
         dataset, case_notes = learned(library, test_share=options.validation_share, seed=options.seed)
     if dataset is None:
         dataset = load_dataset(options.data, format=options.data_format)
-    parts = divide(dataset, chosen.target)
+    if without:
+        dataset = Lineage(without).unseen_of(dataset)
+    below = lineage_below(options)
+    parts = divide(dataset, chosen.target, options.leave_out)
     task, task_notes = task_of(parts.training, chosen.target, options.ok_labels)
     task = replace(task, items=dataset.item_names)
     refuse_unloadable(options, room)
@@ -90,15 +119,18 @@ def begin(
     _check_labels(inspector, parts, chosen.target)
     if options.ok_labels and chosen.target == "label" and set(inspector.labels) == set(task.ok_labels):
         raise OptionError("option `ok_labels` names every class, so that no part is defective; leave the defects out.")
+    judging = NOTHING_SEEN if without else below  # a link of a chain judges nothing
+    _check_folds(options, inspector, below)
+    if options.folds == "last":
+        refuse_seen_alone(parts, judging, task, chosen.target, dataset.root, fitted=isinstance(inspector, Fitted))
+    parts = outside(parts, judging, f"{judging.listed()} has learned from them or was chosen by them")
     if parts.validation is None and not isinstance(inspector, Fitted):
-        parts = hold_out_validation(parts, options.validation_share, options.seed)
+        parts = hold_out_validation(parts, options.validation_share, options.seed, judging)
     retrieval = None
     if library is not None and chosen.target == "label":
-        retrieval = search_before(library, parts)
-        if retrieval is None:
-            case_notes += (
-                "No wanted case could be held out, so what the training gains for a search is not measured.",
-            )
+        found = search_before(library, parts)
+        retrieval = None if isinstance(found, str) else found
+        case_notes += (found,) if isinstance(found, str) else ()
     return Start(
         family=chosen,
         options=options,
@@ -109,6 +141,7 @@ def begin(
         notes=(*case_notes, *parts.notes, *task_notes),
         needed=needed,
         retrieval=retrieval,
+        lineage=below,
     )
 
 
@@ -117,6 +150,20 @@ def _library_of(options: Any) -> CaseLibrary | None:
     if isinstance(options, CaseOptions) and options.from_cases is not None:
         return CaseLibrary.open(options.from_cases)
     return None
+
+
+def _check_folds(options: TrainOptions, inspector: Inspector, below: Lineage) -> None:
+    """Refuse folds of a whole chain where there is none, or where they would be trainings by gradients. Raises
+    OptionError."""
+    if options.folds == "last":
+        return
+    if not isinstance(inspector, Fitted):
+        raise OptionError(
+            "option `folds` whole: folds are for inspectors that are fitted in one pass; train the runs below again "
+            "with --leave-out, so that pictures are left which they have not seen."
+        )
+    if not below:
+        raise OptionError("option `folds` whole does nothing without a run below; leave it out.")
 
 
 def _check_labels(inspector: Inspector, parts: Parts, target: str) -> None:

@@ -16,7 +16,7 @@ from kenpin.cases.case import VectorRun
 from kenpin.models._finished_run import restore_run, vectors_of
 from kenpin.models._probe import probe_picture
 from kenpin.models._seeded import seeded
-from kenpin.run_folder import MODEL, TRAINED_ON, space_of
+from kenpin.run_folder import LINEAGE, MODEL, space_of
 
 
 class RunVectors:
@@ -44,7 +44,7 @@ class RunVectors:
         """Copy what the vectors depend on, as a run of its own."""
         run = Path(self.run.path)
         shutil.copytree(run / MODEL, folder / MODEL)
-        for name in ("run.json", TRAINED_ON):
+        for name in ("run.json", LINEAGE):
             shutil.copyfile(run / name, folder / name)
 
 

@@ -1,0 +1,105 @@
+"""Links of a chain trained anew: the runs that an inspector stands on, as they would be without some pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kenpin.config import CaseOptions, TrainOptions
+from kenpin.data.dataset import Dataset
+from kenpin.data.loading import load_dataset
+from kenpin.errors import OptionError
+from kenpin.models import get_family
+from kenpin.models._family import Progress
+from kenpin.run_folder import lineage_of, read_record, write_lineage, write_record
+from kenpin.training.below import named_below, runs_below
+from kenpin.training.learning import Say, learn
+from kenpin.training.processes import Processes
+from kenpin.training.recording import described, record_of
+from kenpin.training.start import begin
+
+_OF_ITS_CALL = {"resume": False, "overwrite": False, "report": False, "folds": "last", "calibrate": "none"}
+
+
+def check_refittable(options: TrainOptions, dataset: Dataset) -> None:
+    """Refuse before anything is learned what could not be trained anew for each fold. Raises OptionError, RunError."""
+    runs = runs_below(options)
+    for option, name in named_below(options).items():
+        if option not in runs and lineage_of(name):
+            raise OptionError(
+                f"option `folds` whole: {name} was exported from a run and cannot be trained anew; name the run itself."
+            )
+    for run in runs.values():
+        own = _options_of(run)
+        _data_of(run, own, dataset)
+        check_refittable(own, dataset)
+
+
+def rebuilt(
+    options: TrainOptions,
+    dataset: Dataset,
+    without: frozenset[str],
+    folder: Path,
+    crew: Processes,
+    progress: Progress,
+    say: Say,
+) -> Any:
+    """The options, with each run in them that has learned from a picture of these contents trained anew without any.
+
+    dataset: the present one, which a run below may have learned from too; folder: where the new runs are written. They
+    decide nothing, and have neither threshold nor evaluation. Raises KenpinError.
+    """
+    changed: dict[str, str | Path] = {}
+    for option, run in runs_below(options).items():
+        if not lineage_of(run).contents & without:
+            continue
+        own = _options_of(run)
+        data = _data_of(run, own, dataset)
+        out = folder / f"{option}-{run.name}"
+        own = rebuilt(own, dataset, without, folder / f"below-{option}", crew, progress, say)
+        own = own.model_copy(update=_OF_ITS_CALL | {"out": out, "device": str(crew.device)})
+        family = read_record(run).family
+        start = begin(family, own, data, {}, without=without)
+        out.mkdir(parents=True)
+        learned = learn(
+            start.family,
+            start.inspector,
+            own,
+            start.task,
+            start.parts,
+            out,
+            crew,
+            say=say,
+            progress=progress,
+            progress_bar=False,
+        )
+        write_lineage(out, start.lineage.having_seen(start.parts.training, start.parts.validation))
+        about = described(start.dataset, "", start.parts)
+        write_record(out, record_of(family, own, start.task, learned, about, out))
+        changed[option] = type(getattr(options, option))(out)  # a word or a path, as the option has it
+    return options.model_copy(update=changed)
+
+
+def _options_of(run: Path) -> TrainOptions:
+    record = read_record(run)
+    return get_family(record.family).Options.from_mapping(record.options, f"{run / 'run.json'}: options")
+
+
+def _data_of(run: Path, options: TrainOptions, present: Dataset) -> Dataset:
+    """What a run was trained on, as it was. Raises OptionError where it has changed since."""
+    wanted: Any = options
+    if isinstance(wanted, CaseOptions) and wanted.from_cases is not None:
+        raise OptionError(
+            f"option `folds` whole: {run} learned from the library {wanted.from_cases}, which may have changed since, "
+            "and is not trained anew; judge by pictures that it has not seen."
+        )
+    fingerprint = read_record(run).dataset["fingerprint"]
+    if present.fingerprint() == fingerprint:
+        return present
+    found = load_dataset(options.data, format=options.data_format)
+    if found.fingerprint() != fingerprint:
+        raise OptionError(
+            f"option `folds` whole: {found.root} is not as it was when {run} learned from it; bring it back, or train "
+            "the run again."
+        )
+    return found

@@ -1,0 +1,82 @@
+"""What a training tells of itself in the run's record, sealed with the files that were written."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from kenpin.config import TrainOptions
+from kenpin.data.dataset import Dataset
+from kenpin.models._family import Task
+from kenpin.records import Measure, Threshold
+from kenpin.records_json import to_json
+from kenpin.run_folder import RunRecord, seal
+from kenpin.training.learning import Learned
+from kenpin.training.parts import Parts
+
+_PACKAGES = ("kenpin", "torch", "transformers", "peft", "datasets", "numpy", "scikit-learn", "pillow")
+
+
+def record_of(
+    family: str,
+    options: TrainOptions,
+    task: Task,
+    learned: Learned,
+    dataset: dict[str, Any],
+    folder: Path,
+    *,
+    notes: tuple[str, ...] = (),
+    threshold: Threshold | None = None,
+    measures: Mapping[str, Measure] | None = None,
+) -> RunRecord:
+    """The record of a run whose files lie in `folder`. dataset: as `described` gives it."""
+    inspector = learned.inspector
+    return RunRecord(
+        family=family,
+        base_id=inspector.base.id,
+        base_commit=inspector.base.commit,
+        base_probe=inspector.base.probe,
+        options=options.model_dump(mode="json", exclude=set(options.idle())),
+        labels=task.labels,
+        ok_labels=task.ok_labels,
+        image_size_wh=inspector.image_size_wh,
+        dataset=dataset,
+        threshold=None if threshold is None else to_json(threshold),
+        scores={name: measure.value for name, measure in (measures or {}).items()},
+        notes=notes,
+        versions=_versions(),
+        device=learned.device,
+        precision=learned.precision,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=round(learned.seconds, 3),
+        files=seal(folder),
+    )
+
+
+def described(dataset: Dataset, fingerprint: str, parts: Parts) -> dict[str, Any]:
+    """A data set in numbers: where it lies, what it holds, and how many pictures of each class each split has."""
+    pictures = {"train": parts.training, "validation": parts.validation, "test": parts.test}
+    return {
+        "path": dataset.root,
+        "format": dataset.format,
+        "fingerprint": fingerprint,
+        "counts": {
+            name: dict(Counter(label or "no label" for label in part.column("label")))
+            for name, part in pictures.items()
+            if part is not None
+        },
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
