@@ -91,10 +91,13 @@ def test_a_table_of_numbers_goes_the_whole_way(kenpin: Run) -> None:
     status, out, _ = kenpin("predict", "run", "parts.csv", "--json", "said.json")
     assert (status, len(out.splitlines())) == (0, 200)
     assert {"length", "width"} <= set(json.loads(Path("said.json").read_text())["predictions"][0]["contributions"])
-    status, out, _ = kenpin("evaluate", "run", "--data", "parts.csv")
+    status, _, err = kenpin("evaluate", "run", "--data", "parts.csv")
+    assert status == 2
+    assert "has learned from all of these 200 pictures" in err
+    status, out, _ = kenpin("evaluate", "run", "--data", "parts.csv", "--with-seen")
     assert status == 0
-    assert "auroc" in out
-    assert "learned from" in out or "trained on" in out
+    assert "auroc" in out.lower()
+    assert "Not held out" in out
     assert kenpin("report", "run")[0] == 0
     page = Path("run/report.html").read_text("utf-8")
     assert "200 parts, evaluation" in page
@@ -214,7 +217,7 @@ def test_a_refused_training_leaves_nothing_behind(kenpin: Run) -> None:
 
 
 def test_a_report_stands_on_what_the_training_wrote(kenpin: Run, run: Path, parts: Path) -> None:
-    assert kenpin("evaluate", run, "--data", parts, "--name", "again")[0] == 0
+    assert kenpin("evaluate", run, "--data", parts, "--name", "again", "--with-seen")[0] == 0
     assert kenpin("report", run)[0] == 0
     (run / "evaluation.json").unlink()
     status, _, err = kenpin("report", run)
@@ -272,10 +275,14 @@ def test_several_values_follow_one_option(kenpin: Run, parts: Path) -> None:
     assert json.loads(Path("run/run.json").read_text())["options"]["ok_labels"] == ["ok", "scratch"]
 
 
-def test_figures_on_trained_pictures_are_called_flattering(kenpin: Run, run: Path, parts: Path) -> None:
-    status, out, _ = kenpin("evaluate", run, "--data", parts, "--name", "again")
+def test_figures_on_trained_pictures_are_refused_unless_asked_for(kenpin: Run, run: Path, parts: Path) -> None:
+    status, _, err = kenpin("evaluate", run, "--data", parts, "--name", "again")
+    assert status == 2
+    assert "give some that it has not seen, or measure what it remembers with --with-seen" in err
+    assert not (run / "evaluation-again.json").exists()
+    status, out, _ = kenpin("evaluate", run, "--data", parts, "--name", "again", "--with-seen")
     assert status == 0
-    assert "120 pictures of these were trained on: the figures flatter" in out
+    assert "Not held out: the inspector, or what it stands on, has learned from 120 of these 120" in out
     assert (run / "evaluation-again.json").is_file()
 
 

@@ -36,9 +36,14 @@ def test_snippets_run(
         return int(end.value.code or 0), captured.out + captured.err
 
     shutil.copytree(parts, tmp_path / "parts")
+    write_parts(tmp_path / "new-parts", first=1000, count=20)
     damaged = write_parts(tmp_path / "damaged", count=3)
     (damaged / "ok" / "001.png").write_bytes((damaged / "ok" / "001.png").read_bytes()[:200])
-    objects = joined(made_objects(12), made_objects(5, first=50, split="validation", empty=3))
+    objects = joined(
+        made_objects(12),
+        made_objects(5, first=50, split="validation", empty=3),
+        made_objects(4, first=70, split="test"),
+    )
     write_dataset(objects, tmp_path / "objects", "coco")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")

@@ -26,7 +26,7 @@ from kenpin.report import write_report, write_thumbnails
 from kenpin.report.embedding import FILE as VECTORS
 from kenpin.report.embedding import Embedding, write_embedding
 from kenpin.report.mistakes import worst_first
-from kenpin.run_folder import MODEL, check_run_free, finish, lineage_of, seal, write_json, write_lineage, write_record
+from kenpin.run_folder import MODEL, check_run_free, finish, read_lineage, seal, write_json, write_lineage, write_record
 
 _KEPT = ("metrics.jsonl",)  # of the old run, beside its model
 
@@ -95,7 +95,8 @@ def add_prototypes(
         write_thumbnails(measured, partial / "thumbnails.parquet", read_image, first=mistakes)
         embedding = Embedding(tuple(measured.column("id")), principal_components(vectors[rows]))
         write_embedding(partial / VECTORS, embedding)
-        write_lineage(partial, lineage_of(run).having_seen(labelled.select(chosen)))
+        learned = read_lineage(run).having_seen(labelled.select(chosen))
+        write_lineage(partial, learned, read_lineage(run, of_network=True))
         new = record.model_copy(
             update={
                 "labels": after.labels,

@@ -172,34 +172,49 @@ def space_of(record: RunRecord) -> str:
     return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
 
 
-def write_lineage(path: Path, lineage: Lineage) -> None:
-    """Keep it in a run's folder, or beside an exported network: in its folder, or next to its file."""
-    contents = np.array(sorted(lineage.contents), dtype="S32")
+def write_lineage(path: Path, lineage: Lineage, network: Lineage | None = None) -> None:
+    """Keep it in a run's folder, or beside an exported network: in its folder, or next to its file.
+
+    network: the part of it that the run's network, and so its vectors, has learned from; None: all of it. Heads, unit
+    spaces and thresholds are no network: nothing that stands on the run takes them.
+    """
+    contents = sorted(lineage.contents)
+    learned = lineage.contents if network is None else network.contents
     with open(_lineage_file(path), "wb") as file:
-        np.savez(file, contents=contents, names=np.array(lineage.names, dtype=np.str_))
+        np.savez(
+            file,
+            contents=np.array(contents, dtype="S32"),
+            network=np.array([content in learned for content in contents], dtype=bool),
+            names=np.array(lineage.names, dtype=np.str_),
+        )
 
 
-def read_lineage(path: Path) -> Lineage:
-    """What a run, or a network exported from one, has learned from at any depth; incomplete where the first edition
-    wrote it, which recorded a run's own training pictures alone. Raises RunError."""
+def read_lineage(path: Path, *, of_network: bool = False) -> Lineage:
+    """What a run, or a network exported from one, has learned from at any depth; of_network: its network alone.
+    Incomplete where the first edition wrote it, which recorded a run's own training pictures alone. Raises RunError.
+    """
     file = _lineage_file(path)
     try:
         if not file.is_file() and (path / _TRAINED_ON).is_file():
             hashes = np.load(path / _TRAINED_ON, allow_pickle=False)
             return Lineage(frozenset(hashes.astype(str).tolist()), complete=False)
         with np.load(file, allow_pickle=False) as kept:
-            return Lineage(frozenset(kept["contents"].astype(str).tolist()), tuple(kept["names"].tolist()))
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
+            contents = kept["contents"][kept["network"]] if of_network else kept["contents"]
+            return Lineage(frozenset(contents.astype(str).tolist()), tuple(kept["names"].tolist()))
+    except (OSError, ValueError, KeyError, IndexError, BadZipFile) as error:
         raise RunError(f"{file}: is missing or damaged; {_REMEDY}.") from error
 
 
 def lineage_of(name: str | Path) -> Lineage:
-    """What the run, or the network exported from one, that lies under this name has learned from, itself the last of
-    its names; nothing where kenpin did not train it. Raises RunError."""
+    """What the network of the run, or the one exported from a run, that lies under this name has learned from, itself
+    the last of its names: what stands on it has learned from that too. Nothing where kenpin did not train it.
+
+    Raises RunError.
+    """
     path = Path(name).expanduser()
-    itself = Lineage(names=(str(name),))
     if is_run(path) or _lineage_file(path).is_file():
-        return read_lineage(path) | itself
+        learned = read_lineage(path, of_network=True)
+        return learned | Lineage(names=(str(name),)) if learned else NOTHING_SEEN
     if (path / EXPORTED).is_file():
         return Lineage(names=(str(name),), complete=False)
     return NOTHING_SEEN

@@ -239,7 +239,7 @@ def test_a_law_of_the_distance_is_refused_on_parts_that_the_items_were_learned_f
 ) -> None:
     with pytest.raises(OptionError, match="do not follow the law of these"):
         train("mahalanobis", data=str(parts), out=tmp_path / "run", base=str(embedder), limit="chi-square")
-    others = load_dataset(write_parts(tmp_path / "others", first=1000, count=35))
+    others = load_dataset(write_parts(tmp_path / "others", first=1000, count=40))
     train("mahalanobis", dataset=others, data="-", out=tmp_path / "run", base=str(embedder), limit="chi-square")
 
 

@@ -20,7 +20,7 @@ from kenpin.records import Measure
 from kenpin.taguchi import Moments, UnitSpace, sum_of_fourth_powers
 from kenpin.taguchi.selection import Confirmation, Selection, select_items
 
-_FEWEST_DEFECTIVE = 10
+_FEWEST = 10
 _SHOWN = 5  # names of dropped items in a sentence
 
 
@@ -50,13 +50,12 @@ def divide_parts(
     """
     untouched = lineage.untouched(training)
     good, defective = (sum(is_good[row] is kind for row in untouched) for kind in (True, False))
-    seen = len(is_good) - len(untouched)
-    which = f" that {lineage.listed()} has not seen" if seen else " training"
-    if defective < _FEWEST_DEFECTIVE or (seen and good < _FEWEST_DEFECTIVE):
+    fewest, kind = min((defective, "defective"), (good, "good"))
+    if fewest < _FEWEST:
+        which = "" if len(untouched) == len(is_good) else f" that {lineage.listed()} has not learned from"
         raise UnitSpaceError(
-            f"item selection: {good} good and {defective} defective parts{which}; at least {_FEWEST_DEFECTIVE} "
-            "are needed of each, to choose by some and to confirm with the others. Add some, or leave out "
-            "--select-items."
+            f"item selection: {fewest} {kind} training parts{which}; at least {_FEWEST} are needed, to choose "
+            "by some and to confirm with the others. Add some, or leave out --select-items."
         )
     ratios = {"choose": 1 - share, "confirm": share}
     grouped = all(group is not None for group in training.column("group"))

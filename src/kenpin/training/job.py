@@ -17,7 +17,7 @@ from kenpin.data.folds import random_folds
 from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError, UnitSpaceError
 from kenpin.evaluation import summarise, with_mask_measures
 from kenpin.models._calibrated import write_calibration
-from kenpin.models._family import Calibrated, Inspector, Limited, Progress, Task, Trainable
+from kenpin.models._family import Calibrated, Fitted, Inspector, Limited, Progress, Task, Trainable
 from kenpin.predictor import Predictor
 from kenpin.records import Evaluation, Prediction, Threshold
 from kenpin.records_json import evaluation_to_json
@@ -149,7 +149,8 @@ def train(
             partial,
             held_out=parts.test is not None or scored.pictures is parts.validation,
         )
-        write_lineage(partial, start.lineage.having_seen(parts.training, parts.validation, scored.pictures))
+        whole = start.lineage.having_seen(parts.training, parts.validation, scored.pictures)
+        write_lineage(partial, whole, start.lineage if isinstance(learned.inspector, Fitted) else whole)
         notes = (*start.notes, *learned.notes, *meaning, why, *gained)
         about = described(dataset, fingerprint, parts)
         record = record_of(

@@ -10,7 +10,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.loading import load_dataset
 from kenpin.errors import OptionError
 from kenpin.models import get_family
-from kenpin.models._family import Progress
+from kenpin.models._family import Fitted, Progress
 from kenpin.run_folder import lineage_of, read_record, write_lineage, write_record
 from kenpin.training.below import named_below, runs_below
 from kenpin.training.learning import Say, learn
@@ -73,7 +73,8 @@ def rebuilt(
             progress=progress,
             progress_bar=False,
         )
-        write_lineage(out, start.lineage.having_seen(start.parts.training, start.parts.validation))
+        whole = start.lineage.having_seen(start.parts.training, start.parts.validation)
+        write_lineage(out, whole, start.lineage if isinstance(learned.inspector, Fitted) else whole)
         about = described(start.dataset, "", start.parts)
         write_record(out, record_of(family, own, start.task, learned, about, out))
         changed[option] = type(getattr(options, option))(out)  # a word or a path, as the option has it

@@ -40,8 +40,13 @@ ON_A_TOY: dict[str, Any] = {
 }
 
 
+FIRST = joined(shapes(800, split="train"), shapes(32, first=5000, split="validation"))
+FURTHER = joined(shapes(300, first=3000, split="train"), shapes(32, first=5500, split="validation"))
+"""Pictures that no base has learned from, nor was chosen by."""
+
+
 def trained(out: Path, training: Dataset, test: Dataset = TEST, **values: Any) -> Path:
-    data = joined(training, shapes(32, first=5000, split="validation"), test)
+    data = joined(training, test)
     return train("vlm", data="-", dataset=data, out=out, **ON_A_TOY, **values)
 
 
@@ -57,7 +62,7 @@ def told(run: Path, of: str) -> float:
 @pytest.fixture(scope="module")
 def seeing(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A toy that learned to say what is where, with all of its weights."""
-    return trained(tmp_path_factory.mktemp("seeing") / "run", shapes(800, split="train"), base="toy", epochs=20)
+    return trained(tmp_path_factory.mktemp("seeing") / "run", FIRST, base="toy", epochs=20)
 
 
 def test_a_toy_learns_to_say_what_is_where(seeing: Path) -> None:
@@ -72,7 +77,7 @@ def _in_other_words(example: Example) -> Example:
 
 def test_adapters_teach_a_base_other_words_for_what_it_sees(seeing: Path, tmp_path: Path) -> None:
     base = export_merged(seeing, tmp_path / "base")
-    pictures = joined(shapes(300, split="train"), shapes(32, first=5000, split="validation"), TEST)
+    pictures = joined(FURTHER, TEST)
     data = Dataset.from_examples(map(_in_other_words, pictures))
     run = train(
         "vlm", data="-", dataset=data, out=tmp_path / "run", base=str(base), tuning="lora", lora_dropout=0.0, epochs=20,
@@ -104,10 +109,10 @@ def test_soft_tokens_tell_what_the_picture_is_too_small_to_show(tmp_path: Path) 
         epochs=10,
         report=False,
     )
-    blurred = trained(tmp_path / "blurred", shapes(800, split="train"), base="toy", picture_px=8, epochs=12)
+    blurred = trained(tmp_path / "blurred", FIRST, base="toy", picture_px=8, epochs=12)
     base = export_merged(blurred, tmp_path / "base")
     run = trained(
-        tmp_path / "told", shapes(300, split="train"), base=str(base), picture_px=8, tuning="projector",
+        tmp_path / "told", FURTHER, base=str(base), picture_px=8, tuning="projector",
         embedding_from=embedder, epochs=12, learning_rate=2e-3,
     )  # fmt: skip
     without, with_vectors = told(blurred, "without soft tokens"), told(run, "with soft tokens")
