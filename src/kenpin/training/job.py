@@ -46,7 +46,7 @@ from kenpin.training.crossfit import out_of_fold
 from kenpin.training.decision import decide
 from kenpin.training.keeping import keep_for_report
 from kenpin.training.learning import Learned, Say, has_learned, learn, learn_along
-from kenpin.training.parts import Parts, defective
+from kenpin.training.parts import Parts, defective, good_folder
 from kenpin.training.processes import processes
 from kenpin.training.start import begin
 
@@ -130,6 +130,7 @@ def train(
                 options,
                 scored.name,
                 learned.inspector.limit if isinstance(learned.inspector, Limited) else None,
+                good_folder(scored.pictures, task),
             )
         say(why)
         evaluation = _evaluate(

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.ok_labels import guess_ok_labels
 from kenpin.data.splitting import split_by_group, split_by_ratio
 from kenpin.data.targets import TARGETS, annotated, classes_of_each
 from kenpin.errors import DatasetError, OptionError
+from kenpin.models import families_of_good_parts
 from kenpin.models._family import Task
+from kenpin.quality.threshold import FEWEST_GOOD
+
+_SPLITS = ("train", "validation", "test")
+_GOOD = "ok"
+"""Class of unlabelled good parts, where nobody named another."""
+_FEWEST_LEARNED = 12
+"""Good parts that are learned from alone: while a fifth is held out, a unit space needs the others."""
 
 
 @dataclass(frozen=True)
@@ -24,16 +34,63 @@ class Parts:
     notes: tuple[str, ...]
 
 
-def divide(dataset: Dataset, target: str) -> Parts:
+@dataclass(frozen=True)
+class TakenForGood:
+    """A data set whose unlabelled pictures are taken for good parts."""
+
+    dataset: Dataset
+    """The same, with the class of good parts as their label."""
+    task: Task
+    note: str
+
+
+def take_for_good(dataset: Dataset, ok_labels: Sequence[str] | None) -> TakenForGood | None:
+    """Pictures without a label as good parts; None where one to learn from is annotated in whatever way.
+
+    A validation or test split is taken so too where none of its pictures is annotated; else its labels tell. The class
+    is the first of `ok_labels`, or the one among the labels that is named like a good part. Raises DatasetError where
+    there are labels and none is named so.
+    """
+    columns = (dataset.column(TARGETS[target].column) for target in TARGETS)
+    is_annotated = [any(one is not None for one in values) for values in zip(*columns, strict=True)]
+    split_of_each = dataset.column("split")
+    annotated_splits = {split for split, is_known in zip(split_of_each, is_annotated, strict=True) if is_known}
+    learned = "train" if dataset.splits else None
+    if learned in annotated_splits or learned not in split_of_each:
+        return None
+    good = tuple(ok_labels or guess_ok_labels(dataset.classes))
+    if not good and annotated_splits:
+        raise DatasetError(
+            f"{dataset.root}: its pictures to learn from have no label and are taken for good parts, but no class of "
+            f"the others ({', '.join(dataset.classes)}) is named like a good part; name the good ones with --ok-labels."
+        )
+    good = good or (_GOOD,)
+    taken = {learned, *_SPLITS[1:]} - annotated_splits
+    labels = [
+        good[0] if split in taken else label
+        for split, label in zip(split_of_each, dataset.column("label"), strict=True)
+    ]
+    count = sum(split in taken for split in split_of_each)
+    row = "row" if dataset.item_names else "picture"
+    of = f" of split {', '.join(split for split in dataset.splits if split in taken)}" if dataset.splits else ""
+    return TakenForGood(
+        dataset.with_labels(labels, tuple(dict.fromkeys((*dataset.declared_classes, good[0])))),
+        Task((good[0],), good),
+        f"No {row}{of} has a label, so all {count} are taken for good parts.",
+    )
+
+
+def divide(dataset: Dataset, target: str, family: str = "this family") -> Parts:
     """The data set's own splits, of the pictures alone that have the annotation to learn: a `label`, `boxes` or `text`.
 
-    Raises DatasetError where nothing is left to learn from.
+    family: who learns it. Raises DatasetError where nothing is left to learn from.
     """
     what, known = TARGETS[target].one, annotated(dataset, target)
     splits = known.splits
     training = known.of_split("train") if splits else known
-    if not len(known) and (other := _annotated_otherwise(dataset, target)):
-        raise DatasetError(f"{dataset.root}: {other}.")
+    if not len(known) and len(dataset):
+        why = _annotated_otherwise(dataset, target) or _unannotated(dataset, target, family)
+        raise DatasetError(f"{dataset.root}: {why}.")
     if not len(training):
         raise DatasetError(
             f"{dataset.root}: no picture with {what} to learn from (splits: {', '.join(splits) or 'none'}); annotate "
@@ -41,11 +98,10 @@ def divide(dataset: Dataset, target: str) -> Parts:
         )
     left_out = len(dataset) - len(known)
     notes = [f"{left_out} pictures without {what} were left out."] if left_out else []
-    used = ("train", "validation", "test")
-    unused = Counter(split for split in known.column("split") if split not in used) if splits else {}
+    unused = Counter(split for split in known.column("split") if split not in _SPLITS) if splits else {}
     for split, count in unused.items():
         of = "without a split" if split is None else f"of split {split!r}"
-        notes.append(f"{count} pictures {of} were left out: the splits used are {', '.join(used)}.")
+        notes.append(f"{count} pictures {of} were left out: the splits used are {', '.join(_SPLITS)}.")
     return Parts(
         training,
         known.of_split("validation") if "validation" in splits else None,
@@ -67,6 +123,52 @@ def _annotated_otherwise(dataset: Dataset, target: str) -> str | None:
         if other != target and len(annotated(dataset, other)):
             return f"its pictures have {have} and no {_LEARNED_BY[target][0]}; train a family for {families}"
     return None
+
+
+def _unannotated(dataset: Dataset, target: str, family: str) -> str:
+    """That nothing is annotated, and what to do."""
+    rows = "rows" if dataset.item_names else "pictures"
+    remedy = "annotate them"
+    if target == "label":
+        root = Path(dataset.root)
+        in_folders = f"put them in class folders such as {root / 'ok'} and {root / 'scratch'}"
+        remedy = in_folders if dataset.format == "folders" else "give each its class, in a column label of a table"
+    return (
+        f"none of its {len(dataset)} {rows} has {TARGETS[target].one}, and {family} learns from "
+        f"{TARGETS[target].several}; {remedy}, or train {' or '.join(families_of_good_parts())}, which needs good "
+        "parts alone"
+    )
+
+
+def good_folder(pictures: Dataset, task: Task) -> str:
+    """The folder that good parts lie in, where it tells what they are; else what the data set was read from."""
+    of_file = zip(pictures.column("label"), pictures.column("image"), pictures.column("origin"), strict=True)
+    folders = {
+        str(Path(origin).parent) if image and image["path"] == origin else None
+        for label, image, origin in of_file
+        if label in task.ok_labels
+    }
+    named = {folder for folder in folders if folder is not None}
+    return os.path.commonpath(named) if named and len(named) == len(folders) else pictures.root
+
+
+def check_good_parts(training: Dataset, task: Task) -> None:
+    """Refuse too few good parts, where these alone are learned from. Raises DatasetError."""
+    labels = training.column("label")
+    good = sum(label in task.ok_labels for label in labels)
+    further = good < len(labels)
+    if not good:
+        named = f"({', '.join(task.ok_labels)})" if task.ok_labels else "(no class is named like one)"
+        raise DatasetError(
+            f"{training.root}: none of the {len(labels)} training pictures is of a good class {named}; name the good "
+            "classes with --ok-labels."
+        )
+    if good < _FEWEST_LEARNED:
+        raise DatasetError(
+            f"{good_folder(training, task)}: {good} good parts; {_FEWEST_LEARNED} are needed to learn from, and "
+            f"{FEWEST_GOOD} for a threshold: add {FEWEST_GOOD - good}"
+            f"{', or name further good classes with --ok-labels' if further else ''}."
+        )
 
 
 def defective(dataset: Dataset, task: Task, target: str) -> list[bool]:

@@ -20,7 +20,7 @@ from kenpin.models._inference import check_readable
 from kenpin.run_folder import check_run_free, is_run
 from kenpin.training.capacity import refuse_unloadable
 from kenpin.training.engine import check_intervals_and_tracker
-from kenpin.training.parts import Parts, divide, hold_out_validation, task_of
+from kenpin.training.parts import Parts, check_good_parts, divide, hold_out_validation, take_for_good, task_of
 from kenpin.training.retrieval import Retrieval, search_before
 
 
@@ -79,8 +79,13 @@ def begin(
         dataset, case_notes = learned(library, test_share=options.validation_share, seed=options.seed)
     if dataset is None:
         dataset = load_dataset(options.data, format=options.data_format)
-    parts = divide(dataset, chosen.target)
-    task, task_notes = task_of(parts.training, chosen.target, options.ok_labels)
+    taken = take_for_good(dataset, options.ok_labels) if chosen.good_alone else None
+    parts = divide(dataset if taken is None else taken.dataset, chosen.target, family)
+    task, task_notes = (
+        task_of(parts.training, chosen.target, options.ok_labels) if taken is None else (taken.task, (taken.note,))
+    )
+    if chosen.good_alone:
+        check_good_parts(parts.training, task)
     task = replace(task, items=dataset.item_names)
     refuse_unloadable(options, room)
     inspector = chosen.create(options, task)
