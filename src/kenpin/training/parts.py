@@ -97,11 +97,11 @@ def divide(dataset: Dataset, target: str, family: str = "this family") -> Parts:
             "pictures, or name a split train."
         )
     left_out = len(dataset) - len(known)
-    notes = [f"{left_out} pictures without {what} were left out."] if left_out else []
+    notes = [f"{_pictures(left_out)} without {what} {_were(left_out)} left out."] if left_out else []
     unused = Counter(split for split in known.column("split") if split not in _SPLITS) if splits else {}
     for split, count in unused.items():
         of = "without a split" if split is None else f"of split {split!r}"
-        notes.append(f"{count} pictures {of} were left out: the splits used are {', '.join(_SPLITS)}.")
+        notes.append(f"{_pictures(count)} {of} {_were(count)} left out: the splits used are {', '.join(_SPLITS)}.")
     return Parts(
         training,
         known.of_split("validation") if "validation" in splits else None,
@@ -229,6 +229,14 @@ def task_of(training: Dataset, target: str, ok_labels: Sequence[str] | None) -> 
         else "No class is named like a good part, so nothing is judged; name the good ones with --ok-labels."
     )
     return Task(labels, found), (note,)
+
+
+def _pictures(count: int) -> str:
+    return f"{count} picture{'' if count == 1 else 's'}"
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
 
 
 def _most_frequent_first(texts: Sequence[str | None]) -> tuple[str, ...]:
