@@ -223,10 +223,11 @@ def _score(
         predictor = Predictor(learned.inspector, target=family.target)
         predictions = tuple(predictor.predict(parts.validation, progress=progress))
         return _Scored("validation pictures", "validation", parts.validation, predictions)
-    labels, groups = parts.training.column("label"), set(parts.training.column("group"))
-    count = min(_FOLDS, *Counter(labels).values(), _FOLDS if None in groups else len(groups))
+    labels, groups = Counter(parts.training.column("label")), set(parts.training.column("group"))
+    learned_from = [label for label in labels if label in task.ok_labels or not family.good_alone]
+    count = min(_FOLDS, *(labels[label] for label in learned_from), _FOLDS if None in groups else len(groups))
     try:
-        folds = random_folds(parts.training, count, seed=options.seed)
+        folds = random_folds(parts.training, count, seed=options.seed, learned=learned_from)
         predictions = out_of_fold(family, options, task, parts.training, folds, progress)
     except (DatasetError, UnitSpaceError) as error:
         raise DatasetError(
