@@ -36,6 +36,8 @@ def test_snippets_run(
         return int(end.value.code or 0), captured.out + captured.err
 
     shutil.copytree(parts, tmp_path / "parts")
+    shutil.copytree(parts / "ok", tmp_path / "good", ignore=lambda _, names: sorted(names)[50:])
+    shutil.copy(parts / "scratch" / "000.png", tmp_path / "new.png")
     damaged = write_parts(tmp_path / "damaged", count=3)
     (damaged / "ok" / "001.png").write_bytes((damaged / "ok" / "001.png").read_bytes()[:200])
     objects = joined(made_objects(12), made_objects(5, first=50, split="validation", empty=3))
