@@ -37,6 +37,8 @@ def test_snippets_run(
 
     shutil.copytree(parts, tmp_path / "parts")
     write_parts(tmp_path / "new-parts", first=1000, count=20)
+    shutil.copytree(parts / "ok", tmp_path / "good", ignore=lambda _, names: sorted(names)[50:])
+    shutil.copy(parts / "scratch" / "000.png", tmp_path / "new.png")
     damaged = write_parts(tmp_path / "damaged", count=3)
     (damaged / "ok" / "001.png").write_bytes((damaged / "ok" / "001.png").read_bytes()[:200])
     objects = joined(

@@ -183,6 +183,10 @@ class DecisionOptions(StrictOptions):
         description="Share of defective parts on the line; by default that of validation.",
     )
 
+    def threshold_of_few(self, good: int) -> str | None:
+        """Options, as typed, that choose a threshold by so few good parts alone; None where there are none."""
+        return None
+
 
 class PlanOptions(StrictOptions):
     """How many NG and OK parts it takes to claim that at most so many escape or are overkilled."""

@@ -16,7 +16,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
 from kenpin.data.lineage import NOTHING_SEEN
 from kenpin.data.loading import load_dataset
-from kenpin.errors import OptionError, RunError, UnitSpaceError
+from kenpin.errors import DatasetError, OptionError, RunError, UnitSpaceError
 from kenpin.models import family_names, family_summary, get_family
 from kenpin.models._backbone import load_backbone
 from kenpin.models._family import BaseRecord, Fitted, Inspector, LearnsVectors, Task, Trainable, check_base
@@ -242,14 +242,15 @@ def test_a_base_that_is_none_is_one_sentence(tmp_path: Path, parts: Path) -> Non
 def test_too_few_good_parts_are_refused_with_the_number_needed(tmp_path: Path, parts: Path) -> None:
     dataset = load_dataset(parts)
     few = dataset.select([*range(10), *range(60, 120)])
-    with pytest.raises(ValueError, match="at least 30 are needed"):
+    sentence = "10 good parts; 12 are needed to learn from, and 20 for a threshold: add 10, or name further good"
+    with pytest.raises(DatasetError, match=sentence):
         train("mahalanobis", dataset=few, data="-", out=tmp_path / "run", base="toy")
 
 
-@pytest.mark.parametrize("count", [1, 29])
+@pytest.mark.parametrize("count", [1, 11])
 def test_few_good_parts_are_counted_not_their_items(tmp_path: Path, parts: Path, count: int) -> None:
     few = load_dataset(parts).select(range(count))
-    with pytest.raises(UnitSpaceError, match=rf"{count} good parts; at least 30 are needed\. Add good parts"):
+    with pytest.raises(DatasetError, match=rf"{count} good parts; 12 are needed .*: add {20 - count}\."):
         train("mahalanobis", dataset=few, data="-", out=tmp_path / "run", base="toy")
 
 

@@ -136,7 +136,7 @@ def test_a_class_of_the_test_split_alone_is_refused_before_training(parts: Path,
 
 def test_nothing_labelled_is_one_sentence(parts: Path, tmp_path: Path) -> None:
     dataset = load_dataset(parts)
-    with pytest.raises(DatasetError, match="no picture with a label to learn from"):
+    with pytest.raises(DatasetError, match="none of its 120 pictures has a label, and classifier learns from labels"):
         train(
             "classifier",
             dataset=dataset.with_labels([None] * len(dataset), ()),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kenpin.cli._rows import Row
     from kenpin.records import Threshold, Verdict
     from kenpin.report.changes import Changes
-    from kenpin.report.plots import Table
+    from kenpin.report.plots import LinePlot, Table
 
 
 def judge(  # type: ignore[no-untyped-def]
@@ -36,7 +36,8 @@ def judge(  # type: ignore[no-untyped-def]
     json=None,
     overwrite=False,
 ) -> int | None:
-    """Choose the threshold of least expected cost on judged parts, and tell what it does there and on others.
+    """Choose the threshold of least expected cost on judged parts, or by good parts where there are no others, and
+    tell what it does there and on others.
 
     Parameters
     ----------
@@ -77,7 +78,6 @@ def _judge(
     from kenpin.cli._found import check_targets, hand_over
     from kenpin.cli._rows import numbers
     from kenpin.quality.costs import cut_costs
-    from kenpin.quality.threshold import threshold_from_costs
     from kenpin.report.changes import change_sentences, change_table
     from kenpin.report.cost_curve import cost_plot
     from kenpin.report.findings import Findings
@@ -86,14 +86,9 @@ def _judge(
     rows, defective = _known(predictions, truth, options.ok_labels)
     scores = numbers(rows, score, predictions)
     prices = options.model_dump(include={"cost_escape", "cost_overkill", "cost_review", "defect_rate"})
-    basis = f"least expected cost on {len(scores)} parts of {predictions.name}"
-    threshold = threshold_from_costs(scores, defective, **prices, basis=basis)
-    alone = cut_costs(scores, defective, **prices | {"cost_review": None})
-    with_review = None if options.cost_review is None else cut_costs(scores, defective, **prices)
+    threshold = _chosen(predictions, scores, defective, prices)
     sentences = [
         _cuts(threshold),
-        f"Expected cost {threshold.expected_cost:.4g} per part"
-        + (f"; {alone.least.min():.4g} if nothing were reviewed." if options.cost_review is not None else "."),
         *_outcome(predictions.name, threshold, scores, defective, prices)[0],
         "The threshold was chosen on these parts, so it does better on them than on others.",
     ]
@@ -108,9 +103,33 @@ def _judge(
         sentences.append(f"Against {against.name}, by the verdicts that both runs gave {common} parts:")
         sentences += change_sentences(changes)
         tables = (change_table(changes),)
-    plot = cost_plot(threshold, alone, with_review, realised, "" if test is None else f"on {test.name}")
-    hand_over(Findings("threshold", predictions.stem, tuple(sentences), (plot,), tables=tables), out, json, overwrite)
+    plots: tuple[LinePlot, ...] = ()
+    if threshold.expected_cost is None:
+        sentences.insert(1, f"{threshold.basis[0].upper()}{threshold.basis[1:]}")
+    else:
+        alone = cut_costs(scores, defective, **prices | {"cost_review": None})
+        with_review = None if options.cost_review is None else cut_costs(scores, defective, **prices)
+        unreviewed = "" if with_review is None else f"; {alone.least.min():.4g} if nothing were reviewed"
+        sentences.insert(1, f"Expected cost {threshold.expected_cost:.4g} per part{unreviewed}.")
+        plots = (cost_plot(threshold, alone, with_review, realised, "" if test is None else f"on {test.name}"),)
+    hand_over(Findings("threshold", predictions.stem, tuple(sentences), plots, tables=tables), out, json, overwrite)
     return 0
+
+
+def _chosen(predictions: Path, scores: Sequence[float], defective: Sequence[bool], prices: dict[str, Any]) -> Threshold:
+    """By costs, or where no part is defective by good parts alone. Raises DatasetError, OptionError."""
+    from kenpin.errors import DatasetError
+    from kenpin.quality.threshold import FEWEST_GOOD, threshold_from_costs, threshold_from_good_parts
+
+    if any(defective):
+        basis = f"least expected cost on {len(scores)} parts of {predictions.name}"
+        return threshold_from_costs(scores, defective, **prices, basis=basis)
+    if len(scores) < FEWEST_GOOD:
+        raise DatasetError(
+            f"{predictions}: {len(scores)} good parts and no defective one; {FEWEST_GOOD} are needed for a threshold "
+            f"by good parts alone: add {FEWEST_GOOD - len(scores)}, or defective parts."
+        )
+    return threshold_from_good_parts(scores, "parts")
 
 
 def _known(path: Path, truth: Path | None, ok_labels: Sequence[str] | None) -> tuple[list[Row], list[bool]]:
@@ -149,8 +168,9 @@ def _cuts(threshold: Threshold) -> str:
 
 def _outcome(
     name: str, threshold: Threshold, scores: Sequence[float], defective: Sequence[bool], prices: dict[str, Any]
-) -> tuple[list[str], float]:
-    """What the threshold does on these parts: counts, bounds and cost in words, and the cost per part."""
+) -> tuple[list[str], float | None]:
+    """What the threshold does on these parts: counts, bounds and cost in words, and the cost per part, which takes
+    both kinds."""
     from kenpin.quality.costs import realised_cost
     from kenpin.quality.planning import bound_sentence
     from kenpin.quality.threshold import verdict_of
@@ -160,9 +180,10 @@ def _outcome(
     counts, ng = Counter(verdicts), sum(defective)
     escapes = sum(one is Verdict.PASS and bad for one, bad in zip(verdicts, defective, strict=True))
     overkills = sum(one is Verdict.FAIL and not bad for one, bad in zip(verdicts, defective, strict=True))
-    cost = realised_cost(verdicts, defective, **prices)
+    cost = realised_cost(verdicts, defective, **prices) if 0 < ng < len(scores) else None
+    priced = "" if cost is None else f"; cost {cost:.4g} per part"
     sentences = [
-        f"On {name}: " + ", ".join(f"{counts[one]} {one.value}" for one in Verdict) + f"; cost {cost:.4g} per part.",
+        f"On {name}: " + ", ".join(f"{counts[one]} {one.value}" for one in Verdict) + f"{priced}.",
         bound_sentence("escape", escapes, ng),
         bound_sentence("overkill", overkills, len(scores) - ng),
     ]

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
+from collections.abc import Collection
+
 import numpy as np
 
 from kenpin.data.dataset import Dataset
 from kenpin.errors import DatasetError
 
 
-def random_folds(dataset: Dataset, count: int, *, seed: int) -> list[int]:
+def random_folds(dataset: Dataset, count: int, *, seed: int, learned: Collection[str] | None = None) -> list[int]:
     """The fold of each example, 0 to count - 1, classes spread evenly; a group stays in one fold where all examples
     name theirs. Raises DatasetError where a class or the groups are too few.
+
+    learned: the classes that are learned from, which every fold must hold; None: all. Of the others, those that are too
+    rare for it count as one.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     labels, groups = dataset.column("label"), dataset.column("group")
     grouped = all(group is not None for group in groups)
-    rarest = min(labels.count(label) for label in set(labels))
+    counts = Counter(labels)
+    rarest = min(counts[label] for label in (counts if learned is None else learned))
+    if learned is not None:
+        labels = [label if label in learned or counts[label] >= count else "" for label in labels]
     if (available := min(rarest, len(set(groups)) if grouped else rarest)) < count:
         raise DatasetError(
             f"{dataset.root}: {count} folds need as many pictures of each class"
@@ -25,8 +35,10 @@ def random_folds(dataset: Dataset, count: int, *, seed: int) -> list[int]:
     kind = StratifiedGroupKFold if grouped else StratifiedKFold
     folds = np.zeros(len(dataset), dtype=np.int64)
     divided = kind(count, shuffle=True, random_state=seed).split(folds, labels, groups if grouped else None)
-    for fold, (_, held_out) in enumerate(divided):
-        folds[held_out] = fold
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)  # of those that nobody learns
+        for fold, (_, held_out) in enumerate(divided):
+            folds[held_out] = fold
     return [int(fold) for fold in folds]
 
 

@@ -26,6 +26,11 @@ def family_summary(name: str) -> str:
     return (ast.get_docstring(ast.parse(source)) or "").split("\n")[0]
 
 
+def families_of_good_parts() -> tuple[str, ...]:
+    """Names of the families that good parts alone are enough for; imports them all."""
+    return tuple(name for name in family_names() if get_family(name).good_alone)
+
+
 def get_family(name: str) -> Family:
     """The family of this name. Raises OptionError that names the nearest one."""
     if name not in family_names():

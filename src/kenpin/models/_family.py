@@ -270,6 +270,8 @@ class Family(Protocol):
     Options: type[TrainOptions]
     target: str
     """Which annotation it learns from: `label`, `boxes`, or `text`, the answer to a question."""
+    good_alone: bool
+    """Whether good parts alone are enough: then pictures are taken for good parts where nobody labelled any."""
 
     def create(self, options: Any, task: Task) -> Inspector:
         """An inspector on its base, ready to learn. Raises OptionError, MissingExtraError."""

@@ -146,8 +146,7 @@ class PatchSpaceInspector(CalibratedPictures):
         good = training.select(i for i, label in enumerate(training.column("label")) if label in self._task.ok_labels)
         if len(good) < (needed := parts_needed(1, "ledoit-wolf")):
             raise UnitSpaceError(
-                f"unit space: {len(good)} good parts ({', '.join(self._task.ok_labels) or 'no class is named so'}); at "
-                f"least {needed} are needed. Add good parts, or name their classes with --ok-labels."
+                f"unit space: {len(good)} good parts to fit to; at least {needed} are needed. Add good parts."
             )
 
         def pictures() -> Iterator[Tensor]:

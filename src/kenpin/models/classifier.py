@@ -175,6 +175,7 @@ class ClassifierFamily:
 
     Options = ClassifierOptions
     target = "label"
+    good_alone = False
 
     def create(self, options: ClassifierOptions, task: Task) -> Inspector:
         """An inspector on its base. Raises OptionError, MissingExtraError."""

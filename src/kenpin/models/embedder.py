@@ -272,6 +272,7 @@ class EmbedderFamily:
 
     Options = EmbedderOptions
     target = "label"
+    good_alone = False
 
     def create(self, options: EmbedderOptions, task: Task) -> Inspector:
         """An inspector on its base. Raises OptionError, MissingExtraError."""

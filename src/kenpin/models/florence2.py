@@ -153,6 +153,7 @@ class Florence2Family:
 
     Options = Florence2Options
     target = "boxes"
+    good_alone = False
 
     def create(self, options: Florence2Options, task: Task) -> Inspector:
         """An inspector on its base. Raises OptionError, MissingExtraError."""

@@ -94,6 +94,13 @@ class MahalanobisOptions(TrainOptions):
         """Names of the options that do nothing beside the others."""
         return frozenset(self._idle())
 
+    def threshold_of_few(self, good: int) -> str | None:
+        """A quantile that so many parts reach, of the distance of whole pictures."""
+        percent = 100 * good // (good + 1)
+        if self.calibrate != "none" or not percent:
+            return None
+        return f"{'' if self.where == 'none' else '--where none '}--limit quantile --good-passed {percent / 100:g}"
+
     def _idle(self) -> dict[str, str]:
         """The same, with the option that makes each idle."""
         idle: dict[str, str] = {}
@@ -209,7 +216,7 @@ class UnitSpaceInspector(CalibratedPictures):
         """
         options = self._options
         is_good = [label in self._task.ok_labels for label in training.column("label")]
-        self._check_count(len(training), sum(is_good))
+        self._check_count(sum(is_good))
         self._check_law(lineage.seen(training), is_good, lineage)
         if options.select_items:
             portions = divide_parts(training, is_good, options.confirm_share, options.seed, lineage)
@@ -284,15 +291,11 @@ class UnitSpaceInspector(CalibratedPictures):
             raise ValueError("the unit space is empty; fit it first.")
         return self._space, self._items
 
-    def _check_count(self, count: int, good: int) -> None:
-        if not good:
-            raise UnitSpaceError(
-                f"unit space: none of the {count} training pictures is of a good class "
-                f"({', '.join(self._task.ok_labels) or 'none named'}); name the good classes with --ok-labels."
-            )
+    def _check_count(self, good: int) -> None:
+        """What no fit can do without; how many a run needs, is checked before it learns."""
         if good < (needed := parts_needed(1, self._options.ridge)):
             raise UnitSpaceError(
-                f"unit space: {good} good parts; at least {needed} are needed. Add good parts, or train a classifier."
+                f"unit space: {good} good parts to fit to; at least {needed} are needed. Add good parts."
             )
 
     def _check_law(self, seen: Sequence[bool], is_good: Sequence[bool], lineage: Lineage) -> None:
@@ -322,6 +325,7 @@ class MahalanobisFamily:
 
     Options = MahalanobisOptions
     target = "label"
+    good_alone = True
 
     def create(self, options: MahalanobisOptions, task: Task) -> Inspector:
         """An inspector on its base, or on the table of the task. Raises OptionError, MissingExtraError, RunError."""

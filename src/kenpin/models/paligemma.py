@@ -159,6 +159,7 @@ class PaliGemmaFamily:
 
     Options = PaliGemmaOptions
     target = "boxes"
+    good_alone = False
 
     def create(self, options: PaliGemmaOptions, task: Task) -> Inspector:
         """An inspector on its base. Raises OptionError, MissingExtraError."""

@@ -32,6 +32,7 @@ class VlmFamily:
 
     Options = VlmOptions
     target = "text"
+    good_alone = False
 
     def create(self, options: VlmOptions, task: Task) -> Inspector:
         """An inspector on its base, ready to learn. Raises OptionError, MissingExtraError, RunError,

@@ -8,11 +8,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import OptionError
+from kenpin.quality.bounds import at_most
 from kenpin.quality.costs import Floats, cut_costs, finite
+from kenpin.quality.planning import percent_down
 from kenpin.records import Judgement, Prediction, Threshold, Verdict
 
 _SAME_COST = 1e-12  # relative: sums of the same costs in another order differ by rounding
 _STRONGEST = 3  # items named in a reason
+FEWEST_GOOD = 20
+"""Good parts from which a threshold is chosen by them alone: with 95 % confidence at least 86 % of good parts pass."""
+_GOOD_PASSED = 0.99
+_CONFIDENCE = 0.95
 
 
 def threshold_from_costs(
@@ -73,6 +79,38 @@ def threshold_from_quantile(good_scores: ArrayLike, quantile: float, basis: str)
             "or ask for a quantile nearer to one half."
         )
     return Threshold(float(np.quantile(values, quantile, method="weibull")), None, basis)
+
+
+def threshold_from_good_parts(good_scores: ArrayLike, parts: str) -> Threshold:
+    """The cut that good parts alone give, and in its basis what that cut is worth.
+
+    good_scores: (n,), of parts that the inspector did not learn from; parts: what they are called. From 100 parts on
+    99 % of them pass; fewer do not show that share, so the cut lies just above their largest score. Raises ShapeError,
+    and OptionError for fewer than FEWEST_GOOD.
+    # Share of good parts below the k-th of n scores ~ Beta(k, n - k + 1), whatever their distribution (Wilks 1941):
+    # its lower bound is what Clopper and Pearson's upper one of n - k in n leaves.
+    """
+    values = finite(good_scores)
+    count = len(values)
+    if count < FEWEST_GOOD:
+        raise OptionError(
+            f"{count} good parts are too few for a threshold by good parts alone; {FEWEST_GOOD} are needed: add "
+            f"{FEWEST_GOOD - count}."
+        )
+    if count * (1 - _GOOD_PASSED) >= 1 - 1e-9:
+        cut = threshold_from_quantile(values, _GOOD_PASSED, "").fail_from
+        how = f"{_GOOD_PASSED * 100:g} % of {count} good {parts} pass"
+    else:
+        cut = math.nextafter(float(values.max()), math.inf)  # a part fails that reaches the cut
+        how = f"the cut lies above the largest score of {count} good {parts}"
+    below = count - int((values < cut).sum())
+    passed = 1 - (at_most(below, count, _CONFIDENCE) or 0.0)
+    worth = f"with {_CONFIDENCE * 100:g} % confidence at least {percent_down(passed)} of good parts pass"
+    return Threshold(
+        cut,
+        None,
+        f"{how}: {worth}; no defective part was there, so costs could not decide, and how many escape is unknown.",
+    )
 
 
 def quantile_interval(

@@ -15,8 +15,8 @@ from kenpin.taguchi._parts import Array, as_parts, blocks, check_finite
 from kenpin.taguchi.limits import Limit, Scale
 from kenpin.taguchi.moments import Moments
 
-FEWEST_PARTS = 30
-"""Below this many the mean and spread of a single item are themselves uncertain by more than a quarter."""
+FEWEST_PARTS = 9
+"""Below this many the spread of a single item is itself uncertain by more than half (95 % interval)."""
 RANK_TOLERANCE = 1e-10
 """Eigenvalues of a correlation matrix below this share of the largest are taken for rounding, and for 0."""
 

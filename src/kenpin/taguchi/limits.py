@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Scale = Literal["D²/k", "D²"]
 """A distance over the number of items, near 1 for good parts, or without that division."""
+_KNOWN_FROM = 30
+"""Good parts below which the spread of a single item is uncertain by more than a quarter: too much to take the unit
+space for known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,17 @@ def chi_square_limit(space: QuadraticSpace, share: float = 0.99) -> Limit:
     """The D²/k that this share of good parts stays below, if they vary normally and the unit space were known exactly.
 
     With a ridge, χ² is fitted to mean and variance of the distance. For few parts the limit is too low; `f_limit` is
-    not. Raises OptionError.
+    not. Raises OptionError, UnitSpaceError for fewer than 30 parts.
     """
     from scipy.stats import chi2
 
     _check_share(share)
     _check_degrees(space)
+    if space.parts_ < _KNOWN_FROM:
+        raise UnitSpaceError(
+            f"χ² takes the unit space for exactly known, which {space.parts_} good parts do not make it; give at least "
+            f"{_KNOWN_FROM}, or take a quantile of good parts."
+        )
     value = float(chi2.ppf(share, space.degrees_)) / space.degrees_
     how = f"χ² of {space.degrees_:.4g} degrees of freedom over these, quantile {share:g}"
     return Limit(value, space.scale, f"{how}; the unit space is taken for exactly known.")

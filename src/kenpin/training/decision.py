@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from kenpin.config import DecisionOptions
-from kenpin.quality.threshold import passes_something, threshold_from_costs, threshold_from_quantile
+from kenpin.quality.threshold import (
+    FEWEST_GOOD,
+    passes_something,
+    threshold_from_costs,
+    threshold_from_good_parts,
+)
 from kenpin.records import Prediction, Threshold
-
-_GOOD_PARTS_PASSED = 0.99
 
 
 def decide(
@@ -18,10 +21,12 @@ def decide(
     options: DecisionOptions,
     pictures: str,
     limit: Callable[[Sequence[float]], Threshold | None] | None = None,
+    folder: str = "",
 ) -> tuple[Threshold | None, str]:
     """A threshold, or None, and why. `pictures` says which ones were scored: "validation pictures", for example.
 
-    limit: the inspector's own way to a threshold, from good parts' scores, which comes before the costs.
+    limit: the inspector's own way to a threshold, from good parts' scores, which comes before the costs; folder: where
+    good parts lie, and more of them would.
     """
     scores = []
     for prediction in predictions:
@@ -48,15 +53,18 @@ def decide(
             basis=basis,
         )
         return _told(threshold)
-    if count >= 1 / (1 - _GOOD_PARTS_PASSED):
-        basis = (
-            f"{_GOOD_PARTS_PASSED:.0%} of {count} good {pictures} pass; no defective one was there, so how many escape "
-            "is unknown."
+    if count >= FEWEST_GOOD:
+        return _told(threshold_from_good_parts(good, pictures))
+    where, scored = f"{folder}: " if folder else "", pictures.partition(",")[0]
+    if bad_count:
+        return None, (
+            f"No threshold: {where}{bad_count} defective and no good {scored}; add good parts, or name further good "
+            "classes with --ok-labels."
         )
-        return _told(threshold_from_quantile(good, _GOOD_PARTS_PASSED, basis))
+    otherwise = options.threshold_of_few(count)
     return None, (
-        f"No threshold: {count} good and {bad_count} defective {pictures} are too few to choose one; have both kinds, "
-        "or 100 good ones."
+        f"No threshold: {where}{count} good {scored}; {FEWEST_GOOD} are needed for one: add {FEWEST_GOOD - count}, "
+        f"or defective parts{f', or ask for less with {otherwise}' if otherwise else ''}."
     )
 
 

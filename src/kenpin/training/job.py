@@ -41,7 +41,7 @@ from kenpin.training.decision import decide
 from kenpin.training.keeping import keep_for_report
 from kenpin.training.learning import Learned, Say, has_learned, learn, learn_along
 from kenpin.training.links import check_refittable, rebuilt
-from kenpin.training.parts import defective
+from kenpin.training.parts import defective, good_folder
 from kenpin.training.processes import Processes, processes
 from kenpin.training.recording import described, record_of
 from kenpin.training.start import Start, begin
@@ -130,6 +130,7 @@ def train(
                 options,
                 scored.name,
                 learned.inspector.limit if isinstance(learned.inspector, Limited) else None,
+                good_folder(scored.pictures, task),
             )
         say(why)
         evaluation = _evaluate(
@@ -237,8 +238,9 @@ def _score(start: Start, learned: Learned, partial: Path, crew: Processes, progr
     training = parts.training
     rows = list(range(len(training))) if whole else start.lineage.untouched(training)
     judged = training.select(rows)
-    labels, groups = judged.column("label"), set(judged.column("group"))
-    count = min(_FOLDS, *Counter(labels).values(), _FOLDS if None in groups else len(groups))
+    labels, groups = Counter(judged.column("label")), set(judged.column("group"))
+    learned_from = [label for label in labels if label in task.ok_labels or not family.good_alone]
+    count = min(_FOLDS, *(labels[label] for label in learned_from), _FOLDS if None in groups else len(groups))
 
     def refit(without: frozenset[str], folder: Path) -> TrainOptions:
         shutil.rmtree(folder, ignore_errors=True)  # of a process that died
@@ -248,7 +250,7 @@ def _score(start: Start, learned: Learned, partial: Path, crew: Processes, progr
 
     try:
         folds: list[int | None] = [None] * len(training)
-        for row, fold in zip(rows, random_folds(judged, count, seed=options.seed), strict=True):
+        for row, fold in zip(rows, random_folds(judged, count, seed=options.seed, learned=learned_from), strict=True):
             folds[row] = fold
         predictions = out_of_fold(
             family,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
@@ -12,7 +14,15 @@ from kenpin.data.ok_labels import guess_ok_labels
 from kenpin.data.splitting import split_by_group, split_by_ratio
 from kenpin.data.targets import TARGETS, annotated, classes_of_each
 from kenpin.errors import DatasetError, OptionError
+from kenpin.models import families_of_good_parts
 from kenpin.models._family import Task
+from kenpin.quality.threshold import FEWEST_GOOD
+
+_SPLITS = ("train", "validation", "test")
+_GOOD = "ok"
+"""Class of unlabelled good parts, where nobody named another."""
+_FEWEST_LEARNED = 12
+"""Good parts that are learned from alone: while a fifth is held out, a unit space needs the others."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +35,57 @@ class Parts:
     notes: tuple[str, ...]
 
 
-def divide(dataset: Dataset, target: str, leave_out: Sequence[str] = ()) -> Parts:
+@dataclass(frozen=True)
+class TakenForGood:
+    """A data set whose unlabelled pictures are taken for good parts."""
+
+    dataset: Dataset
+    """The same, with the class of good parts as their label."""
+    task: Task
+    note: str
+
+
+def take_for_good(dataset: Dataset, ok_labels: Sequence[str] | None) -> TakenForGood | None:
+    """Pictures without a label as good parts; None where one to learn from is annotated in whatever way.
+
+    A validation or test split is taken so too where none of its pictures is annotated; else its labels tell. The class
+    is the first of `ok_labels`, or the one among the labels that is named like a good part. Raises DatasetError where
+    there are labels and none is named so.
+    """
+    columns = (dataset.column(TARGETS[target].column) for target in TARGETS)
+    is_annotated = [any(one is not None for one in values) for values in zip(*columns, strict=True)]
+    split_of_each = dataset.column("split")
+    annotated_splits = {split for split, is_known in zip(split_of_each, is_annotated, strict=True) if is_known}
+    learned = "train" if dataset.splits else None
+    if learned in annotated_splits or learned not in split_of_each:
+        return None
+    good = tuple(ok_labels or guess_ok_labels(dataset.classes))
+    if not good and annotated_splits:
+        raise DatasetError(
+            f"{dataset.root}: its pictures to learn from have no label and are taken for good parts, but no class of "
+            f"the others ({', '.join(dataset.classes)}) is named like a good part; name the good ones with --ok-labels."
+        )
+    good = good or (_GOOD,)
+    taken = {learned, *_SPLITS[1:]} - annotated_splits
+    labels = [
+        good[0] if split in taken else label
+        for split, label in zip(split_of_each, dataset.column("label"), strict=True)
+    ]
+    count = sum(split in taken for split in split_of_each)
+    row = "row" if dataset.item_names else "picture"
+    of = f" of split {', '.join(split for split in dataset.splits if split in taken)}" if dataset.splits else ""
+    return TakenForGood(
+        dataset.with_labels(labels, tuple(dict.fromkeys((*dataset.declared_classes, good[0])))),
+        Task((good[0],), good),
+        f"No {row}{of} has a label, so all {count} are taken for good parts.",
+    )
+
+
+def divide(dataset: Dataset, target: str, family: str = "this family", leave_out: Sequence[str] = ()) -> Parts:
     """The data set's own splits, of the pictures alone that have the annotation to learn: a `label`, `boxes` or `text`.
 
-    leave_out: splits that are not looked at. Raises DatasetError where nothing is left to learn from, OptionError where
-    a split to leave out is not there.
+    family: who learns it; leave_out: splits that are not looked at. Raises DatasetError where nothing is left to learn
+    from, OptionError where a split to leave out is not there.
     """
     kept_away = []
     for split in leave_out:
@@ -44,20 +100,22 @@ def divide(dataset: Dataset, target: str, leave_out: Sequence[str] = ()) -> Part
     what, known = TARGETS[target].one, annotated(dataset, target)
     splits = known.splits
     training = known.of_split("train") if splits else known
-    if not len(known) and (other := _annotated_otherwise(dataset, target)):
-        raise DatasetError(f"{dataset.root}: {other}.")
+    if not len(known) and len(dataset):
+        why = _annotated_otherwise(dataset, target) or _unannotated(dataset, target, family)
+        raise DatasetError(f"{dataset.root}: {why}.")
     if not len(training):
         raise DatasetError(
             f"{dataset.root}: no picture with {what} to learn from (splits: {', '.join(splits) or 'none'}); annotate "
             "pictures, or name a split train."
         )
     left_out = len(dataset) - len(known)
-    notes = [*kept_away, *([f"{left_out} pictures without {what} were left out."] if left_out else [])]
-    used = ("train", "validation", "test")
-    unused = Counter(split for split in known.column("split") if split not in used) if splits else {}
+    notes = kept_away
+    if left_out:
+        notes.append(f"{_pictures(left_out)} without {what} {_were(left_out)} left out.")
+    unused = Counter(split for split in known.column("split") if split not in _SPLITS) if splits else {}
     for split, count in unused.items():
         of = "without a split" if split is None else f"of split {split!r}"
-        notes.append(f"{count} pictures {of} were left out: the splits used are {', '.join(used)}.")
+        notes.append(f"{_pictures(count)} {of} {_were(count)} left out: the splits used are {', '.join(_SPLITS)}.")
     return Parts(
         training,
         known.of_split("validation") if "validation" in splits else None,
@@ -79,6 +137,52 @@ def _annotated_otherwise(dataset: Dataset, target: str) -> str | None:
         if other != target and len(annotated(dataset, other)):
             return f"its pictures have {have} and no {_LEARNED_BY[target][0]}; train a family for {families}"
     return None
+
+
+def _unannotated(dataset: Dataset, target: str, family: str) -> str:
+    """That nothing is annotated, and what to do."""
+    rows = "rows" if dataset.item_names else "pictures"
+    remedy = "annotate them"
+    if target == "label":
+        root = Path(dataset.root)
+        in_folders = f"put them in class folders such as {root / 'ok'} and {root / 'scratch'}"
+        remedy = in_folders if dataset.format == "folders" else "give each its class, in a column label of a table"
+    return (
+        f"none of its {len(dataset)} {rows} has {TARGETS[target].one}, and {family} learns from "
+        f"{TARGETS[target].several}; {remedy}, or train {' or '.join(families_of_good_parts())}, which needs good "
+        "parts alone"
+    )
+
+
+def good_folder(pictures: Dataset, task: Task) -> str:
+    """The folder that good parts lie in, where it tells what they are; else what the data set was read from."""
+    of_file = zip(pictures.column("label"), pictures.column("image"), pictures.column("origin"), strict=True)
+    folders = {
+        str(Path(origin).parent) if image and image["path"] == origin else None
+        for label, image, origin in of_file
+        if label in task.ok_labels
+    }
+    named = {folder for folder in folders if folder is not None}
+    return os.path.commonpath(named) if named and len(named) == len(folders) else pictures.root
+
+
+def check_good_parts(training: Dataset, task: Task) -> None:
+    """Refuse too few good parts, where these alone are learned from. Raises DatasetError."""
+    labels = training.column("label")
+    good = sum(label in task.ok_labels for label in labels)
+    further = good < len(labels)
+    if not good:
+        named = f"({', '.join(task.ok_labels)})" if task.ok_labels else "(no class is named like one)"
+        raise DatasetError(
+            f"{training.root}: none of the {len(labels)} training pictures is of a good class {named}; name the good "
+            "classes with --ok-labels."
+        )
+    if good < _FEWEST_LEARNED:
+        raise DatasetError(
+            f"{good_folder(training, task)}: {good} good parts; {_FEWEST_LEARNED} are needed to learn from, and "
+            f"{FEWEST_GOOD} for a threshold: add {FEWEST_GOOD - good}"
+            f"{', or name further good classes with --ok-labels' if further else ''}."
+        )
 
 
 def defective(dataset: Dataset, task: Task, target: str) -> list[bool]:
@@ -131,9 +235,7 @@ def outside(parts: Parts, lineage: Lineage, seen_by: str) -> Parts:
     return replace(parts, validation=found["validation"], test=found["test"], notes=tuple(notes))
 
 
-FEWEST_GOOD, FEWEST_DEFECTIVE = 20, 10
-"""Unseen parts of each kind that a decision takes at least, where others have been seen by what a run stands on: below
-ten of a kind an interval by resampling is itself a guess."""
+_FEWEST_DEFECTIVE = 10  # unseen ones to decide by, where others were seen: below, a resampled interval is a guess
 
 
 def refuse_seen_alone(parts: Parts, lineage: Lineage, task: Task, target: str, root: str, *, fitted: bool) -> None:
@@ -153,7 +255,7 @@ def refuse_seen_alone(parts: Parts, lineage: Lineage, task: Task, target: str, r
         f"{needed - there} more {kind}"
         for kind, there, needed in (
             ("good ones" if knows_defects else "ones", good if knows_defects else len(left), FEWEST_GOOD),
-            ("defective ones", bad, FEWEST_DEFECTIVE if knows_defects else 0),
+            ("defective ones", bad, _FEWEST_DEFECTIVE if knows_defects else 0),
         )
         if there < needed
     ]
@@ -206,6 +308,14 @@ def task_of(training: Dataset, target: str, ok_labels: Sequence[str] | None) -> 
         else "No class is named like a good part, so nothing is judged; name the good ones with --ok-labels."
     )
     return Task(labels, found), (note,)
+
+
+def _pictures(count: int) -> str:
+    return f"{count} picture{'' if count == 1 else 's'}"
+
+
+def _were(count: int) -> str:
+    return "was" if count == 1 else "were"
 
 
 def _most_frequent_first(texts: Sequence[str | None]) -> tuple[str, ...]:

@@ -22,7 +22,16 @@ from kenpin.run_folder import check_run_free
 from kenpin.training.below import lineage_below, runs_below
 from kenpin.training.capacity import refuse_unloadable
 from kenpin.training.engine import check_intervals_and_tracker
-from kenpin.training.parts import Parts, divide, hold_out_validation, outside, refuse_seen_alone, task_of
+from kenpin.training.parts import (
+    Parts,
+    check_good_parts,
+    divide,
+    hold_out_validation,
+    outside,
+    refuse_seen_alone,
+    take_for_good,
+    task_of,
+)
 from kenpin.training.retrieval import Retrieval, search_before
 
 
@@ -108,8 +117,13 @@ def begin(
     if without:
         dataset = Lineage(without).unseen_of(dataset)
     below = lineage_below(options)
-    parts = divide(dataset, chosen.target, options.leave_out)
-    task, task_notes = task_of(parts.training, chosen.target, options.ok_labels)
+    taken = take_for_good(dataset, options.ok_labels) if chosen.good_alone else None
+    parts = divide(dataset if taken is None else taken.dataset, chosen.target, family, options.leave_out)
+    task, task_notes = (
+        task_of(parts.training, chosen.target, options.ok_labels) if taken is None else (taken.task, (taken.note,))
+    )
+    if chosen.good_alone:
+        check_good_parts(parts.training, task)
     task = replace(task, items=dataset.item_names)
     refuse_unloadable(options, room)
     inspector = chosen.create(options, task)

@@ -44,7 +44,8 @@ def _unannotated(subject: Subject) -> Iterator[Finding]:
         if label is not None or suffix is not None or boxes:
             continue
         if boxes is None:
-            what, remedy = "the picture has no annotation", "Nothing to do if it is only to be judged; else annotate it"
+            what = "the picture has no annotation"
+            remedy = "Nothing to do if it is only to be judged, or all are good parts to learn from; else annotate it"
             yield Finding(Severity.INFO, "image-unannotated", name, what, remedy)
         else:
             what, remedy = "the picture has no boxes", "Nothing to do if nothing is to be found in it"

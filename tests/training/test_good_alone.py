@@ -1,0 +1,275 @@
+"""Good parts alone: unlabelled pictures and rows are taken for good parts, and a threshold says what it is worth."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from kenpin.config import DecisionOptions
+from kenpin.data.dataset import Dataset
+from kenpin.data.folds import random_folds
+from kenpin.data.loading import load_dataset
+from kenpin.errors import DatasetError, OptionError, UnitSpaceError
+from kenpin.models import families_of_good_parts, family_names, get_family
+from kenpin.models.mahalanobis import MahalanobisOptions
+from kenpin.quality.threshold import FEWEST_GOOD, judge, threshold_from_good_parts, verdict_of
+from kenpin.records import Detections, Prediction, Threshold, Verdict
+from kenpin.run_folder import read_record
+from kenpin.taguchi import UnitSpace
+from kenpin.taguchi.limits import chi_square_limit
+from kenpin.training import train
+from kenpin.training.decision import decide
+from kenpin.training.parts import divide, good_folder, take_for_good
+from tests.commands import Run
+from tests.pictures import part
+
+
+def flat(folder: Path, count: int) -> Path:
+    """A folder of good pictures without class folders."""
+    folder.mkdir(parents=True)
+    for number in range(count):
+        part(number, scratched=False).save(folder / f"{number:03}.png")
+    return folder
+
+
+def decided(scores: Any, *, options: DecisionOptions | None = None, bad: int = 0) -> tuple[Threshold | None, str]:
+    predictions = [Prediction(str(number), defect_score=float(score)) for number, score in enumerate(scores)]
+    defective = [number < bad for number in range(len(predictions))]
+    return decide(predictions, defective, options or DecisionOptions(), "validation pictures", None, "parts/ok")
+
+
+def test_the_least_number_shows_the_share_that_is_told() -> None:
+    threshold = threshold_from_good_parts(np.arange(20.0), "parts")
+    assert "at least 86 % of good parts pass" in threshold.basis
+    assert "at least 94 % of good parts pass" in threshold_from_good_parts(np.arange(50.0), "parts").basis
+    assert threshold.fail_from == np.nextafter(19.0, np.inf)
+
+
+@pytest.mark.parametrize("count", [20, 37, 50, 99, 100, 299, 1000])
+def test_the_share_is_the_largest_that_the_binomial_allows(count: int) -> None:
+    scores = np.random.default_rng(count).exponential(size=count)
+    threshold = threshold_from_good_parts(scores, "parts")
+    told = float(threshold.basis.partition("at least ")[2].partition(" %")[0]) / 100
+    below = int((scores < threshold.fail_from).sum())
+    # that so many lie below the cut must be unlikely where the true share is smaller, however little
+    assert below == count if count < 100 else count > below > 0.985 * count
+    assert binom.sf(below - 1, count, told) <= 0.05 + 1e-12
+    assert binom.sf(below - 1, count, told + 0.0101) > 0.05  # the next whole percent would be too bold
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=FEWEST_GOOD, max_size=99))
+def test_enough_good_parts_always_give_a_threshold_that_passes_them(scores: list[float]) -> None:
+    threshold, why = decided(scores)
+    assert threshold is not None
+    assert {verdict_of(score, threshold) for score in scores} == {Verdict.PASS}
+    assert why.endswith("so costs could not decide, and how many escape is unknown.")
+
+
+@given(st.integers(0, FEWEST_GOOD - 1))
+def test_too_few_name_folder_number_and_option(count: int) -> None:
+    threshold, why = decided(range(count), options=MahalanobisOptions(data="-", out=Path("-")))
+    assert threshold is None
+    assert why.startswith(f"No threshold: parts/ok: {count} good validation pictures; 20 are needed for one: add ")
+    assert f"add {20 - count}, or defective parts" in why
+    assert ("--limit quantile --good-passed" in why) is (count > 0)
+    with pytest.raises(OptionError, match=f"{count} good parts are too few.*20 are needed: add {20 - count}"):
+        threshold_from_good_parts(np.arange(float(count)), "parts")
+
+
+@pytest.mark.parametrize("count", [1, 5, 12, 19])
+def test_the_option_that_is_named_works(count: int) -> None:
+    from kenpin.quality.threshold import threshold_from_quantile
+
+    words = (MahalanobisOptions(data="-", out=Path("-")).threshold_of_few(count) or "").split()
+    assert words[:2] == ["--limit", "quantile"]
+    options = MahalanobisOptions(data="-", out=Path("-"), limit="quantile", good_passed=float(words[-1]))
+    assert threshold_from_quantile(np.arange(float(count)), options.good_passed, "").fail_from > 0 or count == 1
+    of_places = MahalanobisOptions(data="-", out=Path("-"), where="positions").threshold_of_few(count)
+    assert of_places == f"--where none {' '.join(words)}"
+
+
+def test_defective_parts_alone_give_no_threshold() -> None:
+    threshold, why = decided(range(30), bad=30)
+    assert threshold is None
+    assert "parts/ok: 30 defective and no good validation pictures" in why
+    assert "--ok-labels" in why
+
+
+def test_the_final_space_passes_as_many_good_parts_as_is_told() -> None:
+    """Scores by fits without a fifth stand in for scores by all: the share holds in 95 of 100 trials and more."""
+    rng = np.random.default_rng(0)
+    held = []
+    for _ in range(60):
+        good, new = rng.standard_t(5, size=(20, 12)), rng.standard_t(5, size=(1000, 12))
+        fold = rng.permutation(np.arange(20) % 5)
+        scores = np.empty(20)
+        for out in range(5):
+            scores[fold == out] = UnitSpace().fit(good[fold != out]).score_samples(good[fold == out])
+        cut = threshold_from_good_parts(scores, "parts").fail_from
+        held.append((UnitSpace().fit(good).score_samples(new) < cut).mean() >= 0.86)
+    assert np.mean(held) >= 0.95
+
+
+def test_a_unit_space_of_few_parts_is_not_taken_for_known() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(UnitSpaceError, match="29 good parts do not make it; give at least 30"):
+        chi_square_limit(UnitSpace().fit(rng.normal(size=(29, 3))))
+    assert chi_square_limit(UnitSpace().fit(rng.normal(size=(30, 3)))).value > 1
+
+
+@pytest.mark.parametrize("where", ["none", "positions", "pooled"])
+def test_a_flat_folder_is_taken_for_good_parts(tmp_path: Path, where: str) -> None:
+    data = flat(tmp_path / "parts", 20)
+    told: list[str] = []
+    run = train("mahalanobis", data=str(data), out=tmp_path / "run", base="toy", where=where, say=told.append)
+    assert "No picture has a label, so all 20 are taken for good parts." in told
+    record = read_record(run)
+    assert record.ok_labels == record.labels == ("ok",)
+    assert record.threshold is not None
+    assert "with 95 % confidence at least 86 % of good parts pass" in record.threshold["basis"]
+    assert "20 good training pictures, each scored by a fit without it (5 folds)" in record.threshold["basis"]
+    assert [example.label for example in load_dataset(data)] == [None] * 20  # what is read stays what it is
+    judged = json.loads((run / "evaluation.json").read_text("utf-8"))["judged"]
+    assert {one["verdict"] for one in judged} == {"PASS"}
+
+
+@pytest.mark.parametrize("count", [12, 19, 21, 33, 52])
+def test_small_folders_train(tmp_path: Path, count: int) -> None:
+    data = flat(tmp_path / "parts", count)
+    run = train("mahalanobis", data=str(data), out=tmp_path / "run", base="toy", report=False)
+    threshold = read_record(run).threshold
+    assert (threshold is not None) is (count >= 20)
+    if threshold is None:
+        assert f"No threshold: {data}: {count} good training pictures; 20 are needed" in read_record(run).notes[-1]
+
+
+def test_fewer_than_can_be_learned_from_are_refused_with_both_numbers(tmp_path: Path) -> None:
+    data = flat(tmp_path / "parts" / "ok", 11)
+    sentence = rf"{data}: 11 good parts; 12 are needed to learn from, and 20 for a threshold: add 9\."
+    with pytest.raises(DatasetError, match=sentence):
+        train("mahalanobis", data=str(data.parent), out=tmp_path / "run", base="toy")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("form", ["csv", "items", "parquet"])
+def test_tables_without_a_label_are_taken_for_good_parts(tmp_path: Path, form: str) -> None:
+    rows = np.random.default_rng(0).normal(size=(25, 3))
+    if form == "csv":
+        flat(tmp_path / "images", 25)
+        data = tmp_path / "data.csv"
+        data.write_text("path,lot\n" + "".join(f"{number:03}.png,L{number % 6}\n" for number in range(25)), "utf-8")
+    elif form == "items":
+        data = tmp_path / "data.csv"
+        data.write_text("a,b,c\n" + "".join(",".join(map(str, row)) + "\n" for row in rows), "utf-8")
+    else:
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+
+        data = tmp_path / "data.parquet"
+        parquet.write_table(pa.table(dict(zip("abc", rows.T, strict=True))), data)
+    told: list[str] = []
+    base = {"base": "toy"} if form == "csv" else {}
+    run = train("mahalanobis", data=str(data), out=tmp_path / "run", report=False, say=told.append, **base)
+    assert f"No {'picture' if form == 'csv' else 'row'} has a label, so all 25 are taken for good parts." in told
+    assert read_record(run).threshold is not None
+    with pytest.raises(DatasetError, match=r"data\.\w+: none of its 25 \w+ has a label, and classifier learns from"):
+        train("classifier", data=str(data), out=tmp_path / "other", base="toy")
+
+
+@pytest.mark.parametrize("family", sorted(set(family_names()) - set(families_of_good_parts())))
+def test_families_that_need_annotations_refuse_in_one_sentence(tmp_path: Path, family: str) -> None:
+    data = flat(tmp_path / "parts", 3)
+    with pytest.raises(DatasetError) as refused:
+        train(family, data=str(data), out=tmp_path / "run", base="toy")
+    sentence = str(refused.value)
+    assert sentence.startswith(f"{data}: none of its 3 pictures has ")
+    assert f"and {family} learns from " in sentence
+    assert sentence.endswith("or train mahalanobis, which needs good parts alone.")
+    if get_family(family).target == "label":
+        assert f"put them in class folders such as {data / 'ok'} and {data / 'scratch'}" in sentence
+
+
+def test_unlabelled_pictures_beside_labelled_ones_are_left_out(parts: Path) -> None:
+    dataset = load_dataset(parts)
+    labels = [None, *dataset.column("label")[1:]]
+    mixed = dataset.with_labels(labels, dataset.classes)
+    assert take_for_good(mixed, None) is None
+    assert divide(mixed, "label").notes == ("1 picture without a label was left out.",)
+    boxed = Dataset.from_examples(replace(example, label=None, boxes=Detections()) for example in dataset.select([0]))
+    assert take_for_good(boxed, None) is None
+
+
+def test_a_labelled_test_split_tells_what_good_parts_are_called(parts: Path) -> None:
+    dataset = load_dataset(parts)
+    splits = ["train"] * 50 + ["test"] * 70
+    labels = [None] * 50 + ["good"] * 10 + ["scratch"] * 59 + [None]
+    split = dataset.with_labels(labels, ()).with_splits(splits)
+    taken = take_for_good(split, None)
+    assert taken is not None
+    assert taken.task.ok_labels == ("good",)
+    assert taken.note == "No picture of split train has a label, so all 50 are taken for good parts."
+    assert taken.dataset.column("label") == ["good"] * 50 + labels[50:]
+    named = split.with_labels([label and label.replace("good", "A") for label in labels], ())
+    with pytest.raises(DatasetError, match=r"no class of the others \(A, scratch\) is named like a good part.*--ok-"):
+        take_for_good(named, None)
+    chosen = take_for_good(named, ["A"])
+    assert chosen is not None
+    assert chosen.task.ok_labels == chosen.task.labels == ("A",)
+
+
+def test_the_folder_of_good_parts_is_named_where_it_tells(parts: Path) -> None:
+    from kenpin.models._family import Task
+
+    task = Task(("ok", "scratch"), ("ok",))
+    assert good_folder(load_dataset(parts), task) == str(parts / "ok")
+    assert good_folder(load_dataset(parts), replace(task, ok_labels=("ok", "scratch"))) == str(parts)
+    elsewhere = Dataset.from_examples((replace(e, origin="table.csv:1") for e in load_dataset(parts)), root="table.csv")
+    assert good_folder(elsewhere, task) == "table.csv"
+
+
+def test_one_defective_part_is_judged_and_in_no_ones_way(tmp_path: Path, parts: Path) -> None:
+    dataset = load_dataset(parts).select(range(61))
+    folds = random_folds(dataset, 5, seed=0, learned=["ok"])
+    assert set(folds[:60]) == {0, 1, 2, 3, 4}
+    with pytest.raises(DatasetError, match="5 folds need as many pictures of each class"):
+        random_folds(dataset, 5, seed=0)
+    whole = load_dataset(parts)
+    assert random_folds(whole, 5, seed=3, learned=["ok"]) == random_folds(whole, 5, seed=3)
+    run = train("mahalanobis", dataset=dataset, data="-", out=tmp_path / "run", base="toy", report=False)
+    basis = (read_record(run).threshold or {})["basis"]
+    assert "on 60 good and 1 defective training pictures, each scored by a fit without it (5 folds)" in basis
+
+
+def test_judge_chooses_by_good_parts_where_there_are_no_others(kenpin: Run) -> None:
+    def table(count: int) -> str:
+        Path("scores.csv").write_text("id,defect_score,label\n" + "".join(f"{n},{n / 10},ok\n" for n in range(count)))
+        return "scores.csv"
+
+    words = ("--truth", "scores.csv", "--out", "page.html", "--json", "found.json", "--overwrite")
+    status, out, _ = kenpin("judge", table(20), *words)
+    assert status == 0
+    lines = out.splitlines()
+    assert lines[0] == "FAIL from 1.9, PASS below."
+    assert lines[1].startswith(
+        "The cut lies above the largest score of 20 good parts: with 95 % confidence at least 86 %"
+    )
+    assert lines[2] == "On scores.csv: 20 PASS, 0 FAIL, 0 REVIEW."
+    assert "0 overkills in 20 OK parts: at most 14 %" in out
+    status, _, err = kenpin("judge", table(12), *words)
+    assert status == 2
+    assert "scores.csv: 12 good parts and no defective one; 20 are needed for a threshold by good parts" in err
+    assert "add 8" in err
+
+
+def test_a_part_at_the_largest_score_passes() -> None:
+    threshold = threshold_from_good_parts(np.full(20, 3.0), "parts")
+    assert judge(Prediction("a", defect_score=3.0), threshold).verdict is Verdict.PASS
+    assert judge(Prediction("a", defect_score=np.nextafter(3.0, 4.0)), threshold).verdict is Verdict.FAIL
