@@ -22,10 +22,18 @@ from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Prediction
 from kenpin.records_json import evaluation_to_json
 from kenpin.report import write_report, write_thumbnails
-from kenpin.report.embedding import FILE as VECTORS
 from kenpin.report.embedding import Embedding, write_embedding
 from kenpin.report.mistakes import worst_first
-from kenpin.run_folder import MODEL, TRAINED_ON, check_run_free, finish, seal, write_json, write_record
+from kenpin.run_folder import (
+    MODEL,
+    TRAINED_ON,
+    check_run_free,
+    evaluation_files,
+    finish,
+    seal,
+    write_json,
+    write_record,
+)
 
 _KEPT = ("metrics.jsonl",)  # of the old run, beside its model
 
@@ -85,11 +93,12 @@ def add_prototypes(
         for name in _KEPT:
             if (run / name).is_file():
                 shutil.copy(run / name, partial / name)
-        write_json(partial / "evaluation.json", evaluation_to_json(evaluation))
+        kept = evaluation_files(partial)
+        write_json(kept.evaluation, evaluation_to_json(evaluation))
         mistakes = [part.id for _, part in worst_first(evaluation.judged)]
-        write_thumbnails(labelled, partial / "thumbnails.parquet", read_image, first=mistakes)
-        embedding = Embedding(tuple(labelled.column("id")), principal_components(vectors))
-        write_embedding(partial / VECTORS, embedding)
+        write_thumbnails(labelled, kept.thumbnails, read_image, first=mistakes)
+        if kept.vectors is not None:
+            write_embedding(kept.vectors, Embedding(tuple(labelled.column("id")), principal_components(vectors)))
         hashes = before.trained_on | content_hashes(labelled.select(chosen))
         np.save(partial / TRAINED_ON, np.array(sorted(hashes), dtype="S32"))
         new = record.model_copy(

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -55,9 +56,41 @@ class RunRecord(BaseModel):
 
 TRAINED_ON = "trained_on.npy"
 """File of the content hashes of the training pictures, 32 ASCII bytes each."""
-_SEALED = (f"{MODEL}/**/*", TRAINED_ON, "evaluation.json", "thumbnails.parquet", "embedding.npz", "maps.npz",
-           "metrics.jsonl", "evolution/**/*")  # fmt: skip
+_EVALUATION, _THUMBNAILS, _MAPS, _VECTORS = "evaluation.json", "thumbnails.parquet", "maps.npz", "embedding.npz"
+_SEALED = (f"{MODEL}/**/*", TRAINED_ON, _EVALUATION, _THUMBNAILS, _MAPS, _VECTORS, "metrics.jsonl",
+           "evolution/**/*")  # fmt: skip
 _REMEDY = "restore it from a copy or train again"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationFiles:
+    """Where a run keeps an evaluation, and what its report shows of the pictures that were judged in it."""
+
+    evaluation: Path
+    thumbnails: Path
+    maps: Path
+    vectors: Path | None
+    """None of a further evaluation: the plot of the vectors is of the run's own pictures."""
+
+    def clear(self) -> None:
+        """Remove them, the evaluation first: pictures without it are never read."""
+        for file in (self.evaluation, self.thumbnails, self.maps, self.vectors):
+            if file is not None:
+                file.unlink(missing_ok=True)
+
+
+def evaluation_files(run: Path, name: str | None = None) -> EvaluationFiles:
+    """The files of the evaluation that was kept under this name; None: of the run's own, which are sealed."""
+    if name is None:
+        return EvaluationFiles(run / _EVALUATION, run / _THUMBNAILS, run / _MAPS, run / _VECTORS)
+    own = (Path(file) for file in (_EVALUATION, _THUMBNAILS, _MAPS))
+    return EvaluationFiles(*(run / f"{file.stem}-{name}{file.suffix}" for file in own), None)
+
+
+def further_evaluations(run: Path) -> list[str]:
+    """Names of the evaluations that were kept beside the run's own."""
+    stem, suffix = Path(_EVALUATION).stem, Path(_EVALUATION).suffix
+    return sorted(file.stem.removeprefix(f"{stem}-") for file in run.glob(f"{stem}-*{suffix}"))
 
 
 def partial_folder(out: Path) -> Path:

@@ -28,10 +28,12 @@ from kenpin.records_json import evaluation_to_json, to_json
 from kenpin.report import write_report
 from kenpin.report.evolution import FOLDER as EVOLUTION
 from kenpin.report.evolution import write_evolution
+from kenpin.report.words import NO_BOXES, NO_LABEL
 from kenpin.run_folder import (
     MODEL,
     TRAINED_ON,
     RunRecord,
+    evaluation_files,
     finish,
     partial_folder,
     read_json,
@@ -141,17 +143,18 @@ def train(
             evaluation = replace(evaluation, measures={**evaluation.measures, **gain})
             gained = (start.retrieval.in_words(gain),)
             say(*gained)
-        write_json(partial / "evaluation.json", evaluation_to_json(evaluation))
+        kept = evaluation_files(partial)
+        write_json(kept.evaluation, evaluation_to_json(evaluation))
         keep_for_report(
             Predictor(learned.inspector, threshold, target=chosen.target),
             parts.test or scored.pictures,
             evaluation,
-            partial,
+            kept,
             held_out=parts.test is not None or parts.validation is not None,
         )
         np.save(partial / TRAINED_ON, np.array(sorted(content_hashes(parts.training)), dtype="S32"))
         notes = (*start.notes, *learned.notes, *meaning, why, *gained)
-        about = _describe(dataset, fingerprint, parts)
+        about = _describe(dataset, fingerprint, parts, chosen.target)
         write_record(partial, _record(family, options, task, learned, threshold, evaluation, notes, about, partial))
         if options.report:
             write_report(partial, partial / "report.html", name=options.out.name, overwrite=True)
@@ -317,17 +320,27 @@ def _record(
     )
 
 
-def _describe(dataset: Dataset, fingerprint: str, parts: Parts) -> dict[str, Any]:
-    pictures = {"train": parts.training, "validation": parts.validation, "test": parts.test}
-    return {
+def _describe(dataset: Dataset, fingerprint: str, parts: Parts, target: str) -> dict[str, Any]:
+    stated = {"train": parts.training, "validation": parts.validation, "test": parts.test}
+    splits = {name: part for name, part in stated.items() if part is not None}
+    about: dict[str, Any] = {
         "path": dataset.root,
         "format": dataset.format,
         "fingerprint": fingerprint,
+    }
+    if target != "boxes":
+        counts = {
+            name: dict(Counter(label or NO_LABEL for label in part.column("label"))) for name, part in splits.items()
+        }
+        return about | {"counts": counts}
+    labels = {name: part.column("box_labels") for name, part in splits.items()}
+    return about | {
+        "pictures": {name: len(part) for name, part in splits.items()},
         "counts": {
-            name: dict(Counter(label or "no label" for label in part.column("label")))
-            for name, part in pictures.items()
-            if part is not None
+            name: dict(Counter(kind for boxes in each for kind in set(boxes) or {NO_BOXES}))
+            for name, each in labels.items()
         },
+        "boxes": {name: dict(Counter(label for boxes in each for label in boxes)) for name, each in labels.items()},
     }
 
 
