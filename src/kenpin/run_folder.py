@@ -83,8 +83,10 @@ def evaluation_files(run: Path, name: str | None = None) -> EvaluationFiles:
     """The files of the evaluation that was kept under this name; None: of the run's own, which are sealed."""
     if name is None:
         return EvaluationFiles(run / _EVALUATION, run / _THUMBNAILS, run / _MAPS, run / _VECTORS)
-    own = (Path(file) for file in (_EVALUATION, _THUMBNAILS, _MAPS))
-    return EvaluationFiles(*(run / f"{file.stem}-{name}{file.suffix}" for file in own), None)
+    evaluation, thumbnails, maps = (
+        run / f"{file.stem}-{name}{file.suffix}" for file in map(Path, (_EVALUATION, _THUMBNAILS, _MAPS))
+    )
+    return EvaluationFiles(evaluation, thumbnails, maps, None)
 
 
 def further_evaluations(run: Path) -> list[str]:

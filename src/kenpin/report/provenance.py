@@ -25,7 +25,7 @@ def provenance(record: Mapping[str, Any], above: str = "") -> Rows:
             rows += provenance(value, f"{name} › ")
         elif isinstance(value, Sequence) and not isinstance(value, str):
             more = f", … ({len(value)} in all)" if len(value) > _VALUES else ""
-            rows.append((name, ", ".join(map(_word, value[:_VALUES])) + more))
+            rows.append((name, (", ".join(map(_word, value[:_VALUES])) or "none") + more))
         else:
             rows.append((name, family_title(value) if key == "family" else _word(value)))
     return rows
