@@ -26,11 +26,12 @@ from kenpin.records import (
     Verdict,
 )
 from kenpin.report import ReportContent, render_report
-from kenpin.report.comparison import compare
+from kenpin.report.cards import pair_card, part_card
+from kenpin.report.comparison import Pair, compare
 from kenpin.report.mistakes import worst_first
-from kenpin.report.overlay import overlay
+from kenpin.report.overlay import predicted_boxes, true_boxes
 from tests.detections import a_split
-from tests.test_report import CUT, NASTY, RUN, Page, content, evaluation, full_content, part
+from tests.test_report import CUT, NASTY, RUN, Page, content, evaluation, full_content, jpeg, part
 
 BOX_LABELS = (NASTY, "solder-bridge", "a label so long that no picture has room for it")
 
@@ -96,7 +97,6 @@ def test_a_page_of_label_evaluations_says_nothing_of_boxes() -> None:
         {"evaluations": {"all": box_evaluation(threshold=None)}},
         {"evaluations": {"test": box_evaluation(), "lot 8": box_evaluation(1)}},
         {"before": box_content(evaluations={"test": box_evaluation(scored=False)})},
-        {"before": content()},
     ],
 )
 def test_a_page_of_boxes_with_less_is_still_a_page(change: dict[str, Any]) -> None:
@@ -115,39 +115,53 @@ def boxed(
     return JudgedExample(id, None, None, bool(found), prediction, verdict, JudgedBoxes(truth, found, right, (200, 100)))
 
 
-def drawn(part: JudgedExample) -> list[str]:
-    return re.findall(r'<rect class="(\w+)"', overlay(part) or "")
+def drawn(svg: str | None) -> list[str]:
+    return re.findall(r'<rect class="(\w+)"', svg or "")
 
 
-def test_what_counts_is_drawn_over_the_picture() -> None:
+def test_truth_and_prediction_are_drawn_on_two_pictures() -> None:
     part_of_four = boxed((True, False), (True, False, None), Verdict.PASS)
-    svg = str(overlay(part_of_four))
-    assert drawn(part_of_four) == ["true", "true", "right", "wrong"]
-    assert 'viewBox="0 0 320.0 160.0"' in svg  # the longer side has 320 units, whatever the picture's size
-    assert '<rect class="true" x="32.0" y="64.0" width="16.0" height="32.0">' in svg
-    assert svg.count("不良") == 2
-    assert "0.90" in svg
-    assert svg.count("&lt;script&gt;") == 1  # of the true boxes only the missed one is named
-    assert NASTY not in svg
+    truth, predicted = str(true_boxes(part_of_four)), str(predicted_boxes(part_of_four))
+    assert drawn(truth) == ["true", "missed"]
+    assert drawn(predicted) == ["right", "wrong"]
+    for svg in (truth, predicted):
+        assert 'viewBox="0 0 320.0 160.0"' in svg  # the longer side has 320 units, whatever the picture's size
+        assert NASTY not in svg
+    assert '<rect class="missed" x="32.0" y="64.0" width="16.0" height="32.0">' in truth
+    assert truth.count("&lt;script&gt;") == 2
+    assert predicted.count("不良") == 2
+    assert "0.90" in predicted
+
+
+def test_a_card_shows_the_truth_left_and_the_prediction_right() -> None:
+    part = boxed((True, False), (True,), Verdict.FAIL)
+    card = part_card(part, {"a": jpeg(9)}, "missing a box", None)
+    assert [one.caption for one in card.pictures] == ["truth", "prediction"]
+    assert [drawn(one.overlay) for one in card.pictures] == [["true", "missed"], ["right"]]
+    before = boxed((True, False), (False,), Verdict.FAIL)
+    pair = pair_card(Pair(before, part), {"a": jpeg(9)})
+    assert [one.caption for one in pair.pictures] == ["truth", "before", "now"]
+    assert [drawn(one.overlay) for one in pair.pictures] == [["true", "missed"], ["wrong"], ["right"]]
 
 
 def test_the_box_that_decided_is_drawn_even_below_the_cut() -> None:
-    assert drawn(boxed((), (None, None), Verdict.FAIL)) == ["aside"]
-    assert drawn(boxed((), (None, None), Verdict.PASS)) == []
+    assert drawn(predicted_boxes(boxed((), (None, None), Verdict.FAIL))) == ["aside"]
+    assert drawn(predicted_boxes(boxed((), (None, None), Verdict.PASS))) == []
 
 
 def test_boxes_of_unknown_place_are_not_drawn() -> None:
     placed = boxed((True,), (True,), None)
     assert placed.boxes is not None
-    assert overlay(replace(placed, boxes=replace(placed.boxes, size_wh=None))) is None
-    assert overlay(part("bad", "bad", None)) is None
+    for draw in (true_boxes, predicted_boxes):
+        assert draw(replace(placed, boxes=replace(placed.boxes, size_wh=None))) is None
+        assert draw(part("bad", "bad", None)) is None
 
 
 @given(st.text(max_size=60), st.floats(0, 190), st.floats(0, 90))
 def test_every_name_begins_in_the_picture(label: str, x: float, y: float) -> None:
     base = boxed((), (True,), None)
     said = Detections(((x, y, x + 10, y + 10),), (label,), (0.5,))
-    svg = str(overlay(replace(base, prediction=replace(base.prediction, detections=said))))
+    svg = str(predicted_boxes(replace(base, prediction=replace(base.prediction, detections=said))))
     place = re.search(r'<text class="right" x="([\d.]+)" y="([\d.]+)">', svg)
     assert place is not None
     assert 2 <= float(place[1]) <= 320

@@ -151,9 +151,9 @@ def test_tables_agree_on_the_order_and_records_are_in_words() -> None:
     truth = judged.labels.index("solder-bridge")
     first_row = re.findall(r">(\d+)</td>", confusion.split("<tbody>")[1])[:3]
     assert [int(count) for count in first_row] == [judged.confusion[truth][i] for i in (truth, 0, 1)]
-    assert "options › weight decay" in text
+    assert "Settings › weight decay" in text
     assert "<td>no</td>" in text
-    assert "files › model/a_b.npz" in text
+    assert "Hash of the file › model/a_b.npz" in text
     assert "0.123" not in text
 
 

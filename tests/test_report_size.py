@@ -73,7 +73,7 @@ def test_pictures_under_the_mouse_shrink_first(monkeypatch: pytest.MonkeyPatch) 
     text = render_report(content)
     assert len(text.encode()) < len(whole.encode())
     points = re.findall(r'<div class="tip"><img src="data:image/jpeg;base64,([^"]+)"', text)
-    cards = re.findall(r'<div class="picture"><img src="data:image/jpeg;base64,([^"]+)"', text)
+    cards = re.findall(r'<div class="laid"><img src="data:image/jpeg;base64,([^"]+)"', text)
     assert {_size(one) for one in points} == {(96, 96)}
     assert {_size(one) for one in cards} == {(128, 128)}
     assert "have 96 pixels at most" in text

@@ -10,6 +10,7 @@ from pathlib import Path
 from kenpin.data.dataset import Dataset
 from kenpin.data.doctor import as_json, examine, render
 from kenpin.data.folds import blocked_folds, random_folds
+from kenpin.data.images import read_image
 from kenpin.data.loading import write_dataset
 from kenpin.data.splitting import split_by_ratio
 from kenpin.drawing import draw_prediction
@@ -21,8 +22,9 @@ from kenpin.predictor import load_predictor
 from kenpin.quality.threshold import judge
 from kenpin.records import Evaluation, Example, ImageSource
 from kenpin.records_json import evaluation_from_json, evaluation_to_json
-from kenpin.report import write_report
-from kenpin.run_folder import check_free, read_json, write_json
+from kenpin.report import write_report, write_thumbnails
+from kenpin.report.mistakes import worst_first
+from kenpin.run_folder import check_free, evaluation_files, read_json, write_json
 from kenpin.training import out_of_fold, train
 
 LICENCES = (
@@ -36,6 +38,7 @@ WHY_THEY_DIFFER = (
 FAMILIES = ("classifier", "mahalanobis")
 WAYS = ("random", "blocked")
 _FOLDS = 4
+_SHOWN = 60  # mistakes of the folds whose pictures the report shows
 _TASK = Task(labels=("functional", "defective"), ok_labels=("functional",))
 
 
@@ -96,13 +99,16 @@ def run_demo(out: Path, *, overwrite: bool, say: Callable[[str], None], progress
     say(f"Judging every cell by inspectors that never saw it, in {_FOLDS} folds, at random and in file order …")
     crossed = {(family, way): _cross(family, way, cells, out, progress) for family in FAMILIES for way in WAYS}
     for (family, way), evaluation in crossed.items():
-        write_json(runs[family] / f"evaluation-{way}-folds.json", evaluation_to_json(evaluation))
+        kept = evaluation_files(runs[family], f"{way}-folds")
+        mistakes = [part.id for _, part in worst_first(evaluation.judged)]
+        write_thumbnails(cells, kept.thumbnails, read_image, first=mistakes, at_most=_SHOWN)
+        write_json(kept.evaluation, evaluation_to_json(evaluation))
     for run in runs.values():
         write_json(run / "doctor.json", as_json(examination))
         write_report(run, run / "report.html", overwrite=True)
     return DemoResult(
         crossed=crossed,
-        tested={name: evaluation_from_json(read_json(run / "evaluation.json")) for name, run in runs.items()},
+        tested={name: evaluation_from_json(read_json(evaluation_files(run).evaluation)) for name, run in runs.items()},
         report=write_report(best, out / "report.html", overwrite=overwrite),
         data=out / "cells",
         runs=out / "runs",

@@ -23,10 +23,19 @@ from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Prediction
 from kenpin.records_json import evaluation_to_json
 from kenpin.report import write_report, write_thumbnails
-from kenpin.report.embedding import FILE as VECTORS
 from kenpin.report.embedding import Embedding, write_embedding
 from kenpin.report.mistakes import worst_first
-from kenpin.run_folder import MODEL, check_run_free, finish, read_lineage, seal, write_json, write_lineage, write_record
+from kenpin.run_folder import (
+    MODEL,
+    check_run_free,
+    evaluation_files,
+    finish,
+    read_lineage,
+    seal,
+    write_json,
+    write_lineage,
+    write_record,
+)
 
 _KEPT = ("metrics.jsonl",)  # of the old run, beside its model
 
@@ -90,11 +99,13 @@ def add_prototypes(
         for name in _KEPT:
             if (run / name).is_file():
                 shutil.copy(run / name, partial / name)
-        write_json(partial / "evaluation.json", evaluation_to_json(evaluation))
+        kept = evaluation_files(partial)
+        write_json(kept.evaluation, evaluation_to_json(evaluation))
         mistakes = [part.id for _, part in worst_first(evaluation.judged)]
-        write_thumbnails(measured, partial / "thumbnails.parquet", read_image, first=mistakes)
-        embedding = Embedding(tuple(measured.column("id")), principal_components(vectors[rows]))
-        write_embedding(partial / VECTORS, embedding)
+        write_thumbnails(measured, kept.thumbnails, read_image, first=mistakes)
+        if kept.vectors is not None:
+            embedding = Embedding(tuple(measured.column("id")), principal_components(vectors[rows]))
+            write_embedding(kept.vectors, embedding)
         learned = read_lineage(run).having_seen(labelled.select(chosen))
         write_lineage(partial, learned, read_lineage(run, of_network=True))
         new = record.model_copy(

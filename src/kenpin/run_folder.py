@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from zipfile import BadZipFile
@@ -61,9 +62,43 @@ ASCII bytes each, and `names` of what it stands on."""
 EXPORTED = "kenpin.json"
 """File of an exported network that names the run it comes from."""
 _TRAINED_ON = "trained_on.npy"  # in its place in the first edition: of the last training's pictures alone
-_SEALED = (f"{MODEL}/**/*", LINEAGE, "evaluation.json", "thumbnails.parquet", "embedding.npz", "maps.npz",
-           "metrics.jsonl", "evolution/**/*")  # fmt: skip
+_EVALUATION, _THUMBNAILS, _MAPS, _VECTORS = "evaluation.json", "thumbnails.parquet", "maps.npz", "embedding.npz"
+_SEALED = (f"{MODEL}/**/*", LINEAGE, _EVALUATION, _THUMBNAILS, _MAPS, _VECTORS, "metrics.jsonl",
+           "evolution/**/*")  # fmt: skip
 _REMEDY = "restore it from a copy or train again"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationFiles:
+    """Where a run keeps an evaluation, and what its report shows of the pictures that were judged in it."""
+
+    evaluation: Path
+    thumbnails: Path
+    maps: Path
+    vectors: Path | None
+    """None of a further evaluation: the plot of the vectors is of the run's own pictures."""
+
+    def clear(self) -> None:
+        """Remove them, the evaluation first: pictures without it are never read."""
+        for file in (self.evaluation, self.thumbnails, self.maps, self.vectors):
+            if file is not None:
+                file.unlink(missing_ok=True)
+
+
+def evaluation_files(run: Path, name: str | None = None) -> EvaluationFiles:
+    """The files of the evaluation that was kept under this name; None: of the run's own, which are sealed."""
+    if name is None:
+        return EvaluationFiles(run / _EVALUATION, run / _THUMBNAILS, run / _MAPS, run / _VECTORS)
+    evaluation, thumbnails, maps = (
+        run / f"{file.stem}-{name}{file.suffix}" for file in map(Path, (_EVALUATION, _THUMBNAILS, _MAPS))
+    )
+    return EvaluationFiles(evaluation, thumbnails, maps, None)
+
+
+def further_evaluations(run: Path) -> list[str]:
+    """Names of the evaluations that were kept beside the run's own."""
+    stem, suffix = Path(_EVALUATION).stem, Path(_EVALUATION).suffix
+    return sorted(file.stem.removeprefix(f"{stem}-") for file in run.glob(f"{stem}-*{suffix}"))
 
 
 def partial_folder(out: Path) -> Path:

@@ -123,18 +123,21 @@ def evaluate(
     run:
         Run folder.
     """
+    from kenpin.cli import _judged
     from kenpin.data.loading import load_dataset
+    from kenpin.data.targets import annotated
     from kenpin.errors import DatasetError, OptionError
     from kenpin.evaluation import evaluate as measure
     from kenpin.predictor import load_predictor
     from kenpin.records_json import evaluation_to_json
-    from kenpin.run_folder import check_writable, read_record, write_json
+    from kenpin.run_folder import check_writable, evaluation_files, read_record, write_json
+    from kenpin.training.keeping import keep_for_report
 
     if name is not None and not re.fullmatch(r"\w[\w .+-]*", name):
         raise OptionError(f"option `--name`: {name!r} is to be part of a file's name; give a word.")
     read_record(run)
-    kept = None if name is None else run / f"evaluation-{name}.json"
-    for target in (json, kept):
+    kept = None if name is None else evaluation_files(run, name)
+    for target in (json, None if kept is None else kept.evaluation):
         if target is not None:
             check_writable(target, overwrite)
     predictor = load_predictor(run, device=device)
@@ -154,9 +157,14 @@ def evaluate(
     )
     print(f"{len(evaluation.judged)} pictures, split {split or 'all'}")
     print(_show.measures(evaluation))
-    for target in (json, kept):
-        if target is not None:
-            write_json(target, evaluation_to_json(evaluation))
+    print(f"\n{_judged.findings(evaluation)}")
+    if json is not None:
+        write_json(json, evaluation_to_json(evaluation))
+    if kept is not None:
+        pictures = annotated(dataset if split is None else dataset.of_split(split), predictor.target)
+        kept.clear()
+        keep_for_report(predictor, pictures, evaluation, kept, held_out=True)
+        write_json(kept.evaluation, evaluation_to_json(evaluation))  # last: what is kept of it is whole then
     return 0
 
 

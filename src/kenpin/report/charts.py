@@ -27,6 +27,7 @@ from kenpin.report.drawing import (
 from kenpin.report.plots import line_figure
 
 _LINES = 4  # in one chart: the styles that lines have
+_MARKED = 12  # points of a training at most that have marks
 _CURVES = 24  # classes with a curve; the table holds all
 
 
@@ -135,9 +136,13 @@ def training_figures(rows: Sequence[Mapping[str, Any]]) -> tuple[Figure, ...]:
         series = [one for name in names if (one := _series(name, rows, by)).points]
         if series:
             values = [point for one in series for point in one.points]
-            x = linear_axis(by, 0.0, max(px for px, _ in values), plain)
+            x = linear_axis(by, 0.0, max(px for px, _ in values), plain, whole=by == "step")
             lowest, highest = min(py for _, py in values), max(py for _, py in values)
-            y = linear_axis("", min(0.0, lowest) if title == "Loss" else lowest, highest, plain)
+            if title == "Loss":
+                lowest = min(0.0, lowest)
+            elif lowest == highest and 0 <= lowest <= 1:
+                lowest, highest = 0.0, 1.0  # of a share that never changed: nothing lies beyond
+            y = linear_axis("", lowest, highest, plain)
             ends = "; ".join(f"{one.name} ends at {one.points[-1][1]:.4g}" for one in series)
             figures.append(Figure(title, line_chart(title, ends, series, x, y), f"{ends}.", _legend(series)))
     return tuple(figures)
@@ -189,8 +194,11 @@ def _legend(series: Sequence[Series]) -> tuple[tuple[str, str], ...]:
 
 def _series(name: str, rows: Sequence[Mapping[str, Any]], by: str) -> Series:
     pairs = [(_number(row.get(by)), _number(row.get(name))) for row in rows]
-    return Series(name.removeprefix("eval_") if _is_score(name) else _LOSSES.get(name, name),
-                  [(x, y) for x, y in pairs if x is not None and y is not None])  # fmt: skip
+    points = [(x, y) for x, y in pairs if x is not None and y is not None]
+    measure = name.removeprefix("eval_")
+    title = _LOSSES.get(name) or words.TITLES.get(measure) or measure.replace("_", " ")
+    # a short training has too few points to be seen as a line
+    return Series(title, points, "marks" if len(points) <= _MARKED else "line")
 
 
 _LOSSES = {"loss": "training", "eval_loss": "validation"}

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.data.same_parts import same_parts
+from kenpin.errors import OptionError
 from kenpin.metrics.retrieval import mean_measure
 from kenpin.quality.paired import PairedDifference, mcnemar, verdict_differences
 from kenpin.quality.planning import Wrong
@@ -99,6 +100,30 @@ def compare(now: Evaluation, before: Evaluation) -> Comparison:
         decisions=_decisions(decided) if decided else {},
         classes=_class_differences(now, before) if of_boxes else (),
     )
+
+
+def compare_runs(
+    now: Mapping[str, Evaluation], before: Mapping[str, Evaluation]
+) -> tuple[tuple[str, str, Comparison], ...]:
+    """Two runs on every evaluation that they have in common: its name in each run, and the comparison.
+
+    Each run's own evaluation, the first, is held against the other's, and further ones against those of their name;
+    where none of these have a part in common, the two of any name that have most. Raises OptionError where none have.
+    """
+    own, own_before = next(iter(now)), next(iter(before))
+    paired = {(own, own_before): None} | {(name, name): None for name in now if name in before}
+    found = [(*names, compare(now[names[0]], before[names[1]])) for names in paired]
+    if not any(one.common for *_, one in found):
+        others = [(a, b) for a in now for b in before if (a, b) not in paired]
+        found = [(a, b, compare(now[a], before[b])) for a, b in others]
+        found = sorted(found, key=lambda one: -one[2].common)[:1]
+    shared = tuple(one for one in found if one[2].common)
+    if not shared:
+        raise OptionError(
+            "the two runs judged no part in common whose truth is the same in both; evaluate both on one data set with "
+            "`kenpin evaluate RUN --data DATA --name NAME`, and compare them then."
+        )
+    return shared
 
 
 def paired_share(before: Sequence[bool], now: Sequence[bool]) -> Measure:

@@ -11,14 +11,24 @@ from typing import Any
 from kenpin.errors import RunError
 from kenpin.records import Evaluation
 from kenpin.records_json import evaluation_from_json, from_json
-from kenpin.report import embedding, maps, thumbnails
-from kenpin.report.embedding import Embedding
-from kenpin.report.maps import Maps
+from kenpin.report.embedding import Embedding, read_embedding
+from kenpin.report.maps import Maps, read_maps
+from kenpin.report.thumbnails import read_thumbnails
+from kenpin.run_folder import evaluation_files, further_evaluations
 from kenpin.taguchi.selection import Selection
 
-_EVALUATION = "evaluation"
 _SELECTION = "model/selection.json"
 _TABLE = "table"  # what a run on numbers names as its base
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a run keeps of the pictures of one evaluation."""
+
+    thumbnails: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """JPEG bytes by picture id."""
+    maps: Maps | None = field(default=None, repr=False)
+    """Maps of the worst mistakes and highest scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +43,13 @@ class ReportContent:
     training: Sequence[Mapping[str, Any]] = ()
     """Rows of metrics.jsonl in their order."""
     thumbnails: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    """JPEG bytes by picture id."""
+    """Of the leading evaluation: JPEG bytes by picture id."""
     embedding: Embedding | None = field(default=None, repr=False)
     """Vectors of the leading evaluation's pictures."""
     maps: Maps | None = field(default=None, repr=False)
     """Maps of its worst mistakes and highest scores."""
+    further: Mapping[str, Kept] = field(default_factory=dict, repr=False)
+    """What is kept of the other evaluations' pictures, by their names."""
     selection: Selection | None = field(default=None, repr=False)
     """Which items a unit space keeps, and how they were chosen."""
     doctor: Mapping[str, Any] | None = None
@@ -55,16 +67,25 @@ class ReportContent:
         """The evaluation that the headline is about."""
         return next(iter(self.evaluations.values()))
 
+    @property
+    def leading_name(self) -> str:
+        """Its name."""
+        return next(iter(self.evaluations))
+
+    def kept(self, name: str) -> Kept:
+        """What is kept of an evaluation's pictures."""
+        return Kept(self.thumbnails, self.maps) if name == self.leading_name else self.further.get(name, Kept())
+
 
 def read_content(run_folder: Path, *, against: Path | None = None, name: str | None = None) -> ReportContent:
     """What the run folder holds: run.json and evaluation.json, and whatever else of the content is there.
 
-    `name`: the run's; None: its folder's. `evaluation-<name>.json` are further evaluations.
+    `name`: the run's; None: its folder's. Further evaluations follow by their names.
     Raises RunError for missing or damaged files.
     """
-    files = [run_folder / f"{_EVALUATION}.json", *sorted(run_folder.glob(f"{_EVALUATION}-*.json"))]
-    read = [evaluation_from_json(_json(file), str(file)) for file in files]
-    named = [file.stem.removeprefix(f"{_EVALUATION}-") for file in files[1:]]
+    named = further_evaluations(run_folder)
+    own, *others = (evaluation_files(run_folder, name) for name in (None, *named))
+    read = [evaluation_from_json(_json(one.evaluation), str(one.evaluation)) for one in (own, *others)]
     # a further evaluation may bear the leading one's split as its name and must not take its place
     leading = read[0].split if read[0].split not in named else f"{read[0].split} (in training)"
     lines = run_folder / "metrics.jsonl"
@@ -74,9 +95,13 @@ def read_content(run_folder: Path, *, against: Path | None = None, name: str | N
         run=_json(run_folder / "run.json"),
         evaluations=dict(zip([leading, *named], read, strict=True)),
         training=read_rows(lines) if lines.exists() else (),
-        thumbnails=thumbnails.read_thumbnails(run_folder / thumbnails.FILE),
-        embedding=embedding.read_embedding(run_folder / embedding.FILE),
-        maps=maps.read_maps(run_folder / maps.FILE),
+        thumbnails=read_thumbnails(own.thumbnails),
+        embedding=None if own.vectors is None else read_embedding(own.vectors),
+        maps=read_maps(own.maps),
+        further={
+            name: Kept(read_thumbnails(one.thumbnails), read_maps(one.maps))
+            for name, one in zip(named, others, strict=True)
+        },
         selection=from_json(Selection, _json(chosen), str(chosen)) if chosen.exists() else None,
         doctor=_json(doctor) if doctor.exists() else None,
         before=None if against is None else read_content(against),

@@ -11,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from kenpin.errors import OutputExistsError
+from kenpin.report.names import without_folders
 
 
 @cache
@@ -23,6 +24,7 @@ def template(name: str) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["without_folders"] = without_folders
     return environment.get_template(name)
 
 

@@ -19,6 +19,7 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 46
 SKEWED = 20.0
 """Highest score over the median from which a linear axis would show one bar."""
 _BINS = 32
+_ROUNDING = 1e-9  # of the larger end: below it the ends of an axis are one
 # of charts with a row for each name: room for these, for a letter, and a row's height
 _NAMES, _MOST_NAMES, _LETTER, _ROW = 150.0, 240.0, 6.8, 20.0
 
@@ -98,11 +99,23 @@ def plain(value: float) -> str:
     return f"{value:.6g}"
 
 
-def linear_axis(label: str, low: float, high: float, show: Callable[[float], str] = plain, steps: int = 5) -> Axis:
-    """An axis from the round number below to the round number above, in steps of 1, 2 or 5."""
-    if not high > low:
-        low, high = low - 0.5, high + 0.5
-    rough = (high - low) / steps
+def linear_axis(
+    label: str,
+    low: float,
+    high: float,
+    show: Callable[[float], str] = plain,
+    steps: int = 5,
+    *,
+    whole: bool = False,
+) -> Axis:
+    """An axis from the round number below to the round number above, in steps of 1, 2 or 5.
+
+    Equal ends, or ends that differ by no more than rounding does, get room on both sides. whole: no step is below 1.
+    """
+    largest = max(abs(low), abs(high))
+    if not high - low > largest * _ROUNDING:
+        low, high = low - max(0.5, largest * 0.1), high + max(0.5, largest * 0.1)
+    rough = max(1.0 if whole else 0.0, (high - low) / steps)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
@@ -131,7 +144,8 @@ def line_chart(
         points = _steps(one.points) if one.form == "steps" else one.points
         if one.form != "dots":
             shapes.append(_path(points, x, y, f"line {style}"))
-        if one.form in ("marks", "dots"):
+        # a line between equal points has no length
+        if one.form in ("marks", "dots") or len(set(points)) == 1:
             shapes += [
                 Markup('<circle class="mark {}" cx="{:.1f}" cy="{:.1f}" r="3.5"></circle>').format(
                     style, *_place(p, x, y)

@@ -17,8 +17,8 @@ from kenpin.records import JudgedExample
 from kenpin.report import words
 from kenpin.report.document import data_url
 from kenpin.report.mistakes import mistake_of
+from kenpin.report.names import picture_name
 
-FILE = "embedding.npz"
 _COLOURS = 10
 _MARGIN = 0.02  # of the plot, around the outermost points
 _FEWEST_NEIGHBOURS = 15
@@ -148,7 +148,7 @@ def _point(part: JudgedExample, colour: str, places: Sequence[Sequence[float]], 
     return Point(
         places=tuple((left, top) for left, top in places),
         styles=" ".join(filter(None, styles)),
-        title=part.id,
+        title=picture_name(part.id),
         lines=tuple(filter(None, (words.truth(part), said, mistake))),
         image=data_url(thumbnail),
     )

@@ -12,6 +12,7 @@ from kenpin.report import words
 from kenpin.report.charts import training_figures
 from kenpin.report.content import read_rows
 from kenpin.report.document import data_url, template, write_document
+from kenpin.report.names import picture_name
 
 FOLDER = "evolution"
 """Folder, below the run's, of the drawn pictures; `training.evolution` fills it."""
@@ -70,7 +71,7 @@ def render_evolution(evolution: Evolution, name: str) -> str:
         figures=training_figures(_rows(evolution)),
         columns=[(_title(one), _subtitle(one), _score_lines(one), one is best) for one in columns],
         rows=[
-            (picture, data_url(evolution.truth[i]), [data_url(one.pictures[i]) for one in columns])
+            (picture_name(picture), data_url(evolution.truth[i]), [data_url(one.pictures[i]) for one in columns])
             for i, picture in enumerate(evolution.names)
         ],
     )

@@ -15,7 +15,6 @@ from kenpin.heat import Region
 from kenpin.records import JudgedExample
 from kenpin.report.mistakes import worst_first
 
-FILE = "maps.npz"
 Mask = NDArray[np.bool_]
 _HIGHEST = 2**16 - 1
 _MASK_PX = 128  # longest side of a mask that is kept, as of the thumbnails that its outline is drawn on

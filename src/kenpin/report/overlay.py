@@ -1,58 +1,122 @@
-"""Boxes drawn over a thumbnail as SVG: the true ones dashed, the predicted ones solid, with label and score."""
+"""Boxes over a thumbnail as SVG: the true ones on one picture, the predicted ones on another beside it."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass
 from unicodedata import east_asian_width
 
 from markupsafe import Markup
 
-from kenpin.records import Box, JudgedExample, Verdict
+from kenpin.records import Box, JudgedBoxes, JudgedExample, Verdict
+from kenpin.report.label_layout import lay_out
 
 _SIDE = 320.0  # units of the longer side, so that lines and letters are equally large on all pictures
-_LINE = 14.0  # height of a line of letters
+_LINE = 15.0  # height of a line of letters
+_LEAST = 4.0  # side of a box
+_BASE = 3.5  # of the letters above the end of their line
+_FAR = 4.0  # from where on a line leads from a label to its box
 _LETTERS = 22  # of a label; the lines below the picture show all of it
 _WIDTHS = defaultdict(lambda: 8.0, W=13.0, F=13.0)  # of a letter, about
 _STYLES = {True: "right", False: "wrong", None: "aside"}
 _LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"  # without it the score would stand before an Arabic label
 
 
-def overlay(part: JudgedExample) -> Markup | None:
-    """The part's boxes at the score cut, to be laid over its picture; None where they or its size are not known."""
-    if part.boxes is None or part.boxes.size_wh is None or part.prediction.detections is None:
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """A box with what is written at it."""
+
+    style: str
+    box_px: Box
+    label: str
+    score: float | None = None
+
+
+def true_boxes(part: JudgedExample) -> Markup | None:
+    """What is annotated on a part's picture; None where the boxes or the picture's size are not known."""
+    if part.boxes is None or part.boxes.size_wh is None:
         return None
-    scale = _SIDE / max(part.boxes.size_wh)
-    width, height = (side * scale for side in part.boxes.size_wh)
-    truth, said = part.boxes.truth, part.prediction.detections
-    drawn = []
-    for box, label, found in zip(truth.boxes_xyxy_px, truth.labels, part.boxes.found, strict=True):
-        # a found one bears the label of what found it
-        drawn.append(_drawn("true", box, scale, "" if found else _shortened(label), width, below=height))
+    truth = part.boxes.truth
+    return _svg(
+        part.boxes,
+        [
+            _Drawn("true" if found else "missed", box, label)
+            for box, label, found in zip(truth.boxes_xyxy_px, truth.labels, part.boxes.found, strict=True)
+        ],
+    )
+
+
+def predicted_boxes(part: JudgedExample) -> Markup | None:
+    """What was predicted at the score cut; None where the boxes or the picture's size are not known."""
+    said = part.prediction.detections
+    if part.boxes is None or part.boxes.size_wh is None or said is None:
+        return None
     scores = said.scores or (None,) * len(said)
     decisive = max(said.scores or (), default=None) if part.verdict in (Verdict.REVIEW, Verdict.FAIL) else None
-    for box, label, score, right in zip(said.boxes_xyxy_px, said.labels, scores, part.boxes.right, strict=True):
-        # a box that counts for nothing may still be what the verdict stands on
-        if right is not None or (score is not None and score == decisive):
-            name = _shortened(label) + ("" if score is None else f"{_LEFT_TO_RIGHT} {score:.2f}")
-            drawn.append(_drawn(_STYLES[right], box, scale, name, width))
+    return _svg(
+        part.boxes,
+        [
+            _Drawn(_STYLES[right], box, label, score)
+            for box, label, score, right in zip(said.boxes_xyxy_px, said.labels, scores, part.boxes.right, strict=True)
+            # a box that counts for nothing may still be what the verdict stands on
+            if right is not None or (score is not None and score == decisive)
+        ],
+    )
+
+
+def _svg(boxes: JudgedBoxes, drawn: list[_Drawn]) -> Markup:
+    assert boxes.size_wh is not None
+    scale = _SIDE / max(boxes.size_wh)
+    width, height = (side * scale for side in boxes.size_wh)
+    laid = [_scaled(one.box_px, scale) for one in drawn]
+    names = [_name(one, width) for one in drawn]
+    spots = lay_out(laid, [(_width(name), _LINE) for name in names], (width, height))
+    shapes = [_frame(one.style, box) for one, box in zip(drawn, laid, strict=True)]
+    shapes += [
+        _label(one.style, name, box, spot)
+        for one, name, box, spot in zip(drawn, names, laid, spots, strict=True)
+        if spot is not None
+    ]
     return Markup('<svg class="boxes" viewBox="0 0 {:.1f} {:.1f}" aria-hidden="true">{}</svg>').format(
-        width, height, Markup("").join(drawn)
+        width, height, Markup("").join(shapes)
     )
 
 
-def _drawn(style: str, box_px: Box, scale: float, name: str, width: float, below: float | None = None) -> Markup:
-    """A box and its name above it, or below it where the picture's height is given; within, where there is no room."""
+def _scaled(box_px: Box, scale: float) -> Box:
+    """In units; a box without area is drawn so that it can be seen."""
     x1, y1, x2, y2 = (value * scale for value in box_px)
-    frame = Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"></rect>').format(
-        style, x1, y1, max(0.0, x2 - x1), max(0.0, y2 - y1)
+    return x1, y1, max(x1 + _LEAST, x2), max(y1 + _LEAST, y2)
+
+
+def _frame(style: str, box: Box) -> Markup:
+    x1, y1, x2, y2 = box
+    return Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"></rect>').format(
+        style, x1, y1, x2 - x1, y2 - y1
     )
-    if below is None:
-        y = y1 - 4 if y1 >= _LINE else y1 + _LINE - 2
-    else:
-        y = y2 + _LINE - 2 if y2 + _LINE <= below else y2 - 4
-    x = max(2.0, min(x1, width - 2 - sum(_WIDTHS[east_asian_width(letter)] for letter in name)))
-    return frame + Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(style, x, y, name)
 
 
-def _shortened(label: str) -> str:
-    return label if len(label) <= _LETTERS else label[: _LETTERS - 1] + "…"
+def _label(style: str, name: str, box: Box, spot: Box) -> Markup:
+    """The letters, and a line to the box where they had to be shifted away from it."""
+    x, y = (min(max(at, low), high) for at, low, high in ((box[0], spot[0], spot[2]), (box[1], spot[1], spot[3])))
+    to_x, to_y = min(max(x, box[0]), box[2]), min(max(y, box[1]), box[3])
+    leader = Markup()
+    if max(abs(to_x - x), abs(to_y - y)) > _FAR:
+        leader = Markup('<path class="leader {}" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"></path>').format(
+            style, x, y, to_x, to_y
+        )
+    return leader + Markup('<text class="{}" x="{:.1f}" y="{:.1f}">{}</text>').format(
+        style, spot[0] + 2, spot[3] - _BASE, name
+    )
+
+
+def _name(one: _Drawn, width: float) -> str:
+    """Label and score, the label cut to what the picture has room for."""
+    tail = "" if one.score is None else f"{_LEFT_TO_RIGHT} {one.score:.2f}"
+    label = one.label if len(one.label) <= _LETTERS else one.label[: _LETTERS - 1] + "…"
+    while len(label) > 1 and _width(label + tail) > width:
+        label = label[:-2] + "…"
+    return label + tail
+
+
+def _width(name: str) -> float:
+    return 4 + sum(_WIDTHS[east_asian_width(letter)] for letter in name if letter != _LEFT_TO_RIGHT)

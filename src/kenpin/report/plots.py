@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 from kenpin.report.drawing import (
+    Axis,
     Figure,
     Form,
     Level,
@@ -93,7 +95,8 @@ class Table:
 def line_figure(plot: LinePlot) -> Figure:
     """The plot drawn."""
     series = [Series(line.name, line.points, cast(Form, line.form)) for line in plot.lines]
-    x, y = ((log_axis if span.log else linear_axis)(span.label, span.low, span.high) for span in (plot.x, plot.y))
+    points = [point for line in plot.lines for point in line.points]
+    x, y = (_axis(span, [point[i] for point in points]) for i, span in enumerate((plot.x, plot.y)))
     legend = tuple(
         (f"s{i % 4 + 1}{' dot' * (one.form == 'dots')}", one.name) for i, one in enumerate(series) if one.points
     )
@@ -101,9 +104,17 @@ def line_figure(plot: LinePlot) -> Figure:
     return Figure(plot.title, chart, f"{plot.described} {plot.caption}".strip(), legend)
 
 
+def _axis(span: Span, values: Sequence[float]) -> Axis:
+    """What the span shows at least, and all values."""
+    ends = min(span.low, *values), max(span.high, *values)
+    # a logarithm has no room for what is not above 0
+    return (log_axis if span.log and ends[0] > 0 else linear_axis)(span.label, *ends)
+
+
 def bar_figure(plot: BarPlot) -> Figure:
     """The plot drawn."""
     ends = [end for bar in plot.bars for end in (bar.value, bar.low, bar.high) if end is not None]
+    ends += plot.marks
     x = linear_axis(plot.label, min(0.0, *ends), max(1.0, *ends), percent if plot.in_percent else plain)
     levels = [Level(bar.name, bar.value, bar.low, bar.high) for bar in plot.bars]
     chart = bar_chart(plot.title, plot.described, levels, x, plot.marks)

@@ -19,6 +19,7 @@ from kenpin.report.drawing import Axis, Figure, PointGroup, plain, point_chart
 
 _COLOURS = 10
 _NEIGHBOURS = 5
+_ROUNDING = 1e-9  # of the largest number: points that differ by less are one
 _MARGIN = 0.04  # of the plot, around the outermost points
 _AT_MOST = 2_000
 """Points that are drawn; a silhouette of more would take long, too."""
@@ -105,7 +106,10 @@ def _plane(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 def _square_axes(plane: NDArray[np.float64]) -> tuple[Axis, Axis]:
     """Axes of one scale, so that distances look as they are."""
     low, high = plane.min(axis=0), plane.max(axis=0)
-    half = (float((high - low).max()) or 1.0) * (0.5 + _MARGIN)
+    widest, largest = float((high - low).max()), float(np.abs(plane).max())
+    if widest <= largest * _ROUNDING:
+        widest = max(1.0, largest)  # one point, whatever its numbers are
+    half = widest * (0.5 + _MARGIN)
     middle = (low + high) / 2
     bounds = [(float(at - half), float(at + half)) for at in middle]
     x, y = (Axis("", start, end, (), plain) for start, end in bounds)

@@ -13,7 +13,6 @@ from PIL import Image
 from kenpin.errors import ImageError, RunError
 from kenpin.records import Example, ImageSource
 
-FILE = "thumbnails.parquet"
 _SCHEMA = pa.schema([("id", pa.string()), ("jpeg", pa.binary())])
 _QUALITY = 80
 

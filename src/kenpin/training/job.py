@@ -26,6 +26,7 @@ from kenpin.report.evolution import FOLDER as EVOLUTION
 from kenpin.report.evolution import write_evolution
 from kenpin.run_folder import (
     MODEL,
+    evaluation_files,
     finish,
     partial_folder,
     read_json,
@@ -142,18 +143,19 @@ def train(
             evaluation = replace(evaluation, measures={**evaluation.measures, **gain})
             gained = (start.retrieval.in_words(gain),)
             say(*gained)
-        write_json(partial / "evaluation.json", evaluation_to_json(evaluation))
+        kept = evaluation_files(partial)
+        write_json(kept.evaluation, evaluation_to_json(evaluation))
         keep_for_report(
             Predictor(learned.inspector, threshold, target=chosen.target),
             parts.test or scored.pictures,
             evaluation,
-            partial,
+            kept,
             held_out=parts.test is not None or scored.pictures is parts.validation,
         )
         whole = start.lineage.having_seen(parts.training, parts.validation, scored.pictures)
         write_lineage(partial, whole, start.lineage if isinstance(learned.inspector, Fitted) else whole)
         notes = (*start.notes, *learned.notes, *meaning, why, *gained)
-        about = described(dataset, fingerprint, parts)
+        about = described(dataset, fingerprint, parts, chosen.target)
         record = record_of(
             family,
             options,

@@ -17,6 +17,7 @@ from kenpin.records import Evaluation, Example, ImageSource, Map
 from kenpin.report import embedding as vectors
 from kenpin.report import maps, thumbnails
 from kenpin.report.mistakes import worst_first
+from kenpin.run_folder import EvaluationFiles
 
 _PROJECTED = 5_000  # pictures at most whose vectors are kept
 _THUMBNAIL_PX = {"label": 128, "boxes": 320, "text": 256}  # boxes are drawn on them, texts read beside them
@@ -26,19 +27,23 @@ take a pass back through the network each."""
 
 
 def keep_for_report(
-    predictor: Predictor, pictures: Dataset, evaluation: Evaluation, folder: Path, *, held_out: bool
+    predictor: Predictor, pictures: Dataset, evaluation: Evaluation, files: EvaluationFiles, *, held_out: bool
 ) -> None:
-    """Write it into the run. held_out: whether the predictor has not seen the pictures."""
+    """Write it into the run.
+
+    held_out: whether the scores are by this very predictor, as the maps are, not by fits without each part.
+    """
     thumbnails.write_thumbnails(
         pictures,
-        folder / thumbnails.FILE,
+        files.thumbnails,
         read_image,
         first=[part.id for _, part in worst_first(evaluation.judged)],
         max_side_px=_THUMBNAIL_PX[predictor.target],
     )
     if predictor.target == "label":
-        _keep_vectors(predictor, pictures, folder / vectors.FILE)
-        _keep_maps(predictor, pictures, evaluation, folder / maps.FILE, held_out)
+        if files.vectors is not None:
+            _keep_vectors(predictor, pictures, files.vectors)
+        _keep_maps(predictor, pictures, evaluation, files.maps, held_out)
 
 
 def _keep_vectors(predictor: Predictor, pictures: Dataset, path: Path) -> None:

@@ -75,7 +75,7 @@ def rebuilt(
         )
         whole = start.lineage.having_seen(start.parts.training, start.parts.validation)
         write_lineage(out, whole, start.lineage if isinstance(learned.inspector, Fitted) else whole)
-        about = described(start.dataset, "", start.parts)
+        about = described(start.dataset, "", start.parts, start.family.target)
         write_record(out, record_of(family, own, start.task, learned, about, out))
         changed[option] = type(getattr(options, option))(out)  # a word or a path, as the option has it
     return options.model_copy(update=changed)

@@ -14,6 +14,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.models._family import Task
 from kenpin.records import Measure, Threshold
 from kenpin.records_json import to_json
+from kenpin.report.words import NO_BOXES, NO_LABEL
 from kenpin.run_folder import RunRecord, seal
 from kenpin.training.learning import Learned
 from kenpin.training.parts import Parts
@@ -57,18 +58,29 @@ def record_of(
     )
 
 
-def described(dataset: Dataset, fingerprint: str, parts: Parts) -> dict[str, Any]:
-    """A data set in numbers: where it lies, what it holds, and how many pictures of each class each split has."""
-    pictures = {"train": parts.training, "validation": parts.validation, "test": parts.test}
-    return {
+def described(dataset: Dataset, fingerprint: str, parts: Parts, target: str) -> dict[str, Any]:
+    """A data set in numbers: where it lies, what it holds, and how many pictures of each class each split has; where
+    boxes are learned, also how many pictures and boxes."""
+    stated = {"train": parts.training, "validation": parts.validation, "test": parts.test}
+    splits = {name: part for name, part in stated.items() if part is not None}
+    about: dict[str, Any] = {
         "path": dataset.root,
         "format": dataset.format,
         "fingerprint": fingerprint,
+    }
+    if target != "boxes":
+        counts = {
+            name: dict(Counter(label or NO_LABEL for label in part.column("label"))) for name, part in splits.items()
+        }
+        return about | {"counts": counts}
+    labels = {name: part.column("box_labels") for name, part in splits.items()}
+    return about | {
+        "pictures": {name: len(part) for name, part in splits.items()},
         "counts": {
-            name: dict(Counter(label or "no label" for label in part.column("label")))
-            for name, part in pictures.items()
-            if part is not None
+            name: dict(Counter(kind for boxes in each for kind in set(boxes) or {NO_BOXES}))
+            for name, each in labels.items()
         },
+        "boxes": {name: dict(Counter(label for boxes in each for label in boxes)) for name, each in labels.items()},
     }
 
 

@@ -1,0 +1,129 @@
+"""Cards: one judged part each, with its pictures and what there is to say of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from kenpin.records import Evaluation, JudgedExample
+from kenpin.report import words
+from kenpin.report.comparison import Pair
+from kenpin.report.document import data_url
+from kenpin.report.heat import Heat
+from kenpin.report.mistakes import mistake_of
+from kenpin.report.names import picture_name
+from kenpin.report.overlay import predicted_boxes, true_boxes
+
+_ITEMS = 3  # of a part's distance
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture on a card, and what is laid over it."""
+
+    image: str
+    """A data URL."""
+    overlay: Markup | None = None
+    caption: str = ""
+    """What of a part this one shows, where it has several."""
+    under: bool = False
+    """Whether a map lies over it, so that it is shown in grey."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A part with its caption; `pictures` side by side, none where no thumbnail was kept."""
+
+    title: str
+    tag: str
+    lines: tuple[str, ...]
+    pictures: tuple[Picture, ...] = ()
+    good: bool = False
+    """Whether the tag is good news."""
+
+
+def part_card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str, heat: Heat | None) -> Card:
+    """What a part is, what was predicted and decided, and where on its picture."""
+    prediction, image = part.prediction, data_url(thumbnails.get(part.id))
+    lines = [words.truth(part)]
+    if part.text is not None:
+        lines = [*words.asked(part), *lines, words.answered(part)]
+    if part.boxes is not None:
+        lines.append(f"drawn: {words.drawn(part)}")
+    if prediction.label is not None:
+        chance = (prediction.probabilities or {}).get(prediction.label)
+        lines.append(f"called {prediction.label}" + ("" if chance is None else f" ({words.percent(chance, 0)})"))
+    if prediction.defect_score is not None:
+        lines.append(f"score {words.score(prediction.defect_score)}" + (f", {part.verdict}" if part.verdict else ""))
+    if prediction.contributions and image is None:
+        # where there is nothing to look at, the items tell where the distance comes from
+        strongest = sorted(prediction.contributions.items(), key=lambda item: -item[1])[:_ITEMS]
+        lines.append(", ".join(f"{name} {share:.2g}" for name, share in strongest if share > 0))
+    map_over = None if heat is None else heat.over(part.id)
+    if heat is not None and map_over is not None and not heat.maps.of_score:
+        lines.append(f"map: {heat.maps.by_id[part.id].shows}")
+    pictures: list[Picture] = []
+    if image is not None and (annotated := true_boxes(part)) is not None:
+        pictures = [Picture(image, annotated, "truth"), Picture(image, predicted_boxes(part), "prediction")]
+    elif image is not None:
+        pictures.append(Picture(image, None if heat is None else heat.outline(part.id)))
+    if image is not None and map_over is not None:
+        pictures.append(Picture(image, map_over, "map", under=True))
+    return Card(picture_name(part.id), tag, tuple(lines), tuple(pictures))
+
+
+def pair_card(pair: Pair, thumbnails: Mapping[str, bytes]) -> Card:
+    """What two runs make of a part."""
+    wrong_before, wrong_now = pair.mistakes
+    image = data_url(thumbnails.get(pair.now.id))
+    pictures: list[Picture] = []
+    if image is not None and (annotated := true_boxes(pair.now)) is not None:
+        pictures = [
+            Picture(image, annotated, "truth"),
+            Picture(image, predicted_boxes(pair.before), "before"),
+            Picture(image, predicted_boxes(pair.now), "now"),
+        ]
+    elif image is not None:
+        pictures.append(Picture(image))
+    return Card(
+        picture_name(pair.now.id),
+        f"was {wrong_before}" if wrong_now is None else str(wrong_now),
+        (words.truth(pair.now), f"before: {_predicted(pair.before)}", f"now: {_predicted(pair.now)}"),
+        tuple(pictures),
+        good=wrong_now is None,
+    )
+
+
+def class_cards(evaluation: Evaluation, thumbnails: Mapping[str, bytes]) -> list[Card]:
+    """One picture of each class, a rightly judged one where there is any; none where answers are judged."""
+    judged = evaluation.judged if evaluation.target != "text" else ()
+    number = Counter(kind for part in judged for kind in words.kinds(part))
+    best: dict[str, JudgedExample] = {}
+    for part in sorted(judged, key=lambda part: (part.id not in thumbnails, mistake_of(part) is not None)):
+        for kind in words.kinds(part):
+            best.setdefault(kind, part)
+    ok_labels = (*evaluation.ok_labels, *((words.NO_BOXES,) if evaluation.target == "boxes" else ()))
+    cards = []
+    for label in in_order(evaluation, best):
+        image = data_url(thumbnails.get(best[label].id))
+        pictures = () if image is None else (Picture(image, true_boxes(best[label])),)
+        cards.append(Card(label, "OK" if label in ok_labels else "", (f"{number[label]} judged",), pictures, good=True))
+    return cards
+
+
+def in_order(evaluation: Evaluation, labels: Iterable[str]) -> list[str]:
+    """OK labels first, then the inspector's own in their order, then others by name."""
+    place = {label: i for i, label in enumerate(dict.fromkeys((*evaluation.ok_labels, *evaluation.labels)))}
+    return sorted(labels, key=lambda label: (place.get(label, len(place)), label))
+
+
+def _predicted(part: JudgedExample) -> str:
+    boxes = None if part.boxes is None else words.drawn(part)
+    answer = None if part.text is None else words.answered(part)
+    told = [part.prediction.label, boxes, answer, str(part.verdict) if part.verdict else None]
+    if part.prediction.defect_score is not None:
+        told.append(f"score {words.score(part.prediction.defect_score)}")
+    return ", ".join(word for word in told if word)

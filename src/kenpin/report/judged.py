@@ -1,0 +1,97 @@
+"""What a page shows of one evaluation: its mistakes as cards, its maps, and its tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from kenpin.records import ClassScores, Evaluation, JudgedExample, Verdict
+from kenpin.report import charts, words
+from kenpin.report.cards import Card, in_order, part_card
+from kenpin.report.content import Kept
+from kenpin.report.drawing import Figure
+from kenpin.report.heat import Heat, heat_of
+from kenpin.report.maps import highest_scored
+from kenpin.report.mistakes import worst_first
+
+Shares = Sequence[tuple[int, float]]
+"""Of each cell of a row its count, and the count's share of the row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An evaluation ready for the page."""
+
+    name: str
+    evaluation: Evaluation
+    sentences: tuple[str, ...]
+    """How good it is, the most important first."""
+    mistakes: tuple[Card, ...]
+    """The worst ones first; `mistake_counts` tells of all."""
+    mistake_counts: Mapping[str, int]
+    highest: tuple[Card, ...]
+    """Parts that are judged rightly and have a map, the highest score first."""
+    heat: Heat | None
+    confusion: Sequence[tuple[str, Shares]]
+    """Rows by true label, columns in the same order; empty where nothing is named."""
+    per_class: Sequence[tuple[str, ClassScores]]
+    verdicts: Sequence[tuple[str, bool | None, Shares]]
+    """Of each label whether it is a defect, and how many parts pass, are reviewed and fail."""
+    box_figures: Sequence[Figure]
+    has_pictures: bool
+    """Whether any picture of it was kept."""
+
+    @property
+    def of_boxes(self) -> bool:
+        """Whether boxes are judged."""
+        return self.evaluation.target == "boxes"
+
+
+def judged(name: str, evaluation: Evaluation, kept: Kept, things: str, most: int) -> Judged:
+    """The evaluation's part of a page, with at most so many mistakes as cards. things: `pictures` or `parts`."""
+    found = worst_first(evaluation.judged)
+    shown = found[:most]
+    highest = _highest_with_maps(evaluation, kept, {part.id for _, part in found})
+    heat = heat_of(kept.maps, [part.id for part in (*(part for _, part in shown), *highest)])
+    return Judged(
+        name=name,
+        evaluation=evaluation,
+        sentences=words.verdict_sentences(evaluation, things),
+        mistakes=tuple(part_card(part, kept.thumbnails, mistake, heat) for mistake, part in shown),
+        mistake_counts=Counter(str(mistake) for mistake, _ in found),
+        highest=tuple(part_card(part, kept.thumbnails, "", heat) for part in highest),
+        heat=heat,
+        confusion=_confusion(evaluation),
+        per_class=[(label, evaluation.per_class[label]) for label in in_order(evaluation, evaluation.per_class)],
+        verdicts=_verdicts(evaluation),
+        box_figures=charts.box_figures(evaluation),
+        has_pictures=bool(kept.thumbnails),
+    )
+
+
+def _highest_with_maps(evaluation: Evaluation, kept: Kept, mistaken: Collection[str]) -> list[JudgedExample]:
+    mapped = {} if kept.maps is None else kept.maps.by_id
+    return [part for part in highest_scored(evaluation.judged) if part.id in mapped and part.id not in mistaken]
+
+
+def _confusion(evaluation: Evaluation) -> list[tuple[str, Shares]]:
+    rows = dict(zip(evaluation.labels, evaluation.confusion, strict=True)) if evaluation.confusion else {}
+    labels = list(rows) if evaluation.target == "boxes" else in_order(evaluation, rows)
+    columns = [evaluation.labels.index(label) for label in labels]
+    return [
+        (label, [(rows[label][i], rows[label][i] / sum(rows[label]) if sum(rows[label]) else 0.0) for i in columns])
+        for label in labels
+    ]
+
+
+def _verdicts(evaluation: Evaluation) -> list[tuple[str, bool | None, Shares]]:
+    """By label; where boxes are judged, for OK and not OK."""
+    decided = [part for part in evaluation.judged if part.verdict is not None]
+    counts = Counter((words.side(part), part.verdict) for part in decided)
+    defective = {words.side(part): part.defective for part in decided}
+    table: list[tuple[str, bool | None, Shares]] = []
+    for label in in_order(evaluation, defective):
+        row = [counts[label, verdict] for verdict in (Verdict.PASS, Verdict.REVIEW, Verdict.FAIL)]
+        table.append((label, defective[label], [(count, count / sum(row)) for count in row]))
+    return table

@@ -1,0 +1,80 @@
+"""Names for people: of families and of a record's fields, and of files without the folders that they lie in."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+
+from kenpin.report import words
+
+TITLES = {
+    "base_commit": "Revision of the base",
+    "base_id": "Base",
+    "basis": "Chosen",
+    "cost_escape": "Cost of an escape",
+    "cost_overkill": "Cost of an overkill",
+    "cost_review": "Cost of a review",
+    "created": "Made",
+    "data": "Data set",
+    "dataset": "Data set",
+    "defect_rate": "Share of defective parts",
+    "device": "Device",
+    "expected_cost": "Expected cost per part",
+    "fail_from": "FAIL from",
+    "families": "Families",
+    "family": "Family",
+    "files": "Hash of the file",
+    "fingerprint": "Fingerprint",
+    "format": "Format",
+    "image_size_wh": "Pixels that it looks at, width and height",
+    "labels": "Classes",
+    "ok_labels": "Classes that are OK",
+    "options": "Settings",
+    "out": "Run folder",
+    "path": "Folder or file",
+    "pictures": "Pictures",
+    "precision": "Number format",
+    "review_from": "REVIEW from",
+    "schema_version": "Version of the record",
+    "scores": "Scores",
+    "seal": "Seal of the record",
+    "seconds": "Seconds of training",
+    "threshold": "Threshold",
+    "versions": "Version",
+}
+"""Of a run record's fields; measures have theirs in `words.TITLES`."""
+FAMILIES = {
+    "classifier": "Classifier",
+    "embedder": "Embedder",
+    "florence2": "Florence-2",
+    "mahalanobis": "Mahalanobis-Taguchi unit space",
+    "paligemma": "PaliGemma",
+    "vlm": "Chat model that sees",
+}
+_ALONE = r"""(?<![^\s"'“‘(\[`=,;])"""  # where a path may begin: not within a word, an address or a fraction
+_FOLDERS = re.compile(rf"{_ALONE}(?:/(?:[^/\s]+/)*(?=[^/\s])|[A-Za-z]:\\(?:[^\\\s]+\\)*(?=[^\\\s]))")
+
+
+def field_title(key: str) -> str:
+    """What a field of a record is called; a key that is a file's name is its own."""
+    return TITLES.get(key) or words.TITLES.get(key) or (key if "." in key else key.replace("_", " "))
+
+
+def family_title(family: str) -> str:
+    """What a family is called."""
+    return FAMILIES.get(family, family)
+
+
+def without_folders(text: str) -> str:
+    """The text with every absolute path as its last name: a page leaves the house, the disks' layout does not.
+
+    >>> without_folders("/srv/lot8/ok/1.png: is cut short. Copy it again, at 3 m/s.")
+    '1.png: is cut short. Copy it again, at 3 m/s.'
+    """
+    return _FOLDERS.sub("", text)
+
+
+def picture_name(id: str) -> str:
+    """A picture's id, which is its path below the data set; of one that lies elsewhere the file's name."""
+    path = PurePath(id)
+    return path.name if path.is_absolute() else without_folders(id)

@@ -1,0 +1,55 @@
+"""A run's record as rows for people: where its numbers come from, and what differs from another's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kenpin.report import words
+from kenpin.report.names import family_title, field_title, without_folders
+
+_VALUES = 12  # of a list
+_ELSEWHERE = frozenset({"counts", "boxes", "pictures", "notes", "base_probe"})  # on the page, or for programs alone
+
+Rows = list[tuple[str, str]]
+
+
+def provenance(record: Mapping[str, Any], above: str = "") -> Rows:
+    """Names and values of a record's fields as text; counts and notes stand elsewhere on the page."""
+    rows: Rows = []
+    for key, value in record.items():
+        name = above + field_title(key)
+        if key in _ELSEWHERE or value is None:
+            continue
+        if isinstance(value, Mapping):
+            rows += provenance(value, f"{name} › ")
+        elif isinstance(value, Sequence) and not isinstance(value, str):
+            more = f", … ({len(value)} in all)" if len(value) > _VALUES else ""
+            rows.append((name, (", ".join(map(_word, value[:_VALUES])) or "none") + more))
+        else:
+            rows.append((name, family_title(value) if key == "family" else _word(value)))
+    return rows
+
+
+def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What two records say differently: name, before, now."""
+    old, new = dict(provenance(before)), dict(provenance(now))
+    names = dict.fromkeys([*old, *new])
+    return [(n, old.get(n, words.NONE), new.get(n, words.NONE)) for n in names if old.get(n) != new.get(n)]
+
+
+def about(record: Mapping[str, Any]) -> str:
+    """Family, base and day in a line, as far as they are known."""
+    family, base, created = (record.get(key) for key in ("family", "base_id", "created"))
+    told = [
+        family_title(family) if isinstance(family, str) else "",
+        without_folders(base) if isinstance(base, str) else "",
+        created[:10] if isinstance(created, str) else "",
+    ]
+    return " · ".join(filter(None, told))
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.6g}" if isinstance(value, float) else without_folders(str(value))

@@ -1,0 +1,76 @@
+"""How many pictures, and boxes, of each class each split holds, as a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kenpin.records import Evaluation
+from kenpin.report import words
+from kenpin.report.cards import in_order
+from kenpin.report.content import ReportContent
+from kenpin.report.plots import Table
+
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class _Split:
+    """What a split holds; `boxes` is empty where pictures bear labels."""
+
+    pictures: int
+    showing: Mapping[str, int]
+    """Pictures by the class that they show; one picture may show several where boxes are annotated."""
+    boxes: Mapping[str, int]
+
+
+def counts_table(content: ReportContent) -> Table:
+    """Of all splits where the run's record tells of them, else of the evaluated pictures; it may have no rows."""
+    of_boxes = content.leading.target == "boxes"
+    splits = _stated(content, of_boxes) or {name: _judged(one) for name, one in content.evaluations.items()}
+    labels = in_order(content.leading, dict.fromkeys(label for one in splits.values() for label in one.showing))
+    return _of_boxes(splits, labels) if of_boxes else _of_labels(splits, labels, content.things)
+
+
+def _of_labels(splits: Mapping[str, _Split], labels: list[str], things: str) -> Table:
+    rows = [
+        (split, *(str(one.showing.get(label, 0)) for label in labels), str(one.pictures))
+        for split, one in splits.items()
+    ]
+    return Table(f"{things.capitalize()} in each split", ("Split", *labels, ALL), tuple(rows))
+
+
+def _of_boxes(splits: Mapping[str, _Split], labels: list[str]) -> Table:
+    """A row a class: pictures that show it, and its boxes on them."""
+    head = ["Class"]
+    for split in splits:
+        head += [f"{split}: pictures", f"{split}: boxes"]
+    rows = [(ALL, *(str(n) for one in splits.values() for n in (one.pictures, sum(one.boxes.values()))))]
+    for label in labels:
+        numbers = [n for one in splits.values() for n in (one.showing.get(label, 0), one.boxes.get(label, 0))]
+        rows.append((label, *map(str, numbers)))
+    return Table("Pictures that show each class, and its boxes", tuple(head), tuple(rows))
+
+
+def _stated(content: ReportContent, of_boxes: bool) -> dict[str, _Split]:
+    """By the run's record; empty where it does not tell, as that of a run from before boxes were counted."""
+    dataset = content.run.get("dataset")
+    stated = dataset if isinstance(dataset, Mapping) else {}
+    counts, boxes, pictures = (
+        one if isinstance(one := stated.get(key), Mapping) else {} for key in ("counts", "boxes", "pictures")
+    )
+    if of_boxes and not boxes:
+        return {}
+    return {
+        split: _Split(int(pictures.get(split, sum(showing.values()))), showing, boxes.get(split, {}))
+        for split, showing in counts.items()
+    }
+
+
+def _judged(evaluation: Evaluation) -> _Split:
+    return _Split(
+        len(evaluation.judged),
+        Counter(kind for part in evaluation.judged for kind in words.kinds(part)),
+        Counter(label for part in evaluation.judged if part.boxes is not None for label in part.boxes.truth.labels),
+    )
