@@ -20,8 +20,9 @@ from kenpin.models._family import Progress, Task
 from kenpin.predictor import load_predictor
 from kenpin.quality.threshold import judge
 from kenpin.records import Evaluation, Example, ImageSource
-from kenpin.records_json import evaluation_from_json, evaluation_to_json
+from kenpin.records_json import evaluation_from_json
 from kenpin.report import write_report
+from kenpin.report.headline import headed_json
 from kenpin.run_folder import check_free, read_json, write_json
 from kenpin.training import out_of_fold, train
 
@@ -96,7 +97,7 @@ def run_demo(out: Path, *, overwrite: bool, say: Callable[[str], None], progress
     say(f"Judging every cell by inspectors that never saw it, in {_FOLDS} folds, at random and in file order …")
     crossed = {(family, way): _cross(family, way, cells, out, progress) for family in FAMILIES for way in WAYS}
     for (family, way), evaluation in crossed.items():
-        write_json(runs[family] / f"evaluation-{way}-folds.json", evaluation_to_json(evaluation))
+        write_json(runs[family] / f"evaluation-{way}-folds.json", headed_json(evaluation))
     for run in runs.values():
         write_json(run / "doctor.json", as_json(examination))
         write_report(run, run / "report.html", overwrite=True)

@@ -20,10 +20,10 @@ from kenpin.metrics.projection import principal_components
 from kenpin.models._family import LearnsVectors, Progress
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Prediction
-from kenpin.records_json import evaluation_to_json
 from kenpin.report import write_report, write_thumbnails
 from kenpin.report.embedding import FILE as VECTORS
 from kenpin.report.embedding import Embedding, write_embedding
+from kenpin.report.headline import headed_json
 from kenpin.report.mistakes import worst_first
 from kenpin.run_folder import MODEL, TRAINED_ON, check_run_free, finish, seal, write_json, write_record
 
@@ -85,7 +85,7 @@ def add_prototypes(
         for name in _KEPT:
             if (run / name).is_file():
                 shutil.copy(run / name, partial / name)
-        write_json(partial / "evaluation.json", evaluation_to_json(evaluation))
+        write_json(partial / "evaluation.json", headed_json(evaluation))
         mistakes = [part.id for _, part in worst_first(evaluation.judged)]
         write_thumbnails(labelled, partial / "thumbnails.parquet", read_image, first=mistakes)
         embedding = Embedding(tuple(labelled.column("id")), principal_components(vectors))

@@ -119,7 +119,7 @@ def evaluate(
     from kenpin.errors import DatasetError, OptionError
     from kenpin.evaluation import evaluate as measure
     from kenpin.predictor import load_predictor
-    from kenpin.records_json import evaluation_to_json
+    from kenpin.report.headline import headed_json, headline
     from kenpin.run_folder import check_writable, read_record, write_json
 
     if name is not None and not re.fullmatch(r"\w[\w .+-]*", name):
@@ -139,11 +139,11 @@ def evaluate(
     evaluation = measure(
         predictor, dataset, ok_labels=predictor.record.ok_labels, threshold=predictor.threshold, split=split
     )
-    print(f"{len(evaluation.judged)} pictures, split {split or 'all'}")
+    print(*headline(evaluation), "", f"{len(evaluation.judged)} pictures, split {split or 'all'}", sep="\n")
     print(_show.measures(evaluation))
     for target in (json, kept):
         if target is not None:
-            write_json(target, evaluation_to_json(evaluation))
+            write_json(target, headed_json(evaluation))
     return 0
 
 

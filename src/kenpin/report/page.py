@@ -19,11 +19,13 @@ from kenpin.report.document import data_url, template, write_document
 from kenpin.report.effects import confirmation_sentence, effects_figure
 from kenpin.report.embedding import Layout, Scatter, neighbour_layout, scatter
 from kenpin.report.findings import Findings
+from kenpin.report.headline import headline
 from kenpin.report.heat import Heat, heat_of
 from kenpin.report.maps import highest_scored
 from kenpin.report.mistakes import mistake_of, worst_first
 from kenpin.report.overlay import overlay
 from kenpin.report.thumbnails import smaller
+from kenpin.report.trust import trust_sentence
 
 MOST_BYTES = 15_000_000
 _SIDES_PX = ((None, None), (None, 96), (None, 64), (None, 48), (None, 32), (128, 32), (64, 32))
@@ -87,8 +89,8 @@ def _rendered(
         content=content,
         leading=leading,
         leading_name=next(iter(content.evaluations)),
-        sentences=words.verdict_sentences(leading, content.things),
-        trust=words.trust_sentence(content.evaluations),
+        sentences=[words.bound(sentence) for sentence in headline(leading)],
+        trust=trust_sentence(content.evaluations),
         tiles=[(words.title(name), *_figures(name, measure)) for name, measure in _tiles(leading)],
         measures=_measure_rows(content.evaluations, of_boxes=False),
         box_measures=_measure_rows(content.evaluations, of_boxes=True),

@@ -23,11 +23,13 @@ from kenpin.evaluation import summarise, with_mask_measures
 from kenpin.models._calibrated import write_calibration
 from kenpin.models._family import Calibrated, Family, Inspector, Limited, Progress, Task, Trainable
 from kenpin.predictor import Predictor
+from kenpin.quality.consequences import cost_notes
 from kenpin.records import Evaluation, Prediction, Threshold
-from kenpin.records_json import evaluation_to_json, to_json
+from kenpin.records_json import to_json
 from kenpin.report import write_report
 from kenpin.report.evolution import FOLDER as EVOLUTION
 from kenpin.report.evolution import write_evolution
+from kenpin.report.headline import headed_json, verdict_sentences
 from kenpin.run_folder import (
     MODEL,
     TRAINED_ON,
@@ -119,6 +121,7 @@ def train(
         scored = _score(chosen, learned, options, task, parts, progress)
         meaning: tuple[str, ...] = ()
         threshold, why = None, _NO_VERDICT
+        of_costs: tuple[str, ...] = ()
         if chosen.target != "text":
             is_defective = defective(scored.pictures, task, chosen.target)
             scored, meaning = _with_meaning(learned.inspector, options, scored, is_defective, chosen.target, partial)
@@ -131,7 +134,10 @@ def train(
                 scored.name,
                 learned.inspector.limit if isinstance(learned.inspector, Limited) else None,
             )
-        say(why)
+            scores = [one.defect_score for one in scored.predictions if one.defect_score is not None]
+            of_costs = cost_notes(scores, is_defective, threshold)
+        for sentence in (why, *of_costs):
+            say(sentence)
         evaluation = _evaluate(
             learned.inspector, chosen.target, scored, task, threshold, parts.test, options.seed, progress
         )
@@ -141,7 +147,13 @@ def train(
             evaluation = replace(evaluation, measures={**evaluation.measures, **gain})
             gained = (start.retrieval.in_words(gain),)
             say(*gained)
-        write_json(partial / "evaluation.json", evaluation_to_json(evaluation))
+        # what the costs do was told of the pictures that the threshold stands on
+        for sentence in (
+            f"On {len(evaluation.judged)} pictures, split {evaluation.split}:",
+            *verdict_sentences(evaluation),
+        ):
+            say(sentence)
+        write_json(partial / "evaluation.json", headed_json(evaluation))
         keep_for_report(
             Predictor(learned.inspector, threshold, target=chosen.target),
             parts.test or scored.pictures,
