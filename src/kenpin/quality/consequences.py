@@ -12,7 +12,7 @@ from kenpin.records import Threshold, Verdict
 
 _LINE_RATE = 0.01  # share of defective parts that is common on a line; pictures for training often hold a half
 _AS_ON_A_LINE = 2 * _LINE_RATE  # up to this share the pictures are no other world
-_OTHER_RATIOS = ((1.0, 0.1), (100.0, 1000.0))  # overkills that an escape costs, below and above the usual ten
+_OTHER_RATIOS = ((1.0, 0.1), (100.0, 1000.0))  # of an escape's cost to an overkill's, beside the usual 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ def cost_notes(scores: Sequence[float], defective: Sequence[bool], threshold: Th
     """What a reader must know of settings that nobody chose.
 
     Where the costs are the default ones: what these and others lead to on the parts. Where the defect rate is that of
-    the parts: what a line with fewer defects changes. Empty for a threshold without costs, and without parts of both kinds. scores: (n,), finite; defective: (n,).
-    Raises ShapeError.
+    the parts: what a line with fewer defects changes. Empty for a threshold without costs, and without parts of both
+    kinds. scores: (n,), finite; defective: (n,). Raises ShapeError.
     """
     if threshold is None or threshold.cost_escape is None or threshold.cost_overkill is None:
         return ()
@@ -88,49 +88,67 @@ def _has_default_costs(threshold: Threshold) -> bool:
 
 def _other_costs(scores: Sequence[float], defective: Sequence[bool], threshold: Threshold) -> str:
     here = consequences(scores, defective, threshold)
-    sentence = (
+    # a threshold from other parts is seldom the best on these, and that is no matter of costs
+    best = consequences(scores, defective, _suiting(scores, defective, threshold))
+    told = (
         f"these are the default costs, {threshold.cost_escape:g} for an escape and {threshold.cost_overkill:g} for an "
         f"overkill: they {here.in_words()}."
     )
-    others = []
-    for ratios in _OTHER_RATIOS:
-        for ratio in ratios:
-            found = consequences(scores, defective, _suiting(scores, defective, threshold, cost_escape=ratio))
-            if found.counts != here.counts:
-                others.append(f"{ratio:g} : 1 would {found.in_words(of_how_many=False)}")
-                break
+    others = [
+        f"for {ratio:g} : 1 {found.in_words(of_how_many=False)}"
+        for ratios in _OTHER_RATIOS
+        for ratio, found in _first_other(scores, defective, threshold, ratios, best)
+    ]
+    (_, least), (_, most) = _OTHER_RATIOS
+    whatever = f"whatever the ratio of costs from {least:g} : 1 to {most:g} : 1"
+    if best.counts == here.counts and not others:
+        return f"{told} It is the best cut on these parts, {whatever}."
     if not others:
-        (_, least), (_, most) = _OTHER_RATIOS
-        return f"{sentence} No ratio from {least:g} : 1 to {most:g} : 1 would change that on these parts."
-    return f"{sentence} On these parts {'; '.join(others)}. Name yours with --cost-escape and --cost-overkill."
+        return f"{told} The best cut on these parts would {best.in_words(of_how_many=False)}, {whatever}."
+    if best.counts != here.counts:
+        others.insert(0, f"for these costs {best.in_words(of_how_many=False)}")
+    every = ", ".join(others)
+    return f"{told} The best cut on these parts would {every}. Name yours with --cost-escape and --cost-overkill."
 
 
-def _on_the_line(scores: Sequence[float], defective: Sequence[bool], threshold: Threshold) -> str:
-    same = consequences(scores, defective, replace(threshold, defect_rate=_LINE_RATE))
-    suiting = consequences(scores, defective, _suiting(scores, defective, threshold, defect_rate=_LINE_RATE))
-    here, line = (f"{100 * share:.0f} %" for share in (sum(defective) / len(defective), _LINE_RATE))
-    sentence = f"{here} of these parts are defective. On a line with {line} this cut would cost {same.cost:.3g} a part"
-    other = f"the cut that suits {line} would {suiting.in_words()}, and cost {suiting.cost:.3g}"
-    told = f"{sentence}, and no other less" if same.counts == suiting.counts else f"{sentence}; {other}"
-    return f"{told}. Name the line's share with --defect-rate."
-
-
-def _suiting(
+def _first_other(
     scores: Sequence[float],
     defective: Sequence[bool],
     threshold: Threshold,
-    *,
-    cost_escape: float | None = None,
-    defect_rate: float | None = None,
-) -> Threshold:
-    """The threshold of least expected cost on these parts, with another cost of an escape or another defect rate."""
+    ratios: Sequence[float],
+    best: Consequences,
+) -> list[tuple[float, Consequences]]:
+    """The first of these ratios of an escape's cost to an overkill's whose best cut does other than `best`."""
+    for ratio in ratios:
+        other = replace(threshold, cost_escape=ratio * (threshold.cost_overkill or 0.0))
+        found = consequences(scores, defective, _suiting(scores, defective, other))
+        if found.counts != best.counts:
+            return [(ratio, found)]
+    return []
+
+
+def _on_the_line(scores: Sequence[float], defective: Sequence[bool], threshold: Threshold) -> str:
+    on_the_line = replace(threshold, defect_rate=_LINE_RATE)
+    same = consequences(scores, defective, on_the_line)
+    best = consequences(scores, defective, _suiting(scores, defective, on_the_line))
+    here, line = (f"{100 * share:.0f} %" for share in (sum(defective) / len(defective), _LINE_RATE))
+    told = f"{here} of these parts are defective. On a line with {line} this cut would cost {same.cost:.3g} a part"
+    if best.counts == same.counts:
+        told += ", and no other less"
+    else:
+        told += f"; the best cut for {line} would {best.in_words()}, and cost {best.cost:.3g}"
+    return f"{told}. Name the line's share with --defect-rate."
+
+
+def _suiting(scores: Sequence[float], defective: Sequence[bool], threshold: Threshold) -> Threshold:
+    """The threshold of least expected cost on these parts, at this one's costs and defect rate."""
     return threshold_from_costs(
         scores,
         defective,
-        cost_escape=(threshold.cost_escape or 0.0) if cost_escape is None else cost_escape,
+        cost_escape=threshold.cost_escape or 0.0,
         cost_overkill=threshold.cost_overkill or 0.0,
         cost_review=threshold.cost_review,
-        defect_rate=threshold.defect_rate if defect_rate is None else defect_rate,
+        defect_rate=threshold.defect_rate,
         basis=threshold.basis,
     )
 

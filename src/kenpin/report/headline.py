@@ -161,9 +161,11 @@ def _guessed(evaluation: Evaluation, verdicts: Sequence[Verdict], auroc: Measure
         return ()  # the same question, and its answer was given
     if not names and (len(set(verdicts)) == 1 or Verdict.REVIEW in verdicts):
         return ()  # one verdict for all was told before; and what is reviewed is decided by a person
-    what = "Its names are" if names else "Its decisions are"
+    what = (
+        f"Its names are no better than a guess among {classes}" if names else "Its decisions are no better than chance"
+    )
     return (
-        f"{what} no better than a guess among {classes}, as far as these parts show: balanced accuracy "
+        f"{what}, as far as these parts show: balanced accuracy "
         f"{value('balanced_accuracy', measure.value)}{_span('balanced_accuracy', measure)}.",
     )
 
