@@ -373,7 +373,7 @@ def test_the_better_evaluation_is_never_the_safer_promise(ours: dict[str, float]
         return
     assert sentence is not None
     told, _, promise = sentence.partition("The worse figure is the safer promise: ")
-    safer = {evaluation: figures for figures, evaluation in re.findall(r"(.*?) of “(\w)”(?:, |\.)", promise)}
+    safer = {evaluation: figures for figures, evaluation in re.findall(r"(.*?) of “(\w)”(?:; |\.$)", promise)}
     for name in common:
         words, more_is_better = MORE_IS_BETTER[name]
         figures = {"a": shown(name, ours[name]), "b": shown(name, theirs[name])}
@@ -413,5 +413,5 @@ def test_of_three_evaluations_the_worst_figure_is_the_promise() -> None:
     assert sentence.replace("\N{NO-BREAK SPACE}", " ") == (
         "How far to trust “test”: “lot 8” is worse on escapes (5.0 % instead of 2.0 %) and equal on accuracy (90.0 %); "
         "“lot 9” is worse on accuracy (80.0 % instead of 90.0 %) and better on escapes (1.0 % instead of 2.0 %). The "
-        "worse figure is the safer promise: escapes 5.0 % of “lot 8”, accuracy 80.0 % of “lot 9”."
+        "worse figure is the safer promise: escapes 5.0 % of “lot 8”; accuracy 80.0 % of “lot 9”."
     )

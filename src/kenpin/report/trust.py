@@ -32,7 +32,7 @@ def trust_sentence(evaluations: Mapping[str, Evaluation]) -> str | None:
         for names, figures in _worst(evaluations).items()
     ]
     promise = (
-        f"The worse figure is the safer promise: {', '.join(safer)}."
+        f"The worse figure is the safer promise: {'; '.join(safer)}."
         if safer
         else "Where figures are equal, neither is the safer promise."
     )
