@@ -27,8 +27,9 @@ from kenpin.records_json import evaluation_to_json
 from kenpin.report import ReportContent, read_content, read_thumbnails, render_report, write_report, write_thumbnails
 from kenpin.report.comparison import compare, paired_auroc, paired_share
 from kenpin.report.drawing import linear_axis, log_axis
+from kenpin.report.headline import headline
 from kenpin.report.mistakes import Mistake, mistake_of, worst_first
-from kenpin.report.words import percent_at_most, verdict_sentences
+from kenpin.report.words import percent_at_most
 
 NASTY = '<script>alert("傷")</script>'
 LABELS = ("良品", NASTY, "solder-bridge")
@@ -131,7 +132,7 @@ def test_all_sections_are_there_and_every_chart_has_words() -> None:
     assert "5678" in text
     assert "https://example.org/base" in text
     assert "Flips are off" in text
-    assert "How far to trust “test”: on “blocked” escapes are" in text
+    assert "How far to trust “test”: “blocked” is " in text
     assert not re.search(r"\bnan\b", re.sub(r'base64,[^"]*', "", text), re.IGNORECASE)
 
 
@@ -205,9 +206,10 @@ def test_the_headline_counts_and_bounds() -> None:
         threshold=CUT,
         split="test",
     )
-    sentence = verdict_sentences(result)[0]
-    assert sentence.replace("\N{NO-BREAK SPACE}", " ") == (
-        "0 of 59 defective parts escaped: at most 5.0 % with 95 % confidence."
+    sentence = headline(result)[0]
+    assert sentence == (
+        "0 of 59 defective parts escaped (at most 5.0 %, one-sided 95 %) and 0 of 269 good parts were failed "
+        "(at most 1.2 %)."
     )
 
 

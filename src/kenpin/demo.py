@@ -21,8 +21,9 @@ from kenpin.models._family import Progress, Task
 from kenpin.predictor import load_predictor
 from kenpin.quality.threshold import judge
 from kenpin.records import Evaluation, Example, ImageSource
-from kenpin.records_json import evaluation_from_json, evaluation_to_json
+from kenpin.records_json import evaluation_from_json
 from kenpin.report import write_report, write_thumbnails
+from kenpin.report.headline import headed_json
 from kenpin.report.mistakes import worst_first
 from kenpin.run_folder import check_free, evaluation_files, read_json, write_json
 from kenpin.training import out_of_fold, train
@@ -102,7 +103,7 @@ def run_demo(out: Path, *, overwrite: bool, say: Callable[[str], None], progress
         kept = evaluation_files(runs[family], f"{way}-folds")
         mistakes = [part.id for _, part in worst_first(evaluation.judged)]
         write_thumbnails(cells, kept.thumbnails, read_image, first=mistakes, at_most=_SHOWN)
-        write_json(kept.evaluation, evaluation_to_json(evaluation))
+        write_json(kept.evaluation, headed_json(evaluation))
     for run in runs.values():
         write_json(run / "doctor.json", as_json(examination))
         write_report(run, run / "report.html", overwrite=True)

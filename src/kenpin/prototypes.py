@@ -21,9 +21,9 @@ from kenpin.metrics.projection import principal_components
 from kenpin.models._family import LearnsVectors, Progress
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Prediction
-from kenpin.records_json import evaluation_to_json
 from kenpin.report import write_report, write_thumbnails
 from kenpin.report.embedding import Embedding, write_embedding
+from kenpin.report.headline import headed_json
 from kenpin.report.mistakes import worst_first
 from kenpin.run_folder import (
     MODEL,
@@ -100,7 +100,7 @@ def add_prototypes(
             if (run / name).is_file():
                 shutil.copy(run / name, partial / name)
         kept = evaluation_files(partial)
-        write_json(kept.evaluation, evaluation_to_json(evaluation))
+        write_json(kept.evaluation, headed_json(evaluation))
         mistakes = [part.id for _, part in worst_first(evaluation.judged)]
         write_thumbnails(measured, kept.thumbnails, read_image, first=mistakes)
         if kept.vectors is not None:

@@ -216,7 +216,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A number with its 95 % interval; None where it was not or could not be computed."""
+    """A number with its two-sided 95 % interval; None where it was not or could not be computed."""
 
     value: float | None
     low: float | None = None

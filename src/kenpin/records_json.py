@@ -17,6 +17,8 @@ from kenpin.errors import RunError
 from kenpin.records import Evaluation
 
 EVALUATION_SCHEMA = 3
+HEADLINE = "headline"
+"""A key of evaluation.json: sentences made of the rest for whoever reads the file, and left aside on reading."""
 
 Record = TypeVar("Record")
 
@@ -47,13 +49,14 @@ def evaluation_to_json(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def evaluation_from_json(value: Mapping[str, Any], where: str = "evaluation.json") -> Evaluation:
-    """The evaluation that `evaluation_to_json` wrote. Raises RunError for another version or a damaged file."""
+    """The evaluation that `evaluation_to_json` wrote, whatever its headline. Raises RunError for another version or a
+    damaged file."""
     if not isinstance(value, Mapping) or value.get("schema") != EVALUATION_SCHEMA:
         found = value.get("schema") if isinstance(value, Mapping) else None
         raise RunError(
             f"{where}: its schema is {found}, this kenpin reads {EVALUATION_SCHEMA}. Evaluate the run again."
         )
-    return from_json(Evaluation, {key: item for key, item in value.items() if key != "schema"}, where)
+    return from_json(Evaluation, {key: item for key, item in value.items() if key not in ("schema", HEADLINE)}, where)
 
 
 def _read(kind: Any, value: Any, where: str) -> Any:

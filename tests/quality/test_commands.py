@@ -98,8 +98,12 @@ def test_judge_by_costs(kenpin: Run) -> None:
     assert lines[0] == "FAIL from 0.665, REVIEW from 0.375, PASS below."
     assert lines[1] == "Expected cost 0.06 per part; 0.1 if nothing were reviewed."
     assert lines[2] == "On said.csv: 6 PASS, 2 FAIL, 2 REVIEW; cost 0.06 per part."
-    assert lines[3].startswith("0 escapes in 3 NG parts: at most 64 %")
-    assert lines[6:9] == lines[2:5]
+    assert lines[3] == (
+        "0 of 3 defective parts escaped (at most 63.2 %, one-sided 95 %) and 0 of 7 good parts were failed "
+        "(at most 34.9 %)."
+    )
+    assert lines[4] == "3 defective parts are too few: even with no escape up to 63.2 % could escape."
+    assert lines[lines.index("On said.csv: 6 PASS, 2 FAIL, 2 REVIEW; cost 0.06 per part.", 3) : -1] == lines[2:6]
     assert Path("judged.html").read_text("utf-8").count("<svg") == 1
     Path("costs.yaml").write_text("cost_escape: 0.5\n")
     plain = ("judge", "said.csv", "--truth", "truth.csv")
@@ -116,7 +120,7 @@ def test_judge_knows_the_truth_of_an_evaluation(kenpin: Run) -> None:
     assert "FAIL from 0.375" in kenpin("judge", "evaluation.json")[1]
     status, out, _ = kenpin("judge", "evaluation.json", "--ok-labels", "b", "--cost-escape", "0.01")
     assert status == 0
-    assert "in 7 NG parts" in out
+    assert "7 of 7 defective parts escaped" in out
 
 
 def write_verdicts(path: Path, verdicts: str, *, ids: str = "{}.png") -> None:

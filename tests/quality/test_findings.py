@@ -107,7 +107,7 @@ def test_everything_stands_in_the_one_report(kenpin: Run, parts: Path) -> None:
     assert page.count("<svg") == alone.count("<svg") + 1 + 3 + 3
     for words in (
         "FAIL from 0.665",
-        "0 escapes in 3 NG parts",
+        "0 of 3 defective parts escaped",
         "%GRR 27.9",
         "Fleiss’ kappa",
         "first seen at now000",

@@ -57,6 +57,8 @@ def number(measure: Measure | None) -> str:
 def measures(evaluation: Evaluation) -> str:
     """The measures as lines, of boxes also class by class, and what a reader must know of them."""
     lines = [f"{name.replace('_', ' '):<29}{_measured(name, one)}" for name, one in evaluation.measures.items()]
+    if any(one.low is not None for one in evaluation.measures.values()):
+        lines.append("In brackets: two-sided 95 % intervals; at most: one-sided 95 % upper bounds.")
     if evaluation.target == "boxes":
         lines += ["", *_box_classes(evaluation), ""]
     return "\n".join([*lines, *(f"Note: {note}" for note in evaluation.notes)])

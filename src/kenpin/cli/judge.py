@@ -77,6 +77,7 @@ def _judge(
 ) -> int:
     from kenpin.cli._found import check_targets, hand_over
     from kenpin.cli._rows import numbers
+    from kenpin.quality.consequences import cost_notes
     from kenpin.quality.costs import cut_costs
     from kenpin.report.changes import change_sentences, change_table
     from kenpin.report.cost_curve import cost_plot
@@ -88,16 +89,19 @@ def _judge(
     prices = options.model_dump(include={"cost_escape", "cost_overkill", "cost_review", "defect_rate"})
     threshold = _chosen(predictions, scores, defective, prices)
     sentences = [
+        *_useless(threshold, scores, defective),
         _cuts(threshold),
         *_outcome(predictions.name, threshold, scores, defective, prices)[0],
+        *cost_notes(scores, defective, threshold),
         "The threshold was chosen on these parts, so it does better on them than on others.",
     ]
     realised = None
     tables: tuple[Table, ...] = ()
     if test is not None:
         others, truths = _known(test, truth, options.ok_labels)
-        said, realised = _outcome(test.name, threshold, numbers(others, score, test), truths, prices)
-        sentences += said
+        tested = numbers(others, score, test)
+        said, realised = _outcome(test.name, threshold, tested, truths, prices)
+        sentences += [said[0], *_useless(threshold, tested, truths), *said[1:]]
     if against is not None:
         common, changes = _changes(predictions, rows, defective, against)
         sentences.append(f"Against {against.name}, by the verdicts that both runs gave {common} parts:")
@@ -166,26 +170,38 @@ def _cuts(threshold: Threshold) -> str:
     return f"FAIL from {threshold.fail_from:.6g}, REVIEW from {threshold.review_from:.6g}, PASS below."
 
 
+def _useless(threshold: Threshold, scores: Sequence[float], defective: Sequence[bool]) -> tuple[str, ...]:
+    """That a threshold on these parts decides nothing, or that their scores tell nothing apart; empty otherwise."""
+    from kenpin.metrics.intervals import ranking_interval
+    from kenpin.metrics.ranking import auroc, auroc_of_counts
+    from kenpin.quality.threshold import verdict_of
+    from kenpin.records import Measure
+    from kenpin.report.headline import useless
+
+    low, high = ranking_interval(auroc_of_counts, defective, scores) or (None, None)
+    measure = Measure(auroc(defective, scores), low, high)
+    return useless([verdict_of(score, threshold) for score in scores], defective, measure)
+
+
 def _outcome(
     name: str, threshold: Threshold, scores: Sequence[float], defective: Sequence[bool], prices: dict[str, Any]
 ) -> tuple[list[str], float | None]:
     """What the threshold does on these parts: counts, bounds and cost in words, and the cost per part, which takes
     both kinds."""
     from kenpin.quality.costs import realised_cost
-    from kenpin.quality.planning import bound_sentence
     from kenpin.quality.threshold import verdict_of
     from kenpin.records import Verdict
+    from kenpin.report.headline import mistakes, too_few
 
     verdicts = [verdict_of(score, threshold) for score in scores]
-    counts, ng = Counter(verdicts), sum(defective)
-    escapes = sum(one is Verdict.PASS and bad for one, bad in zip(verdicts, defective, strict=True))
-    overkills = sum(one is Verdict.FAIL and not bad for one, bad in zip(verdicts, defective, strict=True))
-    cost = realised_cost(verdicts, defective, **prices) if 0 < ng < len(scores) else None
+    counts = Counter(verdicts)
+    both = any(defective) and not all(defective)
+    cost = realised_cost(verdicts, defective, **prices) if both else None
     priced = "" if cost is None else f"; cost {cost:.4g} per part"
     sentences = [
         f"On {name}: " + ", ".join(f"{counts[one]} {one.value}" for one in Verdict) + f"{priced}.",
-        bound_sentence("escape", escapes, ng),
-        bound_sentence("overkill", overkills, len(scores) - ng),
+        *mistakes(verdicts, defective),
+        *too_few(defective),
     ]
     return sentences, cost
 

@@ -125,11 +125,10 @@ def evaluate(
     """
     from kenpin.cli import _judged
     from kenpin.data.loading import load_dataset
-    from kenpin.data.targets import annotated
     from kenpin.errors import DatasetError, OptionError
     from kenpin.evaluation import evaluate as measure
     from kenpin.predictor import load_predictor
-    from kenpin.records_json import evaluation_to_json
+    from kenpin.report.headline import headed_json, headline
     from kenpin.run_folder import check_writable, evaluation_files, read_record, write_json
     from kenpin.training.keeping import keep_for_report
 
@@ -155,16 +154,19 @@ def evaluate(
         split=split,
         with_seen=with_seen,
     )
-    print(f"{len(evaluation.judged)} pictures, split {split or 'all'}")
+    print(*headline(evaluation), "", f"{len(evaluation.judged)} pictures, split {split or 'all'}", sep="\n")
     print(_show.measures(evaluation))
     print(f"\n{_judged.findings(evaluation)}")
     if json is not None:
-        write_json(json, evaluation_to_json(evaluation))
+        write_json(json, headed_json(evaluation))
     if kept is not None:
-        pictures = annotated(dataset if split is None else dataset.of_split(split), predictor.target)
+        seen_of = {part.id: part.seen for part in evaluation.judged}
+        pictures = dataset.select(row for row, id in enumerate(dataset.column("id")) if id in ids)
         kept.clear()
-        keep_for_report(predictor, pictures, evaluation, kept, held_out=True)
-        write_json(kept.evaluation, evaluation_to_json(evaluation))  # last: what is kept of it is whole then
+        keep_for_report(
+            predictor, pictures, evaluation, kept, held_out=not any(part.seen for part in evaluation.judged)
+        )
+        write_json(kept.evaluation, headed_json(evaluation))  # last: what is kept of it is whole then
     return 0
 
 

@@ -182,7 +182,7 @@ def decision_measures(
         needed = bounds.parts_needed(_CLAIM)
         if defective < needed:
             notes.append(
-                f"To claim an escape rate of at most {_CLAIM * 100:.0f} % with 95 % confidence, {needed} defective "
+                f"To claim an escape rate of at most {_CLAIM * 100:.0f} % (one-sided 95 %), {needed} defective "
                 f"parts must be judged without an escape; here were {defective}."
             )
     return measures

@@ -52,7 +52,7 @@ def calibration_error(probability: ArrayLike, happened: ArrayLike, bins: int = B
 def calibration_interval(
     probability: ArrayLike, happened: ArrayLike, bins: int = BINS, *, seed: int = 0
 ) -> Interval | None:
-    """95 % interval of the calibration error; None without cases, or where resampling does not move it.
+    """Two-sided 95 % interval of the calibration error; None without cases, or where resampling does not move it.
 
     # Basic bootstrap (Davison & Hinkley 1997, section 5.2): a calibration error is too large by chance alone, and that
     # of a resample by as much again, so that percentiles would lie above the truth. Raises ShapeError.

@@ -47,7 +47,7 @@ class Plan:
         limit = f"no {self.wrong}" if self.allowed == 0 else f"at most {_counted(self.allowed, self.wrong)}"
         return (
             f"{self.parts} {kind} parts with {limit} show{'s' if self.parts == 1 else ''} a rate of at most "
-            f"{self.rate * 100:g} % with {self.confidence * 100:g} % confidence; an inspector whose true rate is "
+            f"{self.rate * 100:g} % (one-sided {self.confidence * 100:g} %); an inspector whose true rate is "
             f"{percent_down(self.rate_passing())} passes this test nine times in ten."
         )
 
@@ -60,7 +60,7 @@ def plan(wrong: Wrong, rate: float, confidence: float = 0.95, allowed: int = 0) 
 
 
 def bound_sentence(wrong: Wrong, events: int, parts: int, confidence: float = 0.95) -> str:
-    """What a test showed: "0 escapes in 59 NG parts: at most 5 % with 95 % confidence."
+    """What a test showed: "0 escapes in 59 NG parts: at most 5 %, one-sided 95 %."
 
     Raises ShapeError, OptionError.
     """
@@ -69,7 +69,7 @@ def bound_sentence(wrong: Wrong, events: int, parts: int, confidence: float = 0.
     said = f"{_counted(events, wrong)} in {parts} {kind}"
     if bound is None:
         return f"{said}: nothing is known of the rate."
-    return f"{said}: at most {percent_up(bound)} with {confidence * 100:g} % confidence."
+    return f"{said}: at most {percent_up(bound)}, one-sided {confidence * 100:g} %."
 
 
 def percent_up(rate: float) -> str:

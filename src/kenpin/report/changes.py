@@ -20,7 +20,7 @@ def change_table(changes: Changes) -> Table:
     """The same in numbers; a kind of part that none was judged of has no row."""
     return Table(
         "Wrong decisions on the same parts",
-        ("", "parts", "before", "now", "mended", "new", "change, points", "95 % interval", "p"),
+        ("", "parts", "before", "now", "mended", "new", "change, points", "two-sided 95 % interval", "p"),
         tuple(
             (
                 f"{wrong}s in {PARTS_OF[wrong]} parts",
@@ -42,7 +42,7 @@ def _sentence(wrong: Wrong, change: PairedDifference | None) -> str:
     return (
         f"{wrong.capitalize()}s in {change.parts} {kind}{'' if change.parts == 1 else 's'}: {change.wrong_before} "
         f"before, {change.wrong_now} now ({change.gained} mended, {change.lost} new). Their rate changed by "
-        f"{_points(change.change)} percentage points (exact 95 % interval {_points(change.low)} to "
+        f"{_points(change.change)} percentage points (exact two-sided 95 % interval {_points(change.low)} to "
         f"{_points(change.high)}), p = {change.p_value:.2g} (exact McNemar test)."
     )
 

@@ -62,7 +62,7 @@ def _reliability(evaluations: Mapping[str, Evaluation]) -> Figure | None:
         return None
     caption = (
         "Marks on the diagonal mean that a stated probability can be taken at its word. Calibration error with its "
-        f"95\N{NO-BREAK SPACE}% interval: {'; '.join(errors)}."
+        f"two-sided 95\N{NO-BREAK SPACE}% interval: {'; '.join(errors)}."
     )
     return _unit_figure("Reliability", series, "stated probability of a defect", "observed rate", caption, True)
 

@@ -47,7 +47,7 @@ def confirmation_sentence(selection: Selection) -> str:
     if confirmed is None:
         return f"{about} The choice was not confirmed on other parts."
     interval = words.change_interval("auroc", confirmed.change)
-    within = f" ({interval})" if interval else ""
+    within = f" (two-sided 95 % interval {interval})" if interval else ""
     verdict = "more than chance explains" if confirmed.lost else "no loss beyond chance"
     return (
         f"{about} On {confirmed.good} good and {confirmed.defective} defective parts held out, AUROC is "

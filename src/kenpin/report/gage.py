@@ -86,8 +86,8 @@ def _of(share: Share) -> str:
 
 def _share_table(shares: list[tuple[str, str, Share]]) -> Table:
     return Table(
-        "Attribute agreement (share, 95 % interval)",
-        ("who", "what", "share", "95 % interval", "parts or decisions"),
+        "Attribute agreement (share, two-sided 95 % interval)",
+        ("who", "what", "share", "two-sided 95 % interval", "parts or decisions"),
         tuple(
             (who, what, _percent(one.value), f"{_percent(one.low)} to {_percent(one.high)}", _of(one))
             for who, what, one in shares
@@ -98,7 +98,7 @@ def _share_table(shares: list[tuple[str, str, Share]]) -> Table:
 def _kappa_table(kappas: list[tuple[str, str, Kappa]]) -> Table:
     return Table(
         "Kappa: agreement beyond chance",
-        ("who", "which", "kappa", "95 % interval", "agreeing", "by chance"),
+        ("who", "which", "kappa", "two-sided 95 % interval", "agreeing", "by chance"),
         tuple(
             (
                 who,
@@ -120,7 +120,7 @@ def _kappa_text(kappa: Kappa) -> str:
 def _share_plot(shares: list[tuple[str, str, Share]]) -> BarPlot:
     return BarPlot(
         "Agreement",
-        f"{len(shares)} shares with their exact 95 % intervals.",
+        f"{len(shares)} shares with their exact two-sided 95 % intervals.",
         "share",
         tuple(Bar(f"{who}: {what}", one.value, one.low, one.high) for who, what, one in shares),
         caption="Effectiveness is acceptable from 90 %, with up to 2 % missed and 5 % false alarms (AIAG).",
@@ -132,7 +132,7 @@ def _kappa_plots(kappas: list[tuple[str, str, Kappa]]) -> Iterator[BarPlot]:
     if known:
         yield BarPlot(
             "Kappa",
-            "Agreement beyond chance with its 95 % interval: 0 is chance, 1 is full agreement.",
+            "Agreement beyond chance with its two-sided 95 % interval: 0 is chance, 1 is full agreement.",
             "kappa",
             tuple(Bar(*one) for one in known),
             marks=(0.75,),

@@ -11,6 +11,7 @@ from kenpin.report import charts, words
 from kenpin.report.cards import Card, in_order, part_card
 from kenpin.report.content import Kept
 from kenpin.report.drawing import Figure
+from kenpin.report.headline import headline
 from kenpin.report.heat import Heat, heat_of
 from kenpin.report.maps import highest_scored
 from kenpin.report.mistakes import worst_first
@@ -57,7 +58,7 @@ def judged(name: str, evaluation: Evaluation, kept: Kept, things: str, most: int
     return Judged(
         name=name,
         evaluation=evaluation,
-        sentences=words.verdict_sentences(evaluation, things),
+        sentences=tuple(words.bound(sentence) for sentence in headline(evaluation)),
         mistakes=tuple(part_card(part, kept.thumbnails, mistake, heat) for mistake, part in shown),
         mistake_counts=Counter(str(mistake) for mistake, _ in found),
         highest=tuple(part_card(part, kept.thumbnails, "", heat) for part in highest),

@@ -23,6 +23,7 @@ from kenpin.report.plots import Table
 from kenpin.report.provenance import about, changed, provenance
 from kenpin.report.split_counts import counts_table
 from kenpin.report.thumbnails import smaller
+from kenpin.report.trust import trust_sentence
 
 MOST_BYTES = 15_000_000
 _SIDES_PX = ((None, None), (None, 96), (None, 64), (None, 48), (None, 32), (128, 32), (64, 32))
@@ -69,7 +70,7 @@ def _rendered(
         leading=shown,
         further=further,
         threshold=leading.threshold,
-        trust=words.trust_sentence(content.evaluations),
+        trust=trust_sentence(content.evaluations),
         tiles=[(words.title(name), *_figures(name, measure)) for name, measure in _tiles(leading)],
         measures=_measure_rows(content.evaluations, of_boxes=False),
         box_measures=_measure_rows(content.evaluations, of_boxes=True),

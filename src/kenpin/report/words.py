@@ -1,13 +1,12 @@
-"""Numbers as words: percentages with their intervals, and the sentences at the head of the page."""
+"""Numbers as words: measures by name, in their unit and which way they are better; parts and their boxes in a few."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from kenpin.records import Evaluation, JudgedExample, Measure, Verdict
-from kenpin.report.mistakes import Mistake, mistake_of
+from kenpin.records import JudgedExample, Measure
 
 NONE = "–"
 NO_BOXES = "no boxes"
@@ -82,6 +81,13 @@ _NUMBERS = {"auroc", "average_precision", "macro_f1", "calibration_error", "cali
             "false_alarms_per_picture", "box_calibration_error", "verification_auroc", "silhouette",
             "effective_rank", "pixel_auroc", "aupro", "token_f1", "edit_distance"}  # fmt: skip
 
+LOWER_IS_BETTER = {"calibration_error", "calibration_error_before", "top_label_calibration_error", "escape_rate",
+                   "escape_rate_at_most", "overkill_rate", "overkill_rate_at_most", "review_rate", "cost_per_part",
+                   "missed_boxes_per_picture", "false_alarms_per_picture", "box_calibration_error",
+                   "rejected_pieces", "edit_distance", "equal_error_rate"}  # fmt: skip
+"""Measures of what is wrong. Of the others more is better, but for `score_cut` and `effective_rank`, which say nothing
+of how good an inspector is."""
+
 
 def title(name: str) -> str:
     """A measure's name for readers."""
@@ -96,6 +102,11 @@ def percent(share: float | None, digits: int = 1) -> str:
 def percent_at_most(share: float) -> str:
     """A bound in percent, never rounded down."""
     return f"{math.ceil(share * 1000 - 1e-9) / 10:.1f}\N{NO-BREAK SPACE}%"
+
+
+def bound(sentence: str) -> str:
+    """A sentence in which no percentage is parted at the end of a line."""
+    return sentence.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def value(name: str, number: float | None) -> str:
@@ -144,78 +155,6 @@ def score(number: float | None) -> str:
     return f"{number:.4g}"
 
 
-def verdict_sentences(evaluation: Evaluation, things: str = "pictures") -> tuple[str, ...]:
-    """How good the inspector is, in plain words: escapes first, then overkills, reviews and names. things: judged."""
-    sentences = []
-    decided = [part for part in evaluation.judged if part.verdict is not None and part.defective is not None]
-    for defective, mistake, kind, verb in (
-        (True, Mistake.ESCAPE, "defective", "escaped"),
-        (False, Mistake.OVERKILL, "OK", "failed"),
-    ):
-        parts = [part for part in decided if part.defective is defective]
-        wrong = sum(mistake_of(part) is mistake for part in parts)
-        bound = evaluation.measures.get("escape_rate_at_most" if defective else "overkill_rate_at_most", Measure(None))
-        if parts and bound.value is not None:
-            were = "" if defective else ("was " if wrong == 1 else "were ")
-            sentences.append(
-                f"{wrong} of {_parts(len(parts), kind)} {were}{verb}: "
-                f"at most {percent_at_most(bound.value)} with 95\N{NO-BREAK SPACE}% confidence."
-            )
-    reviewed = sum(part.verdict is Verdict.REVIEW for part in decided)
-    if reviewed:
-        goes = "goes" if reviewed == 1 else "go"
-        sentences.append(
-            f"{reviewed} of {_parts(len(decided))} {goes} to a person ({percent(reviewed / len(decided))})."
-        )
-    names = any(part.prediction.label is not None for part in evaluation.judged)
-    rightly = "are named rightly" if names else "fall on the right side of the threshold"
-    for name, words in (("accuracy", rightly), ("auroc", "")):
-        measure = evaluation.measures.get(name, Measure(None))
-        span = f" (95\N{NO-BREAK SPACE}% interval {interval(name, measure)})" if measure.low is not None else ""
-        if measure.value is not None and words:
-            sentences.append(f"{percent(measure.value)} of the {things} {words}{span}.")
-        elif measure.value is not None:
-            sentences.append(
-                f"A defective part scores above an OK one in {percent(measure.value)} of such pairs, "
-                f"AUROC {value(name, measure.value)}{span}."
-            )
-    if evaluation.target == "boxes":
-        sentences.append(_box_sentence(evaluation))
-    if evaluation.target == "text":
-        sentences.append(_text_sentence(evaluation))
-    return tuple(sentences) or ("Nothing could be measured on these pictures; the notes say why.",)
-
-
-def _box_sentence(evaluation: Evaluation) -> str:
-    judged = [part.boxes for part in evaluation.judged if part.boxes is not None]
-    right, wrong, missed = (
-        sum(outcome.count(value) for outcome in outcomes)
-        for outcomes, value in (
-            ([one.right for one in judged], True),
-            ([one.right for one in judged], False),
-            ([one.found for one in judged], False),
-        )
-    )
-    sentence = f"{right} of {right + missed} true boxes are found"
-    if right + wrong:
-        sentence += f", and {right} of the {right + wrong} boxes drawn are right"
-    figures = [
-        f"{title(name)} is {value(name, measure.value)}"
-        for name in ("map", "map_50")
-        if (measure := evaluation.measures.get(name, Measure(None))).value is not None
-    ]
-    return f"{'; '.join([sentence, *figures])}."
-
-
-def _text_sentence(evaluation: Evaluation) -> str:
-    exact, f1 = (evaluation.measures.get(name, Measure(None)) for name in ("exact_match", "token_f1"))
-    span = f" (95\N{NO-BREAK SPACE}% interval {interval('exact_match', exact)})" if exact.low is not None else ""
-    return (
-        f"{value('exact_match', exact.value)} of the answers have the true one's words in its order{span}; F1 of the "
-        f"words is {value('token_f1', f1.value)}."
-    )
-
-
 def asked(part: JudgedExample) -> tuple[str, ...]:
     """What was asked of a part, where it has a question of its own."""
     return () if part.text is None or part.text.question is None else (f"asked: {part.text.question}",)
@@ -259,30 +198,3 @@ def side(part: JudgedExample) -> str:
 def listed(labels: Iterable[str]) -> str:
     """`dent × 2, scratch`; empty for none."""
     return ", ".join(name if number == 1 else f"{name} × {number}" for name, number in Counter(labels).items())
-
-
-def trust_sentence(evaluations: Mapping[str, Evaluation]) -> str | None:
-    """What the other evaluations make of the leading one's promise; None where there is no other."""
-    (leading, first), *others = evaluations.items()
-    told = []
-    for name, other in others:
-        figures = [
-            f"{words} {value(key, ours)} instead of {value(key, theirs)}"
-            for key, words in (
-                ("escape_rate", "escapes are"),
-                ("accuracy", "accuracy"),
-                ("auroc", "AUROC"),
-                ("map", "mAP"),
-            )
-            if (ours := other.measures.get(key, Measure(None)).value) is not None
-            and (theirs := first.measures.get(key, Measure(None)).value) is not None
-        ]
-        if figures:
-            told.append(f"on “{name}” {', '.join(figures)}")
-    if not told:
-        return None
-    return f"How far to trust “{leading}”: {'; '.join(told)}. The lower figures are the safer promise."
-
-
-def _parts(number: int, kind: str = "") -> str:
-    return f"{number} {kind} {'part' if number == 1 else 'parts'}".replace("  ", " ")

@@ -49,7 +49,7 @@ class Confirmation:
     auroc_all: float
     auroc_kept: float
     change: Measure
-    """AUROC with the kept items minus with all, and its 95 % interval over the same parts."""
+    """AUROC with the kept items minus with all, and its two-sided 95 % interval over the same parts."""
 
     @property
     def lost(self) -> bool:

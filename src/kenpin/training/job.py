@@ -19,11 +19,12 @@ from kenpin.evaluation import summarise, with_mask_measures
 from kenpin.models._calibrated import write_calibration
 from kenpin.models._family import Calibrated, Fitted, Inspector, Limited, Progress, Task, Trainable
 from kenpin.predictor import Predictor
+from kenpin.quality.consequences import cost_notes
 from kenpin.records import Evaluation, Prediction, Threshold
-from kenpin.records_json import evaluation_to_json
 from kenpin.report import write_report
 from kenpin.report.evolution import FOLDER as EVOLUTION
 from kenpin.report.evolution import write_evolution
+from kenpin.report.headline import headed_json, verdict_sentences
 from kenpin.run_folder import (
     MODEL,
     evaluation_files,
@@ -120,6 +121,7 @@ def train(
         scored = _score(start, learned, partial, crew, progress, say)
         meaning: tuple[str, ...] = ()
         threshold, why = None, _NO_VERDICT
+        of_costs: tuple[str, ...] = ()
         if chosen.target != "text":
             is_defective = defective(scored.pictures, task, chosen.target)
             scored, meaning = _with_meaning(learned.inspector, options, scored, is_defective, chosen.target, partial)
@@ -133,7 +135,10 @@ def train(
                 learned.inspector.limit if isinstance(learned.inspector, Limited) else None,
                 good_folder(scored.pictures, task),
             )
-        say(why)
+            scores = [one.defect_score for one in scored.predictions if one.defect_score is not None]
+            of_costs = cost_notes(scores, is_defective, threshold)
+        for sentence in (why, *of_costs):
+            say(sentence)
         evaluation = _evaluate(
             learned.inspector, chosen.target, scored, task, threshold, parts.test, options.seed, progress
         )
@@ -143,8 +148,14 @@ def train(
             evaluation = replace(evaluation, measures={**evaluation.measures, **gain})
             gained = (start.retrieval.in_words(gain),)
             say(*gained)
+        # what the costs do was told of the pictures that the threshold stands on
+        for sentence in (
+            f"On {len(evaluation.judged)} pictures, split {evaluation.split}:",
+            *verdict_sentences(evaluation),
+        ):
+            say(sentence)
         kept = evaluation_files(partial)
-        write_json(kept.evaluation, evaluation_to_json(evaluation))
+        write_json(kept.evaluation, headed_json(evaluation))
         keep_for_report(
             Predictor(learned.inspector, threshold, target=chosen.target),
             parts.test or scored.pictures,

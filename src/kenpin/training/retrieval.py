@@ -92,4 +92,6 @@ def _precision(
 
 def _points(gain: Measure) -> str:
     value, *interval = (None if share is None else f"{100 * share:+.1f}" for share in (gain.value, gain.low, gain.high))
-    return f"{value} points" + ("" if None in interval else f" ({interval[0]} to {interval[1]})")
+    return f"{value} points" + (
+        "" if None in interval else f" (two-sided 95 % interval {interval[0]} to {interval[1]})"
+    )
