@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.loading import put_in_place, refuse_to_destroy
+from kenpin.data.loading import as_dataset, put_in_place, refuse_to_destroy
+from kenpin.data.taking import DataSource
 from kenpin.errors import DatasetError, ImageError, OutputExistsError, RunError
 from kenpin.models._family import Progress
 from kenpin.predictor import Predictor, load_predictor
@@ -53,7 +54,7 @@ class Embedding:
 
 def embed(
     run: str | Path,
-    dataset: Dataset,
+    dataset: DataSource,
     out: str | Path,
     *,
     device: str | None = None,
@@ -67,7 +68,7 @@ def embed(
     Called again after it was stopped it goes on with the first piece that is not there. Pictures that cannot be opened
     go to `on_error`, if given, and are left out. Raises KenpinError.
     """
-    out = Path(out)
+    out, dataset = Path(out), as_dataset(dataset)
     _check_target(out, overwrite, (run, dataset.root, Path.cwd()))
     if not len(dataset):
         raise DatasetError(f"{dataset.root or 'the data set'}: there is no picture to embed; choose another split.")

@@ -89,4 +89,8 @@ def _read_record(kind: Any, value: Any, where: str) -> Any:
     return kind(**{name: _read(hint, value[name], f"{where}.{name}") for name, hint in hints.items()})
 
 
-_hints = cache(get_type_hints)  # made anew for each record it would take most of the time
+@cache  # made anew for each record it would take most of the time
+def _hints(kind: Any) -> dict[str, Any]:
+    """The types of a record's fields, by name."""
+    hints = get_type_hints(kind)
+    return {item.name: hints[item.name] for item in fields(kind)}

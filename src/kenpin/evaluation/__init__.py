@@ -8,6 +8,8 @@ from typing import Protocol
 
 from kenpin.data.dataset import Dataset, content_hashes
 from kenpin.data.images import displayed_size
+from kenpin.data.loading import as_dataset
+from kenpin.data.taking import DataSource
 from kenpin.data.targets import TARGETS, annotated, classes_of_each
 from kenpin.errors import DatasetError, ImageError, LabelError, OptionError, RunError
 from kenpin.evaluation._boxes import Truth, judge_boxes
@@ -51,14 +53,14 @@ class Predicts(Protocol):
         """Content hashes of the pictures it learned from; empty where they are not known."""
         ...
 
-    def predict(self, dataset: Dataset) -> Iterator[Prediction]:
+    def predict(self, dataset: Dataset, /) -> Iterator[Prediction]:
         """One prediction for each example, in their order."""
         ...
 
 
 def evaluate(
     predictor: Predicts,
-    dataset: Dataset,
+    dataset: DataSource,
     *,
     ok_labels: Sequence[str],
     threshold: Threshold | None,
@@ -73,7 +75,7 @@ def evaluate(
     scores them.
     Where examples have masks and the inspector reads its score off a map, the map is measured too.
     """
-    target = TARGETS[predictor.target]
+    target, dataset = TARGETS[predictor.target], as_dataset(dataset)
     chosen = dataset if split is None else dataset.of_split(split)
     known = annotated(chosen, predictor.target)
     if not len(known):

@@ -19,9 +19,9 @@ from kenpin.records import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from kenpin.data.dataset import Dataset
+    from kenpin.data.taking import DataSource
 
 _READERS_WORD = "unreadable-image"  # a reader's code for what the doctor tells more closely
 _SPLITS = ("train", "validation", "test")  # in this order, others by name
@@ -62,10 +62,10 @@ class Examination:
         return sum(finding.severity is severity for finding in self.findings)
 
 
-def examine(path: str | Path, *, format: str | None = None) -> Examination:
-    """Read and examine a data set. Raises DatasetError where it cannot be read at all, OptionError for the format."""
+def examine(data: DataSource, *, format: str | None = None) -> Examination:
+    """Read and examine a data set, see `load_dataset` for what it may be. Raises DatasetError where it cannot be read at all, OptionError for the format."""
     findings: list[Finding] = []
-    dataset = load_dataset(path, format=format, note=findings.append)
+    dataset = load_dataset(data, format=format, note=findings.append)
     return examine_dataset(dataset, findings)
 
 
