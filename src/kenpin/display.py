@@ -45,10 +45,8 @@ def told_fields(record: Any, names: Sequence[str] = ()) -> list[tuple[str, Any]]
 
 def shortened(value: Any, room: int = _ROOM) -> str:
     """A value in about so many characters at most: of many items the first, and how many more there are."""
-    if isinstance(value, bool):
-        return str(value)
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.4g}"
     if isinstance(value, bytes):
         return f"<{len(value):,} bytes>"
     if isinstance(value, Mapping):
@@ -73,7 +71,8 @@ def _first(texts: Iterable[str], count: int, room: int) -> str:
     """As many of the texts as there is room for, the first in any case."""
     shown: list[str] = []
     for text in texts:
-        if shown and sum(map(len, shown)) + len(text) > room:
+        room -= len(text) + 2
+        if shown and room < 0:
             break
         shown.append(text)
     return ", ".join([*shown, *([f"… {count - len(shown):,} more"] if count > len(shown) else [])])
@@ -86,14 +85,14 @@ def card(title: str, *parts: str) -> str:
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
     """A table of names, which are escaped, and HTML."""
-    rows = (f"<tr><th style='text-align:left'>{escape(name)}</th><td>{html}</td></tr>" for name, html in pairs)
+    rows = (f"<tr><th style='text-align:left'>{_title(name)}</th><td>{html}</td></tr>" for name, html in pairs)
     return f"<table>{''.join(rows)}</table>"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Any]], count: int) -> str:
     """The first of `count` rows as a table; values are shortened and escaped, None is a dash."""
     first = list(islice(rows, _ROWS))
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
+    head = "".join(f"<th>{_title(name)}</th>" for name in heads)
     body = ("".join(f"<td>{cell(value)}</td>" for value in row) for row in first)
     more = f"<p>… {count - len(first):,} more</p>" if count > len(first) else ""
     return f"<table><tr>{head}</tr>{''.join(f'<tr>{cells}</tr>' for cells in body)}</table>{more}"
@@ -133,12 +132,19 @@ def _value_html(value: Any) -> str:
         first = next(iter(value.values()))
         if not is_dataclass(first) or isinstance(first, type):
             return table(("", ""), value.items(), len(value))
-        names = [item.name for item in fields(first)]
+        told = {name for record in value.values() for name, _ in told_fields(record)}
+        names = [item.name for item in fields(first) if item.name in told]
         rows = ([key, *(getattr(record, name) for name in names)] for key, record in value.items())
         return table(("", *names), rows, len(value))
     if isinstance(value, tuple) and value and all(isinstance(item, str) and len(item) > _ROOM // 4 for item in value):
         return sentences(value)
+    if isinstance(value, tuple) and value and all(isinstance(item, str) for item in value):
+        return escape(_first(value, len(value), _ROOM))
     return cell(value)
+
+
+def _title(name: str) -> str:
+    return escape(name.replace("_", " "))
 
 
 def cell(value: Any) -> str:

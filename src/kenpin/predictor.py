@@ -62,8 +62,8 @@ class Predictor:
             raise OptionError("option `prompt`: this run's model reads no words; take a run of a language model.")
         return Predictor(self.inspector.prompted(prompt), None, self.record, self.trained_on, self.target)
 
-    @overload
-    def predict(self, pictures: Picture, /) -> Prediction: ...
+    @overload  # a path is that of a picture
+    def predict(self, pictures: Picture, /) -> Prediction: ...  # type: ignore[overload-overlap]
     @overload
     def predict(self, pictures: list[Any] | tuple[Any, ...], /, **settings: Any) -> list[Prediction]: ...
     @overload
@@ -71,8 +71,8 @@ class Predictor:
     def predict(self, pictures: Any, /, **settings: Any) -> Prediction | list[Prediction] | Iterator[Prediction]:
         """Of one picture its prediction, of a list of them a list, of a data set one prediction an example; in order.
 
-        A picture: the path of its file, a PIL picture, an array of uint8, (h, w) or (h, w, 3), or the bytes of a file. A
-        data set: see `kenpin.load_dataset`; its predictions come as they are made.
+        A picture: the path of its file, a PIL picture, an array of uint8, (h, w) or (h, w, 3), or the bytes of a file.
+        A data set: whatever else `kenpin.load_dataset` takes; its predictions come as they are made.
         settings, of several pictures: `progress`, told of each advance; `on_error`, given a picture that cannot be
         opened, which is then left out; `batch_size`. Raises ImageError, DatasetError.
         """
@@ -81,7 +81,7 @@ class Predictor:
             return list(predictions) if isinstance(pictures, list | tuple) else predictions
         if settings:
             raise OptionError(f"predict: {', '.join(settings)} is for several pictures; leave it out, or give a list.")
-        if isinstance(pictures, str | os.PathLike) and (self.reads_tables or os.path.isdir(pictures)):
+        if isinstance(pictures, str | os.PathLike) and (self.reads_tables or Path(pictures).is_dir()):
             where = os.fspath(pictures)
             raise OptionError(f"{where}: is no picture; predict(kenpin.load_dataset({where!r})) judges a data set.")
         (prediction,) = self._predictions(of_pictures([pictures]))
@@ -90,7 +90,7 @@ class Predictor:
     __call__ = predict
 
     @overload
-    def judge(self, pictures: Picture | Prediction, /) -> Judgement: ...
+    def judge(self, pictures: Picture | Prediction, /) -> Judgement: ...  # type: ignore[overload-overlap]
     @overload
     def judge(self, pictures: list[Any] | tuple[Any, ...], /, **settings: Any) -> list[Judgement]: ...
     @overload

@@ -19,7 +19,10 @@ from kenpin.report.mistakes import worst_first
 from kenpin.report.thumbnails import FILE as THUMBNAILS
 from kenpin.run_folder import RunRecord, is_run, read_json, read_record
 
-_Path = Path if TYPE_CHECKING else type(Path())  # which `Path` is where this runs
+if TYPE_CHECKING:
+    _Path = Path
+else:
+    _Path = type(Path())  # what it is on this system: before Python 3.12 `Path` itself has no children of its own
 _EVALUATION, _REPORT = "evaluation.json", "report.html"
 _MISTAKES = 8
 
@@ -80,7 +83,8 @@ class Run(_Path):
         if not is_run(self):
             return f"Run({str(self)!r})"
         told = {name: score for name, score in self.record.scores.items() if score is not None}
-        return f"Run({str(self)!r}, family={self.record.family!r}, scores={shortened(told)}, {len(self.notes)} notes)"
+        family, notes = self.record.family, len(self.notes)
+        return f"Run({str(self)!r}, family={family!r}, scores={shortened(told)}, notes=<{notes} sentences>)"
 
     def _repr_html_(self) -> str:
         if not is_run(self):

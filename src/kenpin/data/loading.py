@@ -12,7 +12,7 @@ from pathlib import Path
 from kenpin.data.dataset import Dataset
 from kenpin.data.formats import Note, csv, format_names, get_format
 from kenpin.data.taking import DataSource, taken
-from kenpin.errors import DatasetError, LabelError, OutputExistsError
+from kenpin.errors import DatasetError, LabelError, OptionError, OutputExistsError
 from kenpin.records import Finding, Severity
 
 _HUB = "huggingface"
@@ -81,8 +81,9 @@ def as_dataset(source: DataSource, *, note: Note | None = None) -> Dataset:
     ('test', 'train')
     """
     if isinstance(source, Dataset):
-        for finding in source.findings if note is not None else ():
-            note(finding)
+        if note is not None:
+            for finding in source.findings:
+                note(finding)
         return source
     if isinstance(source, str | os.PathLike):
         return load_dataset(source, note=note)

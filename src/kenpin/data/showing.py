@@ -15,32 +15,25 @@ if TYPE_CHECKING:
     from kenpin.data.dataset import Dataset
     from kenpin.records import Example
 
-_PICTURES = 8
+_PICTURES, _SPLITS = 8, 8
 
 
 def in_a_line(dataset: Dataset) -> str:
     """Where it was read from, how much it holds, by class and by split."""
-    told = [f"{len(dataset):,} {'parts' if dataset.item_names else 'pictures'}"]
-    if dataset.item_names:
-        told.append(f"{len(dataset.item_names):,} items")
+    boxes = sum(len(labels or ()) for labels in dataset.column("box_labels"))
+    told = [_count(len(dataset), "part" if dataset.item_names else "picture")]
+    told += [_count(len(dataset.item_names), "item")] if dataset.item_names else []
     told += [
-        f"{name} {shortened(counts)}"
-        for name, counts in (
-            ("labels", _counted(dataset.column("label"))),
-            ("splits", _counted(dataset.column("split"))),
-        )
-        if counts
+        f"{name}s {shortened(counts)}" for name in ("label", "split") if (counts := _counted(dataset.column(name)))
     ]
-    if boxes := sum(len(labels or ()) for labels in dataset.column("box_labels")):
-        told.append(f"{boxes:,} boxes")
-    if dataset.findings:
-        told.append(f"{len(dataset.findings):,} findings")
+    told += [_count(boxes, "box", "boxes")] if boxes else []
+    told += [_count(len(dataset.findings), "finding")] if dataset.findings else []
     return f"<Dataset{f' {dataset.root}' if dataset.root else ''}: {', '.join(told)}>"
 
 
 def as_html(dataset: Dataset) -> str:
     """Counts by class and split, what its reader had to tell, and pictures from all over it."""
-    splits = sorted(_counted(dataset.column("split"))) or ["all"]
+    splits = list(_counted(dataset.column("split")))[:_SPLITS] or ["all"]
     pairs = Counter(zip(dataset.column("label"), dataset.column("split"), strict=True))
     labels = sorted({label for label, _ in pairs}, key=lambda label: (label is None, label))
     rows = (
@@ -53,6 +46,10 @@ def as_html(dataset: Dataset) -> str:
     if not dataset.item_names:
         parts.append(figures(_thumbnails(dataset)))
     return card(in_a_line(dataset).strip("<>"), *parts)
+
+
+def _count(number: int, one: str, several: str = "") -> str:
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
 
 
 def _counted(values: list[str | None]) -> dict[str, int]:
@@ -71,5 +68,5 @@ def _thumbnails(dataset: Dataset) -> Iterator[tuple[bytes, str]]:
 
 
 def _caption(example: Example) -> str:
-    found = None if example.boxes is None else f"{len(example.boxes)} boxes"
+    found = None if example.boxes is None else _count(len(example.boxes), "box", "boxes")
     return ": ".join(part for part in (PurePath(example.id).name, example.label or found) if part)

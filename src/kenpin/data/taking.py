@@ -1,10 +1,10 @@
-"""What people hold in memory as a data set: pictures in a list, tables such as a pandas frame, Hugging Face data, splits."""
+"""What is in memory as a data set: pictures in a list, a table such as a pandas frame, Hugging Face data, splits."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -116,27 +116,35 @@ def _arrow(source: object) -> pa.Table | None:
     pandas = sys.modules.get("pandas")
     try:
         if pandas is not None and isinstance(source, pandas.DataFrame):
-            table = pa.Table.from_pandas(_with_paths_as_text(source), preserve_index=False)
+            table = _of_pandas(source)
         elif hasattr(source, "__arrow_c_stream__"):
             table = pa.table(source)
         else:
             return None
-    except (pa.ArrowException, TypeError, ValueError) as error:
+    except (pa.ArrowException, TypeError) as error:
+        reason = error.args[-1] if error.args else first_line(error)  # pandas adds the column behind Arrow's words
         raise DatasetError(
-            f"the frame cannot be read as a table ({error.args[-1] if error.args else first_line(error)}); give pictures "
-            "as paths or bytes, and each column values of one kind."
+            f"the frame cannot be read as a table ({reason}); give pictures as paths or bytes, and each column values "
+            "of one kind."
         ) from error
-    if twice := sorted({name for name in table.column_names if table.column_names.count(name) > 1}):
-        raise DatasetError(f"the frame names the column {twice[0]!r} more than once; give each a name of its own.")
+    _check_names(table.column_names)
     return pa.table({name: _plain(table.column(name)) for name in table.column_names})
 
 
-def _with_paths_as_text(frame: Any) -> Any:
-    """The frame, its column of pictures without the `Path` objects that Arrow does not know."""
-    column = column_of("image", [str(name) for name in frame.columns])
-    if column is None or column not in frame.columns:
-        return frame
-    return frame.assign(**{column: [os.fspath(v) if isinstance(v, os.PathLike) else v for v in frame[column]]})
+def _of_pandas(frame: Any) -> pa.Table:
+    """Its columns without its index; of pictures, `Path` objects, which Arrow does not know, are text."""
+    names = [str(name) for name in frame.columns]
+    _check_names(names)
+    column = column_of("image", names)
+    if column is not None:
+        paths = [os.fspath(cell) if isinstance(cell, os.PathLike) else cell for cell in frame[column]]
+        frame = frame.assign(**{column: paths})
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise DatasetError(f"the frame names the column {twice[0]!r} more than once; give each a name of its own.")
 
 
 def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -63,7 +63,8 @@ class Examination:
 
 
 def examine(data: DataSource, *, format: str | None = None) -> Examination:
-    """Read and examine a data set, see `load_dataset` for what it may be. Raises DatasetError where it cannot be read at all, OptionError for the format."""
+    """Examine whatever `load_dataset` takes. Raises DatasetError where it cannot be read at all, OptionError for the
+    format."""
     findings: list[Finding] = []
     dataset = load_dataset(data, format=format, note=findings.append)
     return examine_dataset(dataset, findings)

@@ -77,7 +77,11 @@ def of_tables(tables: Iterable[tuple[str | None, datasets.Dataset]], root: Path 
     classes = list(dict.fromkeys(name for reader in readers for name in reader.classes))
     taken: set[str] = set()
     rows = (example for reader in readers for example in reader.examples(taken))
-    told = {"classes": classes, "root": str(root or ""), "format": "" if root is None else "huggingface"}
+    told: dict[str, Any] = {
+        "classes": classes,
+        "root": str(root or ""),
+        "format": "" if root is None else "huggingface",
+    }
     annotations = Dataset.from_examples(rows, **told)
     if not len(annotations):
         return annotations
