@@ -10,10 +10,22 @@ import numpy as np
 import pytest
 
 from kenpin.data.dataset import Dataset
+from kenpin.data.doctor import examine_dataset
 from kenpin.data.loading import load_dataset
 from kenpin.display import shortened
+from kenpin.embedding import Embedding
 from kenpin.evaluation import summarise
-from kenpin.records import Detections, Evaluation, Example, ImageSource, Map, Prediction, Threshold
+from kenpin.records import (
+    Detections,
+    Evaluation,
+    Example,
+    Finding,
+    ImageSource,
+    Map,
+    Prediction,
+    Severity,
+    Threshold,
+)
 
 EVIL = "<script>alert('&')</script>"
 MANY = 20_000
@@ -50,6 +62,12 @@ SHOWN: dict[str, Any] = {
     ),
     "example": lambda count: Example(
         "a", ImageSource("a.png", b"0" * count), boxes=_detections(count), suffix=EVIL * count
+    ),
+    "examination": lambda count: examine_dataset(
+        Dataset.from_examples([]), [Finding(Severity.ERROR, "damaged", f"{n}.png", EVIL, EVIL) for n in range(count)]
+    ),
+    "embedding": lambda count: Embedding(
+        (EVIL,) * count, (EVIL,) * count, (None,) * count, np.zeros((count, 9), np.float32), "a", EVIL
     ),
     "map": lambda count: Map(np.zeros((count, 2), np.float32), EVIL, "share"),
 }

@@ -136,11 +136,18 @@ def _value_html(value: Any) -> str:
         names = [item.name for item in fields(first) if item.name in told]
         rows = ([key, *(getattr(record, name) for name in names)] for key, record in value.items())
         return table(("", *names), rows, len(value))
-    if isinstance(value, tuple) and value and all(isinstance(item, str) and len(item) > _ROOM // 4 for item in value):
+    if isinstance(value, tuple) and value and _are_sentences(value):
         return sentences(value)
     if isinstance(value, tuple) and value and all(isinstance(item, str) for item in value):
         return escape(_first(value, len(value), _ROOM))
     return cell(value)
+
+
+def _are_sentences(values: Sequence[Any]) -> bool:
+    """Whether they are long texts, or records that say themselves in a sentence."""
+    if isinstance(values[0], str):
+        return all(isinstance(item, str) and len(item) > _ROOM // 4 for item in values[:_ROWS])
+    return is_dataclass(values[0]) and type(values[0]).__str__ is not object.__str__
 
 
 def _title(name: str) -> str:

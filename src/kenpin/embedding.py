@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kenpin.data.dataset import Dataset
 from kenpin.data.loading import as_dataset, put_in_place, refuse_to_destroy
 from kenpin.data.taking import DataSource
+from kenpin.display import Shown
 from kenpin.errors import DatasetError, ImageError, OutputExistsError, RunError
 from kenpin.models._family import Progress
 from kenpin.predictor import Predictor, load_predictor
@@ -36,8 +37,8 @@ _PIECE = 1_024  # pictures whose vectors are written at a time: what a death cos
 _COLUMNS = (("id", pa.string()), ("label", pa.string()), ("split", pa.string()))
 
 
-@dataclass(frozen=True, slots=True)
-class Embedding:
+@dataclass(frozen=True, slots=True, repr=False)
+class Embedding(Shown):
     """Pictures with their vectors, (n, d), in the data set's order."""
 
     ids: tuple[str, ...]

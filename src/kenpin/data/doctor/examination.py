@@ -15,6 +15,7 @@ from kenpin.data.doctor.pictures import collection_findings, look_at
 from kenpin.data.doctor.splits import split_findings
 from kenpin.data.doctor.subject import Subject
 from kenpin.data.loading import load_dataset
+from kenpin.display import Shown
 from kenpin.records import Finding, Severity
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class Sizes:
     largest_wh: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Examination:
+@dataclass(frozen=True, slots=True, repr=False)
+class Examination(Shown):
     """What the doctor found."""
 
     source: str
