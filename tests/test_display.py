@@ -11,6 +11,7 @@ import pytest
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.doctor import examine_dataset
+from kenpin.data.images import png_of
 from kenpin.data.loading import load_dataset
 from kenpin.display import shortened
 from kenpin.embedding import Embedding
@@ -29,6 +30,7 @@ from kenpin.records import (
 
 EVIL = "<script>alert('&')</script>"
 MANY = 20_000
+PICTURE = png_of(np.zeros((2, 2), np.uint8), "it")
 
 
 def _evaluation(count: int) -> Evaluation:
@@ -58,7 +60,7 @@ SHOWN: dict[str, Any] = {
     "boxes": lambda count: Prediction("a.png", detections=_detections(count)),
     "detections": _detections,
     "data set": lambda count: Dataset.from_examples(
-        Example(f"{EVIL}{n}", ImageSource(data=EVIL.encode()), f"s{n}", f"{EVIL}{n}") for n in range(count)
+        Example(f"{EVIL}{n}", ImageSource(data=PICTURE), f"s{n}", f"{EVIL}{n}") for n in range(count)
     ),
     "example": lambda count: Example(
         "a", ImageSource("a.png", b"0" * count), boxes=_detections(count), suffix=EVIL * count
