@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kenpin.data.images import jpeg_thumbnail
 from kenpin.data.loading import load_dataset
 from kenpin.evaluation import summarise
 from kenpin.metrics.projection import principal_components
@@ -21,7 +22,6 @@ from kenpin.report import ReportContent, page, read_content, render_report, writ
 from kenpin.report.embedding import Embedding
 from kenpin.report.heat import heat_of
 from kenpin.report.maps import Maps, PlaceMap, first_asked_for
-from kenpin.report.thumbnails import jpeg_thumbnail
 from kenpin.training import train
 from tests.pictures import write_parts
 

@@ -1,4 +1,14 @@
-"""kenpin: from a few hundred labelled pictures to a visual inspector that runs."""
+"""kenpin: from a few hundred labelled pictures to a visual inspector that runs.
+
+What a script or a notebook uses, see docs/python.md; each name is loaded on its first use:
+
+- `load_dataset` makes a `Dataset` of a path or of what is in memory; `examine` is the doctor, `write_dataset` writes
+  any format.
+- `train` trains and returns a `Run`; `load_run` finds an old one.
+- `load_predictor` makes a `Predictor` of a run, which judges pictures; `evaluate` measures it, `embed` writes vectors,
+  `write_report` a report.
+- `records` are what they hand out, `errors` what they raise.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +17,45 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kenpin import errors, records
-    from kenpin.data.loading import load_dataset
+    from kenpin.data.dataset import Dataset
+    from kenpin.data.doctor import examine
+    from kenpin.data.loading import load_dataset, write_dataset
+    from kenpin.embedding import embed
     from kenpin.evaluation import evaluate
-    from kenpin.predictor import load_predictor
+    from kenpin.predictor import Predictor, load_predictor
     from kenpin.report import write_report
+    from kenpin.run import Run, load_run
     from kenpin.training import train
 
-__all__ = ["errors", "evaluate", "load_dataset", "load_predictor", "records", "train", "write_report"]
+__all__ = [
+    "Dataset",
+    "Predictor",
+    "Run",
+    "embed",
+    "errors",
+    "evaluate",
+    "examine",
+    "load_dataset",
+    "load_predictor",
+    "load_run",
+    "records",
+    "train",
+    "write_dataset",
+    "write_report",
+]
 
 _HOMES = {
+    "Dataset": "kenpin.data.dataset",
+    "Predictor": "kenpin.predictor",
+    "Run": "kenpin.run",
+    "embed": "kenpin.embedding",
     "evaluate": "kenpin.evaluation",
+    "examine": "kenpin.data.doctor",
     "load_dataset": "kenpin.data.loading",
     "load_predictor": "kenpin.predictor",
+    "load_run": "kenpin.run",
     "train": "kenpin.training",
+    "write_dataset": "kenpin.data.loading",
     "write_report": "kenpin.report",
 }
 
@@ -31,3 +67,8 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         return import_module(f"kenpin.{name}")
     raise AttributeError(f"module 'kenpin' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What a notebook offers after `kenpin.`, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -14,7 +14,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.loading import put_in_place, refuse_to_destroy
+from kenpin.data.loading import as_dataset, put_in_place, refuse_to_destroy
+from kenpin.data.taking import DataSource
+from kenpin.display import Shown
 from kenpin.errors import DatasetError, ImageError, OutputExistsError, RunError
 from kenpin.models._family import Progress
 from kenpin.predictor import Predictor, load_predictor
@@ -35,8 +37,8 @@ _PIECE = 1_024  # pictures whose vectors are written at a time: what a death cos
 _COLUMNS = (("id", pa.string()), ("label", pa.string()), ("split", pa.string()))
 
 
-@dataclass(frozen=True, slots=True)
-class Embedding:
+@dataclass(frozen=True, slots=True, repr=False)
+class Embedding(Shown):
     """Pictures with their vectors, (n, d), in the data set's order."""
 
     ids: tuple[str, ...]
@@ -53,7 +55,7 @@ class Embedding:
 
 def embed(
     run: str | Path,
-    dataset: Dataset,
+    dataset: DataSource,
     out: str | Path,
     *,
     device: str | None = None,
@@ -67,7 +69,7 @@ def embed(
     Called again after it was stopped it goes on with the first piece that is not there. Pictures that cannot be opened
     go to `on_error`, if given, and are left out. Raises KenpinError.
     """
-    out = Path(out)
+    out, dataset = Path(out), as_dataset(dataset)
     _check_target(out, overwrite, (run, dataset.root, Path.cwd()))
     if not len(dataset):
         raise DatasetError(f"{dataset.root or 'the data set'}: there is no picture to embed; choose another split.")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,13 +15,15 @@ from torch import Tensor
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.data.lineage import Lineage
-from kenpin.data.loading import load_dataset
+from kenpin.data.loading import as_dataset, load_dataset
+from kenpin.data.taking import DataSource, Picture, is_picture, of_pictures
 from kenpin.errors import OptionError, RunError
 from kenpin.models import get_family
 from kenpin.models._family import Conversational, Inspector, Localised, Progress, Promptable, ReadsTables
 from kenpin.models._finished_run import restore_run, vectors_of
 from kenpin.models._inference import OnError, decode, infer_batches
-from kenpin.records import Example, ImageSource, Map, Prediction, Threshold
+from kenpin.quality.threshold import judge
+from kenpin.records import Example, ImageSource, Judgement, Map, Prediction, Threshold
 from kenpin.records_json import from_json
 from kenpin.run_folder import RunRecord, is_run, read_lineage
 
@@ -60,24 +63,66 @@ class Predictor:
             raise OptionError("option `prompt`: this run's model reads no words; take a run of a language model.")
         return Predictor(self.inspector.prompted(prompt), None, self.record, self.lineage, self.target)
 
-    def predict(
+    @overload  # a path is that of a picture
+    def predict(self, pictures: Picture, /) -> Prediction: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, pictures: list[Any] | tuple[Any, ...], /, **settings: Any) -> list[Prediction]: ...
+    @overload
+    def predict(self, pictures: DataSource, /, **settings: Any) -> Iterator[Prediction]: ...
+    def predict(self, pictures: Any, /, **settings: Any) -> Prediction | list[Prediction] | Iterator[Prediction]:
+        """Of one picture its prediction, of a list of them a list, of a data set one prediction an example; in order.
+
+        A picture: the path of its file, a PIL picture, an array of uint8, (h, w) or (h, w, 3), or the bytes of a file.
+        A data set: whatever else `kenpin.load_dataset` takes; its predictions come as they are made.
+        settings, of several pictures: `progress`, told of each advance; `on_error`, given a picture that cannot be
+        opened, which is then left out; `batch_size`. Raises ImageError, DatasetError.
+        """
+        if not is_picture(pictures):
+            predictions = self._predictions(as_dataset(pictures), **settings)
+            return list(predictions) if isinstance(pictures, list | tuple) else predictions
+        if settings:
+            raise OptionError(f"predict: {', '.join(settings)} is for several pictures; leave it out, or give a list.")
+        if isinstance(pictures, str | os.PathLike) and (self.reads_tables or Path(pictures).is_dir()):
+            where = os.fspath(pictures)
+            raise OptionError(f"{where}: is no picture; predict(kenpin.load_dataset({where!r})) judges a data set.")
+        (prediction,) = self._predictions(of_pictures([pictures]))
+        return prediction
+
+    __call__ = predict
+
+    @overload
+    def judge(self, pictures: Picture | Prediction, /) -> Judgement: ...  # type: ignore[overload-overlap]
+    @overload
+    def judge(self, pictures: list[Any] | tuple[Any, ...], /, **settings: Any) -> list[Judgement]: ...
+    @overload
+    def judge(self, pictures: DataSource, /, **settings: Any) -> Iterator[Judgement]: ...
+    def judge(self, pictures: Any, /, **settings: Any) -> Judgement | list[Judgement] | Iterator[Judgement]:
+        """PASS, FAIL or REVIEW and why, of what `predict` takes, or of a prediction that was made before.
+
+        Raises OptionError where the run has no threshold, and as `predict` does.
+        """
+        threshold = self.threshold
+        if threshold is None:
+            raise OptionError("judge: this run has no threshold to judge by; ask `predict` what is in the picture.")
+        predicted = pictures if isinstance(pictures, Prediction) else self.predict(pictures, **settings)
+        if isinstance(predicted, Prediction):
+            return judge(predicted, threshold)
+        judgements = (judge(prediction, threshold) for prediction in predicted)
+        return list(judgements) if isinstance(predicted, list) else judgements
+
+    def _predictions(
         self,
         dataset: Dataset,
-        *,
         progress: Progress | None = None,
         on_error: OnError | None = None,
         batch_size: int | None = None,
     ) -> Iterator[Prediction]:
-        """One prediction an example, in order. A picture that cannot be opened goes to `on_error`, if given.
-
-        Raises ImageError.
-        """
         for examples, outputs in self._outputs(dataset, progress, on_error, batch_size):
             yield from decode(self.inspector, outputs, examples)
 
     def embed(
         self,
-        dataset: Dataset,
+        dataset: DataSource,
         *,
         progress: Progress | None = None,
         on_error: OnError | None = None,
@@ -103,7 +148,7 @@ class Predictor:
             return None
         return self.inspector.fails_on_map(self.threshold)
 
-    def localise(self, dataset: Dataset, **settings: Any) -> Iterator[tuple[Example, Map]]:
+    def localise(self, dataset: DataSource, **settings: Any) -> Iterator[tuple[Example, Map]]:
         """Each example with the map that its score is read off; `settings` as for `predict`.
 
         Raises ImageError, and OptionError where the score is none of a map.
@@ -117,13 +162,13 @@ class Predictor:
                 yield example, inspector.map_of(grid, example.size_wh or displayed_size(example.image))
 
     def _outputs(
-        self, dataset: Dataset, progress: Progress | None, on_error: OnError | None, batch_size: int | None
+        self, dataset: DataSource, progress: Progress | None, on_error: OnError | None, batch_size: int | None
     ) -> Iterator[tuple[list[Example], dict[str, Tensor]]]:
         training = self.inspector.module.training
         self.inspector.module.eval()
         try:
             yield from infer_batches(
-                self.inspector, dataset, progress=progress, on_error=on_error, batch_size=batch_size
+                self.inspector, as_dataset(dataset), progress=progress, on_error=on_error, batch_size=batch_size
             )
         finally:
             self.inspector.module.train(training)
@@ -131,9 +176,9 @@ class Predictor:
     def predict_files(self, paths: Iterable[str | Path], **settings: Any) -> Iterator[Prediction]:
         """One prediction a picture file, or for a run on a table a row of each table; `settings` as for `predict`."""
         if self.reads_tables:
-            return chain.from_iterable(self.predict(load_dataset(path), **settings) for path in paths)
+            return chain.from_iterable(self._predictions(load_dataset(path), **settings) for path in paths)
         examples = (Example(id=str(path), image=ImageSource(path=str(path))) for path in paths)
-        return self.predict(Dataset.from_examples(examples), **settings)
+        return self._predictions(Dataset.from_examples(examples), **settings)
 
 
 def load_predictor(run: str | Path, *, device: str | None = None) -> Predictor:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
 from kenpin.data.lineage import held_out
-from kenpin.data.loading import partial_folder
+from kenpin.data.loading import as_dataset, partial_folder
+from kenpin.data.taking import DataSource
 from kenpin.errors import DatasetError, OptionError
 from kenpin.evaluation import summarise
 from kenpin.metrics.projection import principal_components
@@ -42,7 +43,7 @@ _KEPT = ("metrics.jsonl",)  # of the old run, beside its model
 
 def add_prototypes(
     run: str | Path,
-    dataset: Dataset,
+    dataset: DataSource,
     out: str | Path,
     *,
     pictures: int = 5,
@@ -58,7 +59,7 @@ def add_prototypes(
     those that became references as they are named without themselves. The old run stays as it is. Raises KenpinError.
     """
     started = time.monotonic()
-    run, out = Path(run), Path(out)
+    run, out, dataset = Path(run), Path(out), as_dataset(dataset)
     needed = (run, dataset.root, Path.cwd())
     check_run_free(out, overwrite, needed)
     before = load_predictor(run, device=device)

@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from kenpin.display import Shown
 from kenpin.errors import ShapeError
 
 if TYPE_CHECKING:
@@ -78,8 +79,8 @@ class ImageSource:
         return self.path or f"picture of {len(self.data or b'')} bytes"
 
 
-@dataclass(frozen=True, slots=True)
-class Detections:
+@dataclass(frozen=True, slots=True, repr=False)
+class Detections(Shown):
     """Labelled boxes of one picture; an annotation where `scores` is None, a prediction otherwise.
 
     `boxes_xyxy_px`: n boxes; `labels`: n; `scores`: n numbers in [0, 1], or None where no score can be had;
@@ -104,8 +105,8 @@ class Detections:
         return len(self.boxes_xyxy_px)
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
+@dataclass(frozen=True, slots=True, repr=False)
+class Example(Shown):
     """One picture with what is known of it.
 
     `boxes` is None where nobody annotated boxes, and empty where somebody looked and found nothing.
@@ -134,8 +135,8 @@ class Example:
     """Measured numbers of a part without a picture, in the order of its data set's `item_names`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
+@dataclass(frozen=True, slots=True, repr=False)
+class Prediction(Shown):
     """What an inspector says of one picture. None means that it was not computed."""
 
     id: str
@@ -159,8 +160,8 @@ class Prediction:
     """The vector that an inspector has learned to give the picture: pictures of one class lie together."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Map:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Map(Shown):
     """A number for every pixel of a displayed picture: where in it an answer comes from."""
 
     values: NDArray[np.float32]
@@ -223,8 +224,8 @@ class Measure:
     high: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ClassScores:
+@dataclass(frozen=True, slots=True, repr=False)
+class ClassScores(Shown):
     """One class's scores, of pictures or of boxes. A score without a denominator is None, never 0 or 1."""
 
     precision: float | None
@@ -240,8 +241,8 @@ class ClassScores:
     """Of boxes: (recall, precision) at an overlap of 0.50, one point a score cut."""
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedBoxes:
+@dataclass(frozen=True, slots=True, repr=False)
+class JudgedBoxes(Shown):
     """One picture's true boxes, and what became of them and of the predicted ones: matched within each class at an
     overlap of 0.50, detections below the evaluation's score cut left aside."""
 
@@ -267,8 +268,8 @@ class JudgedText:
     """Edited characters over the length of the longer text."""
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedExample:
+@dataclass(frozen=True, slots=True, repr=False)
+class JudgedExample(Shown):
     """One evaluated picture: what it is, what was predicted and what was decided."""
 
     id: str
@@ -286,9 +287,11 @@ class JudgedExample:
     """Whether the inspector, or anything that it stands on, has learned from it or was chosen by it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+@dataclass(frozen=True, slots=True, repr=False)
+class Evaluation(Shown):
     """Everything that one evaluation measured; the report is drawn from it alone."""
+
+    _in_brief: ClassVar = ("split", "measures", "judged", "notes")
 
     split: str
     labels: tuple[str, ...]

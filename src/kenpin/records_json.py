@@ -94,6 +94,7 @@ def _read_record(kind: Any, value: Any, where: str) -> Any:
 
 @cache  # made anew for each record it would take most of the time
 def _hints(kind: Any) -> tuple[dict[str, Any], frozenset[str]]:
-    """The types of a record's fields, and which of them an older file may lack."""
+    """The types of a record's fields by name, and which of them an older file may lack."""
+    hints = get_type_hints(kind)
     optional = (item.name for item in fields(kind) if (item.default, item.default_factory) != (MISSING, MISSING))
-    return get_type_hints(kind), frozenset(optional)
+    return {item.name: hints[item.name] for item in fields(kind)}, frozenset(optional)

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from kenpin.cases.case import Case, CaseFilter, CaseVerdict, Metric, VectorRun
 from kenpin.cases.library import CaseLibrary
 from kenpin.data.dataset import Dataset, content_hash
-from kenpin.data.images import read_image
+from kenpin.data.images import jpeg_thumbnail, read_image
 from kenpin.errors import DatasetError
 from kenpin.records import Example
-from kenpin.report.thumbnails import jpeg_thumbnail
 
 _Batch = tuple[list[Example], NDArray[np.float32]]
 Embed = Callable[[Dataset], Iterator[_Batch]]

@@ -161,11 +161,9 @@ def evaluate(
         write_json(json, headed_json(evaluation))
     if kept is not None:
         seen_of = {part.id: part.seen for part in evaluation.judged}
-        pictures = dataset.select(row for row, id in enumerate(dataset.column("id")) if id in ids)
+        pictures = dataset.select(row for row, id in enumerate(dataset.column("id")) if id in seen_of)
         kept.clear()
-        keep_for_report(
-            predictor, pictures, evaluation, kept, held_out=not any(part.seen for part in evaluation.judged)
-        )
+        keep_for_report(predictor, pictures, evaluation, kept, held_out=not any(seen_of.values()))
         write_json(kept.evaluation, headed_json(evaluation))  # last: what is kept of it is whole then
     return 0
 

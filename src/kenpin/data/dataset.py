@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from kenpin.errors import DatasetError
-from kenpin.records import Box, Detections, Example, ImageSource
+from kenpin.records import Box, Detections, Example, Finding, ImageSource
 
 if TYPE_CHECKING:
     import datasets
@@ -155,6 +155,7 @@ class Dataset:
         root: str = "",
         format: str = "",
         item_names: Sequence[str] = (),
+        findings: Sequence[Finding] = (),
         places: NDArray[np.int64] | None = None,
         hashes: dict[str, str] | None = None,
     ) -> None:
@@ -168,6 +169,8 @@ class Dataset:
         """Name of the format it was read in."""
         self.item_names = tuple(item_names)
         """Of a table of measured parts, the items; empty for pictures."""
+        self.findings = tuple(findings)
+        """What its reader had to tell: what was left out and why, and what is odd. The doctor looks for more."""
         self._classes = tuple(classes)
 
     @classmethod
@@ -176,6 +179,16 @@ class Dataset:
     ) -> Dataset:
         """Collect examples, block by block, into a data set. `classes`: the declared ones, in order."""
         return cls(as_table(pa.concat_tables(_blocks(examples))), classes=classes, root=str(root), format=format)
+
+    def __repr__(self) -> str:
+        from kenpin.data.showing import in_a_line
+
+        return in_a_line(self)
+
+    def _repr_html_(self) -> str:
+        from kenpin.data.showing import as_html
+
+        return as_html(self)
 
     def __len__(self) -> int:
         return len(self._table if self._places is None else self._places)
@@ -250,6 +263,12 @@ class Dataset:
         changed = self._with_column("label", labels)
         return changed._with(changed._table, changed._places, classes)
 
+    def with_findings(self, findings: Sequence[Finding]) -> Dataset:
+        """The same examples with what their reader had to tell of them."""
+        told = self._with(self._table, self._places)
+        told.findings = tuple(findings)
+        return told
+
     def numbers(self, names: Sequence[str]) -> NDArray[np.float64]:
         """Measured items by name, whatever their order in the table: (examples, names). Raises DatasetError."""
         if lacking := [name for name in names if name not in self.item_names]:
@@ -314,6 +333,7 @@ class Dataset:
             root=self.root,
             format=self.format,
             item_names=self.item_names,
+            findings=self.findings,
             places=places,
             hashes=self._hashes,
         )

@@ -24,13 +24,12 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from kenpin.errors import ImageError
+from kenpin.records import ImageSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-
-    from kenpin.records import ImageSource
 
 MAX_PIXELS = 178_956_970
 """Pixels that a picture may have, Pillow's own limit against decompression bombs; 537 MB as RGB."""
@@ -63,6 +62,7 @@ _ROTATIONS = {
 _LATE_KEYWORDS = (b"XML:com.adobe.xmp", b"Raw profile type ")  # first 17 bytes of texts that may hold an orientation
 _COPY_AGAIN = "Copy or export it again from its source"
 _SAVE_AS_8_OR_16_BIT = "Save it as 8-bit or unsigned 16-bit grey, with the range you want to see"
+_JPEG_QUALITY = 80
 _warnings_lock = threading.Lock()
 
 
@@ -129,25 +129,73 @@ def read_picture(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Pictur
     """The displayed picture and its header, decoded once. Raises ImageError."""
     with _opened(source, max_pixels) as (stored, header):
         stored.load()
-        highest = None
-        if stored.mode.startswith(("I", "F")):
-            if not stored.mode.startswith("I;16") and header.format != "PPM":  # Pillow widens 16-bit PPM to 32
-                what = f"its pixels are signed, 32-bit or floating-point numbers (mode {stored.mode}) without a white"
-                raise PictureError(source, "image-undecodable", what, _SAVE_AS_8_OR_16_BIT)
-            values = np.asarray(stored)
-            highest = int(values.max())
-            rgb = Image.fromarray(_grey_of(values, 2**header.bit_depth - 1)).convert("RGB")
-        elif stored.has_transparency_data:
-            rgba = stored.convert("RGBA")
-            rgb = Image.new("RGB", rgba.size, "white")
-            rgb.paste(rgba, mask=rgba)
-        else:
-            rgb = stored.convert("RGB")
-        # Pillow turns TIFF upright while it decodes
-        if header.format != "TIFF" and header.orientation in _ROTATIONS:
-            rgb = rgb.transpose(_ROTATIONS[header.orientation])
-        rgb.info.clear()  # else a saved copy would carry the old orientation and be turned twice
+        rgb, highest = _displayed(source, stored, header.format, header.orientation, header.bit_depth)
         return Picture(rgb, header, highest)
+
+
+def png_of(picture: Image.Image | NDArray[Any], name: str, *, max_pixels: int = MAX_PIXELS) -> bytes:
+    """A picture in memory as a PNG file that opens as the picture would have from a file of its own, upright.
+
+    picture: of Pillow, in any mode that is opened, or an array: grey (h, w) or (h, w, 1), red, green and blue
+    (h, w, 3), or these with opacity (h, w, 4), of uint8; grey of uint16 too. `name`: for messages. Raises ImageError.
+    """
+    source, memory = ImageSource(name), BytesIO()
+    with _named_errors(source, memory, max_pixels):
+        stored = _of_array(source, picture) if isinstance(picture, np.ndarray) else picture
+        if stored.width * stored.height > max_pixels:
+            raise _too_large(source, f"{stored.width} × {stored.height} pixels", max_pixels)
+        stored.load()
+        format = stored.format or ""
+        rgb, _ = _displayed(source, stored, format, _orientation(stored, memory), _bit_depth(stored, format))
+        is_grey = stored.mode.startswith(("1", "L", "I")) and not stored.has_transparency_data
+        # the least that compresses: the file is opened again at once, or as often as the picture is learned from
+        (rgb.getchannel(0) if is_grey else rgb).save(memory, "PNG", compress_level=1)
+    return memory.getvalue()
+
+
+def jpeg_thumbnail(image: Image.Image, max_side_px: int = 128) -> bytes:
+    """A small JPEG of a picture, its longer side at most that long."""
+    small = image.convert("RGB") if image.mode not in ("RGB", "L") else image.copy()
+    small.thumbnail((max_side_px, max_side_px))
+    memory = BytesIO()
+    small.save(memory, "JPEG", quality=_JPEG_QUALITY, optimize=True)
+    return memory.getvalue()
+
+
+def _of_array(source: ImageSource, pixels: NDArray[Any]) -> Image.Image:
+    """Raises PictureError for an array that is none of those of `png_of`."""
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    depths = {1: ("uint8", "uint16"), 3: ("uint8",), 4: ("uint8",)}
+    if pixels.ndim not in (2, 3) or not pixels.size or pixels.dtype.name not in depths.get(channels, ()):
+        what = f"an array of {pixels.dtype} and shape {pixels.shape} is no picture"
+        remedy = "Give uint8, (h, w) for grey, (h, w, 3) for red, green and blue, (h, w, 4) with opacity"
+        raise PictureError(source, "image-undecodable", what, remedy)
+    return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.ndim == 3 and channels == 1 else pixels))
+
+
+def _displayed(
+    source: ImageSource, stored: Image.Image, format: str, orientation: int, bit_depth: int
+) -> tuple[Image.Image, int | None]:
+    """A decoded picture as upright RGB, and the highest stored value of deep grey. Raises PictureError."""
+    highest = None
+    if stored.mode.startswith(("I", "F")):
+        if not stored.mode.startswith("I;16") and format != "PPM":  # Pillow widens 16-bit PPM to 32
+            what = f"its pixels are signed, 32-bit or floating-point numbers (mode {stored.mode}) without a white"
+            raise PictureError(source, "image-undecodable", what, _SAVE_AS_8_OR_16_BIT)
+        values = np.asarray(stored)
+        highest = int(values.max())
+        rgb = Image.fromarray(_grey_of(values, 2**bit_depth - 1)).convert("RGB")
+    elif stored.has_transparency_data:
+        rgba = stored.convert("RGBA")
+        rgb = Image.new("RGB", rgba.size, "white")
+        rgb.paste(rgba, mask=rgba)
+    else:
+        rgb = stored.convert("RGB")
+    # Pillow turns TIFF upright while it decodes
+    if format != "TIFF" and orientation in _ROTATIONS:
+        rgb = rgb.transpose(_ROTATIONS[orientation])
+    rgb.info.clear()  # else a saved copy would carry the old orientation and be turned twice
+    return rgb, highest
 
 
 def _grey_of(values: NDArray[Any], white: int) -> NDArray[np.uint8]:
@@ -272,7 +320,8 @@ def _bit_depth(stored: Any, format: str) -> int:
         return int(stored.tag_v2.get(ExifTags.Base.BitsPerSample, (1,))[0])
     if stored.mode == "1":
         return 1
-    raw_mode = str(stored.tile[0].args) if stored.tile else ""
+    tile = getattr(stored, "tile", None)  # of a file that is not decoded yet
+    raw_mode = str(tile[0].args) if tile else ""
     return 16 if stored.mode.startswith("I") or ";16" in raw_mode else 8
 
 

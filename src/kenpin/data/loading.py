@@ -11,7 +11,8 @@ from pathlib import Path
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.formats import Note, csv, format_names, get_format
-from kenpin.errors import DatasetError, LabelError, OutputExistsError
+from kenpin.data.taking import DataSource, taken
+from kenpin.errors import DatasetError, LabelError, OptionError, OutputExistsError
 from kenpin.records import Finding, Severity
 
 _HUB = "huggingface"
@@ -45,27 +46,55 @@ _IN_WORDS = {
 }
 
 
-def load_dataset(path: str | Path, *, format: str | None = None, note: Note | None = None) -> Dataset:
-    """The data set at a path or hub id, in the named format or in the one that recognises it.
+def load_dataset(source: DataSource, *, format: str | None = None, note: Note | None = None) -> Dataset:
+    """A data set from its path or hub id, in the named format or in the one that recognises it, or of `as_dataset`.
 
-    Every problem goes to `note`; without one, the first error ends the reading. Raises DatasetError, and OptionError
-    for an unknown format.
+    Every problem goes to `note`, and stays with the data set as its `findings`; without a `note`, the first error ends
+    the reading. Raises DatasetError, and OptionError for an unknown format.
     """
-    place = Path(path).expanduser()
+    if not isinstance(source, str | os.PathLike):
+        if format is not None:
+            raise OptionError(f"option `format`: {format!r} is of a file or folder; leave it out of data in memory.")
+        return as_dataset(source, note=note)
+    place = Path(source).expanduser()
     name = format or _recognised(place)
     data_format = get_format(name)
     if not place.exists() and name != _HUB:
         raise _missing(place)
+    findings: list[Finding] = []
     try:
-        return data_format.read(place, note or _raise_errors(place))
+        return data_format.read(place, _kept(findings, note or _raise_errors(place))).with_findings(findings)
     except OSError as error:
         if isinstance(error, DatasetError):
             raise
         raise DatasetError(f"{error.filename or place}: it cannot be read ({error.strerror or error}).") from error
 
 
+def as_dataset(source: DataSource, *, note: Note | None = None) -> Dataset:
+    """Whatever is given as a data set, see `taking.DataSource`; a `Dataset` is returned as it is.
+
+    Every problem goes to `note`; without one, the first error ends the reading. Raises DatasetError.
+
+    >>> from PIL import Image
+    >>> grey, white = Image.new("L", (8, 8), 128), Image.new("L", (8, 8), 255)
+    >>> as_dataset({"train": [(grey, "ok"), (white, "void")], "test": [(white, "void")]}).splits
+    ('test', 'train')
+    """
+    if isinstance(source, Dataset):
+        if note is not None:
+            for finding in source.findings:
+                note(finding)
+        return source
+    if isinstance(source, str | os.PathLike):
+        return load_dataset(source, note=note)
+    findings: list[Finding] = []
+    told = _kept(findings, note or _raise_errors(None))
+    found = taken(source, told, lambda part: as_dataset(part, note=note))
+    return found.with_findings([*found.findings, *findings])
+
+
 def write_dataset(
-    dataset: Dataset, path: str | Path, format: str, *, overwrite: bool = False, allow_loss: bool = False
+    dataset: DataSource, path: str | Path, format: str, *, overwrite: bool = False, allow_loss: bool = False
 ) -> None:
     """Write a data set into a new folder, complete or not at all; pictures are copied byte for byte.
 
@@ -74,6 +103,7 @@ def write_dataset(
     """
     target = Path(path).expanduser().absolute()
     data_format = get_format(format)
+    dataset = as_dataset(dataset)
     refuse_to_destroy(target, (dataset.root, Path.cwd()), overwrite=overwrite)
     if "" in dataset.classes:
         raise LabelError(f"{dataset.root}: a label is empty. Give the class a name, or no label to the picture.")
@@ -184,12 +214,24 @@ def _missing(path: Path) -> DatasetError:
     return DatasetError(f"{path}: there is no such file or folder. Correct the path.")
 
 
-def _raise_errors(path: Path) -> Note:
+def _raise_errors(path: Path | None) -> Note:
+    more = "Examine it with kenpin.examine" if path is None else f"Run `kenpin doctor {path}`"
+
     def note(finding: Finding) -> None:
         if finding.severity is Severity.ERROR:
-            raise DatasetError(f"{finding}. Run `kenpin doctor {path}` to see whether there is more.")
+            raise DatasetError(f"{finding}. {more} to see whether there is more.")
 
     return note
+
+
+def _kept(findings: list[Finding], note: Note) -> Note:
+    """Hands findings to `note`, and keeps them."""
+
+    def keep(finding: Finding) -> None:
+        note(finding)
+        findings.append(finding)
+
+    return keep
 
 
 def _lies_in(path: str | Path, folder: Path) -> bool:

@@ -9,6 +9,8 @@ from typing import Protocol
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.data.lineage import NOTHING_SEEN, Lineage, held_out
+from kenpin.data.loading import as_dataset
+from kenpin.data.taking import DataSource
 from kenpin.data.targets import TARGETS, annotated, classes_of_each
 from kenpin.errors import DatasetError, ImageError, LabelError, OptionError, RunError
 from kenpin.evaluation._boxes import Truth, judge_boxes
@@ -52,14 +54,14 @@ class Predicts(Protocol):
         """What it, and all that it stands on, has learned from; None where that is not known."""
         ...
 
-    def predict(self, dataset: Dataset) -> Iterator[Prediction]:
+    def predict(self, dataset: Dataset, /) -> Iterator[Prediction]:
         """One prediction for each example, in their order."""
         ...
 
 
 def evaluate(
     predictor: Predicts,
-    dataset: Dataset,
+    dataset: DataSource,
     *,
     ok_labels: Sequence[str],
     threshold: Threshold | None,
@@ -78,7 +80,7 @@ def evaluate(
     Raises DatasetError when nothing is left, LabelError for labels that the inspector does not know, OptionError when
     no OK label occurs anywhere, MissingExtraError for boxes without the extra that scores them.
     """
-    target = TARGETS[predictor.target]
+    target, dataset = TARGETS[predictor.target], as_dataset(dataset)
     chosen = dataset if split is None else dataset.of_split(split)
     known = annotated(chosen, predictor.target)
     if not len(known):

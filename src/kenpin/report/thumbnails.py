@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from kenpin.data.images import jpeg_thumbnail
 from kenpin.errors import ImageError, RunError
 from kenpin.records import Example, ImageSource
 
 _SCHEMA = pa.schema([("id", pa.string()), ("jpeg", pa.binary())])
-_QUALITY = 80
 
 
 def write_thumbnails(
@@ -67,12 +67,3 @@ def smaller(thumbnails: Mapping[str, bytes], max_side_px: int | None) -> Mapping
         return thumbnails
     opened = ((id, Image.open(io.BytesIO(jpeg))) for id, jpeg in thumbnails.items())
     return {id: jpeg_thumbnail(image, max_side_px) for id, image in opened}
-
-
-def jpeg_thumbnail(image: Image.Image, max_side_px: int = 128) -> bytes:
-    """A small JPEG of a picture, its longer side at most that long."""
-    small = image.convert("RGB") if image.mode not in ("RGB", "L") else image.copy()
-    small.thumbnail((max_side_px, max_side_px))
-    memory = io.BytesIO()
-    small.save(memory, "JPEG", quality=_QUALITY, optimize=True)
-    return memory.getvalue()

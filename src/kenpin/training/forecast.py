@@ -12,7 +12,7 @@ import torch
 
 from kenpin.config import TrainOptions
 from kenpin.data._streaming import AHEAD
-from kenpin.data.dataset import Dataset
+from kenpin.data.taking import DataSource
 from kenpin.errors import KenpinError
 from kenpin.models._family import Inspector, Trainable
 from kenpin.models._inference import batch_size_of
@@ -135,7 +135,7 @@ def forecast_run(
     family: str,
     options: TrainOptions | None = None,
     *,
-    dataset: Dataset | None = None,
+    dataset: DataSource | None = None,
     room: int | None = None,
     say: Say = lambda sentence: None,
     **values: Any,

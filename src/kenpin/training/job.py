@@ -14,6 +14,7 @@ from typing import Any
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.folds import random_folds
+from kenpin.data.taking import DataSource
 from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError, UnitSpaceError
 from kenpin.evaluation import summarise, with_mask_measures
 from kenpin.models._calibrated import write_calibration
@@ -25,6 +26,7 @@ from kenpin.report import write_report
 from kenpin.report.evolution import FOLDER as EVOLUTION
 from kenpin.report.evolution import write_evolution
 from kenpin.report.headline import headed_json, verdict_sentences
+from kenpin.run import Run
 from kenpin.run_folder import (
     MODEL,
     evaluation_files,
@@ -72,16 +74,17 @@ def train(
     family: str,
     options: TrainOptions | None = None,
     *,
-    dataset: Dataset | None = None,
+    dataset: DataSource | None = None,
     say: Say = _nothing_said,
     progress: Progress = _nothing_shown,
     progress_bar: bool = False,
     **values: Any,
-) -> Path:
+) -> Run:
     """Train an inspector and return its run folder. Options come as a model, or by name in `values`.
 
-    `dataset` stands in for the one that `options.data` names. `say` takes each sentence worth telling, `progress`
-    each advance. Raises KenpinError: nothing is left behind but what was learned, which `resume` takes up.
+    `dataset` stands in for the one that `options.data` names; it, or `data` among the values, may be whatever
+    `kenpin.load_dataset` takes. `say` takes each sentence worth telling, `progress` each advance. Raises KenpinError:
+    nothing is left behind but what was learned, which `resume` takes up.
     """
     start = begin(family, options, dataset, values).without_copies()
     if start.options.folds == "whole":
@@ -97,7 +100,7 @@ def train(
         crew.wait()
         learn_along(chosen, inspector, options, task, parts, partial, crew)
         crew.part()
-        return options.out
+        return Run(options.out)
     for note in start.notes:
         say(note)
     with sole_writer(partial), _removed_if_nothing_is_learned(partial):
@@ -184,7 +187,7 @@ def train(
             if (partial / EVOLUTION).is_dir():
                 write_evolution(partial, partial / "evolution.html", name=options.out.name, overwrite=True)
         finish(partial, options.out, options.overwrite, start.needed)
-    return options.out
+    return Run(options.out)
 
 
 @contextmanager

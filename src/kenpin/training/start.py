@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,8 @@ from kenpin.cases.library import CaseLibrary
 from kenpin.config import CaseOptions, GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
-from kenpin.data.loading import load_dataset
+from kenpin.data.loading import as_dataset, load_dataset
+from kenpin.data.taking import DataSource
 from kenpin.data.targets import classes_of_each
 from kenpin.errors import DatasetError, LabelError, OptionError
 from kenpin.models import get_family
@@ -79,7 +81,7 @@ class Start:
 def begin(
     family: str,
     options: TrainOptions | None,
-    dataset: Dataset | None,
+    dataset: DataSource | None,
     values: Mapping[str, Any],
     room: int | None = None,
     *,
@@ -91,8 +93,11 @@ def begin(
     without: content hashes of pictures to leave out, for a link of a chain, which decides nothing. Raises KenpinError.
     """
     chosen = get_family(family)
+    if dataset is None and not isinstance(values.get("data"), str | os.PathLike | None):
+        dataset, values = values["data"], {name: value for name, value in values.items() if name != "data"}
+    dataset = None if dataset is None else as_dataset(dataset)
     if options is None:
-        options = chosen.Options.from_mapping(values)
+        options = chosen.Options.from_mapping(_with_path(values, dataset))
     elif values:
         raise OptionError(f"train: give options or their values, not both ({', '.join(values)}).")
     wanted: Any = options
@@ -157,6 +162,13 @@ def begin(
         retrieval=retrieval,
         lineage=below,
     )
+
+
+def _with_path(values: Mapping[str, Any], dataset: Dataset | None) -> Mapping[str, Any]:
+    """The values, `data` among them as text: of a data set in memory no path, but a dash."""
+    if "data" in values:
+        return {**values, "data": os.fspath(values["data"])}
+    return values if dataset is None or "from_cases" in values else {**values, "data": dataset.root or "-"}
 
 
 def _library_of(options: Any) -> CaseLibrary | None:

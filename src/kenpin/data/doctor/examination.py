@@ -15,13 +15,14 @@ from kenpin.data.doctor.pictures import collection_findings, look_at
 from kenpin.data.doctor.splits import split_findings
 from kenpin.data.doctor.subject import Subject
 from kenpin.data.loading import load_dataset
+from kenpin.display import Shown
 from kenpin.records import Finding, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from kenpin.data.dataset import Dataset
+    from kenpin.data.taking import DataSource
 
 _READERS_WORD = "unreadable-image"  # a reader's code for what the doctor tells more closely
 _SPLITS = ("train", "validation", "test")  # in this order, others by name
@@ -36,8 +37,8 @@ class Sizes:
     largest_wh: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Examination:
+@dataclass(frozen=True, slots=True, repr=False)
+class Examination(Shown):
     """What the doctor found."""
 
     source: str
@@ -62,10 +63,11 @@ class Examination:
         return sum(finding.severity is severity for finding in self.findings)
 
 
-def examine(path: str | Path, *, format: str | None = None) -> Examination:
-    """Read and examine a data set. Raises DatasetError where it cannot be read at all, OptionError for the format."""
+def examine(data: DataSource, *, format: str | None = None) -> Examination:
+    """Examine whatever `load_dataset` takes. Raises DatasetError where it cannot be read at all, OptionError for the
+    format."""
     findings: list[Finding] = []
-    dataset = load_dataset(path, format=format, note=findings.append)
+    dataset = load_dataset(data, format=format, note=findings.append)
     return examine_dataset(dataset, findings)
 
 

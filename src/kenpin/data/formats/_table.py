@@ -6,7 +6,7 @@ import ast
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -38,12 +38,14 @@ _BATCH = 1_000
 class TableReader:
     """Reads one split of a Hugging Face data set."""
 
-    def __init__(self, table: datasets.Dataset, split: str | None, root: Path, note: Note) -> None:
+    def __init__(self, table: datasets.Dataset, split: str | None, root: Path | None, note: Note) -> None:
+        """root: where it lies; None: in memory."""
         import datasets
 
         self._split, self._root, self._note = split, root, note
         self._tell_once = once(note)
-        self._where = f"{root}: {split}" if split else str(root)
+        place = "the table" if root is None else str(root)
+        self._where = f"{place}: {split}" if split else place
         self._image = next(
             (name for name, feature in table.features.items() if isinstance(feature, datasets.Image)),
             column_of("image", table.column_names),
@@ -118,7 +120,8 @@ class TableReader:
             else:
                 name = stated
         elif path is not None:
-            name = id_below(path, os.path.abspath(self._root))
+            below = id_below(path, os.path.abspath(self._root)) if self._root else PurePath(path).as_posix()
+            name = name if below in taken else below  # a picture that has a row for each of its boxes, for example
         taken.add(name)
         return name
 

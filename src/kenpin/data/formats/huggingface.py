@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,18 +68,38 @@ def looks_like_hub_id(path: Path) -> bool:
 
 def read(path: Path, note: Note) -> Dataset:
     """The rows of all splits; their pictures are neither decoded nor copied."""
-    readers = [TableReader(table, split, path, note) for split, table in _tables(path, note)]
+    return of_tables(_tables(path, note), path, note)
+
+
+def of_tables(tables: Iterable[tuple[str | None, datasets.Dataset]], root: Path | None, note: Note) -> Dataset:
+    """The rows of tables, each with the name of its split. root: where they lie; None: in memory."""
+    readers = [TableReader(table, split, root, note) for split, table in tables]
     classes = list(dict.fromkeys(name for reader in readers for name in reader.classes))
     taken: set[str] = set()
     rows = (example for reader in readers for example in reader.examples(taken))
-    annotations = Dataset.from_examples(rows, classes=classes, root=path, format="huggingface")
+    told: dict[str, Any] = {
+        "classes": classes,
+        "root": str(root or ""),
+        "format": "" if root is None else "huggingface",
+    }
+    annotations = Dataset.from_examples(rows, **told)
     if not len(annotations):
         return annotations
     kind = SCHEMA.field("image").type
     pictures = pa.chunked_array([chunk for reader in readers for chunk in reader.kept_pictures().chunks], kind)
     table = annotations.table.with_format("arrow")[:]
     table = table.set_column(table.column_names.index("image"), SCHEMA.field("image"), pictures)
-    return Dataset(as_table(table), classes=classes, root=str(path), format="huggingface")
+    return Dataset(as_table(table), **told)
+
+
+def tables_of(loaded: datasets.Dataset | datasets.DatasetDict) -> list[tuple[str | None, datasets.Dataset]]:
+    """Each split's name and table; None where a table alone says of none."""
+    import datasets
+
+    if isinstance(loaded, datasets.DatasetDict):
+        return [(split_name(str(split)) or str(split), table) for split, table in loaded.items()]
+    split = None if loaded.split is None else str(loaded.split)
+    return [(split if split is None else split_name(split) or split, loaded)]
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -129,10 +149,7 @@ def _tables(path: Path, note: Note) -> list[tuple[str | None, datasets.Dataset]]
             what = f"there is no such file or folder, and the Hugging Face hub does not give it ({reason})"
             tell(note, "missing-file", path, what, "Correct the path or id, or connect to the network")
         return []
-    if isinstance(loaded, datasets.DatasetDict):
-        return [(split_name(str(split)) or str(split), table) for split, table in loaded.items()]
-    split = None if path.is_file() or loaded.split is None else str(loaded.split)
-    return [(split if split is None else split_name(split) or split, loaded)]
+    return [(None, loaded)] if path.is_file() else tables_of(loaded)
 
 
 def _features(dataset: Dataset, *, has_split: bool) -> Any:

@@ -63,12 +63,20 @@ def read(path: Path, note: Note) -> Dataset:
         what = f"it names the column {twice[0]!r} more than once"
         tell(note, "unparsable-file", file, what, "Give each column a name of its own")
         return Dataset.from_examples([], root=path, format="items")
+    return of_table(table, path, note, file)
+
+
+def of_table(table: pa.Table, root: Path | None, note: Note, file: Path = Path("the table")) -> Dataset:
+    """The rows of a table whose columns have different names. root: where it lies; None: in memory; file: for messages.
+
+    A row with a cell that is no number where a number belongs is told and left out.
+    """
     names = _item_names(table)
     if not names:
         tell(note, "unparsable-file", file, "no column holds numbers", "Add measured items, a column each")
-        return Dataset.from_examples([], root=path, format="items")
+        return Dataset.from_examples([], root=root or "", format="items")
     numbers, sound = _numbers(table, names, file, note)
-    return _dataset(table.filter(pa.array(sound)), np.flatnonzero(sound), numbers[sound], names, path, file, note)
+    return _dataset(table.filter(pa.array(sound)), np.flatnonzero(sound), numbers[sound], names, root, file, note)
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -166,7 +174,7 @@ def _numbers(
 
 def _where(file: Path, row: int) -> str:
     """Place of a row; in a text its line, where no cell before it spans several."""
-    return f"{file}: row {row}" if file.suffix.lower() == ".parquet" else f"{file}:{row + 2}"
+    return f"{file}:{row + 2}" if file.suffix.lower() in _TEXTS else f"{file}: row {row}"
 
 
 def _dataset(
@@ -174,7 +182,7 @@ def _dataset(
     rows: NDArray[np.int64],
     numbers: NDArray[np.float64],
     names: Sequence[str],
-    path: Path,
+    root: Path | None,
     file: Path,
     note: Note,
 ) -> Dataset:
@@ -220,4 +228,4 @@ def _dataset(
     }
     arrays = [pa.array(columns.get(field.name, [None] * count), field.type) for field in SCHEMA]
     data = pa.Table.from_arrays(arrays, schema=SCHEMA)
-    return Dataset(as_table(data), root=str(path), format="items", item_names=names)
+    return Dataset(as_table(data), root=str(root or ""), format="items", item_names=names)

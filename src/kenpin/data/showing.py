@@ -1,0 +1,72 @@
+"""How a data set shows itself: counts in a line, and in a notebook a table of them with a few of the pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from kenpin.data.images import jpeg_thumbnail, read_image
+from kenpin.display import card, figures, sentences, shortened, table
+from kenpin.errors import ImageError
+
+if TYPE_CHECKING:
+    from kenpin.data.dataset import Dataset
+    from kenpin.records import Example
+
+_PICTURES, _SPLITS = 8, 8
+
+
+def in_a_line(dataset: Dataset) -> str:
+    """Where it was read from, how much it holds, by class and by split."""
+    boxes = sum(len(labels or ()) for labels in dataset.column("box_labels"))
+    told = [_count(len(dataset), "part" if dataset.item_names else "picture")]
+    told += [_count(len(dataset.item_names), "item")] if dataset.item_names else []
+    told += [
+        f"{name}s {shortened(counts)}" for name in ("label", "split") if (counts := _counted(dataset.column(name)))
+    ]
+    told += [_count(boxes, "box", "boxes")] if boxes else []
+    told += [_count(len(dataset.findings), "finding")] if dataset.findings else []
+    return f"<Dataset{f' {dataset.root}' if dataset.root else ''}: {', '.join(told)}>"
+
+
+def as_html(dataset: Dataset) -> str:
+    """Counts by class and split, what its reader had to tell, and pictures from all over it."""
+    splits = list(_counted(dataset.column("split")))[:_SPLITS] or ["all"]
+    pairs = Counter(zip(dataset.column("label"), dataset.column("split"), strict=True))
+    labels = sorted({label for label, _ in pairs}, key=lambda label: (label is None, label))
+    rows = (
+        [label or "no label", *(pairs[label, None if splits == ["all"] else split] for split in splits)]
+        for label in labels
+    )
+    parts = [table(("", *splits), rows, len(labels))]
+    if dataset.findings:
+        parts.append(sentences(dataset.findings))
+    if not dataset.item_names:
+        parts.append(figures(_thumbnails(dataset)))
+    return card(in_a_line(dataset).strip("<>"), *parts)
+
+
+def _count(number: int, one: str, several: str = "") -> str:
+    return f"{number:,} {one if number == 1 else several or one + 's'}"
+
+
+def _counted(values: list[str | None]) -> dict[str, int]:
+    """How often each value occurs, the most frequent first."""
+    return dict(Counter(value for value in values if value is not None).most_common())
+
+
+def _thumbnails(dataset: Dataset) -> Iterator[tuple[bytes, str]]:
+    """Every n-th picture, so that all parts of a sorted data set are shown; those that cannot be opened are not."""
+    every = max(1, -(-len(dataset) // _PICTURES))
+    for example in dataset.select(range(0, len(dataset), every)):
+        try:
+            yield jpeg_thumbnail(read_image(example.image)), _caption(example)
+        except ImageError:
+            continue
+
+
+def _caption(example: Example) -> str:
+    found = None if example.boxes is None else _count(len(example.boxes), "box", "boxes")
+    return ": ".join(part for part in (PurePath(example.id).name, example.label or found) if part)

@@ -1,0 +1,121 @@
+"""A finished run at hand in Python: its folder, what was measured and noted, and its predictor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kenpin.data.loading import as_dataset
+from kenpin.data.taking import DataSource
+from kenpin.display import card, cell, facts, figures, sentences, shortened, table
+from kenpin.evaluation import evaluate
+from kenpin.predictor import Predictor, load_predictor
+from kenpin.records import Evaluation, Threshold
+from kenpin.records_json import evaluation_from_json, from_json
+from kenpin.report import read_thumbnails
+from kenpin.report.mistakes import worst_first
+from kenpin.report.thumbnails import FILE as THUMBNAILS
+from kenpin.run_folder import RunRecord, is_run, read_json, read_record
+
+if TYPE_CHECKING:
+    _Path = Path
+else:
+    _Path = type(Path())  # what it is on this system: before Python 3.12 `Path` itself has no children of its own
+_EVALUATION, _REPORT = "evaluation.json", "report.html"
+_MISTAKES = 8
+
+
+class Run(_Path):
+    """The path of a finished run's folder, with what is in it. Each part is read when it is first asked for.
+
+    Asking raises RunError where the run is absent, half written, of another version or damaged.
+    """
+
+    def __truediv__(self, name: str | Path) -> Path:  # type: ignore[override]
+        """What lies in the folder is a plain path."""
+        return Path(self) / name
+
+    @cached_property
+    def record(self) -> RunRecord:
+        """`run.json`: what was trained, on what, from what, and how it decides."""
+        return read_record(self)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on the training that a user of the run must know, in their order."""
+        return self.record.notes
+
+    @cached_property
+    def threshold(self) -> Threshold | None:
+        """How scores become verdicts; None where nothing is judged."""
+        told = self.record.threshold
+        return None if told is None else from_json(Threshold, told, f"{self / 'run.json'}: threshold")
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        """What was measured when it was trained: on the test pictures, or else as its notes say."""
+        return evaluation_from_json(read_json(self / _EVALUATION), str(self / _EVALUATION))
+
+    @property
+    def report(self) -> Path | None:
+        """Its report, one HTML file; None where none was written."""
+        page = self / _REPORT
+        return page if page.is_file() else None
+
+    def predictor(self, *, device: str | None = None) -> Predictor:
+        """What turns pictures into predictions. Raises RunError, OptionError."""
+        return load_predictor(self, device=device)
+
+    def evaluate(self, data: DataSource, *, split: str | None = None, device: str | None = None) -> Evaluation:
+        """Measured on other labelled pictures, decided by the run's own threshold.
+
+        split: None for `test` where there is one, and else for all pictures. Raises as `kenpin.evaluate` does.
+        """
+        dataset = as_dataset(data)
+        if split is None and "test" in dataset.splits:
+            split = "test"
+        predictor = self.predictor(device=device)
+        return evaluate(predictor, dataset, ok_labels=self.record.ok_labels, threshold=predictor.threshold, split=split)
+
+    def __repr__(self) -> str:
+        if not is_run(self):
+            return f"Run({str(self)!r})"
+        told = {name: score for name, score in self.record.scores.items() if score is not None}
+        family, notes = self.record.family, len(self.notes)
+        return f"Run({str(self)!r}, family={family!r}, scores={shortened(told)}, notes=<{notes} sentences>)"
+
+    def _repr_html_(self) -> str:
+        if not is_run(self):
+            return card(repr(self))
+        record, evaluation = self.record, self.evaluation
+        about = {
+            "family": record.family,
+            "base": record.base_id,
+            "labels": ", ".join(record.labels),
+            "fails from": None if self.threshold is None else f"{self.threshold.fail_from:.4g}",
+            "trained": f"{record.created}, {record.seconds:.0f} s on {record.device}",
+        }
+        measures = ((name, one.value, one.low, one.high) for name, one in evaluation.measures.items())
+        return card(
+            f"Run {self}",
+            facts((name, cell(value)) for name, value in about.items() if value),
+            table((evaluation.split, "value", "low", "high"), measures, len(evaluation.measures)),
+            sentences((*self.notes, *evaluation.notes)),
+            figures(self._worst()),
+        )
+
+    def _worst(self) -> Iterator[tuple[bytes, str]]:
+        """Thumbnails of the worst mistakes."""
+        kept = read_thumbnails(self / THUMBNAILS)
+        for mistake, part in worst_first(self.evaluation.judged)[:_MISTAKES]:
+            if part.id in kept:
+                yield kept[part.id], f"{part.id}: {mistake}"
+
+
+def load_run(folder: str | Path) -> Run:
+    """The finished run in a folder. Raises RunError where there is none."""
+    run = Run(folder)
+    _ = run.record
+    return run
