@@ -314,7 +314,7 @@ def test_the_text_is_shortened_and_the_json_is_not() -> None:
     values = json.loads(json.dumps(as_json(examination)))
     assert values["totals"] == {"error": 12, "warning": 0, "info": 0}
     assert len(values["findings"]) == 12
-    assert set(values["findings"][0]) == {"severity", "code", "where", "what", "remedy"}
+    assert set(values["findings"][0]) == {"severity", "code", "where", "what", "remedy", "pictures"}
     assert values["sizes"]["median_wh"] == [64, 48]
 
 

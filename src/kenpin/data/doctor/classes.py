@@ -45,10 +45,10 @@ def _unannotated(subject: Subject) -> Iterator[Finding]:
             continue
         if boxes is None:
             what, remedy = "the picture has no annotation", "Nothing to do if it is only to be judged; else annotate it"
-            yield Finding(Severity.INFO, "image-unannotated", name, what, remedy)
+            yield Finding(Severity.INFO, "image-unannotated", name, what, remedy, (name,))
         else:
             what, remedy = "the picture has no boxes", "Nothing to do if nothing is to be found in it"
-            yield Finding(Severity.INFO, "image-without-boxes", name, what, remedy)
+            yield Finding(Severity.INFO, "image-without-boxes", name, what, remedy, (name,))
 
 
 def _unused(subject: Subject, pictures: Counter[str]) -> Iterator[Finding]:
