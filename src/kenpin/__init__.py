@@ -11,14 +11,16 @@ if TYPE_CHECKING:
     from kenpin.evaluation import evaluate
     from kenpin.predictor import load_predictor
     from kenpin.report import write_report
+    from kenpin.report.look import look
     from kenpin.training import train
 
-__all__ = ["errors", "evaluate", "load_dataset", "load_predictor", "records", "train", "write_report"]
+__all__ = ["errors", "evaluate", "load_dataset", "load_predictor", "look", "records", "train", "write_report"]
 
 _HOMES = {
     "evaluate": "kenpin.evaluation",
     "load_dataset": "kenpin.data.loading",
     "load_predictor": "kenpin.predictor",
+    "look": "kenpin.report.look",
     "train": "kenpin.training",
     "write_report": "kenpin.report",
 }
