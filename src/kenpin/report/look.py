@@ -14,7 +14,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.doctor import Examination, examine_dataset, verdict
 from kenpin.data.images import Header, Picture
 from kenpin.data.loading import load_dataset
-from kenpin.data.sampling import Sample, sample_by_class
+from kenpin.data.sampling import NO_CLASS, Sample, sample_by_class
 from kenpin.errors import DatasetError, OptionError
 from kenpin.records import Example, Finding, Severity
 from kenpin.report import look_charts as charts
@@ -37,6 +37,8 @@ class Overview:
 
     dataset: Dataset
     examination: Examination
+    classes_of_each: Sequence[Sequence[str]]
+    """The classes that each picture shows, its label and those of its boxes."""
     sample: Sample
     headers: Mapping[str, Header]
     """Of the opened pictures, by id."""
@@ -90,10 +92,10 @@ def overview_of(
     whole: bool = False,
 ) -> Overview:
     """Examine a data set that was read, and open a sample of its pictures. `findings`: what its reader found."""
-    classes = [] if dataset.item_names else _classes_of_each(dataset)
+    classes_of_each = _classes_of_each(dataset)
     sample = sample_by_class(
-        classes,
-        dataset.column("split") if classes else [],
+        [] if dataset.item_names else classes_of_each,
+        [] if dataset.item_names else dataset.column("split"),
         each=per_class,
         seed=seed,
         at_least=_OPENED_AT_LEAST,
@@ -115,14 +117,14 @@ def overview_of(
     if not dataset.item_names:
         for example in dataset.select(index for index, id in enumerate(ids) if id in lacking):
             pictures[example.id] = Shown.opened(example)
-    return Overview(dataset, examination, sample, headers, within(pictures, MOST_BYTES))
+    return Overview(dataset, examination, classes_of_each, sample, headers, within(pictures, MOST_BYTES))
 
 
 def render_look(overview: Overview) -> str:
     """The HTML page; text from data and labels is escaped, pictures are embedded."""
     dataset, examination = overview.dataset, overview.examination
     boxes = charts.boxes_by_class(dataset)
-    classes = {} if dataset.item_names else dict(zip(dataset.column("id"), _classes_of_each(dataset), strict=True))
+    classes = dict(zip(dataset.column("id"), overview.classes_of_each, strict=True))
     has_answers = any(answer is not None for answer in dataset.column("suffix"))
     things = "rows" if dataset.item_names else "pictures"
     return template("look.html.jinja").render(
@@ -130,10 +132,12 @@ def render_look(overview: Overview) -> str:
         about=f"{dataset.root}, read as {dataset.format}" if dataset.format else dataset.root,
         sentences=_sentences(overview, things),
         tiles=_tiles(overview, boxes, things),
-        class_table=charts.class_table(dataset, examination.counts, things),
+        class_table=charts.class_table(dataset, examination.classes, examination.counts, things),
         class_figure=charts.class_figure(examination.counts, things),
         kinds=[_kind(of_kind, overview.pictures) for of_kind in _kinds(examination.findings)],
+        verdict=verdict(examination),
         galleries=_galleries(overview),
+        annotated=bool(boxes) or any(mask is not None for mask in dataset.column("mask")),
         type_tables=[f(overview.headers, classes) for f in (charts.size_table, charts.type_table)],
         size_figure=charts.size_figure(overview.headers),
         has_headers=bool(overview.headers),
@@ -151,14 +155,15 @@ def _sentences(overview: Overview, things: str) -> list[str]:
     total = _plural(len(dataset), things[:-1])
     if dataset.item_names:
         total += f" of {_plural(len(dataset.item_names), 'measured item')}"
-    divided = f" in {_plural(len(dataset.splits), 'split')}" if dataset.splits else ", not divided into splits"
-    lead = f"{total}, {_plural(len(dataset.classes), 'class')}{divided}."
+    classes = _plural(len(examination.classes), "class") if examination.classes else "without classes"
+    splits = [split for split in examination.counts if split]
+    divided = _plural(len(splits), "split") if splits else "not divided into splits"
+    lead = f"{total}, {classes}, {divided}."
     if dataset.item_names:
         return [
             lead,
             "This is a table of numbers: there are no pictures to look at. Of each item, its quartiles are listed and "
             "its distribution is drawn class by class.",
-            _doctor_sentence(examination),
         ]
     told = [lead]
     if examination.opened < examination.pictures:
@@ -175,11 +180,7 @@ def _sentences(overview: Overview, things: str) -> list[str]:
             f"{len(sample.shown):,} pictures are shown, up to {sample.each} of each class in each split; those that "
             "findings name come in addition."
         )
-    return [*told, _doctor_sentence(examination)]
-
-
-def _doctor_sentence(examination: Examination) -> str:
-    return f"The doctor: {verdict(examination)}"
+    return told
 
 
 def _tiles(overview: Overview, boxes: Mapping[str, charts.Numbers], things: str) -> list[tuple[str, str]]:
@@ -189,8 +190,8 @@ def _tiles(overview: Overview, boxes: Mapping[str, charts.Numbers], things: str)
     tiles = [
         (things, len(dataset)),
         ("measured items", len(dataset.item_names)),
-        ("classes", len(dataset.classes)),
-        ("splits", len(dataset.splits)),
+        ("classes", len(examination.classes)),
+        ("splits", sum(split != "" for split in examination.counts)),
         ("boxes", sum(map(len, boxes.values()))),
         ("masks", masks),
         ("answers", answers),
@@ -238,16 +239,21 @@ def _galleries(overview: Overview) -> list[tuple[str, str, list[PictureCard]]]:
     whole: Counter[str] = Counter()
     for of_split in overview.examination.counts.values():
         whole.update(of_split)
-    ids, splits = dataset.column("id"), dataset.column("split")
+    ids, order = dataset.column("id"), [*overview.examination.counts]
+    splits = [order.index(split or "") for split in dataset.column("split")]
+    showing = Counter(name for index in sample.shown for name in overview.classes_of_each[index] or (NO_CLASS,))
     by_class: dict[str, list[int]] = {}
     for index, name in sample.shown.items():
         by_class.setdefault(name, []).append(index)
     found = []
-    for name in sorted(by_class, key=lambda name: [*dataset.classes, ""].index(name)):
-        indices = sorted(by_class[name], key=lambda index: (splits[index] or "", index))
+    for name in sorted(by_class, key=[*overview.examination.classes, NO_CLASS].index):
+        indices = sorted(by_class[name], key=lambda index: (splits[index], index))
         told = f"{_plural(whole[name], 'picture')}, {len(indices)} shown"
+        if elsewhere := showing[name] - len(indices):
+            told += f" here and {elsewhere} with another class"
         cards = [card(overview.pictures[ids[index]], findings.get(ids[index], ())) for index in indices]
-        found.append((charts.shortened(name) or charts.NO_CLASS, told, cards))
+        title = charts.shortened(name) or charts.NO_CLASS
+        found.append((title if overview.examination.classes else "", told, cards))
     return found
 
 

@@ -13,7 +13,7 @@ from kenpin.errors import ImageError
 from kenpin.records import Detections, Example, Finding, ImageSource, JudgedBoxes, JudgedExample, Prediction
 from kenpin.report.document import data_url
 from kenpin.report.heat import outline
-from kenpin.report.look_charts import NO_CLASS, shortened
+from kenpin.report.look_charts import LEFT_TO_RIGHT, NO_CLASS, shortened
 from kenpin.report.maps import shrunk
 from kenpin.report.overlay import overlay
 from kenpin.report.thumbnails import jpeg_thumbnail, smaller
@@ -108,7 +108,8 @@ def _lines(shown: Shown) -> list[str]:
 
 def _boxes_in_words(boxes: Detections) -> str:
     counts = Counter(boxes.labels)
-    named = [f"{shortened(name, 40) or NO_CLASS} × {number}" for name, number in counts.most_common(_NAMES)]
+    frequent = counts.most_common(_NAMES)
+    named = [f"{shortened(name, 40) or NO_CLASS}{LEFT_TO_RIGHT} × {number}" for name, number in frequent]
     more = f" and {len(counts) - _NAMES} more classes" if len(counts) > _NAMES else ""
     drawn = f"; the {_BOXES} largest are drawn" if len(boxes) > _BOXES else ""
     return f"boxes: {', '.join(named) or 'none'}{more}{drawn}"

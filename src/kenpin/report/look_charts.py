@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import Header
 from kenpin.report import words
-from kenpin.report.drawing import SKEWED, Figure, Series, line_chart, linear_axis, log_axis, percent
+from kenpin.report.drawing import SKEWED, Axis, Figure, Series, line_chart, linear_axis, log_axis, percent
 from kenpin.report.plots import Bar, BarPlot, Line, LinePlot, Span, Table, bar_figure, line_figure
 
 NO_CLASS, NO_SPLIT = "no class", "no split"
+LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"
+"""Without it a number would stand before the Arabic name that it follows."""
 _NAME_LETTERS = 22  # of a class in a chart; the table above it shows more
 _CELL_LETTERS = 160
 _ROWS = 200  # of a table
@@ -34,7 +37,9 @@ def shortened(text: str, letters: int = _CELL_LETTERS) -> str:
     return line if len(line) <= letters else line[: letters - 1] + "…"
 
 
-def class_table(dataset: Dataset, counts: Mapping[str, Mapping[str, int]], things: str) -> Table:
+def class_table(
+    dataset: Dataset, classes: Sequence[str], counts: Mapping[str, Mapping[str, int]], things: str
+) -> Table:
     """Pictures that show each class, by split, then boxes and masks. counts: pictures by split and class."""
     splits = list(counts)
     columns: list[tuple[str, Mapping[str, int]]]
@@ -47,7 +52,7 @@ def class_table(dataset: Dataset, counts: Mapping[str, Mapping[str, int]], thing
     for what, annotated in (("boxes", _boxes(dataset)), ("masks", _masks(dataset))):
         named = [split for split in splits if annotated.get(split)]
         columns += [(f"{what}, {split or NO_SPLIT}" if len(splits) > 1 else what, annotated[split]) for split in named]
-    names = dict.fromkeys([*dataset.classes, *(name for of_split in counts.values() for name in of_split)])
+    names = dict.fromkeys([*classes, *(name for of_split in counts.values() for name in of_split)])
     rows = [
         (shortened(name) or NO_CLASS, *(f"{column.get(name, 0):,}" for _, column in columns))
         for name in list(names)[:_ROWS]
@@ -193,9 +198,7 @@ def _histogram(title: str, label: str, things: str, values: Mapping[str, Numbers
     if not len(every) or every.min() == every.max():
         return None
     low, high = float(every.min()), float(every.max())
-    is_log = low > 0 and high > SKEWED * float(np.median(every))
-    x = (log_axis if is_log else linear_axis)(label, low, high)
-    edges = (np.geomspace if is_log else np.linspace)(x.low, x.high, _BINS + 1)
+    x, edges = _steps(label, low, high, finite.values())
     series, top = [], 0.0
     for name, of_class in finite.items():
         shares = np.histogram(of_class.clip(x.low, x.high), edges)[0] / max(1, len(of_class))
@@ -209,6 +212,21 @@ def _histogram(title: str, label: str, things: str, values: Mapping[str, Numbers
     chart = line_chart(title, caption, series, x, linear_axis(f"share of {things}", 0.0, top, percent))
     legend = tuple((f"s{place % _CURVES + 1}", one.name) for place, one in enumerate(series))
     return Figure(title, chart, caption, legend if len(legend) > 1 else ())
+
+
+def _steps(label: str, low: float, high: float, values: Collection[Numbers]) -> tuple[Axis, Numbers]:
+    """An axis for a histogram and the edges of its steps."""
+    every = np.concatenate([*values])
+    if high - low < _BINS and (every == every.round()).all():  # a step for each whole number
+        x = linear_axis(label, low, high)
+        return replace(x, low=x.low - 0.5, high=x.high + 0.5), np.arange(x.low - 0.5, x.high + 1)
+    fewest = min(len(of_class) for of_class in values if len(of_class))
+    count = int(np.clip(2 * fewest ** (1 / 3), _BINS // 3, _BINS))  # Rice's rule, lest few values make a comb
+    if low > 0 and high > SKEWED * float(np.median(every)):
+        x = log_axis(label, low, high)
+        return x, np.geomspace(x.low, x.high, count + 1)
+    x = linear_axis(label, low, high)
+    return x, np.linspace(x.low, x.high, count + 1)
 
 
 def _frequent(title: str, what: str, values: Mapping[str, str], classes: Mapping[str, Sequence[str]]) -> Table:
@@ -228,7 +246,7 @@ def _frequent(title: str, what: str, values: Mapping[str, str], classes: Mapping
 def _listed(counted: Iterable[tuple[str, int]], limit: int = 6) -> str:
     pairs = list(counted)
     more = f" and {len(pairs) - limit} more" if len(pairs) > limit else ""
-    return ", ".join(f"{_name(name)} {number:,}" for name, number in pairs[:limit]) + more
+    return ", ".join(f"{_name(name)}{LEFT_TO_RIGHT} {number:,}" for name, number in pairs[:limit]) + more
 
 
 def _boxes(dataset: Dataset) -> dict[str, Counter[str]]:
