@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS
 from kenpin.cli.data import Format, Overwrite
+from kenpin.data.sampling import PER_CLASS
 
 
 def look(
@@ -18,7 +19,7 @@ def look(
     out: Annotated[Path, Parameter(help="HTML file to write; it needs no other.")],
     format: Format = None,
     split: Annotated[str | None, Parameter(help="Look at the pictures of this split alone.")] = None,
-    per_class: Annotated[int, Parameter(help="Pictures to show of each class in each split.")] = 12,
+    per_class: Annotated[int, Parameter(help="Pictures to show of each class in each split.")] = PER_CLASS,
     seed: Annotated[int, Parameter(help="Seed of the choice of pictures.")] = 0,
     whole: Annotated[
         bool, Parameter(negative=(), help="Open all pictures and not a sample; takes long where there are many.")
@@ -42,6 +43,8 @@ def look(
     found = write_look(
         data, out, format=format, split=split, per_class=per_class, seed=seed, whole=whole, overwrite=overwrite
     )
-    opened = f", {found.opened:,} opened" if found.opened else ""
-    print(f"{out}: {found.pictures:,} pictures of {len(found.classes):,} classes{opened}. {verdict(found)}")
+    # a table's rows have nothing to open
+    counted = f"pictures, {found.opened:,} opened" if found.opened or not found.pictures else "rows"
+    classes = f"{len(found.classes):,} class{'' if len(found.classes) == 1 else 'es'}"
+    print(f"{out}: {found.pictures:,} {counted}, {classes}. {verdict(found)}")
     return FINDINGS if found.has_errors else 0

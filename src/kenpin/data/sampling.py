@@ -11,6 +11,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+PER_CLASS = 12
+"""Pictures of each class in each split, where nobody asks for another number."""
 NO_CLASS = ""
 """The class, in a sample, of a picture that shows none."""
 

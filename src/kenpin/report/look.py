@@ -14,14 +14,13 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.doctor import Examination, examine_dataset, verdict
 from kenpin.data.images import Header, Picture
 from kenpin.data.loading import load_dataset
-from kenpin.data.sampling import NO_CLASS, Sample, sample_by_class
+from kenpin.data.sampling import NO_CLASS, PER_CLASS, Sample, sample_by_class
 from kenpin.errors import DatasetError, OptionError
 from kenpin.records import Example, Finding, Severity
 from kenpin.report import look_charts as charts
 from kenpin.report.document import refuse_existing, template, write_document
 from kenpin.report.look_cards import PictureCard, Shown, card, within
 
-PER_CLASS = 12
 MOST_BYTES = 4_000_000
 """Of all thumbnails on a page together."""
 _OPENED_AT_LEAST = 200

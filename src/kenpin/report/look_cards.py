@@ -20,7 +20,8 @@ from kenpin.report.thumbnails import jpeg_thumbnail, smaller
 
 _SIDES_PX = (256, 192, 128, 96, 64, 48)
 """Longer sides of the thumbnails, from the first to the last that is tried."""
-_BOXES = 100  # drawn on a picture, the largest ones; the caption counts all
+_BOXES = 50  # drawn on a picture, the largest ones; the caption counts all
+_OUTLINE_LETTERS = 12_000  # of a mask; a more ragged one is shown by its boxes
 _NAMES = 8  # classes of boxes in a caption
 _FINDINGS = 4  # on a card
 _TEXT_LETTERS = 300
@@ -125,9 +126,11 @@ def _annotated(example: Example, size_wh: tuple[int, int]) -> Markup | None:
     """Lines around the mask, where there is one that can be read, or the boxes with their labels."""
     if example.mask is not None:
         try:
-            return outline(shrunk(read_mask(ImageSource(example.mask))), size_wh)
+            around = outline(shrunk(read_mask(ImageSource(example.mask))), size_wh)
         except ImageError:
-            pass  # its reader has told so
+            around = None  # its reader has told so
+        if around is not None and len(around) <= _OUTLINE_LETTERS:
+            return around
     if not example.boxes:
         return None
     truth = _largest(example.boxes)
