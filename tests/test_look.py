@@ -21,6 +21,7 @@ from PIL import Image
 import kenpin
 from kenpin.data.dataset import Dataset
 from kenpin.data.loading import write_dataset
+from kenpin.data.sampling import PER_CLASS
 from kenpin.errors import DatasetError, OptionError, OutputExistsError
 from kenpin.records import Detections, Example, ImageSource
 from kenpin.report import look as look_module
@@ -34,8 +35,8 @@ from tests.tables import ITEMS, write_table
 NASTY = '<script>alert("傷")</script>'
 
 
-def page_of(examples: Sequence[Example], **options: int) -> str:
-    return render_look(overview_of(Dataset.from_examples(examples), **options))
+def page_of(examples: Sequence[Example], *, per_class: int = PER_CLASS, seed: int = 0) -> str:
+    return render_look(overview_of(Dataset.from_examples(examples), per_class=per_class, seed=seed))
 
 
 def pictured(number: int, **fields: object) -> Example:
