@@ -175,9 +175,10 @@ def _sentences(overview: Overview, things: str) -> list[str]:
     elif examination.pictures:
         told.append("All pictures were opened, and all checks of the doctor were made.")
     if len(sample.shown) < len(dataset):
+        of_each = " of each class" * bool(examination.classes) + " in each split" * bool(splits)
         told.append(
-            f"{len(sample.shown):,} pictures are shown, up to {sample.each} of each class in each split; those that "
-            "findings name come in addition."
+            f"{len(sample.shown):,} pictures are shown, up to {sample.each}{of_each}; those that findings name come in "
+            "addition."
         )
     return told
 
