@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kenpin.evaluation import evaluate
     from kenpin.predictor import Predictor, load_predictor
     from kenpin.report import write_report
+    from kenpin.report.look import look
     from kenpin.run import Run, load_run
     from kenpin.training import train
 
@@ -38,6 +39,7 @@ __all__ = [
     "load_dataset",
     "load_predictor",
     "load_run",
+    "look",
     "records",
     "train",
     "write_dataset",
@@ -54,6 +56,7 @@ _HOMES = {
     "load_dataset": "kenpin.data.loading",
     "load_predictor": "kenpin.predictor",
     "load_run": "kenpin.run",
+    "look": "kenpin.report.look",
     "train": "kenpin.training",
     "write_dataset": "kenpin.data.loading",
     "write_report": "kenpin.report",

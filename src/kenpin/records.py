@@ -46,6 +46,8 @@ class Finding:
     """File, and line, annotation or image within it."""
     what: str
     remedy: str
+    pictures: tuple[str, ...] = ()
+    """Ids of the pictures that it is about; empty where it is about a file or the data set as a whole."""
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}. {self.remedy}"

@@ -16,14 +16,13 @@ from kenpin.records import Evaluation, Threshold
 from kenpin.records_json import evaluation_from_json, from_json
 from kenpin.report import read_thumbnails
 from kenpin.report.mistakes import worst_first
-from kenpin.report.thumbnails import FILE as THUMBNAILS
-from kenpin.run_folder import RunRecord, is_run, read_json, read_record
+from kenpin.run_folder import RunRecord, evaluation_files, is_run, read_json, read_record
 
 if TYPE_CHECKING:
     _Path = Path
 else:
     _Path = type(Path())  # what it is on this system: before Python 3.12 `Path` itself has no children of its own
-_EVALUATION, _REPORT = "evaluation.json", "report.html"
+_REPORT = "report.html"
 _MISTAKES = 8
 
 
@@ -56,7 +55,8 @@ class Run(_Path):
     @cached_property
     def evaluation(self) -> Evaluation:
         """What was measured when it was trained: on the test pictures, or else as its notes say."""
-        return evaluation_from_json(read_json(self / _EVALUATION), str(self / _EVALUATION))
+        kept = evaluation_files(self).evaluation
+        return evaluation_from_json(read_json(kept), str(kept))
 
     @property
     def report(self) -> Path | None:
@@ -68,16 +68,26 @@ class Run(_Path):
         """What turns pictures into predictions. Raises RunError, OptionError."""
         return load_predictor(self, device=device)
 
-    def evaluate(self, data: DataSource, *, split: str | None = None, device: str | None = None) -> Evaluation:
-        """Measured on other labelled pictures, decided by the run's own threshold.
+    def evaluate(
+        self, data: DataSource, *, split: str | None = None, with_seen: bool = False, device: str | None = None
+    ) -> Evaluation:
+        """Measured on labelled pictures that it has not learned from, decided by the run's own threshold.
 
-        split: None for `test` where there is one, and else for all pictures. Raises as `kenpin.evaluate` does.
+        split: None for `test` where there is one, and else for all pictures; with_seen: measure those too that it has
+        learned from, which promises nothing. Raises as `kenpin.evaluate` does.
         """
         dataset = as_dataset(data)
         if split is None and "test" in dataset.splits:
             split = "test"
         predictor = self.predictor(device=device)
-        return evaluate(predictor, dataset, ok_labels=self.record.ok_labels, threshold=predictor.threshold, split=split)
+        return evaluate(
+            predictor,
+            dataset,
+            ok_labels=self.record.ok_labels,
+            threshold=predictor.threshold,
+            split=split,
+            with_seen=with_seen,
+        )
 
     def __repr__(self) -> str:
         if not is_run(self):
@@ -108,7 +118,7 @@ class Run(_Path):
 
     def _worst(self) -> Iterator[tuple[bytes, str]]:
         """Thumbnails of the worst mistakes."""
-        kept = read_thumbnails(self / THUMBNAILS)
+        kept = read_thumbnails(evaluation_files(self).thumbnails)
         for mistake, part in worst_first(self.evaluation.judged)[:_MISTAKES]:
             if part.id in kept:
                 yield kept[part.id], f"{part.id}: {mistake}"

@@ -314,7 +314,7 @@ def test_the_text_is_shortened_and_the_json_is_not() -> None:
     values = json.loads(json.dumps(as_json(examination)))
     assert values["totals"] == {"error": 12, "warning": 0, "info": 0}
     assert len(values["findings"]) == 12
-    assert set(values["findings"][0]) == {"severity", "code", "where", "what", "remedy"}
+    assert set(values["findings"][0]) == {"severity", "code", "where", "what", "remedy", "pictures"}
     assert values["sizes"]["median_wh"] == [64, 48]
 
 
@@ -325,3 +325,39 @@ def test_importing_the_doctor_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_of_a_sample_the_pictures_are_opened_and_of_all_the_annotations_checked() -> None:
+    examples = clean(40)
+    for place in (3, 20):
+        with_image(place, ImageSource("broken.png", b"nothing"))(examples)
+    outside = Detections(((60.0, 40.0, 90.0, 47.0),), ("scratch",))
+    with_fields(20, 21, boxes=outside)(examples)
+    shown: list[str] = []
+    sampled = examine_dataset(
+        Dataset.from_examples(examples, classes=LABELS),
+        opened=range(10),
+        seen=lambda example, picture: shown.append(f"{example.id} {picture.header.size_wh}"),
+    )
+    assert (sampled.pictures, sampled.opened) == (40, 10)
+    assert sorted(shown) == [f"{place:03}.png {SIZE_WH}" for place in range(10) if place != 3]
+    assert [(finding.code, finding.pictures) for finding in sampled.findings] == [
+        ("image-foreign", ("003.png",)),
+        ("box-out-of-frame", ("020.png",)),
+        ("box-out-of-frame", ("021.png",)),
+    ]
+    assert "Opened: 10 of them" in render(sampled)
+    whole = examine_dataset(Dataset.from_examples(examples, classes=LABELS))
+    assert whole.opened == 40
+    assert "Opened" not in render(whole)
+    assert {("image-foreign", ("003.png",)), ("image-foreign", ("020.png",))} <= {
+        (finding.code, finding.pictures) for finding in whole.findings
+    }
+
+
+def test_a_finding_on_copies_names_them_all() -> None:
+    examples = clean(40)
+    for place in (6, 8, 12, 16, 20, 24, 28):
+        with_fields(place, image=examples[4].image)(examples)
+    (copies,) = (f for f in examined(examples).findings if f.code.startswith("copies"))
+    assert copies.pictures == tuple(f"{place:03}.png" for place in (4, 6, 8, 12, 16, 20, 24, 28))

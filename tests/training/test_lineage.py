@@ -23,8 +23,8 @@ from kenpin.models import _finished_run, _item_choice, family_names, get_family,
 from kenpin.predictor import load_predictor
 from kenpin.records import Prediction
 from kenpin.records_json import evaluation_from_json
-from kenpin.run_folder import LINEAGE, read_json, read_lineage, read_record, seal, write_record
-from kenpin.training import job, links, train
+from kenpin.run_folder import LINEAGE, read_json, read_lineage, read_record, seal, write_lineage, write_record
+from kenpin.training import calibrating, decision, job, links, train
 from kenpin.training.below import lineage_below, named_below, runs_below
 from tests.models.chat.shapes import joined as together
 from tests.models.chat.shapes import shapes
@@ -50,7 +50,7 @@ def embedder(half: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def chained(half: Dataset, embedder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A unit space on the embedder, itself to be stood on."""
     out = tmp_path_factory.mktemp("below") / "space"
-    options = {"base": str(embedder), "folds": "whole", "report": False}
+    options: dict[str, Any] = {"base": str(embedder), "folds": "whole", "report": False}
     return train("mahalanobis", dataset=half, data="-", out=out, **options)
 
 
@@ -69,8 +69,7 @@ class Witness:
         self.content_of = dict(zip(dataset.column("id"), dataset.contents(), strict=True))
         self.decided: set[str] = set()
         self.loaded: set[Path] = set()
-        decide, calibrate, divide = job.decide, job.calibrate, _item_choice.divide_parts
-        read = _finished_run.read_record
+        decide, calibrate, divide, read = decision.decide, calibrating.calibrate, _item_choice.divide_parts, read_record
 
         def seen_decide(predictions: Sequence[Prediction], *rest: Any) -> Any:
             self.decided |= {one.id for one in predictions}
@@ -173,7 +172,7 @@ def test_a_detector_on_an_exported_one_is_judged_by_pictures_that_it_has_not_see
 def test_where_all_has_been_seen_the_training_is_refused_and_the_remedies_work(
     parts: Path, half: Dataset, embedder: Path, tmp_path: Path
 ) -> None:
-    options = {"data": "-", "dataset": half, "base": str(embedder), "report": False}
+    options: dict[str, Any] = {"data": "-", "dataset": half, "base": str(embedder), "report": False}
     with pytest.raises(DatasetError, match="20 more good ones and 10 more defective ones are missing") as refused:
         train("mahalanobis", out=tmp_path / "run", **options)
     assert not list(tmp_path.iterdir())
@@ -200,7 +199,7 @@ def test_folds_of_a_whole_chain_hold_each_picture_out_of_every_link(
 ) -> None:
     """Three links: an embedder, a unit space on it, and one on that; none that judges a fold has seen it."""
     learned: list[tuple[str, Lineage]] = []
-    write = links.write_lineage
+    write = write_lineage
 
     def seen_write(path: Path, lineage: Lineage) -> None:
         learned.append((path.name, lineage))
@@ -224,7 +223,7 @@ def test_folds_of_a_whole_chain_hold_each_picture_out_of_every_link(
 def test_folds_of_a_whole_chain_are_refused_where_they_would_do_nothing(
     parts: Path, exported: Path, half: Dataset, tmp_path: Path
 ) -> None:
-    options = {"data": "-", "dataset": half, "out": tmp_path / "run", "report": False, "folds": "whole"}
+    options: dict[str, Any] = {"data": "-", "dataset": half, "out": tmp_path / "run", "report": False, "folds": "whole"}
     with pytest.raises(OptionError, match="does nothing without a run below"):
         train("mahalanobis", base="toy", **options)
     with pytest.raises(OptionError, match="was exported from a run and cannot be trained anew"):
@@ -317,7 +316,8 @@ def test_every_free_word_of_a_family_counts_that_may_name_a_run(family: str, emb
         for name, kind in kinds.items()
         if ("str" in kind or "Path" in kind) and not any(of in kind for of in ("tuple", "dict", "Literal"))
     }
-    options = get_family(family).Options.model_construct(**dict.fromkeys(free - harmless, str(embedder)))
+    named: dict[str, Any] = dict.fromkeys(free - harmless, str(embedder))
+    options = get_family(family).Options.model_construct(**named)
     assert set(named_below(options)) == free - harmless
     assert lineage_below(options).contents == read_lineage(embedder).contents
 

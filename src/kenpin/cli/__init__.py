@@ -26,6 +26,7 @@ app = cyclopts.App(
 # in the order of a newcomer's way; the modules load torch, so they are named here and imported when called
 app.command("kenpin.cli.demo:demo", help="Train, evaluate and report on real solar cells, in about two minutes.")
 app.command("kenpin.cli.data:doctor", help="What is wrong with a data set, where, and how to mend it.")
+app.command("kenpin.cli.look:look", help="Show a data set on one page: pictures, annotations, numbers, findings.")
 app.command("kenpin.cli.data:convert", help="Write a data set in another format.")
 app.command("kenpin.cli.data:split", help="Divide a data set into training, validation and test pictures.")
 app.command("kenpin.cli.train:families", help="The families of models there are.")

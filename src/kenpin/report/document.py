@@ -33,13 +33,18 @@ def data_url(jpeg: bytes | None) -> str | None:
     return None if jpeg is None else "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
+def refuse_existing(out: Path, overwrite: bool) -> None:
+    """Raise OutputExistsError where `out` exists, unless `overwrite`."""
+    if out.exists() and not overwrite:
+        raise OutputExistsError(f"{out} exists; choose another place or say --overwrite.")
+
+
 def write_document(render: Callable[[], str], out: Path, overwrite: bool) -> Path:
     """Write what `render` returns to `out`, under its name only when it is whole; returns `out`.
 
     Raises OutputExistsError where `out` exists, unless `overwrite`, before anything is rendered.
     """
-    if out.exists() and not overwrite:
-        raise OutputExistsError(f"{out} exists; choose another place or say --overwrite.")
+    refuse_existing(out, overwrite)
     page = render()
     out.parent.mkdir(parents=True, exist_ok=True)
     unfinished = out.with_name(f".{out.name}.{os.getpid()}")

@@ -16,7 +16,7 @@ from PIL import Image
 from kenpin.heat import colours, cover, in_frame
 from kenpin.report import words
 from kenpin.report.drawing import linear_axis
-from kenpin.report.maps import Maps, PlaceMap
+from kenpin.report.maps import Maps, Mask, PlaceMap
 
 _SIDE = 320.0  # units of the longer side, as of the boxes over a thumbnail
 _OVERLAY_PX = 96  # longer side of the coloured picture; between its pixels the browser is smooth
@@ -45,12 +45,12 @@ class Heat:
     def over(self, id: str) -> Markup | None:
         """The map of a picture, to be laid over it in grey; None where none was kept."""
         one = self.maps.by_id.get(id)
-        return None if one is None else _laid(one, _coloured(one, self._shares(one)))
+        return None if one is None else _laid(one.size_wh, one.mask, _coloured(one, self._shares(one)))
 
     def outline(self, id: str) -> Markup | None:
         """Where a picture is known to be defective, to be laid over it; None where that is not known."""
         one = self.maps.by_id.get(id)
-        return None if one is None or one.mask is None else _laid(one)
+        return None if one is None or one.mask is None else outline(one.mask, one.size_wh)
 
     def sentences(self) -> list[str]:
         """How the maps are to be read."""
@@ -125,10 +125,15 @@ def heat_of(maps: Maps | None, shown: Iterable[str]) -> Heat | None:
     return Heat(maps, end if end > 0 else 1.0, cut, max(highest) > end)
 
 
-def _laid(one: PlaceMap, coloured: str | None = None) -> Markup:
-    scale = _SIDE / max(one.size_wh)
-    width, height = (side * scale for side in one.size_wh)
-    lines = Markup() if one.mask is None else _outline(one.mask, width, height)
+def outline(mask: Mask, size_wh: tuple[int, int]) -> Markup:
+    """Lines around the defective pixels of a mask (h, w), to be laid over its picture of this displayed size."""
+    return _laid(size_wh, mask)
+
+
+def _laid(size_wh: tuple[int, int], mask: Mask | None, coloured: str | None = None) -> Markup:
+    scale = _SIDE / max(size_wh)
+    width, height = (side * scale for side in size_wh)
+    lines = Markup() if mask is None else _outline(mask, width, height)
     below = Markup()
     if coloured is not None:
         below = Markup('<image href="{}" width="{:.1f}" height="{:.1f}" preserveAspectRatio="none"></image>').format(

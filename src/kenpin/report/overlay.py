@@ -8,7 +8,7 @@ from unicodedata import east_asian_width
 
 from markupsafe import Markup
 
-from kenpin.records import Box, JudgedBoxes, JudgedExample, Verdict
+from kenpin.records import Box, Detections, JudgedExample, Verdict
 from kenpin.report.label_layout import lay_out
 
 _SIDE = 320.0  # units of the longer side, so that lines and letters are equally large on all pictures
@@ -32,13 +32,19 @@ class _Drawn:
     score: float | None = None
 
 
+def annotated_boxes(boxes: Detections, size_wh: tuple[int, int]) -> Markup:
+    """Annotated boxes with their labels, of a picture that nobody judged."""
+    drawn = [_Drawn("true", box, label) for box, label in zip(boxes.boxes_xyxy_px, boxes.labels, strict=True)]
+    return _svg(size_wh, drawn)
+
+
 def true_boxes(part: JudgedExample) -> Markup | None:
     """What is annotated on a part's picture; None where the boxes or the picture's size are not known."""
     if part.boxes is None or part.boxes.size_wh is None:
         return None
     truth = part.boxes.truth
     return _svg(
-        part.boxes,
+        part.boxes.size_wh,
         [
             _Drawn("true" if found else "missed", box, label)
             for box, label, found in zip(truth.boxes_xyxy_px, truth.labels, part.boxes.found, strict=True)
@@ -54,7 +60,7 @@ def predicted_boxes(part: JudgedExample) -> Markup | None:
     scores = said.scores or (None,) * len(said)
     decisive = max(said.scores or (), default=None) if part.verdict in (Verdict.REVIEW, Verdict.FAIL) else None
     return _svg(
-        part.boxes,
+        part.boxes.size_wh,
         [
             _Drawn(_STYLES[right], box, label, score)
             for box, label, score, right in zip(said.boxes_xyxy_px, said.labels, scores, part.boxes.right, strict=True)
@@ -64,10 +70,9 @@ def predicted_boxes(part: JudgedExample) -> Markup | None:
     )
 
 
-def _svg(boxes: JudgedBoxes, drawn: list[_Drawn]) -> Markup:
-    assert boxes.size_wh is not None
-    scale = _SIDE / max(boxes.size_wh)
-    width, height = (side * scale for side in boxes.size_wh)
+def _svg(size_wh: tuple[int, int], drawn: list[_Drawn]) -> Markup:
+    scale = _SIDE / max(size_wh)
+    width, height = (side * scale for side in size_wh)
     laid = [_scaled(one.box_px, scale) for one in drawn]
     names = [_name(one, width) for one in drawn]
     spots = lay_out(laid, [(_width(name), _LINE) for name in names], (width, height))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kenpin.records import Finding, Severity
@@ -34,7 +34,8 @@ def box_problems(example: Example, size_wh: tuple[int, int] | None) -> Iterator[
     labelled = zip(example.boxes.boxes_xyxy_px, example.boxes.labels, strict=True)
     for number, (box, label) in enumerate(labelled, start=1):
         where = f"{example.origin or example.id}: box {number} ({label}) of {example.id}"
-        yield from _problems(box, where, size_wh)
+        for problem in _problems(box, where, size_wh):
+            yield replace(problem, finding=replace(problem.finding, pictures=(example.id,)))
 
 
 def box_findings(problems: Sequence[BoxProblem], name: str) -> list[Finding]:

@@ -46,10 +46,10 @@ def _unannotated(subject: Subject) -> Iterator[Finding]:
         if boxes is None:
             what = "the picture has no annotation"
             remedy = "Nothing to do if it is only to be judged, or all are good parts to learn from; else annotate it"
-            yield Finding(Severity.INFO, "image-unannotated", name, what, remedy)
+            yield Finding(Severity.INFO, "image-unannotated", name, what, remedy, (name,))
         else:
             what, remedy = "the picture has no boxes", "Nothing to do if nothing is to be found in it"
-            yield Finding(Severity.INFO, "image-without-boxes", name, what, remedy)
+            yield Finding(Severity.INFO, "image-without-boxes", name, what, remedy, (name,))
 
 
 def _unused(subject: Subject, pictures: Counter[str]) -> Iterator[Finding]:

@@ -39,28 +39,30 @@ def copy_findings(subject: Subject) -> Iterator[Finding]:
 def _equal_files(subject: Subject, places: Sequence[int]) -> Finding:
     others = listed([subject.ids[place] for place in places[1:]])
     where, what = subject.ids[places[0]], f"the same picture is also {others}"
+    about = tuple(subject.ids[place] for place in places)
     annotations = {(subject.labels[p], tuple(sorted(subject.box_labels[p] or ()))) for p in places}
     if len(annotations) > 1:
         told = " against ".join(sorted({label or listed(boxes) or "nothing" for label, boxes in annotations}))
+        what += f", annotated otherwise: {told}"
         remedy = "Decide which is right, and remove the others"
-        return Finding(Severity.ERROR, "copies-contradict", where, f"{what}, annotated otherwise: {told}", remedy)
+        return Finding(Severity.ERROR, "copies-contradict", where, what, remedy, about)
     if len(splits := _splits_of(subject, places)) > 1:
         what += f", in the splits {', '.join(splits)}"
         remedy = "Keep one of them, or split again: kenpin split DATA OUT --by duplicates"
-        return Finding(Severity.ERROR, "copies-across-splits", where, what, remedy)
-    return Finding(Severity.WARNING, "copies", where, what, "Keep one of them, else it counts several times")
+        return Finding(Severity.ERROR, "copies-across-splits", where, what, remedy, about)
+    return Finding(Severity.WARNING, "copies", where, what, "Keep one of them, else it counts several times", about)
 
 
 def _look_alikes(subject: Subject, contents: Sequence[Sequence[int]]) -> Finding:
-    where, *others = (subject.ids[same[0]] for same in contents)
+    about = tuple(subject.ids[same[0]] for same in contents)
+    where, *others = about
     what = f"the picture looks like {listed(others)}"
     if len(splits := _splits_of(subject, [place for same in contents for place in same])) > 1:
+        what += f"; they stand in {', '.join(splits)}"
         remedy = "See whether they show the same part; if so, split again: kenpin split DATA OUT --by duplicates"
-        return Finding(
-            Severity.WARNING, "near-copies-across-splits", where, f"{what}; they stand in {', '.join(splits)}", remedy
-        )
+        return Finding(Severity.WARNING, "near-copies-across-splits", where, what, remedy, about)
     remedy = "Nothing to do now; before splitting, see whether they show the same part: --by duplicates"
-    return Finding(Severity.INFO, "near-copies", where, what, remedy)
+    return Finding(Severity.INFO, "near-copies", where, what, remedy, about)
 
 
 def _splits_of(subject: Subject, places: Sequence[int]) -> list[str]:

@@ -1,17 +1,18 @@
-"""One examination: every picture is opened once, every check runs, and what they found is put in order."""
+"""One examination: pictures are opened once, all or a sample, every check runs, and findings are put in order."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kenpin.data._streaming import stream
 from kenpin.data.doctor.boxes import BoxProblem, box_findings, box_problems
 from kenpin.data.doctor.classes import class_findings
 from kenpin.data.doctor.copies import copy_findings
-from kenpin.data.doctor.pictures import collection_findings, look_at
+from kenpin.data.doctor.pictures import NOT_OPENED, Look, collection_findings, look_at
 from kenpin.data.doctor.splits import split_findings
 from kenpin.data.doctor.subject import Subject
 from kenpin.data.loading import load_dataset
@@ -19,10 +20,12 @@ from kenpin.display import Shown
 from kenpin.records import Finding, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from kenpin.data.dataset import Dataset
+    from kenpin.data.images import Picture
     from kenpin.data.taking import DataSource
+    from kenpin.records import Example
 
 _READERS_WORD = "unreadable-image"  # a reader's code for what the doctor tells more closely
 _SPLITS = ("train", "validation", "test")  # in this order, others by name
@@ -45,11 +48,13 @@ class Examination(Shown):
     """Where the data set was read from."""
     format: str
     pictures: int
+    opened: int
+    """How many of them were opened; what is said of files, sizes and copies is about these alone."""
     classes: tuple[str, ...]
     counts: Mapping[str, Mapping[str, int]]
     """Pictures that show each class, by split; "" stands for no split and for no class."""
     sizes: Sizes | None
-    """None where no picture could be opened."""
+    """Of the opened pictures; None where none could be."""
     findings: tuple[Finding, ...]
     """Errors first, then warnings, then what is good to know; each by place."""
 
@@ -71,12 +76,23 @@ def examine(data: DataSource, *, format: str | None = None) -> Examination:
     return examine_dataset(dataset, findings)
 
 
-def examine_dataset(dataset: Dataset, findings: Iterable[Finding] = ()) -> Examination:
-    """Examine a data set that was read. `findings`: what its reader found."""
+def examine_dataset(
+    dataset: Dataset,
+    findings: Iterable[Finding] = (),
+    *,
+    opened: Collection[int] | None = None,
+    seen: Callable[[Example, Picture], None] | None = None,
+) -> Examination:
+    """Examine a data set that was read. `findings`: what its reader found.
+
+    `opened`: indices of the pictures to open, None for all. Annotations, classes and splits are checked in all
+    pictures; files, stated sizes and copies in the opened ones. `seen`: is shown each picture that could be opened,
+    several at the same time in threads of their own.
+    """
     subject = Subject(dataset)
     found: list[Finding] = []
     boxes: list[BoxProblem] = []
-    for example, look in stream(look_at, dataset):
+    for example, look in _looks(dataset, opened, partial(look_at, seen=seen)):
         found += look.findings
         boxes += box_problems(example, look.size_wh or example.size_wh)
         subject.looks.append(look.without_findings())
@@ -89,11 +105,25 @@ def examine_dataset(dataset: Dataset, findings: Iterable[Finding] = ()) -> Exami
         source=dataset.root,
         format=dataset.format,
         pictures=len(dataset),
+        opened=0 if dataset.item_names else len(dataset) if opened is None else len(opened),
         classes=subject.classes,
         counts=_counts(subject),
         sizes=_sizes(look.size_wh for look in subject.looks),
         findings=tuple(sorted(found, key=_order)),
     )
+
+
+def _looks(
+    dataset: Dataset, opened: Collection[int] | None, look: Callable[[Example], tuple[Example, Look]]
+) -> Iterator[tuple[Example, Look]]:
+    """Every example, with what the look at its picture told where it is opened."""
+    if opened is None:
+        yield from stream(look, dataset)
+        return
+    indices = sorted(opened)
+    looks = dict(zip(indices, (one for _, one in stream(look, dataset.select(indices))), strict=True))
+    for index, example in enumerate(dataset):
+        yield example, looks.get(index, NOT_OPENED)
 
 
 def as_json(examination: Examination) -> dict[str, Any]:

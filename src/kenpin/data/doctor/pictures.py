@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from kenpin.data.dataset import content_hash
 from kenpin.data.doctor.subject import listed
 from kenpin.data.duplicates import perceptual_hash
-from kenpin.data.images import SUFFIXES, Header, PictureError, read_picture
+from kenpin.data.images import SUFFIXES, Header, Picture, PictureError, read_picture
 from kenpin.records import Finding, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from kenpin.data.doctor.subject import Subject
     from kenpin.records import Example
@@ -44,14 +44,21 @@ class Look:
         return replace(self, findings=())
 
 
-def look_at(example: Example) -> tuple[Example, Look]:
-    """Open the picture once, for everything that the checks need of it; a row of numbers has none."""
+NOT_OPENED = Look(())
+"""The look at a picture that was left closed, and at a row of numbers, which has none."""
+
+
+def look_at(example: Example, seen: Callable[[Example, Picture], None] | None = None) -> tuple[Example, Look]:
+    """Open the picture once, for everything that the checks need of it, and show it to `seen`."""
     if example.items is not None:
-        return example, Look(())
+        return example, NOT_OPENED
     try:
         picture = read_picture(example.image)
     except PictureError as error:
-        return example, Look((Finding(Severity.ERROR, error.code, str(example.image), error.what, error.remedy),))
+        where, about = str(example.image), (example.id,)
+        return example, Look((Finding(Severity.ERROR, error.code, where, error.what, error.remedy, about),))
+    if seen is not None:
+        seen(example, picture)
     header = picture.header
     findings = (*_disguise(example, header), *_orientation(example, header), *_stated_size(example, header))
     perceptual = perceptual_hash(picture.rgb).tobytes()
@@ -64,21 +71,19 @@ def _disguise(example: Example, header: Header) -> Iterator[Finding]:
     if expected not in (None, header.format):
         what = f"the name ends in {suffix} but the content is {header.format}"
         remedy = "Rename it; other programs go by the name and may refuse it"
-        yield Finding(Severity.WARNING, "image-disguised", str(example.image), what, remedy)
+        yield Finding(Severity.WARNING, "image-disguised", str(example.image), what, remedy, (example.id,))
 
 
 def _orientation(example: Example, header: Header) -> Iterator[Finding]:
     if header.orientation == 1:
         return
-    where, what = (
-        str(example.image),
-        f"the picture is stored turned or mirrored (EXIF orientation {header.orientation})",
-    )
+    what = f"the picture is stored turned or mirrored (EXIF orientation {header.orientation})"
+    severity, remedy = Severity.INFO, "Nothing to do; it is turned upright when opened"
     if example.boxes:
+        what += " and has boxes"
+        severity = Severity.WARNING
         remedy = "See whether its boxes were drawn on the picture as displayed; kenpin takes them so"
-        yield Finding(Severity.WARNING, "exif-orientation", where, f"{what} and has boxes", remedy)
-    else:
-        yield Finding(Severity.INFO, "exif-orientation", where, what, "Nothing to do; it is turned upright when opened")
+    yield Finding(severity, "exif-orientation", str(example.image), what, remedy, (example.id,))
 
 
 def _stated_size(example: Example, header: Header) -> Iterator[Finding]:
@@ -91,7 +96,8 @@ def _stated_size(example: Example, header: Header) -> Iterator[Finding]:
     else:
         what = f"the annotation states {stated}, but the picture is {displayed}"
         remedy = "Put back the picture that was annotated, or scale the boxes and correct the size"
-    yield Finding(Severity.ERROR, "image-size-mismatch", example.origin or str(example.image), what, remedy)
+    where = example.origin or str(example.image)
+    yield Finding(Severity.ERROR, "image-size-mismatch", where, what, remedy, (example.id,))
 
 
 def collection_findings(subject: Subject) -> Iterator[Finding]:

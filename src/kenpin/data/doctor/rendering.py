@@ -19,12 +19,14 @@ _SHOWN_CLASSES = 40
 
 def render(examination: Examination, *, width: int = 100) -> str:
     """Text of at most `width` columns in its tables; findings keep their lines whole, so that paths can be copied."""
-    return "\n".join([_heading(examination), _table(examination, width), *_kinds(examination), _verdict(examination)])
+    return "\n".join([_heading(examination), _table(examination, width), *_kinds(examination), verdict(examination)])
 
 
 def _heading(examination: Examination) -> str:
     read_as = f" (read as {examination.format})" if examination.format else ""
     lines = [f"{examination.source or 'data set'}{read_as}: {_plural(examination.pictures, 'picture')}"]
+    if 0 < examination.opened < examination.pictures:
+        lines.append(f"Opened: {examination.opened} of them; files, sizes and copies were checked in these alone")
     if (sizes := examination.sizes) is not None:
         told = dict.fromkeys((sizes.smallest_wh, sizes.median_wh, sizes.largest_wh))
         names = {1: "all of", 2: "from", 3: "smallest, median and largest"}[len(told)]
@@ -73,7 +75,8 @@ def _block(findings: Sequence[Finding]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _verdict(examination: Examination) -> str:
+def verdict(examination: Examination) -> str:
+    """How many findings of each severity there are, in a sentence."""
     errors, warnings, infos = (examination.count(severity) for severity in Severity)
     if not errors and not warnings:
         return "Clean: no errors, no warnings" + (f"; {infos} to know." if infos else ".")

@@ -29,7 +29,8 @@ def _leaking_groups(subject: Subject) -> Iterator[Finding]:
         if len(first) > 1:
             what = "its pictures stand in several splits: " + ", ".join(f"{name} in {s}" for s, name in first.items())
             remedy = "Split by group: kenpin split DATA OUT --by group"
-            yield Finding(Severity.ERROR, "group-leak", f"{subject.name}: group {group}", what, remedy)
+            where, about = f"{subject.name}: group {group}", tuple(first.values())
+            yield Finding(Severity.ERROR, "group-leak", where, what, remedy, about)
 
 
 def _missing_classes(subject: Subject) -> Iterator[Finding]:

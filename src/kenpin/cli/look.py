@@ -1,0 +1,50 @@
+"""The command `look`: a data set on one page, before anything is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from kenpin.cli import FINDINGS
+from kenpin.cli.data import Format, Overwrite
+from kenpin.data.sampling import PER_CLASS
+
+
+def look(
+    data: str,
+    /,
+    *,
+    out: Annotated[Path, Parameter(help="HTML file to write; it needs no other.")],
+    format: Format = None,
+    split: Annotated[str | None, Parameter(help="Look at the pictures of this split alone.")] = None,
+    per_class: Annotated[int, Parameter(help="Pictures to show of each class in each split.")] = PER_CLASS,
+    seed: Annotated[int, Parameter(help="Seed of the choice of pictures.")] = 0,
+    whole: Annotated[
+        bool, Parameter(negative=(), help="Open all pictures and not a sample; takes long where there are many.")
+    ] = False,
+    overwrite: Overwrite = False,
+) -> int:
+    """Show a data set on one page: pictures, annotations, numbers, findings.
+
+    The exit status is 1 where an error stands, as that of the doctor.
+
+    Parameters
+    ----------
+    data:
+        Data set: folder, file or hub id.
+    """
+    from kenpin.data.doctor import verdict
+    from kenpin.report.look import look as write_look
+    from kenpin.run_folder import check_writable
+
+    check_writable(out, overwrite)
+    found = write_look(
+        data, out, format=format, split=split, per_class=per_class, seed=seed, whole=whole, overwrite=overwrite
+    )
+    # a table's rows have nothing to open
+    counted = f"pictures, {found.opened:,} opened" if found.opened or not found.pictures else "rows"
+    classes = f"{len(found.classes):,} class{'' if len(found.classes) == 1 else 'es'}"
+    print(f"{out}: {found.pictures:,} {counted}, {classes}. {verdict(found)}")
+    return FINDINGS if found.has_errors else 0

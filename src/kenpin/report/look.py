@@ -1,0 +1,275 @@
+"""Look before you train: one page with a data set's pictures, annotations, numbers and findings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from kenpin.config import LARGEST_SEED
+from kenpin.data.dataset import Dataset
+from kenpin.data.doctor import Examination, examine_dataset, verdict
+from kenpin.data.images import Header, Picture
+from kenpin.data.loading import load_dataset
+from kenpin.data.sampling import NO_CLASS, PER_CLASS, Sample, sample_by_class
+from kenpin.data.taking import DataSource
+from kenpin.errors import DatasetError, OptionError
+from kenpin.records import Example, Finding, Severity
+from kenpin.report import look_charts as charts
+from kenpin.report.document import refuse_existing, template, write_document
+from kenpin.report.look_cards import PictureCard, Shown, card, within
+
+MOST_BYTES = 4_000_000
+"""Of all thumbnails on a page together."""
+_OPENED_AT_LEAST = 200
+_SHOWN_AT_MOST = 600
+_FINDINGS = 5  # of a kind; the doctor tells all
+_CARDS = 6  # pictures for a kind of finding
+_CARDS_OF_ONE = 3  # of a finding on several
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Overview:
+    """A data set with what was seen of it."""
+
+    dataset: Dataset
+    examination: Examination
+    classes_of_each: Sequence[Sequence[str]]
+    """The classes that each picture shows, its label and those of its boxes."""
+    sample: Sample
+    headers: Mapping[str, Header]
+    """Of the opened pictures, by id."""
+    pictures: Mapping[str, Shown]
+    """Those of the page: the sample's, and those that findings name, by id."""
+
+
+def look(
+    data: DataSource,
+    out: str | Path,
+    *,
+    format: str | None = None,
+    split: str | None = None,
+    per_class: int = PER_CLASS,
+    seed: int = 0,
+    whole: bool = False,
+    overwrite: bool = False,
+) -> Examination:
+    """Show a data set on one HTML page that needs no other file, and return what the doctor found.
+
+    Annotations, classes and splits are checked and counted in all pictures. A sample of `per_class` pictures of each
+    class in each split, chosen by `seed`, is shown; it and some others are opened, for what concerns files, sizes and
+    copies. `whole`: all are opened. `split`: the pictures of one split alone.
+
+    Raises DatasetError for a data set that cannot be read or has no such split, OptionError, and OutputExistsError
+    where `out` exists, unless `overwrite`. A picture that cannot be opened is a finding.
+    """
+    out = Path(out)
+    refuse_existing(out, overwrite)
+    if per_class < 1:
+        raise OptionError(f"option `--per-class` is {per_class}; give a number from 1.")
+    if not 0 <= seed <= LARGEST_SEED:
+        raise OptionError(f"option `--seed` is {seed}; give a number from 0 to {LARGEST_SEED}.")
+    findings: list[Finding] = []
+    dataset = load_dataset(data, format=format, note=findings.append)
+    if split is not None and split not in dataset.splits:
+        known = ", ".join(dataset.splits) or "none"
+        raise DatasetError(f"{dataset.root or 'the data set'}: no split {split!r}; there are {known}.")
+    chosen = dataset if split is None else dataset.of_split(split)
+    overview = overview_of(chosen, findings, per_class=per_class, seed=seed, whole=whole)
+    write_document(lambda: render_look(overview), out, overwrite)
+    return overview.examination
+
+
+def overview_of(
+    dataset: Dataset,
+    findings: Iterable[Finding] = (),
+    *,
+    per_class: int = PER_CLASS,
+    seed: int = 0,
+    whole: bool = False,
+) -> Overview:
+    """Examine a data set that was read, and open a sample of its pictures. `findings`: what its reader found."""
+    classes_of_each = _classes_of_each(dataset)
+    sample = sample_by_class(
+        [] if dataset.item_names else classes_of_each,
+        [] if dataset.item_names else dataset.column("split"),
+        each=per_class,
+        seed=seed,
+        at_least=_OPENED_AT_LEAST,
+        at_most=_SHOWN_AT_MOST,
+    )
+    ids = dataset.column("id")
+    shown = {ids[index] for index in sample.shown}
+    headers: dict[str, Header] = {}
+    pictures: dict[str, Shown] = {}
+
+    def seen(example: Example, picture: Picture) -> None:
+        headers[example.id] = picture.header
+        if example.id in shown:
+            pictures[example.id] = Shown.of(example, picture)
+
+    examination = examine_dataset(dataset, findings, opened=None if whole else sample.opened, seen=seen)
+    named = (id for of_kind in _kinds(examination.findings) for id in _pictured(of_kind))
+    lacking = {*shown, *named} - pictures.keys()
+    if not dataset.item_names:
+        for example in dataset.select(index for index, id in enumerate(ids) if id in lacking):
+            pictures[example.id] = Shown.opened(example)
+    return Overview(dataset, examination, classes_of_each, sample, headers, within(pictures, MOST_BYTES))
+
+
+def render_look(overview: Overview) -> str:
+    """The HTML page; text from data and labels is escaped, pictures are embedded."""
+    dataset, examination = overview.dataset, overview.examination
+    boxes = charts.boxes_by_class(dataset)
+    classes = dict(zip(dataset.column("id"), overview.classes_of_each, strict=True))
+    has_answers = any(answer is not None for answer in dataset.column("suffix"))
+    things = "rows" if dataset.item_names else "pictures"
+    return template("look.html.jinja").render(
+        name=Path(dataset.root).name or dataset.root or "data set",
+        about=f"{dataset.root}, read as {dataset.format}" if dataset.format else dataset.root,
+        sentences=_sentences(overview, things),
+        tiles=_tiles(overview, boxes, things),
+        class_table=charts.class_table(dataset, examination.classes, examination.counts, things),
+        class_figure=charts.class_figure(examination.counts, things),
+        kinds=[_kind(of_kind, overview.pictures) for of_kind in _kinds(examination.findings)],
+        verdict=verdict(examination),
+        galleries=_galleries(overview),
+        annotated=bool(boxes) or any(mask is not None for mask in dataset.column("mask")),
+        type_tables=[f(overview.headers, classes) for f in (charts.size_table, charts.type_table)],
+        size_figure=charts.size_figure(overview.headers),
+        has_headers=bool(overview.headers),
+        box_table=charts.box_table(boxes) if boxes else None,
+        box_figures=charts.box_figures(boxes, _boxes_of_each(dataset)) if boxes else [],
+        question_table=charts.question_table(dataset) if has_answers else None,
+        answer_figure=charts.answer_figure(dataset) if has_answers else None,
+        item_table=charts.item_table(dataset) if dataset.item_names else None,
+        item_figures=charts.item_figures(dataset) if dataset.item_names else [],
+    )
+
+
+def _sentences(overview: Overview, things: str) -> list[str]:
+    dataset, examination, sample = overview.dataset, overview.examination, overview.sample
+    total = _plural(len(dataset), things[:-1])
+    if dataset.item_names:
+        total += f" of {_plural(len(dataset.item_names), 'measured item')}"
+    classes = _plural(len(examination.classes), "class") if examination.classes else "without classes"
+    splits = [split for split in examination.counts if split]
+    divided = _plural(len(splits), "split") if splits else "not divided into splits"
+    lead = f"{total}, {classes}, {divided}."
+    if dataset.item_names:
+        return [
+            lead,
+            "This is a table of numbers: there are no pictures to look at. Of each item, its quartiles are listed and "
+            "its distribution is drawn class by class.",
+        ]
+    told = [lead]
+    if examination.opened < examination.pictures:
+        told.append(
+            f"{examination.opened:,} of {examination.pictures:,} pictures were opened, chosen at random from all "
+            "classes and splits. What stands here of files, sizes, file types and copies is about these alone. "
+            f"Annotations, classes and splits were counted and checked in all {examination.pictures:,}. "
+            "To open all: --whole, or the doctor."
+        )
+    elif examination.pictures:
+        told.append("All pictures were opened, and all checks of the doctor were made.")
+    if len(sample.shown) < len(dataset):
+        of_each = " of each class" * bool(examination.classes) + " in each split" * bool(splits)
+        told.append(
+            f"{len(sample.shown):,} pictures are shown, up to {sample.each}{of_each}; those that findings name come in "
+            "addition."
+        )
+    return told
+
+
+def _tiles(overview: Overview, boxes: Mapping[str, charts.Numbers], things: str) -> list[tuple[str, str]]:
+    dataset, examination = overview.dataset, overview.examination
+    masks = sum(mask is not None for mask in dataset.column("mask"))
+    answers = sum(answer is not None for answer in dataset.column("suffix"))
+    tiles = [
+        (things, len(dataset)),
+        ("measured items", len(dataset.item_names)),
+        ("classes", len(examination.classes)),
+        ("splits", sum(split != "" for split in examination.counts)),
+        ("boxes", sum(map(len, boxes.values()))),
+        ("masks", masks),
+        ("answers", answers),
+        ("pictures opened", examination.opened),
+    ]
+    shown = [(name, f"{number:,}") for name, number in tiles if number or name == things]
+    counts = [(f"{severity}s", f"{examination.count(severity):,}") for severity in (Severity.ERROR, Severity.WARNING)]
+    return [*shown, *counts]
+
+
+def _kinds(findings: Iterable[Finding]) -> list[list[Finding]]:
+    """Findings by severity and code, errors first."""
+
+    def kind(finding: Finding) -> tuple[int, str]:
+        return [*Severity].index(finding.severity), finding.code
+
+    return [[*group] for _, group in groupby(sorted(findings, key=kind), key=kind)]
+
+
+def _pictured(findings: Sequence[Finding]) -> list[str]:
+    """Ids of the pictures that are shown with findings of one kind."""
+    ids = (id for finding in findings[:_CARDS] for id in finding.pictures[:_CARDS_OF_ONE])
+    return list(dict.fromkeys(ids))[:_CARDS]
+
+
+def _kind(findings: Sequence[Finding], pictures: Mapping[str, Shown]) -> dict[str, Any]:
+    """What the template shows of the findings of one kind."""
+    return {
+        "severity": findings[0].severity.value,
+        "code": findings[0].code,
+        "count": len(findings),
+        "findings": [(charts.shortened(one.where), charts.shortened(one.what, 400)) for one in findings[:_FINDINGS]],
+        "remedies": list(dict.fromkeys(one.remedy for one in findings[:_FINDINGS])),
+        "cards": [card(pictures[id]) for id in _pictured(findings) if id in pictures],
+    }
+
+
+def _galleries(overview: Overview) -> list[tuple[str, str, list[PictureCard]]]:
+    """For each class its name, how many pictures and boxes show it, and the cards of those sampled for it."""
+    dataset, sample = overview.dataset, overview.sample
+    findings: dict[str, list[Finding]] = {}
+    for finding in overview.examination.findings:
+        for id in finding.pictures:
+            findings.setdefault(id, []).append(finding)
+    whole: Counter[str] = Counter()
+    for of_split in overview.examination.counts.values():
+        whole.update(of_split)
+    ids, order = dataset.column("id"), [*overview.examination.counts]
+    splits = [order.index(split or "") for split in dataset.column("split")]
+    showing = Counter(name for index in sample.shown for name in overview.classes_of_each[index] or (NO_CLASS,))
+    by_class: dict[str, list[int]] = {}
+    for index, name in sample.shown.items():
+        by_class.setdefault(name, []).append(index)
+    found = []
+    for name in sorted(by_class, key=[*overview.examination.classes, NO_CLASS].index):
+        indices = sorted(by_class[name], key=lambda index: (splits[index], index))
+        told = f"{_plural(whole[name], 'picture')}, {len(indices)} shown"
+        if elsewhere := showing[name] - len(indices):
+            told += f" here and {elsewhere} with another class"
+        cards = [card(overview.pictures[ids[index]], findings.get(ids[index], ())) for index in indices]
+        title = charts.shortened(name) or charts.NO_CLASS
+        found.append((title if overview.examination.classes else "", told, cards))
+    return found
+
+
+def _classes_of_each(dataset: Dataset) -> list[list[str]]:
+    """The classes that each picture shows: its label and those of its boxes."""
+    return [
+        sorted({*(boxes or ()), *(() if label is None else (label,))})
+        for label, boxes in zip(dataset.column("label"), dataset.column("box_labels"), strict=True)
+    ]
+
+
+def _boxes_of_each(dataset: Dataset) -> list[int]:
+    return [len(labels) for labels in dataset.column("box_labels") if labels is not None]
+
+
+def _plural(number: int, noun: str) -> str:
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"

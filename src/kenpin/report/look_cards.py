@@ -1,0 +1,147 @@
+"""The pictures of a look at a data set: thumbnails in bounded room, with what is annotated and what was found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from markupsafe import Markup
+
+from kenpin.data.images import Header, Picture, PictureError, jpeg_thumbnail, read_mask, read_picture
+from kenpin.errors import ImageError
+from kenpin.records import Detections, Example, Finding, ImageSource
+from kenpin.report.document import data_url
+from kenpin.report.heat import outline
+from kenpin.report.look_charts import LEFT_TO_RIGHT, NO_CLASS, shortened
+from kenpin.report.maps import shrunk
+from kenpin.report.overlay import annotated_boxes
+from kenpin.report.thumbnails import smaller
+
+_SIDES_PX = (256, 192, 128, 96, 64, 48)
+"""Longer sides of the thumbnails, from the first to the last that is tried."""
+_BOXES = 50  # drawn on a picture, the largest ones; the caption counts all
+_OUTLINE_LETTERS = 12_000  # of a mask; a more ragged one is shown by its boxes
+_NAMES = 8  # classes of boxes in a caption
+_FINDINGS = 4  # on a card
+_TEXT_LETTERS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture of the page, or why it cannot be opened."""
+
+    example: Example
+    header: Header | None = None
+    jpeg: bytes | None = field(default=None, repr=False)
+    problem: str = ""
+
+    @classmethod
+    def of(cls, example: Example, picture: Picture) -> Shown:
+        """An opened picture."""
+        return cls(example, picture.header, jpeg_thumbnail(picture.rgb, _SIDES_PX[0]))
+
+    @classmethod
+    def opened(cls, example: Example) -> Shown:
+        """The picture, opened now; what is wrong with it is kept in words."""
+        try:
+            return cls.of(example, read_picture(example.image))
+        except PictureError as error:
+            return cls(example, problem=error.what)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureCard:
+    """A picture with its caption; `image` is a data URL, None where it could not be opened."""
+
+    title: str
+    split: str
+    image: str | None
+    problem: str
+    overlay: Markup | None
+    """Boxes, or lines around a mask, to be laid over the picture."""
+    lines: tuple[str, ...]
+    findings: tuple[tuple[str, str], ...]
+    """Severity and words of each."""
+
+
+def within(pictures: Mapping[str, Shown], most_bytes: int) -> dict[str, Shown]:
+    """The same pictures, their thumbnails so small that all together are at most that large, as far as it goes."""
+    thumbnails: Mapping[str, bytes] = {id: one.jpeg for id, one in pictures.items() if one.jpeg is not None}
+    for side_px in _SIDES_PX[1:]:
+        if sum(map(len, thumbnails.values())) <= most_bytes:
+            break
+        thumbnails = smaller(thumbnails, side_px)
+    return {id: replace(one, jpeg=thumbnails.get(id)) for id, one in pictures.items()}
+
+
+def card(shown: Shown, findings: Sequence[Finding] = ()) -> PictureCard:
+    """The picture with its annotation and what was found of it."""
+    example = shown.example
+    more = len(findings) - _FINDINGS
+    told = [(finding.severity.value, _told(finding, example.id)) for finding in findings[:_FINDINGS]]
+    return PictureCard(
+        title=shortened(example.id),
+        split=example.split or "",
+        image=data_url(shown.jpeg),
+        problem=shortened(shown.problem, _TEXT_LETTERS),
+        overlay=None if shown.header is None else _annotated(example, shown.header.size_wh),
+        lines=tuple(_lines(shown)),
+        findings=(*told, *([("info", f"and {more} more")] if more > 0 else [])),
+    )
+
+
+def _lines(shown: Shown) -> list[str]:
+    example, header = shown.example, shown.header
+    lines = [] if example.label is None else [shortened(example.label)]
+    if example.boxes is not None:
+        lines.append(_boxes_in_words(example.boxes))
+    if example.prefix is not None:
+        lines.append(f"Q: {shortened(example.prefix, _TEXT_LETTERS)}")
+    if example.suffix is not None:
+        lines.append(f"A: {shortened(example.suffix, _TEXT_LETTERS)}")
+    if header is not None:
+        width, height = header.size_wh
+        deep = f", {header.bit_depth} bits" if header.bit_depth > 8 else ""
+        lines.append(f"{width} × {height}{deep}")
+    return lines
+
+
+def _boxes_in_words(boxes: Detections) -> str:
+    counts = Counter(boxes.labels)
+    frequent = counts.most_common(_NAMES)
+    named = [f"{shortened(name, 40) or NO_CLASS}{LEFT_TO_RIGHT} × {number}" for name, number in frequent]
+    more = f" and {len(counts) - _NAMES} more classes" if len(counts) > _NAMES else ""
+    drawn = f"; the {_BOXES} largest are drawn" if len(boxes) > _BOXES else ""
+    return f"boxes: {', '.join(named) or 'none'}{more}{drawn}"
+
+
+def _told(finding: Finding, id: str) -> str:
+    """A finding on the card of one of its pictures; what is said of another one names it."""
+    about = "" if finding.pictures[0] == id else f"{shortened(finding.where)}: "
+    return f"{finding.code}: {about}{shortened(finding.what, _TEXT_LETTERS)}"
+
+
+def _annotated(example: Example, size_wh: tuple[int, int]) -> Markup | None:
+    """Lines around the mask, where there is one that can be read, or the boxes with their labels."""
+    if example.mask is not None:
+        try:
+            around = outline(shrunk(read_mask(ImageSource(example.mask))), size_wh)
+        except ImageError:
+            around = None  # its reader has told so
+        if around is not None and len(around) <= _OUTLINE_LETTERS:
+            return around
+    if not example.boxes:
+        return None
+    return annotated_boxes(_largest(example.boxes), size_wh)
+
+
+def _largest(boxes: Detections) -> Detections:
+    """At most as many boxes as are drawn on one picture."""
+
+    def area(index: int) -> float:
+        x1, y1, x2, y2 = boxes.boxes_xyxy_px[index]
+        return (x2 - x1) * (y2 - y1)
+
+    kept = sorted(sorted(range(len(boxes)), key=area, reverse=True)[:_BOXES])
+    return Detections(tuple(boxes.boxes_xyxy_px[i] for i in kept), tuple(boxes.labels[i] for i in kept))
