@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -64,13 +64,14 @@ def evaluate(
     threshold: Threshold | None,
     split: str | None,
     seed: int = 0,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Let the inspector judge the annotated examples of a split (None: of all) and measure the outcome.
 
     Annotated with what it predicts: a label, an answer, or boxes, of which there may be none. Other examples are left
-    out and counted in the notes. Raises DatasetError when nothing is left, LabelError for labels that the inspector
-    does not know, OptionError when no OK label occurs anywhere, MissingExtraError for boxes without the extra that
-    scores them.
+    out and counted in the notes. `progress` is called with how many are judged and how many there are. Raises
+    DatasetError when nothing is left, LabelError for labels that the inspector does not know, OptionError when no OK
+    label occurs anywhere, MissingExtraError for boxes without the extra that scores them.
     Where examples have masks and the inspector reads its score off a map, the map is measured too.
     """
     target = TARGETS[predictor.target]
@@ -102,7 +103,7 @@ def evaluate(
         )
     evaluation = summarise(
         known,
-        predictor.predict(known),
+        _counted(predictor.predict(known), len(known), progress),
         labels=predictor.labels,
         ok_labels=ok_labels,
         threshold=threshold,
@@ -112,6 +113,14 @@ def evaluate(
         notes=notes,
     )
     return with_mask_measures(evaluation, predictor, known, seed)
+
+
+def _counted(
+    predictions: Iterable[Prediction], total: int, progress: Callable[[int, int], None]
+) -> Iterator[Prediction]:
+    for done, prediction in enumerate(predictions, start=1):
+        progress(done, total)
+        yield prediction
 
 
 def with_mask_measures(evaluation: Evaluation, predictor: object, examples: Dataset, seed: int = 0) -> Evaluation:

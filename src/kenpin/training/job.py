@@ -27,7 +27,7 @@ from kenpin.records import Evaluation, Prediction, Threshold
 from kenpin.records_json import evaluation_to_json, to_json
 from kenpin.report import write_report
 from kenpin.report.evolution import FOLDER as EVOLUTION
-from kenpin.report.evolution import write_evolution
+from kenpin.report.evolution import PAGE, write_evolution
 from kenpin.run_folder import (
     MODEL,
     TRAINED_ON,
@@ -45,7 +45,8 @@ from kenpin.training.capacity import refuse_unfit
 from kenpin.training.crossfit import out_of_fold
 from kenpin.training.decision import decide
 from kenpin.training.keeping import keep_for_report
-from kenpin.training.learning import Learned, Say, has_learned, learn, learn_along
+from kenpin.training.learning import Learned, has_learned, learn, learn_along
+from kenpin.training.listener import SILENT, Listener
 from kenpin.training.parts import Parts, defective
 from kenpin.training.processes import processes
 from kenpin.training.start import begin
@@ -61,32 +62,23 @@ _OF_THE_CALL = {"resume", "overwrite", "report", "device", "out"}
 _PACKAGES = ("kenpin", "torch", "transformers", "peft", "datasets", "numpy", "scikit-learn", "pillow")
 
 
-def _nothing_said(sentence: str) -> None:
-    pass
-
-
-def _nothing_shown(doing: str, done: int, total: int) -> None:
-    pass
-
-
 def train(
     family: str,
     options: TrainOptions | None = None,
     *,
     dataset: Dataset | None = None,
-    say: Say = _nothing_said,
-    progress: Progress = _nothing_shown,
-    progress_bar: bool = False,
+    listener: Listener = SILENT,
     **values: Any,
 ) -> Path:
     """Train an inspector and return its run folder. Options come as a model, or by name in `values`.
 
-    `dataset` stands in for the one that `options.data` names. `say` takes each sentence worth telling, `progress`
-    each advance. Raises KenpinError: nothing is left behind but what was learned, which `resume` takes up.
+    `dataset` stands in for the one that `options.data` names. `listener` is told how it goes. Raises
+    KenpinError: nothing is left behind but what was learned, which `resume` takes up.
     """
     start = begin(family, options, dataset, values)
     chosen, options, dataset = start.family, start.options, start.dataset
     parts, task, inspector = start.parts, start.task, start.inspector
+    say, progress = listener.say, listener.progress
     partial = partial_folder(options.out)
     crew = processes(options.device)
     wanted: Any = options
@@ -103,18 +95,7 @@ def train(
         fingerprint = dataset.fingerprint()
         _prepare(partial, options, fingerprint)
         crew.wait()
-        learned = learn(
-            chosen,
-            inspector,
-            options,
-            task,
-            parts,
-            partial,
-            crew,
-            say=say,
-            progress=progress,
-            progress_bar=progress_bar,
-        )
+        learned = learn(chosen, inspector, options, task, parts, partial, crew, listener=listener)
         crew.part()
         scored = _score(chosen, learned, options, task, parts, progress)
         meaning: tuple[str, ...] = ()
@@ -156,7 +137,7 @@ def train(
         if options.report:
             write_report(partial, partial / "report.html", name=options.out.name, overwrite=True)
             if (partial / EVOLUTION).is_dir():
-                write_evolution(partial, partial / "evolution.html", name=options.out.name, overwrite=True)
+                write_evolution(partial, partial / PAGE, name=options.out.name, overwrite=True)
         finish(partial, options.out, options.overwrite, start.needed)
     return options.out
 
