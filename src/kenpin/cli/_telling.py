@@ -24,7 +24,7 @@ _SCORES = {
     "accuracy": "accuracy",
     "map_50": "mAP 50",
     "exact_match": "exact match",
-    "knn_accuracy": "accuracy of the 5 nearest",
+    "knn_accuracy": "kNN accuracy",
 }
 """Those that matter, of what was measured, in a word or two."""
 _AGAIN_AND_AGAIN = {TRAINING, VALIDATING, SCORING}
