@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from PIL import Image
 
 from kenpin.report.content import read_rows
 from kenpin.report.evolution import FOLDER, PAGE, SNAPSHOTS, TRUTH, write_evolution
+from kenpin.training.listener import Say
 
 _QUALITY = 85
 
@@ -53,7 +54,7 @@ class EvolutionPage:
     folder: Path
     name: str
     """Of the run, on the page."""
-    say: Callable[[str], None]
+    say: Say
     _is_told: bool = False
 
     def write(self) -> None:

@@ -34,7 +34,6 @@ from kenpin.training.precision import Precision, choose_precision
 from kenpin.training.processes import Processes
 from kenpin.training.watch import Watch
 
-Say = Callable[[str], None]
 _LEARNED = "learned.json"
 
 

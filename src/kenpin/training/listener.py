@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from kenpin.models._family import Progress
 
+Say = Callable[[str], None]
+"""Called with a sentence worth telling."""
 TRAINING, VALIDATING, SCORING = "training", "validating", "scoring"
 """What `progress` says is being done between two evaluations and in them, again and again; all else is done once."""
 
@@ -43,7 +45,7 @@ class Listener:
     >>> kenpin.train("classifier", data="parts", out="run", listener=Listener(epoch=print))  # doctest: +SKIP
     """
 
-    say: Callable[[str], None] = _nothing
+    say: Say = _nothing
     """Called with each sentence worth telling."""
     progress: Progress = _nothing
     """Called with what is being done, how many are done and how many there are."""
