@@ -236,7 +236,6 @@ def train_as_kenpin(base: str, way: str, pictures: int, epochs: int, cache: str)
             seed=0,
             folder=Path(tempfile.mkdtemp(dir=cache)),
             crew=crew,
-            progress_bar=False,
         )
 
     Path(cache).mkdir(exist_ok=True)

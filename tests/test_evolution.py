@@ -159,6 +159,17 @@ def test_of_very_many_evaluations_some_are_shown_and_the_page_says_so() -> None:
     assert f"{len(titles) - 1} of the 200 columns are shown." in page
 
 
+def test_of_a_long_run_no_more_pictures_are_read_than_are_shown(tmp_path: Path) -> None:
+    run = recorded(tmp_path, (0, 10))
+    rows = run / "evolution" / "snapshots.jsonl"
+    last = json.loads(rows.read_text().splitlines()[-1])
+    rows.write_text("".join(json.dumps(last | {"step": step, "epoch": step / 10}) + "\n" for step in range(500)))
+    found = read_evolution(run)
+    assert len(found.snapshots) == 500
+    assert 24 <= sum(len(one.pictures) > 0 for one in found.snapshots) <= 25
+    assert render_evolution(found, "run").count("<img") <= 2 * (1 + 25)
+
+
 def test_the_page_escapes_names_and_loads_nothing(tmp_path: Path) -> None:
     out = write_evolution(recorded(tmp_path / "run"), tmp_path / "page" / "evolution.html", name=NASTY)
     page = out.read_text(encoding="utf-8")

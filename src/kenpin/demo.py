@@ -26,7 +26,7 @@ from kenpin.report import write_report, write_thumbnails
 from kenpin.report.headline import headed_json
 from kenpin.report.mistakes import worst_first
 from kenpin.run_folder import check_free, evaluation_files, read_json, write_json
-from kenpin.training import out_of_fold, train
+from kenpin.training import Listener, out_of_fold, train
 
 LICENCES = (
     "Pictures: ELPV, solar cells in electroluminescence (Buerhop-Lutz, Deitsch et al. 2018), CC BY-NC-SA 4.0: for "
@@ -93,9 +93,10 @@ def run_demo(out: Path, *, overwrite: bool, say: Callable[[str], None], progress
     examination = examine(out / "cells")
     say(render(examination))
     runs = {family: out / "runs" / family for family in FAMILIES}
+    listener = Listener(progress=progress)
     for family, run in runs.items():
         say(f"Training {family} …")
-        train(family, data=str(out / "cells"), out=run, overwrite=overwrite, report=False, progress=progress)
+        train(family, data=str(out / "cells"), out=run, overwrite=overwrite, report=False, listener=listener)
     best = runs["classifier"]
     say(f"Judging every cell by inspectors that never saw it, in {_FOLDS} folds, at random and in file order …")
     crossed = {(family, way): _cross(family, way, cells, out, progress) for family in FAMILIES for way in WAYS}

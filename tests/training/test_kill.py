@@ -18,7 +18,7 @@ from kenpin.data.loading import load_dataset, write_dataset
 from kenpin.errors import MissingExtraError, OptionError, OutputExistsError, RunError
 from kenpin.predictor import load_predictor
 from kenpin.run_folder import check_seal, partial_folder, read_record
-from kenpin.training import train
+from kenpin.training import Listener, train
 from tests.models.chat.shapes import joined as shapes_and
 from tests.models.chat.shapes import shapes
 from tests.objects import joined, made_objects
@@ -202,7 +202,7 @@ def interrupted(data: Path, tmp_path: Path) -> Path:
 
     out = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        train("classifier", data=str(data), out=out, base="toy", say=stop)
+        train("classifier", data=str(data), out=out, base="toy", listener=Listener(say=stop))
     return out
 
 

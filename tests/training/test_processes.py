@@ -25,6 +25,7 @@ def _train(launcher: list[str], data: Path, out: Path, *options: str) -> list[di
     done = subprocess.run(command, env=os.environ | one_thread, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [str(out)]  # one of them speaks
+    assert done.stderr.count("before training") == done.stderr.count("epoch 4 of 4") == 1
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     return [row for row in rows if "loss" in row]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kenpin.cli import _show
+
 if TYPE_CHECKING:
     from kenpin.training.forecast import Forecast, Memory, Times
 
@@ -60,7 +62,4 @@ def _row(said: str, figure: str) -> str:
 
 
 def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.2f} s"
-    minutes, left = divmod(round(seconds), 60)
-    return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min {left:02} s"
+    return f"{seconds:.2f} s" if seconds < 60 else _show.duration(seconds)

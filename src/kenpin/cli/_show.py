@@ -2,33 +2,83 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from kenpin.records import Evaluation, Measure
+
+_FRAME_S = 0.1
+_TELLING_S = 2.0
+"""Work from which on its pace is trusted."""
 
 
 class ProgressLine:
     """One line on standard error that is written over as the work goes on; silent where nobody watches."""
 
-    def __init__(self) -> None:
-        self._open = False
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._shown = ""
+        self._pace = Pace("", 0, 0.0)
+        self._drawn_s = 0.0
 
     def __call__(self, doing: str, done: int, total: int) -> None:
-        """Show how far the work is."""
+        """Show how far the work is; a finished line stays."""
+        self.draw(doing, done, total)
+        if done >= total and self._shown:
+            print(file=sys.stderr)
+            self._shown = ""
+
+    def draw(self, doing: str, done: int, total: int) -> None:
+        """Write the line over; not oftener than an eye can follow."""
         if not sys.stderr.isatty():
             return
+        now_s = self._clock()
+        is_other = doing != self._pace.doing or done < self._pace.first
+        if is_other:
+            self._pace = Pace(doing, done, now_s)
+        elif self._shown and done < total and now_s - self._drawn_s < _FRAME_S:
+            return
+        self._drawn_s = now_s
         filled = round(24 * done / total) if total else 24
-        end = "\n" if done >= total else ""
-        print(f"\r{doing:<20} {'█' * filled:░<24} {done}/{total}", end=end, file=sys.stderr, flush=True)
-        self._open = not end
+        left = self._pace.left(done, total, now_s)
+        line = f"{doing:<20} {'█' * filled:░<24} {done:,}/{total:,}{left and f'  {left}'}"
+        line = line[
+            : (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1
+        ]  # a wrapped line cannot be written over
+        print(f"\r{line:<{len(self._shown)}}", end="", file=sys.stderr, flush=True)
+        self._shown = line
+
+    def clear(self) -> None:
+        """Take the line away, so that something else can stand there."""
+        if self._shown:
+            print(f"\r{'':<{len(self._shown)}}\r", end="", file=sys.stderr, flush=True)
+            self._shown = ""
 
     def close(self) -> None:
         """Leave the line, where the work ended early."""
-        if self._open:
+        if self._shown:
             print(file=sys.stderr)
-            self._open = False
+            self._shown = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When some work was first heard of, and how many were done then."""
+
+    doing: str
+    first: int
+    began_s: float
+
+    def left(self, done: int, total: int, now_s: float) -> str:
+        """How long the rest will take, in words; empty before that can be told, or where it is not worth it."""
+        worked_s = now_s - self.began_s
+        if done <= self.first or done >= total or worked_s < _TELLING_S:
+            return ""
+        return f"{duration(worked_s / (done - self.first) * (total - done))} left"
 
 
 @contextmanager
@@ -44,6 +94,16 @@ def progress_line() -> Iterator[ProgressLine]:
 def say(sentence: str) -> None:
     """Tell a sentence beside the results."""
     print(sentence, file=sys.stderr, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """A time for people: whole seconds, from a minute on also minutes, from an hour on hours and minutes."""
+    if seconds < 1:
+        return "under 1 s"
+    minutes, left = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{left} s"
+    return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min {left:02} s"
 
 
 def number(measure: Measure | None) -> str:

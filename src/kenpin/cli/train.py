@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from typing import Annotated, Any
 
@@ -43,13 +42,18 @@ def __getattr__(name: str) -> Any:
 
 
 def _train(family: str, options: TrainOptions) -> int:
+    from kenpin.cli._telling import closing_lines, telling
     from kenpin.training import train
     from kenpin.training.processes import leads
 
-    with _show.progress_line() as progress:
-        run = train(family, options, say=_show.say, progress=progress, progress_bar=sys.stderr.isatty())
-    if leads():
-        print(run)
+    if not leads():  # of several processes one tells
+        train(family, options)
+        return 0
+    with telling() as listener:
+        run = train(family, options, listener=listener)
+    for line in closing_lines(run, options):
+        _show.say(line)
+    print(run)
     return 0
 
 

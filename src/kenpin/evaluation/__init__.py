@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -68,6 +68,7 @@ def evaluate(
     split: str | None,
     seed: int = 0,
     with_seen: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Evaluation:
     """Let the inspector judge the annotated examples of a split (None: of all) that it has not seen, and measure the
     outcome.
@@ -75,7 +76,8 @@ def evaluate(
     Annotated with what it predicts: a label, an answer, or boxes, of which there may be none. Other examples are left
     out and counted in the notes. So are those that it, or anything that it stands on, has learned from or was chosen
     by, unless `with_seen` takes them: then the first note says that the figures promise nothing. Where examples have
-    masks and the inspector reads its score off a map, the map is measured too.
+    masks and the inspector reads its score off a map, the map is measured too. `progress` is called with
+    how many are judged and how many there are.
 
     Raises DatasetError when nothing is left, LabelError for labels that the inspector does not know, OptionError when
     no OK label occurs anywhere, MissingExtraError for boxes without the extra that scores them.
@@ -108,7 +110,7 @@ def evaluate(
     seen = (NOTHING_SEEN if predictor.lineage is None else predictor.lineage).seen(known)
     evaluation = summarise(
         known,
-        predictor.predict(known),
+        _counted(predictor.predict(known), len(known), progress),
         labels=predictor.labels,
         ok_labels=ok_labels,
         threshold=threshold,
@@ -121,6 +123,14 @@ def evaluate(
         judged = (replace(part, seen=was) for part, was in zip(evaluation.judged, seen, strict=True))
         evaluation = replace(evaluation, judged=tuple(judged))
     return with_mask_measures(evaluation, predictor, known, seed)
+
+
+def _counted(
+    predictions: Iterable[Prediction], total: int, progress: Callable[[int, int], None]
+) -> Iterator[Prediction]:
+    for done, prediction in enumerate(predictions, start=1):
+        progress(done, total)
+        yield prediction
 
 
 def with_mask_measures(evaluation: Evaluation, predictor: object, examples: Dataset, seed: int = 0) -> Evaluation:

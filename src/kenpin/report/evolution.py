@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from kenpin.report.content import read_rows
 from kenpin.report.document import data_url, template, write_document
 from kenpin.report.names import picture_name
 
+PAGE = "evolution.html"
+"""Of a run, in its folder."""
 FOLDER = "evolution"
 """Folder, below the run's, of the drawn pictures; `training.evolution` fills it."""
 TRUTH = "truth.jsonl"
@@ -33,12 +35,12 @@ class Snapshot:
     scores: Mapping[str, float | None]
     """On the validation pictures, by name; `loss` among them."""
     pictures: tuple[bytes, ...] = field(repr=False)
-    """JPEG bytes, in the order of the names."""
+    """JPEG bytes, in the order of the names; none where the page has no column for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evolution:
-    """The watched pictures of a run; `names`, `truth` and every snapshot's pictures are equally many."""
+    """The watched pictures of a run; `names`, `truth` and the pictures of each shown snapshot are equally many."""
 
     names: tuple[str, ...]
     truth: tuple[bytes, ...] = field(repr=False)
@@ -78,7 +80,8 @@ def render_evolution(evolution: Evolution, name: str) -> str:
 
 
 def read_evolution(run_folder: Path) -> Evolution:
-    """What a run folder, finished or not, holds of its evolution. Raises RunError."""
+    """What a run folder, finished or not, holds of its evolution, with the pictures that the page shows: their number
+    is bounded, however long the run. Raises RunError."""
     folder, metrics = run_folder / FOLDER, run_folder / "metrics.jsonl"
     for file in (TRUTH, SNAPSHOTS):
         if not (folder / file).is_file():
@@ -88,12 +91,14 @@ def read_evolution(run_folder: Path) -> Evolution:
         rows = [(row["step"], row["epoch"], row["scores"], row["pictures"]) for row in read_rows(folder / SNAPSHOTS)]
     except KeyError as error:
         raise RunError(f"{folder}: a row lacks {error}; restore the folder from a copy or train again.") from error
+    snapshots = [Snapshot(step, epoch, scores, ()) for step, epoch, scores, _ in rows]
+    shown = {one.step for one in _shown(snapshots, _least_loss(snapshots))}
     return Evolution(
         names=tuple(name for name, _ in truth),
         truth=_read_all(folder, [picture for _, picture in truth], len(truth)),
         snapshots=tuple(
-            Snapshot(step, epoch, scores, _read_all(folder, pictures, len(truth)))
-            for step, epoch, scores, pictures in rows
+            replace(one, pictures=_read_all(folder, pictures, len(truth))) if one.step in shown else one
+            for one, (*_, pictures) in zip(snapshots, rows, strict=True)
         ),
         training=read_rows(metrics) if metrics.exists() else (),
     )

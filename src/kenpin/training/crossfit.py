@@ -34,13 +34,15 @@ def out_of_fold(
     numbers; None: learned from in every fold and never judged.
 
     What is fitted has learned from no picture of the fold, nor from a copy of one, nor from another of its group.
-    lineage: of what the inspector stands on; with `refit` that is trained anew for each fold, below `folder`, which is
-    removed behind it. Raises OptionError for an inspector that is trained by gradients: that would take as many
+    `progress` counts the folds; lineage: of what the inspector stands on; with `refit` that is trained anew for each
+    fold, below `folder`, which is removed behind it. Raises OptionError for an inspector that is trained by gradients: that would take as many
     trainings as folds.
     """
     contents, groups = dataset.contents(), dataset.column("group")
     found: dict[int, Prediction] = {}
-    for fold in sorted({of for of in folds if of is not None}):
+    numbers = sorted({of for of in folds if of is not None})
+    progress("cross-validating", 0, len(numbers))
+    for done, fold in enumerate(numbers, start=1):
         judged = [row for row, of in enumerate(folds) if of == fold]
         unseen = known_contents(contents[row] for row in judged)
         of_parts = {groups[row] for row in judged} - {None}
@@ -57,9 +59,14 @@ def out_of_fold(
                     "folds are for inspectors that are fitted in one pass; name a validation split instead."
                 )
             inspector.module.to(best_device(options.device))
-            inspector.fit(dataset.select(learned), lineage, progress)
+            inspector.fit(dataset.select(learned), lineage, _unheard)
             found |= dict(zip(judged, Predictor(inspector).predict(dataset.select(judged)), strict=True))
         finally:
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)
+        progress("cross-validating", done, len(numbers))
     return tuple(found[row] for row in sorted(found))
+
+
+def _unheard(doing: str, done: int, total: int) -> None:
+    pass

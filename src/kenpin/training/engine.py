@@ -22,9 +22,11 @@ from kenpin.models._inference import KeptInputs, StoredFeatures, encode
 from kenpin.records import Example
 from kenpin.training.augment import Augmenter
 from kenpin.training.checkpoints import CHECKPOINTS, latest_checkpoint, load_learned, save_learned
+from kenpin.training.listener import SILENT, Listener
 from kenpin.training.precision import Precision
 from kenpin.training.processes import Processes
 from kenpin.training.schedules import Schedule, schedule_of
+from kenpin.training.telling import TellingCallback, why_it_ended
 
 Watch = Callable[[int, float, float | None], Mapping[str, float | None]]
 """(step, epoch, validation loss) -> scores of the validation pictures by name, None where there is none."""
@@ -68,6 +70,7 @@ class _ScoringTrainer(Trainer):  # type: ignore[misc]
     inspector: Trainable
     watch: Watch
     schedule: Schedule
+    telling: TellingCallback
     loss_is_scaled_for_ga = True  # `compute_loss` divides by what all batches of the step hold together
 
     def compute_loss(
@@ -129,6 +132,7 @@ class _ScoringTrainer(Trainer):  # type: ignore[misc]
             scores = {f"eval_{name}": value for name, value in watched.items() if value is not None}
             self.log(scores)
             metrics |= scores
+            self.telling.evaluated(self.state, metrics["eval_loss"], watched)
         self.accelerator.wait_for_everyone()
         return metrics
 
@@ -209,7 +213,7 @@ def train_by_gradients(
     seed: int,
     folder: Path,
     crew: Processes,
-    progress_bar: bool,
+    listener: Listener = SILENT,
 ) -> tuple[str, ...]:
     """Train the inspector's module in place; the weights of the least validation loss are in it at the end.
 
@@ -255,14 +259,15 @@ def train_by_gradients(
         remove_unused_columns=False,
         prediction_loss_only=True,
         label_names=["labels"],
-        disable_tqdm=not progress_bar,
+        disable_tqdm=True,  # the listener is told instead
         log_level="error",
         **every,
     )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # several GPUs are for `accelerate launch`, not for nn.DataParallel
     of_training, of_validation = (kept, kept) if kept is None or isinstance(kept, StoredFeatures) else kept
     rows = _Rows(training, augmenter, of_training)
-    callbacks: list[TrainerCallback] = [_TellEpoch(rows), _MetricsFile(folder / "metrics.jsonl")]
+    telling = TellingCallback(listener, options.epochs)
+    callbacks: list[TrainerCallback] = [_TellEpoch(rows), _MetricsFile(folder / "metrics.jsonl"), telling]
     if options.patience is not None:
         callbacks.append(EarlyStoppingCallback(options.patience))
     trainer = _ScoringTrainer(
@@ -274,23 +279,16 @@ def train_by_gradients(
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # metrics.jsonl holds what it would print
-    trainer.inspector, trainer.watch = inspector, watch
+    trainer.inspector, trainer.watch, trainer.telling = inspector, watch, telling
     falls = None if options.step_epochs is None else options.epochs / options.step_epochs
     trainer.schedule = schedule_of(options.schedule, options.warmup_share, falls)
     with crew.leader_first():  # it removes what is not whole
         checkpoint = latest_checkpoint(folder / CHECKPOINTS)
     if checkpoint is None and crew.leads:
-        watch(0, 0.0, None)
+        telling.before_training(watch(0, 0.0, None))
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     inspector.module.eval()
-    state = trainer.state
-    best = (
-        ""
-        if state.best_metric is None
-        else f", best validation loss {state.best_metric:.4f} at step {state.best_global_step}"
-    )
-    stopped = " Training stopped early." if state.global_step < state.max_steps else ""
-    return (f"{state.global_step} of {state.max_steps} steps were trained{best}.{stopped}",)
+    return (why_it_ended(trainer.state),)
 
 
 @dataclass

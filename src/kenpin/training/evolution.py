@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
 from kenpin.report.content import read_rows
-from kenpin.report.evolution import FOLDER, SNAPSHOTS, TRUTH
+from kenpin.report.evolution import FOLDER, PAGE, SNAPSHOTS, TRUTH, write_evolution
+from kenpin.training.listener import Say
 
 _QUALITY = 85
 
@@ -42,6 +44,25 @@ def record_snapshot(
     pictures = _save(place, f"step-{step:08}", drawn)
     # last: a row names only pictures that are there
     _write_rows(place / SNAPSHOTS, [*kept, {"step": step, "epoch": epoch, "scores": finite, "pictures": pictures}])
+
+
+@dataclass
+class EvolutionPage:
+    """The page of the snapshots so far, in the folder that the run is written into: it goes where that goes, so that
+    nothing is left over, and an interrupted run keeps it."""
+
+    folder: Path
+    name: str
+    """Of the run, on the page."""
+    say: Say
+    _is_told: bool = False
+
+    def write(self) -> None:
+        """Write it anew, whole or not at all; the first time, tell where it lies."""
+        page = write_evolution(self.folder, self.folder / PAGE, name=self.name, overwrite=True)
+        if not self._is_told:
+            self.say(f"The predictions on the way are drawn in {page}; each evaluation adds to it.")
+            self._is_told = True
 
 
 def _save(place: Path, name: str, drawn: Sequence[Image.Image]) -> list[str]:

@@ -18,7 +18,7 @@ from kenpin.models._family import Inspector, Trainable
 from kenpin.models._inference import batch_size_of
 from kenpin.predictor import best_device
 from kenpin.training.capacity import held, resident_bytes, room_bytes, size
-from kenpin.training.learning import Say
+from kenpin.training.listener import Say
 from kenpin.training.meter import Course, Peak, live_at, peak_of
 from kenpin.training.precision import Precision, choose_precision
 from kenpin.training.rehearsal import Rehearsal, Scoring

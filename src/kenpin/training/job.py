@@ -24,8 +24,8 @@ from kenpin.quality.consequences import cost_notes
 from kenpin.records import Evaluation, Prediction, Threshold
 from kenpin.report import write_report
 from kenpin.report.evolution import FOLDER as EVOLUTION
-from kenpin.report.evolution import write_evolution
-from kenpin.report.headline import headed_json, verdict_sentences
+from kenpin.report.evolution import PAGE, write_evolution
+from kenpin.report.headline import headed_json
 from kenpin.run import Run
 from kenpin.run_folder import (
     MODEL,
@@ -43,8 +43,9 @@ from kenpin.training.capacity import refuse_unfit
 from kenpin.training.crossfit import out_of_fold
 from kenpin.training.decision import decide
 from kenpin.training.keeping import keep_for_report
-from kenpin.training.learning import Learned, Say, has_learned, learn, learn_along
+from kenpin.training.learning import Learned, has_learned, learn, learn_along
 from kenpin.training.links import check_refittable, rebuilt
+from kenpin.training.listener import SILENT, Listener
 from kenpin.training.parts import defective, good_folder
 from kenpin.training.processes import Processes, processes
 from kenpin.training.recording import described, record_of
@@ -62,35 +63,26 @@ _UNTESTED = {
 _OF_THE_CALL = {"resume", "overwrite", "report", "device", "out"}
 
 
-def _nothing_said(sentence: str) -> None:
-    pass
-
-
-def _nothing_shown(doing: str, done: int, total: int) -> None:
-    pass
-
-
 def train(
     family: str,
     options: TrainOptions | None = None,
     *,
     dataset: DataSource | None = None,
-    say: Say = _nothing_said,
-    progress: Progress = _nothing_shown,
-    progress_bar: bool = False,
+    listener: Listener = SILENT,
     **values: Any,
 ) -> Run:
     """Train an inspector and return its run folder. Options come as a model, or by name in `values`.
 
     `dataset` stands in for the one that `options.data` names; it, or `data` among the values, may be whatever
-    `kenpin.load_dataset` takes. `say` takes each sentence worth telling, `progress` each advance. Raises KenpinError:
-    nothing is left behind but what was learned, which `resume` takes up.
+    `kenpin.load_dataset` takes. `listener` is told how it goes. Raises KenpinError: nothing is left behind but what was
+    learned, which `resume` takes up.
     """
     start = begin(family, options, dataset, values).without_copies()
     if start.options.folds == "whole":
         check_refittable(start.options, start.dataset)
     chosen, options, dataset = start.family, start.options, start.dataset
     parts, task, inspector = start.parts, start.task, start.inspector
+    say, progress = listener.say, listener.progress
     partial = partial_folder(options.out)
     crew = processes(options.device)
     wanted: Any = options
@@ -106,6 +98,9 @@ def train(
     with sole_writer(partial), _removed_if_nothing_is_learned(partial):
         fingerprint = dataset.fingerprint()
         _prepare(partial, options, fingerprint)
+        # at once, for a checkpoint of it may be used before the training ends; what is scored later is of these too
+        whole = start.lineage.having_seen(parts.training, parts.validation)
+        write_lineage(partial, whole, start.lineage if isinstance(inspector, Fitted) else whole)
         crew.wait()
         learned = learn(
             chosen,
@@ -116,12 +111,10 @@ def train(
             partial,
             crew,
             lineage=start.lineage,
-            say=say,
-            progress=progress,
-            progress_bar=progress_bar,
+            listener=listener,
         )
         crew.part()
-        scored = _score(start, learned, partial, crew, progress, say)
+        scored = _score(start, learned, partial, crew, listener)
         meaning: tuple[str, ...] = ()
         threshold, why = None, _NO_VERDICT
         of_costs: tuple[str, ...] = ()
@@ -151,12 +144,6 @@ def train(
             evaluation = replace(evaluation, measures={**evaluation.measures, **gain})
             gained = (start.retrieval.in_words(gain),)
             say(*gained)
-        # what the costs do was told of the pictures that the threshold stands on
-        for sentence in (
-            f"On {len(evaluation.judged)} pictures, split {evaluation.split}:",
-            *verdict_sentences(evaluation),
-        ):
-            say(sentence)
         kept = evaluation_files(partial)
         write_json(kept.evaluation, headed_json(evaluation))
         keep_for_report(
@@ -166,8 +153,6 @@ def train(
             kept,
             held_out=parts.test is not None or scored.pictures is parts.validation,
         )
-        whole = start.lineage.having_seen(parts.training, parts.validation, scored.pictures)
-        write_lineage(partial, whole, start.lineage if isinstance(learned.inspector, Fitted) else whole)
         notes = (*start.notes, *learned.notes, *meaning, why, *gained)
         about = described(dataset, fingerprint, parts, chosen.target)
         record = record_of(
@@ -185,7 +170,7 @@ def train(
         if options.report:
             write_report(partial, partial / "report.html", name=options.out.name, overwrite=True)
             if (partial / EVOLUTION).is_dir():
-                write_evolution(partial, partial / "evolution.html", name=options.out.name, overwrite=True)
+                write_evolution(partial, partial / PAGE, name=options.out.name, overwrite=True)
         finish(partial, options.out, options.overwrite, start.needed)
     return Run(options.out)
 
@@ -242,14 +227,14 @@ class _Scored:
     predictions: tuple[Prediction, ...]
 
 
-def _score(start: Start, learned: Learned, partial: Path, crew: Processes, progress: Progress, say: Say) -> _Scored:
+def _score(start: Start, learned: Learned, partial: Path, crew: Processes, listener: Listener) -> _Scored:
     """What the threshold is chosen on, of which nothing below has learned: the validation pictures, or where a fit is
     cheap all training pictures, each scored by a fit without it."""
     family, options, task, parts = start.family, start.options, start.task, start.parts
     whole = options.folds == "whole"
     if parts.validation is not None and not whole:
         predictor = Predictor(learned.inspector, target=family.target)
-        predictions = tuple(predictor.predict(parts.validation, progress=progress))
+        predictions = tuple(predictor.predict(parts.validation, progress=listener.progress))
         return _Scored("validation pictures", "validation", parts.validation, predictions)
     training = parts.training
     rows = list(range(len(training))) if whole else start.lineage.untouched(training)
@@ -260,8 +245,8 @@ def _score(start: Start, learned: Learned, partial: Path, crew: Processes, progr
 
     def refit(without: frozenset[str], folder: Path) -> TrainOptions:
         shutil.rmtree(folder, ignore_errors=True)  # of a process that died
-        say(f"The runs below are trained anew without one of {count} folds.")
-        anew: TrainOptions = rebuilt(options, start.dataset, without, folder, crew, progress, _nothing_said)
+        listener.say(f"The runs below are trained anew without one of {count} folds.")
+        anew: TrainOptions = rebuilt(options, start.dataset, without, folder, crew)
         return anew
 
     try:
@@ -274,7 +259,7 @@ def _score(start: Start, learned: Learned, partial: Path, crew: Processes, progr
             task,
             training,
             folds,
-            progress,
+            listener.progress,
             lineage=start.lineage,
             refit=refit if whole else None,
             folder=partial / _CHAIN if whole else None,

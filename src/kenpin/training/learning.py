@@ -19,7 +19,6 @@ from kenpin.models._family import (
     Fitted,
     Inspector,
     LearnsVectors,
-    Progress,
     Task,
     Trainable,
     trainable_share,
@@ -29,12 +28,13 @@ from kenpin.run_folder import MODEL, read_json, write_json
 from kenpin.training.augment import augments, plan_augmentation
 from kenpin.training.checkpoints import CHECKPOINTS, latest_checkpoint
 from kenpin.training.engine import train_by_gradients
+from kenpin.training.evolution import EvolutionPage
+from kenpin.training.listener import SILENT, Listener
 from kenpin.training.parts import Parts
 from kenpin.training.precision import Precision, choose_precision
 from kenpin.training.processes import Processes
 from kenpin.training.watch import Watch
 
-Say = Callable[[str], None]
 _LEARNED = "learned.json"
 
 
@@ -64,9 +64,7 @@ def learn(
     crew: Processes,
     *,
     lineage: Lineage = NOTHING_SEEN,
-    say: Say,
-    progress: Progress,
-    progress_bar: bool,
+    listener: Listener,
 ) -> Learned:
     """Train, and save below `partial`; or take up what was trained before the process died.
 
@@ -74,6 +72,7 @@ def learn(
     """
     device = crew.device
     if (partial / _LEARNED).is_file():
+        listener.say("The training itself was done before the interruption; what comes after it is done now.")
         return _kept(family, options, task, partial, device)
     started = time.monotonic()
     inspector.module.to(device)
@@ -82,19 +81,17 @@ def learn(
 
     def tell(sentences: tuple[str, ...]) -> None:
         for sentence in sentences:
-            say(sentence)
+            listener.say(sentence)
             notes.append(sentence)
 
     if isinstance(inspector, Fitted):
-        tell(inspector.fit(parts.training, lineage, progress))
+        tell(inspector.fit(parts.training, lineage, listener.progress))
     elif isinstance(inspector, Trainable):
-        precision = _learn_by_gradients(
-            family, inspector, options, task, parts, partial, crew, tell, progress, progress_bar
-        )
+        precision = _learn_by_gradients(family, inspector, options, task, parts, partial, crew, tell, listener)
     else:
         raise OptionError(f"{type(inspector).__name__} neither fits nor trains; a family must offer one of the two.")
     if isinstance(inspector, LearnsVectors) and parts.validation is not None:
-        tell(inspector.take_references(parts.training, parts.validation, progress))
+        tell(inspector.take_references(parts.training, parts.validation, listener.progress))
     shutil.rmtree(partial / MODEL, ignore_errors=True)
     (partial / MODEL).mkdir()
     inspector.save(partial / MODEL)
@@ -112,14 +109,10 @@ def learn_along(
         raise OptionError("this training is one pass, which one process makes; start it without accelerate.")
     if not (partial / _LEARNED).is_file():
         inspector.module.to(crew.device)
-        _learn_by_gradients(family, inspector, options, task, parts, partial, crew, _told, _shown, False)
+        _learn_by_gradients(family, inspector, options, task, parts, partial, crew, _told, SILENT)
 
 
 def _told(sentences: tuple[str, ...]) -> None:
-    pass
-
-
-def _shown(doing: str, done: int, total: int) -> None:
     pass
 
 
@@ -141,8 +134,7 @@ def _learn_by_gradients(
     partial: Path,
     crew: Processes,
     tell: Callable[[tuple[str, ...]], None],
-    progress: Progress,
-    progress_bar: bool,
+    listener: Listener,
 ) -> Precision:
     """Train with the options of a trainable family, which extend GradientOptions; returns the precision used."""
     validation = parts.validation
@@ -160,10 +152,11 @@ def _learn_by_gradients(
 
     varied = augmenter is not None and augmenter.varies
     with crew.leader_first():
-        kept: Any = None if varied else keep_inputs(inspector, [parts.training, validation], progress)
+        kept: Any = None if varied else keep_inputs(inspector, [parts.training, validation], listener.progress)
     if kept is not None and inspector.extract is not None:
         tell(("The pictures' features are computed once and kept on disk: what looks at them does not train.",))
-    watch = Watch(inspector, family.target, validation, task, seed, partial)
+    page = EvolutionPage(partial, options.out.name, listener.say) if options.report else None
+    watch = Watch(inspector, family.target, validation, task, seed, partial, page, listener.progress)
     tell(watch.notes)
     tell(
         train_by_gradients(
@@ -178,7 +171,7 @@ def _learn_by_gradients(
             seed=seed,
             folder=partial,
             crew=crew,
-            progress_bar=progress_bar,
+            listener=listener,
         )
     )
     return precision

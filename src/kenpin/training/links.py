@@ -10,10 +10,11 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.loading import load_dataset
 from kenpin.errors import OptionError
 from kenpin.models import get_family
-from kenpin.models._family import Fitted, Progress
+from kenpin.models._family import Fitted
 from kenpin.run_folder import lineage_of, read_record, write_lineage, write_record
 from kenpin.training.below import named_below, runs_below
-from kenpin.training.learning import Say, learn
+from kenpin.training.learning import learn
+from kenpin.training.listener import SILENT
 from kenpin.training.processes import Processes
 from kenpin.training.recording import described, record_of
 from kenpin.training.start import begin
@@ -41,8 +42,6 @@ def rebuilt(
     without: frozenset[str],
     folder: Path,
     crew: Processes,
-    progress: Progress,
-    say: Say,
 ) -> Any:
     """The options, with each run in them that has learned from a picture of these contents trained anew without any.
 
@@ -56,23 +55,12 @@ def rebuilt(
         own = _options_of(run)
         data = _data_of(run, own, dataset)
         out = folder / f"{option}-{run.name}"
-        own = rebuilt(own, dataset, without, folder / f"below-{option}", crew, progress, say)
+        own = rebuilt(own, dataset, without, folder / f"below-{option}", crew)
         own = own.model_copy(update=_OF_ITS_CALL | {"out": out, "device": str(crew.device)})
         family = read_record(run).family
         start = begin(family, own, data, {}, without=without)
         out.mkdir(parents=True)
-        learned = learn(
-            start.family,
-            start.inspector,
-            own,
-            start.task,
-            start.parts,
-            out,
-            crew,
-            say=say,
-            progress=progress,
-            progress_bar=False,
-        )
+        learned = learn(start.family, start.inspector, own, start.task, start.parts, out, crew, listener=SILENT)
         whole = start.lineage.having_seen(start.parts.training, start.parts.validation)
         write_lineage(out, whole, start.lineage if isinstance(learned.inspector, Fitted) else whole)
         about = described(start.dataset, "", start.parts, start.family.target)

@@ -16,10 +16,11 @@ from kenpin.drawing import draw_detections, font_note
 from kenpin.errors import CollapseError, MissingExtraError
 from kenpin.evaluation import VECTOR_SAMPLE, evaluate, vectors_of
 from kenpin.metrics.collapse import collapse
-from kenpin.models._family import Inspector, LearnsVectors, Task
+from kenpin.models._family import Inspector, LearnsVectors, Progress, Task
 from kenpin.predictor import Predictor
 from kenpin.records import Detections
-from kenpin.training.evolution import record_snapshot, record_truth
+from kenpin.training.evolution import EvolutionPage, record_snapshot, record_truth
+from kenpin.training.listener import SCORING
 
 _SCORES = {
     "label": ("accuracy", "balanced_accuracy", "auroc"),
@@ -48,13 +49,22 @@ class Watch:
     `evolution/`."""
 
     def __init__(
-        self, inspector: Inspector, target: str, validation: Dataset, task: Task, seed: int, folder: Path
+        self,
+        inspector: Inspector,
+        target: str,
+        validation: Dataset,
+        task: Task,
+        seed: int,
+        folder: Path,
+        page: EvolutionPage | None,
+        progress: Progress,
     ) -> None:
-        """Raises MissingExtraError."""
+        """page: written anew at each evaluation that draws. Raises MissingExtraError."""
         if target == "boxes" and not all(map(find_spec, ("faster_coco_eval", "supervision"))):
             raise MissingExtraError('boxes are scored and drawn by an extra: pip install "kenpin[detection]"')
         self._predictor = Predictor(inspector, target=target)
         self._task, self._seed, self._folder = task, seed, folder
+        self._page, self._progress = page, progress
         self._compares = isinstance(inspector, LearnsVectors)
         self._names = _SCORES["vectors" if self._compares else target]
         self._draws = target == "boxes"
@@ -75,7 +85,13 @@ class Watch:
         Raises CollapseError.
         """
         evaluation = evaluate(
-            self._predictor, self._sample, ok_labels=self._task.ok_labels, threshold=None, split=None, seed=self._seed
+            self._predictor,
+            self._sample,
+            ok_labels=self._task.ok_labels,
+            threshold=None,
+            split=None,
+            seed=self._seed,
+            progress=lambda done, total: self._progress(SCORING, done, total),
         )
         if self._compares and step:
             self._refuse_collapse(vectors_of(evaluation.judged)[0], step)
@@ -87,6 +103,8 @@ class Watch:
                 record_truth(self._folder, [example.id for example in self._drawn], self._pictures(truth))
             drawn = self._pictures([found[example.id] for example in self._drawn])
             record_snapshot(self._folder, step, epoch, {"loss": loss} | scores, drawn)
+            if self._page is not None:
+                self._page.write()
         return scores
 
     def _refuse_collapse(self, vectors: NDArray[np.float64], step: int) -> None:
