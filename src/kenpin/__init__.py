@@ -9,14 +9,15 @@ if TYPE_CHECKING:
     from kenpin import errors, records
     from kenpin.data.loading import load_dataset
     from kenpin.evaluation import evaluate
-    from kenpin.predictor import load_predictor
+    from kenpin.predictor import load_base, load_predictor
     from kenpin.report import write_report
     from kenpin.training import train
 
-__all__ = ["errors", "evaluate", "load_dataset", "load_predictor", "records", "train", "write_report"]
+__all__ = ["errors", "evaluate", "load_base", "load_dataset", "load_predictor", "records", "train", "write_report"]
 
 _HOMES = {
     "evaluate": "kenpin.evaluation",
+    "load_base": "kenpin.predictor",
     "load_dataset": "kenpin.data.loading",
     "load_predictor": "kenpin.predictor",
     "train": "kenpin.training",

@@ -21,6 +21,8 @@ SCHEMA_VERSION: Literal[2] = 2
 _RECORD = "run.json"
 MODEL = "model"
 """Folder, below the run's, of everything that decides predictions: weights or adapter, processor, arrays."""
+CHECKPOINTS = "checkpoints"
+"""Folder, below the run's, of what had been learned on the way."""
 CALIBRATION = "calibration.json"
 """File in it of the curve that makes scores probabilities."""
 
@@ -56,7 +58,8 @@ class RunRecord(BaseModel):
 TRAINED_ON = "trained_on.npy"
 """File of the content hashes of the training pictures, 32 ASCII bytes each."""
 _SEALED = (f"{MODEL}/**/*", TRAINED_ON, "evaluation.json", "thumbnails.parquet", "embedding.npz", "maps.npz",
-           "metrics.jsonl", "evolution/**/*")  # fmt: skip
+           "metrics.jsonl", "evolution/**/*",
+           f"{CHECKPOINTS}/*/*.safetensors", f"{CHECKPOINTS}/*/trainer_state.json")  # fmt: skip
 _REMEDY = "restore it from a copy or train again"
 
 
@@ -185,11 +188,24 @@ def check_seal(run: Path, files: Mapping[str, str], *, deciding_alone: bool = Fa
     for name, expected in files.items():
         if deciding_alone and not name.startswith((f"{MODEL}/", TRAINED_ON)):
             continue
-        path = run / name
-        if not path.is_file():
-            raise RunError(f"{path}: is missing; {_REMEDY}.")
-        if _hash(path) != expected:
-            raise RunError(f"{path}: is not the file that was trained; {_REMEDY}.")
+        if not name.startswith(f"{CHECKPOINTS}/"):  # they may be removed, and are checked where one is used
+            _check_file(run / name, expected)
+
+
+def check_checkpoint(run: Path, files: Mapping[str, str], checkpoint: Path) -> None:
+    """Raises RunError where a checkpoint of a run is not as the training left it."""
+    sealed = {name: expected for name, expected in files.items() if run / Path(name).parent == checkpoint}
+    if not sealed:
+        raise RunError(f"{checkpoint}: is not under the run's seal; train again with this version of kenpin to use it.")
+    for name, expected in sealed.items():
+        _check_file(run / name, expected)
+
+
+def _check_file(path: Path, expected: str) -> None:
+    if not path.is_file():
+        raise RunError(f"{path}: is missing; {_REMEDY}.")
+    if _hash(path) != expected:
+        raise RunError(f"{path}: is not the file that was trained; {_REMEDY}.")
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ from kenpin.data.folds import random_folds
 from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError, UnitSpaceError
 from kenpin.evaluation import summarise, with_mask_measures
 from kenpin.models._calibrated import write_calibration
+from kenpin.models._checkpoints import OPTIONS, write_begun
 from kenpin.models._family import Calibrated, Family, Inspector, Limited, Progress, Task, Trainable
 from kenpin.predictor import Predictor
 from kenpin.records import Evaluation, Prediction, Threshold
@@ -102,6 +103,7 @@ def train(
     with sole_writer(partial), _removed_if_nothing_is_learned(partial):
         fingerprint = dataset.fingerprint()
         _prepare(partial, options, fingerprint)
+        write_begun(partial, family, task, inspector)
         crew.wait()
         learned = learn(
             chosen,
@@ -179,7 +181,7 @@ def _prepare(partial: Path, options: TrainOptions, fingerprint: str) -> None:
     Raises RunError, OptionError, and OutputExistsError where that would lose what was learned.
     """
     wanted = json.loads(options.model_dump_json(exclude=_OF_THE_CALL)) | {"fingerprint": fingerprint}
-    saved_options = partial / "options.json"
+    saved_options = partial / OPTIONS
     if options.resume:
         if not saved_options.is_file():
             raise RunError(f"{options.out}: no interrupted run to resume; start it without --resume.")
