@@ -28,9 +28,9 @@ Made = Callable[..., Path]
 WAYS = [
     ("classifier", "lora"),
     ("classifier", "full"),
-    ("embedder", "lora"),
     ("florence2", "lora"),
-    ("paligemma", "attention"),
+    pytest.param("embedder", "lora", marks=pytest.mark.slow),
+    pytest.param("paligemma", "attention", marks=pytest.mark.slow),
 ]
 STEPS: dict[str, dict[str, Any]] = {"florence2": {"learning_rate": 3e-2}, "paligemma": {"learning_rate": 3e-3}}
 
@@ -150,7 +150,7 @@ def test_a_run_of_an_earlier_kenpin_has_no_sealed_checkpoints(run: Made, tmp_pat
         load_predictor(folder, checkpoint="last")
 
 
-@pytest.mark.parametrize(("family", "tuning"), [way for way in WAYS if way[0] != "embedder"])
+@pytest.mark.parametrize(("family", "tuning"), [WAYS[0], WAYS[1], WAYS[2], WAYS[4]])
 def test_an_exported_checkpoint_says_what_the_checkpoint_does(
     family: str, tuning: str, run: Made, parts: Path, tmp_path: Path
 ) -> None:
@@ -166,7 +166,13 @@ def test_an_exported_checkpoint_says_what_the_checkpoint_does(
 # ---- interrupted runs ----
 
 
-@pytest.fixture(params=[("classifier", "lora"), ("florence2", "full"), ("vlm", "full")])
+@pytest.fixture(
+    params=[
+        ("classifier", "lora"),
+        pytest.param(("florence2", "full"), marks=pytest.mark.slow),
+        pytest.param(("vlm", "full"), marks=pytest.mark.slow),
+    ]
+)
 def interrupted(
     request: pytest.FixtureRequest, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[str, Path]:

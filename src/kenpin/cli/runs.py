@@ -67,6 +67,8 @@ def predict(
     for target in (json, draw):
         if target is not None:
             check_writable(target, overwrite, folder=target is draw)
+    if limit is not None and limit < 1:
+        raise OptionError(f"option `--limit` is {limit}; give a number from 1 up.")
     if beside_truth and draw is None:
         raise OptionError("option `--beside-truth` says how to draw; give a folder with --draw.")
     predictor = _predictor(model, checkpoint, prompt, device)

@@ -32,7 +32,8 @@ def draw_beside_truth(
     picture = read_image(example.image)
     found = prediction.detections or Detections()
     truth = f"annotated: {_count(example.boxes)}"
-    said = "  ".join(filter(None, (f"found: {_count(found)}", caption(prediction, judgement))))
+    answer = f"found: {_count(found)}" if len(found) else ""  # the caption tells of an empty one
+    said = "  ".join(filter(None, (answer, caption(prediction, judgement))))
     verdict = None if judgement is None else judgement.verdict
     left = with_banner(draw_detections(picture, example.boxes or Detections(), labels=labels), truth, None)
     right = with_banner(draw_detections(picture, found, labels=labels), said, verdict)

@@ -160,6 +160,7 @@ def backbone_of_network(
         # read again: as any base it has no layer that a former training froze
         config = type(network.config).from_pretrained(folder, **_ids(labels))
         fresh = type(network).from_pretrained(folder, config=config, ignore_mismatched_sizes=True, dtype="float32")
+    fresh.name_or_path = fresh.config.name_or_path = ""  # the folder is gone, and peft would look for it
     return Backbone(id, fresh.eval(), processor, commit)
 
 
