@@ -24,7 +24,7 @@ from kenpin import load_base, load_predictor
 from kenpin.cli.ask import _in_lines
 from kenpin.data.images import read_image
 from kenpin.data.loading import write_dataset
-from kenpin.drawing import draw_beside_truth
+from kenpin.drawing import caption, draw_beside_truth
 from kenpin.errors import OptionError
 from kenpin.export import export_merged
 from kenpin.models._bare_base import family_of_base
@@ -236,6 +236,11 @@ def test_truth_is_on_the_left_and_what_was_found_on_the_right(tmp_path: Path) ->
     assert left != neither[0]
     assert right != neither[1]
     assert (pictures[0][1], pictures[1][0]) == (neither[1], neither[0])
+
+
+def test_words_stand_on_the_banner() -> None:
+    assert caption(Prediction("a", text="A  scratch,\nupper left."), None) == "A scratch, upper left."
+    assert caption(Prediction("a", label="dent", text="dent"), None) == "dent"
 
 
 def test_bases_are_asked(kenpin: Run, bases: dict[str, Path], picture: Path) -> None:
