@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -56,10 +55,7 @@ def _steps(run: Path) -> list[int]:
 
 
 def _said(predictor: Any, family: str, parts: Path) -> list[Any]:
-    pictures = pictures_for("classifier" if family == "embedder" else family, parts)
-    if family == "embedder":
-        return np.concatenate([rows for _, rows in predictor.embed(pictures)]).round(4).tolist()
-    return answers(predictor, pictures)
+    return answers(predictor, pictures_for(family, parts))
 
 
 @pytest.mark.parametrize(("family", "tuning"), WAYS)
