@@ -32,7 +32,7 @@ def test_words_are_drawn_by_lot_where_it_is_asked_for(kenpin: Run, picture: Path
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("no/such-base", "PICTURE"), "cannot be loaded as a chat model"),
+        (("no/such-base", "PICTURE"), "cannot be loaded as a pretrained model"),
         (("./nowhere", "PICTURE"), "there is no such folder"),
         (("toy", "nothing.png"), "there is no such file"),
         (("toy", "PICTURE", "--temperature", "0"), "must lie above 0"),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kenpin.data.loading import load_dataset, write_dataset
     from kenpin.embedding import embed
     from kenpin.evaluation import evaluate
-    from kenpin.predictor import Predictor, load_predictor
+    from kenpin.predictor import Predictor, load_base, load_predictor
     from kenpin.report import write_report
     from kenpin.report.look import look
     from kenpin.run import Run, load_run
@@ -36,6 +36,7 @@ __all__ = [
     "errors",
     "evaluate",
     "examine",
+    "load_base",
     "load_dataset",
     "load_predictor",
     "load_run",
@@ -53,6 +54,7 @@ _HOMES = {
     "embed": "kenpin.embedding",
     "evaluate": "kenpin.evaluation",
     "examine": "kenpin.data.doctor",
+    "load_base": "kenpin.predictor",
     "load_dataset": "kenpin.data.loading",
     "load_predictor": "kenpin.predictor",
     "load_run": "kenpin.run",

@@ -260,7 +260,9 @@ class GradientOptions(StrictOptions):
         description="Steps between checkpoints, a multiple of evaluate_every; by default the same. A new best one is "
         "always kept.",
     )
-    save_total_limit: int = Field(2, ge=1, description="Checkpoints kept, the best one always among them.")
+    save_total_limit: int | None = Field(
+        2, ge=1, description="Checkpoints kept, the best one always among them; none: all of them."
+    )
     keep: Literal["best", "last"] = Field(
         "best", description="Which weights ship: those of the least validation loss, or the last ones."
     )

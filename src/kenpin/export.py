@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, cast
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -15,6 +15,8 @@ from torch import nn
 from kenpin.data.loading import partial_folder, put_in_place, refuse_to_destroy
 from kenpin.errors import OptionError, OutputExistsError
 from kenpin.models._family import Calibrated, Inspector, Trainable
+from kenpin.models._finished_run import checkpoint_of, record_at
+from kenpin.models._lora import without_adapters
 from kenpin.models._quiet import without_bars
 from kenpin.predictor import load_predictor
 from kenpin.run_folder import EXPORTED, MODEL, RunRecord, check_free, lineage_of, read_record, write_json, write_lineage
@@ -22,15 +24,19 @@ from kenpin.run_folder import EXPORTED, MODEL, RunRecord, check_free, lineage_of
 Dtype = Literal["float32", "bfloat16", "float16"]
 
 
-def export_merged(run: Path, out: Path, *, dtype: Dtype = "float32", overwrite: bool = False) -> Path:
+def export_merged(
+    run: Path, out: Path, *, dtype: Dtype = "float32", checkpoint: str | int | None = None, overwrite: bool = False
+) -> Path:
     """Write a folder that `from_pretrained` of transformers loads: network, tokenizer, picture processor; returns it.
 
     Its `kenpin.json` names run, base, labels, threshold and calibration. In float32 the network predicts what the run
-    does. Raises RunError, OptionError, OutputExistsError.
+    does. checkpoint: an earlier state of the run, as `load_predictor` takes it, which has neither threshold nor
+    calibration. Raises RunError, OptionError, OutputExistsError.
     """
-    record = read_record(run)
+    record = read_record(run) if checkpoint is None else record_at(run)
     _check_target(out, overwrite, run, record, is_export=(out / EXPORTED).is_file())
-    inspector, network = _merged(run, record)
+    inspector = _trained(run, record, checkpoint)
+    network: Any = without_adapters(inspector.module.float())
     if not type(network).__module__.startswith("transformers."):
         raise OptionError(
             f"{run}: transformers has no network like that of base {record.base_id}, so nothing else could load the "
@@ -40,28 +46,31 @@ def export_merged(run: Path, out: Path, *, dtype: Dtype = "float32", overwrite: 
     _check_finite(run, network, dtype)
     with partial_folder(out) as partial, without_bars():
         network.save_pretrained(partial)
-        shutil.copytree(run / MODEL / "processor", partial, dirs_exist_ok=True)
+        _write_processor(run, record, checkpoint, partial)
         if not any((partial / f"{name}processor_config.json").exists() for name in ("", "pre")):
             _siglip_processor(network.config.vision_config).save_pretrained(partial)
-        write_json(partial / EXPORTED, _told(run, record, inspector, dtype))
+        write_json(partial / EXPORTED, _told(run, record, inspector, dtype, checkpoint))
         write_lineage(partial, lineage_of(run))
         put_in_place(partial, out)
     return out
 
 
-def export_npz(run: Path, out: Path, *, dtype: Dtype = "float32", overwrite: bool = False) -> Path:
+def export_npz(
+    run: Path, out: Path, *, dtype: Dtype = "float32", checkpoint: str | int | None = None, overwrite: bool = False
+) -> Path:
     """Write a PaliGemma 1 run as one `.npz` file under the names that big_vision publishes; returns it.
 
     The embedding gets the rows before the image token's: the published one ends there, transformers' own checkpoints
-    fill it up to 257216. Raises RunError, OptionError, OutputExistsError.
+    fill it up to 257216. checkpoint: an earlier state of the run, as `load_predictor` takes it. Raises RunError,
+    OptionError, OutputExistsError.
     """
-    record = read_record(run)
+    record = read_record(run) if checkpoint is None else record_at(run)
     if record.family != "paligemma":
         raise OptionError(f"{run}: an .npz file holds a PaliGemma, not family {record.family}; take --to merged.")
     if out.suffix != ".npz":
         raise OptionError(f"{out}: must end in .npz, by which --base knows such a file; choose another name.")
     _check_target(out, overwrite, run, record, is_export=out.is_file())
-    _, network = _merged(run, record)
+    network: Any = without_adapters(_trained(run, record, checkpoint).module.float())
     text = network.config.text_config
     if text.model_type != "gemma":
         raise OptionError(f"{run}: an .npz file holds a PaliGemma 1, and this is a PaliGemma 2; take --to merged.")
@@ -88,39 +97,33 @@ def _check_target(out: Path, overwrite: bool, run: Path, record: RunRecord, *, i
     refuse_to_destroy(out, needed, overwrite=overwrite)
 
 
-def _merged(run: Path, record: RunRecord) -> tuple[Inspector, Any]:
-    """The run's inspector, and its network of transformers with whatever adapters merged. Raises OptionError."""
+def _trained(run: Path, record: RunRecord, checkpoint: str | int | None) -> Trainable:
+    """The run's inspector, of a network that was trained. Raises OptionError."""
     tuning = record.options.get("tuning")
     if tuning == "qlora":
         raise OptionError(
             f"{run}: its base is held in 4 bits, to which merging would round the adapters; use the run itself, or "
             "train with tuning lora."
         )
-    inspector = load_predictor(run, device="cpu").inspector
+    inspector = load_predictor(run, device="cpu", checkpoint=checkpoint).inspector
     if not isinstance(inspector, Trainable):
         how = f" with tuning {tuning}" if tuning else ""
         raise OptionError(
             f"{run}: family {record.family}{how} trains no network, so that there is nothing to merge; use the run "
             "itself."
         )
-    return inspector, _without_adapters(inspector.module.float())
+    return inspector
 
 
-def _without_adapters(module: nn.Module) -> nn.Module:
-    from peft import PeftModel
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    if not isinstance(module, PeftModel):
-        return module
-    network = cast(Any, module).get_base_model()
-    uses = Counter(id(weight) for _, weight in network.named_parameters(remove_duplicate=False))
-    for adapted in [layer for layer in network.modules() if isinstance(layer, BaseTunerLayer)]:
-        layer = adapted.get_base_layer()
-        if uses[id(layer.weight)] > 1:
-            # adapters are merged in place: what lm_head has learned would change the embedding too
-            layer.weight = nn.Parameter(layer.weight.detach().clone())
-            network.config.tie_word_embeddings = False
-    return cast(nn.Module, module.merge_and_unload())
+def _write_processor(run: Path, record: RunRecord, checkpoint: str | int | None, folder: Path) -> None:
+    """Write what makes numbers of pictures and words. An interrupted run has none yet, and makes it anew."""
+    saved = run / MODEL / "processor"
+    if saved.is_dir():
+        shutil.copytree(saved, folder, dirs_exist_ok=True)
+        return
+    with TemporaryDirectory(prefix="kenpin-export-") as whole:
+        _trained(run, record, checkpoint).save(Path(whole))
+        shutil.copytree(Path(whole) / "processor", folder, dirs_exist_ok=True)
 
 
 def _check_finite(run: Path, network: nn.Module, dtype: Dtype) -> None:
@@ -143,13 +146,16 @@ def _siglip_processor(vision: Any) -> Any:
     )
 
 
-def _told(run: Path, record: RunRecord, inspector: Inspector, dtype: Dtype) -> dict[str, Any]:
+def _told(
+    run: Path, record: RunRecord, inspector: Inspector, dtype: Dtype, checkpoint: str | int | None
+) -> dict[str, Any]:
     told = ("family", "base_id", "base_commit", "labels", "ok_labels", "image_size_wh", "threshold")
     calibration = inspector.calibration if isinstance(inspector, Calibrated) else None
     return {
         "kenpin": version("kenpin"),
         "run": run.resolve().name,
-        "trained": record.created,
+        "checkpoint": None if checkpoint is None else checkpoint_of(run, str(checkpoint)).name,
+        "trained": record.created or None,
         **record.model_dump(mode="json", include=set(told)),
         "calibration": None if calibration is None else asdict(calibration),
         "dtype": dtype,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -19,13 +20,16 @@ from kenpin.data.loading import as_dataset, load_dataset
 from kenpin.data.taking import DataSource, Picture, is_picture, of_pictures
 from kenpin.errors import OptionError, RunError
 from kenpin.models import get_family
+from kenpin.models._bare_base import TOY, family_of_base
 from kenpin.models._family import Conversational, Inspector, Localised, Progress, Promptable, ReadsTables
-from kenpin.models._finished_run import restore_run, vectors_of
+from kenpin.models._finished_run import checkpoint_of, restore_checkpoint, restore_run, vectors_of
 from kenpin.models._inference import OnError, decode, infer_batches
 from kenpin.quality.threshold import judge
 from kenpin.records import Example, ImageSource, Judgement, Map, Prediction, Threshold
 from kenpin.records_json import from_json
-from kenpin.run_folder import RunRecord, is_run, read_lineage
+from kenpin.run_folder import RunRecord, is_run, partial_folder, read_lineage
+
+_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
 class Predictor:
@@ -38,6 +42,7 @@ class Predictor:
         record: RunRecord | None = None,
         lineage: Lineage | None = None,
         target: str = "label",
+        undecided: str | None = None,
     ) -> None:
         self.inspector = inspector
         self.labels = inspector.labels
@@ -48,20 +53,24 @@ class Predictor:
         """What it, and all that it stands on, has learned from; None where that is not known."""
         self.target = target
         """What it predicts: the pictures' `label`, their `boxes`, or `text`, the answers to questions."""
+        self.undecided = undecided
+        """Why nothing it predicts passes or fails, as a sentence, where it is not the run as it ships."""
 
     @property
     def reads_tables(self) -> bool:
         """Whether it judges rows of a table, and looks at no pictures."""
         return isinstance(self.inspector, ReadsTables) and bool(self.inspector.table_items)
 
-    def prompted(self, prompt: str) -> Predictor:
+    def prompted(self, prompt: str, max_new_tokens: int | None = None) -> Predictor:
         """The same model, asked something else; its answers are words, or boxes, and are not judged.
 
-        Raises OptionError where the model takes no prompts.
+        max_new_tokens: of an answer, at most; None: as many as before. Raises OptionError where the model takes no
+        prompts.
         """
         if not isinstance(self.inspector, Promptable):
             raise OptionError("option `prompt`: this run's model reads no words; take a run of a language model.")
-        return Predictor(self.inspector.prompted(prompt), None, self.record, self.lineage, self.target)
+        asked = self.inspector.prompted(prompt, max_new_tokens)
+        return Predictor(asked, None, self.record, self.lineage, self.target, self.undecided)
 
     @overload  # a path is that of a picture
     def predict(self, pictures: Picture, /) -> Prediction: ...  # type: ignore[overload-overlap]
@@ -181,14 +190,80 @@ class Predictor:
         return self._predictions(Dataset.from_examples(examples), **settings)
 
 
-def load_predictor(run: str | Path, *, device: str | None = None) -> Predictor:
-    """The predictor of a finished run. Raises RunError, OptionError."""
+def load_predictor(
+    run: str | Path, *, device: str | None = None, checkpoint: str | int | Path | None = None
+) -> Predictor:
+    """The predictor of a finished run, or of an earlier state of a run, finished or interrupted.
+
+    checkpoint: the step it was kept at, `last`, `best` (of the least validation loss), or its folder; None: what the
+    run ships. Raises RunError, OptionError.
+    """
     folder = Path(run)
+    if checkpoint is not None:
+        return _of_checkpoint(folder, str(checkpoint), best_device(device))
     inspector, record = restore_run(folder)
     inspector.module.to(best_device(device))
     where = f"{folder / 'run.json'}: threshold"
     threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
     return Predictor(inspector, threshold, record, read_lineage(folder), get_family(record.family).target)
+
+
+def _of_checkpoint(run: Path, wanted: str, device: Any) -> Predictor:
+    inspector, record = restore_checkpoint(run, wanted)
+    inspector.module.to(device)
+    return Predictor(
+        inspector,
+        record=record,
+        lineage=read_lineage(run if is_run(run) else partial_folder(run)),
+        target=get_family(record.family).target,
+        undecided=f"{checkpoint_of(run, wanted)}: threshold and calibration of a run belong to the weights that it "
+        "ships, so that by a checkpoint no picture passes or fails.",
+    )
+
+
+def load_base(base: str, *, prompt: str | None = None, device: str | None = None, four_bit: bool = False) -> Predictor:
+    """The predictor of a pretrained model as it comes, without a run: an image classifier of transformers with its own
+    classes, a Florence-2, a PaliGemma or a chat model; which it is, its configuration tells.
+
+    base: a hub id, a folder of save_pretrained, or `toy`, a random chat model; prompt: what is asked of each picture
+    instead of what its family asks by itself; four_bit: load it in 4 bits. Raises OptionError, MissingExtraError.
+
+    >>> import kenpin
+    >>> predictor = kenpin.load_base("florence-community/Florence-2-base-ft", prompt="<CAPTION>")  # doctest: +SKIP
+    >>> [prediction.text for prediction in predictor.predict_files(["part.png"])]  # doctest: +SKIP
+    """
+    place = best_device(device)
+    if four_bit and place.type != "cuda":
+        raise OptionError("option `four_bit`: 4 bits need a CUDA device; leave it out on this machine.")
+    family = family_of_base(base)
+    inspector = family.untrained(base, dtype=None if four_bit else _native_dtype(place), prompt=prompt)
+    if not four_bit:  # else they lie on the device already, and are not moved
+        inspector.module.to(place)
+    undecided = f"{base}: a pretrained model without a run has no threshold, so that no picture passes or fails."
+    return Predictor(inspector, target=family.target, undecided=undecided)
+
+
+def is_base(model: str) -> bool:
+    """Whether a name can only be meant for a pretrained model, and not for a run: a folder of save_pretrained, a hub
+    id of owner and name where no folder is, or `toy`."""
+    folder = Path(model)
+    if folder.exists() or partial_folder(folder).exists():
+        return (folder / "config.json").is_file() and not is_run(folder)
+    return model == TOY or bool(_HUB_ID.fullmatch(model))
+
+
+def load_asked(
+    model: str, *, device: str | None = None, four_bit: bool = False, question: str | None = None
+) -> Predictor:
+    """The predictor of a finished run, or of a base that is asked the question by itself.
+
+    four_bit: load a base in 4 bits. Raises RunError, OptionError, MissingExtraError.
+    """
+    if not is_run(Path(model)):
+        return load_base(model, prompt=question, device=device, four_bit=four_bit)
+    if four_bit:
+        raise OptionError("option `four_bit`: a run is loaded as it was trained; leave it out, or name a base.")
+    return load_predictor(model, device=device)
 
 
 def load_conversational(
@@ -199,23 +274,11 @@ def load_conversational(
 
     four_bit: load a base in 4 bits. Raises RunError, OptionError, MissingExtraError.
     """
-    if is_run(Path(model)):
-        if four_bit:
-            raise OptionError("option `four_bit`: a run is loaded as it was trained; leave it out, or name a base.")
-        inspector: Inspector = load_predictor(model, device=device).inspector
-        if not isinstance(inspector, Conversational):
-            raise OptionError(f"{model}: this run's model answers no questions; take a run of family vlm.")
-        return inspector
-    from kenpin.models.vlm import untrained
-
-    place = best_device(device)
-    if four_bit and place.type != "cuda":
-        raise OptionError("option `four_bit`: 4 bits need a CUDA device; leave it out on this machine.")
-    if four_bit:  # they lie on the device already, and are not moved
-        return untrained(model, dtype=None, question=question)
-    asked = untrained(model, dtype=_native_dtype(place), question=question)
-    asked.module.to(place)
-    return asked
+    inspector: Inspector = load_asked(model, device=device, four_bit=four_bit, question=question or None).inspector
+    if not isinstance(inspector, Conversational):
+        whose, remedy = ("this run's", "a run of family vlm") if is_run(Path(model)) else ("this", "a chat model")
+        raise OptionError(f"{model}: {whose} model answers no questions; take {remedy}.")
+    return inspector
 
 
 def _native_dtype(device: Any) -> str:

@@ -24,6 +24,8 @@ SCHEMA_VERSION: Literal[2] = 2
 _RECORD = "run.json"
 MODEL = "model"
 """Folder, below the run's, of everything that decides predictions: weights or adapter, processor, arrays."""
+CHECKPOINTS = "checkpoints"
+"""Folder, below the run's, of what had been learned on the way."""
 CALIBRATION = "calibration.json"
 """File in it of the curve that makes scores probabilities."""
 
@@ -64,7 +66,7 @@ EXPORTED = "kenpin.json"
 _TRAINED_ON = "trained_on.npy"  # in its place in the first edition: of the last training's pictures alone
 _EVALUATION, _THUMBNAILS, _MAPS, _VECTORS = "evaluation.json", "thumbnails.parquet", "maps.npz", "embedding.npz"
 _SEALED = (f"{MODEL}/**/*", LINEAGE, _EVALUATION, _THUMBNAILS, _MAPS, _VECTORS, "metrics.jsonl",
-           "evolution/**/*")  # fmt: skip
+           "evolution/**/*", f"{CHECKPOINTS}/*/*.safetensors", f"{CHECKPOINTS}/*/trainer_state.json")  # fmt: skip
 _REMEDY = "restore it from a copy or train again"
 
 
@@ -247,6 +249,8 @@ def lineage_of(name: str | Path) -> Lineage:
     Raises RunError.
     """
     path = Path(name).expanduser()
+    if not path.exists() and partial_folder(path).is_dir():
+        path = partial_folder(path)  # a checkpoint of an interrupted run can be used
     if is_run(path) or _lineage_file(path).is_file():
         learned = read_lineage(path, of_network=True)
         return learned | Lineage(names=(str(name),)) if learned else NOTHING_SEEN
@@ -269,11 +273,24 @@ def check_seal(run: Path, files: Mapping[str, str], *, deciding_alone: bool = Fa
     for name, expected in files.items():
         if deciding_alone and not name.startswith((f"{MODEL}/", LINEAGE)):
             continue
-        path = run / name
-        if not path.is_file():
-            raise RunError(f"{path}: is missing; {_REMEDY}.")
-        if _hash(path) != expected:
-            raise RunError(f"{path}: is not the file that was trained; {_REMEDY}.")
+        if not name.startswith(f"{CHECKPOINTS}/"):  # they may be removed, and are checked where one is used
+            _check_file(run / name, expected)
+
+
+def check_checkpoint(run: Path, files: Mapping[str, str], checkpoint: Path) -> None:
+    """Raises RunError where a checkpoint of a run is not as the training left it."""
+    sealed = {name: expected for name, expected in files.items() if run / Path(name).parent == checkpoint}
+    if not sealed:
+        raise RunError(f"{checkpoint}: is not under the run's seal; train again with this version of kenpin to use it.")
+    for name, expected in sealed.items():
+        _check_file(run / name, expected)
+
+
+def _check_file(path: Path, expected: str) -> None:
+    if not path.is_file():
+        raise RunError(f"{path}: is missing; {_REMEDY}.")
+    if _hash(path) != expected:
+        raise RunError(f"{path}: is not the file that was trained; {_REMEDY}.")
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

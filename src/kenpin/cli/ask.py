@@ -8,12 +8,15 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kenpin.cli.runs import Device
+from kenpin.records import Prediction
+
+_DESCRIBE = "Describe accurately what you see."
 
 
 def ask(
     model: str,
     image: Path,
-    question: str = "Describe accurately what you see.",
+    question: str | None = None,
     /,
     *,
     temperature: Annotated[
@@ -28,27 +31,58 @@ def ask(
     four_bit: Annotated[bool, Parameter(negative=(), help="Load a base in 4 bits (CUDA, extra `qlora`).")] = False,
     device: Device = None,
 ) -> int:
-    """Ask a chat model something of a picture; the answer is printed as it comes.
+    """Ask a chat model something of a picture; the answer is printed as it comes. A Florence-2 or a PaliGemma takes the
+    prompts it was taught, such as "<CAPTION>" and "detect a ; b"; its boxes are printed one a line.
 
     Parameters
     ----------
     model:
-        Folder of a run of family vlm, or a base without any run: a hub id, a folder of save_pretrained, or toy.
+        Folder of a run of a language model, or a base without any run: a hub id, a folder of save_pretrained, or toy.
     image:
         Picture file.
     question:
-        Question or instruction.
+        Question or instruction; by default a chat model is asked to describe accurately what it sees, and another one
+        what it was trained on, or as a base is asked most often.
     """
     from kenpin.data.images import read_image
-    from kenpin.predictor import load_conversational
+    from kenpin.errors import OptionError
+    from kenpin.models._family import Conversational, Promptable
+    from kenpin.predictor import load_asked
     from kenpin.records import ImageSource, Sampling
 
     sampling = None
     if temperature is not None or min_p is not None:
         sampling = Sampling(1.0 if temperature is None else temperature, min_p or 0.0, seed)
     picture = read_image(ImageSource(str(image)))
-    asked = load_conversational(model, device=device, four_bit=four_bit, question=question)
-    for piece in asked.stream(picture, question, sampling=sampling, max_new_tokens=max_new_tokens):
-        print(piece, end="", flush=True)
-    print()
+    predictor = load_asked(model, device=device, four_bit=four_bit, question=question)
+    if isinstance(predictor.inspector, Conversational):
+        question = _DESCRIBE if question is None else question
+        for piece in predictor.inspector.stream(picture, question, sampling=sampling, max_new_tokens=max_new_tokens):
+            print(piece, end="", flush=True)
+        print()
+        return 0
+    if not isinstance(predictor.inspector, Promptable):
+        raise OptionError(f"{model}: this model answers no questions; take a run of a language model.")
+    if sampling is not None:
+        raise OptionError(f"option `--temperature` or `--min-p`: {model} draws no words by lot; leave it out.")
+    if question is not None:
+        predictor = predictor.prompted(question, max_new_tokens)
+    elif max_new_tokens is not None:
+        raise OptionError("option `--max-new-tokens` goes with a question; give one, or leave it out.")
+    for prediction in predictor.predict_files([image]):
+        print(_in_lines(prediction))
     return 0
+
+
+def _in_lines(prediction: Prediction) -> str:
+    """Each box with its label, corners in pixels and score, or else the words."""
+    found = prediction.detections
+    if found is None:
+        return (prediction.text or "").strip()
+    scores = found.scores or (None,) * len(found)
+    boxes = zip(found.labels, found.boxes_xyxy_px, scores, strict=True)
+    lines = [
+        "\t".join((label, " ".join(f"{side:.1f}" for side in box), "-" if score is None else f"{score:.4f}"))
+        for label, box, score in boxes
+    ]
+    return "\n".join(lines) or "no box"

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from kenpin.cli.data import Overwrite
+from kenpin.cli.runs import Checkpoint
 
 
 def export(
@@ -22,6 +23,7 @@ def export(
     dtype: Annotated[
         Literal["float32", "bfloat16", "float16"], Parameter(help="Type of the weights; only float32 rounds nothing.")
     ] = "float32",
+    checkpoint: Checkpoint = None,
     overwrite: Overwrite = False,
 ) -> int:
     """Write a trained network, its adapters merged, for use elsewhere and as a base.
@@ -35,5 +37,6 @@ def export(
     """
     from kenpin.export import export_merged, export_npz
 
-    print({"merged": export_merged, "npz": export_npz}[to](run, out, dtype=dtype, overwrite=overwrite))
+    write = {"merged": export_merged, "npz": export_npz}[to]
+    print(write(run, out, dtype=dtype, checkpoint=checkpoint, overwrite=overwrite))
     return 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -15,6 +17,13 @@ from kenpin.cli import FINDINGS, _show
 from kenpin.cli.data import Overwrite
 from kenpin.records import Example, Judgement, Prediction
 
+if TYPE_CHECKING:  # the command line alone must not load torch
+    from kenpin.predictor import Predictor
+
+Checkpoint = Annotated[
+    str | None,
+    Parameter(help="Take an earlier state of the run, which need not be finished: a step, last, best, or a folder."),
+]
 Device = Annotated[str | None, Parameter(help="Device such as cpu or cuda:0; by default the best that is there.")]
 
 WithSeen = Annotated[
@@ -26,15 +35,23 @@ WithSeen = Annotated[
 
 
 def predict(
-    run: Path,
+    model: str,
     images: Annotated[tuple[str, ...], Parameter(negative=())],
     /,
     *,
     json: Annotated[Path | None, Parameter(help="Write everything that was predicted to this file.")] = None,
     draw: Annotated[Path | None, Parameter(help="Draw each picture with its verdict into this folder.")] = None,
+    beside_truth: Annotated[
+        bool,
+        Parameter(
+            negative=(), help="The pictures are data sets with boxes: draw these on the left, found ones on the right."
+        ),
+    ] = False,
+    limit: Annotated[int | None, Parameter(help="Look at the first so many pictures alone.")] = None,
     prompt: Annotated[
         str | None, Parameter(help="Ask a language model this instead of what it was trained on.")
     ] = None,
+    checkpoint: Checkpoint = None,
     device: Device = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -42,26 +59,32 @@ def predict(
 
     Parameters
     ----------
-    run:
-        Run folder.
+    model:
+        Run folder; or a pretrained model without any run, a hub id or a folder of save_pretrained: an image classifier
+        with its own classes, a Florence-2, a PaliGemma or a chat model.
     images:
-        One or more picture files and folders of pictures; tables of numbers for a run that was trained on one.
+        One or more picture files and folders of pictures; tables of numbers for a run that was trained on one; data
+        sets with --beside-truth.
     """
-    from kenpin.data.files import picture_files
-    from kenpin.drawing import draw_prediction, font_note
+    from kenpin.drawing import draw_beside_truth, draw_prediction, font_note
     from kenpin.errors import OptionError
-    from kenpin.predictor import load_predictor
     from kenpin.quality.threshold import judge
     from kenpin.run_folder import check_writable, write_json
 
     for target in (json, draw):
         if target is not None:
             check_writable(target, overwrite, folder=target is draw)
-    predictor = load_predictor(run, device=device)
+    if limit is not None and limit < 1:
+        raise OptionError(f"option `--limit` is {limit}; give a number from 1 up.")
+    if beside_truth and draw is None:
+        raise OptionError("option `--beside-truth` says how to draw; give a folder with --draw.")
+    predictor = _predictor(model, checkpoint, prompt, device)
     if predictor.reads_tables and draw is not None:
         raise OptionError("option `--draw`: this run judges rows of a table, which have no picture; leave it out.")
-    if prompt is not None:
-        predictor = predictor.prompted(prompt)
+    if beside_truth and predictor.target != "boxes":
+        raise OptionError(f"option `--beside-truth`: {model} finds no boxes; leave it out.")
+    if predictor.undecided is not None:
+        print(f"kenpin: {predictor.undecided}", file=sys.stderr)
     if draw is not None and (note := font_note(predictor.labels)) is not None:
         print(f"kenpin: {note}", file=sys.stderr)
     bad: list[str] = []
@@ -71,17 +94,62 @@ def predict(
         print(f"kenpin: {error}", file=sys.stderr)
 
     rows: list[dict[str, Any]] = []
-    files = images if predictor.reads_tables else picture_files(images)
-    for prediction in predictor.predict_files(files, on_error=set_aside):
+    for example, prediction in _predicted(predictor, images, limit, set_aside, annotated=beside_truth):
         judgement = None if predictor.threshold is None else judge(prediction, predictor.threshold)
         print(_line(prediction, judgement))
         rows.append(asdict(prediction) | {"verdict": None, "reasons": []} | _decision(judgement))
-        if draw is not None:
-            number = len(rows)
-            draw_prediction(Path(prediction.id), prediction, judgement, draw, number, labels=predictor.labels)
+        if draw is not None and example is not None:
+            classes = predictor.labels or tuple(dict.fromkeys(example.boxes.labels if example.boxes else ()))
+            draw_beside_truth(example, prediction, judgement, draw, len(rows), labels=classes)
+        elif draw is not None:
+            draw_prediction(Path(prediction.id), prediction, judgement, draw, len(rows), labels=predictor.labels)
     if json is not None:
-        write_json(json, {"run": str(run), "predictions": rows, "not_opened": bad})
+        write_json(json, {"run": model, "predictions": rows, "not_opened": bad})
     return FINDINGS if bad else 0
+
+
+def _predictor(model: str, checkpoint: str | None, prompt: str | None, device: str | None) -> Predictor:
+    """Of a run, at a checkpoint or as it ships, or of a base; asked the prompt."""
+    from kenpin.errors import OptionError
+    from kenpin.predictor import is_base, load_base, load_predictor
+
+    if is_base(model):
+        if checkpoint is not None:
+            raise OptionError(f"option `--checkpoint`: {model} is no run, which alone has checkpoints; leave it out.")
+        return load_base(model, prompt=prompt, device=device)
+    predictor = load_predictor(model, device=device, checkpoint=checkpoint)
+    return predictor if prompt is None else predictor.prompted(prompt)
+
+
+def _predicted(
+    predictor: Predictor,
+    paths: Sequence[str],
+    limit: int | None,
+    set_aside: Callable[[Example, Exception], None],
+    *,
+    annotated: bool,
+) -> Iterator[tuple[Example | None, Prediction]]:
+    """Predictions of pictures, or rows of tables; with what is annotated of them where they are of data sets."""
+    from kenpin.data.files import picture_files
+    from kenpin.data.loading import load_dataset
+    from kenpin.data.targets import annotated as with_boxes
+    from kenpin.errors import DatasetError
+
+    if not annotated:
+        files = paths if predictor.reads_tables else islice(picture_files(paths), limit)
+        yield from ((None, one) for one in islice(predictor.predict_files(files, on_error=set_aside), limit))
+        return
+    left = limit
+    for path in paths:
+        known = with_boxes(load_dataset(path), "boxes")
+        if not len(known):
+            raise DatasetError(f"{path}: no picture in it is annotated with boxes; leave --beside-truth out.")
+        known = known.select(range(len(known) if left is None else min(left, len(known))))
+        left = None if left is None else left - len(known)
+        examples = iter(known)
+        for prediction in predictor.predict(known, on_error=set_aside):
+            # one that could not be opened has no prediction
+            yield next(example for example in examples if example.id == prediction.id), prediction
 
 
 def _decision(judgement: Judgement | None) -> dict[str, Any]:

@@ -46,6 +46,8 @@ def caption(prediction: Prediction, judgement: Judgement | None) -> str:
     if prediction.defect_score is not None:
         name = "score" if prediction.distance is None else "D²/k"
         parts.append(f"{name} {prediction.defect_score:.2f}")
+    if prediction.label is None and prediction.detections is None and prediction.text:
+        parts.append(" ".join(prediction.text.split()))
     if prediction.detections is not None and not len(prediction.detections):
         parts.append("nothing found")
     if prediction.rejected:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import torch
@@ -137,7 +139,7 @@ def _probe_pixels(size_wh: tuple[int, int]) -> Tensor:
 
 def load_backbone(base: str, labels: Sequence[str], seed: int) -> Backbone:
     """The backbone named by `base`, with a new head for `labels` where its own does not fit. Raises OptionError."""
-    ids = {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+    ids = _ids(labels)
     with seeded(seed):  # a new head, and a toy, are random
         if base == "lite0":
             network = _lite0.pretrained(len(labels))
@@ -149,19 +151,36 @@ def load_backbone(base: str, labels: Sequence[str], seed: int) -> Backbone:
         return _from_transformers(base, ids)
 
 
+def backbone_of_network(
+    network: Any, processor: Any, labels: Sequence[str], seed: int, *, id: str, commit: str
+) -> Backbone:
+    """A trained network as a base, with a new head for `labels` where its own does not fit."""
+    with TemporaryDirectory(prefix="kenpin-base-") as folder, without_bars(), seeded(seed):
+        network.save_pretrained(folder)
+        # read again: as any base it has no layer that a former training froze
+        config = type(network.config).from_pretrained(folder, **_ids(labels))
+        fresh = type(network).from_pretrained(folder, config=config, ignore_mismatched_sizes=True, dtype="float32")
+    fresh.name_or_path = fresh.config.name_or_path = ""  # the folder is gone, and peft would look for it
+    return Backbone(id, fresh.eval(), processor, commit)
+
+
+def _ids(labels: Sequence[str]) -> dict[str, Any]:
+    return {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
+
+
 def read_backbone(weights: Path, processor: Path, id: str, commit: str | None) -> Backbone:
     """The backbone that was written with `save_pretrained` below these folders."""
-    from transformers import AutoImageProcessor, AutoModelForImageClassification
+    from transformers import AutoModelForImageClassification
 
     try:
         with without_bars():
             if '"kenpin_lite0"' in (weights / "config.json").read_text(encoding="utf-8"):
                 network = _lite0.Lite0ForImageClassification.from_pretrained(weights)
             else:
-                network = AutoModelForImageClassification.from_pretrained(weights)
+                network = AutoModelForImageClassification.from_pretrained(weights, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise RunError(f"{weights}: the weights cannot be read ({first_line(error)}). Train again.") from error
-    return Backbone(id, network.eval(), AutoImageProcessor.from_pretrained(processor, backend="pil"), commit)
+    return Backbone(id, network.eval(), _read_processor(processor), commit)
 
 
 def _processor(side_px: int) -> Any:
@@ -183,17 +202,57 @@ def _toy(ids: dict[str, Any]) -> Backbone:
     return Backbone("toy", ViTForImageClassification(config).eval(), _processor(32))
 
 
-def _from_transformers(base: str, ids: dict[str, Any]) -> Backbone:
-    from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
+def load_with_its_classes(base: str) -> tuple[Backbone, tuple[str, ...]]:
+    """An image classifier of transformers as it comes, and the names of its own classes, in their order.
+
+    Raises OptionError where it has none that were ever learned.
+    """
+    from transformers import AutoModelForImageClassification
 
     check_there(base)
     try:
-        config = AutoConfig.from_pretrained(base, **ids)
-        network = AutoModelForImageClassification.from_pretrained(
-            base, config=config, ignore_mismatched_sizes=True, dtype="float32"
+        with without_bars():
+            network, told = AutoModelForImageClassification.from_pretrained(
+                base, dtype="float32", trust_remote_code=False, output_loading_info=True
+            )
+        processor = _read_processor(base)
+    except (OSError, ValueError, KeyError) as error:
+        raise OptionError(
+            f"base {base!r} cannot be loaded as an image classifier ({first_line(error)}); give a hub id or a folder "
+            "that save_pretrained wrote."
+        ) from error
+    if random := sorted(told["missing_keys"]):
+        raise OptionError(
+            f"base {base!r} holds no weights of {random[0]}, and so has learned no classes of its own; train a "
+            "classifier on it."
         )
-        # the PIL processor by name: scores must not depend on whether torchvision is installed
-        processor = AutoImageProcessor.from_pretrained(base, backend="pil")
+    commit = getattr(network.config, "_commit_hash", None)
+    return Backbone(base, network.eval(), processor, commit), _names_of_classes(network.config.id2label)
+
+
+def _names_of_classes(names: Mapping[int, str]) -> tuple[str, ...]:
+    """Names of classes in their order; those that several have, as ImageNet's cranes, with their numbers."""
+    several = {name for name, count in Counter(names.values()).items() if count > 1}
+    return tuple(f"{names[n]} ({n})" if names[n] in several else str(names[n]) for n in sorted(names))
+
+
+def _read_processor(source: str | Path) -> Any:
+    """The PIL processor by name: scores must not depend on whether torchvision is installed."""
+    from transformers import AutoImageProcessor
+
+    return AutoImageProcessor.from_pretrained(source, backend="pil", trust_remote_code=False)
+
+
+def _from_transformers(base: str, ids: dict[str, Any]) -> Backbone:
+    from transformers import AutoConfig, AutoModelForImageClassification
+
+    check_there(base)
+    try:
+        config = AutoConfig.from_pretrained(base, trust_remote_code=False, **ids)
+        network = AutoModelForImageClassification.from_pretrained(
+            base, config=config, ignore_mismatched_sizes=True, dtype="float32", trust_remote_code=False
+        )
+        processor = _read_processor(base)
     except (OSError, ValueError) as error:
         raise OptionError(
             f"base {base!r} cannot be loaded as an image classifier ({first_line(error)}); give `lite0`, `toy`, a "

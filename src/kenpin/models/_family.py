@@ -28,7 +28,8 @@ class BaseRecord:
 
     id: str
     commit: str | None
-    """Commit hash on the hub; None for local folders, packages and toy models."""
+    """Commit hash on the hub; of a run that is gone on from, `seal` and the hash of its record; None for local folders,
+    packages and toy models."""
     probe: tuple[float, ...]
     """The base's answer to a fixed picture: tells a wrong base from the right one whatever its name says."""
 
@@ -127,6 +128,9 @@ class LearnsVectors(Trainable, Protocol):
     def with_references(self, vectors: NDArray[np.float32], labels: Sequence[str]) -> LearnsVectors:
         """The same network that also knows these pictures, (n, d) and n labels; new classes come behind the others."""
 
+    def forget_references(self) -> None:
+        """Drop the references, where the network they were made with is no longer the one in hand."""
+
     def save_references(self, folder: Path) -> None:
         """Write the references alone, in the place where `save` writes them."""
 
@@ -185,8 +189,9 @@ class Limited(Inspector, Protocol):
 class Promptable(Inspector, Protocol):
     """An inspector that can be asked something else than what it was trained on."""
 
-    def prompted(self, prompt: str) -> Inspector:
-        """The same model with this question, free to answer anything."""
+    def prompted(self, prompt: str, max_new_tokens: int | None = None) -> Inspector:
+        """The same model with this question, free to answer anything. max_new_tokens: of an answer, at most; None: as
+        many as before."""
 
 
 @runtime_checkable
@@ -278,6 +283,22 @@ class Family(Protocol):
 
     def restore(self, folder: Path, base: BaseRecord, options: Any, task: Task) -> Inspector:
         """The inspector that `save` wrote. Raises RunError when the base is not the one it was trained on."""
+
+
+@runtime_checkable
+class AnswersUntrained(Family, Protocol):
+    """A family whose bases say something of a picture before anything is trained of them."""
+
+    def closeness(self, config: Any) -> int:
+        """How surely a base of this configuration of transformers is the family's: 2 where it is made for this very
+        kind, 1 where it takes the kind among others, 0 where it does not. None is the configuration of base toy."""
+
+    def untrained(self, base: str, *, dtype: str | None, prompt: str | None) -> Inspector:
+        """The base as it comes, ready to predict.
+
+        dtype: number format of its weights, None for 4 bits; prompt: what it is asked of each picture, None for what
+        the family asks by itself. Raises OptionError, MissingExtraError.
+        """
 
 
 def trainable_share(module: nn.Module) -> tuple[int, int]:

@@ -18,14 +18,13 @@ from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError
 from kenpin.models._backbone import BUILT_IN, Backbone, load_backbone
 from kenpin.models._family import BaseRecord, Batch, Inspector, Progress
-from kenpin.models._finished_run import restore_run, vectors_of
+from kenpin.models._finished_run import SEAL, name_of_seal, restore_run, vectors_of
 from kenpin.models._inference import compute_features
 from kenpin.models._probe import probe_picture
-from kenpin.run_folder import is_run, record_hash
+from kenpin.run_folder import is_run
 
 TABLE = "table"
 """Base of a unit space that reads numbers, and looks at no picture."""
-_SEAL = "seal "
 _SPREAD_OF_FEATURES, _SPREAD_OF_NUMBERS = 1e-6, 1e-12
 """Share of an item's size below which its spread is rounding, in float32 and in float64."""
 DEFAULT_STAGES = (6,)
@@ -88,7 +87,7 @@ def item_source(
 
 def same_source(base: BaseRecord, wanted: str, stages: tuple[int, ...], labels: Sequence[str], seed: int) -> ItemSource:
     """The source of pictures that a saved unit space was fitted on. Raises RunError where it is gone."""
-    if base.commit is not None and base.commit.startswith(_SEAL):
+    if base.commit is not None and base.commit.startswith(SEAL):
         return _of_run(Path(base.id))
     return _of_backbone(load_backbone(wanted, labels, seed), stages)
 
@@ -139,7 +138,7 @@ def _of_run(run: Path) -> ItemSource:
     places = np.linspace(0, len(answer) - 1, 16).astype(int)
     probe = tuple(round(float(answer[place]), 5) for place in places)
     return ItemSource(
-        BaseRecord(str(run), f"{_SEAL}{record_hash(record)}", probe),
+        BaseRecord(str(run), name_of_seal(record), probe),
         inspector.image_size_wh,
         module,
         inspector.encode,

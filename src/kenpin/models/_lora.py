@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from torch import nn
 
@@ -76,6 +77,24 @@ def load_lora(network: nn.Module, folder: Path) -> nn.Module:
         return cast(nn.Module, PeftModel.from_pretrained(network, str(folder)).eval())
     except (OSError, ValueError, RuntimeError) as error:
         raise RunError(f"{folder}: the adapter does not fit its base; provide the base it was trained on.") from error
+
+
+def without_adapters(module: nn.Module) -> nn.Module:
+    """The network beneath adapters, with what these learned merged into its weights; one without any as it is."""
+    from peft import PeftModel
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    if not isinstance(module, PeftModel):
+        return module
+    network = cast(Any, module).get_base_model()
+    uses = Counter(id(weight) for _, weight in network.named_parameters(remove_duplicate=False))
+    for adapted in [layer for layer in network.modules() if isinstance(layer, BaseTunerLayer)]:
+        layer = adapted.get_base_layer()
+        if uses[id(layer.weight)] > 1:
+            # adapters are merged in place: what lm_head has learned would change the embedding too
+            layer.weight = nn.Parameter(layer.weight.detach().clone())
+            network.config.tie_word_embeddings = False
+    return cast(nn.Module, module.merge_and_unload())
 
 
 def _adaptable(layer: nn.Module) -> bool:

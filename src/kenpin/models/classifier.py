@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Literal, Self, cast
+from typing import Any, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -16,22 +16,35 @@ from torch import Tensor, nn
 from kenpin.config import AugmentOptions, GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
-from kenpin.models._backbone import Backbone, load_backbone, read_backbone
+from kenpin.errors import OptionError
+from kenpin.models._backbone import (
+    BUILT_IN,
+    Backbone,
+    backbone_of_network,
+    load_backbone,
+    load_with_its_classes,
+    read_backbone,
+)
 from kenpin.models._calibrated import CalibratedPictures
 from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task, check_base
+from kenpin.models._finished_run import run_below
 from kenpin.models._heads import Head, HeadKind, calibratable, fit_head, head_from_arrays, logits
 from kenpin.models._inference import compute_features
 from kenpin.models._looking import class_maps
-from kenpin.models._lora import attach_lora, load_lora
+from kenpin.models._lora import attach_lora, load_lora, without_adapters
 from kenpin.models._naming import class_numbers, predictions
 from kenpin.models._quiet import without_bars
 from kenpin.records import Example, Map, Prediction
+from kenpin.run_folder import is_run
 
 
 class ClassifierOptions(AugmentOptions, GradientOptions, TrainOptions):
     """Options of `kenpin train classifier`."""
 
-    base: str = Field("lite0", description="Pretrained weights: lite0, toy, a hub id, or a folder of save_pretrained.")
+    base: str = Field(
+        "lite0",
+        description="Pretrained weights: lite0, toy, a hub id, a folder of save_pretrained, or of a run to go on from.",
+    )
     tuning: Literal["head", "lora", "full"] = Field(
         "head", description="What is trained: a head on frozen features, low-rank adapters, or every weight."
     )
@@ -179,7 +192,7 @@ class ClassifierFamily:
 
     def create(self, options: ClassifierOptions, task: Task) -> Inspector:
         """An inspector on its base. Raises OptionError, MissingExtraError."""
-        backbone = load_backbone(options.base, task.labels, options.seed)
+        backbone = _load(options, task)
         if options.tuning == "head":
             return HeadClassifier(backbone, task, options)
         base, module = backbone.record, backbone.network
@@ -200,12 +213,38 @@ class ClassifierFamily:
         if options.tuning == "full":
             backbone = read_backbone(folder / "weights", folder / "processor", base.id, base.commit)
             return NetworkClassifier(backbone, backbone.network, task, base)
-        backbone = load_backbone(options.base, task.labels, options.seed)
+        backbone = _load(options, task)
         check_base(base, backbone.record)
         if options.tuning == "head":
             with np.load(folder / "head.npz", allow_pickle=False) as arrays:
                 return HeadClassifier(backbone, task, options, head_from_arrays(arrays))
         return NetworkClassifier(backbone, load_lora(backbone.network, folder / "adapter"), task, base)
+
+    def closeness(self, config: Any) -> int:
+        """Any image classifier of transformers."""
+        from transformers import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
+
+        return int(type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING)
+
+    def untrained(self, base: str, *, dtype: str | None, prompt: str | None) -> Inspector:
+        """The base as it comes, with its own classes, of which none is known to be good. Raises OptionError."""
+        if prompt is not None:
+            raise OptionError(f"option `prompt`: base {base} is an image classifier and reads no words; leave it out.")
+        if dtype is None:
+            raise OptionError(
+                f"option `four_bit`: base {base} is an image classifier, which fits as it is; leave it out."
+            )
+        backbone, labels = load_with_its_classes(base)
+        return NetworkClassifier(backbone, backbone.network, Task(labels, ()), backbone.record)
+
+
+def _load(options: ClassifierOptions, task: Task) -> Backbone:
+    if options.base in BUILT_IN or not is_run(Path(options.base)):
+        return load_backbone(options.base, task.labels, options.seed)
+    below = run_below(options.base, "classifier", tuning=options.tuning)
+    before = cast(NetworkClassifier, below.inspector)
+    network = without_adapters(before.module)
+    return backbone_of_network(network, before.processor, task.labels, options.seed, id=below.id, commit=below.commit)
 
 
 FAMILY = ClassifierFamily()

@@ -19,19 +19,21 @@ from kenpin.cases.learning import UNWANTED
 from kenpin.config import AugmentOptions, CaseOptions, GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.errors import DatasetError, OptionError, RunError
-from kenpin.models._backbone import Backbone, load_backbone, read_backbone
+from kenpin.models._backbone import BUILT_IN, Backbone, backbone_of_network, load_backbone, read_backbone
 from kenpin.models._calibrated import CalibratedPictures
 from kenpin.models._embedding.batches import alone, mixed_order
 from kenpin.models._embedding.networks import EmbeddingNetwork, MlpBackbone, mlp
 from kenpin.models._embedding.objectives import COMPARING, MARGINS, MinerName, Objective, ObjectiveName
 from kenpin.models._embedding.references import References, fit_references, read_references
 from kenpin.models._family import BaseRecord, Batch, Inspector, Progress, Task, check_base
+from kenpin.models._finished_run import run_below
 from kenpin.models._inference import infer_batches
-from kenpin.models._lora import attach_lora, load_lora
+from kenpin.models._lora import attach_lora, load_lora, without_adapters
 from kenpin.models._naming import class_numbers, predictions
 from kenpin.models._quiet import without_bars
 from kenpin.models._seeded import seeded
 from kenpin.records import Example, Prediction
+from kenpin.run_folder import is_run
 
 _WEIGHTS = "embedder.safetensors"
 _CLASSES = "classes"  # how many the objective was made for, among the weights
@@ -44,7 +46,9 @@ class EmbedderOptions(CaseOptions, AugmentOptions, GradientOptions, TrainOptions
     """Options of `kenpin train embedder`."""
 
     base: str = Field(
-        "lite0", description="Pretrained weights: lite0, toy, a hub id, a folder of save_pretrained; or mlp, untrained."
+        "lite0",
+        description="Pretrained weights: lite0, toy, a hub id, a folder of save_pretrained, or of a run to go on from; "
+        "or mlp, untrained.",
     )
     tuning: Literal["head", "lora", "full"] = Field(
         "head", description="What is trained: a projection of frozen features, low-rank adapters too, or every weight."
@@ -246,6 +250,10 @@ class EmbeddingInspector(CalibratedPictures):
         knowing.calibration = self.calibration  # the threshold stands on its scale
         return knowing
 
+    def forget_references(self) -> None:
+        """Give vectors alone."""
+        self._references = None
+
     def save(self, folder: Path) -> None:
         """What was trained, and the references; a base that stayed as it was is loaded again by its id."""
         body = cast(Any, self.module).body
@@ -314,7 +322,19 @@ class EmbedderFamily:
 
 
 def _load(options: EmbedderOptions) -> Backbone:
-    return mlp(options.seed) if options.base == "mlp" else load_backbone(options.base, _HEAD, options.seed)
+    if options.base == "mlp":
+        return mlp(options.seed)
+    if options.base in BUILT_IN or not is_run(Path(options.base)):
+        return load_backbone(options.base, _HEAD, options.seed)
+    below = run_below(options.base, "embedder", tuning=options.tuning)
+    before = cast(EmbeddingInspector, below.inspector)
+    if before.extract is not None or isinstance(before._backbone, MlpBackbone):
+        raise OptionError(
+            f"base {options.base}: that run trained a projection and no network beneath it that could be gone on from; "
+            f"name its base {before.base.id} instead."
+        )
+    network = without_adapters(cast(Any, before.module).body)
+    return backbone_of_network(network, before.processor, _HEAD, options.seed, id=below.id, commit=below.commit)
 
 
 def _network(backbone: Backbone, body: nn.Module, options: EmbedderOptions, task: Task) -> EmbeddingNetwork:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, ClassVar, cast
+from pathlib import Path
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from PIL.Image import Image
@@ -13,14 +15,16 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
 from kenpin.codecs import florence2 as codec
+from kenpin.errors import OptionError
 from kenpin.models._family import BaseRecord, Batch, Inspector, Task
-from kenpin.models._language.bases import LanguageBase, from_pretrained, location_ids
-from kenpin.models._language.detector import LanguageDetector, restored
+from kenpin.models._language.bases import LanguageBase, from_pretrained, location_ids, untrained_options
+from kenpin.models._language.detector import LanguageDetector, as_it_comes, base_of_run, restored
 from kenpin.models._language.grammar import Florence2Grammar, Grammar
 from kenpin.models._language.losses import IGNORED
 from kenpin.models._language.options import LanguageOptions
 from kenpin.models._language.toy import toy_tokenizer
 from kenpin.models._seeded import seeded
+from kenpin.run_folder import is_run
 
 QUESTIONS = {
     "<OD>": "Locate the objects with category name in the image.",
@@ -33,6 +37,20 @@ QUESTIONS = {
     "<REGION_PROPOSAL>": "Locate the region proposals in the image.",
 }
 """What each task token stands for: the network was trained on the sentences."""
+QUESTIONS_WITH_WORDS = {
+    "<CAPTION_TO_PHRASE_GROUNDING>": "Locate the phrases in the caption: {}",
+    "<OPEN_VOCABULARY_DETECTION>": "Locate {} in the image.",
+    "<REFERRING_EXPRESSION_SEGMENTATION>": "Locate {} in the image with mask",
+    "<REGION_TO_SEGMENTATION>": "What is the polygon mask of region {}",
+    "<REGION_TO_CATEGORY>": "What is the region {}?",
+    "<REGION_TO_DESCRIPTION>": "What does the region {} describe?",
+    "<REGION_TO_OCR>": "What text is in the region {}?",
+}
+"""The same of task tokens that words follow; these take the place of `{}`."""
+_IN_BOXES = ("<OD>", "<DENSE_REGION_CAPTION>", "<CAPTION_TO_PHRASE_GROUNDING>", "<OPEN_VOCABULARY_DETECTION>")
+"""Tasks answered with a label and two corners of each box; the others are answered in words, in four corners of each
+text, in outlines, or in boxes without a label."""
+_TASK = re.compile(r"<[A-Z_]+>")
 _TOY_SIDE_PX = 128
 
 
@@ -52,7 +70,7 @@ class Florence2Options(LanguageOptions):
 
     base: str = Field(
         "florence-community/Florence-2-base-ft",
-        description="Pretrained weights: a hub id, a folder of save_pretrained, or toy.",
+        description="Pretrained weights: a hub id, a folder of save_pretrained, or of a run to go on from, or toy.",
     )
     lora_targets: tuple[str, ...] = Field(
         ("q_proj", "k_proj", "v_proj", "fc2", "lm_head"),
@@ -84,6 +102,13 @@ class Florence2Detector(LanguageDetector):
     def locations(self) -> range:
         """Ids of `<loc_0>` to `<loc_999>`."""
         return location_ids(self.tokenizer, [f"<loc_{i}>" for i in range(codec.BINS)], self.source.id)
+
+    def answered_in(self, prompt: str) -> Literal["boxes", "words", "either"]:
+        """As the prompt's task is answered."""
+        task = _TASK.match(prompt)
+        if task is None:
+            return "either"
+        return "boxes" if task.group() in _IN_BOXES else "words"
 
     def grammar(self) -> Grammar:
         """Labels before boxes."""
@@ -137,7 +162,7 @@ class Florence2Detector(LanguageDetector):
         """Picture and question, as the encoder takes them."""
         picture = batch.get("features", batch.get("pixel_values"))
         assert picture is not None
-        question = [self.tokenizer.bos_token_id, *self._ids(QUESTIONS.get(self.prompt, self.prompt)), self.end]
+        question = [self.tokenizer.bos_token_id, *self._ids(sentence_of(self.prompt)), self.end]
         image_id = self.network.config.image_token_id
         row = torch.tensor([image_id] * self.picture_tokens + question, device=picture.device)
         ids = row.expand(len(picture), -1)
@@ -146,6 +171,29 @@ class Florence2Detector(LanguageDetector):
             return {"input_ids": ids, "pixel_values": picture, "attention_mask": mask}
         words = self.network.get_input_embeddings()(ids[:, self.picture_tokens :])
         return {"inputs_embeds": torch.cat([picture.to(words.dtype), words], dim=1), "attention_mask": mask}
+
+
+def sentence_of(prompt: str) -> str:
+    """What the network is asked: a task token's sentence, with the words behind it; other prompts as they are.
+
+    Raises OptionError for a token that is no task, and for words behind a task that takes none, or the reverse.
+
+    >>> sentence_of("<CAPTION>")
+    'What does the image describe?'
+    >>> sentence_of("<OPEN_VOCABULARY_DETECTION> a scratch")
+    'Locate a scratch in the image.'
+    """
+    task = _TASK.match(prompt)
+    if task is None:
+        return prompt
+    name, words = task.group(), prompt[task.end() :].strip()
+    if name not in QUESTIONS | QUESTIONS_WITH_WORDS:
+        known = ", ".join((*QUESTIONS, *QUESTIONS_WITH_WORDS))
+        raise OptionError(f"option `prompt`: Florence-2 knows no task {name}; give one of {known}, or a sentence.")
+    if bool(words) is not (name in QUESTIONS_WITH_WORDS):
+        remedy = "leave them out" if words else f'write for instance "{name}a scratch"'
+        raise OptionError(f"option `prompt`: task {name} takes {'no words' if words else 'words'} behind it; {remedy}.")
+    return QUESTIONS[name] if name in QUESTIONS else QUESTIONS_WITH_WORDS[name].format(words)
 
 
 class Florence2Family:
@@ -163,10 +211,21 @@ class Florence2Family:
         """The inspector that was saved in `folder`. Raises RunError."""
         return restored(Florence2Detector(_load(options, task), task, options), folder, base)
 
+    def closeness(self, config: Any) -> int:
+        """Made for Florence-2."""
+        return 2 if getattr(config, "model_type", None) == "florence2" else 0
+
+    def untrained(self, base: str, *, dtype: str | None, prompt: str | None) -> Inspector:
+        """The base as it comes, asked for boxes. Raises OptionError, MissingExtraError."""
+        options = untrained_options(Florence2Options, base, dtype)
+        return as_it_comes(Florence2Detector, _load(options, Task((), ())), options, prompt)
+
 
 def _load(options: Florence2Options, task: Task) -> LanguageBase:
     if options.base == "toy":
         return _toy(task, options.seed)
+    if is_run(Path(options.base)):
+        return base_of_run(options, "florence2")
     from transformers import Florence2ForConditionalGeneration
 
     return from_pretrained(Florence2ForConditionalGeneration, options, pictures=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -17,8 +17,14 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from kenpin.codecs import paligemma as codec
 from kenpin.errors import OptionError
 from kenpin.models._family import BaseRecord, Batch, Inspector, Task
-from kenpin.models._language.bases import LanguageBase, from_pretrained, location_ids, read_tokenizer
-from kenpin.models._language.detector import LanguageDetector, restored
+from kenpin.models._language.bases import (
+    LanguageBase,
+    from_pretrained,
+    location_ids,
+    read_tokenizer,
+    untrained_options,
+)
+from kenpin.models._language.detector import LanguageDetector, as_it_comes, base_of_run, restored
 from kenpin.models._language.grammar import Grammar, PaliGemmaGrammar
 from kenpin.models._language.losses import IGNORED
 from kenpin.models._language.options import LanguageOptions
@@ -28,10 +34,14 @@ from kenpin.models._paligemma_npz import model_from_npz, npz_from_model
 from kenpin.models._paligemma_prefix_lm import PAD, prompt_inputs, teacher_forced_logits
 from kenpin.models._paligemma_reference import TextRow, encode_text, per_example_loss, preprocess_image
 from kenpin.models._seeded import seeded
+from kenpin.run_folder import is_run
 
 __all__ = ["FAMILY", "PaliGemmaOptions", "cosine_with_warmup", "model_from_npz", "npz_from_model", "per_example_loss"]
 
 _SEGMENTS = [f"<seg{i:03d}>" for i in range(128)]
+_ASKS_FOR_BOXES = ("detect ", "segment ")
+_CAPTION = "caption en"
+"""What a base is asked that nobody asks anything: every published one was taught to answer it."""
 
 
 class PaliGemmaOptions(LanguageOptions):
@@ -50,7 +60,8 @@ class PaliGemmaOptions(LanguageOptions):
 
     base: str = Field(
         "google/paligemma-3b-pt-224",
-        description="Pretrained weights: a hub id, a folder of save_pretrained, a published .npz file, or toy.",
+        description="Pretrained weights: a hub id, a folder of save_pretrained, or of a run to go on from, a published "
+        ".npz file, or toy.",
     )
     tokenizer: str | None = Field(
         None, description="Hub id, folder or tokenizer.json of the tokenizer, where the base is an .npz file."
@@ -86,6 +97,10 @@ class PaliGemmaDetector(LanguageDetector):
     def locations(self) -> range:
         """Ids of `<loc0000>` to `<loc1023>`."""
         return location_ids(self.tokenizer, [codec.location(i) for i in range(codec.BINS)], self.source.id)
+
+    def answered_in(self, prompt: str) -> Literal["boxes", "words", "either"]:
+        """In boxes where something is to be detected or segmented."""
+        return "boxes" if prompt.startswith(_ASKS_FOR_BOXES) else "either"
 
     def grammar(self) -> Grammar:
         """Boxes before labels. Each label is spelled as between two boxes, and as before the end."""
@@ -169,10 +184,21 @@ class PaliGemmaFamily:
         """The inspector that was saved in `folder`. Raises RunError."""
         return restored(PaliGemmaDetector(_load(options, task), task, options), folder, base)
 
+    def closeness(self, config: Any) -> int:
+        """Made for PaliGemma."""
+        return 2 if getattr(config, "model_type", None) == "paligemma" else 0
+
+    def untrained(self, base: str, *, dtype: str | None, prompt: str | None) -> Inspector:
+        """The base as it comes, asked for a caption. Raises OptionError, MissingExtraError."""
+        options = untrained_options(PaliGemmaOptions, base, dtype)
+        return as_it_comes(PaliGemmaDetector, _load(options, Task((), ())), options, prompt or _CAPTION)
+
 
 def _load(options: PaliGemmaOptions, task: Task) -> LanguageBase:
     if options.base == "toy":
         return _toy(task, options.seed)
+    if is_run(Path(options.base)):
+        return base_of_run(options, "paligemma")
     if options.base.endswith(".npz"):
         if options.tokenizer is None:
             raise OptionError(f"base {options.base}: an .npz file holds no tokenizer; name one with --tokenizer.")

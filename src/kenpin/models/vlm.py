@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,19 +11,20 @@ from safetensors.torch import load_file
 from torch import nn
 
 from kenpin.cases.library import CaseLibrary
-from kenpin.errors import RunError
+from kenpin.errors import OptionError, RunError
 from kenpin.models._chat.bases import PARTS_THAT_SEE, ChatBase, from_pretrained, read_processor
 from kenpin.models._chat.inspector import ADAPTER, CHAT, EMBEDDER, PROJECTOR, WEIGHTS, ChatInspector
 from kenpin.models._chat.options import VlmOptions
 from kenpin.models._chat.soft_tokens import RunVectors, SoftPrompted
 from kenpin.models._chat.toy import toy_base
 from kenpin.models._family import BaseRecord, Inspector, Task, check_base
+from kenpin.models._finished_run import run_below
 from kenpin.models._language.tuning import prepare
-from kenpin.models._lora import load_lora
+from kenpin.models._lora import load_lora, without_adapters
 from kenpin.models._quiet import expected_warnings, without_bars
-from kenpin.run_folder import read_json
+from kenpin.run_folder import is_run, read_json
 
-__all__ = ["FAMILY", "ChatInspector", "VlmOptions", "untrained"]
+__all__ = ["FAMILY", "ChatInspector", "VlmOptions"]
 
 _ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 
@@ -68,21 +70,25 @@ class VlmFamily:
         inspector.module.eval()
         return inspector
 
+    def closeness(self, config: Any) -> int:
+        """Any model of transformers that answers with words on a picture and words, and a toy of these."""
+        from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
-def untrained(base: str, *, dtype: str | None = "float32", question: str = "") -> ChatInspector:
-    """A base as it comes, without a run, to be asked. dtype: number format of its weights, None for 4 bits; question:
-    what a toy's tokenizer is made for.
+        return int(config is None or type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING)
 
-    Raises OptionError, MissingExtraError.
-    """
-    how = {"tuning": "qlora"} if dtype is None else {"tuning": "lora", "frozen_dtype": dtype}
-    options = VlmOptions.from_mapping({"data": "-", "out": "-", "base": base, **how})
-    source = _load(options, Task((), (), questions=(question,)))
-    return ChatInspector(source, source.network, BaseRecord(source.id, source.commit, ()), options)
+    def untrained(self, base: str, *, dtype: str | None, prompt: str | None) -> ChatInspector:
+        """The base as it comes, to be asked. Raises OptionError, MissingExtraError."""
+        how = {"tuning": "qlora"} if dtype is None else {"tuning": "lora", "frozen_dtype": dtype}
+        options = VlmOptions.from_mapping({"data": "-", "out": "-", "base": base, "question": prompt, **how})
+        source = _load(options, Task((), (), questions=(prompt or "",)))  # a toy's tokenizer is made for them
+        network = source.network.requires_grad_(False)
+        return ChatInspector(source, network, BaseRecord(source.id, source.commit, ()), options)
 
 
 def _load(options: VlmOptions, task: Task, saved_processor: Path | None = None) -> ChatBase:
     half = None if options.frozen_dtype == "float32" else getattr(torch, options.frozen_dtype)
+    if options.base != "toy" and is_run(Path(options.base)):
+        return _base_of_run(options, half)
     if options.base != "toy":
         return from_pretrained(options.base, dtype=None if options.tuning == "qlora" else options.frozen_dtype)
     source = toy_base((*task.questions, *task.answers), options.seed, saved_processor)
@@ -90,6 +96,21 @@ def _load(options: VlmOptions, task: Task, saved_processor: Path | None = None) 
     if half is not None:
         source.network.to(half)
     return source
+
+
+def _base_of_run(options: VlmOptions, half: torch.dtype | None) -> ChatBase:
+    """The network that a run of this family learned, with its processor, as a base. Raises RunError, OptionError."""
+    below = run_below(options.base, "vlm", tuning=options.tuning)
+    before = cast(ChatInspector, below.inspector)
+    if isinstance(before.module, SoftPrompted):
+        raise OptionError(
+            f"base {options.base}: its network was taught to hear the vectors of another run, without which it is not "
+            "what it was; go on from a run without --embedding-from."
+        )
+    network = cast(Any, without_adapters(before.module.float()))
+    if half is not None:
+        network.to(half)
+    return replace(before.source, id=below.id, network=network, commit=below.commit, half=half)
 
 
 def _read_whole(folder: Path, base: BaseRecord) -> ChatBase:

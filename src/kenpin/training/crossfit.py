@@ -35,8 +35,8 @@ def out_of_fold(
 
     What is fitted has learned from no picture of the fold, nor from a copy of one, nor from another of its group.
     `progress` counts the folds; lineage: of what the inspector stands on; with `refit` that is trained anew for each
-    fold, below `folder`, which is removed behind it. Raises OptionError for an inspector that is trained by gradients: that would take as many
-    trainings as folds.
+    fold, below `folder`, which is removed behind it. Raises OptionError for an inspector that is trained by gradients:
+    that would take as many trainings as folds.
     """
     contents, groups = dataset.contents(), dataset.column("group")
     found: dict[int, Prediction] = {}

@@ -18,6 +18,7 @@ from kenpin.data.taking import DataSource
 from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError, UnitSpaceError
 from kenpin.evaluation import summarise, with_mask_measures
 from kenpin.models._calibrated import write_calibration
+from kenpin.models._checkpoints import OPTIONS, write_begun
 from kenpin.models._family import Calibrated, Fitted, Inspector, Limited, Progress, Task, Trainable
 from kenpin.predictor import Predictor
 from kenpin.quality.consequences import cost_notes
@@ -101,6 +102,7 @@ def train(
         # at once, for a checkpoint of it may be used before the training ends; what is scored later is of these too
         whole = start.lineage.having_seen(parts.training, parts.validation)
         write_lineage(partial, whole, start.lineage if isinstance(inspector, Fitted) else whole)
+        write_begun(partial, family, task, inspector)
         crew.wait()
         learned = learn(
             chosen,
@@ -193,7 +195,7 @@ def _prepare(partial: Path, options: TrainOptions, fingerprint: str) -> None:
     Raises RunError, OptionError, and OutputExistsError where that would lose what was learned.
     """
     wanted = json.loads(options.model_dump_json(exclude=_OF_THE_CALL)) | {"fingerprint": fingerprint}
-    saved_options = partial / "options.json"
+    saved_options = partial / OPTIONS
     if options.resume:
         if not saved_options.is_file():
             raise RunError(f"{options.out}: no interrupted run to resume; start it without --resume.")

@@ -13,6 +13,7 @@ import torch
 
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.errors import OptionError
+from kenpin.models._checkpoints import latest_checkpoint
 from kenpin.models._family import (
     BaseRecord,
     Family,
@@ -24,9 +25,8 @@ from kenpin.models._family import (
     trainable_share,
 )
 from kenpin.models._inference import keep_inputs
-from kenpin.run_folder import MODEL, read_json, write_json
+from kenpin.run_folder import CHECKPOINTS, MODEL, read_json, write_json
 from kenpin.training.augment import augments, plan_augmentation
-from kenpin.training.checkpoints import CHECKPOINTS, latest_checkpoint
 from kenpin.training.engine import train_by_gradients
 from kenpin.training.evolution import EvolutionPage
 from kenpin.training.listener import SILENT, Listener

@@ -17,7 +17,7 @@ from kenpin.errors import LabelError, OptionError
 from kenpin.models import get_family
 from kenpin.models._family import Conversational, Questioned, Task, Trainable
 from kenpin.models._language.losses import IGNORED
-from kenpin.models.vlm import ChatInspector, untrained
+from kenpin.models.vlm import FAMILY, ChatInspector
 from kenpin.records import Example, ImageSource, Sampling
 from tests.models.chat.bases import BASES
 from tests.models.chat.shapes import QUESTION, shapes
@@ -246,7 +246,7 @@ def test_full_tuning_moves_what_sees_and_what_speaks() -> None:
 
 
 def test_an_untrained_base_is_asked_without_a_run(base: str) -> None:
-    asked = untrained(base, question=QUESTION)
+    asked = FAMILY.untrained(base, dtype="float32", prompt=QUESTION)
     assert not any("lora" in name for name, _ in asked.module.named_parameters())
     assert isinstance(asked.answer(PICTURES[:1], [QUESTION], max_new_tokens=3)[0], str)
 

@@ -87,9 +87,9 @@ def from_pretrained(base: str, *, dtype: str | None) -> ChatBase:
     check_there(base)
     how = {"dtype": dtype} if dtype else {"quantization_config": four_bit((*PARTS_THAT_SEE, "lm_head"))}
     try:
-        processor = read_processor(base, AutoConfig.from_pretrained(base))
+        processor = read_processor(base, AutoConfig.from_pretrained(base, trust_remote_code=False))
         with without_bars():
-            network = AutoModelForImageTextToText.from_pretrained(base, **how).eval()
+            network = AutoModelForImageTextToText.from_pretrained(base, trust_remote_code=False, **how).eval()
     except (OSError, ValueError, KeyError) as error:
         raise OptionError(
             f"base {base!r} cannot be loaded as a chat model with pictures ({first_line(error)}); give toy, a hub "
@@ -109,13 +109,14 @@ def read_processor(source: str | Path, config: Any) -> Any:
     kind: Any = Idefics3Processor if config.model_type == "smolvlm" else PROCESSOR_MAPPING[type(config)]
     attributes = [name for name in kind.get_attributes() if "video" not in name]
     kind = type(kind.__name__, (kind,), {"get_attributes": classmethod(lambda cls: attributes)})
-    tokenizer = AutoTokenizer.from_pretrained(source)
+    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     # an answer goes on from the last column of its prompt, whatever is there
     tokenizer.padding_side = "left"
     # the PIL processor by name: answers must not depend on whether torchvision is installed
-    parts = {"image_processor": AutoImageProcessor.from_pretrained(source, backend="pil"), "tokenizer": tokenizer}
+    pictures = AutoImageProcessor.from_pretrained(source, backend="pil", trust_remote_code=False)
+    parts = {"image_processor": pictures, "tokenizer": tokenizer}
     settings, _ = kind.get_processor_dict(str(source))
     processor = kind.from_args_and_dict([parts[name] for name in attributes], settings)
     processor.chat_template = processor.chat_template or tokenizer.chat_template

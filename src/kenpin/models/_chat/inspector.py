@@ -168,10 +168,12 @@ class ChatInspector:
         """See `Conversational`."""
         return None if self._vectors is None else self._vectors.dimension
 
-    def prompted(self, prompt: str) -> Self:
+    def prompted(self, prompt: str, max_new_tokens: int | None = None) -> Self:
         """The same model, asked something else."""
         asked = copy.copy(self)
         asked.question = prompt
+        if max_new_tokens is not None:
+            asked._options = self._options.model_copy(update={"max_new_tokens": max_new_tokens})
         return asked
 
     def infer(self, batch: Batch) -> dict[str, Tensor]:

@@ -28,7 +28,8 @@ class VlmOptions(CaseOptions, AnswerOptions):
 
     base: str = Field(
         "HuggingFaceTB/SmolVLM-256M-Instruct",
-        description="Pretrained chat model that takes pictures: a hub id, a folder of save_pretrained, or toy.",
+        description="Pretrained chat model that takes pictures: a hub id, a folder of save_pretrained, or of a run to "
+        "go on from, or toy.",
     )
     tuning: Literal["lora", "projector", "full", "qlora"] = Field(
         "lora",

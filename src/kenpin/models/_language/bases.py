@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from kenpin.errors import OptionError, first_line
 from kenpin.models._family import check_there
 from kenpin.models._language.options import LanguageOptions
 from kenpin.models._language.tuning import four_bit
 from kenpin.models._quiet import without_bars
+
+Options = TypeVar("Options", bound=LanguageOptions)
 
 
 @dataclass
@@ -38,24 +40,37 @@ def from_pretrained(kind: Any, options: LanguageOptions, *, pictures: bool) -> L
 
     Raises OptionError, MissingExtraError.
     """
-    from transformers import AutoImageProcessor, AutoTokenizer
+    from transformers import AutoTokenizer
 
     base = options.base
     check_there(base)
     is_four_bit = options.tuning == "qlora"
     settings: dict[str, Any] = {"quantization_config": four_bit()} if is_four_bit else {"dtype": options.frozen_dtype}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base)
-        # the PIL processor by name: scores must not depend on whether torchvision is installed
-        processor = AutoImageProcessor.from_pretrained(base, backend="pil") if pictures else None
+        tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
+        processor = _picture_processor(base) if pictures else None
         with without_bars():
-            network = kind.from_pretrained(base, **settings).eval()
-    except (OSError, ValueError) as error:
+            network = kind.from_pretrained(base, trust_remote_code=False, **settings).eval()
+    except (OSError, ValueError, KeyError) as error:
         raise OptionError(
             f"base {base!r} cannot be loaded as {kind.__name__} ({first_line(error)}); give toy, a hub id, or a folder "
             "that save_pretrained wrote."
         ) from error
     return LanguageBase(base, network, tokenizer, processor, getattr(network.config, "_commit_hash", None))
+
+
+def _picture_processor(base: str) -> Any:
+    """The PIL processor by name: scores must not depend on whether torchvision is installed."""
+    from transformers import AutoImageProcessor
+
+    return AutoImageProcessor.from_pretrained(base, backend="pil", trust_remote_code=False)
+
+
+def untrained_options(options: type[Options], base: str, dtype: str | None) -> Options:
+    """Options of a base as it comes, without a run, free to answer anything. dtype: number format of its weights; None:
+    4 bits."""
+    how = {"tuning": "qlora"} if dtype is None else {"tuning": "lora", "frozen_dtype": dtype}
+    return options.from_mapping({"data": "-", "out": "-", "base": base, "constrained": False} | how)
 
 
 def read_tokenizer(source: str) -> Any:
@@ -67,7 +82,7 @@ def read_tokenizer(source: str) -> Any:
             return PreTrainedTokenizerFast(
                 tokenizer_file=source, pad_token="<pad>", eos_token="<eos>", bos_token="<bos>", unk_token="<unk>"
             )
-        return AutoTokenizer.from_pretrained(source)
+        return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except Exception as error:
         raise OptionError(
             f"tokenizer {source!r} cannot be loaded ({error}); give a hub id, a folder or a tokenizer.json."

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Literal, Self, TypeVar, cast
 
 import torch
 from PIL.Image import Image
@@ -21,6 +21,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.errors import LabelError, OptionError, RunError
 from kenpin.models._family import BaseRecord, Batch, Task, check_base
+from kenpin.models._finished_run import run_below
 from kenpin.models._language.attention_maps import detection_maps
 from kenpin.models._language.bases import LanguageBase
 from kenpin.models._language.generation import generate_answers
@@ -29,12 +30,14 @@ from kenpin.models._language.losses import IGNORED, example_losses, token_losses
 from kenpin.models._language.options import LanguageOptions
 from kenpin.models._language.scores import AnswerReader
 from kenpin.models._language.tuning import freeze_randomness, prepare, sees_frozen
-from kenpin.models._lora import load_lora
+from kenpin.models._lora import load_lora, without_adapters
 from kenpin.models._quiet import expected_warnings, without_bars
 from kenpin.quality.calibration import Calibration
 from kenpin.records import Detections, Example, Map, Prediction
 
 _TRAINED, _ADAPTER, _WEIGHTS = "trained.safetensors", "adapter", "weights"
+
+Detector = TypeVar("Detector", bound="LanguageDetector")
 
 
 class LanguageDetector(ABC):
@@ -167,11 +170,17 @@ class LanguageDetector(ABC):
 
     # ---- answering ----
 
-    def prompted(self, prompt: str) -> Self:
+    def prompted(self, prompt: str, max_new_tokens: int | None = None) -> Self:
         """The same model, asked something else, and free to answer anything."""
         asked = copy.copy(self)
         asked.prompt, asked._grammar = prompt, None
+        if max_new_tokens is not None:
+            asked._options = self._options.model_copy(update={"max_new_tokens": max_new_tokens})
         return asked
+
+    def answered_in(self, prompt: str) -> Literal["boxes", "words", "either"]:
+        """What a prompt is answered in; either: in boxes where the answer holds any, else in words."""
+        return "boxes" if prompt == self.question() else "either"
 
     def infer(self, batch: Batch) -> dict[str, Tensor]:
         """Answers' tokens, (n, t), and the log-mass of each."""
@@ -198,13 +207,17 @@ class LanguageDetector(ABC):
         scores = found.scores
         if self.calibration is not None:
             scores = tuple(self.calibration.apply(scores).tolist())
+        found = replace(found, scores=scores)
+        if not self.labels:  # a base without a run: nothing it finds is known to be a defect
+            return replace(prediction, detections=found)
         of_defects = (s for s, label in zip(scores, found.labels, strict=True) if label not in self._task.ok_labels)
-        return replace(prediction, detections=replace(found, scores=scores), defect_score=max(of_defects, default=0.0))
+        return replace(prediction, detections=found, defect_score=max(of_defects, default=0.0))
 
     def _prediction(self, example: Example, tokens: list[int], log_masses: list[float]) -> Prediction:
         reading = self.reader.read(tokens, log_masses, self._size_wh(example))
-        if self.prompt != self.question() and not len(reading.detections):
-            return Prediction(id=example.id, text=reading.text)  # words were asked for
+        answered_in = self.answered_in(self.prompt)
+        if answered_in == "words" or (answered_in == "either" and not len(reading.detections)):
+            return Prediction(id=example.id, text=reading.text)
         return Prediction(id=example.id, detections=reading.detections, text=reading.text, rejected=reading.rejected)
 
     # ---- where it looked ----
@@ -329,6 +342,22 @@ class LanguageDetector(ABC):
 
     def _size_wh(self, example: Example) -> tuple[int, int]:
         return example.size_wh or displayed_size(example.image)
+
+
+def as_it_comes(
+    kind: type[Detector], source: LanguageBase, options: LanguageOptions, prompt: str | None = None
+) -> Detector:
+    """A base without a run: of no classes, and asked for `prompt`, or else the family's question."""
+    inspector = kind(source, Task((), ()), options, source.network.requires_grad_(False))
+    return inspector if prompt is None else inspector.prompted(prompt)
+
+
+def base_of_run(options: LanguageOptions, family: str) -> LanguageBase:
+    """The network that a run of the family learned, with its tokenizer, as a base. Raises RunError, OptionError."""
+    below = run_below(options.base, family, tuning=options.tuning)
+    before = cast(LanguageDetector, below.inspector)
+    network = without_adapters(before.module.float())
+    return replace(before.source, id=below.id, network=network, commit=below.commit)
 
 
 def restored(inspector: LanguageDetector, folder: Path, base: BaseRecord) -> LanguageDetector:

@@ -1,0 +1,52 @@
+"""What a model found on a picture, beside what is annotated on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from kenpin.data.images import read_image
+from kenpin.drawing._banner import caption, with_banner
+from kenpin.drawing._boxes import draw_detections
+from kenpin.records import Detections, Example, Judgement, Prediction
+
+_GAP_PX = 8
+
+
+def draw_beside_truth(
+    example: Example,
+    prediction: Prediction,
+    judgement: Judgement | None,
+    folder: Path,
+    number: int,
+    *,
+    labels: Sequence[str] = (),
+) -> Path:
+    """Write the picture twice as `folder/NUMBER-NAME.png`, the annotated boxes on the left and the found ones on the
+    right; returns its path.
+
+    `labels`: all classes in order, of which each has its colour. Raises ImageError, MissingExtraError, OSError.
+    """
+    picture = read_image(example.image)
+    found = prediction.detections or Detections()
+    truth = f"annotated: {_count(example.boxes)}"
+    answer = f"found: {_count(found)}" if len(found) else ""  # the caption tells of an empty one
+    said = "  ".join(filter(None, (answer, caption(prediction, judgement))))
+    verdict = None if judgement is None else judgement.verdict
+    left = with_banner(draw_detections(picture, example.boxes or Detections(), labels=labels), truth, None)
+    right = with_banner(draw_detections(picture, found, labels=labels), said, verdict)
+    canvas = Image.new("RGB", (left.width + _GAP_PX + right.width, left.height), "white")
+    canvas.paste(left)
+    canvas.paste(right, (left.width + _GAP_PX, 0))
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = folder / f"{number:04d}-{Path(example.id).stem}.png"
+    canvas.save(drawn)
+    return drawn
+
+
+def _count(boxes: Detections | None) -> str:
+    if boxes is None:
+        return "nothing is known"
+    return "no box" if not len(boxes) else f"{len(boxes)} {'box' if len(boxes) == 1 else 'boxes'}"
