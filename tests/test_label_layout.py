@@ -63,9 +63,9 @@ def free(width: float, height: float, taken: list[Box]) -> bool:
 
 def test_a_label_stands_above_its_box_where_that_is_free_and_beside_another_where_not() -> None:
     above, shifted = lay_out([(10, 40, 50, 60), (10, 40, 50, 60)], [(30, 10), (30, 10)], FRAME_WH)
-    assert above == (10, 30, 40, 40)
+    assert above == (10.0, 30.0, 40.0, 40.0)
     assert shifted is not None
     assert overlap(shifted, (10, 40, 50, 60)) > 0 or {shifted[1], shifted[3]} & {40.0, 60.0}, "it touches the box"
     (inside,) = lay_out([(0, 0, 120, 80)], [(30, 10)], FRAME_WH)
-    assert inside == (0, 0, 30, 10)
+    assert inside == (0.0, 0.0, 30.0, 10.0)
     assert lay_out([(0, 0, 9, 9)], [(121, 10)], FRAME_WH) == [None]
