@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -189,10 +190,9 @@ def test_no_page_tells_where_things_lie_on_the_machine(kenpin: Run, tmp_path: Pa
     data = tmp_path / "listed" / "list.csv"
     data.write_text("\n".join(["path,label", *rows]))
     runs = [tmp_path / "runs" / name for name in ("one", "two")]
-    for seed, run in enumerate(runs):
-        settings = ("--data", data, "--out", run, "--base", "toy", "--seed", seed)
-        status, _, err = kenpin("train", "mahalanobis", *settings)
-        assert status == 0, err
+    status, _, err = kenpin("train", "mahalanobis", "--data", data, "--out", runs[0], "--base", "toy")
+    assert status == 0, err
+    shutil.copytree(runs[0], runs[1])
     assert kenpin("evaluate", runs[0], "--data", data, "--name", "again")[0] == 0
     finding = {
         "severity": "error",
