@@ -48,8 +48,14 @@ def test_a_gain_goes_to_the_right_and_what_is_kept_is_marked() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (Measure(-0.05, -0.08, -0.02), "a change of −0.050 (−0.080 to −0.020), more than chance explains."),
-        (Measure(-0.01, -0.03, 0.01), "a change of −0.010 (−0.030 to +0.010), no loss beyond chance."),
+        (
+            Measure(-0.05, -0.08, -0.02),
+            "a change of −0.050 (two-sided 95 % interval −0.080 to −0.020), more than chance explains.",
+        ),
+        (
+            Measure(-0.01, -0.03, 0.01),
+            "a change of −0.010 (two-sided 95 % interval −0.030 to +0.010), no loss beyond chance.",
+        ),
         (None, "not confirmed on other parts."),
     ],
 )

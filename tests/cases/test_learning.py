@@ -202,7 +202,7 @@ def test_wanted_cases_come_first_after_learning_from_verdicts(
     assert gain["value"] == pytest.approx(after["value"] - before["value"])
     assert gain["low"] > 0.1
     points = [f"{100 * gain[name]:+.1f}" for name in ("value", "low", "high")]
-    assert f"are now: {points[0]} points ({points[1]} to {points[2]})." in told
+    assert f"are now: {points[0]} points (two-sided 95 % interval {points[1]} to {points[2]})." in told
     assert "nearest to each of 40 wanted ones that were held out" in told
     record = read_record(tmp_path / "run")
     assert record.labels == (UNWANTED, "mark")
