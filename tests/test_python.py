@@ -19,7 +19,7 @@ from kenpin.records import Prediction, Verdict
 from tests.tables import write_table
 from tests.tree import ROOT
 
-SETTINGS = {"base": "toy", "tuning": "head", "device": "cpu"}
+SETTINGS: dict[str, Any] = {"base": "toy", "tuning": "head", "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +72,9 @@ def test_no_picture_is_told_apart(predictor: kenpin.Predictor, parts: Path, tmp_
     with pytest.raises(ImageError, match="no such file"):
         predictor.predict("gone.png")
     with pytest.raises(OptionError, match="on_error is for several pictures"):
-        predictor.predict("gone.png", on_error=print)  # type: ignore[call-overload]
+        predictor.predict("gone.png", on_error=print)
     with pytest.raises(DatasetError, match="type int"):
-        predictor.predict(5)  # type: ignore[call-overload]
+        predictor.predict(5)
     bad: list[str] = []
     found = predictor.predict(["gone.png", parts / "ok" / "000.png"], on_error=lambda one, _: bad.append(one.id))
     assert (bad, len(found)) == (["gone.png"], 1)
