@@ -20,7 +20,15 @@ from kenpin.models._inference import check_readable
 from kenpin.run_folder import check_run_free, is_run
 from kenpin.training.capacity import refuse_unloadable
 from kenpin.training.engine import check_intervals_and_tracker
-from kenpin.training.parts import Parts, check_good_parts, divide, hold_out_validation, take_for_good, task_of
+from kenpin.training.parts import (
+    Parts,
+    check_good_parts,
+    check_two_classes,
+    divide,
+    hold_out_validation,
+    take_for_good,
+    task_of,
+)
 from kenpin.training.retrieval import Retrieval, search_before
 
 
@@ -86,6 +94,8 @@ def begin(
     )
     if chosen.good_alone:
         check_good_parts(parts.training, task)
+    elif chosen.target == "label":
+        check_two_classes(parts.training, task, family)
     task = replace(task, items=dataset.item_names)
     refuse_unloadable(options, room)
     inspector = chosen.create(options, task)
