@@ -176,7 +176,7 @@ def test_tables_without_a_label_are_taken_for_good_parts(tmp_path: Path, form: s
         data = tmp_path / "data.parquet"
         parquet.write_table(pa.table(dict(zip("abc", rows.T, strict=True))), data)
     told: list[str] = []
-    base = {"base": "toy"} if form == "csv" else {}
+    base: dict[str, Any] = {"base": "toy"} if form == "csv" else {}
     run = train("mahalanobis", data=str(data), out=tmp_path / "run", report=False, say=told.append, **base)
     assert f"No {'picture' if form == 'csv' else 'row'} has a label, so all 25 are taken for good parts." in told
     assert read_record(run).threshold is not None

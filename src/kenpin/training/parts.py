@@ -144,9 +144,9 @@ def check_two_classes(training: Dataset, task: Task, family: str) -> None:
     """Refuse pictures of one class, where what sets classes apart is learned. Raises DatasetError."""
     if len(task.labels) < 2:
         raise DatasetError(
-            f"{training.root}: all {len(training)} training pictures are of class {task.labels[0]}, and {family} learns "
-            f"what sets classes apart; add pictures of another, or train {' or '.join(families_of_good_parts())}, which "
-            "needs good parts alone."
+            f"{training.root}: all {len(training)} training pictures are of class {task.labels[0]}, and {family} "
+            "learns what sets classes apart; add pictures of another, or train "
+            f"{' or '.join(families_of_good_parts())}, which needs good parts alone."
         )
 
 
