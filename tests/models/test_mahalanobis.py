@@ -202,7 +202,8 @@ def test_options_that_would_do_nothing_are_refused(options: dict[str, Any], sent
 
 
 def test_what_cannot_be_fitted_leaves_nothing_behind(tmp_path: Path) -> None:
-    small = write_table(tmp_path / "small.csv", good=31, bad=5)
+    small = write_table(tmp_path / "small.csv", good=14, bad=5)
+    small.write_text(small.read_text("utf-8").replace("operator", "lot"), "utf-8")  # two lots, hence two folds
     with pytest.raises(KenpinError, match="too little"):
         _trained(small, tmp_path / "run", ridge=0.0)
     assert not (tmp_path / "run").exists()

@@ -176,7 +176,7 @@ def test_settings_are_those_of_scikit_learn() -> None:
         space.set_params(ridge=2)
 
 
-@pytest.mark.parametrize(("count", "items", "ridge"), [(30, 30, 0.0), (29, 3, "ledoit-wolf"), (5, 1, 0.0)])
+@pytest.mark.parametrize(("count", "items", "ridge"), [(30, 30, 0.0), (8, 3, "ledoit-wolf"), (5, 1, 0.0)])
 def test_too_few_parts_are_refused_with_the_number_needed(count: int, items: int, ridge: Any) -> None:
     with pytest.raises(UnitSpaceError, match=str(parts_needed(items, ridge))):
         UnitSpace(ridge).fit(_parts(count, items))

@@ -197,6 +197,16 @@ def test_families_that_need_annotations_refuse_in_one_sentence(tmp_path: Path, f
         assert f"put them in class folders such as {data / 'ok'} and {data / 'scratch'}" in sentence
 
 
+@pytest.mark.parametrize("options", [{"family": "classifier"}, {"family": "embedder", "together": "good"}])
+def test_good_parts_of_a_class_folder_are_no_two_classes(tmp_path: Path, options: dict[str, Any]) -> None:
+    data = flat(tmp_path / "parts" / "ok", 4).parent
+    sentence = (
+        rf"{data}: all 4 training pictures are of class ok, and {options['family']} learns what sets classes apart"
+    )
+    with pytest.raises(DatasetError, match=f"{sentence}; add .*, or train mahalanobis, which needs good parts alone"):
+        train(**options, data=str(data), out=tmp_path / "run", base="toy")
+
+
 def test_unlabelled_pictures_beside_labelled_ones_are_left_out(parts: Path) -> None:
     dataset = load_dataset(parts)
     labels = [None, *dataset.column("label")[1:]]

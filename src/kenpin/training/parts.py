@@ -154,6 +154,16 @@ def _unannotated(dataset: Dataset, target: str, family: str) -> str:
     )
 
 
+def check_two_classes(training: Dataset, task: Task, family: str) -> None:
+    """Refuse pictures of one class, where what sets classes apart is learned. Raises DatasetError."""
+    if len(task.labels) < 2:
+        raise DatasetError(
+            f"{training.root}: all {len(training)} training pictures are of class {task.labels[0]}, and {family} "
+            "learns what sets classes apart; add pictures of another, or train "
+            f"{' or '.join(families_of_good_parts())}, which needs good parts alone."
+        )
+
+
 def good_folder(pictures: Dataset, task: Task) -> str:
     """The folder that good parts lie in, where it tells what they are; else what the data set was read from."""
     of_file = zip(pictures.column("label"), pictures.column("image"), pictures.column("origin"), strict=True)

@@ -27,6 +27,7 @@ from kenpin.training.engine import check_intervals_and_tracker
 from kenpin.training.parts import (
     Parts,
     check_good_parts,
+    check_two_classes,
     divide,
     hold_out_validation,
     outside,
@@ -129,6 +130,8 @@ def begin(
     )
     if chosen.good_alone:
         check_good_parts(parts.training, task)
+    elif chosen.target == "label":
+        check_two_classes(parts.training, task, family)
     task = replace(task, items=dataset.item_names)
     refuse_unloadable(options, room)
     inspector = chosen.create(options, task)
