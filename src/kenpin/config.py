@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -20,15 +19,10 @@ from pydantic import (
 )
 
 from kenpin.errors import OptionError
+from kenpin.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
-
-
-def nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` was probably meant to be; None when nothing is near."""
-    matches = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
-    return matches[0] if matches else None
 
 
 class StrictOptions(BaseModel):
@@ -66,9 +60,7 @@ class StrictOptions(BaseModel):
         first = problems[0]
         key = str(first["loc"][0]) if first["loc"] else ""
         if first["type"] == "extra_forbidden":
-            near = nearest_name(key, cls.model_fields)
-            remedy = f"did you mean `{near}`?" if near else f"known are {', '.join(sorted(cls.model_fields))}."
-            said = f"unknown option `{key}`; {remedy}"
+            said = f"unknown option `{key}`; {did_you_mean(key, sorted(cls.model_fields))}"
         elif first["type"] == "missing":
             said = f"option `{key}` is missing; give it a value."
         elif first["type"] == "value_error":

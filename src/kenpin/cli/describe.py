@@ -143,7 +143,6 @@ def _ablate(
     from kenpin.description.ablation import ablate as compare
     from kenpin.description.ablation import with_truth
     from kenpin.description.gathering import load_gatherer
-    from kenpin.errors import DatasetError
     from kenpin.predictor import load_conversational
     from kenpin.records_json import to_json
     from kenpin.run_folder import check_writable, write_json
@@ -154,9 +153,7 @@ def _ablate(
     if split is None and "test" in dataset.splits:
         split = "test"
     if split is not None:
-        if split not in dataset.splits:
-            raise DatasetError(f"{data}: no split {split!r}; there are {', '.join(dataset.splits) or 'none'}.")
-        dataset = dataset.of_split(split)
+        dataset = dataset.required_split(split)
     dataset = with_truth(dataset)
     describer = describer_of(load_conversational(model, device=device), options)
     gatherer = load_gatherer(options.evidence, options.cases, nearest=options.nearest, device=device)

@@ -116,7 +116,7 @@ def evaluate(
         Run folder.
     """
     from kenpin.data.loading import load_dataset
-    from kenpin.errors import DatasetError, OptionError
+    from kenpin.errors import OptionError
     from kenpin.evaluation import evaluate as measure
     from kenpin.predictor import load_predictor
     from kenpin.records_json import evaluation_to_json
@@ -133,8 +133,6 @@ def evaluate(
     dataset = load_dataset(data, format=format)
     if split is None and "test" in dataset.splits:
         split = "test"
-    if split is not None and split not in dataset.splits:
-        raise DatasetError(f"{data}: no split {split!r}; there are {', '.join(dataset.splits) or 'none'}.")
     assert predictor.record is not None
     evaluation = measure(
         predictor, dataset, ok_labels=predictor.record.ok_labels, threshold=predictor.threshold, split=split

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli.data import Format, Overwrite
 from kenpin.cli.runs import Device
-from kenpin.errors import DatasetError, OptionError
+from kenpin.errors import OptionError
 from kenpin.records import Example
 
 Split = Annotated[str | None, Parameter(help="Split to take; by default all.")]
@@ -49,9 +49,7 @@ def embed(
 
     dataset = load_dataset(data, format=format)
     if split is not None:
-        if split not in dataset.splits:
-            raise DatasetError(f"{data}: no split {split!r}; there are {', '.join(dataset.splits) or 'none'}.")
-        dataset = dataset.of_split(split)
+        dataset = dataset.required_split(split)
     with _show.progress_line() as progress:
         done = write_vectors(run, dataset, out, device=device, overwrite=overwrite, progress=progress, on_error=tell)
     count, dimension = done.vectors.shape
