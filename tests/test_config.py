@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kenpin.config import COMMAND_LINE, TrainOptions, nearest_name, read_yaml
+from kenpin.config import COMMAND_LINE, TrainOptions, read_yaml
 from kenpin.errors import OptionError
 from kenpin.models import family_names, get_family
 
@@ -79,10 +79,6 @@ def test_a_file_that_is_no_mapping_is_refused_by_name(tmp_path: Path, text: str)
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="no such file"):
         read_yaml(tmp_path / "none.yaml")
-
-
-def test_nearest_name_knows_when_nothing_is_near() -> None:
-    assert nearest_name("qqqq", ["data", "out"]) is None
 
 
 @pytest.mark.parametrize("name", family_names())
