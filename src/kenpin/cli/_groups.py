@@ -10,12 +10,11 @@ if TYPE_CHECKING:
     from kenpin.config import OptionGroup
 
 # cyclopts puts arguments first, then groups by these keys
-START, DATA_SETS, TRAINING_RUNS, JUDGING, LOOKING, LINE, GENERAL = (
+START, DATA_SETS, TRAINING_RUNS, JUDGING, LOOKING, LINE = (
     Group(name, sort_key=place)
-    for place, name in enumerate(
-        ("Start", "Data sets", "Train", "Judge", "Look closer", "On the line", "Options of every command")
-    )
+    for place, name in enumerate(("Start", "Data sets", "Train", "Judge", "Look closer", "On the line"))
 )
+GENERAL = Group("Options of every command", sort_key=99)
 
 REQUIRED = Group("Required options", sort_key=0)
 OPTIONS: dict[OptionGroup, Group] = {

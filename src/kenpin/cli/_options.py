@@ -74,7 +74,7 @@ def _annotation(field: FieldInfo, group: Group) -> Any:
     notes = [f"[{', '.join(choices)}]"] if choices else []
     if field.is_required():
         notes.append("[required]")
-    elif field.default is not None and field.annotation is not bool:
+    elif field.default not in (None, ()) and field.annotation is not bool:
         shown = " ".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
         notes.append(f"[default: {shown}]")
     kind: Any = str
