@@ -58,8 +58,10 @@ _COMMANDS = (
     (LINE, "cases:app", "Keep known cases, and find the wanted ones like a picture."),
     (LINE, "export:export", "Write a trained network for use elsewhere and as a base."),
 )
-_STATUSES = {
+_PAGE_ENDS = {
     "doctor": "The exit status is 1 where an error is found, 0 otherwise.",
+    "gage": "A table (CSV, Parquet) has the columns part, appraiser, trial, and verdict or value or both, and "
+    "reference where the truth is known.",
     "drift": "The exit status is 1 where something drifted, 0 otherwise.",
     "inspect": "The exit status is 0 where all parts pass, 3 where one fails, and 4 where none fails and a person must "
     "look at one.",
@@ -67,7 +69,7 @@ _STATUSES = {
 for _place, (_group, _where, _summary) in enumerate(_COMMANDS):
     _module, _, _function = _where.partition(":")
     _name = _module if _function == "app" else _function
-    _page = {"help_epilogue": _STATUSES[_name]} if _name in _STATUSES else {}
+    _page = {"help_epilogue": _PAGE_ENDS[_name]} if _name in _PAGE_ENDS else {}
     app.command(f"kenpin.cli.{_where}", name=_name, help=_summary, group=_group, sort_key=_place, **_page)
 
 
@@ -99,7 +101,11 @@ def _run(words: list[str]) -> int:
     except (KenpinError, cyclopts.CycloptsError) as error:
         if debug:
             raise
-        told = sentence(error, ("--debug", "--help", "--version")) if isinstance(error, cyclopts.CycloptsError) else str(error)
+        told = (
+            sentence(error, ("--debug", "--help", "--version"))
+            if isinstance(error, cyclopts.CycloptsError)
+            else str(error)
+        )
         print(f"kenpin: {' '.join(told.split())}", file=sys.stderr)
         return MISUSE
     except KeyboardInterrupt:

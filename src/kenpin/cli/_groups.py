@@ -28,6 +28,6 @@ OPTIONS: dict[OptionGroup, Group] = {
     "run": Group("Run", sort_key=8),
     "advanced": Group("Advanced", sort_key=9),
 }
-DATA, MODEL, ANSWERS, DECISION, OUTPUT, RUN = (
-    OPTIONS[name] for name in ("data", "model", "answers", "decision", "output", "run")
-)
+DATA, ANSWERS, DECISION, OUTPUT, RUN = (OPTIONS[name] for name in ("data", "answers", "decision", "output", "run"))
+CASES = Group("Cases", sort_key=1)
+MAPS = Group("Maps", sort_key=4)

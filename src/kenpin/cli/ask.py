@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from kenpin.cli._groups import ANSWERS, RUN
 from kenpin.cli.runs import Device
 
 
@@ -18,22 +19,29 @@ def ask(
     *,
     temperature: Annotated[
         float | None,
-        Parameter(help="Draw words by lot; below 1 likely words are drawn more often. [default: not drawn]"),
+        Parameter(
+            group=ANSWERS,
+            help="Sample the words at this temperature; below 1 likely words are favoured. By default the "
+            "likeliest are taken.",
+        ),
     ] = None,
     min_p: Annotated[
-        float | None, Parameter(help="Draw words by lot, none less likely than this share of the likeliest one.")
+        float | None,
+        Parameter(group=ANSWERS, help="Sample the words, none less likely than this share of the likeliest."),
     ] = None,
-    seed: Annotated[int, Parameter(help="Seed of what is drawn by lot.")] = 0,
-    max_new_tokens: Annotated[int | None, Parameter(help="Tokens of the answer at most.")] = None,
-    four_bit: Annotated[bool, Parameter(negative=(), help="Load a base in 4 bits (CUDA, extra `qlora`).")] = False,
+    seed: Annotated[int, Parameter(group=ANSWERS, help="Seed of the sampling.")] = 0,
+    max_new_tokens: Annotated[int | None, Parameter(group=ANSWERS, help="Tokens of the answer, at most.")] = None,
+    four_bit: Annotated[
+        bool, Parameter(group=RUN, negative=(), help="Load a base in 4 bits (CUDA, extra `qlora`).")
+    ] = False,
     device: Device = None,
 ) -> int:
-    """Ask a chat model something of a picture; the answer is printed as it comes.
+    """Ask a chat model about a picture; the answer is printed as it comes.
 
     Parameters
     ----------
     model:
-        Folder of a run of family vlm, or a base without any run: a hub id, a folder of save_pretrained, or toy.
+        Run folder of family vlm; or a base: a hub id, a folder of save_pretrained, or toy (tiny and random).
     image:
         Picture file.
     question:

@@ -12,10 +12,13 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
+from kenpin.cli._groups import ANSWERS, DATA, OUTPUT, REQUIRED, RUN
 from kenpin.cli.data import Overwrite
 from kenpin.records import Example, Judgement, Prediction
 
-Device = Annotated[str | None, Parameter(help="Device such as cpu or cuda:0; by default the best that is there.")]
+Device = Annotated[
+    str | None, Parameter(group=RUN, help="Device such as cpu or cuda:0; by default the best available.")
+]
 
 
 def predict(
@@ -23,10 +26,13 @@ def predict(
     images: Annotated[tuple[str, ...], Parameter(negative=())],
     /,
     *,
-    json: Annotated[Path | None, Parameter(help="Write everything that was predicted to this file.")] = None,
-    draw: Annotated[Path | None, Parameter(help="Draw each picture with its verdict into this folder.")] = None,
+    json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all predictions to this JSON file.")] = None,
+    draw: Annotated[
+        Path | None, Parameter(group=OUTPUT, help="Draw each picture with its verdict into this folder.")
+    ] = None,
     prompt: Annotated[
-        str | None, Parameter(help="Ask a language model this instead of what it was trained on.")
+        str | None,
+        Parameter(group=ANSWERS, help="Question to a language model, in place of the one it was trained on."),
     ] = None,
     device: Device = None,
     overwrite: Overwrite = False,
@@ -38,7 +44,7 @@ def predict(
     run:
         Run folder.
     images:
-        One or more picture files and folders of pictures; tables of numbers for a run that was trained on one.
+        Picture files and folders of pictures; tables of numbers for a run that was trained on a table.
     """
     from kenpin.data.files import picture_files
     from kenpin.drawing import draw_prediction, font_note
@@ -100,11 +106,17 @@ def evaluate(
     run: Path,
     /,
     *,
-    data: Annotated[str, Parameter(help="Data set: folder, file or hub id.")],
-    split: Annotated[str | None, Parameter(help="Split to take; by default test where there is one, else all.")] = None,
-    format: Annotated[str | None, Parameter(help="Format of the data set.")] = None,
-    name: Annotated[str | None, Parameter(help="Keep the result in the run under this name, beside its own.")] = None,
-    json: Annotated[Path | None, Parameter(help="Write the evaluation to this file.")] = None,
+    data: Annotated[str, Parameter(group=REQUIRED, help="Data set: folder, file or hub id.")],
+    split: Annotated[
+        str | None, Parameter(group=DATA, help="Split to take; by default test where there is one, else all.")
+    ] = None,
+    format: Annotated[
+        str | None, Parameter(group=DATA, help="Format of the data set, where it cannot be told from its files.")
+    ] = None,
+    name: Annotated[
+        str | None, Parameter(group=OUTPUT, help="Keep the evaluation in the run under this name, beside its own.")
+    ] = None,
+    json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write the evaluation to this JSON file.")] = None,
     device: Device = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -149,20 +161,25 @@ def report(
     run: Path,
     /,
     *,
-    out: Annotated[Path | None, Parameter(help="HTML file to write; by default report.html in the run.")] = None,
-    against: Annotated[Path | None, Parameter(help="Earlier run to compare with: regressions come first.")] = None,
+    out: Annotated[
+        Path | None, Parameter(group=OUTPUT, help="HTML file to write; by default report.html in the run.")
+    ] = None,
+    against: Annotated[
+        Path | None, Parameter(group=DATA, help="Earlier run to compare with; regressions are shown first.")
+    ] = None,
     findings: Annotated[
         tuple[Path, ...],
         Parameter(
+            group=DATA,
             name="--with",
             negative=(),
             consume_multiple=True,
             show_default=False,
-            help="What judge, gage or drift wrote with --json.",
+            help="Findings to add: files that judge, gage or drift wrote with --json.",
         ),
     ] = (),
     umap: Annotated[
-        bool, Parameter(negative=(), help="Lay the pictures' vectors out by UMAP too (extra `umap`).")
+        bool, Parameter(group=OUTPUT, negative=(), help="Draw the embeddings by UMAP too (extra `umap`).")
     ] = False,
     overwrite: Overwrite = False,
 ) -> int:
@@ -198,15 +215,15 @@ def scatter(
     runs: Annotated[tuple[Path, ...], Parameter(negative=())],
     /,
     *,
-    out: Annotated[Path, Parameter(help="HTML file to write.")],
+    out: Annotated[Path, Parameter(group=REQUIRED, help="HTML file to write.")],
     overwrite: Overwrite = False,
 ) -> int:
-    """Draw what runs make of the same pictures in a plane, side by side, as one offline HTML file.
+    """Draw the embeddings of the same pictures by several runs in a plane, side by side, as one offline HTML file.
 
     Parameters
     ----------
     runs:
-        One or more run folders with vectors, evaluated on the same pictures.
+        Run folders with embeddings, evaluated on the same pictures.
     """
     from kenpin.report.scatter import panels_of_runs, write_scatters
     from kenpin.run_folder import check_seal, check_writable, read_record
