@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
@@ -82,6 +82,15 @@ class StrictOptions(BaseModel):
             raise OptionError(cls.sentence(error, source, origins or {})) from error
 
     @classmethod
+    def as_typed(cls, text: str) -> str:
+        """The text with options as they are typed on a command line: `batch_size` becomes `--batch-size`."""
+        return re.sub(
+            r"`(\w+)`",
+            lambda name: f"`--{name[1].replace('_', '-')}`" if name[1] in cls.model_fields else name[0],
+            text,
+        )
+
+    @classmethod
     def sentence(cls, error: ValidationError, source: str, origins: Mapping[str, str] | None = None) -> str:
         """The first problem of a failed validation as one sentence; options are named as on the line where they stood
         there. origins: the source of single keys."""
@@ -102,7 +111,7 @@ class StrictOptions(BaseModel):
             said = f"option `{key}` is {first['input']!r}; give {' or '.join(wanted)}."
         source = {name.replace("-", "_"): origin for name, origin in (origins or {}).items()}.get(key, source)
         if source == COMMAND_LINE:
-            said = re.sub(r"`(\w+)`", lambda name: _on_the_line(name[1], cls.model_fields), said)
+            said = cls.as_typed(said)
         return f"{source}: {said}"
 
 
@@ -136,10 +145,6 @@ def _wanted(problem: ErrorDetails) -> str:
         return problem["msg"].rstrip(".")
     bounds = {name: str(bound).removesuffix(".0") for name, bound in problem.get("ctx", {}).items()}
     return _WANTED[problem["type"]].format(**bounds)
-
-
-def _on_the_line(name: str, fields: Iterable[str]) -> str:
-    return f"`--{name.replace('_', '-')}`" if name in fields else f"`{name}`"
 
 
 class YamlMapping(dict[str, Any]):
@@ -297,7 +302,7 @@ class GradientOptions(StrictOptions):
     save_every: Annotated[int | None, InGroup("advanced")] = Field(
         None,
         ge=1,
-        description="Steps between checkpoints, a multiple of evaluate_every; by default the same. A new best "
+        description="Steps between checkpoints, a multiple of `evaluate_every`; by default the same. A new best "
         "checkpoint is always saved.",
     )
     save_total_limit: Annotated[int, InGroup("advanced")] = Field(
@@ -358,7 +363,7 @@ class AugmentOptions(StrictOptions):
         description="Mirror left and right: off; same (no class changes); or, in YAML, the class that each class "
         "becomes, `forbid` for one that must not be mirrored.",
     )
-    flip_vertical: FlipRule = Field("off", description="Mirror top and bottom; values as for flip_horizontal.")
+    flip_vertical: FlipRule = Field("off", description="Mirror top and bottom; values as for `flip_horizontal`.")
     crop: Literal["off", "same"] = Field(
         "off", description="Cut 80 to 100 % of the area at random: off; same (no class changes by it)."
     )

@@ -26,7 +26,7 @@ app = cyclopts.App(
     version=lambda: version("kenpin"),
     suppress_keyboard_interrupt=False,  # else it ends without a word
     help_format="plaintext",  # Markdown takes a third of the time of `--help`
-    default_parameter=Parameter(show_default=lambda value: None if value in (False, ()) else value),
+    default_parameter=Parameter(show_default=lambda value: None if value is False or value == () else value),
 )
 for _flag in ("--help", "--version"):
     app[_flag].group = GENERAL

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 from pydantic import create_model
 from pydantic.fields import FieldInfo
 
@@ -32,10 +32,7 @@ def command_of(options: type[Options], call: Callable[[Options], int | None]) ->
     """A command that takes each field of `options`, and `--config FILE.yaml` for those not given on the line."""
     # words as they were typed, None where nothing was: defaults, types and checks are those of the one options model
     required_first = sorted(options.model_fields.items(), key=lambda item: not item[1].is_required())
-    fields: dict[str, Any] = {
-        name: (_annotation(field, REQUIRED if field.is_required() else OPTIONS[options.group_of(name)]), None)
-        for name, field in required_first
-    }
+    fields: dict[str, Any] = {name: (_annotation(options, name), None) for name, _ in required_first}
     view = create_model(f"{options.__name__}OnTheLine", **fields)
 
     def command(*, given=None, config=None):  # type: ignore[no-untyped-def]
@@ -68,7 +65,8 @@ def _plain(kind: Any) -> Any:
     return _plain(get_args(kind)[0]) if get_origin(kind) in (Annotated, tuple) else kind
 
 
-def _annotation(field: FieldInfo, group: Group) -> Any:
+def _annotation(options: type[StrictOptions], name: str) -> Any:
+    field = options.model_fields[name]
     kinds = _kinds(field) or (field.annotation,)
     choices = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
     notes = [f"[{', '.join(choices)}]"] if choices else []
@@ -85,9 +83,9 @@ def _annotation(field: FieldInfo, group: Group) -> Any:
     several = kind is not bool
     shown_as = next((_METAVARS[kind] for kind in map(_plain, kinds) if kind in _METAVARS), None)
     parameter = Parameter(
-        group=group,
+        group=REQUIRED if field.is_required() else OPTIONS[options.group_of(name)],
         metavar=shown_as or ("CHOICE" if choices else None),
-        help=" ".join([field.description or "", *notes]),
+        help=" ".join([options.as_typed(field.description or ""), *notes]),
         show_default=False,
         consume_multiple=several,
         negative=() if several else None,

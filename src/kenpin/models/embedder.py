@@ -1,4 +1,4 @@
-"""Embedder: vectors learned so that pictures of one class lie together, named by their nearest known neighbours."""
+"""Embedder: embeddings learned so that pictures of one class lie together, named by their nearest known neighbours."""
 
 from __future__ import annotations
 

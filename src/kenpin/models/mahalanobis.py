@@ -1,4 +1,4 @@
-"""Mahalanobis: a unit space of good parts, on features, vectors or a table's numbers; D²/k tells how far a part is."""
+"""Mahalanobis: a unit space of good parts, on features, embeddings or a table; D²/k tells how far a part is."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class VlmOptions(CaseOptions, AnswerOptions):
     )
     tuning: Literal["lora", "projector", "full", "qlora"] = Field(
         "lora",
-        description="What is trained: low-rank adapters, only the projector of --embedding-from, every weight, or "
+        description="What is trained: low-rank adapters, only the projector of `embedding_from`, every weight, or "
         "adapters on a base of 4 bits; a projector is always trained. With base toy: full.",
     )
     lora_targets: tuple[str, ...] | None = Field(
