@@ -27,29 +27,37 @@ Format = Annotated[
 
 def doctor(
     data: str,
+    other: str | None = None,
     /,
     *,
     format: Format = None,
     json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all findings to this JSON file.")] = None,
     overwrite: Overwrite = False,
 ) -> int:
-    """Examine a data set. The exit status is 1 where an error stands, 0 otherwise.
+    """Examine a data set, or two and what is between them. The exit status is 1 where an error is found, 0 otherwise.
 
     Parameters
     ----------
     data:
         Data set: folder, file or hub id.
+    other:
+        Second data set, such as the one to test on: what both hold is found, and which classes one lacks.
     """
-    from kenpin.data.doctor import as_json, examine, render
+    from kenpin.data.doctor import as_json, examine, examine_pair, pair_as_json, render, render_pair
     from kenpin.run_folder import check_writable, write_json
 
     if json is not None:
         check_writable(json, overwrite)
-    examination = examine(data, format=format)
-    print(render(examination))
+    if other is None:
+        examination = examine(data, format=format)
+        text, values, has_errors = render(examination), as_json(examination), examination.has_errors
+    else:
+        pair = examine_pair(data, other, format=format)
+        text, values, has_errors = render_pair(pair), pair_as_json(pair), pair.has_errors
+    print(text)
     if json is not None:
-        write_json(json, as_json(examination))
-    return FINDINGS if examination.has_errors else 0
+        write_json(json, values)
+    return FINDINGS if has_errors else 0
 
 
 def convert(

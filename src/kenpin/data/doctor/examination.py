@@ -69,9 +69,11 @@ def examine(path: str | Path, *, format: str | None = None) -> Examination:
     return examine_dataset(dataset, findings)
 
 
-def examine_dataset(dataset: Dataset, findings: Iterable[Finding] = ()) -> Examination:
-    """Examine a data set that was read. `findings`: what its reader found."""
-    subject = Subject(dataset)
+def examine_dataset(
+    dataset: Dataset, findings: Iterable[Finding] = (), *, subject: Subject | None = None
+) -> Examination:
+    """Examine a data set that was read. `findings`: what its reader found; `subject`: filled with what is seen."""
+    subject = Subject(dataset) if subject is None else subject
     found: list[Finding] = []
     boxes: list[BoxProblem] = []
     for example, look in stream(look_at, dataset):
@@ -90,7 +92,7 @@ def examine_dataset(dataset: Dataset, findings: Iterable[Finding] = ()) -> Exami
         classes=subject.classes,
         counts=_counts(subject),
         sizes=_sizes(look.size_wh for look in subject.looks),
-        findings=tuple(sorted(found, key=_order)),
+        findings=tuple(sorted(found, key=by_severity)),
     )
 
 
@@ -116,7 +118,8 @@ def _sizes(sizes_wh: Iterable[tuple[int, int] | None]) -> Sizes | None:
     return Sizes(by_area[0], by_area[len(by_area) // 2], by_area[-1]) if by_area else None
 
 
-def _order(finding: Finding) -> tuple[int, list[tuple[int, str]], str]:
+def by_severity(finding: Finding) -> tuple[int, list[tuple[int, str]], str]:
+    """Sorts findings: errors first, and within a severity by where they are."""
     # line 2 stands before line 10
     parts = re.split(r"(\d+)", finding.where)
     place = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
