@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
@@ -20,7 +21,7 @@ from pydantic import (
 )
 
 from kenpin.errors import OptionError
-from kenpin.nearest import did_you_mean
+from kenpin.nearest import did_you_mean, nearest_name
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -108,7 +109,11 @@ class StrictOptions(BaseModel):
         else:
             # a field of several kinds has a problem with each
             wanted = dict.fromkeys(_wanted(one) for one in problems if one["loc"][:1] == first["loc"][:1])
-            said = f"option `{key}` is {first['input']!r}; give {' or '.join(wanted)}."
+            remedy = f"give {' or '.join(wanted)}."
+            choices = [*_choices(cls.model_fields[key].annotation)] if key in cls.model_fields else []
+            if near := nearest_name(str(first["input"]), choices):
+                remedy = f"did you mean {near!r}?"  # a value may be called as an option is
+            said = f"option `{key}` is {first['input']!r}; {remedy}"
         source = {name.replace("-", "_"): origin for name, origin in (origins or {}).items()}.get(key, source)
         if source == COMMAND_LINE:
             said = cls.as_typed(said)
@@ -137,6 +142,17 @@ _WANTED = {
     "less_than": "a number below {lt}",
     "less_than_equal": "a number up to {le}",
 }
+
+
+def _choices(kind: Any) -> Iterator[str]:
+    """The words that a value of this type may be."""
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        yield from (str(one.value) for one in kind)
+    for inner in get_args(kind):
+        if get_origin(kind) is Literal:
+            yield str(inner)
+        else:
+            yield from _choices(inner)
 
 
 def _wanted(problem: ErrorDetails) -> str:

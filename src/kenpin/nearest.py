@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
-_LIKE = 0.5  # of 1: `gud` is 0.57 like `good`
+_LIKE = 0.55  # of 1: `gud` is 0.57 like `good`, `epochs` 0.5 like `report`
 _SHOWN = 20  # names in a sentence
 
 

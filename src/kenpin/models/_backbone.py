@@ -186,7 +186,7 @@ def _toy(ids: dict[str, Any]) -> Backbone:
 def _from_transformers(base: str, ids: dict[str, Any]) -> Backbone:
     from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageClassification
 
-    check_there(base)
+    check_there(base, BUILT_IN)
     try:
         config = AutoConfig.from_pretrained(base, **ids)
         network = AutoModelForImageClassification.from_pretrained(
