@@ -264,6 +264,29 @@ def test_the_line_wins_over_the_file_and_both_are_checked(kenpin: Run, parts: Pa
     assert "did you mean `base`" in kenpin("train", "classifier", "--config", "recipe.yaml")[2]
 
 
+def test_the_word_default_takes_the_option_s_own_over_the_file_s(kenpin: Run, parts: Path) -> None:
+    Path("recipe.yaml").write_text(f"data: {parts}\nbase: toy\ncost_escape: 3\nok-labels: [scratch]\nhead_c: 7\n")
+    words = ("--out", "run", "--no-report", "--cost-escape", "default", "--ok-labels", "default")
+    status, _, err = kenpin("train", "classifier", "--config", "recipe.yaml", *words)
+    assert status == 0, err
+    options = json.loads(Path("run/run.json").read_text())["options"]
+    assert (options["cost_escape"], options["ok_labels"], options["head_c"]) == (10.0, None, 7.0)
+    status, _, err = kenpin("train", "classifier", "--config", "recipe.yaml", "--out", "r", "--data", "default")
+    assert status == 2, "data has no default"
+    assert "`data` is missing" in err
+
+
+def test_an_error_names_the_line_of_the_file_or_the_command_line(kenpin: Run, parts: Path) -> None:
+    Path("recipe.yaml").write_text(f"data: {parts}\n# a comment\ncost-escape: much\n")
+    words = ("train", "classifier", "--config", "recipe.yaml", "--out", "run")
+    assert "recipe.yaml line 3: option `cost_escape` is 'much'; give a number." in kenpin(*words)[2]
+    _, _, err = kenpin(*words, "--cost-escape", "1", "--seed", "two")
+    assert "command line: option `--seed` is 'two'; give a whole number." in err
+    assert "command line: option `--cost-escape` is 'less'" in kenpin(*words, "--cost-escape", "less")[2]
+    Path("recipe.yaml").write_text(f"data: {parts}\n\nbse: toy\n")
+    assert "recipe.yaml line 3: unknown option `bse`; did you mean `base`?" in kenpin(*words)[2]
+
+
 def test_several_values_follow_one_option(kenpin: Run, parts: Path) -> None:
     status, _, err = kenpin(
         "train", "mahalanobis", "--data", parts, "--out", "run", "--base", "toy", "--ok-labels", "ok", "scratch"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import pytest
 from rich.cells import cell_len
 
 from kenpin.cli import _COMMANDS, app
 from kenpin.cli._groups import GENERAL
-from kenpin.config import InGroup, StrictOptions
+from kenpin.config import InGroup, OptionGroup, StrictOptions
 from kenpin.models import family_names, get_family
 from tests.commands import Run
 from tests.tree import ROOT
@@ -130,12 +130,12 @@ def test_the_page_is_the_one_that_was_looked_at(
 
 def test_groups_are_declared_with_the_fields() -> None:
     class Base(StrictOptions):
-        group = "training"
+        group: ClassVar[OptionGroup] = "training"
         epochs: int = 1
         device: Annotated[str, InGroup("run")] = "cpu"
 
     class Derived(Base):
-        group = "model"
+        group: ClassVar[OptionGroup] = "model"
         epochs: int = 2
         device: str = "cuda"
         depth: int = 3
