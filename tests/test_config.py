@@ -128,6 +128,8 @@ def test_a_misspelt_choice_names_the_nearest() -> None:
         ("Ng", ["NG", "ok"], "NG"),
         ("batch_sise", ["batch-size", "base"], "batch-size"),
         ("epochs", ["report", "overwrite"], None),
+        ("voc", ["coco", "yolov8"], None),
+        ("oembed", ["embed"], "embed"),
         ("x", [], None),
     ],
 )

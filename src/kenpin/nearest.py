@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
-_LIKE = 0.55  # of 1: `gud` is 0.57 like `good`, `epochs` 0.5 like `report`
+_LIKE = 0.5  # of 1: `gud` is 0.57 like `good`
+_LIKE_OF_OTHER_INITIAL = 0.7  # a slip seldom changes the first letter: `voc` is 0.57 like `coco`
 _SHOWN = 20  # names in a sentence
 
 
 def nearest_name(name: str, known: Iterable[str], *, like: float = _LIKE) -> str | None:
     """The known name that `name` is most like, whatever their case and dashes; None where none is like it.
 
-    like: share of the letters that must agree, 0 to 1.
+    like: share of the letters that must agree, 0 to 1; at least 0.7 where the first letters differ.
 
     >>> nearest_name("clasifier", ["classifier", "embedder"])
     'classifier'
     """
     bare = _bare(name)
     ratios = {one: SequenceMatcher(None, _bare(one), bare).ratio() for one in known}
-    best = max(ratios, key=ratios.__getitem__, default=None)
-    return best if best is not None and ratios[best] >= like else None
+    near = {
+        one: ratio
+        for one, ratio in ratios.items()
+        if ratio >= (like if _bare(one)[:1] == bare[:1] else max(like, _LIKE_OF_OTHER_INITIAL))
+    }
+    return max(near, key=near.__getitem__, default=None)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -192,7 +192,7 @@ def test_a_misspelt_way_names_the_ways() -> None:
     dataset = labelled(["a"] * 20)
     with pytest.raises(OptionError, match="did you mean `duplicates`"):
         split_by(dataset, "Duplicate", {"x": 0.6, "y": 0.4}, seed=0)
-    with pytest.raises(OptionError, match="Known are group, beside ratio, order, duplicates"):
+    with pytest.raises(OptionError, match="there are ratio, order, duplicates, group"):
         split_by(dataset, "qqq", {"x": 0.6, "y": 0.4}, seed=0)
 
 
