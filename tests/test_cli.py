@@ -28,10 +28,10 @@ def run(kenpin: Run, parts: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["dctor", "x"], "Unknown command"),
+        (["dctor", "x"], "unknown command `dctor`; did you mean `doctor`?"),
         (["doctor", "nowhere"], "nowhere: there is no such file or folder"),
-        (["doctor", "{parts}", "--format", "cco"], "'cco' is not known"),
-        (["train", "clasifier", "--data", "x"], "Unknown command"),
+        (["doctor", "{parts}", "--format", "cco"], "format 'cco' is not known; did you mean `coco`?"),
+        (["train", "clasifier", "--data", "x"], "unknown command `clasifier`; did you mean `classifier`?"),
         (["train", "classifier", "--data", "{parts}"], "option `--out` is missing"),
         (["train", "classifier", "--dta", "{parts}"], "unknown option --dta; did you mean --data?"),
         (
@@ -40,9 +40,9 @@ def run(kenpin: Run, parts: Path) -> Path:
         ),
         (
             ["train", "classifier", "--data", "{parts}", "--out", "r", "--tuning", "hed"],
-            "option `--tuning` is 'hed'; give 'head', 'lora' or 'full'.",
+            "option `--tuning` is 'hed'; did you mean 'head'?",
         ),
-        (["train", "classifier", "--data", "{parts}", "--out", "r", "--ok-labels", "nope"], "none of ok, scratch"),
+        (["train", "classifier", "--data", "{parts}", "--out", "r", "--ok-labels", "nope"], "there are ok, scratch."),
         (
             ["train", "classifier", "--data", "{parts}", "--out", "r", "--config", "none.yaml"],
             "none.yaml: no such file",
@@ -55,8 +55,8 @@ def run(kenpin: Run, parts: Path) -> Path:
         (["split", "{parts}", "out", "--train", "nan"], "shares nan, 0.15, 0.15: at least two"),
         (["split", "{parts}", "out", "--seed", "-1"], "`--seed` is -1; give a number from 0"),
         (["split", "{parts}", "out", "--to", "coco"], "carries none of its annotations"),
-        (["train", "mahalanobis", "--epochs", "3"], "unknown option --epochs; --help lists those there are."),
-        (["train", "classifier", "more"], "nothing is known to be done with more"),
+        (["train", "mahalanobis", "--epochs", "3"], "unknown option --epochs; "),
+        (["train", "classifier", "more"], "unexpected argument `more`; leave it out"),
         (["train", "classifier", "--data", "{parts}", "--out", "r", "--epochs", "inf"], "give a finite number"),
         (["train", "classifier", "--data", "{parts}", "--out", "r", "--ok-labels"], "names no class"),
         (
@@ -265,6 +265,29 @@ def test_the_line_wins_over_the_file_and_both_are_checked(kenpin: Run, parts: Pa
     assert not Path("run/report.html").exists()
     Path("recipe.yaml").write_text("bse: toy\n")
     assert "did you mean `base`" in kenpin("train", "classifier", "--config", "recipe.yaml")[2]
+
+
+def test_the_word_default_takes_the_option_s_own_over_the_file_s(kenpin: Run, parts: Path) -> None:
+    Path("recipe.yaml").write_text(f"data: {parts}\nbase: toy\ncost_escape: 3\nok-labels: [scratch]\nhead_c: 7\n")
+    words = ("--out", "run", "--no-report", "--cost-escape", "default", "--ok-labels", "default")
+    status, _, err = kenpin("train", "classifier", "--config", "recipe.yaml", *words)
+    assert status == 0, err
+    options = json.loads(Path("run/run.json").read_text())["options"]
+    assert (options["cost_escape"], options["ok_labels"], options["head_c"]) == (10.0, None, 7.0)
+    status, _, err = kenpin("train", "classifier", "--config", "recipe.yaml", "--out", "r", "--data", "default")
+    assert status == 2, "data has no default"
+    assert "`data` is missing" in err
+
+
+def test_an_error_names_the_line_of_the_file_or_the_command_line(kenpin: Run, parts: Path) -> None:
+    Path("recipe.yaml").write_text(f"data: {parts}\n# a comment\ncost-escape: much\n")
+    words = ("train", "classifier", "--config", "recipe.yaml", "--out", "run")
+    assert "recipe.yaml line 3: option `cost_escape` is 'much'; give a number." in kenpin(*words)[2]
+    _, _, err = kenpin(*words, "--cost-escape", "1", "--seed", "two")
+    assert "command line: option `--seed` is 'two'; give a whole number." in err
+    assert "command line: option `--cost-escape` is 'less'" in kenpin(*words, "--cost-escape", "less")[2]
+    Path("recipe.yaml").write_text(f"data: {parts}\n\nbse: toy\n")
+    assert "recipe.yaml line 3: unknown option `bse`; did you mean `base`?" in kenpin(*words)[2]
 
 
 def test_several_values_follow_one_option(kenpin: Run, parts: Path) -> None:

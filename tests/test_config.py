@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from kenpin.config import COMMAND_LINE, TrainOptions, nearest_name, read_yaml
+from kenpin.cli._options import OWN_DEFAULT
+from kenpin.config import COMMAND_LINE, TrainOptions, read_yaml
 from kenpin.errors import OptionError
 from kenpin.models import family_names, get_family
+from kenpin.nearest import did_you_mean, nearest_name
 
 _NEEDED = {"data": "d", "out": "o"}
 
@@ -81,12 +84,61 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
         read_yaml(tmp_path / "none.yaml")
 
 
-def test_nearest_name_knows_when_nothing_is_near() -> None:
-    assert nearest_name("qqqq", ["data", "out"]) is None
-
-
 @pytest.mark.parametrize("name", family_names())
 def test_every_option_of_every_family_is_described(name: str) -> None:
     for field, info in get_family(name).Options.model_fields.items():
         assert info.description, f"{name}: {field}"
         assert info.description.endswith("."), f"{name}: {field}"
+
+
+@pytest.mark.parametrize("name", family_names())
+def test_no_option_has_a_value_called_default(name: str) -> None:
+    """On the command line that word takes an option's own default."""
+    options = get_family(name).Options
+    for field, info in options.model_fields.items():
+        assert OWN_DEFAULT not in _words(info.annotation), f"{name}: {field}"
+        assert OWN_DEFAULT not in (info.default, *(info.default if isinstance(info.default, tuple) else ()))
+
+
+def _words(kind: object) -> list[object]:
+    """Every word that a literal somewhere within a type names."""
+    return [kind] if isinstance(kind, str) else [word for inner in get_args(kind) for word in _words(inner)]
+
+
+def test_the_line_of_a_key_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("data: d\nout: o\n\ncost-escape: much\nlimits:\n  seed: 1\n")
+    assert read_yaml(path).lines == {"data": 1, "out": 2, "cost-escape": 4, "limits": 5}
+    with pytest.raises(OptionError, match=r"recipe\.yaml line 5: unknown option `limits`"):
+        TrainOptions.from_mapping(read_yaml(path), str(path))
+
+
+def test_a_misspelt_choice_names_the_nearest() -> None:
+    with pytest.raises(OptionError, match=r"option `calibrate` is 'isotonik'; did you mean 'isotonic'\?"):
+        TrainOptions.from_mapping(_NEEDED | {"calibrate": "isotonik"})
+    with pytest.raises(OptionError, match=r"give 'none', 'isotonic' or 'platt'\."):
+        TrainOptions.from_mapping(_NEEDED | {"calibrate": "zzz"})
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "nearest"),
+    [
+        ("qqqq", ["data", "out"], None),
+        ("gud", ["good", "scratch"], "good"),
+        ("Ng", ["NG", "ok"], "NG"),
+        ("batch_sise", ["batch-size", "base"], "batch-size"),
+        ("epochs", ["report", "overwrite"], None),
+        ("voc", ["coco", "yolov8"], None),
+        ("oembed", ["embed"], "embed"),
+        ("x", [], None),
+    ],
+)
+def test_nearest_name_knows_when_nothing_is_near(name: str, known: list[str], nearest: str | None) -> None:
+    assert nearest_name(name, known) == nearest
+
+
+def test_the_remedy_names_the_nearest_or_all_there_are() -> None:
+    assert did_you_mean("gud", ["good", "scratch"]) == "did you mean `good`?"
+    assert did_you_mean("crack", ["ok", "ng", "ok"]) == "there are ok, ng."
+    assert did_you_mean("crack", []) == "there are none."
+    assert did_you_mean("zzz", map(str, range(25))).endswith("18, 19 and 5 more.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -20,21 +21,38 @@ from pydantic import (
 )
 
 from kenpin.errors import OptionError
+from kenpin.nearest import did_you_mean, nearest_name
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
+OptionGroup = Literal["data", "model", "training", "augmentation", "answers", "decision", "output", "run", "advanced"]
+"""What an option bears on; `--help` shows a panel for each."""
 
-def nearest_name(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` was probably meant to be; None when nothing is near."""
-    matches = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
-    return matches[0] if matches else None
+
+@dataclass(frozen=True, slots=True)
+class InGroup:
+    """In the `Annotated` of a field: the group it is in, where that is not the group of its class."""
+
+    name: OptionGroup
 
 
 class StrictOptions(BaseModel):
     """Frozen options that refuse unknown keys and name the nearest known one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=(), allow_inf_nan=False)
+    group: ClassVar[OptionGroup] = "advanced"
+    """The group of the fields that a class declares and that name no other."""
+
+    @classmethod
+    def group_of(cls, name: str) -> OptionGroup:
+        """The group of a field: its own, or else that of the class which declared it first."""
+        declaring = [kind for kind in cls.__mro__ if issubclass(kind, StrictOptions) and name in kind.model_fields]
+        for kind in declaring:  # a class that gives an inherited field another default leaves it in its group
+            for mark in kind.model_fields[name].metadata:
+                if isinstance(mark, InGroup):
+                    return mark.name
+        return declaring[-1].group
 
     @field_validator("*", mode="before")
     @classmethod
@@ -49,26 +67,40 @@ class StrictOptions(BaseModel):
         return value
 
     @classmethod
-    def from_mapping(cls, values: Mapping[str, Any], source: str = "options") -> Self:
-        """Validate `values`. Raises OptionError: one sentence with source, key and remedy."""
+    def from_mapping(
+        cls, values: Mapping[str, Any], source: str = "options", origins: Mapping[str, str] | None = None
+    ) -> Self:
+        """Validate `values`. Raises OptionError: one sentence with source, key and remedy.
+
+        origins: the source of single keys; by default the lines of a YAML file.
+        """
+        if origins is None and isinstance(values, YamlMapping):
+            origins = {name: f"{source} line {line}" for name, line in values.lines.items()}
         names = {name.replace("-", "_"): value for name, value in values.items()}
         try:
             return cls.model_validate(names)
         except ValidationError as error:
-            raise OptionError(cls.sentence(error, source)) from error
+            raise OptionError(cls.sentence(error, source, origins or {})) from error
 
     @classmethod
-    def sentence(cls, error: ValidationError, source: str) -> str:
+    def as_typed(cls, text: str) -> str:
+        """The text with options as they are typed on a command line: `batch_size` becomes `--batch-size`."""
+        return re.sub(
+            r"`(\w+)`",
+            lambda name: f"`--{name[1].replace('_', '-')}`" if name[1] in cls.model_fields else name[0],
+            text,
+        )
+
+    @classmethod
+    def sentence(cls, error: ValidationError, source: str, origins: Mapping[str, str] | None = None) -> str:
         """The first problem of a failed validation as one sentence; options are named as on the line where they stood
-        there."""
+        there. origins: the source of single keys."""
         # an unknown key before a missing one: it may be the missing one, misspelt
         problems = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
         first = problems[0]
         key = str(first["loc"][0]) if first["loc"] else ""
         if first["type"] == "extra_forbidden":
-            near = nearest_name(key, cls.model_fields)
-            remedy = f"did you mean `{near}`?" if near else f"known are {', '.join(sorted(cls.model_fields))}."
-            said = f"unknown option `{key}`; {remedy}"
+            said = f"unknown option `{key}`; {did_you_mean(key, sorted(cls.model_fields))}"
         elif first["type"] == "missing":
             said = f"option `{key}` is missing; give it a value."
         elif first["type"] == "value_error":
@@ -77,9 +109,14 @@ class StrictOptions(BaseModel):
         else:
             # a field of several kinds has a problem with each
             wanted = dict.fromkeys(_wanted(one) for one in problems if one["loc"][:1] == first["loc"][:1])
-            said = f"option `{key}` is {first['input']!r}; give {' or '.join(wanted)}."
+            remedy = f"give {' or '.join(wanted)}."
+            choices = [*_choices(cls.model_fields[key].annotation)] if key in cls.model_fields else []
+            if near := nearest_name(str(first["input"]), choices):
+                remedy = f"did you mean {near!r}?"  # a value may be called as an option is
+            said = f"option `{key}` is {first['input']!r}; {remedy}"
+        source = {name.replace("-", "_"): origin for name, origin in (origins or {}).items()}.get(key, source)
         if source == COMMAND_LINE:
-            said = re.sub(r"`(\w+)`", lambda name: _on_the_line(name[1], cls.model_fields), said)
+            said = cls.as_typed(said)
         return f"{source}: {said}"
 
 
@@ -107,6 +144,17 @@ _WANTED = {
 }
 
 
+def _choices(kind: Any) -> Iterator[str]:
+    """The words that a value of this type may be."""
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        yield from (str(one.value) for one in kind)
+    for inner in get_args(kind):
+        if get_origin(kind) is Literal:
+            yield str(inner)
+        else:
+            yield from _choices(inner)
+
+
 def _wanted(problem: ErrorDetails) -> str:
     """What one problem of a validation asks for."""
     if problem["type"] not in _WANTED:
@@ -115,11 +163,15 @@ def _wanted(problem: ErrorDetails) -> str:
     return _WANTED[problem["type"]].format(**bounds)
 
 
-def _on_the_line(name: str, fields: Iterable[str]) -> str:
-    return f"`--{name.replace('_', '-')}`" if name in fields else f"`{name}`"
+class YamlMapping(dict[str, Any]):
+    """What a YAML file holds, and in `lines` the line of each of its keys, from 1."""
+
+    def __init__(self, values: Mapping[str, Any] | None = None, lines: Mapping[str, int] | None = None) -> None:
+        super().__init__(values or {})
+        self.lines = lines or {}
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> YamlMapping:
     """The mapping in a YAML file; true and false alone are truth values, as in YAML 1.2. Raises OptionError."""
     import yaml
 
@@ -140,18 +192,20 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("(?:true|True|TRUE|false|False|FALSE)$"), "tTfF")
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader)
+        loader = Loader(path.read_text(encoding="utf-8"))
+        root = loader.get_single_node()
+        values = None if root is None else loader.construct_document(root)
     except FileNotFoundError as error:
         raise OptionError(f"{path}: no such file; give the path of a YAML file with options.") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         place, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
         line, why = f" line {place.line + 1}" if place else "", f" ({problem})" if problem else ""
         raise OptionError(f"{path}{line}: not readable as YAML{why}; write one `option: value` a line.") from error
-    if not isinstance(values, dict):
+    if root is None or not isinstance(values, dict):
         raise OptionError(f"{path}: holds no options; write one `option: value` a line.")
     if odd := [key for key in values if not isinstance(key, str)]:
         raise OptionError(f"{path}: {odd[0]!r} is no name of an option; write one `option: value` a line.")
-    return values
+    return YamlMapping(values, {key.value: key.start_mark.line + 1 for key, _ in root.value})
 
 
 def _positive_or_none(value: float | None) -> float | None:
@@ -167,6 +221,8 @@ Cost = Annotated[float, AfterValidator(_positive_or_none)]
 
 class DecisionOptions(StrictOptions):
     """How scores become PASS, FAIL or REVIEW."""
+
+    group: ClassVar[OptionGroup] = "decision"
 
     ok_labels: tuple[str, ...] | None = Field(
         None, description="Classes that mean a good part; by default those named ok, good, pass, 良品 and the like."
@@ -191,40 +247,50 @@ class DecisionOptions(StrictOptions):
 class PlanOptions(StrictOptions):
     """How many NG and OK parts it takes to claim that at most so many escape or are overkilled."""
 
+    group: ClassVar[OptionGroup] = "decision"
+
     escape_rate: float | None = Field(None, gt=0, lt=1, description="Share of NG parts that pass, at most this.")
     overkill_rate: float | None = Field(None, gt=0, lt=1, description="Share of OK parts that fail, at most this.")
     confidence: float = Field(0.95, gt=0, lt=1, description="Confidence of the claim.")
     allowed: int = Field(0, ge=0, description="Wrong decisions in the test up to which the claim stands.")
 
 
+TOY = "toy is a tiny random network, to try the command in seconds"
+"""What every option `base` tells of it."""
+
+
 class TrainOptions(DecisionOptions):
     """What every `kenpin train` takes, whatever the family."""
 
-    data: str = Field(description="Data set: folder, file or hub id.")
-    out: Path = Field(description="Run folder to write; must not exist.")
-    data_format: str | None = Field(None, description="Format of the data set, where it cannot be told from its files.")
-    validation_share: float = Field(
+    group: ClassVar[OptionGroup] = "run"
+
+    data: Annotated[str, InGroup("data")] = Field(description="Data set: folder, file or hub id.")
+    out: Annotated[Path, InGroup("output")] = Field(description="Run folder to write; must not exist.")
+    data_format: Annotated[str | None, InGroup("data")] = Field(
+        None, description="Format of the data set, where it cannot be told from its files."
+    )
+    validation_share: Annotated[float, InGroup("data")] = Field(
         0.2, gt=0, lt=1, description="Share of the training pictures kept for validation where the data set names none."
     )
-    leave_out: tuple[str, ...] = Field(
+    leave_out: Annotated[tuple[str, ...], InGroup("data")] = Field(
         (),
         description="Splits that this run must not look at, so that what stands on it later can be judged by them.",
     )
-    folds: Literal["last", "whole"] = Field(
+    folds: Annotated[Literal["last", "whole"], InGroup("decision")] = Field(
         "last",
         description="What is trained anew for each fold of held-out parts: the last inspector alone; or the whole "
         "chain, the runs that it stands on too.",
     )
-    calibrate: Literal["none", "isotonic", "platt"] = Field(
+    calibrate: Annotated[Literal["none", "isotonic", "platt"], InGroup("decision")] = Field(
         "none",
-        description="Make scores the rate at which such parts are defective, or such boxes right: by a rising curve "
-        "(isotonic), or by a logistic one, for few pictures (platt).",
+        description="Calibrate scores, so that each is the share of such parts that are defective, or of such boxes "
+        "that are right: by a rising curve (isotonic), or by a logistic one, for few pictures (platt).",
     )
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="Seed of every random choice.")
-    device: str | None = Field(None, description="Device such as cpu or cuda:0; by default the best that is there.")
+    device: str | None = Field(None, description="Device such as cpu or cuda:0; by default the best available.")
     resume: bool = Field(False, description="Continue a run that was interrupted.")
-    overwrite: bool = Field(False, description="Replace the run folder if it exists.")
-    report: bool = Field(True, description="Write report.html into the run folder.")
+    overwrite: Annotated[bool, InGroup("output")] = Field(False, description="Replace the run folder if it exists.")
+    report: Annotated[bool, InGroup("output")] = Field(True, description="Write report.html into the run folder.")
 
     def idle(self) -> frozenset[str]:
         """Names of the options that do nothing beside the others."""
@@ -234,45 +300,55 @@ class TrainOptions(DecisionOptions):
 class GradientOptions(StrictOptions):
     """What every family that is trained by gradients takes."""
 
+    group: ClassVar[OptionGroup] = "training"
+
     epochs: float = Field(10.0, gt=0, description="Passes over the training pictures.")
-    batch_size: int = Field(16, ge=1, description="Pictures a step and device.")
-    accumulate: int = Field(1, ge=1, description="Steps whose gradients are added before the weights change.")
+    batch_size: int = Field(16, ge=1, description="Pictures per step and device.")
+    accumulate: Annotated[int, InGroup("advanced")] = Field(
+        1, ge=1, description="Batches whose gradients are summed before the weights change."
+    )
     optimiser: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or plain gradient descent.")
     learning_rate: float = Field(2e-4, gt=0, description="Peak learning rate.")
     schedule: Literal["constant", "linear", "cosine", "step"] = Field(
-        "linear", description="Course of the learning rate; step: a tenth of it from each so many epochs on."
+        "linear", description="Course of the learning rate; step divides it by ten every `step_epochs` epochs."
     )
-    step_epochs: float | None = Field(
-        None, gt=0, description="Epochs after which schedule step takes a tenth of the rate, again and again."
+    step_epochs: float | None = Field(None, gt=0, description="Epochs between the steps of schedule step.")
+    warmup_share: Annotated[float, InGroup("advanced")] = Field(
+        0.1, ge=0, lt=1, description="Share of the steps over which the rate rises."
     )
-    warmup_share: float = Field(0.1, ge=0, lt=1, description="Share of the steps over which the rate rises.")
-    weight_decay: float = Field(0.01, ge=0, description="Weight decay, decoupled in AdamW.")
-    clip_norm: float | None = Field(
-        1.0, gt=0, description="Norm that the gradient of a step is cut to; none: it is not cut."
+    weight_decay: Annotated[float, InGroup("advanced")] = Field(
+        0.01, ge=0, description="Weight decay, decoupled in AdamW."
     )
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+    clip_norm: Annotated[float | None, InGroup("advanced")] = Field(
+        1.0, gt=0, description="Largest norm of the gradient of a step; none: no clipping."
+    )
+    precision: Annotated[Literal["auto", "fp32", "bf16", "fp16"], InGroup("advanced")] = Field(
         "auto", description="Number format of the arithmetic; auto takes what the device computes natively."
     )
-    evaluate_every: int | None = Field(None, ge=1, description="Steps between evaluations; by default once an epoch.")
-    save_every: int | None = Field(
+    evaluate_every: Annotated[int | None, InGroup("advanced")] = Field(
+        None, ge=1, description="Steps between evaluations; by default once an epoch."
+    )
+    save_every: Annotated[int | None, InGroup("advanced")] = Field(
         None,
         ge=1,
-        description="Steps between checkpoints, a multiple of evaluate_every; by default the same. A new best one is "
-        "always kept.",
+        description="Steps between checkpoints, a multiple of `evaluate_every`; by default the same. A new best "
+        "checkpoint is always saved.",
     )
-    save_total_limit: int | None = Field(
+    save_total_limit: Annotated[int | None, InGroup("advanced")] = Field(
         2, ge=1, description="Checkpoints kept, the best one always among them; none: all of them."
     )
     keep: Literal["best", "last"] = Field(
-        "best", description="Which weights ship: those of the least validation loss, or the last ones."
+        "best", description="Which weights the run keeps: those with the lowest validation loss, or the last ones."
     )
     patience: int | None = Field(
         5, ge=1, description="Evaluations without improvement after which training stops; none: never."
     )
-    tracker: Literal["none", "tensorboard", "wandb", "mlflow"] = Field(
+    tracker: Annotated[Literal["none", "tensorboard", "wandb", "mlflow"], InGroup("output")] = Field(
         "none", description="Where the training curves are sent besides metrics.jsonl."
     )
-    workers: int = Field(0, ge=0, description="Processes that read pictures beside the training.")
+    workers: Annotated[int, InGroup("run")] = Field(
+        0, ge=0, description="Processes that read pictures while the network trains."
+    )
 
     @model_validator(mode="after")
     def _steps_have_a_length(self) -> Self:
@@ -283,6 +359,8 @@ class GradientOptions(StrictOptions):
 
 class CaseOptions(StrictOptions):
     """Learning from what people said of known cases."""
+
+    group: ClassVar[OptionGroup] = "data"
 
     from_cases: str | None = Field(
         None,
@@ -307,12 +385,14 @@ FlipRule = Literal["off", "same", "on"] | dict[str, str]
 class AugmentOptions(StrictOptions):
     """How training pictures are varied; nothing that could change a label happens unless the class map allows it."""
 
+    group: ClassVar[OptionGroup] = "augmentation"
+
     flip_horizontal: FlipRule = Field(
         "off",
         description="Mirror left and right: off; same (no class changes); or, in YAML, the class that each class "
         "becomes, `forbid` for one that must not be mirrored.",
     )
-    flip_vertical: FlipRule = Field("off", description="Mirror top and bottom; values as for flip_horizontal.")
+    flip_vertical: FlipRule = Field("off", description="Mirror top and bottom; values as for `flip_horizontal`.")
     crop: Literal["off", "same"] = Field(
         "off", description="Cut 80 to 100 % of the area at random: off; same (no class changes by it)."
     )

@@ -319,7 +319,7 @@ def test_the_key_goes_only_to_https_or_this_machine(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((REFERENCE, "boards", "--export-format", "voc"), "Known are coco, yolov8"),
+        ((REFERENCE, "boards", "--export-format", "voc"), "there are coco, yolov8"),
         ((REFERENCE, "boards", "--to", "cocoa"), "'cocoa' is not known"),
         ((REFERENCE, "boards", "--format", "coco"), "--export-format"),
         ((REFERENCE, "boards", "--limit-gib", "0"), "a limit of 0.0 GiB"),

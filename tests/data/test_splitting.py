@@ -184,15 +184,15 @@ def test_groups_may_stand_in_an_attribute() -> None:
     dataset = labelled(["a"] * 20, attributes=serials)
     split = split_by_group(dataset, {"x": 0.6, "y": 0.4}, column="serial", seed=0)
     assert len({(place % 5, name) for place, name in enumerate(split.column("split"))}) == 5
-    with pytest.raises(OptionError, match=r"'serail': no picture has it\. Did you mean 'serial'"):
+    with pytest.raises(OptionError, match=r"'serail': no picture has it; did you mean `serial`"):
         split_by_group(dataset, {"x": 0.6, "y": 0.4}, column="serail", seed=0)
 
 
 def test_a_misspelt_way_names_the_ways() -> None:
     dataset = labelled(["a"] * 20)
-    with pytest.raises(OptionError, match="Did you mean 'duplicates'"):
+    with pytest.raises(OptionError, match="did you mean `duplicates`"):
         split_by(dataset, "Duplicate", {"x": 0.6, "y": 0.4}, seed=0)
-    with pytest.raises(OptionError, match="Known are group, beside ratio, order, duplicates"):
+    with pytest.raises(OptionError, match="there are ratio, order, duplicates, group"):
         split_by(dataset, "qqq", {"x": 0.6, "y": 0.4}, seed=0)
 
 

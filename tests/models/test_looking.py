@@ -199,7 +199,7 @@ def test_ways_that_a_network_has_not_are_refused() -> None:
         (swin, "rollout", "take gradcam"),
         (lite0, "relevance", "take gradcam"),
         (_network("vit"), "gradcam", "does not go by the last places"),
-        (_network("dinov2"), "heat", "take one of relevance, rollout, gradcam, shares"),
+        (_network("dinov2"), "heat", "there are relevance, rollout, gradcam, shares"),
     ):
         with pytest.raises(OptionError, match=remedy):
             look(network, _pixels(side=64 if network is lite0 else 32), _score(network), way)

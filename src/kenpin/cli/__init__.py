@@ -7,11 +7,14 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib.metadata import version
+from typing import Annotated
 
 import cyclopts
+from cyclopts import Parameter
 
+from kenpin.cli._groups import DATA_SETS, GENERAL, JUDGING, LINE, LOOKING, START, TRAINING_RUNS
+from kenpin.cli._misuse import sentence
 from kenpin.errors import KenpinError
 
 FINDINGS, MISUSE = 1, 2
@@ -22,56 +25,89 @@ app = cyclopts.App(
     help="From a few hundred labelled pictures to an inspector that runs, and that tells how far it can be trusted.",
     version=lambda: version("kenpin"),
     suppress_keyboard_interrupt=False,  # else it ends without a word
+    help_format="plaintext",  # Markdown takes a third of the time of `--help`
+    default_parameter=Parameter(show_default=lambda value: None if value is False or value == () else value),
 )
+for _flag in ("--help", "--version"):
+    app[_flag].group = GENERAL
+
+_NOT_OPENED = "The exit status is 1 where a picture could not be opened, 0 otherwise."
 # in the order of a newcomer's way; the modules load torch, so they are named here and imported when called
-app.command("kenpin.cli.demo:demo", help="Train, evaluate and report on real solar cells, in about two minutes.")
-app.command("kenpin.cli.data:doctor", help="What is wrong with a data set, where, and how to mend it.")
-app.command("kenpin.cli.look:look", help="Show a data set on one page: pictures, annotations, numbers, findings.")
-app.command("kenpin.cli.data:convert", help="Write a data set in another format.")
-app.command("kenpin.cli.data:split", help="Divide a data set into training, validation and test pictures.")
-app.command("kenpin.cli.train:families", help="The families of models there are.")
-app.command("kenpin.cli.train:app", name="train", help="Train an inspector.")
-app.command("kenpin.cli.runs:predict", help="Inspect pictures.")
-app.command("kenpin.cli.ask:ask", help="Ask a chat model something of a picture, with a run or without any.")
-app.command("kenpin.cli.runs:evaluate", help="Measure an inspector on labelled pictures.")
-app.command("kenpin.cli.explain:explain", help="Show where in pictures an answer comes from.")
-app.command("kenpin.cli.describe:describe", help="Describe pictures in words, held to what runs and cases say.")
-app.command("kenpin.cli.describe:ablate", help="Measure what the evidence adds to descriptions.")
-app.command("kenpin.cli.runs:report", help="Write a run's report, alone or against another run.")
-app.command("kenpin.cli.runs:scatter", help="Draw what runs make of the same pictures, side by side.")
-app.command("kenpin.cli.vectors:embed", help="Write the vectors of a data set's pictures.")
-app.command("kenpin.cli.vectors:prototypes", help="Add classes to an embedder from a few pictures, without training.")
-app.command("kenpin.cli.cases:app", name="cases", help="Keep known cases, and find the wanted ones like a picture.")
-app.command("kenpin.cli.judge:judge", help="A threshold from what wrong decisions cost, and how far it can be trusted.")
-app.command("kenpin.cli.quality:plan", help="How many parts it takes to claim a rate of escapes or overkills.")
-app.command("kenpin.cli.gage:gage", help="How far verdicts and measurements of the same parts repeat themselves.")
-app.command("kenpin.cli.drift:drift", help="Whether scores, failures and vectors still are as they were.")
-app.command("kenpin.cli.inspect:inspect", help="Judge a line's pictures by a policy, each part once.")
-app.command("kenpin.cli.export:export", help="Write a trained network for use elsewhere and as a base.")
+_COMMANDS = (
+    (START, "demo:demo", "Train, evaluate and report on real solar cells, in about two minutes."),
+    (DATA_SETS, "data:doctor", "Check a data set: what is wrong, where, and how to mend it."),
+    (DATA_SETS, "look:look", "Show a data set on one page: pictures, annotations, numbers, findings."),
+    (DATA_SETS, "data:convert", "Write a data set in another format."),
+    (DATA_SETS, "data:split", "Divide a data set into training, validation and test pictures."),
+    (TRAINING_RUNS, "train:families", "List the families of models, and what each is."),
+    (TRAINING_RUNS, "train:app", "Train an inspector."),
+    (TRAINING_RUNS, "vectors:embed", "Write the embeddings of a data set's pictures."),
+    (TRAINING_RUNS, "vectors:prototypes", "Add classes to an embedder from a few pictures, without training."),
+    (JUDGING, "runs:predict", "Inspect pictures."),
+    (JUDGING, "runs:evaluate", "Measure an inspector on labelled pictures."),
+    (JUDGING, "runs:report", "Write a run's report, alone or against another run."),
+    (JUDGING, "judge:judge", "Choose a threshold from what wrong decisions cost, and tell how far to trust it."),
+    (JUDGING, "quality:plan", "Plan how many parts it takes to claim a rate of escapes or overkills."),
+    (JUDGING, "gage:gage", "Test whether verdicts and measurements of the same parts repeat themselves (gage R&R)."),
+    (LOOKING, "explain:explain", "Show where in pictures an answer comes from."),
+    (LOOKING, "runs:scatter", "Draw the embeddings of the same pictures by several runs, side by side."),
+    (LOOKING, "ask:ask", "Ask a chat model about a picture, with a run or without any."),
+    (LOOKING, "describe:describe", "Describe pictures in words, held to what runs and known cases tell."),
+    (LOOKING, "describe:ablate", "Measure what the evidence adds to descriptions."),
+    (LINE, "inspect:inspect", "Judge a line's pictures by a policy, each part once."),
+    (LINE, "drift:drift", "Check whether scores, failures and embeddings are still as they were."),
+    (LINE, "cases:app", "Keep known cases, and find the wanted ones like a picture."),
+    (LINE, "export:export", "Write a trained network for use elsewhere and as a base."),
+)
+_PAGE_ENDS = {
+    "doctor": "The exit status is 1 where an error is found, 0 otherwise.",
+    "gage": "A table (CSV, Parquet) has the columns part, appraiser, trial, and verdict or value or both, and "
+    "reference where the truth is known.",
+    "drift": "The exit status is 1 where something drifted, 0 otherwise.",
+    "inspect": "The exit status is 0 where all parts pass, 3 where one fails, and 4 where none fails and a person must "
+    "look at one.",
+} | dict.fromkeys(("predict", "embed", "explain", "describe", "ablate"), _NOT_OPENED)
+for _place, (_group, _where, _summary) in enumerate(_COMMANDS):
+    _module, _, _function = _where.partition(":")
+    _name = _module if _function == "app" else _function
+    _page = {"help_epilogue": _PAGE_ENDS[_name]} if _name in _PAGE_ENDS else {}
+    app.command(f"kenpin.cli.{_where}", name=_name, help=_summary, group=_group, sort_key=_place, **_page)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and end the process with its exit status."""
-    tokens = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in tokens
-    if debug:
-        tokens.remove("--debug")
-    else:
-        warnings.simplefilter("ignore")  # libraries' warnings are for programmers; kenpin's own are sentences
-        logging.captureWarnings(True)
-        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-        os.environ.setdefault("LANCEDB_LOG", "error")
-        os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # it tells of every attempt to reach the hub
-    sys.exit(_run(tokens, debug))
+    sys.exit(_run(list(sys.argv[1:] if arguments is None else arguments)))
 
 
-def _run(tokens: list[str], debug: bool) -> int:
+@app.meta.default
+def _launch(
+    *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    debug: Annotated[
+        bool, Parameter(group=GENERAL, negative=(), help="Show warnings, and the traceback of an error.")
+    ] = False,
+) -> int | None:
+    """Hand a command's own words to it; `debug` is for `_run`, before or after the command."""
+    status: int | None = app(words, exit_on_error=False, print_error=False, result_action="return_value")
+    return status
+
+
+def _run(words: list[str]) -> int:
+    debug = False
     try:
-        status = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        command, bound, _ = app.meta.parse_args(words, exit_on_error=False, print_error=False)
+        debug = bound.arguments.get("debug", False)
+        if not debug:
+            _silence()
+        status = command(*bound.args, **bound.kwargs)
     except (KenpinError, cyclopts.CycloptsError) as error:
         if debug:
             raise
-        print(f"kenpin: {' '.join(_sentence(error).split())}", file=sys.stderr)
+        told = (
+            sentence(error, ("--debug", "--help", "--version"))
+            if isinstance(error, cyclopts.CycloptsError)
+            else str(error)
+        )
+        print(f"kenpin: {' '.join(told.split())}", file=sys.stderr)
         return MISUSE
     except KeyboardInterrupt:
         print(
@@ -100,13 +136,10 @@ def _run(tokens: list[str], debug: bool) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _sentence(error: Exception) -> str:
-    """What is wrong, in a sentence; of words that no command takes, in kenpin's own."""
-    if isinstance(error, cyclopts.UnusedCliTokensError):
-        return f"nothing is known to be done with {' '.join(error.unused_tokens or ())}; leave it out, or see --help."
-    if not isinstance(error, cyclopts.UnknownOptionError):
-        return str(error)
-    word = (error.token.keyword or error.token.value).partition("=")[0]
-    known = [name for argument in error.argument_collection if argument.parse for name in argument.names]
-    near = get_close_matches(word.strip("-"), [name.strip("-") for name in known], n=1)  # dashes make all alike
-    return f"unknown option {word}; " + (f"did you mean --{near[0]}?" if near else "--help lists those there are.")
+def _silence() -> None:
+    """Libraries' warnings are for programmers; kenpin's own are sentences."""
+    warnings.simplefilter("ignore")
+    logging.captureWarnings(True)
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("LANCEDB_LOG", "error")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # it tells of every attempt to reach the hub

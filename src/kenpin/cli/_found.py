@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from kenpin.cli._groups import OUTPUT
+
 if TYPE_CHECKING:
     from kenpin.report.findings import Findings
 
-Page = Annotated[Path | None, Parameter(help="HTML file of charts and tables to write.")]
-Json = Annotated[Path | None, Parameter(help="Write the findings to this file, for `kenpin report --with`.")]
+Page = Annotated[Path | None, Parameter(group=OUTPUT, help="Write charts and tables to this HTML file.")]
+Json = Annotated[
+    Path | None, Parameter(group=OUTPUT, help="Write the findings to this JSON file, for `kenpin report --with`.")
+]
 
 
 def check_targets(out: Path | None, json: Path | None, overwrite: bool) -> None:

@@ -11,33 +11,46 @@ from cyclopts import Parameter
 from pydantic import create_model
 from pydantic.fields import FieldInfo
 
-from kenpin.config import COMMAND_LINE, StrictOptions, read_yaml
+from kenpin.cli._groups import OPTIONS, REQUIRED, RUN
+from kenpin.config import COMMAND_LINE, StrictOptions, YamlMapping, read_yaml
 
 Options = TypeVar("Options", bound=StrictOptions)
 _METAVARS = {int: "INT", float: "FLOAT", Path: "PATH"}
+OWN_DEFAULT = "default"
+"""In place of a value: that of the option itself, whatever the YAML file says."""
+Config = Annotated[
+    Path | None,
+    Parameter(
+        group=RUN,
+        help="YAML file with options. Those on the command line win; there the word default takes an option's own "
+        "default in place of the file's value.",
+    ),
+]
 
 
 def command_of(options: type[Options], call: Callable[[Options], int | None]) -> Callable[..., int | None]:
     """A command that takes each field of `options`, and `--config FILE.yaml` for those not given on the line."""
     # words as they were typed, None where nothing was: defaults, types and checks are those of the one options model
     required_first = sorted(options.model_fields.items(), key=lambda item: not item[1].is_required())
-    fields: dict[str, Any] = {name: (_annotation(field), None) for name, field in required_first}
+    fields: dict[str, Any] = {name: (_annotation(options, name), None) for name, _ in required_first}
     view = create_model(f"{options.__name__}OnTheLine", **fields)
 
     def command(*, given=None, config=None):  # type: ignore[no-untyped-def]
-        values = {} if config is None else read_yaml(config)
-        known = {name.replace("-", "_"): value for name, value in values.items()}
+        values = YamlMapping() if config is None else read_yaml(config)
+        words = {name: word for name, word in (given or view()) if word is not None}
+        file = {key: value for key, value in values.items() if key.replace("-", "_") not in words}
         line = {
             name: None if word == "none" and NoneType in _kinds(options.model_fields[name]) else word
-            for name, word in (given or view())
-            if word is not None
+            for name, word in words.items()
+            if word not in (OWN_DEFAULT, (OWN_DEFAULT,))
         }
-        return call(options.from_mapping(known | line, COMMAND_LINE if config is None else str(config)))
+        origins = dict.fromkeys(line, COMMAND_LINE) | {key: f"{config} line {values.lines[key]}" for key in file}
+        return call(options.from_mapping(file | line, COMMAND_LINE if config is None else str(config), origins))
 
     command.__doc__ = options.__doc__
     command.__annotations__ = {
         "given": Annotated[view | None, Parameter(name="*")],
-        "config": Annotated[Path | None, Parameter(help="YAML file with options; those on the command line win.")],
+        "config": Config,
     }
     return command
 
@@ -52,13 +65,14 @@ def _plain(kind: Any) -> Any:
     return _plain(get_args(kind)[0]) if get_origin(kind) in (Annotated, tuple) else kind
 
 
-def _annotation(field: FieldInfo) -> Any:
+def _annotation(options: type[StrictOptions], name: str) -> Any:
+    field = options.model_fields[name]
     kinds = _kinds(field) or (field.annotation,)
     choices = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
     notes = [f"[{', '.join(choices)}]"] if choices else []
     if field.is_required():
         notes.append("[required]")
-    elif field.default is not None and field.annotation is not bool:
+    elif field.default not in (None, ()) and field.annotation is not bool:
         shown = " ".join(map(str, field.default)) if isinstance(field.default, tuple) else field.default
         notes.append(f"[default: {shown}]")
     kind: Any = str
@@ -69,8 +83,9 @@ def _annotation(field: FieldInfo) -> Any:
     several = kind is not bool
     shown_as = next((_METAVARS[kind] for kind in map(_plain, kinds) if kind in _METAVARS), None)
     parameter = Parameter(
+        group=REQUIRED if field.is_required() else OPTIONS[options.group_of(name)],
         metavar=shown_as or ("CHOICE" if choices else None),
-        help=" ".join([field.description or "", *notes]),
+        help=" ".join([options.as_typed(field.description or ""), *notes]),
         show_default=False,
         consume_multiple=several,
         negative=() if several else None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from kenpin.cli._groups import ANSWERS, RUN
 from kenpin.cli.runs import Device
 from kenpin.records import Prediction
 
@@ -21,28 +22,34 @@ def ask(
     *,
     temperature: Annotated[
         float | None,
-        Parameter(help="Draw words by lot; below 1 likely words are drawn more often. [default: not drawn]"),
+        Parameter(
+            group=ANSWERS,
+            help="Sample the words at this temperature; below 1 likely words are favoured. By default the "
+            "likeliest are taken.",
+        ),
     ] = None,
     min_p: Annotated[
-        float | None, Parameter(help="Draw words by lot, none less likely than this share of the likeliest one.")
+        float | None,
+        Parameter(group=ANSWERS, help="Sample the words, none less likely than this share of the likeliest."),
     ] = None,
-    seed: Annotated[int, Parameter(help="Seed of what is drawn by lot.")] = 0,
-    max_new_tokens: Annotated[int | None, Parameter(help="Tokens of the answer at most.")] = None,
-    four_bit: Annotated[bool, Parameter(negative=(), help="Load a base in 4 bits (CUDA, extra `qlora`).")] = False,
+    seed: Annotated[int, Parameter(group=ANSWERS, help="Seed of the sampling.")] = 0,
+    max_new_tokens: Annotated[int | None, Parameter(group=ANSWERS, help="Tokens of the answer, at most.")] = None,
+    four_bit: Annotated[
+        bool, Parameter(group=RUN, negative=(), help="Load a base in 4 bits (CUDA, extra `qlora`).")
+    ] = False,
     device: Device = None,
 ) -> int:
-    """Ask a chat model something of a picture; the answer is printed as it comes. A Florence-2 or a PaliGemma takes the
+    """Ask a chat model about a picture; the answer is printed as it comes. A Florence-2 or a PaliGemma takes the
     prompts it was taught, such as "<CAPTION>" and "detect a ; b"; its boxes are printed one a line.
 
     Parameters
     ----------
     model:
-        Folder of a run of a language model, or a base without any run: a hub id, a folder of save_pretrained, or toy.
+        Run folder of a language model; or a base: a hub id, a folder of save_pretrained, or toy (tiny and random).
     image:
         Picture file.
     question:
-        Question or instruction; by default a chat model is asked to describe accurately what it sees, and another one
-        what it was trained on, or as a base is asked most often.
+        Question or instruction; by default what the run was trained on, and of a chat model a description.
     """
     from kenpin.data.images import read_image
     from kenpin.errors import OptionError

@@ -14,6 +14,7 @@ from cyclopts import Parameter
 
 from kenpin.cases.case import NOT_UNWANTED, Case, CaseFilter, CaseVerdict, Found, Metric, VectorRun
 from kenpin.cli import FINDINGS, _show
+from kenpin.cli._groups import CASES, DATA, OUTPUT, RUN
 from kenpin.cli.data import Format, Overwrite
 from kenpin.cli.runs import Device
 from kenpin.errors import OptionError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _Several = Parameter(negative=(), consume_multiple=True, show_default=False)
 Verdicts = Annotated[tuple[CaseVerdict, ...], _Several]
 Texts = Annotated[tuple[str, ...], _Several]
-Json = Annotated[Path | None, Parameter(help="Write everything that was found to this file.")]
+Json = Annotated[Path | None, Parameter(group=OUTPUT, help="Write all results to this JSON file.")]
 
 app = cyclopts.App(name="cases")
 
@@ -41,19 +42,33 @@ def add(
     *,
     data: Annotated[
         str | None,
-        Parameter(help="Data set to add; what it says itself goes before options."),
+        Parameter(
+            group=DATA,
+            help="Data set to add; its own verdicts, labels, notes and lots take precedence over the options.",
+        ),
     ] = None,
     format: Format = None,
-    cases: Annotated[str | None, Parameter(help="Library to add from, with what is said there.")] = None,
-    verdict: Annotated[CaseVerdict | None, Parameter(help="Whether the cases are wanted.")] = None,
-    label: Annotated[str | None, Parameter(help="Their label.")] = None,
-    note: Annotated[str | None, Parameter(help="What else there is to say of them.")] = None,
-    lot: Annotated[str | None, Parameter(help="Their lot.")] = None,
-    metric: Annotated[
-        Metric | None, Parameter(help="How a new library measures: cosine, the default, or l2. It stays so.")
+    cases: Annotated[
+        str | None, Parameter(group=DATA, help="Library to add from, with its verdicts, labels, notes and lots.")
     ] = None,
-    thumbnails: Annotated[bool, Parameter(negative=(), help="Keep a small copy of each new picture.")] = False,
-    update: Annotated[bool, Parameter(negative=(), help="Change what is said of cases that are there.")] = False,
+    verdict: Annotated[
+        CaseVerdict | None, Parameter(group=CASES, help="Verdict on the cases: whether they are wanted.")
+    ] = None,
+    label: Annotated[str | None, Parameter(group=CASES, help="Label of the cases.")] = None,
+    note: Annotated[str | None, Parameter(group=CASES, help="Note on the cases.")] = None,
+    lot: Annotated[str | None, Parameter(group=CASES, help="Lot of the cases.")] = None,
+    metric: Annotated[
+        Metric | None,
+        Parameter(
+            group=OUTPUT, help="Distance of a new library: cosine, the default, or l2; it cannot be changed later."
+        ),
+    ] = None,
+    thumbnails: Annotated[
+        bool, Parameter(group=OUTPUT, negative=(), help="Keep a small copy of each new picture.")
+    ] = False,
+    update: Annotated[
+        bool, Parameter(group=OUTPUT, negative=(), help="Update cases that the library has already.")
+    ] = False,
     device: Device = None,
 ) -> int:
     """Add pictures as known cases: one line each, once it is on disk.
@@ -65,7 +80,7 @@ def add(
     library:
         Folder of the library, or a URI that LanceDB takes; made where nothing is.
     run:
-        Run folder; its model makes the vectors.
+        Run folder; its model makes the embeddings.
     pictures:
         Picture files and folders of pictures.
     """
@@ -100,17 +115,18 @@ def search(
     pictures: Annotated[tuple[str, ...], Parameter(negative=())],
     /,
     *,
-    k: Annotated[int, Parameter(name="-k", help="Cases to find for each picture.")] = 5,
+    k: Annotated[int, Parameter(group=CASES, name="-k", help="Cases to find for each picture.")] = 5,
     verdict: Annotated[
-        Verdicts, Parameter(help="Look among cases of these verdicts; by default positive and unknown ones.")
+        Verdicts,
+        Parameter(group=CASES, help="Search only cases of these verdicts; by default positive and unknown."),
     ] = NOT_UNWANTED,
-    label: Annotated[Texts, Parameter(help="Look among cases of these labels.")] = (),
-    lot: Annotated[Texts, Parameter(help="Look among cases of these lots.")] = (),
+    label: Annotated[Texts, Parameter(group=CASES, help="Search only cases of these labels.")] = (),
+    lot: Annotated[Texts, Parameter(group=CASES, help="Search only cases of these lots.")] = (),
     json: Json = None,
     device: Device = None,
     overwrite: Overwrite = False,
 ) -> int:
-    """Find the known cases nearest to pictures; unwanted ones are kept out.
+    """Find the known cases nearest to pictures, without unwanted ones.
 
     One line a case: picture, rank, distance, verdict, label, lot, the case's picture, note. The exit status is 1 where
     a picture could not be opened, 0 otherwise.
@@ -120,9 +136,9 @@ def search(
     library:
         Folder of the library, or its URI.
     run:
-        Run folder; the one whose vectors the library holds.
+        Run folder; the one whose embeddings the library holds.
     pictures:
-        One or more picture files and folders of pictures.
+        Picture files and folders of pictures.
     """
     from kenpin.cases.library import CaseLibrary
     from kenpin.run_folder import check_writable, write_json
@@ -153,14 +169,16 @@ def remove(
     library: str,
     /,
     *,
-    id: Annotated[Texts, Parameter(help="Cases of these ids.")] = (),
-    verdict: Annotated[Verdicts, Parameter(help="Cases of these verdicts.")] = (),
-    label: Annotated[Texts, Parameter(help="Cases of these labels.")] = (),
-    lot: Annotated[Texts, Parameter(help="Cases of these lots.")] = (),
-    all: Annotated[bool, Parameter(negative=(), help="All cases.")] = False,
-    yes: Annotated[bool, Parameter(negative=(), help="Do it; else only how many they are is said.")] = False,
+    id: Annotated[Texts, Parameter(group=CASES, help="Cases of these ids.")] = (),
+    verdict: Annotated[Verdicts, Parameter(group=CASES, help="Cases of these verdicts.")] = (),
+    label: Annotated[Texts, Parameter(group=CASES, help="Cases of these labels.")] = (),
+    lot: Annotated[Texts, Parameter(group=CASES, help="Cases of these lots.")] = (),
+    all: Annotated[bool, Parameter(group=CASES, negative=(), help="All cases.")] = False,
+    yes: Annotated[
+        bool, Parameter(group=OUTPUT, negative=(), help="Remove them; without it, only count them.")
+    ] = False,
 ) -> int:
-    """Remove the cases that all given options mean, or with `--yes` missing say how many they are. Pictures stay.
+    """Remove the cases that match all options; without `--yes`, only count them. Their pictures stay on disk.
 
     Parameters
     ----------
@@ -186,12 +204,13 @@ def stats(
     /,
     *,
     recall: Annotated[
-        bool, Parameter(negative=(), help="Measure on 100 cases how many of the 10 nearest others a search finds.")
+        bool,
+        Parameter(group=RUN, negative=(), help="Measure on 100 cases how many of their 10 nearest a search finds."),
     ] = False,
     json: Json = None,
     overwrite: Overwrite = False,
 ) -> int:
-    """Count the cases by verdict, label and lot, and name the run that made their vectors.
+    """Count the cases by verdict, label and lot, and name the run that made their embeddings.
 
     Parameters
     ----------

@@ -11,40 +11,53 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
+from kenpin.cli._groups import DATA, OUTPUT, RUN
 from kenpin.errors import OptionError
 
-Overwrite = Annotated[bool, Parameter(negative=(), help="Replace what is there.")]
+Overwrite = Annotated[bool, Parameter(group=OUTPUT, negative=(), help="Replace what is there already.")]
 AllowLoss = Annotated[
-    bool, Parameter(negative=(), help="Write although the format cannot carry all that the data set holds.")
+    bool,
+    Parameter(group=OUTPUT, negative=(), help="Write although the format cannot carry all that the data set holds."),
 ]
-Format = Annotated[str | None, Parameter(name="--format", help="Format of DATA, if its files do not tell.")]
+Format = Annotated[
+    str | None,
+    Parameter(group=DATA, name="--format", help="Format of the data set, where it cannot be told from its files."),
+]
 
 
 def doctor(
     data: str,
+    other: str | None = None,
     /,
     *,
     format: Format = None,
-    json: Annotated[Path | None, Parameter(help="Write everything that was found to this file.")] = None,
+    json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all findings to this JSON file.")] = None,
     overwrite: Overwrite = False,
 ) -> int:
-    """Examine a data set. The exit status is 1 where an error stands, 0 otherwise.
+    """Examine a data set, or two and what is between them. The exit status is 1 where an error is found, 0 otherwise.
 
     Parameters
     ----------
     data:
         Data set: folder, file or hub id.
+    other:
+        Second data set, such as the one to test on: what both hold is found, and which classes one lacks.
     """
-    from kenpin.data.doctor import as_json, examine, render
+    from kenpin.data.doctor import as_json, examine, examine_pair, pair_as_json, render, render_pair
     from kenpin.run_folder import check_writable, write_json
 
     if json is not None:
         check_writable(json, overwrite)
-    examination = examine(data, format=format)
-    print(render(examination))
+    if other is None:
+        examination = examine(data, format=format)
+        text, values, has_errors = render(examination), as_json(examination), examination.has_errors
+    else:
+        pair = examine_pair(data, other, format=format)
+        text, values, has_errors = render_pair(pair), pair_as_json(pair), pair.has_errors
+    print(text)
     if json is not None:
-        write_json(json, as_json(examination))
-    return FINDINGS if examination.has_errors else 0
+        write_json(json, values)
+    return FINDINGS if has_errors else 0
 
 
 def convert(
@@ -52,16 +65,21 @@ def convert(
     out: Path,
     /,
     *,
-    to: Annotated[str | None, Parameter(help="Format to write; an export may be kept as it comes.")] = None,
+    to: Annotated[
+        str | None, Parameter(group=OUTPUT, help="Format to write; an export of Roboflow may be kept as it comes.")
+    ] = None,
     format: Format = None,
     overwrite: Overwrite = False,
     allow_loss: AllowLoss = False,
     export_format: Annotated[
         str | None,
-        Parameter(help="Roboflow: coco (the default), yolov8, paligemma, florence2-od; folder for classification."),
+        Parameter(
+            group=DATA, help="Roboflow: coco (the default), yolov8, paligemma, florence2-od; folder for classification."
+        ),
     ] = None,
     limit_gib: Annotated[
-        float | None, Parameter(help="Roboflow: largest archive, and largest sum of its files; 10 by default.")
+        float | None,
+        Parameter(group=DATA, help="Roboflow: largest archive, and largest sum of its files; 10 by default."),
     ] = None,
 ) -> int:
     """Write a data set in another format, or download one from Roboflow.
@@ -111,16 +129,24 @@ def split(
     *,
     by: Annotated[
         str,
-        Parameter(help="ratio (stratified), order (file order), duplicates (look-alikes stay together), or a column."),
+        Parameter(
+            group=DATA,
+            help="ratio (stratified), order (file order), duplicates (look-alikes stay together), or a column.",
+        ),
     ] = "ratio",
-    train: Annotated[float, Parameter(help="Share for training.")] = 0.7,
-    validation: Annotated[float, Parameter(help="Share for validation.")] = 0.15,
-    test: Annotated[float, Parameter(help="Share for testing.")] = 0.15,
-    seed: Annotated[int, Parameter(help="Seed of the random choice.")] = 0,
-    to: Annotated[str | None, Parameter(help="Format to write, csv for example; by default that of DATA.")] = None,
+    train: Annotated[float, Parameter(group=DATA, help="Share for training.")] = 0.7,
+    validation: Annotated[float, Parameter(group=DATA, help="Share for validation.")] = 0.15,
+    test: Annotated[float, Parameter(group=DATA, help="Share for testing.")] = 0.15,
+    seed: Annotated[int, Parameter(group=RUN, help="Seed of the random choice.")] = 0,
+    to: Annotated[
+        str | None, Parameter(group=OUTPUT, help="Format to write, csv for example; by default that of the data set.")
+    ] = None,
     format: Format = None,
     resplit: Annotated[
-        bool, Parameter(negative=(), help="Divide anew what is divided: test pictures may come to train.")
+        bool,
+        Parameter(
+            group=DATA, negative=(), help="Divide again what is divided already: test pictures may end up in train."
+        ),
     ] = False,
     overwrite: Overwrite = False,
     allow_loss: AllowLoss = False,

@@ -9,13 +9,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kenpin.cli import _show
+from kenpin.cli._groups import OUTPUT
 from kenpin.cli.data import Overwrite
 from kenpin.records import Evaluation
 
 
 def demo(
     *,
-    out: Annotated[Path, Parameter(help="Folder to write.")] = Path("demo"),
+    out: Annotated[Path, Parameter(group=OUTPUT, help="Folder to write.")] = Path("demo"),
     overwrite: Overwrite = False,
 ) -> int:
     """Train, evaluate and report on real solar cells, in about two minutes."""

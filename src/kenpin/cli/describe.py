@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
+from kenpin.cli._groups import DATA, OUTPUT, REQUIRED
 from kenpin.cli._options import command_of
 from kenpin.cli.data import Format, Overwrite
 from kenpin.cli.runs import Device
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from kenpin.description.describer import DescribedPicture
     from kenpin.quality.paired import PairedDifference
 
-Json = Annotated[Path | None, Parameter(help="Write everything to this file.")]
+Json = Annotated[Path | None, Parameter(group=OUTPUT, help="Write all results to this JSON file.")]
 
 
 def describe(  # type: ignore[no-untyped-def]
@@ -34,9 +35,9 @@ def describe(  # type: ignore[no-untyped-def]
     Parameters
     ----------
     model:
-        Folder of a run of family vlm, or a base without any run: a hub id, or a folder of save_pretrained.
+        Run folder of family vlm; or a base without any run: a hub id, or a folder of save_pretrained.
     images:
-        One or more picture files and folders of pictures.
+        Picture files and folders of pictures.
     """
     call = partial(_describe, model, images, json=json, device=device, overwrite=overwrite)
     return command_of(DescriptionOptions, call)(given=given, config=config)
@@ -53,7 +54,7 @@ def ablate(  # type: ignore[no-untyped-def]
     Parameters
     ----------
     model:
-        Folder of a run of family vlm, or a base without any run: a hub id, or a folder of save_pretrained.
+        Run folder of family vlm; or a base without any run: a hub id, or a folder of save_pretrained.
     """
     call = partial(_ablate, model, data, split, format, json=json, device=device, overwrite=overwrite)
     return command_of(AblationOptions, call)(given=given, config=config)
@@ -68,8 +69,10 @@ describe.__annotations__ = {
 ablate.__annotations__ = {
     **command_of(AblationOptions, lambda _: None).__annotations__,
     **_SHARED,
-    "data": Annotated[str, Parameter(help="Data set with labels or boxes: folder, file or hub id.")],
-    "split": Annotated[str | None, Parameter(help="Split to take; by default test where there is one, else all.")],
+    "data": Annotated[str, Parameter(group=REQUIRED, help="Data set with labels or boxes: folder, file or hub id.")],
+    "split": Annotated[
+        str | None, Parameter(group=DATA, help="Split to take; by default test where there is one, else all.")
+    ],
     "format": Format,
 }
 
@@ -144,7 +147,6 @@ def _ablate(
     from kenpin.description.ablation import ablate as compare
     from kenpin.description.ablation import with_truth
     from kenpin.description.gathering import load_gatherer
-    from kenpin.errors import DatasetError
     from kenpin.predictor import load_conversational
     from kenpin.records_json import to_json
     from kenpin.run_folder import check_writable, lineage_of, write_json
@@ -155,9 +157,7 @@ def _ablate(
     if split is None and "test" in dataset.splits:
         split = "test"
     if split is not None:
-        if split not in dataset.splits:
-            raise DatasetError(f"{data}: no split {split!r}; there are {', '.join(dataset.splits) or 'none'}.")
-        dataset = dataset.of_split(split)
+        dataset = dataset.required_split(split)
     dataset = with_truth(dataset)
     describer = describer_of(load_conversational(model, device=device), options)
     gatherer = load_gatherer(options.evidence, options.cases, nearest=options.nearest, device=device)

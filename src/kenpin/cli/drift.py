@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kenpin.cli import FINDINGS
 from kenpin.cli._found import Json, Page
+from kenpin.cli._groups import DATA, DECISION, REQUIRED
 from kenpin.cli.data import Overwrite
 
 if TYPE_CHECKING:
@@ -61,22 +62,37 @@ def drift(
     predictions: Path,
     /,
     *,
-    reference: Annotated[Path, Parameter(help="Predictions of parts from when all was well, not trained on.")],
+    reference: Annotated[
+        Path, Parameter(group=REQUIRED, help="Predictions of parts from when all was well, which were not trained on.")
+    ],
     score: Annotated[
         tuple[str, ...],
         Parameter(
+            group=DATA,
             negative=(),
             show_default=False,
-            help="Column to chart, by default distance, else defect_score; give it again for another.",
+            help="Column to chart; by default distance, else defect_score. May be given again.",
         ),
     ] = (),
-    mapping: Annotated[Path | None, Parameter(help="Table that tells of each predicted `id` its lot or shift.")] = None,
-    lot: Annotated[str, Parameter(help="Column of the lot or shift, where there is one.")] = "lot",
-    lot_size: Annotated[int, Parameter(help="Consecutive parts that make a lot, where no column tells.")] = 50,
-    arl: Annotated[float, Parameter(help="Points of a chart between two false alarms, on average.")] = 1000.0,
-    shift: Annotated[float, Parameter(help="Shift of the mean, in deviations, to be found soonest.")] = 1.0,
-    vectors: Annotated[Path | None, Parameter(help="Embeddings of the parts: vectors.npz of `kenpin embed`.")] = None,
-    reference_vectors: Annotated[Path | None, Parameter(help="Embeddings of the reference.")] = None,
+    mapping: Annotated[
+        Path | None, Parameter(group=DATA, help="Table with the lot or shift of each predicted `id`.")
+    ] = None,
+    lot: Annotated[str, Parameter(group=DATA, help="Column of the lot or shift.")] = "lot",
+    lot_size: Annotated[
+        int, Parameter(group=DATA, help="Consecutive parts that make a lot, where there is no such column.")
+    ] = 50,
+    arl: Annotated[
+        float,
+        Parameter(group=DECISION, help="Points of a chart between two false alarms, on average (average run length)."),
+    ] = 1000.0,
+    shift: Annotated[
+        float,
+        Parameter(group=DECISION, help="Shift of the mean, in standard deviations, that should be found soonest."),
+    ] = 1.0,
+    vectors: Annotated[
+        Path | None, Parameter(group=DATA, help="Embeddings of the parts: vectors.npz of `kenpin embed`.")
+    ] = None,
+    reference_vectors: Annotated[Path | None, Parameter(group=DATA, help="Embeddings of the reference.")] = None,
     out: Page = None,
     json: Json = None,
     overwrite: Overwrite = False,
@@ -86,7 +102,7 @@ def drift(
     Parameters
     ----------
     predictions:
-        What `kenpin predict --json` or `evaluate --json` wrote, or a table with the column `id`, in the order of time.
+        JSON file of `kenpin predict` or `evaluate`, or a table with the column `id`, in the order of time.
     """
     from kenpin.cli._found import check_targets, hand_over
     from kenpin.cli._rows import column, joined, read_rows

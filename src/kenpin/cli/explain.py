@@ -11,6 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS
+from kenpin.cli._groups import MAPS, OUTPUT, REQUIRED
 from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device
 from kenpin.records import Example
@@ -21,15 +22,20 @@ def explain(
     images: Annotated[tuple[str, ...], Parameter(negative=())],
     /,
     *,
-    out: Annotated[Path, Parameter(help="Draw into this .png file, or into this folder, a file for each picture.")],
-    array: Annotated[Path | None, Parameter(help="Write the maps' numbers to this .npz file.")] = None,
+    out: Annotated[Path, Parameter(group=REQUIRED, help="PNG file to draw, or folder for one file per picture.")],
+    array: Annotated[
+        Path | None, Parameter(group=OUTPUT, help="Write the values of the maps to this .npz file.")
+    ] = None,
     against: Annotated[
-        str | None, Parameter(help="Compare with this picture: what in both makes their vectors alike.")
+        str | None, Parameter(group=MAPS, help="Picture to compare with: what in both makes their embeddings alike.")
     ] = None,
     way: Annotated[
-        str | None, Parameter(help="Way of explaining: relevance, rollout, gradcam or shares; by default what suits.")
+        str | None,
+        Parameter(
+            group=MAPS, help="Method: relevance, rollout, gradcam or shares; by default the one that suits the model."
+        ),
     ] = None,
-    label: Annotated[str | None, Parameter(help="Class to explain instead of the one that was said.")] = None,
+    label: Annotated[str | None, Parameter(group=MAPS, help="Class to explain, in place of the predicted one.")] = None,
     device: Device = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -40,7 +46,7 @@ def explain(
     run:
         Run folder.
     images:
-        One or more picture files and folders of pictures.
+        Picture files and folders of pictures.
     """
     from kenpin.data.files import picture_files
     from kenpin.errors import OptionError

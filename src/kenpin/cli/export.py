@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from kenpin.cli._groups import OUTPUT, REQUIRED
 from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Checkpoint
 
@@ -18,10 +19,14 @@ def export(
     *,
     to: Annotated[
         Literal["merged", "npz"],
-        Parameter(help="merged: a folder for transformers and --base; npz: a PaliGemma file as big_vision publishes."),
+        Parameter(
+            group=REQUIRED,
+            help="merged: a folder for transformers and for --base; npz: a PaliGemma file as big_vision publishes it.",
+        ),
     ],
     dtype: Annotated[
-        Literal["float32", "bfloat16", "float16"], Parameter(help="Type of the weights; only float32 rounds nothing.")
+        Literal["float32", "bfloat16", "float16"],
+        Parameter(group=OUTPUT, help="Number format of the weights; only float32 rounds nothing."),
     ] = "float32",
     checkpoint: Checkpoint = None,
     overwrite: Overwrite = False,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from kenpin.cli._found import Json, Page
+from kenpin.cli._groups import DATA, DECISION
 from kenpin.cli.data import Overwrite
 
 if TYPE_CHECKING:
@@ -24,19 +25,26 @@ def gage(
     /,
     *,
     mapping: Annotated[
-        Path | None, Parameter(help="Table that tells of each predicted `id` its part, trial and appraiser.")
+        Path | None,
+        Parameter(group=DATA, help="Table with the part, trial and appraiser of each predicted `id`."),
     ] = None,
-    value: Annotated[str | None, Parameter(help="Column of what is measured; by default value, or distance.")] = None,
+    value: Annotated[
+        str | None, Parameter(group=DATA, help="Column of the measured value; by default value, or distance.")
+    ] = None,
     tolerance: Annotated[
         float | None,
-        Parameter(help="Width of the tolerance, in the unit of what is measured: what the gage takes of it."),
+        Parameter(
+            group=DECISION,
+            help="Width of the tolerance in the unit of the value, to tell which share of it the gage takes.",
+        ),
     ] = None,
     ok: Annotated[
         tuple[str, ...],
         Parameter(
+            group=DATA,
             negative=(),
             show_default=False,
-            help="Word for a good part, by default ok, good, pass, 良品 and the like; give it again for another.",
+            help="Verdict that means a good part; by default ok, good, pass, 良品 and the like. May be given again.",
         ),
     ] = (),
     out: Page = None,
@@ -45,11 +53,13 @@ def gage(
 ) -> int:
     """Gage R&R: whether verdicts and measurements of the same parts repeat themselves.
 
+    A table (CSV, Parquet) has the columns part, appraiser, trial, and verdict or value or both, and reference where the
+    truth is known.
+
     Parameters
     ----------
     files:
-        Tables (CSV, Parquet) with the columns part, appraiser, trial, and verdict or value or both, and reference where
-        the truth is known; or what `kenpin predict --json` wrote, with `--mapping`.
+        Tables of verdicts or measurements, or JSON files of `kenpin predict` with --mapping.
     """
     from kenpin.cli._found import check_targets, hand_over
     from kenpin.cli._rows import joined, read_rows

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from kenpin.cli import _show
+from kenpin.cli._groups import DATA, OUTPUT, REQUIRED
 from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device
 from kenpin.inspection.fusing import SEVERITY
@@ -36,13 +37,17 @@ def inspect(
     pictures: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     /,
     *,
-    out: Annotated[Path, Parameter(help="Folder of the records; a stopped inspection goes on in its own.")],
-    watch: Annotated[Path | None, Parameter(help="Inspect pictures as they come into this folder.")] = None,
+    out: Annotated[
+        Path,
+        Parameter(group=REQUIRED, help="Folder of the records; a stopped inspection continues in the same folder."),
+    ],
+    watch: Annotated[Path | None, Parameter(group=DATA, help="Inspect pictures as they come into this folder.")] = None,
     until_idle: Annotated[
-        float | None, Parameter(help="Stop watching when nothing came for so many seconds; 0: when all is done.")
+        float | None,
+        Parameter(group=DATA, help="Stop watching after so many seconds without a new picture; 0: when all are done."),
     ] = None,
-    lot: Annotated[str | None, Parameter(help="Name of the lot, in place of the policy's.")] = None,
-    parquet: Annotated[Path | None, Parameter(help="Write all records to this file at the end.")] = None,
+    lot: Annotated[str | None, Parameter(group=DATA, help="Name of the lot, in place of the policy's.")] = None,
+    parquet: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all records to this file at the end.")] = None,
     device: Device = None,
     overwrite: Overwrite = False,
 ) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from kenpin.cli._found import Json, Page
+from kenpin.cli._groups import DATA
 from kenpin.cli._options import command_of
 from kenpin.cli.data import Overwrite
 from kenpin.config import DecisionOptions
@@ -42,7 +43,7 @@ def judge(  # type: ignore[no-untyped-def]
     Parameters
     ----------
     predictions:
-        What `kenpin evaluate --json` wrote; or `kenpin predict --json` or a table of scores, with `--truth`.
+        JSON file of `kenpin evaluate`; or JSON file of `kenpin predict` or table of scores, with --truth.
     """
     files = {"truth": truth, "test": test, "against": against, "out": out, "json": json}
     call = partial(_judge, predictions, **files, score=score, overwrite=overwrite)
@@ -51,12 +52,16 @@ def judge(  # type: ignore[no-untyped-def]
 
 judge.__annotations__ = command_of(DecisionOptions, lambda _: None).__annotations__ | {
     "predictions": Path,
-    "truth": Annotated[Path | None, Parameter(help="Table that tells of each `id` its true `label`.")],
-    "test": Annotated[Path | None, Parameter(help="Other parts, in the same form: what the threshold really costs.")],
-    "against": Annotated[
-        Path | None, Parameter(help="What an earlier run said of the same parts: how its verdicts differ from these.")
+    "truth": Annotated[Path | None, Parameter(group=DATA, help="Table with the true `label` of each `id`.")],
+    "test": Annotated[
+        Path | None,
+        Parameter(group=DATA, help="Predictions of other parts, to measure what the threshold costs there."),
     ],
-    "score": Annotated[str, Parameter(help="Column that is cut; larger is worse.")],
+    "against": Annotated[
+        Path | None,
+        Parameter(group=DATA, help="Predictions of an earlier run on the same parts, to compare the verdicts."),
+    ],
+    "score": Annotated[str, Parameter(group=DATA, help="Column that the threshold applies to; larger is worse.")],
     "out": Page,
     "json": Json,
     "overwrite": Overwrite,

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS
+from kenpin.cli._groups import DATA, OUTPUT, REQUIRED, RUN
 from kenpin.cli.data import Format, Overwrite
 from kenpin.data.sampling import PER_CLASS
 
@@ -16,13 +17,16 @@ def look(
     data: str,
     /,
     *,
-    out: Annotated[Path, Parameter(help="HTML file to write; it needs no other.")],
+    out: Annotated[Path, Parameter(group=REQUIRED, help="HTML file to write; it needs no other.")],
     format: Format = None,
-    split: Annotated[str | None, Parameter(help="Look at the pictures of this split alone.")] = None,
-    per_class: Annotated[int, Parameter(help="Pictures to show of each class in each split.")] = PER_CLASS,
-    seed: Annotated[int, Parameter(help="Seed of the choice of pictures.")] = 0,
+    split: Annotated[str | None, Parameter(group=DATA, help="Look at the pictures of this split alone.")] = None,
+    per_class: Annotated[
+        int, Parameter(group=OUTPUT, help="Pictures to show of each class in each split.")
+    ] = PER_CLASS,
+    seed: Annotated[int, Parameter(group=RUN, help="Seed of the choice of pictures.")] = 0,
     whole: Annotated[
-        bool, Parameter(negative=(), help="Open all pictures and not a sample; takes long where there are many.")
+        bool,
+        Parameter(group=DATA, negative=(), help="Open all pictures and not a sample; takes long where there are many."),
     ] = False,
     overwrite: Overwrite = False,
 ) -> int:

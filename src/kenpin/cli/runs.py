@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
+from kenpin.cli._groups import ANSWERS, DATA, OUTPUT, REQUIRED, RUN
 from kenpin.cli.data import Overwrite
 from kenpin.records import Example, Judgement, Prediction
 
@@ -22,14 +23,20 @@ if TYPE_CHECKING:  # the command line alone must not load torch
 
 Checkpoint = Annotated[
     str | None,
-    Parameter(help="Take an earlier state of the run, which need not be finished: a step, last, best, or a folder."),
+    Parameter(
+        group=RUN, help="Take an earlier checkpoint of the run, finished or not: a step, last, best, or a folder."
+    ),
 ]
-Device = Annotated[str | None, Parameter(help="Device such as cpu or cuda:0; by default the best that is there.")]
+Device = Annotated[
+    str | None, Parameter(group=RUN, help="Device such as cpu or cuda:0; by default the best available.")
+]
 
 WithSeen = Annotated[
     bool,
     Parameter(
-        negative=(), help="Take pictures too that it has learned from: the figures then promise nothing for others."
+        group=DATA,
+        negative=(),
+        help="Take pictures too that it has learned from: the figures then promise nothing for others.",
     ),
 ]
 
@@ -39,17 +46,22 @@ def predict(
     images: Annotated[tuple[str, ...], Parameter(negative=())],
     /,
     *,
-    json: Annotated[Path | None, Parameter(help="Write everything that was predicted to this file.")] = None,
-    draw: Annotated[Path | None, Parameter(help="Draw each picture with its verdict into this folder.")] = None,
+    json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all predictions to this JSON file.")] = None,
+    draw: Annotated[
+        Path | None, Parameter(group=OUTPUT, help="Draw each picture with its verdict into this folder.")
+    ] = None,
     beside_truth: Annotated[
         bool,
         Parameter(
-            negative=(), help="The pictures are data sets with boxes: draw these on the left, found ones on the right."
+            group=OUTPUT,
+            negative=(),
+            help="The pictures are data sets with boxes: draw these on the left, predicted ones on the right.",
         ),
     ] = False,
-    limit: Annotated[int | None, Parameter(help="Look at the first so many pictures alone.")] = None,
+    limit: Annotated[int | None, Parameter(group=DATA, help="Look at the first so many pictures alone.")] = None,
     prompt: Annotated[
-        str | None, Parameter(help="Ask a language model this instead of what it was trained on.")
+        str | None,
+        Parameter(group=ANSWERS, help="Question to a language model, in place of the one it was trained on."),
     ] = None,
     checkpoint: Checkpoint = None,
     device: Device = None,
@@ -60,11 +72,9 @@ def predict(
     Parameters
     ----------
     model:
-        Run folder; or a pretrained model without any run, a hub id or a folder of save_pretrained: an image classifier
-        with its own classes, a Florence-2, a PaliGemma or a chat model.
+        Run folder; or a pretrained model of transformers: a hub id, or a folder of save_pretrained.
     images:
-        One or more picture files and folders of pictures; tables of numbers for a run that was trained on one; data
-        sets with --beside-truth.
+        Picture files and folders; tables, for a run that was trained on one; data sets, with --beside-truth.
     """
     from kenpin.drawing import draw_beside_truth, draw_prediction, font_note
     from kenpin.errors import OptionError
@@ -104,6 +114,8 @@ def predict(
         elif draw is not None:
             draw_prediction(Path(prediction.id), prediction, judgement, draw, len(rows), labels=predictor.labels)
     if json is not None:
+        for row, seen in zip(rows, _seen(predictor, images, [row["id"] for row in rows]), strict=False):
+            row["seen"] = seen
         write_json(json, {"run": model, "predictions": rows, "not_opened": bad})
     return FINDINGS if bad else 0
 
@@ -152,6 +164,21 @@ def _predicted(
             yield next(example for example in examples if example.id == prediction.id), prediction
 
 
+def _seen(predictor: Predictor, paths: Sequence[str], ids: Sequence[str]) -> list[bool]:
+    """Whether the inspector has learned from each of these predicted pictures, or rows of tables: then no decision may
+    rest on it."""
+    from kenpin.data.dataset import Dataset
+    from kenpin.data.loading import load_dataset
+    from kenpin.records import ImageSource
+
+    if predictor.lineage is None:
+        return [False] * len(ids)
+    if predictor.reads_tables:
+        return [was for path in paths for was in predictor.lineage.seen(load_dataset(path))]
+    pictures = Dataset.from_examples(Example(str(row), ImageSource(path=id)) for row, id in enumerate(ids))
+    return predictor.lineage.seen(pictures)
+
+
 def _decision(judgement: Judgement | None) -> dict[str, Any]:
     return {} if judgement is None else {"verdict": judgement.verdict.value, "reasons": list(judgement.reasons)}
 
@@ -175,12 +202,18 @@ def evaluate(
     run: Path,
     /,
     *,
-    data: Annotated[str, Parameter(help="Data set: folder, file or hub id.")],
-    split: Annotated[str | None, Parameter(help="Split to take; by default test where there is one, else all.")] = None,
-    format: Annotated[str | None, Parameter(help="Format of the data set.")] = None,
-    name: Annotated[str | None, Parameter(help="Keep the result in the run under this name, beside its own.")] = None,
+    data: Annotated[str, Parameter(group=REQUIRED, help="Data set: folder, file or hub id.")],
+    split: Annotated[
+        str | None, Parameter(group=DATA, help="Split to take; by default test where there is one, else all.")
+    ] = None,
+    format: Annotated[
+        str | None, Parameter(group=DATA, help="Format of the data set, where it cannot be told from its files.")
+    ] = None,
+    name: Annotated[
+        str | None, Parameter(group=OUTPUT, help="Keep the evaluation in the run under this name, beside its own.")
+    ] = None,
     with_seen: WithSeen = False,
-    json: Annotated[Path | None, Parameter(help="Write the evaluation to this file.")] = None,
+    json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write the evaluation to this JSON file.")] = None,
     device: Device = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -193,7 +226,7 @@ def evaluate(
     """
     from kenpin.cli import _judged
     from kenpin.data.loading import load_dataset
-    from kenpin.errors import DatasetError, OptionError
+    from kenpin.errors import OptionError
     from kenpin.evaluation import evaluate as measure
     from kenpin.predictor import load_predictor
     from kenpin.report.headline import headed_json, headline
@@ -211,8 +244,6 @@ def evaluate(
     dataset = load_dataset(data, format=format)
     if split is None and "test" in dataset.splits:
         split = "test"
-    if split is not None and split not in dataset.splits:
-        raise DatasetError(f"{data}: no split {split!r}; there are {', '.join(dataset.splits) or 'none'}.")
     assert predictor.record is not None
     evaluation = measure(
         predictor,
@@ -240,20 +271,25 @@ def report(
     run: Path,
     /,
     *,
-    out: Annotated[Path | None, Parameter(help="HTML file to write; by default report.html in the run.")] = None,
-    against: Annotated[Path | None, Parameter(help="Earlier run to compare with: regressions come first.")] = None,
+    out: Annotated[
+        Path | None, Parameter(group=OUTPUT, help="HTML file to write; by default report.html in the run.")
+    ] = None,
+    against: Annotated[
+        Path | None, Parameter(group=DATA, help="Earlier run to compare with; regressions are shown first.")
+    ] = None,
     findings: Annotated[
         tuple[Path, ...],
         Parameter(
+            group=DATA,
             name="--with",
             negative=(),
             consume_multiple=True,
             show_default=False,
-            help="What judge, gage or drift wrote with --json.",
+            help="Findings to add: files that judge, gage or drift wrote with --json.",
         ),
     ] = (),
     umap: Annotated[
-        bool, Parameter(negative=(), help="Lay the pictures' vectors out by UMAP too (extra `umap`).")
+        bool, Parameter(group=OUTPUT, negative=(), help="Draw the embeddings by UMAP too (extra `umap`).")
     ] = False,
     overwrite: Overwrite = False,
 ) -> int:
@@ -289,15 +325,15 @@ def scatter(
     runs: Annotated[tuple[Path, ...], Parameter(negative=())],
     /,
     *,
-    out: Annotated[Path, Parameter(help="HTML file to write.")],
+    out: Annotated[Path, Parameter(group=REQUIRED, help="HTML file to write.")],
     overwrite: Overwrite = False,
 ) -> int:
-    """Draw what runs make of the same pictures in a plane, side by side, as one offline HTML file.
+    """Draw the embeddings of the same pictures by several runs in a plane, side by side, as one offline HTML file.
 
     Parameters
     ----------
     runs:
-        One or more run folders with vectors, evaluated on the same pictures.
+        Run folders with embeddings, evaluated on the same pictures.
     """
     from kenpin.report.scatter import panels_of_runs, write_scatters
     from kenpin.run_folder import check_seal, check_writable, read_record

@@ -9,15 +9,14 @@ import cyclopts
 from cyclopts import Parameter
 
 from kenpin.cli import _show
+from kenpin.cli._groups import RUN
 from kenpin.cli._options import command_of
 from kenpin.config import TrainOptions
 from kenpin.models import family_names, family_summary
 
 DryRun = Annotated[
     bool,
-    Parameter(
-        negative=(), show_default=False, help="Forecast memory and time, refuse what cannot fit, and train nothing."
-    ),
+    Parameter(group=RUN, negative=(), help="Forecast memory and time, refuse what cannot fit, and train nothing."),
 ]
 app = cyclopts.App(name="train")
 for _name in family_names():

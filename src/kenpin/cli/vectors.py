@@ -9,12 +9,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
+from kenpin.cli._groups import DATA, RUN
 from kenpin.cli.data import Format, Overwrite
 from kenpin.cli.runs import Device
-from kenpin.errors import DatasetError, OptionError
+from kenpin.errors import OptionError
 from kenpin.records import Example
 
-Split = Annotated[str | None, Parameter(help="Split to take; by default all.")]
+Split = Annotated[str | None, Parameter(group=DATA, help="Split to take; by default all.")]
 
 
 def embed(
@@ -28,7 +29,7 @@ def embed(
     device: Device = None,
     overwrite: Overwrite = False,
 ) -> int:
-    """Write the vectors of a data set's pictures as Parquet and .npz.
+    """Write the embeddings of a data set's pictures as Parquet and .npz.
 
     Stopped at any moment, the same command goes on. The exit status is 1 where a picture could not be opened.
 
@@ -49,9 +50,7 @@ def embed(
 
     dataset = load_dataset(data, format=format)
     if split is not None:
-        if split not in dataset.splits:
-            raise DatasetError(f"{data}: no split {split!r}; there are {', '.join(dataset.splits) or 'none'}.")
-        dataset = dataset.of_split(split)
+        dataset = dataset.required_split(split)
     with _show.progress_line() as progress:
         done = write_vectors(run, dataset, out, device=device, overwrite=overwrite, progress=progress, on_error=tell)
     count, dimension = done.vectors.shape
@@ -65,8 +64,8 @@ def prototypes(
     out: Path,
     /,
     *,
-    pictures: Annotated[int, Parameter(help="Pictures of each class that are kept, at most.")] = 5,
-    seed: Annotated[int, Parameter(help="Seed of the lot that draws them.")] = 0,
+    pictures: Annotated[int, Parameter(group=DATA, help="Pictures of each class to keep, at most.")] = 5,
+    seed: Annotated[int, Parameter(group=RUN, help="Seed of the sample of pictures.")] = 0,
     format: Format = None,
     device: Device = None,
     overwrite: Overwrite = False,

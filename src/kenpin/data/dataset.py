@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from kenpin.errors import DatasetError
+from kenpin.nearest import did_you_mean
 from kenpin.records import Box, Detections, Example, Finding, ImageSource
 
 if TYPE_CHECKING:
@@ -253,6 +254,12 @@ class Dataset:
     def of_split(self, split: str) -> Dataset:
         """The examples of one split."""
         return self.select(i for i, name in enumerate(self.column("split")) if name == split)
+
+    def required_split(self, split: str) -> Dataset:
+        """The examples of one split that must occur. Raises DatasetError, which names the nearest one."""
+        if split not in self.splits:
+            raise DatasetError(f"{self.root or 'the data set'}: no split {split!r}; {did_you_mean(split, self.splits)}")
+        return self.of_split(split)
 
     def with_splits(self, splits: Sequence[str | None]) -> Dataset:
         """The same examples with these splits, one for each."""

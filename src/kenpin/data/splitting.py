@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kenpin.config import nearest_name
 from kenpin.data.duplicates import NEAR_DISTANCE, cluster_of_each, perceptual_hashes
 from kenpin.errors import DatasetError, OptionError
+from kenpin.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,9 +79,7 @@ def split_by_group(dataset: Dataset, ratios: Mapping[str, float], *, column: str
         groups = [example.attributes.get(column) for example in dataset]
         if not any(groups):
             known = sorted({name for example in dataset for name in example.attributes} | {"group"})
-            near = nearest_name(column, (*_WAYS, *known))
-            hint = f"Did you mean {near!r}?" if near else f"Known are {', '.join(known)}, beside {', '.join(_WAYS)}."
-            raise OptionError(f"column {column!r}: no picture has it. {hint}")
+            raise OptionError(f"column {column!r}: no picture has it; {did_you_mean(column, (*_WAYS, *known))}")
     if without := [name for name, group in zip(dataset.column("id"), groups, strict=True) if not group]:
         raise DatasetError(
             f"{dataset.root or 'data'}: {len(without)} of {len(dataset)} pictures have no {column}, the first is "

@@ -32,6 +32,7 @@ from kenpin.evaluation._texts import compared, text_measures
 from kenpin.evaluation._vectors import VECTOR_SAMPLE, vector_measures, vectors_of
 from kenpin.metrics import confusion
 from kenpin.metrics.ranking import Curve
+from kenpin.nearest import did_you_mean
 from kenpin.quality.threshold import judge
 from kenpin.records import Evaluation, Example, JudgedExample, Prediction, Threshold
 
@@ -83,7 +84,7 @@ def evaluate(
     no OK label occurs anywhere, MissingExtraError for boxes without the extra that scores them.
     """
     target, dataset = TARGETS[predictor.target], as_dataset(dataset)
-    chosen = dataset if split is None else dataset.of_split(split)
+    chosen = dataset if split is None else dataset.required_split(split)
     known = annotated(chosen, predictor.target)
     if not len(known):
         place = dataset.root or "the data set"
@@ -99,9 +100,8 @@ def evaluate(
             f"{list(predictor.labels)}. Rename them, leave their pictures out, or train again."
         )
     if ok_labels and not set(ok_labels) & (occurring | set(predictor.labels)):
-        raise OptionError(
-            f"none of the OK labels {list(ok_labels)} occurs; name one of {sorted(occurring | set(predictor.labels))}."
-        )
+        labels = sorted(occurring | set(predictor.labels))
+        raise OptionError(f"none of the OK labels {list(ok_labels)} occurs; {did_you_mean(ok_labels[0], labels)}")
     notes = []
     if left_out := len(chosen) - len(known):
         notes.append(f"{count(left_out, 'picture')} without {target.one} {was(left_out)} left out.")

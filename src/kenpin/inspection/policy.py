@@ -9,10 +9,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from kenpin.config import StrictOptions, nearest_name, read_yaml
+from kenpin.config import StrictOptions, read_yaml
 from kenpin.description.answers import TEXT_LENGTH
 from kenpin.description.telling import Piece
 from kenpin.inspection.fusing import WORDS, Rule, parse_rule
+from kenpin.nearest import did_you_mean
 from kenpin.records import Verdict
 
 DOUBTFUL = (Verdict.FAIL, Verdict.REVIEW)
@@ -127,9 +128,9 @@ class Policy(StrictOptions):
         named |= {self.cases.run: "`cases`"} if self.cases else {}
         for name, where in named.items():
             if name not in self.runs:
-                near = nearest_name(name, self.runs)
-                remedy = f"did you mean `{near}`?" if near else f"there are {', '.join(self.runs)}."
-                raise ValueError(f"{where} names a run `{name}` that is not below `runs`; {remedy}")
+                raise ValueError(
+                    f"{where} names a run `{name}` that is not below `runs`; {did_you_mean(name, self.runs)}"
+                )
         return self
 
     @property

@@ -8,8 +8,8 @@ import pkgutil
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from kenpin.config import nearest_name
 from kenpin.errors import OptionError
+from kenpin.nearest import did_you_mean
 
 if TYPE_CHECKING:  # listing families must not load torch
     from kenpin.models._family import Family
@@ -34,9 +34,5 @@ def families_of_good_parts() -> tuple[str, ...]:
 def get_family(name: str) -> Family:
     """The family of this name. Raises OptionError that names the nearest one."""
     if name not in family_names():
-        near = nearest_name(name, family_names())
-        raise OptionError(
-            f"family {name!r} does not exist; "
-            + (f"did you mean `{near}`?" if near else f"there are {', '.join(family_names())}.")
-        )
+        raise OptionError(f"family {name!r} does not exist; {did_you_mean(name, family_names())}")
     return cast("Family", importlib.import_module(f"kenpin.models.{name}").FAMILY)

@@ -209,7 +209,7 @@ def load_with_its_classes(base: str) -> tuple[Backbone, tuple[str, ...]]:
     """
     from transformers import AutoModelForImageClassification
 
-    check_there(base)
+    check_there(base, BUILT_IN)
     try:
         with without_bars():
             network, told = AutoModelForImageClassification.from_pretrained(

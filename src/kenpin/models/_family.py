@@ -16,10 +16,12 @@ from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError, RunError
+from kenpin.nearest import nearest_name
 from kenpin.quality.calibration import Calibration
 from kenpin.records import Example, Map, Prediction, Sampling, Threshold
 
 Batch = dict[str, Tensor]
+_MISSPELT = 0.8  # share of equal letters from which a name is not one of the hub's few without an owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,8 +309,11 @@ def trainable_share(module: nn.Module) -> tuple[int, int]:
     return trainable, sum(p.numel() for p in module.parameters())
 
 
-def check_there(base: str) -> None:
-    """Refuse a path where nothing is, before it is taken for a hub id. Raises OptionError."""
+def check_there(base: str, built_in: Sequence[str] = ("toy",)) -> None:
+    """Refuse a path where nothing is, and a built-in base that is misspelt, before it is taken for a hub id. Raises
+    OptionError."""
+    if "/" not in base and not Path(base).exists() and (near := nearest_name(base, built_in, like=_MISSPELT)):
+        raise OptionError(f"base {base!r}: there is no such folder; did you mean `{near}`?")
     if (base.startswith(("/", ".", "~")) or base.count("/") > 1) and not Path(base).exists():
         raise OptionError(f"base {base!r}: there is no such folder; give a hub id, or a folder of save_pretrained.")
 

@@ -20,6 +20,7 @@ from kenpin.models._finished_run import vectors_of
 from kenpin.models._lite0 import Lite0ForImageClassification
 from kenpin.models._maps import map_of_places, seen_region
 from kenpin.models._places import as_grid
+from kenpin.nearest import did_you_mean
 from kenpin.records import Map
 
 Way = Literal["relevance", "rollout", "gradcam", "shares"]
@@ -61,7 +62,7 @@ def class_maps(
     logits: of `pixel_values`, (n, 3, h, w) -> (n, classes), differentiable. Raises OptionError.
     """
     if label is not None and label not in inspector.labels:
-        raise OptionError(f"option `label`: {label!r} is none of {', '.join(inspector.labels)}.")
+        raise OptionError(f"option `label`: {label!r} is no class of this run; {did_you_mean(label, inspector.labels)}")
     pixels = _pixels(inspector, images)
     with torch.inference_mode():
         likeliest = logits(pixels).argmax(dim=1).tolist()
@@ -151,7 +152,7 @@ def look(module: nn.Module, pixel_values: Tensor, score: Callable[[Tensor], Tens
     way: None for the relevance of attention where every token attends to all, else Grad-CAM. Raises OptionError.
     """
     if way is not None and way not in WAYS:
-        raise OptionError(f"option `way`: {way!r} is no way to explain; take one of {', '.join(WAYS)}.")
+        raise OptionError(f"option `way`: {way!r} is no way to explain; {did_you_mean(way, WAYS)}")
     network = next((part for part in module.modules() if isinstance(part, PreTrainedModel)), None)
     if network is None:
         raise OptionError(f"{type(module).__name__} has no places in a picture to point at; take another base.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from PIL.Image import Image
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from kenpin.config import AugmentOptions, GradientOptions, TrainOptions
+from kenpin.config import TOY, AugmentOptions, GradientOptions, InGroup, OptionGroup, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError
@@ -41,19 +41,26 @@ from kenpin.run_folder import is_run
 class ClassifierOptions(AugmentOptions, GradientOptions, TrainOptions):
     """Options of `kenpin train classifier`."""
 
+    group: ClassVar[OptionGroup] = "model"
+
     base: str = Field(
         "lite0",
-        description="Pretrained weights: lite0, toy, a hub id, a folder of save_pretrained, or of a run to go on from.",
+        description=f"Pretrained weights: lite0 (EfficientNet-Lite0), a hub id, a folder of "
+        f"save_pretrained, or of a run to go on from; {TOY}.",
     )
     tuning: Literal["head", "lora", "full"] = Field(
         "head", description="What is trained: a head on frozen features, low-rank adapters, or every weight."
     )
     head: HeadKind = Field("svm", description="Head of tuning head: linear (logistic regression) or svm (RBF kernel).")
-    head_c: float = Field(3.0, gt=0, description="Inverse regularisation strength of that head.")
+    head_c: Annotated[float, InGroup("advanced")] = Field(
+        3.0, gt=0, description="Inverse regularisation strength of that head."
+    )
     lora_rank: int = Field(8, ge=1, description="Rank of the adapters.")
     lora_alpha: int = Field(16, ge=1, description="Scale of the adapters, divided by their rank.")
-    lora_dropout: float = Field(0.05, ge=0, lt=1, description="Dropout before the adapters.")
-    lora_targets: tuple[str, ...] | None = Field(
+    lora_dropout: Annotated[float, InGroup("advanced")] = Field(
+        0.05, ge=0, lt=1, description="Dropout before the adapters."
+    )
+    lora_targets: Annotated[tuple[str, ...] | None, InGroup("advanced")] = Field(
         None, description="Endings of the names of the layers to adapt; by default queries and values."
     )
 

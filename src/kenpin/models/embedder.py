@@ -1,4 +1,4 @@
-"""Embedder: vectors learned so that pictures of one class lie together, named by their nearest known neighbours."""
+"""Embedder: embeddings learned so that pictures of one class lie together, named by their nearest known neighbours."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from kenpin.cases.learning import UNWANTED
-from kenpin.config import AugmentOptions, CaseOptions, GradientOptions, TrainOptions
+from kenpin.config import TOY, AugmentOptions, CaseOptions, GradientOptions, InGroup, OptionGroup, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.errors import DatasetError, OptionError, RunError
 from kenpin.models._backbone import BUILT_IN, Backbone, backbone_of_network, load_backbone, read_backbone
@@ -45,49 +45,59 @@ _UNSEEN = 2_000  # validation pictures that the references are scaled on
 class EmbedderOptions(CaseOptions, AugmentOptions, GradientOptions, TrainOptions):
     """Options of `kenpin train embedder`."""
 
+    group: ClassVar[OptionGroup] = "model"
+
     base: str = Field(
         "lite0",
-        description="Pretrained weights: lite0, toy, a hub id, a folder of save_pretrained, or of a run to go on from; "
-        "or mlp, untrained.",
+        description="Pretrained weights: lite0 (EfficientNet-Lite0), a hub id, a folder of save_pretrained, or of a "
+        f"run to go on from; mlp is an untrained perceptron; {TOY}.",
     )
     tuning: Literal["head", "lora", "full"] = Field(
         "head", description="What is trained: a projection of frozen features, low-rank adapters too, or every weight."
     )
-    objective: ObjectiveName = Field(
+    objective: Annotated[ObjectiveName, InGroup("training")] = Field(
         "supervised-contrastive",
-        description="What draws vectors of one class together: comparing pairs, triplets or all pictures of a batch, a "
-        "place for each class, or a plain classifier.",
+        description="What draws embeddings of one class together: comparing pairs, triplets or all pictures of a "
+        "batch, a centre for each class, or a plain classifier.",
     )
-    dimension: int = Field(64, ge=1, description="Numbers of a vector.")
-    normalise: bool = Field(True, description="Bring vectors to length 1.")
-    together: Literal["classes", "good"] = Field(
+    dimension: int = Field(64, ge=1, description="Length of an embedding.")
+    normalise: bool = Field(True, description="Scale embeddings to length 1.")
+    together: Annotated[Literal["classes", "good"], InGroup("training")] = Field(
         "classes",
-        description="What is drawn together: the pictures of each class; or those of good classes alone, every other "
-        "one being like no other, which makes better items of a unit space.",
+        description="What is drawn together: the pictures of each class; or only those of good classes, while each "
+        "defective picture is a class of its own, which makes better items of a unit space.",
     )
-    margin: float | None = Field(
+    margin: Annotated[float | None, InGroup("training")] = Field(
         None,
         gt=0,
         description="How far classes are to be apart: a distance, by default 1 for contrastive and 0.2 for triplet; a "
         "cosine, 0.1, for proxy-anchor; degrees, 28.6, for arcface.",
     )
-    temperature: float = Field(0.1, gt=0, description="Temperature of supervised-contrastive.")
-    miner: MinerName = Field(
+    temperature: Annotated[float, InGroup("training")] = Field(
+        0.1, gt=0, description="Temperature of objective supervised-contrastive."
+    )
+    miner: Annotated[MinerName, InGroup("training")] = Field(
         "all",
-        description="Which pairs or triplets of a batch are learned from: all, or those found hard in some sense.",
+        description="Which pairs or triplets of a batch are learned from: all, or only hard ones.",
     )
-    pictures_per_class: int | None = Field(
-        4, ge=2, description="Pictures of one class that stand together in a batch; none: as they come."
+    pictures_per_class: Annotated[int | None, InGroup("training")] = Field(
+        4, ge=2, description="Pictures of each class in a batch; none: as they come."
     )
-    neighbours: int = Field(5, ge=1, description="Nearest references of each class that a picture is compared with.")
-    references: int = Field(1_000, ge=1, description="Training pictures of a class at most that are kept for that.")
-    batch_size: int = Field(64, ge=2, description="Pictures a step and device; they are compared with each other.")
+    neighbours: int = Field(
+        5, ge=1, description="Nearest reference pictures of each class that a picture is compared with."
+    )
+    references: int = Field(
+        1_000, ge=1, description="Training pictures per class that are kept as references, at most."
+    )
+    batch_size: int = Field(64, ge=2, description="Pictures per step and device; they are compared with each other.")
     epochs: float = Field(20.0, gt=0, description="Passes over the training pictures.")
     learning_rate: float = Field(5e-4, gt=0, description="Peak learning rate.")
     lora_rank: int = Field(8, ge=1, description="Rank of the adapters.")
     lora_alpha: int = Field(16, ge=1, description="Scale of the adapters, divided by their rank.")
-    lora_dropout: float = Field(0.05, ge=0, lt=1, description="Dropout before the adapters.")
-    lora_targets: tuple[str, ...] | None = Field(
+    lora_dropout: Annotated[float, InGroup("advanced")] = Field(
+        0.05, ge=0, lt=1, description="Dropout before the adapters."
+    )
+    lora_targets: Annotated[tuple[str, ...] | None, InGroup("advanced")] = Field(
         None, description="Endings of the names of the layers to adapt; by default queries and values."
     )
 

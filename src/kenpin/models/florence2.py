@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutput
 
 from kenpin.codecs import florence2 as codec
+from kenpin.config import TOY
 from kenpin.errors import OptionError
 from kenpin.models._family import BaseRecord, Batch, Inspector, Task
 from kenpin.models._language.bases import LanguageBase, from_pretrained, location_ids, untrained_options
@@ -70,7 +71,7 @@ class Florence2Options(LanguageOptions):
 
     base: str = Field(
         "florence-community/Florence-2-base-ft",
-        description="Pretrained weights: a hub id, a folder of save_pretrained, or of a run to go on from, or toy.",
+        description=f"Pretrained weights: a hub id, a folder of save_pretrained, or of a run to go on from; {TOY}.",
     )
     lora_targets: tuple[str, ...] = Field(
         ("q_proj", "k_proj", "v_proj", "fc2", "lm_head"),

@@ -1,11 +1,11 @@
-"""Mahalanobis: a unit space of good parts, on features, vectors or a table's numbers; D²/k tells how far a part is."""
+"""Mahalanobis: a unit space of good parts, on features, embeddings or a table; D²/k tells how far a part is."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from PIL.Image import Image
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from kenpin.config import TrainOptions
+from kenpin.config import TOY, InGroup, OptionGroup, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError, UnitSpaceError
@@ -41,53 +41,62 @@ _SPACES: dict[str, type[AnySpace]] = {"mt": UnitSpace, "mta": AdjugateSpace, "rt
 class MahalanobisOptions(TrainOptions):
     """Options of `kenpin train mahalanobis`."""
 
+    group: ClassVar[OptionGroup] = "model"
+
     base: str = Field(
         "lite0",
-        description="Where items come from: lite0, toy, a hub id, a folder of save_pretrained, or the folder of a run, "
-        "whose vectors they are. A table of numbers has its own.",
+        description="Network whose features are the items: lite0 (EfficientNet-Lite0), a hub id, a folder of "
+        "save_pretrained, or a run folder, whose embeddings they are; "
+        f"{TOY}. Of a table of numbers its columns are the items.",
     )
     stages: tuple[Annotated[int, Field(ge=0, le=6)], ...] = Field(
         DEFAULT_STAGES,
-        description="Stages of lite0, 0 to 6, whose features are items, with where 4 5 6 by default; other bases have "
-        "their last alone.",
+        description="Stages of lite0, 0 to 6, whose features are items; with where 4 5 6 by default. Other bases have "
+        "only their last.",
     )
     where: Literal["none", "positions", "pooled"] = Field(
         "none",
-        description="Unit spaces of places, which map the distance: one for each place (positions), or one for the "
-        "patches of all places, for parts that move (pooled).",
+        description="Map the distance over the picture: by a unit space for each cell of the map (positions), or by "
+        "one for the patches of all cells, for parts that move (pooled).",
     )
-    place_items: int = Field(200, ge=1, description="Items that describe a place at most, with where positions.")
+    place_items: Annotated[int, InGroup("advanced")] = Field(
+        200, ge=1, description="Items of each cell of the map, at most, with where positions."
+    )
     method: Literal["mt", "mta", "rt"] = Field(
-        "mt", description="Mahalanobis-Taguchi; with the adjugate; or by recognition, two characteristics of all items."
+        "mt",
+        description="Mahalanobis-Taguchi; with the adjugate matrix; or by recognition, from two figures of all items.",
     )
-    inverse: Literal["ridge", "pseudo"] = Field(
+    inverse: Annotated[Literal["ridge", "pseudo"], InGroup("advanced")] = Field(
         "ridge", description="How method mt inverts the correlation matrix: with a ridge, or by its pseudo-inverse."
     )
-    ridge: Annotated[float, Field(ge=0, lt=1)] | Literal["ledoit-wolf"] = Field(
+    ridge: Annotated[Annotated[float, Field(ge=0, lt=1)] | Literal["ledoit-wolf"], InGroup("advanced")] = Field(
         "ledoit-wolf",
         description="Share of the identity in the correlation matrix: a number, or ledoit-wolf to estimate it.",
     )
     select_items: bool = Field(
-        False, description="Keep the items alone that set known defective training parts apart, by an orthogonal array."
+        False, description="Keep only the items that tell known defective training parts apart, by an orthogonal array."
     )
-    keep_share: float = Field(0.5, gt=0, le=1, description="Largest share of the items that a selection keeps.")
-    confirm_share: float = Field(
-        0.3, gt=0, lt=1, description="Share of the training parts that a selection is confirmed on, and not made from."
+    keep_share: Annotated[float, InGroup("advanced")] = Field(
+        0.5, gt=0, le=1, description="Largest share of the items that a selection keeps."
     )
-    factors: int = Field(
+    confirm_share: Annotated[float, InGroup("advanced")] = Field(
+        0.3, gt=0, lt=1, description="Share of the training parts set aside to confirm a selection."
+    )
+    factors: Annotated[int, InGroup("advanced")] = Field(
         DEFAULT_FACTORS,
         ge=2,
-        description="Columns of the orthogonal array: more items than that come and go in groups.",
+        description="Columns of the orthogonal array; more items than that are selected in groups.",
     )
-    limit: Literal["costs", "chi-square", "f", "quantile"] = Field(
+    limit: Annotated[Literal["costs", "chi-square", "f", "quantile"], InGroup("decision")] = Field(
         "costs",
-        description="Where parts begin to fail: by costs; by a law of the distance; or by a quantile of good parts.",
+        description="How the limit is set from which parts fail: by costs, by a distribution of the distance, or by a "
+        "quantile of good parts.",
     )
-    good_passed: float = Field(
-        0.99, gt=0, lt=1, description="Share of good parts that passes a limit that is not chosen by costs."
+    good_passed: Annotated[float, InGroup("decision")] = Field(
+        0.99, gt=0, lt=1, description="Share of good parts that pass a limit that is not set by costs."
     )
-    confidence: float | None = Field(
-        None, gt=0, lt=1, description="Confidence with which limit quantile passes that share; by default its estimate."
+    confidence: Annotated[float | None, InGroup("decision")] = Field(
+        None, gt=0, lt=1, description="Confidence with which limit quantile passes that share; by default the estimate."
     )
 
     def idle(self) -> frozenset[str]:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from kenpin.codecs import paligemma as codec
+from kenpin.config import TOY, OptionGroup
 from kenpin.errors import OptionError
 from kenpin.models._family import BaseRecord, Batch, Inspector, Task
 from kenpin.models._language.bases import (
@@ -47,6 +48,8 @@ _CAPTION = "caption en"
 class PaliGemmaOptions(LanguageOptions):
     """Options of `kenpin train paligemma`."""
 
+    group: ClassVar[OptionGroup] = "model"
+
     toy: ClassVar[dict[str, Any]] = {
         "tuning": "full",
         "epochs": 100.0,
@@ -60,8 +63,8 @@ class PaliGemmaOptions(LanguageOptions):
 
     base: str = Field(
         "google/paligemma-3b-pt-224",
-        description="Pretrained weights: a hub id, a folder of save_pretrained, or of a run to go on from, a published "
-        ".npz file, or toy.",
+        description="Pretrained weights: a hub id, a folder of save_pretrained, or of a run to go on from, or a "
+        f"published .npz file; {TOY}.",
     )
     tokenizer: str | None = Field(
         None, description="Hub id, folder or tokenizer.json of the tokenizer, where the base is an .npz file."

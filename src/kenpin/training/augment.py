@@ -14,9 +14,10 @@ from typing_extensions import TypeIs
 
 from kenpin.boxes import area, clip
 from kenpin.codecs import chosen
-from kenpin.config import AugmentOptions, FlipRule, TrainOptions, nearest_name
+from kenpin.config import AugmentOptions, FlipRule, TrainOptions
 from kenpin.data.flip_classes import flip_swapped_pairs
 from kenpin.errors import OptionError
+from kenpin.nearest import did_you_mean
 from kenpin.records import Box, Example
 
 _FORBID = "forbid"
@@ -134,11 +135,7 @@ def _class_map(option: str, rule: FlipRule, labels: Sequence[str]) -> Mapping[st
         )
     for name in [*rule, *(value for value in rule.values() if value != _FORBID)]:
         if name not in labels:
-            near = nearest_name(name, labels)
-            raise OptionError(
-                f"option `{option}`: {name!r} is no class of this data set; "
-                + (f"did you mean `{near}`?" if near else f"there are {', '.join(labels)}.")
-            )
+            raise OptionError(f"option `{option}`: {name!r} is no class of this data set; {did_you_mean(name, labels)}")
     if missing := [label for label in labels if label not in rule]:
         raise OptionError(
             f"option `{option}`: the class map says nothing of {', '.join(missing)}; name the class that each becomes, "

@@ -16,6 +16,7 @@ from kenpin.data.targets import TARGETS, annotated, classes_of_each
 from kenpin.errors import DatasetError, OptionError
 from kenpin.models import families_of_good_parts
 from kenpin.models._family import Task
+from kenpin.nearest import did_you_mean
 from kenpin.quality.threshold import FEWEST_GOOD
 
 _SPLITS = ("train", "validation", "test")
@@ -304,7 +305,7 @@ def task_of(training: Dataset, target: str, ok_labels: Sequence[str] | None) -> 
         for label in ok_labels:
             if label not in labels:
                 raise OptionError(
-                    f"option `ok_labels`: class {label!r} is none of {', '.join(labels)}; name one of these."
+                    f"option `ok_labels`: no picture is of class {label!r}; {did_you_mean(label, labels)}"
                 )
         return Task(labels, tuple(ok_labels)), ()
     if target == "boxes":

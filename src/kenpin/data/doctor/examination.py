@@ -82,14 +82,15 @@ def examine_dataset(
     *,
     opened: Collection[int] | None = None,
     seen: Callable[[Example, Picture], None] | None = None,
+    subject: Subject | None = None,
 ) -> Examination:
     """Examine a data set that was read. `findings`: what its reader found.
 
     `opened`: indices of the pictures to open, None for all. Annotations, classes and splits are checked in all
     pictures; files, stated sizes and copies in the opened ones. `seen`: is shown each picture that could be opened,
-    several at the same time in threads of their own.
+    several at the same time in threads of their own. `subject`: is filled with what is seen.
     """
-    subject = Subject(dataset)
+    subject = Subject(dataset) if subject is None else subject
     found: list[Finding] = []
     boxes: list[BoxProblem] = []
     for example, look in _looks(dataset, opened, partial(look_at, seen=seen)):
@@ -109,7 +110,7 @@ def examine_dataset(
         classes=subject.classes,
         counts=_counts(subject),
         sizes=_sizes(look.size_wh for look in subject.looks),
-        findings=tuple(sorted(found, key=_order)),
+        findings=tuple(sorted(found, key=by_severity)),
     )
 
 
@@ -148,7 +149,8 @@ def _sizes(sizes_wh: Iterable[tuple[int, int] | None]) -> Sizes | None:
     return Sizes(by_area[0], by_area[len(by_area) // 2], by_area[-1]) if by_area else None
 
 
-def _order(finding: Finding) -> tuple[int, list[tuple[int, str]], str]:
+def by_severity(finding: Finding) -> tuple[int, list[tuple[int, str]], str]:
+    """Sorts findings: errors first, and within a severity by where they are."""
     # line 2 stands before line 10
     parts = re.split(r"(\d+)", finding.where)
     place = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

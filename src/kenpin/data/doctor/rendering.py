@@ -11,6 +11,7 @@ from kenpin.records import Finding, Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from kenpin.data.doctor.between import PairExamination
     from kenpin.data.doctor.examination import Examination
 
 _SHOWN = 5  # findings of a kind; all of them are in the JSON
@@ -19,7 +20,15 @@ _SHOWN_CLASSES = 40
 
 def render(examination: Examination, *, width: int = 100) -> str:
     """Text of at most `width` columns in its tables; findings keep their lines whole, so that paths can be copied."""
-    return "\n".join([_heading(examination), _table(examination, width), *_kinds(examination), verdict(examination)])
+    kinds = _kinds(examination.findings)
+    return "\n".join([_heading(examination), _table(examination, width), *kinds, verdict(examination)])
+
+
+def render_pair(pair: PairExamination, *, width: int = 100) -> str:
+    """Both examinations as text, what was found between the data sets, and all of it counted."""
+    first, second = (render(one, width=width) for one in pair.data_sets)
+    heading = f"Between them: {_plural(len(pair.between), 'finding')}\n"
+    return "\n".join([first, "", second, "", heading, *_kinds(pair.between), f"Together: {verdict(pair)}"])
 
 
 def _heading(examination: Examination) -> str:
@@ -55,13 +64,13 @@ def _table(examination: Examination, width: int) -> str:
     return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines()) + "\n"
 
 
-def _kinds(examination: Examination) -> Iterator[str]:
+def _kinds(findings: Sequence[Finding]) -> Iterator[str]:
     """One block for each severity and code, in the order of severity."""
 
     def kind(finding: Finding) -> tuple[int, str]:
         return [*Severity].index(finding.severity), finding.code
 
-    for _, group in groupby(sorted(examination.findings, key=kind), key=kind):
+    for _, group in groupby(sorted(findings, key=kind), key=kind):
         yield _block([*group])
 
 
@@ -75,7 +84,7 @@ def _block(findings: Sequence[Finding]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def verdict(examination: Examination) -> str:
+def verdict(examination: Examination | PairExamination) -> str:
     """How many findings of each severity there are, in a sentence."""
     errors, warnings, infos = (examination.count(severity) for severity in Severity)
     if not errors and not warnings:

@@ -5,7 +5,6 @@ Files whose name begins with an underscore are what several formats share.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from kenpin.errors import OptionError
+from kenpin.nearest import did_you_mean
 from kenpin.records import Finding
 
 if TYPE_CHECKING:
@@ -70,7 +70,5 @@ def get_format(name: str) -> Format:
     """The format of this name. Raises OptionError, which names the nearest known one."""
     known = format_names()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(known)}."
-        raise OptionError(f"format: {name!r} is not known. {hint}")
+        raise OptionError(f"format {name!r} is not known; {did_you_mean(name, known)}")
     return cast("Format", importlib.import_module(f"{__name__}.{name}"))

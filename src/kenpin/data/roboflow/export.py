@@ -14,6 +14,7 @@ from kenpin.data.loading import load_dataset, partial_folder, put_in_place, refu
 from kenpin.data.roboflow.api import Progress, Reference, download, export_link, parse_reference
 from kenpin.data.roboflow.archive import unpack
 from kenpin.errors import DatasetError, DownloadError, OptionError
+from kenpin.nearest import did_you_mean
 from kenpin.records import Finding, Severity
 
 EXPORT_FORMATS = {
@@ -62,7 +63,9 @@ def download_export(
     """
     version = parse_reference(reference)
     if export_format not in EXPORT_FORMATS:
-        raise OptionError(f"export format {export_format!r} is not known. Known are {', '.join(EXPORT_FORMATS)}.")
+        raise OptionError(
+            f"export format {export_format!r} is not known; {did_you_mean(export_format, EXPORT_FORMATS)}"
+        )
     if not 0 < limit_gib < 2**20:
         raise OptionError(f"a limit of {limit_gib} GiB cannot be kept. Give a number above 0.")
     if to is not None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import CaseOptions
+from kenpin.config import TOY, CaseOptions, InGroup, OptionGroup
 from kenpin.models._language.options import AnswerOptions
 
 
 class VlmOptions(CaseOptions, AnswerOptions):
     """Options of `kenpin train vlm`."""
+
+    group: ClassVar[OptionGroup] = "model"
 
     toy: ClassVar[dict[str, Any]] = {
         "tuning": "full",
@@ -29,38 +31,37 @@ class VlmOptions(CaseOptions, AnswerOptions):
     base: str = Field(
         "HuggingFaceTB/SmolVLM-256M-Instruct",
         description="Pretrained chat model that takes pictures: a hub id, a folder of save_pretrained, or of a run to "
-        "go on from, or toy.",
+        f"go on from; {TOY}.",
     )
     tuning: Literal["lora", "projector", "full", "qlora"] = Field(
         "lora",
-        description="What is trained: low-rank adapters, the projector of --embedding-from alone, every weight, or "
-        "adapters on a base of 4 bits; the projector always trains where there is one. With base toy: full.",
+        description="What is trained: low-rank adapters, only the projector of `embedding_from`, every weight, or "
+        "adapters on a base of 4 bits; a projector is always trained. With base toy: full.",
     )
     lora_targets: tuple[str, ...] | None = Field(
         None,
         description="Endings of the names of the layers to adapt, or patterns with *; by default the queries, keys, "
         "values and outputs of the language model's attention.",
     )
-    lora_whole: tuple[str, ...] = Field(
-        (), description="Endings of the names of layers that train whole beside the adapters."
+    lora_whole: Annotated[tuple[str, ...], InGroup("advanced")] = Field(
+        (), description="Endings of the names of layers that are trained whole beside the adapters."
     )
-    question: str | None = Field(
+    question: Annotated[str | None, InGroup("answers")] = Field(
         None,
-        description="What is asked of a picture that has no question of its own; by default what was asked most often "
-        "of the training pictures.",
+        description="Question on a picture that has none of its own; by default the most frequent question of the "
+        "training pictures.",
     )
     picture_px: int | None = Field(
         None,
         ge=1,
-        description="Longest side in pixels that the network is shown of a picture; by default as many as its own "
-        "processor takes.",
+        description="Longest side in pixels to which pictures are reduced; by default as its own processor does.",
     )
     embedding_from: Path | None = Field(
         None,
-        description="Run whose vector of each picture enters the prompt as soft tokens, through a projector that is "
-        "trained; the run's model is copied.",
+        description="Run whose embedding of each picture enters the prompt as soft tokens, through a trained "
+        "projector; the run's model is copied.",
     )
-    soft_tokens: int = Field(4, ge=1, description="Soft tokens that the vector becomes.")
+    soft_tokens: int = Field(4, ge=1, description="Soft tokens made of each embedding.")
     from_cases: str | None = Field(
         None,
         description="Library of known cases to learn from, in place of a data set: the note on each case, or else its "

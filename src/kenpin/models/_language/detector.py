@@ -32,6 +32,7 @@ from kenpin.models._language.scores import AnswerReader
 from kenpin.models._language.tuning import freeze_randomness, prepare, sees_frozen
 from kenpin.models._lora import load_lora, without_adapters
 from kenpin.models._quiet import expected_warnings, without_bars
+from kenpin.nearest import did_you_mean
 from kenpin.quality.calibration import Calibration
 from kenpin.records import Detections, Example, Map, Prediction
 
@@ -230,7 +231,7 @@ class LanguageDetector(ABC):
         if way not in (None, "attention"):
             raise OptionError(f"option `way`: {way!r} is none for language models, which have `attention` alone.")
         if label is not None and label not in self.labels:
-            raise OptionError(f"option `label`: {label!r} is none of {', '.join(self.labels)}.")
+            raise OptionError(f"option `label`: {label!r} is no class of this run; {did_you_mean(label, self.labels)}")
         with torch.inference_mode():
             return [detection_maps(self, *one, label) for one in zip(images, examples, strict=True)]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import AugmentOptions, GradientOptions, TrainOptions
+from kenpin.config import TOY, AugmentOptions, GradientOptions, InGroup, OptionGroup, TrainOptions
 from kenpin.models._language.tuning import Tuning
 
 _ADAPTERS = ("lora", "qlora")
@@ -15,31 +15,37 @@ _ADAPTERS = ("lora", "qlora")
 class AnswerOptions(AugmentOptions, GradientOptions, TrainOptions):
     """What every language model takes."""
 
+    group: ClassVar[OptionGroup] = "model"
+
     toy: ClassVar[dict[str, Any]] = {}
     """Defaults of base `toy`, which knows nothing and must learn everything."""
 
-    base: str = Field(description="Pretrained weights: a hub id, a folder of save_pretrained, or toy.")
+    base: str = Field(description=f"Pretrained weights: a hub id, or a folder of save_pretrained; {TOY}.")
     tuning: str = Field("lora", description="What is trained.")
     lora_rank: int = Field(8, ge=1, description="Rank of the adapters.")
     lora_alpha: int = Field(8, ge=1, description="Scale of the adapters, divided by the root of their rank.")
-    lora_dropout: float = Field(0.05, ge=0, lt=1, description="Dropout before the adapters.")
-    lora_targets: tuple[str, ...] | None = Field(
+    lora_dropout: Annotated[float, InGroup("advanced")] = Field(
+        0.05, ge=0, lt=1, description="Dropout before the adapters."
+    )
+    lora_targets: Annotated[tuple[str, ...] | None, InGroup("advanced")] = Field(
         description="Endings of the names of the layers to adapt, or patterns with *."
     )
-    frozen_dtype: Literal["float32", "bfloat16", "float16"] = Field(
+    frozen_dtype: Annotated[Literal["float32", "bfloat16", "float16"], InGroup("advanced")] = Field(
         "float32",
-        description="Number format in which weights that do not train are kept and computed with; the others take half "
-        "of the memory. bfloat16 where the device computes it natively, float16 on older GPUs.",
+        description="Number format of the weights that are not trained. The 16-bit formats take half of the memory: "
+        "bfloat16 where the device computes it natively, float16 on older GPUs.",
     )
-    loss: Literal["token", "example"] = Field(
+    loss: Annotated[Literal["token", "example"], InGroup("training")] = Field(
         "token",
-        description="What the loss is the mean of: tokens, or examples of which each is the mean of its tokens.",
+        description="What the loss is averaged over: tokens, or examples, each of which is the mean of its tokens.",
     )
     # a picture that is varied has features of its own, which cannot be kept
     brightness: float = Field(0.0, ge=0, lt=1, description="Largest relative change of brightness.")
     contrast: float = Field(0.0, ge=0, lt=1, description="Largest relative change of contrast.")
-    max_new_tokens: int = Field(512, ge=1, description="Tokens of an answer at most.")
-    predict_batch_size: int = Field(8, ge=1, description="Pictures answered at a time.")
+    max_new_tokens: Annotated[int, InGroup("answers")] = Field(512, ge=1, description="Tokens of an answer, at most.")
+    predict_batch_size: Annotated[int, InGroup("answers")] = Field(
+        8, ge=1, description="Pictures that are answered at a time."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -64,6 +70,8 @@ class AnswerOptions(AugmentOptions, GradientOptions, TrainOptions):
 class LanguageOptions(AnswerOptions):
     """What every family that answers with boxes takes."""
 
+    group: ClassVar[OptionGroup] = "answers"
+
     tuning: Tuning = Field(
         "lora",
         description="What is trained: low-rank adapters, the language model's attention, all but the vision part, "
@@ -74,8 +82,9 @@ class LanguageOptions(AnswerOptions):
     )
     beams: int = Field(1, ge=1, description="Beams of the search for an answer; 1 takes the likeliest token each time.")
     calibrate: Literal["none", "isotonic", "platt"] = Field(
-        "isotonic", description="How the scores of boxes become the rate at which such boxes are right."
+        "isotonic", description="How scores of boxes are calibrated to the share of such boxes that are right."
     )
     constrained: bool = Field(
-        True, description="Let answers be of the grammar and the data set's labels alone, and end at a repeated box."
+        True,
+        description="Restrict answers to the grammar and to the data set's labels, and end them at a repeated box.",
     )

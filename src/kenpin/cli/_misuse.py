@@ -1,0 +1,67 @@
+"""Misuse of the command line in a sentence: what was wrong, and the nearest of what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any, Literal, get_args, get_origin
+
+import cyclopts
+
+from kenpin.nearest import did_you_mean, nearest_name
+
+
+def sentence(error: cyclopts.CycloptsError, global_options: tuple[str, ...] = ()) -> str:
+    """What is wrong, in kenpin's own words. global_options: those of every command."""
+    match error:
+        case cyclopts.UnknownCommandError(unused_tokens=[word, *_]):
+            if word.startswith("-"):
+                return _unknown_option(word, global_options, error)
+            near = nearest_name(word, () if error.app is None else list(error.app))
+            return f"unknown command `{word}`; {f'did you mean `{near}`?' if near else f'see {_help(error)}.'}"
+        case cyclopts.UnusedCliTokensError():
+            words = " ".join(error.unused_tokens or ())
+            return f"unexpected argument `{words}`; leave it out, or see {_help(error)}."
+        case cyclopts.UnknownOptionError():
+            word = (error.token.keyword or error.token.value).partition("=")[0]
+            known = [name for one in error.argument_collection if one.parse for name in one.names]
+            return _unknown_option(word, [*known, *global_options], error)
+        case cyclopts.CoercionError(argument=argument, token=token) if argument is not None and token is not None:
+            name = f"option `{token.keyword}`" if token.keyword else f"argument {_name(argument)}"
+            if choices := _choices(error.target_type):
+                return f"{name} is {token.value!r}; {did_you_mean(token.value, choices)}"
+            return f"{name} is {token.value!r}; give {_WANTED.get(error.target_type, 'another value')}."
+        case cyclopts.RepeatArgumentError():
+            return f"option `{error.token.keyword}` is given twice; give it once."
+        case cyclopts.MissingArgumentError(argument=argument) if argument is not None:
+            option = error.keyword or (argument.name if argument.name.startswith("-") else None)
+            if option is None:
+                return f"argument {_name(argument)} is missing; see {_help(error)}."
+            what = "has no value" if argument.tokens or error.keyword else "is missing"
+            return f"option `{option}` {what}; give it one, or see {_help(error)}."
+    return str(error)
+
+
+_WANTED: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _unknown_option(word: str, known: Iterable[str], error: cyclopts.CycloptsError) -> str:
+    near = nearest_name(word, known)
+    return f"unknown option {word}; " + (f"did you mean {near}?" if near else f"see {_help(error)}.")
+
+
+def _choices(kind: Any) -> list[str]:
+    """The words that a value of this type may be; empty where they are not so few."""
+    if get_origin(kind) is Literal:
+        return [str(word) for word in get_args(kind)]
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return [name.lower().replace("_", "-") for name in kind.__members__]
+    return []
+
+
+def _name(argument: Any) -> str:
+    return str(argument.name).lstrip("-").upper()
+
+
+def _help(error: cyclopts.CycloptsError) -> str:
+    return f"`{' '.join(('kenpin', *(error.command_chain or ()), '--help'))}`"

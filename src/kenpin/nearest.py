@@ -1,0 +1,47 @@
+"""The known name that a misspelt one was probably meant to be, and the remedy that names it: one way for all names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
+_LIKE = 0.5  # of 1: `gud` is 0.57 like `good`
+_LIKE_OF_OTHER_INITIAL = 0.7  # a slip seldom changes the first letter: `voc` is 0.57 like `coco`
+_SHOWN = 20  # names in a sentence
+
+
+def nearest_name(name: str, known: Iterable[str], *, like: float = _LIKE) -> str | None:
+    """The known name that `name` is most like, whatever their case and dashes; None where none is like it.
+
+    like: share of the letters that must agree, 0 to 1; at least 0.7 where the first letters differ.
+
+    >>> nearest_name("clasifier", ["classifier", "embedder"])
+    'classifier'
+    """
+    bare = _bare(name)
+    ratios = {one: SequenceMatcher(None, _bare(one), bare).ratio() for one in known}
+    near = {
+        one: ratio
+        for one, ratio in ratios.items()
+        if ratio >= (like if _bare(one)[:1] == bare[:1] else max(like, _LIKE_OF_OTHER_INITIAL))
+    }
+    return max(near, key=near.__getitem__, default=None)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The remedy for an unknown name: the nearest known one, or else which names there are.
+
+    >>> did_you_mean("gud", ["good", "scratch"])
+    'did you mean `good`?'
+    >>> did_you_mean("crack", ["ok", "ng"])
+    'there are ok, ng.'
+    """
+    names = list(dict.fromkeys(known))
+    if (near := nearest_name(name, names)) is not None:
+        return f"did you mean `{near}`?"
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"there are {', '.join(names[:_SHOWN])}{more}." if names else "there are none."
+
+
+def _bare(name: str) -> str:
+    return name.casefold().replace("_", "-").strip("-")
