@@ -73,7 +73,8 @@ def decide_without_each(
         folds = random_folds(pictures, count, seed=options.seed)
         for fold in range(count):
             others = decide_by(inspector, options, target, _of(scored, [of != fold for of in folds]), "")
-            if others.threshold is None:
+            is_meant = isinstance(inspector, Calibrated) and inspector.calibration is not None
+            if others.threshold is None or is_meant is not (kept is not None):
                 return None
             for row, prediction in enumerate(scored.predictions):
                 if folds[row] == fold:
