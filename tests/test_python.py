@@ -16,6 +16,7 @@ from PIL import Image
 import kenpin
 from kenpin.errors import DatasetError, ImageError, OptionError, RunError
 from kenpin.records import Prediction, Verdict
+from tests.pictures import write_parts
 from tests.tables import write_table
 from tests.tree import ROOT
 
@@ -107,9 +108,10 @@ def test_a_run_is_its_folder_and_what_is_in_it(run: kenpin.Run, parts: Path) -> 
     assert run.report == run / "report.html"
     assert kenpin.load_run(str(run)) == run
     again = run.evaluate({"train": parts / "ok", "test": parts}, device="cpu")
-    assert (again.split, len(again.judged)) == ("test", 120)
+    assert (again.split, len(again.judged)) == ("test", 60)
     assert again.threshold == run.threshold
-    assert "trained on" in " ".join(again.notes)
+    assert "60 of these 120 pictures were left out" in again.notes[0]
+    assert "Not held out" in run.evaluate(parts, with_seen=True, device="cpu").notes[0]
 
 
 def test_a_run_shows_itself(run: kenpin.Run, tmp_path: Path) -> None:
@@ -125,7 +127,8 @@ def test_a_run_shows_itself(run: kenpin.Run, tmp_path: Path) -> None:
 
 
 def test_the_worst_mistakes_are_shown(run: kenpin.Run, parts: Path, tmp_path: Path) -> None:
-    wrong = kenpin.load_dataset(parts).select([0, 1, 60, 61]).with_labels(["scratch", "ok", "ok", "scratch"], ())
+    others = kenpin.load_dataset(write_parts(tmp_path / "others", first=1000, count=2))
+    wrong = others.with_labels(["scratch", "ok", "ok", "scratch"], ())
     mistaken = kenpin.train("classifier", dataset={"train": parts, "test": wrong}, out=tmp_path / "run", **SETTINGS)
     wrongly = len([one for one in mistaken.evaluation.judged if one.prediction.label != one.label])
     assert mistaken._repr_html_().count("<img") == wrongly > 0

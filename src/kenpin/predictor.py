@@ -214,7 +214,7 @@ def _of_checkpoint(run: Path, wanted: str, device: Any) -> Predictor:
     return Predictor(
         inspector,
         record=record,
-        lineage=read_lineage(run if is_run(run) else partial_folder(run)),
+        lineage=read_lineage(run if run.is_dir() else partial_folder(run)),
         target=get_family(record.family).target,
         undecided=f"{checkpoint_of(run, wanted)}: threshold and calibration of a run belong to the weights that it "
         "ships, so that by a checkpoint no picture passes or fails.",

@@ -107,7 +107,7 @@ def add_prototypes(
         if kept.vectors is not None:
             embedding = Embedding(tuple(measured.column("id")), principal_components(vectors[rows]))
             write_embedding(kept.vectors, embedding)
-        learned = read_lineage(run).having_seen(labelled.select(chosen))
+        learned = read_lineage(run).having_learned(labelled.select(chosen))
         write_lineage(partial, learned, read_lineage(run, of_network=True))
         new = record.model_copy(
             update={

@@ -59,8 +59,8 @@ class RunRecord(BaseModel):
 
 
 LINEAGE = "lineage.npz"
-"""File of what a run, or a network exported from one, has learned from at any depth: `contents`, content hashes of 32
-ASCII bytes each, and `names` of what it stands on."""
+"""File of the lineage of a run, or of a network exported from one: content hashes of 32 ASCII bytes each, the role of
+each, and the `names` of what it stands on."""
 EXPORTED = "kenpin.json"
 """File of an exported network that names the run it comes from."""
 _TRAINED_ON = "trained_on.npy"  # in its place in the first edition: of the last training's pictures alone
@@ -212,23 +212,27 @@ def space_of(record: RunRecord) -> str:
 def write_lineage(path: Path, lineage: Lineage, network: Lineage | None = None) -> None:
     """Keep it in a run's folder, or beside an exported network: in its folder, or next to its file.
 
-    network: the part of it that the run's network, and so its vectors, has learned from; None: all of it. Heads, unit
-    spaces and thresholds are no network: nothing that stands on the run takes them.
+    network: the lineage of the run's network, and so of its vectors; None: the same. Heads, unit spaces and thresholds
+    are no network: nothing that stands on the run takes them.
     """
     contents = sorted(lineage.contents)
-    learned = lineage.contents if network is None else network.contents
+    of_network = lineage.contents if network is None else network.contents
     with open(_lineage_file(path), "wb") as file:
         np.savez(
             file,
             contents=np.array(contents, dtype="S32"),
-            network=np.array([content in learned for content in contents], dtype=bool),
+            learned=np.array([content in lineage.learned for content in contents], dtype=bool),
+            chosen=np.array([content in lineage.chosen for content in contents], dtype=bool),
+            network=np.array([content in of_network for content in contents], dtype=bool),
             names=np.array(lineage.names, dtype=np.str_),
         )
 
 
 def read_lineage(path: Path, *, of_network: bool = False) -> Lineage:
-    """What a run, or a network exported from one, has learned from at any depth; of_network: its network alone.
-    Incomplete where the first edition wrote it, which recorded a run's own training pictures alone. Raises RunError.
+    """What a run, or a network exported from one, has learned from and was chosen by at any depth; of_network: its
+    network alone. Incomplete where the first edition wrote it, which recorded a run's own training pictures alone.
+
+    Raises RunError.
     """
     file = _lineage_file(path)
     try:
@@ -236,8 +240,9 @@ def read_lineage(path: Path, *, of_network: bool = False) -> Lineage:
             hashes = np.load(path / _TRAINED_ON, allow_pickle=False)
             return Lineage(frozenset(hashes.astype(str).tolist()), complete=False)
         with np.load(file, allow_pickle=False) as kept:
-            contents = kept["contents"][kept["network"]] if of_network else kept["contents"]
-            return Lineage(frozenset(contents.astype(str).tolist()), tuple(kept["names"].tolist()))
+            contents, within = kept["contents"].astype(str), kept["network"] if of_network else True
+            learned, chosen = (frozenset(contents[kept[role] & within].tolist()) for role in ("learned", "chosen"))
+            return Lineage(learned, chosen, tuple(kept["names"].tolist()))
     except (OSError, ValueError, KeyError, IndexError, BadZipFile) as error:
         raise RunError(f"{file}: is missing or damaged; {_REMEDY}.") from error
 

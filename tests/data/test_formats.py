@@ -159,7 +159,7 @@ def test_shared_parts_are_no_formats() -> None:
 
 
 def test_an_unknown_format_is_refused_with_the_nearest() -> None:
-    with pytest.raises(OptionError, match="'yolo'"):
+    with pytest.raises(OptionError, match="`yolo`"):
         get_format("yolov8")
 
 

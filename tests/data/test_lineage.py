@@ -29,7 +29,7 @@ def dataset(rows: list[tuple[int, str | None]], prefix: str = "") -> Dataset:
 def test_what_was_seen_is_known_by_content_under_any_name(
     learned: list[tuple[int, str | None]], other: list[tuple[int, str | None]]
 ) -> None:
-    lineage = NOTHING_SEEN.having_seen(dataset(learned, "a"))
+    lineage = NOTHING_SEEN.having_learned(dataset(learned, "a"))
     asked = dataset(other, "b")
     numbers = {number for number, _ in learned}
     assert lineage.seen(asked) == [number in numbers for number, _ in other]
@@ -42,7 +42,7 @@ def test_what_was_seen_is_known_by_content_under_any_name(
 
 @given(pictures, pictures)
 def test_nothing_seen_is_held_out(learned: list[tuple[int, str | None]], other: list[tuple[int, str | None]]) -> None:
-    lineage, asked = NOTHING_SEEN.having_seen(dataset(learned)), dataset(other)
+    lineage, asked = NOTHING_SEEN.having_learned(dataset(learned)), dataset(other)
     seen = sum(lineage.seen(asked))
     if seen and seen == len(asked):
         with pytest.raises(DatasetError, match="cannot tell how it does on others"):
@@ -61,7 +61,7 @@ def test_nothing_seen_is_held_out(learned: list[tuple[int, str | None]], other: 
 def test_together_two_have_seen_what_either_has(
     one: list[tuple[int, str | None]], other: list[tuple[int, str | None]]
 ) -> None:
-    first, second = (NOTHING_SEEN.having_seen(dataset(rows)) for rows in (one, other))
+    first, second = (NOTHING_SEEN.having_learned(dataset(rows)) for rows in (one, other))
     assert (first | second).contents == first.contents | second.contents == (second | first).contents
     assert not (first | Lineage(complete=False)).complete
 
@@ -74,17 +74,17 @@ def test_rows_of_a_table_are_told_apart_by_their_numbers(tmp_path: Path) -> None
         (tmp_path / f"{name}.csv").write_text("\n".join(lines))
     first, second = (load_dataset(tmp_path / f"{name}.csv") for name in "ab")
     assert first.item_names
-    assert NOTHING_SEEN.having_seen(first.select([1])).seen(second) == [False, True, False]
+    assert NOTHING_SEEN.having_learned(first.select([1])).seen(second) == [False, True, False]
 
 
 def test_a_picture_that_cannot_be_read_has_taught_nothing() -> None:
     gone = Dataset.from_examples([Example("a", ImageSource("nowhere.png")), Example("b", ImageSource("nor-there.png"))])
-    assert not NOTHING_SEEN.having_seen(gone)
-    assert NOTHING_SEEN.having_seen(dataset([(1, None)])).seen(gone) == [False, False]
+    assert not NOTHING_SEEN.having_learned(gone)
+    assert NOTHING_SEEN.having_learned(dataset([(1, None)])).seen(gone) == [False, False]
 
 
 def test_it_is_kept_beside_a_run_or_a_file_and_read_back(tmp_path: Path) -> None:
-    lineage = NOTHING_SEEN.having_seen(dataset([(1, None), (2, None)])) | Lineage(names=("runs/欠陥", "other"))
+    lineage = NOTHING_SEEN.having_learned(dataset([(1, None), (2, None)])) | Lineage(names=("runs/欠陥", "other"))
     write_lineage(tmp_path, lineage)
     assert read_lineage(tmp_path) == lineage
     assert lineage_of(tmp_path).names == (*lineage.names, str(tmp_path))

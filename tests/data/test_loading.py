@@ -48,7 +48,7 @@ def test_no_format_or_several(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"it may be csv or voc\. Say which, with --format csv"):
         load_dataset(tmp_path)
     assert load_dataset(tmp_path, format="csv")[0].label == "ok"
-    with pytest.raises(OptionError, match="'voc'"):
+    with pytest.raises(OptionError, match="`voc`"):
         load_dataset(tmp_path, format="vco")
 
 

@@ -18,6 +18,7 @@ from kenpin.description.describer import DescribedPicture
 from kenpin.errors import CaseLibraryError, OptionError
 from kenpin.records_json import from_json
 from tests.commands import Run
+from tests.pictures import write_parts
 from tests.toy_runs import trained
 
 SHORT = ("--text-length", 6)
@@ -93,11 +94,13 @@ def test_any_answer_of_an_untrained_model_follows_the_schema(home: Path, parts: 
 def test_ablates(kenpin: Run, home: Path, parts: Path) -> None:
     from shutil import copytree
 
-    copytree(parts / "ok", "few/ok", ignore=lambda _, names: sorted(names)[3:])
-    copytree(parts / "scratch", "few/scratch", ignore=lambda _, names: sorted(names)[3:])
-    status, out, _ = kenpin(
-        "ablate", home / "words", "--data", "few", "--evidence", home / "head", "--text-length", 3, "--json", "a.json"
-    )
+    copytree(parts / "ok", "seen/ok", ignore=lambda _, names: sorted(names)[3:])
+    command = ("ablate", home / "words", "--evidence", home / "head", "--text-length", 3, "--data")
+    status, _, err = kenpin(*command, "seen")
+    assert status == 2
+    assert "has learned from all of these 3 pictures" in err
+    write_parts(Path("few"), first=1000, count=3)
+    status, out, _ = kenpin(*command, "few", "--json", "a.json")
     assert status == 0
     assert "6 pictures, split all; the place is known of 3" in out
     conditions = json.loads(Path("a.json").read_text("utf-8"))["conditions"]

@@ -21,6 +21,8 @@ PLAIN = {
     "passes_something": "reads a threshold",
     "verdict_of": "reads a threshold",
     "finite": "checks its input",
+    "consequences": "counts",
+    "cost_notes": "words of what costs lead to",
     "crossed": "counts",
     "inside_unit": "a change of unit",
     "unit_of_distance": "a change of unit",

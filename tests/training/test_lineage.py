@@ -24,7 +24,7 @@ from kenpin.predictor import load_predictor
 from kenpin.records import Prediction
 from kenpin.records_json import evaluation_from_json
 from kenpin.run_folder import LINEAGE, read_json, read_lineage, read_record, seal, write_lineage, write_record
-from kenpin.training import calibrating, decision, job, links, train
+from kenpin.training import calibrating, deciding, decision, links, train
 from kenpin.training.below import lineage_below, named_below, runs_below
 from tests.models.chat.shapes import joined as together
 from tests.models.chat.shapes import shapes
@@ -90,8 +90,8 @@ class Witness:
             self.loaded.add(run)
             return read(run)
 
-        monkeypatch.setattr(job, "decide", seen_decide)
-        monkeypatch.setattr(job, "calibrate", seen_calibrate)
+        monkeypatch.setattr(deciding, "decide", seen_decide)
+        monkeypatch.setattr(deciding, "calibrate", seen_calibrate)
         monkeypatch.setattr(mahalanobis, "divide_parts", seen_divide)
         monkeypatch.setattr(_finished_run, "read_record", seen_read)
 
@@ -100,7 +100,7 @@ class Witness:
         evaluation = evaluation_from_json(read_json(run / "evaluation.json"))
         judged = self.decided | {part.id for part in evaluation.judged}
         assert judged
-        assert not {self.content_of[id] for id in judged} & below.contents
+        assert not {self.content_of[id] for id in judged} & below.learned
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,10 @@ def test_a_language_model_that_is_told_vectors_is_judged_by_pictures_that_these_
     options = QUICK | {"embedding_from": str(vectors), "tuning": "projector", "batch_size": 4, "max_new_tokens": 4}
     run = train("vlm", dataset=dataset, data="-", out=tmp_path / "run", **options)
     witness.check(run, read_lineage(vectors))
-    with pytest.raises(DatasetError, match="20 more ones are missing"):
-        train("vlm", dataset=dataset.select(range(40)), data="-", out=tmp_path / "none", **options)
+    learned = read_lineage(vectors).learning
+    taught = dataset.select(row for row, was in enumerate(learned.seen(dataset)) if was)
+    with pytest.raises(DatasetError, match="5 more ones are missing"):
+        train("vlm", dataset=taught, data="-", out=tmp_path / "none", **options)
 
 
 @pytest.mark.slow
@@ -173,9 +175,14 @@ def test_where_all_has_been_seen_the_training_is_refused_and_the_remedies_work(
     parts: Path, half: Dataset, embedder: Path, tmp_path: Path
 ) -> None:
     options: dict[str, Any] = {"data": "-", "dataset": half, "base": str(embedder), "report": False}
-    with pytest.raises(DatasetError, match="20 more good ones and 10 more defective ones are missing") as refused:
-        train("mahalanobis", out=tmp_path / "run", **options)
+    learned = read_lineage(embedder).learning
+    taught = half.select(row for row, was in enumerate(learned.seen(half)) if was)
+    with pytest.raises(DatasetError, match="5 more good ones and 5 more defective ones are missing") as refused:
+        train("mahalanobis", out=tmp_path / "run", **options | {"dataset": taught})
     assert not list(tmp_path.iterdir())
+    chosen = train("mahalanobis", out=tmp_path / "chosen", **options)
+    told = " ".join(read_record(chosen).notes)
+    assert f"The best weights of {embedder} were chosen by 16 of the 16 pictures that decide here" in told
     assert "--folds whole" in str(refused.value)
     assert "--leave-out" in str(refused.value)
     run = train("mahalanobis", out=tmp_path / "whole", folds="whole", **options)
@@ -187,7 +194,7 @@ def test_where_all_has_been_seen_the_training_is_refused_and_the_remedies_work(
 
     split = load_dataset(parts).with_splits(["train", "validation", "train"] * 40)
     kept = train("embedder", dataset=split, data="-", out=tmp_path / "kept", leave_out=("validation",), **QUICK)
-    unseen = NOTHING_SEEN.having_seen(split.of_split("validation")).contents
+    unseen = NOTHING_SEEN.having_learned(split.of_split("validation")).contents
     assert not read_lineage(kept).contents & unseen
     train("mahalanobis", out=tmp_path / "after", **options | {"dataset": split, "base": str(kept)})
     with pytest.raises(OptionError, match="no split 'tset'"):
@@ -201,9 +208,9 @@ def test_folds_of_a_whole_chain_hold_each_picture_out_of_every_link(
     learned: list[tuple[str, Lineage]] = []
     write = write_lineage
 
-    def seen_write(path: Path, lineage: Lineage) -> None:
+    def seen_write(path: Path, lineage: Lineage, network: Lineage | None = None) -> None:
         learned.append((path.name, lineage))
-        write(path, lineage)
+        write(path, lineage, network)
 
     monkeypatch.setattr(links, "write_lineage", seen_write)
     run = train(
@@ -323,8 +330,10 @@ def test_every_free_word_of_a_family_counts_that_may_name_a_run(family: str, emb
 
 
 def test_the_command_line_says_it_in_a_sentence(kenpin: Any, embedder: Path, half: Dataset, tmp_path: Path) -> None:
-    write_dataset(half, tmp_path / "half", "folders")
+    learned = read_lineage(embedder).learning
+    taught = half.select(row for row, was in enumerate(learned.seen(half)) if was)
+    write_dataset(taught, tmp_path / "half", "folders")
     status, _, err = kenpin("train", "mahalanobis", "--data", tmp_path / "half", "--base", embedder, "--out", "run")
     assert status == cli.MISUSE
     assert err.count("\n") == 1
-    assert "has learned from or was chosen by 80 of the 80 training pictures" in err
+    assert "has learned from 64 of the 64 training pictures" in err

@@ -13,7 +13,7 @@ from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import DATA, OUTPUT, REQUIRED
 from kenpin.cli._options import command_of
 from kenpin.cli.data import Format, Overwrite
-from kenpin.cli.runs import Device
+from kenpin.cli.runs import Device, WithSeen
 from kenpin.description.options import AblationOptions, DescriptionOptions
 from kenpin.records import Example
 
@@ -44,7 +44,18 @@ def describe(  # type: ignore[no-untyped-def]
 
 
 def ablate(  # type: ignore[no-untyped-def]
-    model, /, *, data, given=None, config=None, split=None, format=None, json=None, device=None, overwrite=False
+    model,
+    /,
+    *,
+    data,
+    given=None,
+    config=None,
+    split=None,
+    format=None,
+    with_seen=False,
+    json=None,
+    device=None,
+    overwrite=False,
 ) -> int | None:
     """Measure what the evidence adds: how often class and place are named exactly with all of it, without any, and
     without each piece.
@@ -56,7 +67,7 @@ def ablate(  # type: ignore[no-untyped-def]
     model:
         Run folder of family vlm; or a base without any run: a hub id, or a folder of save_pretrained.
     """
-    call = partial(_ablate, model, data, split, format, json=json, device=device, overwrite=overwrite)
+    call = partial(_ablate, model, data, split, format, with_seen, json=json, device=device, overwrite=overwrite)
     return command_of(AblationOptions, call)(given=given, config=config)
 
 
@@ -74,6 +85,7 @@ ablate.__annotations__ = {
         str | None, Parameter(group=DATA, help="Split to take; by default test where there is one, else all.")
     ],
     "format": Format,
+    "with_seen": WithSeen,
 }
 
 
@@ -135,6 +147,7 @@ def _ablate(
     data: str,
     split: str | None,
     format: str | None,
+    with_seen: bool,
     options: AblationOptions,
     *,
     json: Path | None,
@@ -161,7 +174,7 @@ def _ablate(
     dataset = with_truth(dataset)
     describer = describer_of(load_conversational(model, device=device), options)
     gatherer = load_gatherer(options.evidence, options.cases, nearest=options.nearest, device=device)
-    dataset, notes = held_out(dataset, gatherer.lineage | lineage_of(model))
+    dataset, notes = held_out(dataset, gatherer.lineage | lineage_of(model), with_seen=with_seen)
     for note in notes:
         _show.say(note)
     bad: list[str] = []

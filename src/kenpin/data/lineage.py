@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kenpin.data.dataset import Dataset
 from kenpin.errors import DatasetError
@@ -11,18 +11,28 @@ from kenpin.errors import DatasetError
 
 @dataclass(frozen=True)
 class Lineage:
-    """Pictures by content that an inspector has learned from at any depth: its own training, validation, threshold and
-    calibration pictures, and those of every run or exported network below it.
+    """Pictures by content, as `Dataset.contents` gives it, that an inspector was made with, at any depth: its own and
+    those of every run or exported network below it."""
 
-    Pictures of the validation count too: they chose weights and threshold, and so are no longer unseen.
-    """
-
-    contents: frozenset[str] = field(default=frozenset(), repr=False)
-    """Content hashes as `Dataset.contents` gives them."""
+    learned: frozenset[str] = field(default=frozenset(), repr=False)
+    """From which weights, heads, unit spaces or references were learned: they may teach again, and nothing else."""
+    chosen: frozenset[str] = field(default=frozenset(), repr=False)
+    """By which the best weights, a threshold or a calibration were chosen: validation pictures. They may choose again,
+    where that is told, and are not held out."""
     names: tuple[str, ...] = ()
     """What it was put together from, as users named it: the runs and networks below."""
     complete: bool = True
     """False for a run of an earlier kenpin, which did not record all of it."""
+
+    @property
+    def contents(self) -> frozenset[str]:
+        """All of them."""
+        return self.learned | self.chosen
+
+    @property
+    def learning(self) -> Lineage:
+        """The pictures alone that were learned from."""
+        return replace(self, chosen=frozenset())
 
     def __bool__(self) -> bool:
         return bool(self.contents) or not self.complete
@@ -30,21 +40,25 @@ class Lineage:
     def __or__(self, other: Lineage) -> Lineage:
         """Both together."""
         return Lineage(
-            self.contents | other.contents,
+            self.learned | other.learned,
+            self.chosen | other.chosen,
             tuple(dict.fromkeys((*self.names, *other.names))),
             self.complete and other.complete,
         )
 
-    def having_seen(self, *datasets: Dataset | None) -> Lineage:
-        """This lineage with the pictures of these data sets."""
-        seen = (dataset.contents() for dataset in datasets if dataset is not None)
-        return Lineage(self.contents.union(*map(known_contents, seen)), self.names, self.complete)
+    def having_learned(self, *datasets: Dataset | None) -> Lineage:
+        """This lineage with pictures that were learned from."""
+        return replace(self, learned=self.learned | _contents_of(datasets))
+
+    def chosen_by(self, *datasets: Dataset | None) -> Lineage:
+        """This lineage with pictures that chose."""
+        return replace(self, chosen=self.chosen | _contents_of(datasets))
 
     def seen(self, dataset: Dataset) -> list[bool]:
         """Whether each example is in it, (n,). Nothing is read where the lineage is empty."""
-        if not self.contents:
+        if not (contents := self.contents):
             return [False] * len(dataset)
-        return [content in self.contents for content in dataset.contents()]
+        return [content in contents for content in dataset.contents()]
 
     def untouched(self, dataset: Dataset) -> list[int]:
         """Rows of the examples that may be held out: not in it, nor of a group of which another example is."""
@@ -67,6 +81,10 @@ _NOT_RECORDED = (
     "An earlier kenpin trained this run and recorded its own training pictures alone: others that it was chosen by, or "
     "that what it stands on has learned from, flatter."
 )
+
+
+def _contents_of(datasets: Iterable[Dataset | None]) -> frozenset[str]:
+    return known_contents(content for dataset in datasets if dataset is not None for content in dataset.contents())
 
 
 def known_contents(contents: Iterable[str]) -> frozenset[str]:

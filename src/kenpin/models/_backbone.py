@@ -246,7 +246,7 @@ def _read_processor(source: str | Path) -> Any:
 def _from_transformers(base: str, ids: dict[str, Any]) -> Backbone:
     from transformers import AutoConfig, AutoModelForImageClassification
 
-    check_there(base)
+    check_there(base, BUILT_IN)
     try:
         config = AutoConfig.from_pretrained(base, trust_remote_code=False, **ids)
         network = AutoModelForImageClassification.from_pretrained(

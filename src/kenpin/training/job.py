@@ -14,6 +14,7 @@ from typing import Any
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.folds import random_folds
+from kenpin.data.lineage import Lineage
 from kenpin.data.taking import DataSource
 from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError, UnitSpaceError
 from kenpin.evaluation import summarise, with_mask_measures
@@ -104,7 +105,7 @@ def train(
         fingerprint = dataset.fingerprint()
         _prepare(partial, options, fingerprint)
         # at once, for a checkpoint of it may be used before the training ends; what is scored later is of these too
-        whole = start.lineage.having_seen(parts.training, parts.validation)
+        whole = start.lineage.having_learned(parts.training).chosen_by(parts.validation)
         write_lineage(partial, whole, start.lineage if isinstance(inspector, Fitted) else whole)
         write_begun(partial, family, task, inspector)
         crew.wait()
@@ -133,7 +134,10 @@ def train(
         threshold = decided.threshold
         for sentence in (*decided.meaning, decided.why, *of_costs):
             say(sentence)
-        evaluation = _evaluate(learned.inspector, chosen.target, scored, decided, options, task, parts.test, progress)
+        below = () if options.folds == "whole" else _chosen_below(start.lineage, scored)
+        evaluation = _evaluate(
+            learned.inspector, chosen.target, scored, decided, options, task, parts.test, below, progress
+        )
         gained: tuple[str, ...] = ()
         if start.retrieval is not None:
             gain = start.retrieval.measures(Predictor(learned.inspector), progress)
@@ -149,7 +153,7 @@ def train(
             kept,
             held_out=parts.test is not None or scored.pictures is parts.validation,
         )
-        notes = (*start.notes, *learned.notes, *decided.meaning, decided.why, *gained)
+        notes = (*start.notes, *learned.notes, *decided.meaning, decided.why, *below, *gained)
         about = described(dataset, fingerprint, parts, chosen.target)
         record = record_of(
             family,
@@ -227,7 +231,7 @@ def _score(start: Start, learned: Learned, partial: Path, crew: Processes, liste
         predictions = tuple(predictor.predict(parts.validation, progress=listener.progress))
         return Scored("validation pictures", "validation", parts.validation, predictions, bad(parts.validation))
     training = parts.training
-    rows = list(range(len(training))) if whole else start.lineage.untouched(training)
+    rows = list(range(len(training))) if whole else start.lineage.learning.untouched(training)
     judged = training.select(rows)
     labels, groups = Counter(judged.column("label")), set(judged.column("group"))
     learned_from = [label for label in labels if label in task.ok_labels or not family.good_alone]
@@ -271,6 +275,7 @@ def _evaluate(
     options: TrainOptions,
     task: Task,
     test: Dataset | None,
+    below: tuple[str, ...],
     progress: Progress,
 ) -> Evaluation:
     """Measured on the test pictures; without any, on those that chose the threshold, each by what the others choose."""
@@ -287,6 +292,7 @@ def _evaluate(
             notes = (_CROSS_DECIDED.format(folds=folds),)
         if isinstance(inspector, Trainable) and target != "text":
             notes = (*notes, _CHOSEN)
+        notes = (*notes, *below)
     evaluation = summarise(
         pictures,
         predictions,
@@ -301,3 +307,14 @@ def _evaluate(
     )
     # of a fit that has seen the pictures, a map would flatter
     return evaluation if test is None else with_mask_measures(evaluation, Predictor(inspector), test, options.seed)
+
+
+def _chosen_below(lineage: Lineage, scored: Scored) -> tuple[str, ...]:
+    """That what the inspector stands on was chosen by pictures that decide here; empty where it was not."""
+    count = sum(lineage.seen(scored.pictures))
+    if not count:
+        return ()
+    return (
+        f"The best weights of {lineage.listed()} were chosen by {count} of the {len(scored.pictures)} pictures that "
+        "decide here: expect somewhat worse of others.",
+    )

@@ -61,7 +61,7 @@ def rebuilt(
         start = begin(family, own, data, {}, without=without)
         out.mkdir(parents=True)
         learned = learn(start.family, start.inspector, own, start.task, start.parts, out, crew, listener=SILENT)
-        whole = start.lineage.having_seen(start.parts.training, start.parts.validation)
+        whole = start.lineage.having_learned(start.parts.training).chosen_by(start.parts.validation)
         write_lineage(out, whole, start.lineage if isinstance(learned.inspector, Fitted) else whole)
         about = described(start.dataset, "", start.parts, start.family.target)
         write_record(out, record_of(family, own, start.task, learned, about, out))

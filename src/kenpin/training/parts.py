@@ -208,16 +208,18 @@ def hold_out_validation(parts: Parts, share: float, seed: int, lineage: Lineage 
     """
     untouched = lineage.untouched(parts.training)
     candidates = parts.training.select(untouched)
-    if len(candidates) < len(parts.training):  # as many as without a lineage, where that leaves as many to learn from
-        share = min(share * len(parts.training) / max(len(candidates), 1), max(share, 0.5))
-    ratios = {"train": 1 - share, "validation": share}
+    if len(candidates) < len(parts.training):  # as many as without a lineage, as far as there are such
+        share = min(share * len(parts.training) / max(len(candidates), 1), 1.0)
     grouped = all(group is not None for group in parts.training.column("group"))
-    halves = (
-        split_by_group(candidates, ratios, column="group", seed=seed)
-        if grouped
-        else split_by_ratio(candidates, ratios, seed=seed)
-    )
-    chosen = {row for row, split in zip(untouched, halves.column("split"), strict=True) if split == "validation"}
+    chosen = set(untouched)
+    if share < 1:
+        ratios = {"train": 1 - share, "validation": share}
+        halves = (
+            split_by_group(candidates, ratios, column="group", seed=seed)
+            if grouped
+            else split_by_ratio(candidates, ratios, seed=seed)
+        )
+        chosen = {row for row, split in zip(untouched, halves.column("split"), strict=True) if split == "validation"}
     how = "no group on both sides" if grouped else "stratified"
     note = f"No split is named validation: {len(chosen)} of the training pictures were kept for it ({how})."
     return replace(
@@ -246,7 +248,7 @@ def outside(parts: Parts, lineage: Lineage, seen_by: str) -> Parts:
     return replace(parts, validation=found["validation"], test=found["test"], notes=tuple(notes))
 
 
-_FEWEST_DEFECTIVE = 10  # unseen ones to decide by, where others were seen: below, a resampled interval is a guess
+_FEWEST_UNSEEN = 5  # parts of each kind to decide by, where others were learned from
 
 
 def refuse_seen_alone(parts: Parts, lineage: Lineage, task: Task, target: str, root: str, *, fitted: bool) -> None:
@@ -265,8 +267,8 @@ def refuse_seen_alone(parts: Parts, lineage: Lineage, task: Task, target: str, r
     missing = [
         f"{needed - there} more {kind}"
         for kind, there, needed in (
-            ("good ones" if knows_defects else "ones", good if knows_defects else len(left), FEWEST_GOOD),
-            ("defective ones", bad, _FEWEST_DEFECTIVE if knows_defects else 0),
+            ("good ones" if knows_defects else "ones", good if knows_defects else len(left), _FEWEST_UNSEEN),
+            ("defective ones", bad, _FEWEST_UNSEEN if knows_defects else 0),
         )
         if there < needed
     ]
@@ -275,7 +277,7 @@ def refuse_seen_alone(parts: Parts, lineage: Lineage, task: Task, target: str, r
     where = "training" if parts.validation is None else "validation"
     whole = ", give --folds whole, which trains all of it anew for each fold," if fitted else ""
     raise DatasetError(
-        f"{root}: {lineage.listed()} has learned from or was chosen by {len(judged) - len(left)} of the {len(judged)} "
+        f"{root}: {lineage.listed()} has learned from {len(judged) - len(left)} of the {len(judged)} "
         f"{where} pictures, so that {len(left)} are left to decide by and to measure on; {' and '.join(missing)} are "
         f"missing. Add pictures that it has not seen{whole} or train it again without a split, with --leave-out."
     )

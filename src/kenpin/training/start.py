@@ -63,10 +63,10 @@ class Start:
 
         Raises DatasetError where no validation picture is left.
         """
-        parts, learned = self.parts, NOTHING_SEEN.having_seen(self.parts.training)
+        parts, learned = self.parts, NOTHING_SEEN.having_learned(self.parts.training)
         found = outside(replace(parts, notes=()), learned, "they are training pictures too, byte for byte")
         if found.test is not None and found.validation is not None:
-            chosen_by = NOTHING_SEEN.having_seen(found.validation)
+            chosen_by = NOTHING_SEEN.chosen_by(found.validation)
             test = outside(
                 replace(found, validation=None), chosen_by, "they are validation pictures too, byte for byte"
             )
@@ -141,11 +141,14 @@ def begin(
     _check_labels(inspector, parts, chosen.target)
     if options.ok_labels and chosen.target == "label" and set(inspector.labels) == set(task.ok_labels):
         raise OptionError("option `ok_labels` names every class, so that no part is defective; leave the defects out.")
-    judging = NOTHING_SEEN if without else below  # a link of a chain judges nothing
+    judging = NOTHING_SEEN if without else below.learning  # a link of a chain judges nothing
     _check_folds(options, inspector, below)
     if options.folds == "last":
         refuse_seen_alone(parts, judging, task, chosen.target, dataset.root, fitted=isinstance(inspector, Fitted))
-    parts = outside(parts, judging, f"{judging.listed()} has learned from them or was chosen by them")
+    parts = outside(parts, judging, f"{below.listed()} has learned from them")
+    if not without:
+        tested = outside(replace(parts, validation=None), below, f"{below.listed()} was chosen by them")
+        parts = replace(parts, test=tested.test, notes=tested.notes)
     if parts.validation is None and not isinstance(inspector, Fitted):
         parts = hold_out_validation(parts, options.validation_share, options.seed, judging)
     retrieval = None
