@@ -305,7 +305,7 @@ def test_only_an_export_is_ever_replaced(run: Run, merged: Run, parts: Path, tmp
     export_merged(source, out, overwrite=True)
     assert json.loads((out / "kenpin.json").read_text("utf-8"))["run"] == "classifier-full"
     export_npz(run("paligemma", "lora"), tmp_path / "mine.npz", overwrite=True)
-    assert {path.name for path in tmp_path.iterdir()} == {"data", "other", "mine.npz", "out"}
+    assert {path.name for path in tmp_path.iterdir()} == {"data", "other", "mine.npz", "mine.lineage.npz", "out"}
 
 
 def test_an_export_that_the_run_stands_on_is_not_replaced(merged: Run, parts: Path, tmp_path: Path) -> None:

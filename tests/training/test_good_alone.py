@@ -274,7 +274,7 @@ def test_judge_chooses_by_good_parts_where_there_are_no_others(kenpin: Run) -> N
         "The cut lies above the largest score of 20 good parts: with 95 % confidence at least 86 %"
     )
     assert lines[2] == "On scores.csv: 20 PASS, 0 FAIL, 0 REVIEW."
-    assert "0 overkills in 20 OK parts: at most 14 %" in out
+    assert "0 of 20 good parts were failed (at most 14.0 %, one-sided 95 %)" in out
     status, _, err = kenpin("judge", table(12), *words)
     assert status == 2
     assert "scores.csv: 12 good parts and no defective one; 20 are needed for a threshold by good parts" in err

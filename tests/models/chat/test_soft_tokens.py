@@ -192,7 +192,7 @@ def test_it_learns_from_cases_whose_vectors_are_of_that_run(embedder: Path, tmp_
     def library(name: str, space: str) -> str:
         made = CaseLibrary.create(str(tmp_path / name), VectorRun(space, "run", str(embedder)), 8)
         cases = []
-        for number, example in enumerate(shapes(12)):
+        for number, example in enumerate(shapes(12, first=200)):
             path = tmp_path / f"{number}.png"
             path.write_bytes(example.image.data or b"")
             said: dict[str, Any] = {"note": example.suffix} if number % 2 else {"label": example.label}
