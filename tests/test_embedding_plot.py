@@ -1,4 +1,4 @@
-"""Vectors in a plane: components as scikit-learn finds them, kept in the run, and shown with what was judged."""
+"""Embeddings in a plane: components as scikit-learn finds them, kept in the run, and shown with what was judged."""
 
 from __future__ import annotations
 
