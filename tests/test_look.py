@@ -159,7 +159,7 @@ def test_a_picture_that_cannot_be_opened_is_a_card_with_the_reason() -> None:
     assert len(cards) == 3
     assert sum("<img" in card for card in cards) == 1
     said = text_of(page)
-    assert "the content is no picture of a known format" in said
+    assert "the content is not a picture of a known format" in said
     assert "there is no such file" in said
     assert "image-missing (1)" in said
 

@@ -182,7 +182,7 @@ def test_unused_classes_and_missing_annotations_count_as_losses(tmp_path: Path) 
     examples = [example_at(tmp_path / "a.png", 1, boxes=detections(((1, 2, 9, 5), "void")))]
     with pytest.raises(DatasetError, match="voc does not carry classes"):
         write_dataset(Dataset.from_examples(examples, classes=["unused"]), tmp_path / "out", "voc")
-    with pytest.raises(DatasetError, match="coco does not carry which pictures nobody annotated"):
+    with pytest.raises(DatasetError, match="coco does not carry which pictures are not annotated"):
         write_dataset(Dataset.from_examples([*examples, example_at(tmp_path / "b.png", 2)]), tmp_path / "out", "coco")
 
 
