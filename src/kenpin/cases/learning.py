@@ -59,8 +59,7 @@ def answers_of(library: CaseLibrary, *, test_share: float, seed: int) -> tuple[D
     if len(kept) < _LEAST:
         raise DatasetError(
             f"{library.uri}: only {counted(len(kept), 'case')} with a note or label and a picture that can still be "
-            "found; add "
-            f"notes or labels until there are {_LEAST}."
+            f"found; add notes or labels until there are {_LEAST}."
         )
     notes = _missing(len(cases) - len(there))
     if silent := len(there) - len(kept):

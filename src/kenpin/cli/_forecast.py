@@ -27,8 +27,8 @@ def forecast_lines(forecast: Forecast) -> str:
     if forecast.parameters:
         share = 100 * forecast.trainable / forecast.parameters
         head = (
-            f"{forecast.trainable:,} of {counted(forecast.parameters, 'parameter')} train ({share:.2f} %), "
-            f"arithmetic in {forecast.precision}."
+            f"{forecast.trainable:,} of {counted(forecast.parameters, 'parameter')} train ({share:.2f} %), arithmetic "
+            f"in {forecast.precision}."
         )
     memory = _memory(forecast.memory, forecast.room_bytes, forecast.at_least)
     lines = [head, "", f"Peak memory on {forecast.device}", *memory]

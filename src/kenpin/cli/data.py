@@ -174,8 +174,8 @@ def split(
     dataset = load_dataset(data, format=format)
     if not resplit and set(dataset.splits) - {"train"}:
         raise OptionError(
-            f"{data}: is already divided ({', '.join(dataset.splits)}), and dividing it again may move test "
-            "pictures into train; use it as it is, or allow that with --resplit."
+            f"{data}: is already divided ({', '.join(dataset.splits)}), and dividing it again may move test pictures "
+            "into train; use it as it is, or allow that with --resplit."
         )
     divided = split_by(dataset, by, ratios, seed=seed)
     write_dataset(divided, out, to or dataset.format, overwrite=overwrite, allow_loss=allow_loss)

@@ -155,8 +155,7 @@ def _known(path: Path, truth: Path | None, ok_labels: Sequence[str] | None) -> t
     if None in found:
         raise DatasetError(
             f"{path}: row {found.index(None) + 1} has no true label; give what `kenpin evaluate --json` wrote, or "
-            "--truth "
-            "with the columns id and label."
+            "--truth with the columns id and label."
         )
     return rows, [bool(one) for one in found]
 

@@ -30,10 +30,9 @@ def random_folds(dataset: Dataset, count: int, *, seed: int, learned: Collection
         labels = [label if label in learned or counts[label] >= count else "" for label in labels]
     if (available := min(rarest, len(set(groups)) if grouped else rarest)) < count:
         raise DatasetError(
-            f"{dataset.root}: {count} folds need at least {count} pictures of each class"
-            f"{' and as many groups' if grouped else ''}, but there {is_are(available)} only {available}; add "
-            "pictures, or a "
-            "validation split."
+            f"{dataset.root}: {count} folds need at least {count} pictures of each "
+            f"class{' and as many groups' if grouped else ''}, but there {is_are(available)} only {available}; add "
+            "pictures, or a validation split."
         )
     kind = StratifiedGroupKFold if grouped else StratifiedKFold
     folds = np.zeros(len(dataset), dtype=np.int64)

@@ -84,8 +84,7 @@ def split_by_group(dataset: Dataset, ratios: Mapping[str, float], *, column: str
     if without := [name for name, group in zip(dataset.column("id"), groups, strict=True) if not group]:
         raise DatasetError(
             f"{dataset.root or 'data'}: {column} is missing for {len(without)} of {counted(len(dataset), 'picture')}, "
-            "the first is "
-            f"{without[0]}. Give each picture one, or split by another column."
+            f"the first is {without[0]}. Give each picture one, or split by another column."
         )
     return dataset.with_splits(_splits_of_groups(groups, _class_of_each(dataset), ratios, seed, f"of {column!r}"))
 
@@ -165,8 +164,8 @@ def _splits_of_groups(
     if len(group_names) < len(ratios):
         raise DatasetError(
             f"{counted(len(group_names), f'group {kind}', f'groups {kind}')} cannot fill "
-            f"{counted(len(ratios), 'split')} ({', '.join(ratios)}). "
-            "Split by a column with more groups, or into fewer splits."
+            f"{counted(len(ratios), 'split')} ({', '.join(ratios)}). Split by a column with more groups, or into fewer "
+            "splits."
         )
     class_names, class_of_each = np.unique(classes, return_inverse=True)
     content = np.zeros((len(group_names), len(class_names)), np.int64)
