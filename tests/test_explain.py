@@ -152,7 +152,7 @@ def test_a_class_can_be_named(explained: Any, tmp_path: Path) -> None:
     assert (said.shows, other.shows) == ("speaks for scratch", "speaks for ok")
     assert np.array_equal(said.values, named.values)
     assert not np.allclose(said.values, other.values)
-    with pytest.raises(OptionError, match="'dent' is no class of this run; there are ok, scratch"):
+    with pytest.raises(OptionError, match="'dent' is not a class of this run; there are ok, scratch"):
         next(explain(predictor, [path], label="dent"))
 
 
