@@ -135,7 +135,7 @@ def test_truth_and_prediction_are_drawn_on_two_pictures() -> None:
 
 def test_a_card_shows_the_truth_left_and_the_prediction_right() -> None:
     part = boxed((True, False), (True,), Verdict.FAIL)
-    card = part_card(part, {"a": jpeg(9)}, "missing a box", None)
+    card = part_card(part, {"a": jpeg(9)}, "with a missed box", None)
     assert [one.caption for one in card.pictures] == ["truth", "prediction"]
     assert [drawn(one.overlay) for one in card.pictures] == [["true", "missed"], ["right"]]
     before = boxed((True, False), (False,), Verdict.FAIL)

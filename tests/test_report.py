@@ -283,7 +283,7 @@ def test_a_run_that_names_is_compared_with_one_that_only_scores_by_both_verdicts
         part("bad", None, Verdict.PASS, "3"),
     ]
     now = [
-        part("bad", "worse", Verdict.FAIL, "1"),  # wrongly named and rightly failed
+        part("bad", "worse", Verdict.FAIL, "1"),  # given a wrong class and rightly failed
         part("bad", "worse", Verdict.FAIL, "2"),
         part("bad", "bad", Verdict.PASS, "3"),
     ]

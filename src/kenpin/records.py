@@ -27,6 +27,11 @@ class Severity(StrEnum):
     WARNING = "warning"
     INFO = "info"
 
+    @property
+    def noun(self) -> str:
+        """What such a finding is called for people: an error, a warning, a note."""
+        return "note" if self is Severity.INFO else self.value
+
 
 class Verdict(StrEnum):
     """What becomes of a part."""

@@ -77,7 +77,7 @@ def _kinds(findings: Sequence[Finding]) -> Iterator[str]:
 
 def _block(findings: Sequence[Finding]) -> str:
     first = findings[0]
-    lines = [f"{first.severity.upper()} {first.code} ({len(findings)})"]
+    lines = [f"{first.severity.noun.upper()} {first.code} ({len(findings)})"]
     lines += [f"  {finding.where}: {finding.what}." for finding in findings[:_SHOWN]]
     if len(findings) > _SHOWN:
         lines.append(f"  and {len(findings) - _SHOWN} more")
@@ -89,5 +89,5 @@ def verdict(examination: Examination | PairExamination) -> str:
     """How many findings of each severity there are, in a sentence."""
     errors, warnings, infos = (examination.count(severity) for severity in Severity)
     if not errors and not warnings:
-        return "Clean: no errors, no warnings" + (f"; {counted(infos, 'note')}." if infos else ".")
-    return f"{counted(errors, 'error')}, {counted(warnings, 'warning')}, {counted(infos, 'note')}."
+        return "Clean: no errors, no warnings" + (f"; {counted(infos, Severity.INFO.noun)}." if infos else ".")
+    return ", ".join(counted(examination.count(severity), severity.noun) for severity in Severity) + "."
