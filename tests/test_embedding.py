@@ -122,7 +122,11 @@ print(opened)
 """
 
 
-def test_killed_anywhere_it_goes_on_and_ends_the_same(run: Path, parts: Path, tmp_path: Path) -> None:
+def test_killed_anywhere_it_goes_on_and_ends_the_same(
+    run: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # as many pictures at a time as the child takes: some processors round larger batches otherwise
+    monkeypatch.setattr("kenpin.embedding._PIECE", 16)
     out = tmp_path / "out"
     command = [sys.executable, "-W", "ignore", "-c", _CHILD, str(run), str(parts), str(out)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}

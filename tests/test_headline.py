@@ -33,7 +33,7 @@ from kenpin.records_json import evaluation_from_json, evaluation_to_json
 from kenpin.report.headline import headed_json, headline, mistakes, useless
 from kenpin.report.trust import trust_sentence
 from kenpin.run_folder import RunRecord, write_record
-from kenpin.training import train
+from kenpin.training import Listener, train
 from tests.commands import Run
 
 CUT = Threshold(0.5, None, "By hand")
@@ -277,7 +277,15 @@ def test_the_headline_of_a_file_is_left_aside_on_reading() -> None:
 
 def test_a_training_ends_with_the_headline_and_keeps_it(parts: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    run = train("mahalanobis", data=str(parts), out=tmp_path / "run", base="toy", report=False, say=said.append)
+    heard = Listener(say=said.append)
+    run = train(
+        "mahalanobis",
+        data=str(parts),
+        out=tmp_path / "run",
+        base="toy",
+        report=False,
+        listener=heard,
+    )
     kept = json.loads((run / "evaluation.json").read_text("utf-8"))
     assert tuple(kept["headline"]) == headline(evaluation_from_json(kept))
     notes = [sentence for sentence in kept["headline"] if sentence.startswith("Note: ")]

@@ -141,6 +141,13 @@ def test_no_heading_stands_over_nothing(kind: str) -> None:
     assert Words(render_report(pages()[kind])).empty == []
 
 
+def test_a_table_without_rows_is_left_out() -> None:
+    found = Findings("drift", "scores", ("Nothing drifts.",), tables=(Table("Drifting parts", ("part", "by"), ()),))
+    text = render_report(content(), findings=[found])
+    assert Words(text).empty == []
+    assert "Drifting parts" not in text
+
+
 def test_a_heading_over_nothing_is_seen() -> None:
     assert Words("<section><h2>Boxes</h2></section>").empty == ["Boxes"]
     assert Words("<section><h2>Boxes</h2><h3>AP</h3><h3>F1</h3><p>x</p></section>").empty == ["AP"]

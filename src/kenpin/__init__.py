@@ -26,10 +26,11 @@ if TYPE_CHECKING:
     from kenpin.report import write_report
     from kenpin.report.look import look
     from kenpin.run import Run, load_run
-    from kenpin.training import train
+    from kenpin.training import Listener, train
 
 __all__ = [
     "Dataset",
+    "Listener",
     "Predictor",
     "Run",
     "embed",
@@ -60,6 +61,7 @@ _HOMES = {
     "load_run": "kenpin.run",
     "look": "kenpin.report.look",
     "train": "kenpin.training",
+    "Listener": "kenpin.training",
     "write_dataset": "kenpin.data.loading",
     "write_report": "kenpin.report",
 }

@@ -25,7 +25,7 @@ from kenpin.records import Detections, Prediction, Threshold, Verdict
 from kenpin.run_folder import read_record
 from kenpin.taguchi import UnitSpace
 from kenpin.taguchi.limits import chi_square_limit
-from kenpin.training import train
+from kenpin.training import Listener, train
 from kenpin.training.decision import decide
 from kenpin.training.parts import divide, good_folder, take_for_good
 from tests.commands import Run
@@ -129,7 +129,8 @@ def test_a_unit_space_of_few_parts_is_not_taken_for_known() -> None:
 def test_a_flat_folder_is_taken_for_good_parts(tmp_path: Path, where: str) -> None:
     data = flat(tmp_path / "parts", 20)
     told: list[str] = []
-    run = train("mahalanobis", data=str(data), out=tmp_path / "run", base="toy", where=where, say=told.append)
+    heard = Listener(say=told.append)
+    run = train("mahalanobis", data=str(data), out=tmp_path / "run", base="toy", where=where, listener=heard)
     assert "No picture has a label, so all 20 are taken for good parts." in told
     record = read_record(run)
     assert record.ok_labels == record.labels == ("ok",)
@@ -176,8 +177,9 @@ def test_tables_without_a_label_are_taken_for_good_parts(tmp_path: Path, form: s
         data = tmp_path / "data.parquet"
         parquet.write_table(pa.table(dict(zip("abc", rows.T, strict=True))), data)
     told: list[str] = []
+    heard = Listener(say=told.append)
     base: dict[str, Any] = {"base": "toy"} if form == "csv" else {}
-    run = train("mahalanobis", data=str(data), out=tmp_path / "run", report=False, say=told.append, **base)
+    run = train("mahalanobis", data=str(data), out=tmp_path / "run", report=False, listener=heard, **base)
     assert f"No {'picture' if form == 'csv' else 'row'} has a label, so all 25 are taken for good parts." in told
     assert read_record(run).threshold is not None
     with pytest.raises(DatasetError, match=r"data\.\w+: none of its 25 \w+ has a label, and classifier learns from"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import repeat
 from typing import Protocol
 
 from kenpin.data.dataset import Dataset
@@ -153,6 +154,7 @@ def summarise(
     target: str = "label",
     seed: int = 0,
     notes: Sequence[str] = (),
+    thresholds: Sequence[Threshold] | None = None,
 ) -> Evaluation:
     """Everything measured on annotated examples and their predictions, in the same order.
 
@@ -160,11 +162,13 @@ def summarise(
     that only scores, on OK against not OK at the threshold's `fail_from`. One that gives boxes is scored on these, and
     its pictures on OK against not OK: a picture is defective where a true box bears a label that is not OK. AUROC and
     average precision always come from the defect score. Answers in words are compared with the true ones, and nothing
-    else is measured on them. What cannot be computed is None, and a note says why; `notes`
-    come before these. Raises RunError when predictions and examples do not match.
+    else is measured on them. `thresholds`, where the verdicts are not by `threshold`: one for each example. What cannot
+    be computed is None, and a note says why; `notes` come before these. Raises RunError when predictions and examples
+    do not match.
     """
     notes = list(notes)
-    judged, truths = _judged(examples, predictions, frozenset(ok_labels), threshold, target)
+    each = repeat(threshold) if thresholds is None else iter(thresholds)
+    judged, truths = _judged(examples, predictions, frozenset(ok_labels), each, target)
     if target == "text":
         measures = text_measures(judged, seed, notes)
         return Evaluation(split, (), (), measures, {}, (), {}, None, judged, tuple(notes), target)
@@ -214,10 +218,11 @@ def _judged(
     examples: Iterable[Example],
     predictions: Iterable[Prediction],
     ok_labels: frozenset[str],
-    threshold: Threshold | None,
+    thresholds: Iterator[Threshold | None],
     target: str,
 ) -> tuple[tuple[JudgedExample, ...], list[Truth]]:
-    """Each example with its prediction and verdict; where boxes are the target, the true ones beside them."""
+    """Each example with its prediction and verdict; where boxes are the target, the true ones beside them. thresholds:
+    one for each, and more."""
     parts, truths = [], []
     said = iter(predictions)
     for example in examples:
@@ -237,7 +242,7 @@ def _judged(
                 text=compared(example, prediction) if target == "text" else None,
                 defective=_defective(example, ok_labels, target),
                 prediction=prediction,
-                verdict=None if threshold is None else judge(prediction, threshold).verdict,
+                verdict=None if (threshold := next(thresholds)) is None else judge(prediction, threshold).verdict,
             )
         )
     extra = next(said, None)

@@ -53,8 +53,8 @@ def sides(judged: Sequence[JudgedExample], threshold: Threshold | None) -> tuple
     """True and stated side of each scored part, OK or not OK, a part in the review band being OK."""
     if threshold is None:
         return [], []
-    scored = [(part.defective, score) for part in judged if (score := score_of(part)) is not None]
-    known = [(defective, score >= threshold.fail_from) for defective, score in scored if defective is not None]
+    scored = [part for part in judged if score_of(part) is not None]
+    known = [(part.defective, part.verdict is Verdict.FAIL) for part in scored if part.defective is not None]
     words = (OK, NOT_OK)
     return [words[true] for true, _ in known], [words[said] for _, said in known]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError
 from kenpin.evaluation import summarise, with_mask_measures
 from kenpin.models._calibrated import write_calibration
 from kenpin.models._checkpoints import OPTIONS, write_begun
-from kenpin.models._family import Calibrated, Fitted, Inspector, Limited, Progress, Task, Trainable
+from kenpin.models._family import Calibrated, Fitted, Inspector, Progress, Task, Trainable
 from kenpin.plural import counted
 from kenpin.predictor import Predictor
 from kenpin.quality.consequences import cost_notes
-from kenpin.records import Evaluation, Prediction, Threshold
+from kenpin.records import Evaluation, Threshold
 from kenpin.report import write_report
 from kenpin.report.evolution import FOLDER as EVOLUTION
 from kenpin.report.evolution import PAGE, write_evolution
@@ -40,10 +40,9 @@ from kenpin.run_folder import (
     write_lineage,
     write_record,
 )
-from kenpin.training.calibrating import calibrate
 from kenpin.training.capacity import refuse_unfit
 from kenpin.training.crossfit import out_of_fold
-from kenpin.training.decision import decide
+from kenpin.training.deciding import Decided, Scored, decide_by, decide_without_each
 from kenpin.training.keeping import keep_for_report
 from kenpin.training.learning import Learned, has_learned, learn, learn_along
 from kenpin.training.links import check_refittable, rebuilt
@@ -61,6 +60,11 @@ _UNTESTED = {
     "text": "No split is named test: the weights that ship were chosen on the pictures that they are measured on here.",
     "label": "No split is named test: the threshold was chosen on the pictures that it is measured on here.",
 }
+_CROSS_DECIDED = (
+    "No split is named test: these pictures chose the threshold. Each verdict here is by one that was chosen without "
+    "the picture, in {folds} folds."
+)
+_CHOSEN = "The weights that ship were chosen by these pictures too: expect somewhat worse of others."
 # settings that say how a run is carried out, not what it learns: they may differ when it is resumed
 _OF_THE_CALL = {"resume", "overwrite", "report", "device", "out"}
 
@@ -118,29 +122,19 @@ def train(
         )
         crew.part()
         scored = _score(start, learned, partial, crew, listener)
-        meaning: tuple[str, ...] = ()
-        threshold, why = None, _NO_VERDICT
+        decided = Decided(scored.predictions, None, (), _NO_VERDICT)
         of_costs: tuple[str, ...] = ()
         if chosen.target != "text":
-            is_defective = defective(scored.pictures, task, chosen.target)
-            scored, meaning = _with_meaning(learned.inspector, options, scored, is_defective, chosen.target, partial)
-            for sentence in meaning:
-                say(sentence)
-            threshold, why = decide(
-                scored.predictions,
-                is_defective,
-                options,
-                scored.name,
-                learned.inspector.limit if isinstance(learned.inspector, Limited) else None,
-                good_folder(scored.pictures, task),
-            )
-            scores = [one.defect_score for one in scored.predictions if one.defect_score is not None]
-            of_costs = cost_notes(scores, is_defective, threshold)
-        for sentence in (why, *of_costs):
+            folder = good_folder(scored.pictures, task)
+            decided = decide_by(learned.inspector, options, chosen.target, scored, folder)
+            scores = [one.defect_score for one in decided.predictions if one.defect_score is not None]
+            of_costs = cost_notes(scores, scored.defective, decided.threshold)
+        if isinstance(learned.inspector, Calibrated) and learned.inspector.calibration is not None:
+            write_calibration(partial / MODEL, learned.inspector.calibration)
+        threshold = decided.threshold
+        for sentence in (*decided.meaning, decided.why, *of_costs):
             say(sentence)
-        evaluation = _evaluate(
-            learned.inspector, chosen.target, scored, task, threshold, parts.test, options.seed, progress
-        )
+        evaluation = _evaluate(learned.inspector, chosen.target, scored, decided, options, task, parts.test, progress)
         gained: tuple[str, ...] = ()
         if start.retrieval is not None:
             gain = start.retrieval.measures(Predictor(learned.inspector), progress)
@@ -156,7 +150,7 @@ def train(
             kept,
             held_out=parts.test is not None or scored.pictures is parts.validation,
         )
-        notes = (*start.notes, *learned.notes, *meaning, why, *gained)
+        notes = (*start.notes, *learned.notes, *decided.meaning, decided.why, *gained)
         about = described(dataset, fingerprint, parts, chosen.target)
         record = record_of(
             family,
@@ -220,25 +214,19 @@ def _prepare(partial: Path, options: TrainOptions, fingerprint: str) -> None:
     write_json(saved_options, wanted)
 
 
-@dataclass(frozen=True)
-class _Scored:
-    """Pictures with predictions by inspectors that had not seen them."""
-
-    name: str
-    split: str
-    pictures: Dataset
-    predictions: tuple[Prediction, ...]
-
-
-def _score(start: Start, learned: Learned, partial: Path, crew: Processes, listener: Listener) -> _Scored:
+def _score(start: Start, learned: Learned, partial: Path, crew: Processes, listener: Listener) -> Scored:
     """What the threshold is chosen on, of which nothing below has learned: the validation pictures, or where a fit is
     cheap all training pictures, each scored by a fit without it."""
     family, options, task, parts = start.family, start.options, start.task, start.parts
     whole = options.folds == "whole"
+
+    def bad(pictures: Dataset) -> tuple[bool, ...]:
+        return () if family.target == "text" else tuple(defective(pictures, task, family.target))
+
     if parts.validation is not None and not whole:
         predictor = Predictor(learned.inspector, target=family.target)
         predictions = tuple(predictor.predict(parts.validation, progress=listener.progress))
-        return _Scored("validation pictures", "validation", parts.validation, predictions)
+        return Scored("validation pictures", "validation", parts.validation, predictions, bad(parts.validation))
     training = parts.training
     rows = list(range(len(training))) if whole else start.lineage.untouched(training)
     judged = training.select(rows)
@@ -273,52 +261,44 @@ def _score(start: Start, learned: Learned, partial: Path, crew: Processes, liste
         ) from error
     without_it = "a chain trained without it" if whole else "a fit without it"
     name = f"training pictures, each scored by {without_it} ({count} folds)"
-    return _Scored(name, "cross-validation", judged, predictions)
-
-
-def _with_meaning(
-    inspector: Inspector,
-    options: TrainOptions,
-    scored: _Scored,
-    is_defective: list[bool],
-    target: str,
-    partial: Path,
-) -> tuple[_Scored, tuple[str, ...]]:
-    """The same pictures by calibrated scores, where that is asked for; the run keeps the curve."""
-    if options.calibrate == "none" or not isinstance(inspector, Calibrated):
-        return scored, ()
-    said, sentence = calibrate(inspector, options.calibrate, scored.pictures, scored.predictions, is_defective, target)
-    if inspector.calibration is not None:
-        write_calibration(partial / MODEL, inspector.calibration)
-    return replace(scored, predictions=said), (sentence,)
+    return Scored(name, "cross-validation", judged, predictions, bad(judged))
 
 
 def _evaluate(
     inspector: Inspector,
     target: str,
-    scored: _Scored,
+    scored: Scored,
+    decided: Decided,
+    options: TrainOptions,
     task: Task,
-    threshold: Threshold | None,
     test: Dataset | None,
-    seed: int,
     progress: Progress,
 ) -> Evaluation:
-    """Measured on the test pictures; without any, on those that the threshold was chosen on, which flatters it."""
-    pictures, split, predictions = test, "test", scored.predictions
-    if pictures is None:
-        pictures, split = scored.pictures, scored.split
-    else:
+    """Measured on the test pictures; without any, on those that chose the threshold, each by what the others choose."""
+    pictures, split, notes = test, "test", tuple[str, ...]()
+    thresholds: Sequence[Threshold] | None = None
+    if pictures is not None:
         predictions = tuple(Predictor(inspector).predict(pictures, progress=progress))
+    else:
+        pictures, split, predictions = scored.pictures, scored.split, decided.predictions
+        notes = (_UNTESTED.get(target, _UNTESTED["label"]),)
+        others = None if decided.threshold is None else decide_without_each(inspector, options, target, scored)
+        if others is not None:
+            predictions, thresholds, folds = others
+            notes = (_CROSS_DECIDED.format(folds=folds),)
+        if isinstance(inspector, Trainable) and target != "text":
+            notes = (*notes, _CHOSEN)
     evaluation = summarise(
         pictures,
         predictions,
         labels=inspector.labels,
         ok_labels=task.ok_labels,
-        threshold=threshold,
+        threshold=decided.threshold,
+        thresholds=thresholds,
         split=split,
         target=target,
-        seed=seed,
-        notes=() if test is not None else (_UNTESTED.get(target, _UNTESTED["label"]),),
+        seed=options.seed,
+        notes=notes,
     )
     # of a fit that has seen the pictures, a map would flatter
-    return evaluation if test is None else with_mask_measures(evaluation, Predictor(inspector), test, seed)
+    return evaluation if test is None else with_mask_measures(evaluation, Predictor(inspector), test, options.seed)
