@@ -122,7 +122,7 @@ MADE: dict[str, tuple[Made, tuple[str, str, str]]] = {
     "by chance": (
         Made(60, 60, SAME, CUT),
         (
-            "Its scores tell defective parts from good ones no better than chance, as far as these parts show: "
+            "Its scores separate defective parts from good ones no better than chance, as far as these parts show: "
             "AUROC 0.500 (two-sided 95 % interval ",
             decided(30, 60, 30, 60),
             "50.0 % of the parts are on the right side of the threshold",
@@ -220,8 +220,8 @@ def test_both_sides_stand_in_one_sentence(rows: list[tuple[Verdict, bool]]) -> N
         if kind:
             assert re.search(rf"\b{kind.count(wrong)} of {len(kind)} \w+ parts? (\w+ )?{verb}", sentence)
             assert most(kind.count(wrong), len(kind)) in sentence
-    assert ("nothing is known of escapes" in sentence) is not bool(bad)
-    assert ("nothing is known of overkills" in sentence) is not bool(good)
+    assert ("the escape rate is unknown" in sentence) is not bool(bad)
+    assert ("the overkill rate is unknown" in sentence) is not bool(good)
     assert sentence.count("one-sided 95 %") == 1
 
 
@@ -261,7 +261,7 @@ def named(share: float) -> Evaluation:
 
 
 def test_names_by_chance_are_called_so() -> None:
-    assert headline(named(0.35))[0].startswith("Its names are no better than a guess among 3, as far as")
+    assert headline(named(0.35))[0].startswith("Its classes are no better than a guess among 3, as far as")
     assert headline(named(0.9))[0].startswith("90.0 % of the parts are named rightly")
 
 

@@ -308,7 +308,7 @@ def test_the_command_ends_as_the_doctor_does_where_an_error_stands(kenpin: Run, 
     Path("damaged/ok/bad.png").write_bytes(b"nothing")
     status, out, _ = kenpin("look", "damaged", "--out", "page.html")
     assert status == 1
-    assert out.endswith("1 error, 0 warnings, 0 to know.\n")
+    assert out.endswith("1 error, 0 warnings, 0 notes.\n")
     assert Path("page.html").is_file()
 
 

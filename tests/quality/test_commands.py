@@ -167,7 +167,7 @@ def test_words_that_are_no_verdicts_are_not_compared(kenpin: Run) -> None:
     Path("before.csv").write_text("id,verdict\n0.png,OK")
     status, _, err = kenpin("judge", "now.json", "--against", "before.csv")
     assert status == 2
-    assert "'OK' is no verdict; give PASS, FAIL or REVIEW" in err
+    assert "'OK' is not a verdict; give PASS, FAIL or REVIEW" in err
     Path("before.csv").write_text("id,defect_score\n0.png,1")
     assert "has no `verdict`" in kenpin("judge", "now.json", "--against", "before.csv")[2]
 

@@ -36,7 +36,7 @@ def confusion(evaluation: Evaluation) -> str:
         if count and said != truth
     ]
     if not pairs:
-        return f"None of {counted(len(labels), 'class')} is confused with another."
+        return f"No two of {counted(len(labels), 'class')} are confused."
     worst = sorted(pairs, key=lambda pair: -pair[0])[:_CLASSES]
     return as_text(
         Table(

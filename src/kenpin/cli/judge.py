@@ -241,5 +241,5 @@ def _verdicts(rows: Sequence[Row], where: Path) -> list[Verdict]:
 
     words = column(rows, "verdict", where)
     if odd := sorted(set(words) - set(Verdict)):
-        raise DatasetError(f"{where}: {odd[0]!r} is no verdict; give PASS, FAIL or REVIEW.")
+        raise DatasetError(f"{where}: {odd[0]!r} is not a verdict; give PASS, FAIL or REVIEW.")
     return [Verdict(word) for word in words]

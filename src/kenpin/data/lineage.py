@@ -98,8 +98,8 @@ def held_out(dataset: Dataset, lineage: Lineage | None, *, with_seen: bool = Fal
     if not len(left):
         raise DatasetError(
             f"{dataset.root or 'the data set'}: the inspector, or a run below it, has learned from all of these "
-            f"{len(dataset)} pictures or was chosen by them, so they cannot show how good it is on others; give some "
-            "that it has not seen, or measure what it remembers with --with-seen."
+            f"{counted(len(dataset), 'picture')} or was chosen by them, so they cannot show how good it is on others; "
+            "give some that it has not seen, or measure what it remembers with --with-seen."
         )
     return left, (
         f"{of_all} {was_were(seen)} left out: the inspector, or a run below it, has learned from them or was chosen by "

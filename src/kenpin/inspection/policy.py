@@ -98,7 +98,9 @@ class Policy(StrictOptions):
         "whole."
     )  # fmt: skip
     aside_after_s: float = Field(
-        30.0, ge=0, description="Seconds without a change after which a watched file that is no picture is set aside."
+        30.0,
+        ge=0,
+        description="Seconds without a change after which a watched file that is not a picture is set aside.",
     )
 
     @field_validator("runs", mode="before")

@@ -237,7 +237,7 @@ class EmbeddingInspector(CalibratedPictures):
         )
         self._references = fit_references(vectors, known, self._options.neighbours, others, truth)
         return (
-            f"A picture is compared with the nearest {self._options.neighbours} references of each class; "
+            f"A picture is compared with the nearest {counted(self._options.neighbours, 'reference')} of each class; "
             f"{counted(len(known), 'training picture')} {is_are(len(known))} kept for that.",
         )
 

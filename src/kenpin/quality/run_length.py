@@ -78,6 +78,6 @@ def best_weight(arl: float, shift: float) -> float:
 
 def _check(arl: float, weight: float) -> None:
     if not _SHORTEST <= arl < math.inf:
-        raise OptionError(f"a chart cannot run {arl} points between false alarms; give {_SHORTEST:g} or more.")
+        raise OptionError(f"a chart cannot run {arl:g} points between false alarms; give {_SHORTEST:g} or more.")
     if not 0 < weight <= 1:
         raise OptionError(f"a weight of {weight} is impossible for an EWMA; give one above 0, up to 1.")

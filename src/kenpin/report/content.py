@@ -116,7 +116,7 @@ def _json(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise RunError(f"{file}: it cannot be read ({error}). Restore it from a copy or train again.") from error
     if not isinstance(value, dict):
-        raise RunError(f"{file}: it holds a {type(value).__name__}, not an object. Restore it or train again.")
+        raise RunError(f"{file}: it is of type {type(value).__name__}, not an object. Restore it or train again.")
     return value
 
 

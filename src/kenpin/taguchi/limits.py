@@ -77,8 +77,8 @@ def f_limit(space: QuadraticSpace, share: float = 0.99) -> Limit:
     items, parts = space.rank_, space.parts_
     if parts <= items + 1:
         raise UnitSpaceError(
-            f"Hotelling's F of {counted(items, 'item')} needs at least {items + 2} good parts; there {is_are(parts)} "
-            f"{parts}."
+            f"Hotelling's F of {counted(items, 'item')} needs at least {counted(items + 2, 'good part')}; there "
+            f"{is_are(parts)} {parts}."
         )
     value = (parts + 1) / (parts - items) * float(f.ppf(share, items, parts - items))
     how = f"Hotelling's F of {items} and {parts - items} degrees of freedom, quantile {share:g}"

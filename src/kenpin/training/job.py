@@ -257,10 +257,11 @@ def _score(start: Start, learned: Learned, partial: Path, crew: Processes, liste
         )
     except (DatasetError, UnitSpaceError) as error:
         raise DatasetError(
-            f"no split is named validation, and what holding out 1 of {count} folds leaves is too little: {error}"
+            f"no split is named validation, and what holding out 1 of {counted(count, 'fold')} leaves is too little: "
+            f"{error}"
         ) from error
     without_it = "a chain trained without it" if whole else "a fit without it"
-    name = f"training pictures, each scored by {without_it} ({count} folds)"
+    name = f"training pictures, each scored by {without_it} ({counted(count, 'fold')})"
     return Scored(name, "cross-validation", judged, predictions, bad(judged))
 
 

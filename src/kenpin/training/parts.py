@@ -279,9 +279,10 @@ def refuse_seen_alone(parts: Parts, lineage: Lineage, task: Task, target: str, r
     where = "training" if parts.validation is None else "validation"
     whole = ", give --folds whole, which trains all of it again for each fold," if fitted else ""
     raise DatasetError(
-        f"{root}: {lineage.listed()} has learned from or was chosen by {len(judged) - len(left)} of the {len(judged)} "
-        f"{where} pictures, so that {len(left)} are left to decide by and to measure on; {' and '.join(missing)} are "
-        f"missing. Add pictures that it has not seen{whole} or train it again without a split, with --leave-out."
+        f"{root}: {lineage.listed()} has learned from or was chosen by {len(judged) - len(left)} of the "
+        f"{counted(len(judged), f'{where} picture')}, so that {len(left)} are left to decide by and to measure on; "
+        f"{' and '.join(missing)} are missing. Add pictures that it has not seen{whole} or train it again without a "
+        "split, with --leave-out."
     )
 
 

@@ -11,7 +11,7 @@ from kenpin.data.dataset import content_hash
 from kenpin.data.doctor.subject import listed
 from kenpin.data.duplicates import perceptual_hash
 from kenpin.data.images import SUFFIXES, Header, Picture, PictureError, read_picture
-from kenpin.plural import counted
+from kenpin.plural import counted, is_are
 from kenpin.records import Finding, Severity
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def collection_findings(subject: Subject) -> Iterator[Finding]:
         return
     grey = [name for name, header in headers.items() if header.mode.split(";")[0] in _GREY_MODES]
     if 0 < len(grey) < len(headers):
-        what = f"{len(grey)} of {len(headers)} stored pictures are grey, the others have colour"
+        what = f"{len(grey)} of {counted(len(headers), 'picture')} {is_are(len(grey))} grey, the others have colour"
         remedy = "Nothing to do if both kinds occur in use; if colour depends on the class, the model learns the colour"
         yield Finding(Severity.INFO, "grey-and-colour", subject.name, what, remedy)
     longest = {name: max(header.size_wh) for name, header in headers.items()}
