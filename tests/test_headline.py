@@ -325,14 +325,14 @@ def test_what_other_costs_would_do_is_the_cheapest_there_is(rows: list[tuple[boo
     assert f"let {escapes} of {sum(defective)} defective part" in note
     assert f"fail {overkills} of {len(rows) - sum(defective)} good part" in note
     every = outcomes(scores, defective)
-    told = re.findall(r"for ([\d.]+) : 1 let (\d+) escape and fail (\d+)", note)
-    for ratio, let, failed in told:
+    told = re.findall(r"let (\d+) escape and fail (\d+) at a cost ratio of ([\d.]+) : 1", note)
+    for let, failed, ratio in told:
         least = min(float(ratio) * one + other for one, other in every)
         assert float(ratio) * int(let) + int(failed) == pytest.approx(least)
         assert (int(let), int(failed)) != (escapes, overkills)
     assert bool(told) is ("whatever the ratio" not in note)
     assert len(line) == 1
-    if best := re.search(r"for 1 % would let (\d+) .* fail (\d+) .* cost ([\d.e-]+)\. Name", line[0]):
+    if best := re.search(r"for 1 % would let (\d+) .* fail (\d+) .* cost ([\d.e-]+)\. Give", line[0]):
         bad, good = sum(defective), len(rows) - sum(defective)
         costs = [0.1 * one / bad + 0.99 * other / good for one, other in every]
         assert float(best[3]) == pytest.approx(min(costs), rel=0.01)

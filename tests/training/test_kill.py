@@ -286,5 +286,5 @@ def test_a_damaged_or_foreign_run_is_refused(data: Path, tmp_path: Path) -> None
     with pytest.raises(RunError, match="cannot be read as JSON"):
         load_predictor(run)
     (run / "run.json").unlink()
-    with pytest.raises(RunError, match="no finished run"):
+    with pytest.raises(RunError, match="not a finished run"):
         load_predictor(run)

@@ -99,7 +99,7 @@ def test_the_record_names_the_run_and_its_seal(family: str, run: Made, parts: Pa
     assert is_run(Path(record.options["base"]))
     load_predictor(out)
     shutil.move(below, tmp_path / "moved")
-    with pytest.raises(RunError, match=rf"{below}: no such run, and {out} stands on its network; bring it back"):
+    with pytest.raises(RunError, match=rf"{below}: no such run, and {out} is built on its network; restore it"):
         load_predictor(out)
 
 
@@ -166,7 +166,7 @@ def test_a_head_stands_on_features_of_the_run_below_and_new_classes_get_a_new_he
             "lora",
             "that run trained no network; take its base toy",
         ),
-        ("embedder", ("embedder", "head"), "lora", "trained a projection and no network beneath it"),
+        ("embedder", ("embedder", "head"), "lora", "trained only a projection and no network"),
         (
             "embedder",
             ("classifier", "full"),
@@ -188,5 +188,5 @@ def test_what_cannot_be_gone_on_from_is_one_sentence(
 @pytest.mark.slow
 def test_a_chat_model_that_hears_vectors_is_not_gone_on_from(run: Made, parts: Path, tmp_path: Path) -> None:
     told = further("vlm", tmp_path / "told", parts, tuning="lora", embedding_from=run("embedder", "head"))
-    with pytest.raises(OptionError, match="was taught to hear the vectors of another run"):
+    with pytest.raises(OptionError, match="was trained with the embeddings of another run"):
         begun("vlm", told)

@@ -40,7 +40,7 @@ def ask(
     device: Device = None,
 ) -> int:
     """Ask a chat model about a picture; the answer is printed as it comes. A Florence-2 or a PaliGemma takes the
-    prompts it was taught, such as "<CAPTION>" and "detect a ; b"; its boxes are printed one a line.
+    prompts it was trained on, such as "<CAPTION>" and "detect a ; b"; its boxes are printed one a line.
 
     Parameters
     ----------

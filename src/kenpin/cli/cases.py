@@ -79,7 +79,7 @@ def add(
     Parameters
     ----------
     library:
-        Folder of the library, or a URI that LanceDB takes; made where nothing is.
+        Folder of the library, or a URI that LanceDB takes; made if there is none.
     run:
         Run folder; its model makes the embeddings.
     pictures:

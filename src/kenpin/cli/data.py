@@ -42,7 +42,7 @@ def doctor(
     data:
         Data set: folder, file or hub id.
     other:
-        Second data set, such as the one to test on: what both hold is found, and which classes one lacks.
+        Second data set, such as the one to test on: pictures in both are found, and classes that one lacks.
     """
     from kenpin.data.doctor import as_json, examine, examine_pair, pair_as_json, render, render_pair
     from kenpin.run_folder import check_writable, write_json
@@ -152,7 +152,7 @@ def split(
     overwrite: Overwrite = False,
     allow_loss: AllowLoss = False,
 ) -> int:
-    """Divide a data set into training, validation and test pictures, and write it so.
+    """Divide a data set into training, validation and test pictures, and write the result.
 
     Parameters
     ----------

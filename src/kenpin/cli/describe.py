@@ -29,7 +29,7 @@ Json = Annotated[Path | None, Parameter(group=OUTPUT, help="Write all results to
 def describe(  # type: ignore[no-untyped-def]
     model, images, /, *, given=None, config=None, json=None, device=None, overwrite=False
 ) -> int | None:
-    """Describe pictures in words, told what other runs and known cases say, and mark what contradicts these.
+    """Describe pictures in words, with other runs and known cases as evidence, and mark what contradicts these.
 
     The exit status is 1 where a picture could not be opened, 0 otherwise.
 

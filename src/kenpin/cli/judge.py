@@ -39,7 +39,7 @@ def judge(  # type: ignore[no-untyped-def]
     overwrite=False,
 ) -> int | None:
     """Choose the threshold of least expected cost on judged parts, or by good parts where there are no others, and
-    tell what it does there and on others.
+    say what it does there and on others.
 
     Parameters
     ----------

@@ -33,7 +33,7 @@ def look(
 ) -> int:
     """Show a data set on one page: pictures, annotations, numbers, findings.
 
-    The exit status is 1 where an error stands, as that of the doctor.
+    The exit status is 1 where the doctor finds an error, 0 otherwise.
 
     Parameters
     ----------

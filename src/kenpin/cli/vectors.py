@@ -32,7 +32,7 @@ def embed(
 ) -> int:
     """Write the embeddings of a data set's pictures as Parquet and .npz.
 
-    Stopped at any moment, the same command goes on. The exit status is 1 where a picture could not be opened.
+    After a stop at any moment, the same command continues. The exit status is 1 where a picture could not be opened.
 
     Parameters
     ----------

@@ -74,7 +74,7 @@ def naming_measures(counts: NDArray[np.int64], names: Sequence[str], seed: int, 
         measures[name] = UNKNOWN if math.isnan(value) else measured(value, interval)
     absent = [name for name, count in zip(names, counts.sum(1), strict=True) if count == 0]
     if total and absent:
-        notes.append(f"No picture is of class {' or '.join(absent)}: how well such parts are found is unknown.")
+        notes.append(f"No picture is labelled {' or '.join(absent)}: how well such parts are found is unknown.")
     return measures
 
 

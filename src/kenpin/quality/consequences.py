@@ -96,7 +96,7 @@ def _other_costs(scores: Sequence[float], defective: Sequence[bool], threshold: 
         f"overkill: they {here.in_words()}."
     )
     others = [
-        f"for {ratio:g} : 1 {found.in_words(of_how_many=False)}"
+        f"{found.in_words(of_how_many=False)} at a cost ratio of {ratio:g} : 1"
         for ratios in _OTHER_RATIOS
         for ratio, found in _first_other(scores, defective, threshold, ratios, best)
     ]
@@ -107,7 +107,7 @@ def _other_costs(scores: Sequence[float], defective: Sequence[bool], threshold: 
     if not others:
         return f"{told} The best cut on these parts would {best.in_words(of_how_many=False)}, {whatever}."
     if best.counts != here.counts:
-        others.insert(0, f"for these costs {best.in_words(of_how_many=False)}")
+        others.insert(0, f"{best.in_words(of_how_many=False)} at these costs")
     every = ", ".join(others)
     return f"{told} The best cut on these parts would {every}. Give yours with --cost-escape and --cost-overkill."
 
