@@ -53,7 +53,7 @@ def test_the_whole_way_with_answers(kenpin: Run, tmp_path: Path) -> None:
     write_dataset(data, tmp_path / "chats", "chat_jsonl")
     words = ("train", "vlm", "--data", "chats", "--out", "run", "--base", "toy", "--epochs", 2)
     status, out, _ = kenpin(*words, "--dry-run")
-    assert (status, "Memory on cpu" in out) == (0, True)
+    assert (status, "Peak memory on cpu" in out) == (0, True)
     status, out, err = kenpin(*words)
     assert (status, out.strip()) == (0, "run"), err
     assert "No threshold: an answer in words is neither good nor defective." in err

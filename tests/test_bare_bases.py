@@ -92,7 +92,7 @@ def test_a_classifier_says_its_own_classes_and_judges_nothing(
         shares = network(**inspector.encode([read_image(ImageSource(str(picture)))])).logits.softmax(1)[0]
     name = network.config.id2label[int(shares.argmax())]
     assert out == f"{picture}\t-\t{name}\t-\n"
-    assert "has no threshold, so that no picture passes or fails" in err
+    assert "has no threshold, so no picture passes or fails" in err
     (row,) = json.loads((tmp_path / "said.json").read_text("utf-8"))["predictions"]
     assert row["verdict"] is None
     assert row["defect_score"] is None
@@ -122,7 +122,7 @@ def test_a_network_that_never_learned_classes_is_refused(tmp_path: Path) -> None
 def test_what_says_nothing_of_pictures_is_refused(tmp_path: Path) -> None:
     small = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
     BertModel(BertConfig(**small, vocab_size=30)).save_pretrained(tmp_path)
-    with pytest.raises(OptionError, match="of kind 'bert', which says nothing of pictures before it is trained"):
+    with pytest.raises(OptionError, match="of kind 'bert', which cannot judge pictures before it is trained"):
         load_base(str(tmp_path))
 
 
@@ -133,7 +133,7 @@ def test_what_says_nothing_of_pictures_is_refused(tmp_path: Path) -> None:
         ("florence2", ("--prompt", "<OVERDO>"), "knows no task <OVERDO>"),
         ("florence2", ("--prompt", "<CAPTION> of what"), "takes no words behind it"),
         ("florence2", ("--prompt", "<OPEN_VOCABULARY_DETECTION>"), "takes words behind it"),
-        ("chat", ("--checkpoint", "last"), "is no run, which alone has checkpoints"),
+        ("chat", ("--checkpoint", "last"), "is not a run, and only runs have checkpoints"),
         ("chat", ("--beside-truth", "--draw", "drawn"), "finds no boxes"),
         ("florence2", ("--beside-truth",), "give a folder with --draw"),
         ("florence2", ("--beside-truth", "--draw", "drawn"), "no picture in it is annotated with boxes"),
@@ -249,7 +249,7 @@ def test_bases_are_asked(kenpin: Run, bases: dict[str, Path], picture: Path) -> 
     status, chat, _ = kenpin("ask", bases["chat"], picture, "What is it?", "--max-new-tokens", 5)
     assert (status, chat.endswith("\n")) == (0, True)
     status, out, err = kenpin("ask", bases["paligemma"], picture, "answer en why?", "--temperature", 1)
-    assert (status, "draws no words by lot" in err) == (2, True)
+    assert (status, "does not sample words" in err) == (2, True)
     status, out, err = kenpin("ask", bases["classifier"], picture, "why?")
     assert (status, "reads no words" in err) == (2, True)
 

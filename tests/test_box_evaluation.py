@@ -124,7 +124,7 @@ def test_without_ok_labels_every_box_is_a_defect_and_without_a_threshold_nothing
     result = evaluated(ok_labels=[], threshold=None)
     assert [part.defective for part in result.judged] == [True, False, True, True, False]
     assert result.measures["auroc"].value is not None
-    assert not any("No label was named as OK" in note for note in result.notes)
+    assert not any("No class is marked as OK" in note for note in result.notes)
     assert result.measures["accuracy"] == result.measures["escape_rate"] == Measure(None)
     assert result.measures["map_50"] == evaluated().measures["map_50"]
 
@@ -194,17 +194,17 @@ def test_names_that_were_not_taught_are_false_alarms_of_their_own() -> None:
     assert result.labels == (*LABELS, "another name", "background")
     assert result.confusion[0][3] == 1  # the 傷 that was called a dent
     assert "another name" not in result.per_class
-    assert any(note.startswith("1 box got a name") for note in result.notes)
+    assert any(note.startswith("1 box got a class") for note in result.notes)
 
 
 def test_what_must_be_known_is_noted() -> None:
     notes = evaluated().notes
     assert notes[0] == "1 picture without annotated boxes was left out."
     assert any("2 pieces of the answers were" in note and "“<loc_1><loc_2>” of 3.png" in note for note in notes)
-    assert any("score of 0.3 or more" in note and "flatters" in note for note in notes)
-    assert any("Only 3 pictures with boxes" in note for note in notes)
+    assert any("score of 0.3 or more" in note and "too good" in note for note in notes)
+    assert any("There are only 3 pictures with boxes" in note for note in notes)
     empty = evaluated(examples=[EXAMPLES[1]], answers=[ANSWERS[1]], ok_labels=[])
-    assert any("No true box is named 傷 or solder-bridge" in note for note in empty.notes)
+    assert any("No true box is of class 傷 or solder-bridge" in note for note in empty.notes)
     assert empty.measures["map"] == empty.measures["box_recall"] == empty.measures["score_cut"] == Measure(None)
     assert empty.measures["false_alarms_per_picture"].value == 1.0
 

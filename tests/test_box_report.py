@@ -135,7 +135,7 @@ def test_truth_and_prediction_are_drawn_on_two_pictures() -> None:
 
 def test_a_card_shows_the_truth_left_and_the_prediction_right() -> None:
     part = boxed((True, False), (True,), Verdict.FAIL)
-    card = part_card(part, {"a": jpeg(9)}, "missing a box", None)
+    card = part_card(part, {"a": jpeg(9)}, "with a missed box", None)
     assert [one.caption for one in card.pictures] == ["truth", "prediction"]
     assert [drawn(one.overlay) for one in card.pictures] == [["true", "missed"], ["right"]]
     before = boxed((True, False), (False,), Verdict.FAIL)
@@ -195,7 +195,7 @@ def test_the_average_precision_of_two_runs_is_compared_with_losses_first() -> No
     assert found.common == 40
     assert not found.notes
     fewer = replace(before, judged=before.judged[:30])
-    assert any("each run's own" in note for note in compare(now, fewer).notes)
+    assert any("that each run judged" in note for note in compare(now, fewer).notes)
     assert compare(evaluation(), evaluation(1)).classes == ()
 
 
@@ -204,4 +204,4 @@ def test_pictures_whose_boxes_were_changed_are_not_compared() -> None:
     boxes = box_evaluation()
     found = compare(replace(boxes, judged=(now,)), replace(boxes, judged=(before,)))
     assert found.common == 0
-    assert any("changed between" in note for note in found.notes)
+    assert any("with another label in the other run" in note for note in found.notes)

@@ -164,7 +164,7 @@ def test_a_run_replaces_nothing_but_a_run(kenpin: Run, parts: Path) -> None:
     for place in ("mine", ".", "link"):
         status, _, err = kenpin("train", "classifier", "--data", "mine", "--out", place, "--overwrite")
         assert status == 2
-        assert "is no run, and --overwrite replaces nothing else" in err
+        assert "is not a run, and --overwrite replaces nothing else" in err
     assert kenpin("train", "classifier", "--data", "mine", "--out", "link")[0] == 2
     assert len(list(Path("mine").rglob("*.png"))) == 120
     assert sorted(path.name for path in Path().iterdir()) == ["link", "mine"]
@@ -174,7 +174,7 @@ def test_a_run_that_holds_its_data_is_not_replaced(kenpin: Run, run: Path, parts
     copytree(parts, run / "mine")
     status, _, err = kenpin("train", "classifier", "--data", run / "mine", "--out", run, "--overwrite")
     assert status == 2
-    assert "comes from there" in err
+    assert "the data come from this folder" in err
     assert (run / "mine" / "ok").is_dir()
 
 
@@ -192,8 +192,8 @@ def test_places_that_cannot_be_written_are_refused_before_the_work(
         (("predict", run, picture, "--json", "file/p.json"), "file/p.json: "),
         (("predict", run, picture, "--json", "folder", "--overwrite"), "folder: is a folder; name a file in it."),
         (("predict", run, picture, "--draw", "file", "--overwrite"), "file: is a file; name a folder."),
-        (("evaluate", run, "--data", parts, "--name", "a/b"), "'a/b' is to be part of a file's name"),
-        (("evaluate", run, "--data", parts, "--name", ""), "'' is to be part of a file's name"),
+        (("evaluate", run, "--data", parts, "--name", "a/b"), "'a/b' must be usable as part of a file name"),
+        (("evaluate", run, "--data", parts, "--name", ""), "'' must be usable as part of a file name"),
         (("report", run, "--out", "folder", "--overwrite"), "folder: is a folder; name a file in it."),
     ):
         status, out, err = kenpin(*words)
@@ -305,7 +305,7 @@ def test_figures_on_trained_pictures_are_refused_unless_asked_for(kenpin: Run, r
     assert not (run / "evaluation-again.json").exists()
     status, out, _ = kenpin("evaluate", run, "--data", parts, "--name", "again", "--with-seen")
     assert status == 0
-    assert "Not held out: the inspector, or what it stands on, has learned from 120 of these 120" in out
+    assert "Not held out: the inspector, or a run below it, has learned from 120 of these 120" in out
     assert (run / "evaluation-again.json").is_file()
 
 
@@ -342,7 +342,7 @@ def test_what_is_divided_already_is_not_divided_anew_unasked(kenpin: Run, parts:
     assert kenpin("split", parts, "divided")[0] == 0
     status, _, err = kenpin("split", "divided", "again")
     assert status == 2
-    assert "is divided already (test, train, validation)" in err
+    assert "is already divided (test, train, validation)" in err
     assert not Path("again").exists()
     assert kenpin("split", "divided", "again", "--resplit")[0] == 0
 

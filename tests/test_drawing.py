@@ -312,7 +312,7 @@ def test_the_caption_tells_what_was_not_found_and_not_understood() -> None:
     assert caption(Prediction("a", defect_score=0.0, detections=Detections()), judged) == (
         "PASS  score 0.00  nothing found"
     )
-    assert caption(Prediction("a", rejected=("<loc_3>", "?")), None) == "2 not understood"
+    assert caption(Prediction("a", rejected=("<loc_3>", "?")), None) == "2 not readable"
 
 
 def test_a_long_caption_stays_in_the_banner() -> None:

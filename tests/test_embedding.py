@@ -152,7 +152,7 @@ def test_nothing_else_is_overwritten_or_mixed_in(run: Path, parts: Path, tmp_pat
     with pytest.raises(OutputExistsError, match="already exists"):
         embed(run, dataset, out)
     assert len(embed(run, dataset, out, overwrite=True).ids) == 120
-    with pytest.raises(OutputExistsError, match="holds no vectors"):
+    with pytest.raises(OutputExistsError, match="holds no embeddings"):
         embed(run, dataset, run, overwrite=True)
     with pytest.raises(DatasetError, match="no picture to embed"):
         embed(run, dataset.select([]), tmp_path / "none")
@@ -160,7 +160,7 @@ def test_nothing_else_is_overwritten_or_mixed_in(run: Path, parts: Path, tmp_pat
     partial = partial_folder(tmp_path / "next")
     partial.mkdir()
     (partial / "embedding.json").write_text(json.dumps({"space": "another"}))
-    with pytest.raises(OutputExistsError, match="of another data set were being written"):
+    with pytest.raises(OutputExistsError, match="of another data set are half written"):
         embed(run, dataset, tmp_path / "next")
     embed(run, dataset, tmp_path / "next", overwrite=True)
 

@@ -1,4 +1,4 @@
-"""Vectors in a plane: components as scikit-learn finds them, kept in the run, and shown with what was judged."""
+"""Embeddings in a plane: components as scikit-learn finds them, kept in the run, and shown with what was judged."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.projection.coordinates, kept.projection.coordinates)
     assert read_embedding(tmp_path / "none.npz") is None
     (tmp_path / "embedding.npz").write_bytes(b"PK damaged")
-    with pytest.raises(RunError, match=r"embedding\.npz: it holds no vectors"):
+    with pytest.raises(RunError, match=r"embedding\.npz: it holds no embeddings"):
         read_embedding(tmp_path / "embedding.npz")
 
 
@@ -101,11 +101,11 @@ def test_the_page_shows_them_escaped_and_without_a_script() -> None:
     )
     page = render_report(content)
     assert page.count('<div class="point ') == 60
-    assert "12 dimensions spread most hold" in page
+    assert "of largest spread, of 12 dimensions, hold" in page
     assert NASTY not in page
     assert "<script" not in page
-    assert "How the pictures lie" not in render_report(replace(content, embedding=None))
-    assert "How the pictures lie" not in render_report(replace(content, thumbnails={}))
+    assert "Which pictures are alike" not in render_report(replace(content, embedding=None))
+    assert "Which pictures are alike" not in render_report(replace(content, thumbnails={}))
 
 
 def test_two_dimensions_are_shown_as_they_are() -> None:
@@ -144,7 +144,7 @@ def test_a_training_keeps_the_vectors_of_what_it_evaluated(parts: Path, tmp_path
     page = write_report(run, tmp_path / "page.html").read_text(encoding="utf-8")
     assert len(re.findall(r'<div class="point ', page)) == len(content.leading.judged)
     (run / "embedding.npz").unlink()
-    assert "How the pictures lie" not in write_report(run, tmp_path / "without.html").read_text(encoding="utf-8")
+    assert "Which pictures are alike" not in write_report(run, tmp_path / "without.html").read_text(encoding="utf-8")
 
 
 def test_a_network_without_vectors_keeps_none(parts: Path, tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def test_without_an_ok_label_there_is_no_question_of_defects() -> None:
     assert result.measures["accuracy"].value == 0.5
     assert result.measures["auroc"] == result.measures["escape_rate"] == Measure(None)
     assert all(part.defective is None for part in result.judged)
-    assert any("No label was named as OK" in note for note in result.notes)
+    assert any("No class is marked as OK" in note for note in result.notes)
 
 
 @pytest.mark.parametrize("score", [None, math.nan])

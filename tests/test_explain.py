@@ -152,7 +152,7 @@ def test_a_class_can_be_named(explained: Any, tmp_path: Path) -> None:
     assert (said.shows, other.shows) == ("speaks for scratch", "speaks for ok")
     assert np.array_equal(said.values, named.values)
     assert not np.allclose(said.values, other.values)
-    with pytest.raises(OptionError, match="'dent' is no class of this run; there are ok, scratch"):
+    with pytest.raises(OptionError, match="'dent' is not a class of this run; there are ok, scratch"):
         next(explain(predictor, [path], label="dent"))
 
 
@@ -168,7 +168,7 @@ def test_what_has_no_map_says_what_has(explained: Any, tmp_path: Path) -> None:
         next(load_predictor(explained("head")).localise(made_objects(1)))
     with pytest.raises(OptionError, match="leave --way and --label out"):
         next(explain(load_predictor(explained("positions")), [path], way="rollout"))
-    with pytest.raises(OptionError, match="makes no vectors"):
+    with pytest.raises(OptionError, match="makes no embeddings"):
         compare(load_predictor(explained("vit")), path, path)
     assert next(explain(load_predictor(explained("lora")), [path])).maps[0].unit == "relevance"
 
@@ -191,7 +191,7 @@ def test_each_detection_has_its_map(family: str, tmp_path: Path) -> None:
     label = prediction.detections.labels[0]
     (of_label,) = inspector.maps([picture], [example], label=label)
     assert len(of_label) == prediction.detections.labels.count(label)
-    with pytest.raises(OptionError, match="`attention` alone"):
+    with pytest.raises(OptionError, match="have only `attention`"):
         inspector.maps([picture], [example], way="rollout")
 
 

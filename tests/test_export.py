@@ -237,7 +237,7 @@ def test_an_npz_file_can_be_trained_further(npz: Path, run: Run, tmp_path: Path)
         "paligemma", tmp_path / "run", None, base=str(npz), tokenizer=tokenizer, tuning="attention", epochs=1
     )
     assert load_predictor(again).record.base_id == str(npz)  # type: ignore[union-attr]
-    with pytest.raises(OutputExistsError, match="comes from there"):
+    with pytest.raises(OutputExistsError, match="the data come from this folder"):
         export_npz(again, npz, overwrite=True)
     with np.load(npz, allow_pickle=False) as arrays:
         assert all(name.startswith("params/") for name in arrays)
@@ -296,7 +296,7 @@ def test_only_an_export_is_ever_replaced(run: Run, merged: Run, parts: Path, tmp
     for taken in (data, other, source, source.parent, tmp_path / "mine.npz"):
         with pytest.raises(OutputExistsError, match=r"already exists.*--overwrite"):
             export_merged(source, taken)
-        with pytest.raises(OutputExistsError, match="is no export of this kind"):
+        with pytest.raises(OutputExistsError, match="is not an export of this kind"):
             export_merged(source, taken, overwrite=True)
     with pytest.raises(OutputExistsError, match=r"already exists.*--overwrite"):
         export_npz(run("paligemma", "lora"), tmp_path / "mine.npz")
@@ -312,7 +312,7 @@ def test_an_export_that_the_run_stands_on_is_not_replaced(merged: Run, parts: Pa
     base = shutil.copytree(merged("classifier", "lora"), tmp_path / "base")
     again = trained("classifier", tmp_path / "run", parts, base=str(base), tuning="lora", epochs=1)
     before = contents(base)
-    with pytest.raises(OutputExistsError, match="comes from there"):
+    with pytest.raises(OutputExistsError, match="the data come from this folder"):
         export_merged(again, base, overwrite=True)
     assert contents(base) == before
 

@@ -123,7 +123,7 @@ MADE: dict[str, tuple[Made, tuple[str, str, str]]] = {
     "by chance": (
         Made(60, 60, SAME, CUT),
         (
-            "Its scores tell defective parts from good ones no better than chance, as far as these parts show: "
+            "Its scores separate defective parts from good ones no better than chance, as far as these parts show: "
             "AUROC 0.500 (two-sided 95 % interval ",
             decided(30, 60, 30, 60),
             "50.0 % of the parts are on the right side of the threshold",
@@ -221,8 +221,8 @@ def test_both_sides_stand_in_one_sentence(rows: list[tuple[Verdict, bool]]) -> N
         if kind:
             assert re.search(rf"\b{kind.count(wrong)} of {len(kind)} \w+ parts? (\w+ )?{verb}", sentence)
             assert most(kind.count(wrong), len(kind)) in sentence
-    assert ("nothing is known of escapes" in sentence) is not bool(bad)
-    assert ("nothing is known of overkills" in sentence) is not bool(good)
+    assert ("the escape rate is unknown" in sentence) is not bool(bad)
+    assert ("the overkill rate is unknown" in sentence) is not bool(good)
     assert sentence.count("one-sided 95 %") == 1
 
 
@@ -262,7 +262,7 @@ def named(share: float) -> Evaluation:
 
 
 def test_names_by_chance_are_called_so() -> None:
-    assert headline(named(0.35))[0].startswith("Its names are no better than a guess among 3, as far as")
+    assert headline(named(0.35))[0].startswith("Its classes are no better than a guess among 3, as far as")
     assert headline(named(0.9))[0].startswith("90.0 % of the parts are named rightly")
 
 
@@ -325,14 +325,14 @@ def test_what_other_costs_would_do_is_the_cheapest_there_is(rows: list[tuple[boo
     assert f"let {escapes} of {sum(defective)} defective part" in note
     assert f"fail {overkills} of {len(rows) - sum(defective)} good part" in note
     every = outcomes(scores, defective)
-    told = re.findall(r"for ([\d.]+) : 1 let (\d+) escape and fail (\d+)", note)
-    for ratio, let, failed in told:
+    told = re.findall(r"let (\d+) escape and fail (\d+) at a cost ratio of ([\d.]+) : 1", note)
+    for let, failed, ratio in told:
         least = min(float(ratio) * one + other for one, other in every)
         assert float(ratio) * int(let) + int(failed) == pytest.approx(least)
         assert (int(let), int(failed)) != (escapes, overkills)
     assert bool(told) is ("whatever the ratio" not in note)
     assert len(line) == 1
-    if best := re.search(r"for 1 % would let (\d+) .* fail (\d+) .* cost ([\d.e-]+)\. Name", line[0]):
+    if best := re.search(r"for 1 % would let (\d+) .* fail (\d+) .* cost ([\d.e-]+)\. Give", line[0]):
         bad, good = sum(defective), len(rows) - sum(defective)
         costs = [0.1 * one / bad + 0.99 * other / good for one, other in every]
         assert float(best[3]) == pytest.approx(min(costs), rel=0.01)

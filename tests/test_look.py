@@ -159,7 +159,7 @@ def test_a_picture_that_cannot_be_opened_is_a_card_with_the_reason() -> None:
     assert len(cards) == 3
     assert sum("<img" in card for card in cards) == 1
     said = text_of(page)
-    assert "the content is no picture of a known format" in said
+    assert "the content is not a picture of a known format" in said
     assert "there is no such file" in said
     assert "image-missing (1)" in said
 
@@ -308,7 +308,7 @@ def test_the_command_ends_as_the_doctor_does_where_an_error_stands(kenpin: Run, 
     Path("damaged/ok/bad.png").write_bytes(b"nothing")
     status, out, _ = kenpin("look", "damaged", "--out", "page.html")
     assert status == 1
-    assert out.endswith("1 error, 0 warnings, 0 to know.\n")
+    assert out.endswith("1 error, 0 warnings, 0 notes.\n")
     assert Path("page.html").is_file()
 
 

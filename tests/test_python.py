@@ -68,7 +68,7 @@ def test_a_picture_is_the_same_however_it_is_given(predictor: kenpin.Predictor, 
 
 
 def test_no_picture_is_told_apart(predictor: kenpin.Predictor, parts: Path, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match=r"is no picture; predict\(kenpin\.load_dataset\('.*parts'\)\) judges"):
+    with pytest.raises(OptionError, match=r"is not a picture; predict\(kenpin\.load_dataset\('.*parts'\)\) judges"):
         predictor.predict(parts)
     with pytest.raises(ImageError, match="no such file"):
         predictor.predict("gone.png")
@@ -148,7 +148,7 @@ def test_numbers_in_a_frame_train_and_are_judged(tmp_path: Path) -> None:
     judged = list(run.predictor().judge(frame))
     assert [one.id for one in judged] == frame["id"].tolist()
     assert {one.verdict for one in judged} == {Verdict.PASS, Verdict.FAIL}
-    with pytest.raises(OptionError, match="is no picture; predict"):
+    with pytest.raises(OptionError, match="is not a picture; predict"):
         run.predictor().predict(tmp_path / "parts.csv")
 
 

@@ -283,7 +283,7 @@ def test_a_run_that_names_is_compared_with_one_that_only_scores_by_both_verdicts
         part("bad", None, Verdict.PASS, "3"),
     ]
     now = [
-        part("bad", "worse", Verdict.FAIL, "1"),  # wrongly named and rightly failed
+        part("bad", "worse", Verdict.FAIL, "1"),  # given a wrong class and rightly failed
         part("bad", "worse", Verdict.FAIL, "2"),
         part("bad", "bad", Verdict.PASS, "3"),
     ]
@@ -292,7 +292,7 @@ def test_a_run_that_names_is_compared_with_one_that_only_scores_by_both_verdicts
     assert [pair.now.id for pair in found.improvements] == ["2"]
     (accuracy,) = [one for one in found.differences if one.name == "accuracy"]
     assert [accuracy.before, accuracy.now] == pytest.approx([1 / 3, 2 / 3])
-    assert any("by both runs' verdicts" in note for note in found.notes)
+    assert any("by the verdicts of both runs" in note for note in found.notes)
 
 
 def test_a_run_against_itself_shows_no_change() -> None:

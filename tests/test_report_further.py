@@ -168,7 +168,7 @@ def test_runs_that_share_parts_under_other_names_alone_are_compared_on_the_most(
 def test_runs_without_a_part_in_common_are_refused() -> None:
     apart = content(name="lot 6", evaluations={"test": of_others(evaluation(2), "x/")})
     for now in (content(before=apart), box_content(before=content())):
-        with pytest.raises(OptionError, match=r"no part in common .* evaluate both on one data set with `kenpin"):
+        with pytest.raises(OptionError, match=r"no judged part in common .* evaluate both on one data set with `k"):
             render_report(now)
 
 
@@ -184,7 +184,7 @@ def test_what_is_printed_is_what_was_confused_and_the_worst_mistakes() -> None:
     assert [row.split()[0] for row in rows] == worst[:5]
     assert _judged.findings(box_evaluation()).count("background") == 2
     right = tuple(part("good", "good", Verdict.PASS, f"{i}") for i in range(3))
-    assert "No mistake was found on these 3." in _judged.findings(replace(found, judged=right))
+    assert "No mistake on 3 pictures." in _judged.findings(replace(found, judged=right))
 
 
 def test_of_many_classes_the_pairs_that_are_confused_most_are_printed() -> None:

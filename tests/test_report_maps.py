@@ -223,7 +223,7 @@ def test_a_run_of_places_keeps_its_maps_sealed_and_measures_them(mvtec: Path, tm
     assert (run / "maps.npz").stat().st_size < 20_000
     assert {"pixel_auroc", "aupro"} <= found.leading.measures.keys()
     page = (run / "report.html").read_text("utf-8")
-    assert "White lines go around" in page
+    assert "White lines outline" in page
     assert page.count('class="truth"') == 2 * 4
     (run / "maps.npz").write_bytes(b"")
     with pytest.raises(RunError, match=r"maps\.npz: is not the file that was trained"):

@@ -76,7 +76,7 @@ def test_pictures_under_the_mouse_shrink_first(monkeypatch: pytest.MonkeyPatch) 
     cards = re.findall(r'<div class="laid"><img src="data:image/jpeg;base64,([^"]+)"', text)
     assert {_size(one) for one in points} == {(96, 96)}
     assert {_size(one) for one in cards} == {(128, 128)}
-    assert "have 96 pixels at most" in text
+    assert "have at most 96 pixels" in text
     monkeypatch.setattr(page, "MOST_BYTES", 1)
     least = render_report(content)
     assert {_size(one) for one in re.findall(r'data:image/jpeg;base64,([^"]+)"', least)} == {(32, 32), (64, 64)}

@@ -37,7 +37,7 @@ def test_each_query_is_judged_by_its_own_neighbours() -> None:
         ([[1.0, 2.0]], [[True]], 1, "one for each"),
         ([[1.0, 2.0]], [[True, False]], 3, "from 1 to 2"),
         ([[1.0, 2.0]], [[True, False]], 0, "from 1 to 2"),
-        ([[1.0, float("nan")]], [[True, False]], 1, "not numbers"),
+        ([[1.0, float("nan")]], [[True, False]], 1, "not a number"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(

@@ -71,7 +71,7 @@ def test_runs_are_drawn_beside_one_another(parts: Path, tmp_path: Path, kenpin: 
     assert float(found[1]) == pytest.approx(silhouette_score(measures.vectors, measures.labels), abs=6e-4)
     (other / "embedding.npz").unlink()
     assert kenpin("scatter", one, other, "--out", "again.html")[0] == 2, "a sealed file is missing"
-    with pytest.raises(RunError, match="keeps no vectors"):
+    with pytest.raises(RunError, match="keeps no embeddings"):
         panels_of_runs([one, other])
 
 

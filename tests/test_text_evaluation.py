@@ -106,7 +106,7 @@ def test_all_right_is_no_certainty() -> None:
 def test_silence_is_told_and_is_no_word() -> None:
     evaluation = evaluated("a scratch", "a dent", None, "  ")
     assert evaluation.measures["exact_match"].value == 0.5
-    assert "2 pictures got an answer without a word." in evaluation.notes
+    assert "2 pictures got an answer without words." in evaluation.notes
 
 
 def test_an_evaluation_of_answers_survives_its_file() -> None:

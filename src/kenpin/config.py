@@ -63,7 +63,7 @@ class StrictOptions(BaseModel):
         if tuple in kinds and isinstance(value, str | int | float):
             return (value,)
         if isinstance(value, bool) and bool not in kinds:
-            raise ValueError(f"{str(value).lower()} is neither a number nor a word; give one.")
+            raise ValueError(f"{str(value).lower()} is neither a number nor a word; give one of these.")
         return value
 
     @classmethod
@@ -187,7 +187,7 @@ def read_yaml(path: Path) -> YamlMapping:
             keys = [key.value for key, _ in node.value]
             if again := [key for place, key in enumerate(keys) if key in keys[:place]]:
                 mark = node.value[len(keys) - 1 - keys[::-1].index(again[0])][0].start_mark
-                raise yaml.constructor.ConstructorError(None, None, f"{again[0]} stands there twice", mark)
+                raise yaml.constructor.ConstructorError(None, None, f"{again[0]} is there twice", mark)
             return super().construct_mapping(node, deep)
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("(?:true|True|TRUE|false|False|FALSE)$"), "tTfF")
@@ -204,7 +204,7 @@ def read_yaml(path: Path) -> YamlMapping:
     if root is None or not isinstance(values, dict):
         raise OptionError(f"{path}: holds no options; write one `option: value` a line.")
     if odd := [key for key in values if not isinstance(key, str)]:
-        raise OptionError(f"{path}: {odd[0]!r} is no name of an option; write one `option: value` a line.")
+        raise OptionError(f"{path}: {odd[0]!r} is not the name of an option; write one `option: value` a line.")
     return YamlMapping(values, {key.value: key.start_mark.line + 1 for key, _ in root.value})
 
 
@@ -249,10 +249,10 @@ class PlanOptions(StrictOptions):
 
     group: ClassVar[OptionGroup] = "decision"
 
-    escape_rate: float | None = Field(None, gt=0, lt=1, description="Share of NG parts that pass, at most this.")
-    overkill_rate: float | None = Field(None, gt=0, lt=1, description="Share of OK parts that fail, at most this.")
+    escape_rate: float | None = Field(None, gt=0, lt=1, description="Largest share of NG parts that pass.")
+    overkill_rate: float | None = Field(None, gt=0, lt=1, description="Largest share of OK parts that fail.")
     confidence: float = Field(0.95, gt=0, lt=1, description="Confidence of the claim.")
-    allowed: int = Field(0, ge=0, description="Wrong decisions in the test up to which the claim stands.")
+    allowed: int = Field(0, ge=0, description="Most wrong decisions in the test with which it still passes.")
 
 
 TOY = "toy is a tiny random network, to try the command in seconds"
@@ -274,12 +274,12 @@ class TrainOptions(DecisionOptions):
     )
     leave_out: Annotated[tuple[str, ...], InGroup("data")] = Field(
         (),
-        description="Splits that this run must not look at, so that what stands on it later can be judged by them.",
+        description="Splits that this run must not look at, so that runs built on it can be tested on them.",
     )
     folds: Annotated[Literal["last", "whole"], InGroup("decision")] = Field(
         "last",
-        description="What is trained anew for each fold of held-out parts: the last inspector alone; or the whole "
-        "chain, the runs that it stands on too.",
+        description="What is trained again for each fold of held-out parts: the last inspector alone; or the whole "
+        "chain, the runs that it is built on too.",
     )
     calibrate: Annotated[Literal["none", "isotonic", "platt"], InGroup("decision")] = Field(
         "none",
@@ -364,7 +364,7 @@ class CaseOptions(StrictOptions):
 
     from_cases: str | None = Field(
         None,
-        description="Library of known cases to learn from, in place of a data set: unwanted cases are driven away from "
+        description="Library of known cases to learn from, in place of a data set: unwanted cases are pushed away from "
         "wanted ones.",
     )
 

@@ -18,6 +18,7 @@ from kenpin.errors import MissingExtraError
 from kenpin.evaluation import summarise
 from kenpin.models import get_family
 from kenpin.models._family import Progress, Task
+from kenpin.plural import counted
 from kenpin.predictor import load_predictor
 from kenpin.quality.threshold import judge
 from kenpin.records import Evaluation, Example, ImageSource
@@ -33,8 +34,9 @@ LICENCES = (
     "non-commercial use.\nWeights: EfficientNet-Lite0 trained on ImageNet, Apache-2.0."
 )
 WHY_THEY_DIFFER = (
-    "Cells of one solar module stand together in the file: random folds let an inspector learn from the neighbours of "
-    "the cells that it is tested on, blocks in file order hardly do, so expect the blocked figures on new modules."
+    "Cells of one solar module are neighbours in the file. With random folds an inspector learns from neighbours of "
+    "the cells that it is tested on; with blocks in file order it hardly does. Expect the blocked figures on new "
+    "modules."
 )
 FAMILIES = ("classifier", "mahalanobis")
 WAYS = ("random", "blocked")
@@ -89,7 +91,7 @@ def run_demo(out: Path, *, overwrite: bool, say: Callable[[str], None], progress
     cells = split_by_ratio(solar_cells(), {"train": 0.75, "test": 0.25}, seed=0)
     say(LICENCES)
     write_dataset(cells, out / "cells", "csv", overwrite=overwrite)
-    say(f"Examining {len(cells)} pictures …")
+    say(f"Examining {counted(len(cells), 'picture')} …")
     examination = examine(out / "cells")
     say(render(examination))
     runs = {family: out / "runs" / family for family in FAMILIES}

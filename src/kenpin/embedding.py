@@ -19,6 +19,7 @@ from kenpin.data.taking import DataSource
 from kenpin.display import Shown
 from kenpin.errors import DatasetError, ImageError, OutputExistsError, RunError
 from kenpin.models._family import Progress
+from kenpin.plural import counted
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Example
 from kenpin.run_folder import (
@@ -124,7 +125,9 @@ def read_embedding(folder: str | Path) -> Embedding:
 def _check_target(out: Path, overwrite: bool, needed: tuple[str | Path, ...]) -> None:
     check_writable(out, overwrite, folder=True)
     if out.is_dir() and any(out.iterdir()) and not (out / _RECORD).is_file():
-        raise OutputExistsError(f"{out}: holds no vectors, and --overwrite replaces nothing else; choose another name.")
+        raise OutputExistsError(
+            f"{out}: holds no embeddings, and --overwrite replaces nothing else; choose another name."
+        )
     refuse_to_destroy(out, needed, overwrite=overwrite)
 
 
@@ -136,8 +139,8 @@ def _take_up(partial: Path, job: dict[str, Any], overwrite: bool) -> None:
             return
         if not overwrite:
             raise OutputExistsError(
-                f"{partial}: vectors by another run or of another data set were being written there; finish them with "
-                "that command, or drop them with --overwrite."
+                f"{partial}: embeddings by another run or of another data set are half written there; finish them with "
+                "that command, or discard them with --overwrite."
             )
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -187,7 +190,7 @@ def _join(pieces: list[Path], whole: Path, job: dict[str, Any]) -> None:
         count += len(sound)
         dimension = dimension or (len(sound.column("vector")[0]) if len(sound) else 0)
     if not count:
-        raise DatasetError(f"{job['dataset']['path']}: none of the {len(not_opened)} pictures can be opened.")
+        raise DatasetError(f"{job['dataset']['path']}: none of {counted(len(not_opened), 'picture')} can be opened.")
     schema = pa.schema([*_COLUMNS, ("vector", pa.list_(pa.float32(), dimension))])
     place = whole / "vectors.npy"
     vectors = np.lib.format.open_memmap(place, mode="w+", dtype=np.float32, shape=(count, dimension))

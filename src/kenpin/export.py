@@ -39,8 +39,8 @@ def export_merged(
     network: Any = without_adapters(inspector.module.float())
     if not type(network).__module__.startswith("transformers."):
         raise OptionError(
-            f"{run}: transformers has no network like that of base {record.base_id}, so nothing else could load the "
-            "folder; use the run itself, or train on a base that is a hub id."
+            f"{run}: transformers has no network like that of base {record.base_id}, so no other program could load "
+            "the folder; use the run itself, or train on a base that is a hub id."
         )
     network.to(getattr(torch, dtype))
     _check_finite(run, network, dtype)
@@ -68,7 +68,7 @@ def export_npz(
     if record.family != "paligemma":
         raise OptionError(f"{run}: an .npz file holds a PaliGemma, not family {record.family}; take --to merged.")
     if out.suffix != ".npz":
-        raise OptionError(f"{out}: must end in .npz, by which --base knows such a file; choose another name.")
+        raise OptionError(f"{out}: must end in .npz, the ending that --base expects; choose another name.")
     _check_target(out, overwrite, run, record, is_export=out.is_file())
     network: Any = without_adapters(_trained(run, record, checkpoint).module.float())
     text = network.config.text_config
@@ -76,8 +76,8 @@ def export_npz(
         raise OptionError(f"{run}: an .npz file holds a PaliGemma 1, and this is a PaliGemma 2; take --to merged.")
     if not torch.equal(network.lm_head.weight, network.get_input_embeddings().weight):
         raise OptionError(
-            f"{run}: its lm_head has weights of its own, and an .npz file has room for the embedding's alone; take "
-            "--to merged, or train again with lm_head left out of lora_targets."
+            f"{run}: its lm_head has weights of its own, and an .npz file has no room for them; take --to merged, or "
+            "train again with lm_head left out of lora_targets."
         )
     from kenpin.models.paligemma import npz_from_model
 
@@ -92,7 +92,7 @@ def _check_target(out: Path, overwrite: bool, run: Path, record: RunRecord, *, i
     """Whether `out` may be written. Raises OutputExistsError."""
     check_free(out, overwrite)
     if out.exists() and not is_export:
-        raise OutputExistsError(f"{out} is no export of this kind, and stays as it is; choose another name.")
+        raise OutputExistsError(f"{out} is not an export of this kind and was not replaced; choose another name.")
     needed = (run, record.options["base"], record.options.get("tokenizer") or "", Path.cwd())
     refuse_to_destroy(out, needed, overwrite=overwrite)
 
@@ -102,7 +102,7 @@ def _trained(run: Path, record: RunRecord, checkpoint: str | int | None) -> Trai
     tuning = record.options.get("tuning")
     if tuning == "qlora":
         raise OptionError(
-            f"{run}: its base is held in 4 bits, to which merging would round the adapters; use the run itself, or "
+            f"{run}: its base is held in 4 bits, and merging would round the adapters to these; use the run itself, or "
             "train with tuning lora."
         )
     inspector = load_predictor(run, device="cpu", checkpoint=checkpoint).inspector

@@ -93,7 +93,7 @@ class Predictor:
             raise OptionError(f"predict: {', '.join(settings)} is for several pictures; leave it out, or give a list.")
         if isinstance(pictures, str | os.PathLike) and (self.reads_tables or Path(pictures).is_dir()):
             where = os.fspath(pictures)
-            raise OptionError(f"{where}: is no picture; predict(kenpin.load_dataset({where!r})) judges a data set.")
+            raise OptionError(f"{where}: is not a picture; predict(kenpin.load_dataset({where!r})) judges a data set.")
         (prediction,) = self._predictions(of_pictures([pictures]))
         return prediction
 
@@ -112,7 +112,7 @@ class Predictor:
         """
         threshold = self.threshold
         if threshold is None:
-            raise OptionError("judge: this run has no threshold to judge by; ask `predict` what is in the picture.")
+            raise OptionError("judge: this run has no threshold to judge by; use `predict` for what is in the picture.")
         predicted = pictures if isinstance(pictures, Prediction) else self.predict(pictures, **settings)
         if isinstance(predicted, Prediction):
             return judge(predicted, threshold)
@@ -164,7 +164,7 @@ class Predictor:
         """
         inspector = self.inspector
         if not isinstance(inspector, Localised):
-            raise OptionError("this run's score is not read off a map; train mahalanobis with --where.")
+            raise OptionError("this run's score does not come from a map; train mahalanobis with --where.")
         settings = {"progress": None, "on_error": None, "batch_size": None} | settings
         for examples, outputs in self._outputs(dataset, **settings):
             for example, grid in zip(examples, outputs["map"], strict=True):
@@ -216,8 +216,8 @@ def _of_checkpoint(run: Path, wanted: str, device: Any) -> Predictor:
         record=record,
         lineage=read_lineage(run if run.is_dir() else partial_folder(run)),
         target=get_family(record.family).target,
-        undecided=f"{checkpoint_of(run, wanted)}: threshold and calibration of a run belong to the weights that it "
-        "ships, so that by a checkpoint no picture passes or fails.",
+        undecided=f"{checkpoint_of(run, wanted)}: threshold and calibration of a run belong to its final "
+        "weights, so no picture passes or fails by a checkpoint.",
     )
 
 
@@ -239,7 +239,7 @@ def load_base(base: str, *, prompt: str | None = None, device: str | None = None
     inspector = family.untrained(base, dtype=None if four_bit else _native_dtype(place), prompt=prompt)
     if not four_bit:  # else they lie on the device already, and are not moved
         inspector.module.to(place)
-    undecided = f"{base}: a pretrained model without a run has no threshold, so that no picture passes or fails."
+    undecided = f"{base}: a pretrained model without a run has no threshold, so no picture passes or fails."
     return Predictor(inspector, target=family.target, undecided=undecided)
 
 

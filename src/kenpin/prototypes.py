@@ -20,6 +20,7 @@ from kenpin.errors import DatasetError, OptionError
 from kenpin.evaluation import summarise
 from kenpin.metrics.projection import principal_components
 from kenpin.models._family import LearnsVectors, Progress
+from kenpin.plural import counted, is_are
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Prediction
 from kenpin.report import write_report, write_thumbnails
@@ -69,7 +70,7 @@ def add_prototypes(
         raise OptionError(f"{run}: a class is added to a run of family embedder alone; this is family {record.family}.")
     labelled = dataset.select(i for i, label in enumerate(dataset.column("label")) if label is not None)
     if not len(labelled):
-        raise DatasetError(f"{dataset.root or 'the data set'}: no picture has a label; name what they show.")
+        raise DatasetError(f"{dataset.root or 'the data set'}: no picture has a label; label what they show.")
     labels: list[str] = labelled.column("label")
     chosen = _sampled(labels, pictures, seed)
     vectors = np.concatenate([rows for _, rows in before.embed(labelled, progress=progress)])
@@ -90,7 +91,8 @@ def add_prototypes(
         seed=seed,
         notes=[
             *of_seen,
-            f"{len(chosen)} pictures are references; each of them is named here as if it were not.",
+            f"{counted(len(chosen), 'picture')} {is_are(len(chosen))} used as references; each is classified here "
+            "without itself.",
             *(notes[-1:] if before.threshold is not None and added else ()),
         ],
     )
@@ -139,11 +141,10 @@ def _notes(run: Path, labels: list[str], chosen: list[int], added: list[str], ju
     of_each = ", ".join(f"{count} of {label}" for label, count in counts.items())
     notes = [f"References were added to {run} without training: {of_each}."]
     if added:
-        notes.append(f"Learned from these alone: {', '.join(added)}.")
+        notes.append(f"Known only from these references: {', '.join(added)}.")
         if judged:
             notes.append(
-                f"The threshold was chosen before {', '.join(added)} was known; choose it anew where there are more "
-                "pictures."
+                f"The threshold was chosen before {', '.join(added)} was known; choose it again with more pictures."
             )
     return notes
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from kenpin.display import Shown
 from kenpin.errors import ShapeError
+from kenpin.plural import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +26,11 @@ class Severity(StrEnum):
     ERROR = "error"
     WARNING = "warning"
     INFO = "info"
+
+    @property
+    def noun(self) -> str:
+        """What such a finding is called for people: an error, a warning, a note."""
+        return "note" if self is Severity.INFO else self.value
 
 
 class Verdict(StrEnum):
@@ -78,7 +84,7 @@ class ImageSource:
     data: bytes | None = field(default=None, repr=False)
 
     def __str__(self) -> str:
-        return self.path or f"picture of {len(self.data or b'')} bytes"
+        return self.path or f"picture of {len(self.data or b''):,} bytes"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -101,7 +107,9 @@ class Detections(Shown):
         for name in ("labels", "scores", "segments", "crowd"):
             values = getattr(self, name)
             if values is not None and len(values) != count:
-                raise ShapeError(f"Detections: {len(values)} {name} for {count} boxes; give one for each box.")
+                raise ShapeError(
+                    f"Detections: {len(values)} {name} for {counted(count, 'box')}; give one for each box."
+                )
 
     def __len__(self) -> int:
         return len(self.boxes_xyxy_px)

@@ -84,7 +84,7 @@ def _read(kind: Any, value: Any, where: str) -> Any:
 
 def _read_record(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
-        raise RunError(f"{where}: {value!r:.60} is not a {kind.__name__}. Restore the file, or evaluate again.")
+        raise RunError(f"{where}: {value!r:.60} is not of type {kind.__name__}. Restore the file, or evaluate again.")
     hints, optional = _hints(kind)
     wrong = sorted((hints.keys() ^ value.keys()) - (optional - value.keys()))
     if wrong:

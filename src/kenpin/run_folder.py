@@ -120,7 +120,7 @@ def check_run_free(out: Path, overwrite: bool, needed: Iterable[str | Path]) -> 
     check_free(out, overwrite)
     empty = out.is_dir() and not out.is_symlink() and not any(out.iterdir())
     if os.path.lexists(out) and not empty and (out.is_symlink() or not (out / _RECORD).is_file()):
-        raise OutputExistsError(f"{out}: is no run, and --overwrite replaces nothing else; choose another --out.")
+        raise OutputExistsError(f"{out}: is not a run, and --overwrite replaces nothing else; choose another --out.")
     refuse_to_destroy(out, needed, overwrite=overwrite)
 
 
@@ -135,7 +135,7 @@ def check_writable(place: Path, overwrite: bool, *, folder: bool = False) -> Non
         raise OutputExistsError(f"{place}: is {is_what}; name {wanted}.")
     above = next(one for one in place.absolute().parents if one.exists())
     if not above.is_dir() or not os.access(above, os.W_OK):
-        raise OptionError(f"{place}: {above} is no folder that can be written to; choose another place.")
+        raise OptionError(f"{place}: {above} is not a folder that can be written to; choose another folder.")
 
 
 def seal(folder: Path) -> dict[str, str]:
@@ -179,7 +179,7 @@ def read_record(run: Path) -> RunRecord:
     if run.name.startswith(".") and run.name.endswith(".partial"):
         raise RunError(f"{run}: this run was interrupted; continue it with --resume.")
     if not is_run(run):
-        raise RunError(f"{run}: holds no {_RECORD}, so it is no finished run; train it again.")
+        raise RunError(f"{run}: holds no {_RECORD}, so it is not a finished run; train it again.")
     values = read_json(run / _RECORD)
     version = values.get("schema_version")
     if version != SCHEMA_VERSION:
@@ -286,7 +286,9 @@ def check_checkpoint(run: Path, files: Mapping[str, str], checkpoint: Path) -> N
     """Raises RunError where a checkpoint of a run is not as the training left it."""
     sealed = {name: expected for name, expected in files.items() if run / Path(name).parent == checkpoint}
     if not sealed:
-        raise RunError(f"{checkpoint}: is not under the run's seal; train again with this version of kenpin to use it.")
+        raise RunError(
+            f"{checkpoint}: is not covered by the run's seal; train again with this version of kenpin to use it."
+        )
     for name, expected in sealed.items():
         _check_file(run / name, expected)
 
@@ -317,7 +319,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: cannot be read as JSON; restore it from a copy or make it again.") from error
     if not isinstance(values, dict):
-        raise RunError(f"{path}: holds no JSON object; restore it from a copy or make it again.")
+        raise RunError(f"{path}: does not hold a JSON object; restore it from a copy or make it again.")
     return values
 
 

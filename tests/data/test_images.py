@@ -230,10 +230,10 @@ def _damaged(tmp_path: Path) -> dict[str, tuple[ImageSource, str, str]]:
         "nothing": (ImageSource(), "image-missing", "neither a file nor bytes"),
         "nul": (ImageSource("a\0b"), "image-missing", "cannot be opened"),
         "cut": (ImageSource(str(cut)), "image-truncated", "cut off"),
-        "text": (ImageSource(str(text)), "image-foreign", "no picture of a known format"),
+        "text": (ImageSource(str(text)), "image-foreign", "not a picture of a known format"),
         "lfs": (ImageSource(str(pointer)), "image-foreign", "git lfs pull"),
         "postscript": (ImageSource("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n" * 9), "image-foreign", "no picture"),
-        "other format": (_saved(Image.new("L", (8, 8)), "PCX"), "image-foreign", "no picture of a known format"),
+        "other format": (_saved(Image.new("L", (8, 8)), "PCX"), "image-foreign", "not a picture of a known format"),
         "no pixels": (ImageSource("none.png", flat), "image-undecodable", "no pixels"),
         "bomb": (ImageSource("bomb.png", bomb), "image-too-large", f"{MAX_PIXELS:,}"),
     }

@@ -45,7 +45,7 @@ def test_nothing_seen_is_held_out(learned: list[tuple[int, str | None]], other: 
     lineage, asked = NOTHING_SEEN.having_learned(dataset(learned)), dataset(other)
     seen = sum(lineage.seen(asked))
     if seen and seen == len(asked):
-        with pytest.raises(DatasetError, match="cannot tell how it does on others"):
+        with pytest.raises(DatasetError, match="cannot show how good it is on others"):
             held_out(asked, lineage)
     else:
         left, notes = held_out(asked, lineage)

@@ -55,7 +55,7 @@ def test_no_format_or_several(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("path,label\na.png,ok\n".encode("utf-16"), "no UTF-8 text"),
+        ("path,label\na.png,ok\n".encode("utf-16"), "not UTF-8 text"),
         (b"a.png,ok\n", "first line names no column path"),
         (b"path,label,label\na.png,ok,scratch\n", r"list\.csv:1: its first line names the column label more than once"),
     ],
@@ -117,7 +117,7 @@ def test_nothing_is_overwritten_unasked(tmp_path: Path, data: Dataset, kind: str
     kept = target / "precious.txt" if kind == "folder" else target
     kept.parent.mkdir(exist_ok=True)
     kept.write_text("mine")
-    with pytest.raises(OutputExistsError, match="something is there already"):
+    with pytest.raises(OutputExistsError, match="already exists"):
         write_dataset(data, target, "folders")
     assert kept.read_text() == "mine"
     write_dataset(data, target, "folders", overwrite=True)
@@ -151,11 +151,11 @@ def test_the_source_is_never_replaced_by_its_own_copy(
     tmp_path: Path, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for target in (tmp_path / "source", tmp_path):
-        with pytest.raises(OutputExistsError, match="comes from there"):
+        with pytest.raises(OutputExistsError, match="the data come from this folder"):
             write_dataset(data, target, "folders", overwrite=True)
     (tmp_path / "here" / "below").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here" / "below")
-    with pytest.raises(OutputExistsError, match="you stand in it"):
+    with pytest.raises(OutputExistsError, match="it is the current folder"):
         write_dataset(data, tmp_path / "here", "folders", overwrite=True)
     assert len(load_dataset(tmp_path / "source")) == 2
 
@@ -182,7 +182,7 @@ def test_unused_classes_and_missing_annotations_count_as_losses(tmp_path: Path) 
     examples = [example_at(tmp_path / "a.png", 1, boxes=detections(((1, 2, 9, 5), "void")))]
     with pytest.raises(DatasetError, match="voc does not carry classes"):
         write_dataset(Dataset.from_examples(examples, classes=["unused"]), tmp_path / "out", "voc")
-    with pytest.raises(DatasetError, match="coco does not carry which pictures nobody annotated"):
+    with pytest.raises(DatasetError, match="coco does not carry which pictures are not annotated"):
         write_dataset(Dataset.from_examples([*examples, example_at(tmp_path / "b.png", 2)]), tmp_path / "out", "coco")
 
 
@@ -218,7 +218,7 @@ def test_what_no_line_or_folder_can_say_is_refused(tmp_path: Path) -> None:
         write_dataset(Dataset.from_examples([coloured]), tmp_path / "out", "idx")
     gone = Example("g", ImageSource(str(tmp_path / "gone.png")), label="7")
     for format in ("folders", "huggingface"):
-        with pytest.raises(DatasetError, match="the picture is not there"):
+        with pytest.raises(DatasetError, match="the picture is missing"):
             write_dataset(Dataset.from_examples([gone]), tmp_path / "out", format)
     assert not (tmp_path / "out").exists()
 

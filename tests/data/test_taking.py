@@ -100,10 +100,10 @@ def test_deep_grey_is_scaled_by_its_full_range() -> None:
 @pytest.mark.parametrize(
     ("picture", "said"),
     [
-        (COLOURS / 255, r"array of float64 and shape \(9, 12, 3\) is no picture\. Give uint8"),
+        (COLOURS / 255, r"array of float64 and shape \(9, 12, 3\) is not a picture\. Give uint8"),
         (COLOURS.transpose(2, 0, 1), r"shape \(3, 9, 12\)"),
         (COLOURS.astype(np.uint16), "array of uint16"),
-        (COLOURS[:0], "is no picture"),
+        (COLOURS[:0], "is not a picture"),
         (Image.fromarray(GREYS.astype(np.float32)), "without a white"),
         (Image.fromarray(GREYS.astype(np.int32)), "without a white"),
     ],

@@ -61,7 +61,7 @@ def test_the_sentence_says_what_stands_against_what() -> None:
     (found,) = contradictions(replace(SAYS_SCRATCH, place="lower right", appearance=""), SCRATCHED)
     assert found.sentence == "The place is lower right, and it was found at upper left, upper middle, centre."
     (found,) = contradictions(replace(SAYS_SCRATCH, suggested_cause="a dent, from a bridge"), SCRATCHED)
-    assert found.sentence == "The suggested cause names bridge, and no run and no near case speaks for it."
+    assert found.sentence == "The suggested cause names bridge, and no run and no similar case supports it."
 
 
 CONSISTENT = [

@@ -27,7 +27,7 @@ class Dropped:
     data: bytes
     good: bool
     way: str
-    """at-once, pieces, renamed (from a hidden name), other-ending (renamed from one that is no picture's)."""
+    """at-once, pieces, renamed (from a hidden name), other-ending (renamed from one that is not a picture's)."""
 
 
 def dropped(number: int) -> Dropped:

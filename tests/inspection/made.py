@@ -42,7 +42,7 @@ def record(number: int, *, id: str | None = None, content: str | None = None) ->
 
 
 def unreadable(number: int) -> PartRecord:
-    """A record of a file that is no picture."""
+    """A record of a file that is not a picture."""
     return PartRecord(
         f"bad{number}.png", f"/line/bad{number}.png", "", 0, 0, None, Verdict.REVIEW, ("It has 0 bytes.",), None, "p",
         "0", "2026-01-01T00:00:00.000+00:00", 3.0, aside=f"aside/bad{number}.png",

@@ -64,7 +64,7 @@ def test_a_library_of_another_run_is_refused(kenpin: Run, runs: Path, parts: Pat
     (runs / "policy.yaml").write_text(f"runs: {{a: head}}\ncases: {{library: {tmp_path / 'known'}, run: a}}")
     status, out, err = kenpin("inspect", runs / "policy.yaml", parts / "ok" / "000.png", "--out", "records")
     assert (status, out) == (2, "")
-    assert "holds vectors of run other" in err
+    assert "holds embeddings of run other" in err
 
 
 def test_what_fails_is_described_and_the_words_are_held_to_the_verdict(kenpin: Run, runs: Path, parts: Path) -> None:

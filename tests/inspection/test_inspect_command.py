@@ -106,7 +106,7 @@ def test_another_policy_or_run_needs_another_folder(
     kept = (Path("records") / JOURNAL).read_bytes()
     _write(tmp_path, toys, FAILS)
     status, _, err = kenpin(*words)
-    assert (status, "was begun with another policy (its runs differ)" in err) == (2, True)
+    assert (status, "was started with another policy (its runs differ)" in err) == (2, True)
     _write(tmp_path, toys, PASSES, "rules: PASS if classifier FAIL")
     assert "its policy differ" in kenpin(*words)[2]
     _write(tmp_path, toys, PASSES, "settle_s: 3")  # decides nothing
@@ -125,13 +125,13 @@ def test_a_second_inspection_of_the_same_folder_is_refused(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("inspect", "policy.yaml", "--out", "records"), "name pictures, or a folder with `--watch`"),
-        (("inspect", "policy.yaml", "a.png", "--watch", ".", "--out", "records"), "one of them"),
+        (("inspect", "policy.yaml", "--out", "records"), "give pictures, or a folder with `--watch`"),
+        (("inspect", "policy.yaml", "a.png", "--watch", ".", "--out", "records"), "only one of these"),
         (("inspect", "policy.yaml", "a.png", "--until-idle", "1", "--out", "records"), "goes with --watch"),
         (("inspect", "policy.yaml", "--watch", ".", "--until-idle", "nan", "--out", "/tmp/r"), "0 or more"),
         (("inspect", "policy.yaml", "--watch", ".", "--out", "records"), "lies in the watched folder"),
         (("inspect", "policy.yaml", "--watch", "nowhere", "--out", "records"), "no such folder to watch"),
-        (("inspect", "policy.yaml", "a.png", "--out", "full"), "holds other things"),
+        (("inspect", "policy.yaml", "a.png", "--out", "full"), "holds files that are not"),
         (("inspect", "policy.yaml", "a.png", "--out", "full/a.txt"), "is a file; name a folder"),
         (("inspect", "policy.yaml", "a.png", "--out", "records", "--parquet", "full/a.txt"), "already exists"),
         (("inspect", "none.yaml", "a.png", "--out", "records"), "no such file"),
@@ -175,7 +175,7 @@ def test_a_run_without_a_threshold_tells_and_decides_nothing(
     monkeypatch.setattr("kenpin.inspection.runs.load_predictor", without)
     words = ("inspect", tmp_path / "policy.yaml", parts / "ok" / "000.png", "--out", "records")
     (tmp_path / "policy.yaml").write_text(f"runs: {{space: {toys / 'space'}}}")
-    assert "so nothing decides; give one `fail_from`" in kenpin(*words)[2]
+    assert "so nothing decides; give one of them a `fail_from`" in kenpin(*words)[2]
     both = f"runs:\n  space: {toys / 'space'}\n  head: {{run: {toys / 'head'}, fail_from: 2}}\n"
     (tmp_path / "policy.yaml").write_text(f"{both}rules: FAIL if head FAIL and space FAIL")
     assert "run space has no threshold" in kenpin(*words)[2]
@@ -251,7 +251,7 @@ def test_a_signal_ends_it_cleanly_and_it_goes_on_from_there(
     status, out, err = kenpin("inspect", policy, "--watch", "line", "--out", "records")
     stopper.join()
     assert (status, len(out.splitlines())) == (0, 1)
-    assert "stopped; the same command goes on from here" in err
+    assert "stopped; the same command continues from here" in err
     assert not Path("records.lock").exists()
     shutil.copy(parts / "ok" / "001.png", "line")
     assert kenpin("inspect", policy, "--watch", "line", "--out", "records", "--until-idle", "0")[1].count("\n") == 1

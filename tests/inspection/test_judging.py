@@ -100,7 +100,7 @@ def test_the_judges_answer_with_a_record_a_picture_the_bad_ones_in_their_place(
     assert [record.picture_hash for record in records] == [one.picture_hash for one in pictures]
     assert [len(record.answers) for record in records] == [2, 0, 2]
     assert records[1].verdict == "REVIEW"
-    assert "bad.png: the content is no picture" in records[1].reasons[0]
+    assert "bad.png: the content is not a picture" in records[1].reasons[0]
     alone = load_predictor(runs / "head").predict_files([parts / "ok" / "000.png"])
     assert records[0].answers[0].score == pytest.approx(next(alone).defect_score, abs=1e-6)
 

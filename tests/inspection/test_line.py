@@ -38,7 +38,7 @@ def toy(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _policy(toy: Path, folder: Path, fail_from: float) -> Path:
-    """A policy that draws a map of what fails, and does not wait long for what is no picture."""
+    """A policy that draws a map of what fails, and does not wait long for what is not a picture."""
     path = folder / "policy.yaml"
     path.write_text(
         f"runs:\n  classifier: {{run: {toy}, fail_from: {fail_from}}}\nmaps: {{of: classifier, when: FAIL}}\n"

@@ -68,7 +68,7 @@ def test_what_is_not_said_is_done_for_doubtful_parts(tmp_path: Path) -> None:
         ("runs: {a: a}\ncases: {library: b, run: c}", "`cases` names a run `c`"),
         ("runs: {a: a}\ndescribe: {run: b, leave_out: boxen}", "option `leave_out` is 'boxen'; did you mean 'boxes'?"),
         ("runs: {a: a}\nrules: [FAIL when a FAIL]", "does not begin with"),
-        ("runs: {a: a, a: b}", "a stands there twice"),
+        ("runs: {a: a, a: b}", "a is there twice"),
     ],
 )
 def test_a_wrong_policy_is_refused_with_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:

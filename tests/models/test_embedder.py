@@ -405,7 +405,9 @@ def test_a_collapsed_training_stops_with_its_reason(parts: Path, tmp_path: Path)
         replace(example, image=ImageSource("same.png", one + bytes([row])))
         for row, example in enumerate(dataset.select(range(40, 80)))
     )
-    with pytest.raises(CollapseError, match=r"step 1: the embedder has collapsed, its vectors are all alike .*--miner"):
+    with pytest.raises(
+        CollapseError, match=r"step 1: the embedder has collapsed, its embeddings are all alike .*--miner"
+    ):
         train("embedder", dataset=same, data="-", out=tmp_path / "run", base="toy", tuning="full", epochs=1)
     assert not (tmp_path / "run").exists()
 

@@ -117,7 +117,7 @@ def test_a_saved_run_predicts_as_the_inspector_that_was_trained(
         assert (one.detections is not None) == (target == "boxes")
         if one.detections is not None and other.detections is not None:
             assert one.detections.boxes_xyxy_px == other.detections.boxes_xyxy_px
-            assert all(piece.endswith("(said before)") for piece in one.rejected)
+            assert all(piece.endswith("(repeated)") for piece in one.rejected)
         if one.probabilities is not None:
             assert sum(one.probabilities.values()) == pytest.approx(1)
             assert one.defect_score == pytest.approx(one.probabilities["scratch"])

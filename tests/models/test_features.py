@@ -188,5 +188,5 @@ def test_a_run_gives_the_vectors_that_its_head_stands_on(parts: Path, tmp_path: 
 
 def test_a_network_without_vectors_is_refused(parts: Path, tmp_path: Path) -> None:
     predictor = load_predictor(trained("classifier", tmp_path / "run", parts, tuning="full", epochs=1))
-    with pytest.raises(OptionError, match="makes no vectors"):
+    with pytest.raises(OptionError, match="makes no embeddings"):
         next(predictor.embed(load_dataset(parts)))

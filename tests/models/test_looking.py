@@ -198,12 +198,12 @@ def test_ways_that_a_network_has_not_are_refused() -> None:
     for network, way, remedy in (
         (swin, "rollout", "take gradcam"),
         (lite0, "relevance", "take gradcam"),
-        (_network("vit"), "gradcam", "does not go by the last places"),
+        (_network("vit"), "gradcam", "does not depend on the last features"),
         (_network("dinov2"), "heat", "there are relevance, rollout, gradcam, shares"),
     ):
         with pytest.raises(OptionError, match=remedy):
             look(network, _pixels(side=64 if network is lite0 else 32), _score(network), way)
-    with pytest.raises(OptionError, match="no places"):
+    with pytest.raises(OptionError, match="no grid of features"):
         look(nn.Linear(3, 3), _pixels(), lambda x: x.sum(), None)
 
 

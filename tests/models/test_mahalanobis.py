@@ -244,14 +244,14 @@ def test_a_base_run_that_changed_or_went_is_refused(head_run: Path, parts: Path,
 
 def test_a_base_run_is_not_written_over_by_what_stands_on_it(head_run: Path, parts: Path, tmp_path: Path) -> None:
     base = copytree(head_run, tmp_path / "base")
-    with pytest.raises(KenpinError, match="comes from there"):
+    with pytest.raises(KenpinError, match="the data come from this folder"):
         train("mahalanobis", data=str(parts), out=base, base=str(base), overwrite=True)
     assert (base / "run.json").is_file()
 
 
 def test_a_run_without_vectors_is_no_base(parts: Path, tmp_path: Path) -> None:
     tuned = train("classifier", data=str(parts), out=tmp_path / "a", base="toy", tuning="lora", epochs=1, report=False)
-    with pytest.raises(OptionError, match="makes no vectors"):
+    with pytest.raises(OptionError, match="makes no embeddings"):
         train("mahalanobis", data=str(parts), out=tmp_path / "run", base=str(tuned))
 
 

@@ -40,7 +40,7 @@ def test_the_true_rate_that_passes_passes(rate: float, allowed: int) -> None:
 def test_sentences() -> None:
     assert bound_sentence("escape", 0, 59) == "0 escapes in 59 NG parts: at most 5 %, one-sided 95 %."
     assert bound_sentence("overkill", 1, 1) == "1 overkill in 1 OK part: at most 100 %, one-sided 95 %."
-    assert bound_sentence("escape", 0, 0) == "0 escapes in 0 NG parts: nothing is known of the rate."
+    assert bound_sentence("escape", 0, 0) == "0 escapes in 0 NG parts: the rate is unknown."
     assert str(plan("escape", 0.05)).startswith("59 NG parts with no escape show a rate of at most 5 %")
     assert "with at most 1 overkill show" in str(plan("overkill", 0.05, allowed=1))
 

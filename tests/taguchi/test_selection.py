@@ -116,7 +116,7 @@ def test_what_cannot_be_selected_is_refused() -> None:
         select_items(moments, bad[:, :3], ridge=0.0)
     with pytest.raises(ShapeError, match="2 names for 20 items"):
         select_items(moments, bad, ridge=0.0, names=["a", "b"])
-    with pytest.raises(UnitSpaceError, match="one item alone"):
+    with pytest.raises(UnitSpaceError, match="only one item"):
         select_items(moments.of_items([0]), bad[:, :1], ridge=0.0)
     with pytest.raises(UnitSpaceError, match="not finite"):
         select_items(moments, np.full((3, 20), np.nan), ridge=0.0)

@@ -142,7 +142,7 @@ def test_a_run_of_an_earlier_kenpin_has_no_sealed_checkpoints(run: Made, tmp_pat
     record = read_record(folder)
     files = {name: digest for name, digest in record.files.items() if not name.startswith("checkpoints/")}
     write_record(folder, record.model_copy(update={"files": files}))
-    with pytest.raises(RunError, match="is not under the run's seal"):
+    with pytest.raises(RunError, match="is not covered by the run's seal"):
         load_predictor(folder, checkpoint="last")
 
 
@@ -209,7 +209,7 @@ def test_an_interrupted_run_is_predicted_with_and_exported(
         assert all(torch.equal(own[key], value) for key, value in kept.items())
     status, told, err = kenpin("predict", out, parts / "ok" / "000.png", "--checkpoint", step)
     assert (status, told.split("\t")[1]) == (0, "-")
-    assert f"checkpoint-{step}: threshold and calibration of a run belong to the weights that it ships" in err
+    assert f"checkpoint-{step}: threshold and calibration of a run belong to its final weights" in err
     status, told, err = kenpin("export", out, tmp_path / "base", "--to", "merged", "--checkpoint", "last")
     assert status == 0, err
     told = json.loads((tmp_path / "base" / "kenpin.json").read_text("utf-8"))
@@ -228,7 +228,7 @@ def test_the_command_tells_that_a_checkpoint_does_not_decide(kenpin: Run, run: M
     status, out, err = kenpin("predict", folder, picture, "--checkpoint", "last")
     assert (status, out.split("\t")[1]) == (0, "-")
     assert out.split("\t")[2:] == ships.split("\t")[2:]
-    assert "by a checkpoint no picture passes or fails" in err
+    assert "no picture passes or fails by a checkpoint" in err
 
 
 def test_all_checkpoints_are_kept_where_no_limit_is_set(parts: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from kenpin.data.loading import load_dataset
 from kenpin.errors import DatasetError, OptionError, UnitSpaceError
 from kenpin.models import families_of_good_parts, family_names, get_family
 from kenpin.models.mahalanobis import MahalanobisOptions
+from kenpin.plural import counted
 from kenpin.quality.threshold import FEWEST_GOOD, judge, threshold_from_good_parts, verdict_of
 from kenpin.records import Detections, Prediction, Threshold, Verdict
 from kenpin.run_folder import read_record
@@ -77,10 +78,12 @@ def test_enough_good_parts_always_give_a_threshold_that_passes_them(scores: list
 def test_too_few_name_folder_number_and_option(count: int) -> None:
     threshold, why = decided(range(count), options=MahalanobisOptions(data="-", out=Path("-")))
     assert threshold is None
-    assert why.startswith(f"No threshold: parts/ok: {count} good validation pictures; 20 are needed for one: add ")
+    assert why.startswith(
+        f"No threshold: parts/ok: {counted(count, 'good validation picture')}; 20 are needed for one: add "
+    )
     assert f"add {20 - count}, or defective parts" in why
     assert ("--limit quantile --good-passed" in why) is (count > 0)
-    with pytest.raises(OptionError, match=f"{count} good parts are too few.*20 are needed: add {20 - count}"):
+    with pytest.raises(OptionError, match=f"^{count} good parts? (are|is) too few.*20 are needed: add {20 - count}"):
         threshold_from_good_parts(np.arange(float(count)), "parts")
 
 
@@ -99,7 +102,7 @@ def test_the_option_that_is_named_works(count: int) -> None:
 def test_defective_parts_alone_give_no_threshold() -> None:
     threshold, why = decided(range(30), bad=30)
     assert threshold is None
-    assert "parts/ok: 30 defective and no good validation pictures" in why
+    assert "parts/ok: 30 defective validation pictures and no good one" in why
     assert "--ok-labels" in why
 
 

@@ -233,7 +233,7 @@ def test_folds_of_a_whole_chain_are_refused_where_they_would_do_nothing(
     options: dict[str, Any] = {"data": "-", "dataset": half, "out": tmp_path / "run", "report": False, "folds": "whole"}
     with pytest.raises(OptionError, match="does nothing without a run below"):
         train("mahalanobis", base="toy", **options)
-    with pytest.raises(OptionError, match="was exported from a run and cannot be trained anew"):
+    with pytest.raises(OptionError, match="was exported from a run and cannot be trained again"):
         train("mahalanobis", base=str(exported), **options)
     with pytest.raises(OptionError, match="fitted in one pass"):
         train("classifier", base=str(exported), tuning="full", **options)
@@ -243,7 +243,7 @@ def test_folds_of_a_whole_chain_are_refused_where_they_would_do_nothing(
 def test_a_law_of_the_distance_is_refused_on_parts_that_the_items_were_learned_from(
     parts: Path, embedder: Path, half: Dataset, tmp_path: Path
 ) -> None:
-    with pytest.raises(OptionError, match="do not follow the law of these"):
+    with pytest.raises(OptionError, match="do not follow their law"):
         train("mahalanobis", data=str(parts), out=tmp_path / "run", base=str(embedder), limit="chi-square")
     others = load_dataset(write_parts(tmp_path / "others", first=1000, count=40))
     train("mahalanobis", dataset=others, data="-", out=tmp_path / "run", base=str(embedder), limit="chi-square")

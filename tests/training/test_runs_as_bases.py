@@ -100,7 +100,7 @@ def test_the_record_names_the_run_and_its_seal(family: str, run: Made, parts: Pa
     assert is_run(Path(record.options["base"]))
     load_predictor(out)
     shutil.move(below, tmp_path / "moved")
-    with pytest.raises(RunError, match=rf"{below}: no such run, and {out} stands on its network; bring it back"):
+    with pytest.raises(RunError, match=rf"{below}: no such run, and {out} is built on its network; restore it"):
         load_predictor(out)
 
 
@@ -165,17 +165,17 @@ def test_a_head_stands_on_features_of_the_run_below_and_new_classes_get_a_new_he
             "classifier",
             ("classifier", "head"),
             "lora",
-            "that run trained no network; name its base toy",
+            "that run trained no network; take its base toy",
         ),
-        ("embedder", ("embedder", "head"), "lora", "trained a projection and no network beneath it"),
+        ("embedder", ("embedder", "head"), "lora", "trained only a projection and no network"),
         (
             "embedder",
             ("classifier", "full"),
             "lora",
-            "is a run of family classifier, and embedder goes on from runs",
+            "is a run of family classifier, and embedder continues only from runs",
         ),
         ("florence2", ("classifier", "full"), "lora", r"write its network with `kenpin export .* FOLDER --to merged`"),
-        ("vlm", ("florence2", "lora"), "lora", "is a run of family florence2, and vlm goes on from runs of its own"),
+        ("vlm", ("florence2", "lora"), "lora", "is a run of family florence2, and vlm continues only from runs"),
         ("florence2", ("florence2", "lora"), "qlora", "qlora reads a base in 4 bits from its files"),
     ],
 )
@@ -189,5 +189,5 @@ def test_what_cannot_be_gone_on_from_is_one_sentence(
 @pytest.mark.slow
 def test_a_chat_model_that_hears_vectors_is_not_gone_on_from(run: Made, parts: Path, tmp_path: Path) -> None:
     told = further("vlm", tmp_path / "told", parts, tuning="lora", embedding_from=run("embedder", "head"))
-    with pytest.raises(OptionError, match="was taught to hear the vectors of another run"):
+    with pytest.raises(OptionError, match="was trained with the embeddings of another run"):
         begun("vlm", told)

@@ -95,7 +95,7 @@ def test_a_run_stopped_after_its_training_says_so_when_resumed(parts: Path, tmp_
         train("classifier", listener=Listener(say=stop), **settings)
     said: list[str] = []
     train("classifier", listener=Listener(say=said.append), resume=True, **settings)
-    assert "The training itself was done before the interruption; what comes after it is done now." in said
+    assert "The training itself was done before the interruption; the steps after it are done now." in said
 
 
 def test_an_early_stop_names_the_epoch_since_when_nothing_was_better(parts: Path, tmp_path: Path) -> None:

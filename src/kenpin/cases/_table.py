@@ -48,13 +48,15 @@ def find_table(uri: str) -> Table | None:
     if folder is not None and (not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))):
         return None  # connecting would make the folder
     if folder is not None and not folder.is_dir():
-        raise CaseLibraryError(f"{uri}: is a file, and a library of cases is a folder; name another place.")
+        raise CaseLibraryError(f"{uri}: is a file, and a library of cases is a folder; choose another folder.")
     with in_a_sentence(uri):
         database = _connect(uri)
         if _NAME not in database.list_tables().tables:
             if folder is None:
                 return None
-            raise CaseLibraryError(f"{uri}: holds other things and no library of cases; name another folder.")
+            raise CaseLibraryError(
+                f"{uri}: is not a library of cases, but a folder of other files; choose another folder."
+            )
         if folder is not None and _never_made(folder / f"{_NAME}.lance"):
             return None
         return database.open_table(_NAME)
@@ -78,7 +80,7 @@ def read_about(uri: str, table: Table) -> tuple[VectorRun, Metric]:
     """The run whose vectors a table holds, and its metric. Raises CaseLibraryError."""
     with in_a_sentence(uri):
         if _ABOUT not in (table.schema.metadata or {}):
-            raise CaseLibraryError(f"{uri}: holds a table of cases that kenpin did not make; name another place.")
+            raise CaseLibraryError(f"{uri}: holds a table of cases that kenpin did not make; choose another folder.")
         about = json.loads(table.schema.metadata[_ABOUT])
         if about["version"] != VERSION:
             raise CaseLibraryError(

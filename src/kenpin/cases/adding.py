@@ -93,7 +93,7 @@ def case_of(example: Example, said: Said = Said()) -> Case:
     verdict = example.attributes.get("verdict", "").strip().upper()
     if verdict and verdict not in CaseVerdict.__members__:
         known = ", ".join(CaseVerdict)
-        raise DatasetError(f"{example.origin or example.id}: verdict {verdict!r} is none of {known}; mend it.")
+        raise DatasetError(f"{example.origin or example.id}: verdict {verdict!r} is not among {known}; correct it.")
     return Case(
         id=content_hash(example.image),
         picture=str(Path(example.image.path or "").absolute()) if example.image.data is None else str(example.image),

@@ -17,6 +17,7 @@ from kenpin.cases.library import CaseLibrary
 from kenpin.data.dataset import Dataset, content_hash
 from kenpin.data.splitting import split_by_group, split_by_ratio
 from kenpin.errors import DatasetError
+from kenpin.plural import counted, was_were
 from kenpin.records import Example
 
 WANTED, UNWANTED = "POSITIVE", "NEGATIVE"
@@ -37,12 +38,14 @@ def training_set(library: CaseLibrary, *, test_share: float, seed: int) -> tuple
     classes = {one.label for one in kept}
     if UNWANTED not in classes or classes == {UNWANTED}:
         raise DatasetError(
-            f"{library.uri}: there are too few judged cases to learn from; add some, until there are {_LEAST} POSITIVE "
-            f"ones of a label and {_LEAST} NEGATIVE ones whose pictures are where they were."
+            f"{library.uri}: too few judged cases to learn from; add cases until a label has {_LEAST} POSITIVE ones "
+            f"and there are {_LEAST} NEGATIVE ones, all with pictures that can still be found."
         )
     notes = _missing(len(judged) - len(there))
     if few := len(there) - len(kept):
-        notes.append(f"{few} cases were left out: of their labels there are fewer than {_LEAST} POSITIVE ones.")
+        notes.append(
+            f"{counted(few, 'case')} {was_were(few)} left out: fewer than {_LEAST} POSITIVE cases have such a label."
+        )
     return _divided(kept, library, test_share, seed), tuple(notes)
 
 
@@ -55,12 +58,12 @@ def answers_of(library: CaseLibrary, *, test_share: float, seed: int) -> tuple[D
     kept = [replace(one, suffix=said) for one in there if (said := one.attributes.get("note") or one.label)]
     if len(kept) < _LEAST:
         raise DatasetError(
-            f"{library.uri}: of {len(kept)} cases whose pictures are where they were something is said; add notes or "
-            f"labels until there are {_LEAST}."
+            f"{library.uri}: only {counted(len(kept), 'case')} with a note or label and a picture that can still be "
+            f"found; add notes or labels until there are {_LEAST}."
         )
     notes = _missing(len(cases) - len(there))
     if silent := len(there) - len(kept):
-        notes.append(f"{silent} cases were left out: neither a note nor a label says anything of them.")
+        notes.append(f"{counted(silent, 'case')} {was_were(silent)} left out, without a note or a label.")
     return _divided(kept, library, test_share, seed), tuple(notes)
 
 
@@ -73,7 +76,7 @@ def _divided(kept: Sequence[Example], library: CaseLibrary, test_share: float, s
 
 
 def _missing(count: int) -> list[str]:
-    return [f"{count} cases were left out: their pictures have been moved or changed."] if count else []
+    return [f"{counted(count, 'case')} {was_were(count)} left out: the picture was moved or changed."] if count else []
 
 
 def _class_of(example: Example) -> str:
@@ -81,7 +84,9 @@ def _class_of(example: Example) -> str:
     if example.attributes["verdict"] == CaseVerdict.NEGATIVE:
         return UNWANTED
     if example.label == UNWANTED:
-        raise DatasetError(f"{example.origin}: a POSITIVE case has label {UNWANTED}; give it another.")
+        raise DatasetError(
+            f"{example.origin}: label {UNWANTED} is for NEGATIVE cases; give this POSITIVE case another."
+        )
     return example.label or WANTED
 
 

@@ -73,12 +73,12 @@ class CaseLibrary:
         """Raises CaseLibraryError where another run made the vectors, or the metric, if one is wanted, is another."""
         if run.id != self.run.id:
             raise CaseLibraryError(
-                f"{self.uri}: holds vectors of run {self.run}, beside which those of run {run} say nothing; take the "
-                f"run in {self.run.path}, or another library."
+                f"{self.uri}: holds embeddings of run {self.run}, which cannot be compared with those of run {run}; "
+                f"take the run in {self.run.path}, or another library."
             )
         if metric not in (None, self.metric):
             raise CaseLibraryError(
-                f"{self.uri}: measures by {self.metric}, from its first case on; leave the metric out, or make another "
+                f"{self.uri}: compares by {self.metric} since its first case; leave the metric out, or make another "
                 "library."
             )
 
@@ -223,11 +223,11 @@ class CaseLibrary:
 
     def _check_vectors(self, vectors: Vectors, count: int) -> None:
         if vectors.shape != (count, self.dimension):
-            raise ShapeError(f"{self.uri}: vectors of shape {vectors.shape}; give {(count, self.dimension)}.")
+            raise ShapeError(f"{self.uri}: embeddings of shape {vectors.shape}; give {(count, self.dimension)}.")
         if not np.isfinite(vectors).all():
-            raise ShapeError(f"{self.uri}: a vector holds a number that is not finite; leave its picture out.")
+            raise ShapeError(f"{self.uri}: an embedding holds a number that is not finite; leave its picture out.")
         if self.metric == "cosine" and not vectors.any(axis=1).all():
-            raise ShapeError(f"{self.uri}: a vector of zeros has no direction; leave its picture out, or take l2.")
+            raise ShapeError(f"{self.uri}: an embedding of zeros has no direction; leave its picture out, or take l2.")
 
 
 _MANY = 10_000

@@ -35,7 +35,7 @@ _NOT_OPENED = "The exit status is 1 where a picture could not be opened, 0 other
 # in the order of a newcomer's way; the modules load torch, so they are named here and imported when called
 _COMMANDS = (
     (START, "demo:demo", "Train, evaluate and report on real solar cells, in about two minutes."),
-    (DATA_SETS, "data:doctor", "Check a data set: what is wrong, where, and how to mend it."),
+    (DATA_SETS, "data:doctor", "Check a data set: what is wrong, where, and how to fix it."),
     (DATA_SETS, "look:look", "Show a data set on one page: pictures, annotations, numbers, findings."),
     (DATA_SETS, "data:convert", "Write a data set in another format."),
     (DATA_SETS, "data:split", "Divide a data set into training, validation and test pictures."),
@@ -46,17 +46,17 @@ _COMMANDS = (
     (JUDGING, "runs:predict", "Inspect pictures."),
     (JUDGING, "runs:evaluate", "Measure an inspector on labelled pictures."),
     (JUDGING, "runs:report", "Write a run's report, alone or against another run."),
-    (JUDGING, "judge:judge", "Choose a threshold from what wrong decisions cost, and tell how far to trust it."),
-    (JUDGING, "quality:plan", "Plan how many parts it takes to claim a rate of escapes or overkills."),
+    (JUDGING, "judge:judge", "Choose a threshold from what wrong decisions cost, and say how far to trust it."),
+    (JUDGING, "quality:plan", "Plan how many parts a test needs to prove a rate of escapes or overkills."),
     (JUDGING, "gage:gage", "Test whether verdicts and measurements of the same parts repeat themselves (gage R&R)."),
     (LOOKING, "explain:explain", "Show where in pictures an answer comes from."),
     (LOOKING, "runs:scatter", "Draw the embeddings of the same pictures by several runs, side by side."),
-    (LOOKING, "ask:ask", "Ask a chat model about a picture, with a run or without any."),
-    (LOOKING, "describe:describe", "Describe pictures in words, held to what runs and known cases tell."),
+    (LOOKING, "ask:ask", "Ask a chat model about a picture, with or without a run."),
+    (LOOKING, "describe:describe", "Describe pictures in words, checked against runs and known cases."),
     (LOOKING, "describe:ablate", "Measure what the evidence adds to descriptions."),
     (LINE, "inspect:inspect", "Judge a line's pictures by a policy, each part once."),
     (LINE, "drift:drift", "Check whether scores, failures and embeddings are still as they were."),
-    (LINE, "cases:app", "Keep known cases, and find the wanted ones like a picture."),
+    (LINE, "cases:app", "Keep known cases, and find the wanted ones most like a picture."),
     (LINE, "export:export", "Write a trained network for use elsewhere and as a base."),
 )
 _PAGE_ENDS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kenpin.cli import _show
+from kenpin.plural import counted
 
 if TYPE_CHECKING:
     from kenpin.training.forecast import Forecast, Memory, Times
@@ -26,11 +27,11 @@ def forecast_lines(forecast: Forecast) -> str:
     if forecast.parameters:
         share = 100 * forecast.trainable / forecast.parameters
         head = (
-            f"{forecast.trainable:,} of {forecast.parameters:,} parameters train ({share:.2f} %), arithmetic in "
-            f"{forecast.precision}."
+            f"{forecast.trainable:,} of {counted(forecast.parameters, 'parameter')} train ({share:.2f} %), arithmetic "
+            f"in {forecast.precision}."
         )
     memory = _memory(forecast.memory, forecast.room_bytes, forecast.at_least)
-    lines = [head, "", f"Memory on {forecast.device} when most is held", *memory]
+    lines = [head, "", f"Peak memory on {forecast.device}", *memory]
     if forecast.times is not None:
         lines += ["", "Time", *_times(forecast.times)]
     return "\n".join(lines)
@@ -39,22 +40,25 @@ def forecast_lines(forecast: Forecast) -> str:
 def _memory(memory: Memory, room_bytes: int, at_least: bool) -> list[str]:
     rows = [(said, getattr(memory, name)) for name, said in _COMPONENTS.items()]
     if memory.not_yet:
-        rows.append(("gradients not there yet", -memory.not_yet))
-    rows.append(("together, at least" if at_least else "together", memory.total))
+        rows.append(("gradients, not yet there", -memory.not_yet))
+    rows.append(("in all, at least" if at_least else "in all", memory.total))
     rows.append(("of", room_bytes))
     return [_row(said, f"{count / 1e6:,.1f} MB") for said, count in rows]
 
 
 def _times(times: Times) -> list[str]:
-    rows = [("features, once", times.features)] if times.features else []
+    rows = [("computing features, once", times.features)] if times.features else []
     if times.steps:
         rows += [
             ("step", times.step),
-            (f"epoch, {times.epoch / times.step:.0f} steps", times.epoch),
-            (f"evaluation, {times.evaluations} times", times.evaluation),
-            ("scores before and after", times.scoring),
+            (f"epoch, {counted(round(times.epoch / times.step), 'step')}", times.epoch),
+            (f"evaluation, {counted(times.evaluations, 'time')}", times.evaluation),
+            ("scoring before and after", times.scoring),
         ]
-    return [_row(said, _duration(seconds)) for said, seconds in [*rows, (f"{times.steps} steps in all", times.total)]]
+    return [
+        _row(said, _duration(seconds))
+        for said, seconds in [*rows, (f"{counted(times.steps, 'step')} in all", times.total)]
+    ]
 
 
 def _row(said: str, figure: str) -> str:

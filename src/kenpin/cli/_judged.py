@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from kenpin.plural import counted
 from kenpin.records import Evaluation, JudgedExample
 from kenpin.report import words
 from kenpin.report.mistakes import Mistake, worst_first
@@ -35,11 +36,11 @@ def confusion(evaluation: Evaluation) -> str:
         if count and said != truth
     ]
     if not pairs:
-        return f"No two of {len(labels)} classes are confused."
+        return f"No two of {counted(len(labels), 'class')} are confused."
     worst = sorted(pairs, key=lambda pair: -pair[0])[:_CLASSES]
     return as_text(
         Table(
-            f"What is confused most, of {len(labels)} classes; the report shows the whole matrix",
+            f"Most frequent confusions of {counted(len(labels), 'class')}; the report shows the whole matrix",
             ("truth", "prediction", "number"),
             tuple((truth, said, str(count)) for count, truth, said in worst),
         )
@@ -50,7 +51,7 @@ def mistakes(evaluation: Evaluation) -> str:
     """How many there are of each kind, and the worst of them, one line a picture."""
     found = worst_first(evaluation.judged)
     if not found:
-        return f"No mistake was found on these {len(evaluation.judged)}." if evaluation.judged else ""
+        return f"No mistake on {counted(len(evaluation.judged), 'picture')}." if evaluation.judged else ""
     kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(str(kind) for kind, _ in found).items())
     head = f"Mistakes: {kinds}" + (f"; the worst {_MISTAKES}:" if len(found) > _MISTAKES else ":")
     rows = tuple(_row(kind, part) for kind, part in found[:_MISTAKES])

@@ -9,6 +9,7 @@ from typing import Any
 
 from kenpin.cli import _show
 from kenpin.errors import DatasetError
+from kenpin.plural import counted, is_are
 from kenpin.run_folder import read_json
 
 Row = dict[str, Any]
@@ -47,7 +48,7 @@ def joined(rows: Iterable[Row], mapping: Path) -> list[Row]:
     """
     table = read_rows(mapping)
     if "id" not in table[0]:
-        raise DatasetError(f"{mapping}: has no column `id`; add one with the paths that were predicted.")
+        raise DatasetError(f"{mapping}: has no column `id`; add one with the paths of the predicted pictures.")
     told = {str(row["id"]): row for row in table}
     result = []
     for row in rows:
@@ -94,7 +95,7 @@ def _of_csv(path: Path) -> list[Row]:
     for row in reader:
         if None in row or None in row.values():
             raise DatasetError(
-                f"{path} line {reader.line_num}: has not as many cells as the first line; give one for each column."
+                f"{path} line {reader.line_num}: has more or fewer cells than the first line; give one for each column."
             )
         rows.append({key.strip(): value.strip() or None for key, value in row.items()})
     return rows
@@ -104,11 +105,14 @@ def _unseen(path: Path, rows: Sequence[Row]) -> list[Row]:
     unseen = [row for row in rows if not row.pop("seen")]
     if not unseen:
         raise DatasetError(
-            f"{path}: its inspector has learned from every one of these pictures, so they cannot tell how it decides "
-            "on others; give predictions of such."
+            f"{path}: its inspector has learned from every one of these pictures, so they say nothing about others; "
+            "give predictions of pictures that it has not seen."
         )
-    if len(unseen) < len(rows):
-        _show.say(f"{path}: {len(rows) - len(unseen)} of {len(rows)} rows are left out: the inspector has seen them.")
+    if left_out := len(rows) - len(unseen):
+        _show.say(
+            f"{path}: {left_out} of {counted(len(rows), 'row')} {is_are(left_out)} left out: the inspector has seen "
+            "them."
+        )
     return unseen
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kenpin.cli import _show
 from kenpin.config import TrainOptions
+from kenpin.plural import counted
 from kenpin.records import Evaluation
 from kenpin.records_json import evaluation_from_json
 from kenpin.report import words
@@ -124,8 +125,8 @@ def closing_lines(run: Path, options: TrainOptions) -> list[str]:
 def _measured_on(evaluation: Evaluation) -> str:
     count = len(evaluation.judged)
     if evaluation.split == "cross-validation":
-        return f"{count} training pictures, each judged by a fit without it"
-    return f"{count} {evaluation.split} pictures"
+        return f"{counted(count, 'training picture')}, each judged by a fit without it"
+    return counted(count, f"{evaluation.split} picture")
 
 
 def next_commands(run: Path, options: TrainOptions, evaluation: Evaluation) -> list[str]:

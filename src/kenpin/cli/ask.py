@@ -30,7 +30,7 @@ def ask(
     ] = None,
     min_p: Annotated[
         float | None,
-        Parameter(group=ANSWERS, help="Sample the words, none less likely than this share of the likeliest."),
+        Parameter(group=ANSWERS, help="Sample only words that are at least this share as likely as the likeliest."),
     ] = None,
     seed: Annotated[int, Parameter(group=ANSWERS, help="Seed of the sampling.")] = 0,
     max_new_tokens: Annotated[int | None, Parameter(group=ANSWERS, help="Tokens of the answer, at most.")] = None,
@@ -40,7 +40,7 @@ def ask(
     device: Device = None,
 ) -> int:
     """Ask a chat model about a picture; the answer is printed as it comes. A Florence-2 or a PaliGemma takes the
-    prompts it was taught, such as "<CAPTION>" and "detect a ; b"; its boxes are printed one a line.
+    prompts it was trained on, such as "<CAPTION>" and "detect a ; b"; its boxes are printed one a line.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def ask(
     if not isinstance(predictor.inspector, Promptable):
         raise OptionError(f"{model}: this model answers no questions; take a run of a language model.")
     if sampling is not None:
-        raise OptionError(f"option `--temperature` or `--min-p`: {model} draws no words by lot; leave it out.")
+        raise OptionError(f"option `--temperature` or `--min-p`: {model} does not sample words; leave it out.")
     if question is not None:
         predictor = predictor.prompted(question, max_new_tokens)
     elif max_new_tokens is not None:

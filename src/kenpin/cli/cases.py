@@ -18,6 +18,7 @@ from kenpin.cli._groups import CASES, DATA, OUTPUT, RUN
 from kenpin.cli.data import Format, Overwrite
 from kenpin.cli.runs import Device
 from kenpin.errors import OptionError
+from kenpin.plural import counted
 
 if TYPE_CHECKING:
     from kenpin.cases.adding import Embed
@@ -78,7 +79,7 @@ def add(
     Parameters
     ----------
     library:
-        Folder of the library, or a URI that LanceDB takes; made where nothing is.
+        Folder of the library, or a URI that LanceDB takes; made if there is none.
     run:
         Run folder; its model makes the embeddings.
     pictures:
@@ -87,7 +88,9 @@ def add(
     from kenpin.cases.adding import Said, add_pictures
 
     if [bool(pictures), data is not None, cases is not None].count(True) != 1:
-        raise OptionError("cases add: name pictures, a data set with --data, or a library with --cases; one of them.")
+        raise OptionError(
+            "cases add: give pictures, a data set with --data, or a library with --cases; only one of these."
+        )
     bad: list[str] = []
     outcomes: Counter[str] = Counter()
     with _show.progress_line() as progress:
@@ -144,7 +147,7 @@ def search(
     from kenpin.run_folder import check_writable, write_json
 
     if k < 1:
-        raise OptionError(f"option `-k` is {k}; give a number from 1 up.")
+        raise OptionError(f"option `-k` is {k}; give 1 or more.")
     if json is not None:
         check_writable(json, overwrite)
     opened = CaseLibrary.open(library)
@@ -192,9 +195,11 @@ def remove(
         raise OptionError("cases remove: say which cases with --id, --verdict, --label or --lot, or --all alone.")
     opened = CaseLibrary.open(library)
     if yes:
-        print(f"{library}: {opened.remove(among)} cases removed, {len(opened)} left.")
+        print(f"{library}: {counted(opened.remove(among), 'case')} removed, {len(opened)} left.")
     else:
-        print(f"{library}: {opened.count(among)} of {len(opened)} cases would be removed; add --yes to do it.")
+        print(
+            f"{library}: {opened.count(among)} of {counted(len(opened), 'case')} would be removed; add --yes to do it."
+        )
     return 0
 
 
@@ -205,7 +210,9 @@ def stats(
     *,
     recall: Annotated[
         bool,
-        Parameter(group=RUN, negative=(), help="Measure on 100 cases how many of their 10 nearest a search finds."),
+        Parameter(
+            group=RUN, negative=(), help="Measure on 100 cases how many of their 10 nearest cases a search finds."
+        ),
     ] = False,
     json: Json = None,
     overwrite: Overwrite = False,
@@ -223,21 +230,22 @@ def stats(
     if json is not None:
         check_writable(json, overwrite)
     opened = CaseLibrary.open(library)
-    counted = opened.stats()
-    vectors = f"{opened.dimension} numbers each, compared by {opened.metric}"
-    print(f"{counted.count} cases", f"vectors\t{vectors}{', with an index' if counted.indexed else ''}", sep="\n")
+    stats = opened.stats()
+    embeddings = f"{counted(opened.dimension, 'number')} each, compared by {opened.metric}"
+    indexed = ", with an index" if stats.indexed else ""
+    print(counted(stats.count, "case"), f"embeddings\t{embeddings}{indexed}", sep="\n")
     print(f"run\t{opened.run} in {opened.run.path}")
     found = opened.recall() if recall else None
     if found is not None:
         print(f"recall\t{_show.number(found)}")
-    by = {"verdict": counted.by_verdict, "label": counted.by_label, "lot": counted.by_lot}
+    by = {"verdict": stats.by_verdict, "label": stats.by_label, "lot": stats.by_lot}
     for what, counts in by.items():
         print(f"{what}\t{', '.join(f'{_one_line(value)}: {count}' for value, count in counts.items())}")
     if json is not None:
         by_text = {f"by_{what}": {value or "": count for value, count in counts.items()} for what, counts in by.items()}
-        about: dict[str, Any] = {"cases": counted.count, "dimension": opened.dimension, "metric": opened.metric}
+        about: dict[str, Any] = {"cases": stats.count, "dimension": opened.dimension, "metric": opened.metric}
         about |= {"recall": None if found is None else asdict(found)}
-        write_json(json, about | {"indexed": counted.indexed, "run": asdict(opened.run)} | by_text)
+        write_json(json, about | {"indexed": stats.indexed, "run": asdict(opened.run)} | by_text)
     return 0
 
 

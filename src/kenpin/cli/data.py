@@ -13,11 +13,12 @@ from cyclopts import Parameter
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import DATA, OUTPUT, RUN
 from kenpin.errors import OptionError
+from kenpin.plural import counted
 
 Overwrite = Annotated[bool, Parameter(group=OUTPUT, negative=(), help="Replace what is there already.")]
 AllowLoss = Annotated[
     bool,
-    Parameter(group=OUTPUT, negative=(), help="Write although the format cannot carry all that the data set holds."),
+    Parameter(group=OUTPUT, negative=(), help="Write even if the format cannot carry everything in the data set."),
 ]
 Format = Annotated[
     str | None,
@@ -41,7 +42,7 @@ def doctor(
     data:
         Data set: folder, file or hub id.
     other:
-        Second data set, such as the one to test on: what both hold is found, and which classes one lacks.
+        Second data set, such as the one to test on: pictures in both are found, and classes that one lacks.
     """
     from kenpin.data.doctor import as_json, examine, examine_pair, pair_as_json, render, render_pair
     from kenpin.run_folder import check_writable, write_json
@@ -79,7 +80,7 @@ def convert(
     ] = None,
     limit_gib: Annotated[
         float | None,
-        Parameter(group=DATA, help="Roboflow: largest archive, and largest sum of its files; 10 by default."),
+        Parameter(group=DATA, help="Roboflow: largest size of the archive, and of its files unpacked; 10 by default."),
     ] = None,
 ) -> int:
     """Write a data set in another format, or download one from Roboflow.
@@ -108,7 +109,7 @@ def convert(
                 limit_gib=LIMIT_GIB if limit_gib is None else limit_gib,
                 progress=progress,
             )
-        print(f"{out}: {done.picture_count} pictures as {done.format}.")
+        print(f"{out}: {counted(done.picture_count, 'picture')} as {done.format}.")
         if done.error_count:
             print(f"Errors in it: {done.error_count}; `kenpin doctor {out}` says where.")
         return 0
@@ -118,7 +119,7 @@ def convert(
         raise OptionError("option `to` is missing. Name the format to write.")
     dataset = load_dataset(data, format=format)
     write_dataset(dataset, out, to, overwrite=overwrite, allow_loss=allow_loss)
-    print(f"{out}: {len(dataset)} pictures as {to}.")
+    print(f"{out}: {counted(len(dataset), 'picture')} as {to}.")
     return 0
 
 
@@ -151,7 +152,7 @@ def split(
     overwrite: Overwrite = False,
     allow_loss: AllowLoss = False,
 ) -> int:
-    """Divide a data set into training, validation and test pictures, and write it so.
+    """Divide a data set into training, validation and test pictures, and write the result.
 
     Parameters
     ----------
@@ -173,8 +174,8 @@ def split(
     dataset = load_dataset(data, format=format)
     if not resplit and set(dataset.splits) - {"train"}:
         raise OptionError(
-            f"{data}: is divided already ({', '.join(dataset.splits)}), and dividing it anew may bring test pictures "
-            "to train; use it as it is, or allow that with --resplit."
+            f"{data}: is already divided ({', '.join(dataset.splits)}), and dividing it again may move test pictures "
+            "into train; use it as it is, or allow that with --resplit."
         )
     divided = split_by(dataset, by, ratios, seed=seed)
     write_dataset(divided, out, to or dataset.format, overwrite=overwrite, allow_loss=allow_loss)

@@ -15,6 +15,7 @@ from kenpin.cli._options import command_of
 from kenpin.cli.data import Format, Overwrite
 from kenpin.cli.runs import Device, WithSeen
 from kenpin.description.options import AblationOptions, DescriptionOptions
+from kenpin.plural import counted
 from kenpin.records import Example
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ Json = Annotated[Path | None, Parameter(group=OUTPUT, help="Write all results to
 def describe(  # type: ignore[no-untyped-def]
     model, images, /, *, given=None, config=None, json=None, device=None, overwrite=False
 ) -> int | None:
-    """Describe pictures in words, told what other runs and known cases say, and mark what contradicts these.
+    """Describe pictures in words, with other runs and known cases as evidence, and mark what contradicts these.
 
     The exit status is 1 where a picture could not be opened, 0 otherwise.
 
@@ -121,7 +122,7 @@ def _describe(
             print("\n".join(_lines(one)), flush=True)
             rows.append(to_json(one))
             marked += bool(one.described.contradictions)
-    _show.say(f"{len(rows)} described, {marked} of them contradict the evidence.")
+    _show.say(f"{counted(len(rows), 'picture')} described, {marked} in contradiction to the evidence.")
     if json is not None:
         write_json(json, {"model": model, "options": options.model_dump(mode="json"), "descriptions": rows,
                           "not_opened": bad})  # fmt: skip
@@ -182,8 +183,8 @@ def _ablate(
         parts = gatherer.gather(dataset, progress=progress, on_error=partial(_set_aside, bad))
         conditions = compare(describer, parts)
     placed = conditions[-1].place_cost
-    places = f"the place is known of {placed.parts if placed else 0}"
-    print(f"{len(dataset) - len(bad)} pictures, split {split or 'all'}; {places}")
+    places = f"the place of the defect is known for {placed.parts if placed else 0}"
+    print(f"{counted(len(dataset) - len(bad), 'picture')}, split {split or 'all'}; {places}")
     print("\n".join(_table(conditions)))
     if json is not None:
         write_json(json, {"model": model, "data": data, "split": split, "options": options.model_dump(mode="json"),

@@ -17,6 +17,7 @@ from kenpin.cli import FINDINGS
 from kenpin.cli._found import Json, Page
 from kenpin.cli._groups import DATA, DECISION, REQUIRED
 from kenpin.cli.data import Overwrite
+from kenpin.plural import counted, is_are
 
 if TYPE_CHECKING:
     from kenpin.cli._rows import Row
@@ -42,11 +43,12 @@ class _Charted:
         """What it found, with the first part that tripped it."""
         alarms = self.chart.alarms
         if not alarms:
-            return f"no alarm in {len(self.chart.values)} points."
+            return f"no alarm in {counted(len(self.chart.values), 'point')}."
         first = alarms[0]
         side = "above its upper" if self.chart.values[first] > self.chart.high[first] else "below its lower"
         return (
-            f"ALARM first at {self.place} {side} limit; {len(alarms)} of {len(self.chart.values)} points are outside."
+            f"ALARM first at {self.place} {side} limit; {len(alarms)} of {counted(len(self.chart.values), 'point')} "
+            f"{is_are(len(alarms))} outside."
         )
 
     @property
@@ -63,7 +65,10 @@ def drift(
     /,
     *,
     reference: Annotated[
-        Path, Parameter(group=REQUIRED, help="Predictions of parts from when all was well, which were not trained on.")
+        Path,
+        Parameter(
+            group=REQUIRED, help="Predictions of parts from a time when all was well; the run was not trained on them."
+        ),
     ],
     score: Annotated[
         tuple[str, ...],
@@ -133,13 +138,13 @@ def drift(
         tested.append(said)
         charted += _vector_charts(known, seen, seen_ids, arl, shift)
     alarmed = [one for one in charted if one.chart.alarms]
-    lead = f"Nothing drifted: {len(new)} parts against {len(old)}."
+    lead = f"Nothing drifted: {counted(len(new), 'part')} against {len(old)}."
     if alarmed:
         first = min(alarmed, key=lambda one: one.ends[one.chart.alarms[0]])
         lead = f"Something drifted, first seen at {first.place.rstrip(',')} by {first.title}."
     elif moved:
-        lead = f"Something drifted, by the vectors as a whole: {len(new)} parts against {len(old)}."
-    caption = f"Without a change it alarms once in {arl:g} points."
+        lead = f"Something drifted, by the embeddings as a whole: {counted(len(new), 'part')} against {len(old)}."
+    caption = f"Without a change there is one alarm in {arl:g} points."
     findings = Findings(
         "drift",
         predictions.stem,
@@ -190,7 +195,7 @@ def _vector_charts(known: Vectors, seen: Vectors, ids: Sequence[str], arl: float
     if len(known) < FEWEST:
         return []
     before, now = mean_distances(known, seen)
-    title = "EWMA of the vectors’ distance from the reference"
+    title = "EWMA of the embeddings’ distance from the reference"
     return [_smooth(title, normal_scores(now, before), len(before), ids, arl, shift)]
 
 
@@ -208,7 +213,9 @@ def _scored(rows: Sequence[Row], measures: Sequence[str]) -> list[Row]:
     kept = [row for row in rows if all(row.get(measure) is not None for measure in measures)]
     if len(kept) < len(rows):
         lack = " and ".join(f"`{measure}`" for measure in measures)
-        print(f"kenpin: {len(rows) - len(kept)} parts without {lack} are left out.", file=sys.stderr)
+        count = len(rows) - len(kept)
+        told = counted(count, f"part without {lack}", f"parts without {lack}")
+        print(f"kenpin: {told} {is_are(count)} left out.", file=sys.stderr)
     return kept
 
 
@@ -217,7 +224,7 @@ def _compared(old: Vectors, new: Vectors) -> tuple[str, bool]:
 
     found = energy_test(old, new)
     moved = found.p_value <= _SURE
-    word = "ALARM, they come from elsewhere" if moved else "no sign that they come from elsewhere"
+    word = "ALARM, they differ from the reference" if moved else "no sign that they differ from the reference"
     count, old_count = found.compared[::-1]
     return f"Embeddings: {word} (energy test of {count} against {old_count}, p = {found.p_value:.3f}).", moved
 
@@ -236,7 +243,7 @@ def _read_vectors(path: Path) -> tuple[Vectors, list[str]]:
             with loaded:
                 found, ids = loaded["vectors"], loaded["ids"].tolist() if "ids" in loaded else []
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"{path}: cannot be read as vectors; {remedy}.") from error
+        raise DatasetError(f"{path}: cannot be read as embeddings; {remedy}.") from error
     if found.ndim != 2 or found.dtype.kind != "f":
         raise DatasetError(f"{path}: holds an array of shape {found.shape} and kind {found.dtype}; {remedy}.")
-    return found, ids if len(ids) == len(found) else [f"vector {number}" for number in range(1, len(found) + 1)]
+    return found, ids if len(ids) == len(found) else [f"embedding {number}" for number in range(1, len(found) + 1)]

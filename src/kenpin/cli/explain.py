@@ -27,7 +27,8 @@ def explain(
         Path | None, Parameter(group=OUTPUT, help="Write the values of the maps to this .npz file.")
     ] = None,
     against: Annotated[
-        str | None, Parameter(group=MAPS, help="Picture to compare with: what in both makes their embeddings alike.")
+        str | None,
+        Parameter(group=MAPS, help="Picture to compare with: the maps show what makes the two embeddings alike."),
     ] = None,
     way: Annotated[
         str | None,

@@ -26,7 +26,7 @@ def export(
     ],
     dtype: Annotated[
         Literal["float32", "bfloat16", "float16"],
-        Parameter(group=OUTPUT, help="Number format of the weights; only float32 rounds nothing."),
+        Parameter(group=OUTPUT, help="Number format of the weights; only float32 does not round."),
     ] = "float32",
     checkpoint: Checkpoint = None,
     overwrite: Overwrite = False,

@@ -18,6 +18,7 @@ from kenpin.cli._groups import DATA, OUTPUT, REQUIRED
 from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device
 from kenpin.inspection.fusing import SEVERITY
+from kenpin.plural import counted, was_were
 from kenpin.records import Verdict
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ def inspect(
     watch: Annotated[Path | None, Parameter(group=DATA, help="Inspect pictures as they come into this folder.")] = None,
     until_idle: Annotated[
         float | None,
-        Parameter(group=DATA, help="Stop watching after so many seconds without a new picture; 0: when all are done."),
+        Parameter(
+            group=DATA, help="Stop watching after this many seconds without a new picture; 0: when all are done."
+        ),
     ] = None,
     lot: Annotated[str | None, Parameter(group=DATA, help="Name of the lot, in place of the policy's.")] = None,
     parquet: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all records to this file at the end.")] = None,
@@ -71,7 +74,7 @@ def inspect(
 
     sources = [bool(pictures), watch is not None].count(True)
     if sources == 2 or (sources == 0 and parquet is None):
-        raise OptionError("command line: name pictures, or a folder with `--watch`; one of them.")
+        raise OptionError("command line: give pictures, or a folder with `--watch`; only one of these.")
     if until_idle is not None and (watch is None or not until_idle >= 0):
         raise OptionError("command line: `--until-idle` goes with --watch, and is 0 or more seconds.")
     if watch is not None:
@@ -85,7 +88,7 @@ def inspect(
     with record_folder(out) as folder:
         status = _inspect(chosen, paths, watch, until_idle, folder, device) if sources else 0
         if parquet is not None:
-            _show.say(f"{parquet}: {write_parquet(folder / JOURNAL, parquet)} records.")
+            _show.say(f"{parquet}: {counted(write_parquet(folder / JOURNAL, parquet), 'record')}.")
     return status
 
 
@@ -103,7 +106,7 @@ def _inspect(
         def source_of(journal: Journal) -> Source:
             if watch is None:
                 return NamedPictures(paths, stop)
-            _show.say(f"watching {watch}; {len(journal)} parts were judged before.")
+            _show.say(f"watching {watch}; {counted(len(journal), 'part')} {was_were(len(journal))} judged before.")
             return WatchedFolder(
                 watch,
                 journal.files(),
@@ -115,7 +118,7 @@ def _inspect(
 
         tally = inspect_pictures(judges, source_of, out, _tell)
         if stop.is_set():
-            _show.say("stopped; the same command goes on from here.")
+            _show.say("stopped; the same command continues from here.")
     for sentence in _summary(tally):
         _show.say(sentence)
     if watch is None and stop.is_set() and tally.verdicts.total() < len(paths):
@@ -146,10 +149,10 @@ def _summary(tally: Tally) -> Iterator[str]:
 
     counts = ", ".join(f"{tally.verdicts[verdict]} {verdict}" for verdict in Verdict)
     aside = f", {tally.aside} set aside" if tally.aside else ""
-    yield f"{tally.verdicts.total()} parts: {counts}{aside}."
+    yield f"{counted(tally.verdicts.total(), 'part')}: {counts}{aside}."
     if tally.latencies_s:
         p50_ms, p99_ms = 1_000 * np.percentile(tally.latencies_s, (50, 99), method="inverted_cdf")
-        yield f"from the complete picture to the record on disk: p50 {p50_ms:.0f} ms, p99 {p99_ms:.0f} ms."
+        yield f"time from complete picture to record on disk: p50 {p50_ms:.0f} ms, p99 {p99_ms:.0f} ms."
 
 
 def _check_watched(watch: Path, out: Path) -> None:

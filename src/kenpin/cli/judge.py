@@ -15,6 +15,7 @@ from kenpin.cli._groups import DATA
 from kenpin.cli._options import command_of
 from kenpin.cli.data import Overwrite
 from kenpin.config import DecisionOptions
+from kenpin.plural import counted
 
 if TYPE_CHECKING:
     from kenpin.cli._rows import Row
@@ -38,7 +39,7 @@ def judge(  # type: ignore[no-untyped-def]
     overwrite=False,
 ) -> int | None:
     """Choose the threshold of least expected cost on judged parts, or by good parts where there are no others, and
-    tell what it does there and on others.
+    say what it does there and on others.
 
     Parameters
     ----------
@@ -109,7 +110,7 @@ def _judge(
         sentences += [said[0], *_useless(threshold, tested, truths), *said[1:]]
     if against is not None:
         common, changes = _changes(predictions, rows, defective, against)
-        sentences.append(f"Against {against.name}, by the verdicts that both runs gave {common} parts:")
+        sentences.append(f"Against {against.name}, by the verdicts of both runs on {counted(common, 'part')}:")
         sentences += change_sentences(changes)
         tables = (change_table(changes),)
     plots: tuple[LinePlot, ...] = ()
@@ -131,12 +132,12 @@ def _chosen(predictions: Path, scores: Sequence[float], defective: Sequence[bool
     from kenpin.quality.threshold import FEWEST_GOOD, threshold_from_costs, threshold_from_good_parts
 
     if any(defective):
-        basis = f"least expected cost on {len(scores)} parts of {predictions.name}"
+        basis = f"least expected cost on {counted(len(scores), 'part')} of {predictions.name}"
         return threshold_from_costs(scores, defective, **prices, basis=basis)
     if len(scores) < FEWEST_GOOD:
         raise DatasetError(
-            f"{predictions}: {len(scores)} good parts and no defective one; {FEWEST_GOOD} are needed for a threshold "
-            f"by good parts alone: add {FEWEST_GOOD - len(scores)}, or defective parts."
+            f"{predictions}: {counted(len(scores), 'good part')} and no defective one; {FEWEST_GOOD} are needed for a "
+            f"threshold by good parts alone: add {FEWEST_GOOD - len(scores)}, or defective parts."
         )
     return threshold_from_good_parts(scores, "parts")
 
@@ -153,8 +154,8 @@ def _known(path: Path, truth: Path | None, ok_labels: Sequence[str] | None) -> t
     found = [_is_defective(row, ok_labels) for row in rows]
     if None in found:
         raise DatasetError(
-            f"{path}: row {found.index(None) + 1} tells no truth; give what `kenpin evaluate --json` wrote, or --truth "
-            "with the columns id and label."
+            f"{path}: row {found.index(None) + 1} has no true label; give what `kenpin evaluate --json` wrote, or "
+            "--truth with the columns id and label."
         )
     return rows, [bool(one) for one in found]
 
@@ -240,5 +241,5 @@ def _verdicts(rows: Sequence[Row], where: Path) -> list[Verdict]:
 
     words = column(rows, "verdict", where)
     if odd := sorted(set(words) - set(Verdict)):
-        raise DatasetError(f"{where}: {odd[0]!r} is no verdict; give PASS, FAIL or REVIEW.")
+        raise DatasetError(f"{where}: {odd[0]!r} is not a verdict; give PASS, FAIL or REVIEW.")
     return [Verdict(word) for word in words]

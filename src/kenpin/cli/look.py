@@ -11,6 +11,7 @@ from kenpin.cli import FINDINGS
 from kenpin.cli._groups import DATA, OUTPUT, REQUIRED, RUN
 from kenpin.cli.data import Format, Overwrite
 from kenpin.data.sampling import PER_CLASS
+from kenpin.plural import counted
 
 
 def look(
@@ -19,7 +20,7 @@ def look(
     *,
     out: Annotated[Path, Parameter(group=REQUIRED, help="HTML file to write; it needs no other.")],
     format: Format = None,
-    split: Annotated[str | None, Parameter(group=DATA, help="Look at the pictures of this split alone.")] = None,
+    split: Annotated[str | None, Parameter(group=DATA, help="Look only at the pictures of this split.")] = None,
     per_class: Annotated[
         int, Parameter(group=OUTPUT, help="Pictures to show of each class in each split.")
     ] = PER_CLASS,
@@ -32,7 +33,7 @@ def look(
 ) -> int:
     """Show a data set on one page: pictures, annotations, numbers, findings.
 
-    The exit status is 1 where an error stands, as that of the doctor.
+    The exit status is 1 where the doctor finds an error, 0 otherwise.
 
     Parameters
     ----------
@@ -48,7 +49,8 @@ def look(
         data, out, format=format, split=split, per_class=per_class, seed=seed, whole=whole, overwrite=overwrite
     )
     # a table's rows have nothing to open
-    counted = f"pictures, {found.opened:,} opened" if found.opened or not found.pictures else "rows"
-    classes = f"{len(found.classes):,} class{'' if len(found.classes) == 1 else 'es'}"
-    print(f"{out}: {found.pictures:,} {counted}, {classes}. {verdict(found)}")
+    pictures = f"{counted(found.pictures, 'picture')}, {found.opened:,} opened"
+    entries = pictures if found.opened or not found.pictures else counted(found.pictures, "row")
+
+    print(f"{out}: {entries}, {counted(len(found.classes), 'class')}. {verdict(found)}")
     return FINDINGS if found.has_errors else 0

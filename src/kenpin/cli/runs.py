@@ -16,6 +16,7 @@ from cyclopts import Parameter
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import ANSWERS, DATA, OUTPUT, REQUIRED, RUN
 from kenpin.cli.data import Overwrite
+from kenpin.plural import counted
 from kenpin.records import Example, Judgement, Prediction
 
 if TYPE_CHECKING:  # the command line alone must not load torch
@@ -36,7 +37,7 @@ WithSeen = Annotated[
     Parameter(
         group=DATA,
         negative=(),
-        help="Take pictures too that it has learned from: the figures then promise nothing for others.",
+        help="Include pictures that it has learned from: the figures then promise nothing for others.",
     ),
 ]
 
@@ -58,7 +59,7 @@ def predict(
             help="The pictures are data sets with boxes: draw these on the left, predicted ones on the right.",
         ),
     ] = False,
-    limit: Annotated[int | None, Parameter(group=DATA, help="Look at the first so many pictures alone.")] = None,
+    limit: Annotated[int | None, Parameter(group=DATA, help="Predict only this many pictures, the first.")] = None,
     prompt: Annotated[
         str | None,
         Parameter(group=ANSWERS, help="Question to a language model, in place of the one it was trained on."),
@@ -85,7 +86,7 @@ def predict(
         if target is not None:
             check_writable(target, overwrite, folder=target is draw)
     if limit is not None and limit < 1:
-        raise OptionError(f"option `--limit` is {limit}; give a number from 1 up.")
+        raise OptionError(f"option `--limit` is {limit}; give 1 or more.")
     if beside_truth and draw is None:
         raise OptionError("option `--beside-truth` says how to draw; give a folder with --draw.")
     predictor = _predictor(model, checkpoint, prompt, device)
@@ -127,7 +128,9 @@ def _predictor(model: str, checkpoint: str | None, prompt: str | None, device: s
 
     if is_base(model):
         if checkpoint is not None:
-            raise OptionError(f"option `--checkpoint`: {model} is no run, which alone has checkpoints; leave it out.")
+            raise OptionError(
+                f"option `--checkpoint`: {model} is not a run, and only runs have checkpoints; leave it out."
+            )
         return load_base(model, prompt=prompt, device=device)
     predictor = load_predictor(model, device=device, checkpoint=checkpoint)
     return predictor if prompt is None else predictor.prompted(prompt)
@@ -234,7 +237,7 @@ def evaluate(
     from kenpin.training.keeping import keep_for_report
 
     if name is not None and not re.fullmatch(r"\w[\w .+-]*", name):
-        raise OptionError(f"option `--name`: {name!r} is to be part of a file's name; give a word.")
+        raise OptionError(f"option `--name`: {name!r} must be usable as part of a file name; give a word.")
     read_record(run)
     kept = None if name is None else evaluation_files(run, name)
     for target in (json, None if kept is None else kept.evaluation):
@@ -253,7 +256,7 @@ def evaluate(
         split=split,
         with_seen=with_seen,
     )
-    print(*headline(evaluation), "", f"{len(evaluation.judged)} pictures, split {split or 'all'}", sep="\n")
+    print(*headline(evaluation), "", f"{counted(len(evaluation.judged), 'picture')}, split {split or 'all'}", sep="\n")
     print(_show.measures(evaluation))
     print(f"\n{_judged.findings(evaluation)}")
     if json is not None:
@@ -341,5 +344,5 @@ def scatter(
     for folder in runs:
         check_seal(folder, read_record(folder).files)
     check_writable(out, overwrite)
-    print(write_scatters(panels_of_runs(runs), out, name="Vectors in a plane", overwrite=overwrite))
+    print(write_scatters(panels_of_runs(runs), out, name="Embeddings in a plane", overwrite=overwrite))
     return 0

@@ -13,6 +13,7 @@ from kenpin.cli._groups import DATA, RUN
 from kenpin.cli.data import Format, Overwrite
 from kenpin.cli.runs import Device
 from kenpin.errors import OptionError
+from kenpin.plural import counted
 from kenpin.records import Example
 
 Split = Annotated[str | None, Parameter(group=DATA, help="Split to take; by default all.")]
@@ -31,7 +32,7 @@ def embed(
 ) -> int:
     """Write the embeddings of a data set's pictures as Parquet and .npz.
 
-    Stopped at any moment, the same command goes on. The exit status is 1 where a picture could not be opened.
+    After a stop at any moment, the same command continues. The exit status is 1 where a picture could not be opened.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ def embed(
     with _show.progress_line() as progress:
         done = write_vectors(run, dataset, out, device=device, overwrite=overwrite, progress=progress, on_error=tell)
     count, dimension = done.vectors.shape
-    print(f"{out}: {count} vectors of {dimension} numbers.")
+    print(f"{out}: {counted(count, 'embedding')} of {counted(dimension, 'number')}.")
     return FINDINGS if done.not_opened else 0
 
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from kenpin.errors import DatasetError
 from kenpin.nearest import did_you_mean
+from kenpin.plural import counted
 from kenpin.records import Box, Detections, Example, Finding, ImageSource
 
 if TYPE_CHECKING:
@@ -244,7 +245,7 @@ class Dataset:
         """The examples at these places, in this order. Raises IndexError."""
         places = np.fromiter(indices, np.int64)
         if len(places) and not 0 <= places.min() <= places.max() < len(self):
-            raise IndexError(f"place {places.max()} of {len(self)} examples")
+            raise IndexError(f"index {places.max()} is out of range: there are {counted(len(self), 'example')}")
         return self._with(self._table, places if self._places is None else self._places[places])
 
     def where(self, keep: Callable[[Example], bool]) -> Dataset:
@@ -280,7 +281,7 @@ class Dataset:
         """Measured items by name, whatever their order in the table: (examples, names). Raises DatasetError."""
         if lacking := [name for name in names if name not in self.item_names]:
             raise DatasetError(
-                f"{self.root or 'the data set'}: it has no item {lacking[0]!r}, which is asked for; its items are "
+                f"{self.root or 'the data set'}: it has no item {lacking[0]!r}; its items are "
                 f"{', '.join(self.item_names) or 'none, for it holds pictures'}."
             )
         rows = [chunk.flatten().to_numpy() for chunk in self._column("items").chunks]

@@ -20,4 +20,4 @@ def picture_files(paths: Iterable[str | Path]) -> Iterator[str]:
             found = True
             yield picture
         if not found:
-            raise DatasetError(f"{path}: no picture lies below this folder; give one that holds pictures.")
+            raise DatasetError(f"{path}: there is no picture in this folder or below it; give a folder of pictures.")

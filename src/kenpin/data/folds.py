@@ -10,6 +10,7 @@ import numpy as np
 
 from kenpin.data.dataset import Dataset
 from kenpin.errors import DatasetError
+from kenpin.plural import counted, is_are
 
 
 def random_folds(dataset: Dataset, count: int, *, seed: int, learned: Collection[str] | None = None) -> list[int]:
@@ -29,8 +30,9 @@ def random_folds(dataset: Dataset, count: int, *, seed: int, learned: Collection
         labels = [label if label in learned or counts[label] >= count else "" for label in labels]
     if (available := min(rarest, len(set(groups)) if grouped else rarest)) < count:
         raise DatasetError(
-            f"{dataset.root}: {count} folds need as many pictures of each class"
-            f"{' and as many groups' if grouped else ''}, there are {available}; add some or name a validation split."
+            f"{dataset.root}: {counted(count, 'fold')} need at least {counted(count, 'picture')} of each "
+            f"class{' and as many groups' if grouped else ''}, but there {is_are(available)} only {available}; add "
+            "pictures, or a validation split."
         )
     kind = StratifiedGroupKFold if grouped else StratifiedKFold
     folds = np.zeros(len(dataset), dtype=np.int64)

@@ -167,7 +167,7 @@ def _of_array(source: ImageSource, pixels: NDArray[Any]) -> Image.Image:
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     depths = {1: ("uint8", "uint16"), 3: ("uint8",), 4: ("uint8",)}
     if pixels.ndim not in (2, 3) or not pixels.size or pixels.dtype.name not in depths.get(channels, ()):
-        what = f"an array of {pixels.dtype} and shape {pixels.shape} is no picture"
+        what = f"an array of {pixels.dtype} and shape {pixels.shape} is not a picture"
         remedy = "Give uint8, (h, w) for grey, (h, w, 3) for red, green and blue, (h, w, 4) with opacity"
         raise PictureError(source, "image-undecodable", what, remedy)
     return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.ndim == 3 and channels == 1 else pixels))
@@ -338,6 +338,6 @@ def _foreign(source: ImageSource, file: IO[bytes]) -> PictureError:
     elif start.startswith(b"\x89PNG") and bytes(4) in (start[16:20], start[20:24]):
         return PictureError(source, "image-undecodable", "the picture has no pixels", _COPY_AGAIN)
     else:
-        what = f"the content is no picture of a known format (begins with {start[:8]!r})"
+        what = f"the content is not a picture of a known format (begins with {start[:8]!r})"
         remedy = f"Replace it by one of {', '.join(FORMATS)}"
     return PictureError(source, "image-foreign", what, remedy)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from kenpin.data.dataset import Dataset
 from kenpin.errors import DatasetError
+from kenpin.plural import counted, was_were
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,8 @@ class Lineage:
 
 NOTHING_SEEN = Lineage()
 _NOT_RECORDED = (
-    "An earlier kenpin trained this run and recorded its own training pictures alone: others that it was chosen by, or "
-    "that what it stands on has learned from, flatter."
+    "An earlier kenpin trained this run and recorded only its own training pictures: figures on pictures that it was "
+    "chosen by, or that a run below it has learned from, are too good."
 )
 
 
@@ -104,22 +105,22 @@ def held_out(dataset: Dataset, lineage: Lineage | None, *, with_seen: bool = Fal
     seen = sum(lineage.seen(dataset))
     if not seen:
         return dataset, notes
-    of_all = f"{seen} of these {len(dataset)}"
+    of_all = f"{seen} of these {counted(len(dataset), 'picture')}"
     if with_seen:
         return dataset, (
-            f"Not held out: the inspector, or what it stands on, has learned from {of_all} or was chosen by them, so "
-            "the figures tell what it remembers and promise nothing for parts that it has not seen.",
+            f"Not held out: the inspector, or a run below it, has learned from {of_all} or was chosen by them, so the "
+            "figures show what it remembers and promise nothing for parts that it has not seen.",
             *notes,
         )
     left = lineage.unseen_of(dataset)
     if not len(left):
         raise DatasetError(
-            f"{dataset.root or 'the data set'}: the inspector, or what it stands on, has learned from all of these "
-            f"{len(dataset)} pictures or was chosen by them, so they cannot tell how it does on others; give some "
-            "that it has not seen, or measure what it remembers with --with-seen."
+            f"{dataset.root or 'the data set'}: the inspector, or a run below it, has learned from all of these "
+            f"{counted(len(dataset), 'picture')} or was chosen by them, so they cannot show how good it is on others; "
+            "give some that it has not seen, or measure what it remembers with --with-seen."
         )
     return left, (
-        f"{of_all} pictures were left out: the inspector, or what it stands on, has learned from them or was chosen by "
+        f"{of_all} {was_were(seen)} left out: the inspector, or a run below it, has learned from them or was chosen by "
         "them.",
         *notes,
     )

@@ -34,7 +34,7 @@ _IN_WORDS = {
     "split": "splits",
     "label": "labels of whole pictures",
     "segments": "outlines",
-    "crowd": "marks of crowds",
+    "crowd": "crowd marks",
     "group": "groups",
     "prefix": "instructions (prefix)",
     "suffix": "answers (suffix)",
@@ -42,7 +42,7 @@ _IN_WORDS = {
     "items": "measured items in place of pictures",
     "attributes": "further columns",
     "classes": "classes without a picture",
-    "unannotated": "which pictures nobody annotated",
+    "unannotated": "which pictures are not annotated",
 }
 
 
@@ -113,7 +113,7 @@ def write_dataset(
         lost -= {"unannotated"}  # where no boxes are, none is taken for an empty annotation
     if "items" in lost:
         raise DatasetError(
-            f"{dataset.root}: it holds numbers, and the format {format} pictures. Choose the format items."
+            f"{dataset.root}: it holds numbers, but the format {format} holds pictures. Choose the format items."
         )
     if (annotations := held & _ANNOTATIONS) and annotations <= lost:
         raise DatasetError(
@@ -134,10 +134,10 @@ def refuse_to_destroy(target: Path, needed: Iterable[str | Path], *, overwrite: 
     """Raise OutputExistsError where something is there unasked, or where it holds what is still `needed`."""
     occupied = target.is_file() or (target.is_dir() and any(target.iterdir()))
     if occupied and not overwrite:
-        raise OutputExistsError(f"{target}: something is there already. Choose another folder, or add --overwrite.")
+        raise OutputExistsError(f"{target}: already exists. Choose another folder, or add --overwrite.")
     if occupied and any(_lies_in(place, target) for place in needed):
         raise OutputExistsError(
-            f"{target}: what is being written comes from there, or you stand in it. Choose another folder."
+            f"{target}: the data come from this folder, or it is the current folder. Choose another folder."
         )
 
 
@@ -219,7 +219,7 @@ def _raise_errors(path: Path | None) -> Note:
 
     def note(finding: Finding) -> None:
         if finding.severity is Severity.ERROR:
-            raise DatasetError(f"{finding}. {more} to see whether there is more.")
+            raise DatasetError(f"{finding}. {more} to look for more.")
 
     return note
 

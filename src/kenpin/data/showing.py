@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from kenpin.data.images import jpeg_thumbnail, read_image
 from kenpin.display import card, figures, sentences, shortened, table
 from kenpin.errors import ImageError
+from kenpin.plural import counted
 
 if TYPE_CHECKING:
     from kenpin.data.dataset import Dataset
@@ -21,13 +22,13 @@ _PICTURES, _SPLITS = 8, 8
 def in_a_line(dataset: Dataset) -> str:
     """Where it was read from, how much it holds, by class and by split."""
     boxes = sum(len(labels or ()) for labels in dataset.column("box_labels"))
-    told = [_count(len(dataset), "part" if dataset.item_names else "picture")]
-    told += [_count(len(dataset.item_names), "item")] if dataset.item_names else []
+    told = [counted(len(dataset), "part" if dataset.item_names else "picture")]
+    told += [counted(len(dataset.item_names), "item")] if dataset.item_names else []
     told += [
         f"{name}s {shortened(counts)}" for name in ("label", "split") if (counts := _counted(dataset.column(name)))
     ]
-    told += [_count(boxes, "box", "boxes")] if boxes else []
-    told += [_count(len(dataset.findings), "finding")] if dataset.findings else []
+    told += [counted(boxes, "box")] if boxes else []
+    told += [counted(len(dataset.findings), "finding")] if dataset.findings else []
     return f"<Dataset{f' {dataset.root}' if dataset.root else ''}: {', '.join(told)}>"
 
 
@@ -48,10 +49,6 @@ def as_html(dataset: Dataset) -> str:
     return card(in_a_line(dataset).strip("<>"), *parts)
 
 
-def _count(number: int, one: str, several: str = "") -> str:
-    return f"{number:,} {one if number == 1 else several or one + 's'}"
-
-
 def _counted(values: list[str | None]) -> dict[str, int]:
     """How often each value occurs, the most frequent first."""
     return dict(Counter(value for value in values if value is not None).most_common())
@@ -68,5 +65,5 @@ def _thumbnails(dataset: Dataset) -> Iterator[tuple[bytes, str]]:
 
 
 def _caption(example: Example) -> str:
-    found = None if example.boxes is None else _count(len(example.boxes), "box", "boxes")
+    found = None if example.boxes is None else counted(len(example.boxes), "box")
     return ": ".join(part for part in (PurePath(example.id).name, example.label or found) if part)

@@ -11,6 +11,7 @@ import numpy as np
 from kenpin.data.duplicates import NEAR_DISTANCE, cluster_of_each, perceptual_hashes
 from kenpin.errors import DatasetError, OptionError
 from kenpin.nearest import did_you_mean
+from kenpin.plural import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,8 +83,8 @@ def split_by_group(dataset: Dataset, ratios: Mapping[str, float], *, column: str
             raise OptionError(f"column {column!r}: no picture has it; {did_you_mean(column, (*_WAYS, *known))}")
     if without := [name for name, group in zip(dataset.column("id"), groups, strict=True) if not group]:
         raise DatasetError(
-            f"{dataset.root or 'data'}: {len(without)} of {len(dataset)} pictures have no {column}, the first is "
-            f"{without[0]}. Give each one, or split by another column."
+            f"{dataset.root or 'data'}: {column} is missing for {len(without)} of {counted(len(dataset), 'picture')}, "
+            f"the first is {without[0]}. Give each picture one, or split by another column."
         )
     return dataset.with_splits(_splits_of_groups(groups, _class_of_each(dataset), ratios, seed, f"of {column!r}"))
 
@@ -113,7 +114,10 @@ def _sizes(total: int, ratios: Mapping[str, float]) -> NDArray[np.int64]:
     sizes[np.argsort(sizes - wanted, kind="stable")[: total - sizes.sum()]] += 1
     if not sizes.all():
         empty = [*ratios][int(np.argmin(sizes))]
-        raise DatasetError(f"split {empty}: {ratios[empty]:g} of {total} pictures is none. Add pictures, or raise it.")
+        raise DatasetError(
+            f"split {empty}: {ratios[empty]:g} of {counted(total, 'picture')} is less than one. Add pictures, or raise "
+            "the share."
+        )
     return sizes
 
 
@@ -159,8 +163,9 @@ def _splits_of_groups(
     group_names, group_of_each = np.unique(groups, return_inverse=True)
     if len(group_names) < len(ratios):
         raise DatasetError(
-            f"{len(group_names)} groups {kind} cannot fill {len(ratios)} splits ({', '.join(ratios)}). "
-            "Split by a column with more groups, or into fewer splits."
+            f"{counted(len(group_names), f'group {kind}', f'groups {kind}')} cannot fill "
+            f"{counted(len(ratios), 'split')} ({', '.join(ratios)}). Split by a column with more groups, or into fewer "
+            "splits."
         )
     class_names, class_of_each = np.unique(classes, return_inverse=True)
     content = np.zeros((len(group_names), len(class_names)), np.int64)

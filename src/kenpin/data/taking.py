@@ -56,7 +56,7 @@ def taken(source: object, note: Note, part: Callable[[Any], Dataset]) -> Dataset
     if isinstance(source, Iterable) and not isinstance(source, str | bytes):
         return of_pictures(source)
     one = "one picture" if isinstance(source, Image.Image | bytes) else f"type {type(source).__name__}"
-    raise DatasetError(f"no data set is made of {one}; give {TAKEN}.")
+    raise DatasetError(f"{one} cannot be made a data set; give {TAKEN}.")
 
 
 def is_picture(thing: object) -> bool:
@@ -89,13 +89,13 @@ def _examples(pictures: Iterable[Any]) -> Iterator[Example]:
             source = ImageSource(name, png_of(picture, name))
         else:
             kind = type(picture).__name__
-            raise DatasetError(f"number {number} of the list: no picture is made of type {kind}; give {TAKEN}.")
+            raise DatasetError(f"item {number} of the list: type {kind} cannot be made a picture; give {TAKEN}.")
         named[name] = named.get(name, 0) + 1
         yield Example(
             name if named[name] == 1 else f"{name}#{named[name]}",  # an id is unique
             source,
             label=None if label is None else str(label),
-            origin=f"number {number} of the list",
+            origin=f"item {number} of the list",
         )
 
 
@@ -157,7 +157,7 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _joined(parts: Mapping[str, Dataset]) -> Dataset:
     """The data sets as splits of one; ids that occur in several begin with the split. Raises DatasetError."""
     if not parts:
-        raise DatasetError(f"a dict without splits is no data set; give {TAKEN}.")
+        raise DatasetError(f"a dict without splits is not a data set; give {TAKEN}.")
     if len({part.item_names for part in parts.values()}) > 1:
         raise DatasetError("the splits do not hold the same: give pictures to all of them, or the same measured items.")
     ids = [id for part in parts.values() for id in part.column("id")]

@@ -67,7 +67,7 @@ def with_truth(dataset: Dataset) -> Dataset:
     rows = zip(dataset.column("label"), dataset.column("box_labels"), strict=True)
     known = [place for place, told in enumerate(rows) if told != (None, None)]
     if not known:
-        raise DatasetError(f"{dataset.root or 'the data set'}: no picture has a label or boxes; add either.")
+        raise DatasetError(f"{dataset.root or 'the data set'}: no picture has a label or boxes; add one of them.")
     return dataset.select(known)
 
 

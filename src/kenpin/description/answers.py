@@ -69,11 +69,11 @@ def read_answer(text: str) -> Description:
     """The description in an answer that follows its schema. Raises ValueError where it does not."""
     said = json.loads(text)
     if not isinstance(said, Mapping) or not all(isinstance(word, str) for word in said.values()):
-        raise ValueError(f"{text!r:.80} is no description")
+        raise ValueError(f"{text!r:.80} is not a description")
     try:
         return Description(**said)
     except TypeError as error:
-        raise ValueError(f"{text!r:.80} is no description") from error
+        raise ValueError(f"{text!r:.80} is not a description") from error
 
 
 def write_answer(description: Description) -> str:

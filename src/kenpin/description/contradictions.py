@@ -81,7 +81,7 @@ def _with_itself(said: Description, evidence: Evidence) -> _Said:
 
 def _with_the_findings(said: Description, evidence: Evidence) -> _Said:
     if said.finding not in (NONE, UNKNOWN, *evidence.supported_classes):
-        yield Kind.UNSUPPORTED_CLASS, f"The finding is {said.finding}, which no run and no near case speaks for."
+        yield Kind.UNSUPPORTED_CLASS, f"The finding is {said.finding}, which no run and no similar case supports."
     if NONE not in (said.finding, said.place) and said.place not in evidence.supported_places:
         known = ", ".join(place for place in Place if place in evidence.supported_places)
         where = f"it was found at {known}" if known else "nothing says where it is"
@@ -94,7 +94,7 @@ def _in_texts(said: Description, evidence: Evidence) -> _Said:
         text, words = getattr(said, name), name.replace("_", " ")
         for label in named_classes(text, evidence.defect_classes, besides=evidence.ok_classes):
             if label not in fine:
-                why = "nothing is found" if said.finding == NONE else "no run and no near case speaks for it"
+                why = "nothing is found" if said.finding == NONE else "no run and no similar case supports it"
                 yield Kind.TEXT_NAMES_CLASS, f"The {words} names {label}, and {why}."
     if said.finding != NONE:
         for place in named_places(said.appearance):

@@ -23,6 +23,7 @@ from kenpin.description.evidence import Evidence
 from kenpin.description.places import Place
 from kenpin.description.telling import Piece, tell
 from kenpin.errors import ShapeError
+from kenpin.plural import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -102,7 +103,7 @@ class Describer:
         Raises ShapeError, LabelError, OptionError, MissingExtraError.
         """
         if len(images) != len(evidence):
-            raise ShapeError(f"{len(images)} pictures with evidence of {len(evidence)}; give each its own.")
+            raise ShapeError(f"{counted(len(images), 'picture')} with evidence of {len(evidence)}; give each its own.")
         alike: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)  # those that have one schema go together
         for place, one in enumerate(evidence):
             alike[one.defect_classes].append(place)

@@ -41,7 +41,7 @@ class Gatherer:
         """
         for name, one in predictors.items():
             if one.reads_tables:
-                raise OptionError(f"run {name}: it judges rows of a table, and has nothing to say of pictures.")
+                raise OptionError(f"run {name}: it judges rows of a table, not pictures; leave it out.")
         records = [one.record for one in predictors.values() if one.record is not None]
         self._predictors = dict(predictors)
         self._library, self._nearest = library, nearest
@@ -157,6 +157,6 @@ def _maker_of(library: CaseLibrary, predictors: Mapping[str, Predictor]) -> Pred
         if one.record is not None and space_of(one.record) == library.run.id:
             return one
     raise CaseLibraryError(
-        f"{library.uri}: holds vectors of run {library.run}, which is none of the evidence; add the run in "
+        f"{library.uri}: holds embeddings of run {library.run}, which is not part of the evidence; add the run in "
         f"{library.run.path} to --evidence, or leave the library out."
     )

@@ -41,5 +41,5 @@ class DescriptionOptions(AblationOptions):
     """The same, and what the model is not told."""
 
     leave_out: tuple[Piece, ...] = Field(
-        (), description=f"Pieces of the evidence that the model is not told: {', '.join(Piece)}."
+        (), description=f"Pieces of the evidence that the model does not get: {', '.join(Piece)}."
     )

@@ -77,7 +77,7 @@ def _first(first: Place, others: NDArray[np.bool_]) -> tuple[Place, ...]:
 def _fields(values: NDArray[np.generic]) -> Iterator[NDArray[np.generic]]:
     """The numbers of each field; a pixel belongs to the field of its centre."""
     if values.ndim != 2:
-        raise ShapeError(f"an array of shape {values.shape} is no map of a picture; give (h, w).")
+        raise ShapeError(f"an array of shape {values.shape} is not a map of a picture; give (h, w).")
     rows, columns = (((np.arange(n) + 0.5) / n * _SIDE).astype(int) for n in values.shape)
     for row, column in np.ndindex(_SIDE, _SIDE):
         yield values[np.ix_(rows == row, columns == column)]

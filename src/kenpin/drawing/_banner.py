@@ -51,7 +51,7 @@ def caption(prediction: Prediction, judgement: Judgement | None) -> str:
     if prediction.detections is not None and not len(prediction.detections):
         parts.append("nothing found")
     if prediction.rejected:
-        parts.append(f"{len(prediction.rejected)} not understood")
+        parts.append(f"{len(prediction.rejected)} not readable")
     return "  ".join(parts)
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from kenpin.data.images import read_image
 from kenpin.drawing._banner import caption, with_banner
 from kenpin.drawing._boxes import draw_detections
+from kenpin.plural import counted
 from kenpin.records import Detections, Example, Judgement, Prediction
 
 _GAP_PX = 8
@@ -48,5 +49,5 @@ def draw_beside_truth(
 
 def _count(boxes: Detections | None) -> str:
     if boxes is None:
-        return "nothing is known"
-    return "no box" if not len(boxes) else f"{len(boxes)} {'box' if len(boxes) == 1 else 'boxes'}"
+        return "no annotation"
+    return "no box" if not len(boxes) else counted(len(boxes), "box")

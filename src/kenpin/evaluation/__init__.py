@@ -20,20 +20,19 @@ from kenpin.evaluation._pictures import (
     NOT_OK,
     OK,
     calibration_measures,
-    count,
     decision_measures,
     named,
     naming_measures,
     ranking_measures,
     score_of,
     sides,
-    was,
 )
 from kenpin.evaluation._texts import compared, text_measures
 from kenpin.evaluation._vectors import VECTOR_SAMPLE, vector_measures, vectors_of
 from kenpin.metrics import confusion
 from kenpin.metrics.ranking import Curve
 from kenpin.nearest import did_you_mean
+from kenpin.plural import counted, was_were
 from kenpin.quality.threshold import judge
 from kenpin.records import Evaluation, Example, JudgedExample, Prediction, Threshold
 
@@ -105,7 +104,7 @@ def evaluate(
         raise OptionError(f"none of the OK labels {list(ok_labels)} occurs; {did_you_mean(ok_labels[0], labels)}")
     notes = []
     if left_out := len(chosen) - len(known):
-        notes.append(f"{count(left_out, 'picture')} without {target.one} {was(left_out)} left out.")
+        notes.append(f"{counted(left_out, 'picture')} without {target.one} {was_were(left_out)} left out.")
     known, of_seen = held_out(known, predictor.lineage, with_seen=with_seen)
     notes = [*of_seen, *notes]
     seen = (NOTHING_SEEN if predictor.lineage is None else predictor.lineage).seen(known)
@@ -176,7 +175,7 @@ def summarise(
     unscored = sum(score_of(part) is None for part in judged)
     if unscored:
         notes.append(
-            f"{count(unscored, 'picture')} got no score; where there is a threshold a person must look at them."
+            f"{counted(unscored, 'picture')} got no score; where there is a threshold a person must look at them."
         )
 
     curves: dict[str, Curve] = {}

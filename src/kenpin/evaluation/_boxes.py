@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from kenpin.evaluation._pictures import FEW, UNKNOWN, count, measured, was
+from kenpin.evaluation._pictures import FEW, UNKNOWN, measured
 from kenpin.metrics import calibration, confusion, detection, intervals
 from kenpin.metrics.average_precision import AveragePrecision, average_precision, average_precision_intervals
 from kenpin.metrics.ranking import Curve
+from kenpin.plural import counted, is_are, was_were
 from kenpin.records import ClassScores, Detections, JudgedBoxes, JudgedExample, Measure
 
 BACKGROUND, OTHER = "background", "another name"
@@ -193,25 +194,30 @@ def _notes(
     if rejected:
         piece, where = rejected[0]
         notes.append(
-            f"{count(len(rejected), 'piece')} of the answers {was(len(rejected))} no sound box and left out, such as "
-            f"“{piece:.60}” of {where}."
+            f"{counted(len(rejected), 'piece')} of the answers {was_were(len(rejected))} left out as not a valid box, "
+            f"such as “{piece:.60}” of {where}."
         )
     if others:
-        notes.append(f"{count(others, 'box')} got a name that the inspector was not taught: false alarms of “{OTHER}”.")
+        notes.append(
+            f"{counted(others, 'box')} got a class that the inspector was not trained on: false alarms of “{OTHER}”."
+        )
     if not scored:
         notes.append(
-            "The boxes have no scores, so nothing ranks them: no mAP and no curves, and every box counts in precision, "
-            "recall and F1."
+            "The boxes have no scores to rank them by: there is no mAP and no curve, and every box counts in "
+            "precision, recall and F1."
         )
     elif cut is not None:
         notes.append(
             f"Precision, recall, F1, misses and false alarms count the boxes with a score of {cut:.3g} or more: the "
-            "cut of best F1 on these very pictures, which flatters them a little."
+            "cut of best F1 on these pictures, so these figures are a little too good."
         )
     absent = [label for label, scores in per_class.items() if not scores.support]
     if absent:
-        notes.append(f"No true box is named {' or '.join(absent)}: nothing is known of how well such ones are found.")
+        notes.append(f"No true box is of class {' or '.join(absent)}: how well such boxes are found is unknown.")
     with_boxes = sum(one.boxes is not None and bool(_countable(one.boxes.truth)) for one in judged)
     if 0 < with_boxes < FEW:
-        notes.append(f"Only {count(with_boxes, 'picture')} with boxes: the intervals of their measures are rough.")
+        notes.append(
+            f"There {is_are(with_boxes)} only {counted(with_boxes, 'picture')} with boxes: the intervals of box "
+            "measures are rough."
+        )
     return notes

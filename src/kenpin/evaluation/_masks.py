@@ -8,8 +8,9 @@ from typing import Protocol, runtime_checkable
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_mask
 from kenpin.errors import DatasetError
-from kenpin.evaluation._pictures import FEW, count, measured, was
+from kenpin.evaluation._pictures import FEW, measured
 from kenpin.metrics.localisation import Localisation
+from kenpin.plural import counted, is_are, was_were
 from kenpin.records import Example, ImageSource, Map, Measure
 
 
@@ -40,11 +41,15 @@ def mask_measures(
     # a defective part without a mask has defective pixels, and nobody says which
     known = [i for i, (label, mask) in enumerate(zip(labels, masks, strict=True)) if mask or label in ok_labels]
     if left_out := len(examples) - len(known):
-        notes.append(f"{count(left_out, 'defective picture')} without a mask {was(left_out)} left out of the pixels.")
+        notes.append(
+            f"{counted(left_out, 'defective picture')} without a mask {was_were(left_out)} left out of the pixel "
+            "measures."
+        )
     masked = sum(bool(mask) for mask in masks)
     if masked < FEW:
         notes.append(
-            f"Only {count(masked, 'picture')} with masked defects: the intervals of pixels' measures are rough."
+            f"There {is_are(masked)} only {counted(masked, 'picture')} with masked defects: the intervals of pixel "
+            "measures are rough."
         )
     seen = Localisation()
     for example, found in inspector.localise(examples.select(known)):
@@ -52,8 +57,8 @@ def mask_measures(
         if defective is not None and defective.shape != found.values.shape:
             height, width = defective.shape
             raise DatasetError(
-                f"{example.mask}: the mask has {width} × {height} pixels, its picture "
-                f"{found.values.shape[1]} × {found.values.shape[0]}; make it of the same size."
+                f"{example.mask}: the mask has {width} × {height} pixels, its picture {found.values.shape[1]} × "
+                f"{found.values.shape[0]}; make them the same size."
             )
         seen.add(found.values, defective)
     of_auroc, of_aupro = seen.intervals(seed=seed)

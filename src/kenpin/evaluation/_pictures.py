@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kenpin.metrics import calibration, confusion, intervals, ranking
+from kenpin.plural import counted, was_were
 from kenpin.quality import bounds
 from kenpin.records import JudgedExample, Measure, Threshold, Verdict
 
@@ -37,14 +38,12 @@ def named(
         known = [(true, said) for true, said in pairs if true is not None and said is not None]
         if len(known) < len(judged):
             notes.append(
-                f"{count(len(judged) - len(known), 'picture')} got no name and {was(len(judged) - len(known))} "
+                f"{counted(len(judged) - len(known), 'picture')} got no class and {was_were(len(judged) - len(known))} "
                 "left out of accuracy and confusion."
             )
         return tuple(labels), [true for true, _ in known], [said for _, said in known]
     if threshold is None:
-        notes.append(
-            "The inspector gives scores only and there is no threshold, so nothing says how often it is right."
-        )
+        notes.append("The inspector gives only scores and there is no threshold, so how often it is right is unknown.")
     elif threshold.review_from is not None:
         notes.append("Accuracy and confusion count a part in the review band as OK; the verdicts say where it goes.")
     return (OK, NOT_OK), *sides(judged, threshold)
@@ -75,7 +74,7 @@ def naming_measures(counts: NDArray[np.int64], names: Sequence[str], seed: int, 
         measures[name] = UNKNOWN if math.isnan(value) else measured(value, interval)
     absent = [name for name, count in zip(names, counts.sum(1), strict=True) if count == 0]
     if total and absent:
-        notes.append(f"No picture is {' or '.join(absent)}: nothing is known of how well such parts are found.")
+        notes.append(f"No picture is labelled {' or '.join(absent)}: how well such parts are found is unknown.")
     return measures
 
 
@@ -93,14 +92,17 @@ def ranking_measures(
     of_each = int((~defective).sum()), int(defective.sum())
     if not has_ok:
         notes.append(
-            "No label was named as OK, so there is no question of defective or not: no AUROC, no verdicts scored."
+            "No class is marked as OK, so no part counts as defective: there is no AUROC and no verdict is scored."
         )
     elif not all(of_each):
         notes.append(
             f"AUROC and average precision need scored OK and defective parts; there are {of_each[0]} and {of_each[1]}."
         )
     elif min(of_each) < FEW:
-        notes.append(f"Only {of_each[0]} OK and {of_each[1]} defective parts: the intervals by resampling are rough.")
+        notes.append(
+            f"There are only {of_each[0]} OK and {counted(of_each[1], 'defective part')}: the intervals by resampling "
+            "are rough."
+        )
     measures = {}
     for name, measure, of_counts in (
         ("auroc", ranking.auroc, ranking.auroc_of_counts),
@@ -110,7 +112,7 @@ def ranking_measures(
         measures[name] = measured(measure(defective, scores), interval)
     if measures["auroc"].value == 1.0:
         notes.append(
-            "The score separates these parts perfectly, so resampling cannot tell how far chance could move it."
+            "The score separates these parts perfectly, so resampling cannot show how far chance could change it."
         )
     if all(of_each):
         curves["roc"] = ranking.roc_curve(defective, scores)
@@ -182,8 +184,9 @@ def decision_measures(
         needed = bounds.parts_needed(_CLAIM)
         if defective < needed:
             notes.append(
-                f"To claim an escape rate of at most {_CLAIM * 100:.0f} % (one-sided 95 %), {needed} defective "
-                f"parts must be judged without an escape; here were {defective}."
+                f"To prove an escape rate of at most {_CLAIM * 100:.0f} % (one-sided 95 %), "
+                f"{counted(needed, 'defective part')} must be judged without an escape; there {was_were(defective)} "
+                f"{defective}."
             )
     return measures
 
@@ -204,13 +207,3 @@ def _cost_per_part(counts: NDArray[np.int64], threshold: Threshold | None, seed:
         return np.asarray((tables * weights).sum((-2, -1)), np.float64)
 
     return measured(float(mean_cost(counts)), intervals.confusion_interval(mean_cost, counts, seed=seed))
-
-
-def count(number: int, noun: str) -> str:
-    """`1 box`, `2 boxes`, `2 pictures`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}{'es' if noun.endswith('x') else 's'}"
-
-
-def was(number: int) -> str:
-    """The verb to `count`."""
-    return "was" if number == 1 else "were"

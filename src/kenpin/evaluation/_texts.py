@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kenpin.evaluation._pictures import count, measured
+from kenpin.evaluation._pictures import measured
 from kenpin.metrics import text
 from kenpin.metrics.intervals import wilson
 from kenpin.metrics.retrieval import mean_measure
+from kenpin.plural import counted
 from kenpin.records import Example, JudgedExample, JudgedText, Measure, Prediction
 
 
@@ -28,7 +29,7 @@ def text_measures(judged: Sequence[JudgedExample], seed: int, notes: list[str]) 
     texts = [part.text for part in judged if part.text is not None]
     right = sum(one.exact_match for one in texts)
     if silent := sum(not (part.prediction.text or "").strip() for part in judged):
-        notes.append(f"{count(silent, 'picture')} got an answer without a word.")
+        notes.append(f"{counted(silent, 'picture')} got an answer without words.")
     return {
         "exact_match": measured(right / max(len(texts), 1), wilson(right, len(texts))),
         "token_f1": mean_measure([one.token_f1 for one in texts], seed=seed),

@@ -32,7 +32,7 @@ def vector_measures(judged: Sequence[JudgedExample], seed: int, notes: list[str]
     if len(labels) > VECTOR_SAMPLE:
         chosen = np.sort(np.random.default_rng(seed).permutation(len(labels))[:VECTOR_SAMPLE])
         vectors, labels = vectors[chosen], [labels[place] for place in chosen]
-        notes.append(f"Vectors are compared among {VECTOR_SAMPLE:,} of the pictures, drawn by lot.")
+        notes.append(f"Embeddings are compared among {VECTOR_SAMPLE:,} sampled pictures.")
     pairs, differ = fixed_pairs(labels, seed)
     distances = pair_distances(vectors, pairs)
     nearest = nearest_others(vectors, _NEIGHBOURS)

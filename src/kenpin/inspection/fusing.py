@@ -60,7 +60,7 @@ def parse_rule(text: str) -> Rule:
 def _term(words: str, rule: str) -> Term:
     found = _TERM.fullmatch(words.strip())
     if found is None or found[1] in WORDS:
-        raise OptionError(f"rule {rule!r}: {words!r} is not a run, perhaps `not`, and a verdict; {_FORM}.")
+        raise OptionError(f"rule {rule!r}: {words!r} is not a run, an optional `not`, and a verdict; {_FORM}.")
     return Term(found[1], Verdict(found[3]), found[2] is not None)
 
 

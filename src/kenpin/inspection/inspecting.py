@@ -48,7 +48,7 @@ def record_folder(out: Path) -> Iterator[Path]:
     with sole_writer(out, "inspecting"):
         out.mkdir(parents=True, exist_ok=True)
         if not (out / _ABOUT).exists() and any(not path.name.startswith(".") for path in out.iterdir()):
-            raise OutputExistsError(f"{out}: holds other things than an inspection's records; choose another --out.")
+            raise OutputExistsError(f"{out}: holds files that are not an inspection's records; choose another --out.")
         yield out
 
 
@@ -133,5 +133,5 @@ def _keep_identity(place: Path, identity: dict[str, Any]) -> None:
     other = [name for name in sorted({*identity, *kept}) if identity.get(name) != kept.get(name)]
     if other:
         raise RunError(
-            f"{place.parent}: was begun with another policy (its {' and '.join(other)} differ); choose another --out."
+            f"{place.parent}: was started with another policy (different: {', '.join(other)}); choose another --out."
         )

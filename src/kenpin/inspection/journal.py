@@ -152,7 +152,7 @@ def _values(line: bytes, where: str) -> dict[str, Any]:
             values[name]
     except (ValueError, TypeError, KeyError) as error:
         raise RunError(
-            f"{where}: is no part record; restore the file from a copy, or take the line out and its part is judged "
+            f"{where}: is not a part record; restore the file from a copy, or remove the line and its part is judged "
             "again."
         ) from error
     return values

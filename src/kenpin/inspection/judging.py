@@ -135,7 +135,9 @@ class Judges:
         """Refuse rules that these runs cannot follow. Raises OptionError."""
         deciding = [name for name, run in self._runs.items() if run.threshold is not None]
         if not deciding:
-            raise OptionError("none of the policy's runs has a threshold, so nothing decides; give one `fail_from`.")
+            raise OptionError(
+                "none of the policy's runs has a threshold, so nothing decides; give one of them a `fail_from`."
+            )
         for rule in self._policy.parsed_rules:
             for name in sorted(rule.runs - set(deciding)):
                 raise OptionError(

@@ -33,7 +33,8 @@ class RunOptions(StrictOptions):
         None, description="Score from which parts fail, in place of the run's own threshold."
     )
     review_from: float | None = Field(
-        None, description="Score from which a person must look, beside `fail_from`; without it nothing is sent there."
+        None,
+        description="Score from which a person must look, below `fail_from`; without it no part is sent to REVIEW.",
     )
 
     @model_validator(mode="after")
@@ -54,7 +55,7 @@ class CaseSearchOptions(StrictOptions):
     """Known cases that are like some parts."""
 
     library: str = Field(description="Library of known cases: a folder, from the policy's own, or a URI.")
-    run: str = Field(description="Name of the run whose vectors the library holds.")
+    run: str = Field(description="Name of the run whose embeddings the library holds.")
     nearest: int = Field(3, ge=1, description="Cases to name.")
     when: tuple[Verdict, ...] = Field(DOUBTFUL, description="Verdicts of the parts that they are looked up for.")
 
@@ -67,7 +68,7 @@ class DescribeOptions(StrictOptions):
     language: str | None = Field(None, description="Language of the free texts, such as Japanese.")
     text_length: int = Field(TEXT_LENGTH, ge=1, le=1000, description="Characters that each free text may have.")
     leave_out: tuple[Piece, ...] = Field(
-        (), description=f"Pieces of the evidence that the model is not told: {', '.join(Piece)}."
+        (), description=f"Pieces of the evidence that the model does not get: {', '.join(Piece)}."
     )
 
 
@@ -97,7 +98,9 @@ class Policy(StrictOptions):
         "whole."
     )  # fmt: skip
     aside_after_s: float = Field(
-        30.0, ge=0, description="Seconds without a change after which a watched file that is no picture is set aside."
+        30.0,
+        ge=0,
+        description="Seconds without a change after which a watched file that is not a picture is set aside.",
     )
 
     @field_validator("runs", mode="before")

@@ -53,7 +53,7 @@ def load_run(name: str, options: RunOptions, device: str | None) -> Run:
     """The run below this name of the policy. Raises RunError, OptionError."""
     predictor = load_predictor(options.run, device=device)
     if predictor.reads_tables:
-        raise OptionError(f"{options.run}: run {name} judges rows of a table, and looks at no picture; take another.")
+        raise OptionError(f"{options.run}: run {name} judges rows of a table, not pictures; take another.")
     predictor.inspector.module.eval()
     assert predictor.record is not None
     threshold = predictor.threshold

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import ShapeError
+from kenpin.plural import counted
 
 LEAST_SPREAD = 1e-3
 """Root mean square distance from the mean vector, over the vectors' own: below it all are alike."""
@@ -44,18 +45,18 @@ def collapse(vectors: ArrayLike, classes: int) -> str | None:
     """
     rows = _as_vectors(vectors)
     if not np.isfinite(rows).all():
-        return "its vectors are not finite numbers any more"
+        return "its embeddings are no longer finite numbers"
     if len(rows) < 2:
         return None
     if (found := spread(rows)) < LEAST_SPREAD:
-        return f"its vectors are all alike (they differ by {found:.1e} of their length)"
+        return f"its embeddings are all alike (they differ by {found:.1e} of their length)"
     if classes > 2 and rows.shape[1] > 1 and (rank := effective_rank(rows)) < LEAST_RANK:
-        return f"its vectors of {classes} classes lie on one line (effective rank {rank:.3f})"
+        return f"its embeddings of {counted(classes, 'class')} lie on one line (effective rank {rank:.3f})"
     return None
 
 
 def _as_vectors(vectors: ArrayLike) -> NDArray[np.float64]:
     rows = np.asarray(vectors, np.float64)
     if rows.ndim != 2 or not len(rows):
-        raise ShapeError(f"vectors have shape {rows.shape}; give (pictures, dimensions).")
+        raise ShapeError(f"embeddings have shape {rows.shape}; give (pictures, dimensions).")
     return rows

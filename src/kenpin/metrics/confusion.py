@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import LabelError, ShapeError
+from kenpin.plural import counted
 from kenpin.records import ClassScores
 
 Counts = NDArray[np.int64]
@@ -24,7 +25,10 @@ def confusion_matrix(truth: Sequence[str], predicted: Sequence[str], labels: Seq
     Raises ShapeError when the lengths differ and LabelError for a label that is not among `labels`.
     """
     if len(truth) != len(predicted):
-        raise ShapeError(f"{len(truth)} true labels for {len(predicted)} predicted ones; give one for each picture.")
+        raise ShapeError(
+            f"{counted(len(truth), 'true label')} for {counted(len(predicted), 'predicted label')}; give one for each "
+            "picture."
+        )
     place = {label: i for i, label in enumerate(labels)}
     unknown = sorted({label for label in (*truth, *predicted) if label not in place})
     if unknown:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import ShapeError
 from kenpin.metrics.ranking import levels
+from kenpin.plural import counted
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -25,7 +26,7 @@ def wilson(hits: int, cases: int, confidence: float = 0.95) -> Interval | None:
     # Wilson 1927; its coverage is close to nominal on average, also at 0 and at all (Brown, Cai & DasGupta 2001).
     """
     if not 0 <= hits <= cases:
-        raise ShapeError(f"{hits} hits in {cases} cases; give 0 <= hits <= cases.")
+        raise ShapeError(f"{counted(hits, 'hit')} in {counted(cases, 'case')}; give 0 <= hits <= cases.")
     if cases == 0:
         return None
     z = NormalDist().inv_cdf(0.5 + confidence / 2)

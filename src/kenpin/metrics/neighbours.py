@@ -17,7 +17,7 @@ def nearest_others(vectors: ArrayLike, count: int) -> Ints:
     """Places of the nearest other vectors, nearest first. (n, d) -> (n, min(count, n - 1)). Raises ShapeError."""
     rows = np.asarray(vectors, np.float64)
     if rows.ndim != 2:
-        raise ShapeError(f"vectors have shape {rows.shape}; give (pictures, dimensions).")
+        raise ShapeError(f"embeddings have shape {rows.shape}; give (pictures, dimensions).")
     count = min(count, len(rows) - 1)
     if count < 1:
         return np.empty((len(rows), 0), np.int64)

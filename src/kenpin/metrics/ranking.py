@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import ShapeError
+from kenpin.plural import counted, is_are
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -24,8 +25,8 @@ def levels(defective: ArrayLike, scores: ArrayLike) -> tuple[Ints, Ints, Ints]:
     is_defective, values = np.asarray(defective, bool), np.asarray(scores, np.float64)
     if is_defective.ndim != 1 or is_defective.shape != values.shape:
         raise ShapeError(f"{is_defective.shape} truths for {values.shape} scores; give one for each part.")
-    if np.isnan(values).any():
-        raise ShapeError(f"{int(np.isnan(values).sum())} scores are not numbers; leave their parts out.")
+    if missing := int(np.isnan(values).sum()):
+        raise ShapeError(f"{counted(missing, 'score')} {is_are(missing)} not a number; leave out these parts.")
     distinct, level = np.unique(values, return_inverse=True)
     defective_at = np.bincount(level[is_defective], minlength=len(distinct))
     ok_at = np.bincount(level[~is_defective], minlength=len(distinct))

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import ShapeError
 from kenpin.metrics.intervals import picture_intervals
+from kenpin.plural import counted, is_are
 from kenpin.records import Measure
 
 Floats = NDArray[np.float64]
@@ -27,8 +28,8 @@ def precision_at_k(distances: ArrayLike, wanted: ArrayLike, k: int) -> Floats:
         raise ShapeError(f"{far.shape} distances for {is_wanted.shape} wanted ones; give one for each of each query.")
     if not 1 <= k <= far.shape[1]:
         raise ShapeError(f"the {k} nearest of {far.shape[1]}; give k from 1 to {far.shape[1]}.")
-    if np.isnan(far).any():
-        raise ShapeError(f"{int(np.isnan(far).sum())} distances are not numbers; leave them out.")
+    if missing := int(np.isnan(far).sum()):
+        raise ShapeError(f"{counted(missing, 'distance')} {is_are(missing)} not a number; leave them out.")
     last = np.partition(far, k - 1, axis=1)[:, k - 1 : k]
     nearer, tied = far < last, far == last
     places = k - nearer.sum(1)

@@ -80,5 +80,5 @@ def equal_error_rate(differ: ArrayLike, distances: ArrayLike) -> float | None:
 def _as_vectors(vectors: ArrayLike) -> Floats:
     rows = np.asarray(vectors, np.float64)
     if rows.ndim != 2:
-        raise ShapeError(f"vectors have shape {rows.shape}; give (pictures, dimensions).")
+        raise ShapeError(f"embeddings have shape {rows.shape}; give (pictures, dimensions).")
     return rows

@@ -19,8 +19,8 @@ def family_of_base(base: str) -> AnswersUntrained:
     closest = max(families, key=lambda family: family.closeness(config))
     if config is not None and not closest.closeness(config):
         raise OptionError(
-            f"base {base!r} is of kind {config.model_type!r}, which says nothing of pictures before it is trained; "
-            "name an image classifier, a Florence-2, a PaliGemma or a chat model."
+            f"base {base!r} is of kind {config.model_type!r}, which cannot judge pictures before it is trained; give "
+            "an image classifier, a Florence-2, a PaliGemma or a chat model."
         )
     return closest
 
@@ -30,11 +30,13 @@ def _configuration(base: str) -> Any:
 
     check_there(base)
     if base.endswith(".npz"):
-        raise OptionError(f"base {base!r}: an .npz file holds no tokenizer to ask it with; name a folder or a hub id.")
+        raise OptionError(
+            f"base {base!r}: an .npz file holds no tokenizer, so it cannot be asked; give a folder or a hub id."
+        )
     try:
         return AutoConfig.from_pretrained(base, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise OptionError(
-            f"base {base!r} is no run and cannot be loaded as a pretrained model ({first_line(error)}); give a run, a "
-            "hub id, or a folder that save_pretrained wrote."
+            f"base {base!r} is not a run and cannot be loaded as a pretrained model ({first_line(error)}); give a run, "
+            "a hub id, or a folder that save_pretrained wrote."
         ) from error

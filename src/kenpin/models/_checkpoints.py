@@ -41,7 +41,7 @@ def load_learned(module: nn.Module, folder: Path) -> None:
     saved, own = load_file(folder / _LEARNED), _learned(module)
     if saved.keys() != own.keys():
         wrong = sorted(saved.keys() ^ own.keys())
-        raise RunError(f"{folder}: does not fit the network, first at {wrong[0]}; start the run anew.")
+        raise RunError(f"{folder}: does not fit the network, first at {wrong[0]}; start the run again.")
     with torch.no_grad():
         for name, value in own.items():
             value.copy_(saved[name])
@@ -114,7 +114,7 @@ def write_begun(partial: Path, family: str, task: Task, inspector: Inspector) ->
 def read_begun(partial: Path, out: Path) -> Begun:
     """What `write_begun` and the training's options say of a run that was to be `out`. Raises RunError."""
     if not (partial / _BEGUN).is_file():
-        raise RunError(f"{out}: does not tell what it was begun with; continue it with --resume.")
+        raise RunError(f"{out}: does not record the options it was started with; continue it with --resume.")
     told, options = read_json(partial / _BEGUN), read_json(partial / OPTIONS)
     options.pop("fingerprint", None)
     task, base = ({name: _frozen(value) for name, value in told[part].items()} for part in ("task", "base"))

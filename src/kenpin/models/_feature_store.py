@@ -43,7 +43,7 @@ class FeatureStore:
         except (OSError, sqlite3.Error) as error:
             raise OptionError(
                 f"{self._path}: features cannot be kept there ({error}); point KENPIN_CACHE to a folder that can be "
-                "written to, or mend or remove the file."
+                "written to, or repair or remove the file."
             ) from error
 
     def get(self, contents: Sequence[str]) -> list[NDArray[np.float32] | None]:

@@ -42,7 +42,7 @@ def restore_run(run: Path) -> tuple[Inspector, RunRecord]:
         inspector = family.restore(run / MODEL, base, options, Task(record.labels, record.ok_labels))
     except (OptionError, RunError) as error:
         if stands_on_run and not is_run(Path(base.id)):
-            raise RunError(f"{base.id}: no such run, and {run} stands on its network; bring it back.") from error
+            raise RunError(f"{base.id}: no such run, and {run} is built on its network; restore it.") from error
         raise
     if isinstance(inspector, Calibrated):
         inspector.calibration = read_calibration(run / MODEL)
@@ -139,8 +139,8 @@ def run_below(base: str, family: str, *, tuning: str) -> RunBelow:
     inspector, record = restore_run(run)
     if record.family != family:
         raise OptionError(
-            f"base {base}: is a run of family {record.family}, and {family} goes on from runs of its own family; write "
-            f"its network with `kenpin export {base} FOLDER --to merged`, and name that folder."
+            f"base {base}: is a run of family {record.family}, and {family} continues only from runs of its own "
+            f"family; write its network with `kenpin export {base} FOLDER --to merged`, and name that folder."
         )
     if tuning == "qlora":
         raise OptionError(
@@ -150,8 +150,8 @@ def run_below(base: str, family: str, *, tuning: str) -> RunBelow:
     before = record.options.get("tuning")
     if before == "qlora":
         raise OptionError(
-            f"base {base}: its own base is held in 4 bits, to which merging would round what it learned; go on from a "
-            "run with tuning lora."
+            f"base {base}: its own base is held in 4 bits, and merging would round what it learned to these; continue "
+            "from a run with tuning lora."
         )
     if not isinstance(inspector, Trainable):
         raise OptionError(
@@ -173,7 +173,7 @@ def vectors_of(outputs: Mapping[str, Tensor]) -> Tensor:
     vectors = outputs.get("embedding", outputs.get("features"))
     if vectors is None or vectors.ndim != 2:
         raise OptionError(
-            "this run's model makes no vectors of pictures; take a run of family embedder or mahalanobis, or a "
+            "this run's model makes no embeddings of pictures; take a run of family embedder or mahalanobis, or a "
             "classifier with tuning head."
         )
     return vectors

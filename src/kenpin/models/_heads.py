@@ -102,8 +102,8 @@ def fit_head(
     counts = np.bincount(targets, minlength=classes)
     if classes < 2 or counts.min() < 2:
         raise DatasetError(
-            f"training pictures a class: {', '.join(map(str, counts))}; a classifier needs two classes of two pictures "
-            "at least."
+            f"training pictures of each class: {', '.join(map(str, counts))}; a classifier needs at least two classes "
+            "of two pictures."
         )
     scaler = StandardScaler().fit(features.astype(np.float64))
     x = scaler.transform(features.astype(np.float64))

@@ -16,6 +16,7 @@ from kenpin.errors import UnitSpaceError
 from kenpin.metrics.intervals import paired_ranking_interval
 from kenpin.metrics.ranking import auroc, auroc_of_counts
 from kenpin.models._family import Progress
+from kenpin.plural import counted
 from kenpin.records import Measure
 from kenpin.taguchi import Moments, UnitSpace, sum_of_fourth_powers
 from kenpin.taguchi.selection import Confirmation, Selection, select_items
@@ -54,8 +55,8 @@ def divide_parts(
     if fewest < _FEWEST:
         which = "" if len(untouched) == len(is_good) else f" that {lineage.listed()} has not learned from"
         raise UnitSpaceError(
-            f"item selection: {fewest} {kind} training parts{which}; at least {_FEWEST} are needed, to choose "
-            "by some and to confirm with the others. Add some, or leave out --select-items."
+            f"item selection: {counted(fewest, f'{kind} training part')}{which}; at least {_FEWEST} are needed, to "
+            "choose by some and to confirm with the others. Add some, or leave out --select-items."
         )
     ratios = {"choose": 1 - share, "confirm": share}
     grouped = all(group is not None for group in training.column("group"))
@@ -137,8 +138,8 @@ def _sentence(selection: Selection, confirmed: Confirmation) -> str:
         else f"Dropped, the least gain first: {named or 'none'}."
     )
     return (
-        f"Item selection by {selection.defective} defective parts in {selection.runs} runs keeps {len(selection.kept)} "
-        f"of {len(selection.gains)} items. On {confirmed.good} good and {confirmed.defective} defective parts held "
-        f"out, AUROC is {confirmed.auroc_kept:.3f} with these and {confirmed.auroc_all:.3f} with all "
-        f"({change.value:+.3f}{interval}). {taken}"
+        f"Item selection by {counted(selection.defective, 'defective part')} in {counted(selection.runs, 'run')} keeps "
+        f"{len(selection.kept)} of {counted(len(selection.gains), 'item')}. On {confirmed.good} good and "
+        f"{counted(confirmed.defective, 'defective part')} held out, AUROC is {confirmed.auroc_kept:.3f} with these "
+        f"and {confirmed.auroc_all:.3f} with all ({change.value:+.3f}{interval}). {taken}"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from kenpin.errors import OptionError
+from kenpin.plural import counted
 
 
 def warmup_steps(total: int, share: float) -> int:
@@ -12,7 +13,9 @@ def warmup_steps(total: int, share: float) -> int:
     # round to even, as Python does
     warmup = max(1, round(share * total)) if share else 0
     if not 0 <= share <= 1 or (total > 1 and warmup >= total):
-        raise OptionError(f"a warm-up of {share} of {total} steps leaves none to train; give a share of less than 1.")
+        raise OptionError(
+            f"a warm-up of {share} of {counted(total, 'step')} leaves none to train; give a share of less than 1."
+        )
     return warmup
 
 

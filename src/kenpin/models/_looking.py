@@ -27,7 +27,7 @@ Way = Literal["relevance", "rollout", "gradcam", "shares"]
 WAYS: tuple[Way, ...] = get_args(Way)
 _SAID: dict[Way, str] = {
     "relevance": "attention relevant for",
-    "rollout": "attention of the class token, which said",
+    "rollout": "attention of the class token, prediction",
     "gradcam": "speaks for",
     "shares": "shares of the logit of",
 }
@@ -35,7 +35,7 @@ _UNITS: dict[Way, str] = {
     "relevance": "relevance",
     "rollout": "% of the attention",
     "gradcam": "Grad-CAM",
-    "shares": "share of a place",
+    "shares": "share of a cell",
 }
 _LONGEST_SIDE = 28  # of the grid that the maps of several stages meet on
 
@@ -62,7 +62,9 @@ def class_maps(
     logits: of `pixel_values`, (n, 3, h, w) -> (n, classes), differentiable. Raises OptionError.
     """
     if label is not None and label not in inspector.labels:
-        raise OptionError(f"option `label`: {label!r} is no class of this run; {did_you_mean(label, inspector.labels)}")
+        raise OptionError(
+            f"option `label`: {label!r} is not a class of this run; {did_you_mean(label, inspector.labels)}"
+        )
     pixels = _pixels(inspector, images)
     with torch.inference_mode():
         likeliest = logits(pixels).argmax(dim=1).tolist()
@@ -152,10 +154,10 @@ def look(module: nn.Module, pixel_values: Tensor, score: Callable[[Tensor], Tens
     way: None for the relevance of attention where every token attends to all, else Grad-CAM. Raises OptionError.
     """
     if way is not None and way not in WAYS:
-        raise OptionError(f"option `way`: {way!r} is no way to explain; {did_you_mean(way, WAYS)}")
+        raise OptionError(f"option `way`: {way!r} is not a method; {did_you_mean(way, WAYS)}")
     network = next((part for part in module.modules() if isinstance(part, PreTrainedModel)), None)
     if network is None:
-        raise OptionError(f"{type(module).__name__} has no places in a picture to point at; take another base.")
+        raise OptionError(f"{type(module).__name__} has no grid of features to draw a map from; take another base.")
     with _frozen(module):
         looked = _look(network, pixel_values, score, way)
     return looked._replace(grids=looked.grids.float().cpu())
@@ -164,7 +166,7 @@ def look(module: nn.Module, pixel_values: Tensor, score: Callable[[Tensor], Tens
 def _look(network: nn.Module, pixels: Tensor, score: Callable[[Tensor], Tensor], way: Way | None) -> Looked:
     if isinstance(network, Lite0ForImageClassification):
         if way in ("relevance", "rollout"):
-            raise OptionError(f"option `way`: {way} follows attention, and this network pays none; take gradcam.")
+            raise OptionError(f"option `way`: {way} follows attention, and this network has none; take gradcam.")
         with _leaves([*network.stages, network.head]) as outputs:
             value = score(pixels)
         return _by_gradient(way or "gradcam", value, outputs)
@@ -172,7 +174,7 @@ def _look(network: nn.Module, pixels: Tensor, score: Callable[[Tensor], Tensor],
         leaf = pixels.clone().requires_grad_()
         value = score(leaf)
     if not hidden:
-        raise OptionError(f"{type(network).__name__} keeps its places to itself; take another base.")
+        raise OptionError(f"{type(network).__name__} does not give its grid of features; take another base.")
     if way is None:
         way = "relevance" if _attends_to_all(layers, hidden[0]) else "gradcam"
     if way in ("gradcam", "shares"):
@@ -200,7 +202,9 @@ def _by_gradient(way: Way, value: Tensor, outputs: list[Tensor], size_hw: tuple[
                 places = places - places.mean(dim=(2, 3), keepdim=True)
         parts.append((places * slopes).sum(dim=1).float())
     if not any(part.any() for part in parts):
-        raise OptionError(f"option `way`: {way} finds nothing, the score does not go by the last places; take another.")
+        raise OptionError(
+            f"option `way`: {way} finds nothing: the score does not depend on the last features; take another."
+        )
     grids = _together(parts)
     if way == "gradcam":
         grids = grids.relu()
@@ -214,7 +218,7 @@ def _by_attention(
 ) -> Looked:
     if not _attends_to_all(layers, hidden):
         raise OptionError(
-            f"option `way`: {way} follows attention among all tokens, which this network does not pay; take gradcam."
+            f"option `way`: {way} follows attention among all tokens, which this network does not have; take gradcam."
         )
     if way == "rollout" and not class_token:
         raise OptionError(

@@ -23,7 +23,7 @@ def class_numbers(examples: Dataset | Sequence[Example], labels: Sequence[str]) 
     except KeyError:
         wrong = next(example for example in examples if example.label not in numbers)
         raise DatasetError(
-            f"{wrong.id}: class {wrong.label!r} is none of {', '.join(labels)}; mend its label or leave it out."
+            f"{wrong.id}: class {wrong.label!r} is not among {', '.join(labels)}; correct its label or leave it out."
         ) from None
 
 

@@ -263,8 +263,8 @@ def _sizes(path: str | Path, prefix: str, shapes: Mapping[str, tuple[int, ...]])
         axes, shape = array.axes.split(), shapes[prefix + array.name]
         if len(shape) != len(axes) or 0 in shape:
             raise OptionError(
-                f"{path}: array {prefix}{array.name} has shape {shape}; it must have the {len(axes)} axes "
-                f"{', '.join(axes)}, none of them empty: {_SHORTAGE}."
+                f"{path}: array {prefix}{array.name} has shape {shape}; its axes must be {', '.join(axes)}, none of "
+                f"them empty: {_SHORTAGE}."
             )
         for axis, size in zip(axes, shape, strict=True):
             votes[axis][size] += 1

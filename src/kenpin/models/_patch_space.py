@@ -25,6 +25,7 @@ from kenpin.models._inference import compute_features
 from kenpin.models._maps import map_of_places, seen_region
 from kenpin.models._place_spaces import PlaceSpaces, fit_spaces
 from kenpin.models._places import place_outputs
+from kenpin.plural import counted
 from kenpin.quality.calibration import distance_of_unit, least_score
 from kenpin.records import Example, Map, Prediction, Threshold
 from kenpin.taguchi import parts_needed
@@ -146,7 +147,8 @@ class PatchSpaceInspector(CalibratedPictures):
         good = training.select(i for i, label in enumerate(training.column("label")) if label in self._task.ok_labels)
         if len(good) < (needed := parts_needed(1, "ledoit-wolf")):
             raise UnitSpaceError(
-                f"unit space: {len(good)} good parts to fit to; at least {needed} are needed. Add good parts."
+                f"unit space: {counted(len(good), 'good part')} to fit to; at least {needed} are needed. Add good "
+                "parts."
             )
 
         def pictures() -> Iterator[Tensor]:
@@ -156,10 +158,10 @@ class PatchSpaceInspector(CalibratedPictures):
 
         self._spaces = fit_spaces(pictures, pooled=self._where == "pooled", ridge=self._ridge)
         rows, columns = self._grid
-        spaces = "one unit space" if self._where == "pooled" else "a unit space at each"
+        spaces = "one unit space" if self._where == "pooled" else "a unit space in each"
         return (
-            f"{rows} × {columns} places of {len(good)} good parts, {spaces}: {self._spaces.mean.shape[1]} items, mean "
-            f"ridge {float(self._spaces.ridge.mean()):.4f}.",
+            f"{rows} × {columns} cells of {counted(len(good), 'good part')}, {spaces}: "
+            f"{counted(self._spaces.mean.shape[1], 'item')}, mean ridge {float(self._spaces.ridge.mean()):.4f}.",
         )
 
     def save(self, folder: Path) -> None:
@@ -171,7 +173,7 @@ class PatchSpaceInspector(CalibratedPictures):
         with np.load(folder / _FILE, allow_pickle=False) as arrays:
             saved = dict(arrays)
         if "channels" not in saved:
-            raise RunError(f"{folder / _FILE}: an earlier version described places otherwise; train again.")
+            raise RunError(f"{folder / _FILE}: an earlier version made other features of cells; train again.")
         self._take(saved.pop("channels"))  # as they were: another NumPy might draw others
         self._spaces = PlaceSpaces.from_arrays(saved)
         return self

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kenpin.errors import UnitSpaceError
+from kenpin.plural import counted
 from kenpin.taguchi import parts_needed
 
 SCALE_FLOOR = 0.1
@@ -89,8 +90,8 @@ def fit_spaces(
     k = mean.shape[1]
     if ridge == 0 and count < (needed := parts_needed(k, ridge)):
         raise UnitSpaceError(
-            f"unit space: {count} good parts for {k} items at each place; at least {needed} are needed. Add good "
-            "parts, set a ridge, or take fewer items."
+            f"unit space: {counted(count, 'good part')} for {counted(k, 'item')} in each cell; at least {needed} are "
+            "needed. Add good parts, set a ridge, or take fewer items."
         )
     floor = SCALE_FLOOR * scale.square().mean(dim=0).sqrt()
     # an item that no good part moves anywhere has no scale to measure a distance in: it is left out
@@ -160,7 +161,7 @@ def _whitening(correlation: Tensor, ridge: Tensor, inverse_scale: Tensor, count:
         factor, failed = torch.linalg.cholesky_ex((1 - share) * correlation[some] + share * identity)
         if failed.any() or (factor.diagonal(dim1=1, dim2=2).amin() < 1e-6):
             raise UnitSpaceError(
-                "unit space: the items of a place are collinear; set a ridge above 0 or take fewer items."
+                "unit space: the items of a cell are collinear; set a ridge above 0 or take fewer items."
             )
         inverse = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
         # the mean of zᵀ P z / k is the trace of P R / k, with R as the mean over n parts and not n - 1

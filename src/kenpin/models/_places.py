@@ -10,6 +10,7 @@ from torch import Tensor
 from kenpin.errors import OptionError
 from kenpin.models._backbone import Backbone
 from kenpin.models._lite0 import Lite0ForImageClassification
+from kenpin.plural import counted
 
 _STRIDES = (8, 16)
 """Pixels between the places that a convolutional network of transformers is asked at: finer ones know edges alone,
@@ -26,7 +27,7 @@ def place_outputs(backbone: Backbone, pixel_values: Tensor, stages: tuple[int, .
     output = network.base_model(pixel_values, output_hidden_states=True)
     hidden = getattr(output, "last_hidden_state", None)
     if hidden is None:
-        raise OptionError(f"base {backbone.id}: {type(network).__name__} gives no places; take another base.")
+        raise OptionError(f"base {backbone.id}: {type(network).__name__} gives no grid of features; take another base.")
     if hidden.ndim == 4:
         by_stride = {pixel_values.shape[3] // one.shape[3]: one for one in output.hidden_states if one.ndim == 4}
         return [by_stride[stride] for stride in _STRIDES if stride in by_stride] or [hidden]
@@ -46,5 +47,7 @@ def as_grid(hidden: Tensor, size_hw: tuple[int, ...] | None) -> Tensor:
         rows -= 1
     columns = rows * width // height
     if not rows or tokens - rows * columns > 16:
-        raise OptionError(f"{tokens} tokens of a picture of {width} × {height} pixels make no grid; take another base.")
+        raise OptionError(
+            f"{counted(tokens, 'token')} of a picture of {width} × {height} pixels make no grid; take another base."
+        )
     return hidden[:, tokens - rows * columns :].mT.reshape(len(hidden), -1, rows, columns)

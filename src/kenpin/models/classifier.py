@@ -34,6 +34,7 @@ from kenpin.models._looking import class_maps
 from kenpin.models._lora import attach_lora, load_lora, without_adapters
 from kenpin.models._naming import class_numbers, predictions
 from kenpin.models._quiet import without_bars
+from kenpin.plural import counted
 from kenpin.records import Example, Map, Prediction
 from kenpin.run_folder import is_run
 
@@ -121,11 +122,13 @@ class HeadClassifier(CalibratedPictures):
         x = torch.stack(list(compute_features(self, training, progress=progress))).numpy()
         seen = np.array(lineage.seen(training), bool)
         kind = self._options.head
-        told = [f"A {kind} head was fitted on {x.shape[1]} frozen features of {len(x)} pictures."]
+        told = [
+            f"The {kind} head was fitted on {counted(x.shape[1], 'frozen feature')} of {counted(len(x), 'picture')}."
+        ]
         if kind == "svm" and seen.any() and not calibratable(targets[~seen], len(self.labels)):
             told.append(
-                f"Its probabilities are too sure: {lineage.listed()} has learned from nearly all of these pictures, "
-                "and the sigmoid that makes decisions probabilities rests on them too."
+                f"Its probabilities are overconfident: {lineage.listed()} has learned from nearly all of these "
+                "pictures, and the sigmoid that turns decisions into probabilities was fitted to them too."
             )
             seen[:] = False
         self._head = fit_head(kind, x, targets, len(self.labels), self._options.head_c, seen)

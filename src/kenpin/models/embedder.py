@@ -32,6 +32,7 @@ from kenpin.models._lora import attach_lora, load_lora, without_adapters
 from kenpin.models._naming import class_numbers, predictions
 from kenpin.models._quiet import without_bars
 from kenpin.models._seeded import seeded
+from kenpin.plural import counted, is_are
 from kenpin.records import Example, Prediction
 from kenpin.run_folder import is_run
 
@@ -57,14 +58,14 @@ class EmbedderOptions(CaseOptions, AugmentOptions, GradientOptions, TrainOptions
     )
     objective: Annotated[ObjectiveName, InGroup("training")] = Field(
         "supervised-contrastive",
-        description="What draws embeddings of one class together: comparing pairs, triplets or all pictures of a "
+        description="What pulls embeddings of one class together: comparing pairs, triplets or all pictures of a "
         "batch, a centre for each class, or a plain classifier.",
     )
     dimension: int = Field(64, ge=1, description="Length of an embedding.")
     normalise: bool = Field(True, description="Scale embeddings to length 1.")
     together: Annotated[Literal["classes", "good"], InGroup("training")] = Field(
         "classes",
-        description="What is drawn together: the pictures of each class; or only those of good classes, while each "
+        description="What is pulled together: the pictures of each class; or only those of good classes, while each "
         "defective picture is a class of its own, which makes better items of a unit space.",
     )
     margin: Annotated[float | None, InGroup("training")] = Field(
@@ -178,10 +179,10 @@ class EmbeddingInspector(CalibratedPictures):
         if len(counts) < 2 or few:
             found = f"class {few[0]} has one picture" if few else f"all pictures are of class {next(iter(counts))}"
             raise DatasetError(
-                f"{training.root}: {found}; vectors are learned from pictures of two classes at least, two of each."
+                f"{training.root}: {found}; embeddings are learned from at least two classes, two pictures of each."
             )
         if self._options.objective in COMPARING and self._options.accumulate > 1:
-            return ("Pictures are compared within a batch: accumulated batches average the gradient, no more.",)
+            return ("Pictures are compared within a batch: accumulated batches only average the gradient.",)
         return ()
 
     def places(self, pictures: Dataset, epoch: int) -> Sequence[int]:
@@ -236,8 +237,8 @@ class EmbeddingInspector(CalibratedPictures):
         )
         self._references = fit_references(vectors, known, self._options.neighbours, others, truth)
         return (
-            f"A picture is compared with the nearest {self._options.neighbours} references of each class; "
-            f"{len(known):,} training pictures are kept for that.",
+            f"A picture is compared with the nearest {counted(self._options.neighbours, 'reference')} of each class; "
+            f"{counted(len(known), 'training picture')} {is_are(len(known))} kept for that.",
         )
 
     def with_references(self, vectors: NDArray[np.float32], labels: Sequence[str]) -> EmbeddingInspector:
@@ -340,8 +341,8 @@ def _load(options: EmbedderOptions) -> Backbone:
     before = cast(EmbeddingInspector, below.inspector)
     if before.extract is not None or isinstance(before._backbone, MlpBackbone):
         raise OptionError(
-            f"base {options.base}: that run trained a projection and no network beneath it that could be gone on from; "
-            f"name its base {before.base.id} instead."
+            f"base {options.base}: that run trained only a projection and no network to continue from; take its base "
+            f"{before.base.id} instead."
         )
     network = without_adapters(cast(Any, before.module).body)
     return backbone_of_network(network, before.processor, _HEAD, options.seed, id=below.id, commit=below.commit)

@@ -24,6 +24,7 @@ from kenpin.models._item_choice import Portions, choose, divide_parts
 from kenpin.models._item_source import DEFAULT_STAGES, ItemSource, item_source, of_table, same_source
 from kenpin.models._looking import distance_maps
 from kenpin.models._patch_space import STAGES, PatchSpaceInspector
+from kenpin.plural import counted, was_were
 from kenpin.quality.threshold import threshold_from_quantile
 from kenpin.records import Example, Map, Prediction, Threshold
 from kenpin.records_json import to_json
@@ -209,7 +210,7 @@ class UnitSpaceInspector(CalibratedPictures):
         space, items = self._fitted()
         extract = self.extract
         if isinstance(space, RecognitionSpace) or extract is None:
-            raise OptionError("only the shares of single items, of pictures, have places; take method mt or mta.")
+            raise OptionError("a map needs the shares of single items of a picture; take method mt or mta.")
         if way not in (None, "shares") or label is not None:
             raise OptionError("this run's map shows shares of the distance; leave --way and --label out.")
 
@@ -239,7 +240,7 @@ class UnitSpaceInspector(CalibratedPictures):
         if not varying.any():
             one = "row" if self.table_items else "picture"
             raise UnitSpaceError(
-                f"unit space: the {len(good)} good parts are all the same {one} to base {self.base.id}. Add others."
+                f"unit space: all good parts ({len(good)}) are the same {one} to base {self.base.id}. Add others."
             )
         chosen = np.flatnonzero(varying)
         told = []
@@ -265,7 +266,7 @@ class UnitSpaceInspector(CalibratedPictures):
             self.limit(())  # refused here, before anything is kept
         silent = int((~varying).sum())
         told.append(_told(self._space, len(good), len(chosen)) + (
-            f" {silent} items that never vary were left out." if silent else ""
+            f" {counted(silent, 'item')} without variation {was_were(silent)} left out." if silent else ""
         ))  # fmt: skip
         return tuple(told)
 
@@ -276,7 +277,8 @@ class UnitSpaceInspector(CalibratedPictures):
         if options.limit == "costs":
             return None
         if options.limit == "quantile" and options.confidence is None:
-            basis = f"{options.good_passed:.2%} of good parts pass, by {len(good_scores)} that the space has not seen."
+            unseen = counted(len(good_scores), "part")
+            basis = f"{options.good_passed:.2%} of good parts pass, by {unseen} that the space has not seen."
             return threshold_from_quantile(good_scores, options.good_passed, basis)
         if options.limit == "quantile" and options.confidence is not None:
             found = tolerance_limit(good_scores, options.good_passed, options.confidence, space.scale)
@@ -304,7 +306,7 @@ class UnitSpaceInspector(CalibratedPictures):
         """What no fit can do without; how many a run needs, is checked before it learns."""
         if good < (needed := parts_needed(1, self._options.ridge)):
             raise UnitSpaceError(
-                f"unit space: {good} good parts to fit to; at least {needed} are needed. Add good parts."
+                f"unit space: {counted(good, 'good part')} to fit to; at least {needed} are needed. Add good parts."
             )
 
     def _check_law(self, seen: Sequence[bool], is_good: Sequence[bool], lineage: Lineage) -> None:
@@ -313,9 +315,9 @@ class UnitSpaceInspector(CalibratedPictures):
         count = sum(good and was for good, was in zip(is_good, seen, strict=True))
         if self._options.limit in ("chi-square", "f") and count:
             raise OptionError(
-                f"option `limit` {self._options.limit}: {lineage.listed()} has learned from {count} of the "
-                f"{sum(is_good)} good parts, and other parts do not follow the law of these; take limit quantile or "
-                "costs, or parts that it has not seen."
+                f"option `limit` {self._options.limit}: {lineage.listed()} has learned from {count} of "
+                f"{counted(sum(is_good), 'good part')}, and other parts do not follow their law; take limit quantile "
+                "or costs, or parts that it has not seen."
             )
 
     def _fit_space(self, good: NDArray[Any], moments: Moments, chosen: NDArray[np.int64]) -> AnySpace:
@@ -374,7 +376,7 @@ def _names_of_shares(space: AnySpace, names: list[str]) -> list[str]:
 
 
 def _told(space: AnySpace, good: int, items: int) -> str:
-    held = f"The unit space holds {good} good parts and {items} items"
+    held = f"The unit space holds {counted(good, 'good part')} and {counted(items, 'item')}"
     if isinstance(space, RecognitionSpace):
         return f"{held}, as sensitivity and deviation from their mean pattern."
     if isinstance(space, AdjugateSpace):

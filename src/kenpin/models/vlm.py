@@ -104,8 +104,8 @@ def _base_of_run(options: VlmOptions, half: torch.dtype | None) -> ChatBase:
     before = cast(ChatInspector, below.inspector)
     if isinstance(before.module, SoftPrompted):
         raise OptionError(
-            f"base {options.base}: its network was taught to hear the vectors of another run, without which it is not "
-            "what it was; go on from a run without --embedding-from."
+            f"base {options.base}: its network was trained with the embeddings of another run and needs them; continue "
+            "from a run without --embedding-from."
         )
     network = cast(Any, without_adapters(before.module.float()))
     if half is not None:
@@ -122,7 +122,9 @@ def _read_whole(folder: Path, base: BaseRecord) -> ChatBase:
             network = AutoModelForImageTextToText.from_pretrained(folder / WEIGHTS, dtype="float32").eval()
         return ChatBase(base.id, network, read_processor(folder / "processor", network.config), base.commit)
     except (OSError, ValueError) as error:
-        raise RunError(f"{folder}: what was trained cannot be read; restore it from a copy or train again.") from error
+        raise RunError(
+            f"{folder}: the trained weights cannot be read; restore it from a copy or train again."
+        ) from error
 
 
 def _prepared(source: ChatBase, options: VlmOptions) -> nn.Module:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import OptionError, ShapeError
+from kenpin.plural import counted
 
 Floats = NDArray[np.float64]
 
@@ -38,7 +39,9 @@ def crossed(first: Sequence[Hashable], second: Sequence[Hashable]) -> tuple[NDAr
     Raises ShapeError.
     """
     if len(first) != len(second) or not len(first):
-        raise ShapeError(f"{len(first)} ratings against {len(second)}; give one of each rater for each part.")
+        raise ShapeError(
+            f"{counted(len(first), 'rating')} against {len(second)}; give one of each rater for each part."
+        )
     names = sorted({str(one) for one in (*first, *second)})
     place = {name: i for i, name in enumerate(names)}
     counts = np.zeros((len(names), len(names)), np.int64)
@@ -124,7 +127,7 @@ def _with_interval(
     by_category: tuple[float | None, ...],
 ) -> Kappa:
     if not 0 < confidence < 1:
-        raise OptionError(f"a confidence of {confidence} cannot be had; give one between 0 and 1, such as 0.95.")
+        raise OptionError(f"a confidence of {confidence} is impossible; give one between 0 and 1, such as 0.95.")
     half = NormalDist().inv_cdf(0.5 + confidence / 2) * error
     return Kappa(
         value=value,

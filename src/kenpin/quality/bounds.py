@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from kenpin.errors import OptionError, ShapeError
+from kenpin.plural import counted
 
 
 def clopper_pearson(events: int, parts: int, confidence: float = 0.95) -> tuple[float, float] | None:
@@ -35,7 +36,7 @@ def parts_needed(rate: float, events: int = 0, confidence: float = 0.95) -> int:
     Raises OptionError unless 0 < rate < 1.
     """
     if not 0 < rate < 1:
-        raise OptionError(f"no number of parts shows a rate of at most {rate}; give a rate between 0 and 1.")
+        raise OptionError(f"no number of parts proves a rate of at most {rate}; give a rate between 0 and 1.")
     _check(events, events, confidence)
     high = events + 1
     while _upper(events, high, 1 - confidence) > rate:
@@ -64,6 +65,6 @@ def _upper(events: int, parts: int, tail: float) -> float:
 
 def _check(events: int, parts: int, confidence: float) -> None:
     if not 0 <= events <= parts:
-        raise ShapeError(f"{events} events in {parts} parts; give 0 <= events <= parts.")
+        raise ShapeError(f"{counted(events, 'event')} in {counted(parts, 'part')}; give 0 <= events <= parts.")
     if not 0 < confidence < 1 or math.isnan(confidence):
-        raise OptionError(f"a confidence of {confidence} cannot be had; give one between 0 and 1, such as 0.95.")
+        raise OptionError(f"a confidence of {confidence} is impossible; give one between 0 and 1, such as 0.95.")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kenpin.config import DecisionOptions
+from kenpin.plural import counted
 from kenpin.quality.costs import realised_cost
 from kenpin.quality.threshold import threshold_from_costs, verdict_of
 from kenpin.records import Threshold, Verdict
@@ -33,7 +34,7 @@ class Consequences:
 
     def in_words(self, *, of_how_many: bool = True) -> str:
         """What the threshold does, to follow `would` or `they`."""
-        defective, good = f" of {_parts(self.defective, 'defective')}", f" of {_parts(self.good, 'good')}"
+        defective, good = f" of {counted(self.defective, 'defective part')}", f" of {counted(self.good, 'good part')}"
         said = f"let {self.escapes}{defective * of_how_many} escape and fail {self.overkills}{good * of_how_many}"
         return f"{said}, with {self.reviews} for a person" if self.reviews else said
 
@@ -44,11 +45,11 @@ def consequences(scores: Sequence[float], defective: Sequence[bool], threshold: 
     scores, defective: (n,). Raises ShapeError, and OptionError when one kind of part is missing.
     """
     verdicts = [verdict_of(score, threshold) for score in scores]
-    counted = list(zip(verdicts, defective, strict=True))
+    decided = list(zip(verdicts, defective, strict=True))
     return Consequences(
-        escapes=counted.count((Verdict.PASS, True)),
+        escapes=decided.count((Verdict.PASS, True)),
         defective=sum(defective),
-        overkills=counted.count((Verdict.FAIL, False)),
+        overkills=decided.count((Verdict.FAIL, False)),
         good=len(defective) - sum(defective),
         reviews=verdicts.count(Verdict.REVIEW),
         cost=realised_cost(
@@ -95,7 +96,7 @@ def _other_costs(scores: Sequence[float], defective: Sequence[bool], threshold: 
         f"overkill: they {here.in_words()}."
     )
     others = [
-        f"for {ratio:g} : 1 {found.in_words(of_how_many=False)}"
+        f"{found.in_words(of_how_many=False)} at a cost ratio of {ratio:g} : 1"
         for ratios in _OTHER_RATIOS
         for ratio, found in _first_other(scores, defective, threshold, ratios, best)
     ]
@@ -106,9 +107,9 @@ def _other_costs(scores: Sequence[float], defective: Sequence[bool], threshold: 
     if not others:
         return f"{told} The best cut on these parts would {best.in_words(of_how_many=False)}, {whatever}."
     if best.counts != here.counts:
-        others.insert(0, f"for these costs {best.in_words(of_how_many=False)}")
+        others.insert(0, f"{best.in_words(of_how_many=False)} at these costs")
     every = ", ".join(others)
-    return f"{told} The best cut on these parts would {every}. Name yours with --cost-escape and --cost-overkill."
+    return f"{told} The best cut on these parts would {every}. Give yours with --cost-escape and --cost-overkill."
 
 
 def _first_other(
@@ -134,10 +135,10 @@ def _on_the_line(scores: Sequence[float], defective: Sequence[bool], threshold: 
     here, line = (f"{100 * share:.0f} %" for share in (sum(defective) / len(defective), _LINE_RATE))
     told = f"{here} of these parts are defective. On a line with {line} this cut would cost {same.cost:.3g} a part"
     if best.counts == same.counts:
-        told += ", and no other less"
+        told += ", and no other cut costs less"
     else:
         told += f"; the best cut for {line} would {best.in_words()}, and cost {best.cost:.3g}"
-    return f"{told}. Name the line's share with --defect-rate."
+    return f"{told}. Give the line's share with --defect-rate."
 
 
 def _suiting(scores: Sequence[float], defective: Sequence[bool], threshold: Threshold) -> Threshold:
@@ -151,7 +152,3 @@ def _suiting(scores: Sequence[float], defective: Sequence[bool], threshold: Thre
         defect_rate=threshold.defect_rate,
         basis=threshold.basis,
     )
-
-
-def _parts(number: int, kind: str) -> str:
-    return f"{number} {kind} {'part' if number == 1 else 'parts'}"

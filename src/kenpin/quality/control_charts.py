@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import OptionError, ShapeError
+from kenpin.plural import counted, is_are
 from kenpin.quality.run_length import ewma_width, shewhart_width
 
 Floats = NDArray[np.float64]
@@ -104,7 +105,7 @@ def p_chart(failed: ArrayLike, lots: ArrayLike, reference_failed: ArrayLike, *, 
     tail = 0.5 / arl
     old = np.asarray(reference_failed, bool)
     if len(old) < FEWEST:
-        raise ShapeError(f"{len(old)} reference parts are too few; give at least {FEWEST}.")
+        raise ShapeError(f"{counted(len(old), 'reference part')} {is_are(len(old))} too few; give at least {FEWEST}.")
     sizes, counts = _by_lot(lots, np.asarray(failed, bool).astype(np.float64))
     low, high = [], []
     for size in sizes.astype(int).tolist():
@@ -138,7 +139,7 @@ def _numbers(values: ArrayLike, fewest: int) -> Floats:
     if x.ndim != 1 or not np.isfinite(x).all():
         raise ShapeError(f"points of shape {x.shape} must be one row of finite numbers; leave other parts out.")
     if len(x) < fewest:
-        raise ShapeError(f"{len(x)} parts are too few; give at least {fewest}.")
+        raise ShapeError(f"{counted(len(x), 'part')} {is_are(len(x))} too few; give at least {fewest}.")
     return x
 
 

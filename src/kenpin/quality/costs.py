@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import OptionError, ShapeError
+from kenpin.plural import counted
 from kenpin.records import Verdict
 
 Floats = NDArray[np.float64]
@@ -84,7 +85,9 @@ def realised_cost(
     """
     is_defective = np.asarray(defective, bool)
     if is_defective.shape != (len(verdicts),):
-        raise ShapeError(f"{is_defective.shape} truths for {len(verdicts)} verdicts; give one for each part.")
+        raise ShapeError(
+            f"{is_defective.shape} truths for {counted(len(verdicts), 'verdict')}; give one for each part."
+        )
     of_good = {Verdict.PASS: 0.0, Verdict.FAIL: cost_overkill, Verdict.REVIEW: cost_review or 0.0}
     of_defective = {Verdict.PASS: cost_escape, Verdict.FAIL: 0.0, Verdict.REVIEW: cost_review or 0.0}
     costs = np.where(is_defective, [of_defective[one] for one in verdicts], [of_good[one] for one in verdicts])
@@ -106,7 +109,7 @@ def _kinds(is_defective: NDArray[np.bool_], defect_rate: float | None) -> tuple[
     ok_count = len(is_defective) - defective_count
     if not defective_count or not ok_count:
         raise OptionError(
-            f"costs need scored OK and defective parts to settle a threshold, and there are {ok_count} and "
+            f"costs need scored OK and defective parts for a threshold, and there are {ok_count} and "
             f"{defective_count}; add the missing kind, or take the threshold from a quantile of good parts."
         )
     if defect_rate is not None and not 0 < defect_rate < 1:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kenpin.errors import ShapeError
+from kenpin.plural import counted
 from kenpin.quality.bounds import clopper_pearson
 from kenpin.quality.planning import Wrong
 from kenpin.records import Verdict
@@ -42,7 +43,9 @@ def paired_difference(before: Sequence[bool], now: Sequence[bool], confidence: f
     # The change is the difference of two multinomial shares, lost and gained. Clopper & Pearson's interval of each at
     # half the error (Bonferroni) holds whatever the true shares: wider than an approximation, and never less sure.
     if len(before) != len(now):
-        raise ShapeError(f"{len(before)} parts before and {len(now)} now; give one decision of each run for each part.")
+        raise ShapeError(
+            f"{counted(len(before), 'part')} before and {len(now)} now; give one decision of each run for each part."
+        )
     lost = sum(n and not b for b, n in zip(before, now, strict=True))
     gained = sum(b and not n for b, n in zip(before, now, strict=True))
     half_sure = 1 - (1 - confidence) / 2
@@ -67,7 +70,10 @@ def verdict_differences(
 ) -> dict[Wrong, PairedDifference | None]:
     """How the rates of escapes and of overkills changed; n each, the same parts. Raises ShapeError, OptionError."""
     if not len(defective) == len(before) == len(now):
-        raise ShapeError(f"{len(before)} and {len(now)} verdicts of {len(defective)} parts; give one of each run.")
+        raise ShapeError(
+            f"{len(before)} and {counted(len(now), 'verdict')} of {counted(len(defective), 'part')}; give one of each "
+            "run."
+        )
 
     def change(side: bool, wrong: Verdict) -> PairedDifference | None:
         places = [place for place, bad in enumerate(defective) if bad is side]

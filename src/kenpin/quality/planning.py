@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kenpin.errors import OptionError
+from kenpin.plural import counted
 from kenpin.quality.bounds import at_most, parts_needed
 
 Wrong = Literal["escape", "overkill"]
@@ -44,10 +45,10 @@ class Plan:
 
     def __str__(self) -> str:
         kind = PARTS_OF[self.wrong]
-        limit = f"no {self.wrong}" if self.allowed == 0 else f"at most {_counted(self.allowed, self.wrong)}"
+        limit = f"no {self.wrong}" if self.allowed == 0 else f"at most {counted(self.allowed, self.wrong)}"
         return (
-            f"{self.parts} {kind} parts with {limit} show{'s' if self.parts == 1 else ''} a rate of at most "
-            f"{self.rate * 100:g} % (one-sided {self.confidence * 100:g} %); an inspector whose true rate is "
+            f"{counted(self.parts, f'{kind} part')} with {limit} show{'s' if self.parts == 1 else ''} a rate of at "
+            f"most {self.rate * 100:g} % (one-sided {self.confidence * 100:g} %); an inspector whose true rate is "
             f"{percent_down(self.rate_passing())} passes this test nine times in ten."
         )
 
@@ -55,7 +56,7 @@ class Plan:
 def plan(wrong: Wrong, rate: float, confidence: float = 0.95, allowed: int = 0) -> Plan:
     """The smallest test that shows the rate with this confidence and that many wrong decisions. Raises OptionError."""
     if allowed < 0:
-        raise OptionError(f"{allowed} wrong decisions cannot be allowed; give 0 or more.")
+        raise OptionError(f"{counted(allowed, 'wrong decision')} cannot be allowed; give 0 or more.")
     return Plan(wrong, rate, confidence, allowed, parts_needed(rate, allowed, confidence))
 
 
@@ -65,10 +66,10 @@ def bound_sentence(wrong: Wrong, events: int, parts: int, confidence: float = 0.
     Raises ShapeError, OptionError.
     """
     bound = at_most(events, parts, confidence)
-    kind = f"{PARTS_OF[wrong]} part{'' if parts == 1 else 's'}"
-    said = f"{_counted(events, wrong)} in {parts} {kind}"
+
+    said = f"{counted(events, wrong)} in {counted(parts, f'{PARTS_OF[wrong]} part')}"
     if bound is None:
-        return f"{said}: nothing is known of the rate."
+        return f"{said}: the rate is unknown."
     return f"{said}: at most {percent_up(bound)}, one-sided {confidence * 100:g} %."
 
 
@@ -91,7 +92,3 @@ def _percent(rate: float, rounded: Callable[[float], int]) -> str:
     whole = round(steps)
     count = whole if math.isclose(steps, whole, rel_tol=1e-9) else rounded(steps)
     return f"{count * step:.{_DIGITS + 1}g} %"
-
-
-def _counted(events: int, wrong: Wrong) -> str:
-    return f"{events} {wrong}{'' if events == 1 else 's'}"

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import ShapeError
+from kenpin.plural import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def fit_platt(scores: ArrayLike, happened: ArrayLike) -> PlattScaling:
         raise ShapeError(f"{x.shape} scores for {event.shape} outcomes; give one finite score for each.")
     hits = int(event.sum())
     if not 0 < hits < len(x):
-        raise ShapeError(f"{hits} of {len(x)} outcomes happened; a curve needs both kinds.")
+        raise ShapeError(f"{hits} of {counted(len(x), 'outcome')} happened; a curve needs both kinds.")
     target = np.where(event, (hits + 1) / (hits + 2), 1 / (len(x) - hits + 2))
     centre, spread = float(x.mean()), float(x.std()) or 1.0
     z = (x - centre) / spread

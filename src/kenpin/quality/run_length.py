@@ -66,7 +66,7 @@ def best_weight(arl: float, shift: float) -> float:
     from scipy.optimize import minimize_scalar
 
     if not 0 < shift < math.inf:
-        raise OptionError(f"a shift of {shift} standard deviations is none to look for; give a number above 0.")
+        raise OptionError(f"a shift of {shift} standard deviations is impossible to find; give a number above 0.")
 
     def delay(log_weight: float) -> float:
         weight = math.exp(log_weight)
@@ -78,6 +78,6 @@ def best_weight(arl: float, shift: float) -> float:
 
 def _check(arl: float, weight: float) -> None:
     if not _SHORTEST <= arl < math.inf:
-        raise OptionError(f"a chart cannot run {arl} points between false alarms; give {_SHORTEST:g} or more.")
+        raise OptionError(f"a chart cannot run {arl:g} points between false alarms; give {_SHORTEST:g} or more.")
     if not 0 < weight <= 1:
-        raise OptionError(f"a weight of {weight} is none of an EWMA; give one above 0, up to 1.")
+        raise OptionError(f"a weight of {weight} is impossible for an EWMA; give one above 0, up to 1.")

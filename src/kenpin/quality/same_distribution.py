@@ -67,9 +67,11 @@ def mean_distances(reference: ArrayLike, new: ArrayLike, *, seed: int = 0) -> tu
 def _checked(reference: ArrayLike, new: ArrayLike) -> tuple[Floats, Floats]:
     old, now = (np.asarray(x, np.float64) for x in (reference, new))
     if old.ndim != 2 or now.ndim != 2 or old.shape[1] != now.shape[1] or min(len(old), len(now)) < 2:
-        raise ShapeError(f"vectors of shapes {old.shape} and {now.shape}: give (m, d) and (n, d), at least 2 of each.")
+        raise ShapeError(
+            f"embeddings of shapes {old.shape} and {now.shape}: give (m, d) and (n, d), at least 2 of each."
+        )
     if not (np.isfinite(old).all() and np.isfinite(now).all()):
-        raise ShapeError("vectors must be finite; leave the others out.")
+        raise ShapeError("embeddings must be finite; leave the others out.")
     return old, now
 
 

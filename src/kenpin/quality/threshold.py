@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import OptionError
+from kenpin.plural import counted, is_are
 from kenpin.quality.bounds import at_most
 from kenpin.quality.costs import Floats, cut_costs, finite
 from kenpin.quality.planning import percent_down
@@ -75,8 +76,8 @@ def threshold_from_quantile(good_scores: ArrayLike, quantile: float, basis: str)
     needed = math.ceil(max(quantile / (1 - quantile), (1 - quantile) / quantile) - 1e-9)
     if len(values) < needed:
         raise OptionError(
-            f"{len(values)} good parts cannot show the {quantile:g} quantile of their scores; give at least {needed}, "
-            "or ask for a quantile nearer to one half."
+            f"{counted(len(values), 'good part')} cannot show the {quantile:g} quantile of their scores; give at least "
+            f"{needed}, or ask for a quantile nearer to one half."
         )
     return Threshold(float(np.quantile(values, quantile, method="weibull")), None, basis)
 
@@ -94,8 +95,8 @@ def threshold_from_good_parts(good_scores: ArrayLike, parts: str) -> Threshold:
     count = len(values)
     if count < FEWEST_GOOD:
         raise OptionError(
-            f"{count} good parts are too few for a threshold by good parts alone; {FEWEST_GOOD} are needed: add "
-            f"{FEWEST_GOOD - count}."
+            f"{counted(count, 'good part')} {is_are(count)} too few for a threshold by good parts alone; {FEWEST_GOOD} "
+            f"are needed: add {FEWEST_GOOD - count}."
         )
     if count * (1 - _GOOD_PASSED) >= 1 - 1e-9:
         cut = threshold_from_quantile(values, _GOOD_PASSED, "").fail_from
@@ -109,7 +110,7 @@ def threshold_from_good_parts(good_scores: ArrayLike, parts: str) -> Threshold:
     return Threshold(
         cut,
         None,
-        f"{how}: {worth}; no defective part was there, so costs could not decide, and how many escape is unknown.",
+        f"{how}: {worth}; there was no defective part, so costs could not decide, and how many escape is unknown.",
     )
 
 
@@ -126,7 +127,7 @@ def quantile_interval(
     # (David & Nagaraja 2003, section 7.1).
     values = np.sort(_good(good_scores, quantile))
     if not 0 < confidence < 1:
-        raise OptionError(f"a confidence of {confidence} cannot be had; give one between 0 and 1, such as 0.95.")
+        raise OptionError(f"a confidence of {confidence} is impossible; give one between 0 and 1, such as 0.95.")
     tail = (1 - confidence) / 2
     below = binom.cdf(np.arange(len(values)), len(values), quantile)  # chance that at most i parts lie below
     lows, highs = np.flatnonzero(below <= tail), np.flatnonzero(below >= 1 - tail)
@@ -154,7 +155,8 @@ def judge(prediction: Prediction, threshold: Threshold) -> Judgement:
 def _reason(score: float, verdict: Verdict, threshold: Threshold) -> str:
     fail_from, pass_below = f"{threshold.fail_from:.4g}", f"{_pass_below(threshold):.4g}"
     if threshold.fail_from == -math.inf:
-        return f"The score {score:.4g} fails as any score does: the scores do not separate good parts from defective."
+        why = "the scores do not separate good parts from defective ones"
+        return f"The score {score:.4g} fails, as every score does: {why}."
     if verdict is Verdict.FAIL:
         return f"The score {score:.4g} reaches {fail_from}, from which parts fail."
     if verdict is Verdict.REVIEW and not passes_something(threshold):
@@ -183,7 +185,7 @@ def _pass_below(threshold: Threshold) -> float:
 def _good(scores: ArrayLike, quantile: float) -> Floats:
     values = finite(scores)
     if not 0 < quantile < 1:
-        raise OptionError(f"no score stands at quantile {quantile}; give one between 0 and 1, such as 0.99.")
+        raise OptionError(f"a quantile of {quantile} is impossible; give one between 0 and 1, such as 0.99.")
     return values
 
 

@@ -55,7 +55,7 @@ def part_card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str, he
         lines.append(f"drawn: {words.drawn(part)}")
     if prediction.label is not None:
         chance = (prediction.probabilities or {}).get(prediction.label)
-        lines.append(f"called {prediction.label}" + ("" if chance is None else f" ({words.percent(chance, 0)})"))
+        lines.append(f"predicted {prediction.label}" + ("" if chance is None else f" ({words.percent(chance, 0)})"))
     if prediction.defect_score is not None:
         lines.append(f"score {words.score(prediction.defect_score)}" + (f", {part.verdict}" if part.verdict else ""))
     if prediction.contributions and image is None:
@@ -110,7 +110,9 @@ def class_cards(evaluation: Evaluation, thumbnails: Mapping[str, bytes]) -> list
     for label in in_order(evaluation, best):
         image = data_url(thumbnails.get(best[label].id))
         pictures = () if image is None else (Picture(image, true_boxes(best[label])),)
-        cards.append(Card(label, "OK" if label in ok_labels else "", (f"{number[label]} judged",), pictures, good=True))
+        cards.append(
+            Card(label, "OK" if label in ok_labels else "", (f"{number[label]:,} judged",), pictures, good=True)
+        )
     return cards
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from kenpin.plural import counted
 from kenpin.quality.paired import PairedDifference
 from kenpin.quality.planning import PARTS_OF, Wrong
 from kenpin.report.plots import Table
@@ -20,7 +21,7 @@ def change_table(changes: Changes) -> Table:
     """The same in numbers; a kind of part that none was judged of has no row."""
     return Table(
         "Wrong decisions on the same parts",
-        ("", "parts", "before", "now", "mended", "new", "change, points", "two-sided 95 % interval", "p"),
+        ("", "parts", "before", "now", "fewer", "new", "change, points", "two-sided 95 % interval", "p"),
         tuple(
             (
                 f"{wrong}s in {PARTS_OF[wrong]} parts",
@@ -38,12 +39,12 @@ def change_table(changes: Changes) -> Table:
 def _sentence(wrong: Wrong, change: PairedDifference | None) -> str:
     kind = f"{PARTS_OF[wrong]} part"
     if change is None:
-        return f"No {kind} was judged by both runs, so nothing is known of {wrong}s."
+        return f"No {kind} was judged by both runs, so the rate of {wrong}s is unknown."
     return (
-        f"{wrong.capitalize()}s in {change.parts} {kind}{'' if change.parts == 1 else 's'}: {change.wrong_before} "
-        f"before, {change.wrong_now} now ({change.gained} mended, {change.lost} new). Their rate changed by "
-        f"{_points(change.change)} percentage points (exact two-sided 95 % interval {_points(change.low)} to "
-        f"{_points(change.high)}), p = {change.p_value:.2g} (exact McNemar test)."
+        f"{wrong.capitalize()}s in {counted(change.parts, kind)}: {change.wrong_before} before, {change.wrong_now} now "
+        f"({change.gained} fewer, {change.lost} new). Their rate changed by {_points(change.change)} percentage points "
+        f"(exact two-sided 95 % interval {_points(change.low)} to {_points(change.high)}), p = {change.p_value:.2g} "
+        "(exact McNemar test)."
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kenpin.plural import counted
 from kenpin.quality.costs import cut_costs, realised_cost
 from kenpin.records import Evaluation, JudgedExample
 from kenpin.report import words
@@ -61,8 +62,8 @@ def _reliability(evaluations: Mapping[str, Evaluation]) -> Figure | None:
     if not series:
         return None
     caption = (
-        "Marks on the diagonal mean that a stated probability can be taken at its word. Calibration error with its "
-        f"two-sided 95\N{NO-BREAK SPACE}% interval: {'; '.join(errors)}."
+        "On the diagonal the stated probability equals the observed rate. Calibration error with its two-sided "
+        f"95\N{NO-BREAK SPACE}% interval: {'; '.join(errors)}."
     )
     return _unit_figure("Reliability", series, "stated probability of a defect", "observed rate", caption, True)
 
@@ -104,12 +105,12 @@ def box_figures(evaluation: Evaluation) -> tuple[Figure, ...]:
             [Series(label, scores.curve, "steps") for label, scores in chart],
             "true boxes found",
             "boxes drawn that are right",
-            "Each class over all score cuts, at an overlap of one half. Up and right is better.",
+            "Each class at every score cut, with an overlap of one half. Up and right is better.",
         )
         for number, chart in enumerate(charts, 1)
     ]
     if reliability := evaluation.curves.get("box_reliability"):
-        caption = "Marks on the diagonal mean that a score can be taken at its word."
+        caption = "On the diagonal the score equals the share of boxes that are right."
         series = [Series("boxes", reliability, "marks")]
         figures.append(
             _unit_figure("Reliability of the scores", series, "score", "boxes that are right", caption, True)
@@ -119,7 +120,7 @@ def box_figures(evaluation: Evaluation) -> tuple[Figure, ...]:
 
 def _unit_figure(title: str, series: Sequence[Series], x: str, y: str, caption: str, diagonal: bool = False) -> Figure:
     """Curves in the unit square."""
-    described = "; ".join(f"{one.name}: {len(one.points)} points" for one in series)
+    described = "; ".join(f"{one.name}: {counted(len(one.points), 'point')}" for one in series)
     axes = Axis(x, 0.0, 1.0, UNIT.ticks, percent), Axis(y, 0.0, 1.0, UNIT.ticks, percent)
     chart = line_chart(title, described, series, *axes, diagonal=diagonal)
     return Figure(title, chart, caption, _legend(series))
@@ -170,7 +171,7 @@ def _histogram(evaluation: Evaluation) -> Figure | None:
     title = "Scores of OK and defective parts"
     chart = histogram_chart(
         title,
-        f"{len(ok)} OK parts upward, {len(defective)} defective parts downward; {said}.",
+        f"{counted(len(ok), 'OK part')} upward, {counted(len(defective), 'defective part')} downward; {said}.",
         ok,
         defective,
         x,

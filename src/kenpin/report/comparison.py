@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from kenpin.data.same_parts import same_parts
 from kenpin.errors import OptionError
 from kenpin.metrics.retrieval import mean_measure
+from kenpin.plural import counted
 from kenpin.quality.paired import PairedDifference, mcnemar, verdict_differences
 from kenpin.quality.planning import Wrong
 from kenpin.records import Detections, Evaluation, JudgedExample, JudgedText, Measure, Verdict
@@ -78,18 +79,18 @@ def compare(now: Evaluation, before: Evaluation) -> Comparison:
     improved = {p.now.id: p for p in pairs if p.mistakes[0] is not None and p.mistakes[1] is None}
     notes = []
     if any((p.before.prediction.label is None) is not (p.now.prediction.label is None) for p in pairs):
-        notes.append("Parts that one of the two runs does not name are compared by both runs' verdicts.")
+        notes.append("Where one of the two runs predicts no class, parts are compared by the verdicts of both runs.")
     alone_now, alone_before = len(now.judged) - len(matched), len(before.judged) - len(matched)
     if alone_now or alone_before:
         notes.append(
-            f"Left out: {alone_now} pictures that only this run judged and {alone_before} that only the other did."
+            f"Left out: {counted(alone_now, 'picture')} judged only by this run and {alone_before} only by the other."
         )
     if len(pairs) < len(matched):
-        notes.append(f"Left out: {len(matched) - len(pairs)} pictures whose label was changed between the two runs.")
+        notes.append(f"Left out: {counted(len(matched) - len(pairs), 'picture')} with another label in the other run.")
     decided = [p for p in pairs if None not in (p.now.defective, p.before.verdict, p.now.verdict)]
     of_boxes = now.target == before.target == "boxes"
     if of_boxes and (notes or not pairs):
-        notes.append("mAP, precision and recall of boxes are each run's own, on all the pictures that it judged.")
+        notes.append("mAP, precision and recall of boxes are of all the pictures that each run judged.")
     return Comparison(
         common=len(pairs),
         differences=(*(_box_differences(now, before) if of_boxes else ()), *_differences(pairs)),
@@ -120,7 +121,7 @@ def compare_runs(
     shared = tuple(one for one in found if one[2].common)
     if not shared:
         raise OptionError(
-            "the two runs judged no part in common whose truth is the same in both; evaluate both on one data set with "
+            "the two runs have no judged part in common with the same truth; evaluate both on one data set with "
             "`kenpin evaluate RUN --data DATA --name NAME`, and compare them then."
         )
     return shared

@@ -116,7 +116,7 @@ def _json(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise RunError(f"{file}: it cannot be read ({error}). Restore it from a copy or train again.") from error
     if not isinstance(value, dict):
-        raise RunError(f"{file}: it holds a {type(value).__name__}, not an object. Restore it or train again.")
+        raise RunError(f"{file}: it is of type {type(value).__name__}, not an object. Restore it or train again.")
     return value
 
 
@@ -127,8 +127,8 @@ def read_rows(file: Path) -> tuple[dict[str, Any], ...]:
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise RunError(f"{file}, line {number}: {error}. Mend or delete the line.") from error
+            raise RunError(f"{file}, line {number}: {error}. Correct or delete the line.") from error
         if not isinstance(row, dict):
-            raise RunError(f"{file}, line {number}: {line:.40} is not an object. Mend or delete the line.")
+            raise RunError(f"{file}, line {number}: {line:.40} is not an object. Correct or delete the line.")
         rows.append(row)
     return tuple(rows)

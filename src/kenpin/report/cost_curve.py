@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from kenpin.metrics.ranking import thin
+from kenpin.plural import counted
 from kenpin.quality.costs import CutCosts
 from kenpin.records import Threshold
 from kenpin.report.drawing import SKEWED
@@ -36,7 +37,7 @@ def cost_plot(
     xs = sorted(x for line in lines for x, _ in line.points)
     highest = max(y for line in lines for _, y in line.points)
     best = float((alone if with_review is None else with_review).least.min())
-    described = f"{len(alone.cuts)} possible cuts; the least cost on these parts is {best:.4g} per part."
+    described = f"{counted(len(alone.cuts), 'possible cut')}; the least cost on these parts is {best:.4g} per part."
     if realised is not None:
         expected = "" if threshold.expected_cost is None else f"was expected to cost {threshold.expected_cost:.4g} and "
         described += f" The chosen threshold {expected}costs {realised:.4g} {where}."

@@ -11,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from kenpin.errors import OutputExistsError
+from kenpin.plural import counted
 from kenpin.report.names import without_folders
 
 
@@ -25,6 +26,7 @@ def template(name: str) -> Template:
         lstrip_blocks=True,
     )
     environment.filters["without_folders"] = without_folders
+    environment.globals["counted"] = counted
     return environment.get_template(name)
 
 
@@ -36,7 +38,7 @@ def data_url(jpeg: bytes | None) -> str | None:
 def refuse_existing(out: Path, overwrite: bool) -> None:
     """Raise OutputExistsError where `out` exists, unless `overwrite`."""
     if out.exists() and not overwrite:
-        raise OutputExistsError(f"{out} exists; choose another place or say --overwrite.")
+        raise OutputExistsError(f"{out} exists; choose another name, or add --overwrite.")
 
 
 def write_document(render: Callable[[], str], out: Path, overwrite: bool) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
+from kenpin.plural import counted, is_are
 from kenpin.report import words
 from kenpin.report.drawing import Change, Figure, change_chart, linear_axis
 from kenpin.taguchi.selection import ItemGain, Selection
@@ -21,12 +22,17 @@ def effects_figure(selection: Selection) -> Figure:
     values = [value for change in changes for value in (change.before, change.after)]
     axis = linear_axis("S/N ratio, dB", min(values), max(values))
     kept = sum(group[0].kept for group in groups)
-    left_out = "" if shown is groups else f" The {half} largest and {half} smallest of {len(groups)} gains are shown."
+    left_out = (
+        ""
+        if shown is groups
+        else f" The {half} largest and {half} smallest of {counted(len(groups), 'gain')} are shown."
+    )
     return Figure(
         "Effect of each item",
         change_chart(
             "Effect of each item",
-            f"{kept} of {len(groups)} groups of items are kept; {changes[0].name} gains most.",
+            f"{kept} of {counted(len(groups), 'group of items', 'groups of items')} {is_are(kept)} kept; "
+            f"{changes[0].name} gains most.",
             changes,
             axis,
         ),
@@ -41,8 +47,8 @@ def confirmation_sentence(selection: Selection) -> str:
     confirmed, kept = selection.confirmation, len(selection.kept)
     with_all = f"{selection.kept_db:.1f} dB with them, {selection.all_db:.1f} dB with all"
     about = (
-        f"{kept} of {len(selection.gains)} items are kept, by {selection.runs} runs of an orthogonal array on "
-        f"{selection.defective} defective parts: {with_all}."
+        f"{kept} of {counted(len(selection.gains), 'item')} {is_are(kept)} kept, by {counted(selection.runs, 'run')} "
+        f"of an orthogonal array on {counted(selection.defective, 'defective part')}: {with_all}."
     )
     if confirmed is None:
         return f"{about} The choice was not confirmed on other parts."
@@ -50,8 +56,8 @@ def confirmation_sentence(selection: Selection) -> str:
     within = f" (two-sided 95 % interval {interval})" if interval else ""
     verdict = "more than chance explains" if confirmed.lost else "no loss beyond chance"
     return (
-        f"{about} On {confirmed.good} good and {confirmed.defective} defective parts held out, AUROC is "
-        f"{confirmed.auroc_kept:.3f} with the kept ones and {confirmed.auroc_all:.3f} with all: a change of "
+        f"{about} On {confirmed.good} good and {counted(confirmed.defective, 'defective part')} held out, AUROC is "
+        f"{confirmed.auroc_kept:.3f} with the kept items and {confirmed.auroc_all:.3f} with all: a change of "
         f"{words.change('auroc', confirmed.change)}{within}, {verdict}."
     )
 

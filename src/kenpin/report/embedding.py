@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kenpin.errors import MissingExtraError, RunError
 from kenpin.metrics.projection import Projection
+from kenpin.plural import counted
 from kenpin.records import JudgedExample
 from kenpin.report import words
 from kenpin.report.document import data_url
@@ -83,7 +84,7 @@ def read_embedding(path: Path) -> Embedding | None:
             projection = Projection(arrays["coordinates"], arrays["shares"], int(arrays["dimension"]))
             return Embedding(tuple(arrays["ids"].tolist()), projection)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path}: it holds no vectors of pictures ({error}). Delete it or train again.") from error
+        raise RunError(f"{path}: it holds no embeddings of pictures ({error}). Delete it or train again.") from error
 
 
 def neighbour_layout(embedding: Embedding) -> Layout | None:
@@ -123,7 +124,7 @@ def scatter(
     layouts = [("PCA", _about_pca(embedding.projection))]
     places = [_percent(_plane(embedding.projection.coordinates)[rows])]
     if neighbours is not None:
-        layouts.append(("UMAP", "Neighbours are kept together; how far groups are from one another means little."))
+        layouts.append(("UMAP", "Neighbours stay together; the distance between groups means little."))
         places.append(_percent(neighbours[rows]))
     shown = [parts[embedding.ids[row]] for row in rows]
     sides = {words.side(part) for part in shown}
@@ -162,9 +163,10 @@ def _plane(coordinates: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _about_pca(projection: Projection) -> str:
     if projection.dimension <= 2:
-        return f"The vectors have {projection.dimension} dimensions and are shown as they are."
+        return f"The embeddings have {counted(projection.dimension, 'dimension')} and are shown as they are."
     kept = words.percent(float(projection.shares[:2].sum()), 0)
-    return f"The two directions in which {projection.dimension:,} dimensions spread most hold {kept} of the variance."
+    dimensions = counted(projection.dimension, "dimension")
+    return f"The two directions of largest spread, of {dimensions}, hold {kept} of the variance."
 
 
 def _percent(plane: NDArray[np.floating]) -> Layout:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kenpin.errors import RunError
+from kenpin.plural import counted, is_are
 from kenpin.report import words
 from kenpin.report.charts import training_figures
 from kenpin.report.content import read_rows
@@ -106,7 +107,9 @@ def read_evolution(run_folder: Path) -> Evolution:
 
 def _read_all(folder: Path, files: Sequence[str], count: int) -> tuple[bytes, ...]:
     if len(files) != count:
-        raise RunError(f"{folder / SNAPSHOTS}: a row has {len(files)} pictures for {count} in {TRUTH}; train again.")
+        raise RunError(
+            f"{folder / SNAPSHOTS}: a row has {counted(len(files), 'picture')} for {count} in {TRUTH}; train again."
+        )
     try:
         return tuple((folder / file).read_bytes() for file in files)
     except OSError as error:
@@ -130,17 +133,13 @@ def _shown(snapshots: Sequence[Snapshot], best: Snapshot | None) -> list[Snapsho
 def _sentences(evolution: Evolution, best: Snapshot | None, shown: int) -> list[str]:
     trained = [one for one in evolution.snapshots if one.step > 0]
     before = "before training and " if len(trained) < len(evolution.snapshots) else ""
-    pictures, evaluations = _count(len(evolution.names), "picture"), _count(len(trained), "evaluation")
-    sentences = [f"{pictures}, drawn {before}at {evaluations} on the way."]
+    pictures, evaluations = counted(len(evolution.names), "picture"), counted(len(trained), "evaluation")
+    sentences = [f"{pictures}, drawn {before}at {evaluations} during it."]
     if best is not None:
         sentences.append(f"The least validation loss was {best.scores['loss']:.4g}, {_moment(best)}.")
     if shown < len(evolution.snapshots):
-        sentences.append(f"{shown} of the {len(evolution.snapshots)} columns are shown.")
+        sentences.append(f"{shown} of the {counted(len(evolution.snapshots), 'column')} {is_are(shown)} shown.")
     return sentences
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _rows(evolution: Evolution) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kenpin.plural import counted, is_are
 from kenpin.quality.agreement import Kappa
 from kenpin.quality.attribute_gage import AttributeStudy, Share
 from kenpin.quality.gage import GOOD, USABLE, GageStudy
@@ -70,18 +71,23 @@ def _kappas(study: AttributeStudy) -> Iterator[tuple[str, str, Kappa]]:
 def _attribute_sentences(study: AttributeStudy) -> Iterator[str]:
     for one in study.appraisers:
         if one.rating is not None and one.effectiveness is not None:
-            right = f"right of {_of(one.effectiveness)} parts in every trial"
+            right = f"right on {_of_parts(one.effectiveness)} in every trial"
             yield f"{one.name} is {one.rating} by AIAG’s limits: {right}."
         elif one.within is not None:
-            yield f"{one.name} says the same of {_of(one.within)} parts in every trial."
+            yield f"{one.name} gives the same verdict on {_of_parts(one.within)} in every trial."
     if study.parts < _PARTS:
-        yield f"{study.parts} parts are few: AIAG studies verdicts on {_PARTS} or more, doubtful ones among them."
+        few = f"{counted(study.parts, 'part')} {is_are(study.parts)} few"
+        yield f"{few}: AIAG studies verdicts on {_PARTS} or more, with doubtful ones among them."
     if study.overall is not None and study.overall.value is not None:
         yield f"Beyond chance, all verdicts agree with Fleiss’ kappa {_kappa_text(study.overall)}."
 
 
 def _of(share: Share) -> str:
     return f"{share.events} of {share.cases}"
+
+
+def _of_parts(share: Share) -> str:
+    return f"{share.events} of {counted(share.cases, 'part')}"
 
 
 def _share_table(shares: list[tuple[str, str, Share]]) -> Table:
@@ -120,7 +126,7 @@ def _kappa_text(kappa: Kappa) -> str:
 def _share_plot(shares: list[tuple[str, str, Share]]) -> BarPlot:
     return BarPlot(
         "Agreement",
-        f"{len(shares)} shares with their exact two-sided 95 % intervals.",
+        f"{counted(len(shares), 'share')} with exact two-sided 95 % intervals.",
         "share",
         tuple(Bar(f"{who}: {what}", one.value, one.low, one.high) for who, what, one in shares),
         caption="Effectiveness is acceptable from 90 %, with up to 2 % missed and 5 % false alarms (AIAG).",
@@ -142,16 +148,18 @@ def _kappa_plots(kappas: list[tuple[str, str, Kappa]]) -> Iterator[BarPlot]:
 
 
 def _variable_sentences(study: GageStudy, tolerance: float | None) -> Iterator[str]:
-    categories = "any number of" if study.distinct_categories is None else study.distinct_categories
+    known = study.distinct_categories
+    categories = "any number of categories" if known is None else counted(known, "category")
     share = study.gage_share
-    yield f"%GRR {share * 100:.1f}: {_rated(share)}; it tells {categories} categories of parts apart."
+    yield f"%GRR {share * 100:.1f}: {_rated(share)}; it tells {categories} of parts apart."
     if tolerance is not None:
         share = study.tolerance_share(tolerance)
         yield f"Six deviations of the gage take {_percent(share)} of the tolerance {tolerance:g}: {_rated(share)}."
     if study.part_count < _MEASURED_PARTS:
-        yield f"{study.part_count} parts are few: AIAG measures {_MEASURED_PARTS} or more, from the whole range."
+        few = f"{counted(study.part_count, 'part')} {is_are(study.part_count)} few"
+        yield f"{few}: AIAG measures {_MEASURED_PARTS} or more, from the whole range."
     if study.pooled:
-        yield "The interaction is taken for chance and joins the repeatability."
+        yield "The interaction may be chance, so it counts as repeatability."
 
 
 def _percent(share: float) -> str:
@@ -159,7 +167,7 @@ def _percent(share: float) -> str:
 
 
 def _rated(share: float) -> str:
-    return "good" if share < GOOD else "may do" if share <= USABLE else "to be mended"
+    return "good" if share < GOOD else "acceptable for some uses" if share <= USABLE else "not acceptable"
 
 
 def _deviations(study: GageStudy) -> tuple[tuple[str, float, float], ...]:
@@ -206,5 +214,6 @@ def _deviation_plot(measure: str, study: GageStudy) -> BarPlot:
         "share of the total standard deviation",
         tuple(Bar(name, share) for name, _, share in _deviations(study)[:-1]),
         marks=(GOOD, USABLE),
-        caption="Up to 10 % the gage is good, up to 30 % it may do (dashed); squares of shares add up, shares do not.",
+        caption="Up to 10 % the gage is good, up to 30 % acceptable for some uses (dashed); squares of shares add up, "
+        "shares do not.",
     )

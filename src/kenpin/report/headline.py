@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kenpin.plural import counted, is_are, was_were
 from kenpin.quality.bounds import at_most
 from kenpin.quality.consequences import cost_notes
 from kenpin.records import Evaluation, Measure, Verdict
@@ -62,7 +63,7 @@ def verdict_sentences(evaluation: Evaluation) -> tuple[str, ...]:
         )
     accuracy = evaluation.measures.get("accuracy", _NOTHING)
     if accuracy.value is not None:
-        words = "named rightly" if _names(evaluation) else "on the right side of the threshold"
+        words = "given the right class" if _names(evaluation) else "on the right side of the threshold"
         sentences.append(f"{percent(accuracy.value)} of the parts are {words}{_span('accuracy', accuracy)}.")
     if auroc.value is not None and not _by_chance(auroc, 0.5):
         sentences.append(
@@ -82,7 +83,7 @@ def _remembered(evaluation: Evaluation) -> tuple[str, ...]:
     if not seen:
         return ()
     return (
-        f"Not held out: it has learned from {seen} of these {_parts(count)} or was chosen by them, so the figures tell "
+        f"Not held out: it has learned from {seen} of these {_parts(count)} or was chosen by them, so the figures show "
         "what it remembers, and promise nothing.",
     )
 
@@ -103,7 +104,7 @@ def useless(verdicts: Sequence[Verdict], defective: Sequence[bool], auroc: Measu
     if _by_chance(auroc, 0.5):
         than = "worse" if auroc.high is not None and auroc.high < 0.5 else "no better"
         told.append(
-            f"Its scores tell defective parts from good ones {than} than chance, as far as these parts show: AUROC "
+            f"Its scores separate defective parts from good ones {than} than chance, as far as these parts show: AUROC "
             f"{value('auroc', auroc.value)}{_span('auroc', auroc)}."
         )
     return _plain(told)
@@ -117,15 +118,15 @@ def mistakes(verdicts: Sequence[Verdict], defective: Sequence[bool]) -> tuple[st
     of = {kind: [one for one, bad in zip(verdicts, defective, strict=True) if bad is kind] for kind in (True, False)}
     escapes, overkills = of[True].count(Verdict.PASS), of[False].count(Verdict.FAIL)
     escaped = f"{escapes} of {_parts(len(of[True]), 'defective')} escaped"
-    failed = f"{overkills} of {_parts(len(of[False]), 'good')} {'was' if overkills == 1 else 'were'} failed"
+    failed = f"{overkills} of {_parts(len(of[False]), 'good')} {was_were(overkills)} failed"
     escape_rate, overkill_rate = at_most(escapes, len(of[True])), at_most(overkills, len(of[False]))
     told = []
     if escape_rate is not None and overkill_rate is not None:
         told.append(f"{escaped} {_bound(escape_rate)} and {failed} (at most {percent_at_most(overkill_rate)}).")
     elif escape_rate is not None:
-        told.append(f"{escaped} {_bound(escape_rate)}; no good part was judged, so nothing is known of overkills.")
+        told.append(f"{escaped} {_bound(escape_rate)}; no good part was judged, so the overkill rate is unknown.")
     elif overkill_rate is not None:
-        told.append(f"{failed} {_bound(overkill_rate)}; no defective part was judged, so nothing is known of escapes.")
+        told.append(f"{failed} {_bound(overkill_rate)}; no defective part was judged, so the escape rate is unknown.")
     return _plain(told)
 
 
@@ -137,8 +138,8 @@ def too_few(defective: Sequence[bool]) -> tuple[str, ...]:
         most = at_most(0, number)
         if most is not None and most > _CLAIM:
             told.append(
-                f"{_parts(number, 'defective' if kind else 'good')} {'is' if number == 1 else 'are'} too few: even "
-                f"with {wrong} up to {percent_at_most(most)} could {what}."
+                f"{_parts(number, 'defective' if kind else 'good')} {is_are(number)} too few: even with {wrong} up to "
+                f"{percent_at_most(most)} could {what}."
             )
     return _plain(told)
 
@@ -149,14 +150,14 @@ def _fruitless(evaluation: Evaluation) -> tuple[str, ...]:
     if evaluation.target == "boxes":
         right, wrong, missed = _box_counts(evaluation)
         if missed and not right:
-            drawn = f"; {_counted(wrong, 'box')} that it draws {'is' if wrong == 1 else 'are'} wrong" if wrong else ""
-            return (f"This inspector finds no box: 0 of {_counted(missed, 'true box')}{drawn}.",)
+            drawn = f"; {counted(wrong, 'box')} that it draws {is_are(wrong)} wrong" if wrong else ""
+            return (f"This inspector finds no box: 0 of {counted(missed, 'true box')}{drawn}.",)
     if evaluation.target == "text" and measured.get("token_f1", _NOTHING).value == 0:
-        return ("No answer of this inspector has a word of the true one.",)
+        return ("No answer of this inspector has a word of the true answer.",)
     pairs = measured.get("verification_auroc", _NOTHING)
     if _by_chance(pairs, 0.5):
         return (
-            "Its vectors tell pictures of two classes from those of one no better than chance: AUROC of pairs "
+            "Its embeddings separate pairs of two classes from pairs of one no better than chance: AUROC of pairs "
             f"{value('verification_auroc', pairs.value)}.",
         )
     return ()
@@ -174,7 +175,9 @@ def _guessed(evaluation: Evaluation, verdicts: Sequence[Verdict], auroc: Measure
     if not names and (len(set(verdicts)) == 1 or Verdict.REVIEW in verdicts):
         return ()  # one verdict for all was told before; and what is reviewed is decided by a person
     what = (
-        f"Its names are no better than a guess among {classes}" if names else "Its decisions are no better than chance"
+        f"Its classes are no better than a guess among {classes}"
+        if names
+        else "Its decisions are no better than chance"
     )
     return (
         f"{what}, as far as these parts show: balanced accuracy "
@@ -204,11 +207,11 @@ def _box_counts(evaluation: Evaluation) -> tuple[int, int, int]:
 
 def _box_sentence(evaluation: Evaluation) -> str:
     right, wrong, missed = _box_counts(evaluation)
-    sentence = f"{right} of {_counted(right + missed, 'true box')} {'is' if right == 1 else 'are'} found"
+    sentence = f"{right} of {counted(right + missed, 'true box')} {is_are(right)} found"
     if not right + missed:
-        sentence = "No box is to be found in these pictures"
+        sentence = "There is no true box in these pictures"
     if right + wrong:
-        sentence += f", and {right} of the {_counted(right + wrong, 'box')} drawn {'is' if right == 1 else 'are'} right"
+        sentence += f", and {right} of the {counted(right + wrong, 'box')} drawn {is_are(right)} right"
     figures = [
         f"{title(name)} is {value(name, measure.value)}"
         for name in ("map", "map_50")
@@ -220,8 +223,8 @@ def _box_sentence(evaluation: Evaluation) -> str:
 def _text_sentence(evaluation: Evaluation) -> str:
     exact, f1 = (evaluation.measures.get(name, _NOTHING) for name in ("exact_match", "token_f1"))
     return (
-        f"{value('exact_match', exact.value)} of the answers have the true one's words in its order"
-        f"{_span('exact_match', exact)}; F1 of the words is {value('token_f1', f1.value)}."
+        f"{value('exact_match', exact.value)} of the answers have the words of the true answer in its "
+        f"order{_span('exact_match', exact)}; F1 of the words is {value('token_f1', f1.value)}."
     )
 
 
@@ -240,8 +243,4 @@ def _plain(sentences: Sequence[str]) -> tuple[str, ...]:
 
 
 def _parts(number: int, kind: str = "") -> str:
-    return _counted(number, f"{kind} part".strip())
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}{'es' if noun.endswith('x') else 's'}"
+    return counted(number, f"{kind} part".strip())

@@ -55,16 +55,18 @@ class Heat:
     def sentences(self) -> list[str]:
         """How the maps are to be read."""
         if self.maps.of_score:
-            told = ["Beside each picture stands its map, whose highest number decides. All have one scale."]
+            told = [
+                "Beside each picture is its map. The highest number of a map is the score. All maps have one scale."
+            ]
         else:
             told = [
-                "Beside each picture stands its map, in percent of its own highest number: it compares places within "
-                "one picture, and no picture with another. What speaks against is as dark as what says nothing."
+                "Beside each picture is its map, in percent of its own highest number: it compares regions within one "
+                "picture, not one picture with another. What counts against is as dark as what does not count."
             ]
         if self.brighter:
-            told.append("Whatever lies beyond the bar has its last colour.")
+            told.append("Numbers beyond the bar have its last colour.")
         if any(one.mask is not None for one in self.maps.by_id.values()):
-            told.append("White lines go around what is annotated as defective.")
+            told.append("White lines outline what is annotated as defective.")
         if not self.maps.held_out:
             told.append(
                 "The maps are by the finished inspector, which has learned from some of these pictures; the scores are "

@@ -17,10 +17,12 @@ from kenpin.data.loading import load_dataset
 from kenpin.data.sampling import NO_CLASS, PER_CLASS, Sample, sample_by_class
 from kenpin.data.taking import DataSource
 from kenpin.errors import DatasetError, OptionError
+from kenpin.plural import counted, is_are, plural
 from kenpin.records import Example, Finding, Severity
 from kenpin.report import look_charts as charts
 from kenpin.report.document import refuse_existing, template, write_document
 from kenpin.report.look_cards import PictureCard, Shown, card, within
+from kenpin.report.names import without_folders
 
 MOST_BYTES = 4_000_000
 """Of all thumbnails on a page together."""
@@ -69,7 +71,7 @@ def look(
     out = Path(out)
     refuse_existing(out, overwrite)
     if per_class < 1:
-        raise OptionError(f"option `--per-class` is {per_class}; give a number from 1.")
+        raise OptionError(f"option `--per-class` is {per_class}; give 1 or more.")
     if not 0 <= seed <= LARGEST_SEED:
         raise OptionError(f"option `--seed` is {seed}; give a number from 0 to {LARGEST_SEED}.")
     findings: list[Finding] = []
@@ -127,9 +129,10 @@ def render_look(overview: Overview) -> str:
     classes = dict(zip(dataset.column("id"), overview.classes_of_each, strict=True))
     has_answers = any(answer is not None for answer in dataset.column("suffix"))
     things = "rows" if dataset.item_names else "pictures"
+    name = Path(dataset.root).name or dataset.root or "data set"
     return template("look.html.jinja").render(
-        name=Path(dataset.root).name or dataset.root or "data set",
-        about=f"{dataset.root}, read as {dataset.format}" if dataset.format else dataset.root,
+        name=name,
+        about=f"{without_folders(dataset.root)}, read as {dataset.format}" if dataset.format else name,
         sentences=_sentences(overview, things),
         tiles=_tiles(overview, boxes, things),
         class_table=charts.class_table(dataset, examination.classes, examination.counts, things),
@@ -152,12 +155,12 @@ def render_look(overview: Overview) -> str:
 
 def _sentences(overview: Overview, things: str) -> list[str]:
     dataset, examination, sample = overview.dataset, overview.examination, overview.sample
-    total = _plural(len(dataset), things[:-1])
+    total = counted(len(dataset), things[:-1])
     if dataset.item_names:
-        total += f" of {_plural(len(dataset.item_names), 'measured item')}"
-    classes = _plural(len(examination.classes), "class") if examination.classes else "without classes"
+        total += f" of {counted(len(dataset.item_names), 'measured item')}"
+    classes = counted(len(examination.classes), "class") if examination.classes else "without classes"
     splits = [split for split in examination.counts if split]
-    divided = _plural(len(splits), "split") if splits else "not divided into splits"
+    divided = counted(len(splits), "split") if splits else "not divided into splits"
     lead = f"{total}, {classes}, {divided}."
     if dataset.item_names:
         return [
@@ -168,18 +171,18 @@ def _sentences(overview: Overview, things: str) -> list[str]:
     told = [lead]
     if examination.opened < examination.pictures:
         told.append(
-            f"{examination.opened:,} of {examination.pictures:,} pictures were opened, chosen at random from all "
-            "classes and splits. What stands here of files, sizes, file types and copies is about these alone. "
-            f"Annotations, classes and splits were counted and checked in all {examination.pictures:,}. "
-            "To open all: --whole, or the doctor."
+            f"{examination.opened:,} of {counted(examination.pictures, 'picture')} were opened, sampled from all "
+            "classes and splits. What this page says of files, sizes, file types and copies is only about these. "
+            f"Annotations, classes and splits were counted and checked in all {examination.pictures:,}. To open all: "
+            "--whole, or the doctor."
         )
     elif examination.pictures:
-        told.append("All pictures were opened, and all checks of the doctor were made.")
+        told.append("All pictures were opened, and the doctor made all its checks.")
     if len(sample.shown) < len(dataset):
         of_each = " of each class" * bool(examination.classes) + " in each split" * bool(splits)
         told.append(
-            f"{len(sample.shown):,} pictures are shown, up to {sample.each}{of_each}; those that findings name come in "
-            "addition."
+            f"{counted(len(sample.shown), 'picture')} {is_are(len(sample.shown))} shown, up to {sample.each}{of_each}; "
+            "pictures named in findings are added."
         )
     return told
 
@@ -199,7 +202,9 @@ def _tiles(overview: Overview, boxes: Mapping[str, charts.Numbers], things: str)
         ("pictures opened", examination.opened),
     ]
     shown = [(name, f"{number:,}") for name, number in tiles if number or name == things]
-    counts = [(f"{severity}s", f"{examination.count(severity):,}") for severity in (Severity.ERROR, Severity.WARNING)]
+    counts = [
+        (plural(severity.noun), f"{examination.count(severity):,}") for severity in (Severity.ERROR, Severity.WARNING)
+    ]
     return [*shown, *counts]
 
 
@@ -222,10 +227,14 @@ def _kind(findings: Sequence[Finding], pictures: Mapping[str, Shown]) -> dict[st
     """What the template shows of the findings of one kind."""
     return {
         "severity": findings[0].severity.value,
+        "noun": findings[0].severity.noun,
         "code": findings[0].code,
         "count": len(findings),
-        "findings": [(charts.shortened(one.where), charts.shortened(one.what, 400)) for one in findings[:_FINDINGS]],
-        "remedies": list(dict.fromkeys(one.remedy for one in findings[:_FINDINGS])),
+        "findings": [
+            (charts.shortened(without_folders(one.where)), charts.shortened(without_folders(one.what), 400))
+            for one in findings[:_FINDINGS]
+        ],
+        "remedies": list(dict.fromkeys(without_folders(one.remedy) for one in findings[:_FINDINGS])),
         "cards": [card(pictures[id]) for id in _pictured(findings) if id in pictures],
     }
 
@@ -249,7 +258,7 @@ def _galleries(overview: Overview) -> list[tuple[str, str, list[PictureCard]]]:
     found = []
     for name in sorted(by_class, key=[*overview.examination.classes, NO_CLASS].index):
         indices = sorted(by_class[name], key=lambda index: (splits[index], index))
-        told = f"{_plural(whole[name], 'picture')}, {len(indices)} shown"
+        told = f"{counted(whole[name], 'picture')}, {len(indices)} shown"
         if elsewhere := showing[name] - len(indices):
             told += f" here and {elsewhere} with another class"
         cards = [card(overview.pictures[ids[index]], findings.get(ids[index], ())) for index in indices]
@@ -268,8 +277,3 @@ def _classes_of_each(dataset: Dataset) -> list[list[str]]:
 
 def _boxes_of_each(dataset: Dataset) -> list[int]:
     return [len(labels) for labels in dataset.column("box_labels") if labels is not None]
-
-
-def _plural(number: int, noun: str) -> str:
-    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
-    return f"{number:,} {noun if number == 1 else plural}"

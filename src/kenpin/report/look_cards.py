@@ -10,11 +10,13 @@ from markupsafe import Markup
 
 from kenpin.data.images import Header, Picture, PictureError, jpeg_thumbnail, read_mask, read_picture
 from kenpin.errors import ImageError
+from kenpin.plural import counted
 from kenpin.records import Detections, Example, Finding, ImageSource
 from kenpin.report.document import data_url
 from kenpin.report.heat import outline
 from kenpin.report.look_charts import LEFT_TO_RIGHT, NO_CLASS, shortened
 from kenpin.report.maps import shrunk
+from kenpin.report.names import picture_name, without_folders
 from kenpin.report.overlay import annotated_boxes
 from kenpin.report.thumbnails import smaller
 
@@ -81,10 +83,10 @@ def card(shown: Shown, findings: Sequence[Finding] = ()) -> PictureCard:
     more = len(findings) - _FINDINGS
     told = [(finding.severity.value, _told(finding, example.id)) for finding in findings[:_FINDINGS]]
     return PictureCard(
-        title=shortened(example.id),
+        title=shortened(picture_name(example.id)),
         split=example.split or "",
         image=data_url(shown.jpeg),
-        problem=shortened(shown.problem, _TEXT_LETTERS),
+        problem=shortened(without_folders(shown.problem), _TEXT_LETTERS),
         overlay=None if shown.header is None else _annotated(example, shown.header.size_wh),
         lines=tuple(_lines(shown)),
         findings=(*told, *([("info", f"and {more} more")] if more > 0 else [])),
@@ -102,7 +104,7 @@ def _lines(shown: Shown) -> list[str]:
         lines.append(f"A: {shortened(example.suffix, _TEXT_LETTERS)}")
     if header is not None:
         width, height = header.size_wh
-        deep = f", {header.bit_depth} bits" if header.bit_depth > 8 else ""
+        deep = f", {counted(header.bit_depth, 'bit')}" if header.bit_depth > 8 else ""
         lines.append(f"{width} × {height}{deep}")
     return lines
 
@@ -111,15 +113,15 @@ def _boxes_in_words(boxes: Detections) -> str:
     counts = Counter(boxes.labels)
     frequent = counts.most_common(_NAMES)
     named = [f"{shortened(name, 40) or NO_CLASS}{LEFT_TO_RIGHT} × {number}" for name, number in frequent]
-    more = f" and {len(counts) - _NAMES} more classes" if len(counts) > _NAMES else ""
+    more = f" and {counted(len(counts) - _NAMES, 'more class', 'more classes')}" if len(counts) > _NAMES else ""
     drawn = f"; the {_BOXES} largest are drawn" if len(boxes) > _BOXES else ""
     return f"boxes: {', '.join(named) or 'none'}{more}{drawn}"
 
 
 def _told(finding: Finding, id: str) -> str:
     """A finding on the card of one of its pictures; what is said of another one names it."""
-    about = "" if finding.pictures[0] == id else f"{shortened(finding.where)}: "
-    return f"{finding.code}: {about}{shortened(finding.what, _TEXT_LETTERS)}"
+    about = "" if finding.pictures[0] == id else f"{shortened(without_folders(finding.where))}: "
+    return f"{finding.code}: {about}{shortened(without_folders(finding.what), _TEXT_LETTERS)}"
 
 
 def _annotated(example: Example, size_wh: tuple[int, int]) -> Markup | None:

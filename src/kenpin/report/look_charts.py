@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import Header
+from kenpin.plural import counted
 from kenpin.report import words
 from kenpin.report.drawing import SKEWED, Axis, Figure, Series, line_chart, linear_axis, log_axis, percent
 from kenpin.report.plots import Bar, BarPlot, Line, LinePlot, Span, Table, bar_figure, line_figure
@@ -57,7 +58,7 @@ def class_table(
         (shortened(name) or NO_CLASS, *(f"{column.get(name, 0):,}" for _, column in columns))
         for name in list(names)[:_ROWS]
     ]
-    more = f"; the first {_ROWS} of {len(names):,} classes" if len(names) > _ROWS else ""
+    more = f"; the first {_ROWS} of {counted(len(names), 'class')}" if len(names) > _ROWS else ""
     title = f"{things.capitalize()} of each class{more}"
     return Table(title, ("class", *(head for head, _ in columns)), tuple(rows))
 
@@ -70,7 +71,7 @@ def class_figure(counts: Mapping[str, Mapping[str, int]], things: str) -> Figure
     if len(whole) < 2:
         return None
     bars = [Bar(_name(name), number) for name, number in whole.most_common(_BARS)]
-    more = f"The first {_BARS} of {len(whole):,} classes." if len(whole) > _BARS else ""
+    more = f"The first {_BARS} of {counted(len(whole), 'class')}." if len(whole) > _BARS else ""
     title = f"{things.capitalize()} of each class"
     return bar_figure(BarPlot(title, more, things, tuple(bars), in_percent=False))
 
@@ -84,7 +85,7 @@ def size_table(headers: Mapping[str, Header], classes: Mapping[str, Sequence[str
 def type_table(headers: Mapping[str, Header], classes: Mapping[str, Sequence[str]]) -> Table:
     """File types, modes and depths of opened pictures. classes: of each picture, by id."""
     types = {
-        id: f"{header.format}, {header.mode.partition(';')[0]}, {header.bit_depth} bit{'s' * (header.bit_depth > 1)}"
+        id: f"{header.format}, {header.mode.partition(';')[0]}, {counted(header.bit_depth, 'bit')}"
         for id, header in headers.items()
     }
     return _frequent("File types, modes and bits of a channel", "type", types, classes)
@@ -97,7 +98,7 @@ def size_figure(headers: Mapping[str, Header]) -> Figure | None:
         return None
     lines = (Line("opened pictures", tuple((float(width), float(height)) for width, height in sizes), "dots"),)
     x, y = (Span(name, 0.0, float(max(of_all))) for name, of_all in zip(_SIDES, zip(*sizes, strict=True), strict=True))
-    return line_figure(LinePlot("Widths and heights", f"{len(sizes):,} sizes occur.", lines, x, y))
+    return line_figure(LinePlot("Widths and heights", f"There are {counted(len(sizes), 'size')}.", lines, x, y))
 
 
 _SIDES = ("width in pixels", "height in pixels")
@@ -117,11 +118,11 @@ def box_table(boxes: Mapping[str, Numbers]) -> Table:
 def box_figures(boxes: Mapping[str, Numbers], boxes_of_each: Sequence[int]) -> list[Figure]:
     """How large boxes are, and how many a picture has. boxes_of_each: of each annotated picture."""
     lengths = {name: np.sqrt(_sides(corners).prod(axis=1)) for name, corners in boxes.items()}
-    title, label = "Sizes of boxes", "root of a box's area in pixels"
+    title, label = "Sizes of boxes", "square root of a box's area in pixels"
     numbers = {"annotated pictures": np.asarray(boxes_of_each, np.float64)}
     figures = [
         _histogram(title, label, "boxes", lengths),
-        _histogram("Boxes of a picture", "boxes of a picture", "pictures", numbers),
+        _histogram("Boxes in a picture", "boxes in a picture", "pictures", numbers),
     ]
     return [figure for figure in figures if figure is not None]
 
@@ -207,7 +208,7 @@ def _histogram(title: str, label: str, things: str, values: Mapping[str, Numbers
         heights = [0.0, *shares.tolist(), 0.0]
         points = tuple(zip([float(edges[0]), *edges.tolist()], heights, strict=True))
         series.append(Series(_name(name), points, "steps"))
-    more = f"The {_CURVES} most frequent of {len(values):,} classes. " if len(values) > _CURVES else ""
+    more = f"The {_CURVES} most frequent of {counted(len(values), 'class')}. " if len(values) > _CURVES else ""
     caption = f"{more}{len(every):,} {things}, from {low:.4g} to {high:.4g}."
     chart = line_chart(title, caption, series, x, linear_axis(f"share of {things}", 0.0, top, percent))
     legend = tuple((f"s{place % _CURVES + 1}", one.name) for place, one in enumerate(series))
@@ -243,8 +244,8 @@ def _frequent(title: str, what: str, values: Mapping[str, str], classes: Mapping
     return Table(f"{title}{more}", (what, "opened pictures", "of the classes"), tuple(rows))
 
 
-def _listed(counted: Iterable[tuple[str, int]], limit: int = 6) -> str:
-    pairs = list(counted)
+def _listed(numbers: Iterable[tuple[str, int]], limit: int = 6) -> str:
+    pairs = list(numbers)
     more = f" and {len(pairs) - limit} more" if len(pairs) > limit else ""
     return ", ".join(f"{_name(name)}{LEFT_TO_RIGHT} {number:,}" for name, number in pairs[:limit]) + more
 

@@ -12,11 +12,11 @@ class Mistake(StrEnum):
     """What went wrong with a part, the worst first."""
 
     ESCAPE = "escaped"
-    OVERKILL = "failed though OK"
-    MISNAMED = "wrongly named"
-    MISSED = "missing a box"
-    FALSE_ALARM = "showing a false box"
-    MISSTATED = "answered otherwise"
+    OVERKILL = "good but failed"
+    MISNAMED = "given a wrong class"
+    MISSED = "with a missed box"
+    FALSE_ALARM = "with a false box"
+    MISSTATED = "answered wrong"
 
 
 def mistake_of(part: JudgedExample, *, names_count: bool = True) -> Mistake | None:

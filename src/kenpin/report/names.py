@@ -26,7 +26,7 @@ TITLES = {
     "files": "Hash of the file",
     "fingerprint": "Fingerprint",
     "format": "Format",
-    "image_size_wh": "Pixels that it looks at, width and height",
+    "image_size_wh": "Size of its input in pixels, width and height",
     "labels": "Classes",
     "ok_labels": "Classes that are OK",
     "options": "Settings",
@@ -49,7 +49,7 @@ FAMILIES = {
     "florence2": "Florence-2",
     "mahalanobis": "Mahalanobis-Taguchi unit space",
     "paligemma": "PaliGemma",
-    "vlm": "Chat model that sees",
+    "vlm": "Chat model for pictures",
 }
 _ALONE = r"""(?<![^\s"'“‘(\[`=,;])"""  # where a path may begin: not within a word, an address or a fraction
 _FOLDERS = re.compile(rf"{_ALONE}(?:/(?:[^/\s]+/)*(?=[^/\s])|[A-Za-z]:\\(?:[^\\\s]+\\)*(?=[^\\\s]))")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kenpin.records import Evaluation, Measure
+from kenpin.records import Evaluation, Measure, Severity
 from kenpin.report import charts, words
 from kenpin.report.cards import Card, class_cards, in_order, pair_card
 from kenpin.report.changes import change_sentences, change_table
@@ -165,7 +165,12 @@ def _doctor(doctor: Mapping[str, Any] | None) -> tuple[Counter[str], list[Mappin
     findings = list(doctor.get("findings", []))
     order = ("error", "warning", "info")
     findings.sort(key=lambda one: order.index(one["severity"]) if one["severity"] in order else len(order))
-    return Counter(str(one["severity"]) for one in findings), findings[:_FINDINGS]
+    told: list[Mapping[str, Any]] = [{**one, "severity": _noun(str(one["severity"]))} for one in findings]
+    return Counter(str(one["severity"]) for one in told), told[:_FINDINGS]
+
+
+def _noun(severity: str) -> str:
+    return Severity(severity).noun if severity in set(Severity) else severity
 
 
 @dataclass(frozen=True, slots=True)

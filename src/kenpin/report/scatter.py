@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from kenpin.errors import OptionError, RunError, ShapeError
 from kenpin.metrics.neighbours import knn_accuracy, nearest_others, silhouette
 from kenpin.metrics.projection import principal_components
+from kenpin.plural import counted
 from kenpin.report import words
 from kenpin.report.content import read_content
 from kenpin.report.document import template, write_document
@@ -41,7 +42,9 @@ def scatter_figure(panel: Panel) -> Figure:
     """
     vectors = np.asarray(panel.vectors, np.float64)
     if vectors.ndim != 2 or len(vectors) != len(panel.labels) or not len(vectors):
-        raise ShapeError(f"{panel.title}: vectors of shape {vectors.shape} have {len(panel.labels)} labels.")
+        raise ShapeError(
+            f"{panel.title}: embeddings of shape {vectors.shape} have {counted(len(panel.labels), 'label')}."
+        )
     every = -(-len(vectors) // _AT_MOST)
     vectors, labels = vectors[::every], np.asarray(panel.labels)[::every]
     plane = vectors if vectors.shape[1] == 2 else _plane(vectors)
@@ -54,11 +57,11 @@ def scatter_figure(panel: Panel) -> Figure:
     told = "No silhouette: there is one class." if score is None else f"Silhouette {score:.3f}."
     alike = knn_accuracy(labels.tolist(), nearest_others(vectors, _NEIGHBOURS))
     if score is not None and alike is not None:
-        told += f" Most of the {_NEIGHBOURS} nearest others are of the class: {words.percent(alike)}."
-    count = f"{len(vectors):,} pictures of {len(names)} classes"
+        told += f" Most of the {_NEIGHBOURS} nearest neighbours have the same class: {words.percent(alike)}."
+    count = f"{counted(len(vectors), 'picture')} of {counted(len(names), 'class')}"
     return Figure(
         panel.title,
-        point_chart(panel.title, f"{count}, each class named where its middle lies", groups, x, y),
+        point_chart(panel.title, f"{count}, each class named at its middle", groups, x, y),
         f"{told} {count[0].upper()}{count[1:]}.",
         tuple((group.style, group.name) for group in groups),
     )
@@ -72,7 +75,9 @@ def panels_of_runs(runs: Sequence[Path]) -> list[Panel]:
     contents = [read_content(run) for run in runs]
     for run, content in zip(runs, contents, strict=True):
         if content.embedding is None:
-            raise RunError(f"{run}: keeps no vectors; take a run of embedder or mahalanobis, or a classifier's head.")
+            raise RunError(
+                f"{run}: keeps no embeddings; take a run of embedder or mahalanobis, or a classifier's head."
+            )
     kept = [content.embedding for content in contents if content.embedding is not None]
     common = set.intersection(*(set(one.ids) for one in kept))
     if len(common) < 2:

@@ -13,7 +13,7 @@ _COMPARED = {
     "accuracy": "accuracy",
     "auroc": "AUROC",
     "map": "mAP",
-    "exact_match": "answers with the true one's words",
+    "exact_match": "answers with the true words",
 }
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import ShapeError, UnitSpaceError
+from kenpin.plural import counted
 
 Array = NDArray[np.float64]
 
@@ -22,7 +23,7 @@ def as_parts(x: ArrayLike, items: int | None = None) -> NDArray[Any]:
     if parts.ndim != 2 or parts.size == 0:
         raise ShapeError(f"unit space: parts have shape {parts.shape}; give (parts, items).")
     if items is not None and parts.shape[1] != items:
-        raise ShapeError(f"unit space: a part has {parts.shape[1]} items; this space has {items}.")
+        raise ShapeError(f"unit space: a part has {counted(parts.shape[1], 'item')}; this space has {items}.")
     if parts.dtype.kind not in "fiub":
         raise ShapeError(f"unit space: parts are of kind {parts.dtype}; give real numbers.")
     return parts

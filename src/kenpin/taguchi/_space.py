@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import OptionError, UnitSpaceError
+from kenpin.plural import counted
 from kenpin.taguchi._parts import Array, as_parts, blocks, check_finite
 from kenpin.taguchi.limits import Limit, Scale
 from kenpin.taguchi.moments import Moments
@@ -148,15 +149,15 @@ def checked_correlation(moments: Moments, needed: int, remedy: str = "") -> Arra
     items = moments.mean.size
     if moments.count < needed:
         raise UnitSpaceError(
-            f"unit space: {moments.count} good parts for {items} items; at least {needed} are needed. Add good parts"
-            f"{remedy}."
+            f"unit space: {counted(moments.count, 'good part')} for {counted(items, 'item')}; at least {needed} are "
+            f"needed. Add good parts{remedy}."
         )
     scale = moments.scale
     constant = np.flatnonzero(scale <= 1e-12 * np.maximum(np.abs(moments.mean), 1e-300))
     if constant.size:
         raise UnitSpaceError(
-            f"unit space: {constant.size} of {items} items never vary among the good parts (first: item "
-            f"{constant[0]}); a constant item has no distance. Remove these items."
+            f"unit space: {constant.size} of {counted(items, 'item')} never vary among the good parts (first: item "
+            f"{constant[0]}); a constant item has no distance. Remove such items."
         )
     correlation = moments.scatter / (moments.count * np.outer(scale, scale))
     np.fill_diagonal(correlation, 1.0)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kenpin.errors import UnitSpaceError
+from kenpin.plural import counted
 from kenpin.taguchi._space import RANK_TOLERANCE, QuadraticSpace, checked_correlation, fewest_parts
 from kenpin.taguchi.limits import Limit
 from kenpin.taguchi.moments import Moments
@@ -39,10 +40,11 @@ class AdjugateSpace(QuadraticSpace):
         correlation = checked_correlation(moments, fewest_parts(items))
         eigenvalues, vectors = np.linalg.eigh(correlation)
         vanished = eigenvalues <= RANK_TOLERANCE * eigenvalues[-1]
-        if vanished.sum() > 1:
+        if (count := int(vanished.sum())) > 1:
             raise UnitSpaceError(
-                f"unit space: {vanished.sum()} relations hold between the items, and the adjugate is 0 where more than "
-                "one does; remove items that repeat others, or take the MT method with a ridge or the pseudo-inverse."
+                f"unit space: {counted(count, 'relation')} hold between the items, and the adjugate is 0 where more "
+                "than one does; remove items that repeat others, or take the MT method with a ridge or the "
+                "pseudo-inverse."
             )
         self.singular_ = bool(vanished.any())
         weights = vanished.astype(np.float64) if self.singular_ else 1 / eigenvalues

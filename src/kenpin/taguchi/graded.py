@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kenpin.errors import ShapeError, UnitSpaceError
+from kenpin.plural import counted
 from kenpin.taguchi._parts import Array, as_parts, check_finite
 from kenpin.taguchi._space import Estimator
 
@@ -27,15 +28,19 @@ class SignalEstimator(Estimator):
         those whose signal is nearest to the median. Raises ShapeError, UnitSpaceError."""
         parts, signal = as_parts(x), np.asarray(y, np.float64)
         if signal.shape != (len(parts),) or not np.isfinite(signal).all():
-            raise ShapeError(f"{signal.shape} signals for {len(parts)} parts; give one finite number for each.")
+            raise ShapeError(
+                f"{signal.shape} signals for {counted(len(parts), 'part')}; give one finite number for each."
+            )
         away = np.abs(signal - np.median(signal))
         is_unit = away == away.min() if unit is None else np.asarray(unit, bool)
         if is_unit.shape != signal.shape:
-            raise ShapeError(f"{is_unit.shape} marks of the unit space for {len(parts)} parts; give one for each.")
+            raise ShapeError(
+                f"{is_unit.shape} marks of the unit space for {counted(len(parts), 'part')}; give one for each."
+            )
         if not is_unit.any() or (~is_unit).sum() < 2:
             raise UnitSpaceError(
-                f"T(1): {is_unit.sum()} parts of the unit space and {(~is_unit).sum()} others; at least 1 and 2 are "
-                "needed."
+                f"T(1): {counted(int(is_unit.sum()), 'part')} of the unit space and {(~is_unit).sum()} outside; at "
+                "least 1 and 2 are needed."
             )
         check_finite(parts.sum(axis=1, dtype=np.float64), parts, slice(0, len(parts)))
         self.center_, self.signal_center_ = parts[is_unit].mean(axis=0, dtype=np.float64), float(signal[is_unit].mean())

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kenpin.errors import OptionError, ShapeError, UnitSpaceError
+from kenpin.plural import counted, is_are
 
 if TYPE_CHECKING:
     from kenpin.taguchi._space import QuadraticSpace
@@ -49,12 +50,12 @@ def chi_square_limit(space: QuadraticSpace, share: float = 0.99) -> Limit:
     _check_degrees(space)
     if space.parts_ < _KNOWN_FROM:
         raise UnitSpaceError(
-            f"χ² takes the unit space for exactly known, which {space.parts_} good parts do not make it; give at least "
-            f"{_KNOWN_FROM}, or take a quantile of good parts."
+            f"χ² assumes an exactly known unit space, and {counted(space.parts_, 'good part')} cannot make it so; give "
+            f"at least {_KNOWN_FROM}, or take a quantile of good parts."
         )
     value = float(chi2.ppf(share, space.degrees_)) / space.degrees_
     how = f"χ² of {space.degrees_:.4g} degrees of freedom over these, quantile {share:g}"
-    return Limit(value, space.scale, f"{how}; the unit space is taken for exactly known.")
+    return Limit(value, space.scale, f"{how}; the unit space is assumed to be exactly known.")
 
 
 def f_limit(space: QuadraticSpace, share: float = 0.99) -> Limit:
@@ -76,7 +77,8 @@ def f_limit(space: QuadraticSpace, share: float = 0.99) -> Limit:
     items, parts = space.rank_, space.parts_
     if parts <= items + 1:
         raise UnitSpaceError(
-            f"Hotelling's F of {items} items needs {items + 2} good parts at least; there are {parts}."
+            f"Hotelling's F of {counted(items, 'item')} needs at least {counted(items + 2, 'good part')}; there "
+            f"{is_are(parts)} {parts}."
         )
     value = (parts + 1) / (parts - items) * float(f.ppf(share, items, parts - items))
     how = f"Hotelling's F of {items} and {parts - items} degrees of freedom, quantile {share:g}"
@@ -96,7 +98,7 @@ def tolerance_limit(
 
     _check_share(share)
     if not 0 < confidence < 1:
-        raise OptionError(f"a confidence of {confidence} cannot be had; give one between 0 and 1, such as 0.95.")
+        raise OptionError(f"a confidence of {confidence} is impossible; give one between 0 and 1, such as 0.95.")
     values = np.sort(np.asarray(distances, np.float64))
     if values.ndim != 1 or not np.isfinite(values).all():
         raise ShapeError(f"distances of shape {values.shape} must be one row of finite numbers; leave others out.")
@@ -104,8 +106,8 @@ def tolerance_limit(
     if not len(sure):
         needed = math.ceil(math.log(1 - confidence) / math.log(share))
         raise OptionError(
-            f"{len(values)} good parts cannot show with confidence {confidence:g} what {share:g} of them stay below; "
-            f"give at least {needed}."
+            f"{counted(len(values), 'good part')} cannot show with confidence {confidence:g} what {share:g} of them "
+            f"stay below; give at least {needed}."
         )
     how = f"With confidence {confidence:g} at least {share:g} of good parts stay below it, by {len(values)} of them"
     # a part that equals the limit reaches it: the limit lies just above the order statistic
@@ -122,4 +124,4 @@ def _check_degrees(space: QuadraticSpace) -> None:
 
 def _check_share(share: float) -> None:
     if not 0 < share < 1:
-        raise OptionError(f"a share of {share} of good parts cannot be asked for; give one between 0 and 1.")
+        raise OptionError(f"a share of {share} of good parts is impossible; give one between 0 and 1.")

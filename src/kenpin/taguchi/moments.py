@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import ShapeError
+from kenpin.plural import counted
 from kenpin.taguchi._parts import Array, as_parts, blocks, check_finite
 
 
@@ -47,7 +48,7 @@ class Moments:
     def __add__(self, other: Moments) -> Moments:
         """Of both sets of parts. Raises ShapeError where they have other items."""
         if self.mean.shape != other.mean.shape:
-            raise ShapeError(f"moments of {self.mean.size} and of {other.mean.size} items cannot be joined.")
+            raise ShapeError(f"moments of {self.mean.size} and of {counted(other.mean.size, 'item')} cannot be joined.")
         return self._joined(other.count, other.mean, other.scatter, out=None)
 
     def _joined(self, count: int, mean: Array, scatter: Array, out: Array | None) -> Moments:

@@ -33,7 +33,7 @@ class RecognitionSpace(Space):
 
     def __init__(self, sets: Sets | None = None, limit: Limit | float | None = None) -> None:
         if sets is not None and (not len(sets) or any(len(chosen) < 2 for chosen in sets)):
-            raise OptionError("a set of items needs two items at least; give larger sets, or none for all items.")
+            raise OptionError("a set of items needs at least two items; give larger sets, or none for all items.")
         self.sets = sets
         self.limit = limit
 

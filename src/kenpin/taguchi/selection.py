@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import MissingExtraError, OptionError, ShapeError, UnitSpaceError
+from kenpin.plural import counted
 from kenpin.records import Measure
 from kenpin.taguchi._parts import Array, as_parts
 from kenpin.taguchi._space import checked_correlation
@@ -93,7 +94,7 @@ def orthogonal_array(factors: int) -> NDArray[np.bool_]:
     Raises OptionError, MissingExtraError.
     """
     if factors < 1:
-        raise OptionError(f"an orthogonal array of {factors} factors cannot be made; give one at least.")
+        raise OptionError(f"an orthogonal array of {counted(factors, 'factor')} is impossible; give at least one.")
     try:
         from pydoe import pbdesign
     except ImportError as error:
@@ -138,14 +139,16 @@ def select_items(
     parts = as_parts(defective, items)
     if not 0 < most <= 1 or factors < 2 or not 0 <= ridge < 1:
         raise OptionError(
-            f"item selection: a share of {most}, {factors} factors and ridge {ridge} cannot be; give a share above 0 "
-            "up to 1, 2 factors at least and a ridge from 0 to below 1."
+            f"item selection: a share of {most}, {counted(factors, 'factor')} and ridge {ridge} are impossible; give a "
+            "share above 0 up to 1, 2 factors at least and a ridge from 0 to below 1."
         )
     called = [f"item {place}" for place in range(items)] if names is None else list(names)
     if len(called) != items:
-        raise ShapeError(f"item selection: {len(called)} names for {items} items; give one for each.")
+        raise ShapeError(
+            f"item selection: {counted(len(called), 'name')} for {counted(items, 'item')}; give one for each."
+        )
     if items < 2:
-        raise UnitSpaceError("item selection: there is one item alone; nothing can be left out.")
+        raise UnitSpaceError("item selection: there is only one item; nothing can be left out.")
     correlation = checked_correlation(moments, parts_needed(items, ridge))
     z = (np.asarray(parts, np.float64) - moments.mean) / moments.scale
     if not np.isfinite(z).all():
@@ -219,7 +222,9 @@ def _sn_of(correlation: Array, z: Array, chosen: NDArray[np.int64], ridge: float
     # symmetric, so that its transpose is what Fortran wants, and is overwritten
     factor, collinear = dpotrf(block.T, lower=1, overwrite_a=1)
     if collinear:
-        raise UnitSpaceError("item selection: the items are collinear; set a ridge above 0, or remove what repeats.")
+        raise UnitSpaceError(
+            "item selection: the items are collinear; set a ridge above 0, or remove items that repeat others."
+        )
     rotated, _ = dtrtrs(factor, z[:, chosen].T, lower=1)
     squared = np.einsum("ij,ij->j", rotated, rotated)
     trace = float(len(chosen))

@@ -135,17 +135,19 @@ def _class_map(option: str, rule: FlipRule, labels: Sequence[str]) -> Mapping[st
         )
     for name in [*rule, *(value for value in rule.values() if value != _FORBID)]:
         if name not in labels:
-            raise OptionError(f"option `{option}`: {name!r} is no class of this data set; {did_you_mean(name, labels)}")
+            raise OptionError(
+                f"option `{option}`: {name!r} is not a class of this data set; {did_you_mean(name, labels)}"
+            )
     if missing := [label for label in labels if label not in rule]:
         raise OptionError(
-            f"option `{option}`: the class map says nothing of {', '.join(missing)}; name the class that each becomes, "
-            f"or `{_FORBID}`."
+            f"option `{option}`: the class map lacks {', '.join(missing)}; give the class that each becomes, or "
+            f"`{_FORBID}`."
         )
     for label, becomes in rule.items():
         if becomes != _FORBID and rule[becomes] != label:
             raise OptionError(
                 f"option `{option}`: {label} becomes {becomes}, but {becomes} becomes {rule[becomes]}; mirroring twice "
-                "must give the class back. Mend the class map."
+                "must give the class back. Correct the class map."
             )
     return {label: becomes for label, becomes in rule.items() if becomes != _FORBID}
 

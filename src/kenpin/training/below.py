@@ -42,7 +42,7 @@ def lineage_below(options: TrainOptions) -> Lineage:
     below = reduce(or_, (lineage_of(value) for value in named_below(options).values()), NOTHING_SEEN)
     if not below.complete:
         raise RunError(
-            f"{below.names[-1]}: an earlier kenpin trained it, and did not record all that it learned from, so that "
-            "nothing could be held out from it; train it again, and export it again where it is an export."
+            f"{below.names[-1]}: an earlier kenpin trained it, and did not record all that it learned from, so that no "
+            "picture can be held out from it; train it again, and export it again where it is an export."
         )
     return below

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from kenpin.config import DecisionOptions
+from kenpin.plural import counted
 from kenpin.quality.threshold import (
     FEWEST_GOOD,
     passes_something,
@@ -55,15 +56,17 @@ def decide(
         return _told(threshold)
     if count >= FEWEST_GOOD:
         return _told(threshold_from_good_parts(good, pictures))
-    where, scored = f"{folder}: " if folder else "", pictures.partition(",")[0]
+    where, scored = f"{folder}: " if folder else "", pictures.partition(",")[0].removesuffix("s")
     if bad_count:
         return None, (
-            f"No threshold: {where}{bad_count} defective and no good {scored}; add good parts, or name further good "
-            "classes with --ok-labels."
+            f"No threshold: {where}{counted(bad_count, f'defective {scored}')} and no good one; add good parts, or "
+            "name "
+            "further good classes with --ok-labels."
         )
     otherwise = options.threshold_of_few(count)
     return None, (
-        f"No threshold: {where}{count} good {scored}; {FEWEST_GOOD} are needed for one: add {FEWEST_GOOD - count}, "
+        f"No threshold: {where}{counted(count, f'good {scored}')}; {FEWEST_GOOD} are needed for one: add "
+        f"{FEWEST_GOOD - count}, "
         f"or defective parts{f', or ask for less with {otherwise}' if otherwise else ''}."
     )
 

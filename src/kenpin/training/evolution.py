@@ -61,7 +61,7 @@ class EvolutionPage:
         """Write it anew, whole or not at all; the first time, tell where it lies."""
         page = write_evolution(self.folder, self.folder / PAGE, name=self.name, overwrite=True)
         if not self._is_told:
-            self.say(f"The predictions on the way are drawn in {page}; each evaluation adds to it.")
+            self.say(f"Predictions during training are drawn in {page}; each evaluation adds to it.")
             self._is_told = True
 
 

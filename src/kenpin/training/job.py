@@ -21,6 +21,7 @@ from kenpin.evaluation import summarise, with_mask_measures
 from kenpin.models._calibrated import write_calibration
 from kenpin.models._checkpoints import OPTIONS, write_begun
 from kenpin.models._family import Calibrated, Fitted, Inspector, Progress, Task, Trainable
+from kenpin.plural import counted
 from kenpin.predictor import Predictor
 from kenpin.quality.consequences import cost_notes
 from kenpin.records import Evaluation, Threshold
@@ -201,13 +202,13 @@ def _prepare(partial: Path, options: TrainOptions, fingerprint: str) -> None:
         if changed := sorted(key for key in wanted | saved if wanted.get(key) != saved.get(key)):
             raise OptionError(
                 f"{options.out}: {', '.join(changed)} differ from the interrupted run's; resume it with the same, or "
-                "start anew without --resume."
+                "start again without --resume."
             )
         return
     if has_learned(partial) and not options.overwrite:
         raise OutputExistsError(
-            f"{options.out}: an interrupted training has learned something of it already; go on with --resume, or "
-            "start anew with --overwrite."
+            f"{options.out}: an interrupted training is there already; continue it with --resume, or start again with "
+            "--overwrite."
         )
     for path in partial.iterdir():
         if path.is_dir():
@@ -239,7 +240,7 @@ def _score(start: Start, learned: Learned, partial: Path, crew: Processes, liste
 
     def refit(without: frozenset[str], folder: Path) -> TrainOptions:
         shutil.rmtree(folder, ignore_errors=True)  # of a process that died
-        listener.say(f"The runs below are trained anew without one of {count} folds.")
+        listener.say(f"The runs below are trained again without one of {counted(count, 'fold')}.")
         anew: TrainOptions = rebuilt(options, start.dataset, without, folder, crew)
         return anew
 
@@ -260,10 +261,11 @@ def _score(start: Start, learned: Learned, partial: Path, crew: Processes, liste
         )
     except (DatasetError, UnitSpaceError) as error:
         raise DatasetError(
-            f"no split is named validation, and what holding out 1 of {count} folds leaves is too little: {error}"
+            f"no split is named validation, and what holding out 1 of {counted(count, 'fold')} leaves is too little: "
+            f"{error}"
         ) from error
     without_it = "a chain trained without it" if whole else "a fit without it"
-    name = f"training pictures, each scored by {without_it} ({count} folds)"
+    name = f"training pictures, each scored by {without_it} ({counted(count, 'fold')})"
     return Scored(name, "cross-validation", judged, predictions, bad(judged))
 
 

@@ -72,7 +72,7 @@ def learn(
     """
     device = crew.device
     if (partial / _LEARNED).is_file():
-        listener.say("The training itself was done before the interruption; what comes after it is done now.")
+        listener.say("The training itself was done before the interruption; the steps after it are done now.")
         return _kept(family, options, task, partial, device)
     started = time.monotonic()
     inspector.module.to(device)
@@ -106,7 +106,7 @@ def learn_along(
 ) -> None:
     """What a process does that does not lead: its share of each step, nothing else."""
     if not isinstance(inspector, Trainable):
-        raise OptionError("this training is one pass, which one process makes; start it without accelerate.")
+        raise OptionError("this training is one pass by one process; start it without accelerate.")
     if not (partial / _LEARNED).is_file():
         inspector.module.to(crew.device)
         _learn_by_gradients(family, inspector, options, task, parts, partial, crew, _told, SILENT)

@@ -28,7 +28,8 @@ def check_refittable(options: TrainOptions, dataset: Dataset) -> None:
     for option, name in named_below(options).items():
         if option not in runs and lineage_of(name):
             raise OptionError(
-                f"option `folds` whole: {name} was exported from a run and cannot be trained anew; name the run itself."
+                f"option `folds` whole: {name} was exported from a run and cannot be trained again; name the run "
+                "itself."
             )
     for run in runs.values():
         own = _options_of(run)
@@ -80,7 +81,7 @@ def _data_of(run: Path, options: TrainOptions, present: Dataset) -> Dataset:
     if isinstance(wanted, CaseOptions) and wanted.from_cases is not None:
         raise OptionError(
             f"option `folds` whole: {run} learned from the library {wanted.from_cases}, which may have changed since, "
-            "and is not trained anew; judge by pictures that it has not seen."
+            "and is not trained again; judge by pictures that it has not seen."
         )
     fingerprint = read_record(run).dataset["fingerprint"]
     if present.fingerprint() == fingerprint:
@@ -88,7 +89,7 @@ def _data_of(run: Path, options: TrainOptions, present: Dataset) -> Dataset:
     found = load_dataset(options.data, format=options.data_format)
     if found.fingerprint() != fingerprint:
         raise OptionError(
-            f"option `folds` whole: {found.root} is not as it was when {run} learned from it; bring it back, or train "
-            "the run again."
+            f"option `folds` whole: {found.root} is not as it was when {run} learned from it; restore it, or train the "
+            "run again."
         )
     return found

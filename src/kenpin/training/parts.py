@@ -17,6 +17,7 @@ from kenpin.errors import DatasetError, OptionError
 from kenpin.models import families_of_good_parts
 from kenpin.models._family import Task
 from kenpin.nearest import did_you_mean
+from kenpin.plural import counted, was_were
 from kenpin.quality.threshold import FEWEST_GOOD
 
 _SPLITS = ("train", "validation", "test")
@@ -63,7 +64,7 @@ def take_for_good(dataset: Dataset, ok_labels: Sequence[str] | None) -> TakenFor
     good = tuple(ok_labels or guess_ok_labels(dataset.classes))
     if not good and annotated_splits:
         raise DatasetError(
-            f"{dataset.root}: its pictures to learn from have no label and are taken for good parts, but no class of "
+            f"{dataset.root}: its pictures to learn from have no label and are taken as good parts, but no class of "
             f"the others ({', '.join(dataset.classes)}) is named like a good part; name the good ones with --ok-labels."
         )
     good = good or (_GOOD,)
@@ -78,7 +79,7 @@ def take_for_good(dataset: Dataset, ok_labels: Sequence[str] | None) -> TakenFor
     return TakenForGood(
         dataset.with_labels(labels, tuple(dict.fromkeys((*dataset.declared_classes, good[0])))),
         Task((good[0],), good),
-        f"No {row}{of} has a label, so all {count} are taken for good parts.",
+        f"No {row}{of} has a label, so all {count} are taken as good parts.",
     )
 
 
@@ -112,11 +113,13 @@ def divide(dataset: Dataset, target: str, family: str = "this family", leave_out
     left_out = len(dataset) - len(known)
     notes = kept_away
     if left_out:
-        notes.append(f"{_pictures(left_out)} without {what} {_were(left_out)} left out.")
+        notes.append(f"{counted(left_out, 'picture')} without {what} {was_were(left_out)} left out.")
     unused = Counter(split for split in known.column("split") if split not in _SPLITS) if splits else {}
     for split, count in unused.items():
         of = "without a split" if split is None else f"of split {split!r}"
-        notes.append(f"{_pictures(count)} {of} {_were(count)} left out: the splits used are {', '.join(_SPLITS)}.")
+        notes.append(
+            f"{counted(count, 'picture')} {of} {was_were(count)} left out: the splits used are {', '.join(_SPLITS)}."
+        )
     return Parts(
         training,
         known.of_split("validation") if "validation" in splits else None,
@@ -142,14 +145,14 @@ def _annotated_otherwise(dataset: Dataset, target: str) -> str | None:
 
 def _unannotated(dataset: Dataset, target: str, family: str) -> str:
     """That nothing is annotated, and what to do."""
-    rows = "rows" if dataset.item_names else "pictures"
+    row = "row" if dataset.item_names else "picture"
     remedy = "annotate them"
     if target == "label":
         root = Path(dataset.root)
         in_folders = f"put them in class folders such as {root / 'ok'} and {root / 'scratch'}"
         remedy = in_folders if dataset.format == "folders" else "give each its class, in a column label of a table"
     return (
-        f"none of its {len(dataset)} {rows} has {TARGETS[target].one}, and {family} learns from "
+        f"none of its {counted(len(dataset), row)} has {TARGETS[target].one}, and {family} learns from "
         f"{TARGETS[target].several}; {remedy}, or train {' or '.join(families_of_good_parts())}, which needs good "
         "parts alone"
     )
@@ -159,7 +162,7 @@ def check_two_classes(training: Dataset, task: Task, family: str) -> None:
     """Refuse pictures of one class, where what sets classes apart is learned. Raises DatasetError."""
     if len(task.labels) < 2:
         raise DatasetError(
-            f"{training.root}: all {len(training)} training pictures are of class {task.labels[0]}, and {family} "
+            f"{training.root}: all training pictures ({len(training)}) are of class {task.labels[0]}, and {family} "
             "learns what sets classes apart; add pictures of another, or train "
             f"{' or '.join(families_of_good_parts())}, which needs good parts alone."
         )
@@ -185,14 +188,14 @@ def check_good_parts(training: Dataset, task: Task) -> None:
     if not good:
         named = f"({', '.join(task.ok_labels)})" if task.ok_labels else "(no class is named like one)"
         raise DatasetError(
-            f"{training.root}: none of the {len(labels)} training pictures is of a good class {named}; name the good "
-            "classes with --ok-labels."
+            f"{training.root}: none of the {counted(len(labels), 'training picture')} is of a good class {named}; name "
+            "the good classes with --ok-labels."
         )
     if good < _FEWEST_LEARNED:
         raise DatasetError(
-            f"{good_folder(training, task)}: {good} good parts; {_FEWEST_LEARNED} are needed to learn from, and "
-            f"{FEWEST_GOOD} for a threshold: add {FEWEST_GOOD - good}"
-            f"{', or name further good classes with --ok-labels' if further else ''}."
+            f"{good_folder(training, task)}: {counted(good, 'good part')}; {_FEWEST_LEARNED} are needed to learn from, "
+            f"and {FEWEST_GOOD} for a threshold: add "
+            f"{FEWEST_GOOD - good}{', or name further good classes with --ok-labels' if further else ''}."
         )
 
 
@@ -240,9 +243,10 @@ def outside(parts: Parts, lineage: Lineage, seen_by: str) -> Parts:
     for name, pictures in (("validation", parts.validation), ("test", parts.test)):
         left = None if pictures is None else lineage.unseen_of(pictures)
         if pictures is not None and left is not None and len(left) < len(pictures):
+            gone = len(pictures) - len(left)
             notes.append(
-                f"{len(pictures) - len(left)} of the {len(pictures)} {name} pictures were left out: {seen_by}, so they "
-                "cannot tell how it does on parts that it has not seen."
+                f"{gone} of the {counted(len(pictures), f'{name} picture')} {was_were(gone)} left out: {seen_by}, so "
+                "they cannot show how good it is on parts that it has not seen."
             )
         found[name] = left if left is not None and len(left) else None
     return replace(parts, validation=found["validation"], test=found["test"], notes=tuple(notes))
@@ -275,11 +279,12 @@ def refuse_seen_alone(parts: Parts, lineage: Lineage, task: Task, target: str, r
     if not missing:
         return
     where = "training" if parts.validation is None else "validation"
-    whole = ", give --folds whole, which trains all of it anew for each fold," if fitted else ""
+    whole = ", give --folds whole, which trains all of it again for each fold," if fitted else ""
     raise DatasetError(
-        f"{root}: {lineage.listed()} has learned from {len(judged) - len(left)} of the {len(judged)} "
-        f"{where} pictures, so that {len(left)} are left to decide by and to measure on; {' and '.join(missing)} are "
-        f"missing. Add pictures that it has not seen{whole} or train it again without a split, with --leave-out."
+        f"{root}: {lineage.listed()} has learned from {len(judged) - len(left)} of the "
+        f"{counted(len(judged), f'{where} picture')}, so that {len(left)} are left to decide by and to measure on; "
+        f"{' and '.join(missing)} are missing. Add pictures that it has not seen{whole} or train it again without a "
+        "split, with --leave-out."
     )
 
 
@@ -321,14 +326,6 @@ def task_of(training: Dataset, target: str, ok_labels: Sequence[str] | None) -> 
         else "No class is named like a good part, so nothing is judged; name the good ones with --ok-labels."
     )
     return Task(labels, found), (note,)
-
-
-def _pictures(count: int) -> str:
-    return f"{count} picture{'' if count == 1 else 's'}"
-
-
-def _were(count: int) -> str:
-    return "was" if count == 1 else "were"
 
 
 def _most_frequent_first(texts: Sequence[str | None]) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from kenpin.cases.library import CaseLibrary
 from kenpin.data.dataset import Dataset
 from kenpin.metrics.retrieval import Floats, distances, mean_measure, precision_at_k
 from kenpin.models._family import Progress
+from kenpin.plural import counted
 from kenpin.predictor import Predictor
 from kenpin.records import Measure
 from kenpin.run_folder import is_run, lineage_of
@@ -50,8 +51,9 @@ class Retrieval:
         """What was gained, as a sentence."""
         before, after, gain = (measures[f"precision_at_{K}_{name}"] for name in ("before", "after", "gain"))
         return (
-            f"Of the {K} cases nearest to each of {len(self.asked)} wanted ones that were held out, {before.value:.1%} "
-            f"were wanted ones of its label before, {after.value:.1%} are now: {_points(gain)}."
+            f"Of the {K} cases nearest to each of {counted(len(self.asked), 'held-out wanted case')}, "
+            f"{before.value:.1%} were wanted cases of the same label before the training and {after.value:.1%} are "
+            f"now: {_points(gain)}."
         )
 
 
@@ -68,14 +70,14 @@ def search_before(library: CaseLibrary, parts: Parts) -> Retrieval | str:
         return "No wanted case could be held out, so what the training gains for a search is not measured."
     if not is_run(run):
         return (
-            f"The run that made the library's vectors is not in {run} any more, so nothing tells which cases it has "
+            f"The run that made the library's embeddings is no longer in {run}, so it is unknown which cases it has "
             "learned from, and what the training gains for a search is not measured."
         )
     asked = lineage_of(run).unseen_of(asked)
     if not len(asked):
         return (
-            f"{run} made the library's vectors and has learned from every wanted case that was held out, so what the "
-            "training gains for a search is not measured."
+            f"{run} made the library's embeddings and has learned from every wanted case that was held out, so what "
+            "the training gains for a search is not measured."
         )
     of_asked, of_learned = (library.vectors(part.column("id")) for part in (asked, learned))
     before = _precision(asked, learned, of_asked, of_learned, library.metric)

@@ -73,8 +73,8 @@ class Start:
             found = replace(found, test=test.test, notes=test.notes)
         if parts.validation is not None and found.validation is None:
             raise DatasetError(
-                f"{self.dataset.root}: every validation picture is a training picture too, byte for byte; take them "
-                "out of one of the two, or leave the split out."
+                f"{self.dataset.root}: every validation picture is a training picture too, byte for byte; remove them "
+                "from one of the two, or leave the split out."
             )
         return replace(self, parts=replace(found, notes=parts.notes), notes=(*self.notes, *found.notes))
 
@@ -192,7 +192,7 @@ def _check_folds(options: TrainOptions, inspector: Inspector, below: Lineage) ->
     if not isinstance(inspector, Fitted):
         raise OptionError(
             "option `folds` whole: folds are for inspectors that are fitted in one pass; train the runs below again "
-            "with --leave-out, so that pictures are left which they have not seen."
+            "with --leave-out, so that there are pictures which they have not seen."
         )
     if not below:
         raise OptionError("option `folds` whole does nothing without a run below; leave it out.")

@@ -8,6 +8,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from kenpin.plural import counted, was_were
 from kenpin.training.listener import TRAINING, VALIDATING, Epoch, Listener
 
 
@@ -93,7 +94,7 @@ def mean_loss(history: Sequence[Mapping[str, Any]], step: int) -> float | None:
 
 def why_it_ended(state: Any) -> str:
     """How many steps were trained, which evaluation was best, and whether others would have come."""
-    told = f"{state.global_step} of {state.max_steps} steps were trained"
+    told = f"{state.global_step} of {counted(state.max_steps, 'step')} {was_were(state.global_step)} trained"
     best = None
     if state.best_metric is not None:
         told += f", best validation loss {state.best_metric:.4f} at step {state.best_global_step}"

@@ -61,7 +61,7 @@ class Watch:
     ) -> None:
         """page: written anew at each evaluation that draws. Raises MissingExtraError."""
         if target == "boxes" and not all(map(find_spec, ("faster_coco_eval", "supervision"))):
-            raise MissingExtraError('boxes are scored and drawn by an extra: pip install "kenpin[detection]"')
+            raise MissingExtraError('scoring and drawing boxes needs an extra: pip install "kenpin[detection]"')
         self._predictor = Predictor(inspector, target=target)
         self._task, self._seed, self._folder = task, seed, folder
         self._page, self._progress = page, progress
@@ -110,7 +110,7 @@ class Watch:
     def _refuse_collapse(self, vectors: NDArray[np.float64], step: int) -> None:
         if (what := collapse(vectors, len(self._task.labels))) is not None:
             raise CollapseError(
-                f"step {step}: the embedder has collapsed, {what}; start anew with --overwrite and a lower "
+                f"step {step}: the embedder has collapsed, {what}; start again with --overwrite and a lower "
                 "--learning-rate, another --objective or --miner, or more --pictures-per-class."
             )
 

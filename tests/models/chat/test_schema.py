@@ -206,7 +206,7 @@ def test_pydantic_agrees_with_what_counts_as_valid() -> None:
         ({"type": "array", "items": {"type": "null"}}, "`maxItems`"),
         ({"type": "object", "properties": {}}, "`additionalProperties`"),
         ({"$ref": "#/x"}, "None"),
-        ({"enum": []}, "none of words"),
+        ({"enum": []}, "not among strings"),
         ({"enum": ["a\x01b"]}, "control character"),
         ({"const": "a\x7f"}, "control character"),
         (

@@ -163,7 +163,7 @@ def test_a_changed_embedder_within_a_run_is_refused(told: Path, tmp_path: Path) 
 
 
 def test_a_run_without_vectors_is_refused(told: Path, tmp_path: Path) -> None:
-    with pytest.raises(OptionError, match="makes no vectors"):
+    with pytest.raises(OptionError, match="makes no embeddings"):
         inspector_on("toy", told)
     with pytest.raises(RunError, match="no such run"):
         inspector_on("toy", tmp_path / "nothing")
@@ -172,7 +172,7 @@ def test_a_run_without_vectors_is_refused(told: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"tuning": "projector"}, "needs vectors to project"),
+        ({"tuning": "projector"}, "needs embeddings to project"),
         ({"soft_tokens": 2}, "`soft_tokens` does nothing"),
         ({"tuning": "full", "lora_whole": ("lm_head",)}, "`lora_whole` does nothing"),
     ],
@@ -212,5 +212,5 @@ def test_it_learns_from_cases_whose_vectors_are_of_that_run(embedder: Path, tmp_
     record = read_record(run)
     assert record.dataset["format"] == "cases"
     assert record.scores["exact_match"] is not None
-    with pytest.raises(CaseLibraryError, match="holds vectors of run"):
+    with pytest.raises(CaseLibraryError, match="holds embeddings of run"):
         train("vlm", from_cases=library("foreign", "0" * 32), out=tmp_path / "other", **values)

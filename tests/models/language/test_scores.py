@@ -114,7 +114,7 @@ def test_repeats_are_told_and_dropped(toy: Toy) -> None:
     assert scores[0] > scores[1] > scores[2], "the first of the repeats is kept"
     (told,) = reading.rejected
     assert told.startswith("a <loc")
-    assert told.endswith("(said before)")
+    assert told.endswith("(repeated)")
 
 
 @by_toy

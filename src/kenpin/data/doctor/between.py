@@ -48,7 +48,7 @@ def examine_pair(first: str | Path, second: str | Path, *, format: str | None = 
     Raises DatasetError where one cannot be read at all, OptionError for the format and where both are the same.
     """
     if Path(first).resolve() == Path(second).resolve():
-        raise OptionError(f"{second}: the same data set twice; name two, or one alone.")
+        raise OptionError(f"{second}: the same data set twice; give two different ones, or only one.")
     subjects: list[Subject] = []
     examinations: list[Examination] = []
     for path in (first, second):
@@ -96,8 +96,8 @@ def _equal_files(sides: tuple[Subject, Subject], contents: list[list[_Picture]])
         annotations = {(sides[s].labels[i], tuple(sorted(sides[s].box_labels[i] or ()))) for s, i in same}
         if len(annotated := [one for one in annotations if any(one)]) > 1:
             told = " against ".join(sorted(label or listed(boxes) for label, boxes in annotated))
-            what += f", annotated otherwise: {told}"
-        remedy = "Take it out of one of the data sets, else what is measured on it flatters"
+            what += f", annotated differently: {told}"
+        remedy = "Remove it from one of the data sets; else figures measured on it are too good"
         yield Finding(Severity.ERROR, "copies-across-data-sets", where, what, remedy)
 
 
@@ -109,7 +109,7 @@ def _look_alikes(sides: tuple[Subject, Subject], contents: list[list[_Picture]])
         alike = [firsts[member] for member in cluster if not _on_both(contents[member])]
         if _on_both(alike):
             where, others = _named(sides, alike)
-            remedy = "See whether they show the same part; if so, keep it in one of the data sets"
+            remedy = "Check whether they show the same part; if so, keep it in only one data set"
             yield Finding(
                 Severity.WARNING, "near-copies-across-data-sets", where, f"the picture looks like {others}", remedy
             )
@@ -124,7 +124,7 @@ def _shared_groups(sides: tuple[Subject, Subject]) -> Iterator[Finding]:
         if group and group in firsts[1]:
             where, other = (_path(sides[side], firsts[side][group]) for side in (0, 1))
             what = f"group {group} is in both data sets: {where} and {other}"
-            remedy = "Keep all pictures of a part, lot or serial number in one of the data sets"
+            remedy = "Keep all pictures of a part, lot or serial number in only one data set"
             yield Finding(Severity.ERROR, "group-in-both-data-sets", where, what, remedy)
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from kenpin.plural import counted
 from kenpin.records import Finding, Severity
 
 if TYPE_CHECKING:
@@ -46,8 +47,9 @@ def box_findings(problems: Sequence[BoxProblem], name: str) -> list[Finding]:
     if swapped < _SWAPPED_COUNT or swapped < _SWAPPED_SHARE * len(outside):
         return findings
     first = next(problem.finding.where for problem in outside if problem.swap_mends)
-    what = f"{swapped} of {len(outside)} boxes outside their picture lie inside with x and y exchanged, such as {first}"
-    remedy = "Correct the order of the coordinates where the annotations were written, or name the right format"
+    of_them = counted(len(outside), "box outside its picture", "boxes outside their picture")
+    what = f"{swapped} of {of_them} would fit with x and y exchanged, the first is {first}"
+    remedy = "Correct the order of the coordinates where the annotations were written, or give the right format"
     kept = [problem.finding for problem in problems if not problem.swap_mends]
     return [*kept, Finding(Severity.ERROR, "box-axes-swapped", name, what, remedy)]
 
@@ -56,7 +58,10 @@ def _problems(box: Box, where: str, size_wh: tuple[int, int] | None) -> Iterator
     x1, y1, x2, y2 = box
     corners = f"({x1:g}, {y1:g}) to ({x2:g}, {y2:g})"
     if not all(map(math.isfinite, box)):
-        what, remedy = f"the box from {corners} has a corner nowhere", "Draw it again, or remove it"
+        what, remedy = (
+            f"the box from {corners} has a coordinate that is not a finite number",
+            "Draw it again, or remove it",
+        )
         yield BoxProblem(Finding(Severity.ERROR, "box-not-finite", where, what, remedy))
     elif x2 < x1 or y2 < y1:
         what = f"the box from {corners} is inverted: its second corner must be right of and below its first"
@@ -69,13 +74,11 @@ def _problems(box: Box, where: str, size_wh: tuple[int, int] | None) -> Iterator
         what = f"the box from {corners} lies {'wholly' if is_gone else 'partly'} outside the picture of "
         what += f"{size_wh[0]} × {size_wh[1]} pixels"
         severity = Severity.ERROR if is_gone else Severity.WARNING
-        remedy = "Draw it again, or see whether it belongs to another size of the picture"
+        remedy = "Draw it again, or check whether it was drawn on another size of the picture"
         finding = Finding(severity, "box-out-of-frame", where, what, remedy)
         yield BoxProblem(finding, swap_mends=_is_inside((y1, x1, y2, x2), size_wh))
     elif size_wh is not None and _is_tiny(box, size_wh):
-        what = (
-            f"the box from {corners} is too small to be seen or told in a picture of {size_wh[0]} × {size_wh[1]} pixels"
-        )
+        what = f"the box from {corners} is too small to be seen in a picture of {size_wh[0]} × {size_wh[1]} pixels"
         remedy = "Remove it if it was a slip of the mouse, or cut the picture into tiles"
         yield BoxProblem(Finding(Severity.WARNING, "box-tiny", where, what, remedy))
 

@@ -10,6 +10,7 @@ from kenpin.codecs import florence2, paligemma
 from kenpin.data.doctor.subject import listed
 from kenpin.data.flip_classes import flip_swapped_pairs
 from kenpin.data.ok_labels import guess_ok_labels
+from kenpin.plural import counted
 from kenpin.records import Finding, Severity
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def class_findings(subject: Subject) -> Iterator[Finding]:
     for first, second, axis in flip_swapped_pairs(subject.classes):
         flip = "left to right" if axis == "x" else "top to bottom"
         what = f"a picture mirrored {flip} turns {first!r} into {second!r}"
-        remedy = "Leave such flips off when training, which is the default, or give the class map"
+        remedy = "Leave such flips off in training, which is the default, or give a class map"
         yield Finding(Severity.INFO, "class-flip", subject.name, what, remedy)
 
 
@@ -77,7 +78,7 @@ def _alike(subject: Subject, pictures: Counter[str]) -> Iterator[Finding]:
         spellings.setdefault(bare, []).append(name)
     for names in spellings.values():
         if len(names) > 1:
-            told = " and ".join(f"{name!r} ({pictures[name]} pictures)" for name in names)
+            told = " and ".join(f"{name!r} ({counted(pictures[name], 'picture')})" for name in names)
             what = f"classes {told} differ only in case, white space or Unicode form"
             yield Finding(Severity.WARNING, "class-names-alike", subject.name, what, "Give them one name")
 
@@ -87,7 +88,7 @@ def _single(subject: Subject, pictures: Counter[str]) -> Iterator[Finding]:
     if len(pictures) == 1 and any(label is not None for label in subject.labels):
         severity = Severity.INFO if guess_ok_labels([*pictures]) else Severity.WARNING
         what = f"all labelled pictures are of class {next(iter(pictures))!r}"
-        remedy = "Good parts alone make a unit space; for a classifier, add pictures of another class"
+        remedy = "Good parts alone are enough for a unit space; for a classifier, add pictures of another class"
         yield Finding(severity, "class-single", subject.name, what, remedy)
 
 
@@ -95,12 +96,12 @@ def _numbers(subject: Subject, pictures: Counter[str]) -> Iterator[Finding]:
     few = [f"{name} {number}" for name, number in sorted(pictures.items()) if number < _FEW]
     if few:
         what = f"fewer than {_FEW} pictures of a class: {listed(few, 10)}"
-        remedy = "Collect more, or join the class with another; no score of so few means anything"
+        remedy = "Collect more, or merge the class with another; scores of so few pictures mean little"
         yield Finding(Severity.WARNING, "class-too-small", subject.name, what, remedy)
     if not pictures:
         return
     (most, many), (least, rare) = pictures.most_common()[0], pictures.most_common()[-1]
     if many > _IMBALANCE * rare:
-        what = f"{many} pictures of {most!r} stand against {rare} of {least!r}"
+        what = f"{counted(many, 'picture')} of class {most!r}, but only {rare} of class {least!r}"
         remedy = "Judge by balanced accuracy and per-class scores, and collect more of the rare class"
         yield Finding(Severity.WARNING, "class-imbalance", subject.name, what, remedy)

@@ -43,14 +43,14 @@ def _equal_files(subject: Subject, places: Sequence[int]) -> Finding:
     annotations = {(subject.labels[p], tuple(sorted(subject.box_labels[p] or ()))) for p in places}
     if len(annotations) > 1:
         told = " against ".join(sorted({label or listed(boxes) or "nothing" for label, boxes in annotations}))
-        what += f", annotated otherwise: {told}"
+        what += f", annotated differently: {told}"
         remedy = "Decide which is right, and remove the others"
         return Finding(Severity.ERROR, "copies-contradict", where, what, remedy, about)
     if len(splits := _splits_of(subject, places)) > 1:
         what += f", in the splits {', '.join(splits)}"
         remedy = "Keep one of them, or split again: kenpin split DATA OUT --by duplicates"
         return Finding(Severity.ERROR, "copies-across-splits", where, what, remedy, about)
-    return Finding(Severity.WARNING, "copies", where, what, "Keep one of them, else it counts several times", about)
+    return Finding(Severity.WARNING, "copies", where, what, "Keep one of them; else it counts several times", about)
 
 
 def _look_alikes(subject: Subject, contents: Sequence[Sequence[int]]) -> Finding:
@@ -58,10 +58,10 @@ def _look_alikes(subject: Subject, contents: Sequence[Sequence[int]]) -> Finding
     where, *others = about
     what = f"the picture looks like {listed(others)}"
     if len(splits := _splits_of(subject, [place for same in contents for place in same])) > 1:
-        what += f"; they stand in {', '.join(splits)}"
-        remedy = "See whether they show the same part; if so, split again: kenpin split DATA OUT --by duplicates"
+        what += f"; they are in the splits {', '.join(splits)}"
+        remedy = "Check whether they show the same part; if so, split again: kenpin split DATA OUT --by duplicates"
         return Finding(Severity.WARNING, "near-copies-across-splits", where, what, remedy, about)
-    remedy = "Nothing to do now; before splitting, see whether they show the same part: --by duplicates"
+    remedy = "Nothing to do now; if they show the same part, split with --by duplicates"
     return Finding(Severity.INFO, "near-copies", where, what, remedy, about)
 
 

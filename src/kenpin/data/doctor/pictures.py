@@ -11,6 +11,7 @@ from kenpin.data.dataset import content_hash
 from kenpin.data.doctor.subject import listed
 from kenpin.data.duplicates import perceptual_hash
 from kenpin.data.images import SUFFIXES, Header, Picture, PictureError, read_picture
+from kenpin.plural import counted, is_are
 from kenpin.records import Finding, Severity
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def _orientation(example: Example, header: Header) -> Iterator[Finding]:
     if example.boxes:
         what += " and has boxes"
         severity = Severity.WARNING
-        remedy = "See whether its boxes were drawn on the picture as displayed; kenpin takes them so"
+        remedy = "Check that its boxes were drawn on the picture as displayed; kenpin assumes so"
     yield Finding(severity, "exif-orientation", str(example.image), what, remedy, (example.id,))
 
 
@@ -108,15 +109,15 @@ def collection_findings(subject: Subject) -> Iterator[Finding]:
         return
     grey = [name for name, header in headers.items() if header.mode.split(";")[0] in _GREY_MODES]
     if 0 < len(grey) < len(headers):
-        what = f"{len(grey)} of {len(headers)} pictures are stored as grey, the others in colour"
-        remedy = "Nothing to do if both kinds occur in use; if colour goes with the class, the class is learnt from it"
+        what = f"{len(grey)} of {counted(len(headers), 'picture')} {is_are(len(grey))} grey, the others have colour"
+        remedy = "Nothing to do if both kinds occur in use; if colour depends on the class, the model learns the colour"
         yield Finding(Severity.INFO, "grey-and-colour", subject.name, what, remedy)
     longest = {name: max(header.size_wh) for name, header in headers.items()}
     smallest, largest = min(longest, key=longest.__getitem__), max(longest, key=longest.__getitem__)
     if longest[largest] > _SIZE_RATIO * longest[smallest]:
         sizes = [f"{name} is {w} × {h}" for name in (smallest, largest) for w, h in (headers[name].size_wh,)]
-        what = f"the pictures' sizes differ much: {', '.join(sizes)}"
-        remedy = "See that a defect is large enough in each of them; a network scales all to one size"
+        what = f"the sizes of the pictures differ a lot: {', '.join(sizes)}"
+        remedy = "Check that a defect is large enough in each of them; a network scales all to one size"
         yield Finding(Severity.INFO, "sizes-differ", subject.name, what, remedy)
 
 
@@ -125,7 +126,7 @@ def _depth(subject: Subject, headers: dict[str, Header]) -> Iterator[Finding]:
     if not deep:
         return
     depths = Counter(headers[name].bit_depth for name in deep)
-    told = ", ".join(f"{number} of {bits} bits" for bits, number in sorted(depths.items()))
+    told = ", ".join(f"{number} of {counted(bits, 'bit')}" for bits, number in sorted(depths.items()))
     what, remedy = f"deep pictures ({told}): {listed(deep)}", "Nothing to do; their full range is scaled to 8 bits"
     yield Finding(Severity.INFO, "image-deep", subject.name, what, remedy)
     highest = [
@@ -135,6 +136,6 @@ def _depth(subject: Subject, headers: dict[str, Header]) -> Iterator[Finding]:
     ]
     bits = max(highest, default=0).bit_length()
     if highest and bits <= _LOW_BITS:
-        what = f"no 16-bit grey picture uses more than the lower {bits} bits, so all are shown nearly black"
+        what = f"no 16-bit grey picture uses more than the lowest {counted(bits, 'bit')}, so all look nearly black"
         remedy = f"Multiply their values by {2 ** (16 - max(bits, 1))} and save them again"
         yield Finding(Severity.WARNING, "image-low-bits", subject.name, what, remedy)

@@ -6,6 +6,7 @@ from io import StringIO
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from kenpin.plural import counted
 from kenpin.records import Finding, Severity
 
 if TYPE_CHECKING:
@@ -27,18 +28,18 @@ def render(examination: Examination, *, width: int = 100) -> str:
 def render_pair(pair: PairExamination, *, width: int = 100) -> str:
     """Both examinations as text, what was found between the data sets, and all of it counted."""
     first, second = (render(one, width=width) for one in pair.data_sets)
-    heading = f"Between them: {_plural(len(pair.between), 'finding')}\n"
+    heading = f"Between them: {counted(len(pair.between), 'finding')}\n"
     return "\n".join([first, "", second, "", heading, *_kinds(pair.between), f"Together: {verdict(pair)}"])
 
 
 def _heading(examination: Examination) -> str:
     read_as = f" (read as {examination.format})" if examination.format else ""
-    lines = [f"{examination.source or 'data set'}{read_as}: {_plural(examination.pictures, 'picture')}"]
+    lines = [f"{examination.source or 'data set'}{read_as}: {counted(examination.pictures, 'picture')}"]
     if 0 < examination.opened < examination.pictures:
-        lines.append(f"Opened: {examination.opened} of them; files, sizes and copies were checked in these alone")
+        lines.append(f"Opened: {examination.opened} of them; files, sizes and copies were checked only in these")
     if (sizes := examination.sizes) is not None:
         told = dict.fromkeys((sizes.smallest_wh, sizes.median_wh, sizes.largest_wh))
-        names = {1: "all of", 2: "from", 3: "smallest, median and largest"}[len(told)]
+        names = {1: "all", 2: "from", 3: "smallest, median and largest"}[len(told)]
         lines.append(f"Sizes in pixels, {names}: " + ", ".join(f"{width} × {height}" for width, height in told))
     return "\n".join(lines)
 
@@ -76,7 +77,7 @@ def _kinds(findings: Sequence[Finding]) -> Iterator[str]:
 
 def _block(findings: Sequence[Finding]) -> str:
     first = findings[0]
-    lines = [f"{first.severity.upper()} {first.code} ({len(findings)})"]
+    lines = [f"{first.severity.noun.upper()} {first.code} ({len(findings)})"]
     lines += [f"  {finding.where}: {finding.what}." for finding in findings[:_SHOWN]]
     if len(findings) > _SHOWN:
         lines.append(f"  and {len(findings) - _SHOWN} more")
@@ -88,9 +89,5 @@ def verdict(examination: Examination | PairExamination) -> str:
     """How many findings of each severity there are, in a sentence."""
     errors, warnings, infos = (examination.count(severity) for severity in Severity)
     if not errors and not warnings:
-        return "Clean: no errors, no warnings" + (f"; {infos} to know." if infos else ".")
-    return f"{_plural(errors, 'error')}, {_plural(warnings, 'warning')}, {infos} to know."
-
-
-def _plural(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+        return "Clean: no errors, no warnings" + (f"; {counted(infos, Severity.INFO.noun)}." if infos else ".")
+    return ", ".join(counted(examination.count(severity), severity.noun) for severity in Severity) + "."

@@ -27,7 +27,7 @@ def _leaking_groups(subject: Subject) -> Iterator[Finding]:
             sides.setdefault(group, {}).setdefault(split, name)
     for group, first in sides.items():
         if len(first) > 1:
-            what = "its pictures stand in several splits: " + ", ".join(f"{name} in {s}" for s, name in first.items())
+            what = "its pictures are in several splits: " + ", ".join(f"{name} in {s}" for s, name in first.items())
             remedy = "Split by group: kenpin split DATA OUT --by group"
             where, about = f"{subject.name}: group {group}", tuple(first.values())
             yield Finding(Severity.ERROR, "group-leak", where, what, remedy, about)

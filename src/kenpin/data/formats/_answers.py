@@ -50,8 +50,8 @@ def decoded(
         return None, None, None
     answer = codec.decode(suffix, size)
     if answer.rejected:
-        what = f"{', '.join(map(repr, answer.rejected))} is no label with four locations"
-        tell(note, "answer-not-understood", where, what[:300], "Mend that part of the suffix")
+        what = f"{', '.join(map(repr, answer.rejected))} is not a label with four locations"
+        tell(note, "answer-not-understood", where, what[:300], "Correct that part of the suffix")
     return answer.detections, None, size
 
 
@@ -123,7 +123,7 @@ def _suffix(example: Example, codec: Codec) -> str | None:
             raise DatasetError(f"{example.id}: its text {what} and would read as boxes. Change or remove the text.")
         return example.suffix
     if example.suffix is not None:
-        raise DatasetError(f"{example.id}: it has boxes and a text, and one line carries only one of them. Drop one.")
+        raise DatasetError(f"{example.id}: it has boxes and a text, but a line holds only one of them. Remove one.")
     return codec.encode(example.boxes, displayed_size(example.image)) if example.boxes else ""
 
 
@@ -158,7 +158,7 @@ def _examples(path: Path, note: Note, codec: Codec) -> Iterator[Example]:
             where = f"{file}:{number}"
             row = json_object(line)
             if row is None or not isinstance(row.get("image"), str):
-                what = "the line is no JSON object with an image"
+                what = "the line is not a JSON object with an image"
                 tell(note, "unparsable-line", where, what, 'Write {"image": …, "prefix": …, "suffix": …}')
                 continue
             if (found := find(row["image"])) is None:
@@ -166,7 +166,7 @@ def _examples(path: Path, note: Note, codec: Codec) -> Iterator[Example]:
                 tell(note, "missing-image", where, what, remedy)
                 continue
             if found in listed:
-                what = f"the picture {row['image']!r} is named a second time"
+                what = f"the picture {row['image']!r} is listed a second time"
                 tell(note, "duplicate-id", where, what, "Write one line for each picture")
                 continue
             listed.add(found)
@@ -180,7 +180,7 @@ def _example(
     source = ImageSource(path)
     prefix, suffix = row.get("prefix"), row.get("suffix")
     if not (isinstance(prefix, str | None) and isinstance(suffix, str | None)):
-        what = "prefix or suffix is no text"
+        what = "prefix or suffix is not a text"
         tell(note, "unparsable-line", where, what, "Write both as text")
         prefix, suffix = None, None
     boxes, text, size = (None, None, None) if suffix is None else decoded(suffix, source, codec, where, note)

@@ -12,6 +12,7 @@ from kenpin.data.formats._names import UniqueNames
 from kenpin.data.formats._reading import tell
 from kenpin.data.images import FORMATS, SUFFIXES, read_header
 from kenpin.errors import DatasetError
+from kenpin.plural import counted
 from kenpin.records import Example, ImageSource, Severity
 
 StrPath = str | os.PathLike[str]
@@ -67,7 +68,7 @@ def pictures_below(folder: StrPath, others: list[str]) -> Iterator[str]:
 def tell_others(note: Note, root: Path, others: list[str]) -> None:
     """Tell of files that lie among the pictures and are none."""
     if others:
-        what = f"{len(others)} of its files are no pictures by their ending, the first is {others[0]}"
+        what = f"it holds {counted(len(others), 'file')} without the ending of a picture, the first is {others[0]}"
         remedy = "Nothing to do if they are not meant to be"
         tell(note, "other-file", root, what, remedy, severity=Severity.INFO)
 
@@ -77,8 +78,8 @@ def tell_unlisted(note: Note, listed: set[str]) -> None:
     for folder in sorted({os.path.dirname(path) for path in listed}):
         unlisted = [e.path for e in entries(folder) if is_picture(e.name) and e.path not in listed]
         if unlisted:
-            what = f"{len(unlisted)} of its pictures are named in no annotation, the first is {unlisted[0]}"
-            remedy = "Annotate them, or take them out of the folder"
+            what = f"it holds {counted(len(unlisted), 'picture')} without an annotation, the first is {unlisted[0]}"
+            remedy = "Annotate them, or remove them from the folder"
             tell(note, "orphan-image", folder, what, remedy, severity=Severity.WARNING)
 
 
@@ -140,4 +141,4 @@ def copy_bytes(source: ImageSource, target: Path) -> None:
     try:
         shutil.copyfile(source.path or "", target)
     except FileNotFoundError as error:
-        raise DatasetError(f"{source}: the picture is not there. Put it back, or take it out of the data.") from error
+        raise DatasetError(f"{source}: the picture is missing. Put it back, or remove it from the data.") from error

@@ -25,8 +25,8 @@ def read_text(path: Path, note: Note) -> str | None:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        what = f"byte {error.start} is no UTF-8 text"
-        tell(note, "unparsable-file", path, what, "Save the file again in the encoding UTF-8")
+        what = f"byte {error.start} is not UTF-8 text"
+        tell(note, "unparsable-file", path, what, "Save the file again as UTF-8")
     except OSError as error:
         tell(note, "missing-file", path, f"it cannot be read ({error.strerror})", "Put it there, or correct its name")
     return None
@@ -40,7 +40,7 @@ def read_json(path: Path, note: Note) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        tell(note, "unparsable-file", path, f"it is not JSON ({error})", "Export it again, or mend that place")
+        tell(note, "unparsable-file", path, f"it is not JSON ({error})", "Export it again, or correct it there")
     return None
 
 

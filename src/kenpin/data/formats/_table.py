@@ -102,7 +102,7 @@ class TableReader:
             for number, (row, path, is_outside) in enumerate(zip(rows, paths, outside, strict=True), start=start):
                 where = f"{self._where}: row {number}"
                 if is_outside and not (path and os.path.isfile(path)):
-                    what = f"its picture {path!r} is not there" if path else "it has no picture"
+                    what = f"its picture {path!r} is missing" if path else "it has no picture"
                     tell(self._note, "missing-image", where, what, "Put it there, or leave the row out")
                     continue
                 name = self._id(row, number, path if is_outside else None, taken)
@@ -115,7 +115,7 @@ class TableReader:
         if row.get("id") is not None:
             stated = str(row["id"])
             if stated in taken:
-                what = f"id {stated!r} occurs twice; such rows are called by their place, as {name}"
+                what = f"id {stated!r} occurs twice; such rows are named by their number, such as {name}"
                 self._tell_once("duplicate-id", self._where, what, "Nothing to do if the ids do not matter")
             else:
                 name = stated
@@ -131,7 +131,7 @@ class TableReader:
             turns = exchanges(row["messages"])
             if turns is not None:
                 return turns
-            what, remedy = "its messages are no chat", "Write role and content for each"
+            what, remedy = "its messages are not a chat", "Write role and content for each"
             tell(self._note, "answer-not-understood", where, what, remedy)
         return [(row.get(self._question or ""), row.get(self._answer or ""))]
 
@@ -194,7 +194,7 @@ class TableReader:
         for place, (values, name) in enumerate(zip(found, names or [None] * len(found), strict=True)):
             four, label = four_numbers(values), _text(name, _item(features.get(label_key)))
             if four is None or label is None:
-                what = f"bbox {values!r} with category {name!r} is no labelled box"
+                what = f"bbox {values!r} with category {name!r} is not a labelled box"
                 remedy = "Write left, top, width and height in pixels, and a category"
                 tell(self._note, "box-unparsable", f"{where}, object {place}", what, remedy)
                 continue
@@ -225,7 +225,7 @@ class TableReader:
         sound = tuple(box for box in boxes if box is not None)
         label = labels[0] if len(set(labels)) == 1 else None
         if len(sound) < len(boxes) or (boxes and len(boxes) != len(labels)):
-            what = f"response {str(response)[:80]!r} is no dict of bboxes and as many labels"
+            what = f"response {str(response)[:80]!r} is not a dict of bboxes and as many labels"
             tell(
                 self._note,
                 "answer-not-understood",

@@ -23,6 +23,7 @@ from kenpin.data.formats._names import folder_of_split, split_name
 from kenpin.data.formats._pictures import PictureCopier, finder, id_below, tell_unlisted
 from kenpin.data.formats._reading import read_text, tell
 from kenpin.data.formats._turns import chat, exchanges, pictures_in
+from kenpin.plural import counted
 from kenpin.records import Example, ImageSource
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _examples(path: Path, note: Note) -> Iterator[Example]:
             row = json_object(line)
             turns = None if row is None else exchanges(row.get("messages"))
             if row is None or turns is None:
-                tell(note, "unparsable-line", where, "the line is no JSON object with messages", _FORM)
+                tell(note, "unparsable-line", where, "the line is not a JSON object with messages", _FORM)
                 continue
             source = _picture(row, find, f"{file.stem}-{number:06d}", where, note)
             if source is None:
@@ -123,7 +124,7 @@ def _picture(
     beside = (one.get("path") or one.get("url") if isinstance(one, dict) else one for one in column if one)
     named = list(dict.fromkeys([*pictures_in(row["messages"]), *map(str, beside)]))
     if len(named) != 1:
-        what = f"the chat is on {len(named) or 'no'} pictures"
+        what = f"the chat has {counted(len(named), 'picture')}"
         tell(note, "several-pictures" if named else "missing-image", where, what, "Give each chat one picture")
         return None
     (said,) = named
@@ -132,11 +133,11 @@ def _picture(
             return ImageSource(name, base64.b64decode(said.partition(",")[2], validate=True))
         except binascii.Error as error:
             what = f"its picture's data: URL is broken ({error})"
-            tell(note, "missing-image", where, what, "Write it again, or name a file")
+            tell(note, "missing-image", where, what, "Write it again, or give a file")
             return None
     if "://" in said and not said.startswith("file://"):
-        what = f"its picture {said!r} lies elsewhere, and nothing is fetched"
-        tell(note, "missing-image", where, what, "Download it, and name the file")
+        what = f"its picture {said!r} is an address, and kenpin fetches nothing"
+        tell(note, "missing-image", where, what, "Download it, and give the file")
         return None
     found = find(said.removeprefix("file://"))
     if found is None:

@@ -22,6 +22,7 @@ from kenpin.data.formats._names import folder_of_split, split_name, split_of_fol
 from kenpin.data.formats._pictures import PictureCopier, entries, finder, id_below, subfolders, tell_unlisted
 from kenpin.data.formats._reading import four_numbers, once, read_json, tell
 from kenpin.data.images import displayed_size
+from kenpin.plural import counted
 from kenpin.records import Box, Detections, Example, ImageSource
 
 SUMMARY = "COCO JSON: a single file, annotations/*.json, or <split>/_annotations.coco.json"
@@ -132,12 +133,12 @@ def _parse(path: Path, root: Path, note: Note) -> _File:
     content = read_json(path, note)
     if not isinstance(content, dict):
         if content is not None:
-            tell(note, "unparsable-file", path, "it holds no JSON object", "Export it again as COCO")
+            tell(note, "unparsable-file", path, "it does not hold a JSON object", "Export it again as COCO")
         return file
     lists = {key: content.get(key, []) for key in ("images", "annotations", "categories")}
     for key, value in lists.items():
         if not isinstance(value, list):
-            tell(note, "unparsable-file", path, f"{key} is no list", "Export it again as COCO")
+            tell(note, "unparsable-file", path, f"{key} is not a list", "Export it again as COCO")
             lists[key] = []
     file.images = lists["images"]
     above = [category.get("supercategory") for category in lists["categories"] if isinstance(category, dict)]
@@ -146,7 +147,7 @@ def _parse(path: Path, root: Path, note: Note) -> _File:
         if (number := _id_in(category, "id")) is None or not isinstance(category.get("name"), str):
             tell(note, "unparsable-line", where, "it has no id or no name", "Give it both")
         elif number in file.categories:
-            what = f"id {number} is that of {file.categories[number]!r} already"
+            what = f"id {number} already belongs to {file.categories[number]!r}"
             tell(note, "duplicate-id", where, what, "Give every category an id of its own")
         else:
             file.categories[number] = category["name"]
@@ -204,8 +205,8 @@ def _examples(files: list[_File], root: Path, note: Note) -> Iterator[Example]:
                 tell(note, "missing-image", where, what, "Put it there, or remove the image and its annotations")
                 continue
             if path in listed:
-                what = f"the picture {image['file_name']!r} is named a second time"
-                tell(note, "duplicate-id", where, what, "Name each picture once")
+                what = f"the picture {image['file_name']!r} is listed a second time"
+                tell(note, "duplicate-id", where, what, "List each picture once")
                 continue
             listed.add(path)
             yield Example(
@@ -234,12 +235,12 @@ def _detections(file: _File, annotations: list[tuple[int, dict[str, Any]]], note
             tell_once("segmentation-not-read", where, what, "Nothing to do if the boxes are right")
         category = _id_in(annotation, "category_id")
         if category is None or category not in file.categories:
-            what = f"it names category {category}, which is not among the {len(file.categories)} categories"
+            what = f"it names category {category}, which is not among the {counted(len(file.categories), 'category')}"
             tell(note, "unknown-class-id", where, what, "Fix the id, or add the category")
             continue
         four = four_numbers(annotation.get("bbox"))
         if four is None:
-            what = f"bbox {annotation.get('bbox')!r} is not four numbers"
+            what = f"bbox {annotation.get('bbox')!r} is not a list of four numbers"
             tell(note, "box-unparsable", where, what, "Write left, top, width and height in pixels")
             continue
         x1, y1, x2, y2 = (float(v) for v in xyxy_from_xywh([four])[0])

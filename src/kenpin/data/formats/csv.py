@@ -19,6 +19,7 @@ from kenpin.data.formats._columns import attribute_columns, column_of
 from kenpin.data.formats._names import split_name
 from kenpin.data.formats._pictures import PictureCopier, entries, finder, id_below, tell_unlisted
 from kenpin.data.formats._reading import read_text, tell
+from kenpin.plural import counted
 from kenpin.records import Example, ImageSource
 
 SUMMARY = "CSV table with columns path, label, group, split and any others"
@@ -102,14 +103,14 @@ def _examples(path: Path, note: Note) -> Iterator[Example]:
         try:
             cells = next(rows, None)
         except csv.Error as error:
-            tell(note, "unparsable-line", where, f"it cannot be read ({error})", "Mend or remove the line")
+            tell(note, "unparsable-line", where, f"it cannot be read ({error})", "Correct or remove the line")
             continue
         if cells is None:
             break
         if not any(cells):
             continue
         if len(cells) != len(columns):
-            what = f"it has {len(cells)} cells for {len(columns)} columns"
+            what = f"it has {counted(len(cells), 'cell')} for {counted(len(columns), 'column')}"
             tell(note, "unparsable-line", where, what, "Give every column a cell; quote cells that hold the delimiter")
             continue
         row = dict(zip(columns, cells, strict=True))
@@ -120,7 +121,7 @@ def _examples(path: Path, note: Note) -> Iterator[Example]:
             tell(note, "missing-image", where, what, remedy)
             continue
         if found in listed:
-            what = f"the picture {value['image']!r} is named a second time"
+            what = f"the picture {value['image']!r} is listed a second time"
             tell(note, "duplicate-id", where, what, "Write one line for each picture")
             continue
         listed.add(found)

@@ -220,7 +220,7 @@ def _bytes(example: Example) -> bytes:
     try:
         return Path(example.image.path or "").read_bytes()
     except FileNotFoundError as error:
-        raise DatasetError(f"{example.image}: the picture is not there. Put it back, or leave it out.") from error
+        raise DatasetError(f"{example.image}: the picture is missing. Put it back, or leave it out.") from error
 
 
 @contextmanager

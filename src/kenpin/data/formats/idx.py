@@ -27,6 +27,7 @@ from kenpin.data.formats._pictures import entries
 from kenpin.data.formats._reading import read_json, tell
 from kenpin.data.images import read_picture
 from kenpin.errors import DatasetError
+from kenpin.plural import counted
 from kenpin.records import Example, ImageSource
 
 SUMMARY = "IDX files of MNIST's form, *-images-idx3-ubyte and *-labels-idx1-ubyte, also gzipped"
@@ -53,7 +54,10 @@ def write(dataset: Dataset, path: Path) -> None:
     """Write a pair of files for each split, and `classes.json`. Raises DatasetError for pictures that do not fit in."""
     classes = dataset.classes
     if len(classes) > _MOST_CLASSES:
-        raise DatasetError(f"{dataset.root}: {len(classes)} classes; an IDX label is a byte and can name 256.")
+        raise DatasetError(
+            f"{dataset.root}: {counted(len(classes), 'class')}; an IDX label is a byte and can name only 256. Write "
+            "another format."
+        )
     numbers = {name: number for number, name in enumerate(classes)}
     (path / _CLASSES).write_text(json.dumps(list(classes), ensure_ascii=False), "utf-8")
     for split in sorted(set(dataset.column("split")), key=str) or [None]:
@@ -97,7 +101,7 @@ def _class_names(path: Path, note: Note) -> list[str] | None:
     if isinstance(names, list) and all(isinstance(name, str) for name in names):
         return names
     if names is not None:
-        tell(note, "unparsable-file", path / _CLASSES, "it is no list of class names", "Write a JSON list of texts")
+        tell(note, "unparsable-file", path / _CLASSES, "it is not a list of class names", "Write a JSON list of texts")
     return None
 
 
@@ -106,7 +110,7 @@ def _array(file: Path, axes: int, note: Note) -> NDArray[np.uint8] | None:
     try:
         content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
     except FileNotFoundError:
-        tell(note, "missing-file", file, "it is not there", "Put it beside the other file of its pair")
+        tell(note, "missing-file", file, "it is missing", "Put it beside the other file of its pair")
         return None
     except (OSError, EOFError, zlib.error) as error:
         tell(note, "unparsable-file", file, f"it cannot be unpacked ({error})", "Copy it again")
@@ -117,7 +121,7 @@ def _array(file: Path, axes: int, note: Note) -> NDArray[np.uint8] | None:
     )
     announced = math.prod(shape)
     if content[:4] != bytes([0, 0, 8, axes]) or len(content) - start != announced or (any(shape) and not announced):
-        what = f"it is no IDX file of {axes} axes with as many bytes as it announces"
+        what = f"it is not an IDX file of {counted(axes, 'axis', 'axes')}, or is not as long as it states"
         tell(note, "unparsable-file", file, what, "Copy it again")
         return None
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
@@ -135,7 +139,7 @@ def _examples(path: Path, names: list[str] | None, note: Note) -> Iterator[Examp
         if pixels is None:
             continue
         if labels is not None and len(labels) != len(pixels):
-            what = f"it holds {len(labels)} labels for {len(pixels)} pictures"
+            what = f"it holds {counted(len(labels), 'label')} for {counted(len(pixels), 'picture')}"
             tell(note, "unparsable-file", label_file, what, "Copy both files of the pair again")
             labels = None
         height, width = pixels.shape[1:]
@@ -150,7 +154,7 @@ def _label(number: int, names: list[str] | None, where: str, note: Note) -> str 
     if names is None:
         return str(number)
     if number >= len(names):
-        what = f"its label is {number}, and {_CLASSES} names {len(names)} classes"
+        what = f"its label is {number}, and {_CLASSES} names {counted(len(names), 'class')}"
         tell(note, "unknown-class-id", where, what, f"Add the class to {_CLASSES}")
         return None
     return names[number]

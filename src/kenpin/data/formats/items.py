@@ -167,7 +167,7 @@ def _numbers(
     sound = np.isfinite(numbers)
     for row, place in np.argwhere(~sound).tolist():
         cell = table.column(names[place])[row].as_py()
-        what = f"item {names[place]} is {'empty' if cell is None else f'{cell!r}, no finite number'}"
+        what = f"item {names[place]} is {'empty' if cell is None else f'{cell!r}, not a finite number'}"
         tell(note, "item-not-a-number", _where(file, row), what, "Measure it again, or leave the part out")
     return numbers, np.asarray(sound.all(axis=1))
 
@@ -203,7 +203,7 @@ def _dataset(
                 note,
                 "duplicate-id",
                 file,
-                "ids occur twice; parts are called by their rows",
+                "some ids occur twice; parts are named by their rows",
                 remedy,
                 severity=Severity.INFO,
             )

@@ -63,8 +63,8 @@ def write(dataset: Dataset, path: Path) -> None:
             )
         if _says_more_than_mask(example):
             raise DatasetError(
-                f"{example.id}: its boxes are not those of a mask, and the MVTec layout carries masks alone. "
-                "Write coco, yolo or voc."
+                f"{example.id}: its boxes are not those of a mask, and the MVTec layout carries only masks. Write "
+                "coco, yolo or voc."
             )
         label = folder_of_label(example.label)
         written = Path(copier.copy(example, f"{example.split}/{label}"))

@@ -130,11 +130,11 @@ def _examples(root: Path, note: Note) -> Iterator[Example]:
             if stated in names and (name is None or os.path.splitext(stated)[0] == stem):
                 name = stated
             if name is None:
-                what, remedy = f"its picture {stated!r} is not there", "Put it there, or remove the XML file"
+                what, remedy = f"its picture {stated!r} is missing", "Put it there, or remove the XML file"
                 tell(note, "missing-image", entry.path, what, remedy)
                 missing.discard(stem)
             elif pictures.pop(name, None) is None:
-                what, remedy = f"another XML file annotates {name!r} already", "Keep one of the two"
+                what, remedy = f"another XML file already annotates {name!r}", "Keep one of the two"
                 tell(note, "duplicate-id", entry.path, what, remedy)
             else:
                 boxes = None if xml is None else _detections(xml, entry.path, note)
@@ -142,7 +142,7 @@ def _examples(root: Path, note: Note) -> Iterator[Example]:
         for name, path in pictures.items():
             yield example(name, None, None, path)
     for stem in sorted(missing):
-        what, remedy = f"the {splits[stem]} list names {stem!r}, and there is no such picture", "Correct the list"
+        what, remedy = f"the {splits[stem]} list names {stem!r}, but there is no such picture", "Correct the list"
         tell(note, "missing-image", root / "ImageSets" / "Main", what, remedy)
 
 
@@ -150,7 +150,7 @@ def _parse(file: Path, note: Note) -> ElementTree.Element | None:
     try:
         return ElementTree.fromstring(file.read_bytes())
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        tell(note, "unparsable-file", file, f"it is not XML ({error})", "Export it again, or mend that place")
+        tell(note, "unparsable-file", file, f"it is not XML ({error})", "Export it again, or correct it there")
         return None
 
 
@@ -164,7 +164,7 @@ def _detections(xml: ElementTree.Element, where: str, note: Note) -> Detections:
         texts = [item.findtext(f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
         box = four_numbers(texts)
         if not name or box is None:
-            what = f"name {name!r} with xmin, ymin, xmax, ymax {texts} is no labelled box"
+            what = f"name {name!r} with xmin, ymin, xmax, ymax {texts} is not a labelled box"
             tell(note, "box-unparsable", f"{where}: object {place}", what, "Give it a name and four numbers")
             continue
         boxes.append(box)

@@ -24,6 +24,7 @@ from kenpin.data.formats._pictures import PictureCopier, entries, finder, id_bel
 from kenpin.data.formats._reading import four_numbers, once, read_text, size_of, tell
 from kenpin.data.images import displayed_size
 from kenpin.errors import DatasetError
+from kenpin.plural import counted, is_are
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
 
 SUMMARY = "YOLO: data.yaml, images/ and labels/ with one text file a picture"
@@ -91,7 +92,7 @@ def _config(file: Path, note: Note) -> dict[str, Any]:
         # everything as text: YAML would turn classes called NO, off or 1.0 into something else
         config = yaml.load(text or "{}", Loader=yaml.BaseLoader)
     except (yaml.YAMLError, RecursionError) as error:
-        tell(note, "unparsable-file", file, f"it is not YAML ({' '.join(str(error).split())})", "Mend that line")
+        tell(note, "unparsable-file", file, f"it is not YAML ({' '.join(str(error).split())})", "Correct that line")
         return {}
     if not isinstance(config, dict):
         tell(note, "unparsable-file", file, "it holds no keys", "Write `names:`, `train:` and `val:`")
@@ -126,8 +127,8 @@ def _examples(file: Path, config: Mapping[str, Any], names: Mapping[int, str], n
     seen: set[str] = set()
     for split, path in _pictures(file, root, config, note):
         if path in seen:
-            remedy = "Name each picture in one split and once"
-            tell(note, "duplicate-id", path, "the picture is named a second time", remedy)
+            remedy = "List each picture once, in one split"
+            tell(note, "duplicate-id", path, "the picture is listed a second time", remedy)
             continue
         seen.add(path)
         source = ImageSource(path)
@@ -156,7 +157,7 @@ def _pictures(file: Path, root: Path, config: Mapping[str, Any], note: Note) -> 
             if target is None:
                 # exports often name a test folder that they do not hold
                 severity = Severity.WARNING if split_name(key) == "test" else Severity.ERROR
-                what, remedy = f"{key} names {place!r}, which is not there", "Correct the path, or remove the line"
+                what, remedy = f"{key} names {place!r}, which is missing", "Correct the path, or remove the line"
                 tell(note, "missing-file", file, what, remedy, severity=severity)
             elif target.is_dir():
                 for path in pictures_below(target, []):
@@ -243,7 +244,8 @@ class _Parser:
                 what = f"{line[:80]!r} is not `class cx cy w h`"
                 tell(self._note, "unparsable-line", where, what, "Write a class number and four fractions")
             elif (label := self._names.get(_class_number(values[0]))) is None:
-                what = f"it names class {values[0]}, and {len(self._names)} classes are declared"
+                declared = len(self._names)
+                what = f"it names class {values[0]}, but {counted(declared, 'class')} {is_are(declared)} declared"
                 tell(self._note, "unknown-class-id", where, what, "Fix the number, or add the class to `names`")
             else:
                 x1, y1, x2, y2 = (float(v) for v in xyxy_px_from_cxcywh_unit([four], size_wh)[0])

@@ -63,7 +63,7 @@ def parse_reference(text: str) -> Reference:
     match = _REFERENCE.fullmatch(text)
     if match is None:
         raise OptionError(  # the text is not shown: people paste addresses with their key in them
-            "this is no reference to an export. Write roboflow:workspace/project/version with the names from the "
+            "this is not a reference to an export. Write roboflow:workspace/project/version with the names from the "
             "address of the version's page and the version as a number, for example roboflow:acme/boards/3."
         )
     return Reference(match[1], match[2], int(match[3]))
@@ -145,13 +145,13 @@ def _key() -> str:
 def _base_url() -> str:
     url = os.environ.get(URL_VARIABLE, "").strip().rstrip("/") or _URL
     if not _is_safe(url):
-        raise OptionError(f"{URL_VARIABLE} is no https address. Correct it, or remove it from the environment.")
+        raise OptionError(f"{URL_VARIABLE} is not an https address. Correct it, or remove it from the environment.")
     return url
 
 
 def _check_link(link: str, reference: Reference) -> None:
     if not _is_safe(link):
-        raise DownloadError(f"{reference}: the link to the archive is no https address; report it to Roboflow.")
+        raise DownloadError(f"{reference}: the link to the archive is not an https address; report it to Roboflow.")
 
 
 def _is_safe(url: str) -> bool:
@@ -173,7 +173,7 @@ def _answer(request: Request, reference: Reference) -> dict[str, Any]:
         answer = None
     if not isinstance(answer, dict):
         raise DownloadError(
-            f"{reference}: Roboflow's answer is no JSON object; run the command again, or check the proxy between."
+            f"{reference}: Roboflow's answer is not a JSON object; run the command again, or check the proxy between."
         )
     return answer
 
@@ -227,7 +227,7 @@ def _received(
 
 def _refusal(status: int) -> str:
     if 300 <= status < 400:
-        why = f"it sends the request elsewhere, where the key does not go; correct {URL_VARIABLE}"
+        why = f"it redirects to another server, which must not get the key; correct {URL_VARIABLE}"
     elif status >= 500:
         why = "the fault is on its side; run the command again later"
     else:

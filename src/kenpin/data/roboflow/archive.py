@@ -66,7 +66,7 @@ def _damage_told() -> Iterator[None]:
     try:
         yield
     except (BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError, ValueError, zlib.error) as error:
-        raise DownloadError(f"the archive is damaged or no zip archive ({error}); run the command again.") from error
+        raise DownloadError(f"the archive is damaged or not a zip archive ({error}); run the command again.") from error
 
 
 def _opened(stream: BinaryIO) -> ZipFile:

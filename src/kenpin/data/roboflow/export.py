@@ -67,7 +67,7 @@ def download_export(
             f"export format {export_format!r} is not known; {did_you_mean(export_format, EXPORT_FORMATS)}"
         )
     if not 0 < limit_gib < 2**20:
-        raise OptionError(f"a limit of {limit_gib} GiB cannot be kept. Give a number above 0.")
+        raise OptionError(f"a limit of {limit_gib} GiB is impossible. Give a number above 0.")
     if to is not None:
         get_format(to)
     target = Path(out).expanduser().absolute()

@@ -25,6 +25,7 @@ from kenpin.models._chat.soft_tokens import RunVectors, SoftPrompted, with_room
 from kenpin.models._family import BaseRecord, Batch
 from kenpin.models._language.losses import IGNORED, example_losses, token_losses
 from kenpin.models._quiet import expected_warnings, without_bars
+from kenpin.plural import counted, is_are
 from kenpin.records import Example, ImageSource, Prediction, Sampling
 
 ADAPTER, WEIGHTS, PROJECTOR, EMBEDDER, CHAT = "adapter", "weights", "projector.safetensors", "embedder", "chat.json"
@@ -112,11 +113,11 @@ class ChatInspector:
                     raise LabelError(f"{example.id}: {mark} in a text means something else to the model; reword it.")
         room = self._options.max_new_tokens
         lengths = [len(self.turns.answer_ids(answer)) for answer in set(training.column("suffix"))]
-        notes = [f"The longest answer takes {max(lengths)} of {room} tokens."]
-        if max(lengths) > room:
+        notes = [f"The longest answer takes {max(lengths)} of {counted(room, 'token')}."]
+        if longer := sum(length > room for length in lengths):
             notes = [
-                f"{sum(length > room for length in lengths)} answers are longer than the {room} tokens that may be "
-                f"given, the longest has {max(lengths)}; raise --max-new-tokens."
+                f"{counted(longer, 'answer')} {is_are(longer)} longer than the {counted(room, 'token')} allowed, the "
+                f"longest has {max(lengths)}; raise --max-new-tokens."
             ]
         if None in training.column("prefix"):
             notes.append(f"Pictures without a question of their own are asked: {self.question}")
@@ -198,7 +199,7 @@ class ChatInspector:
         """One answer a picture (mode RGB) and question; see `Conversational`."""
         if vectors is not None and (self._vectors is None or vectors.shape != (len(images), self._vectors.dimension)):
             wanted = "none" if self._vectors is None else f"({len(images)}, {self._vectors.dimension})"
-            raise ShapeError(f"vectors of shape {vectors.shape} where this model takes {wanted}.")
+            raise ShapeError(f"embeddings of shape {vectors.shape}; this model takes {wanted}.")
         said: list[str] = []
         for start in range(0, len(images), self.batch_size):
             part = slice(start, start + self.batch_size)
@@ -268,7 +269,8 @@ def _by_picture(batch: Batch) -> Batch:
     if grid is None:
         if len(batch["pixel_values"]) != len(batch["input_ids"]):
             raise OptionError(
-                "this base cuts pictures into pieces of which kenpin cannot tell the pictures; take another base."
+                "this base cuts pictures into tiles, and kenpin cannot tell which picture a tile is of; take another "
+                "base."
             )
         return batch
     pieces = torch.split(batch["pixel_values"], grid.prod(1).tolist())

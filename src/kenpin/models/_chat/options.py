@@ -80,5 +80,5 @@ class VlmOptions(CaseOptions, AnswerOptions):
     @model_validator(mode="after")
     def _projector_has_vectors(self) -> Self:
         if self.tuning == "projector" and self.embedding_from is None:
-            raise ValueError("tuning projector needs vectors to project; name a run with `embedding_from`.")
+            raise ValueError("tuning projector needs embeddings to project; name a run with `embedding_from`.")
         return self

@@ -94,11 +94,11 @@ def longest_answer(schema: Mapping[str, Any]) -> int:
 
 def _longest_bytes(schema: Any, where: str) -> int:
     if not isinstance(schema, Mapping):
-        raise OptionError(f"{where}: {schema!r} is no JSON schema; give a mapping.")
+        raise OptionError(f"{where}: {schema!r} is not a JSON schema; give a mapping.")
     choices = schema.get("enum", [schema["const"]] if "const" in schema else None)
     if choices is not None:
         if not choices or any(isinstance(one, list | dict) for one in choices):
-            raise OptionError(f"{where}: a choice among {choices!r} is none of words; list strings.")
+            raise OptionError(f"{where}: a choice among {choices!r} is not among strings; list strings.")
         return max(_bytes(one, where) for one in choices)
     match schema.get("type"):
         case "object":
@@ -130,7 +130,7 @@ def _longest_object(schema: Mapping[str, Any], where: str) -> int:
 def _bound(schema: Mapping[str, Any], name: str, where: str) -> int:
     bound = schema.get(name)
     if not isinstance(bound, int):
-        raise OptionError(f"{where}: nothing bounds the answer there; give `{name}` as a whole number.")
+        raise OptionError(f"{where}: the answer has no bound there; give `{name}` as a whole number.")
     return bound
 
 

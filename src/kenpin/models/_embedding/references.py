@@ -34,7 +34,7 @@ class References:
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or self.numbers.shape != self.vectors.shape[:1] or not len(self.numbers):
-            raise ShapeError(f"references: {self.vectors.shape} vectors for {self.numbers.shape} class numbers.")
+            raise ShapeError(f"references: {self.vectors.shape} embeddings for {self.numbers.shape} class numbers.")
 
     def distances(self, vectors: NDArray[np.floating]) -> Floats:
         """Mean squared distance of each vector to the nearest references of each class. (n, d) -> (n, classes).

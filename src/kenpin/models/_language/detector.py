@@ -33,6 +33,7 @@ from kenpin.models._language.tuning import freeze_randomness, prepare, sees_froz
 from kenpin.models._lora import load_lora, without_adapters
 from kenpin.models._quiet import expected_warnings, without_bars
 from kenpin.nearest import did_you_mean
+from kenpin.plural import counted, is_are
 from kenpin.quality.calibration import Calibration
 from kenpin.records import Detections, Example, Map, Prediction
 
@@ -120,10 +121,11 @@ class LanguageDetector(ABC):
             length = self.answer_length(self._answer(example.boxes or Detections(), self._size_wh(example)))
             longest, cut = max(longest, length), cut + (length > self.room)
         if not cut:
-            return (f"The longest answer takes {longest} of {self.room} tokens.",)
+            return (f"The longest answer takes {longest} of {counted(self.room, 'token')}.",)
         return (
-            f"{cut} of {len(training)} answers are longer than the {self.room} tokens there are, the longest has "
-            f"{longest}: what lies beyond is not learned. Cut the pictures into tiles, or give more room.",
+            f"{cut} of {counted(len(training), 'answer')} {is_are(cut)} longer than the {counted(self.room, 'token')} "
+            f"allowed, the longest has {longest}: the rest is not learned. Cut the pictures into tiles, or raise the "
+            "number of tokens.",
         )
 
     @property
@@ -148,7 +150,9 @@ class LanguageDetector(ABC):
         for example in examples:
             boxes = example.boxes or Detections()
             if unknown := sorted(set(boxes.labels) - set(self.labels)):
-                raise LabelError(f"{example.id}: class {unknown[0]!r} is none of {', '.join(self.labels)}; mend it.")
+                raise LabelError(
+                    f"{example.id}: class {unknown[0]!r} is not among {', '.join(self.labels)}; correct it."
+                )
             answers.append(self._answer(boxes, self._size_wh(example)))
         return self.encode_answers(answers)
 
@@ -229,9 +233,11 @@ class LanguageDetector(ABC):
         """For each detection, of the class `label` alone where it is named, the attention of its tokens. Raises
         OptionError."""
         if way not in (None, "attention"):
-            raise OptionError(f"option `way`: {way!r} is none for language models, which have `attention` alone.")
+            raise OptionError(f"option `way`: {way!r} is not for language models, which have only `attention`.")
         if label is not None and label not in self.labels:
-            raise OptionError(f"option `label`: {label!r} is no class of this run; {did_you_mean(label, self.labels)}")
+            raise OptionError(
+                f"option `label`: {label!r} is not a class of this run; {did_you_mean(label, self.labels)}"
+            )
         with torch.inference_mode():
             return [detection_maps(self, *one, label) for one in zip(images, examples, strict=True)]
 

@@ -151,5 +151,5 @@ def _without_repeats(decoded: Decoded, text: str) -> tuple[list[int], list[str]]
     repeats = []
     for i, said in enumerate(zip(found.labels, found.boxes_xyxy_px, strict=True)):
         if first.setdefault(said, i) != i:
-            repeats.append(f"{found.labels[i]} {text[slice(*decoded.places[i].box)]} (said before)")
+            repeats.append(f"{found.labels[i]} {text[slice(*decoded.places[i].box)]} (repeated)")
     return list(first.values()), repeats
