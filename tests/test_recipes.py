@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from kenpin.config import read_yaml
 from kenpin.data.loading import load_dataset
 from kenpin.models import get_family
 from kenpin.predictor import load_predictor
 from kenpin.training import train
+from kenpin.yaml_file import read_yaml
 from tests.models.chat.shapes import joined as chats
 from tests.models.chat.shapes import shapes
 from tests.objects import joined, made_objects

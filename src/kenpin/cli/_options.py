@@ -12,7 +12,8 @@ from pydantic import create_model
 from pydantic.fields import FieldInfo
 
 from kenpin.cli._groups import OPTIONS, REQUIRED, RUN
-from kenpin.config import COMMAND_LINE, StrictOptions, YamlMapping, read_yaml
+from kenpin.config import COMMAND_LINE, StrictOptions
+from kenpin.yaml_file import YamlMapping, read_yaml
 
 Options = TypeVar("Options", bound=StrictOptions)
 _METAVARS = {int: "INT", float: "FLOAT", Path: "PATH"}

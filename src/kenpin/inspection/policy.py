@@ -9,12 +9,13 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from kenpin.config import StrictOptions, read_yaml
+from kenpin.config import StrictOptions
 from kenpin.description.answers import TEXT_LENGTH
 from kenpin.description.telling import Piece
 from kenpin.inspection.fusing import WORDS, Rule, parse_rule
 from kenpin.nearest import did_you_mean
 from kenpin.records import Verdict
+from kenpin.yaml_file import read_yaml
 
 DOUBTFUL = (Verdict.FAIL, Verdict.REVIEW)
 _NAME = re.compile(r"[^\W\d][\w-]*")
