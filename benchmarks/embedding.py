@@ -147,9 +147,9 @@ def recipe(data: str, epochs: int, pictures: int | None, out: str) -> Figures:
 
 def run_by_recipe(data: str, epochs: int, pictures: int | None, out: str, **changes: Any) -> tuple[Dataset, Path]:
     """The data set and a run on it, with the recipe's settings but for these changes."""
-    from kenpin.config import read_yaml
     from kenpin.data.loading import load_dataset
     from kenpin.training import train
+    from kenpin.yaml_file import read_yaml
 
     os.environ["KENPIN_CACHE"] = f"{out} cache"
     dataset = load_dataset(data)

@@ -232,6 +232,11 @@ class TrainOptions(DecisionOptions):
         (),
         description="Splits that this run must not look at, so that runs built on it can be tested on them.",
     )
+    decide_by: Annotated[Literal["unseen", "chosen"], InGroup("decision")] = Field(
+        "unseen",
+        description="Pictures that decide: those that the runs below have not seen; or those too that these runs were "
+        "chosen by, which flatters.",
+    )
     folds: Annotated[Literal["last", "whole"], InGroup("decision")] = Field(
         "last",
         description="What is trained again for each fold of held-out parts: the last inspector alone; or the whole "

@@ -50,6 +50,8 @@ def run(tmp_path_factory: pytest.TempPathFactory, parts: Path) -> Made:
 def further(family: str, out: Path, parts: Path, **options: Any) -> Path:
     """A run on very little data."""
     how = STEPS[family] | options
+    if how.get("base", "toy") != "toy":
+        how["decide_by"] = "chosen"  # the validation pictures are those of the run below
     if family == "vlm":
         data = joined(shapes(6, split="train"), shapes(2, first=50, split="validation"))
         return train(family, out=out, report=False, data="-", dataset=data, **({"base": "toy"} | how))

@@ -232,7 +232,7 @@ def _score(start: Start, learned: Learned, partial: Path, crew: Processes, liste
         predictions = tuple(predictor.predict(parts.validation, progress=listener.progress))
         return Scored("validation pictures", "validation", parts.validation, predictions, bad(parts.validation))
     training = parts.training
-    rows = list(range(len(training))) if whole else start.lineage.learning.untouched(training)
+    rows = list(range(len(training))) if whole else start.judging.untouched(training)
     judged = training.select(rows)
     labels, groups = Counter(judged.column("label")), set(judged.column("group"))
     learned_from = [label for label in labels if label in task.ok_labels or not family.good_alone]

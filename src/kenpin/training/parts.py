@@ -255,36 +255,39 @@ def outside(parts: Parts, lineage: Lineage, seen_by: str) -> Parts:
 _FEWEST_UNSEEN = 5  # parts of each kind to decide by, where others were learned from
 
 
-def refuse_seen_alone(parts: Parts, lineage: Lineage, task: Task, target: str, root: str, *, fitted: bool) -> None:
+def refuse_seen_alone(
+    parts: Parts, below: Lineage, judging: Lineage, task: Task, target: str, root: str, *, fitted: bool
+) -> None:
     """Refuse a training whose runs below have seen so many of the pictures that too few are left to decide by.
 
-    fitted: decided by folds of the training pictures where there is no validation split. Raises DatasetError with the
-    numbers that are missing, and what to do.
+    judging: the part of the lineage `below` that may not decide; fitted: decided by folds of the training pictures
+    where there is no validation split. Raises DatasetError with the numbers that are missing, and what to do.
     """
     judged = parts.training if parts.validation is None else parts.validation
-    left = judged.select(lineage.untouched(judged) if parts.validation is None else _rows_unseen(lineage, judged))
-    if len(left) == len(judged):
-        return
-    is_defective = defective(left, task, target) if target != "text" else [False] * len(left)
-    bad, good = sum(is_defective), len(left) - sum(is_defective)
-    knows_defects = target != "text" and bool(task.ok_labels) and len(task.labels) > len(task.ok_labels)
-    missing = [
-        f"{needed - there} more {kind}"
-        for kind, there, needed in (
-            ("good ones" if knows_defects else "ones", good if knows_defects else len(left), _FEWEST_UNSEEN),
-            ("defective ones", bad, _FEWEST_UNSEEN if knows_defects else 0),
-        )
-        if there < needed
-    ]
-    if not missing:
+
+    def missing(lineage: Lineage) -> tuple[list[str], int]:
+        """What is missing to decide by, and how many pictures are left."""
+        rows = lineage.untouched(judged) if parts.validation is None else _rows_unseen(lineage, judged)
+        left = judged.select(rows)
+        if len(left) == len(judged):
+            return [], len(left)
+        bad = 0 if target == "text" else sum(defective(left, task, target))
+        knows_defects = target != "text" and bool(task.ok_labels) and len(task.labels) > len(task.ok_labels)
+        needed = {"good ones": len(left) - bad, "defective ones": bad} if knows_defects else {"ones": len(left)}
+        lacking = [f"{_FEWEST_UNSEEN - there} more {kind}" for kind, there in needed.items() if there < _FEWEST_UNSEEN]
+        return lacking, len(left)
+
+    lacking, left = missing(judging)
+    if not lacking:
         return
     where = "training" if parts.validation is None else "validation"
     whole = ", give --folds whole, which trains all of it again for each fold," if fitted else ""
+    chosen = "" if missing(below.learning)[0] else "; or decide by pictures that it was chosen by, --decide-by chosen"
     raise DatasetError(
-        f"{root}: {lineage.listed()} has learned from {len(judged) - len(left)} of the "
-        f"{counted(len(judged), f'{where} picture')}, so that {len(left)} are left to decide by and to measure on; "
-        f"{' and '.join(missing)} are missing. Add pictures that it has not seen{whole} or train it again without a "
-        "split, with --leave-out."
+        f"{root}: {judging.listed()} has learned from or was chosen by {len(judged) - left} of the "
+        f"{counted(len(judged), f'{where} picture')}, so that {left} are left to decide by and to measure on; "
+        f"{' and '.join(lacking)} are missing. Add pictures that it has not seen{whole} or train it again without a "
+        f"split, with --leave-out{chosen}."
     )
 
 

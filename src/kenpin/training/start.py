@@ -55,7 +55,9 @@ class Start:
     retrieval: Retrieval | None
     """The search for wanted cases before the training, where it learns from known cases."""
     lineage: Lineage
-    """What the runs and networks below have learned from: nothing of it may choose, calibrate or measure."""
+    """What the runs and networks below have learned from and were chosen by."""
+    judging: Lineage
+    """The part of it that may neither choose, calibrate nor measure."""
 
     def without_copies(self) -> Start:
         """The same, its validation and test pictures without those that are training pictures too, byte for byte, and
@@ -141,13 +143,17 @@ def begin(
     _check_labels(inspector, parts, chosen.target)
     if options.ok_labels and chosen.target == "label" and set(inspector.labels) == set(task.ok_labels):
         raise OptionError("option `ok_labels` names every class, so that no part is defective; leave the defects out.")
-    judging = NOTHING_SEEN if without else below.learning  # a link of a chain judges nothing
+    judging = below if options.decide_by == "unseen" else below.learning
+    if without:
+        judging = NOTHING_SEEN  # a link of a chain judges nothing
     _check_folds(options, inspector, below)
     if options.folds == "last":
-        refuse_seen_alone(parts, judging, task, chosen.target, dataset.root, fitted=isinstance(inspector, Fitted))
-    parts = outside(parts, judging, f"{below.listed()} has learned from them")
+        refuse_seen_alone(
+            parts, below, judging, task, chosen.target, dataset.root, fitted=isinstance(inspector, Fitted)
+        )
+    parts = outside(parts, judging, f"{below.listed()} has seen them")
     if not without:
-        tested = outside(replace(parts, validation=None), below, f"{below.listed()} was chosen by them")
+        tested = outside(replace(parts, validation=None), below, f"{below.listed()} has seen them")
         parts = replace(parts, test=tested.test, notes=tested.notes)
     if parts.validation is None and not isinstance(inspector, Fitted):
         parts = hold_out_validation(parts, options.validation_share, options.seed, judging)
@@ -167,6 +173,7 @@ def begin(
         needed=needed,
         retrieval=retrieval,
         lineage=below,
+        judging=judging,
     )
 
 
