@@ -325,8 +325,7 @@ class CaseOptions(StrictOptions):
 
     from_cases: str | None = Field(
         None,
-        description="Library of known cases to learn from, in place of a data set: unwanted cases are pushed away from "
-        "wanted ones.",
+        description="Library of known cases to learn from in place of a data set; unwanted ones are pushed away.",
     )
 
     @model_validator(mode="before")

@@ -65,7 +65,7 @@ _CROSS_DECIDED = (
     "No split is named test: these pictures chose the threshold. Each verdict here is by one that was chosen without "
     "the picture, in {folds} folds."
 )
-_CHOSEN = "The weights that ship were chosen by these pictures too: expect somewhat worse of others."
+_CHOSEN = "The weights that ship were chosen by these pictures too: expect somewhat worse figures on others."
 # settings that say how a run is carried out, not what it learns: they may differ when it is resumed
 _OF_THE_CALL = {"resume", "overwrite", "report", "device", "out"}
 
@@ -317,6 +317,7 @@ def _chosen_below(lineage: Lineage, scored: Scored) -> tuple[str, ...]:
     if not count:
         return ()
     return (
-        f"The best weights of {lineage.listed()} were chosen by {count} of the {len(scored.pictures)} pictures that "
-        "decide here: expect somewhat worse of others.",
+        f"The best weights of {lineage.listed()} were chosen by {count} of the "
+        f"{counted(len(scored.pictures), 'picture')} that "
+        "decide here: expect somewhat worse figures on others.",
     )
