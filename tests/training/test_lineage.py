@@ -327,4 +327,4 @@ def test_the_command_line_says_it_in_a_sentence(kenpin: Any, embedder: Path, hal
     status, _, err = kenpin("train", "mahalanobis", "--data", tmp_path / "half", "--base", embedder, "--out", "run")
     assert status == cli.MISUSE
     assert err.count("\n") == 1
-    assert "has learned from or was chosen by 80 of the 80 training pictures" in err
+    assert "has learned from or been chosen by 80 of the 80 training pictures" in err

@@ -124,7 +124,7 @@ class HeadClassifier(CalibratedPictures):
         told = [f"A {kind} head was fitted on {x.shape[1]} frozen features of {len(x)} pictures."]
         if kind == "svm" and seen.any() and not calibratable(targets[~seen], len(self.labels)):
             told.append(
-                f"Its probabilities are too sure: {lineage.listed()} has learned from nearly all of these pictures, "
+                f"Its probabilities are too sure: {lineage.having()} learned from nearly all of these pictures, "
                 "and the sigmoid that makes decisions probabilities rests on them too."
             )
             seen[:] = False

@@ -275,7 +275,7 @@ def refuse_seen_alone(parts: Parts, lineage: Lineage, task: Task, target: str, r
     where = "training" if parts.validation is None else "validation"
     whole = ", give --folds whole, which trains all of it anew for each fold," if fitted else ""
     raise DatasetError(
-        f"{root}: {lineage.listed()} has learned from or was chosen by {len(judged) - len(left)} of the {len(judged)} "
+        f"{root}: {lineage.having()} learned from or been chosen by {len(judged) - len(left)} of the {len(judged)} "
         f"{where} pictures, so that {len(left)} are left to decide by and to measure on; {' and '.join(missing)} are "
         f"missing. Add pictures that it has not seen{whole} or train it again without a split, with --leave-out."
     )

@@ -145,7 +145,7 @@ def begin(
     _check_folds(options, inspector, below)
     if options.folds == "last":
         refuse_seen_alone(parts, judging, task, chosen.target, dataset.root, fitted=isinstance(inspector, Fitted))
-    parts = outside(parts, judging, f"{judging.listed()} has learned from them or was chosen by them")
+    parts = outside(parts, judging, f"{judging.having()} learned from them or been chosen by them")
     if parts.validation is None and not isinstance(inspector, Fitted):
         parts = hold_out_validation(parts, options.validation_share, options.seed, judging)
     retrieval = None
