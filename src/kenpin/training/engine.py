@@ -256,7 +256,7 @@ def train_by_gradients(
         greater_is_better=False,
         save_total_limit=options.save_total_limit,
         restore_callback_states_from_checkpoint=True,
-        logging_steps=10,
+        logging_steps=1 / _LOGGED,  # as a share of all steps, rounded up
         report_to="none" if options.tracker == "none" else options.tracker,
         dataloader_num_workers=options.workers,
         dataloader_pin_memory=torch.cuda.is_available(),
