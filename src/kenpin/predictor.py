@@ -221,7 +221,9 @@ def _of_checkpoint(run: Path, wanted: str, device: Any) -> Predictor:
     )
 
 
-def load_base(base: str, *, prompt: str | None = None, device: str | None = None, four_bit: bool = False) -> Predictor:
+def load_base(
+    base: str | Path, *, prompt: str | None = None, device: str | None = None, four_bit: bool = False
+) -> Predictor:
     """The predictor of a pretrained model as it comes, without a run: an image classifier of transformers with its own
     classes, a Florence-2, a PaliGemma or a chat model; which it is, its configuration tells.
 
@@ -232,6 +234,7 @@ def load_base(base: str, *, prompt: str | None = None, device: str | None = None
     >>> predictor = kenpin.load_base("florence-community/Florence-2-base-ft", prompt="<CAPTION>")  # doctest: +SKIP
     >>> [prediction.text for prediction in predictor.predict_files(["part.png"])]  # doctest: +SKIP
     """
+    base = os.fspath(base)
     place = best_device(device)
     if four_bit and place.type != "cuda":
         raise OptionError("option `four_bit`: 4 bits need a CUDA device; leave it out on this machine.")

@@ -76,7 +76,8 @@ def train(
     listener: Listener = SILENT,
     **values: Any,
 ) -> Run:
-    """Train an inspector and return its run folder. Options come as a model, or by name in `values`.
+    """Train an inspector and return its run folder. Options come as a model, or by name in `values`; `config` among
+    them is a YAML file with further ones, such as a recipe.
 
     `dataset` stands in for the one that `options.data` names; it, or `data` among the values, may be whatever
     `kenpin.load_dataset` takes. `listener` is told how it goes. Raises KenpinError: nothing is left behind but what was

@@ -88,7 +88,8 @@ def begin(
     *,
     without: frozenset[str] = frozenset(),
 ) -> Start:
-    """Everything that can be refused before learning is refused here. Options come as a model, or by name in `values`.
+    """Everything that can be refused before learning is refused here. Options come as a model, or by name in `values`,
+    where `config` may name a YAML file with further ones.
 
     dataset: instead of the one that `options.data` names; room: bytes of main memory, instead of what there is;
     without: content hashes of pictures to leave out, for a link of a chain, which decides nothing. Raises KenpinError.
@@ -98,7 +99,8 @@ def begin(
         dataset, values = values["data"], {name: value for name, value in values.items() if name != "data"}
     dataset = None if dataset is None else as_dataset(dataset)
     if options is None:
-        options = chosen.Options.from_mapping(_with_path(values, dataset))
+        given = {name: value for name, value in values.items() if name != "config"}
+        options = chosen.Options.over_file(_with_path(given, dataset), values.get("config"))
     elif values:
         raise OptionError(f"train: give options or their values, not both ({', '.join(values)}).")
     wanted: Any = options
