@@ -109,7 +109,7 @@ def _describe(
             print("\n".join(_lines(one)), flush=True)
             rows.append(to_json(one))
             marked += bool(one.described.contradictions)
-    _show.say(f"{len(rows)} described, {marked} of them contradict the evidence.")
+    _show.say(f"{len(rows)} described, {marked} of them contradict{'s' if marked == 1 else ''} the evidence.")
     if json is not None:
         write_json(json, {"model": model, "options": options.model_dump(mode="json"), "descriptions": rows,
                           "not_opened": bad})  # fmt: skip
