@@ -46,6 +46,7 @@ def test_a_picture_is_the_same_however_it_is_given(predictor: kenpin.Predictor, 
     path = parts / "scratch" / "003.png"
     image = Image.open(path)
     one: list[Any] = [str(path), path, image, image.copy(), np.asarray(image), path.read_bytes()]
+    assert _unnamed(predictor.predict(kenpin.load_dataset([path])[0])) == _unnamed(predictor.predict(path))
     expected = _unnamed(next(predictor.predict(kenpin.load_dataset([path]))))
     assert expected.label is not None
     for given in one:

@@ -81,7 +81,8 @@ class Predictor:
     def predict(self, pictures: Any, /, **settings: Any) -> Prediction | list[Prediction] | Iterator[Prediction]:
         """Of one picture its prediction, of a list of them a list, of a data set one prediction an example; in order.
 
-        A picture: the path of its file, a PIL picture, an array of uint8, (h, w) or (h, w, 3), or the bytes of a file.
+        A picture: the path of its file, a PIL picture, an array of uint8, (h, w) or (h, w, 3), the bytes of a file, or
+        an example of a data set.
         A data set: whatever else `kenpin.load_dataset` takes; its predictions come as they are made.
         settings, of several pictures: `progress`, told of each advance; `on_error`, given a picture that cannot be
         opened, which is then left out; `batch_size`. Raises ImageError, DatasetError.

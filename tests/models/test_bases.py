@@ -107,7 +107,8 @@ def test_a_new_head_is_meant_and_not_reported(tmp_path: Path, capfd: pytest.Capt
     transformers.ViTForImageClassification(transformers.ViTConfig(**VIT, num_labels=7)).save_pretrained(tmp_path)
     transformers.ViTImageProcessorPil().save_pretrained(tmp_path)
     capfd.readouterr()
-    assert load_backbone(str(tmp_path), ("ok", "ng"), seed=0).network.config.num_labels == 2
+    network: Any = load_backbone(str(tmp_path), ("ok", "ng"), seed=0).network
+    assert network.config.num_labels == 2
     assert capfd.readouterr() == ("", "")
 
 

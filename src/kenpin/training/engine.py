@@ -301,7 +301,7 @@ def _forward_as_it_was(module: nn.Module) -> Iterator[None]:
     """Take away afterwards what accelerate puts around `forward`: half precision is for learning alone, and what ships
     is scored as it will be loaded."""
     attributes = module.__dict__
-    before = {name: attributes[name] for name in ("forward", "_original_forward") if name in attributes}
+    before: dict[str, Any] = {name: attributes[name] for name in ("forward", "_original_forward") if name in attributes}
     try:
         yield
     finally:
