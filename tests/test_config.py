@@ -7,8 +7,7 @@ from typing import get_args
 
 import pytest
 
-from kenpin.cli._options import OWN_DEFAULT
-from kenpin.config import COMMAND_LINE, TrainOptions
+from kenpin.config import COMMAND_LINE, OWN_DEFAULT, TrainOptions
 from kenpin.errors import OptionError
 from kenpin.models import family_names, get_family
 from kenpin.nearest import did_you_mean, nearest_name

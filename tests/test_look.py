@@ -109,6 +109,8 @@ def test_boxes_are_drawn_with_their_labels_and_counted() -> None:
     page = page_of([pictured(0, boxes=boxes, split="train"), pictured(1, boxes=Detections(), split="test")])
     (card,) = cards_of(page, "dent")
     assert card.count("<rect") == 3
+    assert '<div class="picture laid"><img ' in card, "boxes are laid over the picture, not over the whole card"
+    assert ".laid { position: relative; }" in page
     assert card.count(">傷</text>") == 2
     said = text_of(page)
     assert "boxes: 傷\N{LEFT-TO-RIGHT MARK} × 2, dent\N{LEFT-TO-RIGHT MARK} × 1" in said

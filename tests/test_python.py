@@ -15,6 +15,7 @@ from PIL import Image
 
 import kenpin
 from kenpin.errors import DatasetError, ImageError, OptionError, RunError
+from kenpin.export import export_merged
 from kenpin.records import Prediction, Verdict
 from tests.pictures import write_parts
 from tests.tables import write_table
@@ -45,6 +46,7 @@ def test_a_picture_is_the_same_however_it_is_given(predictor: kenpin.Predictor, 
     path = parts / "scratch" / "003.png"
     image = Image.open(path)
     one: list[Any] = [str(path), path, image, image.copy(), np.asarray(image), path.read_bytes()]
+    assert _unnamed(predictor.predict(kenpin.load_dataset([path])[0])) == _unnamed(predictor.predict(path))
     expected = _unnamed(next(predictor.predict(kenpin.load_dataset([path]))))
     assert expected.label is not None
     for given in one:
@@ -171,3 +173,40 @@ def test_public_names_are_told_of(name: str) -> None:
     assert name in dir(kenpin)
     assert f"`{name}`" in (kenpin.__doc__ or "")
     assert f"`{name}`" in (ROOT / "docs" / "python.md").read_text("utf-8")
+
+
+def test_paths_are_taken_wherever_a_setting_is_a_path(parts: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"tuning": "full", "epochs": 1, "report": False}
+    first = kenpin.train("classifier", data=parts, out=tmp_path / "first", base="toy", **settings)
+    base = export_merged(str(first), str(tmp_path / "base"))
+    assert kenpin.load_base(base)(parts / "ok" / "000.png").label in ("ok", "scratch")
+    write_parts(tmp_path / "others", first=5000)
+    further = kenpin.train("classifier", data=tmp_path / "others", out=tmp_path / "further", base=first, **settings)
+    assert further.record.options["base"] == str(first)
+
+
+def test_a_recipe_is_taken_and_what_is_given_goes_before_it(parts: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("tuning: head\nhead: linear\ncost-escape: 3\n", "utf-8")
+    run = kenpin.train("classifier", config=recipe, data=parts, out=tmp_path / "run", base="toy", cost_escape=7)
+    assert [run.record.options[name] for name in ("head", "cost_escape")] == ["linear", 7]
+    recipe.write_text("tuning: head\nhaed: linear\n", "utf-8")
+    with pytest.raises(OptionError, match=r"recipe\.yaml line 2: unknown option `haed`"):
+        kenpin.train("classifier", config=str(recipe), data=parts, out=tmp_path / "other", base="toy")
+
+
+def test_an_earlier_state_predicts(parts: Path, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"base": "toy", "tuning": "full", "epochs": 2, "report": False}
+    run = kenpin.train("classifier", data=parts, out=tmp_path / "run", **settings)
+    earlier = run.predictor(checkpoint="best")
+    assert earlier.threshold is None
+    assert "threshold and calibration of a run belong to the weights" in (earlier.undecided or "")
+
+
+def test_default_takes_an_options_own_default_over_a_recipe(parts: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("tuning: head\ncost_escape: 3\n", "utf-8")
+    run = kenpin.train(
+        "classifier", config=recipe, data=parts, out=tmp_path / "run", base="toy", cost_escape="default", report=False
+    )
+    assert run.record.options["cost_escape"] == 10

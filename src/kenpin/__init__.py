@@ -2,11 +2,11 @@
 
 What a script or a notebook uses, see docs/python.md; each name is loaded on its first use:
 
-- `load_dataset` makes a `Dataset` of a path or of what is in memory; `examine` is the doctor, `look` writes a page of
-  pictures, `write_dataset` writes any format.
-- `train` trains and returns a `Run`, and tells a `Listener` how it goes; `load_run` finds an old one.
-- `load_predictor` makes a `Predictor` of a run, `load_base` of a pretrained model; it judges pictures. `evaluate`
-  measures it, `embed` writes vectors, `write_report` a report.
+- `load_dataset` makes a `Dataset` of a path or of what is in memory; `look` shows it on a page, `examine` is the
+  doctor, `write_dataset` writes any format.
+- `train` trains and returns a `Run`; `load_run` finds an old one; a `Listener` hears how it goes.
+- `load_predictor` makes a `Predictor` of a run, which judges pictures, and `load_base` of a base as it comes;
+  `evaluate` measures it, `embed` writes vectors, `write_report` a report.
 - `records` are what they hand out, `errors` what they raise.
 """
 

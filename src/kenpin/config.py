@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from pydantic import (
 
 from kenpin.errors import OptionError
 from kenpin.nearest import did_you_mean, nearest_name
-from kenpin.yaml_file import YamlMapping
+from kenpin.yaml_file import YamlMapping, read_yaml
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -58,9 +59,11 @@ class StrictOptions(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _take_words(cls, value: Any, info: ValidationInfo) -> Any:
-        """One word or number for a list of one; no truth value where a number is wanted."""
+        """One word or number for a list of one; a path as its text; no truth value where a number is wanted."""
         kind = cls.model_fields[info.field_name or ""].annotation
         kinds = {get_origin(one) or one for one in (kind, *get_args(kind))}
+        if isinstance(value, os.PathLike) and Path not in kinds:
+            value = os.fspath(value)
         if tuple in kinds and isinstance(value, str | int | float):
             return (value,)
         if isinstance(value, bool) and bool not in kinds:
@@ -82,6 +85,17 @@ class StrictOptions(BaseModel):
             return cls.model_validate(names)
         except ValidationError as error:
             raise OptionError(cls.sentence(error, source, origins or {})) from error
+
+    @classmethod
+    def over_file(cls, given: Mapping[str, Any], config: str | Path | None, source: str = "options") -> Self:
+        """The options that are given, over those of a YAML file, if there is one. In place of a value, the word
+        `default` takes the option's own default, whatever the file says. Raises OptionError."""
+        values = YamlMapping() if config is None else read_yaml(Path(config))
+        names = {name.replace("-", "_"): value for name, value in given.items()}
+        file = {key: value for key, value in values.items() if key.replace("-", "_") not in names}
+        own = {name: value for name, value in names.items() if not _is_own_default(value)}
+        origins = dict.fromkeys(own, source) | {key: f"{config} line {values.lines[key]}" for key in file}
+        return cls.from_mapping(file | own, source if config is None else str(config), origins)
 
     @classmethod
     def as_typed(cls, text: str) -> str:
@@ -121,6 +135,13 @@ class StrictOptions(BaseModel):
         return f"{source}: {said}"
 
 
+def _is_own_default(value: Any) -> bool:
+    """Whether it is the word `default`, alone or in a list of one, as a command line gives it."""
+    return isinstance(value, str | tuple) and value in (OWN_DEFAULT, (OWN_DEFAULT,))
+
+
+OWN_DEFAULT = "default"
+"""In place of a value: that of the option itself, whatever the YAML file says."""
 COMMAND_LINE = "command line"
 """The source of options that were typed."""
 _WANTED = {

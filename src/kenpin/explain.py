@@ -74,12 +74,13 @@ def compare(predictor: Predictor, image: str | Path, against: str | Path) -> tup
 
 
 def write_drawings(
-    explanations: Iterable[Explanation], out: Path, *, fails_from: float | None = None
+    explanations: Iterable[Explanation], out: str | Path, *, fails_from: float | None = None
 ) -> Iterator[tuple[Explanation, Path]]:
     """Draw each explanation into `out`: a .png file for a single one, else a folder, as `NUMBER-NAME.png`.
 
     Raises OSError.
     """
+    out = Path(out)
     single = out.suffix.lower() == ".png"
     (out.parent if single else out).mkdir(parents=True, exist_ok=True)
     for number, one in enumerate(explanations, start=1):
@@ -89,12 +90,13 @@ def write_drawings(
 
 
 @contextmanager
-def array_file(path: Path) -> Iterator[Callable[[Explanation], None]]:
+def array_file(path: str | Path) -> Iterator[Callable[[Explanation], None]]:
     """Takes explanations and writes their maps into an `.npz` file, one after the other, named when all are there.
 
     `map0001`, `map0002`, …: (h, w) float32; of each, in their order: `picture`, `shows`, `unit`, `score` (NaN where
     there is none) and `box_xyxy_px` (NaN where the map belongs to no detection).
     """
+    path = Path(path)
     temporary = path.with_name(f".{path.name}.partial")
     rows: dict[str, list[Any]] = {"picture": [], "shows": [], "unit": [], "score": [], "box_xyxy_px": []}
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,12 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 
 
 def export_merged(
-    run: Path, out: Path, *, dtype: Dtype = "float32", checkpoint: str | int | None = None, overwrite: bool = False
+    run: str | Path,
+    out: str | Path,
+    *,
+    dtype: Dtype = "float32",
+    checkpoint: str | int | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write a folder that `from_pretrained` of transformers loads: network, tokenizer, picture processor; returns it.
 
@@ -33,6 +38,7 @@ def export_merged(
     does. checkpoint: an earlier state of the run, as `load_predictor` takes it, which has neither threshold nor
     calibration. Raises RunError, OptionError, OutputExistsError.
     """
+    run, out = Path(run), Path(out)
     record = read_record(run) if checkpoint is None else record_at(run)
     _check_target(out, overwrite, run, record, is_export=(out / EXPORTED).is_file())
     inspector = _trained(run, record, checkpoint)
@@ -56,7 +62,12 @@ def export_merged(
 
 
 def export_npz(
-    run: Path, out: Path, *, dtype: Dtype = "float32", checkpoint: str | int | None = None, overwrite: bool = False
+    run: str | Path,
+    out: str | Path,
+    *,
+    dtype: Dtype = "float32",
+    checkpoint: str | int | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write a PaliGemma 1 run as one `.npz` file under the names that big_vision publishes; returns it.
 
@@ -64,6 +75,7 @@ def export_npz(
     fill it up to 257216. checkpoint: an earlier state of the run, as `load_predictor` takes it. Raises RunError,
     OptionError, OutputExistsError.
     """
+    run, out = Path(run), Path(out)
     record = read_record(run) if checkpoint is None else record_at(run)
     if record.family != "paligemma":
         raise OptionError(f"{run}: an .npz file holds a PaliGemma, not family {record.family}; take --to merged.")

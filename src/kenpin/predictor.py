@@ -81,7 +81,8 @@ class Predictor:
     def predict(self, pictures: Any, /, **settings: Any) -> Prediction | list[Prediction] | Iterator[Prediction]:
         """Of one picture its prediction, of a list of them a list, of a data set one prediction an example; in order.
 
-        A picture: the path of its file, a PIL picture, an array of uint8, (h, w) or (h, w, 3), or the bytes of a file.
+        A picture: the path of its file, a PIL picture, an array of uint8, (h, w) or (h, w, 3), the bytes of a file, or
+        an example of a data set.
         A data set: whatever else `kenpin.load_dataset` takes; its predictions come as they are made.
         settings, of several pictures: `progress`, told of each advance; `on_error`, given a picture that cannot be
         opened, which is then left out; `batch_size`. Raises ImageError, DatasetError.
@@ -221,7 +222,9 @@ def _of_checkpoint(run: Path, wanted: str, device: Any) -> Predictor:
     )
 
 
-def load_base(base: str, *, prompt: str | None = None, device: str | None = None, four_bit: bool = False) -> Predictor:
+def load_base(
+    base: str | Path, *, prompt: str | None = None, device: str | None = None, four_bit: bool = False
+) -> Predictor:
     """The predictor of a pretrained model as it comes, without a run: an image classifier of transformers with its own
     classes, a Florence-2, a PaliGemma or a chat model; which it is, its configuration tells.
 
@@ -232,6 +235,7 @@ def load_base(base: str, *, prompt: str | None = None, device: str | None = None
     >>> predictor = kenpin.load_base("florence-community/Florence-2-base-ft", prompt="<CAPTION>")  # doctest: +SKIP
     >>> [prediction.text for prediction in predictor.predict_files(["part.png"])]  # doctest: +SKIP
     """
+    base = os.fspath(base)
     place = best_device(device)
     if four_bit and place.type != "cuda":
         raise OptionError("option `four_bit`: 4 bits need a CUDA device; leave it out on this machine.")

@@ -64,9 +64,10 @@ class Run(_Path):
         page = self / _REPORT
         return page if page.is_file() else None
 
-    def predictor(self, *, device: str | None = None) -> Predictor:
-        """What turns pictures into predictions. Raises RunError, OptionError."""
-        return load_predictor(self, device=device)
+    def predictor(self, *, device: str | None = None, checkpoint: str | int | Path | None = None) -> Predictor:
+        """What turns pictures into predictions; checkpoint: an earlier state, as `load_predictor` takes it. Raises
+        RunError, OptionError."""
+        return load_predictor(self, device=device, checkpoint=checkpoint)
 
     def evaluate(
         self, data: DataSource, *, split: str | None = None, with_seen: bool = False, device: str | None = None

@@ -101,3 +101,20 @@ def _task() -> Any:
     from kenpin.models._family import Task
 
     return Task(("ok", "scratch"), ("ok",))
+
+
+def test_a_new_head_is_meant_and_not_reported(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    transformers.ViTForImageClassification(transformers.ViTConfig(**VIT, num_labels=7)).save_pretrained(tmp_path)
+    transformers.ViTImageProcessorPil().save_pretrained(tmp_path)
+    capfd.readouterr()
+    network: Any = load_backbone(str(tmp_path), ("ok", "ng"), seed=0).network
+    assert network.config.num_labels == 2
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_base_whose_body_was_not_saved_is_refused(tmp_path: Path) -> None:
+    network = transformers.ViTForImageClassification(transformers.ViTConfig(**VIT))
+    network.save_pretrained(tmp_path, state_dict={k: v for k, v in network.state_dict().items() if "layers.0" not in k})
+    transformers.ViTImageProcessorPil().save_pretrained(tmp_path)
+    with pytest.raises(OptionError, match=r"holds no weights of vit\..*layers?\.0"):
+        load_backbone(str(tmp_path), ("ok", "ng"), seed=0)

@@ -179,7 +179,7 @@ def test_where_all_has_been_seen_the_training_is_refused_and_the_remedies_work(
     assert "--decide-by chosen" in str(refused.value)
     chosen = train("mahalanobis", out=tmp_path / "chosen", decide_by="chosen", **options)
     told = " ".join(read_record(chosen).notes)
-    assert f"The best weights of {embedder} were chosen by 16 of the 16 pictures that decide here" in told
+    assert f"16 of the 16 pictures that decide here chose the best weights of {embedder} too" in told
     assert "--folds whole" in str(refused.value)
     assert "--leave-out" in str(refused.value)
     run = train("mahalanobis", out=tmp_path / "whole", folds="whole", **options)
@@ -331,4 +331,4 @@ def test_the_command_line_says_it_in_a_sentence(kenpin: Any, embedder: Path, hal
     status, _, err = kenpin("train", "mahalanobis", "--data", tmp_path / "half", "--base", embedder, "--out", "run")
     assert status == cli.MISUSE
     assert err.count("\n") == 1
-    assert "has learned from or was chosen by 80 of the 80 training pictures" in err
+    assert "has learned from or been chosen by 80 of the 80 training pictures" in err

@@ -14,7 +14,7 @@ from kenpin.cli import _show
 from kenpin.cli._telling import Telling, epoch_line
 from kenpin.report.evolution import read_evolution
 from kenpin.run_folder import partial_folder
-from kenpin.training import Epoch, Listener, train
+from kenpin.training import Epoch, Listener, Step, train
 from kenpin.training.telling import mean_loss
 from tests.objects import joined, made_objects
 from tests.training.told import CASES, GOLDEN, masked, screen, standard_error, told, write_data, written
@@ -115,25 +115,26 @@ def test_each_epoch_is_told_with_the_mean_of_its_losses_and_the_scores_that_are_
     parts: Path, tmp_path: Path
 ) -> None:
     found: list[Epoch] = []
+    steps: list[Step] = []
     settings: dict[str, Any] = {"base": "toy", "tuning": "full", "epochs": 3, "batch_size": 8, "evaluate_every": 24}
     run = train(
         "classifier",
         data=str(parts),
         out=tmp_path / "run",
         report=False,
-        listener=Listener(epoch=found.append),
+        listener=Listener(epoch=found.append, step=steps.append),
         **settings,
     )
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [epoch.epoch for epoch in found] == [0, 1, 2, 3]
     assert [epoch.validation_loss is None for epoch in found] == [True, True, False, False]
     losses = {row["step"]: row["loss"] for row in rows if "loss" in row}
-    assert list(losses) == [10, 12, 20, 24, 30, 36]
-    for epoch, (first, second), steps in zip(
-        found[1:], [(10, 12), (20, 24), (30, 36)], [(10, 2), (8, 4), (6, 6)], strict=True
-    ):
-        mean = (losses[first] * steps[0] + losses[second] * steps[1]) / 12
-        assert epoch.training_loss == pytest.approx(mean)
+    assert list(losses) == list(range(1, 37))
+    assert [(step.step, step.steps, step.loss) for step in steps] == [(at, 36, loss) for at, loss in losses.items()]
+    assert [step.learning_rate for step in steps] == [row["learning_rate"] for row in rows if "loss" in row]
+    assert steps[3].learning_rate == max(step.learning_rate for step in steps), "a tenth of 36 steps warms up"
+    for epoch, first in zip(found[1:], (1, 13, 25), strict=True):
+        assert epoch.training_loss == pytest.approx(sum(losses[first + place] for place in range(12)) / 12)
     evaluated = {row["epoch"]: row for row in rows if "eval_loss" in row}
     assert found[2].validation_loss == evaluated[2.0]["eval_loss"]
     assert found[2].scores["auroc"] is not None
@@ -142,6 +143,16 @@ def test_each_epoch_is_told_with_the_mean_of_its_losses_and_the_scores_that_are_
     assert left[1] is not None
     assert left[1] > 0
     assert left[3] == 0
+
+
+def test_of_a_long_training_no_more_losses_are_kept_than_a_page_needs(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kenpin.training.engine._LOGGED", 4)
+    steps: list[Step] = []
+    settings: dict[str, Any] = {"base": "toy", "tuning": "full", "epochs": 1, "batch_size": 8, "report": False}
+    train("classifier", data=str(parts), out=tmp_path / "run", listener=Listener(step=steps.append), **settings)
+    assert [step.step for step in steps] == [3, 6, 9, 12]
 
 
 def test_python_is_told_nothing_unasked(parts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

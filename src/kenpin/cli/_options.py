@@ -13,12 +13,9 @@ from pydantic.fields import FieldInfo
 
 from kenpin.cli._groups import OPTIONS, REQUIRED, RUN
 from kenpin.config import COMMAND_LINE, StrictOptions
-from kenpin.yaml_file import YamlMapping, read_yaml
 
 Options = TypeVar("Options", bound=StrictOptions)
 _METAVARS = {int: "INT", float: "FLOAT", Path: "PATH"}
-OWN_DEFAULT = "default"
-"""In place of a value: that of the option itself, whatever the YAML file says."""
 Config = Annotated[
     Path | None,
     Parameter(
@@ -37,16 +34,12 @@ def command_of(options: type[Options], call: Callable[[Options], int | None]) ->
     view = create_model(f"{options.__name__}OnTheLine", **fields)
 
     def command(*, given=None, config=None):  # type: ignore[no-untyped-def]
-        values = YamlMapping() if config is None else read_yaml(config)
-        words = {name: word for name, word in (given or view()) if word is not None}
-        file = {key: value for key, value in values.items() if key.replace("-", "_") not in words}
         line = {
             name: None if word == "none" and NoneType in _kinds(options.model_fields[name]) else word
-            for name, word in words.items()
-            if word not in (OWN_DEFAULT, (OWN_DEFAULT,))
+            for name, word in (given or view())
+            if word is not None
         }
-        origins = dict.fromkeys(line, COMMAND_LINE) | {key: f"{config} line {values.lines[key]}" for key in file}
-        return call(options.from_mapping(file | line, COMMAND_LINE if config is None else str(config), origins))
+        return call(options.over_file(line, config, COMMAND_LINE))
 
     command.__doc__ = options.__doc__
     command.__annotations__ = {

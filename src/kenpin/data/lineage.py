@@ -72,9 +72,14 @@ class Lineage:
         seen = self.seen(dataset)
         return dataset.select(row for row, was in enumerate(seen) if not was) if any(seen) else dataset
 
-    def listed(self) -> str:
-        """The runs below, as words."""
-        return " and ".join(self.names) or "the run"
+    def having(self) -> str:
+        """The runs below in words, with their verb.
+
+        >>> Lineage(names=("a", "b", "c")).having()
+        'a, b and c have'
+        """
+        *others, last = self.names or ("the run",)
+        return f"{', '.join(others)} and {last} have" if others else f"{last} has"
 
 
 NOTHING_SEEN = Lineage()

@@ -24,8 +24,8 @@ from kenpin.records import Example, ImageSource
 if TYPE_CHECKING:
     import datasets
 
-Picture: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any] | bytes
-"""One picture: the path of its file, of Pillow, an array of `images.png_of`, or a file's bytes."""
+Picture: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any] | bytes | Example
+"""One picture: the path of its file, of Pillow, an array of `images.png_of`, a file's bytes, or an example."""
 DataSource: TypeAlias = (
     "Dataset | str | os.PathLike[str] | Iterable[Any] | Mapping[str, Any] | pa.Table | datasets.Dataset"
 )
@@ -61,7 +61,7 @@ def taken(source: object, note: Note, part: Callable[[Any], Dataset]) -> Dataset
 
 def is_picture(thing: object) -> bool:
     """Whether it is one `Picture`."""
-    return isinstance(thing, str | os.PathLike | Image.Image | np.ndarray | bytes)
+    return isinstance(thing, str | os.PathLike | Image.Image | np.ndarray | bytes | Example)
 
 
 def of_pictures(pictures: Iterable[Any]) -> Dataset:

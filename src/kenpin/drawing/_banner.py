@@ -18,10 +18,10 @@ _SMALLEST_TEXT_PX = 12
 
 
 def draw_prediction(
-    path: Path,
+    path: str | Path,
     prediction: Prediction,
     judgement: Judgement | None,
-    folder: Path,
+    folder: str | Path,
     number: int,
     *,
     labels: Sequence[str] = (),
@@ -30,6 +30,7 @@ def draw_prediction(
 
     `labels`: all classes in order, of which each has its colour. Raises ImageError, MissingExtraError, OSError.
     """
+    path, folder = Path(path), Path(folder)
     picture = read_image(ImageSource(path=str(path)))
     if prediction.detections is not None:
         picture = draw_detections(picture, prediction.detections, labels=labels)

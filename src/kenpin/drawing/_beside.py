@@ -20,7 +20,7 @@ def draw_beside_truth(
     example: Example,
     prediction: Prediction,
     judgement: Judgement | None,
-    folder: Path,
+    folder: str | Path,
     number: int,
     *,
     labels: Sequence[str] = (),
@@ -41,6 +41,7 @@ def draw_beside_truth(
     canvas = Image.new("RGB", (left.width + _GAP_PX + right.width, left.height), "white")
     canvas.paste(left)
     canvas.paste(right, (left.width + _GAP_PX, 0))
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     drawn = folder / f"{number:04d}-{Path(example.id).stem}.png"
     canvas.save(drawn)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from kenpin.errors import OptionError, RunError, first_line
 from kenpin.models import _lite0
 from kenpin.models._family import BaseRecord, Batch, check_there
-from kenpin.models._quiet import without_bars
+from kenpin.models._quiet import without_bars, without_reports
 from kenpin.models._seeded import seeded
 
 BUILT_IN = ("lite0", "toy")
@@ -155,7 +155,7 @@ def backbone_of_network(
     network: Any, processor: Any, labels: Sequence[str], seed: int, *, id: str, commit: str
 ) -> Backbone:
     """A trained network as a base, with a new head for `labels` where its own does not fit."""
-    with TemporaryDirectory(prefix="kenpin-base-") as folder, without_bars(), seeded(seed):
+    with TemporaryDirectory(prefix="kenpin-base-") as folder, without_bars(), without_reports(), seeded(seed):
         network.save_pretrained(folder)
         # read again: as any base it has no layer that a former training froze
         config = type(network.config).from_pretrained(folder, **_ids(labels))
@@ -249,13 +249,23 @@ def _from_transformers(base: str, ids: dict[str, Any]) -> Backbone:
     check_there(base, BUILT_IN)
     try:
         config = AutoConfig.from_pretrained(base, trust_remote_code=False, **ids)
-        network = AutoModelForImageClassification.from_pretrained(
-            base, config=config, ignore_mismatched_sizes=True, dtype="float32", trust_remote_code=False
-        )
+        with without_bars(), without_reports():
+            network, told = AutoModelForImageClassification.from_pretrained(
+                base,
+                config=config,
+                ignore_mismatched_sizes=True,
+                dtype="float32",
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
         processor = _read_processor(base)
     except (OSError, ValueError) as error:
         raise OptionError(
             f"base {base!r} cannot be loaded as an image classifier ({first_line(error)}); give `lite0`, `toy`, a "
             "hub id or a folder that save_pretrained wrote."
         ) from error
+    # a new head is meant, but of a body that is random nothing could be learned
+    lacking = sorted(key for key in told["missing_keys"] if key.startswith(f"{network.base_model_prefix}."))
+    if lacking and network.base_model is not network:
+        raise OptionError(f"base {base!r} holds no weights of {lacking[0]}; name one that was saved whole.")
     return Backbone(base, network.eval(), processor, getattr(network.config, "_commit_hash", None))

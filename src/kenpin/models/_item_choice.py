@@ -53,7 +53,7 @@ def divide_parts(
     good, defective = (sum(is_good[row] is kind for row in untouched) for kind in (True, False))
     fewest, kind = min((defective, "defective"), (good, "good"))
     if fewest < _FEWEST:
-        which = "" if len(untouched) == len(is_good) else f" that {lineage.listed()} has not learned from"
+        which = "" if len(untouched) == len(is_good) else f" that {lineage.having()} not learned from"
         raise UnitSpaceError(
             f"item selection: {counted(fewest, f'{kind} training part')}{which}; at least {_FEWEST} are needed, to "
             "choose by some and to confirm with the others. Add some, or leave out --select-items."

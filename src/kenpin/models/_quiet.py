@@ -22,6 +22,19 @@ def without_bars() -> Iterator[None]:
 
 
 @contextmanager
+def without_reports() -> Iterator[None]:
+    """No report of transformers within on weights that a base lacks: who loads it looks at what it returns."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+@contextmanager
 def expected_warnings() -> Iterator[None]:
     """Without peft's advice on adapters of an output layer that shares its weights with the embedding: they are kept
     apart from both, and merging unties the two."""

@@ -127,7 +127,7 @@ class HeadClassifier(CalibratedPictures):
         ]
         if kind == "svm" and seen.any() and not calibratable(targets[~seen], len(self.labels)):
             told.append(
-                f"Its probabilities are overconfident: {lineage.listed()} has learned from nearly all of these "
+                f"Its probabilities are overconfident: {lineage.having()} learned from nearly all of these "
                 "pictures, and the sigmoid that turns decisions into probabilities was fitted to them too."
             )
             seen[:] = False

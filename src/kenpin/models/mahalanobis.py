@@ -315,7 +315,7 @@ class UnitSpaceInspector(CalibratedPictures):
         count = sum(good and was for good, was in zip(is_good, seen, strict=True))
         if self._options.limit in ("chi-square", "f") and count:
             raise OptionError(
-                f"option `limit` {self._options.limit}: {lineage.listed()} has learned from {count} of "
+                f"option `limit` {self._options.limit}: {lineage.having()} learned from {count} of "
                 f"{counted(sum(is_good), 'good part')}, and other parts do not follow their law; take limit quantile "
                 "or costs, or parts that it has not seen."
             )

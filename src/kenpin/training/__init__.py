@@ -2,6 +2,6 @@
 
 from kenpin.training.crossfit import out_of_fold
 from kenpin.training.job import train
-from kenpin.training.listener import Epoch, Listener
+from kenpin.training.listener import Epoch, Listener, Step
 
-__all__ = ["Epoch", "Listener", "out_of_fold", "train"]
+__all__ = ["Epoch", "Listener", "Step", "out_of_fold", "train"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL.Image import Image
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from kenpin.config import GradientOptions
@@ -31,6 +32,8 @@ from kenpin.training.telling import TellingCallback, why_it_ended
 
 Watch = Callable[[int, float, float | None], Mapping[str, float | None]]
 """(step, epoch, validation loss) -> scores of the validation pictures by name, None where there is none."""
+_LOGGED = 1_000
+"""Losses that are kept of a training at most: of each step where there are no more."""
 _TRACKERS = {"tensorboard": "tensorboard", "wandb": "wandb", "mlflow": "mlflow"}
 
 
@@ -253,7 +256,7 @@ def train_by_gradients(
         greater_is_better=False,
         save_total_limit=options.save_total_limit,
         restore_callback_states_from_checkpoint=True,
-        logging_steps=10,
+        logging_steps=1 / _LOGGED,  # as a share of all steps, rounded up
         report_to="none" if options.tracker == "none" else options.tracker,
         dataloader_num_workers=options.workers,
         dataloader_pin_memory=torch.cuda.is_available(),
@@ -287,9 +290,24 @@ def train_by_gradients(
         checkpoint = latest_checkpoint(folder / CHECKPOINTS)
     if checkpoint is None and crew.leads:
         telling.before_training(watch(0, 0.0, None))
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    with _forward_as_it_was(inspector.module):
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     inspector.module.eval()
     return (why_it_ended(trainer.state),)
+
+
+@contextmanager
+def _forward_as_it_was(module: nn.Module) -> Iterator[None]:
+    """Take away afterwards what accelerate puts around `forward`: half precision is for learning alone, and what ships
+    is scored as it will be loaded."""
+    attributes = module.__dict__
+    before: dict[str, Any] = {name: attributes[name] for name in ("forward", "_original_forward") if name in attributes}
+    try:
+        yield
+    finally:
+        for name in ("forward", "_original_forward"):
+            attributes.pop(name, None)
+        attributes.update(before)
 
 
 @dataclass

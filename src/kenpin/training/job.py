@@ -78,7 +78,8 @@ def train(
     listener: Listener = SILENT,
     **values: Any,
 ) -> Run:
-    """Train an inspector and return its run folder. Options come as a model, or by name in `values`.
+    """Train an inspector and return its run folder. Options come as a model, or by name in `values`; `config` among
+    them is a YAML file with further ones, such as a recipe.
 
     `dataset` stands in for the one that `options.data` names; it, or `data` among the values, may be whatever
     `kenpin.load_dataset` takes. `listener` is told how it goes. Raises KenpinError: nothing is left behind but what was
@@ -317,7 +318,6 @@ def _chosen_below(lineage: Lineage, scored: Scored) -> tuple[str, ...]:
     if not count:
         return ()
     return (
-        f"The best weights of {lineage.listed()} were chosen by {count} of the "
-        f"{counted(len(scored.pictures), 'picture')} that "
-        "decide here: expect somewhat worse figures on others.",
+        f"{count} of the {counted(len(scored.pictures), 'picture')} that decide here chose the best weights of "
+        f"{' and '.join(lineage.names)} too: expect somewhat worse figures on others.",
     )

@@ -34,6 +34,20 @@ class Epoch:
     """Until the last epoch, at the pace so far; None before training."""
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a training: a change of the weights."""
+
+    step: int
+    """From 1."""
+    steps: int
+    """How many there will be, unless the training stops early."""
+    loss: float
+    """Mean over the step's batch; of a training of more than 1,000 steps, over all since the last that was told."""
+    learning_rate: float
+    """What the step was made with."""
+
+
 def _nothing(*_: object) -> None:
     pass
 
@@ -51,6 +65,8 @@ class Listener:
     """Called with what is being done, how many are done and how many there are."""
     epoch: Callable[[Epoch], None] = _nothing
     """Called as each epoch ends and at each evaluation; by trainings by gradients alone."""
+    step: Callable[[Step], None] = _nothing
+    """Called after each step of a training by gradients; of more than 1,000, a thousand times."""
 
 
 SILENT = Listener()

@@ -284,7 +284,7 @@ def refuse_seen_alone(
     whole = ", give --folds whole, which trains all of it again for each fold," if fitted else ""
     chosen = "" if missing(below.learning)[0] else "; or decide by pictures that it was chosen by, --decide-by chosen"
     raise DatasetError(
-        f"{root}: {judging.listed()} has learned from or was chosen by {len(judged) - left} of the "
+        f"{root}: {judging.having()} learned from or been chosen by {len(judged) - left} of the "
         f"{counted(len(judged), f'{where} picture')}, so that {left} are left to decide by and to measure on; "
         f"{' and '.join(lacking)} are missing. Add pictures that it has not seen{whole} or train it again without a "
         f"split, with --leave-out{chosen}."

@@ -90,7 +90,8 @@ def begin(
     *,
     without: frozenset[str] = frozenset(),
 ) -> Start:
-    """Everything that can be refused before learning is refused here. Options come as a model, or by name in `values`.
+    """Everything that can be refused before learning is refused here. Options come as a model, or by name in `values`,
+    where `config` may name a YAML file with further ones.
 
     dataset: instead of the one that `options.data` names; room: bytes of main memory, instead of what there is;
     without: content hashes of pictures to leave out, for a link of a chain, which decides nothing. Raises KenpinError.
@@ -100,7 +101,8 @@ def begin(
         dataset, values = values["data"], {name: value for name, value in values.items() if name != "data"}
     dataset = None if dataset is None else as_dataset(dataset)
     if options is None:
-        options = chosen.Options.from_mapping(_with_path(values, dataset))
+        given = {name: value for name, value in values.items() if name != "config"}
+        options = chosen.Options.over_file(_with_path(given, dataset), values.get("config"))
     elif values:
         raise OptionError(f"train: give options or their values, not both ({', '.join(values)}).")
     wanted: Any = options
@@ -151,9 +153,9 @@ def begin(
         refuse_seen_alone(
             parts, below, judging, task, chosen.target, dataset.root, fitted=isinstance(inspector, Fitted)
         )
-    parts = outside(parts, judging, f"{below.listed()} has seen them")
+    parts = outside(parts, judging, f"{below.having()} seen them")
     if not without:
-        tested = outside(replace(parts, validation=None), below, f"{below.listed()} has seen them")
+        tested = outside(replace(parts, validation=None), below, f"{below.having()} seen them")
         parts = replace(parts, test=tested.test, notes=tested.notes)
     if parts.validation is None and not isinstance(inspector, Fitted):
         parts = hold_out_validation(parts, options.validation_share, options.seed, judging)

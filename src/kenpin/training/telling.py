@@ -9,7 +9,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from kenpin.plural import counted, was_were
-from kenpin.training.listener import TRAINING, VALIDATING, Epoch, Listener
+from kenpin.training.listener import TRAINING, VALIDATING, Epoch, Listener, Step
 
 
 class TellingCallback(TrainerCallback):  # type: ignore[misc]
@@ -32,6 +32,11 @@ class TellingCallback(TrainerCallback):  # type: ignore[misc]
         """An evaluation is told with the training loss up to it, so that this is logged before."""
         self._listener.progress(TRAINING, state.global_step, state.max_steps)
         control.should_log |= control.should_evaluate
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **_: Any) -> None:
+        """A step is told when its loss is."""
+        if logs and "loss" in logs:
+            self._listener.step(Step(state.global_step, state.max_steps, logs["loss"], logs["learning_rate"]))
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """The epoch is told when its loss is logged, unless an evaluation tells it."""
