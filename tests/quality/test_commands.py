@@ -102,7 +102,10 @@ def test_judge_by_costs(kenpin: Run) -> None:
         "0 of 3 defective parts escaped (at most 63.2 %, one-sided 95 %) and 0 of 7 good parts were failed "
         "(at most 34.9 %)."
     )
-    assert lines[4] == "3 defective parts are too few: even with no escape up to 63.2 % could escape."
+    assert (
+        lines[4]
+        == "3 defective parts are too few: even with no escape among them, up to 63.2 % of such parts could escape."
+    )
     assert lines[lines.index("On said.csv: 6 PASS, 2 FAIL, 2 REVIEW; cost 0.06 per part.", 3) : -1] == lines[2:6]
     assert Path("judged.html").read_text("utf-8").count("<svg") == 1
     Path("costs.yaml").write_text("cost_escape: 0.5\n")
