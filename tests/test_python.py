@@ -177,10 +177,11 @@ def test_public_names_are_told_of(name: str) -> None:
 
 def test_paths_are_taken_wherever_a_setting_is_a_path(parts: Path, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"tuning": "full", "epochs": 1, "report": False}
-    first = kenpin.train("classifier", data=parts, out=tmp_path / "first", base="toy", **settings)
+    few = write_parts(tmp_path / "few", count=10)
+    first = kenpin.train("classifier", data=few, out=tmp_path / "first", base="toy", **settings)
     base = export_merged(str(first), str(tmp_path / "base"))
     assert kenpin.load_base(base)(parts / "ok" / "000.png").label in ("ok", "scratch")
-    write_parts(tmp_path / "others", first=5000)
+    write_parts(tmp_path / "others", count=30, first=5000)
     further = kenpin.train("classifier", data=tmp_path / "others", out=tmp_path / "further", base=first, **settings)
     assert further.record.options["base"] == str(first)
 
@@ -200,7 +201,7 @@ def test_an_earlier_state_predicts(parts: Path, tmp_path: Path) -> None:
     run = kenpin.train("classifier", data=parts, out=tmp_path / "run", **settings)
     earlier = run.predictor(checkpoint="best")
     assert earlier.threshold is None
-    assert "threshold and calibration of a run belong to the weights" in (earlier.undecided or "")
+    assert "threshold and calibration of a run belong to its final weights" in (earlier.undecided or "")
 
 
 def test_default_takes_an_options_own_default_over_a_recipe(parts: Path, tmp_path: Path) -> None:
