@@ -149,7 +149,8 @@ MADE: dict[str, tuple[Made, tuple[str, str, str]]] = {
         Made(3, 60, APART, CUT),
         (
             decided(0, 3, 0, 60),
-            f"3 defective parts are too few: even with no escape among them, up to {most(0, 3)} of such parts could escape.",
+            f"3 defective parts are too few: even with no escape among them, up to {most(0, 3)} of such parts could "
+            "escape.",
             "100.0 % of the parts are on the right side of the threshold",
         ),
     ),
