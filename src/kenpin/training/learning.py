@@ -156,8 +156,8 @@ def _learn_by_gradients(
     if kept is not None and inspector.extract is not None:
         tell(
             (
-                "The pictures' features are computed once and kept on disk: the network that computes them does not "
-                "train.",
+                "The pictures' features are computed once and kept on disk: the network that computes them is not "
+                "trained.",
             )
         )
     page = EvolutionPage(partial, options.out.name, listener.say) if options.report else None
