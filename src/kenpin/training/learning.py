@@ -155,10 +155,7 @@ def _learn_by_gradients(
         kept: Any = None if varied else keep_inputs(inspector, [parts.training, validation], listener.progress)
     if kept is not None and inspector.extract is not None:
         tell(
-            (
-                "The pictures' features are computed once and kept on disk: the network that computes them is not "
-                "trained.",
-            )
+            ("The pictures' features are computed once and kept on disk: the network of the features is not trained.",)
         )
     page = EvolutionPage(partial, options.out.name, listener.say) if options.report else None
     watch = Watch(inspector, family.target, validation, task, seed, partial, page, listener.progress)
