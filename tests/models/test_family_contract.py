@@ -256,7 +256,7 @@ def test_few_good_parts_are_counted_not_their_items(tmp_path: Path, parts: Path,
 
 def test_good_parts_that_are_one_picture_span_no_space(tmp_path: Path, parts: Path) -> None:
     same = load_dataset(parts).select([0] * 30)
-    with pytest.raises(UnitSpaceError, match="all the same picture"):
+    with pytest.raises(UnitSpaceError, match="are the same picture"):
         train("mahalanobis", dataset=same, data="-", out=tmp_path / "run", base="toy")
 
 

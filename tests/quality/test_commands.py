@@ -58,7 +58,7 @@ def test_gage_tells_inspectors_apart_by_their_files(kenpin: Run) -> None:
     status, out, _ = kenpin("gage", "old.json", "new.json", "--mapping", "map.csv")
     assert status == 0
     assert "old gives the same verdict on 3 of 3 parts" in out
-    assert "new says the same of 3 of 3 parts" in out
+    assert "new gives the same verdict on 3 of 3 parts" in out
 
 
 def test_gage_of_predictions_beside_a_person(kenpin: Run) -> None:
@@ -143,8 +143,8 @@ def test_judge_against_an_earlier_run(kenpin: Run) -> None:
     status, out, _ = kenpin("judge", "now.json", "--against", "before.json")
     assert status == 0
     assert "Against before.json, by the verdicts of both runs on 10 parts:" in out
-    assert "Escapes in 3 NG parts: 3 before, 1 now (2 mended, 0 new)." in out
-    assert "Overkills in 7 OK parts: 4 before, 1 now (4 mended, 1 new)." in out
+    assert "Escapes in 3 NG parts: 3 before, 1 now (2 fewer, 0 new)." in out
+    assert "Overkills in 7 OK parts: 4 before, 1 now (4 fewer, 1 new)." in out
     assert "p = 0.38 (exact McNemar test)" in out
     table = out[out.index("Wrong decisions on the same parts") :].splitlines()
     assert [len(line.split("  ")) > 8 for line in table[1:4]] == [True] * 3
@@ -235,7 +235,7 @@ def test_drift_of_lots_that_a_table_names_and_of_vectors(kenpin: Run) -> None:
     Path("b.npy").write_bytes(b"no array")
     status, _, err = kenpin(*words, "--vectors", "b.npy", "--reference-vectors", "a.npy")
     assert status == 2
-    assert "b.npy: cannot be read as vectors" in err
+    assert "b.npy: cannot be read as embeddings" in err
     np.savez("c.npz", other=np.zeros(3))
     assert "c.npz: cannot be read" in kenpin(*words, "--vectors", "c.npz", "--reference-vectors", "a.npy")[2]
     np.save("d.npy", np.zeros(3))
