@@ -46,7 +46,7 @@ def test_wrong_values_are_one_sentence_with_the_key(values: dict[str, object], w
 
 def test_options_of_the_line_are_named_as_they_are_typed() -> None:
     options = get_family("classifier").Options
-    with pytest.raises(OptionError, match=r"command line: option `--batch-size` is '0'; give 1 or more\."):
+    with pytest.raises(OptionError, match=r"command line: option `--batch-size` is '0'; give a number from 1 up\."):
         options.from_mapping(_NEEDED | {"batch_size": "0"}, COMMAND_LINE)
     with pytest.raises(OptionError, match=r"command line: `--lora-rank` does nothing with tuning head"):
         options.from_mapping(_NEEDED | {"lora_rank": "4"}, COMMAND_LINE)

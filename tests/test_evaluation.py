@@ -235,7 +235,7 @@ def test_any_threshold_survives_json(fail_from: float, cost: float | None, basis
         ({"split": 3}, r"evaluation.json.split: 3 is not"),
         ({"extra": 3}, r"\['extra'\]"),
         ({"confusion": [[1, "a"]]}, r"confusion\[0\]\[1\]: 'a'"),
-        ({"measures": {"auroc": [1]}}, r"measures.auroc: \[1\] is not a Measure"),
+        ({"measures": {"auroc": [1]}}, r"measures.auroc: \[1\] is not of type Measure"),
         ({"threshold": {**to_json(CUT), "fail_from": True}}, "threshold.fail_from: True is not"),
     ],
 )

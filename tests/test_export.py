@@ -234,7 +234,14 @@ def test_an_npz_file_is_a_base_that_says_the_same(npz: Path, tokenizer: str, run
 def test_an_npz_file_can_be_trained_further(npz: Path, run: Run, tmp_path: Path) -> None:
     tokenizer = str(run("paligemma", "lora") / "model" / "processor")
     again = trained(
-        "paligemma", tmp_path / "run", None, base=str(npz), tokenizer=tokenizer, tuning="attention", epochs=1
+        "paligemma",
+        tmp_path / "run",
+        None,
+        base=str(npz),
+        tokenizer=tokenizer,
+        tuning="attention",
+        epochs=1,
+        decide_by="chosen",
     )
     assert load_predictor(again).record.base_id == str(npz)  # type: ignore[union-attr]
     with pytest.raises(OutputExistsError, match="the data come from this folder"):
@@ -310,7 +317,7 @@ def test_only_an_export_is_ever_replaced(run: Run, merged: Run, parts: Path, tmp
 
 def test_an_export_that_the_run_stands_on_is_not_replaced(merged: Run, parts: Path, tmp_path: Path) -> None:
     base = shutil.copytree(merged("classifier", "lora"), tmp_path / "base")
-    again = trained("classifier", tmp_path / "run", parts, base=str(base), tuning="lora", epochs=1)
+    again = trained("classifier", tmp_path / "run", parts, base=str(base), tuning="lora", epochs=1, decide_by="chosen")
     before = contents(base)
     with pytest.raises(OutputExistsError, match="the data come from this folder"):
         export_merged(again, base, overwrite=True)

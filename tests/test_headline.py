@@ -149,7 +149,8 @@ MADE: dict[str, tuple[Made, tuple[str, str, str]]] = {
         Made(3, 60, APART, CUT),
         (
             decided(0, 3, 0, 60),
-            f"3 defective parts are too few: even with no escape up to {most(0, 3)} could escape.",
+            f"3 defective parts are too few: even with no escape among them, up to {most(0, 3)} of such parts could "
+            "escape.",
             "100.0 % of the parts are on the right side of the threshold",
         ),
     ),
@@ -263,7 +264,7 @@ def named(share: float) -> Evaluation:
 
 def test_names_by_chance_are_called_so() -> None:
     assert headline(named(0.35))[0].startswith("Its classes are no better than a guess among 3, as far as")
-    assert headline(named(0.9))[0].startswith("90.0 % of the parts are named rightly")
+    assert headline(named(0.9))[0].startswith("90.0 % of the parts are given the right class")
 
 
 def test_the_headline_of_a_file_is_left_aside_on_reading() -> None:

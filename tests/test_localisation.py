@@ -262,7 +262,7 @@ def test_a_defect_without_a_mask_is_left_out_and_told(mvtec: Path, run: Path) ->
         )
     finally:
         absent.write_bytes(kept)
-    assert "1 defective picture without a mask was left out of the pixels." in evaluation.notes
+    assert "1 defective picture without a mask was left out of the pixel measures." in evaluation.notes
 
 
 def test_without_masks_or_maps_nothing_is_said_of_pixels(mvtec: Path, run: Path, tmp_path: Path, parts: Path) -> None:

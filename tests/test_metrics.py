@@ -70,7 +70,7 @@ def test_nothing_measured_is_undefined_and_not_zero() -> None:
 def test_a_foreign_label_is_named() -> None:
     with pytest.raises(LabelError, match="dent"):
         confusion.confusion_matrix(["OK"], ["dent"], LABELS)
-    with pytest.raises(ShapeError, match="1 true labels for 2"):
+    with pytest.raises(ShapeError, match="1 true label for 2"):
         confusion.confusion_matrix(["OK"], ["OK", "OK"], LABELS)
 
 
@@ -114,7 +114,7 @@ def test_precision_recall_points_are_those_of_sklearn() -> None:
 
 
 def test_scores_that_are_not_numbers_are_refused() -> None:
-    with pytest.raises(ShapeError, match="1 scores are not numbers"):
+    with pytest.raises(ShapeError, match="1 score is not a number"):
         ranking.auroc([True, False], [0.5, float("nan")])
     with pytest.raises(ShapeError, match="one for each"):
         ranking.auroc([True], [0.5, 0.1])

@@ -161,7 +161,7 @@ def test_a_quantile_beyond_the_sample_is_refused_with_the_number_needed() -> Non
     with pytest.raises(OptionError, match="at least 99"):
         threshold_from_quantile(np.arange(98.0), 0.99, "")
     assert threshold_from_quantile(np.arange(99.0), 0.99, "").fail_from == 98.0
-    with pytest.raises(OptionError, match="quantile 1"):
+    with pytest.raises(OptionError, match="quantile of 1"):
         threshold_from_quantile(np.arange(9.0), 1.0, "")
 
 

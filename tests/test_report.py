@@ -434,7 +434,7 @@ def test_a_further_evaluation_never_takes_the_leading_ones_place(tmp_path: Path)
     [
         ("evaluation.json", None, "evaluation.json: is missing; restore it"),
         ("run.json", "{", "cannot be read"),
-        ("run.json", "[]", "holds a list"),
+        ("run.json", "[]", "is of type list"),
         ("metrics.jsonl", '{"step": 1}\n{', "line 2"),
         ("metrics.jsonl", "3", "line 1: 3 is not an object"),
         ("thumbnails.parquet", "no parquet", "no table of thumbnails"),

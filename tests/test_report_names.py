@@ -20,6 +20,7 @@ from kenpin.records import Measure
 from kenpin.report import ReportContent, render_report
 from kenpin.report.evolution import write_evolution
 from kenpin.report.findings import Findings
+from kenpin.report.look import look
 from kenpin.report.names import FAMILIES, family_title, picture_name, without_folders
 from kenpin.report.plots import Table
 from kenpin.report.provenance import provenance
@@ -200,7 +201,7 @@ def test_no_page_tells_where_things_lie_on_the_machine(kenpin: Run, tmp_path: Pa
     status, _, err = kenpin("train", "mahalanobis", "--data", data, "--out", runs[0], "--base", "toy")
     assert status == 0, err
     shutil.copytree(runs[0], runs[1])
-    assert kenpin("evaluate", runs[0], "--data", data, "--name", "again")[0] == 0
+    assert kenpin("evaluate", runs[0], "--data", data, "--name", "again", "--with-seen")[0] == 0
     finding = {
         "severity": "error",
         "code": "x",
@@ -218,6 +219,10 @@ def test_no_page_tells_where_things_lie_on_the_machine(kenpin: Run, tmp_path: Pa
     write_evolution(runs[0], out / "evolution.html")
     told = Findings("drift", "scores", (f"{rows[0]} drifts.",), tables=(Table("t", ("part",), ((rows[0],),)),))
     (out / "with.html").write_text(render_report(content(), findings=[told]), "utf-8")
+    damaged, copy = pictures / "scratch" / "000.png", pictures / "ok" / "001.png"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    shutil.copy(copy, copy.with_name("002.png"))
+    assert look(data, out / "look.html").has_errors
     for page in out.iterdir():
         text = re.sub(r'base64,[^"]*', "", page.read_text("utf-8"))
         assert str(tmp_path) not in text, page.name

@@ -151,5 +151,5 @@ def test_columns_of_a_data_set_go_before_what_is_said_of_all() -> None:
     )
     assert (told.verdict, told.label, told.note, told.lot) == (NEGATIVE, "dent", "y", "7")
     assert told.picture == "parts.parquet"
-    with pytest.raises(DatasetError, match=r"table\.csv line 3: verdict 'BAD' is none of POSITIVE"):
+    with pytest.raises(DatasetError, match=r"table\.csv line 3: verdict 'BAD' is not among POSITIVE"):
         case_of(Example("a", image, attributes={"verdict": "bad"}, origin="table.csv line 3"))

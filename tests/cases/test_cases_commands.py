@@ -102,7 +102,7 @@ def test_removing_says_how_many_first(kenpin: Run, library: str) -> None:
     )
     assert kenpin("cases", "remove", library, "--label", "傷 a", "--yes")[1] == "cases: 60 cases removed, 60 left.\n"
     first = CaseLibrary.open(library).cases()[0].id
-    assert kenpin("cases", "remove", library, "--id", first, "--yes")[1] == "cases: 1 cases removed, 59 left.\n"
+    assert kenpin("cases", "remove", library, "--id", first, "--yes")[1] == "cases: 1 case removed, 59 left.\n"
     assert kenpin("cases", "remove", library, "--all", "--yes")[1] == "cases: 59 cases removed, 0 left.\n"
 
 
@@ -110,7 +110,7 @@ def test_stats_count_and_name_the_run(kenpin: Run, library: str, run: Path) -> N
     _, out, _ = kenpin("cases", "stats", library, "--recall", "--json", "stats.json")
     rows = dict(line.split("\t") for line in out.splitlines()[1:])
     assert out.splitlines()[0] == "120 cases"
-    assert rows["vectors"] == "64 numbers each, compared by cosine"
+    assert rows["embeddings"] == "64 numbers each, compared by cosine"
     assert rows["run"].endswith(f"in {run}")
     assert rows["recall"].startswith("1.000")
     assert rows["label"] == "-: 60, 傷 a: 60"
@@ -142,7 +142,7 @@ def test_a_picture_that_cannot_be_opened_is_a_finding(kenpin: Run, run: Path, pa
     ("words", "sentence"),
     [
         (["add", "cases", "{run}"], "give pictures, a data set with --data, or a library with --cases"),
-        (["add", "cases", "{run}", "{part}", "--data", "{parts}"], "one of them"),
+        (["add", "cases", "{run}", "{part}", "--data", "{parts}"], "only one of these"),
         (["add", "cases", "nowhere", "{part}"], "nowhere: no such run"),
         (["add", "cases", "{run}", "{part}", "--format", "csv"], "is for --data alone"),
         (["add", "cases", "{run}", "{part}", "--verdict", "good"], "verdict"),

@@ -55,7 +55,7 @@ def test_wanted_cases_are_of_their_label_and_unwanted_ones_of_none(tmp_path: Pat
     library = _library(tmp_path, [*said * 5, *[(POSITIVE, None, "7")] * 4, *[(POSITIVE, "rare", None)] * 3])
     classes, notes = _learned(library)
     assert classes == {"dent": 5, UNWANTED: 10, "POSITIVE": 4}
-    assert notes == ("3 cases were left out: of their labels there are fewer than 4 POSITIVE ones.",)
+    assert notes == ("3 cases were left out: fewer than 4 POSITIVE cases have such a label.",)
 
 
 def test_every_class_is_learned_and_asked_for(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_pictures_that_were_moved_or_changed_teach_nothing(tmp_path: Path) -> No
     write_picture(tmp_path / "pictures" / "1.png", 99)
     classes, notes = _learned(library)
     assert classes == {"a": 5, UNWANTED: 5}
-    assert notes == ("2 cases were left out: their pictures have been moved or changed.",)
+    assert notes == ("2 cases were left out: the picture was moved or changed.",)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_pictures_that_were_moved_or_changed_teach_nothing(tmp_path: Path) -> No
         ([(NEGATIVE, "a", None)] * 9, "too few judged cases"),
         ([(POSITIVE, "a", None)] * 9 + [(NEGATIVE, "a", None)] * 3, "4 NEGATIVE ones"),
         ([(UNKNOWN, "a", None)] * 9, "too few judged cases"),
-        ([(POSITIVE, UNWANTED, None)] * 9, "has label NEGATIVE; give it another"),
+        ([(POSITIVE, UNWANTED, None)] * 9, "label NEGATIVE is for NEGATIVE cases"),
     ],
 )
 def test_what_teaches_nothing_is_refused(tmp_path: Path, said: list[Any], sentence: str) -> None:
@@ -203,7 +203,7 @@ def test_wanted_cases_come_first_after_learning_from_verdicts(
     assert gain["low"] > 0.1
     points = [f"{100 * gain[name]:+.1f}" for name in ("value", "low", "high")]
     assert f"are now: {points[0]} points (two-sided 95 % interval {points[1]} to {points[2]})." in told
-    assert "nearest to each of 40 wanted ones that were held out" in told
+    assert "nearest to each of 40 held-out wanted cases" in told
     record = read_record(tmp_path / "run")
     assert record.labels == (UNWANTED, "mark")
     assert (record.dataset["path"], record.dataset["format"]) == (judged.uri, "cases")

@@ -141,7 +141,7 @@ def test_vectors_of_another_run_are_refused_with_both_names(tmp_path: Path) -> N
     library.check(RUN, "cosine")
     with pytest.raises(CaseLibraryError, match=r"first \(aaaaaaaa\).*second \(bbbbbbbb\).*/runs/first"):
         library.check(OTHER_RUN)
-    with pytest.raises(CaseLibraryError, match="measures by cosine"):
+    with pytest.raises(CaseLibraryError, match="compares by cosine"):
         library.check(RUN, "l2")
     with pytest.raises(CaseLibraryError, match=r"second \(bbbbbbbb\)"):
         CaseLibrary.create(library.uri, OTHER_RUN, DIMENSION)

@@ -58,7 +58,8 @@ def test_a_picture_in_both_is_an_error_that_names_both() -> None:
 def test_a_picture_in_both_that_is_annotated_otherwise_says_so() -> None:
     shutil.copy("train/ok/3.png", "test/scratch/renamed.png")
     assert (
-        "annotated otherwise: ok against scratch" in _between(examine_pair("train", "test"))["copies-across-data-sets"]
+        "annotated differently: ok against scratch"
+        in _between(examine_pair("train", "test"))["copies-across-data-sets"]
     )
 
 

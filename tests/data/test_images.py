@@ -232,7 +232,7 @@ def _damaged(tmp_path: Path) -> dict[str, tuple[ImageSource, str, str]]:
         "cut": (ImageSource(str(cut)), "image-truncated", "cut off"),
         "text": (ImageSource(str(text)), "image-foreign", "not a picture of a known format"),
         "lfs": (ImageSource(str(pointer)), "image-foreign", "git lfs pull"),
-        "postscript": (ImageSource("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n" * 9), "image-foreign", "no picture"),
+        "postscript": (ImageSource("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n" * 9), "image-foreign", "not a picture"),
         "other format": (_saved(Image.new("L", (8, 8)), "PCX"), "image-foreign", "not a picture of a known format"),
         "no pixels": (ImageSource("none.png", flat), "image-undecodable", "no pixels"),
         "bomb": (ImageSource("bomb.png", bomb), "image-too-large", f"{MAX_PIXELS:,}"),

@@ -132,7 +132,7 @@ def test_impossible_ratios_are_refused(ratios: dict[str, float]) -> None:
 
 
 def test_an_empty_split_is_refused() -> None:
-    with pytest.raises(DatasetError, match=r"split test: 0\.01 of 5 pictures is none"):
+    with pytest.raises(DatasetError, match=r"split test: 0\.01 of 5 pictures is less than one"):
         split_by_ratio(labelled(["a"] * 5), {"train": 0.99, "test": 0.01}, seed=0)
 
 
@@ -198,7 +198,7 @@ def test_a_misspelt_way_names_the_ways() -> None:
 
 def test_pictures_without_a_group_are_counted() -> None:
     dataset = labelled(["a"] * 6, group=["g", None, "h", "", "i", None])
-    with pytest.raises(DatasetError, match=r"3 of 6 pictures have no group, the first is 1\.png"):
+    with pytest.raises(DatasetError, match=r"group is missing for 3 of 6 pictures, the first is 1\.png"):
         split_by_group(dataset, {"x": 0.5, "y": 0.5}, column="group", seed=0)
 
 
@@ -219,5 +219,5 @@ def test_near_duplicates_stay_together() -> None:
     sides = split.column("split")
     assert all(len(set(sides[start : start + 3])) == 1 for start in range(0, 36, 3))
     assert _sizes(split) == {"train": 27, "test": 9}
-    with pytest.raises(DatasetError, match="1 groups of near-duplicates"):
+    with pytest.raises(DatasetError, match="1 group of near-duplicates"):
         split_by_duplicates(dataset.select([0, 1, 2]), {"train": 0.5, "test": 0.5}, seed=0)

@@ -102,7 +102,7 @@ def test_ablates(kenpin: Run, home: Path, parts: Path) -> None:
     write_parts(Path("few"), first=1000, count=3)
     status, out, _ = kenpin(*command, "few", "--json", "a.json")
     assert status == 0
-    assert "6 pictures, split all; the place is known of 3" in out
+    assert "6 pictures, split all; the place of the defect is known for 3" in out
     conditions = json.loads(Path("a.json").read_text("utf-8"))["conditions"]
     told = [one["told"] for one in conditions]
     assert told[:2] == ["all", "nothing"]

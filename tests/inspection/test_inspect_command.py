@@ -106,9 +106,9 @@ def test_another_policy_or_run_needs_another_folder(
     kept = (Path("records") / JOURNAL).read_bytes()
     _write(tmp_path, toys, FAILS)
     status, _, err = kenpin(*words)
-    assert (status, "was started with another policy (its runs differ)" in err) == (2, True)
+    assert (status, "was started with another policy (different: runs)" in err) == (2, True)
     _write(tmp_path, toys, PASSES, "rules: PASS if classifier FAIL")
-    assert "its policy differ" in kenpin(*words)[2]
+    assert "(different: policy)" in kenpin(*words)[2]
     _write(tmp_path, toys, PASSES, "settle_s: 3")  # decides nothing
     assert kenpin(*words)[0] == 0
     assert (Path("records") / JOURNAL).read_bytes() == kept

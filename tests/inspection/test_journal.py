@@ -81,7 +81,7 @@ def test_a_damaged_line_is_refused_and_nothing_is_lost(tmp_path: Path, damage: b
     path = tmp_path / "records.jsonl"
     data = to_line(record(1)).encode() + damage + b"\n" + to_line(record(2)).encode()
     path.write_bytes(data)
-    with pytest.raises(RunError, match="line 2: is no part record"):
+    with pytest.raises(RunError, match="line 2: is not a part record"):
         Journal(path)
     assert path.read_bytes() == data
 

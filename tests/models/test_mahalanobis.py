@@ -90,7 +90,7 @@ def test_items_of_a_table_that_never_vary_are_left_out_and_told(table: Path, tmp
     lines = table.read_text().splitlines()
     (tmp_path / "t.csv").write_text("\n".join([lines[0] + ",fixed", *(line + ",1000.5" for line in lines[1:])]) + "\n")
     run = _trained(tmp_path / "t.csv", tmp_path / "run")
-    assert "1 items that never vary" in " ".join(json.loads((run / "run.json").read_text())["notes"])
+    assert "1 item without variation was left out" in " ".join(json.loads((run / "run.json").read_text())["notes"])
     np.testing.assert_allclose(
         _distances(run, load_dataset(tmp_path / "t.csv")),
         UnitSpace().fit(_good(table)).score_samples(load_dataset(table).numbers(ITEMS)),

@@ -122,7 +122,7 @@ def test_items_that_never_vary_are_left_out() -> None:
 
 
 def test_what_spans_no_space_is_refused() -> None:
-    with pytest.raises(UnitSpaceError, match=r"40 good parts for 50 items at each place; at least 51"):
+    with pytest.raises(UnitSpaceError, match=r"40 good parts for 50 items in each cell; at least 51"):
         _fitted(_pictures(parts=40, items=50), 0.0)
     twice = _pictures()
     with pytest.raises(UnitSpaceError, match="collinear; set a ridge"):

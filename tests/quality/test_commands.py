@@ -33,7 +33,7 @@ def test_gage_of_a_table(kenpin: Run) -> None:
     write_manual(Path("study.csv"))
     status, out, _ = kenpin("gage", "study.csv")
     assert status == 0
-    assert "%GRR 27.9: may do; it tells 4 categories of parts apart." in out
+    assert "%GRR 27.9: acceptable for some uses; it tells 4 categories of parts apart." in out
     assert "The interaction may be chance" in out
     assert out.count("effectiveness") == 3
     assert out.count("Cohen’s kappa") == 3
@@ -43,7 +43,7 @@ def test_gage_of_a_tolerance_and_of_few_parts(kenpin: Run) -> None:
     write_manual(Path("study.csv"))
     status, out, _ = kenpin("gage", "study.csv", "--tolerance", "8")
     assert status == 0
-    assert "Six deviations of the gage take 22.7 % of the tolerance 8: may do." in out
+    assert "Six deviations of the gage take 22.7 % of the tolerance 8: acceptable for some uses." in out
     assert "10 parts are few: AIAG studies verdicts on 50 or more" in out
     assert "AIAG measures" not in out
     assert kenpin("gage", "study.csv", "--tolerance", "0")[0] == 2
@@ -57,8 +57,8 @@ def test_gage_tells_inspectors_apart_by_their_files(kenpin: Run) -> None:
     Path("map.csv").write_text("id,part,trial\n" + "\n".join(mapping))
     status, out, _ = kenpin("gage", "old.json", "new.json", "--mapping", "map.csv")
     assert status == 0
-    assert "old says the same of 3 of 3 parts" in out
-    assert "new says the same of 3 of 3 parts" in out
+    assert "old gives the same verdict on 3 of 3 parts" in out
+    assert "new gives the same verdict on 3 of 3 parts" in out
 
 
 def test_gage_of_predictions_beside_a_person(kenpin: Run) -> None:
@@ -75,7 +75,7 @@ def test_gage_of_predictions_beside_a_person(kenpin: Run) -> None:
     status, out, _ = kenpin("gage", "said.json", "person.csv", "--mapping", "map.csv")
     assert status == 0
     assert "inspector, Aiko Cohen’s kappa" in " ".join(out.split())
-    assert "inspector says the same of 4 of 4 parts in every trial." in out
+    assert "inspector gives the same verdict on 4 of 4 parts in every trial." in out
     assert "1.000" in out
     assert "Gage R&R of distance" in out
 
@@ -102,7 +102,10 @@ def test_judge_by_costs(kenpin: Run) -> None:
         "0 of 3 defective parts escaped (at most 63.2 %, one-sided 95 %) and 0 of 7 good parts were failed "
         "(at most 34.9 %)."
     )
-    assert lines[4] == "3 defective parts are too few: even with no escape up to 63.2 % could escape."
+    assert (
+        lines[4]
+        == "3 defective parts are too few: even with no escape among them, up to 63.2 % of such parts could escape."
+    )
     assert lines[lines.index("On said.csv: 6 PASS, 2 FAIL, 2 REVIEW; cost 0.06 per part.", 3) : -1] == lines[2:6]
     assert Path("judged.html").read_text("utf-8").count("<svg") == 1
     Path("costs.yaml").write_text("cost_escape: 0.5\n")
@@ -139,9 +142,9 @@ def test_judge_against_an_earlier_run(kenpin: Run) -> None:
     write_verdicts(Path("now.json"), "PPPPPPFPFF")
     status, out, _ = kenpin("judge", "now.json", "--against", "before.json")
     assert status == 0
-    assert "Against before.json, by the verdicts that both runs gave 10 parts:" in out
-    assert "Escapes in 3 NG parts: 3 before, 1 now (2 mended, 0 new)." in out
-    assert "Overkills in 7 OK parts: 4 before, 1 now (4 mended, 1 new)." in out
+    assert "Against before.json, by the verdicts of both runs on 10 parts:" in out
+    assert "Escapes in 3 NG parts: 3 before, 1 now (2 fewer, 0 new)." in out
+    assert "Overkills in 7 OK parts: 4 before, 1 now (4 fewer, 1 new)." in out
     assert "p = 0.38 (exact McNemar test)" in out
     table = out[out.index("Wrong decisions on the same parts") :].splitlines()
     assert [len(line.split("  ")) > 8 for line in table[1:4]] == [True] * 3
@@ -154,7 +157,7 @@ def test_runs_on_copies_are_matched_by_their_pictures(kenpin: Run) -> None:
         Path(f"parts/{i}.png").write_bytes(bytes([max(i, 1)] * 9))  # 0 and 1 are the same picture: nothing tells which
     write_verdicts(Path("before.json"), "P" * 10, ids="old/{}.png")
     write_verdicts(Path("now.json"), "P" * 10, ids="new/{}.png")
-    assert "both runs gave 8 parts" in kenpin("judge", "now.json", "--against", "before.json")[1]
+    assert "both runs on 8 parts" in kenpin("judge", "now.json", "--against", "before.json")[1]
     for path in Path("parts").iterdir():
         path.unlink()
     status, _, err = kenpin("judge", "now.json", "--against", "before.json")
@@ -176,7 +179,7 @@ def test_judge_without_truth_is_refused(kenpin: Run) -> None:
     write_scores()
     status, _, err = kenpin("judge", "said.csv")
     assert status == 2
-    assert "row 1 tells no truth" in err
+    assert "row 1 has no true label" in err
     status, _, err = kenpin("judge", "said.csv", "--truth", "truth.csv", "--cost-escpe", "3")
     assert status == 2
     assert "did you mean --cost-escape?" in err
@@ -223,7 +226,7 @@ def test_drift_of_lots_that_a_table_names_and_of_vectors(kenpin: Run) -> None:
     assert status == 1
     assert "Mean distance of lots: ALARM first at lot late, whose first part is now0050.png" in out
     assert "Embeddings: ALARM, they differ from the reference (energy test of 60 against 60, p = 0.001)" in out
-    assert "EWMA of the embeddings’ distance from the reference: ALARM first at vector" in out
+    assert "EWMA of the embeddings’ distance from the reference: ALARM first at embedding" in out
     both = kenpin(*words, "--score", "distance", "--score", "other")[2]
     assert "100 parts without `distance` and `other` are left out" in both
     status, _, err = kenpin(*words, "--vectors", "b.npy")
@@ -232,7 +235,7 @@ def test_drift_of_lots_that_a_table_names_and_of_vectors(kenpin: Run) -> None:
     Path("b.npy").write_bytes(b"no array")
     status, _, err = kenpin(*words, "--vectors", "b.npy", "--reference-vectors", "a.npy")
     assert status == 2
-    assert "b.npy: cannot be read as vectors" in err
+    assert "b.npy: cannot be read as embeddings" in err
     np.savez("c.npz", other=np.zeros(3))
     assert "c.npz: cannot be read" in kenpin(*words, "--vectors", "c.npz", "--reference-vectors", "a.npy")[2]
     np.save("d.npy", np.zeros(3))
@@ -243,7 +246,7 @@ def test_drift_of_lots_that_a_table_names_and_of_vectors(kenpin: Run) -> None:
     ("text", "sentence"),
     [
         ("part,trial\n1,1", "no row has a verdict or a value"),
-        ("part,trial,verdict\n1,1,OK\n1", "line 3: has not as many cells"),
+        ("part,trial,verdict\n1,1,OK\n1", "line 3: has more or fewer cells"),
         ("part,trial,verdict\n,1,OK", "row 1 has no `part`"),
         ("part,trial,value\n1,1,two", "has 'two' for `value`; give a finite number"),
         ("part,trial,value\n1,1,2\n1,1,3", "part 1, inspector, trial 1 is there twice"),

@@ -66,5 +66,5 @@ def test_escapes_and_overkills_are_told_apart() -> None:
     assert (overkills.parts, overkills.wrong_before, overkills.wrong_now) == (3, 1, 1)
     assert escapes.change == 0.25
     assert verdict_differences([True], [p], [f])["overkill"] is None
-    with pytest.raises(ShapeError, match="1 and 2 verdicts of 1 parts"):
+    with pytest.raises(ShapeError, match="1 and 2 verdicts of 1 part;"):
         verdict_differences([True], [p], [p, f])

@@ -195,7 +195,7 @@ def _ablate(
 def _table(conditions: tuple[Condition, ...]) -> list[str]:
     """A row a condition: shares that are right, and what is lost against `all`, with exact intervals."""
     rows: list[tuple[str, ...]] = [
-        ("told", "class right", "place right", "contradictory", "class lost", "p", "place lost", "p")
+        ("evidence", "class right", "place right", "contradictory", "class lost", "p", "place lost", "p")
     ]
     for one in conditions:
         shares = (one.finding, one.place, one.contradictory)

@@ -56,7 +56,7 @@ def taken(source: object, note: Note, part: Callable[[Any], Dataset]) -> Dataset
     if isinstance(source, Iterable) and not isinstance(source, str | bytes):
         return of_pictures(source)
     one = "one picture" if isinstance(source, Image.Image | bytes) else f"type {type(source).__name__}"
-    raise DatasetError(f"{one} cannot be made a data set; give {TAKEN}.")
+    raise DatasetError(f"{one} cannot be read as a data set; give {TAKEN}.")
 
 
 def is_picture(thing: object) -> bool:
@@ -89,7 +89,7 @@ def _examples(pictures: Iterable[Any]) -> Iterator[Example]:
             source = ImageSource(name, png_of(picture, name))
         else:
             kind = type(picture).__name__
-            raise DatasetError(f"item {number} of the list: type {kind} cannot be made a picture; give {TAKEN}.")
+            raise DatasetError(f"item {number} of the list: type {kind} cannot be read as a picture; give {TAKEN}.")
         named[name] = named.get(name, 0) + 1
         yield Example(
             name if named[name] == 1 else f"{name}#{named[name]}",  # an id is unique

@@ -138,8 +138,8 @@ def too_few(defective: Sequence[bool]) -> tuple[str, ...]:
         most = at_most(0, number)
         if most is not None and most > _CLAIM:
             told.append(
-                f"{_parts(number, 'defective' if kind else 'good')} {is_are(number)} too few: even with {wrong} up to "
-                f"{percent_at_most(most)} could {what}."
+                f"{_parts(number, 'defective' if kind else 'good')} {is_are(number)} too few: even with {wrong} "
+                f"among them, up to {percent_at_most(most)} of such parts could {what}."
             )
     return _plain(told)
 

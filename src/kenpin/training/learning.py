@@ -154,7 +154,9 @@ def _learn_by_gradients(
     with crew.leader_first():
         kept: Any = None if varied else keep_inputs(inspector, [parts.training, validation], listener.progress)
     if kept is not None and inspector.extract is not None:
-        tell(("The pictures' features are computed once and kept on disk: what looks at them does not train.",))
+        tell(
+            ("The pictures' features are computed once and kept on disk: the network of the features is not trained.",)
+        )
     page = EvolutionPage(partial, options.out.name, listener.say) if options.report else None
     watch = Watch(inspector, family.target, validation, task, seed, partial, page, listener.progress)
     tell(watch.notes)

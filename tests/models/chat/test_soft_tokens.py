@@ -138,7 +138,7 @@ def told(embedder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with soft tokens, and the run that its vectors came from is gone."""
     folder = tmp_path_factory.mktemp("told")
     moved = shutil.copytree(embedder, folder / "embedder")
-    data = joined(shapes(8, split="train"), shapes(4, first=50, split="validation"))
+    data = joined(shapes(8, first=200, split="train"), shapes(4, first=250, split="validation"))
     run = train(
         "vlm", data="-", dataset=data, out=folder / "run", base="toy", tuning="lora", embedding_from=moved,
         epochs=1, max_new_tokens=8,
