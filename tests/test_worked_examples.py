@@ -124,7 +124,7 @@ def test_plates_are_detected_in_the_plants_own_words(run_script: Callable[[str, 
     assert len(cells["steps"]) == 10, "a checkpoint of every epoch"
     page = page_of(run / "evolution.html")
     assert [f"Epoch {epoch}" in page for epoch in (1, 5, 10)] == [True] * 3
-    assert page.count("Before training") == 1
+    assert page.count("<b>Before training</b>") == 1
     assert labels <= set(run.evaluation.labels)
     assert sum(map(sum, run.evaluation.confusion)) >= 12
     page_of(run / "report.html")
@@ -155,7 +155,7 @@ def test_vectors_become_items_and_negative_cases_are_kept_out(
     assert "0 are left to decide by" in cells["refused"]
     mt: kenpin.Run = cells["mt"]
     assert (mt.evaluation.measures["auroc"].value or 0) >= 0.9
-    assert 0 < len(cells["selection"]["kept"]) < 32
+    assert 0 < sum(gain["kept"] for gain in cells["selection"]["gains"]) < 32
     assert cells["judgement"].verdict is Verdict.FAIL
     assert all(map(is_drawn, (tmp_path / "alike").iterdir()))
 
@@ -163,7 +163,7 @@ def test_vectors_become_items_and_negative_cases_are_kept_out(
     assert cells["nearest"][0].case.verdict.value == "NEGATIVE"
     assert cells["nearest"][0].distance == pytest.approx(0, abs=1e-5)
     assert "CUDA" in cells["four_bit"]
-    assert len(cells["streamed"]) == 8
+    assert "".join(cells["streamed"]), "what the toy babbles has no spaces, and comes in one piece"
     (described,) = json.loads((tmp_path / "described.json").read_text("utf-8"))["descriptions"]
     assert described
 
@@ -180,12 +180,11 @@ def test_fractures_are_learned_by_attention_alone(run_script: Callable[[str, flo
 
     steps = cells["steps"]
     assert [step.step for step in steps] == list(range(1, 49))
-    # the reference counts its steps from 0, and 49 of them make the last rate of 48 the same
     rates = [cosine_with_warmup(step, 49, 0.03, 0.10) for step in range(1, 49)]
-    assert max(step.learning_rate for step in steps) == pytest.approx(max(rates), rel=0.1)
+    assert [step.learning_rate for step in steps] == pytest.approx(rates)
     assert steps[-1].loss < steps[0].loss
     run: kenpin.Run = cells["run"]
-    assert page_of(run / "evolution.html").count("Before training") == 1
+    assert page_of(run / "evolution.html").count("<b>Before training</b>") == 1
     page_of(run / "report.html")
 
     before = dict(_weights(tmp_path / "paligemma-base"))

@@ -145,6 +145,8 @@ mt = kenpin.train(
 print(*mt.notes, sep="\n")
 print(mt.evaluation.measures["auroc"])
 selection = json.loads((mt / "model" / "selection.json").read_text("utf-8"))
+for gain in selection["gains"][:3]:
+    print(gain)
 judgement = mt.predictor().judge(OUT / "lot-3" / "scratch" / "000.png")
 print(judgement.verdict, judgement.score, *judgement.reasons)
 

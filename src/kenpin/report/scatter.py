@@ -54,7 +54,7 @@ def scatter_figure(panel: Panel) -> Figure:
         PointGroup(name, f"k{place % _COLOURS}", plane[labels == name].tolist()) for place, name in enumerate(names)
     ]
     score = silhouette(vectors, labels.tolist())
-    told = "No silhouette: there is one class." if score is None else f"Silhouette {score:.3f}."
+    told = "No silhouette: there is one class." if score is None else f"Silhouette {score:.3f}.".replace("-", "−")
     alike = knn_accuracy(labels.tolist(), nearest_others(vectors, _NEIGHBOURS))
     if score is not None and alike is not None:
         told += f" Most of the {_NEIGHBOURS} nearest neighbours have the same class: {words.percent(alike)}."
