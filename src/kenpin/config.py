@@ -256,7 +256,7 @@ class TrainOptions(DecisionOptions):
     decide_by: Annotated[Literal["unseen", "chosen"], InGroup("decision")] = Field(
         "unseen",
         description="Pictures that decide: those that the runs below have not seen; or those too that these runs were "
-        "chosen by, which flatters.",
+        "chosen by, so that figures look too good.",
     )
     folds: Annotated[Literal["last", "whole"], InGroup("decision")] = Field(
         "last",
