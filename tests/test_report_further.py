@@ -51,7 +51,7 @@ def numbers(evaluation: Evaluation) -> list[int]:
 def test_a_named_evaluation_keeps_its_pictures_and_maps_and_has_its_own_section(
     run: Path, kenpin: Run, tmp_path: Path
 ) -> None:
-    lot = write_parts(tmp_path / "lot", count=7)
+    lot = write_parts(tmp_path / "lot", first=1000, count=7)
     status, out, err = kenpin("evaluate", run, "--data", lot, "--name", "lot-8")
     assert status == 0, err
     assert further_evaluations(run) == ["lot-8"]

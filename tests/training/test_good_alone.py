@@ -123,7 +123,7 @@ def test_the_final_space_passes_as_many_good_parts_as_is_told() -> None:
 
 def test_a_unit_space_of_few_parts_is_not_taken_for_known() -> None:
     rng = np.random.default_rng(0)
-    with pytest.raises(UnitSpaceError, match="29 good parts do not make it; give at least 30"):
+    with pytest.raises(UnitSpaceError, match="29 good parts cannot make it so; give at least 30"):
         chi_square_limit(UnitSpace().fit(rng.normal(size=(29, 3))))
     assert chi_square_limit(UnitSpace().fit(rng.normal(size=(30, 3)))).value > 1
 
@@ -134,7 +134,7 @@ def test_a_flat_folder_is_taken_for_good_parts(tmp_path: Path, where: str) -> No
     told: list[str] = []
     heard = Listener(say=told.append)
     run = train("mahalanobis", data=str(data), out=tmp_path / "run", base="toy", where=where, listener=heard)
-    assert "No picture has a label, so all 20 are taken for good parts." in told
+    assert "No picture has a label, so all 20 are taken as good parts." in told
     record = read_record(run)
     assert record.ok_labels == record.labels == ("ok",)
     assert record.threshold is not None
@@ -183,7 +183,7 @@ def test_tables_without_a_label_are_taken_for_good_parts(tmp_path: Path, form: s
     heard = Listener(say=told.append)
     base: dict[str, Any] = {"base": "toy"} if form == "csv" else {}
     run = train("mahalanobis", data=str(data), out=tmp_path / "run", report=False, listener=heard, **base)
-    assert f"No {'picture' if form == 'csv' else 'row'} has a label, so all 25 are taken for good parts." in told
+    assert f"No {'picture' if form == 'csv' else 'row'} has a label, so all 25 are taken as good parts." in told
     assert read_record(run).threshold is not None
     with pytest.raises(DatasetError, match=r"data\.\w+: none of its 25 \w+ has a label, and classifier learns from"):
         train("classifier", data=str(data), out=tmp_path / "other", base="toy")
@@ -206,7 +206,7 @@ def test_families_that_need_annotations_refuse_in_one_sentence(tmp_path: Path, f
 def test_good_parts_of_a_class_folder_are_no_two_classes(tmp_path: Path, options: dict[str, Any]) -> None:
     data = flat(tmp_path / "parts" / "ok", 4).parent
     sentence = (
-        rf"{data}: all 4 training pictures are of class ok, and {options['family']} learns what sets classes apart"
+        rf"{data}: all training pictures \(4\) are of class ok, and {options['family']} learns what sets classes apart"
     )
     with pytest.raises(DatasetError, match=f"{sentence}; add .*, or train mahalanobis, which needs good parts alone"):
         train(**options, data=str(data), out=tmp_path / "run", base="toy")
@@ -230,7 +230,7 @@ def test_a_labelled_test_split_tells_what_good_parts_are_called(parts: Path) -> 
     taken = take_for_good(split, None)
     assert taken is not None
     assert taken.task.ok_labels == ("good",)
-    assert taken.note == "No picture of split train has a label, so all 50 are taken for good parts."
+    assert taken.note == "No picture of split train has a label, so all 50 are taken as good parts."
     assert taken.dataset.column("label") == ["good"] * 50 + labels[50:]
     named = split.with_labels([label and label.replace("good", "A") for label in labels], ())
     with pytest.raises(DatasetError, match=r"no class of the others \(A, scratch\) is named like a good part.*--ok-"):
@@ -254,13 +254,13 @@ def test_one_defective_part_is_judged_and_in_no_ones_way(tmp_path: Path, parts: 
     dataset = load_dataset(parts).select(range(61))
     folds = random_folds(dataset, 5, seed=0, learned=["ok"])
     assert set(folds[:60]) == {0, 1, 2, 3, 4}
-    with pytest.raises(DatasetError, match="5 folds need as many pictures of each class"):
+    with pytest.raises(DatasetError, match="5 folds need at least 5 pictures of each class, but there is only 1"):
         random_folds(dataset, 5, seed=0)
     whole = load_dataset(parts)
     assert random_folds(whole, 5, seed=3, learned=["ok"]) == random_folds(whole, 5, seed=3)
     run = train("mahalanobis", dataset=dataset, data="-", out=tmp_path / "run", base="toy", report=False)
     basis = (read_record(run).threshold or {})["basis"]
-    assert "on 60 good and 1 defective training pictures, each scored by a fit without it (5 folds)" in basis
+    assert "on 60 good and 1 defective training picture, each scored by a fit without it (5 folds)" in basis
 
 
 def test_judge_chooses_by_good_parts_where_there_are_no_others(kenpin: Run) -> None:
