@@ -75,7 +75,7 @@ def test_a_named_evaluation_keeps_its_pictures_and_maps_and_has_its_own_section(
         assert kind in own
         assert kind in out, count
 
-    fewer = write_parts(tmp_path / "fewer", count=2)
+    fewer = write_parts(tmp_path / "fewer", first=1000, count=2)
     assert kenpin("evaluate", run, "--data", fewer, "--name", "lot-8")[0] == 2
     assert set(read_content(run).kept("lot-8").thumbnails) == ids, "what was refused changed nothing"
     assert kenpin("evaluate", run, "--data", fewer, "--name", "lot-8", "--overwrite")[0] == 0
@@ -86,7 +86,7 @@ def test_a_named_evaluation_keeps_its_pictures_and_maps_and_has_its_own_section(
 def test_an_evaluation_that_ends_early_leaves_none_behind(
     run: Path, kenpin: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lot = write_parts(tmp_path / "lot", count=2)
+    lot = write_parts(tmp_path / "lot", first=1000, count=2)
     assert kenpin("evaluate", run, "--data", lot, "--name", "a")[0] == 0
 
     def full(*_: object, **__: object) -> None:

@@ -260,7 +260,7 @@ def test_one_defective_part_is_judged_and_in_no_ones_way(tmp_path: Path, parts: 
     assert random_folds(whole, 5, seed=3, learned=["ok"]) == random_folds(whole, 5, seed=3)
     run = train("mahalanobis", dataset=dataset, data="-", out=tmp_path / "run", base="toy", report=False)
     basis = (read_record(run).threshold or {})["basis"]
-    assert "on 60 good and 1 defective training picture, each scored by a fit without it (5 folds)" in basis
+    assert "on 60 good and 1 defective training pictures, each scored by a fit without it (5 folds)" in basis
 
 
 def test_judge_chooses_by_good_parts_where_there_are_no_others(kenpin: Run) -> None:
