@@ -167,7 +167,7 @@ def test_a_head_stands_on_features_of_the_run_below_and_new_classes_get_a_new_he
             "classifier",
             ("classifier", "head"),
             "lora",
-            "that run trained no network; take its base toy",
+            "that run trained no network; name its base toy",
         ),
         ("embedder", ("embedder", "head"), "lora", "trained only a projection and no network"),
         (
