@@ -143,8 +143,8 @@ def test_judge_against_an_earlier_run(kenpin: Run) -> None:
     status, out, _ = kenpin("judge", "now.json", "--against", "before.json")
     assert status == 0
     assert "Against before.json, by the verdicts of both runs on 10 parts:" in out
-    assert "Escapes in 3 NG parts: 3 before, 1 now (2 fewer, 0 new)." in out
-    assert "Overkills in 7 OK parts: 4 before, 1 now (4 fewer, 1 new)." in out
+    assert "Escapes in 3 NG parts: 3 before, 1 now (2 corrected, 0 new)." in out
+    assert "Overkills in 7 OK parts: 4 before, 1 now (4 corrected, 1 new)." in out
     assert "p = 0.38 (exact McNemar test)" in out
     table = out[out.index("Wrong decisions on the same parts") :].splitlines()
     assert [len(line.split("  ")) > 8 for line in table[1:4]] == [True] * 3

@@ -21,7 +21,7 @@ def change_table(changes: Changes) -> Table:
     """The same in numbers; a kind of part that none was judged of has no row."""
     return Table(
         "Wrong decisions on the same parts",
-        ("", "parts", "before", "now", "fewer", "new", "change, points", "two-sided 95 % interval", "p"),
+        ("", "parts", "before", "now", "corrected", "new", "change, points", "two-sided 95 % interval", "p"),
         tuple(
             (
                 f"{wrong}s in {PARTS_OF[wrong]} parts",
@@ -42,9 +42,9 @@ def _sentence(wrong: Wrong, change: PairedDifference | None) -> str:
         return f"No {kind} was judged by both runs, so the rate of {wrong}s is unknown."
     return (
         f"{wrong.capitalize()}s in {counted(change.parts, kind)}: {change.wrong_before} before, {change.wrong_now} now "
-        f"({change.gained} fewer, {change.lost} new). Their rate changed by {_points(change.change)} percentage points "
-        f"(exact two-sided 95 % interval {_points(change.low)} to {_points(change.high)}), p = {change.p_value:.2g} "
-        "(exact McNemar test)."
+        f"({change.gained} corrected, {change.lost} new). Their rate changed by {_points(change.change)} percentage "
+        f"points (exact two-sided 95 % interval {_points(change.low)} to {_points(change.high)}), "
+        f"p = {change.p_value:.2g} (exact McNemar test)."
     )
 
 

@@ -41,7 +41,7 @@ class RecognitionSpace(Space):
         """Learn from good parts. x: (n, k), k > 1. Raises UnitSpaceError, ShapeError."""
         parts = as_parts(x)
         if parts.shape[1] < 2:
-            raise ShapeError("unit space: the RT method needs two items at least; take the MT method.")
+            raise ShapeError("unit space: the RT method needs at least two items; take the MT method.")
         self.standard_ = Moments.of(parts).mean
         self.sets_ = [np.asarray(chosen, np.int64) for chosen in self.sets or [range(parts.shape[1])]]
         self.space_ = UnitSpace(ridge=0).fit(self.characteristics(parts))
