@@ -20,6 +20,7 @@ from kenpin.errors import DatasetError, OptionError, RunError, UnitSpaceError
 from kenpin.models import family_names, family_summary, get_family
 from kenpin.models._backbone import load_backbone
 from kenpin.models._family import BaseRecord, Fitted, Inspector, LearnsVectors, Task, Trainable, check_base
+from kenpin.plural import counted
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Example, ImageSource
 from kenpin.training import train
@@ -250,13 +251,13 @@ def test_too_few_good_parts_are_refused_with_the_number_needed(tmp_path: Path, p
 @pytest.mark.parametrize("count", [1, 11])
 def test_few_good_parts_are_counted_not_their_items(tmp_path: Path, parts: Path, count: int) -> None:
     few = load_dataset(parts).select(range(count))
-    with pytest.raises(DatasetError, match=rf"{count} good parts?; 12 are needed .*: add {20 - count}\."):
+    with pytest.raises(DatasetError, match=rf"{counted(count, 'good part')}; 12 are needed .*: add {20 - count}\."):
         train("mahalanobis", dataset=few, data="-", out=tmp_path / "run", base="toy")
 
 
 def test_good_parts_that_are_one_picture_span_no_space(tmp_path: Path, parts: Path) -> None:
     same = load_dataset(parts).select([0] * 30)
-    with pytest.raises(UnitSpaceError, match="are the same picture"):
+    with pytest.raises(UnitSpaceError, match=r"all good parts \(30\) are the same picture"):
         train("mahalanobis", dataset=same, data="-", out=tmp_path / "run", base="toy")
 
 

@@ -122,9 +122,9 @@ def test_rt_takes_sets_of_items_and_survives_a_file() -> None:
     np.testing.assert_allclose(space.characteristics(new)[:, 2:], alone.characteristics(new[:, [4, 6, 8]]))
     again = RecognitionSpace.from_arrays(space.to_arrays())
     np.testing.assert_array_equal(again.score_samples(new), space.score_samples(new))
-    with pytest.raises(OptionError, match="two items"):
+    with pytest.raises(OptionError, match="at least two items"):
         RecognitionSpace([(1,)])
-    with pytest.raises(ShapeError, match="two items"):
+    with pytest.raises(ShapeError, match="at least two items"):
         RecognitionSpace().fit(x[:, :1])
 
 

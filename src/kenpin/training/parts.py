@@ -267,8 +267,7 @@ def refuse_seen_alone(
 
     def missing(lineage: Lineage) -> tuple[list[str], int]:
         """What is missing to decide by, and how many pictures are left."""
-        rows = lineage.untouched(judged) if parts.validation is None else _rows_unseen(lineage, judged)
-        left = judged.select(rows)
+        left = judged.select(lineage.untouched(judged)) if parts.validation is None else lineage.unseen_of(judged)
         if len(left) == len(judged):
             return [], len(left)
         bad = 0 if target == "text" else sum(defective(left, task, target))
@@ -289,10 +288,6 @@ def refuse_seen_alone(
         f"{' and '.join(lacking)} are missing. Add pictures that it has not seen{whole} or train it again without a "
         f"split, with --leave-out{chosen}."
     )
-
-
-def _rows_unseen(lineage: Lineage, dataset: Dataset) -> list[int]:
-    return [row for row, was in enumerate(lineage.seen(dataset)) if not was]
 
 
 def task_of(training: Dataset, target: str, ok_labels: Sequence[str] | None) -> tuple[Task, tuple[str, ...]]:
