@@ -216,7 +216,7 @@ def test_resuming_with_other_options_or_data_is_refused_by_name(data: Path, inte
 
 
 def test_what_was_learned_is_lost_only_where_that_is_allowed(data: Path, interrupted: Path) -> None:
-    with pytest.raises(OutputExistsError, match="go on with --resume, or start again with --overwrite"):
+    with pytest.raises(OutputExistsError, match="continue it with --resume, or start again with --overwrite"):
         train("classifier", data=str(data), out=interrupted, base="toy")
     assert (partial_folder(interrupted) / "learned.json").is_file()
     with pytest.raises(MissingExtraError, match="mlflow is not installed"):
