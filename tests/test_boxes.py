@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kenpin import boxes
+from kenpin.data.formats._reading import box_from_xywh, box_px_from_cxcywh_unit
 from kenpin.errors import ShapeError
 
 SIZE_WH = (200, 50)
@@ -64,3 +65,11 @@ def test_clipping_keeps_to_the_picture() -> None:
 def test_other_shapes_are_refused(wrong: list[int]) -> None:
     with pytest.raises(ShapeError, match=r"give \(n, 4\)"):
         boxes.area(wrong)
+
+
+@given(sizes, st.tuples(*[st.floats(-1e9, 1e9)] * 4))
+def test_one_box_is_converted_to_the_bit_as_an_array_of_boxes(
+    size_wh: tuple[int, int], box: tuple[float, float, float, float]
+) -> None:
+    assert list(box_from_xywh(box)) == boxes.xyxy_from_xywh([box])[0].tolist()
+    assert list(box_px_from_cxcywh_unit(box, size_wh)) == boxes.xyxy_px_from_cxcywh_unit([box], size_wh)[0].tolist()

@@ -56,6 +56,20 @@ def four_numbers(values: object) -> Box | None:
     return four if all(math.isfinite(v) and abs(v) < _LARGEST_COORDINATE for v in four) else None
 
 
+# one box at a time: an array for each would take most of the time that a data set of boxes needs to be read
+def box_from_xywh(box_xywh: Box) -> Box:
+    """Left, top, width, height -> x1, y1, x2, y2, to the bit as `kenpin.boxes.xyxy_from_xywh`."""
+    left, top, width, height = box_xywh
+    return left, top, left + width, top + height
+
+
+def box_px_from_cxcywh_unit(box_cxcywh_unit: Box, size_wh: tuple[int, int]) -> Box:
+    """Centre and size as fractions of the picture (YOLO) -> x1, y1, x2, y2 in pixels, to the bit as
+    `kenpin.boxes.xyxy_px_from_cxcywh_unit`."""
+    (cx, cy, w, h), (width, height) = box_cxcywh_unit, size_wh
+    return (cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height
+
+
 def size_of(source: ImageSource, note: Note) -> tuple[int, int] | None:
     """Displayed width and height from the picture's header; None, and told, where it cannot be read."""
     try:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kenpin.boxes import xyxy_from_xywh
 from kenpin.codecs import florence2, paligemma
 from kenpin.data.dataset import SCHEMA
 from kenpin.data.formats import Note
@@ -20,7 +19,7 @@ from kenpin.data.formats._answers import LOCATION, decoded
 from kenpin.data.formats._columns import column_of
 from kenpin.data.formats._names import split_name
 from kenpin.data.formats._pictures import id_below
-from kenpin.data.formats._reading import four_numbers, once, tell
+from kenpin.data.formats._reading import box_from_xywh, four_numbers, once, tell
 from kenpin.data.formats._turns import exchanges
 from kenpin.records import Box, Detections, Example, ImageSource
 
@@ -198,8 +197,7 @@ class TableReader:
                 remedy = "Write left, top, width and height in pixels, and a category"
                 tell(self._note, "box-unparsable", f"{where}, object {place}", what, remedy)
                 continue
-            x1, y1, x2, y2 = (float(v) for v in xyxy_from_xywh([four])[0])
-            boxes.append((x1, y1, x2, y2))
+            boxes.append(box_from_xywh(four))
             labels.append(label)
             kept.append(place)
         segments, crowd = objects.get("segments"), objects.get("iscrowd")

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kenpin.boxes import xywh_from_xyxy, xyxy_from_xywh
+from kenpin.boxes import xywh_from_xyxy
 from kenpin.data.dataset import Dataset
 from kenpin.data.formats import Note
 from kenpin.data.formats._names import folder_of_split, split_name, split_of_folder
 from kenpin.data.formats._pictures import PictureCopier, entries, finder, id_below, subfolders, tell_unlisted
-from kenpin.data.formats._reading import four_numbers, once, read_json, tell
+from kenpin.data.formats._reading import box_from_xywh, four_numbers, once, read_json, tell
 from kenpin.data.images import displayed_size
 from kenpin.plural import counted
 from kenpin.records import Box, Detections, Example, ImageSource
@@ -243,8 +243,7 @@ def _detections(file: _File, annotations: list[tuple[int, dict[str, Any]]], note
             what = f"bbox {annotation.get('bbox')!r} is not a list of four numbers"
             tell(note, "box-unparsable", where, what, "Write left, top, width and height in pixels")
             continue
-        x1, y1, x2, y2 = (float(v) for v in xyxy_from_xywh([four])[0])
-        boxes.append((x1, y1, x2, y2))
+        boxes.append(box_from_xywh(four))
         labels.append(file.categories[category])
         crowd.append(bool(annotation.get("iscrowd")))
     return Detections(tuple(boxes), tuple(labels), crowd=tuple(crowd) if any(crowd) else None)

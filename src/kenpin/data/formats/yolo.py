@@ -16,12 +16,12 @@ from typing import Any
 
 import yaml
 
-from kenpin.boxes import cxcywh_unit_from_xyxy_px, xyxy_px_from_cxcywh_unit
+from kenpin.boxes import cxcywh_unit_from_xyxy_px
 from kenpin.data.dataset import Dataset
 from kenpin.data.formats import Note
 from kenpin.data.formats._names import require_standard_split, split_name
 from kenpin.data.formats._pictures import PictureCopier, entries, finder, id_below, is_picture, pictures_below
-from kenpin.data.formats._reading import four_numbers, once, read_text, size_of, tell
+from kenpin.data.formats._reading import box_px_from_cxcywh_unit, four_numbers, once, read_text, size_of, tell
 from kenpin.data.images import displayed_size
 from kenpin.errors import DatasetError
 from kenpin.plural import counted, is_are
@@ -248,8 +248,7 @@ class _Parser:
                 what = f"it names class {values[0]}, but {counted(declared, 'class')} {is_are(declared)} declared"
                 tell(self._note, "unknown-class-id", where, what, "Fix the number, or add the class to `names`")
             else:
-                x1, y1, x2, y2 = (float(v) for v in xyxy_px_from_cxcywh_unit([four], size_wh)[0])
-                boxes.append((x1, y1, x2, y2))
+                boxes.append(box_px_from_cxcywh_unit(four, size_wh))
                 labels.append(label)
         return Detections(tuple(boxes), tuple(labels))
 
