@@ -101,7 +101,7 @@ def extract(cache: str, pictures: int, batch_size: int | None, repetitions: int)
 
     from kenpin.data.images import read_image
     from kenpin.demo import solar_cells
-    from kenpin.models._inference import infer_batches
+    from kenpin.models.inference import infer_batches
 
     inspector, dataset = _inspector(), solar_cells().select(range(pictures))
     figures: Figures = {"loaded_bytes": [peak_bytes()], "first": []}
@@ -156,9 +156,9 @@ def count(batch_size: int) -> Figures:
 
 
 def _inspector() -> HeadClassifier:
-    from kenpin.models._backbone import load_backbone
-    from kenpin.models._family import Task
     from kenpin.models.classifier import ClassifierOptions, HeadClassifier
+    from kenpin.models.contract import Task
+    from kenpin.models.networks.backbones import load_backbone
 
     task = Task(("functional", "defective"), ("functional",))
     options = ClassifierOptions(data="", out="", base="lite0", tuning="head")

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script finds i
 from benchmarks.tables import figure, table
 
 if TYPE_CHECKING:
-    from kenpin.models._language.detector import LanguageDetector
+    from kenpin.models.language.detector import LanguageDetector
 
 _LABELS = ("scratch", "dent", "solder-bridge")
 _SIDE = 8_192
@@ -51,8 +51,10 @@ def real_size(family: str, tuning: str) -> LanguageDetector:
     )
 
     from kenpin.models import florence2, get_family, paligemma
-    from kenpin.models._family import Task
-    from kenpin.models._language.bases import LanguageBase
+    from kenpin.models.contract import Task
+    from kenpin.models.florence2.toy import toy_base as florence2_toy
+    from kenpin.models.language.bases import LanguageBase
+    from kenpin.models.paligemma.toy import toy_base as paligemma_toy
 
     task = Task(_LABELS, ())
     options = get_family(family).Options.from_mapping(
@@ -60,7 +62,7 @@ def real_size(family: str, tuning: str) -> LanguageDetector:
     )
     detector: Any
     if family == "florence2":
-        toy = florence2._toy(task, 0)
+        toy = florence2_toy(task, 0)
         text = {"model_type": "bart", "vocab_size": 51_328, "d_model": 768, "encoder_layers": 6, "decoder_layers": 6,
                 "encoder_attention_heads": 12, "decoder_attention_heads": 12, "encoder_ffn_dim": 3_072,
                 "decoder_ffn_dim": 3_072, "max_position_embeddings": 4_096}  # fmt: skip
@@ -69,7 +71,7 @@ def real_size(family: str, tuning: str) -> LanguageDetector:
         kind, detector = Florence2ForConditionalGeneration, florence2.Florence2Detector
         processor = CLIPImageProcessorPil(size={"height": 768, "width": 768}, do_center_crop=False, resample=3)
     else:
-        toy = paligemma._toy(task, 0)
+        toy = paligemma_toy(task, 0)
         vision = {"model_type": "siglip_vision_model", "image_size": 224, "patch_size": 14, "num_hidden_layers": 27,
                   "hidden_size": 1_152, "intermediate_size": 4_304, "num_attention_heads": 16,
                   "vision_use_head": False}  # fmt: skip

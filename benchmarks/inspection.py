@@ -44,8 +44,8 @@ def inspect_cells(folder: str, pictures: int, repetitions: int) -> Figures:
 
     import torch
 
-    from kenpin.data._streaming import stream
     from kenpin.data.images import read_image
+    from kenpin.data.streaming import stream
     from kenpin.demo import solar_cells
     from kenpin.inspection.inspecting import inspect, record_folder
     from kenpin.inspection.judging import Judges

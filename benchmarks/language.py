@@ -13,8 +13,8 @@ from benchmarks.tables import figure, megabytes, table
 
 if TYPE_CHECKING:
     from kenpin.data.dataset import Dataset
-    from kenpin.models._language.detector import LanguageDetector
     from kenpin.models.florence2 import Florence2Options
+    from kenpin.models.language.detector import LanguageDetector
 
 _LABELS = ("scratch", "dent", "solder-bridge")
 _SIDE_PX = 256
@@ -87,7 +87,7 @@ def make_base(folder: str) -> Figures:
     import torch
     from transformers import CLIPImageProcessorPil, Florence2Config, Florence2ForConditionalGeneration
 
-    from kenpin.models._language.toy import toy_tokenizer
+    from kenpin.models.language.toy import toy_tokenizer
 
     tokenizer = toy_tokenizer(
         _LABELS,
@@ -206,7 +206,7 @@ def train_as_kenpin(base: str, way: str, pictures: int, epochs: int, cache: str)
     import torch
 
     from kenpin.data.images import read_image
-    from kenpin.models._inference import keep_inputs
+    from kenpin.models.inference import keep_inputs
     from kenpin.training.engine import train_by_gradients
     from kenpin.training.precision import choose_precision
     from kenpin.training.processes import processes
@@ -323,7 +323,7 @@ def predict_as_kenpin(base: str, pictures: int, answers: str) -> Figures:
 
 
 def _inspector(base: str, **values: Any) -> tuple[LanguageDetector, Florence2Options]:
-    from kenpin.models._family import Task
+    from kenpin.models.contract import Task
     from kenpin.models.florence2 import FAMILY, Florence2Options
 
     options = Florence2Options.from_mapping({"data": "-", "out": "-", "base": base, **_SETTINGS, **values})

@@ -49,7 +49,7 @@ def score(rows: int, repetitions: int) -> Figures:
     """In the child: seconds of each work and of its bare product."""
     import numpy as np
 
-    from kenpin.models._heads import SvmHead
+    from kenpin.models.classifier.heads import SvmHead
     from kenpin.taguchi import UnitSpace
 
     rng = np.random.default_rng(0)

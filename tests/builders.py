@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from kenpin.data._plain_png import plain_pngs
+from kenpin.data.plain_png import plain_pngs
 from kenpin.records import Box, Detections, Example, ImageSource
 
 ODD_LABELS = (

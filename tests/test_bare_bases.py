@@ -27,9 +27,9 @@ from kenpin.data.loading import write_dataset
 from kenpin.drawing import caption, draw_beside_truth
 from kenpin.errors import OptionError
 from kenpin.export import export_merged
-from kenpin.models._bare_base import family_of_base
-from kenpin.models._language.detector import LanguageDetector
-from kenpin.models.florence2 import QUESTIONS, sentence_of
+from kenpin.models.bare_base import family_of_base
+from kenpin.models.florence2.prompts import QUESTIONS, sentence_of
+from kenpin.models.language.detector import LanguageDetector
 from kenpin.models.vlm import FAMILY as VLM
 from kenpin.predictor import is_base
 from kenpin.records import Detections, ImageSource, Prediction

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kenpin import boxes
-from kenpin.data.formats._reading import box_from_xywh, box_px_from_cxcywh_unit
+from kenpin.data.reading.content import box_from_xywh, box_px_from_cxcywh_unit
 from kenpin.errors import ShapeError
 
 SIZE_WH = (200, 50)

@@ -17,8 +17,7 @@ from kenpin.config import StrictOptions
 from kenpin.data.images import read_image
 from kenpin.errors import OptionError
 from kenpin.explain import Explanation, array_file, compare, explain
-from kenpin.models import _patch_space
-from kenpin.models.mahalanobis import MahalanobisOptions
+from kenpin.models.mahalanobis import MahalanobisOptions, patch_inspector
 from kenpin.predictor import load_predictor
 from kenpin.records import ImageSource, Map
 from kenpin.training import train
@@ -285,7 +284,7 @@ def test_a_run_keeps_its_own_channels(explained: Any, tmp_path: Path, monkeypatc
     """Another version of NumPy could draw others."""
     paths = [path for path, _ in _scratched(tmp_path, 2)]
     before = [said.distance for said in load_predictor(explained("positions-lite0")).predict_files(paths)]
-    monkeypatch.setattr(_patch_space, "_choice", lambda channels, items: np.arange(items))
+    monkeypatch.setattr(patch_inspector, "_choice", lambda channels, items: np.arange(items))
     after = [said.distance for said in load_predictor(explained("positions-lite0")).predict_files(paths)]
     assert after == pytest.approx(before, rel=1e-4)
 

@@ -28,7 +28,8 @@ from transformers import (
 from kenpin.cli import main
 from kenpin.errors import OptionError, OutputExistsError, RunError
 from kenpin.export import export_merged, export_npz
-from kenpin.models import _lite0, get_family
+from kenpin.models import get_family
+from kenpin.models.networks import lite0
 from kenpin.predictor import load_predictor
 from kenpin.run_folder import read_record, seal, write_record
 from tests.toy_runs import OBJECTS, PARTS, answers, equal, loss, of_base, pictures_for, saved_base, trained
@@ -205,7 +206,7 @@ def test_what_trains_no_network_has_nothing_to_merge(run: Run, tmp_path: Path) -
 def test_what_nothing_else_could_load_is_refused(run: Run, tmp_path: Path) -> None:
     copy = shutil.copytree(run("classifier", "full"), tmp_path / "run")
     shutil.rmtree(copy / "model" / "weights")
-    _lite0.Lite0ForImageClassification(_lite0.Lite0Config(num_labels=2)).save_pretrained(copy / "model" / "weights")
+    lite0.Lite0ForImageClassification(lite0.Lite0Config(num_labels=2)).save_pretrained(copy / "model" / "weights")
     with pytest.raises(OptionError, match="transformers has no network like that"):
         export_merged(resealed(copy), tmp_path / "out")
     four_bits = resealed(shutil.copytree(run("florence2", "lora"), tmp_path / "qlora"), tuning="qlora")

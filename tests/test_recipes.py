@@ -62,8 +62,7 @@ def test_a_recipe_runs_on_a_toy(recipe: str, tmp_path: Path) -> None:
 
 def test_the_attention_recipe_is_the_references_schedule() -> None:
     """64 steps of batches of 8, the rate of each as the reference computes it."""
-    from kenpin.models.paligemma import cosine_with_warmup
-    from kenpin.training.schedules import schedule_of
+    from kenpin.training.schedules import cosine_with_warmup, schedule_of
 
     values = _values("paligemma-attention")
     schedule = schedule_of(values["schedule"], values["warmup_share"])

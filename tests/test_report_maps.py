@@ -267,7 +267,7 @@ def test_a_map_that_fails_loses_no_training(parts: Path, tmp_path: Path, monkeyp
     def full(*_: object) -> None:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr("kenpin.models._looking.look", full)
+    monkeypatch.setattr("kenpin.models.looking.ways.look", full)
     run = trained("classifier", tmp_path / "run", parts)
     assert load_predictor(run)
     assert not (run / "maps.npz").exists()

@@ -17,8 +17,8 @@ from PIL import Image
 
 import kenpin
 from kenpin.codecs import florence2
-from kenpin.models.paligemma import cosine_with_warmup
 from kenpin.records import Verdict
+from kenpin.training.schedules import cosine_with_warmup
 from tests.tree import ROOT
 
 Cells = dict[str, Any]

@@ -13,7 +13,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
 from kenpin.data.loading import load_dataset
 from kenpin.models import get_family
-from kenpin.models._family import Task, Trainable
+from kenpin.models.contract import Task, Trainable
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Detections
 from kenpin.training import train

@@ -13,7 +13,7 @@ import torch  # noqa: E402
 
 from kenpin.data.dataset import Dataset  # noqa: E402
 from kenpin.data.lineage import NOTHING_SEEN  # noqa: E402
-from kenpin.models._family import Fitted, Task  # noqa: E402
+from kenpin.models.contract import Fitted, Task  # noqa: E402
 from kenpin.models.mahalanobis import FAMILY, MahalanobisOptions  # noqa: E402
 from kenpin.predictor import Predictor  # noqa: E402
 from kenpin.records import Example, ImageSource  # noqa: E402

@@ -17,7 +17,7 @@ from kenpin.drawing import draw_prediction
 from kenpin.errors import MissingExtraError
 from kenpin.evaluation import summarise
 from kenpin.models import get_family
-from kenpin.models._family import Progress, Task
+from kenpin.models.contract import Progress, Task
 from kenpin.plural import counted
 from kenpin.predictor import load_predictor
 from kenpin.quality.threshold import judge

@@ -18,7 +18,7 @@ from kenpin.data.loading import as_dataset, put_in_place, refuse_to_destroy
 from kenpin.data.taking import DataSource
 from kenpin.display import Shown
 from kenpin.errors import DatasetError, ImageError, OutputExistsError, RunError
-from kenpin.models._family import Progress
+from kenpin.models.contract import Progress
 from kenpin.plural import counted
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Example

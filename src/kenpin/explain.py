@@ -16,9 +16,9 @@ from PIL.Image import Image
 from kenpin.data.images import read_image
 from kenpin.drawing import draw_maps
 from kenpin.errors import ImageError, OptionError
-from kenpin.models._family import Explained
-from kenpin.models._inference import OnError
-from kenpin.models._looking import likeness_maps
+from kenpin.models.contract import Explained
+from kenpin.models.inference import OnError
+from kenpin.models.looking.ways import likeness_maps
 from kenpin.predictor import Predictor
 from kenpin.records import Example, ImageSource, Map
 

@@ -14,10 +14,10 @@ from torch import nn
 
 from kenpin.data.loading import partial_folder, put_in_place, refuse_to_destroy
 from kenpin.errors import OptionError, OutputExistsError
-from kenpin.models._family import Calibrated, Inspector, Trainable
-from kenpin.models._finished_run import checkpoint_of, record_at
-from kenpin.models._lora import without_adapters
-from kenpin.models._quiet import without_bars
+from kenpin.models.contract import Calibrated, Inspector, Trainable
+from kenpin.models.networks.lora import without_adapters
+from kenpin.models.networks.quiet import without_bars
+from kenpin.models.restoring import checkpoint_of, record_at
 from kenpin.predictor import load_predictor
 from kenpin.run_folder import EXPORTED, MODEL, RunRecord, check_free, lineage_of, read_record, write_json, write_lineage
 

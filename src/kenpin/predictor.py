@@ -20,10 +20,10 @@ from kenpin.data.loading import as_dataset, load_dataset
 from kenpin.data.taking import DataSource, Picture, is_picture, of_pictures
 from kenpin.errors import OptionError, RunError
 from kenpin.models import get_family
-from kenpin.models._bare_base import TOY, family_of_base
-from kenpin.models._family import Conversational, Inspector, Localised, Progress, Promptable, ReadsTables
-from kenpin.models._finished_run import checkpoint_of, restore_checkpoint, restore_run, vectors_of
-from kenpin.models._inference import OnError, decode, infer_batches
+from kenpin.models.bare_base import TOY, family_of_base
+from kenpin.models.contract import Conversational, Inspector, Localised, Progress, Promptable, ReadsTables
+from kenpin.models.inference import OnError, decode, infer_batches
+from kenpin.models.restoring import checkpoint_of, restore_checkpoint, restore_run, vectors_of
 from kenpin.quality.threshold import judge
 from kenpin.records import Example, ImageSource, Judgement, Map, Prediction, Threshold
 from kenpin.records_json import from_json

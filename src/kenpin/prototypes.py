@@ -19,7 +19,7 @@ from kenpin.data.taking import DataSource
 from kenpin.errors import DatasetError, OptionError
 from kenpin.evaluation import summarise
 from kenpin.metrics.projection import principal_components
-from kenpin.models._family import LearnsVectors, Progress
+from kenpin.models.contract import LearnsVectors, Progress
 from kenpin.plural import counted, is_are
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Prediction

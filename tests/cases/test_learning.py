@@ -20,9 +20,9 @@ from kenpin.cli import main
 from kenpin.data.dataset import Dataset
 from kenpin.errors import DatasetError, OptionError
 from kenpin.models import get_family
-from kenpin.models._embedding.batches import alone
-from kenpin.models._embedding.objectives import COMPARING
-from kenpin.models._family import Task
+from kenpin.models.contract import Task
+from kenpin.models.embedder.batches import alone
+from kenpin.models.embedder.objectives import COMPARING
 from kenpin.predictor import load_predictor
 from kenpin.records import Example, ImageSource
 from kenpin.run_folder import read_json, read_record, space_of

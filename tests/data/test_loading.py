@@ -10,7 +10,7 @@ import pytest
 
 from kenpin.data import Dataset, load_dataset, write_dataset
 from kenpin.data.formats import folders
-from kenpin.data.formats._names import UniqueNames, folder_of_label, label_of_folder, split_name
+from kenpin.data.reading.names import UniqueNames, folder_of_label, label_of_folder, split_name
 from kenpin.errors import DatasetError, LabelError, OptionError, OutputExistsError
 from kenpin.records import Detections, Example, ImageSource
 from tests.builders import detections, example_at, picture_bytes, write_picture

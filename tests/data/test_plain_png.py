@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kenpin.data._plain_png import LARGEST_BYTES, fits, plain_pngs, read_plain
 from kenpin.data.images import read_image
+from kenpin.data.plain_png import LARGEST_BYTES, fits, plain_pngs, read_plain
 from kenpin.records import ImageSource
 
 Change = Callable[[bytes], bytes]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kenpin.data._streaming import stream
+from kenpin.data.streaming import stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from kenpin.description.evidence import Evidence, evidence_of, witness_of
 from kenpin.description.places import Place
 from kenpin.description.telling import Piece, pieces_of, tell
 from kenpin.errors import LabelError
-from kenpin.models._chat.schema import longest_answer
+from kenpin.models.vlm.schema import longest_answer
 from kenpin.quality.threshold import judge
 from kenpin.records import Detections, Map, Prediction, Threshold, Verdict
 from tests.description.made import CLASSES, GOOD, SAYS_SCRATCH, SCRATCHED

@@ -15,7 +15,7 @@ from kenpin.inspection import closer_look, judging
 from kenpin.inspection.judging import Judges
 from kenpin.inspection.pictures import Opened, open_picture, sighting_of
 from kenpin.inspection.policy import Policy
-from kenpin.models._inference import infer_together
+from kenpin.models.inference import infer_together
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import ImageSource, Prediction
 from tests.toy_runs import trained

@@ -12,7 +12,7 @@ import transformers
 from kenpin.data.loading import load_dataset
 from kenpin.errors import OptionError
 from kenpin.models import get_family
-from kenpin.models._backbone import load_backbone
+from kenpin.models.networks.backbones import load_backbone
 from kenpin.predictor import load_predictor
 from kenpin.training import train
 
@@ -98,7 +98,7 @@ def test_the_head_is_found_by_what_it_gives(base: tuple[str, Path]) -> None:
 
 
 def _task() -> Any:
-    from kenpin.models._family import Task
+    from kenpin.models.contract import Task
 
     return Task(("ok", "scratch"), ("ok",))
 

@@ -18,12 +18,12 @@ from kenpin.data.images import read_image
 from kenpin.data.loading import load_dataset
 from kenpin.errors import CollapseError, DatasetError, OptionError, RunError
 from kenpin.models import get_family
-from kenpin.models._embedding.batches import mixed_order
-from kenpin.models._embedding.networks import mlp
-from kenpin.models._embedding.objectives import COMPARING, MARGINS, Objective
-from kenpin.models._embedding.references import References, fit_references, read_references
-from kenpin.models._family import Task
-from kenpin.models._inference import infer_batches
+from kenpin.models.contract import Task
+from kenpin.models.embedder.batches import mixed_order
+from kenpin.models.embedder.networks import mlp
+from kenpin.models.embedder.objectives import COMPARING, MARGINS, Objective
+from kenpin.models.embedder.references import References, fit_references, read_references
+from kenpin.models.inference import infer_batches
 from kenpin.predictor import load_predictor
 from kenpin.records import Example, ImageSource
 from kenpin.training import train
@@ -238,7 +238,7 @@ def test_a_batch_with_another_picture_in_it_is_opened_one_by_one(odd: Any) -> No
 
     from PIL import Image
 
-    from kenpin.data._plain_png import plain_pngs
+    from kenpin.data.plain_png import plain_pngs
 
     files = list(plain_pngs(_grey_pictures(9)))
     if odd == "packed":
@@ -322,7 +322,7 @@ def test_a_picture_is_compared_with_the_nearest_of_each_class() -> None:
 def test_references_in_blocks_are_those_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = np.random.default_rng(0).normal(size=(50, 2))
     whole = _references().probabilities(asked)
-    monkeypatch.setattr("kenpin.models._embedding.references._BLOCK", 7)
+    monkeypatch.setattr("kenpin.models.embedder.references._BLOCK", 7)
     assert _references().probabilities(asked) == pytest.approx(whole)
 
 
@@ -380,7 +380,7 @@ def test_a_head_learns_from_stored_features_and_varies_nothing(parts: Path, tmp_
 def test_what_is_kept_in_memory_changes_nothing(parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = {"base": "toy", "brightness": 0.0, "contrast": 0.0, "epochs": 2, "batch_size": 32, "precision": "fp32"}
     kept = _train(parts, tmp_path / "kept", **values)
-    monkeypatch.setattr("kenpin.models._inference.KEPT_BYTES", 0)
+    monkeypatch.setattr("kenpin.models.inference.KEPT_BYTES", 0)
     read = _train(parts, tmp_path / "read", **values)
     models = [(run / "model" / "weights" / "model.safetensors").read_bytes() for run in (kept, read)]
     assert models[0] == models[1]
@@ -391,7 +391,7 @@ def test_features_too_large_for_memory_come_from_disk(
 ) -> None:
     values = {"base": "toy", "tuning": "head", "precision": "fp32"}
     kept = _train(parts, tmp_path / "kept", **values)
-    monkeypatch.setattr("kenpin.models._inference.KEPT_BYTES", 0)
+    monkeypatch.setattr("kenpin.models.inference.KEPT_BYTES", 0)
     read = _train(parts, tmp_path / "read", **values)
     models = [(run / "model" / "embedder.safetensors").read_bytes() for run in (kept, read)]
     assert models[0] == models[1]

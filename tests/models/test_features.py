@@ -14,12 +14,13 @@ from sklearn.svm import SVC
 
 from kenpin.data.loading import load_dataset
 from kenpin.errors import DatasetError, ImageError, OptionError
-from kenpin.models import _inference, _lite0, get_family
-from kenpin.models._backbone import load_backbone
-from kenpin.models._family import Task
-from kenpin.models._feature_store import FeatureStore
-from kenpin.models._heads import LinearHead, SvmHead, fit_head, head_from_arrays
-from kenpin.models._lite0 import STAGE_CHANNELS
+from kenpin.models import get_family, inference
+from kenpin.models.classifier.heads import LinearHead, SvmHead, fit_head, head_from_arrays
+from kenpin.models.contract import Task
+from kenpin.models.networks import lite0
+from kenpin.models.networks.backbones import load_backbone
+from kenpin.models.networks.feature_store import FeatureStore
+from kenpin.models.networks.lite0 import STAGE_CHANNELS
 from kenpin.predictor import load_predictor
 from tests.toy_runs import trained
 
@@ -35,7 +36,7 @@ def _vectors(count: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.nd
 def test_lite0_has_the_items_that_its_names_say() -> None:
     backbone = load_backbone("lite0", TASK.labels, 0)
     network = backbone.network
-    assert isinstance(network, _lite0.Lite0ForImageClassification)
+    assert isinstance(network, lite0.Lite0ForImageClassification)
     pixels = torch.randn(2, 3, 224, 224)
     with torch.inference_mode():
         features, stages = backbone.features(pixels), network.stage_outputs(pixels)
@@ -48,7 +49,7 @@ def test_lite0_knows_imagenet() -> None:
     # the published weights on a made picture: the head of 1,000 classes must be sure of something, and of the same
     # thing when the picture is paler; layers in a wrong order give noise
     published = torch.load(_weights_file(), weights_only=True)
-    network = _lite0.pretrained(1000)
+    network = lite0.pretrained(1000)
     with torch.no_grad():
         network.classifier.weight.copy_(published["_fc.weight"])
         network.classifier.bias.copy_(published["_fc.bias"])
@@ -80,13 +81,13 @@ def test_the_second_pass_opens_no_picture(parts: Path, monkeypatch: pytest.Monke
     options = get_family("mahalanobis").Options.from_mapping({"data": "-", "out": "-", "base": "toy"})
     inspector = get_family("mahalanobis").create(options, TASK)
     dataset = load_dataset(parts)
-    first = torch.cat([outputs["features"] for _, outputs in _inference.infer_batches(inspector, dataset)])
+    first = torch.cat([outputs["features"] for _, outputs in inference.infer_batches(inspector, dataset)])
 
     def refuse(*_: object) -> None:
         raise AssertionError("a picture was opened")
 
-    monkeypatch.setattr(_inference, "read_image", refuse)
-    again = torch.cat([outputs["features"] for _, outputs in _inference.infer_batches(inspector, dataset)])
+    monkeypatch.setattr(inference, "read_image", refuse)
+    again = torch.cat([outputs["features"] for _, outputs in inference.infer_batches(inspector, dataset)])
     assert torch.equal(first, again)
 
 

@@ -26,13 +26,13 @@ from transformers import (
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from kenpin.errors import OptionError
-from kenpin.models import _lite0
-from kenpin.models._attention import relevance, rollout, watched_attention
-from kenpin.models._backbone import load_backbone
-from kenpin.models._heads import fit_head, logits
-from kenpin.models._looking import likeness_maps, look
-from kenpin.models._places import as_grid, place_outputs
 from kenpin.models.classifier import ClassifierOptions, HeadClassifier
+from kenpin.models.classifier.heads import fit_head, logits
+from kenpin.models.looking.attention import relevance, rollout, watched_attention
+from kenpin.models.looking.cells import as_grid, place_outputs
+from kenpin.models.looking.ways import likeness_maps, look
+from kenpin.models.networks import lite0
+from kenpin.models.networks.backbones import load_backbone
 from tests.pictures import part
 from tests.toy_runs import PARTS
 
@@ -171,7 +171,7 @@ def test_grad_cam_is_selvaraju_s() -> None:
 
 def test_grad_cam_of_lite0_looks_at_its_last_convolution() -> None:
     torch.manual_seed(0)
-    network = _lite0.Lite0ForImageClassification(_lite0.Lite0Config(num_labels=3)).eval()
+    network = lite0.Lite0ForImageClassification(lite0.Lite0Config(num_labels=3)).eval()
     x = torch.randn(1, 3, 64, 64)
     last = network.head(network.stage_outputs(x)[-1])
     # the score is linear in its mean: CAM (Zhou et al. 2016) is Grad-CAM
@@ -182,7 +182,7 @@ def test_grad_cam_of_lite0_looks_at_its_last_convolution() -> None:
 
 
 def test_shares_add_up_to_the_score() -> None:
-    for network, side in ((_network("dinov2"), 32), (_lite0.Lite0ForImageClassification(_lite0.Lite0Config()), 64)):
+    for network, side in ((_network("dinov2"), 32), (lite0.Lite0ForImageClassification(lite0.Lite0Config()), 64)):
         network.eval()
         looked = look(network, _pixels(side=side), _score(network), "shares")
         assert torch.allclose(looked.grids.sum(dim=(1, 2)), looked.scores, rtol=1e-3)
@@ -194,15 +194,15 @@ def test_ways_that_a_network_has_not_are_refused() -> None:
         SwinConfig(image_size=32, patch_size=4, embed_dim=16, depths=[1, 1], num_heads=[2, 2], window_size=2)
     ).eval()
     assert look(swin, _pixels(), _score(swin), None).way == "gradcam"
-    lite0 = _lite0.Lite0ForImageClassification(_lite0.Lite0Config())
+    convolutional = lite0.Lite0ForImageClassification(lite0.Lite0Config())
     for network, way, remedy in (
         (swin, "rollout", "take gradcam"),
-        (lite0, "relevance", "take gradcam"),
+        (convolutional, "relevance", "take gradcam"),
         (_network("vit"), "gradcam", "does not depend on the last features"),
         (_network("dinov2"), "heat", "there are relevance, rollout, gradcam, shares"),
     ):
         with pytest.raises(OptionError, match=remedy):
-            look(network, _pixels(side=64 if network is lite0 else 32), _score(network), way)
+            look(network, _pixels(side=64 if network is convolutional else 32), _score(network), way)
     with pytest.raises(OptionError, match="no grid of features"):
         look(nn.Linear(3, 3), _pixels(), lambda x: x.sum(), None)
 

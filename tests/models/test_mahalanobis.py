@@ -131,7 +131,7 @@ def test_selection_finds_the_items_that_tell_and_confirms_them(ridge: Any, table
 
 
 def test_a_choice_that_loses_is_not_taken(table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from kenpin.models import _item_choice
+    from kenpin.models.mahalanobis import selection
     from kenpin.taguchi.selection import select_items
 
     def worst(*args: Any, **settings: Any) -> Selection:
@@ -140,7 +140,7 @@ def test_a_choice_that_loses_is_not_taken(table: Path, tmp_path: Path, monkeypat
         found = select_items(*args, **settings)
         return replace(found, gains=tuple(replace(gain, kept=gain.item == "hum") for gain in found.gains))
 
-    monkeypatch.setattr(_item_choice, "select_items", worst)
+    monkeypatch.setattr(selection, "select_items", worst)
     run = _trained(table, tmp_path / "run", select_items=True, ridge=0.0)
     assert "more than chance, so all items are kept" in " ".join(json.loads((run / "run.json").read_text())["notes"])
     expected = UnitSpace(0).fit(_good(table)).score_samples(load_dataset(table).numbers(ITEMS))
@@ -154,7 +154,7 @@ def test_selection_needs_defective_parts(tmp_path: Path) -> None:
 
 
 def test_selection_holds_whole_groups_out(table: Path, tmp_path: Path) -> None:
-    from kenpin.models._item_choice import divide_parts
+    from kenpin.models.mahalanobis.selection import divide_parts
 
     lots = [f"lot {place // 10}" for place in range(200)]
     dataset = load_dataset(table)._with_column("group", lots)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from transformers import CLIPImageProcessorPil, ViTImageProcessorPil
 
 from kenpin.heat import WHOLE, in_frame
-from kenpin.models._maps import seen_region
+from kenpin.models.looking.maps import seen_region
 
 SIDES = st.integers(1, 40)
 

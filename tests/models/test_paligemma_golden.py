@@ -19,17 +19,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kenpin.errors import OptionError, OutputExistsError, ShapeError
-from kenpin.models import _paligemma_npz
-from kenpin.models._language.generation import generate_answers
-from kenpin.models._learning_rates import cosine_with_warmup
-from kenpin.models._paligemma_npz import model_from_npz, npz_from_model
-from kenpin.models._paligemma_prefix_lm import prompt_inputs, teacher_forced_logits
-from kenpin.models._paligemma_reference import (
+from kenpin.models.language.generation import generate_answers
+from kenpin.models.paligemma import npz
+from kenpin.models.paligemma.npz import model_from_npz, npz_from_model
+from kenpin.models.paligemma.prefix_lm import prompt_inputs, teacher_forced_logits
+from kenpin.models.paligemma.reference import (
     TextRow,
     encode_text,
     per_example_loss,
     preprocess_image,
 )
+from kenpin.training.schedules import cosine_with_warmup
 
 Arrays = dict[str, NDArray[Any]]
 FOLDER = Path(__file__).parent / "golden"
@@ -367,7 +367,7 @@ def _odd_model() -> Any:
         "mlp": 7, "vocabulary": 11,
     }  # fmt: skip
     torch.manual_seed(0)
-    model = transformers.PaliGemmaForConditionalGeneration(_paligemma_npz._config(sizes))
+    model = transformers.PaliGemmaForConditionalGeneration(npz._config(sizes))
     for weight in model.parameters():
         torch.nn.init.normal_(weight)
     return model
@@ -377,7 +377,7 @@ def test_axes_of_unlike_sizes(tmp_path: Path) -> None:
     model = _odd_model()
     npz_from_model(model, tmp_path / "odd.npz")
     again = model_from_npz(tmp_path / "odd.npz")
-    assert _paligemma_npz._sizes_of(again.config) == _paligemma_npz._sizes_of(model.config)
+    assert npz._sizes_of(again.config) == npz._sizes_of(model.config)
     weights, arrays = model.state_dict(), _arrays(tmp_path / "odd.npz")
     assert all(torch.equal(again.state_dict()[name], weight) for name, weight in weights.items())
     # each layout once more, as the product that it stands for
@@ -464,18 +464,18 @@ def test_the_published_sizes_are_understood_without_reading_them(tmp_path: Path)
         "head_size": 256, "mlp": 16384, "vocabulary": 257152, "1": 1, "2": 2, "3": 3,
     }  # fmt: skip
     with zipfile.ZipFile(tmp_path / "headers.npz", "w") as archive:
-        for array in _paligemma_npz._ARRAYS:
+        for array in npz._ARRAYS:
             header = {"descr": "<f2", "fortran_order": False, "shape": array.shape(published)}
             np.lib.format.write_array_header_1_0(buffer := BytesIO(), header)
             archive.writestr(f"params/{array.name}.npy", buffer.getvalue())
-    shapes = {name: shape for name, (shape, _) in _paligemma_npz._headers(tmp_path / "headers.npz").items()}
-    sizes = _paligemma_npz._sizes("headers.npz", "params/", shapes)
+    shapes = {name: shape for name, (shape, _) in npz._headers(tmp_path / "headers.npz").items()}
+    sizes = npz._sizes("headers.npz", "params/", shapes)
     assert sizes == published
-    config = _paligemma_npz._config(sizes)
+    config = npz._config(sizes)
     assert (config.vision_config.image_size, config.image_token_id) == (224, 257152)
     with torch.device("meta"):
         weights = transformers.PaliGemmaForConditionalGeneration(config).state_dict()
-    for array in _paligemma_npz._ARRAYS:
+    for array in npz._ARRAYS:
         for _, weight in array.places(sizes):
             assert list(weights.pop(weight).shape) == array.weight_shape(sizes)
     assert weights.keys() == {"lm_head.weight"}
@@ -487,9 +487,9 @@ def test_weights_that_transformers_names_otherwise_do_not_stay_random(
 ) -> None:
     renamed = [
         replace(array, weights=("model.language_model.last_norm.weight",)) if "final_norm" in array.name else array
-        for array in _paligemma_npz._ARRAYS
+        for array in npz._ARRAYS
     ]
-    monkeypatch.setattr(_paligemma_npz, "_ARRAYS", renamed)
+    monkeypatch.setattr(npz, "_ARRAYS", renamed)
     with pytest.raises(RuntimeError, match=r"names model\.language_model.* differently"):
         model_from_npz(checkpoint)
 

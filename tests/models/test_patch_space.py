@@ -14,11 +14,11 @@ from kenpin.data.lineage import NOTHING_SEEN
 from kenpin.demo import solar_cells
 from kenpin.errors import RunError
 from kenpin.metrics.ranking import auroc
-from kenpin.models._backbone import load_backbone
-from kenpin.models._family import Task
-from kenpin.models._lite0 import Lite0ForImageClassification
-from kenpin.models._patch_space import PatchSpaceInspector
+from kenpin.models.contract import Task
 from kenpin.models.mahalanobis import FAMILY, MahalanobisOptions
+from kenpin.models.mahalanobis.patch_inspector import PatchSpaceInspector
+from kenpin.models.networks.backbones import load_backbone
+from kenpin.models.networks.lite0 import Lite0ForImageClassification
 from kenpin.predictor import Predictor
 from tests.pictures import part
 

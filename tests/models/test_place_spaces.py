@@ -12,7 +12,7 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from torch import Tensor
 
 from kenpin.errors import UnitSpaceError
-from kenpin.models._place_spaces import SCALE_FLOOR, PlaceSpaces, fit_spaces
+from kenpin.models.mahalanobis.cell_spaces import SCALE_FLOOR, PlaceSpaces, fit_spaces
 from kenpin.taguchi import UnitSpace
 
 PARTS, PLACES, ITEMS = 70, 5, 6

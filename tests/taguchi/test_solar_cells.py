@@ -12,7 +12,7 @@ from kenpin.data.splitting import split_by_ratio
 from kenpin.demo import solar_cells
 from kenpin.metrics.ranking import auroc
 from kenpin.models import get_family
-from kenpin.models._family import Task
+from kenpin.models.contract import Task
 from kenpin.records_json import from_json
 from kenpin.run_folder import read_json
 from kenpin.taguchi.selection import Selection

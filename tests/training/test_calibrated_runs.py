@@ -14,7 +14,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.loading import load_dataset
 from kenpin.data.splitting import split_by_ratio
 from kenpin.errors import OptionError, RunError
-from kenpin.models._calibrated import read_calibration
+from kenpin.models.calibrated import read_calibration
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.prototypes import add_prototypes
 from kenpin.quality.calibration import Calibration, Method, fit_calibration, inside_unit, unit_of_distance

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
-from kenpin.models._calibrated import CalibratedPictures
-from kenpin.models._family import Inspector
+from kenpin.models.calibrated import CalibratedPictures
+from kenpin.models.contract import Inspector
 from kenpin.records import Example, ImageSource, Prediction
 from kenpin.training.deciding import Scored, decide_by, decide_without_each
 

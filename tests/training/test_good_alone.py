@@ -241,7 +241,7 @@ def test_a_labelled_test_split_tells_what_good_parts_are_called(parts: Path) -> 
 
 
 def test_the_folder_of_good_parts_is_named_where_it_tells(parts: Path) -> None:
-    from kenpin.models._family import Task
+    from kenpin.models.contract import Task
 
     task = Task(("ok", "scratch"), ("ok",))
     assert good_folder(load_dataset(parts), task) == str(parts / "ok")

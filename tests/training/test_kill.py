@@ -33,7 +33,7 @@ POINTS = [
     "transformers:Trainer._save_checkpoint:1:after",
     "transformers:Trainer.training_step:5:after",  # between checkpoints
     "transformers.trainer:rotate_checkpoints:2:before",  # before the older one is deleted
-    "kenpin.models.classifier:NetworkClassifier.save:1:after",  # trained and saved, and not noted
+    "kenpin.models.classifier.inspector:NetworkClassifier.save:1:after",  # trained and saved, and not noted
     "kenpin.training.learning:write_json:1:before",
     "kenpin.training.learning:write_json:1:after",  # learned and noted
     "kenpin.training.job:write_json:1:before",
@@ -43,14 +43,14 @@ POINTS = [
 
 
 POINTS_OF_VECTORS = [
-    "kenpin.models._embedding.batches:mixed_order:1:before",
+    "kenpin.models.embedder.batches:mixed_order:1:before",
     "transformers:Trainer._save_checkpoint:1:after",
     "transformers:Trainer.training_step:2:after",  # between checkpoints, within an epoch
     "transformers:Trainer._save_rng_state:1:before",
     "transformers:Trainer.training_step:5:before",
-    "kenpin.models.embedder:EmbeddingInspector.take_references:1:before",
-    "kenpin.models.embedder:EmbeddingInspector.take_references:1:after",
-    "kenpin.models.embedder:EmbeddingInspector.save_references:1:after",
+    "kenpin.models.embedder.inspector:EmbeddingInspector.take_references:1:before",
+    "kenpin.models.embedder.inspector:EmbeddingInspector.take_references:1:after",
+    "kenpin.models.embedder.inspector:EmbeddingInspector.save_references:1:after",
     "kenpin.training.learning:write_json:1:after",
     "kenpin.training.job:finish:1:before",
 ]
@@ -129,7 +129,7 @@ def test_a_chat_model_goes_on_where_it_was_killed(tmp_path: Path) -> None:
     points = [
         "transformers:Trainer._save_checkpoint:1:after",
         "transformers:Trainer.training_step:5:after",  # between checkpoints
-        "kenpin.models._chat.inspector:ChatInspector.save:1:after",  # trained and saved, and not noted
+        "kenpin.models.vlm.inspector:ChatInspector.save:1:after",  # trained and saved, and not noted
         "kenpin.training.job:finish:1:before",
     ]
     _drive("vlm", data, tmp_path / "undisturbed", [])

@@ -19,7 +19,9 @@ from kenpin.data.loading import load_dataset, write_dataset
 from kenpin.errors import DatasetError, OptionError, RunError
 from kenpin.evaluation import evaluate
 from kenpin.export import export_merged
-from kenpin.models import _finished_run, _item_choice, family_names, get_family, mahalanobis
+from kenpin.models import family_names, get_family, restoring
+from kenpin.models.mahalanobis import inspector as unit_spaces
+from kenpin.models.mahalanobis import selection
 from kenpin.predictor import load_predictor
 from kenpin.records import Prediction
 from kenpin.records_json import evaluation_from_json
@@ -69,7 +71,7 @@ class Witness:
         self.content_of = dict(zip(dataset.column("id"), dataset.contents(), strict=True))
         self.decided: set[str] = set()
         self.loaded: set[Path] = set()
-        decide, calibrate, divide, read = decision.decide, calibrating.calibrate, _item_choice.divide_parts, read_record
+        decide, calibrate, divide, read = decision.decide, calibrating.calibrate, selection.divide_parts, read_record
 
         def seen_decide(predictions: Sequence[Prediction], *rest: Any) -> Any:
             self.decided |= {one.id for one in predictions}
@@ -92,8 +94,8 @@ class Witness:
 
         monkeypatch.setattr(deciding, "decide", seen_decide)
         monkeypatch.setattr(deciding, "calibrate", seen_calibrate)
-        monkeypatch.setattr(mahalanobis, "divide_parts", seen_divide)
-        monkeypatch.setattr(_finished_run, "read_record", seen_read)
+        monkeypatch.setattr(unit_spaces, "divide_parts", seen_divide)
+        monkeypatch.setattr(restoring, "read_record", seen_read)
 
     def check(self, run: Path, below: Lineage) -> None:
         """Nothing decided by, and nothing measured on, is in the lineage of what lies below the run."""

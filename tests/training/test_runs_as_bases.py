@@ -15,8 +15,8 @@ import torch
 from kenpin.data.loading import load_dataset
 from kenpin.errors import OptionError, OutputExistsError, RunError
 from kenpin.models import get_family
-from kenpin.models._family import Task
-from kenpin.models._lora import without_adapters
+from kenpin.models.contract import Task
+from kenpin.models.networks.lora import without_adapters
 from kenpin.predictor import load_predictor
 from kenpin.run_folder import is_run, read_record, record_hash
 from kenpin.training import train

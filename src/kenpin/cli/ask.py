@@ -53,7 +53,7 @@ def ask(
     """
     from kenpin.data.images import read_image
     from kenpin.errors import OptionError
-    from kenpin.models._family import Conversational, Promptable
+    from kenpin.models.contract import Conversational, Promptable
     from kenpin.predictor import load_asked
     from kenpin.records import ImageSource, Sampling
 

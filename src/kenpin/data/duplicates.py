@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kenpin.data._streaming import stream
 from kenpin.data.images import read_image
+from kenpin.data.streaming import stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from kenpin.data.formats._pictures import pictures_below
+from kenpin.data.reading.pictures import pictures_below
 from kenpin.errors import DatasetError
 
 

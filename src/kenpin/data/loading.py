@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.formats import Note, csv, format_names, get_format
+from kenpin.data.formats import csv, format_names, get_format
+from kenpin.data.reading import Note
 from kenpin.data.taking import DataSource, taken
 from kenpin.errors import DatasetError, LabelError, OptionError, OutputExistsError
 from kenpin.records import Finding, Severity

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kenpin.data.dataset import SCHEMA, Dataset, as_table
-from kenpin.data.formats import Note, huggingface, items
-from kenpin.data.formats._columns import column_of, has_pictures
-from kenpin.data.formats._names import split_name
+from kenpin.data.formats import huggingface, items
 from kenpin.data.images import png_of
+from kenpin.data.reading import Note
+from kenpin.data.reading.columns import column_of, has_pictures
+from kenpin.data.reading.names import split_name
 from kenpin.errors import DatasetError, first_line
 from kenpin.records import Example, ImageSource
 

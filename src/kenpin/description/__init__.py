@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # the parts that hold an answer to the evidence work without 
     from kenpin.description.describer import DescribedPicture, Describer
     from kenpin.description.options import AblationOptions
     from kenpin.errors import ImageError
-    from kenpin.models._family import Conversational, Progress
+    from kenpin.models.contract import Conversational, Progress
     from kenpin.records import Example
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-    from kenpin.models._family import Conversational
+    from kenpin.models.contract import Conversational
     from kenpin.records import Sampling
 
 

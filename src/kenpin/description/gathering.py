@@ -18,8 +18,8 @@ from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.data.ok_labels import guess_ok_labels
 from kenpin.description.evidence import Part, Witness, evidence_of, witness_of
 from kenpin.errors import CaseLibraryError, ImageError, OptionError
-from kenpin.models._family import Explained, Progress
-from kenpin.models._inference import OnError
+from kenpin.models.contract import Explained, Progress
+from kenpin.models.inference import OnError
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.quality.threshold import judge
 from kenpin.records import Example, Judgement, Map, Prediction, Verdict

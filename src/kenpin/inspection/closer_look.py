@@ -18,8 +18,8 @@ from kenpin.drawing import draw_maps
 from kenpin.errors import OptionError
 from kenpin.inspection.policy import Policy
 from kenpin.inspection.runs import Judged, Run, example_of
-from kenpin.models._family import Explained, Localised
-from kenpin.models._finished_run import vectors_of
+from kenpin.models.contract import Explained, Localised
+from kenpin.models.restoring import vectors_of
 from kenpin.predictor import load_conversational
 from kenpin.records import Map
 from kenpin.run_folder import read_record, record_hash, space_of

@@ -21,7 +21,7 @@ from kenpin.inspection.pictures import Opened, Sighting, as_text
 from kenpin.inspection.policy import Policy
 from kenpin.inspection.record import Answer, NearCase, PartRecord
 from kenpin.inspection.runs import Judged, Run, Said, example_of, load_run
-from kenpin.models._inference import batch_size_of, decode, infer_together
+from kenpin.models.inference import batch_size_of, decode, infer_together
 from kenpin.quality.threshold import judge
 from kenpin.records import Judgement, Prediction, Verdict
 from kenpin.records_json import to_json

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
-from kenpin.data.formats._pictures import id_below, is_picture
+from kenpin.data.reading.pictures import id_below, is_picture
 from kenpin.inspection.pictures import Sighting, as_text, is_still_there, sighting_of
 
 _POLL_S, _POLL_ALL_S = 0.05, 1.0

@@ -1,28 +1,39 @@
-"""Families of models: one public file each, found by its file name; private parts begin with an underscore."""
+"""Families of models: a folder each with a file `family.py`, or a package from elsewhere that names itself.
+
+Another package brings a family by an entry point of the group `kenpin.families`, whose name is the family's and whose
+value names an object that keeps `kenpin.models.contract.Family`: `"pinholes" = "my_package.pinholes:FAMILY"`.
+"""
 
 from __future__ import annotations
 
 import ast
 import importlib
-import pkgutil
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from kenpin.errors import OptionError
 from kenpin.nearest import did_you_mean
+from kenpin.plugins import load_plugin, plugins
 
 if TYPE_CHECKING:  # listing families must not load torch
-    from kenpin.models._family import Family
+    from kenpin.models.contract import Family
+
+GROUP = "kenpin.families"
+"""Entry points of this group are families of other packages."""
 
 
 def family_names() -> tuple[str, ...]:
-    """Names of all families, without importing any."""
-    return tuple(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    """Names of all families, kenpin's own before those of other packages, each sorted; none is imported."""
+    own = _own_names()
+    return (*own, *(name for name in plugins(GROUP) if name not in own))
 
 
 def family_summary(name: str) -> str:
-    """The sentence that the family's file opens with, without importing it."""
-    source = Path(__path__[0], f"{name}.py").read_text(encoding="utf-8")
+    """The sentence that the family's package or module opens with, without importing it."""
+    module = f"kenpin.models.{name}" if name in _own_names() else plugins(GROUP)[name].module
+    found = importlib.util.find_spec(module)
+    source = "" if found is None or found.origin is None else Path(found.origin).read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(source)) or "").split("\n")[0]
 
 
@@ -32,7 +43,13 @@ def families_of_good_parts() -> tuple[str, ...]:
 
 
 def get_family(name: str) -> Family:
-    """The family of this name. Raises OptionError that names the nearest one."""
+    """The family of this name. Raises OptionError: it names the nearest one, or what could not be loaded."""
     if name not in family_names():
         raise OptionError(f"family {name!r} does not exist; {did_you_mean(name, family_names())}")
-    return cast("Family", importlib.import_module(f"kenpin.models.{name}").FAMILY)
+    if name in _own_names():
+        return cast("Family", importlib.import_module(f"kenpin.models.{name}").FAMILY)
+    return cast("Family", load_plugin("family", plugins(GROUP)[name]))
+
+
+def _own_names() -> tuple[str, ...]:
+    return tuple(sorted(path.parent.name for path in Path(__path__[0]).glob("*/family.py")))

@@ -10,7 +10,7 @@ from typing import get_args, get_origin
 from kenpin.config import TrainOptions
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.errors import RunError
-from kenpin.models._backbone import BUILT_IN
+from kenpin.models.networks.backbones import BUILT_IN
 from kenpin.run_folder import is_run, lineage_of
 
 _NO_BASE = frozenset({"data", "out", "from_cases", "data_format", "device"})

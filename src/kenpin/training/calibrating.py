@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kenpin.data.dataset import Dataset
 from kenpin.metrics.detection import CROWD, match, scores_of
-from kenpin.models._family import Calibrated
+from kenpin.models.contract import Calibrated
 from kenpin.quality.calibration import Calibration, Method, fit_calibration, inside_unit, unit_of_distance
 from kenpin.records import Detections, Prediction
 

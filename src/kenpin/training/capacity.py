@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from kenpin.errors import OptionError
-from kenpin.models._language.options import AnswerOptions
+from kenpin.models.language.options import AnswerOptions
 
 _OPTIMISER_STATES = {"adamw": 2, "sgd": 0}
 """Numbers that an optimiser keeps of each trained one."""

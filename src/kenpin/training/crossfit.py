@@ -10,7 +10,7 @@ from typing import Any
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import NOTHING_SEEN, Lineage, known_contents
 from kenpin.errors import OptionError
-from kenpin.models._family import Family, Fitted, Progress, Task
+from kenpin.models.contract import Family, Fitted, Progress, Task
 from kenpin.predictor import Predictor, best_device
 from kenpin.records import Prediction
 

@@ -9,7 +9,7 @@ from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.folds import random_folds
 from kenpin.errors import DatasetError, OptionError
-from kenpin.models._family import Calibrated, Inspector, Limited
+from kenpin.models.contract import Calibrated, Inspector, Limited
 from kenpin.records import Prediction, Threshold
 from kenpin.training.calibrating import calibrate
 from kenpin.training.decision import decide

@@ -18,9 +18,9 @@ from kenpin.config import GradientOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
 from kenpin.errors import MissingExtraError, OptionError
-from kenpin.models._checkpoints import latest_checkpoint, load_learned, save_learned
-from kenpin.models._family import Batch, Sampled, Trainable
-from kenpin.models._inference import KeptInputs, StoredFeatures, encode
+from kenpin.models.checkpoints import latest_checkpoint, load_learned, save_learned
+from kenpin.models.contract import Batch, Sampled, Trainable
+from kenpin.models.inference import KeptInputs, StoredFeatures, encode
 from kenpin.records import Example
 from kenpin.run_folder import CHECKPOINTS
 from kenpin.training.augment import Augmenter

@@ -11,11 +11,11 @@ from typing import Any, get_args
 import torch
 
 from kenpin.config import TrainOptions
-from kenpin.data._streaming import AHEAD
+from kenpin.data.streaming import AHEAD
 from kenpin.data.taking import DataSource
 from kenpin.errors import KenpinError
-from kenpin.models._family import Inspector, Trainable
-from kenpin.models._inference import batch_size_of
+from kenpin.models.contract import Inspector, Trainable
+from kenpin.models.inference import batch_size_of
 from kenpin.predictor import best_device
 from kenpin.training.capacity import held, resident_bytes, room_bytes, size
 from kenpin.training.listener import Say

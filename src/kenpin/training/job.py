@@ -18,9 +18,9 @@ from kenpin.data.lineage import Lineage
 from kenpin.data.taking import DataSource
 from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError, UnitSpaceError
 from kenpin.evaluation import summarise, with_mask_measures
-from kenpin.models._calibrated import write_calibration
-from kenpin.models._checkpoints import OPTIONS, write_begun
-from kenpin.models._family import Calibrated, Fitted, Inspector, Progress, Task, Trainable
+from kenpin.models.calibrated import write_calibration
+from kenpin.models.checkpoints import OPTIONS, write_begun
+from kenpin.models.contract import Calibrated, Fitted, Inspector, Progress, Task, Trainable
 from kenpin.plural import counted
 from kenpin.predictor import Predictor
 from kenpin.quality.consequences import cost_notes

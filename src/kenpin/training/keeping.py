@@ -11,7 +11,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image, read_mask
 from kenpin.errors import ImageError, OptionError
 from kenpin.metrics.projection import principal_components
-from kenpin.models._family import ChoosesItems, Explained, Localised, ReadsTables
+from kenpin.models.contract import ChoosesItems, Explained, Localised, ReadsTables
 from kenpin.predictor import Predictor
 from kenpin.records import Evaluation, Example, ImageSource, Map
 from kenpin.report import embedding as vectors

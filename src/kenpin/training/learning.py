@@ -13,8 +13,8 @@ import torch
 
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.errors import OptionError
-from kenpin.models._checkpoints import latest_checkpoint
-from kenpin.models._family import (
+from kenpin.models.checkpoints import latest_checkpoint
+from kenpin.models.contract import (
     BaseRecord,
     Family,
     Fitted,
@@ -24,7 +24,7 @@ from kenpin.models._family import (
     Trainable,
     trainable_share,
 )
-from kenpin.models._inference import keep_inputs
+from kenpin.models.inference import keep_inputs
 from kenpin.run_folder import CHECKPOINTS, MODEL, read_json, write_json
 from kenpin.training.augment import augments, plan_augmentation
 from kenpin.training.engine import train_by_gradients

@@ -10,7 +10,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.loading import load_dataset
 from kenpin.errors import OptionError
 from kenpin.models import get_family
-from kenpin.models._family import Fitted
+from kenpin.models.contract import Fitted
 from kenpin.run_folder import lineage_of, read_record, write_lineage, write_record
 from kenpin.training.below import named_below, runs_below
 from kenpin.training.learning import learn

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from kenpin.models._family import Progress
+from kenpin.models.contract import Progress
 
 Say = Callable[[str], None]
 """Called with a sentence worth telling."""

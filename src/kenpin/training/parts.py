@@ -15,7 +15,7 @@ from kenpin.data.splitting import split_by_group, split_by_ratio
 from kenpin.data.targets import TARGETS, annotated, classes_of_each
 from kenpin.errors import DatasetError, OptionError
 from kenpin.models import families_of_good_parts
-from kenpin.models._family import Task
+from kenpin.models.contract import Task
 from kenpin.nearest import did_you_mean
 from kenpin.plural import counted, was_were
 from kenpin.quality.threshold import FEWEST_GOOD

@@ -11,7 +11,7 @@ from typing import Any
 
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
-from kenpin.models._family import Task
+from kenpin.models.contract import Task
 from kenpin.records import Measure, Threshold
 from kenpin.records_json import to_json
 from kenpin.report.words import NO_BOXES, NO_LABEL

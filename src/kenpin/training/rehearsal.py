@@ -15,10 +15,10 @@ from torch import Tensor
 from kenpin.data.images import read_image
 from kenpin.drawing import draw_detections
 from kenpin.evaluation import summarise
-from kenpin.models._cpu_memory import keep_freed_memory
-from kenpin.models._family import Batch, Inspector, Task, Trainable
-from kenpin.models._feature_store import DEFAULT_LIMIT_BYTES
-from kenpin.models._inference import KEPT_BYTES, batch_size_of, encode, kept_bytes
+from kenpin.models.contract import Batch, Inspector, Task, Trainable
+from kenpin.models.inference import KEPT_BYTES, batch_size_of, encode, kept_bytes
+from kenpin.models.networks.cpu_memory import keep_freed_memory
+from kenpin.models.networks.feature_store import DEFAULT_LIMIT_BYTES
 from kenpin.records import Detections, Example, Prediction
 from kenpin.training.augment import Augmenter, augments, plan_augmentation
 from kenpin.training.meter import Course, course_of

@@ -14,7 +14,7 @@ from kenpin.cases.learning import UNWANTED
 from kenpin.cases.library import CaseLibrary
 from kenpin.data.dataset import Dataset
 from kenpin.metrics.retrieval import Floats, distances, mean_measure, precision_at_k
-from kenpin.models._family import Progress
+from kenpin.models.contract import Progress
 from kenpin.plural import counted
 from kenpin.predictor import Predictor
 from kenpin.records import Measure

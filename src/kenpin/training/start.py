@@ -18,8 +18,8 @@ from kenpin.data.taking import DataSource
 from kenpin.data.targets import classes_of_each
 from kenpin.errors import DatasetError, LabelError, OptionError
 from kenpin.models import get_family
-from kenpin.models._family import Calibrated, Family, Fitted, Inspector, Task
-from kenpin.models._inference import check_readable
+from kenpin.models.contract import Calibrated, Family, Fitted, Inspector, Task
+from kenpin.models.inference import check_readable
 from kenpin.run_folder import check_run_free
 from kenpin.training.below import lineage_below, runs_below
 from kenpin.training.capacity import refuse_unloadable

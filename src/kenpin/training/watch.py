@@ -16,7 +16,7 @@ from kenpin.drawing import draw_detections, font_note
 from kenpin.errors import CollapseError, MissingExtraError
 from kenpin.evaluation import VECTOR_SAMPLE, evaluate, vectors_of
 from kenpin.metrics.collapse import collapse
-from kenpin.models._family import Inspector, LearnsVectors, Progress, Task
+from kenpin.models.contract import Inspector, LearnsVectors, Progress, Task
 from kenpin.predictor import Predictor
 from kenpin.records import Detections
 from kenpin.training.evolution import EvolutionPage, record_snapshot, record_truth

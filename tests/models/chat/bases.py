@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import transformers
 
-from kenpin.models._language.toy import toy_tokenizer
+from kenpin.models.language.toy import toy_tokenizer
 
 _TEXT: dict[str, Any] = {
     "hidden_size": 32,

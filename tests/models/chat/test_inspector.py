@@ -15,8 +15,8 @@ from torch import Tensor
 
 from kenpin.errors import LabelError, OptionError
 from kenpin.models import get_family
-from kenpin.models._family import Conversational, Questioned, Task, Trainable
-from kenpin.models._language.losses import IGNORED
+from kenpin.models.contract import Conversational, Questioned, Task, Trainable
+from kenpin.models.language.losses import IGNORED
 from kenpin.models.vlm import FAMILY, ChatInspector
 from kenpin.records import Example, ImageSource, Sampling
 from tests.models.chat.bases import BASES

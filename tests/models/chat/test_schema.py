@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from kenpin.errors import OptionError
-from kenpin.models._chat.schema import SchemaProcessor, longest_answer
-from kenpin.models._language.toy import toy_tokenizer
+from kenpin.models.language.toy import toy_tokenizer
+from kenpin.models.vlm.schema import SchemaProcessor, longest_answer
 
 LABELS = (
     "scratch",

@@ -14,9 +14,9 @@ import torch
 from kenpin.data.images import read_image
 from kenpin.errors import CaseLibraryError, OptionError, RunError, ShapeError
 from kenpin.models import get_family
-from kenpin.models._chat.soft_tokens import SoftPrompted, with_room
-from kenpin.models._family import Task
+from kenpin.models.contract import Task
 from kenpin.models.vlm import ChatInspector
+from kenpin.models.vlm.soft_tokens import SoftPrompted, with_room
 from kenpin.predictor import load_predictor
 from kenpin.run_folder import read_record, space_of
 from kenpin.training import train

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from kenpin.data.images import read_image
-from kenpin.models._attention import watched_attention
-from kenpin.models._language.attention_maps import _paid
-from kenpin.models._places import as_grid
+from kenpin.models.language.attention_maps import _paid
+from kenpin.models.looking.attention import watched_attention
+from kenpin.models.looking.cells import as_grid
 from tests.objects import SIZE_WH, made_objects
 from tests.toy_runs import of_base
 

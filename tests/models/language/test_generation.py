@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
 from kenpin.codecs import florence2, paligemma
-from kenpin.models._language.generation import NEIGHBOURHOOD, Answers, generate_answers
+from kenpin.models.language.generation import NEIGHBOURHOOD, Answers, generate_answers
 from tests.models.language.toys import LABELS, Toy, make_toy
 
 SIZE_WH = (640, 479)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kenpin.boxes import dequantise
 from kenpin.codecs import florence2, paligemma
 from kenpin.errors import LabelError
-from kenpin.models._language.grammar import Florence2Grammar, Grammar, PaliGemmaGrammar, State
+from kenpin.models.language.grammar import Florence2Grammar, Grammar, PaliGemmaGrammar, State
 from kenpin.records import Detections
 from tests.models.language.toys import LABELS, Toy, make_toy
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kenpin.boxes import dequantise
 from kenpin.codecs import florence2, paligemma
-from kenpin.models._language.scores import HIGHEST, LOWEST, Reading
+from kenpin.models.language.scores import HIGHEST, LOWEST, Reading
 from kenpin.records import Detections
 from tests.models.language.toys import Toy, make_toy
 

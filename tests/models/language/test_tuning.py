@@ -10,7 +10,7 @@ import torch
 from kenpin.data.images import read_image
 from kenpin.errors import LabelError, MissingExtraError, OptionError
 from kenpin.models import get_family
-from kenpin.models._family import Task, Trainable, trainable_share
+from kenpin.models.contract import Task, Trainable, trainable_share
 from tests.objects import LABELS, made_objects
 
 FAMILIES = ["florence2", "paligemma"]
@@ -120,8 +120,8 @@ def test_the_notebooks_adapters_are_as_many_on_the_real_size() -> None:
     """1,930,240 of 236 million, counted on the native class without a single weight in memory."""
     from transformers import Florence2Config, Florence2ForConditionalGeneration
 
-    from kenpin.models._language.tuning import prepare
     from kenpin.models.florence2 import Florence2Options
+    from kenpin.models.language.tuning import prepare
 
     config = Florence2Config(
         text_config={
@@ -180,7 +180,7 @@ def test_half_of_what_trains_altogether_is_refused(family: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_four_bits_need_what_is_not_here(family: str) -> None:
-    from kenpin.models._language.tuning import four_bit
+    from kenpin.models.language.tuning import four_bit
 
     with pytest.raises((MissingExtraError, OptionError), match=r"bitsandbytes|CUDA"):
         four_bit()

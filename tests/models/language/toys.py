@@ -20,8 +20,8 @@ from transformers import (
 )
 
 from kenpin.codecs import florence2, paligemma
-from kenpin.models._language.grammar import Florence2Grammar, Grammar, PaliGemmaGrammar
-from kenpin.models._language.scores import AnswerReader
+from kenpin.models.language.grammar import Florence2Grammar, Grammar, PaliGemmaGrammar
+from kenpin.models.language.scores import AnswerReader
 
 LABELS = ("不良", "solder-bridge", "scratch", "scratch deep", "a ; b")
 SIDE_PX = 32

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from kenpin.data._streaming import stream
 from kenpin.data.doctor.boxes import BoxProblem, box_findings, box_problems
 from kenpin.data.doctor.classes import class_findings
 from kenpin.data.doctor.copies import copy_findings
@@ -16,6 +15,7 @@ from kenpin.data.doctor.pictures import NOT_OPENED, Look, collection_findings, l
 from kenpin.data.doctor.splits import split_findings
 from kenpin.data.doctor.subject import Subject
 from kenpin.data.loading import load_dataset
+from kenpin.data.streaming import stream
 from kenpin.display import Shown
 from kenpin.records import Finding, Severity
 

@@ -1,25 +1,23 @@
 """Data formats, one file each: its name is the format's name, and a new file is a new format.
 
-Files whose name begins with an underscore are what several formats share.
+Another package brings a format by an entry point of the group `kenpin.formats`, whose name is the format's and whose
+value names a module, or another object, that keeps `Format`.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from kenpin.errors import OptionError
 from kenpin.nearest import did_you_mean
-from kenpin.records import Finding
+from kenpin.plugins import load_plugin, plugins
 
 if TYPE_CHECKING:
     from kenpin.data.dataset import Dataset
-
-Note = Callable[[Finding], None]
-"""Takes every problem that a reader meets; it may raise to end the reading."""
+    from kenpin.data.reading import Note
 
 
 class Format(Protocol):
@@ -60,15 +58,24 @@ CARRIABLE = frozenset(
 """Everything beyond the picture itself that a format may carry."""
 
 
+GROUP = "kenpin.formats"
+"""Entry points of this group are formats of other packages."""
+
+
 def format_names() -> tuple[str, ...]:
     """Names of all formats, sorted; none of them is imported."""
-    names = (module.name for module in pkgutil.iter_modules(__path__))
-    return tuple(sorted(name for name in names if not name.startswith("_")))
+    return tuple(sorted({*_own_names(), *plugins(GROUP)}))
 
 
 def get_format(name: str) -> Format:
-    """The format of this name. Raises OptionError, which names the nearest known one."""
+    """The format of this name. Raises OptionError: it names the nearest known one, or what could not be loaded."""
     known = format_names()
     if name not in known:
         raise OptionError(f"format {name!r} is not known; {did_you_mean(name, known)}")
-    return cast("Format", importlib.import_module(f"{__name__}.{name}"))
+    if name in _own_names():
+        return cast("Format", importlib.import_module(f"{__name__}.{name}"))
+    return cast("Format", load_plugin("format", plugins(GROUP)[name]))
+
+
+def _own_names() -> set[str]:
+    return {module.name for module in pkgutil.iter_modules(__path__)}

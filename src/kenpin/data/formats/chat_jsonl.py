@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.formats import Note
-from kenpin.data.formats._answers import json_object, line_files, split_of_file
-from kenpin.data.formats._names import folder_of_split, split_name
-from kenpin.data.formats._pictures import PictureCopier, finder, id_below, tell_unlisted
-from kenpin.data.formats._reading import read_text, tell
-from kenpin.data.formats._turns import chat, exchanges, pictures_in
+from kenpin.data.reading import Note
+from kenpin.data.reading.answers import json_object, line_files, split_of_file
+from kenpin.data.reading.content import read_text, tell
+from kenpin.data.reading.names import folder_of_split, split_name
+from kenpin.data.reading.pictures import PictureCopier, finder, id_below, tell_unlisted
+from kenpin.data.reading.turns import chat, exchanges, pictures_in
 from kenpin.plural import counted
 from kenpin.records import Example, ImageSource
 

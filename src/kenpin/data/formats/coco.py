@@ -17,11 +17,11 @@ from typing import Any
 
 from kenpin.boxes import xywh_from_xyxy
 from kenpin.data.dataset import Dataset
-from kenpin.data.formats import Note
-from kenpin.data.formats._names import folder_of_split, split_name, split_of_folder
-from kenpin.data.formats._pictures import PictureCopier, entries, finder, id_below, subfolders, tell_unlisted
-from kenpin.data.formats._reading import box_from_xywh, four_numbers, once, read_json, tell
 from kenpin.data.images import displayed_size
+from kenpin.data.reading import Note
+from kenpin.data.reading.content import box_from_xywh, four_numbers, once, read_json, tell
+from kenpin.data.reading.names import folder_of_split, split_name, split_of_folder
+from kenpin.data.reading.pictures import PictureCopier, entries, finder, id_below, subfolders, tell_unlisted
 from kenpin.plural import counted
 from kenpin.records import Box, Detections, Example, ImageSource
 

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.formats import Note
-from kenpin.data.formats._columns import attribute_columns, column_of
-from kenpin.data.formats._names import split_name
-from kenpin.data.formats._pictures import PictureCopier, entries, finder, id_below, tell_unlisted
-from kenpin.data.formats._reading import read_text, tell
+from kenpin.data.reading import Note
+from kenpin.data.reading.columns import attribute_columns, column_of
+from kenpin.data.reading.content import read_text, tell
+from kenpin.data.reading.names import split_name
+from kenpin.data.reading.pictures import PictureCopier, entries, finder, id_below, tell_unlisted
 from kenpin.plural import counted
 from kenpin.records import Example, ImageSource
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kenpin.codecs import florence2
-from kenpin.data.formats import Note, _answers
+from kenpin.data.reading import Note, answers
 
 if TYPE_CHECKING:
     from kenpin.data.dataset import Dataset
@@ -21,14 +21,14 @@ CARRIES = frozenset({"split", "boxes", "prefix", "suffix", "unannotated"})
 
 def recognises(path: Path) -> bool:
     """Whether the first lines hold Florence-2's location tokens, or its task tokens such as `<OD>`."""
-    return _answers.is_florence2(_answers.opening_lines(path))
+    return answers.is_florence2(answers.opening_lines(path))
 
 
 def read(path: Path, note: Note) -> Dataset:
     """The pictures with their boxes or texts."""
-    return _answers.read(path, note, florence2, "florence2_jsonl")
+    return answers.read(path, note, florence2, "florence2_jsonl")
 
 
 def write(dataset: Dataset, path: Path) -> None:
     """Write JSON lines and the pictures beside them. Raises LabelError and DatasetError."""
-    _answers.write(dataset, path, florence2, lambda _: "<OD>")
+    answers.write(dataset, path, florence2, lambda _: "<OD>")

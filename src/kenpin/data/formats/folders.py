@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.formats import Note
-from kenpin.data.formats._names import folder_of_label, label_of_folder, require_standard_split, split_name
-from kenpin.data.formats._pictures import (
+from kenpin.data.reading import Note
+from kenpin.data.reading.names import folder_of_label, label_of_folder, require_standard_split, split_name
+from kenpin.data.reading.pictures import (
     PictureCopier,
     entries,
     id_below,

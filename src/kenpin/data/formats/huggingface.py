@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from kenpin.data.dataset import SCHEMA, Dataset, as_table
-from kenpin.data.formats import CARRIABLE, Note
-from kenpin.data.formats._columns import attribute_columns, has_pictures
-from kenpin.data.formats._names import split_name
-from kenpin.data.formats._pictures import entries, file_name, subfolders
-from kenpin.data.formats._reading import tell
-from kenpin.data.formats._table import CHAT_COLUMNS, TableReader
+from kenpin.data.formats import CARRIABLE
+from kenpin.data.reading import Note
+from kenpin.data.reading.columns import attribute_columns, has_pictures
+from kenpin.data.reading.content import tell
+from kenpin.data.reading.names import split_name
+from kenpin.data.reading.pictures import entries, file_name, subfolders
+from kenpin.data.reading.tables import CHAT_COLUMNS, TableReader
 from kenpin.errors import DatasetError
 from kenpin.records import Example
 

@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kenpin.data._plain_png import fits, plain_pngs
 from kenpin.data.dataset import Dataset
-from kenpin.data.formats import Note
-from kenpin.data.formats._names import require_standard_split, split_name
-from kenpin.data.formats._pictures import entries
-from kenpin.data.formats._reading import read_json, tell
 from kenpin.data.images import read_picture
+from kenpin.data.plain_png import fits, plain_pngs
+from kenpin.data.reading import Note
+from kenpin.data.reading.content import read_json, tell
+from kenpin.data.reading.names import require_standard_split, split_name
+from kenpin.data.reading.pictures import entries
 from kenpin.errors import DatasetError
 from kenpin.plural import counted
 from kenpin.records import Example, ImageSource

@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from kenpin.data.dataset import SCHEMA, Dataset, as_table
-from kenpin.data.formats import Note
-from kenpin.data.formats._columns import attribute_columns, column_of, has_pictures
-from kenpin.data.formats._names import split_name
-from kenpin.data.formats._pictures import entries
-from kenpin.data.formats._reading import tell
+from kenpin.data.reading import Note
+from kenpin.data.reading.columns import attribute_columns, column_of, has_pictures
+from kenpin.data.reading.content import tell
+from kenpin.data.reading.names import split_name
+from kenpin.data.reading.pictures import entries
 from kenpin.errors import DatasetError
 from kenpin.records import Severity
 

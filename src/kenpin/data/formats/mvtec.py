@@ -14,9 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.formats import Note
-from kenpin.data.formats._names import folder_of_label, label_of_folder, split_name
-from kenpin.data.formats._pictures import (
+from kenpin.data.images import PictureError, read_mask
+from kenpin.data.reading import Note
+from kenpin.data.reading.content import tell
+from kenpin.data.reading.names import folder_of_label, label_of_folder, split_name
+from kenpin.data.reading.pictures import (
     PictureCopier,
     copy_bytes,
     entries,
@@ -26,8 +28,6 @@ from kenpin.data.formats._pictures import (
     subfolders,
     tell_others,
 )
-from kenpin.data.formats._reading import tell
-from kenpin.data.images import PictureError, read_mask
 from kenpin.errors import DatasetError
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
 

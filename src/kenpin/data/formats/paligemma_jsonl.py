@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kenpin.codecs import paligemma
-from kenpin.data.formats import Note, _answers
+from kenpin.data.reading import Note, answers
 
 if TYPE_CHECKING:
     from kenpin.data.dataset import Dataset
@@ -22,15 +22,15 @@ CARRIES = frozenset({"split", "boxes", "segments", "prefix", "suffix", "unannota
 
 def recognises(path: Path) -> bool:
     """Whether there are lines of image and suffix, and they are not in Florence-2's form."""
-    lines = _answers.opening_lines(path)
-    return bool(lines) and not _answers.is_florence2(lines)
+    lines = answers.opening_lines(path)
+    return bool(lines) and not answers.is_florence2(lines)
 
 
 def read(path: Path, note: Note) -> Dataset:
     """The pictures with their boxes or texts."""
-    return _answers.read(path, note, paligemma, "paligemma_jsonl")
+    return answers.read(path, note, paligemma, "paligemma_jsonl")
 
 
 def write(dataset: Dataset, path: Path) -> None:
     """Write JSON lines and the pictures beside them. Raises LabelError and DatasetError."""
-    _answers.write(dataset, path, paligemma, lambda data: paligemma.prefix(data.classes))
+    answers.write(dataset, path, paligemma, lambda data: paligemma.prefix(data.classes))

@@ -16,11 +16,11 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.formats import Note
-from kenpin.data.formats._names import require_standard_split, split_name
-from kenpin.data.formats._pictures import PictureCopier, entries, id_below, is_picture, subfolders
-from kenpin.data.formats._reading import four_numbers, read_text, tell
 from kenpin.data.images import displayed_size
+from kenpin.data.reading import Note
+from kenpin.data.reading.content import four_numbers, read_text, tell
+from kenpin.data.reading.names import require_standard_split, split_name
+from kenpin.data.reading.pictures import PictureCopier, entries, id_below, is_picture, subfolders
 from kenpin.errors import LabelError
 from kenpin.records import Box, Detections, Example, ImageSource
 

@@ -18,11 +18,11 @@ import yaml
 
 from kenpin.boxes import cxcywh_unit_from_xyxy_px
 from kenpin.data.dataset import Dataset
-from kenpin.data.formats import Note
-from kenpin.data.formats._names import require_standard_split, split_name
-from kenpin.data.formats._pictures import PictureCopier, entries, finder, id_below, is_picture, pictures_below
-from kenpin.data.formats._reading import box_px_from_cxcywh_unit, four_numbers, once, read_text, size_of, tell
 from kenpin.data.images import displayed_size
+from kenpin.data.reading import Note
+from kenpin.data.reading.content import box_px_from_cxcywh_unit, four_numbers, once, read_text, size_of, tell
+from kenpin.data.reading.names import require_standard_split, split_name
+from kenpin.data.reading.pictures import PictureCopier, entries, finder, id_below, is_picture, pictures_below
 from kenpin.errors import DatasetError
 from kenpin.plural import counted, is_are
 from kenpin.records import Box, Detections, Example, ImageSource, Severity

@@ -1,0 +1,144 @@
+"""Picture files: listing them, finding the one that an annotation names, and copying them byte for byte."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path, PurePath
+
+from kenpin.data.images import FORMATS, SUFFIXES, read_header
+from kenpin.data.reading import Note
+from kenpin.data.reading.content import tell
+from kenpin.data.reading.names import UniqueNames
+from kenpin.errors import DatasetError
+from kenpin.plural import counted
+from kenpin.records import Example, ImageSource, Severity
+
+StrPath = str | os.PathLike[str]
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file of this name is a picture, by its ending."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES
+
+
+def entries(folder: StrPath) -> list[os.DirEntry[str]]:
+    """What lies in a folder, sorted by name, hidden entries left out; nothing where there is no such folder."""
+    try:
+        with os.scandir(folder) as listing:
+            return sorted((e for e in listing if not e.name.startswith(".")), key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def subfolders(folder: StrPath) -> list[os.DirEntry[str]]:
+    """The folders in a folder, sorted by name."""
+    return [entry for entry in entries(folder) if entry.is_dir()]
+
+
+def files_below(folder: StrPath) -> Iterator[str]:
+    """Paths of all files in and below a folder, folder by folder, each sorted by name."""
+    seen: set[str] = set()  # a link to a folder above would otherwise never end
+    waiting = [os.fspath(folder)]
+    while waiting:
+        current = waiting.pop()
+        real = os.path.realpath(current)
+        if real in seen:
+            continue
+        seen.add(real)
+        inside: list[str] = []
+        for entry in entries(current):
+            if entry.is_dir():
+                inside.append(entry.path)
+            else:
+                yield entry.path
+        waiting.extend(reversed(inside))
+
+
+def pictures_below(folder: StrPath, others: list[str]) -> Iterator[str]:
+    """Paths of all pictures in and below a folder; the files that are none are added to `others`."""
+    for path in files_below(folder):
+        if is_picture(path):
+            yield path
+        else:
+            others.append(path)
+
+
+def tell_others(note: Note, root: Path, others: list[str]) -> None:
+    """Tell of files that lie among the pictures and are none."""
+    if others:
+        what = f"it holds {counted(len(others), 'file')} without the ending of a picture, the first is {others[0]}"
+        remedy = "Nothing to do if they are not meant to be"
+        tell(note, "other-file", root, what, remedy, severity=Severity.INFO)
+
+
+def tell_unlisted(note: Note, listed: set[str]) -> None:
+    """Tell of pictures that lie beside the listed ones and that no annotation names. `listed`: paths, normalised."""
+    for folder in sorted({os.path.dirname(path) for path in listed}):
+        unlisted = [e.path for e in entries(folder) if is_picture(e.name) and e.path not in listed]
+        if unlisted:
+            what = f"it holds {counted(len(unlisted), 'picture')} without an annotation, the first is {unlisted[0]}"
+            remedy = "Annotate them, or remove them from the folder"
+            tell(note, "orphan-image", folder, what, remedy, severity=Severity.WARNING)
+
+
+def finder(folders: Iterable[Path]) -> Callable[[str], str | None]:
+    """A search for named files: relative to the first of these folders that has it; None where none has."""
+    candidates = tuple(dict.fromkeys(str(folder) for folder in folders))
+
+    def find(name: str) -> str | None:
+        # an absolute name stands for itself
+        paths = (os.path.normpath(os.path.join(folder, name)) for folder in candidates)
+        return next((path for path in paths if os.path.isfile(path)), None)
+
+    return find
+
+
+def id_below(path: str, root: StrPath) -> str:
+    """A picture's id: its path below the root with forward slashes, or the whole path where it lies elsewhere."""
+    start = os.path.join(os.path.normpath(root), "")
+    path = os.path.normpath(path)
+    return PurePath(path.removeprefix(start)).as_posix()
+
+
+def file_name(example: Example) -> str:
+    """The file name for an example's picture: its own, with the ending of what it really is where it has none."""
+    name = PurePath(example.image.path or example.id).name or "picture"
+    if not is_picture(name):
+        name += FORMATS[read_header(example.image).format][0]
+    return name
+
+
+class PictureCopier:
+    """Copies pictures below a new data folder under names that never collide."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._names = UniqueNames()
+        self._made: set[str] = set()
+
+    def copy(self, example: Example, folder: str = "") -> str:
+        """Copy one picture; its path below the root, with forward slashes. Raises DatasetError."""
+        name = self._names.take(folder, file_name(example))
+        self.make(folder)
+        target = self._root / folder / name
+        copy_bytes(example.image, target)
+        return f"{folder}/{name}" if folder else name
+
+    def make(self, folder: str) -> None:
+        """Make a folder below the root, once."""
+        if folder not in self._made:
+            (self._root / folder).mkdir(parents=True, exist_ok=True)
+            self._made.add(folder)
+
+
+def copy_bytes(source: ImageSource, target: Path) -> None:
+    """A picture's bytes as they are, never encoded again. Raises DatasetError."""
+    if source.data is not None:
+        target.write_bytes(source.data)
+        return
+    try:
+        shutil.copyfile(source.path or "", target)
+    except FileNotFoundError as error:
+        raise DatasetError(f"{source}: the picture is missing. Put it back, or remove it from the data.") from error

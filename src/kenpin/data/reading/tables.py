@@ -1,0 +1,263 @@
+"""The rows of a Hugging Face table as examples, its picture column untouched."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kenpin.codecs import florence2, paligemma
+from kenpin.data.dataset import SCHEMA
+from kenpin.data.reading import Note
+from kenpin.data.reading.answers import LOCATION, decoded
+from kenpin.data.reading.columns import column_of
+from kenpin.data.reading.content import box_from_xywh, four_numbers, once, tell
+from kenpin.data.reading.names import split_name
+from kenpin.data.reading.pictures import id_below
+from kenpin.data.reading.turns import exchanges
+from kenpin.records import Box, Detections, Example, ImageSource
+
+if TYPE_CHECKING:
+    import datasets
+
+_FLORENCE_2 = re.compile(r"<loc_[0-9]+>")
+_READ_BY_NAME = ("objects", "response", "messages", "id")
+_QUESTIONS, _ANSWERS = ("prefix", "question"), ("suffix", "caption", "answer")
+CHAT_COLUMNS = ("messages", "text", *_QUESTIONS, *_ANSWERS)
+"""Names of columns that may hold questions and answers."""
+_BATCH = 1_000
+
+
+class TableReader:
+    """Reads one split of a Hugging Face data set."""
+
+    def __init__(self, table: datasets.Dataset, split: str | None, root: Path | None, note: Note) -> None:
+        """root: where it lies; None: in memory."""
+        import datasets
+
+        self._split, self._root, self._note = split, root, note
+        self._tell_once = once(note)
+        place = "the table" if root is None else str(root)
+        self._where = f"{place}: {split}" if split else place
+        self._image = next(
+            (name for name, feature in table.features.items() if isinstance(feature, datasets.Image)),
+            column_of("image", table.column_names),
+        )
+        self._kept: list[int] = []
+        if self._image is None:
+            what = f"there is no column of pictures among {', '.join(table.column_names)}"
+            tell(note, "unparsable-file", self._where, what, "Call it `image`")
+            return
+        table = table.cast_column(self._image, datasets.Image(decode=False))
+        self._features = table.features
+        arrow: pa.Table = table.with_format("arrow")[:]
+        self._pictures: pa.ChunkedArray = arrow.column(self._image).cast(SCHEMA.field("image").type)
+        self._rows = arrow.drop_columns([self._image])
+        names = self._rows.column_names
+        self._label, self._group, self._split_column = (column_of(role, names) for role in ("label", "group", "split"))
+        self._by_name = {name for name in _READ_BY_NAME if name in names}
+        self._question = next((name for name in _QUESTIONS if name in names), None)
+        self._answer = next((name for name in _ANSWERS if name in names), None)
+        if self._answer is None and "text" in names and not self._label and not self._by_name - {"id"}:
+            self._answer = "text"  # beside labels or boxes it may be anything
+        roles = {self._label, self._group, self._split_column, self._question, self._answer}
+        plain = [name for name in names if name not in {*self._by_name, *roles}]
+        self._attributes = [name for name in plain if _is_plain(self._features[name])]
+        if unread := sorted(set(plain) - set(self._attributes)):
+            self._tell_once(
+                "column-not-read", self._where, f"columns {', '.join(unread)} are not read", "Nothing to do"
+            )
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Class names that the table's features declare."""
+        if self._image is None:
+            return ()
+        objects = self._features.get("objects")
+        features = [self._features.get(self._label), *(_inner(objects).values() if objects is not None else ())]
+        return list(dict.fromkeys(name for feature in features for name in _class_names(feature)))
+
+    def kept_pictures(self) -> pa.ChunkedArray:
+        """The pictures of the examples that `examples` gave; not copied where it gave all."""
+        if self._kept == list(range(len(self._pictures))):
+            return self._pictures
+        return self._pictures.take(pa.array(self._kept, pa.int64()))
+
+    def examples(self, taken: set[str]) -> Iterator[Example]:
+        """The rows as examples without their pictures, see `kept_pictures`. `taken`: the ids given out so far."""
+        if self._image is None:
+            return
+        for start in range(0, len(self._pictures), _BATCH):
+            pictures = self._pictures.slice(start, _BATCH)
+            rows = self._rows.slice(start, _BATCH).to_pylist() if self._rows.num_columns else [{}] * len(pictures)
+            paths = pc.struct_field(pictures, "path").to_pylist()
+            outside = pc.struct_field(pictures, "bytes").is_null().to_pylist()
+            for number, (row, path, is_outside) in enumerate(zip(rows, paths, outside, strict=True), start=start):
+                where = f"{self._where}: row {number}"
+                if is_outside and not (path and os.path.isfile(path)):
+                    what = f"its picture {path!r} is missing" if path else "it has no picture"
+                    tell(self._note, "missing-image", where, what, "Put it there, or leave the row out")
+                    continue
+                name = self._id(row, number, path if is_outside else None, taken)
+                for count, (question, answer) in enumerate(self._turns(row, where), start=1):
+                    self._kept.append(number)
+                    yield self._example(name if count == 1 else f"{name}#{count}", row, number, where, question, answer)
+
+    def _id(self, row: Mapping[str, Any], number: int, path: str | None, taken: set[str]) -> str:
+        name = f"{self._split or 'row'}/{number:06d}"
+        if row.get("id") is not None:
+            stated = str(row["id"])
+            if stated in taken:
+                what = f"id {stated!r} occurs twice; such rows are named by their number, such as {name}"
+                self._tell_once("duplicate-id", self._where, what, "Nothing to do if the ids do not matter")
+            else:
+                name = stated
+        elif path is not None:
+            below = id_below(path, os.path.abspath(self._root)) if self._root else PurePath(path).as_posix()
+            name = name if below in taken else below  # a picture that has a row for each of its boxes, for example
+        taken.add(name)
+        return name
+
+    def _turns(self, row: Mapping[str, Any], where: str) -> list[tuple[str | None, str | None]]:
+        """Questions and answers of a row: of its messages, or of its columns."""
+        if row.get("messages") is not None:
+            turns = exchanges(row["messages"])
+            if turns is not None:
+                return turns
+            what, remedy = "its messages are not a chat", "Write role and content for each"
+            tell(self._note, "answer-not-understood", where, what, remedy)
+        return [(row.get(self._question or ""), row.get(self._answer or ""))]
+
+    def _example(
+        self,
+        name: str,
+        row: Mapping[str, Any],
+        number: int,
+        where: str,
+        question: str | None,
+        suffix: str | None,
+    ) -> Example:
+        label = self._text(self._label, row)
+        boxes, size = None, None
+        if row.get("objects") is not None:
+            boxes = self._objects(row["objects"], where)
+        elif row.get("response") is not None:
+            boxes, answered = self._response(row["response"], where)
+            label = label or answered
+        if boxes is None and "objects" not in self._by_name and isinstance(suffix, str):
+            source, codec = ImageSource(), florence2
+            if LOCATION.search(suffix):  # only then is the picture's size needed, and its bytes are fetched
+                picture = self._pictures[number].as_py()
+                source = ImageSource(picture["path"], picture["bytes"])
+                codec = florence2 if _FLORENCE_2.search(suffix) else paligemma
+            boxes, suffix, size = decoded(suffix, source, codec, where, self._note)
+        split = self._text(self._split_column, row)
+        attributes = {column: self._text(column, row) for column in self._attributes}
+        return Example(
+            name,
+            ImageSource(name),
+            self._split if split is None else split_name(split) or split,
+            label,
+            boxes,
+            self._text(self._group, row),
+            question,
+            suffix,
+            size_wh=size,
+            attributes={column: text for column, text in attributes.items() if text is not None},
+            origin=where,
+        )
+
+    def _text(self, column: str | None, row: Mapping[str, Any]) -> str | None:
+        """A plain cell as text, a class number as its name."""
+        return None if column is None else _text(row[column], self._features[column])
+
+    def _objects(self, objects: Any, where: str) -> Detections | None:
+        """`objects` as a dict of lists or a list of dicts; COCO's left, top, width, height in pixels."""
+        features = _inner(self._features["objects"])
+        if isinstance(objects, list):
+            objects = {key: [item[key] for item in objects] for key in features}
+        box_key = next((key for key in ("bbox", "bboxes") if key in features), "bbox")
+        label_key = next((key for key in ("category", "categories", "label", "labels") if key in features), "category")
+        found, names = objects.get(box_key), objects.get(label_key)
+        if found is None:
+            return None
+        boxes: list[Box] = []
+        labels: list[str] = []
+        kept: list[int] = []
+        for place, (values, name) in enumerate(zip(found, names or [None] * len(found), strict=True)):
+            four, label = four_numbers(values), _text(name, _item(features.get(label_key)))
+            if four is None or label is None:
+                what = f"bbox {values!r} with category {name!r} is not a labelled box"
+                remedy = "Write left, top, width and height in pixels, and a category"
+                tell(self._note, "box-unparsable", f"{where}, object {place}", what, remedy)
+                continue
+            boxes.append(box_from_xywh(four))
+            labels.append(label)
+            kept.append(place)
+        segments, crowd = objects.get("segments"), objects.get("iscrowd")
+        return Detections(
+            tuple(boxes),
+            tuple(labels),
+            segments=tuple(segments[place] or "" for place in kept) if segments else None,
+            crowd=tuple(bool(crowd[place]) for place in kept) if crowd and any(crowd) else None,
+        )
+
+    def _response(self, response: Any, where: str) -> tuple[Detections | None, str | None]:
+        """Boxes x1 y1 x2 y2 in pixels and, where only one class is named, the label of the whole picture.
+
+        Labels without boxes leave the picture without box annotation; neither says that nothing is there.
+        """
+        try:
+            answer = ast.literal_eval(response)
+            found = [four for four in answer["bboxes"] if len(four)]
+            labels = [str(label) for label in answer["labels"]]
+            boxes = [four_numbers(four) for four in found]
+        except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
+            boxes, labels = [None], []
+        sound = tuple(box for box in boxes if box is not None)
+        label = labels[0] if len(set(labels)) == 1 else None
+        if len(sound) < len(boxes) or (boxes and len(boxes) != len(labels)):
+            what = f"response {str(response)[:80]!r} is not a dict of bboxes and as many labels"
+            tell(
+                self._note,
+                "answer-not-understood",
+                where,
+                what,
+                "Write {'bboxes': [[x1, y1, x2, y2]], 'labels': ['a']}",
+            )
+            return None, label
+        return (None if labels and not boxes else Detections(sound, tuple(labels))), label
+
+
+def _is_plain(feature: Any) -> bool:
+    return _class_names(feature) != () or getattr(feature, "dtype", None) not in (None, "dict", "list", "binary")
+
+
+def _class_names(feature: Any) -> Sequence[str]:
+    return getattr(_item(feature), "names", None) or ()
+
+
+def _item(feature: Any) -> Any:
+    """What a list feature holds; any other feature itself."""
+    return getattr(feature, "feature", feature)
+
+
+def _inner(feature: Any) -> Mapping[str, Any]:
+    """The features of a dict of lists, or of a list of dicts."""
+    inner = _item(feature)
+    return inner if isinstance(inner, Mapping) else {}
+
+
+def _text(value: Any, feature: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    names = _class_names(feature)
+    if names and isinstance(value, int):
+        return names[value] if 0 <= value < len(names) else None  # -1: the hub's mark for an unknown label
+    return str(value)

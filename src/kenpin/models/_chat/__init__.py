@@ -1,1 +1,0 @@
-"""What family `vlm` is made of: chat models of transformers that answer in words, freely or held to a schema."""

@@ -1,1 +1,0 @@
-"""Parts of family embedder: its networks, what they are trained for, their batches, and what vectors mean."""

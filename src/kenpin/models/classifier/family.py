@@ -1,0 +1,92 @@
+"""Classifiers made on their base, and restored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from kenpin.errors import OptionError
+from kenpin.models.classifier.heads import head_from_arrays
+from kenpin.models.classifier.inspector import HeadClassifier, NetworkClassifier
+from kenpin.models.classifier.options import ClassifierOptions
+from kenpin.models.contract import BaseRecord, Inspector, Task, check_base
+from kenpin.models.networks.backbones import (
+    BUILT_IN,
+    Backbone,
+    backbone_of_network,
+    load_backbone,
+    load_with_its_classes,
+    read_backbone,
+)
+from kenpin.models.networks.lora import attach_lora, load_lora, without_adapters
+from kenpin.models.restoring import run_below
+from kenpin.run_folder import is_run
+
+
+class ClassifierFamily:
+    """Inspectors that tell classes of whole pictures apart."""
+
+    Options = ClassifierOptions
+    target = "label"
+    good_alone = False
+
+    def create(self, options: ClassifierOptions, task: Task) -> Inspector:
+        """An inspector on its base. Raises OptionError, MissingExtraError."""
+        backbone = _load(options, task)
+        if options.tuning == "head":
+            return HeadClassifier(backbone, task, options)
+        base, module = backbone.record, backbone.network
+        if options.tuning == "lora":
+            module = attach_lora(
+                module,
+                rank=options.lora_rank,
+                alpha=options.lora_alpha,
+                dropout=options.lora_dropout,
+                targets=options.lora_targets,
+                heads=backbone.head_names,
+                seed=options.seed,
+            )
+        return NetworkClassifier(backbone, module, task, base)
+
+    def restore(self, folder: Path, base: BaseRecord, options: ClassifierOptions, task: Task) -> Inspector:
+        """The inspector that was saved in `folder`. Raises RunError."""
+        if options.tuning == "full":
+            backbone = read_backbone(folder / "weights", folder / "processor", base.id, base.commit)
+            return NetworkClassifier(backbone, backbone.network, task, base)
+        backbone = _load(options, task)
+        check_base(base, backbone.record)
+        if options.tuning == "head":
+            with np.load(folder / "head.npz", allow_pickle=False) as arrays:
+                return HeadClassifier(backbone, task, options, head_from_arrays(arrays))
+        return NetworkClassifier(backbone, load_lora(backbone.network, folder / "adapter"), task, base)
+
+    def closeness(self, config: Any) -> int:
+        """Any image classifier of transformers."""
+        from transformers import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
+
+        return int(type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING)
+
+    def untrained(self, base: str, *, dtype: str | None, prompt: str | None) -> Inspector:
+        """The base as it comes, with its own classes, of which none is known to be good. Raises OptionError."""
+        if prompt is not None:
+            raise OptionError(f"option `prompt`: base {base} is an image classifier and reads no words; leave it out.")
+        if dtype is None:
+            raise OptionError(
+                f"option `four_bit`: base {base} is an image classifier, which fits as it is; leave it out."
+            )
+        backbone, labels = load_with_its_classes(base)
+        return NetworkClassifier(backbone, backbone.network, Task(labels, ()), backbone.record)
+
+
+def _load(options: ClassifierOptions, task: Task) -> Backbone:
+    if options.base in BUILT_IN or not is_run(Path(options.base)):
+        return load_backbone(options.base, task.labels, options.seed)
+    below = run_below(options.base, "classifier", tuning=options.tuning)
+    before = cast(NetworkClassifier, below.inspector)
+    network = without_adapters(before.module)
+    return backbone_of_network(network, before.processor, task.labels, options.seed, id=below.id, commit=below.commit)
+
+
+FAMILY = ClassifierFamily()

@@ -1,0 +1,137 @@
+"""Classifiers at work: a head on frozen features, fitted in one pass, or a whole network, trained by gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from torch import Tensor, nn
+
+from kenpin.data.dataset import Dataset
+from kenpin.data.lineage import Lineage
+from kenpin.models.calibrated import CalibratedPictures
+from kenpin.models.classifier.heads import Head, calibratable, fit_head, logits
+from kenpin.models.classifier.options import ClassifierOptions
+from kenpin.models.contract import BaseRecord, Batch, Progress, Task
+from kenpin.models.inference import compute_features
+from kenpin.models.looking.ways import class_maps
+from kenpin.models.naming import class_numbers, predictions
+from kenpin.models.networks.backbones import (
+    Backbone,
+)
+from kenpin.models.networks.quiet import without_bars
+from kenpin.plural import counted
+from kenpin.records import Example, Map, Prediction
+
+
+class HeadClassifier(CalibratedPictures):
+    """A head on the frozen features of a backbone; learns in one pass."""
+
+    batch_size = None
+
+    def __init__(self, backbone: Backbone, task: Task, options: ClassifierOptions, head: Head | None = None) -> None:
+        self.labels = task.labels
+        self.base = backbone.record
+        self.image_size_wh = backbone.image_size_wh
+        self.module = backbone.network
+        self.encode, self.extract, self.processor = backbone.encode, backbone.extract, backbone.processor
+        self._backbone, self._task, self._options, self._head = backbone, task, options, head
+
+    def infer(self, batch: Batch) -> Batch:
+        """The features as they are: the head is no network."""
+        return batch
+
+    def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
+        """Features -> class probabilities."""
+        if self._head is None:
+            raise ValueError("the classifier has no head yet; fit it first.")
+        found = predictions(examples, self._head.probabilities(outputs["features"].numpy()), self._task)
+        return [self.calibrated(one) for one in found]
+
+    def maps(
+        self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
+    ) -> list[tuple[Map, ...]]:
+        """Where a class's logit comes from, through the head. Raises OptionError."""
+        head = cast(Head, self._head)
+        return class_maps(self, lambda x: logits(head, self._backbone.features(x)), images, way, label)
+
+    def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
+        """Compute the features, then fit the head. Raises DatasetError."""
+        targets = np.array(class_numbers(training, self.labels))
+        x = torch.stack(list(compute_features(self, training, progress=progress))).numpy()
+        seen = np.array(lineage.seen(training), bool)
+        kind = self._options.head
+        told = [
+            f"The {kind} head was fitted on {counted(x.shape[1], 'frozen feature')} of {counted(len(x), 'picture')}."
+        ]
+        if kind == "svm" and seen.any() and not calibratable(targets[~seen], len(self.labels)):
+            told.append(
+                f"Its probabilities are overconfident: {lineage.having()} learned from nearly all of these "
+                "pictures, and the sigmoid that turns decisions into probabilities was fitted to them too."
+            )
+            seen[:] = False
+        self._head = fit_head(kind, x, targets, len(self.labels), self._options.head_c, seen)
+        return tuple(told)
+
+    def save(self, folder: Path) -> None:
+        """The head's arrays; the base is loaded again by its id."""
+        np.savez(folder / "head.npz", **asdict(cast(Head, self._head)))
+
+
+class NetworkClassifier(CalibratedPictures):
+    """A whole network, its weights or its adapters trained by gradients."""
+
+    batch_size = None
+    extract = None
+
+    def __init__(self, backbone: Backbone, module: nn.Module, task: Task, base: BaseRecord) -> None:
+        self.labels = task.labels
+        self.base = base
+        self.image_size_wh = backbone.image_size_wh
+        self.module = module
+        self.encode, self.processor = backbone.encode, backbone.processor
+        self._backbone, self._task = backbone, task
+
+    def check(self, training: Dataset) -> tuple[str, ...]:
+        """Any class can be learned."""
+        return ()
+
+    def encode_targets(self, examples: Sequence[Example]) -> Batch:
+        """Class numbers, (n,) int64. Raises DatasetError."""
+        return {"labels": torch.tensor(class_numbers(examples, self.labels))}
+
+    def total_loss(self, module: nn.Module, batch: Batch) -> Tensor:
+        """Summed cross-entropy."""
+        logits = module(pixel_values=batch["pixel_values"]).logits.float()
+        return nn.functional.cross_entropy(logits, batch["labels"], reduction="sum")
+
+    def loss_count(self, batch: Batch) -> Tensor:
+        """Pictures."""
+        return torch.tensor(len(batch["labels"]))
+
+    def infer(self, batch: Batch) -> dict[str, Tensor]:
+        """Class probabilities, (n, classes)."""
+        return {"probabilities": self.module(**batch).logits.float().softmax(dim=1)}
+
+    def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
+        """One prediction a picture."""
+        found = predictions(examples, outputs["probabilities"].double().numpy(), self._task)
+        return [self.calibrated(one) for one in found]
+
+    def maps(
+        self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
+    ) -> list[tuple[Map, ...]]:
+        """Where a class's logit comes from. Raises OptionError."""
+        return class_maps(self, lambda x: self.module(pixel_values=x).logits.float(), images, way, label)
+
+    def save(self, folder: Path) -> None:
+        """The adapters alone, or all weights."""
+        is_adapter = self.module is not self._backbone.network
+        with without_bars():
+            self.module.save_pretrained(folder / ("adapter" if is_adapter else "weights"))  # type: ignore[operator]
+        self._backbone.processor.save_pretrained(folder / "processor")

@@ -1,0 +1,202 @@
+"""An embedder at work: a network that gives vectors, and the references that they are compared with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from kenpin.cases.learning import UNWANTED
+from kenpin.data.dataset import Dataset
+from kenpin.errors import DatasetError, OptionError
+from kenpin.models.calibrated import CalibratedPictures
+from kenpin.models.contract import BaseRecord, Batch, Progress, Task
+from kenpin.models.embedder.batches import alone, mixed_order
+from kenpin.models.embedder.networks import EmbeddingNetwork, MlpBackbone
+from kenpin.models.embedder.objectives import COMPARING
+from kenpin.models.embedder.options import EmbedderOptions
+from kenpin.models.embedder.references import References, fit_references
+from kenpin.models.inference import infer_batches
+from kenpin.models.naming import class_numbers, predictions
+from kenpin.models.networks.backbones import Backbone
+from kenpin.models.networks.quiet import without_bars
+from kenpin.plural import counted, is_are
+from kenpin.records import Example, Prediction
+
+WEIGHTS = "embedder.safetensors"
+
+
+CLASSES = "classes"  # how many the objective was made for, among the weights
+
+
+_MLP_BATCH = 256  # pictures of 28 × 28 at a time: a few of them do not fill a processor
+
+
+_UNSEEN = 2_000  # validation pictures that the references are scaled on
+
+
+class EmbeddingInspector(CalibratedPictures):
+    """A network that gives vectors, and the references that they are compared with.
+
+    Pairs and triplets are formed within each batch on each device: the loss of accumulated batches, or of several
+    processes, is the mean of theirs and not that of one large batch.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        module: EmbeddingNetwork,
+        task: Task,
+        options: EmbedderOptions,
+        base: BaseRecord,
+        references: References | None = None,
+    ) -> None:
+        self.labels = task.labels
+        self.base = base
+        self.image_size_wh = backbone.image_size_wh
+        self.module: nn.Module = module
+        self.encode, self.processor = backbone.encode, backbone.processor
+        self.extract = backbone.extract if options.tuning == "head" else None
+        self.batch_size = _MLP_BATCH if isinstance(backbone, MlpBackbone) else None
+        self.encode_grey = backbone.encode_grey if isinstance(backbone, MlpBackbone) else None
+        self._backbone, self._task, self._options, self._references = backbone, task, options, references
+        scattered = {UNWANTED} if options.from_cases is not None else set()
+        if options.together == "good":
+            scattered |= set(task.labels) - set(task.ok_labels)
+        self._scattered = [number for number, label in enumerate(task.labels) if label in scattered]
+
+    def check(self, training: Dataset) -> tuple[str, ...]:
+        """Two classes of two pictures at least. Raises DatasetError, OptionError."""
+        if self._options.together == "good" and not self._task.ok_labels:
+            raise OptionError("option `together` good: no class is known to be good; name some with ok_labels.")
+        counts = Counter(training.column("label"))
+        few = [label for label, count in counts.items() if count < 2]
+        if len(counts) < 2 or few:
+            found = f"class {few[0]} has one picture" if few else f"all pictures are of class {next(iter(counts))}"
+            raise DatasetError(
+                f"{training.root}: {found}; embeddings are learned from at least two classes, two pictures of each."
+            )
+        if self._options.objective in COMPARING and self._options.accumulate > 1:
+            return ("Pictures are compared within a batch: accumulated batches only average the gradient.",)
+        return ()
+
+    def places(self, pictures: Dataset, epoch: int) -> Sequence[int]:
+        """Batches of several pictures of each of several classes, drawn from seed and epoch alone."""
+        return mixed_order(pictures.column("label"), self._options.pictures_per_class, self._options.seed, epoch)
+
+    def encode_targets(self, examples: Sequence[Example]) -> Batch:
+        """Class numbers, (n,) int64. Raises DatasetError."""
+        return {"labels": torch.tensor(class_numbers(examples, self.labels))}
+
+    def total_loss(self, module: nn.Module, batch: Batch) -> Tensor:
+        """The objective's mean loss, as often as there are pictures."""
+        inputs = {name: values for name, values in batch.items() if name != "labels"}
+        numbers = alone(batch["labels"], self._scattered)
+        return cast(Tensor, module(numbers=numbers, **inputs)) * len(numbers)
+
+    def loss_count(self, batch: Batch) -> Tensor:
+        """Pictures."""
+        return torch.tensor(len(batch["labels"]))
+
+    def infer(self, batch: Batch) -> Batch:
+        """Vectors, `embedding` (n, dimension)."""
+        return {"embedding": self.module(**batch)}
+
+    def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
+        """Vectors -> predictions with them, and with class probabilities where there are references."""
+        vectors = outputs["embedding"].numpy()
+        if self._references is None:
+            return [
+                Prediction(example.id, embedding=_short(row)) for example, row in zip(examples, vectors, strict=True)
+            ]
+        shares = self._references.probabilities(vectors)
+        return [
+            self.calibrated(replace(one, embedding=_short(row)))
+            for one, row in zip(predictions(examples, shares, self._task), vectors, strict=True)
+        ]
+
+    def take_references(self, training: Dataset, validation: Dataset, progress: Progress) -> tuple[str, ...]:
+        """The vectors of training pictures, some of each class, scaled so that those of the validation pictures are
+        given the probabilities that fit best. Raises ImageError."""
+        draw = np.random.default_rng(self._options.seed)
+        numbers = np.array(class_numbers(training, self.labels))
+        chosen = [
+            draw.permutation(np.flatnonzero(numbers == number))[: self._options.references]
+            for number in range(len(self.labels))
+        ]
+        kept = np.sort(np.concatenate(chosen))
+        unseen = np.sort(draw.permutation(len(validation))[:_UNSEEN])
+        parts = [training.select(kept.tolist()), validation.select(unseen.tolist())]
+        (vectors, known), (others, truth) = (
+            (_vectors(self, part, progress), class_numbers(part, self.labels)) for part in parts
+        )
+        self._references = fit_references(vectors, known, self._options.neighbours, others, truth)
+        return (
+            f"A picture is compared with the nearest {counted(self._options.neighbours, 'reference')} of each class; "
+            f"{counted(len(known), 'training picture')} {is_are(len(known))} kept for that.",
+        )
+
+    def with_references(self, vectors: NDArray[np.float32], labels: Sequence[str]) -> EmbeddingInspector:
+        """The same network that also knows these pictures. vectors: (n, dimension). Raises OptionError."""
+        before = self._references
+        if before is None:
+            raise OptionError("this embedder has no references yet; take a trained run.")
+        classes = (*self.labels, *dict.fromkeys(label for label in labels if label not in self.labels))
+        numbers = np.array([classes.index(label) for label in labels], np.int64)
+        after = References(
+            np.concatenate([before.vectors, vectors.astype(np.float32)]),
+            np.concatenate([before.numbers, numbers]),
+            before.neighbours,
+            before.scale,
+        )
+        task = Task(classes, self._task.ok_labels)
+        knowing = EmbeddingInspector(
+            self._backbone, cast(EmbeddingNetwork, self.module), task, self._options, self.base, after
+        )
+        knowing.calibration = self.calibration  # the threshold stands on its scale
+        return knowing
+
+    def forget_references(self) -> None:
+        """Give vectors alone."""
+        self._references = None
+
+    def save(self, folder: Path) -> None:
+        """What was trained, and the references; a base that stayed as it was is loaded again by its id."""
+        body = cast(Any, self.module).body
+        apart = () if isinstance(self._backbone, MlpBackbone) else ("body.",)
+        state = {name: value for name, value in self.module.state_dict().items() if not name.startswith(apart)}
+        classes = torch.tensor(cast(Any, self.module).objective.classes)
+        save_file({name: value.contiguous() for name, value in state.items()} | {CLASSES: classes}, folder / WEIGHTS)
+        with without_bars():
+            if self._options.tuning == "lora":
+                body.save_pretrained(folder / "adapter")
+            elif self._options.tuning == "full" and apart:
+                body.save_pretrained(folder / "weights")
+                self._backbone.processor.save_pretrained(folder / "processor")
+        if self._references is not None:
+            self.save_references(folder)
+
+    def save_references(self, folder: Path) -> None:
+        """Write `references.npz`."""
+        cast(References, self._references).save(folder)
+
+
+def _vectors(inspector: EmbeddingInspector, pictures: Dataset, progress: Progress) -> NDArray[np.float32]:
+    found = [
+        outputs["embedding"].numpy()
+        for _, outputs in infer_batches(inspector, pictures, doing="taking references", progress=progress)
+    ]
+    return np.concatenate(found)
+
+
+def _short(vector: NDArray[np.float32]) -> tuple[float, ...]:
+    """Numbers with the digits that tell them apart as 32 bits, not the twice as many of 64."""
+    return tuple(vector.astype(str).astype(np.float64).tolist())

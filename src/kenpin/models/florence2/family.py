@@ -1,0 +1,52 @@
+"""Detectors on Florence-2 made on their base, and restored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kenpin.models.contract import BaseRecord, Inspector, Task
+from kenpin.models.florence2.inspector import Florence2Detector
+from kenpin.models.florence2.options import Florence2Options
+from kenpin.models.florence2.toy import toy_base
+from kenpin.models.language.bases import LanguageBase, from_pretrained, untrained_options
+from kenpin.models.language.detector import as_it_comes, base_of_run, restored
+from kenpin.run_folder import is_run
+
+
+class Florence2Family:
+    """Inspectors that say in Florence-2's words what is where."""
+
+    Options = Florence2Options
+    target = "boxes"
+    good_alone = False
+
+    def create(self, options: Florence2Options, task: Task) -> Inspector:
+        """An inspector on its base. Raises OptionError, MissingExtraError."""
+        return Florence2Detector(_load(options, task), task, options)
+
+    def restore(self, folder: Any, base: BaseRecord, options: Florence2Options, task: Task) -> Inspector:
+        """The inspector that was saved in `folder`. Raises RunError."""
+        return restored(Florence2Detector(_load(options, task), task, options), folder, base)
+
+    def closeness(self, config: Any) -> int:
+        """Made for Florence-2."""
+        return 2 if getattr(config, "model_type", None) == "florence2" else 0
+
+    def untrained(self, base: str, *, dtype: str | None, prompt: str | None) -> Inspector:
+        """The base as it comes, asked for boxes. Raises OptionError, MissingExtraError."""
+        options = untrained_options(Florence2Options, base, dtype)
+        return as_it_comes(Florence2Detector, _load(options, Task((), ())), options, prompt)
+
+
+def _load(options: Florence2Options, task: Task) -> LanguageBase:
+    if options.base == "toy":
+        return toy_base(task, options.seed)
+    if is_run(Path(options.base)):
+        return base_of_run(options, "florence2")
+    from transformers import Florence2ForConditionalGeneration
+
+    return from_pretrained(Florence2ForConditionalGeneration, options, pictures=True)
+
+
+FAMILY = Florence2Family()

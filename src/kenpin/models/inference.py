@@ -1,0 +1,363 @@
+"""The one way from a data set to raw outputs, batch by batch: for fitting, scoring while training, and prediction."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from itertools import islice
+from typing import Any, cast
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from kenpin.data.dataset import Dataset, content_hash
+from kenpin.data.images import read_image
+from kenpin.data.plain_png import read_plain
+from kenpin.data.streaming import stream
+from kenpin.errors import DatasetError, ImageError, RunError
+from kenpin.models.contract import (
+    Batch,
+    EncodeGrey,
+    Inspector,
+    Localised,
+    Progress,
+    Questioned,
+    ReadsGrey,
+    ReadsTables,
+)
+from kenpin.models.networks.cpu_memory import keep_freed_memory
+from kenpin.models.networks.feature_store import FeatureStore, default_folder
+from kenpin.records import Example, ImageSource, Prediction
+
+KEPT_BYTES = 256 * 1024**2
+"""Of what networks take of pictures, kept in memory while training."""
+_ON_CPU, _ON_ONE_CORE, _ON_GPU = 8, 16, 64
+"""Pictures a batch: on a CPU as many as keep the activations near its caches, on a GPU as many as fill it. With one
+thread PyTorch leaves its fast convolution alone below 16 pictures, and takes half as long again."""
+_ROWS = 1_024
+"""Rows of a table a batch."""
+OnError = Callable[[Example, ImageError], None]
+
+
+def infer_batches(
+    inspector: Inspector,
+    dataset: Dataset,
+    *,
+    doing: str = "predicting",
+    progress: Progress | None = None,
+    on_error: OnError | None = None,
+    batch_size: int | None = None,
+) -> Iterator[tuple[list[Example], dict[str, Tensor]]]:
+    """Examples, their sizes filled in where their pictures were opened, with their raw outputs on the CPU; in the data
+    set's order.
+
+    Features come from the feature store where it has them. A picture that cannot be opened is
+    handed to `on_error` and left out. Raises ImageError where no `on_error` is given, DatasetError for a table where
+    pictures are wanted and for pictures where a table is.
+    """
+    for examples, batch in _opened_batches(inspector, dataset, doing, progress, on_error, batch_size):
+        with torch.inference_mode():
+            outputs = inspector.infer(_on_device(inspector, batch))
+        yield examples, {name: values.cpu() for name, values in outputs.items()}
+
+
+def infer_together(inspectors: Sequence[Inspector], images: Sequence[Image]) -> list[dict[str, Tensor]]:
+    """Raw outputs of each inspector on the CPU, for the same pictures; features that several share are computed once.
+
+    The feature store is left alone: a line sees each picture once.
+    """
+    shared: dict[str, Tensor] = {}
+    answers = []
+    if any(_device(inspector).type == "cpu" for inspector in inspectors):
+        keep_freed_memory()
+    with torch.inference_mode():
+        for inspector in inspectors:
+            if inspector.extract is None:
+                batch = inspector.encode(images)
+            else:
+                key = _feature_key(inspector)
+                if key not in shared:
+                    shared[key] = inspector.extract(_on_device(inspector, inspector.encode(images))).float().cpu()
+                batch = {"features": shared[key]}
+            outputs = inspector.infer(_on_device(inspector, batch))
+            answers.append({name: values.cpu() for name, values in outputs.items()})
+    return answers
+
+
+def decode(inspector: Inspector, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
+    """As the inspector decodes, by one thread of NumPy's BLAS where a network computes beside it: the threads of BLAS
+    wait for their next product at full speed, and take the cores from the network's."""
+    if isinstance(inspector, ReadsTables) and inspector.table_items:
+        return inspector.decode(outputs, examples)
+    with _blas().limit(limits=1):
+        return inspector.decode(outputs, examples)
+
+
+@cache
+def _blas() -> Any:
+    import scipy.linalg  # noqa: F401 brings a BLAS of its own, which is found only once it is loaded
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+def compute_features(
+    inspector: Inspector, dataset: Dataset, *, doing: str = "computing features", progress: Progress | None = None
+) -> Iterator[Tensor]:
+    """Features of each picture, on the CPU, in the data set's order. Raises ImageError."""
+    for _, batch in _opened_batches(inspector, dataset, doing, progress, None, None):
+        yield from batch["features"]
+
+
+@dataclass(frozen=True)
+class StoredFeatures:
+    """Features, read from where `keep_features` left them."""
+
+    store: FeatureStore
+
+    def of(self, example: Example) -> Tensor:
+        """The features of one picture. Raises RunError where they were dropped in the meantime."""
+        (features,) = self.store.get([content_hash(example.image)])
+        if features is None:
+            raise RunError(
+                f"{example.id}: its stored features were dropped by other runs; resume when these are done, or point "
+                "KENPIN_CACHE to a folder of its own."
+            )
+        return torch.from_numpy(np.array(features))
+
+
+@dataclass(frozen=True)
+class KeptInputs:
+    """What a network takes of each picture of a data set, in memory: `encode`d pictures, or features."""
+
+    examples: Sequence[Example]
+    """Without the pictures' bytes."""
+    rows: Batch
+    """A row for each."""
+
+    def batch(self, places: Sequence[int]) -> tuple[Sequence[Example], Batch]:
+        """Those at these places."""
+        at = torch.tensor(places)
+        return [self.examples[place] for place in places], {name: rows[at] for name, rows in self.rows.items()}
+
+
+def keep_inputs(
+    inspector: Inspector, datasets: Sequence[Dataset], progress: Progress
+) -> tuple[KeptInputs, ...] | StoredFeatures | None:
+    """What the network takes of all pictures, computed once: in memory where it is small enough, of features that are
+    not on disk. None where neither has room. Raises ImageError."""
+    pictures = sum(map(len, datasets))
+    store = store_of(inspector)
+    found: list[KeptInputs] = []
+    for dataset in datasets:
+        examples: list[Example] = []
+        batches: list[Batch] = []
+        for opened, batch in _opened_batches(inspector, dataset, "reading pictures", progress, None, None):
+            picture_bytes = kept_bytes(batch)
+            if store is not None and picture_bytes * pictures > store.limit_bytes:
+                return None
+            if batches and any(rows.shape[1:] != batches[0][name].shape[1:] for name, rows in batch.items()):
+                return None  # questions, or pieces of pictures, of different lengths
+            if picture_bytes * pictures <= KEPT_BYTES:
+                batches.append(batch)
+                examples += [one if one.image.data is None else _without_bytes(one) for one in opened]
+            elif store is None:
+                return None
+        if batches:
+            found.append(KeptInputs(examples, {name: torch.cat([b[name] for b in batches]) for name in batches[0]}))
+    return tuple(found) if len(found) == len(datasets) else StoredFeatures(cast(FeatureStore, store))
+
+
+def _without_bytes(example: Example) -> Example:
+    return replace(example, image=ImageSource(example.image.path))
+
+
+def kept_bytes(batch: Batch) -> int:
+    """What one picture of a batch takes."""
+    return sum(rows.nbytes // len(rows) for rows in batch.values())
+
+
+def encode(inspector: Inspector, images: Sequence[Image], examples: Sequence[Example]) -> Batch:
+    """What the inspector's network takes of these pictures, on the CPU."""
+    if isinstance(inspector, Questioned):
+        return inspector.encode_questions(images, examples)
+    return inspector.encode(images)
+
+
+def batch_size_of(inspector: Inspector) -> int:
+    """Pictures at a time, where nobody says how many."""
+    if inspector.batch_size is not None:
+        return inspector.batch_size
+    if _device(inspector).type != "cpu":
+        return _ON_GPU
+    return _ON_CPU if torch.get_num_threads() > 1 else _ON_ONE_CORE
+
+
+def _opened_batches(
+    inspector: Inspector,
+    dataset: Dataset,
+    doing: str,
+    progress: Progress | None,
+    on_error: OnError | None,
+    batch_size: int | None,
+) -> Iterator[tuple[list[Example], Batch]]:
+    """Examples with what `infer` takes, on the CPU."""
+    if items := check_readable(inspector, dataset):
+        yield from _numbers_in_batches(dataset, items, doing, progress, batch_size)
+        return
+    if _device(inspector).type == "cpu":
+        keep_freed_memory()
+    size = batch_size or batch_size_of(inspector)
+    done = 0
+    encode_grey = _grey_encoder(inspector, dataset)
+    for count, examples, batch in (
+        _picture_batches(inspector, dataset, size, on_error)
+        if encode_grey is None
+        else _grey_batches(inspector, encode_grey, dataset, size, on_error)
+    ):
+        if examples:
+            yield examples, batch
+        done += count
+        if progress is not None:
+            progress(doing, done, len(dataset))
+
+
+def _picture_batches(
+    inspector: Inspector, dataset: Dataset, size: int, on_error: OnError | None
+) -> Iterator[tuple[int, list[Example], Batch]]:
+    """How many were read, and those of them that could be opened."""
+    store = store_of(inspector)
+    opened = stream(partial(_open, store), dataset)
+    while batch := list(islice(opened, size)):
+        sound = _sound(batch, on_error)
+        yield len(batch), [item.example for item in sound], _encoded(inspector, sound, store)
+
+
+def _grey_encoder(inspector: Inspector, dataset: Dataset) -> EncodeGrey | None:
+    """What encodes many pictures at once, where the inspector has such and the first of them is one of these."""
+    encode_grey = inspector.encode_grey if isinstance(inspector, ReadsGrey) else None
+    return encode_grey if len(dataset) and read_plain([dataset[0].image.data]) is not None else None
+
+
+def _grey_batches(
+    inspector: Inspector, encode_grey: EncodeGrey, dataset: Dataset, size: int, on_error: OnError | None
+) -> Iterator[tuple[int, list[Example], Batch]]:
+    """The same of grey pictures in memory; a batch with any other among them is opened one by one."""
+    width, height = size_wh = inspector.image_size_wh
+    examples = iter(dataset)
+    while batch := list(islice(examples, size)):
+        pixels = read_plain([example.image.data for example in batch])
+        if pixels is not None and pixels.shape[1:] == (height, width):
+            sized = [one if one.size_wh == size_wh else replace(one, size_wh=size_wh) for one in batch]
+            yield len(batch), sized, encode_grey(pixels)
+        else:
+            sound = _sound([_open(None, example) for example in batch], on_error)
+            yield len(batch), [item.example for item in sound], _encoded(inspector, sound, None)
+
+
+def _sound(batch: list[_Opened], on_error: OnError | None) -> list[_Opened]:
+    """Those that could be opened. Raises ImageError for another, where no `on_error` takes it."""
+    for item in batch:
+        if item.error is not None:
+            if on_error is None:
+                raise item.error
+            on_error(item.example, item.error)
+    return [item for item in batch if item.error is None]
+
+
+def check_readable(inspector: Inspector, dataset: Dataset) -> tuple[str, ...]:
+    """Names of the numbers to read, where it is a table that the inspector judges; none for pictures.
+
+    Raises DatasetError where one wants the one and the other is the other.
+    """
+    items = inspector.table_items if isinstance(inspector, ReadsTables) else ()
+    if items and len(dataset) and not dataset.item_names:
+        raise DatasetError(
+            f"{dataset.root or 'the data set'}: it holds pictures, and this model judges rows of a table."
+        )
+    if dataset.item_names and not items:
+        raise DatasetError(
+            f"{dataset.root or 'the data set'}: it is a table of numbers, and this model looks at pictures; train "
+            "mahalanobis on it."
+        )
+    return items
+
+
+def _numbers_in_batches(
+    dataset: Dataset, items: tuple[str, ...], doing: str, progress: Progress | None, batch_size: int | None
+) -> Iterator[tuple[list[Example], Batch]]:
+    size, done = batch_size or _ROWS, 0
+    for start in range(0, len(dataset), size):
+        chosen = dataset.select(range(start, min(start + size, len(dataset))))
+        yield list(chosen), {"features": torch.from_numpy(chosen.numbers(items))}
+        done += len(chosen)
+        if progress is not None:
+            progress(doing, done, len(dataset))
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """An example with its picture, or with the features that were stored for it, or with what hindered both."""
+
+    example: Example
+    content: str = ""
+    features: Tensor | None = None
+    image: Image | None = None
+    error: ImageError | None = None
+
+
+def _open(store: FeatureStore | None, example: Example) -> _Opened:
+    content = ""
+    try:
+        if store is not None and (content := content_hash(example.image)):
+            (features,) = store.get([content])
+            if features is not None:
+                return _Opened(example, content, features=torch.from_numpy(np.array(features)))
+        image = read_image(example.image)
+        return _Opened(replace(example, size_wh=image.size), content, image=image)
+    except ImageError as error:
+        return _Opened(example, error=error)
+
+
+def _encoded(inspector: Inspector, batch: list[_Opened], store: FeatureStore | None) -> Batch:
+    opened = [(item.image, item.example) for item in batch if item.image is not None]
+    images = [image for image, _ in opened]
+    encoded = encode(inspector, images, [example for _, example in opened]) if images else {}
+    extract = inspector.extract
+    if store is None or extract is None or not batch:
+        return encoded
+    rows: Iterator[Tensor] = iter(())
+    if images:
+        with torch.inference_mode():
+            computed = extract(_on_device(inspector, encoded)).float().cpu()
+        store.put([item.content for item in batch if item.image is not None], computed.numpy())
+        rows = iter(computed)
+    return {"features": torch.stack([next(rows) if item.features is None else item.features for item in batch])}
+
+
+def _on_device(inspector: Inspector, batch: Batch) -> Batch:
+    return {name: values.to(_device(inspector)) for name, values in batch.items()}
+
+
+def _device(inspector: Inspector) -> torch.device:
+    return next((weights.device for weights in inspector.module.parameters()), torch.device("cpu"))
+
+
+def store_of(inspector: Inspector) -> FeatureStore | None:
+    """Where the features of an inspector are kept; None where it has none."""
+    if inspector.extract is None:
+        return None
+    return FeatureStore(default_folder(), _feature_key(inspector))
+
+
+def _feature_key(inspector: Inspector) -> str:
+    """Inspectors with the same one extract the same features of a picture."""
+    base = inspector.base
+    key = f"{base.id}\0{base.commit}\0{base.probe}\0{inspector.image_size_wh}"
+    if isinstance(inspector, Localised):
+        key += f"\0{inspector.feature_kind}"
+    return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()

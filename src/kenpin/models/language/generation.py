@@ -1,0 +1,196 @@
+"""Generation of answers, free or within a grammar, with the probability that the model itself gave to every token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import LogitsProcessor, LogitsProcessorList
+
+from kenpin.models.language.grammar import Admitted, Grammar, State
+
+NEIGHBOURHOOD = 0.01
+"""How far from a location, as a share of the frame, other locations count as the same place."""
+# what a checkpoint's own generation settings would do to the answer besides: nothing, so that only the grammar and the
+# model's probabilities speak (Florence-2's forbid to repeat three tokens, which boxes do)
+PLAIN: dict[str, Any] = {
+    "do_sample": False,
+    "num_return_sequences": 1,
+    "use_cache": True,
+    "min_length": 0,
+    "length_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "encoder_no_repeat_ngram_size": 0,
+    "repetition_penalty": 1.0,
+    "encoder_repetition_penalty": 1.0,
+    **dict.fromkeys(
+        [
+            "bad_words_ids",
+            "begin_suppress_tokens",
+            "exponential_decay_length_penalty",
+            "forced_bos_token_id",
+            "forced_eos_token_id",
+            "min_new_tokens",
+            "sequence_bias",
+            "suppress_tokens",
+        ]
+    ),
+}
+
+
+class Answers(NamedTuple):
+    """Generated answers, each (n, t), padded behind their end; nothing of the prompt is in them."""
+
+    tokens: Tensor
+    """int64: up to and with the end token, which only an answer cut off by `max_new_tokens` lacks; then padding."""
+    log_probabilities: Tensor
+    """float32: of each token under the model's own distribution over its whole vocabulary; 0 on padding."""
+    log_masses: Tensor
+    """float32: the same, but of a location token that of all locations in its NEIGHBOURHOOD together."""
+
+
+def generate_answers(
+    model: Any,
+    inputs: Mapping[str, Any],
+    *,
+    grammar: Grammar | None,
+    beams: int,
+    max_new_tokens: int,
+    end: int,
+    pad: int,
+    location_ids: range,
+    start: Sequence[int] = (),
+) -> Answers:
+    """Answer every row of `inputs`: greedily with one beam, else by beam search on the mean log-probability.
+
+    inputs: what `model.generate` takes, on its device. A decoder-only model's prompts are padded on the left and carry
+    whatever masks it needs; an encoder-decoder model's answers begin after `start` (Florence-2: decoder start, bos),
+    and what its encoder said may be given as `encoder_outputs`.
+    grammar: the answers there are; None: any.
+    """
+    watcher = _Watcher(grammar, beams, max_new_tokens, end, location_ids)
+    given = dict(inputs)
+    if start:
+        rows = len(next(values for values in inputs.values() if isinstance(values, Tensor)))
+        given["decoder_input_ids"] = torch.tensor([start] * rows, device=model.device)
+    output = model.generate(
+        **given,
+        **PLAIN,
+        **({"decoder_start_token_id": start[0]} if start else {}),
+        num_beams=beams,
+        # as Florence-2's own settings: without it beams go on to append unlikely objects up to the limit
+        early_stopping=beams > 1,
+        max_new_tokens=max_new_tokens,
+        eos_token_id=end,
+        pad_token_id=pad,
+        logits_processor=LogitsProcessorList([watcher]),
+        return_dict_in_generate=True,
+    )
+    return watcher.answers(output.sequences, output.get("beam_indices"), pad)
+
+
+class _Watcher(LogitsProcessor):  # type: ignore[misc]
+    """Sees each step's scores: notes what the last tokens were worth, and leaves only what the grammar allows.
+
+    One step's scores are kept, no more: a token's worth is looked up in them when the next step shows it. Beams are
+    reordered between the steps, so the row that a row goes on from is found by what is written in both.
+    """
+
+    def __init__(self, grammar: Grammar | None, beams: int, max_new_tokens: int, end: int, locations: range) -> None:
+        self._grammar, self._beams, self._limit, self._end = grammar, beams, max_new_tokens, end
+        self._locations = locations
+        self._reach = round(NEIGHBOURHOOD * len(locations))
+        self._prompt_length = 0
+        self._written = torch.empty(0)
+        self._log_probabilities = torch.empty(0)
+        self._states: list[State] = []
+        # by step, of each row: log-probabilities of the ids around the last token's (rows, 2 reach + 1), and of ending
+        self._around: list[Tensor] = []
+        self._ending: list[Tensor] = []
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Scores of the next token, (rows, vocabulary), with -inf for what the grammar does not allow."""
+        if not self._ending:
+            self._prompt_length = input_ids.shape[1]
+        written = input_ids[:, self._prompt_length :]
+        parents = self._parents(written)
+        if self._ending:
+            self._around.append(self._look_around(parents, written[:, -1]))
+        self._written = written
+        # beam search hands over log-probabilities, greedy search plain logits
+        self._log_probabilities = scores.log_softmax(1) if self._beams == 1 else scores
+        self._ending.append(self._log_probabilities[:, self._end].clone())
+        return scores if self._grammar is None else self._only_admitted(self._grammar, parents, written, scores)
+
+    def answers(self, sequences: Tensor, beam_indices: Tensor | None, pad: int) -> Answers:
+        """The returned hypotheses with what was noted of their tokens."""
+        tokens = sequences[:, self._prompt_length :]
+        count, length = tokens.shape
+        places = torch.arange(length, device=tokens.device)
+        ends = tokens == self._end
+        whole = ends.any(1)
+        behind = places > torch.where(whole, ends.int().argmax(1), length)[:, None]
+        # the row that wrote each token; what it was worth is noted in the row that goes on from it
+        rows = torch.arange(count, device=tokens.device)[:, None].expand(count, length)
+        if beam_indices is not None:
+            rows = beam_indices[:, :length].long().clamp(min=0)
+        around = torch.zeros(count, length, 2 * self._reach + 1, device=tokens.device)
+        if length > 1:
+            around[:, :-1] = torch.stack(self._around[: length - 1])[places[:-1], rows[:, 1:]]
+        # no step follows the last token of an answer that was cut off, but its scores are there still
+        around[~whole, -1] = self._look_around(rows[~whole, -1], tokens[~whole, -1])
+        ending = torch.stack(self._ending[:length])[places, rows]
+        worth = torch.where(ends, ending, around[..., self._reach])
+        masses = torch.where(ends, ending, self._masses(tokens, around))
+        return Answers(tokens.masked_fill(behind, pad), worth.masked_fill(behind, 0.0), masses.masked_fill(behind, 0.0))
+
+    def _parents(self, written: Tensor) -> Tensor:
+        """The rows of the step before that these go on from; a beam stays with its picture. -> (rows,)."""
+        rows, length = written.shape
+        own = torch.arange(rows, device=written.device)
+        if self._beams == 1 or length == 0:
+            return own
+        pictures = rows // self._beams
+        now = written[:, :-1].reshape(pictures, self._beams, 1, length - 1)
+        before = self._written.reshape(pictures, 1, self._beams, length - 1)
+        # of two rows with the same text either will do
+        within = (now == before).all(-1).int().argmax(-1).view(-1)
+        return own - own % self._beams + within
+
+    def _look_around(self, rows: Tensor, tokens: Tensor) -> Tensor:
+        """The last log-probabilities of tokens and of the ids beside them. -> (n, 2 reach + 1)."""
+        reach = torch.arange(-self._reach, self._reach + 1, device=tokens.device)
+        near = (tokens[:, None] + reach).clamp(0, self._log_probabilities.shape[1] - 1)
+        return self._log_probabilities[rows[:, None], near]
+
+    def _masses(self, tokens: Tensor, around: Tensor) -> Tensor:
+        """Log-mass of the locations around each token; of other tokens their own log-probability."""
+        first, beyond = self._locations.start, self._locations.stop
+        near = tokens[..., None] + torch.arange(-self._reach, self._reach + 1, device=tokens.device)
+        masses = around.masked_fill((near < first) | (near >= beyond), -torch.inf).logsumexp(-1)
+        return torch.where((tokens >= first) & (tokens < beyond), masses, around[..., self._reach])
+
+    def _only_admitted(self, grammar: Grammar, parents: Tensor, written: Tensor, scores: Tensor) -> Tensor:
+        length = written.shape[1]
+        if length == 0:
+            self._states = [grammar.start] * len(written)
+        else:
+            steps = torch.stack([parents, written[:, -1]], dim=1).tolist()
+            self._states = [grammar.advance(self._states[parent], token) for parent, token in steps]
+        table = _table([grammar.allowed(state, max(self._limit - length, 1)) for state in self._states])
+        admitted = torch.from_numpy(table).to(scores.device)
+        return torch.full_like(scores, -torch.inf).scatter_(1, admitted, scores.gather(1, admitted))
+
+
+def _table(admitted: Sequence[Admitted]) -> NDArray[np.int64]:
+    """The ids that are admitted, one row each, filled up with one of them to the longest."""
+    table = np.empty((len(admitted), max(len(ids) + len(run) for ids, run in admitted)), np.int64)
+    for row, (ids, run) in zip(table, admitted, strict=True):
+        row[:] = ids[0] if ids else run.start
+        row[: len(ids)] = ids
+        row[len(ids) : len(ids) + len(run)] = np.arange(run.start, run.stop)
+    return table

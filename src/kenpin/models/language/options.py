@@ -1,0 +1,90 @@
+"""Options that language-model families take: those of all, and those of the ones that answer with boxes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from kenpin.config import TOY, AugmentOptions, GradientOptions, InGroup, OptionGroup, TrainOptions
+from kenpin.models.language.tuning import Tuning
+
+_ADAPTERS = ("lora", "qlora")
+
+
+class AnswerOptions(AugmentOptions, GradientOptions, TrainOptions):
+    """What every language model takes."""
+
+    group: ClassVar[OptionGroup] = "model"
+
+    toy: ClassVar[dict[str, Any]] = {}
+    """Defaults of base `toy`, which knows nothing and must learn everything."""
+
+    base: str = Field(description=f"Pretrained weights: a hub id, or a folder of save_pretrained; {TOY}.")
+    tuning: str = Field("lora", description="What is trained.")
+    lora_rank: int = Field(8, ge=1, description="Rank of the adapters.")
+    lora_alpha: int = Field(8, ge=1, description="Scale of the adapters, divided by the root of their rank.")
+    lora_dropout: Annotated[float, InGroup("advanced")] = Field(
+        0.05, ge=0, lt=1, description="Dropout before the adapters."
+    )
+    lora_targets: Annotated[tuple[str, ...] | None, InGroup("advanced")] = Field(
+        description="Endings of the names of the layers to adapt, or patterns with *."
+    )
+    frozen_dtype: Annotated[Literal["float32", "bfloat16", "float16"], InGroup("advanced")] = Field(
+        "float32",
+        description="Number format of the weights that are not trained. The 16-bit formats take half of the memory: "
+        "bfloat16 where the device computes it natively, float16 on older GPUs.",
+    )
+    loss: Annotated[Literal["token", "example"], InGroup("training")] = Field(
+        "token",
+        description="What the loss is averaged over: tokens, or examples, each of which is the mean of its tokens.",
+    )
+    # a picture that is varied has features of its own, which cannot be kept
+    brightness: float = Field(0.0, ge=0, lt=1, description="Largest relative change of brightness.")
+    contrast: float = Field(0.0, ge=0, lt=1, description="Largest relative change of contrast.")
+    max_new_tokens: Annotated[int, InGroup("answers")] = Field(512, ge=1, description="Tokens of an answer, at most.")
+    predict_batch_size: Annotated[int, InGroup("answers")] = Field(
+        8, ge=1, description="Pictures that are answered at a time."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_toy_defaults(cls, values: Any) -> Any:
+        return cls.toy | values if isinstance(values, dict) and values.get("base") == "toy" else values
+
+    def idle(self) -> frozenset[str]:
+        """Names of the options that the chosen tuning ignores."""
+        names = set() if self.tuning in _ADAPTERS else {"lora_rank", "lora_alpha", "lora_dropout", "lora_targets"}
+        return frozenset(names | ({"frozen_dtype"} if self.tuning in ("full", "qlora") else set()))
+
+    @model_validator(mode="after")
+    def _refuse_what_does_nothing(self) -> Self:
+        for name in sorted(self.idle()):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"`{name}` does nothing with tuning {self.tuning}; leave it out or choose another tuning."
+                )
+        return self
+
+
+class LanguageOptions(AnswerOptions):
+    """What every family that answers with boxes takes."""
+
+    group: ClassVar[OptionGroup] = "answers"
+
+    tuning: Tuning = Field(
+        "lora",
+        description="What is trained: low-rank adapters, the language model's attention, all but the vision part, "
+        "every weight, or adapters on a base of 4 bits. With base toy: full.",
+    )
+    lora_targets: tuple[str, ...] = Field(
+        description="Endings of the names of the layers to adapt, or patterns with *."
+    )
+    beams: int = Field(1, ge=1, description="Beams of the search for an answer; 1 takes the likeliest token each time.")
+    calibrate: Literal["none", "isotonic", "platt"] = Field(
+        "isotonic", description="How scores of boxes are calibrated to the share of such boxes that are right."
+    )
+    constrained: bool = Field(
+        True,
+        description="Restrict answers to the grammar and to the data set's labels, and end them at a repeated box.",
+    )

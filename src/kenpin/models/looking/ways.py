@@ -1,0 +1,307 @@
+"""Where a network looks: maps of a score by Grad-CAM, by shares, by attention rollout and by attention's relevance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple, cast, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL.Image import Image
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from kenpin.errors import OptionError
+from kenpin.models.contract import Inspector
+from kenpin.models.looking.attention import Attention, relevance, rollout, watched_attention
+from kenpin.models.looking.cells import as_grid
+from kenpin.models.looking.maps import map_of_places, seen_region
+from kenpin.models.networks.lite0 import Lite0ForImageClassification
+from kenpin.models.restoring import vectors_of
+from kenpin.nearest import did_you_mean
+from kenpin.records import Map
+
+Way = Literal["relevance", "rollout", "gradcam", "shares"]
+WAYS: tuple[Way, ...] = get_args(Way)
+_SAID: dict[Way, str] = {
+    "relevance": "attention relevant for",
+    "rollout": "attention of the class token, prediction",
+    "gradcam": "speaks for",
+    "shares": "shares of the logit of",
+}
+_UNITS: dict[Way, str] = {
+    "relevance": "relevance",
+    "rollout": "% of the attention",
+    "gradcam": "Grad-CAM",
+    "shares": "share of a cell",
+}
+_LONGEST_SIDE = 28  # of the grid that the maps of several stages meet on
+
+
+class Looked(NamedTuple):
+    """Maps of a score's origin, one for each picture."""
+
+    way: Way
+    grids: Tensor
+    """(n, rows, columns) float32, on the CPU."""
+    scores: Tensor
+    """(n,), what was explained."""
+
+
+def class_maps(
+    inspector: Inspector,
+    logits: Callable[[Tensor], Tensor],
+    images: Sequence[Image],
+    way: str | None,
+    label: str | None,
+) -> list[tuple[Map, ...]]:
+    """One map a picture: where the logit of a class, by default the likeliest, comes from.
+
+    logits: of `pixel_values`, (n, 3, h, w) -> (n, classes), differentiable. Raises OptionError.
+    """
+    if label is not None and label not in inspector.labels:
+        raise OptionError(
+            f"option `label`: {label!r} is not a class of this run; {did_you_mean(label, inspector.labels)}"
+        )
+    pixels = _pixels(inspector, images)
+    with torch.inference_mode():
+        likeliest = logits(pixels).argmax(dim=1).tolist()
+    explained = likeliest if label is None else [inspector.labels.index(label)] * len(images)
+    maps: list[tuple[Map, ...]] = []
+    for image, picture, number in zip(images, pixels, explained, strict=True):
+
+        def of_class(x: Tensor, number: int = number) -> Tensor:
+            return logits(x)[:, number]
+
+        looked = look(inspector.module, picture[None], of_class, way)
+        shows = f"{_SAID[looked.way]} {inspector.labels[number]}"
+        maps.append((_map(inspector, looked, image, shows),))
+    return maps
+
+
+def likeness_maps(inspector: Inspector, pair: Sequence[Image]) -> list[Map]:
+    """Where in each of two pictures the cosine of their vectors comes from: shares that add up to it.
+
+    The vectors are an embedder's, or the features that a head or a unit space stands on. Raises OptionError.
+    # Stylianou, Souvenir & Pless 2019, Visualizing deep similarity networks
+    """
+    pixels = _pixels(inspector, pair)
+
+    def vectors(x: Tensor) -> Tensor:
+        batch = {"pixel_values": x}
+        outputs = inspector.infer(batch if inspector.extract is None else {"features": inspector.extract(batch)})
+        return vectors_of(outputs).float()
+
+    with torch.inference_mode():
+        both = nn.functional.normalize(vectors(pixels))
+    maps = []
+    for image, picture, other in zip(pair, pixels, both.flip(0).clone(), strict=True):
+
+        def cosine(x: Tensor, other: Tensor = other) -> Tensor:
+            found = vectors(x)
+            # with the length held fast: the cosine does not change with it, and its shares would add up to 0
+            likeness: Tensor = (found / found.detach().norm(dim=1, keepdim=True)) @ other
+            return likeness
+
+        looked = look(inspector.module, picture[None], cosine, "shares")
+        maps.append(_map(inspector, looked, image, f"shares of the cosine {float(looked.scores[0]):.3f}"))
+    return maps
+
+
+def distance_maps(
+    inspector: Inspector,
+    items: Callable[[Tensor], Tensor],
+    shares: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    mean: NDArray[np.float64],
+    images: Sequence[Image],
+) -> list[tuple[Map, ...]]:
+    """One map a picture: the items' shares of a distance, divided among the places that the items were taken from.
+
+    items: of `pixel_values`, (n, 3, h, w) -> (n, k), differentiable; shares: of these; mean: the unit space's, (k,).
+    """
+    centre = torch.from_numpy(mean)
+    maps: list[tuple[Map, ...]] = []
+    for image, picture in zip(images, _pixels(inspector, images), strict=True):
+
+        def distance(x: Tensor) -> Tensor:
+            away = items(x).double().cpu() - centre
+            of_items = torch.from_numpy(shares((away + centre).detach().numpy()))
+            # each share as a slope times the item's own deviation, which then is divided
+            slopes = torch.where(away == 0, 0.0, of_items / away).detach()
+            return (away * slopes).sum(dim=1)
+
+        looked = look(inspector.module, picture[None], distance, "shares")
+        shows = f"shares of the distance {float(looked.scores[0]):.3g} D²/k"
+        maps.append((_map(inspector, looked, image, shows),))
+    return maps
+
+
+def _pixels(inspector: Inspector, images: Sequence[Image]) -> Tensor:
+    return inspector.encode(images)["pixel_values"].to(next(inspector.module.parameters()).device)
+
+
+def _map(inspector: Inspector, looked: Looked, image: Image, shows: str) -> Map:
+    region = seen_region(getattr(inspector, "processor", None), image.size)
+    return map_of_places(looked.grids[0].numpy(), image.size, shows, _UNITS[looked.way], region=region)
+
+
+def look(module: nn.Module, pixel_values: Tensor, score: Callable[[Tensor], Tensor], way: str | None) -> Looked:
+    """Maps of where `score` comes from; memory grows with the pictures, so give few at a time.
+
+    pixel_values: (n, 3, h, w) on the module's device; score: of these -> (n,), differentiable, through the module.
+    way: None for the relevance of attention where every token attends to all, else Grad-CAM. Raises OptionError.
+    """
+    if way is not None and way not in WAYS:
+        raise OptionError(f"option `way`: {way!r} is not a method; {did_you_mean(way, WAYS)}")
+    network = next((part for part in module.modules() if isinstance(part, PreTrainedModel)), None)
+    if network is None:
+        raise OptionError(f"{type(module).__name__} has no grid of features to draw a map from; take another base.")
+    with _frozen(module):
+        looked = _look(network, pixel_values, score, way)
+    return looked._replace(grids=looked.grids.float().cpu())
+
+
+def _look(network: nn.Module, pixels: Tensor, score: Callable[[Tensor], Tensor], way: Way | None) -> Looked:
+    if isinstance(network, Lite0ForImageClassification):
+        if way in ("relevance", "rollout"):
+            raise OptionError(f"option `way`: {way} follows attention, and this network has none; take gradcam.")
+        with _leaves([*network.stages, network.head]) as outputs:
+            value = score(pixels)
+        return _by_gradient(way or "gradcam", value, outputs)
+    with _last_hidden(cast(Any, network).base_model) as hidden, watched_attention(network) as layers:
+        leaf = pixels.clone().requires_grad_()
+        value = score(leaf)
+    if not hidden:
+        raise OptionError(f"{type(network).__name__} does not give its grid of features; take another base.")
+    if way is None:
+        way = "relevance" if _attends_to_all(layers, hidden[0]) else "gradcam"
+    if way in ("gradcam", "shares"):
+        return _by_gradient(way, value, hidden, tuple(pixels.shape[2:]))
+    return _by_attention(way, value, leaf, hidden[0], layers, _has_class_token(network))
+
+
+def _by_gradient(way: Way, value: Tensor, outputs: list[Tensor], size_hw: tuple[int, ...] | None = None) -> Looked:
+    """Grad-CAM, or shares, of the outputs that the score was computed from.
+
+    gradcam: # Selvaraju et al. 2017, eq. 1 and 2: ReLU(Σ_c mean_places(∂y/∂A_c) A_c). Outputs of both signs have no
+    zero of their own and are taken from their mean over the picture, else the ReLU would cut at any height.
+    shares: Σ_c ∂y/∂A_c A_c at each place, and what they lack of the score spread evenly: exact where the score is
+    linear in the outputs' averages (Stylianou, Souvenir & Pless 2019).
+    """
+    gradients: tuple[Tensor | None, ...] = torch.autograd.grad(value.sum(), outputs, allow_unused=True)
+    parts = []
+    for output, gradient in zip(outputs, gradients, strict=True):
+        if gradient is None:
+            continue
+        places, slopes = (as_grid(one, size_hw) for one in (output.detach(), gradient))
+        if way == "gradcam":
+            slopes = slopes.mean(dim=(2, 3), keepdim=True)
+            if places.amin() < 0:
+                places = places - places.mean(dim=(2, 3), keepdim=True)
+        parts.append((places * slopes).sum(dim=1).float())
+    if not any(part.any() for part in parts):
+        raise OptionError(
+            f"option `way`: {way} finds nothing: the score does not depend on the last features; take another."
+        )
+    grids = _together(parts)
+    if way == "gradcam":
+        grids = grids.relu()
+    else:
+        grids = grids + ((value.detach().to(grids) - grids.sum(dim=(1, 2))) / grids[0].numel())[:, None, None]
+    return Looked(way, grids, value.detach().float().cpu())
+
+
+def _by_attention(
+    way: Way, value: Tensor, pixels: Tensor, hidden: Tensor, layers: list[Attention], class_token: bool
+) -> Looked:
+    if not _attends_to_all(layers, hidden):
+        raise OptionError(
+            f"option `way`: {way} follows attention among all tokens, which this network does not have; take gradcam."
+        )
+    if way == "rollout" and not class_token:
+        raise OptionError(
+            "option `way`: rollout asks what the class token attends to, and this network has none; take relevance."
+        )
+    if way == "rollout":
+        start = torch.zeros(hidden.shape[:2], device=hidden.device)
+        start[:, 0] = 100  # percent
+        tokens = rollout(layers, start)
+    else:
+        # down to the pixels, so that every layer of attention is passed on the way
+        slope, _ = torch.autograd.grad(value.sum(), [hidden, pixels])
+        # the class token alone where the score is made of it, every token where it is made of all
+        start = slope.float().norm(dim=2)
+        tokens = relevance(layers, start / start.sum(dim=1, keepdim=True).clamp(min=1e-30)) - start
+    grids = as_grid(tokens[..., None], tuple(pixels.shape[2:]))[:, 0]
+    return Looked(way, grids, value.detach().float().cpu())
+
+
+def _attends_to_all(layers: list[Attention], hidden: Tensor) -> bool:
+    return hidden.ndim == 3 and bool(layers) and all(layer.query.shape[2] == hidden.shape[1] for layer in layers)
+
+
+def _has_class_token(network: nn.Module) -> bool:
+    return any(name.endswith("cls_token") for name, _ in network.named_parameters())
+
+
+def _together(parts: list[Tensor]) -> Tensor:
+    """Maps of several stages, (n, h, w) each, on one grid, each keeping its sum. -> (n, rows, columns)."""
+    rows, columns = max(tuple(part.shape[1:]) for part in parts)
+    shrink = max(rows, columns, _LONGEST_SIDE) / _LONGEST_SIDE
+    size = (round(rows / shrink), round(columns / shrink))
+    total = torch.zeros(len(parts[0]), *size, device=parts[0].device)
+    for part in parts:
+        coarser = part.shape[1] < size[0]
+        mode: dict[str, Any] = {"mode": "bilinear"} if coarser else {"mode": "area"}
+        spread = nn.functional.interpolate(part[:, None], size, **mode)[:, 0]
+        total += spread * (part[0].numel() / total[0].numel())
+    return total
+
+
+@contextmanager
+def _frozen(module: nn.Module) -> Iterator[None]:
+    """No graph for the weights within: only what the places need is kept."""
+    learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in learned:
+        parameter.requires_grad_(False)
+    try:
+        with torch.enable_grad():
+            yield
+    finally:
+        for parameter in learned:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
+def _leaves(layers: list[nn.Module]) -> Iterator[list[Tensor]]:
+    """The layers' outputs, cut from what they were computed from: gradients reach each by its direct way alone."""
+    outputs: list[Tensor] = []
+
+    def cut(layer: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        outputs.append(output.detach().requires_grad_())
+        return outputs[-1]
+
+    hooks = [layer.register_forward_hook(cut) for layer in layers]
+    try:
+        yield outputs
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextmanager
+def _last_hidden(base: nn.Module) -> Iterator[list[Tensor]]:
+    """The last hidden state of a network of transformers, once it has computed it."""
+    seen: list[Tensor] = []
+
+    def note(layer: nn.Module, inputs: Any, output: Any) -> None:
+        if (hidden := getattr(output, "last_hidden_state", None)) is not None:
+            seen.append(hidden)
+
+    hook = base.register_forward_hook(note)
+    try:
+        yield seen
+    finally:
+        hook.remove()

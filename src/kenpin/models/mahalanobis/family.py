@@ -1,0 +1,59 @@
+"""Unit spaces made on their items, and restored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kenpin.errors import OptionError
+from kenpin.models.contract import BaseRecord, Inspector, Task, check_base
+from kenpin.models.mahalanobis.inspector import SPACES, UnitSpaceInspector
+from kenpin.models.mahalanobis.items import item_source, of_table, same_source
+from kenpin.models.mahalanobis.options import MahalanobisOptions
+from kenpin.models.mahalanobis.patch_inspector import PatchSpaceInspector
+from kenpin.models.networks.backbones import load_backbone
+
+
+class MahalanobisFamily:
+    """Inspectors that know good parts alone."""
+
+    Options = MahalanobisOptions
+    target = "label"
+    good_alone = True
+
+    def create(self, options: MahalanobisOptions, task: Task) -> Inspector:
+        """An inspector on its base, or on the table of the task. Raises OptionError, MissingExtraError, RunError."""
+        if options.where != "none":
+            return _of_places(options, task)
+        source = item_source(options.base, options.stages, task.labels, task.items, options.seed)
+        return UnitSpaceInspector(source, task, options)
+
+    def restore(self, folder: Path, base: BaseRecord, options: MahalanobisOptions, task: Task) -> Inspector:
+        """The inspector that was saved in `folder`. Raises RunError."""
+        if options.where != "none":
+            inspector = _of_places(options, task)
+            check_base(base, inspector.base)
+            return inspector.restored(folder)
+        with np.load(folder / "unit_space.npz", allow_pickle=False) as arrays:
+            saved: dict[str, NDArray[Any]] = dict(arrays)
+        if "names" in saved:
+            source = of_table(tuple(saved.pop("names").tolist()))
+        else:
+            source = same_source(base, options.base, options.stages, task.labels, options.seed)
+        check_base(base, source.base)
+        items = saved.pop("items")
+        return UnitSpaceInspector(source, task, options, SPACES[options.method].from_arrays(saved), items)
+
+
+def _of_places(options: MahalanobisOptions, task: Task) -> PatchSpaceInspector:
+    assert options.where != "none"
+    if task.items:
+        raise OptionError("option `where` does nothing with a table of numbers; leave it out.")
+    backbone = load_backbone(options.base, task.labels, options.seed).frozen()
+    return PatchSpaceInspector(backbone, task, options.where, options.stages, options.place_items, options.ridge)
+
+
+FAMILY = MahalanobisFamily()

@@ -1,0 +1,233 @@
+"""A unit space at work: D²/k of a part's items, and the shares that each of them has in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+from torch import Tensor
+
+from kenpin.data.dataset import Dataset
+from kenpin.data.lineage import Lineage
+from kenpin.errors import OptionError, UnitSpaceError
+from kenpin.models.calibrated import CalibratedPictures
+from kenpin.models.contract import Batch, Progress, Task
+from kenpin.models.looking.ways import distance_maps
+from kenpin.models.mahalanobis.items import ItemSource
+from kenpin.models.mahalanobis.options import MahalanobisOptions
+from kenpin.models.mahalanobis.selection import Portions, choose, divide_parts
+from kenpin.plural import counted, was_were
+from kenpin.quality.threshold import threshold_from_quantile
+from kenpin.records import Example, Map, Prediction, Threshold
+from kenpin.records_json import to_json
+from kenpin.taguchi import AdjugateSpace, Moments, RecognitionSpace, UnitSpace, parts_needed, sum_of_fourth_powers
+from kenpin.taguchi.limits import chi_square_limit, f_limit, tolerance_limit
+from kenpin.taguchi.selection import Selection
+
+SELECTION = "selection.json"
+"""File of a run's model folder: which items were chosen, and how that was confirmed."""
+
+
+_STRONGEST = 10  # items whose contributions a prediction carries; all of them would be 1,568 numbers a picture
+
+
+AnySpace = UnitSpace | AdjugateSpace | RecognitionSpace
+
+
+SPACES: dict[str, type[AnySpace]] = {"mt": UnitSpace, "mta": AdjugateSpace, "rt": RecognitionSpace}
+
+
+class UnitSpaceInspector(CalibratedPictures):
+    """A space of good parts on the items of a source."""
+
+    batch_size = None
+
+    def __init__(
+        self,
+        source: ItemSource,
+        task: Task,
+        options: MahalanobisOptions,
+        space: AnySpace | None = None,
+        items: NDArray[np.int64] | None = None,
+    ) -> None:
+        self.labels: tuple[str, ...] = ()  # it scores parts and names nothing, so any class can be evaluated
+        self.base, self.image_size_wh, self.module = source.base, source.image_size_wh, source.module
+        self.encode, self.extract, self.table_items = source.encode, source.extract, source.table_items
+        self.processor = source.processor
+        self._source, self._task, self._options = source, task, options
+        self._space, self._items = space, items
+        self._selection: Selection | None = None
+
+    def infer(self, batch: Batch) -> Batch:
+        """The features as they are: the unit space is no network."""
+        return batch
+
+    def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
+        """Features -> D²/k and the strongest shares of it."""
+        space, items = self._fitted()
+        shares = space.contributions(outputs["features"].numpy()[:, items])
+        strongest = np.argsort(-shares, axis=1)[:, :_STRONGEST]
+        names = _names_of_shares(space, [self._source.names[item] for item in items])
+        return [
+            self.calibrated(
+                Prediction(
+                    id=example.id,
+                    defect_score=distance,
+                    distance=distance,
+                    contributions={names[item]: float(row[item]) for item in best},
+                )
+            )
+            for example, row, best, distance in zip(examples, shares, strongest, shares.sum(1).tolist(), strict=True)
+        ]
+
+    def items_of(self, features: NDArray[np.float32]) -> NDArray[Any]:
+        """The items of the space, where it standardises them in units of the good parts' spread. (n, d) -> (n, k)."""
+        space, items = self._fitted()
+        chosen = features[:, items]
+        return chosen if isinstance(space, RecognitionSpace) else (chosen - space.mean_) / space.scale_
+
+    def maps(
+        self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
+    ) -> list[tuple[Map, ...]]:
+        """Which places made the distance large, by its items' shares. Raises OptionError."""
+        space, items = self._fitted()
+        extract = self.extract
+        if isinstance(space, RecognitionSpace) or extract is None:
+            raise OptionError("a map needs the shares of single items of a picture; take method mt or mta.")
+        if way not in (None, "shares") or label is not None:
+            raise OptionError("this run's map shows shares of the distance; leave --way and --label out.")
+
+        def chosen(x: Tensor) -> Tensor:
+            return extract({"pixel_values": x})[:, items]
+
+        return distance_maps(self, chosen, space.contributions, space.mean_, images)
+
+    def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
+        """Learn the space from the good parts alone, which items to take perhaps from the others.
+
+        The rows are read block by block. Raises UnitSpaceError, OptionError, DatasetError, MissingExtraError.
+        """
+        options = self._options
+        is_good = [label in self._task.ok_labels for label in training.column("label")]
+        self._check_count(sum(is_good))
+        self._check_law(lineage.seen(training), is_good, lineage)
+        if options.select_items:
+            portions = divide_parts(training, is_good, options.confirm_share, options.seed, lineage)
+        else:
+            portions = Portions([place for place, good in enumerate(is_good) if good], [], [], [])
+        rows = self._source.rows(self, training.select(portions.all_places), progress)
+        good = rows[: sum(is_good)]
+        moments = Moments.of(good)
+        # a channel that is silent on every good part has no scale to measure a distance in
+        varying = moments.scale > self._source.least_spread * np.abs(moments.mean).clip(1e-6)
+        if not varying.any():
+            one = "row" if self.table_items else "picture"
+            raise UnitSpaceError(
+                f"unit space: all good parts ({len(good)}) are the same {one} to base {self.base.id}. Add others."
+            )
+        chosen = np.flatnonzero(varying)
+        told = []
+        if options.select_items:
+            self._selection, sentence = choose(
+                rows,
+                portions,
+                chosen,
+                [self._source.names[item] for item in self._source.candidates[chosen]],
+                UnitSpace(options.ridge),
+                factors=options.factors,
+                keep_share=options.keep_share,
+                seed=options.seed,
+                progress=progress,
+            )
+            told.append(sentence)
+            confirmed = self._selection.confirmation
+            if confirmed is None or not confirmed.lost:
+                chosen = chosen[list(self._selection.kept)]
+        self._items = self._source.candidates[chosen]
+        self._space = self._fit_space(good, moments, chosen)
+        if options.limit in ("chi-square", "f"):
+            self.limit(())  # refused here, before anything is kept
+        silent = int((~varying).sum())
+        told.append(_told(self._space, len(good), len(chosen)) + (
+            f" {counted(silent, 'item')} without variation {was_were(silent)} left out." if silent else ""
+        ))  # fmt: skip
+        return tuple(told)
+
+    def limit(self, good_scores: Sequence[float]) -> Threshold | None:
+        """Where the options ask for it, the cut by a law or by good parts. Raises OptionError, UnitSpaceError."""
+        options, (space, _) = self._options, self._fitted()
+        law = space.space_ if isinstance(space, RecognitionSpace) else space
+        if options.limit == "costs":
+            return None
+        if options.limit == "quantile" and options.confidence is None:
+            unseen = counted(len(good_scores), "part")
+            basis = f"{options.good_passed:.2%} of good parts pass, by {unseen} that the space has not seen."
+            return threshold_from_quantile(good_scores, options.good_passed, basis)
+        if options.limit == "quantile" and options.confidence is not None:
+            found = tolerance_limit(good_scores, options.good_passed, options.confidence, space.scale)
+        else:
+            found = (chi_square_limit if options.limit == "chi-square" else f_limit)(law, options.good_passed)
+        return Threshold(found.on(space.scale), None, found.basis)
+
+    def save(self, folder: Path) -> None:
+        """The space's arrays and the items it uses, and how they were selected; the base is found again by its id."""
+        space, items = self._fitted()
+        arrays: dict[str, Any] = {"items": items, **space.to_arrays()}
+        if self.table_items:
+            arrays["names"] = np.array(self.table_items)
+        np.savez(folder / "unit_space.npz", **arrays)
+        if self._selection is not None:
+            content = json.dumps(to_json(self._selection), ensure_ascii=False, indent=1, allow_nan=False)
+            (folder / SELECTION).write_text(content, encoding="utf-8")
+
+    def _fitted(self) -> tuple[AnySpace, NDArray[np.int64]]:
+        if self._space is None or self._items is None:
+            raise ValueError("the unit space is empty; fit it first.")
+        return self._space, self._items
+
+    def _check_count(self, good: int) -> None:
+        """What no fit can do without; how many a run needs, is checked before it learns."""
+        if good < (needed := parts_needed(1, self._options.ridge)):
+            raise UnitSpaceError(
+                f"unit space: {counted(good, 'good part')} to fit to; at least {needed} are needed. Add good parts."
+            )
+
+    def _check_law(self, seen: Sequence[bool], is_good: Sequence[bool], lineage: Lineage) -> None:
+        """A law of the distance holds for parts like those that the space was fitted to; parts that the items were
+        learned from lie nearer together than any others will. Raises OptionError."""
+        count = sum(good and was for good, was in zip(is_good, seen, strict=True))
+        if self._options.limit in ("chi-square", "f") and count:
+            raise OptionError(
+                f"option `limit` {self._options.limit}: {lineage.having()} learned from {count} of "
+                f"{counted(sum(is_good), 'good part')}, and other parts do not follow their law; take limit quantile "
+                "or costs, or parts that it has not seen."
+            )
+
+    def _fit_space(self, good: NDArray[Any], moments: Moments, chosen: NDArray[np.int64]) -> AnySpace:
+        options, of_items = self._options, moments.of_items(chosen)
+        if options.method == "rt":
+            return RecognitionSpace().fit(good[:, chosen])
+        if options.method == "mta":
+            return AdjugateSpace().fit_moments(of_items)
+        space = UnitSpace(options.ridge, options.inverse)
+        powers = sum_of_fourth_powers(good, of_items, chosen) if space.needs_fourth_powers else None
+        return space.fit_moments(of_items, powers)
+
+
+def _names_of_shares(space: AnySpace, names: list[str]) -> list[str]:
+    """What each share of a distance is called: the item, or a characteristic of all items."""
+    return ["sensitivity", "deviation"] if isinstance(space, RecognitionSpace) else names
+
+
+def _told(space: AnySpace, good: int, items: int) -> str:
+    held = f"The unit space holds {counted(good, 'good part')} and {counted(items, 'item')}"
+    if isinstance(space, RecognitionSpace):
+        return f"{held}, as sensitivity and deviation from their mean pattern."
+    if isinstance(space, AdjugateSpace):
+        return f"{held}, by the adjugate" + (", which judges the one relation they keep." if space.singular_ else ".")
+    return f"{held}, " + (f"rank {space.rank_}." if space.inverse == "pseudo" else f"ridge {space.ridge_:.4f}.")

@@ -1,0 +1,149 @@
+"""Where a unit space's items come from: stages of a backbone, the vectors of a finished run, or a table's columns."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL.Image import Image
+from torch import Tensor, nn
+
+from kenpin.data.dataset import Dataset
+from kenpin.errors import OptionError
+from kenpin.models.contract import BaseRecord, Batch, Inspector, Progress
+from kenpin.models.inference import compute_features
+from kenpin.models.mahalanobis.options import DEFAULT_STAGES
+from kenpin.models.networks.backbones import BUILT_IN, Backbone, load_backbone
+from kenpin.models.networks.probe import probe_picture
+from kenpin.models.restoring import SEAL, name_of_seal, restore_run, vectors_of
+from kenpin.run_folder import is_run
+
+TABLE = "table"
+"""Base of a unit space that reads numbers, and looks at no picture."""
+_SPREAD_OF_FEATURES, _SPREAD_OF_NUMBERS = 1e-6, 1e-12
+"""Share of an item's size below which its spread is rounding, in float32 and in float64."""
+
+
+@dataclass(frozen=True)
+class ItemSource:
+    """Pictures, or rows of a table, in; features out, some of which are items."""
+
+    base: BaseRecord
+    image_size_wh: tuple[int, int]
+    """0 by 0 where there are no pictures."""
+    module: nn.Module
+    encode: Callable[[Sequence[Image]], Batch]
+    extract: Callable[[Batch], Tensor] | None
+    names: tuple[str, ...]
+    """Of all features."""
+    candidates: NDArray[np.int64]
+    """Places of the features that may be items."""
+    processor: Any = None
+    """The image processor that `encode` works with, where it is one of transformers."""
+
+    @property
+    def table_items(self) -> tuple[str, ...]:
+        """Names of the columns, where it reads a table."""
+        return self.names if self.base.id == TABLE else ()
+
+    @property
+    def least_spread(self) -> float:
+        """Share of an item's size below which it does not vary."""
+        return _SPREAD_OF_NUMBERS if self.table_items else _SPREAD_OF_FEATURES
+
+    def rows(self, inspector: Inspector, examples: Dataset, progress: Progress) -> NDArray[Any]:
+        """The candidates of each example, (n, candidates): in memory as a table has them, else in a file without a name
+        that the system maps as it is read. Raises ImageError, DatasetError."""
+        if self.table_items:
+            return examples.numbers(self.names)
+        with tempfile.TemporaryFile(prefix="kenpin-items-") as file:
+            shape = (len(examples), len(self.candidates))
+            rows = np.memmap(file, np.float32, "w+", shape=shape)
+        for row, features in zip(rows, compute_features(inspector, examples, progress=progress), strict=True):
+            row[:] = features.numpy()[self.candidates]
+        return rows
+
+
+def item_source(
+    base: str, stages: tuple[int, ...], labels: Sequence[str], table: tuple[str, ...], seed: int
+) -> ItemSource:
+    """The source that the options ask for, or of a table with these columns. Raises OptionError, RunError."""
+    if table:
+        if base != "lite0" or stages != DEFAULT_STAGES:
+            raise OptionError("option `base` or `stages` does nothing with a table of numbers; leave it out.")
+        return of_table(table)
+    if base not in BUILT_IN and is_run(Path(base)):
+        if stages != DEFAULT_STAGES:
+            raise OptionError(f"option `stages` does nothing with base {base}, a run; leave it out.")
+        return _of_run(Path(base).absolute())
+    return _of_backbone(load_backbone(base, labels, seed), stages)
+
+
+def same_source(base: BaseRecord, wanted: str, stages: tuple[int, ...], labels: Sequence[str], seed: int) -> ItemSource:
+    """The source of pictures that a saved unit space was fitted on. Raises RunError where it is gone."""
+    if base.commit is not None and base.commit.startswith(SEAL):
+        return _of_run(Path(base.id))
+    return _of_backbone(load_backbone(wanted, labels, seed), stages)
+
+
+def of_table(names: tuple[str, ...]) -> ItemSource:
+    """Columns of a table: the numbers themselves are the items."""
+
+    def encode(images: Sequence[Image]) -> Batch:
+        raise OptionError("this run judges rows of a table; give it a table of numbers, not pictures.")
+
+    return ItemSource(BaseRecord(TABLE, None, ()), (0, 0), nn.Identity(), encode, None, names, np.arange(len(names)))
+
+
+def _of_backbone(backbone: Backbone, stages: tuple[int, ...]) -> ItemSource:
+    """Features of a network. Raises OptionError where stages are asked of a base without any."""
+    names = backbone.item_names
+    if names[0].startswith("stage"):
+        wanted = {f"stage{stage}" for stage in stages}
+        candidates = np.flatnonzero([name.split(".")[0] in wanted for name in names])
+    elif stages != DEFAULT_STAGES:
+        raise OptionError(f"option `stages` does nothing with base {backbone.id}; leave it out or take lite0.")
+    else:
+        candidates = np.arange(len(names))
+    return ItemSource(
+        backbone.record,
+        backbone.image_size_wh,
+        backbone.network,
+        backbone.encode,
+        backbone.extract,
+        names,
+        candidates,
+        backbone.processor,
+    )
+
+
+def _of_run(run: Path) -> ItemSource:
+    """Vectors of a finished run: what it learned, else what its frozen base sees. Raises RunError, OptionError."""
+    inspector, record = restore_run(run)
+
+    def extract(batch: Batch) -> Tensor:
+        if inspector.extract is not None:
+            batch = {"features": inspector.extract(batch)}
+        return vectors_of(inspector.infer(batch))
+
+    module = inspector.module.eval()
+    with torch.inference_mode():
+        answer = extract(inspector.encode([probe_picture(inspector.image_size_wh)]))[0].float()
+    places = np.linspace(0, len(answer) - 1, 16).astype(int)
+    probe = tuple(round(float(answer[place]), 5) for place in places)
+    return ItemSource(
+        BaseRecord(str(run), name_of_seal(record), probe),
+        inspector.image_size_wh,
+        module,
+        inspector.encode,
+        extract,
+        tuple(f"vector.{place}" for place in range(len(answer))),
+        np.arange(len(answer)),
+        getattr(inspector, "processor", None),
+    )

@@ -1,0 +1,129 @@
+"""What can be set of a unit space."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from kenpin.config import TOY, InGroup, OptionGroup, TrainOptions
+from kenpin.taguchi.selection import DEFAULT_FACTORS
+
+DEFAULT_STAGES = (6,)
+MAP_STAGES = (4, 5, 6)
+"""Stages of Lite0 whose features make a map: on real cells better than those before and behind them."""
+
+
+class MahalanobisOptions(TrainOptions):
+    """Options of `kenpin train mahalanobis`."""
+
+    group: ClassVar[OptionGroup] = "model"
+
+    base: str = Field(
+        "lite0",
+        description="Network whose features are the items: lite0 (EfficientNet-Lite0), a hub id, a folder of "
+        "save_pretrained, or a run folder, whose embeddings they are; "
+        f"{TOY}. Of a table of numbers its columns are the items.",
+    )
+    stages: tuple[Annotated[int, Field(ge=0, le=6)], ...] = Field(
+        DEFAULT_STAGES,
+        description="Stages of lite0, 0 to 6, whose features are items; with where 4 5 6 by default. Other bases have "
+        "only their last.",
+    )
+    where: Literal["none", "positions", "pooled"] = Field(
+        "none",
+        description="Map the distance over the picture: by a unit space for each cell of the map (positions), or by "
+        "one for the patches of all cells, for parts that move (pooled).",
+    )
+    place_items: Annotated[int, InGroup("advanced")] = Field(
+        200, ge=1, description="Items of each cell of the map, at most, with where positions."
+    )
+    method: Literal["mt", "mta", "rt"] = Field(
+        "mt",
+        description="Mahalanobis-Taguchi; with the adjugate matrix; or by recognition, from two figures of all items.",
+    )
+    inverse: Annotated[Literal["ridge", "pseudo"], InGroup("advanced")] = Field(
+        "ridge", description="How method mt inverts the correlation matrix: with a ridge, or by its pseudo-inverse."
+    )
+    ridge: Annotated[Annotated[float, Field(ge=0, lt=1)] | Literal["ledoit-wolf"], InGroup("advanced")] = Field(
+        "ledoit-wolf",
+        description="Share of the identity in the correlation matrix: a number, or ledoit-wolf to estimate it.",
+    )
+    select_items: bool = Field(
+        False, description="Keep only the items that tell known defective training parts apart, by an orthogonal array."
+    )
+    keep_share: Annotated[float, InGroup("advanced")] = Field(
+        0.5, gt=0, le=1, description="Largest share of the items that a selection keeps."
+    )
+    confirm_share: Annotated[float, InGroup("advanced")] = Field(
+        0.3, gt=0, lt=1, description="Share of the training parts set aside to confirm a selection."
+    )
+    factors: Annotated[int, InGroup("advanced")] = Field(
+        DEFAULT_FACTORS,
+        ge=2,
+        description="Columns of the orthogonal array; more items than that are selected in groups.",
+    )
+    limit: Annotated[Literal["costs", "chi-square", "f", "quantile"], InGroup("decision")] = Field(
+        "costs",
+        description="How the limit is set from which parts fail: by costs, by a distribution of the distance, or by a "
+        "quantile of good parts.",
+    )
+    good_passed: Annotated[float, InGroup("decision")] = Field(
+        0.99, gt=0, lt=1, description="Share of good parts that pass a limit that is not set by costs."
+    )
+    confidence: Annotated[float | None, InGroup("decision")] = Field(
+        None, gt=0, lt=1, description="Confidence with which limit quantile passes that share; by default the estimate."
+    )
+
+    def idle(self) -> frozenset[str]:
+        """Names of the options that do nothing beside the others."""
+        return frozenset(self._idle())
+
+    def threshold_of_few(self, good: int) -> str | None:
+        """A quantile that so many parts reach, of the distance of whole pictures."""
+        percent = 100 * good // (good + 1)
+        if self.calibrate != "none" or not percent:
+            return None
+        return f"{'' if self.where == 'none' else '--where none '}--limit quantile --good-passed {percent / 100:g}"
+
+    def _idle(self) -> dict[str, str]:
+        """The same, with the option that makes each idle."""
+        idle: dict[str, str] = {}
+        if self.where != "positions":
+            idle["place_items"] = f"where {self.where}"
+        if self.where != "none":
+            idle |= dict.fromkeys(("method", "inverse", "select_items", "limit"), f"where {self.where}")
+        if self.inverse == "pseudo":
+            idle |= dict.fromkeys(("ridge", "select_items"), "inverse pseudo")
+        if self.method != "mt":
+            idle |= dict.fromkeys(("inverse", "ridge", "select_items"), f"method {self.method}")
+        if not self.select_items:
+            idle |= dict.fromkeys(("keep_share", "confirm_share", "factors"), "no --select-items")
+        if self.limit == "costs":
+            idle |= dict.fromkeys(("good_passed",), "limit costs")
+        else:
+            costs = ("cost_escape", "cost_overkill", "cost_review", "defect_rate")
+            idle |= dict.fromkeys(costs, f"limit {self.limit}")
+        if self.limit != "quantile":
+            idle["confidence"] = f"limit {self.limit}"
+        return idle
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stages_of_places(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """The last stage sees classes of whole pictures; those before tell places apart."""
+        return {"stages": MAP_STAGES} | values if values.get("where", "none") != "none" else values
+
+    @model_validator(mode="after")
+    def _refuse_what_does_nothing(self) -> Self:
+        """A setting that others overrule is a misunderstanding, not a default."""
+        for name, reason in sorted(self._idle().items()):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"`{name}` does nothing with {reason}; leave it out or change the other.")
+        if self.limit != "costs" and self.calibrate != "none":
+            raise ValueError(
+                f"`limit` {self.limit} holds for the distance itself; take limit costs, or set calibrate none."
+            )
+        if self.limit == "f" and self.method == "mt" and self.inverse == "ridge" and self.ridge != 0:
+            raise ValueError("`limit` f holds without a ridge alone; set ridge 0, or take another limit.")
+        return self

@@ -1,0 +1,191 @@
+"""The inspector that knows good parts place by place: a map of D²/k over the picture, its maximum the score."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL.Image import Image
+from torch import Tensor, nn
+
+from kenpin.data.dataset import Dataset
+from kenpin.data.lineage import Lineage
+from kenpin.errors import OptionError, RunError, UnitSpaceError
+from kenpin.models.calibrated import CalibratedPictures
+from kenpin.models.contract import Batch, Progress, Task
+from kenpin.models.inference import compute_features
+from kenpin.models.looking.cells import place_outputs
+from kenpin.models.looking.maps import map_of_places, seen_region
+from kenpin.models.mahalanobis.cell_spaces import PlaceSpaces, fit_spaces
+from kenpin.models.networks.backbones import Backbone
+from kenpin.plural import counted
+from kenpin.quality.calibration import distance_of_unit, least_score
+from kenpin.records import Example, Map, Prediction, Threshold
+from kenpin.taguchi import parts_needed
+
+Where = Literal["positions", "pooled"]
+_TOGETHER = 32  # pictures a matrix product: enough to fill it, and few enough to be held
+_FILE = "place_spaces.npz"
+WAY = "distance"
+
+
+class PatchSpaceInspector(CalibratedPictures):
+    """Unit spaces of the places of a picture, on the stages of a backbone that never learns.
+
+    where: `positions`, a space for each place, for parts that always lie alike; `pooled`, one for the patches of all
+    places, for parts that move. stages: of Lite0. items: what a place is described by at most, with `positions`.
+    """
+
+    batch_size = None
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        task: Task,
+        where: Where,
+        stages: tuple[int, ...],
+        items: int,
+        ridge: float | Literal["ledoit-wolf"],
+    ) -> None:
+        self.labels: tuple[str, ...] = ()
+        self.base = backbone.record
+        self.image_size_wh = backbone.image_size_wh
+        self.module = backbone.network
+        self.encode, self.extract = backbone.encode, self._extract
+        self._backbone, self._task, self._where, self._ridge = backbone, task, where, ridge
+        self._stages = tuple(sorted(set(stages)))
+        width, height = self.image_size_wh
+        with torch.inference_mode():
+            outputs = place_outputs(backbone, torch.zeros(1, 3, height, width, device=backbone.device), self._stages)
+        self._sizes = [tuple(output.shape[1:]) for output in outputs]
+        self._grid = max(rows_columns for _, *rows_columns in self._sizes)
+        # one place of the coarsest stage covers so many of the finest, or one less: the middle is a place
+        self._around = max(self._grid[0] // rows for _, rows, _ in self._sizes) | 1
+        channels = sum(count for count, *_ in self._sizes)
+        self._take(np.arange(channels) if where == "pooled" else _choice(channels, min(items, channels)))
+        self._spaces: PlaceSpaces | None = None
+
+    def _take(self, channels: NDArray[np.int64]) -> None:
+        """Describe places by these channels, in rising order, of all that the stages have."""
+        self._channels = channels
+        digest = hashlib.blake2b(channels.tobytes(), digest_size=8).hexdigest()
+        self.feature_kind = f"places, stages {self._stages}, channels {digest}"
+        ends = np.cumsum([count for count, *_ in self._sizes])
+        of_stages = np.split(channels, np.searchsorted(channels, ends[:-1]))
+        starts = [0, *ends[:-1]]
+        self._of_stages = [torch.from_numpy(one - start) for one, start in zip(of_stages, starts, strict=True)]
+
+    def _extract(self, batch: Batch) -> Tensor:
+        """The channels at the places that each stage has. -> (n, numbers)."""
+        outputs = place_outputs(self._backbone, batch["pixel_values"], self._stages)
+        chosen = (o.movedim(1, 3)[..., c.to(o.device)] for o, c in zip(outputs, self._of_stages, strict=True))
+        return torch.cat([one.flatten(1) for one in chosen], dim=1)
+
+    def _items(self, features: Tensor) -> Tensor:
+        """What each place looks like: the stages on the finest of their grids, each number averaged over as many places
+        as one of the coarsest stage covers, so that all tell of the same area. (n, numbers) -> (n, places, items).
+
+        # Averages of neighbours as in PatchCore (Roth et al. 2022, Towards total recall in industrial anomaly
+        # detection, sec. 3.1).
+        """
+        shapes = [(*size[1:], len(chosen)) for size, chosen in zip(self._sizes, self._of_stages, strict=True)]
+        parts = torch.split(features, [math.prod(shape) for shape in shapes], dim=1)
+        stages = [
+            part.view(-1, *shape).movedim(3, 1) for part, shape in zip(parts, shapes, strict=True) if part.numel()
+        ]
+        x = torch.cat([nn.functional.interpolate(stage, self._grid) for stage in stages], dim=1)
+        return nn.functional.avg_pool2d(x, self._around, 1, self._around // 2, count_include_pad=False).flatten(2).mT
+
+    def infer(self, batch: Batch) -> Batch:
+        """D²/k at every place: `map`, (n, rows, columns)."""
+        x = self._items(batch["features"])
+        self._spaces = self._fitted.to(x.device)
+        return {"map": self._spaces.distances(x).reshape(-1, *self._grid)}
+
+    def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
+        """The farthest place's D²/k is the part's."""
+        farthest = outputs["map"].flatten(1).amax(dim=1).tolist()
+        return [
+            self.calibrated(Prediction(example.id, defect_score=far, distance=far))
+            for example, far in zip(examples, farthest, strict=True)
+        ]
+
+    def map_of(self, grid: Tensor, size_wh: tuple[int, int]) -> Map:
+        """One picture's row of `map`, in the frame of the picture as displayed."""
+        region = seen_region(self._backbone.processor, size_wh)
+        shows = "distance from good parts"
+        return map_of_places(grid.numpy(), size_wh, shows, "D²/k", region=region, score=float(grid.max()))
+
+    def fails_on_map(self, threshold: Threshold) -> float:
+        """The distance from which the threshold fails a part, whatever its score was calibrated to."""
+        if self.calibration is None:
+            return threshold.fail_from
+        return distance_of_unit(least_score(self.calibration, threshold.fail_from))
+
+    def maps(
+        self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
+    ) -> list[tuple[Map, ...]]:
+        """The distance at every place. Raises OptionError."""
+        if way not in (None, WAY) or label is not None:
+            raise OptionError("this run's map shows the distance from good parts; leave --way and --label out.")
+        with torch.inference_mode():
+            pixels = self.encode(images)["pixel_values"].to(self._backbone.device)
+            grids = self.infer({"features": self._extract({"pixel_values": pixels}).float()})["map"].cpu()
+        return [(self.map_of(grid, image.size),) for grid, image in zip(grids, images, strict=True)]
+
+    def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
+        """Learn the spaces from the good parts alone; nothing is set aside. Raises UnitSpaceError."""
+        good = training.select(i for i, label in enumerate(training.column("label")) if label in self._task.ok_labels)
+        if len(good) < (needed := parts_needed(1, "ledoit-wolf")):
+            raise UnitSpaceError(
+                f"unit space: {counted(len(good), 'good part')} to fit to; at least {needed} are needed. Add good "
+                "parts."
+            )
+
+        def pictures() -> Iterator[Tensor]:
+            features = compute_features(self, good, progress=progress)
+            while some := list(islice(features, _TOGETHER)):
+                yield self._items(torch.stack(some))
+
+        self._spaces = fit_spaces(pictures, pooled=self._where == "pooled", ridge=self._ridge)
+        rows, columns = self._grid
+        spaces = "one unit space" if self._where == "pooled" else "a unit space in each"
+        return (
+            f"{rows} × {columns} cells of {counted(len(good), 'good part')}, {spaces}: "
+            f"{counted(self._spaces.mean.shape[1], 'item')}, mean ridge {float(self._spaces.ridge.mean()):.4f}.",
+        )
+
+    def save(self, folder: Path) -> None:
+        """The spaces' arrays; the base is loaded again by its id."""
+        np.savez(folder / _FILE, channels=self._channels, **self._fitted.to_arrays())  # type: ignore[arg-type]
+
+    def restored(self, folder: Path) -> PatchSpaceInspector:
+        """This inspector with what `save` wrote."""
+        with np.load(folder / _FILE, allow_pickle=False) as arrays:
+            saved = dict(arrays)
+        if "channels" not in saved:
+            raise RunError(f"{folder / _FILE}: an earlier version made other features of cells; train again.")
+        self._take(saved.pop("channels"))  # as they were: another NumPy might draw others
+        self._spaces = PlaceSpaces.from_arrays(saved)
+        return self
+
+    @property
+    def _fitted(self) -> PlaceSpaces:
+        if self._spaces is None:
+            raise ValueError("the unit spaces are empty; fit them first.")
+        return self._spaces
+
+
+def _choice(channels: int, items: int) -> NDArray[np.int64]:
+    """Always the same random channels, in rising order.
+
+    # Defard et al. 2021 (PaDiM), sec. III-D: a random choice does as well as principal components
+    """
+    return np.sort(np.random.default_rng(0).permutation(channels)[:items])

@@ -1,0 +1,145 @@
+"""Which items a unit space keeps: chosen by known defective parts, confirmed on parts that were held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kenpin.data.dataset import Dataset
+from kenpin.data.lineage import NOTHING_SEEN, Lineage
+from kenpin.data.splitting import split_by_group, split_by_ratio
+from kenpin.errors import UnitSpaceError
+from kenpin.metrics.intervals import paired_ranking_interval
+from kenpin.metrics.ranking import auroc, auroc_of_counts
+from kenpin.models.contract import Progress
+from kenpin.plural import counted
+from kenpin.records import Measure
+from kenpin.taguchi import Moments, UnitSpace, sum_of_fourth_powers
+from kenpin.taguchi.selection import Confirmation, Selection, select_items
+
+_FEWEST = 10
+_SHOWN = 5  # names of dropped items in a sentence
+
+
+@dataclass(frozen=True)
+class Portions:
+    """Rows of training parts, in this order: those that choose, and those held out to confirm the choice."""
+
+    good: list[int]
+    good_held_out: list[int]
+    defective: list[int]
+    defective_held_out: list[int]
+
+    @property
+    def all_places(self) -> list[int]:
+        """All of them, portion by portion."""
+        return [*self.good, *self.good_held_out, *self.defective, *self.defective_held_out]
+
+
+def divide_parts(
+    training: Dataset, is_good: Sequence[bool], share: float, seed: int, lineage: Lineage = NOTHING_SEEN
+) -> Portions:
+    """Hold out a share of good and of defective parts; no group on both sides where all parts name theirs.
+
+    Parts in the lineage of what gives the items teach the space where they are good, and nothing else: they would make
+    the items that they taught look better than they are. Raises UnitSpaceError for too few other parts,
+    DatasetError for too few groups.
+    """
+    untouched = lineage.untouched(training)
+    good, defective = (sum(is_good[row] is kind for row in untouched) for kind in (True, False))
+    fewest, kind = min((defective, "defective"), (good, "good"))
+    if fewest < _FEWEST:
+        which = "" if len(untouched) == len(is_good) else f" that {lineage.having()} not learned from"
+        raise UnitSpaceError(
+            f"item selection: {counted(fewest, f'{kind} training part')}{which}; at least {_FEWEST} are needed, to "
+            "choose by some and to confirm with the others. Add some, or leave out --select-items."
+        )
+    ratios = {"choose": 1 - share, "confirm": share}
+    grouped = all(group is not None for group in training.column("group"))
+    candidates = training.select(untouched)
+    halves = (
+        split_by_group(candidates, ratios, column="group", seed=seed)
+        if grouped
+        else split_by_ratio(candidates, ratios, seed=seed)
+    )
+    split: dict[int, str | None] = dict(zip(untouched, halves.column("split"), strict=True))
+    split |= {row: "choose" for row, good in enumerate(is_good) if good and row not in split}
+
+    def rows(good: bool, name: str) -> list[int]:
+        return [row for row, is_one in enumerate(is_good) if is_one is good and split.get(row) == name]
+
+    return Portions(*(rows(good, name) for good in (True, False) for name in ratios))
+
+
+def choose(
+    rows: NDArray[Any],
+    portions: Portions,
+    items: NDArray[np.int64],
+    names: Sequence[str],
+    space: UnitSpace,
+    *,
+    factors: int,
+    keep_share: float,
+    seed: int,
+    progress: Progress,
+) -> tuple[Selection, str]:
+    """A confirmed selection among `items`, places of columns of rows, which lie as the portions do; and a sentence.
+
+    space: its settings are those of all unit spaces compared. Raises UnitSpaceError, MissingExtraError.
+    """
+    bounds = np.cumsum([len(portions.good), len(portions.good_held_out), len(portions.defective)])
+    good, good_held_out, defective, defective_held_out = np.split(rows, bounds)
+    moments = Moments.of(good)
+    everything = _fitted(space, moments, good, items)
+    selection = select_items(
+        moments.of_items(items),
+        defective[:, items],
+        ridge=everything.ridge_,
+        names=names,
+        factors=factors,
+        most=keep_share,
+        progress=progress,
+    )
+    kept = items[list(selection.kept)]
+    reduced = _fitted(space, moments, good, kept)
+    scores = [
+        np.concatenate([of.score_samples(part[:, columns]) for part in (good_held_out, defective_held_out)])
+        for of, columns in ((everything, items), (reduced, kept))
+    ]
+    truth = np.arange(len(scores[0])) >= len(good_held_out)
+    before, after = (auroc(truth, of) for of in scores)
+    if before is None or after is None:
+        raise UnitSpaceError("item selection: no part of one kind was held out; raise --confirm-share, or add parts.")
+    interval = paired_ranking_interval(auroc_of_counts, truth, *scores, seed=seed)
+    change = Measure(after - before, *(interval or (None, None)))
+    confirmation = Confirmation(len(good_held_out), len(defective_held_out), before, after, change)
+    selection = replace(selection, confirmation=confirmation)
+    return selection, _sentence(selection, confirmation)
+
+
+def _fitted(space: UnitSpace, moments: Moments, rows: NDArray[Any], items: NDArray[np.int64]) -> UnitSpace:
+    of_items = moments.of_items(items)
+    powers = sum_of_fourth_powers(rows, of_items, items) if space.needs_fourth_powers else None
+    return UnitSpace(**space.get_params()).fit_moments(of_items, powers)
+
+
+def _sentence(selection: Selection, confirmed: Confirmation) -> str:
+    change = confirmed.change
+    interval = "" if change.low is None else f", 95 % interval {change.low:+.3f} to {change.high:+.3f}"
+    dropped = selection.dropped
+    named = ", ".join(dropped[:_SHOWN]) + (f" and {len(dropped) - _SHOWN} more" if len(dropped) > _SHOWN else "")
+    taken = (
+        "That loss is more than chance, so all items are kept."
+        if confirmed.lost
+        else f"Dropped, the least gain first: {named or 'none'}."
+    )
+    return (
+        f"Item selection by {counted(selection.defective, 'defective part')} in {counted(selection.runs, 'run')} keeps "
+        f"{len(selection.kept)} of {counted(len(selection.gains), 'item')}. On {confirmed.good} good and "
+        f"{counted(confirmed.defective, 'defective part')} held out, AUROC is {confirmed.auroc_kept:.3f} with these "
+        f"and {confirmed.auroc_all:.3f} with all ({change.value:+.3f}{interval}). {taken}"
+    )

@@ -1,0 +1,1 @@
+"""Networks: backbones and what is done to them, adapters, probes, and the store of their features."""

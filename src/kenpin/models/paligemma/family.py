@@ -1,0 +1,66 @@
+"""Detectors on PaliGemma made on their base, and restored."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from kenpin.errors import OptionError
+from kenpin.models.contract import BaseRecord, Inspector, Task
+from kenpin.models.language.bases import (
+    LanguageBase,
+    from_pretrained,
+    read_tokenizer,
+    untrained_options,
+)
+from kenpin.models.language.detector import as_it_comes, base_of_run, restored
+from kenpin.models.paligemma.inspector import PaliGemmaDetector
+from kenpin.models.paligemma.npz import model_from_npz
+from kenpin.models.paligemma.options import PaliGemmaOptions
+from kenpin.models.paligemma.toy import toy_base
+from kenpin.run_folder import is_run
+
+_CAPTION = "caption en"
+"""What a base is asked that nobody asks anything: every published one was taught to answer it."""
+
+
+class PaliGemmaFamily:
+    """Inspectors that say in PaliGemma's words what is where."""
+
+    Options = PaliGemmaOptions
+    target = "boxes"
+    good_alone = False
+
+    def create(self, options: PaliGemmaOptions, task: Task) -> Inspector:
+        """An inspector on its base. Raises OptionError, MissingExtraError."""
+        return PaliGemmaDetector(_load(options, task), task, options)
+
+    def restore(self, folder: Path, base: BaseRecord, options: PaliGemmaOptions, task: Task) -> Inspector:
+        """The inspector that was saved in `folder`. Raises RunError."""
+        return restored(PaliGemmaDetector(_load(options, task), task, options), folder, base)
+
+    def closeness(self, config: Any) -> int:
+        """Made for PaliGemma."""
+        return 2 if getattr(config, "model_type", None) == "paligemma" else 0
+
+    def untrained(self, base: str, *, dtype: str | None, prompt: str | None) -> Inspector:
+        """The base as it comes, asked for a caption. Raises OptionError, MissingExtraError."""
+        options = untrained_options(PaliGemmaOptions, base, dtype)
+        return as_it_comes(PaliGemmaDetector, _load(options, Task((), ())), options, prompt or _CAPTION)
+
+
+def _load(options: PaliGemmaOptions, task: Task) -> LanguageBase:
+    if options.base == "toy":
+        return toy_base(task, options.seed)
+    if is_run(Path(options.base)):
+        return base_of_run(options, "paligemma")
+    if options.base.endswith(".npz"):
+        if options.tokenizer is None:
+            raise OptionError(f"base {options.base}: an .npz file holds no tokenizer; name one with --tokenizer.")
+        return LanguageBase(options.base, model_from_npz(options.base), read_tokenizer(options.tokenizer))
+    from transformers import PaliGemmaForConditionalGeneration
+
+    return from_pretrained(PaliGemmaForConditionalGeneration, options, pictures=False)
+
+
+FAMILY = PaliGemmaFamily()

@@ -1,0 +1,149 @@
+"""Chat models made on their base, and restored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from kenpin.cases.library import CaseLibrary
+from kenpin.errors import OptionError, RunError
+from kenpin.models.contract import BaseRecord, Inspector, Task, check_base
+from kenpin.models.language.tuning import prepare
+from kenpin.models.networks.lora import load_lora, without_adapters
+from kenpin.models.networks.quiet import expected_warnings, without_bars
+from kenpin.models.restoring import run_below
+from kenpin.models.vlm.bases import PARTS_THAT_SEE, ChatBase, from_pretrained, read_processor
+from kenpin.models.vlm.inspector import ADAPTER, CHAT, EMBEDDER, PROJECTOR, WEIGHTS, ChatInspector
+from kenpin.models.vlm.options import VlmOptions
+from kenpin.models.vlm.soft_tokens import RunVectors, SoftPrompted
+from kenpin.models.vlm.toy import toy_base
+from kenpin.run_folder import is_run, read_json
+
+_ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
+
+
+class VlmFamily:
+    """Inspectors that answer questions on pictures."""
+
+    Options = VlmOptions
+    target = "text"
+    good_alone = False
+
+    def create(self, options: VlmOptions, task: Task) -> Inspector:
+        """An inspector on its base, ready to learn. Raises OptionError, MissingExtraError, RunError,
+        CaseLibraryError."""
+        vectors = None if options.embedding_from is None else RunVectors(options.embedding_from)
+        if vectors is not None and options.from_cases is not None:
+            CaseLibrary.open(options.from_cases).check(vectors.run)
+        source = _load(options, task)
+        question = next(iter(task.questions), None)
+        base = source.record()
+        return ChatInspector(source, _prepared(source, options), base, options, question=question, vectors=vectors)
+
+    def restore(self, folder: Path, base: BaseRecord, options: VlmOptions, task: Task) -> Inspector:
+        """The inspector that was saved in `folder`. Raises RunError."""
+        told = read_json(folder / CHAT)
+        vectors = RunVectors(folder / EMBEDDER) if (folder / EMBEDDER).is_dir() else None
+        if options.tuning == "full":
+            source = _read_whole(folder, base)
+            network: nn.Module = source.network
+        else:
+            source = _load(options, task, folder / "processor")
+            check_base(base, source.record(), is_half=source.half is not None)
+            network = source.network.requires_grad_(False)
+            if options.tuning != "projector":
+                with expected_warnings():
+                    network = load_lora(network, folder / ADAPTER)
+        inspector = ChatInspector(source, network, base, options, question=told["question"], vectors=vectors)
+        if isinstance(inspector.module, SoftPrompted):
+            try:
+                inspector.module.projector.load_state_dict(load_file(folder / PROJECTOR))
+            except (OSError, RuntimeError) as error:
+                raise RunError(f"{folder / PROJECTOR}: does not fit the network; restore it or train again.") from error
+        inspector.module.eval()
+        return inspector
+
+    def closeness(self, config: Any) -> int:
+        """Any model of transformers that answers with words on a picture and words, and a toy of these."""
+        from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+
+        return int(config is None or type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING)
+
+    def untrained(self, base: str, *, dtype: str | None, prompt: str | None) -> ChatInspector:
+        """The base as it comes, to be asked. Raises OptionError, MissingExtraError."""
+        how = {"tuning": "qlora"} if dtype is None else {"tuning": "lora", "frozen_dtype": dtype}
+        options = VlmOptions.from_mapping({"data": "-", "out": "-", "base": base, "question": prompt, **how})
+        source = _load(options, Task((), (), questions=(prompt or "",)))  # a toy's tokenizer is made for them
+        network = source.network.requires_grad_(False)
+        return ChatInspector(source, network, BaseRecord(source.id, source.commit, ()), options)
+
+
+def _load(options: VlmOptions, task: Task, saved_processor: Path | None = None) -> ChatBase:
+    half = None if options.frozen_dtype == "float32" else getattr(torch, options.frozen_dtype)
+    if options.base != "toy" and is_run(Path(options.base)):
+        return _base_of_run(options, half)
+    if options.base != "toy":
+        return from_pretrained(options.base, dtype=None if options.tuning == "qlora" else options.frozen_dtype)
+    source = toy_base((*task.questions, *task.answers), options.seed, saved_processor)
+    source.half = half
+    if half is not None:
+        source.network.to(half)
+    return source
+
+
+def _base_of_run(options: VlmOptions, half: torch.dtype | None) -> ChatBase:
+    """The network that a run of this family learned, with its processor, as a base. Raises RunError, OptionError."""
+    below = run_below(options.base, "vlm", tuning=options.tuning)
+    before = cast(ChatInspector, below.inspector)
+    if isinstance(before.module, SoftPrompted):
+        raise OptionError(
+            f"base {options.base}: its network was trained with the embeddings of another run and needs them; continue "
+            "from a run without --embedding-from."
+        )
+    network = cast(Any, without_adapters(before.module.float()))
+    if half is not None:
+        network.to(half)
+    return replace(before.source, id=below.id, network=network, commit=below.commit, half=half)
+
+
+def _read_whole(folder: Path, base: BaseRecord) -> ChatBase:
+    """A network of which all was trained, from the run itself. Raises RunError."""
+    from transformers import AutoModelForImageTextToText
+
+    try:
+        with without_bars():
+            network = AutoModelForImageTextToText.from_pretrained(folder / WEIGHTS, dtype="float32").eval()
+        return ChatBase(base.id, network, read_processor(folder / "processor", network.config), base.commit)
+    except (OSError, ValueError) as error:
+        raise RunError(
+            f"{folder}: the trained weights cannot be read; restore it from a copy or train again."
+        ) from error
+
+
+def _prepared(source: ChatBase, options: VlmOptions) -> nn.Module:
+    if options.tuning == "projector":
+        return cast(nn.Module, source.network.requires_grad_(False))
+    return prepare(
+        source.network,
+        cast(Any, options.tuning),
+        rank=options.lora_rank,
+        alpha=options.lora_alpha,
+        dropout=options.lora_dropout,
+        targets=options.lora_targets or _attention(source.network),
+        whole=options.lora_whole,
+        seed=options.seed,
+    )
+
+
+def _attention(network: nn.Module) -> list[str]:
+    """The projections of the language model's attention, by their names; of unusual ones, how they usually end."""
+    layers = [name for name, _ in network.named_modules() if not set(PARTS_THAT_SEE) & set(name.split("."))]
+    return [name for name in layers if name.rpartition(".")[2] in _ATTENTION] or list(_ATTENTION)
+
+
+FAMILY = VlmFamily()
