@@ -167,7 +167,7 @@ def test_without_a_validation_split_a_fit_uses_all_pictures_and_decides_on_unsee
     assert len(evaluation["judged"]) == 120
     record = json.loads((run / "run.json").read_text())
     assert record["dataset"]["counts"] == {"train": {"ok": 60, "scratch": 60}}
-    assert "5 folds" in record["threshold"]["basis"]
+    assert "10 folds" in record["threshold"]["basis"]
 
 
 def test_groups_stay_together_when_validation_pictures_are_held_out(parts: Path, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from kenpin.taguchi import UnitSpace
 from kenpin.taguchi.limits import chi_square_limit
 from kenpin.training import Listener, train
 from kenpin.training.decision import decide
+from kenpin.training.job import FOLDS
 from kenpin.training.parts import divide, good_folder, take_for_good
 from tests.commands import Run
 from tests.pictures import part
@@ -121,6 +122,24 @@ def test_the_final_space_passes_as_many_good_parts_as_is_told() -> None:
     assert np.mean(held) >= 0.95
 
 
+@pytest.mark.parametrize(("folds", "low", "high"), [(FOLDS, 0.97, 1.08), (FOLDS // 2, 1.09, 1.20)])
+def test_held_out_parts_lie_hardly_farther_away_than_new_ones_from_the_final_space(
+    folds: int, low: float, high: float
+) -> None:
+    """A threshold from folds is for the space of all parts: with half as many folds it would let too much pass."""
+    rng = np.random.default_rng(0)
+    ratios = []
+    for _ in range(3):
+        mixed = rng.normal(size=(40, 300))  # features of a network: many, and far fewer directions
+        good, new = (rng.normal(size=(n, 40)) @ mixed + 0.3 * rng.normal(size=(n, 300)) for n in (100, 500))
+        fold = rng.permutation(np.arange(100) % folds)
+        held = np.empty(100)
+        for out in range(folds):
+            held[fold == out] = UnitSpace().fit(good[fold != out]).score_samples(good[fold == out])
+        ratios.append(np.median(held) / np.median(UnitSpace().fit(good).score_samples(new)))
+    assert low < np.mean(ratios) < high
+
+
 def test_a_unit_space_of_few_parts_is_not_taken_for_known() -> None:
     rng = np.random.default_rng(0)
     with pytest.raises(UnitSpaceError, match="29 good parts cannot make it so; give at least 30"):
@@ -139,7 +158,7 @@ def test_a_flat_folder_is_taken_for_good_parts(tmp_path: Path, where: str) -> No
     assert record.ok_labels == record.labels == ("ok",)
     assert record.threshold is not None
     assert "with 95 % confidence at least 86 % of good parts pass" in record.threshold["basis"]
-    assert "20 good training pictures, each scored by a fit without it (5 folds)" in record.threshold["basis"]
+    assert "20 good training pictures, each scored by a fit without it (10 folds)" in record.threshold["basis"]
     assert [example.label for example in load_dataset(data)] == [None] * 20  # what is read stays what it is
     judged = json.loads((run / "evaluation.json").read_text("utf-8"))["judged"]
     assert {one["verdict"] for one in judged} == {"PASS"}
@@ -260,7 +279,7 @@ def test_one_defective_part_is_judged_and_in_no_ones_way(tmp_path: Path, parts: 
     assert random_folds(whole, 5, seed=3, learned=["ok"]) == random_folds(whole, 5, seed=3)
     run = train("mahalanobis", dataset=dataset, data="-", out=tmp_path / "run", base="toy", report=False)
     basis = (read_record(run).threshold or {})["basis"]
-    assert "on 60 good and 1 defective training pictures, each scored by a fit without it (5 folds)" in basis
+    assert "on 60 good and 1 defective training pictures, each scored by a fit without it (10 folds)" in basis
 
 
 def test_judge_chooses_by_good_parts_where_there_are_no_others(kenpin: Run) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from kenpin.predictor import load_predictor
 from kenpin.records import Prediction
 from kenpin.records_json import evaluation_from_json
 from kenpin.run_folder import LINEAGE, read_json, read_lineage, read_record, seal, write_lineage, write_record
-from kenpin.training import calibrating, deciding, decision, links, train
+from kenpin.training import calibrating, deciding, decision, job, links, train
 from kenpin.training.below import lineage_below, named_below, runs_below
 from tests.models.chat.shapes import joined as together
 from tests.models.chat.shapes import shapes
@@ -34,6 +34,14 @@ from tests.objects import joined, made_objects
 from tests.pictures import write_parts
 
 QUICK: dict[str, Any] = {"base": "toy", "epochs": 1, "report": False}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def five_folds() -> Iterator[None]:
+    """Chains are trained anew for each fold: half as many show the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "FOLDS", 5)
+        yield
 
 
 @pytest.fixture(scope="module")

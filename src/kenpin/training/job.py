@@ -53,7 +53,8 @@ from kenpin.training.processes import Processes, processes
 from kenpin.training.recording import described, record_of
 from kenpin.training.start import Start, begin
 
-_FOLDS = 5
+FOLDS = 10
+"""With fewer, each fit lacks more of the parts that the one that ships has, and good parts lie farther from it."""
 _CHAIN = "chain"
 """Folder of the runs below while they are trained anew."""
 _NO_VERDICT = "No threshold: an answer in words is neither good nor defective."
@@ -237,7 +238,7 @@ def _score(start: Start, learned: Learned, partial: Path, crew: Processes, liste
     judged = training.select(rows)
     labels, groups = Counter(judged.column("label")), set(judged.column("group"))
     learned_from = [label for label in labels if label in task.ok_labels or not family.good_alone]
-    count = min(_FOLDS, *(labels[label] for label in learned_from), _FOLDS if None in groups else len(groups))
+    count = min(FOLDS, *(labels[label] for label in learned_from), FOLDS if None in groups else len(groups))
 
     def refit(without: frozenset[str], folder: Path) -> TrainOptions:
         shutil.rmtree(folder, ignore_errors=True)  # of a process that died
