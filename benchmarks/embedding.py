@@ -132,7 +132,7 @@ def recipe(data: str, epochs: int, pictures: int | None, out: str) -> Figures:
     import numpy as np
 
     from kenpin.predictor import load_predictor
-    from kenpin.run_folder import read_record
+    from kenpin.run.record import read_record
 
     started = time.perf_counter()
     dataset, run = run_by_recipe(data, epochs, pictures, out)

@@ -43,7 +43,7 @@ def trained(name: str, data: str, epochs: int, pictures: int | None, out: str) -
 
 def figures(run: Path) -> Figures:
     """What a run measured on its test pictures."""
-    from kenpin.run_folder import read_record
+    from kenpin.run.record import read_record
 
     scores = read_record(run).scores
     names = {"silhouette": "silhouette", "neighbours": "knn_accuracy", "accuracy": "accuracy"}

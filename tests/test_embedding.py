@@ -19,9 +19,12 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.loading import load_dataset
 from kenpin.embedding import NPZ, PARQUET, Embedding, embed, read_embedding
 from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError
+from kenpin.files import partial_folder
 from kenpin.predictor import load_predictor
 from kenpin.prototypes import add_prototypes
-from kenpin.run_folder import check_seal, partial_folder, read_lineage, read_record, space_of
+from kenpin.run.lineage import read_lineage
+from kenpin.run.record import read_record, space_of
+from kenpin.run.seal import check_seal
 from kenpin.training import train
 from tests.pictures import SHIFTS_PX, write_parts, write_terminals
 

@@ -16,7 +16,8 @@ from kenpin.metrics.projection import principal_components
 from kenpin.predictor import load_predictor
 from kenpin.records import Evaluation
 from kenpin.report import ReportContent, read_content, render_report, write_report
-from kenpin.report.embedding import Embedding, neighbour_layout, read_embedding, scatter, write_embedding
+from kenpin.report.embedding import neighbour_layout, scatter
+from kenpin.run.vectors import Embedding, read_embedding, write_embedding
 from tests.test_report import LABELS, NASTY, RUN, evaluation
 from tests.toy_runs import trained
 

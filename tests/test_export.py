@@ -31,7 +31,8 @@ from kenpin.export import export_merged, export_npz
 from kenpin.models import get_family
 from kenpin.models.networks import lite0
 from kenpin.predictor import load_predictor
-from kenpin.run_folder import read_record, seal, write_record
+from kenpin.run.record import read_record, write_record
+from kenpin.run.seal import seal
 from tests.toy_runs import OBJECTS, PARTS, answers, equal, loss, of_base, pictures_for, saved_base, trained
 from tests.tree import ROOT
 

@@ -33,7 +33,7 @@ from kenpin.records import (
 from kenpin.records_json import evaluation_from_json, evaluation_to_json
 from kenpin.report.headline import headed_json, headline, mistakes, useless
 from kenpin.report.trust import trust_sentence
-from kenpin.run_folder import RunRecord, write_record
+from kenpin.run.record import RunRecord, write_record
 from kenpin.training import Listener, train
 from tests.commands import Run
 

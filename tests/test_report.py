@@ -22,13 +22,13 @@ from sklearn.metrics import roc_auc_score
 
 from kenpin.errors import ImageError, OutputExistsError, RunError
 from kenpin.evaluation import summarise
+from kenpin.quality.mistakes import Mistake, mistake_of, worst_first
 from kenpin.records import Evaluation, Example, ImageSource, JudgedExample, Prediction, Threshold, Verdict
 from kenpin.records_json import evaluation_to_json
 from kenpin.report import ReportContent, read_content, read_thumbnails, render_report, write_report, write_thumbnails
 from kenpin.report.comparison import compare, paired_auroc, paired_share
 from kenpin.report.drawing import linear_axis, log_axis
 from kenpin.report.headline import headline
-from kenpin.report.mistakes import Mistake, mistake_of, worst_first
 from kenpin.report.words import percent_at_most
 
 NASTY = '<script>alert("傷")</script>'

@@ -13,12 +13,12 @@ import pytest
 from kenpin.cli import _judged
 from kenpin.data.loading import write_dataset
 from kenpin.errors import OptionError
+from kenpin.quality.mistakes import worst_first
 from kenpin.records import Evaluation, JudgedText, Verdict
 from kenpin.report import read_content, render_report, write_thumbnails
 from kenpin.report.comparison import compare_runs
 from kenpin.report.content import Kept
-from kenpin.report.mistakes import worst_first
-from kenpin.run_folder import evaluation_files, further_evaluations
+from kenpin.run.layout import evaluation_files, further_evaluations
 from tests.commands import Run
 from tests.objects import made_objects
 from tests.pictures import write_parts
@@ -92,7 +92,7 @@ def test_an_evaluation_that_ends_early_leaves_none_behind(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", "thumbnails-a.parquet")
 
-    monkeypatch.setattr("kenpin.report.thumbnails.write_thumbnails", full)
+    monkeypatch.setattr("kenpin.run.thumbnails.write_thumbnails", full)
     assert kenpin("evaluate", run, "--data", lot, "--name", "a", "--overwrite")[0] != 0
     assert further_evaluations(run) == [], "the old one has lost its pictures, the new one has none"
     assert read_content(run).kept("a") == Kept()

@@ -26,7 +26,7 @@ from kenpin.report.plots import Table
 from kenpin.report.provenance import provenance
 from kenpin.report.scatter import panels_of_runs, write_scatters
 from kenpin.report.words import TITLES
-from kenpin.run_folder import RunRecord
+from kenpin.run.record import RunRecord
 from kenpin.training.evolution import record_snapshot, record_truth
 from tests.commands import Run
 from tests.pictures import write_parts

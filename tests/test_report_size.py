@@ -19,9 +19,9 @@ from kenpin.metrics.projection import principal_components
 from kenpin.predictor import load_predictor
 from kenpin.records import Example, ImageSource, Prediction, Threshold
 from kenpin.report import ReportContent, page, read_content, render_report, write_report
-from kenpin.report.embedding import Embedding
 from kenpin.report.heat import heat_of
-from kenpin.report.maps import Maps, PlaceMap, first_asked_for
+from kenpin.run.maps import Maps, PlaceMap, first_asked_for
+from kenpin.run.vectors import Embedding
 from kenpin.training import train
 from tests.pictures import write_parts
 

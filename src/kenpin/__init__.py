@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from kenpin.data.loading import load_dataset, write_dataset
     from kenpin.embedding import embed
     from kenpin.evaluation import evaluate
+    from kenpin.finished_run import Run, load_run
     from kenpin.predictor import Predictor, load_base, load_predictor
     from kenpin.report import write_report
     from kenpin.report.look import look
-    from kenpin.run import Run, load_run
     from kenpin.training import Listener, train
 
 __all__ = [
@@ -51,14 +51,14 @@ __all__ = [
 _HOMES = {
     "Dataset": "kenpin.data.dataset",
     "Predictor": "kenpin.predictor",
-    "Run": "kenpin.run",
+    "Run": "kenpin.finished_run",
     "embed": "kenpin.embedding",
     "evaluate": "kenpin.evaluation",
     "examine": "kenpin.data.doctor",
     "load_base": "kenpin.predictor",
     "load_dataset": "kenpin.data.loading",
     "load_predictor": "kenpin.predictor",
-    "load_run": "kenpin.run",
+    "load_run": "kenpin.finished_run",
     "look": "kenpin.report.look",
     "train": "kenpin.training",
     "Listener": "kenpin.training",

@@ -16,17 +16,18 @@ from kenpin.data.splitting import split_by_ratio
 from kenpin.drawing import draw_prediction
 from kenpin.errors import MissingExtraError
 from kenpin.evaluation import summarise
+from kenpin.files import check_free, read_json, write_json
 from kenpin.models import get_family
 from kenpin.models.contract import Progress, Task
 from kenpin.plural import counted
 from kenpin.predictor import load_predictor
+from kenpin.quality.mistakes import worst_first
 from kenpin.quality.threshold import judge
 from kenpin.records import Evaluation, Example, ImageSource
 from kenpin.records_json import evaluation_from_json
 from kenpin.report import write_report, write_thumbnails
 from kenpin.report.headline import headed_json
-from kenpin.report.mistakes import worst_first
-from kenpin.run_folder import check_free, evaluation_files, read_json, write_json
+from kenpin.run.layout import REPORT, evaluation_files
 from kenpin.training import Listener, out_of_fold, train
 
 LICENCES = (
@@ -109,11 +110,11 @@ def run_demo(out: Path, *, overwrite: bool, say: Callable[[str], None], progress
         write_json(kept.evaluation, headed_json(evaluation))
     for run in runs.values():
         write_json(run / "doctor.json", as_json(examination))
-        write_report(run, run / "report.html", overwrite=True)
+        write_report(run, run / REPORT, overwrite=True)
     return DemoResult(
         crossed=crossed,
         tested={name: evaluation_from_json(read_json(evaluation_files(run).evaluation)) for name, run in runs.items()},
-        report=write_report(best, out / "report.html", overwrite=overwrite),
+        report=write_report(best, out / REPORT, overwrite=overwrite),
         data=out / "cells",
         runs=out / "runs",
         drawn=_draw(best, cells.of_split("test"), out / "drawn"),

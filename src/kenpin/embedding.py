@@ -14,23 +14,25 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.loading import as_dataset, put_in_place, refuse_to_destroy
+from kenpin.data.loading import as_dataset
 from kenpin.data.taking import DataSource
 from kenpin.display import Shown
 from kenpin.errors import DatasetError, ImageError, OutputExistsError, RunError
+from kenpin.files import (
+    check_writable,
+    new_file,
+    new_folder,
+    partial_folder,
+    read_json,
+    refuse_to_destroy,
+    sole_writer,
+    write_json,
+)
 from kenpin.models.contract import Progress
 from kenpin.plural import counted
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Example
-from kenpin.run_folder import (
-    check_free,
-    check_writable,
-    partial_folder,
-    read_json,
-    sole_writer,
-    space_of,
-    write_json,
-)
+from kenpin.run.record import space_of
 
 PARQUET, NPZ = "vectors.parquet", "vectors.npz"
 _RECORD, _SCHEMA = "embedding.json", 1
@@ -97,12 +99,8 @@ def embed(
                 part = dataset.select(range(start, min(start + _PIECE, len(dataset))))
                 shown = None if progress is None else _shifted(progress, start, len(dataset))
                 _write_piece(predictor, part, piece, shown, on_error)
-        whole = partial / "whole"
-        shutil.rmtree(whole, ignore_errors=True)
-        whole.mkdir()
-        _join(pieces, whole, job)
-        check_free(out, overwrite)
-        put_in_place(whole, out)
+        with new_folder(out, overwrite=overwrite) as whole:
+            _join(pieces, whole, job)
         shutil.rmtree(partial)
     return read_embedding(out)
 
@@ -176,9 +174,8 @@ def _write_piece(
         {name: pa.array(rows[name], kind) for name, kind in _COLUMNS}
         | {"vector": pa.array(vectors, pa.list_(pa.float32()))}
     )
-    unfinished = piece.with_suffix(".unfinished")
-    pq.write_table(table, unfinished, compression="none")
-    unfinished.replace(piece)
+    with new_file(piece) as unfinished:
+        pq.write_table(table, unfinished, compression="none")
 
 
 def _join(pieces: list[Path], whole: Path, job: dict[str, Any]) -> None:

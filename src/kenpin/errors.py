@@ -11,6 +11,7 @@ KenpinError
 ├── RunError           a run folder is absent, half written or foreign  (ValueError)
 ├── CaseLibraryError   a library of cases is absent, damaged or foreign (ValueError)
 ├── OutputExistsError  something would be overwritten                   (FileExistsError)
+├── OutputError        there is no room or no right to write            (OSError)
 ├── DownloadError      a download failed or cannot be trusted           (OSError)
 └── MissingExtraError  a package of an optional extra is not installed  (ImportError)
 
@@ -60,6 +61,10 @@ class CaseLibraryError(KenpinError, ValueError):
 
 class OutputExistsError(KenpinError, FileExistsError):
     """Something is already there and would be overwritten."""
+
+
+class OutputError(KenpinError, OSError):
+    """Something cannot be written: its disk is full, or the right to is missing."""
 
 
 class DownloadError(KenpinError, OSError):

@@ -16,6 +16,7 @@ from PIL.Image import Image
 from kenpin.data.images import read_image
 from kenpin.drawing import draw_maps
 from kenpin.errors import ImageError, OptionError
+from kenpin.files import new_file
 from kenpin.models.contract import Explained
 from kenpin.models.inference import OnError
 from kenpin.models.looking.ways import likeness_maps
@@ -82,10 +83,10 @@ def write_drawings(
     """
     out = Path(out)
     single = out.suffix.lower() == ".png"
-    (out.parent if single else out).mkdir(parents=True, exist_ok=True)
     for number, one in enumerate(explanations, start=1):
         path = out if single else out / f"{number:04d}-{Path(one.id).stem}.png"
-        draw_maps(one.picture, one.maps, fails_from=fails_from).save(path)
+        with new_file(path) as unfinished:
+            draw_maps(one.picture, one.maps, fails_from=fails_from).save(unfinished)
         yield one, path
 
 
@@ -97,26 +98,20 @@ def array_file(path: str | Path) -> Iterator[Callable[[Explanation], None]]:
     there is none) and `box_xyxy_px` (NaN where the map belongs to no detection).
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.partial")
     rows: dict[str, list[Any]] = {"picture": [], "shows": [], "unit": [], "score": [], "box_xyxy_px": []}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with zipfile.ZipFile(temporary, "w") as archive:
+    with new_file(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
 
-            def add(one: Explanation) -> None:
-                for found in one.maps:
-                    score = np.nan if found.score is None else found.score
-                    values = (one.id, found.shows, found.unit, score, found.box or (np.nan,) * 4)
-                    for column, value in zip(rows.values(), values, strict=True):
-                        column.append(value)
-                    _put(archive, f"map{len(rows['picture']):04d}", found.values)
+        def add(one: Explanation) -> None:
+            for found in one.maps:
+                score = np.nan if found.score is None else found.score
+                values = (one.id, found.shows, found.unit, score, found.box or (np.nan,) * 4)
+                for column, value in zip(rows.values(), values, strict=True):
+                    column.append(value)
+                _put(archive, f"map{len(rows['picture']):04d}", found.values)
 
-            yield add
-            for name, column in rows.items():
-                _put(archive, name, np.array(column))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield add
+        for name, column in rows.items():
+            _put(archive, name, np.array(column))
 
 
 def _put(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:

@@ -12,14 +12,16 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from kenpin.data.loading import partial_folder, put_in_place, refuse_to_destroy
 from kenpin.errors import OptionError, OutputExistsError
+from kenpin.files import check_free, new_folder, refuse_to_destroy, write_json
 from kenpin.models.contract import Calibrated, Inspector, Trainable
 from kenpin.models.networks.lora import without_adapters
 from kenpin.models.networks.quiet import without_bars
 from kenpin.models.restoring import checkpoint_of, record_at
 from kenpin.predictor import load_predictor
-from kenpin.run_folder import EXPORTED, MODEL, RunRecord, check_free, lineage_of, read_record, write_json, write_lineage
+from kenpin.run.layout import EXPORTED, MODEL
+from kenpin.run.lineage import lineage_of, write_lineage
+from kenpin.run.record import RunRecord, read_record
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 
@@ -50,14 +52,13 @@ def export_merged(
         )
     network.to(getattr(torch, dtype))
     _check_finite(run, network, dtype)
-    with partial_folder(out) as partial, without_bars():
+    with new_folder(out, overwrite=overwrite) as partial, without_bars():
         network.save_pretrained(partial)
         _write_processor(run, record, checkpoint, partial)
         if not any((partial / f"{name}processor_config.json").exists() for name in ("", "pre")):
             _siglip_processor(network.config.vision_config).save_pretrained(partial)
         write_json(partial / EXPORTED, _told(run, record, inspector, dtype, checkpoint))
         write_lineage(partial, lineage_of(run))
-        put_in_place(partial, out)
     return out
 
 
@@ -93,7 +94,6 @@ def export_npz(
         )
     from kenpin.models.paligemma import npz_from_model
 
-    out.parent.mkdir(parents=True, exist_ok=True)
     rows = min(network.config.image_token_id, text.vocab_size)
     npz_from_model(network, out, getattr(torch, dtype), vocabulary=rows, overwrite=overwrite)
     write_lineage(out, lineage_of(run))

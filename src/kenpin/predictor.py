@@ -19,6 +19,7 @@ from kenpin.data.lineage import Lineage
 from kenpin.data.loading import as_dataset, load_dataset
 from kenpin.data.taking import DataSource, Picture, is_picture, of_pictures
 from kenpin.errors import OptionError, RunError
+from kenpin.files import partial_folder
 from kenpin.models import get_family
 from kenpin.models.bare_base import TOY, family_of_base
 from kenpin.models.contract import Conversational, Inspector, Localised, Progress, Promptable, ReadsTables
@@ -27,7 +28,9 @@ from kenpin.models.restoring import checkpoint_of, restore_checkpoint, restore_r
 from kenpin.quality.threshold import judge
 from kenpin.records import Example, ImageSource, Judgement, Map, Prediction, Threshold
 from kenpin.records_json import from_json
-from kenpin.run_folder import RunRecord, is_run, partial_folder, read_lineage
+from kenpin.run.layout import RECORD
+from kenpin.run.lineage import read_lineage
+from kenpin.run.record import RunRecord, is_run
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
@@ -204,7 +207,7 @@ def load_predictor(
         return _of_checkpoint(folder, str(checkpoint), best_device(device))
     inspector, record = restore_run(folder)
     inspector.module.to(best_device(device))
-    where = f"{folder / 'run.json'}: threshold"
+    where = f"{folder / RECORD}: threshold"
     threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
     return Predictor(inspector, threshold, record, read_lineage(folder), get_family(record.family).target)
 

@@ -14,32 +14,26 @@ from numpy.typing import NDArray
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
 from kenpin.data.lineage import held_out
-from kenpin.data.loading import as_dataset, partial_folder
+from kenpin.data.loading import as_dataset
 from kenpin.data.taking import DataSource
 from kenpin.errors import DatasetError, OptionError
 from kenpin.evaluation import summarise
+from kenpin.files import new_folder, write_json
 from kenpin.metrics.projection import principal_components
 from kenpin.models.contract import LearnsVectors, Progress
 from kenpin.plural import counted, is_are
 from kenpin.predictor import Predictor, load_predictor
+from kenpin.quality.mistakes import worst_first
 from kenpin.records import Prediction
 from kenpin.report import write_report, write_thumbnails
-from kenpin.report.embedding import Embedding, write_embedding
 from kenpin.report.headline import headed_json
-from kenpin.report.mistakes import worst_first
-from kenpin.run_folder import (
-    MODEL,
-    check_run_free,
-    evaluation_files,
-    finish,
-    read_lineage,
-    seal,
-    write_json,
-    write_lineage,
-    write_record,
-)
+from kenpin.run.layout import METRICS, MODEL, REPORT, evaluation_files
+from kenpin.run.lineage import read_lineage, write_lineage
+from kenpin.run.record import check_run_free, write_record
+from kenpin.run.seal import seal
+from kenpin.run.vectors import Embedding, write_embedding
 
-_KEPT = ("metrics.jsonl",)  # of the old run, beside its model
+_KEPT = (METRICS,)  # of the old run, beside its model
 
 
 def add_prototypes(
@@ -96,7 +90,7 @@ def add_prototypes(
             *(notes[-1:] if before.threshold is not None and added else ()),
         ],
     )
-    with partial_folder(out) as partial:
+    with new_folder(out, overwrite=overwrite) as partial:
         shutil.copytree(run / MODEL, partial / MODEL)
         after.save_references(partial / MODEL)
         for name in _KEPT:
@@ -122,8 +116,8 @@ def add_prototypes(
             }
         )
         write_record(partial, new)
-        write_report(partial, partial / "report.html", name=out.name, overwrite=True)
-        finish(partial, out, overwrite, needed)
+        write_report(partial, partial / REPORT, name=out.name, overwrite=True)
+        check_run_free(out, overwrite, needed)  # what lies there may have changed since
     return out
 
 

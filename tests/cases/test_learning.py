@@ -19,13 +19,14 @@ from kenpin.cases.library import CaseLibrary
 from kenpin.cli import main
 from kenpin.data.dataset import Dataset
 from kenpin.errors import DatasetError, OptionError
+from kenpin.files import read_json
 from kenpin.models import get_family
 from kenpin.models.contract import Task
 from kenpin.models.embedder.batches import alone
 from kenpin.models.embedder.objectives import COMPARING
 from kenpin.predictor import load_predictor
 from kenpin.records import Example, ImageSource
-from kenpin.run_folder import read_json, read_record, space_of
+from kenpin.run.record import read_record, space_of
 from kenpin.training import train
 from tests.builders import write_picture
 from tests.cases.test_adding import Embedder

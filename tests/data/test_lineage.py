@@ -12,7 +12,8 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import NOTHING_SEEN, Lineage, held_out
 from kenpin.errors import DatasetError, RunError
 from kenpin.records import Example, ImageSource
-from kenpin.run_folder import LINEAGE, lineage_of, read_lineage, write_lineage
+from kenpin.run.layout import LINEAGE
+from kenpin.run.lineage import lineage_of, read_lineage, write_lineage
 
 pictures = st.lists(st.tuples(st.integers(0, 12), st.sampled_from([None, "lot 1", "lot 2", "lot 3"])), max_size=20)
 

@@ -15,11 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from kenpin.files import sole_writer
 from kenpin.inspection.journal import JOURNAL, read_records
 from kenpin.inspection.record import PartRecord
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Verdict
-from kenpin.run_folder import read_record, record_hash, sole_writer
+from kenpin.run.record import read_record, record_hash
 from tests.commands import Run
 from tests.toy_runs import trained
 

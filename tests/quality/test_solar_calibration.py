@@ -8,11 +8,11 @@ import pytest
 
 from kenpin.data.splitting import split_by_ratio
 from kenpin.demo import solar_cells
+from kenpin.files import read_json
 from kenpin.records import Evaluation
 from kenpin.records_json import evaluation_from_json
 from kenpin.report.plots import Table, as_text
 from kenpin.report.words import interval, value
-from kenpin.run_folder import read_json
 from kenpin.training import train
 
 pytestmark = pytest.mark.slow

@@ -10,11 +10,11 @@ import pytest
 from kenpin.data.folds import blocked_folds, random_folds
 from kenpin.data.splitting import split_by_ratio
 from kenpin.demo import solar_cells
+from kenpin.files import read_json
 from kenpin.metrics.ranking import auroc
 from kenpin.models import get_family
 from kenpin.models.contract import Task
 from kenpin.records_json import from_json
-from kenpin.run_folder import read_json
 from kenpin.taguchi.selection import Selection
 from kenpin.training import out_of_fold, train
 

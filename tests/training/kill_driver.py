@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from kenpin.errors import RunError
+from kenpin.files import partial_folder
 from kenpin.predictor import load_predictor
-from kenpin.run_folder import partial_folder
 from kenpin.training import job
 
 SETTINGS: dict[str, dict[str, Any]] = {

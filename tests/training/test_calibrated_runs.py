@@ -14,6 +14,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.loading import load_dataset
 from kenpin.data.splitting import split_by_ratio
 from kenpin.errors import OptionError, RunError
+from kenpin.files import read_json
 from kenpin.models.calibrated import read_calibration
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.prototypes import add_prototypes
@@ -21,7 +22,7 @@ from kenpin.quality.calibration import Calibration, Method, fit_calibration, ins
 from kenpin.quality.threshold import judge
 from kenpin.records import Detections, Example, ImageSource, Prediction
 from kenpin.records_json import evaluation_from_json
-from kenpin.run_folder import read_json, space_of
+from kenpin.run.record import space_of
 from kenpin.training import train
 from kenpin.training.calibrating import calibrate
 from tests.builders import write_picture

@@ -16,8 +16,10 @@ from safetensors.torch import load_file, save_file
 from kenpin.data.loading import load_dataset
 from kenpin.errors import RunError
 from kenpin.export import export_merged
+from kenpin.files import partial_folder
 from kenpin.predictor import load_predictor
-from kenpin.run_folder import check_seal, partial_folder, read_record
+from kenpin.run.record import read_record
+from kenpin.run.seal import check_seal
 from kenpin.training import train
 from kenpin.training.engine import _ScoringTrainer
 from tests.commands import Run
@@ -136,7 +138,7 @@ def test_checkpoints_are_under_the_seal_and_may_be_removed(run: Made, tmp_path: 
 
 
 def test_a_run_of_an_earlier_kenpin_has_no_sealed_checkpoints(run: Made, tmp_path: Path) -> None:
-    from kenpin.run_folder import write_record
+    from kenpin.run.record import write_record
 
     folder = shutil.copytree(run("classifier", "lora"), tmp_path / "run")
     record = read_record(folder)

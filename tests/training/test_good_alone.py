@@ -23,7 +23,7 @@ from kenpin.models.mahalanobis import MahalanobisOptions
 from kenpin.plural import counted
 from kenpin.quality.threshold import FEWEST_GOOD, judge, threshold_from_good_parts, verdict_of
 from kenpin.records import Detections, Prediction, Threshold, Verdict
-from kenpin.run_folder import read_record
+from kenpin.run.record import read_record
 from kenpin.taguchi import UnitSpace
 from kenpin.taguchi.limits import chi_square_limit
 from kenpin.training import Listener, train

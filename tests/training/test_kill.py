@@ -16,8 +16,10 @@ import pytest
 
 from kenpin.data.loading import load_dataset, write_dataset
 from kenpin.errors import MissingExtraError, OptionError, OutputExistsError, RunError
+from kenpin.files import partial_folder
 from kenpin.predictor import load_predictor
-from kenpin.run_folder import check_seal, partial_folder, read_record
+from kenpin.run.record import read_record
+from kenpin.run.seal import check_seal
 from kenpin.training import Listener, train
 from tests.models.chat.shapes import joined as shapes_and
 from tests.models.chat.shapes import shapes

@@ -19,13 +19,17 @@ from kenpin.data.loading import load_dataset, write_dataset
 from kenpin.errors import DatasetError, OptionError, RunError
 from kenpin.evaluation import evaluate
 from kenpin.export import export_merged
+from kenpin.files import read_json
 from kenpin.models import family_names, get_family, restoring
 from kenpin.models.mahalanobis import inspector as unit_spaces
 from kenpin.models.mahalanobis import selection
 from kenpin.predictor import load_predictor
 from kenpin.records import Prediction
 from kenpin.records_json import evaluation_from_json
-from kenpin.run_folder import LINEAGE, read_json, read_lineage, read_record, seal, write_lineage, write_record
+from kenpin.run.layout import LINEAGE
+from kenpin.run.lineage import read_lineage, write_lineage
+from kenpin.run.record import read_record, write_record
+from kenpin.run.seal import seal
 from kenpin.training import calibrating, deciding, decision, job, links, train
 from kenpin.training.below import lineage_below, named_below, runs_below
 from tests.models.chat.shapes import joined as together

@@ -18,7 +18,7 @@ from kenpin.models import get_family
 from kenpin.models.contract import Task
 from kenpin.models.networks.lora import without_adapters
 from kenpin.predictor import load_predictor
-from kenpin.run_folder import is_run, read_record, record_hash
+from kenpin.run.record import is_run, read_record, record_hash
 from kenpin.training import train
 from tests.models.chat.shapes import joined, shapes
 from tests.toy_runs import OBJECTS, PARTS, answers, equal, of_base, pictures_for, trained

@@ -12,8 +12,8 @@ import pytest
 
 from kenpin.cli import _show
 from kenpin.cli._telling import Telling, epoch_line
+from kenpin.files import partial_folder
 from kenpin.report.evolution import read_evolution
-from kenpin.run_folder import partial_folder
 from kenpin.training import Epoch, Listener, Step, train
 from kenpin.training.telling import mean_loss
 from tests.objects import joined, made_objects

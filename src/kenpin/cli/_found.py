@@ -20,7 +20,7 @@ Json = Annotated[
 
 def check_targets(out: Path | None, json: Path | None, overwrite: bool) -> None:
     """Refuse before the work what could not be written after it. Raises OutputExistsError, OptionError."""
-    from kenpin.run_folder import check_writable
+    from kenpin.files import check_writable
 
     for target in (out, json):
         if target is not None:
@@ -29,9 +29,9 @@ def check_targets(out: Path | None, json: Path | None, overwrite: bool) -> None:
 
 def hand_over(findings: Findings, out: Path | None, json: Path | None, overwrite: bool) -> None:
     """Print sentences and tables, and write what was asked for."""
+    from kenpin.files import write_json
     from kenpin.report.findings import findings_to_json, write_findings
     from kenpin.report.plots import as_text
-    from kenpin.run_folder import write_json
 
     print("\n".join(findings.sentences))
     for table in findings.tables:

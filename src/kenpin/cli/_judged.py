@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from kenpin.plural import counted
+from kenpin.quality.mistakes import Mistake, worst_first
 from kenpin.records import Evaluation, JudgedExample
 from kenpin.report import words
-from kenpin.report.mistakes import Mistake, worst_first
 from kenpin.report.names import picture_name
 from kenpin.report.plots import Table, as_text
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from kenpin.cli import _show
 from kenpin.errors import DatasetError
+from kenpin.files import read_json
 from kenpin.plural import counted, is_are
-from kenpin.run_folder import read_json
 
 Row = dict[str, Any]
 _SCORES = ("defect_score", "uncalibrated_score", "distance")  # of a prediction

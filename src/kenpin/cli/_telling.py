@@ -11,13 +11,14 @@ from pathlib import Path
 
 from kenpin.cli import _show
 from kenpin.config import TrainOptions
+from kenpin.files import read_json
 from kenpin.plural import counted
 from kenpin.records import Evaluation
 from kenpin.records_json import evaluation_from_json
 from kenpin.report import words
-from kenpin.report.evolution import PAGE
 from kenpin.report.headline import verdict_sentences
-from kenpin.run_folder import evaluation_files, read_json, read_record
+from kenpin.run.layout import EVOLUTION_PAGE, REPORT, evaluation_files
+from kenpin.run.record import read_record
 from kenpin.training import Epoch, Listener
 from kenpin.training.listener import SCORING, TRAINING, VALIDATING
 
@@ -116,7 +117,7 @@ def closing_lines(run: Path, options: TrainOptions) -> list[str]:
     lines = ["", f"On {_measured_on(evaluation)}:"]
     lines += [f"  {sentence}" for sentence in verdict_sentences(evaluation)]
     lines += [f"  Note: {note}" for note in evaluation.notes]
-    pages = {"Report": run / "report.html", "Evolution": run / PAGE}
+    pages = {"Report": run / REPORT, "Evolution": run / EVOLUTION_PAGE}
     there = {name: page for name, page in pages.items() if page.is_file()}
     lines += ["", *(f"{name + ':':<11}{page}" for name, page in there.items())] if there else []
     return [*lines, "", "Next, for example:", *(f"  {command}" for command in next_commands(run, options, evaluation))]

@@ -144,7 +144,7 @@ def search(
         Picture files and folders of pictures.
     """
     from kenpin.cases.library import CaseLibrary
-    from kenpin.run_folder import check_writable, write_json
+    from kenpin.files import check_writable, write_json
 
     if k < 1:
         raise OptionError(f"option `-k` is {k}; give 1 or more.")
@@ -225,7 +225,7 @@ def stats(
         Folder of the library, or its URI.
     """
     from kenpin.cases.library import CaseLibrary
-    from kenpin.run_folder import check_writable, write_json
+    from kenpin.files import check_writable, write_json
 
     if json is not None:
         check_writable(json, overwrite)
@@ -250,7 +250,7 @@ def stats(
 
 
 def _vector_run(run: Path) -> VectorRun:
-    from kenpin.run_folder import read_record, space_of
+    from kenpin.run.record import read_record, space_of
 
     return VectorRun(space_of(read_record(run)), run.name, str(run.absolute()))
 

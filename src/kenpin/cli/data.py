@@ -45,7 +45,7 @@ def doctor(
         Second data set, such as the one to test on: pictures in both are found, and classes that one lacks.
     """
     from kenpin.data.doctor import as_json, examine, examine_pair, pair_as_json, render, render_pair
-    from kenpin.run_folder import check_writable, write_json
+    from kenpin.files import check_writable, write_json
 
     if json is not None:
         check_writable(json, overwrite)

@@ -101,8 +101,8 @@ def _describe(
 ) -> int:
     from kenpin.data.files import picture_files
     from kenpin.description import describe as describe_pictures
+    from kenpin.files import check_writable, write_json
     from kenpin.records_json import to_json
-    from kenpin.run_folder import check_writable, write_json
 
     if json is not None:
         check_writable(json, overwrite)
@@ -161,9 +161,10 @@ def _ablate(
     from kenpin.description.ablation import ablate as compare
     from kenpin.description.ablation import with_truth
     from kenpin.description.gathering import load_gatherer
+    from kenpin.files import check_writable, write_json
     from kenpin.predictor import load_conversational
     from kenpin.records_json import to_json
-    from kenpin.run_folder import check_writable, lineage_of, write_json
+    from kenpin.run.lineage import lineage_of
 
     if json is not None:
         check_writable(json, overwrite)

@@ -53,8 +53,8 @@ def explain(
     from kenpin.errors import OptionError
     from kenpin.explain import Explanation, array_file, compare, write_drawings
     from kenpin.explain import explain as maps_of
+    from kenpin.files import check_writable
     from kenpin.predictor import load_predictor
-    from kenpin.run_folder import check_writable
 
     paths = list(picture_files(images))
     single = out.suffix.lower() == ".png"

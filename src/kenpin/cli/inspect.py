@@ -67,10 +67,10 @@ def inspect(
     """
     from kenpin.data.files import picture_files
     from kenpin.errors import OptionError
+    from kenpin.files import check_writable
     from kenpin.inspection.inspecting import record_folder
     from kenpin.inspection.journal import JOURNAL, write_parquet
     from kenpin.inspection.policy import read_policy
-    from kenpin.run_folder import check_writable
 
     sources = [bool(pictures), watch is not None].count(True)
     if sources == 2 or (sources == 0 and parquet is None):

@@ -41,8 +41,8 @@ def look(
         Data set: folder, file or hub id.
     """
     from kenpin.data.doctor import verdict
+    from kenpin.files import check_writable
     from kenpin.report.look import look as write_look
-    from kenpin.run_folder import check_writable
 
     check_writable(out, overwrite)
     found = write_look(

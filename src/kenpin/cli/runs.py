@@ -79,8 +79,8 @@ def predict(
     """
     from kenpin.drawing import draw_beside_truth, draw_prediction, font_note
     from kenpin.errors import OptionError
+    from kenpin.files import check_writable, write_json
     from kenpin.quality.threshold import judge
-    from kenpin.run_folder import check_writable, write_json
 
     for target in (json, draw):
         if target is not None:
@@ -231,9 +231,11 @@ def evaluate(
     from kenpin.data.loading import load_dataset
     from kenpin.errors import OptionError
     from kenpin.evaluation import evaluate as measure
+    from kenpin.files import check_writable, write_json
     from kenpin.predictor import load_predictor
     from kenpin.report.headline import headed_json, headline
-    from kenpin.run_folder import check_writable, evaluation_files, read_record, write_json
+    from kenpin.run.layout import evaluation_files
+    from kenpin.run.record import read_record
     from kenpin.training.keeping import keep_for_report
 
     if name is not None and not re.fullmatch(r"\w[\w .+-]*", name):
@@ -303,9 +305,12 @@ def report(
     run:
         Run folder.
     """
+    from kenpin.files import check_writable
     from kenpin.report import write_report
     from kenpin.report.findings import read_findings
-    from kenpin.run_folder import check_seal, check_writable, read_record
+    from kenpin.run.layout import REPORT
+    from kenpin.run.record import read_record
+    from kenpin.run.seal import check_seal
 
     for folder in (run, against):
         if folder is not None:
@@ -314,7 +319,7 @@ def report(
         check_writable(out, overwrite)
     page = write_report(
         run,
-        out or run / "report.html",
+        out or run / REPORT,
         against=against,
         findings=read_findings(findings),
         umap=umap,
@@ -338,8 +343,10 @@ def scatter(
     runs:
         Run folders with embeddings, evaluated on the same pictures.
     """
+    from kenpin.files import check_writable
     from kenpin.report.scatter import panels_of_runs, write_scatters
-    from kenpin.run_folder import check_seal, check_writable, read_record
+    from kenpin.run.record import read_record
+    from kenpin.run.seal import check_seal
 
     for folder in runs:
         check_seal(folder, read_record(folder).files)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.formats import csv, format_names, get_format
 from kenpin.data.reading import Note
 from kenpin.data.taking import DataSource, taken
-from kenpin.errors import DatasetError, LabelError, OptionError, OutputExistsError
+from kenpin.errors import DatasetError, LabelError, OptionError
+from kenpin.files import new_folder, refuse_to_destroy
 from kenpin.records import Finding, Severity
 
 _HUB = "huggingface"
@@ -126,47 +124,8 @@ def write_dataset(
             f"{dataset.root}: the format {format} does not carry {_words(lost)}. "
             "Choose another format, or allow the loss with --allow-loss."
         )
-    with partial_folder(target) as partial:
-        data_format.write(dataset, partial)
-        put_in_place(partial, target)
-
-
-def refuse_to_destroy(target: Path, needed: Iterable[str | Path], *, overwrite: bool) -> None:
-    """Raise OutputExistsError where something is there unasked, or where it holds what is still `needed`."""
-    occupied = target.is_file() or (target.is_dir() and any(target.iterdir()))
-    if occupied and not overwrite:
-        raise OutputExistsError(f"{target}: already exists. Choose another folder, or add --overwrite.")
-    if occupied and any(_lies_in(place, target) for place in needed):
-        raise OutputExistsError(
-            f"{target}: the data come from this folder, or it is the current folder. Choose another folder."
-        )
-
-
-@contextmanager
-def partial_folder(target: Path) -> Iterator[Path]:
-    """A new hidden folder beside the target to write in; at the end it is gone, or put in place."""
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
-    try:
-        partial.mkdir(parents=True)
-        yield partial
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def put_in_place(new: Path, target: Path) -> None:
-    """Rename the complete new folder to its target; what was there is removed only afterwards."""
-    old = new.with_suffix(".old")
-    if target.exists() or target.is_symlink():
-        target.rename(old)
-    try:
-        new.rename(target)
-    except OSError:
-        old.rename(target)
-        raise
-    if old.is_dir() and not old.is_symlink():
-        shutil.rmtree(old)
-    else:
-        old.unlink(missing_ok=True)
+    with new_folder(target, overwrite=overwrite) as folder:
+        data_format.write(dataset, folder)
 
 
 def holdings(dataset: Dataset) -> frozenset[str]:
@@ -233,7 +192,3 @@ def _kept(findings: list[Finding], note: Note) -> Note:
         findings.append(finding)
 
     return keep
-
-
-def _lies_in(path: str | Path, folder: Path) -> bool:
-    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)) if path else False

@@ -23,7 +23,7 @@ from kenpin.models.inference import OnError
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.quality.threshold import judge
 from kenpin.records import Example, Judgement, Map, Prediction, Verdict
-from kenpin.run_folder import space_of
+from kenpin.run.record import space_of
 
 _AT_ONCE = 8
 """Pictures that are in memory at a time."""

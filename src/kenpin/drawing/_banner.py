@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from kenpin.data.images import read_image
 from kenpin.drawing._boxes import draw_detections
 from kenpin.drawing._lettering import Lettering
+from kenpin.files import new_file
 from kenpin.records import ImageSource, Judgement, Prediction, Verdict
 
 _COLOURS = {Verdict.PASS: "#1a7f4b", Verdict.FAIL: "#b3261e", Verdict.REVIEW: "#9a6700", None: "#444444"}
@@ -34,9 +35,10 @@ def draw_prediction(
     picture = read_image(ImageSource(path=str(path)))
     if prediction.detections is not None:
         picture = draw_detections(picture, prediction.detections, labels=labels)
-    folder.mkdir(parents=True, exist_ok=True)
     drawn = folder / f"{number:04d}-{path.stem}.png"
-    with_banner(picture, caption(prediction, judgement), None if judgement is None else judgement.verdict).save(drawn)
+    canvas = with_banner(picture, caption(prediction, judgement), None if judgement is None else judgement.verdict)
+    with new_file(drawn) as unfinished:
+        canvas.save(unfinished)
     return drawn
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from kenpin.data.images import read_image
 from kenpin.drawing._banner import caption, with_banner
 from kenpin.drawing._boxes import draw_detections
+from kenpin.files import new_file
 from kenpin.plural import counted
 from kenpin.records import Detections, Example, Judgement, Prediction
 
@@ -41,10 +42,9 @@ def draw_beside_truth(
     canvas = Image.new("RGB", (left.width + _GAP_PX + right.width, left.height), "white")
     canvas.paste(left)
     canvas.paste(right, (left.width + _GAP_PX, 0))
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    drawn = folder / f"{number:04d}-{Path(example.id).stem}.png"
-    canvas.save(drawn)
+    drawn = Path(folder) / f"{number:04d}-{Path(example.id).stem}.png"
+    with new_file(drawn) as unfinished:
+        canvas.save(unfinished)
     return drawn
 
 

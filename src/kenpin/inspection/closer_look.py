@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,14 @@ from kenpin.description.evidence import Evidence, evidence_of, witness_of
 from kenpin.description.options import AblationOptions
 from kenpin.drawing import draw_maps
 from kenpin.errors import OptionError
+from kenpin.files import new_file
 from kenpin.inspection.policy import Policy
 from kenpin.inspection.runs import Judged, Run, example_of
 from kenpin.models.contract import Explained, Localised
 from kenpin.models.restoring import vectors_of
 from kenpin.predictor import load_conversational
 from kenpin.records import Map
-from kenpin.run_folder import read_record, record_hash, space_of
+from kenpin.run.record import read_record, record_hash, space_of
 
 if TYPE_CHECKING:
     from kenpin.cases.library import CaseLibrary
@@ -178,10 +178,5 @@ def _describer(policy: Policy, device: str | None) -> Describer | None:
 
 def _save(image: Image, path: Path) -> None:
     """Write a picture so that it is whole wherever it has its name."""
-    path.parent.mkdir(exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    with temporary.open("wb") as file:
-        image.save(file, "PNG")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    with new_file(path) as unfinished:
+        image.save(unfinished, "PNG")

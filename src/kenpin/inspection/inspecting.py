@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kenpin.errors import OutputExistsError, RunError
+from kenpin.files import check_writable, read_json, sole_writer, sync_folder, write_json
 from kenpin.inspection.aside import finish_moves, place_aside, put_aside
-from kenpin.inspection.journal import JOURNAL, Journal, sync_folder
+from kenpin.inspection.journal import JOURNAL, Journal
 from kenpin.inspection.pictures import Opened, Source, open_picture
 from kenpin.inspection.record import PartRecord
 from kenpin.records import Verdict
-from kenpin.run_folder import check_writable, read_json, sole_writer, write_json
 
 if TYPE_CHECKING:
     from kenpin.inspection.judging import Judges

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from kenpin.errors import RunError
+from kenpin.files import new_file, sync_folder
 from kenpin.inspection.record import SCHEMA, PartRecord, from_values, to_line, to_row
 
 JOURNAL = "records.jsonl"
@@ -114,26 +115,12 @@ def write_parquet(path: Path, out: Path) -> int:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    temporary = out.with_name(f".{out.name}.partial")
     count = 0
-    try:
-        with pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
-            for rows in _in_blocks(map(to_row, read_records(path))):
-                writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
-                count += len(rows)
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with new_file(out) as unfinished, pq.ParquetWriter(unfinished, SCHEMA, compression="zstd") as writer:
+        for rows in _in_blocks(map(to_row, read_records(path))):
+            writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
+            count += len(rows)
     return count
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder outlast a failure of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _whole_lines(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:

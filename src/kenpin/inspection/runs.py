@@ -11,7 +11,7 @@ from kenpin.inspection.pictures import Opened
 from kenpin.inspection.policy import RunOptions
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Example, ImageSource, Judgement, Prediction, Threshold, Verdict
-from kenpin.run_folder import RunRecord, record_hash
+from kenpin.run.record import RunRecord, record_hash
 
 if TYPE_CHECKING:
     from torch import Tensor

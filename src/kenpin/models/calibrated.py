@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from kenpin.files import read_json, write_json
 from kenpin.models.contract import Task
 from kenpin.quality.calibration import Calibration, IsotonicCurve, LogisticCurve, inside_unit, unit_of_distance
 from kenpin.records import Prediction
 from kenpin.records_json import from_json, to_json
-from kenpin.run_folder import CALIBRATION, read_json, write_json
+from kenpin.run.layout import CALIBRATION
 
 
 class CalibratedPictures:

@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from kenpin.errors import RunError
+from kenpin.files import read_json, write_json
 from kenpin.models.contract import BaseRecord, Inspector, Task
-from kenpin.run_folder import CHECKPOINTS, read_json, write_json
+from kenpin.run.layout import CHECKPOINTS
 
 OPTIONS = "options.json"
 """File of a run's options, written when it begins."""

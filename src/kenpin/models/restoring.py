@@ -9,20 +9,14 @@ from pathlib import Path
 from torch import Tensor
 
 from kenpin.errors import OptionError, RunError
+from kenpin.files import partial_folder
 from kenpin.models import get_family
 from kenpin.models.calibrated import read_calibration
 from kenpin.models.checkpoints import find_checkpoint, load_learned, read_begun, take_learned
 from kenpin.models.contract import BaseRecord, Calibrated, Inspector, LearnsVectors, Task, Trainable, check_base
-from kenpin.run_folder import (
-    MODEL,
-    RunRecord,
-    check_checkpoint,
-    check_seal,
-    is_run,
-    partial_folder,
-    read_record,
-    record_hash,
-)
+from kenpin.run.layout import MODEL, RECORD
+from kenpin.run.record import RunRecord, is_run, read_record, record_hash
+from kenpin.run.seal import check_checkpoint, check_seal
 
 SEAL = "seal "
 """What stands before the hash of a run's record, where a base is a run."""
@@ -34,7 +28,7 @@ def restore_run(run: Path) -> tuple[Inspector, RunRecord]:
     check_seal(run, record.files, deciding_alone=True)
     family = get_family(record.family)
     base = BaseRecord(record.base_id, record.base_commit, record.base_probe)
-    options = family.Options.from_mapping(record.options, f"{run / 'run.json'}: options")
+    options = family.Options.from_mapping(record.options, f"{run / RECORD}: options")
     stands_on_run = base.commit is not None and base.commit.startswith(SEAL)
     if stands_on_run:  # wherever the training was started
         options = options.model_copy(update={"base": base.id})

@@ -2,6 +2,6 @@
 
 from kenpin.report.content import ReportContent, read_content
 from kenpin.report.page import render_report, write_report
-from kenpin.report.thumbnails import read_thumbnails, write_thumbnails
+from kenpin.run.thumbnails import read_thumbnails, write_thumbnails
 
 __all__ = ["ReportContent", "read_content", "read_thumbnails", "render_report", "write_report", "write_thumbnails"]

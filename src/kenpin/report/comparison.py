@@ -14,10 +14,10 @@ from kenpin.data.same_parts import same_parts
 from kenpin.errors import OptionError
 from kenpin.metrics.retrieval import mean_measure
 from kenpin.plural import counted
+from kenpin.quality.mistakes import Mistake, mistake_of, worst_first
 from kenpin.quality.paired import PairedDifference, mcnemar, verdict_differences
 from kenpin.quality.planning import Wrong
 from kenpin.records import Detections, Evaluation, JudgedExample, JudgedText, Measure, Verdict
-from kenpin.report.mistakes import Mistake, mistake_of, worst_first
 
 _Z = NormalDist().inv_cdf(0.975)
 

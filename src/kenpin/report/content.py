@@ -11,10 +11,10 @@ from typing import Any
 from kenpin.errors import RunError
 from kenpin.records import Evaluation
 from kenpin.records_json import evaluation_from_json, from_json
-from kenpin.report.embedding import Embedding, read_embedding
-from kenpin.report.maps import Maps, read_maps
-from kenpin.report.thumbnails import read_thumbnails
-from kenpin.run_folder import evaluation_files, further_evaluations
+from kenpin.run.layout import METRICS, RECORD, evaluation_files, further_evaluations
+from kenpin.run.maps import Maps, read_maps
+from kenpin.run.thumbnails import read_thumbnails
+from kenpin.run.vectors import Embedding, read_embedding
 from kenpin.taguchi.selection import Selection
 
 _SELECTION = "model/selection.json"
@@ -88,11 +88,11 @@ def read_content(run_folder: Path, *, against: Path | None = None, name: str | N
     read = [evaluation_from_json(_json(one.evaluation), str(one.evaluation)) for one in (own, *others)]
     # a further evaluation may bear the leading one's split as its name and must not take its place
     leading = read[0].split if read[0].split not in named else f"{read[0].split} (in training)"
-    lines = run_folder / "metrics.jsonl"
+    lines = run_folder / METRICS
     doctor, chosen = run_folder / "doctor.json", run_folder / _SELECTION
     return ReportContent(
         name=name or run_folder.resolve().name,
-        run=_json(run_folder / "run.json"),
+        run=_json(run_folder / RECORD),
         evaluations=dict(zip([leading, *named], read, strict=True)),
         training=read_rows(lines) if lines.exists() else (),
         thumbnails=read_thumbnails(own.thumbnails),

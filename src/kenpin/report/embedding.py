@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import warnings
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kenpin.errors import MissingExtraError, RunError
+from kenpin.errors import MissingExtraError
 from kenpin.metrics.projection import Projection
 from kenpin.plural import counted
+from kenpin.quality.mistakes import mistake_of
 from kenpin.records import JudgedExample
 from kenpin.report import words
 from kenpin.report.document import data_url
-from kenpin.report.mistakes import mistake_of
 from kenpin.report.names import picture_name
+from kenpin.run.vectors import Embedding
 
 _COLOURS = 10
 _MARGIN = 0.02  # of the plot, around the outermost points
@@ -26,14 +25,6 @@ _FEWEST_NEIGHBOURS = 15
 """Pictures that UMAP looks at around each; with fewer in all it has nothing to tell."""
 
 Layout = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Embedding:
-    """Vectors of judged pictures, by their principal components."""
-
-    ids: tuple[str, ...]
-    projection: Projection
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +52,6 @@ class Scatter:
     has_verdicts: bool
     kept: int
     """How many vectors the run keeps, shown or not."""
-
-
-def write_embedding(path: Path, embedding: Embedding) -> None:
-    """Keep it in a run."""
-    found = embedding.projection
-    np.savez_compressed(
-        path,
-        ids=np.array(embedding.ids),
-        coordinates=found.coordinates,
-        shares=found.shares,
-        dimension=np.int64(found.dimension),
-    )
-
-
-def read_embedding(path: Path) -> Embedding | None:
-    """What was kept; None where the run keeps none. Raises RunError for a damaged file."""
-    if not path.exists():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            projection = Projection(arrays["coordinates"], arrays["shares"], int(arrays["dimension"]))
-            return Embedding(tuple(arrays["ids"].tolist()), projection)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path}: it holds no embeddings of pictures ({error}). Delete it or train again.") from error
 
 
 def neighbour_layout(embedding: Embedding) -> Layout | None:

@@ -14,11 +14,8 @@ from kenpin.report.charts import training_figures
 from kenpin.report.content import read_rows
 from kenpin.report.document import data_url, template, write_document
 from kenpin.report.names import picture_name
+from kenpin.run.layout import EVOLUTION, METRICS
 
-PAGE = "evolution.html"
-"""Of a run, in its folder."""
-FOLDER = "evolution"
-"""Folder, below the run's, of the drawn pictures; `training.evolution` fills it."""
 TRUTH = "truth.jsonl"
 """Of each watched picture its `name` and `picture`, the JPEG file of what is annotated on it."""
 SNAPSHOTS = "snapshots.jsonl"
@@ -83,7 +80,7 @@ def render_evolution(evolution: Evolution, name: str) -> str:
 def read_evolution(run_folder: Path) -> Evolution:
     """What a run folder, finished or not, holds of its evolution, with the pictures that the page shows: their number
     is bounded, however long the run. Raises RunError."""
-    folder, metrics = run_folder / FOLDER, run_folder / "metrics.jsonl"
+    folder, metrics = run_folder / EVOLUTION, run_folder / METRICS
     for file in (TRUTH, SNAPSHOTS):
         if not (folder / file).is_file():
             raise RunError(f"{folder / file}: is missing; a run that learns to detect writes it while it trains.")

@@ -16,7 +16,7 @@ from PIL import Image
 from kenpin.heat import colours, cover, in_frame
 from kenpin.report import words
 from kenpin.report.drawing import linear_axis
-from kenpin.report.maps import Maps, Mask, PlaceMap
+from kenpin.run.maps import Maps, Mask, PlaceMap
 
 _SIDE = 320.0  # units of the longer side, as of the boxes over a thumbnail
 _OVERLAY_PX = 96  # longer side of the coloured picture; between its pixels the browser is smooth

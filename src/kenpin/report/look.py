@@ -17,10 +17,11 @@ from kenpin.data.loading import load_dataset
 from kenpin.data.sampling import NO_CLASS, PER_CLASS, Sample, sample_by_class
 from kenpin.data.taking import DataSource
 from kenpin.errors import DatasetError, OptionError
+from kenpin.files import check_free
 from kenpin.plural import counted, is_are, plural
 from kenpin.records import Example, Finding, Severity
 from kenpin.report import look_charts as charts
-from kenpin.report.document import refuse_existing, template, write_document
+from kenpin.report.document import template, write_document
 from kenpin.report.look_cards import PictureCard, Shown, card, within
 from kenpin.report.names import without_folders
 
@@ -69,7 +70,7 @@ def look(
     where `out` exists, unless `overwrite`. A picture that cannot be opened is a finding.
     """
     out = Path(out)
-    refuse_existing(out, overwrite)
+    check_free(out, overwrite)
     if per_class < 1:
         raise OptionError(f"option `--per-class` is {per_class}; give 1 or more.")
     if not 0 <= seed <= LARGEST_SEED:

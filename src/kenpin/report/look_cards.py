@@ -15,10 +15,10 @@ from kenpin.records import Detections, Example, Finding, ImageSource
 from kenpin.report.document import data_url
 from kenpin.report.heat import outline
 from kenpin.report.look_charts import LEFT_TO_RIGHT, NO_CLASS, shortened
-from kenpin.report.maps import shrunk
 from kenpin.report.names import picture_name, without_folders
 from kenpin.report.overlay import annotated_boxes
-from kenpin.report.thumbnails import smaller
+from kenpin.run.maps import shrunk
+from kenpin.run.thumbnails import smaller
 
 _SIDES_PX = (256, 192, 128, 96, 64, 48)
 """Longer sides of the thumbnails, from the first to the last that is tried."""

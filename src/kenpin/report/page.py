@@ -22,8 +22,8 @@ from kenpin.report.judged import judged
 from kenpin.report.plots import Table
 from kenpin.report.provenance import about, changed, provenance
 from kenpin.report.split_counts import counts_table
-from kenpin.report.thumbnails import smaller
 from kenpin.report.trust import trust_sentence
+from kenpin.run.thumbnails import smaller
 
 MOST_BYTES = 15_000_000
 _SIDES_PX = ((None, None), (None, 96), (None, 64), (None, 48), (None, 32), (128, 32), (64, 32))

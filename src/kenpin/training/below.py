@@ -11,7 +11,8 @@ from kenpin.config import TrainOptions
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.errors import RunError
 from kenpin.models.networks.backbones import BUILT_IN
-from kenpin.run_folder import is_run, lineage_of
+from kenpin.run.lineage import lineage_of
+from kenpin.run.record import is_run
 
 _NO_BASE = frozenset({"data", "out", "from_cases", "data_format", "device"})
 """Options whose words name what is learned from or written, or something else that has learned nothing."""

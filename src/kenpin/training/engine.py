@@ -22,7 +22,7 @@ from kenpin.models.checkpoints import latest_checkpoint, load_learned, save_lear
 from kenpin.models.contract import Batch, Sampled, Trainable
 from kenpin.models.inference import KeptInputs, StoredFeatures, encode
 from kenpin.records import Example
-from kenpin.run_folder import CHECKPOINTS
+from kenpin.run.layout import CHECKPOINTS, METRICS
 from kenpin.training.augment import Augmenter
 from kenpin.training.listener import SILENT, Listener
 from kenpin.training.precision import Precision
@@ -271,7 +271,7 @@ def train_by_gradients(
     of_training, of_validation = (kept, kept) if kept is None or isinstance(kept, StoredFeatures) else kept
     rows = _Rows(training, augmenter, of_training)
     telling = TellingCallback(listener, options.epochs)
-    callbacks: list[TrainerCallback] = [_TellEpoch(rows), _MetricsFile(folder / "metrics.jsonl"), telling]
+    callbacks: list[TrainerCallback] = [_TellEpoch(rows), _MetricsFile(folder / METRICS), telling]
     if options.patience is not None:
         callbacks.append(EarlyStoppingCallback(options.patience))
     trainer = _ScoringTrainer(

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from kenpin.files import new_file, write_text
 from kenpin.report.content import read_rows
-from kenpin.report.evolution import FOLDER, PAGE, SNAPSHOTS, TRUTH, write_evolution
+from kenpin.report.evolution import SNAPSHOTS, TRUTH, write_evolution
+from kenpin.run.layout import EVOLUTION, EVOLUTION_PAGE
 from kenpin.training.listener import Say
 
 _QUALITY = 85
@@ -19,7 +21,7 @@ _QUALITY = 85
 
 def record_truth(folder: Path, names: Sequence[str], drawn: Sequence[Image.Image]) -> None:
     """Keep what is annotated on the watched pictures, drawn, below `folder/evolution/`; once, when a run begins."""
-    place = folder / FOLDER
+    place = folder / EVOLUTION
     place.mkdir(parents=True, exist_ok=True)
     pictures = zip(names, _save(place, "truth", drawn), strict=True)
     _write_rows(place / TRUTH, [{"name": name, "picture": file} for name, file in pictures])
@@ -33,7 +35,7 @@ def record_snapshot(
     `drawn`: the watched pictures with their predictions, in the order of `record_truth`. A resumed run trains some
     steps again: snapshots of this step and of later ones make way. A score that is no finite number is kept as none.
     """
-    place = folder / FOLDER
+    place = folder / EVOLUTION
     place.mkdir(parents=True, exist_ok=True)
     earlier = read_rows(place / SNAPSHOTS) if (place / SNAPSHOTS).exists() else ()
     kept = [row for row in earlier if row["step"] < step]
@@ -59,7 +61,7 @@ class EvolutionPage:
 
     def write(self) -> None:
         """Write it anew, whole or not at all; the first time, tell where it lies."""
-        page = write_evolution(self.folder, self.folder / PAGE, name=self.name, overwrite=True)
+        page = write_evolution(self.folder, self.folder / EVOLUTION_PAGE, name=self.name, overwrite=True)
         if not self._is_told:
             self.say(f"Predictions during training are drawn in {page}; each evaluation adds to it.")
             self._is_told = True
@@ -69,14 +71,11 @@ def _save(place: Path, name: str, drawn: Sequence[Image.Image]) -> list[str]:
     """Write the pictures as JPEGs; returns the names of their files."""
     files = [f"{name}-{number:02}.jpg" for number in range(len(drawn))]
     for file, picture in zip(files, drawn, strict=True):
-        unfinished = place / f".{file}.partial"
-        # whole colour resolution: thin coloured lines would fade
-        picture.convert("RGB").save(unfinished, "JPEG", quality=_QUALITY, subsampling=0)
-        unfinished.replace(place / file)
+        with new_file(place / file) as unfinished:
+            # whole colour resolution: thin coloured lines would fade
+            picture.convert("RGB").save(unfinished, "JPEG", quality=_QUALITY, subsampling=0)
     return files
 
 
 def _write_rows(file: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    temporary = file.with_name(f".{file.name}.partial")
-    temporary.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    temporary.replace(file)
+    write_text(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

@@ -18,6 +18,8 @@ from kenpin.data.lineage import Lineage
 from kenpin.data.taking import DataSource
 from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError, UnitSpaceError
 from kenpin.evaluation import summarise, with_mask_measures
+from kenpin.files import partial_folder, read_json, sole_writer, write_json
+from kenpin.finished_run import Run
 from kenpin.models.calibrated import write_calibration
 from kenpin.models.checkpoints import OPTIONS, write_begun
 from kenpin.models.contract import Calibrated, Fitted, Inspector, Progress, Task, Trainable
@@ -26,21 +28,11 @@ from kenpin.predictor import Predictor
 from kenpin.quality.consequences import cost_notes
 from kenpin.records import Evaluation, Threshold
 from kenpin.report import write_report
-from kenpin.report.evolution import FOLDER as EVOLUTION
-from kenpin.report.evolution import PAGE, write_evolution
+from kenpin.report.evolution import write_evolution
 from kenpin.report.headline import headed_json
-from kenpin.run import Run
-from kenpin.run_folder import (
-    MODEL,
-    evaluation_files,
-    finish,
-    partial_folder,
-    read_json,
-    sole_writer,
-    write_json,
-    write_lineage,
-    write_record,
-)
+from kenpin.run.layout import EVOLUTION, EVOLUTION_PAGE, MODEL, REPORT, evaluation_files
+from kenpin.run.lineage import write_lineage
+from kenpin.run.record import finish, write_record
 from kenpin.training.capacity import refuse_unfit
 from kenpin.training.crossfit import out_of_fold
 from kenpin.training.deciding import Decided, Scored, decide_by, decide_without_each
@@ -171,9 +163,9 @@ def train(
         )
         write_record(partial, record)
         if options.report:
-            write_report(partial, partial / "report.html", name=options.out.name, overwrite=True)
+            write_report(partial, partial / REPORT, name=options.out.name, overwrite=True)
             if (partial / EVOLUTION).is_dir():
-                write_evolution(partial, partial / PAGE, name=options.out.name, overwrite=True)
+                write_evolution(partial, partial / EVOLUTION_PAGE, name=options.out.name, overwrite=True)
         finish(partial, options.out, options.overwrite, start.needed)
     return Run(options.out)
 

@@ -13,11 +13,11 @@ from kenpin.errors import ImageError, OptionError
 from kenpin.metrics.projection import principal_components
 from kenpin.models.contract import ChoosesItems, Explained, Localised, ReadsTables
 from kenpin.predictor import Predictor
+from kenpin.quality.mistakes import worst_first
 from kenpin.records import Evaluation, Example, ImageSource, Map
-from kenpin.report import embedding as vectors
-from kenpin.report import maps, thumbnails
-from kenpin.report.mistakes import worst_first
-from kenpin.run_folder import EvaluationFiles
+from kenpin.run import maps, thumbnails
+from kenpin.run.layout import EvaluationFiles
+from kenpin.run.vectors import Embedding, write_embedding
 
 _PROJECTED = 5_000  # pictures at most whose vectors are kept
 _THUMBNAIL_PX = {"label": 128, "boxes": 320, "text": 256}  # boxes are drawn on them, texts read beside them
@@ -57,7 +57,7 @@ def _keep_vectors(predictor: Predictor, pictures: Dataset, path: Path) -> None:
     if isinstance(predictor.inspector, ChoosesItems):
         rows = predictor.inspector.items_of(rows)
     ids = tuple(example.id for examples, _ in batches for example in examples)
-    vectors.write_embedding(path, vectors.Embedding(ids, principal_components(rows)))
+    write_embedding(path, Embedding(ids, principal_components(rows)))
 
 
 def _keep_maps(predictor: Predictor, pictures: Dataset, evaluation: Evaluation, path: Path, held_out: bool) -> None:

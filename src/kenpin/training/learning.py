@@ -13,6 +13,7 @@ import torch
 
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.errors import OptionError
+from kenpin.files import read_json, write_json
 from kenpin.models.checkpoints import latest_checkpoint
 from kenpin.models.contract import (
     BaseRecord,
@@ -25,7 +26,7 @@ from kenpin.models.contract import (
     trainable_share,
 )
 from kenpin.models.inference import keep_inputs
-from kenpin.run_folder import CHECKPOINTS, MODEL, read_json, write_json
+from kenpin.run.layout import CHECKPOINTS, MODEL
 from kenpin.training.augment import augments, plan_augmentation
 from kenpin.training.engine import train_by_gradients
 from kenpin.training.evolution import EvolutionPage

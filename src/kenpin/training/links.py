@@ -11,7 +11,9 @@ from kenpin.data.loading import load_dataset
 from kenpin.errors import OptionError
 from kenpin.models import get_family
 from kenpin.models.contract import Fitted
-from kenpin.run_folder import lineage_of, read_record, write_lineage, write_record
+from kenpin.run.layout import RECORD
+from kenpin.run.lineage import lineage_of, write_lineage
+from kenpin.run.record import read_record, write_record
 from kenpin.training.below import named_below, runs_below
 from kenpin.training.learning import learn
 from kenpin.training.listener import SILENT
@@ -72,7 +74,7 @@ def rebuilt(
 
 def _options_of(run: Path) -> TrainOptions:
     record = read_record(run)
-    return get_family(record.family).Options.from_mapping(record.options, f"{run / 'run.json'}: options")
+    return get_family(record.family).Options.from_mapping(record.options, f"{run / RECORD}: options")
 
 
 def _data_of(run: Path, options: TrainOptions, present: Dataset) -> Dataset:

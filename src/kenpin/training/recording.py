@@ -15,7 +15,8 @@ from kenpin.models.contract import Task
 from kenpin.records import Measure, Threshold
 from kenpin.records_json import to_json
 from kenpin.report.words import NO_BOXES, NO_LABEL
-from kenpin.run_folder import RunRecord, seal
+from kenpin.run.record import RunRecord
+from kenpin.run.seal import seal
 from kenpin.training.learning import Learned
 from kenpin.training.parts import Parts
 

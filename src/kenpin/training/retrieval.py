@@ -18,7 +18,8 @@ from kenpin.models.contract import Progress
 from kenpin.plural import counted
 from kenpin.predictor import Predictor
 from kenpin.records import Measure
-from kenpin.run_folder import is_run, lineage_of
+from kenpin.run.lineage import lineage_of
+from kenpin.run.record import is_run
 from kenpin.training.parts import Parts
 
 Vectors = NDArray[np.float32]

@@ -20,7 +20,7 @@ from kenpin.errors import DatasetError, LabelError, OptionError
 from kenpin.models import get_family
 from kenpin.models.contract import Calibrated, Family, Fitted, Inspector, Task
 from kenpin.models.inference import check_readable
-from kenpin.run_folder import check_run_free
+from kenpin.run.record import check_run_free
 from kenpin.training.below import lineage_below, runs_below
 from kenpin.training.capacity import refuse_unloadable
 from kenpin.training.engine import check_intervals_and_tracker

@@ -22,7 +22,7 @@ from kenpin.metrics.text import exact_match
 from kenpin.models.vlm import ChatInspector
 from kenpin.predictor import load_predictor
 from kenpin.records import Example
-from kenpin.run_folder import read_record
+from kenpin.run.record import read_record
 from kenpin.training import train
 from tests.models.chat.shapes import PATTERNS, joined, shapes
 

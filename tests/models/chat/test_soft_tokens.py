@@ -18,7 +18,7 @@ from kenpin.models.contract import Task
 from kenpin.models.vlm import ChatInspector
 from kenpin.models.vlm.soft_tokens import SoftPrompted, with_room
 from kenpin.predictor import load_predictor
-from kenpin.run_folder import read_record, space_of
+from kenpin.run.record import read_record, space_of
 from kenpin.training import train
 from tests.models.chat.bases import BASES
 from tests.models.chat.shapes import QUESTION, joined, shapes

@@ -10,10 +10,11 @@ from pathlib import Path
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.formats import get_format
-from kenpin.data.loading import load_dataset, partial_folder, put_in_place, refuse_to_destroy, write_dataset
+from kenpin.data.loading import load_dataset, write_dataset
 from kenpin.data.roboflow.api import Progress, Reference, download, export_link, parse_reference
 from kenpin.data.roboflow.archive import unpack
 from kenpin.errors import DatasetError, DownloadError, OptionError
+from kenpin.files import cannot_write, hidden_folder, put_in_place, refuse_to_destroy
 from kenpin.nearest import did_you_mean
 from kenpin.records import Finding, Severity
 
@@ -73,8 +74,8 @@ def download_export(
     target = Path(out).expanduser().absolute()
     refuse_to_destroy(target, [Path.cwd()], overwrite=overwrite)
     limit_bytes = int(limit_gib * 2**30)
-    with partial_folder(target) as partial:
-        archive, folder = partial / "export.zip", partial / "export"
+    with cannot_write(target), hidden_folder(target) as hidden:
+        archive, folder = hidden / "export.zip", hidden / "export"
         link = export_link(version, export_format, progress)
         download(link, archive, reference=version, limit_bytes=limit_bytes, progress=progress)
         unpack(archive, folder, limit_bytes=limit_bytes, progress=progress)
@@ -83,7 +84,7 @@ def download_export(
             dataset, errors = _read(folder, EXPORT_FORMATS[export_format])
             if to is None:
                 refuse_to_destroy(target, [Path.cwd()], overwrite=overwrite)  # a download takes time
-                put_in_place(folder, target)
+                put_in_place(folder, target, overwrite=overwrite)
                 return Downloaded(len(dataset), dataset.format, len(errors))
             if errors:
                 raise DatasetError(

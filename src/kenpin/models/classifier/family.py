@@ -22,7 +22,7 @@ from kenpin.models.networks.backbones import (
 )
 from kenpin.models.networks.lora import attach_lora, load_lora, without_adapters
 from kenpin.models.restoring import run_below
-from kenpin.run_folder import is_run
+from kenpin.run.record import is_run
 
 
 class ClassifierFamily:

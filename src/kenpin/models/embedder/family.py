@@ -19,7 +19,7 @@ from kenpin.models.networks.backbones import BUILT_IN, Backbone, backbone_of_net
 from kenpin.models.networks.lora import attach_lora, load_lora, without_adapters
 from kenpin.models.networks.seeded import seeded
 from kenpin.models.restoring import run_below
-from kenpin.run_folder import is_run
+from kenpin.run.record import is_run
 
 _HEAD = ("unused",)  # the classes of a backbone's own head, which is not looked at
 

@@ -11,7 +11,7 @@ from kenpin.models.florence2.options import Florence2Options
 from kenpin.models.florence2.toy import toy_base
 from kenpin.models.language.bases import LanguageBase, from_pretrained, untrained_options
 from kenpin.models.language.detector import as_it_comes, base_of_run, restored
-from kenpin.run_folder import is_run
+from kenpin.run.record import is_run
 
 
 class Florence2Family:

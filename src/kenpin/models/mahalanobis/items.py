@@ -22,7 +22,7 @@ from kenpin.models.mahalanobis.options import DEFAULT_STAGES
 from kenpin.models.networks.backbones import BUILT_IN, Backbone, load_backbone
 from kenpin.models.networks.probe import probe_picture
 from kenpin.models.restoring import SEAL, name_of_seal, restore_run, vectors_of
-from kenpin.run_folder import is_run
+from kenpin.run.record import is_run
 
 TABLE = "table"
 """Base of a unit space that reads numbers, and looks at no picture."""

@@ -18,7 +18,7 @@ from kenpin.models.paligemma.inspector import PaliGemmaDetector
 from kenpin.models.paligemma.npz import model_from_npz
 from kenpin.models.paligemma.options import PaliGemmaOptions
 from kenpin.models.paligemma.toy import toy_base
-from kenpin.run_folder import is_run
+from kenpin.run.record import is_run
 
 _CAPTION = "caption en"
 """What a base is asked that nobody asks anything: every published one was taught to answer it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import zipfile
 import zlib
 from collections import Counter, defaultdict
@@ -19,7 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration
 
-from kenpin.errors import OptionError, OutputExistsError
+from kenpin.errors import OptionError
+from kenpin.files import check_free, new_file
 from kenpin.models.networks.quiet import without_bars
 
 _PREFIX = "params/"
@@ -182,8 +182,7 @@ def npz_from_model(
     257152). Raises OptionError, OutputExistsError.
     """
     path = Path(path)
-    if path.exists() and not overwrite:
-        raise OutputExistsError(f"{path} already exists; choose another name or allow overwriting it.")
+    check_free(path, overwrite)
     sizes = _sizes_of(model.config)
     weights: dict[str, Tensor] = model.state_dict()
     expected = {weight for array in _ARRAYS for _, weight in array.places(sizes)}
@@ -195,24 +194,19 @@ def npz_from_model(
         )
     if head is not None and not torch.equal(head, weights["model.language_model.embed_tokens.weight"]):
         raise OptionError(f"{path}: a published checkpoint has no room for an lm_head of its own; tie it again.")
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with zipfile.ZipFile(partial, "w") as archive:
-            for array in _ARRAYS:
-                shape = array.shape(sizes)
-                back = np.argsort(array.order()).tolist()
-                parts = [
-                    weights[weight].detach().cpu().reshape(array.weight_shape(sizes, merged=False)).permute(back)
-                    for _, weight in array.places(sizes)
-                ]
-                stacked = torch.stack(parts).reshape(shape)
-                if array.name == "llm/embedder/input_embedding":
-                    stacked = stacked[:vocabulary]
-                with archive.open(f"{_PREFIX}{array.name}.npy", "w", force_zip64=True) as file:
-                    npy.write_array(file, _as_numpy(path, array.name, stacked, dtype), allow_pickle=False)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with new_file(path, overwrite=overwrite) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
+        for array in _ARRAYS:
+            shape = array.shape(sizes)
+            back = np.argsort(array.order()).tolist()
+            parts = [
+                weights[weight].detach().cpu().reshape(array.weight_shape(sizes, merged=False)).permute(back)
+                for _, weight in array.places(sizes)
+            ]
+            stacked = torch.stack(parts).reshape(shape)
+            if array.name == "llm/embedder/input_embedding":
+                stacked = stacked[:vocabulary]
+            with archive.open(f"{_PREFIX}{array.name}.npy", "w", force_zip64=True) as file:
+                npy.write_array(file, _as_numpy(path, array.name, stacked, dtype), allow_pickle=False)
 
 
 def _headers(path: str | Path) -> dict[str, tuple[tuple[int, ...], np.dtype[np.generic]]]:

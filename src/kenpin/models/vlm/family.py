@@ -12,6 +12,7 @@ from torch import nn
 
 from kenpin.cases.library import CaseLibrary
 from kenpin.errors import OptionError, RunError
+from kenpin.files import read_json
 from kenpin.models.contract import BaseRecord, Inspector, Task, check_base
 from kenpin.models.language.tuning import prepare
 from kenpin.models.networks.lora import load_lora, without_adapters
@@ -22,7 +23,7 @@ from kenpin.models.vlm.inspector import ADAPTER, CHAT, EMBEDDER, PROJECTOR, WEIG
 from kenpin.models.vlm.options import VlmOptions
 from kenpin.models.vlm.soft_tokens import RunVectors, SoftPrompted
 from kenpin.models.vlm.toy import toy_base
-from kenpin.run_folder import is_run, read_json
+from kenpin.run.record import is_run
 
 _ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 

@@ -16,7 +16,8 @@ from kenpin.cases.case import VectorRun
 from kenpin.models.networks.probe import probe_picture
 from kenpin.models.networks.seeded import seeded
 from kenpin.models.restoring import restore_run, vectors_of
-from kenpin.run_folder import LINEAGE, MODEL, space_of
+from kenpin.run.layout import LINEAGE, MODEL, RECORD
+from kenpin.run.record import space_of
 
 
 class RunVectors:
@@ -44,7 +45,7 @@ class RunVectors:
         """Copy what the vectors depend on, as a run of its own."""
         run = Path(self.run.path)
         shutil.copytree(run / MODEL, folder / MODEL)
-        for name in ("run.json", LINEAGE):
+        for name in (RECORD, LINEAGE):
             shutil.copyfile(run / name, folder / name)
 
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from kenpin.errors import RunError
 from kenpin.heat import Region
+from kenpin.quality.mistakes import worst_first
 from kenpin.records import JudgedExample
-from kenpin.report.mistakes import worst_first
 
 Mask = NDArray[np.bool_]
 _HIGHEST = 2**16 - 1

@@ -11,18 +11,19 @@ from kenpin.data.loading import as_dataset
 from kenpin.data.taking import DataSource
 from kenpin.display import card, cell, facts, figures, sentences, shortened, table
 from kenpin.evaluation import evaluate
+from kenpin.files import read_json
 from kenpin.predictor import Predictor, load_predictor
+from kenpin.quality.mistakes import worst_first
 from kenpin.records import Evaluation, Threshold
 from kenpin.records_json import evaluation_from_json, from_json
 from kenpin.report import read_thumbnails
-from kenpin.report.mistakes import worst_first
-from kenpin.run_folder import RunRecord, evaluation_files, is_run, read_json, read_record
+from kenpin.run.layout import RECORD, REPORT, evaluation_files
+from kenpin.run.record import RunRecord, is_run, read_record
 
 if TYPE_CHECKING:
     _Path = Path
 else:
     _Path = type(Path())  # what it is on this system: before Python 3.12 `Path` itself has no children of its own
-_REPORT = "report.html"
 _MISTAKES = 8
 
 
@@ -50,7 +51,7 @@ class Run(_Path):
     def threshold(self) -> Threshold | None:
         """How scores become verdicts; None where nothing is judged."""
         told = self.record.threshold
-        return None if told is None else from_json(Threshold, told, f"{self / 'run.json'}: threshold")
+        return None if told is None else from_json(Threshold, told, f"{self / RECORD}: threshold")
 
     @cached_property
     def evaluation(self) -> Evaluation:
@@ -61,7 +62,7 @@ class Run(_Path):
     @property
     def report(self) -> Path | None:
         """Its report, one HTML file; None where none was written."""
-        page = self / _REPORT
+        page = self / REPORT
         return page if page.is_file() else None
 
     def predictor(self, *, device: str | None = None, checkpoint: str | int | Path | None = None) -> Predictor:

@@ -1,0 +1,344 @@
+"""Writing: under a hidden name, on disk before it is told, in place by one step; the guards and locks around it.
+
+Whatever is written here is whole or not there: a kill, a full disk or a missing right leaves what was there before.
+What a kill leaves behind is hidden, and the next writer of the same name takes it away.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import re
+import secrets
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from kenpin.errors import OptionError, OutputError, OutputExistsError, RunError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+_FULL_IN_WORDS = re.compile(r"no space left on device|os error 28\b|disk is full|disk quota exceeded", re.IGNORECASE)
+_SYNCED_ONE_BY_ONE = 256  # files; of more, one call for all that the system has not written yet is quicker
+_EXCLUSIVE, _EXCHANGE = (4, 2) if sys.platform == "darwin" else (1, 2)  # flags of renamex_np and of renameat2
+_AT_WORKING_FOLDER = -100
+
+
+# ---- guards ----
+
+
+def check_free(target: Path, overwrite: bool) -> None:
+    """Raises OutputExistsError where `target` is there and must not be replaced."""
+    if os.path.lexists(target) and not overwrite:
+        raise OutputExistsError(f"{target}: already exists; choose another name or allow it with --overwrite.")
+
+
+def check_writable(target: Path, overwrite: bool, *, folder: bool = False) -> None:
+    """Refuse before the work what could not be written after it: a file, or a `folder`.
+
+    Raises OutputExistsError, OptionError.
+    """
+    check_free(target, overwrite)
+    if target.is_dir() is not folder and (target.exists() or not target.name):
+        is_what, wanted = ("a file", "a folder") if folder else ("a folder", "a file in it")
+        raise OutputExistsError(f"{target}: is {is_what}; name {wanted}.")
+    above = next(parent for parent in target.absolute().parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise OptionError(f"{target}: {above} is not a folder that can be written to; choose another folder.")
+
+
+def refuse_to_destroy(target: Path, needed: Iterable[str | Path], *, overwrite: bool) -> None:
+    """Raises OutputExistsError where something is there unasked, or where it holds what is still `needed`."""
+    occupied = target.is_file() or (target.is_dir() and any(target.iterdir()))
+    if occupied and not overwrite:
+        raise OutputExistsError(f"{target}: already exists; choose another folder, or add --overwrite.")
+    if occupied and any(_lies_in(place, target) for place in needed):
+        raise OutputExistsError(
+            f"{target}: the data come from this folder, or it is the current folder; choose another folder."
+        )
+
+
+def _lies_in(place: str | Path, folder: Path) -> bool:
+    return place != "" and Path(place).expanduser().absolute().resolve().is_relative_to(folder.resolve())
+
+
+def partial_folder(out: Path) -> Path:
+    """Where what takes long is written until it is whole, so that it can be taken up again: a hidden sibling."""
+    return out.with_name(f".{out.name}.partial")
+
+
+# ---- writing ----
+
+
+@contextmanager
+def new_file(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
+    """A path to write a file at, with the target's name in a hidden folder beside it. At the end it is on disk and in
+    the target's place, or gone.
+
+    Raises OutputExistsError where another came first and `overwrite` does not say to replace it, and OutputError where
+    there is no room or no right.
+    """
+    with cannot_write(target), hidden_folder(target) as hidden:
+        yield hidden / target.name
+        put_in_place(hidden / target.name, target, overwrite=overwrite)
+
+
+@contextmanager
+def new_folder(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
+    """A new folder to write in, hidden beside the target. At the end it is on disk and in the target's place, what was
+    there before is removed; or the new one is. Raises as `new_file` does."""
+    with cannot_write(target), hidden_folder(target) as hidden:
+        folder = hidden / target.name
+        folder.mkdir()
+        yield folder
+        put_in_place(folder, target, overwrite=overwrite)
+
+
+def write_text(target: Path, text: str, *, overwrite: bool = True) -> None:
+    """Write text as UTF-8, whole or not at all. Raises OutputExistsError, OutputError."""
+    with new_file(target, overwrite=overwrite) as path:
+        path.write_text(text, encoding="utf-8")
+
+
+def write_json(target: Path, values: Mapping[str, Any], *, overwrite: bool = True) -> None:
+    """Write a JSON object, whole or not at all. Raises OutputExistsError, OutputError."""
+    write_text(target, json.dumps(values, ensure_ascii=False, indent=1, allow_nan=False), overwrite=overwrite)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file that kenpin wrote. Raises RunError."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read as JSON; restore it from a copy or make it again.") from error
+    if not isinstance(values, dict):
+        raise RunError(f"{path}: does not hold a JSON object; restore it from a copy or make it again.")
+    return values
+
+
+def put_in_place(new: Path, target: Path, *, overwrite: bool) -> None:
+    """Give what is complete its name, when all of it is on disk; what was there before is removed only afterwards.
+
+    Raises OutputExistsError where something is there, or came there meanwhile, and `overwrite` is not set.
+    """
+    sync(new)
+    if not overwrite:
+        _name_it(new, target)
+    elif new.is_dir() and os.path.lexists(target):
+        _exchange(new, target)
+    else:
+        new.replace(target)
+    sync_folder(target.parent)
+
+
+def sync(path: Path) -> None:
+    """Make a file, or all files of a folder, outlast a failure of power."""
+    if not path.is_dir():
+        _sync_one(path)
+        return
+    inside = [Path(folder) for folder, _, _ in os.walk(path)]
+    files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
+    if len(files) > _SYNCED_ONE_BY_ONE:
+        os.sync()
+        return
+    for one in (*files, *inside):
+        if not one.is_symlink():
+            _sync_one(one)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder outlast a failure of power."""
+    _sync_one(folder)
+
+
+def _sync_one(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network shares sync no folders
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _name_it(new: Path, target: Path) -> None:
+    """Rename where nothing is there; refuse it in the same step where something is."""
+    if new.is_dir() and target.is_dir() and not target.is_symlink() and not any(target.iterdir()):
+        target.rmdir()  # an empty folder was made for it
+    try:
+        if _rename(new, target, _EXCLUSIVE):
+            return
+        if new.is_dir():
+            check_free(target, overwrite=False)
+            new.rename(target)  # fails where a folder with something in it came there since
+        else:
+            os.link(new, target)
+            new.unlink()
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+            raise
+        raise OutputExistsError(
+            f"{target}: already exists; another process wrote it meanwhile. Choose another name or allow it with "
+            "--overwrite."
+        ) from error
+
+
+def _exchange(new: Path, target: Path) -> None:
+    """Put a folder where another is, in one step where the file system has one; else in two, between which a kill
+    leaves the old one under a hidden name that `take_back` knows."""
+    if not _rename(new, target, _EXCHANGE):
+        old = target.with_name(f".{target.name}.replaced")
+        target.rename(old)
+        try:
+            new.rename(target)
+        except OSError:
+            old.rename(target)
+            raise
+        new = old
+    if new.is_dir() and not new.is_symlink():
+        shutil.rmtree(new)
+    else:
+        new.unlink()
+
+
+def _rename(old: Path, new: Path, flag: int) -> bool:
+    """Rename with a flag of the system's own call; False where system or file system has none. Raises OSError."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(old), os.fsencode(new)
+    if hasattr(libc, "renameat2"):
+        failed = libc.renameat2(_AT_WORKING_FOLDER, names[0], _AT_WORKING_FOLDER, names[1], flag)
+    elif hasattr(libc, "renamex_np"):
+        failed = libc.renamex_np(*names, flag)
+    else:
+        return False
+    if not failed:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        return False
+    raise OSError(code, os.strerror(code), str(old), None, str(new))
+
+
+# ---- what a kill left ----
+
+
+@contextmanager
+def hidden_folder(target: Path) -> Iterator[Path]:
+    """A new hidden folder beside the target, held until the end and then removed; those of dead writers are too."""
+    made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    take_back(target)
+    hidden = target.with_name(f".{target.name}.new-{secrets.token_hex(4)}.partial")
+    descriptor = None
+    try:
+        hidden.mkdir()
+        descriptor = _hold(hidden)
+        yield hidden
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+        if descriptor is not None:
+            os.close(descriptor)
+        for folder in made:  # that were made for a target which did not come
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+
+def take_back(target: Path) -> None:
+    """Remove what killed writers of this name left beside it, and name again what one had set aside to replace it."""
+    aside = target.with_name(f".{target.name}.replaced")
+    if os.path.lexists(aside) and not os.path.lexists(target):
+        aside.rename(target)
+    elif aside.is_dir() and not aside.is_symlink():
+        shutil.rmtree(aside, ignore_errors=True)
+    form = re.compile(rf"\.{re.escape(target.name)}\.new-[0-9a-f]{{8}}\.partial")
+    for entry in os.scandir(target.parent) if target.parent.is_dir() else ():
+        if form.fullmatch(entry.name) and (descriptor := _hold(Path(entry.path))) is not None:
+            shutil.rmtree(entry.path, ignore_errors=True)
+            os.close(descriptor)
+
+
+def _hold(folder: Path) -> int | None:
+    """Hold a folder as long as this process lives; None where another one holds it, or it cannot be held."""
+    import fcntl
+
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+@contextmanager
+def sole_writer(partial: Path, doing: str = "training") -> Iterator[None]:
+    """Hold a folder that is written in for long: a second process that is `doing` so too is refused. Raises RunError,
+    OutputError."""
+    import fcntl
+
+    name = partial.with_name(f"{partial.name}.lock")
+    with cannot_write(partial):
+        name.parent.mkdir(parents=True, exist_ok=True)
+        lock = open(name, "w")  # noqa: SIM115 closed below
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(lock.fileno()), name.stat()):
+                raise BlockingIOError  # opened just before its last holder removed it
+        except OSError as error:
+            raise RunError(f"{partial}: another process is {doing} into it; wait, or choose another --out.") from error
+        try:
+            yield
+        finally:
+            name.unlink(missing_ok=True)
+
+
+# ---- no room, no right ----
+
+
+@contextmanager
+def cannot_write(target: Path) -> Iterator[None]:
+    """Say in one sentence that there is no room or no right for the target, whichever library found it out. Raises
+    OutputError."""
+    try:
+        yield
+    except OutputError:
+        raise
+    except Exception as error:
+        if (reason := why_unwritable(error, target)) is None:
+            raise
+        raise OutputError(f"{target}: {reason}") from error
+
+
+def why_unwritable(error: BaseException, target: Path | None = None) -> str | None:
+    """That there is no room, or that the target may not be written, with the remedy; None where it is another error.
+
+    A right that is missing elsewhere, such as where pictures are read, is another error. target: None is anything.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if getattr(seen, "errno", None) in _FULL or _FULL_IN_WORDS.search(str(seen)):
+            return "there is no room left on its disk; free some, or choose a folder on another disk."
+        if isinstance(seen, OSError) and seen.errno in _FORBIDDEN and _is_beside(seen, target):
+            return f"it may not be written there ({seen.strerror}); get the right to, or choose another folder."
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def _is_beside(error: OSError, target: Path | None) -> bool:
+    if target is None:
+        return False
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    above = target.absolute().parent
+    return any(
+        Path(name).absolute().is_relative_to(above) or above.is_relative_to(Path(name).absolute()) for name in names
+    )

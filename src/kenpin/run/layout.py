@@ -1,0 +1,74 @@
+"""What a run folder holds: the name of each file and folder in it, once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+RECORD = "run.json"
+"""File of what was trained, on what, from what, and how it decides; written last."""
+MODEL = "model"
+"""Folder of everything that decides predictions: weights or adapter, processor, arrays."""
+CALIBRATION = "calibration.json"
+"""File in it of the curve that makes scores probabilities."""
+CHECKPOINTS = "checkpoints"
+"""Folder of what had been learned on the way."""
+LINEAGE = "lineage.npz"
+"""File of the lineage of a run, or of a network exported from one: content hashes of 32 ASCII bytes each, the role of
+each, and the `names` of what it stands on."""
+EXPORTED = "kenpin.json"
+"""File of an exported network that names the run it comes from."""
+METRICS = "metrics.jsonl"
+"""File of the losses and scores, a row a measurement."""
+EVOLUTION = "evolution"
+"""Folder of the predictions that were drawn during training."""
+REPORT, EVOLUTION_PAGE = "report.html", "evolution.html"
+"""Pages that are made of the rest, and can be made again."""
+_EVALUATION, _THUMBNAILS, _MAPS, _VECTORS = "evaluation.json", "thumbnails.parquet", "maps.npz", "embedding.npz"
+
+SEALED = (
+    f"{MODEL}/**/*",
+    LINEAGE,
+    _EVALUATION,
+    _THUMBNAILS,
+    _MAPS,
+    _VECTORS,
+    METRICS,
+    f"{EVOLUTION}/**/*",
+    f"{CHECKPOINTS}/*/*.safetensors",
+    f"{CHECKPOINTS}/*/trainer_state.json",
+)
+"""Patterns of the files that decisions and reports stand on."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationFiles:
+    """Where a run keeps an evaluation, and what its report shows of the pictures that were judged in it."""
+
+    evaluation: Path
+    thumbnails: Path
+    maps: Path
+    vectors: Path | None
+    """None of a further evaluation: the plot of the vectors is of the run's own pictures."""
+
+    def clear(self) -> None:
+        """Remove them, the evaluation first: pictures without it are never read."""
+        for file in (self.evaluation, self.thumbnails, self.maps, self.vectors):
+            if file is not None:
+                file.unlink(missing_ok=True)
+
+
+def evaluation_files(run: Path, name: str | None = None) -> EvaluationFiles:
+    """The files of the evaluation that was kept under this name; None: of the run's own, which are sealed."""
+    if name is None:
+        return EvaluationFiles(run / _EVALUATION, run / _THUMBNAILS, run / _MAPS, run / _VECTORS)
+    evaluation, thumbnails, maps = (
+        run / f"{file.stem}-{name}{file.suffix}" for file in map(Path, (_EVALUATION, _THUMBNAILS, _MAPS))
+    )
+    return EvaluationFiles(evaluation, thumbnails, maps, None)
+
+
+def further_evaluations(run: Path) -> list[str]:
+    """Names of the evaluations that were kept beside the run's own."""
+    stem, suffix = Path(_EVALUATION).stem, Path(_EVALUATION).suffix
+    return sorted(file.stem.removeprefix(f"{stem}-") for file in run.glob(f"{stem}-*{suffix}"))

@@ -1,0 +1,132 @@
+"""`run.json`: the record of a run, which makes a folder a finished run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from kenpin.errors import OutputExistsError, RunError
+from kenpin.files import (
+    cannot_write,
+    check_free,
+    partial_folder,
+    put_in_place,
+    read_json,
+    refuse_to_destroy,
+    write_json,
+)
+from kenpin.run.layout import CALIBRATION, MODEL, RECORD
+from kenpin.run.seal import REMEDY
+
+SCHEMA_VERSION: Literal[2] = 2
+
+
+class RunRecord(BaseModel):
+    """`run.json`: what was trained, on what, from what, and how it decides."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    schema_version: Literal[2] = SCHEMA_VERSION
+    family: str
+    base_id: str
+    base_commit: str | None
+    base_probe: tuple[float, ...]
+    options: dict[str, Any]
+    labels: tuple[str, ...]
+    ok_labels: tuple[str, ...]
+    image_size_wh: tuple[int, int]
+    dataset: dict[str, Any]
+    """Path, format, fingerprint, and numbers of pictures by split and class."""
+    threshold: dict[str, Any] | None
+    scores: dict[str, float | None]
+    notes: tuple[str, ...]
+    versions: dict[str, str]
+    device: str
+    precision: str
+    created: str
+    seconds: float
+    files: dict[str, str]
+    """Hash of every file that decisions and reports stand on."""
+
+
+def check_run_free(out: Path, overwrite: bool, needed: Iterable[str | Path]) -> None:
+    """Raises OutputExistsError where a run must not be put: nothing but a run is ever replaced, and none that holds
+    what is still `needed`."""
+    check_free(out, overwrite)
+    empty = out.is_dir() and not out.is_symlink() and not any(out.iterdir())
+    if os.path.lexists(out) and not empty and (out.is_symlink() or not (out / RECORD).is_file()):
+        raise OutputExistsError(f"{out}: is not a run, and --overwrite replaces nothing else; choose another --out.")
+    refuse_to_destroy(out, needed, overwrite=overwrite)
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write `run.json`, sealed by a hash over its own content."""
+    values = record.model_dump(mode="json")
+    write_json(folder / RECORD, values | {"seal": _seal_of(values)})
+
+
+def finish(partial: Path, out: Path, overwrite: bool, needed: Iterable[str | Path] = ()) -> None:
+    """Give the whole folder its name; last, so that a half-written run never has it. Raises OutputExistsError,
+    OutputError."""
+    check_run_free(out, overwrite, needed)
+    with cannot_write(out):
+        put_in_place(partial, out, overwrite=overwrite)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a finished run is there."""
+    return (folder / RECORD).is_file()
+
+
+def record_hash(record: RunRecord) -> str:
+    """Hash over a run's record, which holds those of its files: it tells a run from any other."""
+    return _seal_of(record.model_dump(mode="json"))
+
+
+def read_record(run: Path) -> RunRecord:
+    """The record of a finished run. Raises RunError."""
+    if not run.is_dir():
+        remedy = "continue it with --resume" if partial_folder(run).exists() else "give the folder of a finished run"
+        raise RunError(f"{run}: no such run; {remedy}.")
+    if run.name.startswith(".") and run.name.endswith(".partial"):
+        raise RunError(f"{run}: this run was interrupted; continue it with --resume.")
+    if not is_run(run):
+        raise RunError(f"{run}: holds no {RECORD}, so it is not a finished run; train it again.")
+    values = read_json(run / RECORD)
+    version = values.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise RunError(
+            f"{run / RECORD}: has schema version {version}, this kenpin reads {SCHEMA_VERSION}; use the kenpin that "
+            "trained it."
+        )
+    if values.pop("seal", None) != _seal_of(values):
+        raise RunError(f"{run / RECORD}: is not what the training wrote; {REMEDY}.")
+    try:
+        return RunRecord.model_validate(values)
+    except ValidationError as error:
+        place = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise RunError(f"{run / RECORD}: {place} is missing or wrong; restore the file or train again.") from error
+
+
+def space_of(record: RunRecord) -> str:
+    """Hash of what decides a run's vectors: its base and what was trained of it. What stands on the vectors, such as
+    heads, unit spaces, references and calibrations, leaves the space as it is."""
+    network = {
+        name: digest
+        for name, digest in record.files.items()
+        if name.startswith(f"{MODEL}/") and not name.endswith((".npz", CALIBRATION))
+    }
+    base = (record.base_id, record.base_commit, record.base_probe, record.image_size_wh)
+    told = json.dumps([base, sorted(network.items())], ensure_ascii=False)
+    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+
+def _seal_of(values: Mapping[str, Any]) -> str:
+    canonical = json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,55 @@
+"""The seal: hashes of the files that decisions and reports stand on, and whether they are still those."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+from kenpin.errors import RunError
+from kenpin.run.layout import CHECKPOINTS, LINEAGE, MODEL, SEALED
+
+REMEDY = "restore it from a copy or train again"
+
+
+def seal(folder: Path) -> dict[str, str]:
+    """Hash of each file that decisions and reports stand on, by its path below the run folder, with forward slashes."""
+    paths = sorted(path for pattern in SEALED for path in folder.glob(pattern) if path.is_file())
+    return {path.relative_to(folder).as_posix(): _hash(path) for path in paths}
+
+
+def check_seal(run: Path, files: Mapping[str, str], *, deciding_alone: bool = False) -> None:
+    """Raises RunError where a sealed file is missing or not the one that the training wrote, or where one was added to
+    what decides. `deciding_alone`: of those that predictions stand on, since a run without its thumbnails can still
+    inspect."""
+    for path in sorted((run / MODEL).rglob("*")):
+        if path.is_file() and path.relative_to(run).as_posix() not in files:
+            raise RunError(f"{path}: was not written by the training; remove it.")
+    for name, expected in files.items():
+        if deciding_alone and not name.startswith((f"{MODEL}/", LINEAGE)):
+            continue
+        if not name.startswith(f"{CHECKPOINTS}/"):  # they may be removed, and are checked where one is used
+            _check_file(run / name, expected)
+
+
+def check_checkpoint(run: Path, files: Mapping[str, str], checkpoint: Path) -> None:
+    """Raises RunError where a checkpoint of a run is not as the training left it."""
+    sealed = {name: expected for name, expected in files.items() if run / Path(name).parent == checkpoint}
+    if not sealed:
+        raise RunError(
+            f"{checkpoint}: is not covered by the run's seal; train again with this version of kenpin to use it."
+        )
+    for name, expected in sealed.items():
+        _check_file(run / name, expected)
+
+
+def _check_file(path: Path, expected: str) -> None:
+    if not path.is_file():
+        raise RunError(f"{path}: is missing; {REMEDY}.")
+    if _hash(path) != expected:
+        raise RunError(f"{path}: is not the file that was trained; {REMEDY}.")
+
+
+def _hash(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

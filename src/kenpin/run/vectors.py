@@ -1,0 +1,44 @@
+"""The vectors of the judged pictures, kept in a run as their principal components."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kenpin.errors import RunError
+from kenpin.metrics.projection import Projection
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """Vectors of judged pictures, by their principal components."""
+
+    ids: tuple[str, ...]
+    projection: Projection
+
+
+def write_embedding(path: Path, embedding: Embedding) -> None:
+    """Keep it in a run."""
+    found = embedding.projection
+    np.savez_compressed(
+        path,
+        ids=np.array(embedding.ids),
+        coordinates=found.coordinates,
+        shares=found.shares,
+        dimension=np.int64(found.dimension),
+    )
+
+
+def read_embedding(path: Path) -> Embedding | None:
+    """What was kept; None where the run keeps none. Raises RunError for a damaged file."""
+    if not path.exists():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            projection = Projection(arrays["coordinates"], arrays["shares"], int(arrays["dimension"]))
+            return Embedding(tuple(arrays["ids"].tolist()), projection)
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path}: it holds no embeddings of pictures ({error}). Delete it or train again.") from error
