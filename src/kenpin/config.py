@@ -279,6 +279,10 @@ class TrainOptions(DecisionOptions):
         return frozenset()
 
 
+_TUNINGS = ("full", "frozen-vision", "attention", "lora", "projector", "qlora", "head")
+"""From what holds most memory to what holds least."""
+
+
 class GradientOptions(StrictOptions):
     """What every family that is trained by gradients takes."""
 
@@ -331,6 +335,24 @@ class GradientOptions(StrictOptions):
     workers: Annotated[int, InGroup("run")] = Field(
         0, ge=0, description="Processes that read pictures while the network trains."
     )
+
+    def milder(self, half: str, answer_tokens: int) -> Iterator[dict[str, Any]]:
+        """Changes of these options, each by itself, under which a training holds less; what changes least of what is
+        learned comes first.
+
+        half: the 16-bit precision that the device computes in, `bf16` or `fp16`, or else `fp32`; answer_tokens: of the
+        longest answer with what stands before it, 0 where no words are learned.
+        """
+        if self.precision == "fp32" and half != "fp32":
+            yield {"precision": "auto"}
+        yield from self.weaker_tunings()
+
+    def weaker_tunings(self) -> Iterator[dict[str, Any]]:
+        """Changes of the tuning, where there are several, to those that train less of the network."""
+        tuning = getattr(self, "tuning", None)
+        if tuning is not None:
+            known = get_args(type(self).model_fields["tuning"].annotation)
+            yield from ({"tuning": name} for name in _TUNINGS[_TUNINGS.index(tuning) + 1 :] if name in known)
 
     @model_validator(mode="after")
     def _steps_have_a_length(self) -> Self:

@@ -19,6 +19,7 @@ from kenpin.data.taking import DataSource
 from kenpin.display import Shown
 from kenpin.errors import DatasetError, ImageError, OutputExistsError, RunError
 from kenpin.files import (
+    cannot_write,
     check_writable,
     new_file,
     new_folder,
@@ -90,7 +91,7 @@ def embed(
         "piece": _PIECE,
     }
     partial = partial_folder(out)
-    with sole_writer(partial):
+    with cannot_write(out), sole_writer(partial):
         _take_up(partial, job, overwrite)
         pieces = [partial / f"{start:09d}.parquet" for start in range(0, len(dataset), _PIECE)]
         for number, piece in enumerate(pieces):

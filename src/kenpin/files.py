@@ -15,7 +15,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +148,8 @@ def sync(path: Path) -> None:
         return
     for one in (*files, *inside):
         if not one.is_symlink():
-            _sync_one(one)
+            with suppress(FileNotFoundError):  # another process may remove what it has replaced
+                _sync_one(one)
 
 
 def sync_folder(folder: Path) -> None:

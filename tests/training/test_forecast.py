@@ -17,6 +17,9 @@ import torch
 
 from kenpin.errors import OptionError
 from kenpin.models import get_family
+from kenpin.models.contract import Announced, Announces
+from kenpin.models.florence2 import Florence2Options
+from kenpin.models.paligemma import PaliGemmaOptions
 from kenpin.training import train
 from kenpin.training.capacity import _free_in_groups, held, refuse_unfit, refuse_unloadable, room_bytes
 from kenpin.training.forecast import Forecast, forecast_run
@@ -217,15 +220,14 @@ def test_a_run_that_cannot_fit_fits_with_the_remedy(
     )
 
 
-def test_long_answers_are_the_last_to_be_cut(tmp_path: Path) -> None:
-    from kenpin.training.forecast import _choices
-
-    class Trial:
-        device, answer_tokens = torch.device("cpu"), 30
-
-    options = get_family("paligemma").Options.from_mapping({**_BOXES, "out": "-", "tuning": "attention"})
-    choices = list(_choices(options, Trial()))  # type: ignore[arg-type]
-    assert choices[-3:] == [{"tuning": "lora"}, {"tuning": "qlora"}, {"max_length": 15}]
+def test_long_answers_are_the_last_to_be_cut() -> None:
+    options = PaliGemmaOptions.from_mapping({**_BOXES, "out": "-", "tuning": "attention"})
+    choices = list(options.milder("bf16", 30))
+    assert choices == [
+        {"frozen_dtype": "bfloat16"}, {"tuning": "lora"}, {"tuning": "qlora"}, {"max_length": 15},
+    ]  # fmt: skip
+    single = PaliGemmaOptions.from_mapping({**_BOXES, "out": "-", "tuning": "qlora", "precision": "fp32"})
+    assert list(single.milder("fp16", 15)) == [{"precision": "auto"}], "an answer of 7 tokens says nothing"
 
 
 def test_nothing_that_fits_is_said_too(tmp_path: Path) -> None:
@@ -338,17 +340,24 @@ def test_a_base_too_large_to_load_is_told_by_its_configuration(tmp_path: Path) -
     count = sum(parameter.numel() for parameter in inspector.network.parameters())
     config.architectures = [type(inspector.network).__name__]
     config.save_pretrained(tmp_path / "base")  # and no weights: they are not looked for
-    options = get_family("florence2").Options.from_mapping(
-        {**_BOXES, "base": str(tmp_path / "base"), "out": str(tmp_path / "run")}
-    )
-    refuse_unloadable(options, count * 4)
+    options = Florence2Options.from_mapping({**_BOXES, "base": str(tmp_path / "base"), "out": str(tmp_path / "run")})
+    announced = announced_by_family("florence2", options)
+    refuse_unloadable(options.base, announced, count * 4)
     with pytest.raises(OptionError, match=r"million weights alone take 8 MB .* --base of less than"):
-        refuse_unloadable(options, count * 4 - 1)
-    npz = options.model_copy(update={"base": str(tmp_path / "base.npz")})
-    refuse_unloadable(npz, 10)  # not there: loading says so
+        refuse_unloadable(options.base, announced, count * 4 - 1)
+    half = options.model_copy(update={"frozen_dtype": "bfloat16"})
+    refuse_unloadable(options.base, announced_by_family("florence2", half), count * 2)
+    npz = PaliGemmaOptions(data="-", out=tmp_path / "run", base=str(tmp_path / "base.npz"))
+    assert announced_by_family("paligemma", npz) is None, "not there: loading says so"
     (tmp_path / "base.npz").write_bytes(bytes(11))
     with pytest.raises(OptionError, match="--base"):
-        refuse_unloadable(npz, 10)
+        refuse_unloadable(npz.base, announced_by_family("paligemma", npz), 10)
+
+
+def announced_by_family(name: str, options: Any) -> Announced | None:
+    family = get_family(name)
+    assert isinstance(family, Announces)
+    return family.announced(options)
 
 
 @pytest.mark.parametrize(

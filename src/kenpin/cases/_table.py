@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from kenpin.cases.case import CaseFilter, Metric, VectorRun
 from kenpin.errors import CaseLibraryError, KenpinError, MissingExtraError
+from kenpin.files import cannot_write, sync
 
 if TYPE_CHECKING:
     from lancedb.db import DBConnection
@@ -101,7 +102,8 @@ def condition(chosen: CaseFilter) -> Expr | None:
 def in_a_sentence(uri: str) -> Iterator[None]:
     """Turn what LanceDB raises into a CaseLibraryError."""
     try:
-        yield
+        with cannot_write(Path(uri)):
+            yield
     except KenpinError:
         raise
     except Exception as error:  # on damaged files its panics are among them
@@ -120,6 +122,13 @@ def _connect(uri: str) -> DBConnection:
         raise MissingExtraError('the library of cases needs lancedb: pip install "kenpin[cases]"') from error
     # so that what another process adds is seen at once
     return lancedb.connect(uri, read_consistency_interval=timedelta(0))
+
+
+def on_disk(uri: str) -> None:
+    """Make what a library in a folder holds outlast a failure of power; a store does so by itself."""
+    folder = _local(uri)
+    if folder is not None:
+        sync(folder)
 
 
 def _local(uri: str) -> Path | None:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from kenpin.cases._index import count, is_indexed, probes, tend_index
-from kenpin.cases._table import COLUMNS, condition, find_table, in_a_sentence, make_table, read_about
+from kenpin.cases._table import COLUMNS, condition, find_table, in_a_sentence, make_table, on_disk, read_about
 from kenpin.cases.case import (
     EVERY_CASE,
     NOT_UNWANTED,
@@ -115,7 +115,9 @@ class CaseLibrary:
         """Remove the cases that are meant, all at once; returns how many they were. Raises CaseLibraryError."""
         with in_a_sentence(self.uri):
             where = condition(among)
-            return int(self._table.delete("true" if where is None else where).num_deleted_rows)
+            removed = int(self._table.delete("true" if where is None else where).num_deleted_rows)
+            on_disk(self.uri)
+            return removed
 
     def tend(self) -> None:
         """Keep searching fast: join small files, and index what is not; finds what it found before. After many changes.
@@ -220,6 +222,7 @@ class CaseLibrary:
         merge = merge.when_matched_update_all() if changing else merge.when_not_matched_insert_all()
         with in_a_sentence(self.uri):  # where another process writes at the same moment, LanceDB tries again
             merge.execute(table)
+            on_disk(self.uri)
 
     def _check_vectors(self, vectors: Vectors, count: int) -> None:
         if vectors.shape != (count, self.dimension):

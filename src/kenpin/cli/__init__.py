@@ -16,6 +16,7 @@ from cyclopts import Parameter
 from kenpin.cli._groups import DATA_SETS, GENERAL, JUDGING, LINE, LOOKING, START, TRAINING_RUNS
 from kenpin.cli._misuse import sentence
 from kenpin.errors import KenpinError
+from kenpin.files import why_unwritable
 
 FINDINGS, MISUSE = 1, 2
 """Exit statuses: 1 where something was found (doctor's errors, pictures that cannot be opened), 2 for misuse."""
@@ -122,11 +123,15 @@ def _run(words: list[str]) -> int:
         if debug:
             raise
         place = f"{error.filename}: " if error.filename else ""
-        print(f"kenpin: {place}{error.strerror or error}; check the path, its rights and the disk.", file=sys.stderr)
+        why = why_unwritable(error) or f"{error.strerror or error}; check the path, its rights and the disk."
+        print(f"kenpin: {place}{why}", file=sys.stderr)
         return MISUSE
     except Exception as error:
         if debug:
             raise
+        if (unwritable := why_unwritable(error)) is not None:  # of libraries that raise errors of their own
+            print(f"kenpin: {unwritable}", file=sys.stderr)
+            return MISUSE
         print(
             f"kenpin: this should not have happened ({type(error).__name__}: {error}); "
             "run the command again with --debug and report what it prints.",

@@ -37,6 +37,20 @@ class BaseRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Announced:
+    """What a base says of its weights before it is loaded."""
+
+    weights: int
+    bytes_each: float
+    """That each takes at least once it is loaded."""
+
+    @property
+    def total_bytes(self) -> int:
+        """Of all of them."""
+        return round(self.weights * self.bytes_each)
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """What is to be learned from a data set: the classes in order, and which of them mean a good part.
 
@@ -285,6 +299,14 @@ class Family(Protocol):
 
     def restore(self, folder: Path, base: BaseRecord, options: Any, task: Task) -> Inspector:
         """The inspector that `save` wrote. Raises RunError when the base is not the one it was trained on."""
+
+
+@runtime_checkable
+class Announces(Family, Protocol):
+    """A family whose bases may be too large to be loaded."""
+
+    def announced(self, options: Any) -> Announced | None:
+        """What `options.base` says of its weights; None where it says nothing."""
 
 
 @runtime_checkable

@@ -7,13 +7,12 @@ import resource
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
 from kenpin.errors import OptionError
-from kenpin.models.language.options import AnswerOptions
+from kenpin.models.contract import Announced
 
 _OPTIMISER_STATES = {"adamw": 2, "sgd": 0}
 """Numbers that an optimiser keeps of each trained one."""
@@ -110,44 +109,18 @@ def held(module: nn.Module, optimiser: str | None) -> Held:
     )
 
 
-def refuse_unloadable(options: Any, room: int | None = None) -> None:
-    """Refuse, before it is loaded, a base whose weights alone exceed main memory. room: bytes of it, where it is known.
-
-    Raises OptionError.
-    """
-    count, each_bytes = _announced(options)
+def refuse_unloadable(base: str, announced: Announced | None, room: int | None = None) -> None:
+    """Refuse, before it is loaded, a base whose weights alone exceed main memory. announced: None where it says nothing
+    of them; room: bytes of main memory, where they are known. Raises OptionError."""
+    if announced is None:
+        return
     room = room_bytes(torch.device("cpu")) if room is None else room
-    if count * each_bytes > room:
+    if announced.total_bytes > room:
         raise OptionError(
-            f"base {options.base}: its {count / 1e6:,.0f} million weights alone take {size(round(count * each_bytes))} "
-            f"and {size(room)} of main memory can be had; take a --base of less than {room / each_bytes / 1e6:,.0f} "
-            "million."
+            f"base {base}: its {announced.weights / 1e6:,.0f} million weights alone take {size(announced.total_bytes)} "
+            f"and {size(room)} of main memory can be had; take a --base of less than "
+            f"{room / announced.bytes_each / 1e6:,.0f} million."
         )
-
-
-def _announced(options: Any) -> tuple[int, float]:
-    """Weights that a base says it has, and bytes that each takes at least once loaded; 0 where it does not say."""
-    base: str = options.base
-    if base.endswith(".npz"):
-        path = Path(base)
-        return (path.stat().st_size, 1.0) if path.is_file() else (0, 1.0)
-    if base in ("toy", "lite0", "mlp"):
-        return 0, 1.0
-    import transformers
-
-    try:
-        config = transformers.AutoConfig.from_pretrained(base)
-        kind = getattr(transformers, config.architectures[0])
-        with torch.device("meta"):
-            network = kind(config)
-    except Exception:  # noqa: BLE001 whatever is wrong with a base, loading it says better
-        return 0, 1.0
-    count = sum(parameter.numel() for parameter in network.parameters())
-    if options.model_dump().get("tuning") == "qlora":
-        return count, 0.5
-    # language models are loaded as the options say, whatever their files hold
-    kept = options.frozen_dtype if isinstance(options, AnswerOptions) else config.dtype or "float32"
-    return count, (getattr(torch, kept) if isinstance(kept, str) else kept).itemsize
 
 
 def refuse_unfit(module: nn.Module, optimiser: str, device: torch.device, room: int | None = None) -> None:

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
 import torch
 
-from kenpin.config import TrainOptions
+from kenpin.config import GradientOptions, TrainOptions
 from kenpin.data.streaming import AHEAD
 from kenpin.data.taking import DataSource
 from kenpin.errors import KenpinError
@@ -25,13 +25,10 @@ from kenpin.training.rehearsal import Rehearsal, Scoring
 from kenpin.training.start import Start, begin
 from kenpin.training.watch import ANSWERED, SAMPLE
 
-_TUNINGS = ("full", "frozen-vision", "attention", "lora", "projector", "qlora", "head")
-"""From what holds most to what holds least."""
 _FIT_COPIES = 6
 """Of the features in float32 while a fit is made: as computed, stacked, and twice in float64."""
 _TABLE_COPIES, _TABLE_SQUARES = 5, 6
 """Of a table's numbers in float64 while its parts are scored, and of matrices of all pairs of items."""
-_LEAST_LENGTH = 8
 
 
 @dataclass(frozen=True)
@@ -325,7 +322,9 @@ class _Trial:
 
 def _milder(start: Start, trial: _Trial, room: int | None) -> Remedy | None:
     """The first of the other choices that fits, tried in its turn: they change what is learned, the later the more."""
-    for changes in _choices(start.options, trial):
+    wanted: Any = start.options
+    half, _ = choose_precision("auto", trial.device)
+    for changes in wanted.milder(half, trial.answer_tokens) if isinstance(wanted, GradientOptions) else ():
         try:
             options: Any = type(start.options).from_mapping(start.options.model_dump(exclude_unset=True) | changes)
             inspector = start.family.create(options, start.task)
@@ -336,17 +335,3 @@ def _milder(start: Start, trial: _Trial, room: int | None) -> Remedy | None:
         if found is not None:
             return found
     return None
-
-
-def _choices(options: Any, trial: _Trial) -> Iterator[dict[str, Any]]:
-    kinds = {name: get_args(field.annotation) for name, field in type(options).model_fields.items()}
-    if getattr(options, "precision", None) == "fp32" and choose_precision("auto", trial.device)[0] != "fp32":
-        yield {"precision": "auto"}
-    if getattr(options, "frozen_dtype", None) == "float32" and options.tuning not in ("full", "qlora"):
-        yield {"frozen_dtype": "bfloat16" if choose_precision("auto", trial.device)[0] == "bf16" else "float16"}
-    if "tuning" in kinds:
-        weaker = _TUNINGS[_TUNINGS.index(options.tuning) + 1 :]
-        yield from ({"tuning": tuning} for tuning in weaker if tuning in kinds["tuning"])
-    # half of the longest answer: what lies beyond is not learned
-    if "max_length" in kinds and trial.answer_tokens // 2 >= _LEAST_LENGTH:
-        yield {"max_length": trial.answer_tokens // 2}

@@ -18,7 +18,7 @@ from kenpin.data.lineage import Lineage
 from kenpin.data.taking import DataSource
 from kenpin.errors import DatasetError, OptionError, OutputExistsError, RunError, UnitSpaceError
 from kenpin.evaluation import summarise, with_mask_measures
-from kenpin.files import partial_folder, read_json, sole_writer, write_json
+from kenpin.files import cannot_write, partial_folder, read_json, sole_writer, write_json
 from kenpin.finished_run import Run
 from kenpin.models.calibrated import write_calibration
 from kenpin.models.checkpoints import OPTIONS, write_begun
@@ -96,7 +96,7 @@ def train(
         return Run(options.out)
     for note in start.notes:
         say(note)
-    with sole_writer(partial), _removed_if_nothing_is_learned(partial):
+    with cannot_write(options.out), sole_writer(partial), _removed_if_nothing_is_learned(partial):
         fingerprint = dataset.fingerprint()
         _prepare(partial, options, fingerprint)
         # at once, for a checkpoint of it may be used before the training ends; what is scored later is of these too

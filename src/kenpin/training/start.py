@@ -18,7 +18,7 @@ from kenpin.data.taking import DataSource
 from kenpin.data.targets import classes_of_each
 from kenpin.errors import DatasetError, LabelError, OptionError
 from kenpin.models import get_family
-from kenpin.models.contract import Calibrated, Family, Fitted, Inspector, Task
+from kenpin.models.contract import Announces, Calibrated, Family, Fitted, Inspector, Task
 from kenpin.models.inference import check_readable
 from kenpin.run.record import check_run_free
 from kenpin.training.below import lineage_below, runs_below
@@ -137,7 +137,8 @@ def begin(
     elif chosen.target == "label":
         check_two_classes(parts.training, task, family)
     task = replace(task, items=dataset.item_names)
-    refuse_unloadable(options, room)
+    if isinstance(chosen, Announces):
+        refuse_unloadable(wanted.base, chosen.announced(options), room)
     inspector = chosen.create(options, task)
     check_readable(inspector, dataset)
     if options.calibrate != "none" and not isinstance(inspector, Calibrated):

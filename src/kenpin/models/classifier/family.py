@@ -11,7 +11,7 @@ from kenpin.errors import OptionError
 from kenpin.models.classifier.heads import head_from_arrays
 from kenpin.models.classifier.inspector import HeadClassifier, NetworkClassifier
 from kenpin.models.classifier.options import ClassifierOptions
-from kenpin.models.contract import BaseRecord, Inspector, Task, check_base
+from kenpin.models.contract import Announced, BaseRecord, Inspector, Task, check_base
 from kenpin.models.networks.backbones import (
     BUILT_IN,
     Backbone,
@@ -21,6 +21,7 @@ from kenpin.models.networks.backbones import (
     read_backbone,
 )
 from kenpin.models.networks.lora import attach_lora, load_lora, without_adapters
+from kenpin.models.networks.sizes import announced_by
 from kenpin.models.restoring import run_below
 from kenpin.run.record import is_run
 
@@ -31,6 +32,10 @@ class ClassifierFamily:
     Options = ClassifierOptions
     target = "label"
     good_alone = False
+
+    def announced(self, options: ClassifierOptions) -> Announced | None:
+        """Of a base from transformers."""
+        return None if options.base in BUILT_IN else announced_by(options.base)
 
     def create(self, options: ClassifierOptions, task: Task) -> Inspector:
         """An inspector on its base. Raises OptionError, MissingExtraError."""

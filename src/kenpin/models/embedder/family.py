@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from kenpin.errors import OptionError, RunError
-from kenpin.models.contract import BaseRecord, Inspector, Task, check_base
+from kenpin.models.contract import Announced, BaseRecord, Inspector, Task, check_base
 from kenpin.models.embedder.inspector import CLASSES, WEIGHTS, EmbeddingInspector
 from kenpin.models.embedder.networks import EmbeddingNetwork, MlpBackbone, mlp
 from kenpin.models.embedder.objectives import Objective
@@ -18,6 +18,7 @@ from kenpin.models.embedder.references import read_references
 from kenpin.models.networks.backbones import BUILT_IN, Backbone, backbone_of_network, load_backbone, read_backbone
 from kenpin.models.networks.lora import attach_lora, load_lora, without_adapters
 from kenpin.models.networks.seeded import seeded
+from kenpin.models.networks.sizes import announced_by
 from kenpin.models.restoring import run_below
 from kenpin.run.record import is_run
 
@@ -30,6 +31,10 @@ class EmbedderFamily:
     Options = EmbedderOptions
     target = "label"
     good_alone = False
+
+    def announced(self, options: EmbedderOptions) -> Announced | None:
+        """Of a base from transformers."""
+        return None if options.base in (*BUILT_IN, "mlp") else announced_by(options.base)
 
     def create(self, options: EmbedderOptions, task: Task) -> Inspector:
         """An inspector on its base. Raises OptionError, MissingExtraError."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kenpin.models.contract import BaseRecord, Inspector, Task
+from kenpin.models.contract import Announced, BaseRecord, Inspector, Task
 from kenpin.models.florence2.inspector import Florence2Detector
 from kenpin.models.florence2.options import Florence2Options
 from kenpin.models.florence2.toy import toy_base
 from kenpin.models.language.bases import LanguageBase, from_pretrained, untrained_options
 from kenpin.models.language.detector import as_it_comes, base_of_run, restored
+from kenpin.models.language.options import loaded_as
+from kenpin.models.networks.sizes import announced_by
 from kenpin.run.record import is_run
 
 
@@ -20,6 +22,10 @@ class Florence2Family:
     Options = Florence2Options
     target = "boxes"
     good_alone = False
+
+    def announced(self, options: Florence2Options) -> Announced | None:
+        """In the number format in which the options load it, whatever its files hold."""
+        return None if options.base == "toy" else announced_by(options.base, loaded_as(options))
 
     def create(self, options: Florence2Options, task: Task) -> Inspector:
         """An inspector on its base. Raises OptionError, MissingExtraError."""

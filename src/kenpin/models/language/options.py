@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from kenpin.config import TOY, AugmentOptions, GradientOptions, InGroup, OptionGroup, TrainOptions
 from kenpin.models.language.tuning import Tuning
+from kenpin.models.networks.sizes import FOUR_BITS
 
 _ADAPTERS = ("lora", "qlora")
+_LEAST_LENGTH = 8  # tokens
 
 
 class AnswerOptions(AugmentOptions, GradientOptions, TrainOptions):
@@ -57,6 +60,17 @@ class AnswerOptions(AugmentOptions, GradientOptions, TrainOptions):
         names = set() if self.tuning in _ADAPTERS else {"lora_rank", "lora_alpha", "lora_dropout", "lora_targets"}
         return frozenset(names | ({"frozen_dtype"} if self.tuning in ("full", "qlora") else set()))
 
+    def milder(self, half: str, answer_tokens: int) -> Iterator[dict[str, Any]]:
+        """Besides what any training can do: frozen weights of half the size, and shorter answers."""
+        if self.precision == "fp32" and half != "fp32":
+            yield {"precision": "auto"}
+        if self.frozen_dtype == "float32" and self.tuning not in ("full", "qlora"):
+            yield {"frozen_dtype": "bfloat16" if half == "bf16" else "float16"}
+        yield from self.weaker_tunings()
+        # half of the longest answer: what lies beyond is not learned
+        if "max_length" in type(self).model_fields and answer_tokens // 2 >= _LEAST_LENGTH:
+            yield {"max_length": answer_tokens // 2}
+
     @model_validator(mode="after")
     def _refuse_what_does_nothing(self) -> Self:
         for name in sorted(self.idle()):
@@ -88,3 +102,8 @@ class LanguageOptions(AnswerOptions):
         True,
         description="Restrict answers to the grammar and to the data set's labels, and end them at a repeated box.",
     )
+
+
+def loaded_as(options: AnswerOptions) -> str:
+    """The number format in which a base is loaded."""
+    return FOUR_BITS if options.tuning == "qlora" else options.frozen_dtype

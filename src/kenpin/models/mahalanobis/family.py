@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kenpin.errors import OptionError
-from kenpin.models.contract import BaseRecord, Inspector, Task, check_base
+from kenpin.models.contract import Announced, BaseRecord, Inspector, Task, check_base
 from kenpin.models.mahalanobis.inspector import SPACES, UnitSpaceInspector
 from kenpin.models.mahalanobis.items import item_source, of_table, same_source
 from kenpin.models.mahalanobis.options import MahalanobisOptions
 from kenpin.models.mahalanobis.patch_inspector import PatchSpaceInspector
-from kenpin.models.networks.backbones import load_backbone
+from kenpin.models.networks.backbones import BUILT_IN, load_backbone
+from kenpin.models.networks.sizes import announced_by
 
 
 class MahalanobisFamily:
@@ -23,6 +24,10 @@ class MahalanobisFamily:
     Options = MahalanobisOptions
     target = "label"
     good_alone = True
+
+    def announced(self, options: MahalanobisOptions) -> Announced | None:
+        """Of a base from transformers."""
+        return None if options.base in BUILT_IN else announced_by(options.base)
 
     def create(self, options: MahalanobisOptions, task: Task) -> Inspector:
         """An inspector on its base, or on the table of the task. Raises OptionError, MissingExtraError, RunError."""

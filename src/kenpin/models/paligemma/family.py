@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kenpin.errors import OptionError
-from kenpin.models.contract import BaseRecord, Inspector, Task
+from kenpin.models.contract import Announced, BaseRecord, Inspector, Task
 from kenpin.models.language.bases import (
     LanguageBase,
     from_pretrained,
@@ -14,6 +14,8 @@ from kenpin.models.language.bases import (
     untrained_options,
 )
 from kenpin.models.language.detector import as_it_comes, base_of_run, restored
+from kenpin.models.language.options import loaded_as
+from kenpin.models.networks.sizes import announced_by
 from kenpin.models.paligemma.inspector import PaliGemmaDetector
 from kenpin.models.paligemma.npz import model_from_npz
 from kenpin.models.paligemma.options import PaliGemmaOptions
@@ -30,6 +32,13 @@ class PaliGemmaFamily:
     Options = PaliGemmaOptions
     target = "boxes"
     good_alone = False
+
+    def announced(self, options: PaliGemmaOptions) -> Announced | None:
+        """In the number format in which the options load it, whatever its files hold; of a published file its bytes."""
+        if options.base.endswith(".npz"):
+            path = Path(options.base)
+            return Announced(path.stat().st_size, 1.0) if path.is_file() else None
+        return None if options.base == "toy" else announced_by(options.base, loaded_as(options))
 
     def create(self, options: PaliGemmaOptions, task: Task) -> Inspector:
         """An inspector on its base. Raises OptionError, MissingExtraError."""

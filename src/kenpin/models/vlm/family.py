@@ -13,10 +13,12 @@ from torch import nn
 from kenpin.cases.library import CaseLibrary
 from kenpin.errors import OptionError, RunError
 from kenpin.files import read_json
-from kenpin.models.contract import BaseRecord, Inspector, Task, check_base
+from kenpin.models.contract import Announced, BaseRecord, Inspector, Task, check_base
+from kenpin.models.language.options import loaded_as
 from kenpin.models.language.tuning import prepare
 from kenpin.models.networks.lora import load_lora, without_adapters
 from kenpin.models.networks.quiet import expected_warnings, without_bars
+from kenpin.models.networks.sizes import announced_by
 from kenpin.models.restoring import run_below
 from kenpin.models.vlm.bases import PARTS_THAT_SEE, ChatBase, from_pretrained, read_processor
 from kenpin.models.vlm.inspector import ADAPTER, CHAT, EMBEDDER, PROJECTOR, WEIGHTS, ChatInspector
@@ -34,6 +36,10 @@ class VlmFamily:
     Options = VlmOptions
     target = "text"
     good_alone = False
+
+    def announced(self, options: VlmOptions) -> Announced | None:
+        """In the number format in which the options load it, whatever its files hold."""
+        return None if options.base == "toy" else announced_by(options.base, loaded_as(options))
 
     def create(self, options: VlmOptions, task: Task) -> Inspector:
         """An inspector on its base, ready to learn. Raises OptionError, MissingExtraError, RunError,

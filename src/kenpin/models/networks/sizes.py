@@ -1,0 +1,30 @@
+"""How many weights a base has, from its configuration alone."""
+
+from __future__ import annotations
+
+import torch
+
+from kenpin.models.contract import Announced
+
+FOUR_BITS = "4 bits"
+
+
+def announced_by(base: str, dtype: str | None = None) -> Announced | None:
+    """What the configuration of a model of transformers tells; None where there is none.
+
+    dtype: number format that the weights are loaded in, `FOUR_BITS` among them; None: as the configuration says.
+    """
+    import transformers
+
+    try:
+        config = transformers.AutoConfig.from_pretrained(base)
+        kind = getattr(transformers, config.architectures[0])
+        with torch.device("meta"):
+            network = kind(config)
+    except Exception:  # noqa: BLE001 whatever is wrong with a base, loading it says better
+        return None
+    count = sum(parameter.numel() for parameter in network.parameters())
+    if dtype == FOUR_BITS:
+        return Announced(count, 0.5)
+    kept = dtype or config.dtype or "float32"
+    return Announced(count, (getattr(torch, kept) if isinstance(kept, str) else kept).itemsize)
