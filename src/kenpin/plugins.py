@@ -21,5 +21,5 @@ def load_plugin(kind: str, point: EntryPoint) -> Any:
         package = "the package that brings it" if point.dist is None else point.dist.name
         raise OptionError(
             f"{kind} {point.name!r}: {point.value} cannot be loaded ({type(error).__name__}: {first_line(error)}); "
-            f"mend or remove {package}."
+            f"repair or remove {package}."
         ) from error

@@ -45,7 +45,7 @@ POINTS = [
 
 
 POINTS_OF_VECTORS = [
-    "kenpin.models.embedder.batches:mixed_order:1:before",
+    "kenpin.models.embedder.inspector:mixed_order:1:before",
     "transformers:Trainer._save_checkpoint:1:after",
     "transformers:Trainer.training_step:2:after",  # between checkpoints, within an epoch
     "transformers:Trainer._save_rng_state:1:before",
