@@ -35,7 +35,7 @@ bench: $(VENV)/dev.stamp  ## measure and rewrite benchmarks/RESULTS.md
 docs: $(VENV)/dev.stamp  ## show the documentation and follow its changes
 	$(BIN)/mkdocs serve
 
-tree: $(VENV)/dev.stamp  ## rewrite the source tree in README.md
+tree: $(VENV)/dev.stamp  ## rewrite the source tree in docs/architecture.md
 	$(BIN)/python tests/tree.py
 
 clean:  ## remove what can be made again, .venv included

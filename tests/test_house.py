@@ -1,7 +1,8 @@
-"""The house keeps its order: sentences, sizes, the tree in README, and what may be loaded when."""
+"""The house keeps its order: sentences, sizes, the tree in the docs, and what may be loaded when."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tree import PACKAGE, README, ROOT, opening_sentence, tree, with_tree
+from tests.tree import PACKAGE, PAGE, ROOT, opening_sentence, tree, with_tree
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
@@ -34,12 +35,21 @@ def test_file_opens_with_one_sentence_and_is_short(path: Path) -> None:
     assert len(path.read_text("utf-8").splitlines()) <= 400, "past 400 lines a second idea has moved in"
 
 
-def test_readme_shows_the_tree() -> None:
-    readme = README.read_text("utf-8")
-    assert readme == with_tree(readme, PACKAGE), "run `make tree`"
+def test_the_documentation_shows_the_tree() -> None:
+    page = PAGE.read_text("utf-8")
+    assert page == with_tree(page, PACKAGE), "run `make tree`"
 
 
-def test_readme_without_markers_is_refused() -> None:
+def test_the_readme_is_for_newcomers() -> None:
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 150
+
+
+def test_the_navigation_lists_every_page() -> None:
+    listed = set(re.findall(r"\S+\.md", (ROOT / "mkdocs.yml").read_text("utf-8")))
+    assert {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")} == listed
+
+
+def test_a_page_without_markers_is_refused() -> None:
     with pytest.raises(ValueError, match="put them back"):
         with_tree("# kenpin\n", PACKAGE)
 

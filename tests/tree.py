@@ -1,4 +1,4 @@
-"""The source tree with each file's opening sentence, as README.md shows it; run as a script, it rewrites it there."""
+"""The source tree with each file's opening sentence, as docs/architecture.md shows it; a script rewrites it there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "architecture.md"
 PACKAGE = ROOT / "src" / "kenpin"
 BLOCK = re.compile(r"(?<=<!-- tree -->\n).*?(?=<!-- end of tree -->)", re.DOTALL)
 
@@ -42,16 +42,16 @@ def tree(package: Path) -> str:
     return "```text\n" + "".join(f"{name:<{width}}  {sentence}\n" for name, sentence in lines) + "```\n"
 
 
-def with_tree(readme: str, package: Path) -> str:
-    """README's text with the package's tree between its two tree markers."""
-    if BLOCK.search(readme) is None:
-        raise ValueError("README.md: the markers <!-- tree --> and <!-- end of tree --> are gone; put them back.")
-    return BLOCK.sub(lambda _: tree(package), readme, count=1)
+def with_tree(page: str, package: Path) -> str:
+    """The page's text with the package's tree between its two tree markers."""
+    if BLOCK.search(page) is None:
+        raise ValueError("the markers <!-- tree --> and <!-- end of tree --> are gone; put them back.")
+    return BLOCK.sub(lambda _: tree(package), page, count=1)
 
 
 def main() -> None:
-    """Rewrite the block in README.md."""
-    README.write_text(with_tree(README.read_text("utf-8"), PACKAGE), "utf-8")
+    """Rewrite the block in docs/architecture.md."""
+    PAGE.write_text(with_tree(PAGE.read_text("utf-8"), PACKAGE), "utf-8")
 
 
 if __name__ == "__main__":
