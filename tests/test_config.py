@@ -7,10 +7,11 @@ from typing import get_args
 
 import pytest
 
-from kenpin.config import COMMAND_LINE, OWN_DEFAULT, TrainOptions
+from kenpin.config import TrainOptions
 from kenpin.errors import OptionError
 from kenpin.models import family_names, get_family
 from kenpin.nearest import did_you_mean, nearest_name
+from kenpin.strict_options import COMMAND_LINE, OWN_DEFAULT
 from kenpin.yaml_file import read_yaml
 
 _NEEDED = {"data": "d", "out": "o"}

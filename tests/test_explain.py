@@ -13,13 +13,13 @@ from PIL import ExifTags, Image
 from scipy import ndimage
 
 from kenpin.cli import main
-from kenpin.config import StrictOptions
 from kenpin.data.images import read_image
 from kenpin.errors import OptionError
 from kenpin.explain import Explanation, array_file, compare, explain
 from kenpin.models.mahalanobis import MahalanobisOptions, patch_inspector
 from kenpin.predictor import load_predictor
 from kenpin.records import ImageSource, Map
+from kenpin.strict_options import StrictOptions
 from kenpin.training import train
 from tests.objects import made_objects
 from tests.pictures import part

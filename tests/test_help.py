@@ -12,8 +12,8 @@ from rich.cells import cell_len
 
 from kenpin.cli import _COMMANDS, app
 from kenpin.cli._groups import GENERAL
-from kenpin.config import InGroup, OptionGroup, StrictOptions
 from kenpin.models import family_names, get_family
+from kenpin.strict_options import InGroup, OptionGroup, StrictOptions
 from tests.commands import Run
 from tests.tree import ROOT
 

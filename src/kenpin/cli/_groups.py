@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cyclopts import Group
 
 if TYPE_CHECKING:
-    from kenpin.config import OptionGroup
+    from kenpin.strict_options import OptionGroup
 
 # cyclopts puts arguments first, then groups by these keys
 START, DATA_SETS, TRAINING_RUNS, JUDGING, LOOKING, LINE = (

@@ -12,7 +12,7 @@ from pydantic import create_model
 from pydantic.fields import FieldInfo
 
 from kenpin.cli._groups import OPTIONS, REQUIRED, RUN
-from kenpin.config import COMMAND_LINE, StrictOptions
+from kenpin.strict_options import COMMAND_LINE, StrictOptions
 
 Options = TypeVar("Options", bound=StrictOptions)
 _METAVARS = {int: "INT", float: "FLOAT", Path: "PATH"}

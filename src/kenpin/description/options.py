@@ -7,9 +7,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from kenpin.config import LARGEST_SEED, InGroup, OptionGroup, StrictOptions
+from kenpin.config import LARGEST_SEED
 from kenpin.description.answers import TEXT_LENGTH
 from kenpin.description.telling import Piece
+from kenpin.strict_options import InGroup, OptionGroup, StrictOptions
 
 
 class AblationOptions(StrictOptions):

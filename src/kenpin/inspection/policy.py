@@ -9,12 +9,12 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from kenpin.config import StrictOptions
 from kenpin.description.answers import TEXT_LENGTH
 from kenpin.description.telling import Piece
 from kenpin.inspection.fusing import WORDS, Rule, parse_rule
 from kenpin.nearest import did_you_mean
 from kenpin.records import Verdict
+from kenpin.strict_options import StrictOptions
 from kenpin.yaml_file import read_yaml
 
 DOUBTFUL = (Verdict.FAIL, Verdict.REVIEW)

@@ -13,13 +13,14 @@ from pydantic import Field
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from kenpin.config import AugmentOptions, GradientOptions, OptionGroup, TrainOptions
+from kenpin.config import AugmentOptions, GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.models.calibrated import CalibratedPictures
 from kenpin.models.contract import BaseRecord, Batch, Inspector, Task
 from kenpin.models.naming import class_numbers, predictions
 from kenpin.models.networks.seeded import seeded
 from kenpin.records import Example, Prediction
+from kenpin.strict_options import OptionGroup
 
 _WEIGHTS = "tiles.safetensors"
 

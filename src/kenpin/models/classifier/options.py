@@ -6,8 +6,9 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import TOY, AugmentOptions, GradientOptions, InGroup, OptionGroup, TrainOptions
+from kenpin.config import TOY, AugmentOptions, GradientOptions, TrainOptions
 from kenpin.models.classifier.heads import HeadKind
+from kenpin.strict_options import InGroup, OptionGroup
 
 
 class ClassifierOptions(AugmentOptions, GradientOptions, TrainOptions):

@@ -6,8 +6,9 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import TOY, AugmentOptions, CaseOptions, GradientOptions, InGroup, OptionGroup, TrainOptions
+from kenpin.config import TOY, AugmentOptions, CaseOptions, GradientOptions, TrainOptions
 from kenpin.models.embedder.objectives import COMPARING, MARGINS, MinerName, ObjectiveName
+from kenpin.strict_options import InGroup, OptionGroup
 
 
 class EmbedderOptions(CaseOptions, AugmentOptions, GradientOptions, TrainOptions):

@@ -7,9 +7,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import TOY, AugmentOptions, GradientOptions, InGroup, OptionGroup, TrainOptions
+from kenpin.config import TOY, AugmentOptions, GradientOptions, TrainOptions
 from kenpin.models.language.tuning import Tuning
 from kenpin.models.networks.sizes import FOUR_BITS
+from kenpin.strict_options import InGroup, OptionGroup
 
 _ADAPTERS = ("lora", "qlora")
 _LEAST_LENGTH = 8  # tokens

@@ -6,7 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import TOY, InGroup, OptionGroup, TrainOptions
+from kenpin.config import TOY, TrainOptions
+from kenpin.strict_options import InGroup, OptionGroup
 from kenpin.taguchi.selection import DEFAULT_FACTORS
 
 DEFAULT_STAGES = (6,)

@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from kenpin.config import TOY, OptionGroup
+from kenpin.config import TOY
 from kenpin.models.language.options import LanguageOptions
+from kenpin.strict_options import OptionGroup
 
 
 class PaliGemmaOptions(LanguageOptions):

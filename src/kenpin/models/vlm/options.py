@@ -7,8 +7,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import TOY, CaseOptions, InGroup, OptionGroup
+from kenpin.config import TOY, CaseOptions
 from kenpin.models.language.options import AnswerOptions
+from kenpin.strict_options import InGroup, OptionGroup
 
 
 class VlmOptions(CaseOptions, AnswerOptions):
