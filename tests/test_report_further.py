@@ -13,11 +13,11 @@ import pytest
 from kenpin.cli import _judged
 from kenpin.data.loading import write_dataset
 from kenpin.errors import OptionError
+from kenpin.evaluation.comparison import compare_runs
+from kenpin.evaluation.mistakes import worst_first
 from kenpin.records import Evaluation, JudgedText, Verdict
 from kenpin.report import read_content, render_report, write_thumbnails
-from kenpin.report.comparison import compare_runs
 from kenpin.report.content import Kept
-from kenpin.report.mistakes import worst_first
 from kenpin.run_folder import evaluation_files, further_evaluations
 from tests.commands import Run
 from tests.objects import made_objects

@@ -18,13 +18,13 @@ from PIL import Image
 
 from kenpin.data.loading import load_dataset
 from kenpin.errors import RunError
+from kenpin.evaluation.mistakes import worst_first
 from kenpin.heat import WHOLE
 from kenpin.predictor import load_predictor
 from kenpin.records import Evaluation
 from kenpin.report import read_content, render_report
 from kenpin.report.heat import Heat, heat_of
 from kenpin.report.maps import Maps, PlaceMap, first_asked_for, highest_scored, read_maps, shrunk, write_maps
-from kenpin.report.mistakes import worst_first
 from kenpin.run_folder import check_seal, read_record
 from kenpin.training import train
 from tests.pictures import write_mvtec

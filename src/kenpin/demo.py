@@ -16,6 +16,7 @@ from kenpin.data.splitting import split_by_ratio
 from kenpin.drawing import draw_prediction
 from kenpin.errors import MissingExtraError
 from kenpin.evaluation import summarise
+from kenpin.evaluation.mistakes import worst_first
 from kenpin.models import get_family
 from kenpin.models.contract import Progress, Task
 from kenpin.plural import counted
@@ -25,7 +26,6 @@ from kenpin.records import Evaluation, Example, ImageSource
 from kenpin.records_json import evaluation_from_json
 from kenpin.report import write_report, write_thumbnails
 from kenpin.report.headline import headed_json
-from kenpin.report.mistakes import worst_first
 from kenpin.run_folder import check_free, evaluation_files, read_json, write_json
 from kenpin.training import Listener, out_of_fold, train
 

@@ -18,6 +18,7 @@ from kenpin.data.loading import as_dataset, partial_folder
 from kenpin.data.taking import DataSource
 from kenpin.errors import DatasetError, OptionError
 from kenpin.evaluation import summarise
+from kenpin.evaluation.mistakes import worst_first
 from kenpin.metrics.projection import principal_components
 from kenpin.models.contract import LearnsVectors, Progress
 from kenpin.plural import counted, is_are
@@ -26,7 +27,6 @@ from kenpin.records import Prediction
 from kenpin.report import write_report, write_thumbnails
 from kenpin.report.embedding import Embedding, write_embedding
 from kenpin.report.headline import headed_json
-from kenpin.report.mistakes import worst_first
 from kenpin.run_folder import (
     MODEL,
     check_run_free,

@@ -11,11 +11,11 @@ from kenpin.data.loading import as_dataset
 from kenpin.data.taking import DataSource
 from kenpin.display import card, cell, facts, figures, sentences, shortened, table
 from kenpin.evaluation import evaluate
+from kenpin.evaluation.mistakes import worst_first
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Evaluation, Threshold
 from kenpin.records_json import evaluation_from_json, from_json
 from kenpin.report import read_thumbnails
-from kenpin.report.mistakes import worst_first
 from kenpin.run_folder import RunRecord, evaluation_files, is_run, read_json, read_record
 
 if TYPE_CHECKING:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+from kenpin.evaluation.mistakes import Mistake, worst_first
 from kenpin.plural import counted
 from kenpin.records import Evaluation, JudgedExample
 from kenpin.report import words
-from kenpin.report.mistakes import Mistake, worst_first
 from kenpin.report.names import picture_name
 from kenpin.report.plots import Table, as_text
 

@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kenpin.errors import MissingExtraError, RunError
+from kenpin.evaluation.mistakes import mistake_of
 from kenpin.metrics.projection import Projection
 from kenpin.plural import counted
 from kenpin.records import JudgedExample
 from kenpin.report import words
 from kenpin.report.document import data_url
-from kenpin.report.mistakes import mistake_of
 from kenpin.report.names import picture_name
 
 _COLOURS = 10

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from kenpin.evaluation.mistakes import worst_first
 from kenpin.records import ClassScores, Evaluation, JudgedExample, Verdict
 from kenpin.report import charts, words
 from kenpin.report.cards import Card, in_order, part_card
@@ -14,7 +15,6 @@ from kenpin.report.drawing import Figure
 from kenpin.report.headline import headline
 from kenpin.report.heat import Heat, heat_of
 from kenpin.report.maps import highest_scored
-from kenpin.report.mistakes import worst_first
 
 Shares = Sequence[tuple[int, float]]
 """Of each cell of a row its count, and the count's share of the row."""

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kenpin.errors import RunError
+from kenpin.evaluation.mistakes import worst_first
 from kenpin.heat import Region
 from kenpin.records import JudgedExample
-from kenpin.report.mistakes import worst_first
 
 Mask = NDArray[np.bool_]
 _HIGHEST = 2**16 - 1

@@ -10,13 +10,13 @@ import numpy as np
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image, read_mask
 from kenpin.errors import ImageError, OptionError
+from kenpin.evaluation.mistakes import worst_first
 from kenpin.metrics.projection import principal_components
 from kenpin.models.contract import ChoosesItems, Explained, Localised, ReadsTables
 from kenpin.predictor import Predictor
 from kenpin.records import Evaluation, Example, ImageSource, Map
 from kenpin.report import embedding as vectors
 from kenpin.report import maps, thumbnails
-from kenpin.report.mistakes import worst_first
 from kenpin.run_folder import EvaluationFiles
 
 _PROJECTED = 5_000  # pictures at most whose vectors are kept
