@@ -35,8 +35,9 @@ bench: $(VENV)/dev.stamp  ## measure and rewrite benchmarks/RESULTS.md
 docs: $(VENV)/dev.stamp  ## show the documentation and follow its changes
 	$(BIN)/mkdocs serve
 
-tree: $(VENV)/dev.stamp  ## rewrite the source tree in docs/architecture.md
-	$(BIN)/python tests/tree.py
+tree: $(VENV)/dev.stamp  ## rewrite the source tree and the tables of measures in docs/
+	$(BIN)/python -m tests.tree
+	$(BIN)/python -m tests.measure_tables
 
 clean:  ## remove what can be made again, .venv included
 	rm -rf $(VENV) site dist .*_cache

@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kenpin.evaluation import summarise
-from kenpin.quality.mistakes import worst_first
+from kenpin.evaluation.comparison import compare
+from kenpin.evaluation.mistakes import worst_first
+from kenpin.evaluation.pairs import Pair
 from kenpin.records import (
     Detections,
     Evaluation,
@@ -28,7 +30,6 @@ from kenpin.records import (
 )
 from kenpin.report import ReportContent, render_report
 from kenpin.report.cards import pair_card, part_card
-from kenpin.report.comparison import Pair, compare
 from kenpin.report.overlay import predicted_boxes, true_boxes
 from tests.detections import a_split
 from tests.test_report import CUT, NASTY, RUN, Page, content, evaluation, full_content, jpeg, part

@@ -18,15 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from scipy.stats import binomtest
-from sklearn.metrics import roc_auc_score
 
 from kenpin.errors import ImageError, OutputExistsError, RunError
 from kenpin.evaluation import summarise
-from kenpin.quality.mistakes import Mistake, mistake_of, worst_first
+from kenpin.evaluation.comparison import compare
+from kenpin.evaluation.mistakes import Mistake, mistake_of, worst_first
 from kenpin.records import Evaluation, Example, ImageSource, JudgedExample, Prediction, Threshold, Verdict
 from kenpin.records_json import evaluation_to_json
 from kenpin.report import ReportContent, read_content, read_thumbnails, render_report, write_report, write_thumbnails
-from kenpin.report.comparison import compare, paired_auroc, paired_share
 from kenpin.report.drawing import linear_axis, log_axis
 from kenpin.report.headline import headline
 from kenpin.report.words import percent_at_most
@@ -309,38 +308,6 @@ def test_regressions_come_before_improvements_on_the_page() -> None:
     assert (
         0 < text.index("Right before, wrong now") < text.index("Wrong before, right now") < text.index("Worst mistakes")
     )
-
-
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
-def test_paired_shares_by_hand(outcomes: list[tuple[bool, bool]]) -> None:
-    before, now = [b for b, _ in outcomes], [n for _, n in outcomes]
-    measure = paired_share(before, now)
-    assert measure.value == pytest.approx(np.mean(now) - np.mean(before))
-    # Wald's interval of the paired differences after half a pair was added to each of the four cells
-    gains = [*(int(n) - int(b) for b, n in outcomes)]
-    weights = [1.0] * len(gains) + [0.5, 0.5, 0.5, 0.5]
-    values = np.array([*gains, 1, -1, 0, 0])
-    centre = np.average(values, weights=weights)
-    half = 1.959964 * math.sqrt(np.average((values - centre) ** 2, weights=weights) / (len(gains) + 2))
-    assert (measure.low, measure.high) == pytest.approx((max(-1, centre - half), min(1, centre + half)), abs=1e-6)
-
-
-def test_the_change_of_an_auroc_agrees_with_sklearn_and_a_bootstrap() -> None:
-    generator = np.random.default_rng(0)
-    defective = np.arange(150) < 50
-    latent = generator.normal(defective * 1.0)
-    before, now = np.round(latent + generator.normal(0, 1, 150), 1), np.round(latent + generator.normal(0, 0.5, 150), 1)
-    first, second, change = paired_auroc(defective, before, now)
-    assert first == pytest.approx(roc_auc_score(defective, before))
-    assert second == pytest.approx(roc_auc_score(defective, now))
-    assert change.value == pytest.approx((second or 0) - (first or 0))
-    resampled = []
-    for _ in range(800):
-        picks = np.concatenate([generator.choice(50, 50), 50 + generator.choice(100, 100)])
-        truth = defective[picks]
-        resampled.append(roc_auc_score(truth, now[picks]) - roc_auc_score(truth, before[picks]))
-    assert (change.low, change.high) == pytest.approx(tuple(np.quantile(resampled, [0.025, 0.975])), abs=0.02)
-    assert paired_auroc([True, True], [1, 2], [1, 2])[0] is None
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))

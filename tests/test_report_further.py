@@ -13,10 +13,10 @@ import pytest
 from kenpin.cli import _judged
 from kenpin.data.loading import write_dataset
 from kenpin.errors import OptionError
-from kenpin.quality.mistakes import worst_first
+from kenpin.evaluation.comparison import compare_runs
+from kenpin.evaluation.mistakes import worst_first
 from kenpin.records import Evaluation, JudgedText, Verdict
 from kenpin.report import read_content, render_report, write_thumbnails
-from kenpin.report.comparison import compare_runs
 from kenpin.report.content import Kept
 from kenpin.run.layout import evaluation_files, further_evaluations
 from tests.commands import Run

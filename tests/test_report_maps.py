@@ -18,9 +18,9 @@ from PIL import Image
 
 from kenpin.data.loading import load_dataset
 from kenpin.errors import RunError
+from kenpin.evaluation.mistakes import worst_first
 from kenpin.heat import WHOLE
 from kenpin.predictor import load_predictor
-from kenpin.quality.mistakes import worst_first
 from kenpin.records import Evaluation
 from kenpin.report import read_content, render_report
 from kenpin.report.heat import Heat, heat_of

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from kenpin.evaluation.measures import MEASURES
 from kenpin.models import family_names, get_family
 from kenpin.records import Measure
 from kenpin.report import ReportContent, render_report
@@ -25,7 +26,6 @@ from kenpin.report.names import FAMILIES, family_title, picture_name, without_fo
 from kenpin.report.plots import Table
 from kenpin.report.provenance import provenance
 from kenpin.report.scatter import panels_of_runs, write_scatters
-from kenpin.report.words import TITLES
 from kenpin.run.record import RunRecord
 from kenpin.training.evolution import record_snapshot, record_truth
 from tests.commands import Run
@@ -98,7 +98,7 @@ def every_key() -> dict[str, Any]:
         "family": "mahalanobis",
         "base_probe": [0.1],
         "options": options,
-        "scores": dict.fromkeys(TITLES, 0.5),
+        "scores": dict.fromkeys(MEASURES, 0.5),
         "dataset": {"path": "/data/lot", "format": "folders", "fingerprint": "ab", "counts": counts},
         "threshold": {"fail_from": 1.0, "review_from": None, "basis": "by hand", "expected_cost": 1.0},
         "notes": ["A note."],
@@ -109,9 +109,9 @@ def every_key() -> dict[str, Any]:
 
 def pages() -> dict[str, ReportContent]:
     measured = evaluation()
-    every_measure = {name: Measure(0.5, 0.4, 0.6) for name in TITLES}
+    every_measure = {name: Measure(0.5, 0.4, 0.6) for name in MEASURES}
     of_all = content(run=every_key(), evaluations={"test": measured, "b": measured})
-    rows = [{"step": i, "loss": 1.0, **{f"eval_{name}": 0.5 for name in TITLES}} for i in range(3)]
+    rows = [{"step": i, "loss": 1.0, **{f"eval_{name}": 0.5 for name in MEASURES}} for i in range(3)]
     return {
         "labels": full_content(),
         "every key": replace(

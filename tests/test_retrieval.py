@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from kenpin.errors import ShapeError
-from kenpin.metrics.retrieval import distances, mean_measure, precision_at_k
+from kenpin.metrics.intervals import mean_measure
+from kenpin.metrics.retrieval import distances, precision_at_k
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), min_size=1, max_size=6), st.data())

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kenpin.evaluation import summarise
+from kenpin.evaluation.comparison import compare
+from kenpin.evaluation.mistakes import Mistake, worst_first
 from kenpin.metrics.text import edit_distance, exact_match, token_f1, words_of
-from kenpin.quality.mistakes import Mistake, worst_first
 from kenpin.records import Evaluation, Example, ImageSource, Prediction
 from kenpin.records_json import evaluation_from_json, evaluation_to_json
-from kenpin.report.comparison import compare
 from kenpin.report.content import ReportContent
 from kenpin.report.page import render_report
 

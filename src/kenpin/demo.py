@@ -16,12 +16,12 @@ from kenpin.data.splitting import split_by_ratio
 from kenpin.drawing import draw_prediction
 from kenpin.errors import MissingExtraError
 from kenpin.evaluation import summarise
+from kenpin.evaluation.mistakes import worst_first
 from kenpin.files import check_free, read_json, write_json
 from kenpin.models import get_family
 from kenpin.models.contract import Progress, Task
 from kenpin.plural import counted
 from kenpin.predictor import load_predictor
-from kenpin.quality.mistakes import worst_first
 from kenpin.quality.threshold import judge
 from kenpin.records import Evaluation, Example, ImageSource
 from kenpin.records_json import evaluation_from_json

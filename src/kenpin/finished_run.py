@@ -11,9 +11,9 @@ from kenpin.data.loading import as_dataset
 from kenpin.data.taking import DataSource
 from kenpin.display import card, cell, facts, figures, sentences, shortened, table
 from kenpin.evaluation import evaluate
+from kenpin.evaluation.mistakes import worst_first
 from kenpin.files import read_json
 from kenpin.predictor import Predictor, load_predictor
-from kenpin.quality.mistakes import worst_first
 from kenpin.records import Evaluation, Threshold
 from kenpin.records_json import evaluation_from_json, from_json
 from kenpin.report import read_thumbnails

@@ -18,12 +18,12 @@ from kenpin.data.loading import as_dataset
 from kenpin.data.taking import DataSource
 from kenpin.errors import DatasetError, OptionError
 from kenpin.evaluation import summarise
+from kenpin.evaluation.mistakes import worst_first
 from kenpin.files import new_folder, write_json
 from kenpin.metrics.projection import principal_components
 from kenpin.models.contract import LearnsVectors, Progress
 from kenpin.plural import counted, is_are
 from kenpin.predictor import Predictor, load_predictor
-from kenpin.quality.mistakes import worst_first
 from kenpin.records import Prediction
 from kenpin.report import write_report, write_thumbnails
 from kenpin.report.headline import headed_json

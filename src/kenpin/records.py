@@ -311,10 +311,7 @@ class Evaluation(Shown):
     ok_labels: tuple[str, ...]
     """The labels of the data that are no defects."""
     measures: Mapping[str, Measure]
-    """By name: accuracy, balanced_accuracy, auroc, average_precision, calibration_error, escape_rate, …; of boxes also
-    map, map_50, map_75, map_small, box_precision, box_recall, box_f1, score_cut, …; of answers in words exact_match,
-    token_f1, edit_distance; of learned vectors verification_auroc, equal_error_rate, knn_accuracy, recall_at_1,
-    recall_at_5, silhouette, effective_rank"""
+    """By name; `kenpin.evaluation.measures` says what each of them is."""
     per_class: Mapping[str, ClassScores]
     """Without the background."""
     confusion: tuple[tuple[int, ...], ...]

@@ -1,13 +1,18 @@
-"""A change between two runs has an exact interval and McNemar's exact test."""
+"""A change between two runs has an interval, of wrong decisions an exact one, and McNemar's exact test."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import binomtest, multinomial
+from sklearn.metrics import roc_auc_score
 
 from kenpin.errors import OptionError, ShapeError
-from kenpin.quality.paired import mcnemar, paired_difference, verdict_differences
+from kenpin.quality.paired import mcnemar, paired_auroc, paired_difference, paired_share, verdict_differences
 from kenpin.records import Verdict
 
 
@@ -68,3 +73,41 @@ def test_escapes_and_overkills_are_told_apart() -> None:
     assert verdict_differences([True], [p], [f])["overkill"] is None
     with pytest.raises(ShapeError, match="1 and 2 verdicts of 1 part;"):
         verdict_differences([True], [p], [p, f])
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
+def test_paired_shares_by_hand(outcomes: list[tuple[bool, bool]]) -> None:
+    before, now = [b for b, _ in outcomes], [n for _, n in outcomes]
+    measure = paired_share(before, now)
+    assert measure.value == pytest.approx(np.mean(now) - np.mean(before))
+    # Wald's interval of the paired differences after half a pair was added to each of the four cells
+    gains = [*(int(n) - int(b) for b, n in outcomes)]
+    weights = [1.0] * len(gains) + [0.5, 0.5, 0.5, 0.5]
+    values = np.array([*gains, 1, -1, 0, 0])
+    centre = np.average(values, weights=weights)
+    half = 1.959964 * math.sqrt(np.average((values - centre) ** 2, weights=weights) / (len(gains) + 2))
+    assert (measure.low, measure.high) == pytest.approx((max(-1, centre - half), min(1, centre + half)), abs=1e-6)
+
+
+def test_the_change_of_an_auroc_agrees_with_sklearn_and_a_bootstrap() -> None:
+    generator = np.random.default_rng(0)
+    defective = np.arange(150) < 50
+    latent = generator.normal(defective * 1.0)
+    before, now = np.round(latent + generator.normal(0, 1, 150), 1), np.round(latent + generator.normal(0, 0.5, 150), 1)
+    first, second, change = paired_auroc(defective, before, now)
+    assert first == pytest.approx(roc_auc_score(defective, before))
+    assert second == pytest.approx(roc_auc_score(defective, now))
+    assert change.value == pytest.approx((second or 0) - (first or 0))
+    resampled = []
+    for _ in range(800):
+        picks = np.concatenate([generator.choice(50, 50), 50 + generator.choice(100, 100)])
+        truth = defective[picks]
+        resampled.append(roc_auc_score(truth, now[picks]) - roc_auc_score(truth, before[picks]))
+    assert (change.low, change.high) == pytest.approx(tuple(np.quantile(resampled, [0.025, 0.975])), abs=0.02)
+    assert paired_auroc([True, True], [1, 2], [1, 2])[0] is None
+
+
+def test_a_share_needs_one_decision_of_each_run() -> None:
+    assert paired_share([], []).value is None
+    with pytest.raises(ShapeError, match="1 part before and 2 now"):
+        paired_share([True], [True, False])

@@ -27,7 +27,7 @@ from kenpin.cases.case import (
     VectorRun,
 )
 from kenpin.errors import CaseLibraryError, ShapeError
-from kenpin.metrics.retrieval import mean_measure
+from kenpin.metrics.intervals import mean_measure
 from kenpin.records import Measure
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from kenpin.evaluation.mistakes import Mistake, worst_first
 from kenpin.plural import counted
-from kenpin.quality.mistakes import Mistake, worst_first
 from kenpin.records import Evaluation, JudgedExample
 from kenpin.report import words
 from kenpin.report.names import picture_name

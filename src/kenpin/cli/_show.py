@@ -125,7 +125,11 @@ def measures(evaluation: Evaluation) -> str:
 
 
 def _measured(name: str, measure: Measure) -> str:
-    return f"{measure.value:.0f}" if name == "rejected_pieces" and measure.value is not None else number(measure)
+    from kenpin.evaluation.kinds import Unit
+    from kenpin.evaluation.measures import kind_of
+
+    is_count = kind_of(name).unit is Unit.COUNT
+    return f"{measure.value:.0f}" if is_count and measure.value is not None else number(measure)
 
 
 def _box_classes(evaluation: Evaluation) -> list[str]:

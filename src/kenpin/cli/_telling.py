@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kenpin.cli import _show
 from kenpin.config import TrainOptions
+from kenpin.evaluation.measures import FOLLOWED, kind_of
 from kenpin.files import read_json
 from kenpin.plural import counted
 from kenpin.records import Evaluation
@@ -22,14 +23,6 @@ from kenpin.run.record import read_record
 from kenpin.training import Epoch, Listener
 from kenpin.training.listener import SCORING, TRAINING, VALIDATING
 
-_SCORES = {
-    "auroc": "AUROC",
-    "accuracy": "accuracy",
-    "map_50": "mAP 50",
-    "exact_match": "exact match",
-    "knn_accuracy": "kNN accuracy",
-}
-"""Those that matter, of what was measured, in a word or two."""
 _AGAIN_AND_AGAIN = {TRAINING, VALIDATING, SCORING}
 _PLAIN_S = 60.0
 """Between two plain lines on work that goes on: a log is read afterwards."""
@@ -94,9 +87,9 @@ def telling() -> Iterator[Listener]:
 def epoch_line(epoch: Epoch) -> str:
     """An evaluation in a line, its columns below those of the one before."""
     scores = [
-        f"{name} {value:>{len('100.0 %') if value.endswith('%') else 0}}"
-        for measure, name in _SCORES.items()
-        if (score := epoch.scores.get(measure)) is not None and (value := words.value(measure, score))
+        f"{kind_of(name).short} {value:>{len('100.0 %') if value.endswith('%') else 0}}"
+        for name in FOLLOWED
+        if (score := epoch.scores.get(name)) is not None and (value := words.value(name, score))
     ]
     if not epoch.epoch:
         return "   ".join(["before training", *scores])

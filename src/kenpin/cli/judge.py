@@ -178,15 +178,13 @@ def _cuts(threshold: Threshold) -> str:
 
 def _useless(threshold: Threshold, scores: Sequence[float], defective: Sequence[bool]) -> tuple[str, ...]:
     """That a threshold on these parts decides nothing, or that their scores tell nothing apart; empty otherwise."""
-    from kenpin.metrics.intervals import ranking_interval
+    from kenpin.metrics.intervals import measured, ranking_interval
     from kenpin.metrics.ranking import auroc, auroc_of_counts
     from kenpin.quality.threshold import verdict_of
-    from kenpin.records import Measure
     from kenpin.report.headline import useless
 
-    low, high = ranking_interval(auroc_of_counts, defective, scores) or (None, None)
-    measure = Measure(auroc(defective, scores), low, high)
-    return useless([verdict_of(score, threshold) for score in scores], defective, measure)
+    area = measured(auroc(defective, scores), ranking_interval(auroc_of_counts, defective, scores))
+    return useless([verdict_of(score, threshold) for score in scores], defective, area)
 
 
 def _outcome(

@@ -14,23 +14,15 @@ from kenpin.data.loading import as_dataset
 from kenpin.data.taking import DataSource
 from kenpin.data.targets import TARGETS, annotated, classes_of_each
 from kenpin.errors import DatasetError, ImageError, LabelError, OptionError, RunError
-from kenpin.evaluation._boxes import Truth, judge_boxes
+from kenpin.evaluation._box_matching import BACKGROUND, Truth, match_boxes
+from kenpin.evaluation._boxes import box_curves, box_notes
 from kenpin.evaluation._masks import mask_measures
-from kenpin.evaluation._pictures import (
-    NOT_OK,
-    OK,
-    calibration_measures,
-    decision_measures,
-    named,
-    naming_measures,
-    ranking_measures,
-    score_of,
-    sides,
-)
-from kenpin.evaluation._texts import compared, text_measures
-from kenpin.evaluation._vectors import VECTOR_SAMPLE, vector_measures, vectors_of
+from kenpin.evaluation._pictures import picture_curves, picture_notes
+from kenpin.evaluation._texts import compared, text_notes
+from kenpin.evaluation._vectors import vector_notes
+from kenpin.evaluation.measures import measure_all
+from kenpin.evaluation.sample import NOT_OK, OK, VECTOR_SAMPLE, Sample, score_of, vectors_of
 from kenpin.metrics import confusion
-from kenpin.metrics.ranking import Curve
 from kenpin.nearest import did_you_mean
 from kenpin.plural import counted, was_were
 from kenpin.quality.threshold import judge
@@ -166,52 +158,52 @@ def summarise(
     be computed is None, and a note says why; `notes` come before these. Raises RunError when predictions and examples
     do not match.
     """
-    notes = list(notes)
     each = repeat(threshold) if thresholds is None else iter(thresholds)
     judged, truths = _judged(examples, predictions, frozenset(ok_labels), each, target)
+    boxes = match_boxes(judged, truths, labels) if target == "boxes" else None
+    sample = Sample(
+        judged=judged if boxes is None else boxes.judged,
+        labels=tuple(labels),
+        ok_labels=tuple(ok_labels),
+        threshold=threshold,
+        target=target,
+        seed=seed,
+        boxes=boxes,
+    )
     if target == "text":
-        measures = text_measures(judged, seed, notes)
-        return Evaluation(split, (), (), measures, {}, (), {}, None, judged, tuple(notes), target)
-    unscored = sum(score_of(part) is None for part in judged)
-    if unscored:
-        notes.append(
-            f"{counted(unscored, 'picture')} got no score; where there is a threshold a person must look at them."
-        )
-
-    curves: dict[str, Curve] = {}
-    if target == "boxes":
-        found = judge_boxes(judged, truths, labels, seed, notes)
-        judged, names, table, per_class, curves = (
-            found.judged,
-            found.labels,
-            found.confusion,
-            found.per_class,
-            found.curves,
-        )
-        sided = confusion.confusion_matrix(*sides(judged, threshold), (OK, NOT_OK))
-        measures = found.measures | naming_measures(sided, (OK, NOT_OK), seed, notes)
-    else:
-        names, truth, said = named(judged, labels, threshold, notes)
-        table = confusion.confusion_matrix(truth, said, names)
+        told = (*notes, *text_notes(sample))
+        return Evaluation(split, (), (), measure_all(sample), {}, (), {}, None, judged, told, target)
+    if boxes is None:
+        names, table, curves = sample.classes, sample.confusion, picture_curves(sample)
         per_class = dict(zip(names, confusion.class_scores(table), strict=True))
-        measures = naming_measures(table, names, seed, notes)
-    measures |= ranking_measures(judged, bool(ok_labels) or target == "boxes", seed, curves, notes)
-    measures |= calibration_measures(judged, ok_labels, seed, curves)
-    measures |= decision_measures(judged, threshold, seed, notes)
-    measures |= vector_measures(judged, seed, notes)
+    else:
+        names, table, per_class = (*boxes.labels, BACKGROUND), boxes.confusion, boxes.per_class
+        curves = box_curves(sample) | picture_curves(sample)
     return Evaluation(
         split=split,
         labels=names,
         ok_labels=tuple(ok_labels),
-        measures=measures,
+        measures=measure_all(sample),
         per_class=per_class,
         confusion=tuple(tuple(int(number) for number in row) for row in table),
         curves=curves,
         threshold=threshold,
-        judged=judged,
-        notes=tuple(notes),
+        judged=sample.judged,
+        notes=(*notes, *_notes(sample)),
         target=target,
     )
+
+
+def _notes(sample: Sample) -> list[str]:
+    unscored = sum(score_of(part) is None for part in sample.judged)
+    notes = []
+    if unscored:
+        notes.append(
+            f"{counted(unscored, 'picture')} got no score; where there is a threshold a person must look at them."
+        )
+    if sample.boxes is not None:
+        notes += box_notes(sample)
+    return [*notes, *picture_notes(sample), *vector_notes(sample)]
 
 
 def _judged(

@@ -8,7 +8,9 @@ from typing import Protocol, runtime_checkable
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_mask
 from kenpin.errors import DatasetError
-from kenpin.evaluation._pictures import FEW, measured
+from kenpin.evaluation._pictures import FEW
+from kenpin.evaluation.kinds import MeasureKind, Section, Unit
+from kenpin.metrics.intervals import measured
 from kenpin.metrics.localisation import Localisation
 from kenpin.plural import counted, is_are, was_were
 from kenpin.records import Example, ImageSource, Map, Measure
@@ -63,3 +65,22 @@ def mask_measures(
         seen.add(found.values, defective)
     of_auroc, of_aupro = seen.intervals(seed=seed)
     return {"pixel_auroc": measured(seen.pixel_auroc, of_auroc), "aupro": measured(seen.aupro, of_aupro)}
+
+
+ROWS = (
+    MeasureKind(
+        "pixel_auroc",
+        "AUROC of pixels",
+        "How often a defective pixel has a higher number on its map than a good one.",
+        Section.MAPS,
+        Unit.NUMBER,
+    ),
+    MeasureKind(
+        "aupro",
+        "AUPRO: overlap with each defective region",
+        "The share of each defective region that is found, averaged over regions large and small, up to a false "
+        "positive rate of 0.3.",
+        Section.MAPS,
+        Unit.NUMBER,
+    ),
+)

@@ -1,96 +1,175 @@
-"""What is measured on whole pictures: names, rank of the defect score, calibration, and the threshold's decisions."""
+"""Measures of whole pictures: their names, the rank of the defect score, calibration, the threshold's decisions."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kenpin.evaluation.kinds import Better, MeasureKind, Unit
+from kenpin.evaluation.pairs import change_of_accuracy, change_of_auroc, change_of_reviews
+from kenpin.evaluation.sample import Chances, Sample
 from kenpin.metrics import calibration, confusion, intervals, ranking
+from kenpin.metrics.intervals import measured
 from kenpin.plural import counted, was_were
 from kenpin.quality import bounds
-from kenpin.records import JudgedExample, Measure, Threshold, Verdict
+from kenpin.records import Measure
 
-OK, NOT_OK = "OK", "not OK"
-"""The labels of the confusion matrix of an inspector that scores parts but does not name what it sees."""
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 
 UNKNOWN = Measure(None)
-FEW = 10  # parts of one kind, below which an interval by resampling is itself a guess
-
-_VERDICTS = (Verdict.PASS, Verdict.REVIEW, Verdict.FAIL)
+FEW = 10
+"""Parts of one kind, below which an interval by resampling is itself a guess."""
 _CLAIM = 0.01  # an escape rate that is commonly asked for
 
 
-def score_of(part: JudgedExample) -> float | None:
-    """The part's defect score; NaN is none."""
-    score = part.prediction.defect_score
-    return None if score is None or math.isnan(score) else score
+def accuracy(sample: Sample) -> Measure:
+    """Share of pictures on the diagonal of the confusion matrix, with Wilson's interval."""
+    total, right = int(sample.confusion.sum()), int(np.trace(sample.confusion))
+    return measured(right / total, intervals.wilson(right, total)) if total else UNKNOWN
 
 
-def named(
-    judged: Sequence[JudgedExample], labels: Sequence[str], threshold: Threshold | None, notes: list[str]
-) -> tuple[tuple[str, ...], list[str], list[str]]:
-    """Labels, true names and given names: the inspector's own, or OK and not OK at the threshold."""
-    if any(part.prediction.label is not None for part in judged):
-        pairs = [(part.label, part.prediction.label) for part in judged]
-        known = [(true, said) for true, said in pairs if true is not None and said is not None]
-        if len(known) < len(judged):
-            notes.append(
-                f"{counted(len(judged) - len(known), 'picture')} got no class and {was_were(len(judged) - len(known))} "
-                "left out of accuracy and confusion."
-            )
-        return tuple(labels), [true for true, _ in known], [said for _, said in known]
-    if threshold is None:
-        notes.append("The inspector gives only scores and there is no threshold, so how often it is right is unknown.")
-    elif threshold.review_from is not None:
-        notes.append("Accuracy and confusion count a part in the review band as OK; the verdicts say where it goes.")
-    return (OK, NOT_OK), *sides(judged, threshold)
+def balanced_accuracy(sample: Sample) -> Measure:
+    """Mean recall of the classes."""
+    return _of_confusion(sample, confusion.balanced_accuracy)
 
 
-def sides(judged: Sequence[JudgedExample], threshold: Threshold | None) -> tuple[list[str], list[str]]:
-    """True and stated side of each scored part, OK or not OK, a part in the review band being OK."""
-    if threshold is None:
-        return [], []
-    scored = [part for part in judged if score_of(part) is not None]
-    known = [(part.defective, part.verdict is Verdict.FAIL) for part in scored if part.defective is not None]
-    words = (OK, NOT_OK)
-    return [words[true] for true, _ in known], [words[said] for _, said in known]
+def macro_f1(sample: Sample) -> Measure:
+    """Mean F1 of the classes."""
+    return _of_confusion(sample, confusion.macro_f1)
 
 
-def measured(value: float | None, interval: tuple[float, float] | None) -> Measure:
-    """A value with its interval, where there is one."""
-    return Measure(value, *(interval or (None, None))) if value is not None else UNKNOWN
+def _of_confusion(sample: Sample, measure: Callable[[Ints], Floats]) -> Measure:
+    value = float(measure(sample.confusion))
+    interval = intervals.confusion_interval(measure, sample.confusion, seed=sample.seed)
+    return UNKNOWN if math.isnan(value) else measured(value, interval)
 
 
-def naming_measures(counts: NDArray[np.int64], names: Sequence[str], seed: int, notes: list[str]) -> dict[str, Measure]:
-    """Accuracy, balanced accuracy and mean F1 of a confusion matrix."""
-    total, right = int(counts.sum()), int(np.trace(counts))
-    measures = {"accuracy": measured(right / total, intervals.wilson(right, total)) if total else UNKNOWN}
-    for name, measure in (("balanced_accuracy", confusion.balanced_accuracy), ("macro_f1", confusion.macro_f1)):
-        value = float(measure(counts))
-        interval = intervals.confusion_interval(measure, counts, seed=seed)
-        measures[name] = UNKNOWN if math.isnan(value) else measured(value, interval)
-    absent = [name for name, count in zip(names, counts.sum(1), strict=True) if count == 0]
-    if total and absent:
+def auroc(sample: Sample) -> Measure:
+    """AUROC of the defect score."""
+    interval = intervals.ranking_interval(ranking.auroc_of_counts, *sample.scored, seed=sample.seed)
+    return measured(ranking.auroc(*sample.scored), interval)
+
+
+def average_precision(sample: Sample) -> Measure:
+    """Average precision of the defect score."""
+    interval = intervals.ranking_interval(ranking.average_precision_of_counts, *sample.scored, seed=sample.seed)
+    return measured(ranking.average_precision(*sample.scored), interval)
+
+
+def calibration_error(sample: Sample) -> Measure:
+    """Calibration error of the probability of a defect; a distance has none."""
+    return _of_chances(sample.defect_chances, sample.seed)
+
+
+def calibration_error_before(sample: Sample) -> Measure | None:
+    """The same error before the scores were calibrated; None where they were not, or were no probabilities."""
+    before = sample.chances_before
+    return _of_chances(before, sample.seed) if len(before.stated) else None
+
+
+def top_label_calibration_error(sample: Sample) -> Measure:
+    """Calibration error of the predicted class."""
+    return _of_chances(sample.top_label_chances, sample.seed)
+
+
+def _of_chances(chances: Chances, seed: int) -> Measure:
+    error = calibration.calibration_error(chances.stated, chances.happened)
+    return measured(error, calibration.calibration_interval(chances.stated, chances.happened, seed=seed))
+
+
+def escape_rate(sample: Sample) -> Measure:
+    """Share of defective parts that are passed, with the exact interval."""
+    return _rate(int(sample.decisions[1, 0]), int(sample.decisions[1].sum()))
+
+
+def overkill_rate(sample: Sample) -> Measure:
+    """Share of OK parts that are failed, with the exact interval."""
+    return _rate(int(sample.decisions[0, 2]), int(sample.decisions[0].sum()))
+
+
+def review_rate(sample: Sample) -> Measure:
+    """Share of parts that are sent to review, with the exact interval."""
+    return _rate(int(sample.decisions[:, 1].sum()), int(sample.decisions.sum()))
+
+
+def _rate(events: int, parts: int) -> Measure:
+    return measured(events / parts, bounds.clopper_pearson(events, parts)) if parts else UNKNOWN
+
+
+def escape_rate_at_most(sample: Sample) -> Measure:
+    """Exact upper bound of the escape rate."""
+    return Measure(bounds.at_most(int(sample.decisions[1, 0]), int(sample.decisions[1].sum())))
+
+
+def overkill_rate_at_most(sample: Sample) -> Measure:
+    """Exact upper bound of the overkill rate."""
+    return Measure(bounds.at_most(int(sample.decisions[0, 2]), int(sample.decisions[0].sum())))
+
+
+def cost_per_part(sample: Sample) -> Measure:
+    """Mean cost of a part with these verdicts, at the threshold's defect rate (None: the sample's)."""
+    counts, threshold = sample.decisions, sample.threshold
+    ok, defective = (int(total) for total in counts.sum(1))
+    if threshold is None or threshold.cost_escape is None or threshold.cost_overkill is None or not (ok and defective):
+        return UNKNOWN
+    if counts[:, 1].any() and threshold.cost_review is None:
+        return UNKNOWN  # a part without a score is reviewed, and nobody said what that costs
+    rate = threshold.defect_rate if threshold.defect_rate is not None else defective / (ok + defective)
+    review = threshold.cost_review or 0.0
+    costs = np.array([[0.0, review, threshold.cost_overkill], [threshold.cost_escape, review, 0.0]])
+    weights = costs * np.array([[(1 - rate) / ok], [rate / defective]])
+
+    def mean_cost(tables: Ints) -> Floats:
+        return np.asarray((tables * weights).sum((-2, -1)), np.float64)
+
+    return measured(float(mean_cost(counts)), intervals.confusion_interval(mean_cost, counts, seed=sample.seed))
+
+
+def picture_curves(sample: Sample) -> dict[str, ranking.Curve]:
+    """Curves of the defect score and of stated probabilities, by name; those that can be drawn."""
+    curves: dict[str, ranking.Curve] = {}
+    defective, scores = sample.scored
+    if defective.any() and not defective.all():
+        curves["roc"] = ranking.roc_curve(defective, scores)
+        curves["precision_recall"] = ranking.precision_recall_curve(defective, scores)
+    for name, chances in (("reliability", sample.defect_chances), ("reliability_before", sample.chances_before)):
+        if len(chances.stated):
+            curves[name] = calibration.reliability_curve(chances.stated, chances.happened)
+    return curves
+
+
+def picture_notes(sample: Sample) -> list[str]:
+    """What a reader of these measures must know."""
+    notes = [] if sample.boxes is not None else _naming_notes(sample)
+    absent = [name for name, count in zip(sample.classes, sample.confusion.sum(1), strict=True) if count == 0]
+    if sample.named and absent:
         notes.append(f"No picture is labelled {' or '.join(absent)}: how well such parts are found is unknown.")
-    return measures
+    return [*notes, *_ranking_notes(sample), *_decision_notes(sample)]
 
 
-def ranking_measures(
-    judged: Sequence[JudgedExample],
-    has_ok: bool,
-    seed: int,
-    curves: dict[str, ranking.Curve],
-    notes: list[str],
-) -> dict[str, Measure]:
-    """AUROC and average precision of the defect score, with their curves."""
-    pairs = [(part.defective, score_of(part)) for part in judged]
-    known = [(defective, score) for defective, score in pairs if defective is not None and score is not None]
-    defective, scores = np.array([d for d, _ in known], bool), np.array([s for _, s in known], np.float64)
+def _naming_notes(sample: Sample) -> list[str]:
+    if sample.is_named:
+        if not (left_out := len(sample.judged) - len(sample.named)):
+            return []
+        return [
+            f"{counted(left_out, 'picture')} got no class and {was_were(left_out)} left out of accuracy and confusion."
+        ]
+    if sample.threshold is None:
+        return ["The inspector gives only scores and there is no threshold, so how often it is right is unknown."]
+    if sample.threshold.review_from is not None:
+        return ["Accuracy and confusion count a part in the review band as OK; the verdicts say where it goes."]
+    return []
+
+
+def _ranking_notes(sample: Sample) -> list[str]:
+    defective, scores = sample.scored
     of_each = int((~defective).sum()), int(defective.sum())
-    if not has_ok:
+    notes = []
+    if not sample.ok_labels and sample.boxes is None:
         notes.append(
             "No class is marked as OK, so no part counts as defective: there is no AUROC and no verdict is scored."
         )
@@ -103,107 +182,139 @@ def ranking_measures(
             f"There are only {of_each[0]} OK and {counted(of_each[1], 'defective part')}: the intervals by resampling "
             "are rough."
         )
-    measures = {}
-    for name, measure, of_counts in (
-        ("auroc", ranking.auroc, ranking.auroc_of_counts),
-        ("average_precision", ranking.average_precision, ranking.average_precision_of_counts),
-    ):
-        interval = intervals.ranking_interval(of_counts, defective, scores, seed=seed)
-        measures[name] = measured(measure(defective, scores), interval)
-    if measures["auroc"].value == 1.0:
+    if ranking.auroc(defective, scores) == 1.0:
         notes.append(
             "The score separates these parts perfectly, so resampling cannot show how far chance could change it."
         )
-    if all(of_each):
-        curves["roc"] = ranking.roc_curve(defective, scores)
-        curves["precision_recall"] = ranking.precision_recall_curve(defective, scores)
-    return measures
+    return notes
 
 
-def calibration_measures(
-    judged: Sequence[JudgedExample], ok_labels: Sequence[str], seed: int, curves: dict[str, ranking.Curve]
-) -> dict[str, Measure]:
-    """Calibration of the probability of a defect, also as it was before it was calibrated, and of the name given; a
-    distance has none."""
-    known = [(part, part.prediction.probabilities) for part in judged if part.prediction.probabilities]
-    sides = [
-        (1.0 - sum(chances[label] for label in ok_labels if label in chances), part.defective)
-        for part, chances in known
-        if part.defective is not None and not chances.keys().isdisjoint(ok_labels)
-    ]
-    moved = [
-        (part.prediction, part.defective)
-        for part in judged
-        if part.prediction.uncalibrated_score is not None and part.defective is not None
-    ]
-    if moved and not sides:
-        sides = [(said.defect_score or 0.0, defective) for said, defective in moved]
-    before = [(said.uncalibrated_score or 0.0, defective) for said, defective in moved if said.distance is None]
-    tops = [(max(chances.values()), max(chances, key=chances.__getitem__) == part.label) for part, chances in known]
-    measures = {}
-    for name, curve, pairs in (
-        ("calibration_error", "reliability", sides),
-        ("calibration_error_before", "reliability_before", before),
-        ("top_label_calibration_error", None, tops),
-    ):
-        if not pairs and name == "calibration_error_before":
-            continue
-        stated, happened = np.array([p for p, _ in pairs], np.float64), np.array([h for _, h in pairs], bool)
-        error = calibration.calibration_error(stated, happened)
-        measures[name] = measured(error, calibration.calibration_interval(stated, happened, seed=seed))
-        if curve is not None and pairs:
-            curves[curve] = calibration.reliability_curve(stated, happened)
-    return measures
-
-
-def decision_measures(
-    judged: Sequence[JudgedExample], threshold: Threshold | None, seed: int, notes: list[str]
-) -> dict[str, Measure]:
-    """Escapes, overkills and reviews with exact intervals, and what they cost."""
-    if threshold is None:
-        notes.append("No threshold was given, so no part was passed or failed.")
-    # rows OK and defective; columns PASS, REVIEW, FAIL
-    counts = np.zeros((2, 3), np.int64)
-    for part in judged:
-        if part.verdict is not None and part.defective is not None:
-            counts[int(part.defective), _VERDICTS.index(part.verdict)] += 1
-    ok, defective = (int(total) for total in counts.sum(1))
-    escapes, overkills, reviews = int(counts[1, 0]), int(counts[0, 2]), int(counts[:, 1].sum())
-    measures = {
-        name: measured(events / parts, bounds.clopper_pearson(events, parts)) if parts else UNKNOWN
-        for name, events, parts in (
-            ("escape_rate", escapes, defective),
-            ("overkill_rate", overkills, ok),
-            ("review_rate", reviews, ok + defective),
+def _decision_notes(sample: Sample) -> list[str]:
+    notes = [] if sample.threshold is not None else ["No threshold was given, so no part was passed or failed."]
+    defective, escapes = int(sample.decisions[1].sum()), int(sample.decisions[1, 0])
+    if defective and not escapes and defective < (needed := bounds.parts_needed(_CLAIM)):
+        notes.append(
+            f"To prove an escape rate of at most {_CLAIM * 100:.0f} % (one-sided 95 %), "
+            f"{counted(needed, 'defective part')} must be judged without an escape; there {was_were(defective)} "
+            f"{defective}."
         )
-    }
-    measures["escape_rate_at_most"] = Measure(bounds.at_most(escapes, defective))
-    measures["overkill_rate_at_most"] = Measure(bounds.at_most(overkills, ok))
-    measures["cost_per_part"] = _cost_per_part(counts, threshold, seed)
-    if defective and not escapes:
-        needed = bounds.parts_needed(_CLAIM)
-        if defective < needed:
-            notes.append(
-                f"To prove an escape rate of at most {_CLAIM * 100:.0f} % (one-sided 95 %), "
-                f"{counted(needed, 'defective part')} must be judged without an escape; there {was_were(defective)} "
-                f"{defective}."
-            )
-    return measures
+    return notes
 
 
-def _cost_per_part(counts: NDArray[np.int64], threshold: Threshold | None, seed: int) -> Measure:
-    """Mean cost of a part with these verdicts, at the threshold's defect rate (None: the sample's)."""
-    ok, defective = (int(total) for total in counts.sum(1))
-    if threshold is None or threshold.cost_escape is None or threshold.cost_overkill is None or not (ok and defective):
-        return UNKNOWN
-    if counts[:, 1].any() and threshold.cost_review is None:
-        return UNKNOWN  # a part without a score is reviewed, and nobody said what that costs
-    rate = threshold.defect_rate if threshold.defect_rate is not None else defective / (ok + defective)
-    review = threshold.cost_review or 0.0
-    costs = np.array([[0.0, review, threshold.cost_overkill], [threshold.cost_escape, review, 0.0]])
-    weights = costs * np.array([[(1 - rate) / ok], [rate / defective]])
-
-    def mean_cost(tables: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.asarray((tables * weights).sum((-2, -1)), np.float64)
-
-    return measured(float(mean_cost(counts)), intervals.confusion_interval(mean_cost, counts, seed=seed))
+ROWS = (
+    MeasureKind(
+        "accuracy",
+        "Accuracy",
+        "Share of the pictures that get the right class; of an inspector that only scores, or gives boxes, of those "
+        "that are on the right side of the threshold.",
+        short="accuracy",
+        watched=True,
+        compute=accuracy,
+        change=change_of_accuracy,
+    ),
+    MeasureKind(
+        "balanced_accuracy",
+        "Balanced accuracy",
+        "The mean over the classes of the share of their pictures that get the right class, so that rare classes "
+        "count as much as common ones.",
+        watched=True,
+        compute=balanced_accuracy,
+    ),
+    MeasureKind(
+        "macro_f1",
+        "Mean F1 of the classes",
+        "The mean over the classes of the harmonic mean of precision and recall.",
+        unit=Unit.NUMBER,
+        compute=macro_f1,
+    ),
+    MeasureKind(
+        "auroc",
+        "AUROC",
+        "How often a defective part scores above a good one, over all such pairs: 0.5 is chance, 1 is perfect.",
+        unit=Unit.NUMBER,
+        short="AUROC",
+        watched=True,
+        compute=auroc,
+        change=change_of_auroc,
+    ),
+    MeasureKind(
+        "average_precision",
+        "Average precision",
+        "The mean over the defective parts of the share of defective ones among all that score as high or higher.",
+        unit=Unit.NUMBER,
+        compute=average_precision,
+    ),
+    MeasureKind(
+        "calibration_error",
+        "Calibration error, defective or not",
+        "How far the stated probability of a defect is from the share of such parts that are defective.",
+        unit=Unit.NUMBER,
+        better=Better.LOWER,
+        compute=calibration_error,
+    ),
+    MeasureKind(
+        "calibration_error_before",
+        "Calibration error before the scores were calibrated",
+        "How far the probability of a defect was from the share of such parts that are defective before it was "
+        "calibrated.",
+        unit=Unit.NUMBER,
+        better=Better.LOWER,
+        compute=calibration_error_before,
+    ),
+    MeasureKind(
+        "top_label_calibration_error",
+        "Calibration error of the predicted class",
+        "How far the stated probability of the predicted class is from the share of such pictures that are of it.",
+        unit=Unit.NUMBER,
+        better=Better.LOWER,
+        compute=top_label_calibration_error,
+    ),
+    MeasureKind(
+        "escape_rate",
+        "Escapes: defective parts passed",
+        "Share of the defective parts that are passed.",
+        better=Better.LOWER,
+        short="escapes",
+        compute=escape_rate,
+    ),
+    MeasureKind(
+        "overkill_rate",
+        "Overkills: OK parts failed",
+        "Share of the OK parts that are failed.",
+        better=Better.LOWER,
+        short="overkills",
+        compute=overkill_rate,
+    ),
+    MeasureKind(
+        "review_rate",
+        "Parts sent to review",
+        "Share of all parts that a person must look at.",
+        better=Better.LOWER,
+        compute=review_rate,
+        change=change_of_reviews,
+    ),
+    MeasureKind(
+        "escape_rate_at_most",
+        "Escapes, at most (one-sided 95 %)",
+        "The exact upper bound of the escape rate: it holds with 95 % confidence.",
+        unit=Unit.BOUND,
+        better=Better.LOWER,
+        compute=escape_rate_at_most,
+    ),
+    MeasureKind(
+        "overkill_rate_at_most",
+        "Overkills, at most (one-sided 95 %)",
+        "The exact upper bound of the overkill rate: it holds with 95 % confidence.",
+        unit=Unit.BOUND,
+        better=Better.LOWER,
+        compute=overkill_rate_at_most,
+    ),
+    MeasureKind(
+        "cost_per_part",
+        "Cost per part",
+        "The mean cost of escapes, overkills and reviews, at the threshold's share of defective parts.",
+        unit=Unit.COST,
+        better=Better.LOWER,
+        compute=cost_per_part,
+    ),
+)

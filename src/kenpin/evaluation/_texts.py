@@ -1,13 +1,12 @@
-"""What is measured on answers in words, each against the true one."""
+"""Measures of answers in words, each against the true one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from kenpin.evaluation._pictures import measured
+from kenpin.evaluation.kinds import Better, MeasureKind, Section, Unit
+from kenpin.evaluation.pairs import change_of_exact_matches
+from kenpin.evaluation.sample import Sample
 from kenpin.metrics import text
-from kenpin.metrics.intervals import wilson
-from kenpin.metrics.retrieval import mean_measure
+from kenpin.metrics.intervals import measured, wilson
 from kenpin.plural import counted
 from kenpin.records import Example, JudgedExample, JudgedText, Measure, Prediction
 
@@ -24,14 +23,57 @@ def compared(example: Example, prediction: Prediction) -> JudgedText:
     )
 
 
-def text_measures(judged: Sequence[JudgedExample], seed: int, notes: list[str]) -> dict[str, Measure]:
-    """The share of exact answers with Wilson's interval, the other means with the bootstrap's."""
-    texts = [part.text for part in judged if part.text is not None]
+def exact_match(sample: Sample) -> Measure:
+    """Share of answers with the true words, with Wilson's interval."""
+    texts = [part.text for part in sample.judged if part.text is not None]
     right = sum(one.exact_match for one in texts)
-    if silent := sum(not (part.prediction.text or "").strip() for part in judged):
-        notes.append(f"{counted(silent, 'picture')} got an answer without words.")
-    return {
-        "exact_match": measured(right / max(len(texts), 1), wilson(right, len(texts))),
-        "token_f1": mean_measure([one.token_f1 for one in texts], seed=seed),
-        "edit_distance": mean_measure([one.edit_distance for one in texts], seed=seed),
-    }
+    return measured(right / max(len(texts), 1), wilson(right, len(texts)))
+
+
+def token_f1(part: JudgedExample) -> float | None:
+    """F1 of the words of one answer; None where none is judged."""
+    return None if part.text is None else part.text.token_f1
+
+
+def edit_distance(part: JudgedExample) -> float | None:
+    """Edited characters of one answer over the length of the longer text; None where none is judged."""
+    return None if part.text is None else part.text.edit_distance
+
+
+def text_notes(sample: Sample) -> list[str]:
+    """What a reader of these measures must know."""
+    silent = sum(not (part.prediction.text or "").strip() for part in sample.judged)
+    return [f"{counted(silent, 'picture')} got an answer without words."] if silent else []
+
+
+ROWS = (
+    MeasureKind(
+        "exact_match",
+        "Answers with the true words",
+        "Share of the answers that have the words of the true answer in its order.",
+        Section.ANSWERS,
+        short="exact match",
+        watched=True,
+        compute=exact_match,
+        change=change_of_exact_matches,
+    ),
+    MeasureKind(
+        "token_f1",
+        "F1 of the words in an answer",
+        "The harmonic mean of the share of an answer's words that are true and of true words that it has.",
+        Section.ANSWERS,
+        Unit.NUMBER,
+        watched=True,
+        each=token_f1,
+    ),
+    MeasureKind(
+        "edit_distance",
+        "Share of an answer's characters to edit",
+        "Characters to insert, delete or replace, over the length of the longer of the predicted and the true answer.",
+        Section.ANSWERS,
+        Unit.NUMBER,
+        Better.LOWER,
+        watched=True,
+        each=edit_distance,
+    ),
+)

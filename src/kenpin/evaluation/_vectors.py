@@ -1,52 +1,132 @@
-"""What is measured on learned vectors: pairs, neighbours and clusters."""
+"""Measures of learned vectors among themselves: pairs, neighbours and clusters."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
-
-from kenpin.metrics.collapse import effective_rank
-from kenpin.metrics.intervals import wilson
-from kenpin.metrics.neighbours import knn_accuracy, nearest_others, recall_at, silhouette
-from kenpin.metrics.verification import equal_error_rate, fixed_pairs, pair_distances, verification_auroc
-from kenpin.records import JudgedExample, Measure
-
-VECTOR_SAMPLE = 2_000
-"""Pictures at most whose vectors are compared with each other."""
-_NEIGHBOURS = 5
+from kenpin.evaluation.kinds import Better, MeasureKind, Section, Unit
+from kenpin.evaluation.sample import VECTOR_SAMPLE, Neighbourhood, Sample, vectors_of
+from kenpin.metrics import collapse, neighbours, verification
+from kenpin.metrics.intervals import measured, wilson
+from kenpin.records import Measure
 
 
-def vectors_of(judged: Sequence[JudgedExample]) -> tuple[NDArray[np.float64], list[str]]:
-    """The learned vectors (n, d) and the labels of the pictures that have both."""
-    pairs = [(p.prediction.embedding, p.label) for p in judged if p.prediction.embedding is not None and p.label]
-    return np.array([vector for vector, _ in pairs], np.float64), [label for _, label in pairs]
+def verification_auroc(sample: Sample) -> Measure | None:
+    """Of pairs that the seed fixes; this measure and the others are None where no vectors were learned."""
+    if (near := sample.neighbourhood) is None:
+        return None
+    return Measure(verification.verification_auroc(near.differ, near.distances))
 
 
-def vector_measures(judged: Sequence[JudgedExample], seed: int, notes: list[str]) -> dict[str, Measure]:
-    """Measures of the pictures' vectors among themselves; none where no vectors were learned."""
-    vectors, labels = vectors_of(judged)
-    if len(labels) < 2:
-        return {}
-    if len(labels) > VECTOR_SAMPLE:
-        chosen = np.sort(np.random.default_rng(seed).permutation(len(labels))[:VECTOR_SAMPLE])
-        vectors, labels = vectors[chosen], [labels[place] for place in chosen]
-        notes.append(f"Embeddings are compared among {VECTOR_SAMPLE:,} sampled pictures.")
-    pairs, differ = fixed_pairs(labels, seed)
-    distances = pair_distances(vectors, pairs)
-    nearest = nearest_others(vectors, _NEIGHBOURS)
-    measures = {
-        "verification_auroc": Measure(verification_auroc(differ, distances)),
-        "equal_error_rate": Measure(equal_error_rate(differ, distances)),
-    }
-    for name, share in (
-        ("knn_accuracy", knn_accuracy(labels, nearest)),
-        ("recall_at_1", recall_at(labels, nearest, 1)),
-        ("recall_at_5", recall_at(labels, nearest, 5)),
-    ):
-        interval = None if share is None else wilson(round(share * len(labels)), len(labels))
-        measures[name] = Measure(share, *(interval or (None, None)))
-    measures["silhouette"] = Measure(silhouette(vectors, labels))
-    measures["effective_rank"] = Measure(effective_rank(vectors))
-    return measures
+def equal_error_rate(sample: Sample) -> Measure | None:
+    """Of the same pairs."""
+    if (near := sample.neighbourhood) is None:
+        return None
+    return Measure(verification.equal_error_rate(near.differ, near.distances))
+
+
+def knn_accuracy(sample: Sample) -> Measure | None:
+    """Of the 5 nearest others, with Wilson's interval."""
+    if (near := sample.neighbourhood) is None:
+        return None
+    return _share(near, neighbours.knn_accuracy(near.labels, near.nearest))
+
+
+def recall_at_1(sample: Sample) -> Measure | None:
+    """With Wilson's interval."""
+    if (near := sample.neighbourhood) is None:
+        return None
+    return _share(near, neighbours.recall_at(near.labels, near.nearest, 1))
+
+
+def recall_at_5(sample: Sample) -> Measure | None:
+    """With Wilson's interval."""
+    if (near := sample.neighbourhood) is None:
+        return None
+    return _share(near, neighbours.recall_at(near.labels, near.nearest, 5))
+
+
+def silhouette(sample: Sample) -> Measure | None:
+    """Mean silhouette of the true classes."""
+    return None if (near := sample.neighbourhood) is None else Measure(neighbours.silhouette(near.vectors, near.labels))
+
+
+def effective_rank(sample: Sample) -> Measure | None:
+    """Effective rank of the vectors."""
+    return None if (near := sample.neighbourhood) is None else Measure(collapse.effective_rank(near.vectors))
+
+
+def vector_notes(sample: Sample) -> list[str]:
+    """What a reader of these measures must know."""
+    if len(vectors_of(sample.judged)[1]) <= VECTOR_SAMPLE:
+        return []
+    return [f"Embeddings are compared among {VECTOR_SAMPLE:,} sampled pictures."]
+
+
+def _share(near: Neighbourhood, share: float | None) -> Measure:
+    return measured(share, None if share is None else wilson(round(share * len(near.labels)), len(near.labels)))
+
+
+ROWS = (
+    MeasureKind(
+        "verification_auroc",
+        "AUROC of pairs: same class or not",
+        "How often a pair of two classes lies farther apart than one of one class, among as many of each, fixed by "
+        "the seed.",
+        Section.EMBEDDINGS,
+        Unit.NUMBER,
+        watched=True,
+        compute=verification_auroc,
+    ),
+    MeasureKind(
+        "equal_error_rate",
+        "Equal error rate of pairs",
+        "The error at the cut where both kinds of pair are mistaken equally often.",
+        Section.EMBEDDINGS,
+        better=Better.LOWER,
+        watched=True,
+        compute=equal_error_rate,
+    ),
+    MeasureKind(
+        "knn_accuracy",
+        "Right class by the 5 nearest neighbours",
+        "Share of the pictures of whose 5 nearest others most are of their class.",
+        Section.EMBEDDINGS,
+        short="kNN accuracy",
+        watched=True,
+        compute=knn_accuracy,
+    ),
+    MeasureKind(
+        "recall_at_1",
+        "Nearest neighbour has the same class",
+        "Share of the pictures whose nearest other is of their class.",
+        Section.EMBEDDINGS,
+        watched=True,
+        compute=recall_at_1,
+    ),
+    MeasureKind(
+        "recall_at_5",
+        "One of the 5 nearest neighbours has the same class",
+        "Share of the pictures of whose 5 nearest others at least one is of their class.",
+        Section.EMBEDDINGS,
+        watched=True,
+        compute=recall_at_5,
+    ),
+    MeasureKind(
+        "silhouette",
+        "Silhouette of the classes",
+        "From −1 to 1, how much nearer the own class lies than the next one.",
+        Section.EMBEDDINGS,
+        Unit.NUMBER,
+        watched=True,
+        compute=silhouette,
+    ),
+    MeasureKind(
+        "effective_rank",
+        "Directions in which embeddings differ",
+        "In how many directions embeddings differ (Roy & Vetterli 2007).",
+        Section.EMBEDDINGS,
+        Unit.NUMBER,
+        None,
+        watched=True,
+        compute=effective_rank,
+    ),
+)

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from kenpin.errors import ShapeError
 from kenpin.metrics.ranking import levels
 from kenpin.plural import counted
+from kenpin.records import Measure
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -131,6 +132,22 @@ def picture_intervals(
         found.append(measures(drawn))
     values = np.concatenate(found)
     return tuple(_percentiles(column, confidence) for column in values.T)
+
+
+def measured(value: float | None, interval: Interval | None) -> Measure:
+    """A value with its interval, where there are both."""
+    return Measure(None) if value is None else Measure(value, *(interval or (None, None)))
+
+
+def mean_measure(values: ArrayLike, *, seed: int = 0) -> Measure:
+    """The mean of one value a picture, and its bootstrap interval over the pictures; of differences, a paired one."""
+    each = np.asarray(values, np.float64)
+    if not len(each):
+        return Measure(None)
+    (interval,) = picture_intervals(
+        lambda drawn: (drawn @ each / len(each))[:, None], len(each), cells_each=len(each), seed=seed
+    )
+    return measured(float(each.mean()), interval)
 
 
 def _resampled(

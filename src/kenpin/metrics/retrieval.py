@@ -1,4 +1,4 @@
-"""Whether the nearest are the wanted ones: precision among the first k, and its mean with an interval."""
+"""Whether the nearest are the wanted ones: precision among the first k."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import ShapeError
-from kenpin.metrics.intervals import picture_intervals
 from kenpin.plural import counted, is_are
-from kenpin.records import Measure
 
 Floats = NDArray[np.float64]
 
@@ -46,14 +44,3 @@ def distances(queries: ArrayLike, others: ArrayLike, metric: Literal["cosine", "
         return np.asarray(1 - asked @ known.T)
     squared = (asked**2).sum(1)[:, None] + (known**2).sum(1) - 2 * asked @ known.T
     return np.asarray(np.sqrt(np.maximum(squared, 0.0)))
-
-
-def mean_measure(values: ArrayLike, *, seed: int = 0) -> Measure:
-    """The mean of one value a query, and its bootstrap interval over the queries; of differences, a paired one."""
-    each = np.asarray(values, np.float64)
-    if not len(each):
-        return Measure(None)
-    (interval,) = picture_intervals(
-        lambda drawn: (drawn @ each / len(each))[:, None], len(each), cells_each=len(each), seed=seed
-    )
-    return Measure(float(each.mean()), *(interval or (None, None)))

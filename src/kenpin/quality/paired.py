@@ -1,15 +1,22 @@
-"""How much a rate of wrong decisions changed between two runs that judged the same parts, exactly."""
+"""How much a rate, a share or an AUROC changed between two runs that judged the same parts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import ShapeError
 from kenpin.plural import counted
 from kenpin.quality.bounds import clopper_pearson
 from kenpin.quality.planning import Wrong
-from kenpin.records import Verdict
+from kenpin.records import Measure, Verdict
+
+Floats = NDArray[np.float64]
+_Z = NormalDist().inv_cdf(0.975)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +49,7 @@ def paired_difference(before: Sequence[bool], now: Sequence[bool], confidence: f
     """
     # The change is the difference of two multinomial shares, lost and gained. Clopper & Pearson's interval of each at
     # half the error (Bonferroni) holds whatever the true shares: wider than an approximation, and never less sure.
-    if len(before) != len(now):
-        raise ShapeError(
-            f"{counted(len(before), 'part')} before and {len(now)} now; give one decision of each run for each part."
-        )
-    lost = sum(n and not b for b, n in zip(before, now, strict=True))
-    gained = sum(b and not n for b, n in zip(before, now, strict=True))
+    lost, gained = _turned(before, now)
     half_sure = 1 - (1 - confidence) / 2
     losses = clopper_pearson(lost, len(now), half_sure)
     gains = clopper_pearson(gained, len(now), half_sure)
@@ -83,6 +85,36 @@ def verdict_differences(
     return {"escape": change(True, Verdict.PASS), "overkill": change(False, Verdict.FAIL)}
 
 
+def paired_share(before: Sequence[bool], now: Sequence[bool]) -> Measure:
+    """Share now minus share before on the same parts, with its 95 % interval; None without parts. Raises ShapeError."""
+    # Agresti & Min 2005: Wald's interval after adding one half to each cell of the 2 x 2 table. It covers 95 % on
+    # average, and is narrower than that of `paired_difference`, which never covers less.
+    gained, lost = _turned(before, now)
+    parts = len(now)
+    if not parts:
+        return Measure(None)
+    centre = (gained - lost) / (parts + 2)
+    half = _Z * max(0.0, (gained + lost + 1) - (gained - lost) ** 2 / (parts + 2)) ** 0.5 / (parts + 2)
+    return Measure((gained - lost) / parts, max(-1.0, centre - half), min(1.0, centre + half))
+
+
+def paired_auroc(defective: ArrayLike, before: ArrayLike, now: ArrayLike) -> tuple[float | None, float | None, Measure]:
+    """AUROC before and now on the same parts, and its change with a 95 % interval; None without both kinds."""
+    # DeLong, DeLong & Clarke-Pearson 1988: an AUROC is a mean of placements, so the change is a mean of differences.
+    is_defective = np.asarray(defective, bool)
+    if is_defective.all() or not is_defective.any():
+        return None, None, Measure(None)
+    below, above = _placements(is_defective, np.asarray(before, np.float64))
+    below_now, above_now = _placements(is_defective, np.asarray(now, np.float64))
+    change = float((below_now - below).mean())
+    measure = Measure(change)
+    if min(len(below), len(above)) > 1:
+        half = _Z * (_variance_of_mean(below_now - below) + _variance_of_mean(above_now - above)) ** 0.5
+        if half > 0:  # where nothing varies, nothing is known of chance
+            measure = Measure(change, max(-1.0, change - half), min(1.0, change + half))
+    return float(below.mean()), float(below_now.mean()), measure
+
+
 def mcnemar(regressions: int, improvements: int) -> float:
     """Two-sided p-value of as many changes in each direction; 1 where nothing changed.
 
@@ -92,3 +124,28 @@ def mcnemar(regressions: int, improvements: int) -> float:
 
     changed = regressions + improvements
     return float(binomtest(regressions, changed).pvalue) if changed else 1.0
+
+
+def _turned(before: Sequence[bool], now: Sequence[bool]) -> tuple[int, int]:
+    """How many parts became true, and how many false. Raises ShapeError."""
+    if len(before) != len(now):
+        raise ShapeError(
+            f"{counted(len(before), 'part')} before and {len(now)} now; give one decision of each run for each part."
+        )
+    pairs = list(zip(before, now, strict=True))
+    return sum(n and not b for b, n in pairs), sum(b and not n for b, n in pairs)
+
+
+def _variance_of_mean(values: Floats) -> float:
+    return float(values.var(ddof=1) / len(values))
+
+
+def _placements(defective: NDArray[np.bool_], scores: Floats) -> tuple[Floats, Floats]:
+    """Of each defective part the share of OK parts below it, of each OK part the share of defective ones above it."""
+    from scipy.stats import rankdata
+
+    ranks = rankdata(scores)  # ties share their mean rank, which counts them one half
+    worse, fine = scores[defective], scores[~defective]
+    below = (ranks[defective] - rankdata(worse)) / len(fine)
+    above = 1 - (ranks[~defective] - rankdata(fine)) / len(worse)
+    return below, above

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from kenpin.quality.mistakes import mistake_of
+from kenpin.evaluation.mistakes import mistake_of
+from kenpin.evaluation.pairs import Pair
 from kenpin.records import Evaluation, JudgedExample
 from kenpin.report import words
-from kenpin.report.comparison import Pair
 from kenpin.report.document import data_url
 from kenpin.report.heat import Heat
 from kenpin.report.names import picture_name

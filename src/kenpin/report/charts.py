@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kenpin.evaluation.measures import MEASURES
 from kenpin.plural import counted
 from kenpin.quality.costs import cut_costs, realised_cost
 from kenpin.records import Evaluation, JudgedExample
@@ -197,7 +198,7 @@ def _series(name: str, rows: Sequence[Mapping[str, Any]], by: str) -> Series:
     pairs = [(_number(row.get(by)), _number(row.get(name))) for row in rows]
     points = [(x, y) for x, y in pairs if x is not None and y is not None]
     measure = name.removeprefix("eval_")
-    title = _LOSSES.get(name) or words.TITLES.get(measure) or measure.replace("_", " ")
+    title = _LOSSES.get(name) or (MEASURES[measure].title if measure in MEASURES else measure.replace("_", " "))
     # a short training has too few points to be seen as a line
     return Series(title, points, "marks" if len(points) <= _MARKED else "line")
 

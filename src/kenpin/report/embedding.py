@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kenpin.errors import MissingExtraError
+from kenpin.evaluation.mistakes import mistake_of
 from kenpin.metrics.projection import Projection
 from kenpin.plural import counted
-from kenpin.quality.mistakes import mistake_of
 from kenpin.records import JudgedExample
 from kenpin.report import words
 from kenpin.report.document import data_url

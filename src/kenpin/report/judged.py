@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from kenpin.quality.mistakes import worst_first
+from kenpin.evaluation.mistakes import worst_first
 from kenpin.records import ClassScores, Evaluation, JudgedExample, Verdict
 from kenpin.report import charts, words
 from kenpin.report.cards import Card, in_order, part_card

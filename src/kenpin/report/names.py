@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
-from kenpin.report import words
+from kenpin.evaluation.measures import MEASURES
 
 TITLES = {
     "base_commit": "Revision of the base",
@@ -42,7 +42,7 @@ TITLES = {
     "threshold": "Threshold",
     "versions": "Version",
 }
-"""Of a run record's fields; measures have theirs in `words.TITLES`."""
+"""Of a run record's fields; measures have theirs in `kenpin.evaluation.measures`."""
 FAMILIES = {
     "classifier": "Classifier",
     "embedder": "Embedder",
@@ -57,7 +57,8 @@ _FOLDERS = re.compile(rf"{_ALONE}(?:/(?:[^/\s]+/)*(?=[^/\s])|[A-Za-z]:\\(?:[^\\\
 
 def field_title(key: str) -> str:
     """What a field of a record is called; a key that is a file's name is its own."""
-    return TITLES.get(key) or words.TITLES.get(key) or (key if "." in key else key.replace("_", " "))
+    measure = MEASURES.get(key)
+    return TITLES.get(key) or (measure and measure.title) or (key if "." in key else key.replace("_", " "))
 
 
 def family_title(family: str) -> str:

@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kenpin.evaluation.comparison import Comparison, compare_runs
+from kenpin.evaluation.kinds import Section
+from kenpin.evaluation.measures import TILES, kind_of
 from kenpin.records import Evaluation, Measure, Severity
 from kenpin.report import charts, words
 from kenpin.report.cards import Card, class_cards, in_order, pair_card
 from kenpin.report.changes import change_sentences, change_table
-from kenpin.report.comparison import Comparison, compare_runs
 from kenpin.report.content import Kept, ReportContent, read_content
 from kenpin.report.document import template, write_document
 from kenpin.report.effects import confirmation_sentence, effects_figure
@@ -30,9 +32,6 @@ _SIDES_PX = ((None, None), (None, 96), (None, 64), (None, 48), (None, 32), (128,
 """Longer sides of the pictures on cards and under the mouse, from the first to the last that is tried."""
 _PICTURES, _OF_FURTHER = 60, 24  # cards of each kind on the page; the counts tell of all
 _FINDINGS = 30
-_TILES = ("escape_rate", "overkill_rate", "review_rate", "accuracy", "auroc", "cost_per_part")
-_TEXT_TILES = ("exact_match", "token_f1", "edit_distance")
-_BOX_TILES = ("escape_rate", "overkill_rate", "review_rate", "map_50", "box_recall", "box_precision")
 
 
 def render_report(content: ReportContent, *, findings: Sequence[Findings] = (), umap: bool = False) -> str:
@@ -126,8 +125,7 @@ def _shrunk(content: ReportContent, most_px: int | None) -> ReportContent:
 
 
 def _tiles(evaluation: Evaluation) -> list[tuple[str, Measure]]:
-    names = {"boxes": _BOX_TILES, "text": _TEXT_TILES}.get(evaluation.target, _TILES)
-    measures = [(name, evaluation.measures.get(name, Measure(None))) for name in names]
+    measures = [(name, evaluation.measures.get(name, Measure(None))) for name in TILES[evaluation.target]]
     return [(name, measure) for name, measure in measures if measure.value is not None]
 
 
@@ -142,12 +140,12 @@ def _measure_rows(
     names = dict.fromkeys(name for one in evaluations.values() for name in one.measures)
     rows = []
     for name in names:
-        if (name in words.OF_BOXES) is not of_boxes:
+        if (kind_of(name).section is Section.BOXES) is not of_boxes:
             continue
         measures = [one.measures.get(name, Measure(None)) for one in evaluations.values()]
         if any(measure.value is not None for measure in measures):
             figures = [_figures(name, measure) for measure in measures]
-            rows.append((words.title(name), words.OF_BOXES.get(name, ""), figures))
+            rows.append((words.title(name), kind_of(name).meaning, figures))
     return rows
 
 

@@ -4,17 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from kenpin.evaluation.measures import PROMISED, kind_of, worst
 from kenpin.records import Evaluation
-from kenpin.report.words import LOWER_IS_BETTER, value
-
-_COMPARED = {
-    "escape_rate": "escapes",
-    "overkill_rate": "overkills",
-    "accuracy": "accuracy",
-    "auroc": "AUROC",
-    "map": "mAP",
-    "exact_match": "answers with the true words",
-}
+from kenpin.report.words import value
 
 
 def trust_sentence(evaluations: Mapping[str, Evaluation]) -> str | None:
@@ -42,16 +34,16 @@ def trust_sentence(evaluations: Mapping[str, Evaluation]) -> str | None:
 def _against(name: str, first: Evaluation, other: Evaluation) -> str:
     """Where another evaluation is worse, better and equal; empty where they share no measure."""
     kinds: dict[str, list[str]] = {"worse on": [], "better on": [], "equal on": []}
-    for key, words in _COMPARED.items():
+    for key in PROMISED:
         ours, theirs = _figure(first, key), _figure(other, key)
         if ours is None or theirs is None:
             continue
         shown, before = value(key, theirs), value(key, ours)
         if shown == before:
-            kinds["equal on"].append(f"{words} ({shown})")
+            kinds["equal on"].append(f"{kind_of(key).short} ({shown})")
         else:
-            kind = "worse on" if _worse(key, theirs, ours) else "better on"
-            kinds[kind].append(f"{words} ({shown} instead of {before})")
+            kind = "worse on" if worst(key, [ours, theirs]) == theirs else "better on"
+            kinds[kind].append(f"{kind_of(key).short} ({shown} instead of {before})")
     said = _listed(f"{kind} {_listed(figures)}" for kind, figures in kinds.items() if figures)
     return f"“{name}” is {said}" if said else ""
 
@@ -60,24 +52,20 @@ def _worst(evaluations: Mapping[str, Evaluation]) -> dict[tuple[str, ...], list[
     """The worst figures of the measures that differ, by the evaluations that they are from."""
     leading = next(iter(evaluations.values()))
     found: dict[tuple[str, ...], list[str]] = {}
-    for key, words in _COMPARED.items():
+    for key in PROMISED:
         figures = {name: figure for name, one in evaluations.items() if (figure := _figure(one, key)) is not None}
         shown = {name: value(key, figure) for name, figure in figures.items()}
         if _figure(leading, key) is None or len(set(shown.values())) < 2:
             continue
-        worst = value(key, (max if key in LOWER_IS_BETTER else min)(figures.values()))
-        names = tuple(name for name in figures if shown[name] == worst)
-        found.setdefault(names, []).append(f"{words} {worst}")
+        least = value(key, worst(key, figures.values()))
+        names = tuple(name for name in figures if shown[name] == least)
+        found.setdefault(names, []).append(f"{kind_of(key).short} {least}")
     return found
 
 
 def _figure(evaluation: Evaluation, key: str) -> float | None:
     measure = evaluation.measures.get(key)
     return None if measure is None else measure.value
-
-
-def _worse(key: str, one: float, than: float) -> bool:
-    return one > than if key in LOWER_IS_BETTER else one < than
 
 
 def _listed(words: Iterable[str]) -> str:

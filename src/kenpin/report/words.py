@@ -1,4 +1,4 @@
-"""Numbers as words: measures by name, in their unit and which way they are better; parts and their boxes in a few."""
+"""Numbers as words: measures by their title and in their unit; parts and their boxes in a few."""
 
 from __future__ import annotations
 
@@ -6,92 +6,18 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 
+from kenpin.evaluation.kinds import Unit
+from kenpin.evaluation.measures import kind_of
 from kenpin.records import JudgedExample, Measure
 
 NONE = "–"
 NO_BOXES = "no boxes"
 NO_LABEL = "no label"
 
-TITLES = {
-    "accuracy": "Accuracy",
-    "balanced_accuracy": "Balanced accuracy",
-    "macro_f1": "Mean F1 of the classes",
-    "auroc": "AUROC",
-    "average_precision": "Average precision",
-    "calibration_error": "Calibration error, defective or not",
-    "calibration_error_before": "Calibration error before the scores were calibrated",
-    "top_label_calibration_error": "Calibration error of the predicted class",
-    "escape_rate": "Escapes: defective parts passed",
-    "escape_rate_at_most": "Escapes, at most (one-sided 95 %)",
-    "overkill_rate": "Overkills: OK parts failed",
-    "overkill_rate_at_most": "Overkills, at most (one-sided 95 %)",
-    "review_rate": "Parts sent to review",
-    "cost_per_part": "Cost per part",
-    "pixel_auroc": "AUROC of pixels",
-    "aupro": "AUPRO: overlap with each defective region",
-    "map": "mAP 50:95",
-    "map_50": "mAP 50",
-    "map_75": "mAP 75",
-    "map_small": "mAP 50:95, small boxes",
-    "map_medium": "mAP 50:95, medium boxes",
-    "map_large": "mAP 50:95, large boxes",
-    "box_precision": "Drawn boxes that are right (precision)",
-    "box_recall": "True boxes that are found (recall)",
-    "box_f1": "F1 of boxes",
-    "score_cut": "Score cut",
-    "missed_boxes_per_picture": "Boxes missed per picture",
-    "false_alarms_per_picture": "False alarms per picture",
-    "box_calibration_error": "Calibration error of the scores",
-    "rejected_pieces": "Unreadable pieces of answers",
-    "exact_match": "Answers with the true words",
-    "token_f1": "F1 of the words in an answer",
-    "edit_distance": "Share of an answer's characters to edit",
-    "verification_auroc": "AUROC of pairs: same class or not",
-    "equal_error_rate": "Equal error rate of pairs",
-    "knn_accuracy": "Right class by the 5 nearest neighbours",
-    "recall_at_1": "Nearest neighbour has the same class",
-    "recall_at_5": "One of the 5 nearest neighbours has the same class",
-    "silhouette": "Silhouette of the classes",
-    "precision_at_5_before": "Wanted among the 5 nearest cases, before the training",
-    "precision_at_5_after": "Wanted among the 5 nearest cases, after it",
-    "precision_at_5_gain": "Wanted among the 5 nearest cases, gain by the training",
-    "effective_rank": "Directions in which embeddings differ",
-}
-OF_BOXES = {
-    "map": "Whether boxes are found, ranked by their scores and drawn in the right position: the mean over all classes "
-    "and ten required overlaps from 0.50 to 0.95. 1 is perfect; a box on a picture without any lowers it.",
-    "map_50": "mAP where an overlap of one half is enough: whether defects are found at all.",
-    "map_75": "mAP where three quarters must overlap: whether boxes fit.",
-    "map_small": "mAP of true boxes with an area below 32² pixels.",
-    "map_medium": "mAP of true boxes with an area from 32² to 96² pixels.",
-    "map_large": "mAP of true boxes with an area above 96² pixels.",
-    "box_precision": "Share of the boxes with a score from the cut up that are right in class and position.",
-    "box_recall": "Share of the true boxes that are found this way.",
-    "box_f1": "The harmonic mean of precision and recall.",
-    "score_cut": "The score from which a box counts as drawn; chosen where F1 is best.",
-    "missed_boxes_per_picture": "True boxes that were not found.",
-    "false_alarms_per_picture": "Boxes drawn where there is nothing of their class.",
-    "box_calibration_error": "How far scores are from the share of boxes with such a score that are right.",
-    "rejected_pieces": "Pieces of answers that are not a valid box.",
-}
-"""What each measure of boxes means."""
-_NUMBERS = {"auroc", "average_precision", "macro_f1", "calibration_error", "calibration_error_before",
-            "top_label_calibration_error", "map",
-            "map_50", "map_75", "map_small", "map_medium", "map_large", "score_cut", "missed_boxes_per_picture",
-            "false_alarms_per_picture", "box_calibration_error", "verification_auroc", "silhouette",
-            "effective_rank", "pixel_auroc", "aupro", "token_f1", "edit_distance"}  # fmt: skip
-
-LOWER_IS_BETTER = {"calibration_error", "calibration_error_before", "top_label_calibration_error", "escape_rate",
-                   "escape_rate_at_most", "overkill_rate", "overkill_rate_at_most", "review_rate", "cost_per_part",
-                   "missed_boxes_per_picture", "false_alarms_per_picture", "box_calibration_error",
-                   "rejected_pieces", "edit_distance", "equal_error_rate"}  # fmt: skip
-"""Measures of what is wrong. Of the others more is better, but for `score_cut` and `effective_rank`, which say nothing
-of how good an inspector is."""
-
 
 def title(name: str) -> str:
     """A measure's name for readers."""
-    return TITLES.get(name, name.replace("_", " ").capitalize())
+    return kind_of(name).title
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -113,13 +39,17 @@ def value(name: str, number: float | None) -> str:
     """A measure's number in its unit, a dash for None."""
     if number is None:
         return NONE
-    if name == "cost_per_part":
-        return f"{number:,.4g}"
-    if name.endswith("_at_most"):
-        return percent_at_most(number)
-    if name == "rejected_pieces":
-        return f"{number:.0f}"
-    return f"{number:.3f}" if name in _NUMBERS else percent(number)
+    match kind_of(name).unit:
+        case Unit.SHARE:
+            return percent(number)
+        case Unit.BOUND:
+            return percent_at_most(number)
+        case Unit.NUMBER:
+            return f"{number:.3f}"
+        case Unit.COUNT:
+            return f"{number:.0f}"
+        case Unit.COST:
+            return f"{number:,.4g}"
 
 
 def interval(name: str, measure: Measure) -> str:
@@ -142,7 +72,15 @@ def change_interval(name: str, measure: Measure) -> str:
 
 
 def _signed(name: str, number: float) -> str:
-    text = f"{number:+.3f}" if name in _NUMBERS else f"{number * 100:+.1f} pp"
+    match kind_of(name).unit:
+        case Unit.SHARE | Unit.BOUND:
+            text = f"{number * 100:+.1f} pp"
+        case Unit.NUMBER:
+            text = f"{number:+.3f}"
+        case Unit.COUNT:
+            text = f"{number:+.0f}"
+        case Unit.COST:
+            text = f"{number:+,.4g}"
     return text.replace("-", "−")
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kenpin.errors import RunError
+from kenpin.evaluation.mistakes import worst_first
 from kenpin.heat import Region
-from kenpin.quality.mistakes import worst_first
 from kenpin.records import JudgedExample
 
 Mask = NDArray[np.bool_]

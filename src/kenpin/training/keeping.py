@@ -10,10 +10,10 @@ import numpy as np
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image, read_mask
 from kenpin.errors import ImageError, OptionError
+from kenpin.evaluation.mistakes import worst_first
 from kenpin.metrics.projection import principal_components
 from kenpin.models.contract import ChoosesItems, Explained, Localised, ReadsTables
 from kenpin.predictor import Predictor
-from kenpin.quality.mistakes import worst_first
 from kenpin.records import Evaluation, Example, ImageSource, Map
 from kenpin.run import maps, thumbnails
 from kenpin.run.layout import EvaluationFiles

@@ -13,7 +13,8 @@ from kenpin.cases.case import Metric
 from kenpin.cases.learning import UNWANTED
 from kenpin.cases.library import CaseLibrary
 from kenpin.data.dataset import Dataset
-from kenpin.metrics.retrieval import Floats, distances, mean_measure, precision_at_k
+from kenpin.metrics.intervals import mean_measure
+from kenpin.metrics.retrieval import Floats, distances, precision_at_k
 from kenpin.models.contract import Progress
 from kenpin.plural import counted
 from kenpin.predictor import Predictor

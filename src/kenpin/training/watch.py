@@ -15,6 +15,8 @@ from kenpin.data.images import read_image
 from kenpin.drawing import draw_detections, font_note
 from kenpin.errors import CollapseError, MissingExtraError
 from kenpin.evaluation import VECTOR_SAMPLE, evaluate, vectors_of
+from kenpin.evaluation.kinds import Section
+from kenpin.evaluation.measures import watched
 from kenpin.metrics.collapse import collapse
 from kenpin.models.contract import Inspector, LearnsVectors, Progress, Task
 from kenpin.predictor import Predictor
@@ -22,20 +24,7 @@ from kenpin.records import Detections
 from kenpin.training.evolution import EvolutionPage, record_snapshot, record_truth
 from kenpin.training.listener import SCORING
 
-_SCORES = {
-    "label": ("accuracy", "balanced_accuracy", "auroc"),
-    "boxes": ("map", "map_50", "box_precision", "box_recall"),
-    "text": ("exact_match", "token_f1", "edit_distance"),
-    "vectors": (
-        "verification_auroc",
-        "equal_error_rate",
-        "knn_accuracy",
-        "recall_at_1",
-        "recall_at_5",
-        "silhouette",
-        "effective_rank",
-    ),
-}
+_SECTIONS = {"label": Section.PICTURES, "boxes": Section.BOXES, "text": Section.ANSWERS}
 ANSWERED = ("boxes", "text")
 """What language models are trained for."""
 SAMPLE = 64
@@ -66,7 +55,7 @@ class Watch:
         self._task, self._seed, self._folder = task, seed, folder
         self._page, self._progress = page, progress
         self._compares = isinstance(inspector, LearnsVectors)
-        self._names = _SCORES["vectors" if self._compares else target]
+        self._names = watched(Section.EMBEDDINGS if self._compares else _SECTIONS[target])
         self._draws = target == "boxes"
         order = np.random.default_rng(seed).permutation(len(validation))
         limit = SAMPLE if target in ANSWERED else VECTOR_SAMPLE if self._compares else None

@@ -13,11 +13,10 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.data.splitting import split_by_group, split_by_ratio
 from kenpin.errors import UnitSpaceError
-from kenpin.metrics.intervals import paired_ranking_interval
+from kenpin.metrics.intervals import measured, paired_ranking_interval
 from kenpin.metrics.ranking import auroc, auroc_of_counts
 from kenpin.models.contract import Progress
 from kenpin.plural import counted
-from kenpin.records import Measure
 from kenpin.taguchi import Moments, UnitSpace, sum_of_fourth_powers
 from kenpin.taguchi.selection import Confirmation, Selection, select_items
 
@@ -115,7 +114,7 @@ def choose(
     if before is None or after is None:
         raise UnitSpaceError("item selection: no part of one kind was held out; raise --confirm-share, or add parts.")
     interval = paired_ranking_interval(auroc_of_counts, truth, *scores, seed=seed)
-    change = Measure(after - before, *(interval or (None, None)))
+    change = measured(after - before, interval)
     confirmation = Confirmation(len(good_held_out), len(defective_held_out), before, after, change)
     selection = replace(selection, confirmation=confirmation)
     return selection, _sentence(selection, confirmation)
