@@ -32,8 +32,8 @@ def test_records_come_back_as_they_were(journal: Journal) -> None:
     journal.append(RECORDS[:2])
     journal.append(RECORDS[2:])
     assert list(read_records(journal.path)) == RECORDS
-    assert journal.find("00003.png", f"{3:032x}") == RECORDS[2]
-    assert journal.find("00003.png", f"{4:032x}") is None
+    assert journal.find(("00003.png", f"{3:032x}")) == RECORDS[2]
+    assert journal.find(("00003.png", f"{4:032x}")) is None
     assert journal.files()["00001.png"] == (101, 1_800_000_000_000_000_001)
     assert len(journal) == 3
     assert list(journal.set_aside()) == RECORDS[1:2]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kenpin.inspection.pictures import Sighting, open_picture
+from kenpin.inspection.pictures import Opened, Sighting, open_picture
 from kenpin.inspection.watching import WatchedFolder, sightings
 
 
@@ -49,10 +49,11 @@ class _Line:
         return self.judged[before:]
 
     def _open(self, seen: Sighting) -> None:
-        if open_picture(seen).error is None:
+        opened = open_picture(seen)
+        if opened.error is None:
             self.judged.append(seen.id)
             self.watched.judged(seen)
-        elif self.watched.gives_up(seen):
+        elif self.watched.gives_up(opened):
             self.given_up.append(seen.id)
             self.watched.judged(seen)
 
@@ -114,17 +115,17 @@ def test_what_becomes_a_picture_at_the_last_moment_is_not_given_up(line: _Line) 
     line.now_s += 5.0
     (seen,) = line.watched.next(100, wait=False) or []
     line.write("a.png", _bytes("PNG"))
-    assert not line.watched.gives_up(seen)
+    assert not line.watched.gives_up(open_picture(seen))
     assert line.after(1.0) == ["a.png"]
 
 
 def test_what_is_no_picture_is_not_read_again_and_again(line: _Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    tried: list[Sighting] = []
+    tried: list[Opened] = []
     gives_up = line.watched.gives_up
 
-    def counted(seen: Sighting) -> bool:
-        tried.append(seen)
-        return gives_up(seen)
+    def counted(opened: Opened) -> bool:
+        tried.append(opened)
+        return gives_up(opened)
 
     monkeypatch.setattr(line.watched, "gives_up", counted)
     line.write("a.png", b"no picture")
@@ -175,10 +176,10 @@ def test_it_ends_when_nothing_came_for_so_long_and_nothing_is_waited_for(tmp_pat
     watched = WatchedFolder(tmp_path, {}, settle_s=0, aside_after_s=0.2, until_idle_s=0.1, stop=stop)
     (tmp_path / "a.png").write_bytes(b"no picture")
     (seen,) = watched.next(8, wait=True) or []
-    assert not watched.gives_up(seen)
+    assert not watched.gives_up(open_picture(seen))
     started_s = time.monotonic()
     assert watched.next(8, wait=True) == [seen], "it waits for the bad one, and tries it once more"
-    assert watched.gives_up(seen)
+    assert watched.gives_up(open_picture(seen))
     watched.judged(seen)
     assert watched.next(8, wait=True) is None
     assert time.monotonic() - started_s > 0.2
