@@ -88,7 +88,7 @@ def _paths_of(text: str) -> Iterator[str]:
 def _copy_and_remove(seen: Sighting, target: Path) -> None:
     """To another file system, where a name alone cannot be moved. Raises OSError, and then leaves no copy."""
     status = status_of(seen.path)
-    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+    if status is None or not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
         # a pipe or a device has no end, and a file of that size would fill the disk of the records
         raise OSError(errno.EXDEV, "the folder of the records lies on another file system")
     temporary = target.with_name(".moving.partial")

@@ -79,17 +79,17 @@ class Judges:
         examples = [example_of(one) for one in pictures]
         predictions = [decode(one, raw, examples) for one, raw in zip(inspectors, outputs, strict=True)]
         judged = []
-        for place, one in enumerate(pictures):
+        for index, (picture, *answers) in enumerate(zip(pictures, *predictions, strict=True)):
             said = {
-                name: Said(of_run[place], {key: values[place : place + 1] for key, values in raw.items()})
-                for name, of_run, raw in zip(self._runs, predictions, outputs, strict=True)
+                name: Said(answer, {key: values[index : index + 1] for key, values in raw.items()})
+                for name, answer, raw in zip(self._runs, answers, outputs, strict=True)
             }
             judgements = {
                 name: judge(said[name].prediction, run.threshold)
                 for name, run in self._runs.items()
                 if run.threshold is not None
             }
-            judged.append(Judged(one, said, judgements, *fuse(judgements, self._policy.parsed_rules)))
+            judged.append(Judged(picture, said, judgements, *fuse(judgements, self._policy.parsed_rules)))
         return judged
 
     def _whole(self, judged: Judged, look: Seen | Failed) -> PartRecord:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _AGAIN = "Inspect it again"
-_ABSENT = os.stat_result((0,) * 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +47,23 @@ class Sighting:
         return self.id.endswith("/")
 
 
-def sighting_of(id: str, path: str, status: os.stat_result) -> Sighting:
+def sighting_of(id: str, path: str, status: os.stat_result | None) -> Sighting:
     """What the status of a file tells of it; of a folder it tells nothing, for that changes with every part in it."""
+    if status is None:
+        return Sighting(id, path, 0, 0, 0, 0.0)
     if stat.S_ISDIR(status.st_mode):
         return Sighting(id, path, 0, 0, status.st_ino, status.st_ctime)
     return Sighting(id, path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime)
 
 
-def status_of(path: str) -> os.stat_result:
-    """Of a file, or of the link itself where that leads nowhere; all zeros where it cannot be had."""
+def status_of(path: str) -> os.stat_result | None:
+    """Of a file, or of the link itself where that leads nowhere; None where it cannot be had."""
     for follow in (True, False):
         try:
             return Path(path).stat(follow_symlinks=follow)
         except (OSError, ValueError):
             continue
-    return _ABSENT
+    return None
 
 
 def is_still_there(seen: Sighting) -> bool:
@@ -135,7 +136,8 @@ def _hash(data: bytes) -> str:
 
 def _refuse_folder(path: str) -> None:
     """Raises PictureError for a folder, with the reason where it cannot be listed."""
-    if not stat.S_ISDIR(status_of(path).st_mode):
+    status = status_of(path)
+    if status is None or not stat.S_ISDIR(status.st_mode):
         return
     try:
         os.scandir(path).close()
