@@ -15,7 +15,7 @@ from kenpin.data.images import MAX_BYTES
 from kenpin.inspection.journal import Journal
 from kenpin.inspection.pictures import Sighting, as_text, is_still_there, sighting_of, status_of
 from kenpin.inspection.record import PartRecord
-from kenpin.plural import counted, is_are
+from kenpin.plural import counted
 
 _FOLDER = "aside"
 _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
@@ -74,7 +74,7 @@ def finish_moves(journal: Journal, out: Path) -> str | None:
                 failed.append(not_moved(path, error))
     if len(failed) < 2:
         return failed[0] if failed else None
-    return f"{failed[0][:-1]}, as {is_are(len(failed) - 1)} {counted(len(failed) - 1, 'other')} of before."
+    return f"{failed[0]} So it is with {counted(len(failed) - 1, 'other')}."
 
 
 def _paths_of(text: str) -> Iterator[str]:
