@@ -245,13 +245,15 @@ def _bytes_of(source: ImageSource) -> Iterator[IO[bytes]]:
             raise PictureError(source, "image-empty", "the picture has 0 bytes", _COPY_AGAIN)
         yield BytesIO(source.data)
         return
-    with _file_of(source) as (file, _):
+    with _file_of(source) as (file, status):
+        if not status.st_size:
+            raise PictureError(source, "image-empty", "the file has 0 bytes", _COPY_AGAIN)
         yield file
 
 
 @contextmanager
 def _file_of(source: ImageSource) -> Iterator[tuple[IO[bytes], os.stat_result]]:
-    """The open file and its status. Raises PictureError where it is absent, empty, no file or may not be read."""
+    """The open file and its status. Raises PictureError where it is absent, no file or may not be read."""
     if source.path is None:
         remedy = "Give the example a path or bytes"
         raise PictureError(source, "image-missing", "there is neither a file nor bytes", remedy)
@@ -270,8 +272,6 @@ def _file_of(source: ImageSource) -> Iterator[tuple[IO[bytes], os.stat_result]]:
     if file is None:
         raise PictureError(source, "image-foreign", "this is not a file", "Name a picture file")
     with file:
-        if not status.st_size:
-            raise PictureError(source, "image-empty", "the file has 0 bytes", _COPY_AGAIN)
         yield file, status
 
 
