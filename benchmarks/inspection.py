@@ -47,8 +47,8 @@ def inspect_cells(folder: str, pictures: int, repetitions: int) -> Figures:
     from kenpin.data.images import read_image
     from kenpin.data.streaming import stream
     from kenpin.demo import solar_cells
-    from kenpin.inspection.inspecting import inspect, record_folder
-    from kenpin.inspection.judging import Judges
+    from kenpin.inspection.inspecting import inspect
+    from kenpin.inspection.line import Line
     from kenpin.inspection.pictures import NamedPictures
     from kenpin.inspection.policy import Policy
     from kenpin.predictor import load_predictor
@@ -68,13 +68,17 @@ def inspect_cells(folder: str, pictures: int, repetitions: int) -> Figures:
     assert extract is not None
     numbers = iter(range(1_000))
 
-    def records(*names: str) -> None:
-        with record_folder(place / f"records-{next(numbers)}") as out:
-            inspect(judges_of[names], lambda _: NamedPictures(paths, Event()), out, lambda _: None)
+    def line(*names: str) -> Line:
+        policy = Policy.from_mapping({"runs": {name: runs[name] for name in names}})
+        return Line(policy, place / f"records-{next(numbers)}")
 
-    pairs: tuple[tuple[str, ...], ...] = (("classifier",), ("classifier", "mahalanobis"))
-    judges_of = {names: Judges(Policy.from_mapping({"runs": {name: runs[name] for name in names}})) for names in pairs}
-    size = judges_of["classifier", "mahalanobis"].batch_size
+    def inspected(*names: str) -> list[float]:
+        """Seconds of a line that is open: its runs are loaded."""
+        with line(*names) as opened:
+            return seconds_of(lambda: inspect(opened, NamedPictures(paths, Event()), lambda _: None), 1)
+
+    with line("classifier", "mahalanobis") as opened:
+        size = opened.batch_size
 
     def alone() -> None:
         batch = []
@@ -91,8 +95,8 @@ def inspect_cells(folder: str, pictures: int, repetitions: int) -> Figures:
     alone()
     for _ in range(repetitions):
         figures["alone"] += seconds_of(alone, 1)
-        figures["together"] += seconds_of(lambda: records("classifier", "mahalanobis"), 1)
-        figures["classifier"] += seconds_of(lambda: records("classifier"), 1)
+        figures["together"] += inspected("classifier", "mahalanobis")
+        figures["classifier"] += inspected("classifier")
     return figures
 
 

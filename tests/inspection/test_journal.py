@@ -15,7 +15,7 @@ import pytest
 
 from kenpin.errors import RunError
 from kenpin.inspection.journal import Journal, read_records, write_parquet
-from kenpin.inspection.record import SCHEMA, to_line
+from kenpin.inspection.record import SCHEMA, part_key, to_line
 from tests.inspection.made import record, unreadable
 
 RECORDS = [record(1), unreadable(2), record(3)]
@@ -32,8 +32,8 @@ def test_records_come_back_as_they_were(journal: Journal) -> None:
     journal.append(RECORDS[:2])
     journal.append(RECORDS[2:])
     assert list(read_records(journal.path)) == RECORDS
-    assert journal.find("00003.png", f"{3:032x}") == RECORDS[2]
-    assert journal.find("00003.png", f"{4:032x}") is None
+    assert journal.find(("00003.png", f"{3:032x}")) == RECORDS[2]
+    assert journal.find(("00003.png", f"{4:032x}")) is None
     assert journal.files()["00001.png"] == (101, 1_800_000_000_000_000_001)
     assert len(journal) == 3
     assert list(journal.set_aside()) == RECORDS[1:2]
@@ -74,6 +74,17 @@ def test_a_part_is_never_recorded_twice(journal: Journal) -> None:
             journal.append(again)
     journal.append([record(1, content="another content"), record(2, content=f"{1:032x}")])
     assert len(list(read_records(journal.path))) == 3
+
+
+def test_what_could_not_be_read_is_told_from_another_of_its_name_by_size_and_time(journal: Journal) -> None:
+    first = unreadable(1)
+    others = [replace(first, picture_bytes=7), replace(first, modified_ns=7)]
+    journal.append([first])
+    journal.append(others)
+    with pytest.raises(RunError, match="already has a record"):
+        journal.append([first])
+    with closing(Journal(journal.path)) as again:
+        assert [again.find(part_key(one.id, "", one.picture_bytes, one.modified_ns)) for one in others] == others
 
 
 @pytest.mark.parametrize("damage", [b"\0" * 40, b"{}", b"[1]", b'{"schema": 1, "id": "a"', b"\xff\xfe"])

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import time
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from kenpin.inspection.pictures import Sighting, open_picture
+from kenpin.inspection.pictures import Opened, Sighting, open_picture
 from kenpin.inspection.watching import WatchedFolder, sightings
 
 
@@ -49,10 +51,11 @@ class _Line:
         return self.judged[before:]
 
     def _open(self, seen: Sighting) -> None:
-        if open_picture(seen).error is None:
+        opened = open_picture(seen)
+        if opened.error is None:
             self.judged.append(seen.id)
             self.watched.judged(seen)
-        elif self.watched.gives_up(seen):
+        elif self.watched.gives_up(opened):
             self.given_up.append(seen.id)
             self.watched.judged(seen)
 
@@ -114,17 +117,17 @@ def test_what_becomes_a_picture_at_the_last_moment_is_not_given_up(line: _Line) 
     line.now_s += 5.0
     (seen,) = line.watched.next(100, wait=False) or []
     line.write("a.png", _bytes("PNG"))
-    assert not line.watched.gives_up(seen)
+    assert not line.watched.gives_up(open_picture(seen))
     assert line.after(1.0) == ["a.png"]
 
 
 def test_what_is_no_picture_is_not_read_again_and_again(line: _Line, monkeypatch: pytest.MonkeyPatch) -> None:
-    tried: list[Sighting] = []
+    tried: list[Opened] = []
     gives_up = line.watched.gives_up
 
-    def counted(seen: Sighting) -> bool:
-        tried.append(seen)
-        return gives_up(seen)
+    def counted(opened: Opened) -> bool:
+        tried.append(opened)
+        return gives_up(opened)
 
     monkeypatch.setattr(line.watched, "gives_up", counted)
     line.write("a.png", b"no picture")
@@ -175,10 +178,10 @@ def test_it_ends_when_nothing_came_for_so_long_and_nothing_is_waited_for(tmp_pat
     watched = WatchedFolder(tmp_path, {}, settle_s=0, aside_after_s=0.2, until_idle_s=0.1, stop=stop)
     (tmp_path / "a.png").write_bytes(b"no picture")
     (seen,) = watched.next(8, wait=True) or []
-    assert not watched.gives_up(seen)
+    assert not watched.gives_up(open_picture(seen))
     started_s = time.monotonic()
     assert watched.next(8, wait=True) == [seen], "it waits for the bad one, and tries it once more"
-    assert watched.gives_up(seen)
+    assert watched.gives_up(open_picture(seen))
     watched.judged(seen)
     assert watched.next(8, wait=True) is None
     assert time.monotonic() - started_s > 0.2
@@ -192,12 +195,94 @@ def test_it_ends_when_it_is_stopped(tmp_path: Path) -> None:
     assert watched.next(8, wait=True) is None
 
 
-def test_a_watched_folder_that_goes_away_is_an_error_and_one_below_it_is_not(line: _Line) -> None:
+def test_a_folder_below_that_goes_away_is_passed_over(line: _Line) -> None:
     line.write("below/a.png", _bytes("PNG"))
     assert line.after(0.1) == ["below/a.png"]
     (line.folder / "below" / "a.png").unlink()
     (line.folder / "below").rmdir()
     assert line.after(0.1) == []
+
+
+def test_a_watched_folder_that_is_away_for_a_moment_is_waited_for(line: _Line) -> None:
+    notes: list[str] = []
+    line.watched = WatchedFolder(
+        line.folder, {}, settle_s=0, aside_after_s=5, until_idle_s=0, stop=Event(), clock=lambda: line.now_s,
+        note=notes.append,
+    )  # fmt: skip
+    line.write("a.png", _bytes("PNG"))
+    assert line.after(0.1) == ["a.png"]
+    line.write("b.png", _bytes("PNG"))
+    line.folder.rename(line.folder.with_name("away"))
+    for seconds in (1.0, 1.0, 1.0):
+        assert line.after(seconds) == []
+    line.folder.with_name("away").rename(line.folder)
+    assert line.after(1.0) == ["b.png"]
+    assert [note.removeprefix(f"{line.folder}: ") for note in notes] == [
+        "cannot be read (No such file or directory); waiting until it is back.",
+        "is back.",
+    ]
+
+
+def test_one_that_stays_away_is_an_error_where_watching_was_to_end(line: _Line) -> None:
+    line.watched = WatchedFolder(
+        line.folder, {}, settle_s=0, aside_after_s=5, until_idle_s=0, stop=Event(), clock=lambda: line.now_s
+    )
+    line.after(0.1)
     line.folder.rmdir()
+    assert line.after(1.0) == []
     with pytest.raises(FileNotFoundError):
-        line.after(1.0)
+        line.after(5.0)
+
+
+@pytest.mark.parametrize("error", [errno.EACCES, errno.EIO, errno.ESTALE])
+def test_what_cannot_be_read_for_a_moment_is_judged_as_soon_as_it_can(
+    line: _Line, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    line.write("a.png", _bytes("PNG"))
+    with monkeypatch.context() as away:
+        away.setattr(Path, "open", _raises(OSError(error, os.strerror(error))))
+        assert line.after(0.1) == []
+        assert line.after(1.5) == []
+    assert line.after(1.5) == ["a.png"]
+    assert line.given_up == []
+
+
+@pytest.mark.parametrize("kind", ["pipe", "nowhere", "itself", "device"])
+def test_what_is_no_file_is_given_up_and_never_waited_for_in_a_read(line: _Line, kind: str) -> None:
+    path = line.folder / "a.png"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to({"nowhere": "none.png", "itself": "a.png", "device": "/dev/zero"}[kind])
+    assert line.after(0.1) == []
+    line.after(6.0)
+    assert line.given_up == ["a.png"]
+    assert line.after(6.0) == []
+
+
+def test_a_folder_below_that_cannot_be_listed_is_given_up_once_and_the_others_go_on(
+    line: _Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line.write("locked/a.png", _bytes("PNG"))
+    line.write("open/a.png", _bytes("PNG"))
+    scandir = os.scandir
+
+    def refused(path: str) -> Any:
+        if str(path).endswith("locked"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scandir(path)
+
+    with monkeypatch.context() as locked:
+        locked.setattr(os, "scandir", refused)
+        assert line.after(0.1) == ["open/a.png"]
+        for _ in range(4):
+            line.after(4.0)
+        assert line.given_up == ["locked/"]
+    assert line.after(4.0) == ["locked/a.png"]
+
+
+def _raises(error: Exception) -> Any:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    return fails

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
@@ -23,7 +23,7 @@ from kenpin.records import Verdict
 
 if TYPE_CHECKING:
     from kenpin.inspection.inspecting import Tally
-    from kenpin.inspection.journal import Journal
+    from kenpin.inspection.line import Line
     from kenpin.inspection.pictures import Source
     from kenpin.inspection.policy import Policy
     from kenpin.inspection.record import PartRecord
@@ -68,8 +68,8 @@ def inspect(
     from kenpin.data.files import picture_files
     from kenpin.errors import OptionError
     from kenpin.files import check_writable
-    from kenpin.inspection.inspecting import record_folder
     from kenpin.inspection.journal import JOURNAL, write_parquet
+    from kenpin.inspection.line import Line, record_folder
     from kenpin.inspection.policy import read_policy
 
     sources = [bool(pictures), watch is not None].count(True)
@@ -84,39 +84,42 @@ def inspect(
     chosen = read_policy(policy)
     if lot is not None:
         chosen = chosen.model_copy(update={"lot": lot})
-    paths = list(dict.fromkeys(picture_files(pictures)))
-    with record_folder(out) as folder:
-        status = _inspect(chosen, paths, watch, until_idle, folder, device) if sources else 0
+    unlisted: list[str] = []
+    paths = [*dict.fromkeys(picture_files(pictures, unlisted=unlisted)), *unlisted]
+    status = 0
+    with ExitStack() as opened:
+        if sources:
+            line = opened.enter_context(Line(chosen, out, device=device))
+            status, folder = _inspect(line, chosen, paths, watch, until_idle), line.out
+        else:
+            folder = opened.enter_context(record_folder(out))
         if parquet is not None:
             _show.say(f"{parquet}: {counted(write_parquet(folder / JOURNAL, parquet), 'record')}.")
     return status
 
 
-def _inspect(
-    policy: Policy, paths: list[str], watch: Path | None, until_idle_s: float | None, out: Path, device: str | None
-) -> int:
+def _inspect(line: Line, policy: Policy, paths: list[str], watch: Path | None, until_idle_s: float | None) -> int:
     from kenpin.inspection.inspecting import inspect as inspect_pictures
-    from kenpin.inspection.judging import Judges
     from kenpin.inspection.pictures import NamedPictures
     from kenpin.inspection.watching import WatchedFolder
 
-    judges = Judges(policy, device=device)
+    source: Source
     with _stopped_by_signals() as stop:
-
-        def source_of(journal: Journal) -> Source:
-            if watch is None:
-                return NamedPictures(paths, stop)
-            _show.say(f"watching {watch}; {counted(len(journal), 'part')} {was_were(len(journal))} judged before.")
-            return WatchedFolder(
+        if watch is None:
+            source = NamedPictures(paths, stop)
+        else:
+            before = len(line.journal)
+            _show.say(f"watching {watch}; {counted(before, 'part')} {was_were(before)} judged before.")
+            source = WatchedFolder(
                 watch,
-                journal.files(),
+                line.journal.files(),
                 settle_s=policy.settle_s,
                 aside_after_s=policy.aside_after_s,
                 until_idle_s=until_idle_s,
                 stop=stop,
+                note=_show.say,
             )
-
-        tally = inspect_pictures(judges, source_of, out, _tell)
+        tally = inspect_pictures(line, source, _tell, _show.say)
         if stop.is_set():
             _show.say("stopped; the same command continues from here.")
     for sentence in _summary(tally):
@@ -131,8 +134,10 @@ def _tell(record: PartRecord) -> None:
     """One line a part. Raises OptionError where nobody reads it: a status of 0 would say that all parts pass."""
     from kenpin.errors import OptionError
 
+    line = "\t".join((_cell(record.id), record.verdict, _cell(record.reasons[0])))
+    encoding = sys.stdout.encoding or "utf-8"  # where it lacks a letter of a name, the line goes on without it
     try:
-        print("\t".join((_cell(record.id), record.verdict, _cell(record.reasons[0]))), flush=True)
+        print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
     except BrokenPipeError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again when it ends
         raise OptionError("standard output was closed before the last part; read it to its end.") from error
@@ -149,7 +154,8 @@ def _summary(tally: Tally) -> Iterator[str]:
 
     counts = ", ".join(f"{tally.verdicts[verdict]} {verdict}" for verdict in Verdict)
     aside = f", {tally.aside} set aside" if tally.aside else ""
-    yield f"{counted(tally.verdicts.total(), 'part')}: {counts}{aside}."
+    left = f", {tally.not_moved} that could not be" if tally.not_moved else ""
+    yield f"{counted(tally.verdicts.total(), 'part')}: {counts}{aside}{left}."
     if tally.latencies_s:
         p50_ms, p99_ms = 1_000 * np.percentile(tally.latencies_s, (50, 99), method="inverted_cdf")
         yield f"time from complete picture to record on disk: p50 {p50_ms:.0f} ms, p99 {p99_ms:.0f} ms."

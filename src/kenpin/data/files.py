@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -9,15 +10,18 @@ from kenpin.data.reading.pictures import pictures_below
 from kenpin.errors import DatasetError
 
 
-def picture_files(paths: Iterable[str | Path]) -> Iterator[str]:
-    """Each file, and the pictures below each folder in the order of their names. Raises DatasetError."""
+def picture_files(paths: Iterable[str | Path], *, unlisted: list[str] | None = None) -> Iterator[str]:
+    """Each file, and the pictures below each folder in the order of their names.
+
+    unlisted: takes the folders that cannot be listed. Raises DatasetError; OSError for such a folder where it is None.
+    """
     for path in paths:
-        if not Path(path).is_dir():
+        if not os.path.isdir(path):  # where it cannot be known, whoever opens it is told
             yield str(path)
             continue
-        found = False
-        for picture in pictures_below(path, others=[]):
+        found, before = False, len(unlisted or ())
+        for picture in pictures_below(path, others=[], unlisted=unlisted):
             found = True
             yield picture
-        if not found:
+        if not found and len(unlisted or ()) == before:
             raise DatasetError(f"{path}: there is no picture in this folder or below it; give a folder of pictures.")

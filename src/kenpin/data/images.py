@@ -11,6 +11,7 @@ Rules, the same for every picture so that two of them stay comparable:
 
 from __future__ import annotations
 
+import os
 import stat
 import threading
 import warnings
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 178_956_970
 """Pixels that a picture may have, Pillow's own limit against decompression bombs; 537 MB as RGB."""
+
+MAX_BYTES = 6 * MAX_PIXELS + 1024**2
+"""Bytes that a file may have to be read as a whole, 1.07 GB: the most pixels in three channels of 16 bits, not
+compressed, and a MiB for the header."""
 
 FORMATS = {
     "PNG": (".png",),
@@ -117,6 +122,22 @@ def read_mask(source: ImageSource) -> NDArray[np.bool_]:
 def displayed_size(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """Width and height in pixels as displayed, from the header alone. Raises ImageError."""
     return read_header(source, max_pixels=max_pixels).size_wh
+
+
+def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> tuple[bytes, os.stat_result]:
+    """The bytes of a picture's file, and its status after they were read. Raises ImageError.
+
+    Of a file that is larger nothing is read, and of one that grows no more than a byte beyond the size it had.
+    """
+    source = ImageSource(path)
+    with _file_of(source) as (file, status):
+        if status.st_size > max_bytes:
+            what = f"the file has {status.st_size:,} bytes, more than the {max_bytes:,} that are read"
+            raise PictureError(source, "image-too-large", what, "Cut it into tiles, or save it compressed")
+        try:
+            return file.read(status.st_size + 1), os.fstat(file.fileno())
+        except OSError as error:
+            raise PictureError(source, "image-missing", f"it cannot be read ({error})", _COPY_AGAIN) from error
 
 
 def read_header(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Header:
@@ -224,6 +245,15 @@ def _bytes_of(source: ImageSource) -> Iterator[IO[bytes]]:
             raise PictureError(source, "image-empty", "the picture has 0 bytes", _COPY_AGAIN)
         yield BytesIO(source.data)
         return
+    with _file_of(source) as (file, status):
+        if not status.st_size:
+            raise PictureError(source, "image-empty", "the file has 0 bytes", _COPY_AGAIN)
+        yield file
+
+
+@contextmanager
+def _file_of(source: ImageSource) -> Iterator[tuple[IO[bytes], os.stat_result]]:
+    """The open file and its status. Raises PictureError where it is absent, no file or may not be read."""
     if source.path is None:
         remedy = "Give the example a path or bytes"
         raise PictureError(source, "image-missing", "there is neither a file nor bytes", remedy)
@@ -242,9 +272,7 @@ def _bytes_of(source: ImageSource) -> Iterator[IO[bytes]]:
     if file is None:
         raise PictureError(source, "image-foreign", "this is not a file", "Name a picture file")
     with file:
-        if not status.st_size:
-            raise PictureError(source, "image-empty", "the file has 0 bytes", _COPY_AGAIN)
-        yield file
+        yield file, status
 
 
 @contextmanager

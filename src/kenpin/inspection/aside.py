@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
+import stat
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from kenpin.data.images import MAX_BYTES
 from kenpin.inspection.journal import Journal
-from kenpin.inspection.pictures import Sighting, is_still_there, sighting_of
+from kenpin.inspection.pictures import Sighting, as_text, is_still_there, sighting_of, status_of
 from kenpin.inspection.record import PartRecord
+from kenpin.plural import counted
 
 _FOLDER = "aside"
+_ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 
 
 def place_aside(record: PartRecord) -> str:
@@ -31,6 +37,7 @@ def put_aside(seen: Sighting, place: Path) -> None:
     if not is_still_there(seen):
         return
     path = Path(seen.path)
+    link = os.lstat(path)
     try:
         path.rename(target)
     except OSError as error:
@@ -38,25 +45,60 @@ def put_aside(seen: Sighting, place: Path) -> None:
             raise
         _copy_and_remove(seen, target)
     else:
-        if not is_still_there(replace(seen, path=str(target))) and not os.path.lexists(path):
+        # a link that is moved may lead elsewhere, and is known by itself
+        is_link = target.is_symlink() and os.path.samestat(link, os.lstat(target))
+        is_it = is_link or is_still_there(replace(seen, path=str(target)))
+        if not is_it and not os.path.lexists(path):
             target.rename(path)  # another picture took the name in that moment, and is to be judged
 
 
-def finish_moves(journal: Journal, out: Path) -> None:
-    """Move what an inspection that was killed had recorded as put aside and not moved. Raises RunError, OSError."""
+def not_moved(path: str, error: OSError) -> str:
+    """What is said of a file that stays where it is."""
+    return f"{as_text(path)}: is no picture and cannot be moved aside ({error.strerror or error}); it stays there."
+
+
+def finish_moves(journal: Journal, out: Path) -> str | None:
+    """Move what an earlier inspection had recorded as put aside and not moved: it was killed, or could not.
+
+    Returns a sentence on those that cannot be moved now either. Raises RunError.
+    """
+    failed: list[str] = []
     for record in journal.set_aside():
-        try:
-            seen = sighting_of(record.id, record.picture, Path(record.picture).stat())
-        except OSError:
-            continue
-        if seen.state[:2] == (record.picture_bytes, record.modified_ns) and record.aside is not None:
-            put_aside(seen, out / record.aside)
+        for path in _paths_of(record.picture):
+            seen = sighting_of(record.id, path, status_of(path))
+            if not seen.inode or seen.state[:2] != (record.picture_bytes, record.modified_ns) or record.aside is None:
+                continue
+            try:
+                put_aside(seen, out / record.aside)
+            except OSError as error:
+                failed.append(not_moved(path, error))
+    if len(failed) < 2:
+        return failed[0] if failed else None
+    return f"{failed[0]} So it is with {counted(len(failed) - 1, 'other')}."
+
+
+def _paths_of(text: str) -> Iterator[str]:
+    """The paths that a record's text can stand for: what is written \\x.. in it may be a byte that is no UTF-8."""
+    yield text
+    path = os.fsdecode(_ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), text.encode()))
+    if path != text and as_text(path) == text:
+        yield path
 
 
 def _copy_and_remove(seen: Sighting, target: Path) -> None:
-    """To another file system, where a name alone cannot be moved."""
-    temporary = target.with_name(f".{target.name}.partial")
-    shutil.copy2(seen.path, temporary)
-    temporary.rename(target)
-    if is_still_there(seen):
-        Path(seen.path).unlink()
+    """To another file system, where a name alone cannot be moved. Raises OSError, and then leaves no copy."""
+    status = status_of(seen.path)
+    if status is None or not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+        # a pipe or a device has no end, and a file of that size would fill the disk of the records
+        raise OSError(errno.EXDEV, "the folder of the records lies on another file system")
+    temporary = target.with_name(".moving.partial")
+    try:
+        shutil.copy2(seen.path, temporary)
+        temporary.rename(target)
+        if is_still_there(seen):
+            Path(seen.path).unlink()
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        if os.path.lexists(seen.path):
+            target.unlink(missing_ok=True)
+        raise

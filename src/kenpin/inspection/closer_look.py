@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ from kenpin.description import describer_of
 from kenpin.description.evidence import Evidence, evidence_of, witness_of
 from kenpin.description.options import AblationOptions
 from kenpin.drawing import draw_maps
-from kenpin.errors import OptionError
+from kenpin.errors import OptionError, first_line
 from kenpin.files import new_file
+from kenpin.inspection.isolating import Failed, attempt, on_each
 from kenpin.inspection.policy import Policy
 from kenpin.inspection.runs import Judged, Run, example_of
 from kenpin.models.contract import Explained, Localised
@@ -33,13 +35,28 @@ _MAPS = "maps"
 
 @dataclass(frozen=True)
 class Seen:
-    """What a closer look found."""
+    """What a closer look found, and which of its steps failed."""
 
-    maps: Mapping[str, str]
+    maps: Mapping[str, str] = field(default_factory=dict)
     """Files of drawn maps below the folder of the records, by run; on disk."""
-    cases: tuple[Found, ...]
+    cases: tuple[Found, ...] = ()
     """Nearest first."""
-    described: Described | None
+    described: Described | None = None
+    failed: Mapping[str, BaseException] = field(default_factory=dict)
+    """By what failed."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for each step that failed."""
+        return tuple(f"{what} failed: {first_line(error)}" for what, error in self.failed.items())
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What is found of a part before it is described."""
+
+    maps: Mapping[str, tuple[Map, ...]]
+    seen: Seen
 
 
 class CloserLook:
@@ -59,34 +76,67 @@ class CloserLook:
         """Hash of the run that describes; None where none does."""
         return None if self._policy.describe is None else record_hash(read_record(self._policy.describe.run))
 
-    def look(self, parts: Sequence[Judged], out: Path | None) -> list[Seen]:
-        """At each part as its verdict asks for. out: the folder of the records; None: a rehearsal, of everything."""
+    def look(self, parts: Sequence[Judged], out: Path) -> list[Seen]:
+        """At each part as its verdict asks for. out: the folder of the records. A step that fails on a part takes
+        nothing from the part's other steps, and nothing from other parts."""
+        return self._look(parts, out)
+
+    def rehearse(self, part: Judged) -> None:
+        """Take every step on a part, and keep nothing. Raises what a step fails of."""
+        (seen,) = self._look([part], None)
+        for error in seen.failed.values():
+            raise error
+
+    def _look(self, parts: Sequence[Judged], out: Path | None) -> list[Seen]:
+        """out: None in a rehearsal, which takes every step whatever the verdict."""
         always = out is None
-        maps = [self._maps(part, always) for part in parts]
-        cases = [self._cases(part, always) for part in parts]
-        described = self._describe(parts, maps, cases, always)
-        return [
-            Seen(self._draw(part, of_part, out), near, said)
-            for part, of_part, near, said in zip(parts, maps, cases, described, strict=True)
-        ]
+        shown = [self._show(part, always, out) for part in parts]
+        asked = self._policy.describe
+        if asked is None:
+            return [found.seen for found in shown]
+        indices = [index for index, part in enumerate(parts) if always or part.verdict in asked.when]
+        seen = [found.seen for found in shown]
+        answers = on_each(self._describe, [(parts[index], shown[index]) for index in indices])
+        for index, answer in zip(indices, answers, strict=True):
+            if isinstance(answer, Failed):
+                seen[index] = replace(seen[index], failed={**seen[index].failed, "The description": answer.error})
+            else:
+                seen[index] = replace(seen[index], described=answer)
+        return seen
 
-    def _maps(self, part: Judged, always: bool) -> dict[str, tuple[Map, ...]]:
+    def _show(self, part: Judged, always: bool, out: Path | None) -> _Shown:
+        """Maps and known cases."""
+        maps: dict[str, tuple[Map, ...]] = {}
+        files: dict[str, str] = {}
+        cases: tuple[Found, ...] = ()
+        failed: dict[str, BaseException] = {}
         asked = self._policy.maps
-        if asked is None or not (always or part.verdict in asked.when):
-            return {}
-        return {name: _maps_of(self._runs[name], part) for name in asked.of}
+        for name in asked.of if asked is not None and (always or part.verdict in asked.when) else ():
+            found = attempt(partial(_maps_of, self._runs[name], part))
+            drawn = found if isinstance(found, Failed) else attempt(partial(self._draw, part, name, found, out))
+            if not isinstance(found, Failed):
+                maps[name] = found
+            if isinstance(drawn, Failed):
+                failed[f"The map of {name}"] = drawn.error
+            else:
+                files[name] = drawn
+        near = attempt(lambda: self._cases(part, always))
+        if isinstance(near, Failed):
+            failed["The search for known cases"] = near.error
+        else:
+            cases = near
+        return _Shown(maps, Seen(files, cases, None, failed))
 
-    def _draw(self, part: Judged, maps: Mapping[str, tuple[Map, ...]], out: Path | None) -> dict[str, str]:
-        files = {}
-        for name, shown in maps.items():
-            run, image = self._runs[name], part.opened.image
-            assert image is not None
-            drawn = draw_maps(image, shown, fails_from=run.predictor.fails_on_map)
-            # the same picture and run have the same map, so that none is drawn over by another
-            files[name] = f"{_MAPS}/{part.opened.picture_hash}-{name}-{run.version[:8]}.png"
-            if out is not None:
-                _save(drawn, out / files[name])
-        return files
+    def _draw(self, part: Judged, name: str, maps: tuple[Map, ...], out: Path | None) -> str:
+        """The file of a run's map, below the folder of the records."""
+        run, image = self._runs[name], part.opened.image
+        assert image is not None
+        drawn = draw_maps(image, maps, fails_from=run.predictor.fails_on_map)
+        # the same picture and run have the same map, so that none is drawn over by another
+        file = f"{_MAPS}/{part.opened.picture_hash}-{name}-{run.version[:8]}.png"
+        if out is not None:
+            _save(drawn, out / file)
+        return file
 
     def _cases(self, part: Judged, always: bool) -> tuple[Found, ...]:
         """The nearest known cases, the picture itself left out."""
@@ -95,25 +145,13 @@ class CloserLook:
             return ()
         vector = vectors_of(part.said[asked.run].raw).float().numpy()
         (found,) = self._library.search(vector, k=asked.nearest + 1)
-        return tuple(one for one in found if one.case.id != part.opened.picture_hash)[: asked.nearest]
+        return tuple(near for near in found if near.case.id != part.opened.picture_hash)[: asked.nearest]
 
-    def _describe(
-        self,
-        parts: Sequence[Judged],
-        maps: Sequence[Mapping[str, tuple[Map, ...]]],
-        cases: Sequence[tuple[Found, ...]],
-        always: bool,
-    ) -> list[Described | None]:
-        asked, describer = self._policy.describe, self._describer
-        said: list[Described | None] = [None] * len(parts)
-        if asked is None or describer is None:
-            return said
-        places = [place for place, part in enumerate(parts) if always or part.verdict in asked.when]
-        evidence = [self._evidence(parts[place], maps[place], cases[place]) for place in places]
-        images = [image for place in places if (image := parts[place].opened.image) is not None]
-        for place, one in zip(places, describer.describe(images, evidence) if places else (), strict=True):
-            said[place] = one
-        return said
+    def _describe(self, parts: Sequence[tuple[Judged, _Shown]]) -> list[Described]:
+        assert self._describer is not None
+        evidence = [self._evidence(part, shown.maps, shown.seen.cases) for part, shown in parts]
+        images = [part.opened.image for part, _ in parts if part.opened.image is not None]
+        return self._describer.describe(images, evidence)
 
     def _evidence(self, part: Judged, maps: Mapping[str, tuple[Map, ...]], cases: tuple[Found, ...]) -> Evidence:
         image = part.opened.image

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
 from kenpin.errors import RunError
 from kenpin.files import new_file, sync_folder
-from kenpin.inspection.record import SCHEMA, PartRecord, from_values, to_line, to_row
+from kenpin.inspection.record import SCHEMA, PartKey, PartRecord, from_values, part_key, to_line, to_row
 
 JOURNAL = "records.jsonl"
 _INDEXED = ("id", "picture_hash", "picture_bytes", "modified_ns", "aside")
@@ -27,9 +28,9 @@ class Journal:
         Raises RunError where a line is damaged.
         """
         self.path = path
-        self._places: dict[tuple[str, str], int] = {}
+        self._places: dict[PartKey, int] = {}
         self._files: dict[str, tuple[int, int]] = {}
-        self._asides: list[tuple[str, str]] = []
+        self._asides: list[PartKey] = []
         self._end = 0
         path.touch()
         with path.open("rb") as file:
@@ -37,9 +38,9 @@ class Journal:
                 self._note(_values(line, f"{path} line {number}"), place)
                 self._end = place + len(line)
         self._file = path.open("r+b", buffering=0)
-        self._file.truncate(self._end)
-        self._file.seek(self._end)
-        self._sync()
+        with self._named_errors():
+            self._cut_off_the_rest()
+            self._sync()
         sync_folder(path.parent)
 
     def __len__(self) -> int:
@@ -50,28 +51,33 @@ class Journal:
         self._file.close()
 
     def append(self, records: Sequence[PartRecord]) -> None:
-        """Add records; when this returns they are on disk. Raises RunError for a part that is there, OSError."""
-        places: list[int] = []
+        """Add records; when this returns they are on disk.
+
+        Raises RunError for a part that is there, OSError with the name of the file.
+        """
+        places: dict[PartKey, int] = {}
         data = b""
         for record in records:
-            key = (record.id, record.picture_hash)
-            if key in self._places or key in [(one.id, one.picture_hash) for one in records[: len(places)]]:
+            key = _key(record)
+            if key in self._places or key in places:
                 raise RunError(
                     f"{self.path}: already has a record of {record.id} with this content; it stays as it is."
                 )
-            places.append(self._end + len(data))
+            places[key] = self._end + len(data)
             data += to_line(record).encode()
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._file.write(rest) :]
-        self._sync()
+        with self._named_errors():
+            self._cut_off_the_rest()
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            self._sync()
         self._end += len(data)
-        for record, place in zip(records, places, strict=True):
+        for record, place in zip(records, places.values(), strict=True):
             self._note({name: getattr(record, name) for name in _INDEXED}, place)
 
-    def find(self, id: str, picture_hash: str) -> PartRecord | None:
+    def find(self, key: PartKey) -> PartRecord | None:
         """The record of a part; None where there is none. Raises RunError."""
-        place = self._places.get((id, picture_hash))
+        place = self._places.get(key)
         if place is None:
             return None
         with self.path.open("rb") as file:
@@ -84,19 +90,36 @@ class Journal:
 
     def set_aside(self) -> Iterator[PartRecord]:
         """The records of files that were no pictures. Raises RunError."""
-        for id, picture_hash in self._asides:
-            if (record := self.find(id, picture_hash)) is not None:
+        for key in self._asides:
+            if (record := self.find(key)) is not None:
                 yield record
 
     def _note(self, values: Mapping[str, Any], place: int) -> None:
-        key = (values["id"], values["picture_hash"])
+        key = part_key(values["id"], values["picture_hash"], values["picture_bytes"], values["modified_ns"])
         self._places[key] = place
         self._files[values["id"]] = (values["picture_bytes"], values["modified_ns"])
         if values["aside"] is not None:
             self._asides.append(key)
 
+    def _cut_off_the_rest(self) -> None:
+        """What a writer that was killed, or an append that failed, left behind the last record."""
+        self._file.truncate(self._end)
+        self._file.seek(self._end)
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """What fails on an open file does not say on which."""
+        try:
+            yield
+        except OSError as error:
+            raise type(error)(error.errno, error.strerror, str(self.path)) from error
+
     def _sync(self) -> None:
         os.fsync(self._file.fileno())
+
+
+def _key(record: PartRecord) -> PartKey:
+    return part_key(record.id, record.picture_hash, record.picture_bytes, record.modified_ns)
 
 
 def read_records(path: Path) -> Iterator[PartRecord]:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from kenpin.errors import ImageError, OptionError, first_line
+from kenpin.cases.case import Found
+from kenpin.errors import OptionError, first_line
 from kenpin.inspection.closer_look import CloserLook, Seen
 from kenpin.inspection.fusing import fuse
+from kenpin.inspection.isolating import Failed, attempt, on_each
 from kenpin.inspection.pictures import Opened, Sighting, as_text
 from kenpin.inspection.policy import Policy
-from kenpin.inspection.record import Answer, NearCase, PartRecord
+from kenpin.inspection.record import Answer, NearCase, PartRecord, from_values, to_line
 from kenpin.inspection.runs import Judged, Run, Said, example_of, load_run
 from kenpin.models.inference import batch_size_of, decode, infer_together
 from kenpin.quality.threshold import judge
@@ -52,18 +55,19 @@ class Judges:
         self._rehearse()
 
     def judge(self, pictures: Sequence[Opened], out: Path) -> list[PartRecord]:
-        """One record a picture. out: the folder of the records, where maps are drawn. Raises OSError."""
-        said = _each(self._judge, [one for one in pictures if one.image is not None])
-        judged = [one for one in said if isinstance(one, Judged)]
-        looks = iter(_each(lambda some: self._closer_look.look(some, out), judged))
-        answers = iter(said)
+        """One record a picture, whatever the pictures are and whatever the runs do. out: the folder of the records,
+        where maps are drawn."""
+        answers = iter(on_each(self._judge, [picture for picture in pictures if picture.image is not None]))
+        judged = [next(answers) if picture.image is not None else None for picture in pictures]
+        looked_at = [part for part in judged if isinstance(part, Judged)]
+        looks = iter(on_each(lambda some: self._closer_look.look(some, out), looked_at))
         records = []
-        for one in pictures:
-            answer = next(answers) if one.error is None else one.error
-            if isinstance(answer, Judged):
-                records.append(self._whole(answer, next(looks)))
+        for picture, part in zip(pictures, judged, strict=True):
+            if isinstance(part, Judged):
+                records.append(self._whole(part, next(looks)))
             else:  # a part that nobody could look at is never passed
-                records.append(self._record(one, Verdict.REVIEW, (_why(answer),)))
+                why = f"{picture.error}" if part is None else f"The runs failed on it: {first_line(part.error)}"
+                records.append(self._record(picture, Verdict.REVIEW, (why,)))
         return records
 
     def _judge(self, pictures: Sequence[Opened]) -> list[Judged]:
@@ -75,60 +79,67 @@ class Judges:
         examples = [example_of(one) for one in pictures]
         predictions = [decode(one, raw, examples) for one, raw in zip(inspectors, outputs, strict=True)]
         judged = []
-        for place, one in enumerate(pictures):
+        for index, (picture, *answers) in enumerate(zip(pictures, *predictions, strict=True)):
             said = {
-                name: Said(of_run[place], {key: values[place : place + 1] for key, values in raw.items()})
-                for name, of_run, raw in zip(self._runs, predictions, outputs, strict=True)
+                name: Said(answer, {key: values[index : index + 1] for key, values in raw.items()})
+                for name, answer, raw in zip(self._runs, answers, outputs, strict=True)
             }
             judgements = {
                 name: judge(said[name].prediction, run.threshold)
                 for name, run in self._runs.items()
                 if run.threshold is not None
             }
-            judged.append(Judged(one, said, judgements, *fuse(judgements, self._policy.parsed_rules)))
+            judged.append(Judged(picture, said, judgements, *fuse(judgements, self._policy.parsed_rules)))
         return judged
 
-    def _whole(self, judged: Judged, look: Seen | Exception) -> PartRecord:
-        seen = look if isinstance(look, Seen) else Seen({}, (), None)
-        failed = () if isinstance(look, Seen) else (f"The closer look failed: {first_line(look)}",)
+    def _whole(self, judged: Judged, look: Seen | Failed) -> PartRecord:
+        """The record with all that it can hold of what was found; what it cannot hold leaves the verdict as it is."""
+        seen = Seen(failed={"The closer look": look.error}) if isinstance(look, Failed) else look
+        record = self._record(judged.opened, judged.verdict, (*judged.reasons, *seen.notes))
+        steps: dict[str, Callable[[], dict[str, Any]]] = {
+            "the answers": lambda: self._answers(judged, seen),
+            "the known cases": lambda: {"cases": tuple(map(_near_case, seen.cases))},
+            "the description": lambda: _described(seen),
+        }
+        whole = attempt(lambda: _with(record, *(step() for step in steps.values())))
+        if not isinstance(whole, Failed):
+            return whole
+        for what, step in steps.items():
+            fuller = attempt(lambda record=record, step=step: _with(record, step()))  # type: ignore[misc]
+            if isinstance(fuller, Failed):
+                note = f"The record cannot hold {what}: {first_line(fuller.error)}"
+                fuller = replace(record, reasons=(*record.reasons, as_text(note)))
+            record = fuller
+        return record
+
+    def _answers(self, judged: Judged, seen: Seen) -> dict[str, Any]:
         answers = tuple(
             _answer(run, judged.said[name].prediction, judged.judgements.get(name), seen.maps.get(name))
             for name, run in self._runs.items()
         )
-        described = seen.described
-        return self._record(
-            judged.opened,
-            judged.verdict,
-            (*judged.reasons, *failed),
-            label=next((answer.label for answer in answers if answer.label is not None), None),
-            distance=next((answer.distance for answer in answers if answer.distance is not None), None),
-            description=None if described is None else described.description,
-            contradictions=() if described is None else tuple(one.sentence for one in described.contradictions),
-            answers=answers,
-            cases=tuple(
-                NearCase(case.id, case.picture, f"{case.verdict}", case.label, case.note, one.distance)
-                for one in seen.cases
-                for case in [one.case]
-            ),
-        )
+        return {
+            "answers": answers,
+            "label": next((answer.label for answer in answers if answer.label is not None), None),
+            "distance": next((answer.distance for answer in answers if answer.distance is not None), None),
+        }
 
-    def _record(self, one: Opened, verdict: Verdict, reasons: tuple[str, ...], **found: Any) -> PartRecord:
-        seen, now_s = one.seen, time.time()
+    def _record(self, opened: Opened, verdict: Verdict, reasons: tuple[str, ...]) -> PartRecord:
+        """What every record has."""
+        seen, now_s = opened.seen, time.time()
         return PartRecord(
             id=seen.id,
-            picture=as_text(str(Path(seen.path).absolute())),
-            picture_hash=one.picture_hash,
+            picture=opened.whole_path,
+            picture_hash=opened.picture_hash,
             picture_bytes=seen.size_bytes,
             modified_ns=seen.modified_ns,
-            size_wh=None if one.image is None else one.image.size,
+            size_wh=None if opened.image is None else opened.image.size,
             verdict=verdict,
-            reasons=reasons,
+            reasons=tuple(map(as_text, reasons)),
             lot=self._policy.lot,
             policy=self._hash,
             kenpin=self._kenpin,
             judged_at=datetime.fromtimestamp(now_s, UTC).isoformat(timespec="milliseconds"),
             latency_s=round(max(0.0, now_s - seen.since_s), 6),
-            **found,
         )
 
     def _check_rules(self) -> None:
@@ -148,31 +159,28 @@ class Judges:
         """Look at a picture of noise with all that the policy asks for: what fails shall fail before the first part,
         and what is loaded on first use shall not keep it waiting."""
         noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8))
-        self._closer_look.look(self._judge([Opened(Sighting("rehearsal", "", 0, 0, 0, 0.0), "", noise, None)]), None)
+        (part,) = self._judge([Opened(Sighting("rehearsal", "", 0, 0, 0, 0.0), "", "", noise, None)])
+        self._closer_look.rehearse(part)
 
 
-Thing = TypeVar("Thing")
-Found = TypeVar("Found")
+def _with(record: PartRecord, *found: Mapping[str, Any]) -> PartRecord:
+    """A record with more in it. Raises what a journal could not write of it, or not read again."""
+    fuller = replace(record, **{name: value for some in found for name, value in some.items()})
+    from_values(json.loads(to_line(fuller).encode()), "the part")
+    return fuller
 
 
-def _each(work: Callable[[Sequence[Thing]], Sequence[Found]], things: Sequence[Thing]) -> list[Found | Exception]:
-    """What work makes of all these; where it fails, of each alone, or how it fails on it: one must not hold up a line.
-
-    Raises OSError: where nothing can be written, it is not the picture's fault.
-    """
-    try:
-        return [*work(things)]
-    except OSError:
-        raise
-    except Exception as error:  # noqa: BLE001 a network may fail in any way; who looks at the record is told of it
-        if len(things) == 1:
-            return [error]
-        return [found for thing in things for found in _each(work, [thing])]
+def _described(seen: Seen) -> dict[str, Any]:
+    described = seen.described
+    if described is None:
+        return {}
+    contradictions = tuple(contradiction.sentence for contradiction in described.contradictions)
+    return {"description": described.description, "contradictions": contradictions}
 
 
-def _why(error: Exception) -> str:
-    """Why nobody looked at a picture."""
-    return f"{error}" if isinstance(error, ImageError) else f"The runs failed on it: {first_line(error)}"
+def _near_case(found: Found) -> NearCase:
+    case = found.case
+    return NearCase(case.id, case.picture, f"{case.verdict}", case.label, case.note, found.distance)
 
 
 def _answer(run: Run, said: Prediction, judgement: Judgement | None, map: str | None) -> Answer:

@@ -7,23 +7,26 @@ import os
 import stat
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Protocol
 
-from kenpin.data.images import PictureError, read_image
-from kenpin.errors import ImageError
+from kenpin.data.images import PictureError, read_file, read_image
+from kenpin.errors import ImageError, first_line
+from kenpin.inspection.record import PartKey, part_key
 from kenpin.records import ImageSource
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+_AGAIN = "Inspect it again"
+
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A file as it was seen."""
+    """A file as it was seen, or a folder that cannot be listed, whose id ends with a slash."""
 
     id: str
     path: str
@@ -38,56 +41,123 @@ class Sighting:
         """Another one is another content."""
         return self.size_bytes, self.modified_ns, self.inode
 
+    @property
+    def is_folder(self) -> bool:
+        """Whether it stands for all that lies in a folder, and is to stay where it is."""
+        return self.id.endswith("/")
 
-def sighting_of(id: str, path: str, status: os.stat_result) -> Sighting:
-    """What the status of a file tells of it."""
+
+def sighting_of(id: str, path: str, status: os.stat_result | None) -> Sighting:
+    """What the status of a file tells of it; of a folder it tells nothing, for that changes with every part in it."""
+    if status is None:
+        return Sighting(id, path, 0, 0, 0, 0.0)
+    if stat.S_ISDIR(status.st_mode):
+        return Sighting(id, path, 0, 0, status.st_ino, status.st_ctime)
     return Sighting(id, path, status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime)
+
+
+def status_of(path: str) -> os.stat_result | None:
+    """Of a file, or of the link itself where that leads nowhere; None where it cannot be had."""
+    for follow in (True, False):
+        try:
+            return Path(path).stat(follow_symlinks=follow)
+        except (OSError, ValueError):
+            continue
+    return None
 
 
 def is_still_there(seen: Sighting) -> bool:
     """Whether the file is as it was seen."""
+    return sighting_of(seen.id, seen.path, status_of(seen.path)).state == seen.state
+
+
+def as_text(words: str) -> str:
+    """A name, a path or a sentence that any file of text can hold: bytes that are no UTF-8 are written as \\x..
+
+    >>> as_text("caf\\udce9.png"), as_text("half a pair \\ud83d")
+    ('caf\\\\xe9.png', 'half a pair \\\\xed\\\\xa0\\\\xbd')
+    """
     try:
-        return sighting_of(seen.id, seen.path, Path(seen.path).stat()).state == seen.state
-    except OSError:
-        return False
-
-
-def as_text(path: str) -> str:
-    """A path that any file of text can hold: bytes that are no UTF-8 are written as \\x.."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+        data = words.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte
+        data = words.encode("utf-8", "surrogatepass")
+    return data.decode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A file that was read, with its picture or with what hindered it."""
+    """A picture that was read, or what hindered it."""
 
     seen: Sighting
+    whole_path: str
+    """As text; the name of one that was handed over in memory."""
     picture_hash: str
-    """Of the content, 32 hexadecimal digits; empty where it cannot be read."""
+    """Of the content, 32 hexadecimal digits; empty where it could not be read."""
     image: Image | None
     error: ImageError | None
 
+    @property
+    def key(self) -> PartKey:
+        """What tells the part from every other."""
+        return part_key(self.seen.id, self.picture_hash, self.seen.size_bytes, self.seen.modified_ns)
+
 
 def open_picture(seen: Sighting) -> Opened:
-    """Read the file once: its hash and its picture are of the same bytes."""
-    source, digest = ImageSource(seen.path), ""
+    """Read the file once: its hash and its picture are of the same bytes. Whatever hinders it is in what it returns."""
+    digest, image, error = "", None, None
     try:
-        if stat.S_ISREG(Path(seen.path).stat().st_mode):  # a pipe could be waited for in vain
-            with open(seen.path, "rb") as file:
-                data = file.read()
-                status = os.fstat(file.fileno())
-            source = ImageSource(seen.path, data)
-            digest = hashlib.blake2b(data, digest_size=16).hexdigest()
-            if sighting_of(seen.id, seen.path, status).state != seen.state:
-                raise PictureError(source, "image-truncated", "it changed while it was read", "Inspect it again")
-    except ImageError as error:
-        return Opened(seen, digest, None, error)
-    except OSError:
-        pass  # what follows fails of it too, with a sentence
+        _refuse_folder(seen.path)
+        data, status = read_file(seen.path)
+        digest = _hash(data)
+        source = ImageSource(seen.path, data)
+        if len(data) != seen.size_bytes or sighting_of(seen.id, seen.path, status).state != seen.state:
+            raise PictureError(source, "image-truncated", "it changed while it was read", _AGAIN)
+        image = read_image(source)
+    except Exception as hindrance:  # noqa: BLE001 a file may fail in any way, and none may hold up a line
+        error = _as_image_error(seen.path, hindrance)
+    return Opened(seen, _whole_path(seen.path), digest, image, error)
+
+
+def open_bytes(name: str, data: bytes) -> Opened:
+    """The same of a picture in memory, complete at this moment."""
+    now_s, image, error = time.time(), None, None
+    seen = Sighting(as_text(name), name, len(data), int(now_s * 1e9), 0, now_s)
+    digest = _hash(data)
     try:
-        return Opened(seen, digest, read_image(source), None)
-    except ImageError as error:
-        return Opened(seen, digest, None, error)
+        image = read_image(ImageSource(name, data))
+    except Exception as hindrance:  # noqa: BLE001 as above
+        error = _as_image_error(name, hindrance)
+    return Opened(seen, seen.id, digest, image, error)
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
+
+
+def _refuse_folder(path: str) -> None:
+    """Raises PictureError for a folder, with the reason where it cannot be listed."""
+    status = status_of(path)
+    if status is None or not stat.S_ISDIR(status.st_mode):
+        return
+    try:
+        os.scandir(path).close()
+    except OSError as error:
+        what = f"the folder cannot be listed ({error.strerror or error}), so that nobody looked at what is in it"
+        remedy = "Allow it to be read, and inspect its pictures"
+        raise PictureError(ImageSource(path), "image-forbidden", what, remedy) from error
+
+
+def _as_image_error(path: str, error: Exception) -> ImageError:
+    if isinstance(error, ImageError):
+        return error
+    return PictureError(ImageSource(path), "image-undecodable", f"it cannot be opened ({first_line(error)})", _AGAIN)
+
+
+def _whole_path(path: str) -> str:
+    try:
+        return as_text(str(Path(path).absolute()))
+    except OSError:  # the folder that this process works in is away
+        return as_text(path)
 
 
 class Source(Protocol):
@@ -102,8 +172,8 @@ class Source(Protocol):
     def judged(self, seen: Sighting) -> None:
         """This file is done with."""
 
-    def gives_up(self, seen: Sighting) -> bool:
-        """Told that this file is no picture: whether it will not become one either."""
+    def gives_up(self, opened: Opened) -> bool:
+        """Told that this file is no picture, or cannot be read: whether that will stay so."""
 
 
 class NamedPictures:
@@ -122,15 +192,11 @@ class NamedPictures:
     def judged(self, seen: Sighting) -> None:
         """Nothing to do."""
 
-    def gives_up(self, seen: Sighting) -> bool:
+    def gives_up(self, opened: Opened) -> bool:
         """At once."""
         return True
 
     def _seen(self, path: str) -> Sighting:
         # what was named was complete before; its time begins when its turn comes
-        now_s, name = time.time(), as_text(os.path.normpath(path))
-        try:
-            status = Path(path).stat()
-        except OSError:
-            return Sighting(name, path, 0, 0, 0, now_s)
-        return Sighting(name, path, status.st_size, status.st_mtime_ns, status.st_ino, now_s)
+        id = as_text(os.path.normpath(path))
+        return replace(sighting_of(id, path, status_of(path)), since_s=time.time())

@@ -67,7 +67,8 @@ class PartRecord:
     picture: str
     """Its whole path."""
     picture_hash: str
-    """Of its content, 32 hexadecimal digits; with the id it tells a part from every other."""
+    """Of its content, 32 hexadecimal digits, empty where it could not be read; with the id it tells a part from every
+    other."""
     picture_bytes: int
     modified_ns: int
     """When the file was last written, in nanoseconds since 1970."""
@@ -98,6 +99,15 @@ class PartRecord:
     """Nearest first."""
     aside: str | None = None
     """Where the file was put, below the folder of the records, because it is no picture."""
+
+
+PartKey = tuple[str, str]
+"""What tells a part from every other: its id and its content."""
+
+
+def part_key(id: str, picture_hash: str, picture_bytes: int, modified_ns: int) -> PartKey:
+    """The key of a part. What cannot be read is told from another of its name by size and time of the file."""
+    return id, picture_hash or f"{picture_bytes} {modified_ns}"
 
 
 def to_line(record: PartRecord) -> str:

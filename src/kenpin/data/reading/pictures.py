@@ -37,8 +37,11 @@ def subfolders(folder: StrPath) -> list[os.DirEntry[str]]:
     return [entry for entry in entries(folder) if entry.is_dir()]
 
 
-def files_below(folder: StrPath) -> Iterator[str]:
-    """Paths of all files in and below a folder, folder by folder, each sorted by name."""
+def files_below(folder: StrPath, *, unlisted: list[str] | None = None) -> Iterator[str]:
+    """Paths of all files in and below a folder, folder by folder, each sorted by name.
+
+    unlisted: takes the folders that cannot be listed. Raises OSError for such a folder where it is None.
+    """
     seen: set[str] = set()  # a link to a folder above would otherwise never end
     waiting = [os.fspath(folder)]
     while waiting:
@@ -48,17 +51,32 @@ def files_below(folder: StrPath) -> Iterator[str]:
             continue
         seen.add(real)
         inside: list[str] = []
-        for entry in entries(current):
-            if entry.is_dir():
+        try:
+            found = entries(current)
+        except OSError:
+            if unlisted is None:
+                raise
+            unlisted.append(current)
+            continue
+        for entry in found:
+            if _is_folder(entry):
                 inside.append(entry.path)
             else:
                 yield entry.path
         waiting.extend(reversed(inside))
 
 
-def pictures_below(folder: StrPath, others: list[str]) -> Iterator[str]:
-    """Paths of all pictures in and below a folder; the files that are none are added to `others`."""
-    for path in files_below(folder):
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself, for one: whoever opens it is told
+        return False
+
+
+def pictures_below(folder: StrPath, others: list[str], *, unlisted: list[str] | None = None) -> Iterator[str]:
+    """Paths of all pictures in and below a folder; the files that are none are added to `others`, and the folders that
+    cannot be listed to `unlisted`. Raises OSError for such a folder where that is None."""
+    for path in files_below(folder, unlisted=unlisted):
         if is_picture(path):
             yield path
         else:

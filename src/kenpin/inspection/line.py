@@ -1,0 +1,149 @@
+"""A line: pictures in, part records out, each part judged once and its record on disk before anybody has it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from threading import Lock
+from typing import Any, Self
+
+from kenpin.errors import OutputExistsError, RunError
+from kenpin.files import check_writable, read_json, sole_writer, sync_folder, write_json
+from kenpin.inspection.aside import place_aside
+from kenpin.inspection.journal import JOURNAL, Journal
+from kenpin.inspection.judging import Judges
+from kenpin.inspection.pictures import Opened, Sighting, open_bytes, open_picture
+from kenpin.inspection.policy import Policy, read_policy
+from kenpin.inspection.record import PartKey, PartRecord
+
+_IDENTITY = "inspection.json"
+_READERS = 2  # threads that open the next pictures while the networks look at these
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A part's record, and whether it was made just now."""
+
+    record: PartRecord
+    is_new: bool
+
+
+class Line:
+    """The runs of a policy with the records of the parts that they judged; for one process, and any of its threads.
+
+    `with Line("policy.yaml", "records") as line: line.judge("a.png", data)`
+    """
+
+    def __init__(self, policy: Policy | str | Path, out: str | Path, *, device: str | None = None) -> None:
+        """Load the runs, and look at a picture once. out: folder of the records, made where it is not there.
+
+        Raises OptionError, RunError, OutputExistsError, CaseLibraryError, MissingExtraError, OSError.
+        """
+        policy = policy if isinstance(policy, Policy) else read_policy(Path(policy))
+        with ExitStack() as opening:
+            self.out = opening.enter_context(record_folder(Path(out)))
+            self._judges = Judges(policy, device=device)
+            _keep_identity(self.out / _IDENTITY, self._judges.identity)
+            self.journal = opening.enter_context(closing(Journal(self.out / JOURNAL)))
+            self._readers = opening.enter_context(ThreadPoolExecutor(_READERS))
+            self._opened = opening.pop_all()
+        self.batch_size = self._judges.batch_size
+        """Pictures at a time at most."""
+        self._recording = Lock()
+
+    def judge(self, name: str, data: bytes) -> PartRecord:
+        """The record of a part, by its name and the bytes of its picture; it is on disk.
+
+        A part that has a record keeps it. What is no picture, and what the runs fail on, is REVIEW. Raises OSError
+        where the record cannot be written, and nothing else whatever the picture is.
+        """
+        (record,) = self.judge_many([(name, data)])
+        return record
+
+    def judge_many(self, pictures: Iterable[tuple[str, bytes]]) -> list[PartRecord]:
+        """Records of several parts, in their order: faster than one by one. Raises OSError as `judge` does."""
+        records: list[PartRecord] = []
+        coming = iter(pictures)
+        ahead: list[Future[Opened]] = []
+        while True:
+            following = [self._readers.submit(open_bytes, *one) for one in islice(coming, self.batch_size)]
+            records += [found.record for found in self.record([opening.result() for opening in ahead])]
+            if not following:
+                return records
+            ahead = following
+
+    def open(self, seen: Sequence[Sighting]) -> list[Future[Opened]]:
+        """Begin to read files, while others are judged."""
+        return [self._readers.submit(open_picture, sighting) for sighting in seen]
+
+    def record(self, pictures: Sequence[Opened], *, sets_aside: bool = False) -> list[Recorded]:
+        """The record of each picture, on disk. sets_aside: whether the caller moves files that are no pictures to where
+        their new records say. Raises OSError where a record cannot be written, RunError where one cannot be read."""
+        with self._recording:
+            new: dict[PartKey, Opened] = {}
+            records: dict[PartKey, PartRecord] = {}
+            for picture in pictures:
+                known = self.journal.find(picture.key)
+                if known is not None:
+                    records[picture.key] = known
+                else:
+                    new.setdefault(picture.key, picture)
+            if new:
+                judged = self._judges.judge([*new.values()], self.out)
+                if sets_aside:
+                    judged = [_to_move(record, new[key]) for key, record in zip(new, judged, strict=True)]
+                self.journal.append(judged)
+                records |= zip(new, judged, strict=True)
+            return [Recorded(records[picture.key], new.get(picture.key) is picture) for picture in pictures]
+
+    def close(self) -> None:
+        """Let go of the folder of the records."""
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@contextmanager
+def record_folder(out: Path) -> Iterator[Path]:
+    """The folder of an inspection's records, made where it is not there, in the hands of this process alone.
+
+    Raises RunError, OutputExistsError, OptionError.
+    """
+    out = out.resolve()
+    check_writable(out, overwrite=True, folder=True)
+    with sole_writer(out, "inspecting"):
+        out.mkdir(parents=True, exist_ok=True)
+        if not (out / _IDENTITY).exists() and any(not path.name.startswith(".") for path in out.iterdir()):
+            raise OutputExistsError(f"{out}: holds files that are not an inspection's records; choose another --out.")
+        yield out
+
+
+def _to_move(record: PartRecord, picture: Opened) -> PartRecord:
+    """With the place that its file goes to, where it is no picture; a folder is left where it is."""
+    if picture.image is not None or picture.seen.is_folder:
+        return record
+    return replace(record, aside=place_aside(record))
+
+
+def _keep_identity(path: Path, identity: dict[str, Any]) -> None:
+    """Records of two policies or of other runs do not stand in one folder. Raises RunError."""
+    identity = json.loads(json.dumps(identity))
+    if not path.exists():
+        write_json(path, identity)
+        sync_folder(path.parent)
+        return
+    kept = read_json(path)
+    other = [name for name in sorted({*identity, *kept}) if identity.get(name) != kept.get(name)]
+    if other:
+        raise RunError(
+            f"{path.parent}: was started with another policy (different: {', '.join(other)}); choose another --out."
+        )
