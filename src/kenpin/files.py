@@ -23,7 +23,10 @@ from kenpin.errors import OptionError, OutputError, OutputExistsError, RunError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-_FULL_IN_WORDS = re.compile(r"no space left on device|os error 28\b|disk is full|disk quota exceeded", re.IGNORECASE)
+# the last is what PyTorch says of a write that came short
+_FULL_IN_WORDS = re.compile(
+    r"no space left on device|os error 28\b|disk is full|disk quota exceeded|unexpected pos \d+ vs \d+", re.IGNORECASE
+)
 _SYNCED_ONE_BY_ONE = 256  # files; of more, one call for all that the system has not written yet is quicker
 _EXCLUSIVE, _EXCHANGE = (4, 2) if sys.platform == "darwin" else (1, 2)  # flags of renamex_np and of renameat2
 _AT_WORKING_FOLDER = -100
