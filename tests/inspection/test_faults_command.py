@@ -88,18 +88,22 @@ def test_named_pictures_go_on_and_so_does_a_standard_output_that_lacks_their_let
     policy: Path, parts: Path, tmp_path: Path
 ) -> None:
     bad = _plant(tmp_path / "line", parts)
+    shutil.copy(parts / "ok" / "001.png", tmp_path / "line" / "良品.png")
     words = ("inspect", policy, *bad, "line", "--out", "records", "--parquet", "records.parquet")
     status, lines, err = _kenpin(tmp_path, *words, PYTHONIOENCODING="ascii")
     assert status == 4, err
-    assert len(lines) == 7
-    assert [line for line in lines if b"PASS" in line] == [line for line in lines if line.startswith(b"line/good.png")]
+    assert len(lines) == 8
+    assert any(line.startswith(b"line/\\u826f\\u54c1.png\tPASS") for line in lines)
+    assert [line for line in lines if b"PASS" in line] == [
+        line for line in lines if line.startswith((b"line/good.png", b"line/\\u826f"))
+    ]
     again = _kenpin(tmp_path, *words[:-2], PYTHONIOENCODING="ascii")
     assert again[:2] == (status, lines), "the same lines, from the records"
     for path in bad:
         assert os.path.lexists(path)
     bad[1].unlink()
     records = list(read_records(tmp_path / "records" / JOURNAL))
-    assert len(records) == 7
+    assert len(records) == 8
     json.dumps([record.reasons for record in records]).encode()
 
 

@@ -54,7 +54,7 @@ def put_aside(seen: Sighting, place: Path) -> None:
 
 def not_moved(path: str, error: OSError) -> str:
     """What is said of a file that stays where it is."""
-    return f"{as_text(path)}: is no picture and cannot be moved aside ({error.strerror or error}); it stays there."
+    return f"{as_text(path)}: cannot be opened, and cannot be moved aside ({error.strerror or error}); it stays there."
 
 
 def finish_moves(journal: Journal, out: Path) -> str | None:

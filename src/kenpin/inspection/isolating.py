@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from kenpin.plural import counted
+
 Part = TypeVar("Part")
 Found = TypeVar("Found")
 
@@ -30,7 +32,7 @@ def on_each(work: Callable[[Sequence[Part]], Sequence[Found]], parts: Sequence[P
     try:
         found = [*work(parts)]
         if len(found) != len(parts):
-            raise ValueError(f"{len(parts)} parts got {len(found)} answers")
+            raise ValueError(f"{counted(len(parts), 'part')} got {counted(len(found), 'answer')}")
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:  # noqa: BLE001 a panic of a library in Rust is not an Exception
