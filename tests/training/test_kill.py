@@ -47,7 +47,7 @@ POINTS = [
 
 
 POINTS_OF_VECTORS = [
-    "kenpin.models.embedder.batches:mixed_order:1:before",
+    "kenpin.models.embedder.inspector:mixed_order:1:before",
     "kenpin.training.engine:save_training:1:after",
     "kenpin.training.step:GradientStep.change:2:after",  # between checkpoints, within an epoch
     "kenpin.training.state:save_random:1:before",

@@ -20,7 +20,7 @@ from kenpin.records import Example
 from kenpin.training.augment import Augmenter
 
 Row = tuple[Example, Image | Tensor]
-Rows = list[Row] | tuple[Sequence[Example], Batch]
+Rows = list[Row] | tuple[Sequence[Example] | None, Batch]
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Reader:
     def collate(self, rows: Rows) -> Batch:
         """Opened examples -> the tensors that the module is called with."""
         if isinstance(rows, tuple):
-            examples, inputs = rows
-            return inputs | self.inspector.encode_targets(examples)
+            listed, inputs = rows
+            return inputs if listed is None else inputs | self.inspector.encode_targets(listed)
         examples, seen = zip(*rows, strict=True)
         features = [of for of in seen if isinstance(of, Tensor)]
         inputs = {"features": torch.stack(features)} if features else encode(self.inspector, seen, examples)

@@ -6,7 +6,7 @@ import json
 import os
 import random
 import shutil
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -68,23 +68,19 @@ def save_training(
     """Write a checkpoint, by the main process but for the random numbers of the others; it gets its name when all of
     it is on the disk."""
     partial = half_written(folder)
-    try:
-        if processes.leads:
-            shutil.rmtree(partial, ignore_errors=True)
-            save_learned(module, partial)
-            save_optimiser(partial, step)
-        processes.wait()
-        save_random(partial, processes.rank, processes.device)
-        processes.wait()
-        if processes.leads:
-            write_state(partial, state)
-            for path in (*partial.iterdir(), partial):
-                _sync(path)
-            partial.rename(folder)
-            _sync(folder.parent)
-    except OSError:
+    if processes.leads:
         shutil.rmtree(partial, ignore_errors=True)
-        raise
+        save_learned(module, partial)
+        save_optimiser(partial, step)
+    processes.wait()
+    save_random(partial, processes.rank, processes.device)
+    processes.wait()
+    if processes.leads:
+        write_state(partial, state)
+        for path in (*partial.iterdir(), partial):
+            _sync(path)
+        partial.rename(folder)
+        _sync(folder.parent)
 
 
 def read_state(checkpoint: Path) -> TrainingState:
@@ -100,7 +96,7 @@ def read_state(checkpoint: Path) -> TrainingState:
 
 def write_state(folder: Path, state: TrainingState) -> None:
     """Write how far the training is."""
-    text = json.dumps({"schema_version": VERSION, **asdict(state)}, indent=2)
+    text = json.dumps({"schema_version": VERSION, **vars(state)})
     (folder / STATE).write_text(text + "\n", encoding="utf-8")
 
 

@@ -81,6 +81,11 @@ class GradientStep:
                 inspector.module, None if device.type == "cpu" else [device], find_unused_parameters=True
             )
 
+    def loss(self, batch: Batch, count: Tensor) -> Tensor:
+        """A batch's share of the loss of the step."""
+        # gradients are averaged over the processes, so that each gives its share of the sum as many times
+        return self._inspector.total_loss(self._model, batch) * self._ranks / count
+
     def learn(self, batch: Batch, count: Tensor, *, is_last: bool = True) -> Tensor:
         """Add the gradients of a batch on the device to those of the step, and return its share of the loss.
 
@@ -89,8 +94,7 @@ class GradientStep:
         """
         waits = isinstance(self._model, DistributedDataParallel) and not is_last
         with cast(DistributedDataParallel, self._model).no_sync() if waits else nullcontext():
-            # gradients are averaged over the processes, so that each gives its share of the sum as many times
-            loss = self._inspector.total_loss(self._model, batch) * self._ranks / count
+            loss = self.loss(batch, count)
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
