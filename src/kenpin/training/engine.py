@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from itertools import islice
@@ -79,8 +80,6 @@ def train_by_gradients(
     `folder` takes checkpoints/ and metrics.jsonl; training goes on from the newest whole checkpoint in it. Returns
     sentences worth telling. Raises MissingExtraError, OptionError, RunError.
     """
-    from accelerate.utils import set_seed
-
     check_intervals_and_tracker(options)
     of_training, of_validation = (kept, kept) if kept is None or isinstance(kept, StoredFeatures) else kept
     size, workers = options.batch_size, options.workers
@@ -89,7 +88,9 @@ def train_by_gradients(
         Reader(inspector, validation, size, None, of_validation, workers),
     )
     optimiser = make_optimiser(inspector.module, options.optimiser, options.weight_decay)
-    set_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)  # a library may draw from it
+    torch.manual_seed(seed)
     with computing_in(precision, inspector.module):
         step = GradientStep(inspector, optimiser, precision=precision, clip_norm=options.clip_norm, processes=crew)
         note = _Loop(step, readers, options, watch, seed, folder, crew, listener).run()
