@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -236,24 +237,25 @@ class _Loop:
         return is_best
 
     def _validation_loss(self) -> float:
-        """Mean over the pictures of the mean loss of each one's batch."""
+        """Mean over the pictures of the mean loss of each one's batch, as far as that is a number."""
         order = validation_order(self._inspector, self._validation.dataset)
         processes, size = self._processes, self._options.batch_size
         own = share_of(order, size, processes.rank, processes.count, even=False)
         loader = self._validation.batches(own)
-        losses, counts = [], []
+        losses: list[Tensor] = []
+        counts: list[int] = []
         for done, batch in enumerate(loader, start=1):
             with torch.no_grad():
                 total = self._inspector.total_loss(self._module, self._placed(batch))
                 losses.append(total / self._inspector.loss_count(batch).clamp(min=1))
             counts.append(min(size, len(own) - (done - 1) * size))
             self._announcer.validated(done, len(loader))
-        each = np.repeat([float(loss) for loss in losses], counts).astype(np.float32)
-        found = each[np.isfinite(each)] if np.isfinite(each).any() else each
-        if processes.count == 1:
+        each = np.repeat(np.array([float(loss) for loss in losses], np.float32), np.array(counts, np.int64))
+        found = each[np.isfinite(each)]
+        if processes.count == 1 and found.size:
             return float(found.mean())
-        summed, count = processes.total(torch.tensor([float(found.sum()), float(len(found))])).tolist()
-        return float(summed / count)
+        summed, count = processes.total(torch.tensor([float(found.sum()), float(found.size)])).tolist()
+        return summed / count if count else math.nan
 
     def _write(self, row: Mapping[str, float]) -> None:
         """Keep metrics.jsonl equal to the history, which an interrupted run takes up again."""
