@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pytorch_metric_learning.utils.loss_and_miner_utils import get_all_pairs_indices
 
 from kenpin.config import AugmentOptions
 from kenpin.data.dataset import Dataset
@@ -102,6 +103,18 @@ def test_the_contrastive_loss_is_that_of_the_formula() -> None:
     assert float(_objective("contrastive", margin=1.5).eval()(vectors, numbers)) == pytest.approx(
         float(near + far), 1e-4
     )
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_all_pairs_at_once_teach_what_a_list_of_them_teaches(training: bool) -> None:
+    numbers = torch.randint(0, 4, (60,))
+    vectors = torch.randn(60, 2).requires_grad_()
+    loss = _objective("contrastive", margin=1.0).train(training).loss
+    found = [loss(vectors, numbers, pairs) for pairs in (None, get_all_pairs_indices(numbers))]
+    gradients = [torch.autograd.grad(one, vectors)[0] for one in found]
+    assert found[0].item() == pytest.approx(found[1].item(), rel=1e-6)
+    assert torch.allclose(gradients[0], gradients[1], rtol=1e-5, atol=1e-8)
+    assert gradients[0].abs().max() > 0
 
 
 def test_the_triplet_loss_is_that_of_the_formula() -> None:

@@ -134,7 +134,10 @@ def main() -> None:
         killed_by = in_child(partial(_train, family, data, out, point, resume))
         started = True
         loads = _loads_in_child(out) or _loads_in_child(partial_folder(out))
-        seen.append({"point": point, "killed_by": killed_by, "loads": loads, "exists": out.exists()})
+        checkpoints = sorted(path.name for path in (partial_folder(out) / "checkpoints").glob("checkpoint-*"))
+        seen.append(
+            {"point": point, "killed_by": killed_by, "loads": loads, "exists": out.exists(), "checkpoints": checkpoints}
+        )
     final = 0 if out.exists() else in_child(partial(_train, family, data, out, None, started))
     print(json.dumps({"seen": seen, "final": final}))
 

@@ -21,7 +21,7 @@ from kenpin.predictor import load_predictor
 from kenpin.run.record import read_record
 from kenpin.run.seal import check_seal
 from kenpin.training import train
-from kenpin.training.engine import _ScoringTrainer
+from kenpin.training.watch import Watch
 from tests.commands import Run
 from tests.toy_runs import answers, equal, of_base, pictures_for, trained
 
@@ -176,14 +176,14 @@ def interrupted(
 ) -> tuple[str, Path]:
     """The family of a run that died in its second epoch, and the folder it would have had."""
     family, tuning = request.param
-    evaluate = _ScoringTrainer.evaluate
+    score = Watch.__call__
 
-    def dies(self: Any, *args: Any, **settings: Any) -> Any:
-        if (self.state.epoch or 0) > 1.5:
+    def dies(self: Watch, step: int, epoch: float, loss: float | None) -> Any:
+        if epoch > 1.5:
             raise KeyboardInterrupt
-        return evaluate(self, *args, **settings)
+        return score(self, step, epoch, loss)
 
-    monkeypatch.setattr(_ScoringTrainer, "evaluate", dies)
+    monkeypatch.setattr(Watch, "__call__", dies)
     how: dict[str, Any] = {"tuning": tuning, "epochs": 3, "evaluate_every": None}
     if family == "vlm":
         how |= {"data": "-", "dataset": _asked(parts)}

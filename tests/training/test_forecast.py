@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,8 @@ def test_the_line_through_small_steps_meets_the_large_one() -> None:
     inspector, rehearsal = _rehearsal("florence2", tuning="full")
     courses = rehearsal.courses(16, 10**12)
     batch = rehearsal.batch(rehearsal.longest(16))
-    large = course_of(rehearsal._learn, inspector.module.train(), batch, 10**12)
+    learn = partial(rehearsal.step().learn, count=inspector.loss_count(batch))
+    large = course_of(learn, inspector.module.train(), batch, 10**12)
     measured = peak_of(live_at({16: large}, 16), None)
     assert sum(peak_of(live_at(courses, 16), None)) == pytest.approx(sum(measured), rel=0.01)
     # the plain line through the peaks of two steps misses it, since gradients weigh more in a small one
@@ -172,11 +174,11 @@ def test_gradients_and_states_are_those_of_the_optimiser() -> None:
         inspector, rehearsal = _rehearsal("florence2", tuning=tuning)
         counted[tuning] = of = held(inspector.module, "adamw")
         trained = [parameter for parameter in inspector.module.parameters() if parameter.requires_grad]
-        optimiser = torch.optim.AdamW(trained)
-        rehearsal._learn(rehearsal.batch([0]))
+        step, batch = rehearsal.step(), rehearsal.batch([0])
+        step.learn(batch, inspector.loss_count(batch))
         assert sum(parameter.grad.nbytes for parameter in trained if parameter.grad is not None) == of.gradients_bytes
-        optimiser.step()
-        states = sum(v.nbytes for state in optimiser.state.values() for v in state.values() if v.numel() > 1)
+        step.change(0.0)
+        states = sum(v.nbytes for state in step.optimiser.state.values() for v in state.values() if v.numel() > 1)
         assert states == pytest.approx(of.optimiser_bytes, rel=0.001)  # of a single number it is no more than a count
         assert held(inspector.module, "sgd").optimiser_bytes == 0
     sums = [counted[name].gradients_bytes + counted[name].optimiser_bytes for name in ("full", "attention", "lora")]

@@ -29,12 +29,16 @@ from tests.pictures import write_parts
 # in the order of a run: each death is followed by a resumption that reaches the next
 POINTS = [
     "kenpin.training.learning:train_by_gradients:1:before",
-    "transformers:Trainer.training_step:2:before",  # before any checkpoint
-    "transformers:Trainer._save_optimizer_and_scheduler:1:before",  # weights of the first checkpoint alone
-    "transformers:Trainer._save_rng_state:1:before",  # all but its random numbers and its state
-    "transformers:Trainer._save_checkpoint:1:after",
-    "transformers:Trainer.training_step:5:after",  # between checkpoints
-    "transformers.trainer:rotate_checkpoints:2:before",  # before the older one is deleted
+    "kenpin.training.step:GradientStep.learn:2:before",  # before any checkpoint
+    "kenpin.training.state:save_optimiser:1:before",  # weights of the first checkpoint alone
+    "kenpin.training.state:save_random:1:before",  # all but its random numbers and its state
+    "kenpin.training.state:write_state:1:after",  # all of it, and not under its name
+    "kenpin.training.engine:save_training:1:after",
+    "kenpin.training.step:GradientStep.learn:2:after",  # between checkpoints: learned from, and nothing changed
+    "kenpin.training.step:GradientStep.change:2:after",
+    "kenpin.training.engine:rotate:2:before",  # before the older one is removed
+    "kenpin.training.state:shutil.rmtree:2:before",  # in the middle of that: not under its name any more
+    "kenpin.training.engine:load_learned:1:before",  # trained, and the best weights not taken yet
     "kenpin.models.classifier.inspector:NetworkClassifier.save:1:after",  # trained and saved, and not noted
     "kenpin.training.learning:write_json:1:before",
     "kenpin.training.learning:write_json:1:after",  # learned and noted
@@ -46,10 +50,10 @@ POINTS = [
 
 POINTS_OF_VECTORS = [
     "kenpin.models.embedder.inspector:mixed_order:1:before",
-    "transformers:Trainer._save_checkpoint:1:after",
-    "transformers:Trainer.training_step:2:after",  # between checkpoints, within an epoch
-    "transformers:Trainer._save_rng_state:1:before",
-    "transformers:Trainer.training_step:5:before",
+    "kenpin.training.engine:save_training:1:after",
+    "kenpin.training.step:GradientStep.change:2:after",  # between checkpoints, within an epoch
+    "kenpin.training.state:save_random:1:before",
+    "kenpin.training.step:GradientStep.learn:5:before",
     "kenpin.models.embedder.inspector:EmbeddingInspector.take_references:1:before",
     "kenpin.models.embedder.inspector:EmbeddingInspector.take_references:1:after",
     "kenpin.models.embedder.inspector:EmbeddingInspector.save_references:1:after",
@@ -129,8 +133,8 @@ def test_a_chat_model_goes_on_where_it_was_killed(tmp_path: Path) -> None:
     data = tmp_path / "chats"
     write_dataset(shapes_and(shapes(12, split="train"), shapes(4, first=50, split="validation")), data, "chat_jsonl")
     points = [
-        "transformers:Trainer._save_checkpoint:1:after",
-        "transformers:Trainer.training_step:5:after",  # between checkpoints
+        "kenpin.training.engine:save_training:1:after",
+        "kenpin.training.step:GradientStep.change:5:after",  # between checkpoints
         "kenpin.models.vlm.inspector:ChatInspector.save:1:after",  # trained and saved, and not noted
         "kenpin.training.job:finish:1:before",
     ]
@@ -148,7 +152,7 @@ def test_a_detector_goes_on_where_it_was_killed_and_so_do_its_pictures(tmp_path:
     data = tmp_path / "objects"
     write_dataset(objects, data, format="yolo")
     points = [
-        "transformers:Trainer.training_step:5:after",  # between checkpoints
+        "kenpin.training.step:GradientStep.change:5:after",  # between checkpoints
         "kenpin.training.watch:record_snapshot:1:before",  # of an evaluation: scored, and not drawn
         "kenpin.training.watch:record_snapshot:1:after",  # drawn, and no checkpoint yet
     ]

@@ -148,7 +148,7 @@ def test_each_epoch_is_told_with_the_mean_of_its_losses_and_the_scores_that_are_
 def test_of_a_long_training_no_more_losses_are_kept_than_a_page_needs(
     parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kenpin.training.engine._LOGGED", 4)
+    monkeypatch.setattr("kenpin.training.engine.LOGGED", 4)
     steps: list[Step] = []
     settings: dict[str, Any] = {"base": "toy", "tuning": "full", "epochs": 1, "batch_size": 8, "report": False}
     train("classifier", data=str(parts), out=tmp_path / "run", listener=Listener(step=steps.append), **settings)

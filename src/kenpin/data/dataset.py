@@ -7,6 +7,7 @@ import json
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,56 +74,57 @@ def _box(values: Sequence[float]) -> Box:
     return x1, y1, x2, y2
 
 
-def _example(row: dict[str, Any]) -> Example:
+def _example(row: Sequence[Any]) -> Example:
+    """The values of a row, in the order of `SCHEMA`, as an example."""
+    (id, image, split, label, boxes_xyxy_px, box_labels, box_segments, box_crowd,
+     group, prefix, suffix, mask, size_wh, attributes, origin, items) = row  # fmt: skip
     boxes = None
-    if row["boxes_xyxy_px"] is not None:
+    if boxes_xyxy_px is not None:
         boxes = Detections(
-            boxes_xyxy_px=tuple(_box(values) for values in row["boxes_xyxy_px"]),
-            labels=tuple(row["box_labels"]),
-            segments=None if row["box_segments"] is None else tuple(row["box_segments"]),
-            crowd=None if row["box_crowd"] is None else tuple(row["box_crowd"]),
+            boxes_xyxy_px=tuple(_box(values) for values in boxes_xyxy_px),
+            labels=tuple(box_labels),
+            segments=None if box_segments is None else tuple(box_segments),
+            crowd=None if box_crowd is None else tuple(box_crowd),
         )
     return Example(
-        id=row["id"],
-        image=ImageSource() if row["image"] is None else ImageSource(row["image"]["path"], row["image"]["bytes"]),
-        split=row["split"],
-        label=row["label"],
+        id=id,
+        image=ImageSource() if image is None else ImageSource(image["path"], image["bytes"]),
+        split=split,
+        label=label,
         boxes=boxes,
-        group=row["group"],
-        prefix=row["prefix"],
-        suffix=row["suffix"],
-        mask=row["mask"],
-        size_wh=None if row["size_wh"] is None else (row["size_wh"][0], row["size_wh"][1]),
-        attributes={} if row["attributes"] == "{}" else json.loads(row["attributes"]),
-        origin=row["origin"],
-        items=None if row["items"] is None else tuple(row["items"]),
+        group=group,
+        prefix=prefix,
+        suffix=suffix,
+        mask=mask,
+        size_wh=None if size_wh is None else (size_wh[0], size_wh[1]),
+        attributes={} if attributes == "{}" else json.loads(attributes),
+        origin=origin,
+        items=None if items is None else tuple(items),
     )
 
 
-def _rows(block: pa.Table | pa.RecordBatch) -> Iterator[dict[str, Any]]:
-    """What `to_pylist` gives; of columns in which nothing stands, which are most, no value is asked for."""
-    columns = [
-        [None] * len(block) if column.null_count == len(block) else column.to_pylist() for column in block.columns
-    ]
-    return (dict(zip(block.column_names, values, strict=True)) for values in zip(*columns, strict=True))
+def _examples(block: pa.Table | pa.RecordBatch) -> Iterator[Example]:
+    """The rows of a block; of columns in which nothing stands, which are most, no value is asked for."""
+    columns = (block.column(name) for name in SCHEMA.names)
+    values = (repeat(None) if one.null_count == len(block) else one.to_pylist() for one in columns)
+    return map(_example, zip(*values, strict=False))
 
 
-def _gathered(arrow: pa.Table, places: NDArray[np.int64]) -> Iterator[dict[str, Any]]:
-    """Rows at these places, taken from one batch after the other: cut out one by one, as `datasets` does it, each costs
-    as much as opening a small picture."""
+def _gathered(arrow: pa.Table, places: NDArray[np.int64]) -> Iterator[Example]:
+    """The examples of these rows, taken from one batch after the other: cut out one by one, as `datasets` does it, each
+    costs as much as opening a small picture."""
     batches = arrow.to_batches()
     ends = np.cumsum([len(batch) for batch in batches])
     for start in range(0, len(places), _READ):
         wanted = places[start : start + _READ]
-        rows: list[dict[str, Any]] = [{}] * len(wanted)
+        found: dict[int, Example] = {}
         of_batch = np.searchsorted(ends, wanted, side="right")
         for number in np.unique(of_batch):
             at = np.flatnonzero(of_batch == number)
             batch = batches[number]
             taken = batch.take(pa.array(wanted[at] - (ends[number] - len(batch))))
-            for place, row in zip(at.tolist(), _rows(taken), strict=True):
-                rows[place] = row
-        yield from rows
+            found.update(zip(at.tolist(), _examples(taken), strict=True))
+        yield from (found[row] for row in range(len(wanted)))
 
 
 def _blocks(examples: Iterable[Example]) -> Iterator[pa.Table]:
@@ -196,14 +198,15 @@ class Dataset:
         return len(self._table if self._places is None else self._places)
 
     def __getitem__(self, index: int) -> Example:
-        return _example(self._table[index if self._places is None else int(self._places[index])])
+        row = self._table[index if self._places is None else int(self._places[index])]
+        return _example([row[name] for name in SCHEMA.names])
 
     def __iter__(self) -> Iterator[Example]:
         if self._places is not None:
-            yield from map(_example, _gathered(self._arrow, self._places))
+            yield from _gathered(self._arrow, self._places)
             return
         for start in range(0, len(self), _READ):
-            yield from map(_example, _rows(self._arrow.slice(start, _READ)))
+            yield from _examples(self._arrow.slice(start, _READ))
 
     @property
     def table(self) -> datasets.Dataset:

@@ -21,8 +21,10 @@ from kenpin.run.layout import CHECKPOINTS
 
 OPTIONS = "options.json"
 """File of a run's options, written when it begins."""
+_PREFIX, _PARTIAL = "checkpoint-", ".partial"
 _LEARNED = "learned.safetensors"
-_STATE = "trainer_state.json"
+STATE = "trainer_state.json"
+"""File of a checkpoint that says how far the training was."""
 _BEGUN = "begun.json"
 
 
@@ -34,11 +36,7 @@ def save_learned(module: nn.Module, folder: Path) -> None:
 
 
 def load_learned(module: nn.Module, folder: Path) -> None:
-    """Put the tensors that `save_learned` wrote back in place. Raises RunError where they are not the module's.
-
-    The Trainer's own way saves a network's published names and loads them leniently under its internal ones: where
-    the two differ, as in ViT, it changes nothing and says nothing.
-    """
+    """Put the tensors that `save_learned` wrote back in place. Raises RunError where they are not the module's."""
     saved, own = load_file(folder / _LEARNED), _learned(module)
     if saved.keys() != own.keys():
         wrong = sorted(saved.keys() ^ own.keys())
@@ -60,16 +58,32 @@ def take_learned(module: nn.Module, folder: Path) -> None:
         raise RunError(f"{folder}: does not fit the network of its run; take another checkpoint.") from error
 
 
+def checkpoint_folder(folder: Path, step: int) -> Path:
+    """The checkpoint of a step below `folder`."""
+    return folder / f"{_PREFIX}{step}"
+
+
+def half_written(checkpoint: Path) -> Path:
+    """Where a checkpoint lies while it is written or removed, so that under its name it is always whole."""
+    return checkpoint.with_name(checkpoint.name + _PARTIAL)
+
+
+def whole_checkpoints(folder: Path) -> dict[int, Path]:
+    """The checkpoints below `folder` that weights can be taken from, by their steps."""
+    return {
+        int(path.name.removeprefix(_PREFIX)): path
+        for path in folder.glob(f"{_PREFIX}*")
+        if not path.name.endswith(_PARTIAL) and _is_readable(path)
+    }
+
+
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint below `folder`; those that were being written or deleted when the run died are
+    """The newest whole checkpoint below `folder`; those that were being written or removed when the run died are
     removed. None where there is none."""
-    whole = []
-    for path in folder.glob("checkpoint-*"):
-        if _is_whole(path):
-            whole.append(path)
-        else:
-            shutil.rmtree(path)
-    return max(whole, key=_step, default=None)
+    whole = whole_checkpoints(folder)
+    for path in set(folder.glob(f"{_PREFIX}*")) - set(whole.values()):
+        shutil.rmtree(path)
+    return whole[max(whole)] if whole else None
 
 
 def find_checkpoint(run: Path, wanted: str) -> Path:
@@ -77,7 +91,7 @@ def find_checkpoint(run: Path, wanted: str) -> Path:
 
     Raises RunError where it is not there, with those that are.
     """
-    whole = {_step(path): path for path in (run / CHECKPOINTS).glob("checkpoint-*") if _is_readable(path)}
+    whole = whole_checkpoints(run / CHECKPOINTS)
     if not whole:
         raise RunError(
             f"{run}: keeps no checkpoint; a training by gradients leaves some, as many as --save-total-limit says."
@@ -85,7 +99,7 @@ def find_checkpoint(run: Path, wanted: str) -> Path:
     if wanted == "last":
         return whole[max(whole)]
     if wanted == "best":
-        step = read_json(whole[max(whole)] / _STATE).get("best_global_step")
+        step = read_json(whole[max(whole)] / STATE).get("best_global_step")
     else:
         folder = Path(wanted)
         step = next((n for n, path in whole.items() if wanted in (str(n), path.name) or _same(folder, path)), None)
@@ -131,10 +145,6 @@ def _same(one: Path, other: Path) -> bool:
     return one.exists() and one.samefile(other)
 
 
-def _step(checkpoint: Path) -> int:
-    return int(checkpoint.name.rpartition("-")[2])
-
-
 def _learned(module: nn.Module) -> dict[str, Tensor]:
     parameters = {name: value for name, value in module.named_parameters() if value.requires_grad}
     return parameters | dict(module.named_buffers())
@@ -143,18 +153,7 @@ def _learned(module: nn.Module) -> dict[str, Tensor]:
 def _is_readable(checkpoint: Path) -> bool:
     """Whether weights can be taken from it, of which the states of optimiser and chance are no part."""
     try:
-        json.loads((checkpoint / _STATE).read_text(encoding="utf-8"))
+        json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return (checkpoint / _LEARNED).is_file()
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    # the trainer writes its state after everything else; half-deleted ones may have kept it
-    needed = ("optimizer.pt", "scheduler.pt")
-    # of several processes each leaves its own random state
-    return (
-        _is_readable(checkpoint)
-        and all((checkpoint / name).is_file() for name in needed)
-        and any(checkpoint.glob("rng_state*.pth"))
-    )

@@ -28,6 +28,7 @@ from kenpin.models.contract import (
     Questioned,
     ReadsGrey,
     ReadsTables,
+    Trainable,
 )
 from kenpin.models.networks.cpu_memory import keep_freed_memory
 from kenpin.models.networks.feature_store import FeatureStore, default_folder
@@ -134,19 +135,20 @@ class StoredFeatures:
 class KeptInputs:
     """What a network takes of each picture of a data set, in memory: `encode`d pictures, or features."""
 
-    examples: Sequence[Example]
-    """Without the pictures' bytes."""
     rows: Batch
-    """A row for each."""
+    """A row for each; the targets among them, where each of these is a number."""
+    examples: Sequence[Example] | None
+    """Without the pictures' bytes; None where the targets are among the rows."""
 
-    def batch(self, places: Sequence[int]) -> tuple[Sequence[Example], Batch]:
+    def batch(self, places: Sequence[int]) -> tuple[Sequence[Example] | None, Batch]:
         """Those at these places."""
         at = torch.tensor(places)
-        return [self.examples[place] for place in places], {name: rows[at] for name, rows in self.rows.items()}
+        examples = None if self.examples is None else [self.examples[place] for place in places]
+        return examples, {name: rows.index_select(0, at) for name, rows in self.rows.items()}
 
 
 def keep_inputs(
-    inspector: Inspector, datasets: Sequence[Dataset], progress: Progress
+    inspector: Trainable, datasets: Sequence[Dataset], progress: Progress
 ) -> tuple[KeptInputs, ...] | StoredFeatures | None:
     """What the network takes of all pictures, computed once: in memory where it is small enough, of features that are
     not on disk. None where neither has room. Raises ImageError."""
@@ -154,7 +156,7 @@ def keep_inputs(
     store = store_of(inspector)
     found: list[KeptInputs] = []
     for dataset in datasets:
-        examples: list[Example] = []
+        examples: list[Example] | None = []
         batches: list[Batch] = []
         for opened, batch in _opened_batches(inspector, dataset, "reading pictures", progress, None, None):
             picture_bytes = kept_bytes(batch)
@@ -163,12 +165,17 @@ def keep_inputs(
             if batches and any(rows.shape[1:] != batches[0][name].shape[1:] for name, rows in batch.items()):
                 return None  # questions, or pieces of pictures, of different lengths
             if picture_bytes * pictures <= KEPT_BYTES:
+                if examples is None or not batches:
+                    targets = inspector.encode_targets(opened)
+                    if all(rows.ndim == 1 for rows in targets.values()):
+                        examples, batch = None, batch | targets
+                if examples is not None:
+                    examples += [one if one.image.data is None else _without_bytes(one) for one in opened]
                 batches.append(batch)
-                examples += [one if one.image.data is None else _without_bytes(one) for one in opened]
             elif store is None:
                 return None
         if batches:
-            found.append(KeptInputs(examples, {name: torch.cat([b[name] for b in batches]) for name in batches[0]}))
+            found.append(KeptInputs({name: torch.cat([b[name] for b in batches]) for name in batches[0]}, examples))
     return tuple(found) if len(found) == len(datasets) else StoredFeatures(cast(FeatureStore, store))
 
 

@@ -9,6 +9,7 @@ import torch
 from kenpin.errors import OptionError
 
 Precision = Literal["fp32", "bf16", "fp16"]
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def choose_precision(wanted: Literal["auto", "fp32", "bf16", "fp16"], device: torch.device) -> tuple[Precision, str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from kenpin.predictor import best_device
 
@@ -20,6 +21,23 @@ class Processes:
     device: torch.device
     leads: bool = True
     _state: Any = None
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return 1 if self._state is None else int(self._state.num_processes)
+
+    @property
+    def rank(self) -> int:
+        """Which of them this is, from 0."""
+        return 0 if self._state is None else int(self._state.process_index)
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum of what each process gives."""
+        if self.count > 1:
+            values = values.to(self.device)
+            torch.distributed.all_reduce(values)
+        return values
 
     def wait(self) -> None:
         """Go on when all processes have come here."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,12 +26,12 @@ from kenpin.training.augment import Augmenter, augments, plan_augmentation
 from kenpin.training.meter import Course, course_of
 from kenpin.training.parts import Parts
 from kenpin.training.precision import Precision, choose_precision
+from kenpin.training.step import GradientStep, computing_in, make_optimiser
 
 Result = TypeVar("Result")
 SIZES = (1, 2, 3)
 """Pictures of the steps that are measured."""
 _SEARCHED = 512
-_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -124,17 +126,15 @@ class Rehearsal:
         """Of steps on one picture and more, no more than `largest`; the last one may be broken off at the limit."""
         found: dict[int, Course] = {}
         places = self.longest(min(largest, max(SIZES)))
-        self._inspector.module.train()
-        try:
+        step, module = self.step(), self._inspector.module
+        with self._learning():
             for pictures in SIZES[:largest]:
-                batch = self._placed(self.batch(places[:pictures]))
-                found[pictures] = course_of(self._learn, self._inspector.module, batch, limit_bytes)
-                self._inspector.module.zero_grad()
+                batch = self.batch(places[:pictures])
+                learn = partial(step.learn, count=self._count(batch))
+                found[pictures] = course_of(learn, module, self._placed(batch), limit_bytes)
+                module.zero_grad()
                 if not found[pictures].whole:
                     break
-        finally:
-            self._inspector.module.zero_grad()
-            self._inspector.module.eval()
         return found
 
     def feature_courses(self, largest: int, limit_bytes: int) -> dict[int, Course]:
@@ -174,33 +174,18 @@ class Rehearsal:
         """Of one whole step, its accumulated batches and their reading; and of the loss of a validation batch."""
         options, module = self._options, self._inspector.module
         places = self._order[: options.batch_size]
-        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
-        # a rate of 0 leaves the weights as they are
-        kind = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}[options.optimiser]
-        in_one_pass = options.optimiser == "adamw" and self.device.type == "cpu"  # as the engine asks for it
-        optimiser = kind(trained, lr=0.0, weight_decay=0.0, fused=in_one_pass or None)
-
-        def change() -> None:
-            if options.clip_norm is not None:
-                torch.nn.utils.clip_grad_norm_(trained, options.clip_norm)
-            optimiser.step()
-
+        step = self.step()
         read_s, batch = self._timed(lambda: self.batch(places))
         if self.keeps_features:  # they will be there, so that no picture is opened
             read_s, _ = self._timed(lambda: self._targets([self._training[place] for place in places]))
-        batch = self._placed(batch)
-        module.train()
-        try:
-            self._learn(batch)
-            change()  # the states of the optimiser are made in the first step
-            module.zero_grad()
-            learn_s, _ = self._timed(lambda: self._learn(batch))
-            change_s, _ = self._timed(change)
-        finally:
-            module.zero_grad()
+        placed, count = self._placed(batch), self._count(batch)
+        with self._learning():
+            for _ in range(2):  # the states of the optimiser are made in the first step
+                learn_s, _ = self._timed(lambda: step.learn(placed, count))
+                change_s, _ = self._timed(lambda: step.change(0.0))  # which leaves the weights as they are
             module.eval()
-        with torch.no_grad():
-            loss_s, _ = self._timed(lambda: self._loss(batch))
+            with torch.no_grad():
+                loss_s, _ = self._timed(lambda: step.loss(placed, count))
         worked_s = max(learn_s, read_s / options.workers) if options.workers else read_s + learn_s
         return options.accumulate * worked_s + change_s, loss_s + read_s
 
@@ -245,14 +230,28 @@ class Rehearsal:
 
     # ---- one step ----
 
-    def _loss(self, batch: Batch) -> Tensor:
-        inspector = self._inspector
+    def step(self) -> GradientStep:
+        """The engine's own step, with an optimiser that draws no weight to zero."""
+        options, inspector = self._options, self._inspector
         assert isinstance(inspector, Trainable)
-        with torch.autocast(self.device.type, _DTYPES[self.precision], enabled=self.precision != "fp32"):
-            return inspector.total_loss(inspector.module, batch) / inspector.loss_count(batch).clamp(min=1)
+        optimiser = make_optimiser(inspector.module, options.optimiser, weight_decay=0.0)
+        return GradientStep(inspector, optimiser, precision=self.precision, clip_norm=options.clip_norm)
 
-    def _learn(self, batch: Batch) -> None:
-        self._loss(batch).backward()  # type: ignore[no-untyped-call]
+    def _count(self, batch: Batch) -> Tensor:
+        assert isinstance(self._inspector, Trainable)
+        return self._inspector.loss_count(batch).clamp(min=1).to(self.device)
+
+    @contextmanager
+    def _learning(self) -> Iterator[None]:
+        """The module as it trains, and afterwards as it was, without gradients."""
+        module = self._inspector.module
+        module.train()
+        try:
+            with computing_in(self.precision, module):
+                yield
+        finally:
+            module.zero_grad()
+            module.eval()
 
     def _timed(self, call: Callable[[], Result], *, warm: bool = False) -> tuple[float, Result]:
         """Seconds that a call takes, and what it returns. warm: after it was called once."""

@@ -36,5 +36,7 @@ def mixed_order(labels: Sequence[str], per_class: int | None, seed: int, epoch: 
 def alone(numbers: Tensor, classes: Sequence[int]) -> Tensor:
     """Class numbers, (n,) int64, with each picture of these classes in a class of its own: nothing is drawn to it, and
     all others are driven from it."""
+    if not classes:
+        return numbers
     own = numbers.max() + 1 + torch.arange(len(numbers), device=numbers.device)
     return torch.where(torch.isin(numbers, numbers.new_tensor(classes)), own, numbers)

@@ -113,14 +113,13 @@ class EmbeddingInspector(CalibratedPictures):
     def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
         """Vectors -> predictions with them, and with class probabilities where there are references."""
         vectors = outputs["embedding"].numpy()
+        short = _short(vectors)
         if self._references is None:
-            return [
-                Prediction(example.id, embedding=_short(row)) for example, row in zip(examples, vectors, strict=True)
-            ]
+            return [Prediction(example.id, embedding=row) for example, row in zip(examples, short, strict=True)]
         shares = self._references.probabilities(vectors)
         return [
-            self.calibrated(replace(one, embedding=_short(row)))
-            for one, row in zip(predictions(examples, shares, self._task), vectors, strict=True)
+            self.calibrated(replace(one, embedding=row))
+            for one, row in zip(predictions(examples, shares, self._task), short, strict=True)
         ]
 
     def take_references(self, training: Dataset, validation: Dataset, progress: Progress) -> tuple[str, ...]:
@@ -197,6 +196,6 @@ def _vectors(inspector: EmbeddingInspector, pictures: Dataset, progress: Progres
     return np.concatenate(found)
 
 
-def _short(vector: NDArray[np.float32]) -> tuple[float, ...]:
-    """Numbers with the digits that tell them apart as 32 bits, not the twice as many of 64."""
-    return tuple(vector.astype(str).astype(np.float64).tolist())
+def _short(vectors: NDArray[np.float32]) -> list[tuple[float, ...]]:
+    """Rows of numbers with the digits that tell them apart as 32 bits, not the twice as many of 64."""
+    return [tuple(row) for row in vectors.astype(str).astype(np.float64).tolist()]

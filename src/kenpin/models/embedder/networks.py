@@ -45,7 +45,8 @@ class MlpBackbone(Backbone):
 
     def features(self, pixel_values: Tensor) -> Tensor:
         """What the last hidden layer says of the mean of the channels. (n, c, 28, 28) -> (n, 256)."""
-        return cast(Tensor, self.network(pixel_values.mean(dim=1).flatten(1)))
+        grey = pixel_values.mean(dim=1) if pixel_values.shape[1] > 1 else pixel_values
+        return cast(Tensor, self.network(grey.flatten(1)))
 
 
 def _scaled(red: Tensor, green: Tensor, blue: Tensor) -> Tensor:

@@ -1,0 +1,110 @@
+"""What a training reads: examples with their pictures, in the order of an epoch, as the tensors of a batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from kenpin.data.dataset import Dataset
+from kenpin.data.images import read_image
+from kenpin.models.contract import Batch, Sampled, Trainable
+from kenpin.models.inference import KeptInputs, StoredFeatures, encode
+from kenpin.records import Example
+from kenpin.training.augment import Augmenter
+
+Row = tuple[Example, Image | Tensor]
+Rows = list[Row] | tuple[Sequence[Example] | None, Batch]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Makes batches of the examples of a data set, of their pictures or of what was computed of these before."""
+
+    inspector: Trainable
+    dataset: Dataset
+    batch_size: int
+    augmenter: Augmenter | None = None
+    kept: KeptInputs | StoredFeatures | None = None
+    workers: int = 0
+
+    def batches(self, order: list[int], epoch: int = 0, skip: int = 0) -> DataLoader[Batch]:
+        """The examples of these rows, batch after batch, without the first `skip` batches."""
+        in_memory = isinstance(self.kept, KeptInputs)
+        starts = range(skip * self.batch_size, len(order), self.batch_size)
+        return DataLoader(
+            _Opened(self, epoch),  # type: ignore[arg-type]
+            batch_sampler=[order[start : start + self.batch_size] for start in starts],
+            collate_fn=self.collate,
+            num_workers=0 if in_memory else self.workers,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def collate(self, rows: Rows) -> Batch:
+        """Opened examples -> the tensors that the module is called with."""
+        if isinstance(rows, tuple):
+            listed, inputs = rows
+            return inputs if listed is None else inputs | self.inspector.encode_targets(listed)
+        examples, seen = zip(*rows, strict=True)
+        features = [of for of in seen if isinstance(of, Tensor)]
+        inputs = {"features": torch.stack(features)} if features else encode(self.inspector, seen, examples)
+        return inputs | self.inspector.encode_targets(examples)
+
+
+@dataclass(frozen=True)
+class _Opened(TorchDataset[Row]):
+    """Rows of a reader's data set, in one epoch, opened."""
+
+    reader: Reader
+    epoch: int
+
+    def __len__(self) -> int:
+        return len(self.reader.dataset)
+
+    def __getitems__(self, rows: list[int]) -> Rows:
+        kept = self.reader.kept
+        return kept.batch(rows) if isinstance(kept, KeptInputs) else [self[row] for row in rows]
+
+    def __getitem__(self, row: int) -> Row:
+        example = self.reader.dataset[row]
+        if isinstance(self.reader.kept, StoredFeatures):
+            return example, self.reader.kept.of(example)
+        image = read_image(example.image)
+        if self.reader.augmenter is not None:
+            image, example = self.reader.augmenter(image, example, self.epoch, row)
+        return replace(example, size_wh=image.size), image
+
+
+def training_order(inspector: Trainable, pictures: Dataset, seed: int, epoch: int) -> list[int]:
+    """The rows that an epoch of training reads, from seed and epoch alone, so that a resumed training and other
+    processes read the same."""
+    if isinstance(inspector, Sampled):
+        return list(inspector.places(pictures, epoch))
+    shuffled: list[int] = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(seed + epoch)).tolist()
+    return shuffled
+
+
+def validation_order(inspector: Trainable, pictures: Dataset) -> list[int]:
+    """The rows of a validation: in file order a batch of a compared loss might hold one class alone."""
+    return list(inspector.places(pictures, 0) if isinstance(inspector, Sampled) else range(len(pictures)))
+
+
+def share_of(order: Sequence[int], batch_size: int, rank: int, ranks: int, *, even: bool) -> list[int]:
+    """The rows of every so-many-th batch, which one of several processes reads.
+
+    even: all processes get as many full batches, for which the first rows come again.
+    """
+    if ranks == 1:
+        return list(order)
+    whole = list(order)
+    if even:
+        wanted = math.ceil(len(whole) / (batch_size * ranks)) * batch_size * ranks
+        whole = [whole[i % len(whole)] for i in range(wanted)]
+    starts = range(rank * batch_size, len(whole), batch_size * ranks)
+    return [row for start in starts for row in whole[start : start + batch_size]]

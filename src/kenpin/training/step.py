@@ -1,0 +1,122 @@
+"""One step of a training by gradients: loss, gradients, clipping, and the change of the weights."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.nn.utils import clip_grads_with_norm_, get_total_norm
+from torch.optim import SGD, AdamW, Optimizer
+
+from kenpin.models.contract import Batch, Trainable
+from kenpin.training.precision import DTYPES, Precision
+from kenpin.training.processes import Processes
+
+# offsets and scales of normalisation are no weights of connections: drawn to zero, they only learn worse
+_UNDECAYED = re.compile(r"bias|layernorm|rmsnorm|(?:^|\.)norm(?:$|\.)|_norm(?:$|\.)")
+
+
+def make_optimiser(module: nn.Module, name: Literal["adamw", "sgd"], weight_decay: float) -> Optimizer:
+    """An optimiser of all parameters that train; each step says at which rate."""
+    norms = tuple(f"{name}." for name, part in module.named_modules() if isinstance(part, nn.LayerNorm))
+    groups: tuple[list[Tensor], list[Tensor]] = [], []
+    for called, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            spared = weight_decay > 0 and (_UNDECAYED.search(called.lower()) or called.startswith(norms))
+            groups[bool(spared)].append(parameter)
+    wanted: Any = [
+        {"params": of, "weight_decay": decay} for of, decay in zip(groups, (weight_decay, 0.0), strict=True) if of
+    ]
+    if name == "sgd":
+        return SGD(wanted, lr=0.0)
+    # in one pass over the weights, which on a CPU takes half the time; on GPUs torch has its own way of that
+    on_cpu = all(parameter.device.type == "cpu" for group in groups for parameter in group)
+    return AdamW(wanted, lr=0.0, fused=True if on_cpu else None)
+
+
+@contextmanager
+def computing_in(precision: Precision, module: nn.Module) -> Iterator[None]:
+    """Meanwhile the module computes in this format, whoever calls it, and answers in 32 bits. What ships is scored as
+    it will be loaded, so that nothing of it stays."""
+    if precision == "fp32":
+        yield
+        return
+    from accelerate.utils import convert_outputs_to_fp32
+
+    device = next(module.parameters()).device
+    before = module.__dict__.get("forward")
+    module.forward = convert_outputs_to_fp32(torch.autocast(device.type, DTYPES[precision])(module.forward))
+    try:
+        yield
+    finally:
+        del module.__dict__["forward"]
+        if before is not None:
+            module.forward = before
+
+
+class GradientStep:
+    """Steps of one training: `learn` from each batch of a step, then `change` the weights."""
+
+    def __init__(
+        self,
+        inspector: Trainable,
+        optimiser: Optimizer,
+        *,
+        precision: Precision,
+        clip_norm: float | None,
+        processes: Processes | None = None,
+    ) -> None:
+        self.optimiser = optimiser
+        self._inspector, self._clip_norm = inspector, clip_norm
+        self._trained = [parameter for parameter in inspector.module.parameters() if parameter.requires_grad]
+        device = self._trained[0].device
+        # gradients of 16 bits without the range of bf16 would vanish
+        self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+        self._ranks = 1 if processes is None else processes.count
+        self._model = inspector.module
+        if self._ranks > 1:
+            self._model = DistributedDataParallel(
+                inspector.module, None if device.type == "cpu" else [device], find_unused_parameters=True
+            )
+
+    def loss(self, batch: Batch, count: Tensor) -> Tensor:
+        """A batch's share of the loss of the step."""
+        # gradients are averaged over the processes, so that each gives its share of the sum as many times
+        return self._inspector.total_loss(self._model, batch) * self._ranks / count
+
+    def learn(self, batch: Batch, count: Tensor, *, is_last: bool = True) -> Tensor:
+        """Add the gradients of a batch on the device to those of the step, and return its share of the loss.
+
+        count: over how many things the loss of the whole step is the mean, all batches of all processes together;
+        is_last: of the step, when the processes exchange what they found.
+        """
+        waits = isinstance(self._model, DistributedDataParallel) and not is_last
+        with cast(DistributedDataParallel, self._model).no_sync() if waits else nullcontext():
+            loss = self.loss(batch, count)
+            self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def change(self, rate: float, *, measure: bool = True) -> tuple[Tensor | None, bool]:
+        """Change the weights, and forget the gradients. Returns the gradient's norm before it was clipped, None where
+        nobody asks to `measure` it, and whether the weights were changed: not by gradients beyond 16 bits."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.scaler.unscale_(self.optimiser)
+        norm = None
+        if measure or self._clip_norm is not None:
+            norm = get_total_norm([of.grad for of in self._trained if of.grad is not None])
+        if norm is not None and self._clip_norm is not None:
+            clip_grads_with_norm_(self._trained, self._clip_norm, norm)
+        scale = self.scaler.get_scale()
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        for (
+            parameter
+        ) in self._trained:  # as `zero_grad` does, which for a small network takes longer than its arithmetic
+            parameter.grad = None
+        return norm, self.scaler.get_scale() >= scale

@@ -1,0 +1,189 @@
+"""The parts of the training loop: its plan, the rows it reads, a step, and what a checkpoint holds."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from kenpin.errors import RunError
+from kenpin.files import partial_folder
+from kenpin.models.checkpoints import STATE, latest_checkpoint
+from kenpin.training import state as training_state
+from kenpin.training import train
+from kenpin.training.batches import share_of
+from kenpin.training.plan import Plan
+from kenpin.training.state import TrainingState, load_random, read_state, rotate, save_random, write_state
+from kenpin.training.step import make_optimiser
+from kenpin.training.watch import Watch
+
+CPU = torch.device("cpu")
+
+
+def _plan(**values: Any) -> Plan:
+    plan = {"batches": 7, "accumulate": 3, "epochs": 2.5, "evaluate_every": None, "save_every": None, "logged": 1000}
+    return Plan(**plan | values)
+
+
+def test_an_epoch_ends_with_its_last_batches_however_few_they_are() -> None:
+    plan = _plan()
+    assert (plan.epoch_steps, plan.steps) == (3, 8)
+    assert [round(plan.epoch_after(step), 3) for step in range(9)] == [
+        0,
+        0.429,
+        0.857,
+        1,
+        1.429,
+        1.857,
+        2,
+        2.429,
+        2.857,
+    ]
+    assert [step for step in range(1, 9) if plan.evaluates(step)] == [3, 6, 8]
+    assert [step for step in range(1, 9) if plan.ends_epoch(step)] == [3, 6, 8]
+
+
+def test_everything_is_due_after_the_last_step_and_an_evaluation_comes_with_its_loss() -> None:
+    plan = _plan(evaluate_every=3, save_every=6, epochs=3.4, logged=2)
+    assert plan.steps == 11
+    assert [step for step in range(1, 12) if plan.evaluates(step)] == [3, 6, 9, 11]
+    assert [step for step in range(1, 12) if plan.saves(step)] == [6, 11]
+    assert [step for step in range(1, 12) if plan.logs(step)] == [3, 6, 9, 11]
+
+
+@pytest.mark.parametrize("count", [5, 8, 13, 16, 17])
+def test_processes_read_every_row_and_equally_many_where_they_learn_together(count: int) -> None:
+    order = np.random.default_rng(0).permutation(count).tolist()
+    shares = [share_of(order, 4, rank, 2, even=True) for rank in range(2)]
+    assert len({len(share) for share in shares}) == 1
+    assert len(shares[0]) % 4 == 0
+    read = Counter(row for share in shares for row in share)
+    assert set(read) == set(order)
+    assert max(read.values()) <= -(-sum(read.values()) // count)
+    apart = [share_of(order, 4, rank, 2, even=False) for rank in range(2)]
+    assert sorted(apart[0] + apart[1]) == sorted(order)
+    assert share_of(order, 4, 0, 1, even=True) == order
+
+
+def test_offsets_and_norms_are_not_drawn_to_zero() -> None:
+    network = nn.Sequential()
+    network.add_module("first", nn.Linear(3, 4))
+    network.add_module("second", nn.LayerNorm(4))
+    network.add_module("input_norm", nn.BatchNorm1d(4))
+    network.add_module("frozen", nn.Linear(4, 2).requires_grad_(False))
+    decayed, others = make_optimiser(network, "adamw", 0.5).param_groups
+    names = {id(parameter): name for name, parameter in network.named_parameters()}
+    assert ({names[id(p)] for p in decayed["params"]}, decayed["weight_decay"]) == ({"first.weight"}, 0.5)
+    assert {names[id(p)] for p in others["params"]} == {
+        *("first.bias", "second.weight", "second.bias", "input_norm.weight", "input_norm.bias")
+    }
+    assert others["weight_decay"] == 0.0
+
+
+def test_random_numbers_go_on_where_they_were(tmp_path: Path) -> None:
+    def draw() -> tuple[float, ...]:
+        return random.gauss(), random.random(), np.random.standard_normal(), np.random.rand(), float(torch.rand(()))
+
+    draw()
+    save_random(tmp_path, 0, CPU)
+    drawn = draw()
+    assert draw() != drawn
+    load_random(tmp_path, 0, CPU)
+    assert draw() == drawn
+    with pytest.raises(RunError, match=r"random-1\.pt: is missing; resume the run with as many processes as before"):
+        load_random(tmp_path, 1, CPU)
+
+
+def test_the_state_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    state = TrainingState(global_step=3, changes=2, epoch=0.75)
+    state.log(loss=0.1, learning_rate=1e-4)
+    assert [state.compare(loss) for loss in (0.5, float("nan"), 0.5, 0.25, 0.3)] == [True, False, False, True, False]
+    assert (state.best_metric, state.best_global_step, state.evaluations_since_best) == (0.25, 3, 1)
+    write_state(tmp_path, state)
+    assert read_state(tmp_path) == state
+
+
+def _checkpoints(folder: Path, *steps: int) -> None:
+    for step in steps:
+        (folder / f"checkpoint-{step}").mkdir(parents=True)
+        (folder / f"checkpoint-{step}" / "learned.safetensors").touch()
+        write_state(folder / f"checkpoint-{step}", TrainingState(global_step=step))
+
+
+@pytest.mark.parametrize(
+    ("limit", "best", "left"),
+    [(None, 2, [2, 4, 6, 10]), (3, None, [4, 6, 10]), (2, 2, [2, 10]), (1, 2, [2, 10]), (1, 10, [10]), (1, None, [10])],
+)
+def test_the_newest_and_the_best_checkpoint_are_never_removed(
+    limit: int | None, best: int | None, left: list[int], tmp_path: Path
+) -> None:
+    _checkpoints(tmp_path, 2, 4, 6, 10)
+    rotate(tmp_path, limit, best)
+    assert sorted(int(path.name.split("-")[1]) for path in tmp_path.iterdir()) == left
+
+
+def test_what_was_written_or_removed_by_half_is_no_checkpoint(tmp_path: Path) -> None:
+    _checkpoints(tmp_path, 2, 4, 6)
+    (tmp_path / "checkpoint-6").rename(tmp_path / "checkpoint-6.partial")
+    (tmp_path / "checkpoint-4" / STATE).write_text("{", "utf-8")
+    assert latest_checkpoint(tmp_path) == tmp_path / "checkpoint-2"
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-2"]
+
+
+@pytest.fixture
+def interrupted(parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, dict[str, Any]]:
+    """A run that was stopped in its second epoch, and how it was started."""
+    score = Watch.__call__
+
+    def stops(self: Watch, step: int, epoch: float, loss: float | None) -> Any:
+        if epoch > 1.5:
+            raise KeyboardInterrupt
+        return score(self, step, epoch, loss)
+
+    how: dict[str, Any] = {"data": str(parts), "base": "toy", "tuning": "full", "epochs": 2, "report": False}
+    with monkeypatch.context() as patch:
+        patch.setattr(Watch, "__call__", stops)
+        with pytest.raises(KeyboardInterrupt):
+            train("classifier", out=tmp_path / "run", **how)
+    return tmp_path / "run", how
+
+
+def test_a_checkpoint_of_the_first_engine_is_refused_and_left_alone(interrupted: tuple[Path, dict[str, Any]]) -> None:
+    out, how = interrupted
+    (checkpoint,) = (partial_folder(out) / "checkpoints").iterdir()
+    file = checkpoint / STATE
+    told = json.loads(file.read_text("utf-8"))
+    del told["schema_version"]
+    file.write_text(json.dumps(told | {"stateful_callbacks": {}}), "utf-8")
+    with pytest.raises(
+        RunError, match=r"checkpoint-\d+: is of another version of kenpin, which this one cannot continu"
+    ):
+        train("classifier", out=out, resume=True, **how)
+    assert file.is_file()
+    train("classifier", out=out, overwrite=True, **how)
+
+
+def test_a_full_disk_leaves_earlier_checkpoints_and_no_half_one(
+    interrupted: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, how = interrupted
+    (checkpoint,) = (partial_folder(out) / "checkpoints").iterdir()
+    before = {path.name: path.read_bytes() for path in checkpoint.iterdir()}
+
+    def is_full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training_state, "save_random", is_full)
+        with pytest.raises(OSError, match="No space left"):
+            train("classifier", out=out, resume=True, **how)
+    assert list(checkpoint.parent.iterdir()) == [checkpoint]
+    assert {path.name: path.read_bytes() for path in checkpoint.iterdir()} == before
+    train("classifier", out=out, resume=True, **how)
