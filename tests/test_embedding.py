@@ -125,6 +125,7 @@ print(opened)
 """
 
 
+@pytest.mark.slow
 def test_killed_anywhere_it_goes_on_and_ends_the_same(
     run: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

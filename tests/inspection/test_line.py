@@ -99,6 +99,7 @@ def test_kills_lose_and_double_nothing(toy: Path, tmp_path: Path) -> None:
     _inspect_all(_policy(toy, tmp_path, 2), tmp_path, 60, [round(lot.uniform(0.1, 0.8), 3) for _ in range(3)])
 
 
+@pytest.mark.slow
 def test_kills_between_any_two_steps_lose_and_double_nothing(toy: Path, tmp_path: Path) -> None:
     _inspect_all(_policy(toy, tmp_path, 0), tmp_path, 60, POINTS, dropped_before=True)
 

@@ -138,6 +138,7 @@ else:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
 def test_the_peak_of_a_table_is_near_the_forecast(tmp_path: Path) -> None:
     draw, rows = np.random.default_rng(0), 20_000

@@ -118,6 +118,7 @@ def _losses(run: Path) -> list[float]:
     return [row["eval_loss"] for row in rows if "eval_loss" in row]
 
 
+@pytest.mark.slow
 def test_vectors_and_what_their_loss_learned_resume_bit_identical(data: Path, tmp_path: Path) -> None:
     runs = tmp_path / "undisturbed", tmp_path / "killed"
     _drive("embedder", data, runs[0], [])
