@@ -26,7 +26,7 @@ from transformers import (
 )
 
 from kenpin.cli import main
-from kenpin.errors import OptionError, OutputExistsError, RunError
+from kenpin.errors import OptionError, OutputError, OutputExistsError, RunError
 from kenpin.export import export_merged, export_npz
 from kenpin.models import get_family
 from kenpin.models.networks import lite0
@@ -335,7 +335,7 @@ def test_an_export_that_fails_leaves_what_was_there(
     out = shutil.copytree(merged("classifier", "lora"), tmp_path / "out")
     before = contents(tmp_path)
     monkeypatch.setattr("kenpin.export.write_json", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OutputError, match=f"{out}: there is no room left"):
         export_merged(run("classifier", "full"), out, overwrite=True)
     assert contents(tmp_path) == before
 

@@ -524,7 +524,7 @@ def test_a_model_with_a_head_of_its_own_is_refused(model: Any, tmp_path: Path) -
 
 def test_nothing_is_overwritten_unasked(shared_model: Any, tmp_path: Path) -> None:
     (tmp_path / "out.npz").write_text("mine")
-    with pytest.raises(OutputExistsError, match=r"out\.npz already exists"):
+    with pytest.raises(OutputExistsError, match=r"out\.npz: already exists"):
         npz_from_model(shared_model, tmp_path / "out.npz")
     assert (tmp_path / "out.npz").read_text() == "mine"
     npz_from_model(shared_model, tmp_path / "out.npz", torch.float16, overwrite=True)

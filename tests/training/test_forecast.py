@@ -227,6 +227,7 @@ def test_long_answers_are_the_last_to_be_cut() -> None:
     options = PaliGemmaOptions.from_mapping({**_BOXES, "out": "-", "tuning": "attention"})
     choices = list(options.milder("bf16", 30))
     assert choices == [
+        {"precision": "auto"},
         {"frozen_dtype": "bfloat16"}, {"tuning": "lora"}, {"tuning": "qlora"}, {"max_length": 15},
     ]  # fmt: skip
     single = PaliGemmaOptions.from_mapping({**_BOXES, "out": "-", "tuning": "qlora", "precision": "fp32"})

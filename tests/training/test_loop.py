@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import nn
 
-from kenpin.errors import RunError
+from kenpin.errors import OutputError, RunError
 from kenpin.files import partial_folder
 from kenpin.models.checkpoints import STATE, latest_checkpoint
 from kenpin.training import state as training_state
@@ -182,7 +182,7 @@ def test_a_full_disk_leaves_earlier_checkpoints_and_no_half_one(
 
     with monkeypatch.context() as patch:
         patch.setattr(training_state, "save_random", is_full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OutputError, match=f"{out}: there is no room left"):
             train("classifier", out=out, resume=True, **how)
     assert list(checkpoint.parent.iterdir()) == [checkpoint]
     assert {path.name: path.read_bytes() for path in checkpoint.iterdir()} == before
