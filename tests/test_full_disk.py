@@ -60,7 +60,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 # each command with the kilobytes that its output has to end before it is whole
 COMMANDS = {
     "train": ("train classifier --data parts --out {disk}/out --base toy --tuning full --epochs 1", 200),
-    "convert": ("convert parts {disk}/out --to coco", 100),
+    "convert": ("convert parts {disk}/out --to csv", 100),
     "split": ("split parts {disk}/out", 100),
     "embed": ("embed vectors parts {disk}/out", 8),
     "cases add": ("cases add {disk}/out vectors parts", 60),
@@ -109,7 +109,7 @@ def test_what_is_to_be_overwritten_stays_where_there_is_no_room(
 
 
 def test_a_training_keeps_its_earlier_checkpoints_and_goes_on(work: Path, disk: Callable[[int], Path]) -> None:
-    place = disk(8_000)
+    place = disk(1_500)
     words = f"train classifier --data parts --out {place}/out --base toy --tuning full --epochs 30 --evaluate-every 3 "
     words += "--save-total-limit none --patience none"
     status, told = kenpin(work, *words.split())

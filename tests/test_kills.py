@@ -41,14 +41,14 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 # what is there after a kill, the same command takes up or writes again
 COMMANDS = {
-    "train": "train mahalanobis --data parts --out out-{number} --base toy --overwrite",
-    "convert": "convert parts out-{number} --to coco --overwrite",
-    "split": "split parts out-{number} --overwrite",
-    "embed": "embed vectors parts out-{number} --overwrite",
-    "cases add": "cases add out-{number} vectors parts",
-    "inspect": "inspect policy.yaml parts --out out-{number}",
-    "export": "export run out-{number} --to merged --overwrite",
-    "report": "report run --out out-{number}.html --overwrite",
+    "train": "train mahalanobis --data parts --out train-{number} --base toy --overwrite",
+    "convert": "convert parts convert-{number} --to csv --overwrite",
+    "split": "split parts split-{number} --overwrite",
+    "embed": "embed vectors parts embed-{number} --overwrite",
+    "cases add": "cases add cases-{number} vectors parts",
+    "inspect": "inspect policy.yaml parts --out inspect-{number}",
+    "export": "export run export-{number} --to merged --overwrite",
+    "report": "report run --out report-{number}.html --overwrite",
 }
 
 

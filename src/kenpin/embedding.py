@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def embed(
         "piece": _PIECE,
     }
     partial = partial_folder(out)
-    with cannot_write(out), sole_writer(partial):
+    with cannot_write(out), sole_writer(partial), _removed_if_empty(partial):
         _take_up(partial, job, overwrite)
         pieces = [partial / f"{start:09d}.parquet" for start in range(0, len(dataset), _PIECE)]
         for number, piece in enumerate(pieces):
@@ -104,6 +105,16 @@ def embed(
             _join(pieces, whole, job)
         shutil.rmtree(partial)
     return read_embedding(out)
+
+
+@contextmanager
+def _removed_if_empty(partial: Path) -> Iterator[None]:
+    """Leave no partial folder behind where not one piece could be finished."""
+    try:
+        yield
+    finally:
+        if not any(partial.glob("*.parquet")):
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def read_embedding(folder: str | Path) -> Embedding:
