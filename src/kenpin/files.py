@@ -11,11 +11,11 @@ import errno
 import json
 import os
 import re
-import secrets
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ _FULL_IN_WORDS = re.compile(
 _SYNCED_ONE_BY_ONE = 256  # files; of more, one call for all that the system has not written yet is quicker
 _EXCLUSIVE, _EXCHANGE = (4, 2) if sys.platform == "darwin" else (1, 2)  # flags of renamex_np and of renameat2
 _AT_WORKING_FOLDER = -100
+_AT_ONCE = 8  # hidden folders of one name that are looked for: as many writers of it may come together
 
 
 # ---- guards ----
@@ -144,12 +145,12 @@ def sync(path: Path) -> None:
     if not path.is_dir():
         _sync_one(path)
         return
-    inside = [Path(folder) for folder, _, _ in os.walk(path)]
-    files = [Path(folder) / name for folder, _, names in os.walk(path) for name in names]
+    walked = [(Path(folder), names) for folder, _, names in os.walk(path)]
+    files = [folder / name for folder, names in walked for name in names]
     if len(files) > _SYNCED_ONE_BY_ONE:
         os.sync()
         return
-    for one in (*files, *inside):
+    for one in (*files, *(folder for folder, _ in walked)):
         if not one.is_symlink():
             with suppress(FileNotFoundError):  # another process may remove what it has replaced
                 _sync_one(one)
@@ -196,19 +197,20 @@ def _name_it(new: Path, target: Path) -> None:
 def _exchange(new: Path, target: Path) -> None:
     """Put a folder where another is, in one step where the file system has one; else in two, between which a kill
     leaves the old one under a hidden name that `take_back` knows."""
-    if not _rename(new, target, _EXCHANGE):
-        old = target.with_name(f".{target.name}.replaced")
+    old = _replaced(target)
+    if _rename(new, target, _EXCHANGE):
+        new.rename(old)  # a kill while it is removed must not leave the old one where the new one was written
+    else:
         target.rename(old)
         try:
             new.rename(target)
         except OSError:
             old.rename(target)
             raise
-        new = old
-    if new.is_dir() and not new.is_symlink():
-        shutil.rmtree(new)
+    if old.is_dir() and not old.is_symlink():
+        shutil.rmtree(old)
     else:
-        new.unlink()
+        old.unlink()
 
 
 def _rename(old: Path, new: Path, flag: int) -> bool:
@@ -238,49 +240,75 @@ def hidden_folder(target: Path) -> Iterator[Path]:
     made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
     take_back(target)
-    hidden = target.with_name(f".{target.name}.new-{secrets.token_hex(4)}.partial")
-    descriptor = None
+    hidden, descriptor = _held_folder(target)
     try:
-        hidden.mkdir()
-        descriptor = _hold(hidden)
         yield hidden
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
-        if descriptor is not None:
-            os.close(descriptor)
+        os.close(descriptor)
         for folder in made:  # that were made for a target which did not come
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
 
 
 def take_back(target: Path) -> None:
-    """Remove what killed writers of this name left beside it, and name again what one had set aside to replace it."""
-    aside = target.with_name(f".{target.name}.replaced")
+    """Remove what killed writers of this name left beside it, and name again what one had set aside to replace it.
+
+    Only these names are looked for: the folder may hold a million others.
+    """
+    aside = _replaced(target)
     if os.path.lexists(aside) and not os.path.lexists(target):
         aside.rename(target)
     elif aside.is_dir() and not aside.is_symlink():
         shutil.rmtree(aside, ignore_errors=True)
-    form = re.compile(rf"\.{re.escape(target.name)}\.new-[0-9a-f]{{8}}\.partial")
-    for entry in os.scandir(target.parent) if target.parent.is_dir() else ():
-        if form.fullmatch(entry.name) and (descriptor := _hold(Path(entry.path))) is not None:
-            shutil.rmtree(entry.path, ignore_errors=True)
+    for number in range(_AT_ONCE):
+        left = _hidden_name(target, number)
+        if left.is_dir() and (descriptor := _hold(left)) is not None:
+            shutil.rmtree(left, ignore_errors=True)
             os.close(descriptor)
 
 
-def _hold(folder: Path) -> int | None:
-    """Hold a folder as long as this process lives; None where another one holds it, or it cannot be held."""
+def _replaced(target: Path) -> Path:
+    return target.with_name(f".{target.name}.replaced")
+
+
+def _hidden_name(target: Path, number: int) -> Path:
+    return target.with_name(f".{target.name}.new-{number:08x}.partial")
+
+
+def _held_folder(target: Path) -> tuple[Path, int]:
+    """A new hidden folder that no other writer has, and the descriptor that holds it."""
+    for number in count():
+        hidden = _hidden_name(target, number)
+        with suppress(FileExistsError):  # another writer's
+            hidden.mkdir()
+            if (descriptor := _hold(hidden, locked=False)) is not None:
+                return hidden, descriptor
+    raise AssertionError  # it counts without end
+
+
+def _hold(folder: Path, *, locked: bool = True) -> int | None:
+    """Hold a folder as long as this process lives; None where another one holds it, or took it away.
+
+    locked: None, too, where the file system knows no locks, so that nobody can tell.
+    """
     import fcntl
 
     try:
         descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
+    except FileNotFoundError:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_it = os.path.samestat(os.fstat(descriptor), folder.stat())
+    except (BlockingIOError, FileNotFoundError):
+        is_it = False
     except OSError:
-        os.close(descriptor)
-        return None
-    return descriptor
+        is_it = not locked
+    if is_it:
+        return descriptor
+    os.close(descriptor)
+    return None
 
 
 @contextmanager

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from kenpin.errors import OptionError, first_line
 
 
+@cache  # reading what all installed packages say of themselves takes milliseconds, and each look for a format asks
 def plugins(group: str) -> dict[str, EntryPoint]:
     """Entry points of this group by name, sorted; nothing is imported."""
     return {point.name: point for point in sorted(entry_points(group=group), key=lambda point: point.name)}

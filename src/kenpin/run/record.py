@@ -19,6 +19,7 @@ from kenpin.files import (
     put_in_place,
     read_json,
     refuse_to_destroy,
+    take_back,
     write_json,
 )
 from kenpin.run.layout import CALIBRATION, MODEL, RECORD
@@ -76,6 +77,7 @@ def finish(partial: Path, out: Path, overwrite: bool, needed: Iterable[str | Pat
     OutputError."""
     check_run_free(out, overwrite, needed)
     with cannot_write(out):
+        take_back(out)
         put_in_place(partial, out, overwrite=overwrite)
 
 
