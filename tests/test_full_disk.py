@@ -4,38 +4,20 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.pictures import write_parts
+from tests.small_runs import kenpin, write_small_runs
 
 pytestmark = pytest.mark.slow
-
-
-def kenpin(folder: Path, *words: str, temporary: Path | None = None) -> tuple[int, str]:
-    """Exit status and standard error of a command."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"} | ({} if temporary is None else {"TMPDIR": str(temporary)})
-    command = [sys.executable, "-m", "kenpin", *words]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    return done.returncode, done.stderr
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data, runs and a policy on a disk with room."""
-    folder = tmp_path_factory.mktemp("work")
-    write_parts(folder / "parts", count=20)
-    for words in (
-        "train classifier --data parts --out run --base toy --tuning full --epochs 1 --brightness 0",
-        "train embedder --data parts --out vectors --base toy --epochs 1",
-    ):
-        status, told = kenpin(folder, *words.split())
-        assert status == 0, told
-    (folder / "policy.yaml").write_text("runs:\n  look: run\nrules:\n  - FAIL if look FAIL\n  - PASS if look PASS\n")
-    return folder
+    return write_small_runs(tmp_path_factory.mktemp("work"))
 
 
 @pytest.fixture

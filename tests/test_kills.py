@@ -17,8 +17,7 @@ from kenpin.inspection.journal import JOURNAL, read_records
 from kenpin.predictor import load_predictor
 from kenpin.run.record import read_record
 from kenpin.run.seal import check_seal
-from tests.pictures import write_parts
-from tests.test_full_disk import kenpin
+from tests.small_runs import write_small_runs
 
 pytestmark = pytest.mark.slow
 DEATHS = 8
@@ -26,17 +25,8 @@ DEATHS = 8
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data, runs and a policy."""
-    folder = tmp_path_factory.mktemp("work")
-    write_parts(folder / "parts", count=20)
-    for words in (
-        "train classifier --data parts --out run --base toy --tuning full --epochs 1 --brightness 0",
-        "train embedder --data parts --out vectors --base toy --epochs 1",
-    ):
-        status, told = kenpin(folder, *words.split())
-        assert status == 0, told
-    (folder / "policy.yaml").write_text("runs:\n  look: run\nrules:\n  - FAIL if look FAIL\n  - PASS if look PASS\n")
-    return folder
+    """Data, runs and a policy on a disk with room."""
+    return write_small_runs(tmp_path_factory.mktemp("work"))
 
 
 # what is there after a kill, the same command takes up or writes again

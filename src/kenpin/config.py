@@ -173,16 +173,16 @@ class GradientOptions(StrictOptions):
         half: the 16-bit precision that the device computes in, `bf16` or `fp16`, or else `fp32`; answer_tokens: of the
         longest answer with what stands before it, 0 where no words are learned.
         """
-        if self.precision == "fp32" and half != "fp32":
-            yield {"precision": "auto"}
-        yield from self.weaker_tunings()
-
-    def weaker_tunings(self) -> Iterator[dict[str, Any]]:
-        """Changes of the tuning, where there are several, to those that train less of the network."""
+        yield from self.smaller_numbers(half)
         tuning = getattr(self, "tuning", None)
         if tuning is not None:
             known = get_args(type(self).model_fields["tuning"].annotation)
             yield from ({"tuning": name} for name in _TUNINGS[_TUNINGS.index(tuning) + 1 :] if name in known)
+
+    def smaller_numbers(self, half: str) -> Iterator[dict[str, Any]]:
+        """Those of them that leave what is trained as it is."""
+        if self.precision == "fp32" and half != "fp32":
+            yield {"precision": "auto"}
 
     @model_validator(mode="after")
     def _steps_have_a_length(self) -> Self:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -52,6 +52,11 @@ class StrictOptions(BaseModel):
                 if isinstance(mark, InGroup):
                     return mark.name
         return declaring[-1].group
+
+    def first_set(self, names: Iterable[str]) -> str | None:
+        """The first of these options, by name, that has another value than its own default; None where none has."""
+        fields = type(self).model_fields
+        return next((name for name in sorted(names) if getattr(self, name) != fields[name].default), None)
 
     @field_validator("*", mode="before")
     @classmethod

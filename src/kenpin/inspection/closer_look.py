@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL.Image import Image
-
 from kenpin.cases.case import Found, VectorRun
 from kenpin.description import describer_of
 from kenpin.description.evidence import Evidence, evidence_of, witness_of
@@ -76,19 +74,18 @@ class CloserLook:
         """Hash of the run that describes; None where none does."""
         return None if self._policy.describe is None else record_hash(read_record(self._policy.describe.run))
 
-    def look(self, parts: Sequence[Judged], out: Path) -> list[Seen]:
-        """At each part as its verdict asks for. out: the folder of the records. A step that fails on a part takes
-        nothing from the part's other steps, and nothing from other parts."""
-        return self._look(parts, out)
-
     def rehearse(self, part: Judged) -> None:
         """Take every step on a part, and keep nothing. Raises what a step fails of."""
-        (seen,) = self._look([part], None)
+        (seen,) = self.look([part], None)
         for error in seen.failed.values():
             raise error
 
-    def _look(self, parts: Sequence[Judged], out: Path | None) -> list[Seen]:
-        """out: None in a rehearsal, which takes every step whatever the verdict."""
+    def look(self, parts: Sequence[Judged], out: Path | None) -> list[Seen]:
+        """At each part as its verdict asks for. A step that fails on a part takes nothing from the part's other steps,
+        and nothing from other parts.
+
+        out: the folder of the records; None in a rehearsal, which takes every step whatever the verdict.
+        """
         always = out is None
         shown = [self._show(part, always, out) for part in parts]
         asked = self._policy.describe
@@ -135,7 +132,8 @@ class CloserLook:
         # the same picture and run have the same map, so that none is drawn over by another
         file = f"{_MAPS}/{part.opened.picture_hash}-{name}-{run.version[:8]}.png"
         if out is not None:
-            _save(drawn, out / file)
+            with new_file(out / file) as unfinished:
+                drawn.save(unfinished, "PNG")
         return file
 
     def _cases(self, part: Judged, always: bool) -> tuple[Found, ...]:
@@ -212,9 +210,3 @@ def _describer(policy: Policy, device: str | None) -> Describer | None:
         return None
     options = AblationOptions(evidence=(asked.run,), language=asked.language, text_length=asked.text_length)
     return describer_of(load_conversational(str(asked.run), device=device), options).leaving_out(asked.leave_out)
-
-
-def _save(image: Image, path: Path) -> None:
-    """Write a picture so that it is whole wherever it has its name."""
-    with new_file(path) as unfinished:
-        image.save(unfinished, "PNG")

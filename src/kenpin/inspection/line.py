@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any, Self
 
 from kenpin.errors import OutputExistsError, RunError
-from kenpin.files import check_writable, read_json, sole_writer, sync_folder, write_json
+from kenpin.files import check_writable, read_json, sole_writer, write_json
 from kenpin.inspection.aside import place_aside
 from kenpin.inspection.journal import JOURNAL, Journal
 from kenpin.inspection.judging import Judges
@@ -139,7 +139,6 @@ def _keep_identity(path: Path, identity: dict[str, Any]) -> None:
     identity = json.loads(json.dumps(identity))
     if not path.exists():
         write_json(path, identity)
-        sync_folder(path.parent)
         return
     kept = read_json(path)
     other = [name for name in sorted({*identity, *kept}) if identity.get(name) != kept.get(name)]

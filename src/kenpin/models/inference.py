@@ -62,7 +62,7 @@ def infer_batches(
     """
     for examples, batch in _opened_batches(inspector, dataset, doing, progress, on_error, batch_size):
         with torch.inference_mode():
-            outputs = inspector.infer(_on_device(inspector, batch))
+            outputs = inspector.infer(on_device(inspector, batch))
         yield examples, {name: values.cpu() for name, values in outputs.items()}
 
 
@@ -82,9 +82,9 @@ def infer_together(inspectors: Sequence[Inspector], images: Sequence[Image]) -> 
             else:
                 key = _feature_key(inspector)
                 if key not in shared:
-                    shared[key] = inspector.extract(_on_device(inspector, inspector.encode(images))).float().cpu()
+                    shared[key] = inspector.extract(on_device(inspector, inspector.encode(images))).float().cpu()
                 batch = {"features": shared[key]}
-            outputs = inspector.infer(_on_device(inspector, batch))
+            outputs = inspector.infer(on_device(inspector, batch))
             answers.append({name: values.cpu() for name, values in outputs.items()})
     return answers
 
@@ -340,14 +340,16 @@ def _encoded(inspector: Inspector, batch: list[_Opened], store: FeatureStore | N
     rows: Iterator[Tensor] = iter(())
     if images:
         with torch.inference_mode():
-            computed = extract(_on_device(inspector, encoded)).float().cpu()
+            computed = extract(on_device(inspector, encoded)).float().cpu()
         store.put([item.content for item in batch if item.image is not None], computed.numpy())
         rows = iter(computed)
     return {"features": torch.stack([next(rows) if item.features is None else item.features for item in batch])}
 
 
-def _on_device(inspector: Inspector, batch: Batch) -> Batch:
-    return {name: values.to(_device(inspector)) for name, values in batch.items()}
+def on_device(inspector: Inspector, batch: Mapping[str, Tensor]) -> Batch:
+    """The batch where the inspector's module is."""
+    device = _device(inspector)
+    return {name: values.to(device) for name, values in batch.items()}
 
 
 def _device(inspector: Inspector) -> torch.device:

@@ -20,7 +20,7 @@ from kenpin.errors import OptionError
 from kenpin.files import write_text
 from kenpin.models.checkpoints import checkpoint_folder, latest_checkpoint, load_learned, whole_checkpoints
 from kenpin.models.contract import Batch, Trainable
-from kenpin.models.inference import KeptInputs, StoredFeatures
+from kenpin.models.inference import KeptInputs, StoredFeatures, on_device
 from kenpin.run.layout import CHECKPOINTS, METRICS
 from kenpin.training.augment import Augmenter
 from kenpin.training.batches import Reader, share_of, training_order, validation_order
@@ -191,7 +191,7 @@ class _Loop:
         count = self._processes.total(sum((self._inspector.loss_count(one) for one in batches), torch.tensor(0)))
         count = count.clamp(min=1).to(self._device)
         for number, batch in enumerate(batches, start=1):
-            loss = self._step.learn(self._placed(batch), count, is_last=number == len(batches))
+            loss = self._step.learn(on_device(self._inspector, batch), count, is_last=number == len(batches))
             # one loss beyond all numbers would hide those of all other steps
             self._losses += torch.where(torch.isfinite(loss), loss, self._losses / (1 + self._summed))
         rate = self._options.learning_rate * self._schedule(state.changes + 1, plan.steps + 1)
@@ -210,9 +210,6 @@ class _Loop:
         # the best between two regular checkpoints too: what is loaded at the end must be what was best
         if is_best or plan.saves(state.global_step):
             self._save()
-
-    def _placed(self, batch: Batch) -> Batch:
-        return {name: values.to(self._device) for name, values in batch.items()}
 
     def _log_loss(self, rate: float, norm: Tensor | None) -> None:
         loss = float(self._processes.total(self._losses)) / self._processes.count / self._summed
@@ -247,7 +244,7 @@ class _Loop:
         counts: list[int] = []
         for done, batch in enumerate(loader, start=1):
             with torch.no_grad():
-                total = self._inspector.total_loss(self._module, self._placed(batch))
+                total = self._inspector.total_loss(self._module, on_device(self._inspector, batch))
                 losses.append(total / self._inspector.loss_count(batch).clamp(min=1))
             counts.append(min(size, len(own) - (done - 1) * size))
             self._announcer.validated(done, len(loader))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +18,7 @@ from kenpin.data.images import read_image
 from kenpin.drawing import draw_detections
 from kenpin.evaluation import summarise
 from kenpin.models.contract import Batch, Inspector, Task, Trainable
-from kenpin.models.inference import KEPT_BYTES, batch_size_of, encode, kept_bytes
+from kenpin.models.inference import KEPT_BYTES, batch_size_of, encode, kept_bytes, on_device
 from kenpin.models.networks.cpu_memory import keep_freed_memory
 from kenpin.models.networks.feature_store import DEFAULT_LIMIT_BYTES
 from kenpin.records import Detections, Example, Prediction
@@ -88,15 +88,12 @@ class Rehearsal:
         extract = self._inspector.extract
         assert extract is not None
         with torch.no_grad():
-            return extract(self._placed(self._inspector.encode(images))).float().cpu()
+            return extract(on_device(self._inspector, self._inspector.encode(images))).float().cpu()
 
     def _inputs(self, images: Sequence[Image], examples: Sequence[Example]) -> Batch:
         if self.keeps_features:
             return {"features": self._features(images)}
         return encode(self._inspector, images, examples)
-
-    def _placed(self, batch: Mapping[str, Tensor]) -> Batch:
-        return {name: values.to(self.device) for name, values in batch.items()}
 
     def _targets(self, examples: Sequence[Example]) -> Batch:
         assert isinstance(self._inspector, Trainable)
@@ -131,7 +128,7 @@ class Rehearsal:
             for pictures in SIZES[:largest]:
                 batch = self.batch(places[:pictures])
                 learn = partial(step.learn, count=self._count(batch))
-                found[pictures] = course_of(learn, module, self._placed(batch), limit_bytes)
+                found[pictures] = course_of(learn, module, on_device(self._inspector, batch), limit_bytes)
                 module.zero_grad()
                 if not found[pictures].whole:
                     break
@@ -144,7 +141,7 @@ class Rehearsal:
         assert extract is not None
         for pictures in SIZES[:largest]:
             images = [read_image(self._training[self._order[i % len(self._order)]].image) for i in range(pictures)]
-            batch = self._placed(self._inspector.encode(images))
+            batch = on_device(self._inspector, self._inspector.encode(images))
             with torch.no_grad():
                 found[pictures] = course_of(extract, self._inspector.module, batch, limit_bytes)
             if not found[pictures].whole:
@@ -178,7 +175,7 @@ class Rehearsal:
         read_s, batch = self._timed(lambda: self.batch(places))
         if self.keeps_features:  # they will be there, so that no picture is opened
             read_s, _ = self._timed(lambda: self._targets([self._training[place] for place in places]))
-        placed, count = self._placed(batch), self._count(batch)
+        placed, count = on_device(self._inspector, batch), self._count(batch)
         with self._learning():
             for _ in range(2):  # the states of the optimiser are made in the first step
                 learn_s, _ = self._timed(lambda: step.learn(placed, count))
@@ -202,10 +199,10 @@ class Rehearsal:
             torch.cuda.reset_peak_memory_stats(self.device)
         features_s = 0.0
         if inspector.extract is None:
-            inputs = self._placed(encode(inspector, images, examples))
+            inputs = on_device(self._inspector, encode(inspector, images, examples))
         else:
             features_s, features = self._timed(lambda: self._features(images), warm=True)
-            inputs = self._placed({"features": features})
+            inputs = on_device(self._inspector, {"features": features})
         predict_s = 0.0
         if isinstance(inspector, Trainable):
             predict_s, predictions = self._timed(lambda: self._predicted(inputs, examples), warm=True)

@@ -115,8 +115,7 @@ class GradientStep:
         scale = self.scaler.get_scale()
         self.scaler.step(self.optimiser)
         self.scaler.update()
-        for (
-            parameter
-        ) in self._trained:  # as `zero_grad` does, which for a small network takes longer than its arithmetic
+        # as `zero_grad` does, which for a small network takes longer than its arithmetic
+        for parameter in self._trained:
             parameter.grad = None
         return norm, self.scaler.get_scale() >= scale

@@ -49,9 +49,6 @@ class ClassifierOptions(AugmentOptions, GradientOptions, TrainOptions):
     @model_validator(mode="after")
     def _refuse_what_does_nothing(self) -> Self:
         """A setting that the chosen tuning would ignore is a misunderstanding, not a default."""
-        for name in sorted(self.idle()):
-            if getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(
-                    f"`{name}` does nothing with tuning {self.tuning}; leave it out or choose another tuning."
-                )
+        if (name := self.first_set(self.idle())) is not None:
+            raise ValueError(f"`{name}` does nothing with tuning {self.tuning}; leave it out or choose another tuning.")
         return self

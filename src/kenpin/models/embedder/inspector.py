@@ -32,14 +32,8 @@ from kenpin.plural import counted, is_are
 from kenpin.records import Example, Prediction
 
 WEIGHTS = "embedder.safetensors"
-
-
 CLASSES = "classes"  # how many the objective was made for, among the weights
-
-
 _MLP_BATCH = 256  # pictures of 28 × 28 at a time: a few of them do not fill a processor
-
-
 _UNSEEN = 2_000  # validation pictures that the references are scaled on
 
 

@@ -87,12 +87,11 @@ class EmbedderOptions(CaseOptions, AugmentOptions, GradientOptions, TrainOptions
 
     @model_validator(mode="after")
     def _refuse_what_does_nothing(self) -> Self:
-        for name in sorted(self.idle()):
-            if getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(
-                    f"`{name}` does nothing with tuning {self.tuning} and objective {self.objective}; leave it out or "
-                    "choose others."
-                )
+        if (name := self.first_set(self.idle())) is not None:
+            raise ValueError(
+                f"`{name}` does nothing with tuning {self.tuning} and objective {self.objective}; leave it out or "
+                "choose others."
+            )
         if self.from_cases is not None and self.objective not in COMPARING:
             raise ValueError(
                 f"`from_cases` is learned from by comparing cases, which objective {self.objective} does not; take "

@@ -13,16 +13,7 @@ from kenpin.models.language.options import LanguageOptions
 class Florence2Options(LanguageOptions):
     """Options of `kenpin train florence2`."""
 
-    toy: ClassVar[dict[str, Any]] = {
-        "tuning": "full",
-        "epochs": 150.0,
-        "batch_size": 8,
-        "learning_rate": 1e-3,
-        "weight_decay": 0.0,
-        "evaluate_every": 200,
-        "keep": "last",
-        "patience": None,
-    }
+    toy: ClassVar[dict[str, Any]] = {**LanguageOptions.toy, "epochs": 150.0}
 
     base: str = Field(
         "florence-community/Florence-2-base-ft",

@@ -17,8 +17,6 @@ QUESTIONS = {
     "<REGION_PROPOSAL>": "Locate the region proposals in the image.",
 }
 """What each task token stands for: the network was trained on the sentences."""
-
-
 QUESTIONS_WITH_WORDS = {
     "<CAPTION_TO_PHRASE_GROUNDING>": "Locate the phrases in the caption: {}",
     "<OPEN_VOCABULARY_DETECTION>": "Locate {} in the image.",
@@ -29,8 +27,6 @@ QUESTIONS_WITH_WORDS = {
     "<REGION_TO_OCR>": "What text is in the region {}?",
 }
 """The same of task tokens that words follow; these take the place of `{}`."""
-
-
 IN_BOXES = ("<OD>", "<DENSE_REGION_CAPTION>", "<CAPTION_TO_PHRASE_GROUNDING>", "<OPEN_VOCABULARY_DETECTION>")
 """Tasks answered with a label and two corners of each box; the others are answered in words, in four corners of each
 text, in outlines, or in boxes without a label."""

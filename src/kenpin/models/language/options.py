@@ -62,23 +62,21 @@ class AnswerOptions(AugmentOptions, GradientOptions, TrainOptions):
         return frozenset(names | ({"frozen_dtype"} if self.tuning in ("full", "qlora") else set()))
 
     def milder(self, half: str, answer_tokens: int) -> Iterator[dict[str, Any]]:
-        """Besides what any training can do: frozen weights of half the size, and shorter answers."""
-        if self.precision == "fp32" and half != "fp32":
-            yield {"precision": "auto"}
-        if self.frozen_dtype == "float32" and self.tuning not in ("full", "qlora"):
-            yield {"frozen_dtype": "bfloat16" if half == "bf16" else "float16"}
-        yield from self.weaker_tunings()
-        # half of the longest answer: what lies beyond is not learned
+        """Besides what any training can do, half of the longest answer: what lies beyond is not learned."""
+        yield from super().milder(half, answer_tokens)
         if "max_length" in type(self).model_fields and answer_tokens // 2 >= _LEAST_LENGTH:
             yield {"max_length": answer_tokens // 2}
 
+    def smaller_numbers(self, half: str) -> Iterator[dict[str, Any]]:
+        """Besides, frozen weights of half the size."""
+        yield from super().smaller_numbers(half)
+        if self.frozen_dtype == "float32" and self.tuning not in ("full", "qlora"):
+            yield {"frozen_dtype": "bfloat16" if half == "bf16" else "float16"}
+
     @model_validator(mode="after")
     def _refuse_what_does_nothing(self) -> Self:
-        for name in sorted(self.idle()):
-            if getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(
-                    f"`{name}` does nothing with tuning {self.tuning}; leave it out or choose another tuning."
-                )
+        if (name := self.first_set(self.idle())) is not None:
+            raise ValueError(f"`{name}` does nothing with tuning {self.tuning}; leave it out or choose another tuning.")
         return self
 
 
@@ -86,6 +84,16 @@ class LanguageOptions(AnswerOptions):
     """What every family that answers with boxes takes."""
 
     group: ClassVar[OptionGroup] = "answers"
+
+    toy: ClassVar[dict[str, Any]] = {
+        "tuning": "full",
+        "batch_size": 8,
+        "learning_rate": 1e-3,
+        "weight_decay": 0.0,
+        "evaluate_every": 200,
+        "keep": "last",
+        "patience": None,
+    }
 
     tuning: Tuning = Field(
         "lora",

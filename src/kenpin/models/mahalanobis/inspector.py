@@ -31,14 +31,8 @@ from kenpin.taguchi.selection import Selection
 
 SELECTION = "selection.json"
 """File of a run's model folder: which items were chosen, and how that was confirmed."""
-
-
 _STRONGEST = 10  # items whose contributions a prediction carries; all of them would be 1,568 numbers a picture
-
-
 AnySpace = UnitSpace | AdjugateSpace | RecognitionSpace
-
-
 SPACES: dict[str, type[AnySpace]] = {"mt": UnitSpace, "mta": AdjugateSpace, "rt": RecognitionSpace}
 
 

@@ -118,9 +118,9 @@ class MahalanobisOptions(TrainOptions):
     @model_validator(mode="after")
     def _refuse_what_does_nothing(self) -> Self:
         """A setting that others overrule is a misunderstanding, not a default."""
-        for name, reason in sorted(self._idle().items()):
-            if getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(f"`{name}` does nothing with {reason}; leave it out or change the other.")
+        reasons = self._idle()
+        if (name := self.first_set(reasons)) is not None:
+            raise ValueError(f"`{name}` does nothing with {reasons[name]}; leave it out or change the other.")
         if self.limit != "costs" and self.calibrate != "none":
             raise ValueError(
                 f"`limit` {self.limit} holds for the distance itself; take limit costs, or set calibrate none."

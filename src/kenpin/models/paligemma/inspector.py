@@ -25,8 +25,6 @@ from kenpin.models.paligemma.prefix_lm import PAD, prompt_inputs, teacher_forced
 from kenpin.models.paligemma.reference import TextRow, encode_text, preprocess_image
 
 SEGMENTS = [f"<seg{i:03d}>" for i in range(128)]
-
-
 _ASKS_FOR_BOXES = ("detect ", "segment ")
 
 

@@ -16,16 +16,7 @@ class PaliGemmaOptions(LanguageOptions):
 
     group: ClassVar[OptionGroup] = "model"
 
-    toy: ClassVar[dict[str, Any]] = {
-        "tuning": "full",
-        "epochs": 100.0,
-        "batch_size": 8,
-        "learning_rate": 1e-3,
-        "weight_decay": 0.0,
-        "evaluate_every": 200,
-        "keep": "last",
-        "patience": None,
-    }
+    toy: ClassVar[dict[str, Any]] = {**LanguageOptions.toy, "epochs": 100.0}
 
     base: str = Field(
         "google/paligemma-3b-pt-224",
