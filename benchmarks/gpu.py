@@ -1,9 +1,10 @@
-"""Detection families at their real size on a GPU, with random weights: `python benchmarks/gpu.py [--out FILE]`."""
+"""Families at their real size on a GPU, with random weights: `python benchmarks/gpu.py [--out FILE]`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 import time
 from datetime import date
 from pathlib import Path
@@ -14,7 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script finds i
 from benchmarks.tables import figure, table
 
 if TYPE_CHECKING:
+    from kenpin.models.contract import Trainable
     from kenpin.models.language.detector import LanguageDetector
+    from kenpin.training.forecast import Forecast
 
 _LABELS = ("scratch", "dent", "solder-bridge")
 _SIDE = 8_192
@@ -22,6 +25,9 @@ _STEPS, _WARM_UP = 10, 3
 _BATCH = 8
 _NEW_TOKENS = 64
 _CASES = [("florence2", "lora"), ("florence2", "attention"), ("paligemma", "lora"), ("paligemma", "attention")]
+_VIT_BATCH = 64
+_LEARNED, _VALIDATED = 256, 32
+"""Pictures of the training that is forecast."""
 
 
 def matmul_flop_per_second() -> float:
@@ -94,7 +100,6 @@ def real_size(family: str, tuning: str) -> LanguageDetector:
 def measure(family: str, tuning: str, flop_per_second: float) -> list[str]:
     """One row: a training step's and an answer's pace and memory."""
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
     from kenpin.records import Detections
 
@@ -110,23 +115,63 @@ def measure(family: str, tuning: str, flop_per_second: float) -> list[str]:
         with torch.no_grad(), torch.autocast("cuda", torch.bfloat16):
             batch["features"] = inspector.extract(batch)
         del batch["pixel_values"]
-    weights = [p for p in inspector.module.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(weights, lr=1e-5)
+    kept = "kept features" if inspector.extract is not None else "pictures"
+    seen = {name: values for name, values in batch.items() if name in ("features", "pixel_values")}
+    return [f"{family}, {tuning}, {kept}", *_row(inspector, batch, seen, flop_per_second)]
+
+
+def measure_classifier(flop_per_second: float) -> list[str]:
+    """The same of a ViT-base that is trained whole."""
+    import torch
+    from transformers import ViTConfig, ViTForImageClassification
+
+    from kenpin.models import get_family
+    from kenpin.models.contract import Task
+
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    family = get_family("classifier")
+    with tempfile.TemporaryDirectory() as folder:
+        base = _saved_vit(Path(folder), ViTForImageClassification(ViTConfig()))
+        options = family.Options.from_mapping({"data": "-", "out": "-", "base": base, "tuning": "full"})
+        inspector: Any = family.create(options, Task(("ok", "scratch"), ("ok",)))
+    inspector.module.cuda()
+    batch = {"pixel_values": torch.randn(_VIT_BATCH, 3, 224, 224).cuda()}
+    answers = {"labels": torch.randint(2, (_VIT_BATCH,)).cuda()}
+    return ["classifier, full, ViT-base, pictures", *_row(inspector, batch | answers, batch, flop_per_second)]
+
+
+def _saved_vit(folder: Path, network: Any) -> str:
+    from transformers import ViTImageProcessorPil
+
+    network.save_pretrained(folder)
+    ViTImageProcessorPil().save_pretrained(folder)
+    return str(folder)
+
+
+def _row(inspector: Trainable, batch: Any, seen: Any, flop_per_second: float) -> list[str]:
+    """Paces of the engine's own step and of an answer, the peak's memory, and the share of the card's rate."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from kenpin.training.step import GradientStep, computing_in, make_optimiser
+
+    pictures = len(next(iter(batch.values())))
+    optimiser = make_optimiser(inspector.module, "adamw", 0.01)
+    step = GradientStep(inspector, optimiser, precision="bf16", clip_norm=1.0)
+    count = inspector.loss_count(batch)
+
+    def learn() -> None:
+        step.learn(batch, count)
+        step.change(1e-5)
+
     inspector.module.train()
-
-    def step() -> None:
-        with torch.autocast("cuda", torch.bfloat16):
-            loss = inspector.total_loss(inspector.module, batch) / inspector.loss_count(batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        optimiser.zero_grad()
-
-    with FlopCounterMode(display=False) as counter:
-        step()
-    training = _seconds(step)
+    with computing_in("bf16", inspector.module):
+        with FlopCounterMode(display=False) as counter:
+            learn()
+        training = _seconds(learn)
     peak_bytes = torch.cuda.max_memory_allocated()
     inspector.module.eval()
-    seen = {name: values for name, values in batch.items() if name in ("features", "pixel_values")}
 
     def answer() -> None:
         with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16):
@@ -134,9 +179,49 @@ def measure(family: str, tuning: str, flop_per_second: float) -> list[str]:
 
     answering = _seconds(answer)
     share = counter.get_total_flops() / training / flop_per_second
-    kept = "kept features" if inspector.extract is not None else "pictures"
-    return [f"{family}, {tuning}, {kept}", f"{_BATCH / training:.1f}", f"{peak_bytes / 2**30:.1f}", f"{share:.0%}",
-            f"{_BATCH / answering:.1f}"]  # fmt: skip
+    return [f"{pictures / training:.1f}", f"{peak_bytes / 2**30:.1f}", f"{share:.0%}", f"{pictures / answering:.1f}"]
+
+
+def promised_and_kept() -> list[list[str]]:
+    """What the forecast of a training says, and what the training takes: memory, and seconds of an epoch."""
+    import numpy as np
+    import torch
+    from PIL import Image
+    from transformers import ViTConfig, ViTForImageClassification
+
+    from kenpin.data.dataset import Dataset
+    from kenpin.records import Example, ImageSource
+    from kenpin.training import train
+    from kenpin.training.forecast import forecast_run
+
+    rows = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        draw = np.random.default_rng(0)
+        examples = []
+        for number in range(_LEARNED + _VALIDATED):
+            path = folder / f"{number}.png"
+            Image.fromarray(draw.integers(0, 255, (256, 256, 3), np.uint8)).save(path)
+            split = "train" if number < _LEARNED else "validation"
+            label = "scratch" if number % 2 else "ok"
+            examples.append(Example(id=str(number), image=ImageSource(path=str(path)), label=label, split=split))
+        dataset = Dataset.from_examples(examples)
+        base = _saved_vit(folder / "base", ViTForImageClassification(ViTConfig()))
+        for tuning in ("full", "lora"):
+            how: dict[str, Any] = {"data": "-", "base": base, "tuning": tuning, "epochs": 3, "batch_size": 32,
+                                   "report": False, "out": str(folder / tuning), "ok_labels": ("ok",)}  # fmt: skip
+            found: Forecast = forecast_run("classifier", dataset=dataset, **how)
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+            before = torch.cuda.memory_allocated()
+            started = time.perf_counter()
+            train("classifier", dataset=dataset, **how)
+            took = time.perf_counter() - started
+            held = torch.cuda.max_memory_allocated() - before
+            assert found.times is not None
+            rows.append([f"classifier, {tuning}, ViT-base", f"{found.memory.total / 2**30:.2f}", f"{held / 2**30:.2f}",
+                         f"{found.times.total:.1f}", f"{took:.1f}"])  # fmt: skip
+    return rows
 
 
 def _seconds(work: Any) -> float:
@@ -165,14 +250,18 @@ def main() -> int:
         return 0
     device = torch.cuda.get_device_name()
     rate = matmul_flop_per_second()
-    rows = [measure(family, tuning, rate) for family, tuning in _CASES]
+    rows = [measure_classifier(rate), *(measure(family, tuning, rate) for family, tuning in _CASES)]
+    promises = promised_and_kept()
     head = ("family, tuning, given", "training, pictures/s", "peak memory, GiB", "share of the matmul rate",
             "answers, pictures/s")  # fmt: skip
+    promised = ("family, tuning", "memory promised, GiB", "held", "time promised, s", "taken")
     text = (
-        f"# Detection at real size on {device}\n\nWritten by `python benchmarks/gpu.py` on {date.today():%-d %B %Y}, "
+        f"# Families at real size on {device}\n\nWritten by `python benchmarks/gpu.py` on {date.today():%-d %B %Y}, "
         f"torch {torch.__version__}. Florence-2-base at 768 pixels and PaliGemma-3B at 224, random weights, bf16, "
-        f"batches of {_BATCH}, answers of {_NEW_TOKENS} tokens at most. This card multiplies bf16 matrices of {_SIDE} "
-        f"at {figure(rate / 1e12)} TFLOP/s.\n\n{table(head, rows)}"
+        f"batches of {_BATCH}, answers of {_NEW_TOKENS} tokens at most; ViT-base at 224, batches of {_VIT_BATCH}. This "
+        f"card multiplies bf16 matrices of {_SIDE} at {figure(rate / 1e12)} TFLOP/s.\n\n{table(head, rows)}\n"
+        f"What `--dry-run` promises of a training on {_LEARNED} pictures, and what it took:\n\n"
+        f"{table(promised, promises)}"
     )
     print(text)
     name = "".join(letter if letter.isalnum() else "-" for letter in device.lower())

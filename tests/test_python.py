@@ -39,7 +39,10 @@ def predictor(run: kenpin.Run) -> kenpin.Predictor:
 
 
 def _unnamed(prediction: Prediction) -> Prediction:
-    return replace(prediction, id="")
+    """Without its name, and with the digits that do not depend on where numbers lie in memory."""
+    assert prediction.defect_score is not None
+    probabilities = {name: round(one, 5) for name, one in (prediction.probabilities or {}).items()}
+    return replace(prediction, id="", probabilities=probabilities, defect_score=round(prediction.defect_score, 5))
 
 
 def test_a_picture_is_the_same_however_it_is_given(predictor: kenpin.Predictor, parts: Path) -> None:
@@ -92,8 +95,12 @@ def test_a_judgement_is_the_threshold_applied(predictor: kenpin.Predictor, parts
     assert [one.verdict for one in judged] == [
         Verdict.FAIL if one.defect_score is not None and one.defect_score >= cut else Verdict.PASS for one in said
     ]
-    assert predictor.judge(paths[0]) == predictor.judge(said[0]) == judged[0]
-    assert list(predictor.judge(kenpin.load_dataset(paths))) == judged
+    assert predictor.judge(said[0]) == judged[0]
+    for again, first in zip(
+        [predictor.judge(paths[0]), *predictor.judge(kenpin.load_dataset(paths))], (judged[0], *judged), strict=True
+    ):
+        assert again.score == pytest.approx(first.score, rel=1e-5)
+        assert replace(again, score=first.score) == first
     with pytest.raises(OptionError, match="no threshold to judge by"):
         kenpin.Predictor(predictor.inspector).judge(paths[0])
 
@@ -157,7 +164,8 @@ def test_numbers_in_a_frame_train_and_are_judged(tmp_path: Path) -> None:
 def test_vectors_of_what_is_in_memory(run: kenpin.Run, parts: Path, tmp_path: Path) -> None:
     paths = sorted((parts / "ok").glob("*.png"))[:3]
     found = kenpin.embed(run, [Image.open(path) for path in paths], tmp_path / "memory", device="cpu")
-    assert np.array_equal(found.vectors, kenpin.embed(run, paths, tmp_path / "files", device="cpu").vectors)
+    from_files = kenpin.embed(run, paths, tmp_path / "files", device="cpu").vectors
+    assert found.vectors == pytest.approx(from_files, rel=1e-4, abs=1e-5)
 
 
 def test_a_path_of_either_kind_trains_the_same(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from kenpin.data.images import read_image
 from kenpin.data.loading import load_dataset
 from kenpin.models import get_family
 from kenpin.models.contract import Task, Trainable
+from kenpin.models.devices import on_device
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Detections
 from kenpin.training import train
@@ -93,7 +94,7 @@ def loss(predictor: Predictor, dataset: Dataset) -> float:
     assert isinstance(inspector, Trainable)
     batch = inspector.encode([read_image(example.image) for example in dataset]) | inspector.encode_targets([*dataset])
     with torch.inference_mode():
-        return float(inspector.total_loss(inspector.module.eval(), batch))
+        return float(inspector.total_loss(inspector.module.eval(), on_device(inspector, batch)))
 
 
 def answer_all(parts: str, *jobs: str) -> None:

@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryFile
+from time import perf_counter
 from typing import Any
 
 from kenpin.errors import OptionError, OutputError, OutputExistsError, RunError
@@ -30,6 +32,7 @@ _FULL_IN_WORDS = re.compile(
 _SYNCED_ONE_BY_ONE = 256  # files; of more, one call for all that the system has not written yet is quicker
 _EXCLUSIVE, _EXCHANGE = (4, 2) if sys.platform == "darwin" else (1, 2)  # flags of renamex_np and of renameat2
 _AT_WORKING_FOLDER = -100
+_TRIED_BYTES = 64 * 1024**2  # written to see how fast a disk is
 _AT_ONCE = 8  # hidden folders of one name that are looked for: as many writers of it may come together
 
 
@@ -309,6 +312,20 @@ def _hold(folder: Path, *, locked: bool = True) -> int | None:
         return descriptor
     os.close(descriptor)
     return None
+
+
+def writing_seconds(target: Path, size_bytes: int) -> float:
+    """About how long it takes until so many bytes lie on the target's disk: some are written, and removed again.
+
+    Raises OutputError."""
+    folder = next(parent for parent in target.absolute().parents if parent.is_dir())
+    some = os.urandom(min(size_bytes, _TRIED_BYTES))
+    with cannot_write(target), TemporaryFile(dir=folder) as file:
+        started = perf_counter()
+        file.write(some)
+        file.flush()
+        os.fsync(file.fileno())
+        return (perf_counter() - started) * size_bytes / max(len(some), 1)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from kenpin.data.images import displayed_size
 from kenpin.data.lineage import Lineage
 from kenpin.data.loading import as_dataset, load_dataset
 from kenpin.data.taking import DataSource, Picture, is_picture, of_pictures
-from kenpin.errors import OptionError, RunError
+from kenpin.errors import OptionError, RunError, first_line
 from kenpin.files import partial_folder
 from kenpin.models import get_family
 from kenpin.models.bare_base import TOY, family_of_base
@@ -298,7 +298,7 @@ def _native_dtype(device: Any) -> str:
 
 
 def best_device(wanted: str | None) -> Any:
-    """The device asked for, else the first GPU, else the CPU. Raises RunError where it is not there."""
+    """The device asked for, else the first GPU, else the CPU. Raises RunError where it cannot be used."""
     import torch
 
     name = wanted or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -308,4 +308,6 @@ def best_device(wanted: str | None) -> Any:
             raise RuntimeError("tensors without values compute nothing")
         return device
     except (RuntimeError, AssertionError) as error:
-        raise RunError(f"device {name!r} is not there; give cpu, or a device that torch lists.") from error
+        raise RunError(
+            f"device {name!r} cannot be used ({first_line(error)}); give cpu, or a device that torch lists."
+        ) from error

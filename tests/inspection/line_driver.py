@@ -13,6 +13,8 @@ import threading
 import time
 from pathlib import Path
 
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # a child that is forked cannot use a GPU that its parent used
+
 from kenpin.cli import main
 from kenpin.inspection.judging import Judges
 from kenpin.inspection.policy import read_policy

@@ -26,7 +26,7 @@ def policy(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A policy with one run."""
     folder = tmp_path_factory.mktemp("policy")
     trained("classifier", folder / "head", parts)
-    (folder / "policy.yaml").write_text("runs: {head: {run: head, fail_from: 0.5}}")
+    (folder / "policy.yaml").write_text("{batch_size: 16, runs: {head: {run: head, fail_from: 0.5}}}")
     return folder / "policy.yaml"
 
 

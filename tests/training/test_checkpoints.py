@@ -83,7 +83,7 @@ def test_an_earlier_checkpoint_says_what_was_known_then(family: str, tuning: str
     kept = load_file(folder / "checkpoints" / f"checkpoint-{first}" / "learned.safetensors")
     assert kept
     own = dict(early.named_parameters()) | dict(early.named_buffers())
-    assert all(torch.equal(own[name], value) for name, value in kept.items())
+    assert all(torch.equal(own[name].cpu(), value) for name, value in kept.items())
     changed = [name for name, value in late.state_dict().items() if not torch.equal(value, early.state_dict()[name])]
     assert changed
     assert set(changed) <= set(kept) | {name for name in changed if name not in dict(late.named_parameters())}
@@ -208,7 +208,7 @@ def test_an_interrupted_run_is_predicted_with_and_exported(
     for name in (out, partial):
         predictor = load_predictor(name, checkpoint="last")
         own = dict(predictor.inspector.module.named_parameters()) | dict(predictor.inspector.module.named_buffers())
-        assert all(torch.equal(own[key], value) for key, value in kept.items())
+        assert all(torch.equal(own[key].cpu(), value) for key, value in kept.items())
     status, told, err = kenpin("predict", out, parts / "ok" / "000.png", "--checkpoint", step)
     assert (status, told.split("\t")[1]) == (0, "-")
     assert f"checkpoint-{step}: threshold and calibration of a run belong to its final weights" in err

@@ -44,15 +44,18 @@ def test_the_shipped_weights_are_those_of_the_least_validation_loss(parts: Path,
 
 
 def test_half_precision_is_for_learning_alone(parts: Path, tmp_path: Path) -> None:
-    """Threshold and figures come from the arithmetic that the run is loaded with."""
+    """Threshold and figures come from the arithmetic that the run is loaded with, on the same device."""
     run = train(
         "classifier", data=str(parts), out=tmp_path / "run", base="toy", tuning="full", epochs=1, precision="bf16"
     )
     judged = run.evaluation.judged
     pictures = load_dataset(parts)
     at = {id: row for row, id in enumerate(pictures.column("id"))}
-    again = run.predictor(device="cpu").predict(pictures.select(at[part.id] for part in judged))
-    assert [one.defect_score for one in again] == [part.prediction.defect_score for part in judged]
+    again = run.predictor().predict(pictures.select(at[part.id] for part in judged))
+    # bf16 would move scores in their third digit; where numbers lie in memory may move the last one of fp32
+    assert [one.defect_score for one in again] == pytest.approx(
+        [part.prediction.defect_score for part in judged], rel=1e-5
+    )
 
 
 def _ships(run: Path, step: int) -> bool:

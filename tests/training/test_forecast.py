@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from functools import partial
@@ -203,7 +204,7 @@ def test_a_run_that_cannot_fit_fits_with_the_remedy(
 ) -> None:
     # what the process itself holds would grow from one forecast to the next
     monkeypatch.setattr("kenpin.training.forecast.resident_bytes", lambda: 100_000_000)
-    values: dict[str, Any] = {"batch_size": batch_size, "tuning": "full"}
+    values: dict[str, Any] = {"batch_size": batch_size, "tuning": "full", "device": "cpu"}
     wanted = _forecast("florence2", tmp_path, **values)
     assert wanted.fits
     assert wanted.refusal is None
@@ -290,7 +291,9 @@ def test_steps_are_those_of_the_run(parts: Path, tmp_path: Path) -> None:
     rows = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
     evaluated = {row["step"] for row in rows if "eval_loss" in row}
     assert times.evaluations == len(evaluated)
-    each = times.step * times.steps + times.evaluations * times.evaluation
+    assert times.checkpoints == times.evaluations
+    assert times.saving > 0
+    each = times.step * times.steps + times.evaluations * (times.evaluation + times.saving)
     assert times.total == pytest.approx(each + times.features + times.scoring)
 
 
@@ -448,5 +451,5 @@ class TestCommandLine:
         assert "activations" in out
         assert "Time" not in out
         assert err.splitlines()[-1].startswith("kenpin: this run needs")
-        assert "with --batch-size" in err
+        assert re.search(r"; with (--tuning lora )?--batch-size \d+ --accumulate \d+ it needs", err)
         assert list(Path().iterdir()) == []

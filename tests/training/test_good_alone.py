@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
@@ -67,6 +67,7 @@ def test_the_share_is_the_largest_that_the_binomial_allows(count: int) -> None:
     assert binom.sf(below - 1, count, told + 0.0101) > 0.05  # the next whole percent would be too bold
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # the first one waits for a device
 @given(st.lists(st.floats(-1e6, 1e6), min_size=FEWEST_GOOD, max_size=99))
 def test_enough_good_parts_always_give_a_threshold_that_passes_them(scores: list[float]) -> None:
     threshold, why = decided(scores)

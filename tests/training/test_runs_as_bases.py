@@ -81,7 +81,7 @@ def begun(family: str, base: Path, **options: Any) -> Any:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_training_begins_where_the_run_below_ended(family: str, tuning: str, run: Made) -> None:
     below = run(family, tuning)
-    learned = network_of(load_predictor(below).inspector).state_dict()
+    learned = network_of(load_predictor(below, device="cpu").inspector).state_dict()
     inspector = begun(family, below)
     own = network_of(inspector).state_dict()
     names = [name for name in own if "classifier" not in name or family == "classifier"]

@@ -15,7 +15,7 @@ from cyclopts import Parameter
 
 from kenpin.cli._groups import DATA_SETS, GENERAL, JUDGING, LINE, LOOKING, START, TRAINING_RUNS
 from kenpin.cli._misuse import sentence
-from kenpin.errors import KenpinError
+from kenpin.errors import KenpinError, first_line
 from kenpin.files import why_unwritable
 
 FINDINGS, MISUSE = 1, 2
@@ -131,6 +131,13 @@ def _run(words: list[str]) -> int:
             raise
         if (unwritable := why_unwritable(error)) is not None:  # of libraries that raise errors of their own
             print(f"kenpin: {unwritable}", file=sys.stderr)
+            return MISUSE
+        if type(error).__name__ == "OutOfMemoryError":  # torch's, which not every command loads
+            print(
+                f"kenpin: the device has no room left for this ({first_line(error)}); end what else is using it, or "
+                "take --device cpu.",
+                file=sys.stderr,
+            )
             return MISUSE
         print(
             f"kenpin: this should not have happened ({type(error).__name__}: {error}); "

@@ -53,6 +53,7 @@ def _times(times: Times) -> list[str]:
             ("step", times.step),
             (f"epoch, {counted(round(times.epoch / times.step), 'step')}", times.epoch),
             (f"evaluation, {counted(times.evaluations, 'time')}", times.evaluation),
+            (f"checkpoint, at most {counted(times.checkpoints, 'time')}", times.saving),
             ("scoring before and after", times.scoring),
         ]
     return [

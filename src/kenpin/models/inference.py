@@ -30,6 +30,7 @@ from kenpin.models.contract import (
     ReadsTables,
     Trainable,
 )
+from kenpin.models.devices import Room, device_of, on_device
 from kenpin.models.networks.cpu_memory import keep_freed_memory
 from kenpin.models.networks.feature_store import FeatureStore, default_folder
 from kenpin.records import Example, ImageSource, Prediction
@@ -60,10 +61,10 @@ def infer_batches(
     handed to `on_error` and left out. Raises ImageError where no `on_error` is given, DatasetError for a table where
     pictures are wanted and for pictures where a table is.
     """
+    room = Room(inspector)
     for examples, batch in _opened_batches(inspector, dataset, doing, progress, on_error, batch_size):
-        with torch.inference_mode():
-            outputs = inspector.infer(on_device(inspector, batch))
-        yield examples, {name: values.cpu() for name, values in outputs.items()}
+        for part, outputs in room.compute(inspector.infer, batch, len(examples)):
+            yield examples[part], {name: values.cpu() for name, values in outputs.items()}
 
 
 def infer_together(inspectors: Sequence[Inspector], images: Sequence[Image]) -> list[dict[str, Tensor]]:
@@ -73,7 +74,7 @@ def infer_together(inspectors: Sequence[Inspector], images: Sequence[Image]) -> 
     """
     shared: dict[str, Tensor] = {}
     answers = []
-    if any(_device(inspector).type == "cpu" for inspector in inspectors):
+    if any(device_of(inspector).type == "cpu" for inspector in inspectors):
         keep_freed_memory()
     with torch.inference_mode():
         for inspector in inspectors:
@@ -199,7 +200,7 @@ def batch_size_of(inspector: Inspector) -> int:
     """Pictures at a time, where nobody says how many."""
     if inspector.batch_size is not None:
         return inspector.batch_size
-    if _device(inspector).type != "cpu":
+    if device_of(inspector).type != "cpu":
         return _ON_GPU
     return _ON_CPU if torch.get_num_threads() > 1 else _ON_ONE_CORE
 
@@ -216,15 +217,15 @@ def _opened_batches(
     if items := check_readable(inspector, dataset):
         yield from _numbers_in_batches(dataset, items, doing, progress, batch_size)
         return
-    if _device(inspector).type == "cpu":
+    if device_of(inspector).type == "cpu":
         keep_freed_memory()
     size = batch_size or batch_size_of(inspector)
-    done = 0
+    done, room = 0, Room(inspector)
     encode_grey = _grey_encoder(inspector, dataset)
     for count, examples, batch in (
-        _picture_batches(inspector, dataset, size, on_error)
+        _picture_batches(inspector, dataset, size, on_error, room)
         if encode_grey is None
-        else _grey_batches(inspector, encode_grey, dataset, size, on_error)
+        else _grey_batches(inspector, encode_grey, dataset, size, on_error, room)
     ):
         if examples:
             yield examples, batch
@@ -234,14 +235,14 @@ def _opened_batches(
 
 
 def _picture_batches(
-    inspector: Inspector, dataset: Dataset, size: int, on_error: OnError | None
+    inspector: Inspector, dataset: Dataset, size: int, on_error: OnError | None, room: Room
 ) -> Iterator[tuple[int, list[Example], Batch]]:
     """How many were read, and those of them that could be opened."""
     store = store_of(inspector)
     opened = stream(partial(_open, store), dataset)
     while batch := list(islice(opened, size)):
         sound = _sound(batch, on_error)
-        yield len(batch), [item.example for item in sound], _encoded(inspector, sound, store)
+        yield len(batch), [item.example for item in sound], _encoded(inspector, sound, store, room)
 
 
 def _grey_encoder(inspector: Inspector, dataset: Dataset) -> EncodeGrey | None:
@@ -251,7 +252,12 @@ def _grey_encoder(inspector: Inspector, dataset: Dataset) -> EncodeGrey | None:
 
 
 def _grey_batches(
-    inspector: Inspector, encode_grey: EncodeGrey, dataset: Dataset, size: int, on_error: OnError | None
+    inspector: Inspector,
+    encode_grey: EncodeGrey,
+    dataset: Dataset,
+    size: int,
+    on_error: OnError | None,
+    room: Room,
 ) -> Iterator[tuple[int, list[Example], Batch]]:
     """The same of grey pictures in memory; a batch with any other among them is opened one by one."""
     width, height = size_wh = inspector.image_size_wh
@@ -263,7 +269,7 @@ def _grey_batches(
             yield len(batch), sized, encode_grey(pixels)
         else:
             sound = _sound([_open(None, example) for example in batch], on_error)
-            yield len(batch), [item.example for item in sound], _encoded(inspector, sound, None)
+            yield len(batch), [item.example for item in sound], _encoded(inspector, sound, None, room)
 
 
 def _sound(batch: list[_Opened], on_error: OnError | None) -> list[_Opened]:
@@ -330,7 +336,7 @@ def _open(store: FeatureStore | None, example: Example) -> _Opened:
         return _Opened(example, error=error)
 
 
-def _encoded(inspector: Inspector, batch: list[_Opened], store: FeatureStore | None) -> Batch:
+def _encoded(inspector: Inspector, batch: list[_Opened], store: FeatureStore | None, room: Room) -> Batch:
     opened = [(item.image, item.example) for item in batch if item.image is not None]
     images = [image for image, _ in opened]
     encoded = encode(inspector, images, [example for _, example in opened]) if images else {}
@@ -339,21 +345,10 @@ def _encoded(inspector: Inspector, batch: list[_Opened], store: FeatureStore | N
         return encoded
     rows: Iterator[Tensor] = iter(())
     if images:
-        with torch.inference_mode():
-            computed = extract(on_device(inspector, encoded)).float().cpu()
+        computed = torch.cat([of.float().cpu() for _, of in room.compute(extract, encoded, len(images))])
         store.put([item.content for item in batch if item.image is not None], computed.numpy())
         rows = iter(computed)
     return {"features": torch.stack([next(rows) if item.features is None else item.features for item in batch])}
-
-
-def on_device(inspector: Inspector, batch: Mapping[str, Tensor]) -> Batch:
-    """The batch where the inspector's module is."""
-    device = _device(inspector)
-    return {name: values.to(device) for name, values in batch.items()}
-
-
-def _device(inspector: Inspector) -> torch.device:
-    return next((weights.device for weights in inspector.module.parameters()), torch.device("cpu"))
 
 
 def store_of(inspector: Inspector) -> FeatureStore | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from kenpin.errors import OptionError
 from kenpin.files import write_text
 from kenpin.models.checkpoints import checkpoint_folder, latest_checkpoint, load_learned, whole_checkpoints
 from kenpin.models.contract import Batch, Trainable
-from kenpin.models.inference import KeptInputs, StoredFeatures, on_device
+from kenpin.models.devices import device_of, on_device
+from kenpin.models.inference import KeptInputs, StoredFeatures
+from kenpin.plural import counted
 from kenpin.run.layout import CHECKPOINTS, METRICS
 from kenpin.training.augment import Augmenter
 from kenpin.training.batches import Reader, share_of, training_order, validation_order
@@ -93,11 +95,22 @@ def train_by_gradients(
     random.seed(seed)
     np.random.seed(seed)  # a library may draw from it
     torch.manual_seed(seed)
-    with computing_in(precision, inspector.module):
+    with _told_where_a_device_is_full(inspector, options), computing_in(precision, inspector.module):
         step = GradientStep(inspector, optimiser, precision=precision, clip_norm=options.clip_norm, processes=crew)
         note = _Loop(step, readers, options, watch, seed, folder, crew, listener).run()
     inspector.module.eval()
     return (note,)
+
+
+@contextmanager
+def _told_where_a_device_is_full(inspector: Trainable, options: GradientOptions) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise OptionError(
+            f"{device_of(inspector)} has no room for steps on {counted(options.batch_size, 'picture')}; --dry-run "
+            "tells under which options there is, such as a smaller --batch-size with --accumulate."
+        ) from error
 
 
 class _Loop:
@@ -118,7 +131,7 @@ class _Loop:
         self._training, self._validation = readers
         self._inspector = self._training.inspector
         self._module, self._processes = self._inspector.module, processes
-        self._device = next(self._module.parameters()).device
+        self._device = device_of(self._inspector)
         self._metrics, self._checkpoints = folder / METRICS, folder / CHECKPOINTS
         self._plan = Plan(
             batches=-(-len(self._training.dataset) // (options.batch_size * processes.count)),

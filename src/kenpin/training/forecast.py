@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from kenpin.config import GradientOptions, TrainOptions
 from kenpin.data.streaming import AHEAD
 from kenpin.data.taking import DataSource
 from kenpin.errors import KenpinError
+from kenpin.files import writing_seconds
 from kenpin.models.contract import Inspector, Trainable
 from kenpin.models.inference import batch_size_of
 from kenpin.predictor import best_device
@@ -65,15 +67,20 @@ class Times:
     epoch: float
     """Of its steps, without evaluations."""
     evaluation: float
+    saving: float
+    """Of one checkpoint: its bytes at the pace of the disk."""
     scoring: float
     """Before the first step, and of all validation and test pictures at the end."""
     steps: int
     evaluations: int
+    checkpoints: int
+    """At most: each evaluation may find a new best one."""
 
     @property
     def total(self) -> float:
         """The whole run, where nothing ends it earlier."""
-        return self.features + self.steps * self.step + self.evaluations * self.evaluation + self.scoring
+        learning = self.steps * self.step + self.evaluations * self.evaluation + self.checkpoints * self.saving
+        return self.features + learning + self.scoring
 
 
 @dataclass(frozen=True)
@@ -287,21 +294,24 @@ class _Trial:
         counts = [0 if part is None else len(part) for part in (parts.training, parts.validation, parts.test)]
         features_s = sum(counts) * scoring.features_s
         if not self._trains:
-            return Times(features_s, 0.0, 0.0, 0.0, 0.0, 0, 0)
+            return Times(features_s, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, 0)
         training, validation, test = counts
         options, step_s, loss_s = self._options, *self._rehearsal.step_seconds()
         steps_an_epoch = math.ceil(math.ceil(training / options.batch_size) / options.accumulate)
         steps = math.ceil(options.epochs * steps_an_epoch)
         every = options.evaluate_every
+        evaluations = math.ceil(options.epochs) if every is None else steps // every
         watched = min(validation, SAMPLE) if self._target in ANSWERED else validation
         return Times(
             features=features_s if self._rehearsal.keeps_features else 0.0,
             step=step_s,
             epoch=steps_an_epoch * step_s,
             evaluation=math.ceil(validation / options.batch_size) * loss_s + watched * scoring.picture_s,
+            saving=writing_seconds(Path(options.out), self._held.gradients_bytes + self._held.optimiser_bytes),
             scoring=(watched + validation + test) * scoring.picture_s,
             steps=steps,
-            evaluations=math.ceil(options.epochs) if every is None else steps // every,
+            evaluations=evaluations,
+            checkpoints=evaluations,
         )
 
     def smaller_batch(self, changed: Mapping[str, Any] | None = None) -> Remedy | None:

@@ -18,7 +18,8 @@ from kenpin.data.images import read_image
 from kenpin.drawing import draw_detections
 from kenpin.evaluation import summarise
 from kenpin.models.contract import Batch, Inspector, Task, Trainable
-from kenpin.models.inference import KEPT_BYTES, batch_size_of, encode, kept_bytes, on_device
+from kenpin.models.devices import device_of, on_device
+from kenpin.models.inference import KEPT_BYTES, batch_size_of, encode, kept_bytes
 from kenpin.models.networks.cpu_memory import keep_freed_memory
 from kenpin.models.networks.feature_store import DEFAULT_LIMIT_BYTES
 from kenpin.records import Detections, Example, Prediction
@@ -52,7 +53,7 @@ class Rehearsal:
         self._inspector, self._options, self._task, self._target = inspector, options, task, target
         self._training, self._validation = parts.training, parts.validation or parts.training
         seed: int = options.seed
-        self.device = next(inspector.module.parameters()).device
+        self.device = device_of(inspector)
         self.precision: Precision = "fp32"
         self._augmenter: Augmenter | None = None
         if isinstance(inspector, Trainable):

@@ -178,6 +178,7 @@ def test_half_of_what_trains_altogether_is_refused(family: str) -> None:
         _inspector(family, frozen_dtype="bfloat16")
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="all that it needs may be here")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_four_bits_need_what_is_not_here(family: str) -> None:
     from kenpin.models.language.tuning import four_bit
