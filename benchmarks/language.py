@@ -207,6 +207,7 @@ def train_as_kenpin(base: str, way: str, pictures: int, epochs: int, cache: str)
 
     from kenpin.data.images import read_image
     from kenpin.models.inference import keep_inputs
+    from kenpin.training.batches import readers
     from kenpin.training.engine import train_by_gradients
     from kenpin.training.precision import choose_precision
     from kenpin.training.processes import processes
@@ -224,19 +225,10 @@ def train_as_kenpin(base: str, way: str, pictures: int, epochs: int, cache: str)
 
     def train() -> None:
         few = dataset.select(range(1))
-        train_by_gradients(
-            inspector,
-            dataset,
-            few,
-            options=options,
-            augmenter=None,
-            kept=keep_inputs(inspector, [dataset, few], lambda doing, done, total: None),
-            watch=lambda step, epoch, loss: {},
-            precision=precision,
-            seed=0,
-            folder=Path(tempfile.mkdtemp(dir=cache)),
-            crew=crew,
-        )
+        kept = keep_inputs(inspector, [dataset, few], lambda doing, done, total: None)
+        reading = readers(inspector, dataset, few, options, None, kept)
+        folder = Path(tempfile.mkdtemp(dir=cache))
+        train_by_gradients(reading, options, lambda step, epoch, loss: {}, precision, folder, crew)
 
     Path(cache).mkdir(exist_ok=True)
     return {"seconds": seconds_of(train, 1), "peak_bytes": [peak_bytes()], "loss": [loss]}

@@ -229,7 +229,7 @@ def test_a_report_stands_on_what_the_training_wrote(kenpin: Run, run: Path, part
 def test_a_device_that_computes_nothing_is_refused(kenpin: Run, run: Path, parts: Path) -> None:
     status, _, err = kenpin("predict", run, parts / "ok" / "000.png", "--device", "meta")
     assert status == 2
-    assert "device 'meta' is not there" in err
+    assert "device 'meta' cannot be used (tensors without values compute nothing)" in err
 
 
 def test_ctrl_c_says_what_is_left(kenpin: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,8 +113,8 @@ _TUNINGS = ("full", "frozen-vision", "attention", "lora", "projector", "qlora", 
 """From what holds most memory to what holds least."""
 
 
-class GradientOptions(StrictOptions):
-    """What every family that is trained by gradients takes."""
+class GradientOptions(TrainOptions):
+    """What every family that is trained by gradients takes besides."""
 
     group: ClassVar[OptionGroup] = "training"
 
@@ -191,7 +191,7 @@ class GradientOptions(StrictOptions):
         return self
 
 
-class CaseOptions(StrictOptions):
+class CaseOptions(TrainOptions):
     """Learning from what people said of known cases."""
 
     group: ClassVar[OptionGroup] = "data"
@@ -215,7 +215,7 @@ class CaseOptions(StrictOptions):
 FlipRule = Literal["off", "same", "on"] | dict[str, str]
 
 
-class AugmentOptions(StrictOptions):
+class AugmentOptions(GradientOptions):
     """How training pictures are varied; nothing that could change a label happens unless the class map allows it."""
 
     group: ClassVar[OptionGroup] = "augmentation"

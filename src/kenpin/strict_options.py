@@ -53,6 +53,12 @@ class StrictOptions(BaseModel):
                     return mark.name
         return declaring[-1].group
 
+    @classmethod
+    def own_fields(cls) -> frozenset[str]:
+        """Names of the fields that a class adds to those of its parents."""
+        parents = [kind for kind in cls.__bases__ if issubclass(kind, StrictOptions)]
+        return frozenset(cls.model_fields).difference(*(kind.model_fields for kind in parents))
+
     def first_set(self, names: Iterable[str]) -> str | None:
         """The first of these options, by name, that has another value than its own default; None where none has."""
         fields = type(self).model_fields

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from kenpin.errors import OptionError, OutputExistsError, ShapeError
-from kenpin.models.language.generation import generate_answers
+from kenpin.models.language.generation import Asked, generate_answers
 from kenpin.models.paligemma import npz
 from kenpin.models.paligemma.npz import model_from_npz, npz_from_model
 from kenpin.models.paligemma.prefix_lm import prompt_inputs, teacher_forced_logits
@@ -87,9 +87,8 @@ def _logits(model: Any, row: TextRow) -> Tensor:
 
 def _answers(model: Any, pixels: Tensor, prompts: list[list[int]]) -> list[list[int]]:
     inputs = prompt_inputs(prompts, device=pixels.device, **_places(model)) | {"pixel_values": pixels}
-    answers = generate_answers(
-        model, inputs, grammar=None, beams=1, max_new_tokens=10, end=IDS["eos"], pad=0, location_ids=range(0)
-    )
+    asked = Asked(inputs, IDS["eos"], 0, range(0))
+    answers = generate_answers(model, asked, grammar=None, beams=1, max_new_tokens=10)
     return [_until_eos(row) for row in answers.tokens.numpy()]
 
 

@@ -27,7 +27,7 @@ def _plan(**values: Any) -> tuple[Augmenter, tuple[str, ...]]:
     options = get_family("classifier").Options.from_mapping(
         {"data": "-", "out": "-", "tuning": "full", **quiet, **values}
     )
-    return plan_augmentation(options, CLASSES, "label", seed=3)  # type: ignore[arg-type]
+    return plan_augmentation(options, CLASSES, "label", seed=3)
 
 
 def _example(label: str) -> Example:

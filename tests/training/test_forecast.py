@@ -349,16 +349,16 @@ def test_a_base_too_large_to_load_is_told_by_its_configuration(tmp_path: Path) -
     config.save_pretrained(tmp_path / "base")  # and no weights: they are not looked for
     options = Florence2Options.from_mapping({**_BOXES, "base": str(tmp_path / "base"), "out": str(tmp_path / "run")})
     announced = announced_by_family("florence2", options)
-    refuse_unloadable(options.base, announced, count * 4)
+    refuse_unloadable(announced, count * 4)
     with pytest.raises(OptionError, match=r"million weights alone take 8 MB .* --base of less than"):
-        refuse_unloadable(options.base, announced, count * 4 - 1)
+        refuse_unloadable(announced, count * 4 - 1)
     half = options.model_copy(update={"frozen_dtype": "bfloat16"})
-    refuse_unloadable(options.base, announced_by_family("florence2", half), count * 2)
+    refuse_unloadable(announced_by_family("florence2", half), count * 2)
     npz = PaliGemmaOptions(data="-", out=tmp_path / "run", base=str(tmp_path / "base.npz"))
     assert announced_by_family("paligemma", npz) is None, "not there: loading says so"
     (tmp_path / "base.npz").write_bytes(bytes(11))
     with pytest.raises(OptionError, match="--base"):
-        refuse_unloadable(npz.base, announced_by_family("paligemma", npz), 10)
+        refuse_unloadable(announced_by_family("paligemma", npz), 10)
 
 
 def announced_by_family(name: str, options: Any) -> Announced | None:

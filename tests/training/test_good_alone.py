@@ -28,8 +28,8 @@ from kenpin.taguchi import UnitSpace
 from kenpin.taguchi.limits import chi_square_limit
 from kenpin.training import Listener, train
 from kenpin.training.decision import decide
-from kenpin.training.job import FOLDS
 from kenpin.training.parts import divide, good_folder, take_for_good
+from kenpin.training.stages import FOLDS
 from tests.commands import Run
 from tests.pictures import part
 

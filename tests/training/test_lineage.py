@@ -321,7 +321,8 @@ def _named_below(options: TrainOptions) -> set[Path]:
 
 
 def _options(family: str, **values: Any) -> TrainOptions:
-    return get_family(family).Options.from_mapping({"data": "-", "out": "-", **values})
+    options: TrainOptions = get_family(family).Options.from_mapping({"data": "-", "out": "-", **values})
+    return options
 
 
 @pytest.mark.parametrize("family", family_names())

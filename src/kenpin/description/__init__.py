@@ -21,9 +21,9 @@ def describe(
     device: str | None = None,
     progress: Progress | None = None,
     on_error: Callable[[Example, ImageError], None] | None = None,
-    **options: Any,
+    **values: Any,
 ) -> Iterator[DescribedPicture]:
-    """Describe picture files. model: a run of family `vlm`, or a base as it comes; options: fields of
+    """Describe picture files. model: a run of family `vlm`, or a base as it comes; values: fields of
     `DescriptionOptions`, `evidence` among them.
 
     A picture that cannot be opened goes to `on_error`, if given. Raises KenpinError.
@@ -35,7 +35,7 @@ def describe(
     from kenpin.predictor import load_conversational
     from kenpin.records import Example, ImageSource
 
-    chosen = DescriptionOptions.from_mapping(options)
+    chosen = DescriptionOptions.from_mapping(values)
     describer = describer_of(load_conversational(str(model), device=device), chosen).leaving_out(chosen.leave_out)
     gatherer = load_gatherer(chosen.evidence, chosen.cases, nearest=chosen.nearest, device=device)
     pictures = Dataset.from_examples(Example(id=str(path), image=ImageSource(path=str(path))) for path in images)

@@ -10,7 +10,7 @@ import ast
 import importlib
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from kenpin.errors import OptionError
 from kenpin.nearest import did_you_mean
@@ -42,13 +42,13 @@ def families_of_good_parts() -> tuple[str, ...]:
     return tuple(name for name in family_names() if get_family(name).good_alone)
 
 
-def get_family(name: str) -> Family:
+def get_family(name: str) -> Family[Any]:
     """The family of this name. Raises OptionError: it names the nearest one, or what could not be loaded."""
     if name not in family_names():
         raise OptionError(f"family {name!r} does not exist; {did_you_mean(name, family_names())}")
     if name in _own_names():
-        return cast("Family", importlib.import_module(f"kenpin.models.{name}").FAMILY)
-    return cast("Family", load_plugin("family", plugins(GROUP)[name]))
+        return cast("Family[Any]", importlib.import_module(f"kenpin.models.{name}").FAMILY)
+    return cast("Family[Any]", load_plugin("family", plugins(GROUP)[name]))
 
 
 def _own_names() -> tuple[str, ...]:

@@ -12,7 +12,7 @@ TOY = "toy"
 """The base that has no configuration to be read: a family makes it."""
 
 
-def family_of_base(base: str) -> AnswersUntrained:
+def family_of_base(base: str) -> AnswersUntrained[Any]:
     """The family that this hub id or folder of save_pretrained is closest to. Raises OptionError."""
     config = None if base == TOY else _configuration(base)
     families = [family for name in family_names() if isinstance(family := get_family(name), AnswersUntrained)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,7 @@ class BaseRecord:
 class Announced:
     """What a base says of its weights before it is loaded."""
 
+    base: str
     weights: int
     bytes_each: float
     """That each takes at least once it is loaded."""
@@ -283,34 +284,36 @@ class Localised(Explained, Protocol):
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many are done and how many there are."""
+Taken = TypeVar("Taken", bound=TrainOptions)
+"""Options, of the kind that a family takes."""
 
 
-class Family(Protocol):
+class Family(Protocol[Taken]):
     """A way of inspecting. `FAMILY` in a family's file is one of these."""
 
-    Options: type[TrainOptions]
+    Options: type[Taken]
     target: str
     """Which annotation it learns from: `label`, `boxes`, or `text`, the answer to a question."""
     good_alone: bool
     """Whether good parts alone are enough: then pictures are taken for good parts where nobody labelled any."""
 
-    def create(self, options: Any, task: Task) -> Inspector:
+    def create(self, options: Taken, task: Task) -> Inspector:
         """An inspector on its base, ready to learn. Raises OptionError, MissingExtraError."""
 
-    def restore(self, folder: Path, base: BaseRecord, options: Any, task: Task) -> Inspector:
+    def restore(self, folder: Path, base: BaseRecord, options: Taken, task: Task) -> Inspector:
         """The inspector that `save` wrote. Raises RunError when the base is not the one it was trained on."""
 
 
 @runtime_checkable
-class Announces(Family, Protocol):
+class Announces(Family[Taken], Protocol[Taken]):
     """A family whose bases may be too large to be loaded."""
 
-    def announced(self, options: Any) -> Announced | None:
+    def announced(self, options: Taken) -> Announced | None:
         """What `options.base` says of its weights; None where it says nothing."""
 
 
 @runtime_checkable
-class AnswersUntrained(Family, Protocol):
+class AnswersUntrained(Family[Taken], Protocol[Taken]):
     """A family whose bases say something of a picture before anything is trained of them."""
 
     def closeness(self, config: Any) -> int:

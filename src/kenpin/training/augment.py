@@ -75,7 +75,7 @@ class Augmenter:
 def augments(options: object) -> TypeIs[AugmentOptions]:
     """Whether pictures are varied at all: the family can, and the other options do not leave it idle."""
     idle = options.idle() if isinstance(options, TrainOptions) else frozenset()
-    return isinstance(options, AugmentOptions) and not idle.issuperset(AugmentOptions.model_fields)
+    return isinstance(options, AugmentOptions) and not idle.issuperset(AugmentOptions.own_fields())
 
 
 def plan_augmentation(

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from kenpin.config import GradientOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
 from kenpin.models.contract import Batch, Sampled, Trainable
@@ -55,6 +56,24 @@ class Reader:
         features = [of for of in seen if isinstance(of, Tensor)]
         inputs = {"features": torch.stack(features)} if features else encode(self.inspector, seen, examples)
         return inputs | self.inspector.encode_targets(examples)
+
+
+def readers(
+    inspector: Trainable,
+    training: Dataset,
+    validation: Dataset,
+    options: GradientOptions,
+    augmenter: Augmenter | None,
+    kept: Sequence[KeptInputs] | StoredFeatures | None,
+) -> tuple[Reader, Reader]:
+    """What reads the training pictures, varied, and what the validation pictures. kept: what was computed of both,
+    where nothing varies them."""
+    of_training, of_validation = (kept, kept) if kept is None or isinstance(kept, StoredFeatures) else kept
+    size, workers = options.batch_size, options.workers
+    return (
+        Reader(inspector, training, size, augmenter, of_training, workers),
+        Reader(inspector, validation, size, None, of_validation, workers),
+    )
 
 
 @dataclass(frozen=True)

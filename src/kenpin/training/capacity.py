@@ -109,7 +109,7 @@ def held(module: nn.Module, optimiser: str | None) -> Held:
     )
 
 
-def refuse_unloadable(base: str, announced: Announced | None, room: int | None = None) -> None:
+def refuse_unloadable(announced: Announced | None, room: int | None = None) -> None:
     """Refuse, before it is loaded, a base whose weights alone exceed main memory. announced: None where it says nothing
     of them; room: bytes of main memory, where they are known. Raises OptionError."""
     if announced is None:
@@ -117,8 +117,8 @@ def refuse_unloadable(base: str, announced: Announced | None, room: int | None =
     room = room_bytes(torch.device("cpu")) if room is None else room
     if announced.total_bytes > room:
         raise OptionError(
-            f"base {base}: its {announced.weights / 1e6:,.0f} million weights alone take {size(announced.total_bytes)} "
-            f"and {size(room)} of main memory can be had; take a --base of less than "
+            f"base {announced.base}: its {announced.weights / 1e6:,.0f} million weights alone take "
+            f"{size(announced.total_bytes)} and {size(room)} of main memory can be had; take a --base of less than "
             f"{room / announced.bytes_each / 1e6:,.0f} million."
         )
 

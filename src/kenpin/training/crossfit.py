@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import NOTHING_SEEN, Lineage, known_contents
 from kenpin.errors import OptionError
@@ -14,13 +14,13 @@ from kenpin.models.contract import Family, Fitted, Progress, Task
 from kenpin.predictor import Predictor, best_device
 from kenpin.records import Prediction
 
-Refit = Callable[[frozenset[str], Path], Any]
-"""Options of the same inspector on a chain that was trained anew without pictures of these contents, below a folder."""
+Refit = Callable[[frozenset[str]], AbstractContextManager[TrainOptions]]
+"""Options of the same inspector on a chain that is trained anew without pictures of these contents, and gone behind."""
 
 
 def out_of_fold(
-    family: Family,
-    options: Any,
+    family: Family[Any],
+    options: TrainOptions,
     task: Task,
     dataset: Dataset,
     folds: Sequence[int | None],
@@ -28,15 +28,14 @@ def out_of_fold(
     *,
     lineage: Lineage = NOTHING_SEEN,
     refit: Refit | None = None,
-    folder: Path | None = None,
 ) -> tuple[Prediction, ...]:
     """One prediction for each example that has a fold, in order, by an inspector fitted to the others. folds: (n,) fold
     numbers; None: learned from in every fold and never judged.
 
     What is fitted has learned from no picture of the fold, nor from a copy of one, nor from another of its group.
     `progress` counts the folds; lineage: of what the inspector stands on; with `refit` that is trained anew for each
-    fold, below `folder`, which is removed behind it. Raises OptionError for an inspector that is trained by gradients:
-    that would take as many trainings as folds.
+    fold. Raises OptionError for an inspector that is trained by gradients: that would take as many trainings as
+    folds.
     """
     contents, groups = dataset.contents(), dataset.column("group")
     found: dict[int, Prediction] = {}
@@ -51,8 +50,7 @@ def out_of_fold(
             for row, of in enumerate(folds)
             if of != fold and contents[row] not in unseen and groups[row] not in of_parts
         ]
-        try:
-            of_fold = options if refit is None or folder is None else refit(unseen, folder)
+        with nullcontext(options) if refit is None else refit(unseen) as of_fold:
             inspector = family.create(of_fold, task)
             if not isinstance(inspector, Fitted):
                 raise OptionError(
@@ -61,9 +59,6 @@ def out_of_fold(
             inspector.module.to(best_device(options.device))
             inspector.fit(dataset.select(learned), lineage, _unheard)
             found |= dict(zip(judged, Predictor(inspector).predict(dataset.select(judged)), strict=True))
-        finally:
-            if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
         progress("cross-validating", done, len(numbers))
     return tuple(found[row] for row in sorted(found))
 

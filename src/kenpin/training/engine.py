@@ -15,16 +15,13 @@ import torch
 from torch import Tensor
 
 from kenpin.config import GradientOptions
-from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError
 from kenpin.files import write_text
 from kenpin.models.checkpoints import checkpoint_folder, latest_checkpoint, load_learned, whole_checkpoints
 from kenpin.models.contract import Batch, Trainable
 from kenpin.models.devices import device_of, on_device
-from kenpin.models.inference import KeptInputs, StoredFeatures
 from kenpin.plural import counted
 from kenpin.run.layout import CHECKPOINTS, METRICS
-from kenpin.training.augment import Augmenter
 from kenpin.training.batches import Reader, share_of, training_order, validation_order
 from kenpin.training.listener import SILENT, Listener
 from kenpin.training.plan import Plan
@@ -64,40 +61,29 @@ def check_intervals_and_tracker(options: GradientOptions) -> None:
 
 
 def train_by_gradients(
-    inspector: Trainable,
-    training: Dataset,
-    validation: Dataset,
-    *,
+    readers: tuple[Reader, Reader],
     options: GradientOptions,
-    augmenter: Augmenter | None,
-    kept: Sequence[KeptInputs] | StoredFeatures | None,
     watch: Watch,
     precision: Precision,
-    seed: int,
     folder: Path,
-    crew: Processes,
+    processes: Processes,
     listener: Listener = SILENT,
 ) -> tuple[str, ...]:
-    """Train the inspector's module in place; the weights of the least validation loss are in it at the end.
+    """Train the readers' inspector in place; the weights of the least validation loss are in it at the end.
 
-    `kept`: what was computed of the pictures of both data sets, where nothing varies them.
-    `folder` takes checkpoints/ and metrics.jsonl; training goes on from the newest whole checkpoint in it. Returns
-    sentences worth telling. Raises MissingExtraError, OptionError, RunError.
+    readers: of the training and of the validation pictures; folder: takes checkpoints/ and metrics.jsonl, and the
+    training goes on from the newest whole checkpoint in it. Returns sentences worth telling. Raises MissingExtraError,
+    OptionError, RunError.
     """
     check_intervals_and_tracker(options)
-    of_training, of_validation = (kept, kept) if kept is None or isinstance(kept, StoredFeatures) else kept
-    size, workers = options.batch_size, options.workers
-    readers = (
-        Reader(inspector, training, size, augmenter, of_training, workers),
-        Reader(inspector, validation, size, None, of_validation, workers),
-    )
+    inspector = readers[0].inspector
     optimiser = make_optimiser(inspector.module, options.optimiser, options.weight_decay)
-    random.seed(seed)
-    np.random.seed(seed)  # a library may draw from it
-    torch.manual_seed(seed)
+    random.seed(options.seed)
+    np.random.seed(options.seed)  # a library may draw from it
+    torch.manual_seed(options.seed)
     with _told_where_a_device_is_full(inspector, options), computing_in(precision, inspector.module):
-        step = GradientStep(inspector, optimiser, precision=precision, clip_norm=options.clip_norm, processes=crew)
-        note = _Loop(step, readers, options, watch, seed, folder, crew, listener).run()
+        step = GradientStep(inspector, optimiser, precision=precision, clip_norm=options.clip_norm, processes=processes)
+        note = _Loop(step, readers, options, watch, folder, processes, listener).run()
     inspector.module.eval()
     return (note,)
 
@@ -122,12 +108,11 @@ class _Loop:
         readers: tuple[Reader, Reader],
         options: GradientOptions,
         watch: Watch,
-        seed: int,
         folder: Path,
         processes: Processes,
         listener: Listener,
     ) -> None:
-        self._step, self._options, self._watch, self._seed = step, options, watch, seed
+        self._step, self._options, self._watch = step, options, watch
         self._training, self._validation = readers
         self._inspector = self._training.inspector
         self._module, self._processes = self._inspector.module, processes
@@ -182,7 +167,7 @@ class _Loop:
     def _epoch(self, epoch: int, done: int) -> None:
         """The steps of an epoch behind those that are done already."""
         dataset, size, accumulate = self._training.dataset, self._options.batch_size, self._options.accumulate
-        order = training_order(self._inspector, dataset, self._seed, epoch)
+        order = training_order(self._inspector, dataset, self._options.seed, epoch)
         own = share_of(order, size, self._processes.rank, self._processes.count, even=True)
         # beginning to read draws a random number, which a checkpoint within the epoch has behind it
         if not done:

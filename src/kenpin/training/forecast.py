@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -188,15 +187,20 @@ class _Trial:
     """An inspector on its base, whose first steps are tried with some options."""
 
     def __init__(
-        self, inspector: Inspector, options: Any, start: Start, room: int | None, runtime_bytes: int | None = None
+        self,
+        inspector: Inspector,
+        options: TrainOptions,
+        start: Start,
+        room: int | None,
+        runtime_bytes: int | None = None,
     ) -> None:
         self.device: torch.device = best_device(options.device)
-        self._options, self._parts, self._target = options, start.parts, start.family.target
-        self._trains = isinstance(inspector, Trainable)
-        self._size: int = options.batch_size if self._trains else batch_size_of(inspector)
-        self._accumulate: int = options.accumulate if self._trains else 1
+        self._out, self._parts, self._target = options.out, start.parts, start.family.target
+        self._steps = options if isinstance(options, GradientOptions) and isinstance(inspector, Trainable) else None
+        self._size = batch_size_of(inspector) if self._steps is None else self._steps.batch_size
+        self._accumulate = 1 if self._steps is None else self._steps.accumulate
         self._room = room_bytes(self.device) if room is None else room
-        self._held = held(inspector.module, options.optimiser if self._trains else None)
+        self._held = held(inspector.module, None if self._steps is None else self._steps.optimiser)
         self._scoring = Scoring(0.0, 0.0, 0)
         self._picture_bytes = self._opened_bytes = self._kept_bytes = self.answer_tokens = 0
         self._courses: dict[int, Course] = {}
@@ -221,11 +225,11 @@ class _Trial:
             # behind the scoring, which loads what a run loads; before the steps, which leave freed memory behind
             self.runtime_bytes = max(resident_bytes() - counted.weights_bytes, 0)
         self._picture_bytes, self._opened_bytes = rehearsal.picture_bytes()
-        self._kept_bytes = rehearsal.kept_bytes() if self._trains else 0
-        self.answer_tokens = rehearsal.answer_tokens() if self._trains else 0
+        self._kept_bytes = rehearsal.kept_bytes() if self._steps else 0
+        self.answer_tokens = rehearsal.answer_tokens() if self._steps else 0
         others = counted.weights_bytes + counted.optimiser_bytes + self.runtime_bytes + self._data_bytes(1, 1)
         if (left := self._room - others) > counted.gradients_bytes:
-            self._courses = (rehearsal.courses if self._trains else rehearsal.feature_courses)(self._size, left)
+            self._courses = (rehearsal.courses if self._steps else rehearsal.feature_courses)(self._size, left)
 
     @property
     def _on_cpu(self) -> bool:
@@ -238,7 +242,7 @@ class _Trial:
         if self._measured and memory.total <= self._room:
             with self._unmeasured_where_a_gpu_is_full():
                 times = self._times()
-        precision = choose_precision(self._options.precision, self.device)[0] if self._trains else "fp32"
+        precision = "fp32" if self._steps is None else choose_precision(self._steps.precision, self.device)[0]
         return Forecast(
             device=str(self.device),
             precision=precision,
@@ -280,23 +284,23 @@ class _Trial:
     def _data_bytes(self, pictures: int, accumulate: int) -> int:
         """Batches that wait for their turn; in main memory the opened pictures of one, or all features of a fit."""
         batch_bytes = pictures * self._picture_bytes
-        if not self._trains:
+        if self._steps is None:
             features_bytes = self._picture_bytes * len(self._parts.training) * _FIT_COPIES
             return batch_bytes + ((AHEAD + pictures) * self._opened_bytes + features_bytes if self._on_cpu else 0)
         waiting = accumulate + 1
         if not self._on_cpu:
             return waiting * batch_bytes
-        read_ahead: int = 2 * self._options.workers
+        read_ahead = 2 * self._steps.workers
         return (waiting + read_ahead) * batch_bytes + pictures * self._opened_bytes + self._kept_bytes
 
     def _times(self) -> Times:
         parts, scoring = self._parts, self._scoring
         counts = [0 if part is None else len(part) for part in (parts.training, parts.validation, parts.test)]
         features_s = sum(counts) * scoring.features_s
-        if not self._trains:
+        if self._steps is None:
             return Times(features_s, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, 0)
         training, validation, test = counts
-        options, step_s, loss_s = self._options, *self._rehearsal.step_seconds()
+        options, (step_s, loss_s) = self._steps, self._rehearsal.step_seconds()
         steps_an_epoch = math.ceil(math.ceil(training / options.batch_size) / options.accumulate)
         steps = math.ceil(options.epochs * steps_an_epoch)
         every = options.evaluate_every
@@ -307,7 +311,7 @@ class _Trial:
             step=step_s,
             epoch=steps_an_epoch * step_s,
             evaluation=math.ceil(validation / options.batch_size) * loss_s + watched * scoring.picture_s,
-            saving=writing_seconds(Path(options.out), self._held.gradients_bytes + self._held.optimiser_bytes),
+            saving=writing_seconds(self._out, self._held.gradients_bytes + self._held.optimiser_bytes),
             scoring=(watched + validation + test) * scoring.picture_s,
             steps=steps,
             evaluations=evaluations,
@@ -325,18 +329,18 @@ class _Trial:
             if total <= self._room:
                 smaller = {} if pictures == self._size else {"batch_size": pictures, "accumulate": accumulate}
                 return Remedy(changes | smaller, total)
-            if not self._trains:
+            if self._steps is None:
                 break
         return None
 
 
 def _milder(start: Start, trial: _Trial, room: int | None) -> Remedy | None:
     """The first of the other choices that fits, tried in its turn: they change what is learned, the later the more."""
-    wanted: Any = start.options
+    wanted = start.options
     half, _ = choose_precision("auto", trial.device)
     for changes in wanted.milder(half, trial.answer_tokens) if isinstance(wanted, GradientOptions) else ():
         try:
-            options: Any = type(start.options).from_mapping(start.options.model_dump(exclude_unset=True) | changes)
+            options = type(wanted).from_mapping(wanted.model_dump(exclude_unset=True) | changes)
             inspector = start.family.create(options, start.task)
             found = _Trial(inspector, options, start, room, trial.runtime_bytes or None).smaller_batch(changes)
         except KenpinError:  # not every tuning goes with every base, device and option

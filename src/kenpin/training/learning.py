@@ -7,33 +7,31 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from kenpin.data.lineage import NOTHING_SEEN, Lineage
+from kenpin.config import GradientOptions
 from kenpin.errors import OptionError
 from kenpin.files import read_json, write_json
 from kenpin.models.checkpoints import latest_checkpoint
 from kenpin.models.contract import (
     BaseRecord,
-    Family,
     Fitted,
     Inspector,
     LearnsVectors,
-    Task,
     Trainable,
     trainable_share,
 )
 from kenpin.models.inference import keep_inputs
 from kenpin.run.layout import CHECKPOINTS, MODEL
 from kenpin.training.augment import augments, plan_augmentation
+from kenpin.training.batches import readers
 from kenpin.training.engine import train_by_gradients
 from kenpin.training.evolution import EvolutionPage
 from kenpin.training.listener import SILENT, Listener
-from kenpin.training.parts import Parts
 from kenpin.training.precision import Precision, choose_precision
 from kenpin.training.processes import Processes
+from kenpin.training.start import Start
 from kenpin.training.watch import Watch
 
 _LEARNED = "learned.json"
@@ -55,28 +53,14 @@ def has_learned(partial: Path) -> bool:
     return (partial / _LEARNED).is_file() or latest_checkpoint(partial / CHECKPOINTS) is not None
 
 
-def learn(
-    family: Family,
-    inspector: Inspector,
-    options: Any,
-    task: Task,
-    parts: Parts,
-    partial: Path,
-    crew: Processes,
-    *,
-    lineage: Lineage = NOTHING_SEEN,
-    listener: Listener,
-) -> Learned:
-    """Train, and save below `partial`; or take up what was trained before the process died.
-
-    lineage: of what the inspector stands on. Raises KenpinError.
-    """
-    device = crew.device
-    if (partial / _LEARNED).is_file():
+def learn(start: Start, folder: Path, processes: Processes, listener: Listener) -> Learned:
+    """Train, and save below `folder`; or take up what was trained before the process died. Raises KenpinError."""
+    if (folder / _LEARNED).is_file():
         listener.say("The training itself was done before the interruption; the steps after it are done now.")
-        return _kept(family, options, task, partial, device)
-    started = time.monotonic()
-    inspector.module.to(device)
+        return _kept(start, folder, processes.device)
+    began = time.monotonic()
+    inspector, parts = start.inspector, start.parts
+    inspector.module.to(processes.device)
     notes: list[str] = []
     precision: Precision = "fp32"
 
@@ -86,95 +70,69 @@ def learn(
             notes.append(sentence)
 
     if isinstance(inspector, Fitted):
-        tell(inspector.fit(parts.training, lineage, listener.progress))
-    elif isinstance(inspector, Trainable):
-        precision = _learn_by_gradients(family, inspector, options, task, parts, partial, crew, tell, listener)
+        tell(inspector.fit(parts.training, start.lineage, listener.progress))
     else:
-        raise OptionError(f"{type(inspector).__name__} neither fits nor trains; a family must offer one of the two.")
+        precision = _learn_by_gradients(start, folder, processes, listener, tell)
     if isinstance(inspector, LearnsVectors) and parts.validation is not None:
         tell(inspector.take_references(parts.training, parts.validation, listener.progress))
-    shutil.rmtree(partial / MODEL, ignore_errors=True)
-    (partial / MODEL).mkdir()
-    inspector.save(partial / MODEL)
-    learned = Learned(inspector, tuple(notes), precision, str(device), time.monotonic() - started)
+    shutil.rmtree(folder / MODEL, ignore_errors=True)
+    (folder / MODEL).mkdir()
+    inspector.save(folder / MODEL)
+    learned = Learned(inspector, tuple(notes), precision, str(processes.device), time.monotonic() - began)
     told = {name: getattr(learned, name) for name in ("notes", "precision", "device", "seconds")}
-    write_json(partial / _LEARNED, {"base": asdict(inspector.base), **told})
+    write_json(folder / _LEARNED, {"base": asdict(inspector.base), **told})
     return learned
 
 
-def learn_along(
-    family: Family, inspector: Inspector, options: Any, task: Task, parts: Parts, partial: Path, crew: Processes
-) -> None:
+def learn_along(start: Start, folder: Path, processes: Processes) -> None:
     """What a process does that does not lead: its share of each step, nothing else."""
-    if not isinstance(inspector, Trainable):
+    if not isinstance(start.inspector, Trainable):
         raise OptionError("this training is one pass by one process; start it without accelerate.")
-    if not (partial / _LEARNED).is_file():
-        inspector.module.to(crew.device)
-        _learn_by_gradients(family, inspector, options, task, parts, partial, crew, _told, SILENT)
+    if not (folder / _LEARNED).is_file():
+        start.inspector.module.to(processes.device)
+        _learn_by_gradients(start, folder, processes, SILENT, lambda sentences: None)
 
 
-def _told(sentences: tuple[str, ...]) -> None:
-    pass
-
-
-def _kept(family: Family, options: Any, task: Task, partial: Path, device: torch.device) -> Learned:
-    told = read_json(partial / _LEARNED)
+def _kept(start: Start, folder: Path, device: torch.device) -> Learned:
+    told = read_json(folder / _LEARNED)
     base = told.pop("base")
     record = BaseRecord(base["id"], base["commit"], tuple(base["probe"]))
-    inspector = family.restore(partial / MODEL, record, options, task)
+    inspector = start.family.restore(folder / MODEL, record, start.options, start.task)
     inspector.module.to(device)
     return Learned(inspector, **{**told, "notes": tuple(told["notes"])})
 
 
 def _learn_by_gradients(
-    family: Family,
-    inspector: Trainable,
-    options: Any,
-    task: Task,
-    parts: Parts,
-    partial: Path,
-    crew: Processes,
-    tell: Callable[[tuple[str, ...]], None],
-    listener: Listener,
+    start: Start, folder: Path, processes: Processes, listener: Listener, tell: Callable[[tuple[str, ...]], None]
 ) -> Precision:
-    """Train with the options of a trainable family, which extend GradientOptions; returns the precision used."""
-    validation = parts.validation
+    """Train the inspector in place; returns the precision used."""
+    inspector, options, target = start.inspector, start.options, start.family.target
+    training, validation = start.parts.training, start.parts.validation
+    if not isinstance(inspector, Trainable) or not isinstance(options, GradientOptions):
+        raise OptionError(
+            f"{type(inspector).__name__} neither fits nor trains; a family must offer one of the two, and options of "
+            "GradientOptions where it trains."
+        )
     if validation is None:
         raise OptionError("training by gradients needs validation pictures; name a validation split.")
-    seed: int = options.seed
     trainable, total = trainable_share(inspector.module)
-    precision, why = choose_precision(options.precision, crew.device)
-    tell(inspector.check(parts.training))
+    precision, why = choose_precision(options.precision, processes.device)
+    tell(inspector.check(training))
     tell((f"{trainable:,} of {total:,} parameters train ({100 * trainable / total:.2f} %).", why))
     augmenter = None
     if augments(options):
-        augmenter, off = plan_augmentation(options, task.labels, family.target, seed)
+        augmenter, off = plan_augmentation(options, start.task.labels, target, options.seed)
         tell(off)
-
     varied = augmenter is not None and augmenter.varies
-    with crew.leader_first():
-        kept: Any = None if varied else keep_inputs(inspector, [parts.training, validation], listener.progress)
+    with processes.leader_first():
+        kept = None if varied else keep_inputs(inspector, [training, validation], listener.progress)
     if kept is not None and inspector.extract is not None:
         tell(
             ("The pictures' features are computed once and kept on disk: the network of the features is not trained.",)
         )
-    page = EvolutionPage(partial, options.out.name, listener.say) if options.report else None
-    watch = Watch(inspector, family.target, validation, task, seed, partial, page, listener.progress)
+    page = EvolutionPage(folder, options.out.name, listener.say) if options.report else None
+    watch = Watch(inspector, target, validation, start.task, options.seed, folder, page, listener.progress)
     tell(watch.notes)
-    tell(
-        train_by_gradients(
-            inspector,
-            parts.training,
-            validation,
-            options=options,
-            augmenter=augmenter,
-            kept=kept,
-            watch=watch,
-            precision=precision,
-            seed=seed,
-            folder=partial,
-            crew=crew,
-            listener=listener,
-        )
-    )
+    reading = readers(inspector, training, validation, options, augmenter, kept)
+    tell(train_by_gradients(reading, options, watch, precision, folder, processes, listener))
     return precision

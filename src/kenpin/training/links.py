@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from kenpin.config import CaseOptions, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.loading import load_dataset
 from kenpin.errors import OptionError
 from kenpin.models import get_family
-from kenpin.models.contract import Fitted
 from kenpin.run.layout import RECORD
-from kenpin.run.lineage import lineage_of, write_lineage
+from kenpin.run.lineage import lineage_of
 from kenpin.run.record import read_record, write_record
 from kenpin.training.below import named_below, runs_below
 from kenpin.training.learning import learn
 from kenpin.training.listener import SILENT
 from kenpin.training.processes import Processes
-from kenpin.training.recording import described, record_of
+from kenpin.training.recording import keep_lineage, record_of
 from kenpin.training.start import begin
 
 _OF_ITS_CALL = {"resume": False, "overwrite": False, "report": False, "folds": "last", "calibrate": "none"}
@@ -40,12 +38,8 @@ def check_refittable(options: TrainOptions, dataset: Dataset) -> None:
 
 
 def rebuilt(
-    options: TrainOptions,
-    dataset: Dataset,
-    without: frozenset[str],
-    folder: Path,
-    crew: Processes,
-) -> Any:
+    options: TrainOptions, dataset: Dataset, without: frozenset[str], folder: Path, processes: Processes
+) -> TrainOptions:
     """The options, with each run in them that has learned from a picture of these contents trained anew without any.
 
     dataset: the present one, which a run below may have learned from too; folder: where the new runs are written. They
@@ -58,31 +52,28 @@ def rebuilt(
         own = _options_of(run)
         data = _data_of(run, own, dataset)
         out = folder / f"{option}-{run.name}"
-        own = rebuilt(own, dataset, without, folder / f"below-{option}", crew)
-        own = own.model_copy(update=_OF_ITS_CALL | {"out": out, "device": str(crew.device)})
-        family = read_record(run).family
-        start = begin(family, own, data, {}, without=without)
+        own = rebuilt(own, dataset, without, folder / f"below-{option}", processes)
+        own = own.model_copy(update=_OF_ITS_CALL | {"out": out, "device": str(processes.device)})
+        start = begin(read_record(run).family, own, data, {}, without=without)
         out.mkdir(parents=True)
-        learned = learn(start.family, start.inspector, own, start.task, start.parts, out, crew, listener=SILENT)
-        whole = start.lineage.having_learned(start.parts.training).chosen_by(start.parts.validation)
-        write_lineage(out, whole, start.lineage if isinstance(learned.inspector, Fitted) else whole)
-        about = described(start.dataset, "", start.parts, start.family.target)
-        write_record(out, record_of(family, own, start.task, learned, about, out))
+        learned = learn(start, out, processes, SILENT)
+        keep_lineage(start, out)
+        write_record(out, record_of(start, learned, out))
         changed[option] = type(getattr(options, option))(out)  # a word or a path, as the option has it
     return options.model_copy(update=changed)
 
 
 def _options_of(run: Path) -> TrainOptions:
     record = read_record(run)
-    return get_family(record.family).Options.from_mapping(record.options, f"{run / RECORD}: options")
+    options: TrainOptions = get_family(record.family).Options.from_mapping(record.options, f"{run / RECORD}: options")
+    return options
 
 
 def _data_of(run: Path, options: TrainOptions, present: Dataset) -> Dataset:
     """What a run was trained on, as it was. Raises OptionError where it has changed since."""
-    wanted: Any = options
-    if isinstance(wanted, CaseOptions) and wanted.from_cases is not None:
+    if isinstance(options, CaseOptions) and options.from_cases is not None:
         raise OptionError(
-            f"option `folds` whole: {run} learned from the library {wanted.from_cases}, which may have changed since, "
+            f"option `folds` whole: {run} learned from the library {options.from_cases}, which may have changed since, "
             "and is not trained again; judge by pictures that it has not seen."
         )
     fingerprint = read_record(run).dataset["fingerprint"]

@@ -9,44 +9,43 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
-from kenpin.models.contract import Task
+from kenpin.models.contract import Fitted
 from kenpin.records import Measure, Threshold
 from kenpin.records_json import to_json
 from kenpin.report.words import NO_BOXES, NO_LABEL
+from kenpin.run.lineage import write_lineage
 from kenpin.run.record import RunRecord
 from kenpin.run.seal import seal
 from kenpin.training.learning import Learned
 from kenpin.training.parts import Parts
+from kenpin.training.start import Start
 
 _PACKAGES = ("kenpin", "torch", "transformers", "peft", "datasets", "numpy", "scikit-learn", "pillow")
 
 
 def record_of(
-    family: str,
-    options: TrainOptions,
-    task: Task,
+    start: Start,
     learned: Learned,
-    dataset: dict[str, Any],
     folder: Path,
+    fingerprint: str = "",
     *,
     notes: tuple[str, ...] = (),
     threshold: Threshold | None = None,
     measures: Mapping[str, Measure] | None = None,
 ) -> RunRecord:
-    """The record of a run whose files lie in `folder`. dataset: as `described` gives it."""
-    inspector = learned.inspector
+    """The record of a run whose files lie in `folder`. fingerprint: of the data set."""
+    inspector, options = learned.inspector, start.options
     return RunRecord(
-        family=family,
+        family=start.name,
         base_id=inspector.base.id,
         base_commit=inspector.base.commit,
         base_probe=inspector.base.probe,
         options=options.model_dump(mode="json", exclude=set(options.idle())),
-        labels=task.labels,
-        ok_labels=task.ok_labels,
+        labels=start.task.labels,
+        ok_labels=start.task.ok_labels,
         image_size_wh=inspector.image_size_wh,
-        dataset=dataset,
+        dataset=_described(start.dataset, fingerprint, start.parts, start.family.target),
         threshold=None if threshold is None else to_json(threshold),
         scores={name: measure.value for name, measure in (measures or {}).items()},
         notes=notes,
@@ -59,7 +58,13 @@ def record_of(
     )
 
 
-def described(dataset: Dataset, fingerprint: str, parts: Parts, target: str) -> dict[str, Any]:
+def keep_lineage(start: Start, folder: Path) -> None:
+    """Write what a run in `folder` stands on, this training's own pictures among it."""
+    whole = start.lineage.having_learned(start.parts.training).chosen_by(start.parts.validation)
+    write_lineage(folder, whole, start.lineage if isinstance(start.inspector, Fitted) else whole)
+
+
+def _described(dataset: Dataset, fingerprint: str, parts: Parts, target: str) -> dict[str, Any]:
     """A data set in numbers: where it lies, what it holds, and how many pictures of each class each split has; where
     boxes are learned, also how many pictures and boxes."""
     stated = {"train": parts.training, "validation": parts.validation, "test": parts.test}

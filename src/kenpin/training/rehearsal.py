@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 from PIL.Image import Image
 from torch import Tensor
 
+from kenpin.config import GradientOptions, TrainOptions
 from kenpin.data.images import read_image
 from kenpin.drawing import draw_detections
 from kenpin.evaluation import summarise
@@ -49,18 +50,18 @@ class Scoring:
 class Rehearsal:
     """Tries the steps of one run. The weights are left as they were found, and nothing is written."""
 
-    def __init__(self, inspector: Inspector, options: Any, task: Task, parts: Parts, target: str) -> None:
-        self._inspector, self._options, self._task, self._target = inspector, options, task, target
+    def __init__(self, inspector: Inspector, options: TrainOptions, task: Task, parts: Parts, target: str) -> None:
+        self._inspector, self._task, self._target = inspector, task, target
         self._training, self._validation = parts.training, parts.validation or parts.training
-        seed: int = options.seed
         self.device = device_of(inspector)
         self.precision: Precision = "fp32"
         self._augmenter: Augmenter | None = None
-        if isinstance(inspector, Trainable):
-            self.precision, _ = choose_precision(options.precision, self.device)
+        self._steps = options if isinstance(options, GradientOptions) and isinstance(inspector, Trainable) else None
+        if self._steps is not None:
+            self.precision, _ = choose_precision(self._steps.precision, self.device)
             if augments(options):
-                self._augmenter, _ = plan_augmentation(options, task.labels, target, seed)
-        self._order = np.random.default_rng(seed).permutation(len(self._training)).tolist()
+                self._augmenter, _ = plan_augmentation(options, task.labels, target, options.seed)
+        self._order = np.random.default_rng(options.seed).permutation(len(self._training)).tolist()
         pictures = sum(len(part) for part in (parts.training, parts.validation, parts.test) if part is not None)
         self.keeps_features = self._keeps_features(pictures)
         if self.device.type == "cpu":
@@ -170,7 +171,8 @@ class Rehearsal:
 
     def step_seconds(self) -> tuple[float, float]:
         """Of one whole step, its accumulated batches and their reading; and of the loss of a validation batch."""
-        options, module = self._options, self._inspector.module
+        options, module = self._steps, self._inspector.module
+        assert options is not None
         places = self._order[: options.batch_size]
         step = self.step()
         read_s, batch = self._timed(lambda: self.batch(places))
@@ -230,8 +232,9 @@ class Rehearsal:
 
     def step(self) -> GradientStep:
         """The engine's own step, with an optimiser that draws no weight to zero."""
-        options, inspector = self._options, self._inspector
+        options, inspector = self._steps, self._inspector
         assert isinstance(inspector, Trainable)
+        assert options is not None
         optimiser = make_optimiser(inspector.module, options.optimiser, weight_decay=0.0)
         return GradientStep(inspector, optimiser, precision=self.precision, clip_norm=options.clip_norm)
 

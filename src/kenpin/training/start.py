@@ -42,7 +42,9 @@ from kenpin.training.retrieval import Retrieval, search_before
 class Start:
     """All that is there before anything is learned."""
 
-    family: Family
+    name: str
+    """Of the family."""
+    family: Family[Any]
     options: TrainOptions
     dataset: Dataset
     parts: Parts
@@ -105,7 +107,6 @@ def begin(
         options = chosen.Options.over_file(_with_path(given, dataset), values.get("config"))
     elif values:
         raise OptionError(f"train: give options or their values, not both ({', '.join(values)}).")
-    wanted: Any = options
     # a base may be a folder too: a run that another stands on must not be replaced by that other
     read: tuple[str | Path, ...] = (
         Path(options.data).expanduser(),
@@ -114,9 +115,9 @@ def begin(
     )
     needed: tuple[str | Path, ...] = (Path.cwd(), *read)
     check_run_free(options.out, options.overwrite, needed)
-    if isinstance(wanted, GradientOptions):
-        check_intervals_and_tracker(wanted)
-    library, case_notes = _library_of(wanted), tuple[str, ...]()
+    if isinstance(options, GradientOptions):
+        check_intervals_and_tracker(options)
+    library, case_notes = _library_of(options), tuple[str, ...]()
     if library is not None:
         if dataset is not None:
             raise OptionError("option `from_cases` is in place of a data set; give one of them.")
@@ -138,7 +139,7 @@ def begin(
         check_two_classes(parts.training, task, family)
     task = replace(task, items=dataset.item_names)
     if isinstance(chosen, Announces):
-        refuse_unloadable(wanted.base, chosen.announced(options), room)
+        refuse_unloadable(chosen.announced(options), room)
     inspector = chosen.create(options, task)
     check_readable(inspector, dataset)
     if options.calibrate != "none" and not isinstance(inspector, Calibrated):
@@ -166,6 +167,7 @@ def begin(
         retrieval = None if isinstance(found, str) else found
         case_notes += (found,) if isinstance(found, str) else ()
     return Start(
+        name=family,
         family=chosen,
         options=options,
         dataset=dataset,
@@ -187,7 +189,7 @@ def _with_path(values: Mapping[str, Any], dataset: Dataset | None) -> Mapping[st
     return values if dataset is None or "from_cases" in values else {**values, "data": dataset.root or "-"}
 
 
-def _library_of(options: Any) -> CaseLibrary | None:
+def _library_of(options: TrainOptions) -> CaseLibrary | None:
     """The library of cases that is learned from, if one is. Raises CaseLibraryError."""
     if isinstance(options, CaseOptions) and options.from_cases is not None:
         return CaseLibrary.open(options.from_cases)

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
 from kenpin.codecs import florence2, paligemma
-from kenpin.models.language.generation import NEIGHBOURHOOD, Answers, generate_answers
+from kenpin.models.language.generation import NEIGHBOURHOOD, Answers, Asked, generate_answers
 from tests.models.language.toys import LABELS, Toy, make_toy
 
 SIZE_WH = (640, 479)
@@ -35,17 +35,8 @@ def _model(place: int, seed: int) -> Any:
 def _answers(
     toy: Toy, inputs: dict[str, Tensor], model: Any, *, beams: int, budget: int, free: bool = False
 ) -> Answers:
-    return generate_answers(
-        model,
-        inputs,
-        grammar=None if free else toy.grammar,
-        beams=beams,
-        max_new_tokens=budget,
-        end=toy.end,
-        pad=toy.pad,
-        location_ids=toy.locations,
-        start=toy.start,
-    )
+    asked = Asked(inputs, toy.end, toy.pad, toy.locations, toy.start)
+    return generate_answers(model, asked, grammar=None if free else toy.grammar, beams=beams, max_new_tokens=budget)
 
 
 @cache

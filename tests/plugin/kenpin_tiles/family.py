@@ -13,7 +13,7 @@ from pydantic import Field
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from kenpin.config import AugmentOptions, GradientOptions, TrainOptions
+from kenpin.config import AugmentOptions
 from kenpin.data.dataset import Dataset
 from kenpin.models.calibrated import CalibratedPictures
 from kenpin.models.contract import BaseRecord, Batch, Inspector, Task
@@ -25,7 +25,7 @@ from kenpin.strict_options import OptionGroup
 _WEIGHTS = "tiles.safetensors"
 
 
-class TilesOptions(AugmentOptions, GradientOptions, TrainOptions):
+class TilesOptions(AugmentOptions):
     """Options of `kenpin train tiles`."""
 
     group: ClassVar[OptionGroup] = "model"

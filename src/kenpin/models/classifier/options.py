@@ -6,12 +6,12 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import TOY, AugmentOptions, GradientOptions, TrainOptions
+from kenpin.config import TOY, AugmentOptions, GradientOptions
 from kenpin.models.classifier.heads import HeadKind
 from kenpin.strict_options import InGroup, OptionGroup
 
 
-class ClassifierOptions(AugmentOptions, GradientOptions, TrainOptions):
+class ClassifierOptions(AugmentOptions):
     """Options of `kenpin train classifier`."""
 
     group: ClassVar[OptionGroup] = "model"
@@ -41,7 +41,7 @@ class ClassifierOptions(AugmentOptions, GradientOptions, TrainOptions):
         """Names of the options that the chosen tuning ignores."""
         names = {"head", "head_c"}
         if self.tuning == "head":
-            names = {*AugmentOptions.model_fields, *GradientOptions.model_fields}
+            names |= AugmentOptions.own_fields() | GradientOptions.own_fields()
         if self.tuning != "lora":
             names |= {f"lora_{name}" for name in ("rank", "alpha", "dropout", "targets")}
         return frozenset(names)

@@ -6,12 +6,12 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import TOY, AugmentOptions, CaseOptions, GradientOptions, TrainOptions
+from kenpin.config import TOY, AugmentOptions, CaseOptions
 from kenpin.models.embedder.objectives import COMPARING, MARGINS, MinerName, ObjectiveName
 from kenpin.strict_options import InGroup, OptionGroup
 
 
-class EmbedderOptions(CaseOptions, AugmentOptions, GradientOptions, TrainOptions):
+class EmbedderOptions(CaseOptions, AugmentOptions):
     """Options of `kenpin train embedder`."""
 
     group: ClassVar[OptionGroup] = "model"
@@ -74,7 +74,7 @@ class EmbedderOptions(CaseOptions, AugmentOptions, GradientOptions, TrainOptions
         """Names of the options that tuning and objective ignore."""
         names: set[str] = set()
         if self.tuning == "head":
-            names |= set(AugmentOptions.model_fields)
+            names |= AugmentOptions.own_fields()
         if self.tuning != "lora":
             names |= {f"lora_{name}" for name in ("rank", "alpha", "dropout", "targets")}
         if self.objective not in MARGINS:

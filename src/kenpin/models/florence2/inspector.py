@@ -16,6 +16,7 @@ from kenpin.models.contract import Batch
 from kenpin.models.florence2.prompts import IN_BOXES, TASK, sentence_of
 from kenpin.models.language.bases import location_ids
 from kenpin.models.language.detector import LanguageDetector
+from kenpin.models.language.generation import Asked
 from kenpin.models.language.grammar import Florence2Grammar, Grammar
 from kenpin.models.language.losses import IGNORED
 
@@ -78,7 +79,7 @@ class Florence2Detector(LanguageDetector):
         output = module(**self._seen(batch), decoder_input_ids=begun, use_cache=False)
         return output.logits, labels
 
-    def generation_inputs(self, batch: Batch) -> dict[str, Any]:
+    def asked(self, batch: Batch) -> Asked:
         """The encoder runs once; the answer begins after the decoder's start token and bos."""
         seen = self._seen(batch)
         if "inputs_embeds" in seen:
@@ -86,13 +87,8 @@ class Florence2Detector(LanguageDetector):
             read = BaseModelOutput(last_hidden_state=encoder(**seen).last_hidden_state)
             seen = {"attention_mask": seen["attention_mask"], "encoder_outputs": read}
         text = self.network.config.text_config
-        return {
-            "inputs": seen,
-            "end": self.end,
-            "pad": text.pad_token_id,
-            "location_ids": self.locations,
-            "start": (text.decoder_start_token_id, self.tokenizer.bos_token_id),
-        }
+        start = (text.decoder_start_token_id, self.tokenizer.bos_token_id)
+        return Asked(seen, self.end, text.pad_token_id, self.locations, start)
 
     def looks(self, layer: str) -> bool:
         """The decoder's attention to what the encoder made of the picture and the question."""

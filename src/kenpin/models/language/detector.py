@@ -23,7 +23,7 @@ from kenpin.errors import LabelError, OptionError, RunError
 from kenpin.models.contract import BaseRecord, Batch, Task, check_base
 from kenpin.models.language.attention_maps import detection_maps
 from kenpin.models.language.bases import LanguageBase
-from kenpin.models.language.generation import generate_answers
+from kenpin.models.language.generation import Asked, generate_answers
 from kenpin.models.language.grammar import Grammar
 from kenpin.models.language.losses import IGNORED, example_losses, token_losses
 from kenpin.models.language.options import LanguageOptions
@@ -96,8 +96,8 @@ class LanguageDetector(ABC):
         """Teacher-forced logits and the targets that they predict. -> (n, t, v), (n, t)."""
 
     @abstractmethod
-    def generation_inputs(self, batch: Batch) -> dict[str, Any]:
-        """What `generate_answers` takes besides the grammar: inputs, end, pad, location_ids, start."""
+    def asked(self, batch: Batch) -> Asked:
+        """What the batch asks the network."""
 
     @abstractmethod
     def looks(self, layer: str) -> bool:
@@ -192,7 +192,7 @@ class LanguageDetector(ABC):
         with self.arithmetic():
             answers = generate_answers(
                 self.module,
-                **self.generation_inputs(batch),
+                self.asked(batch),
                 grammar=self._grammar,
                 beams=self._options.beams,
                 max_new_tokens=self._options.max_new_tokens,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +43,20 @@ PLAIN: dict[str, Any] = {
 }
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a model is to answer, and which of its tokens mean what."""
+
+    inputs: Mapping[str, Any]
+    """What `model.generate` takes, on its device. A decoder-only model's prompts are padded on the left and carry
+    whatever masks it needs; of an encoder-decoder model what its encoder said may be given as `encoder_outputs`."""
+    end: int
+    pad: int
+    location_ids: range
+    start: Sequence[int] = ()
+    """Which tokens an encoder-decoder model's answers begin after (Florence-2: decoder start, bos)."""
+
+
 class Answers(NamedTuple):
     """Generated answers, each (n, t), padded behind their end; nothing of the prompt is in them."""
 
@@ -53,29 +68,15 @@ class Answers(NamedTuple):
     """float32: the same, but of a location token that of all locations in its NEIGHBOURHOOD together."""
 
 
-def generate_answers(
-    model: Any,
-    inputs: Mapping[str, Any],
-    *,
-    grammar: Grammar | None,
-    beams: int,
-    max_new_tokens: int,
-    end: int,
-    pad: int,
-    location_ids: range,
-    start: Sequence[int] = (),
-) -> Answers:
-    """Answer every row of `inputs`: greedily with one beam, else by beam search on the mean log-probability.
+def generate_answers(model: Any, asked: Asked, *, grammar: Grammar | None, beams: int, max_new_tokens: int) -> Answers:
+    """Answer every row that is asked: greedily with one beam, else by beam search on the mean log-probability.
 
-    inputs: what `model.generate` takes, on its device. A decoder-only model's prompts are padded on the left and carry
-    whatever masks it needs; an encoder-decoder model's answers begin after `start` (Florence-2: decoder start, bos),
-    and what its encoder said may be given as `encoder_outputs`.
     grammar: the answers there are; None: any.
     """
-    watcher = _Watcher(grammar, beams, max_new_tokens, end, location_ids)
-    given = dict(inputs)
+    watcher = _Watcher(grammar, beams, max_new_tokens, asked.end, asked.location_ids)
+    given, start = dict(asked.inputs), asked.start
     if start:
-        rows = len(next(values for values in inputs.values() if isinstance(values, Tensor)))
+        rows = len(next(values for values in given.values() if isinstance(values, Tensor)))
         given["decoder_input_ids"] = torch.tensor([start] * rows, device=model.device)
     output = model.generate(
         **given,
@@ -85,12 +86,12 @@ def generate_answers(
         # as Florence-2's own settings: without it beams go on to append unlikely objects up to the limit
         early_stopping=beams > 1,
         max_new_tokens=max_new_tokens,
-        eos_token_id=end,
-        pad_token_id=pad,
+        eos_token_id=asked.end,
+        pad_token_id=asked.pad,
         logits_processor=LogitsProcessorList([watcher]),
         return_dict_in_generate=True,
     )
-    return watcher.answers(output.sequences, output.get("beam_indices"), pad)
+    return watcher.answers(output.sequences, output.get("beam_indices"), asked.pad)
 
 
 class _Watcher(LogitsProcessor):  # type: ignore[misc]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import TOY, AugmentOptions, GradientOptions, TrainOptions
+from kenpin.config import TOY, AugmentOptions
 from kenpin.models.language.tuning import Tuning
 from kenpin.models.networks.sizes import FOUR_BITS
 from kenpin.strict_options import InGroup, OptionGroup
@@ -16,7 +16,7 @@ _ADAPTERS = ("lora", "qlora")
 _LEAST_LENGTH = 8  # tokens
 
 
-class AnswerOptions(AugmentOptions, GradientOptions, TrainOptions):
+class AnswerOptions(AugmentOptions):
     """What every language model takes."""
 
     group: ClassVar[OptionGroup] = "model"

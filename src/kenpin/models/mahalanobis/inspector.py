@@ -133,10 +133,8 @@ class UnitSpaceInspector(CalibratedPictures):
                 chosen,
                 [self._source.names[item] for item in self._source.candidates[chosen]],
                 UnitSpace(options.ridge),
-                factors=options.factors,
-                keep_share=options.keep_share,
-                seed=options.seed,
-                progress=progress,
+                options,
+                progress,
             )
             told.append(sentence)
             confirmed = self._selection.confirmation

@@ -16,6 +16,7 @@ from kenpin.errors import UnitSpaceError
 from kenpin.metrics.intervals import measured, paired_ranking_interval
 from kenpin.metrics.ranking import auroc, auroc_of_counts
 from kenpin.models.contract import Progress
+from kenpin.models.mahalanobis.options import MahalanobisOptions
 from kenpin.plural import counted
 from kenpin.taguchi import Moments, UnitSpace, sum_of_fourth_powers
 from kenpin.taguchi.selection import Confirmation, Selection, select_items
@@ -80,15 +81,13 @@ def choose(
     items: NDArray[np.int64],
     names: Sequence[str],
     space: UnitSpace,
-    *,
-    factors: int,
-    keep_share: float,
-    seed: int,
+    options: MahalanobisOptions,
     progress: Progress,
 ) -> tuple[Selection, str]:
     """A confirmed selection among `items`, places of columns of rows, which lie as the portions do; and a sentence.
 
-    space: its settings are those of all unit spaces compared. Raises UnitSpaceError, MissingExtraError.
+    space: its settings are those of all unit spaces compared; options: of the selection. Raises UnitSpaceError,
+    MissingExtraError.
     """
     bounds = np.cumsum([len(portions.good), len(portions.good_held_out), len(portions.defective)])
     good, good_held_out, defective, defective_held_out = np.split(rows, bounds)
@@ -99,8 +98,8 @@ def choose(
         defective[:, items],
         ridge=everything.ridge_,
         names=names,
-        factors=factors,
-        most=keep_share,
+        factors=options.factors,
+        most=options.keep_share,
         progress=progress,
     )
     kept = items[list(selection.kept)]
@@ -113,7 +112,7 @@ def choose(
     before, after = (auroc(truth, of) for of in scores)
     if before is None or after is None:
         raise UnitSpaceError("item selection: no part of one kind was held out; raise --confirm-share, or add parts.")
-    interval = paired_ranking_interval(auroc_of_counts, truth, *scores, seed=seed)
+    interval = paired_ranking_interval(auroc_of_counts, truth, *scores, seed=options.seed)
     change = measured(after - before, interval)
     confirmation = Confirmation(len(good_held_out), len(defective_held_out), before, after, change)
     selection = replace(selection, confirmation=confirmation)

@@ -25,6 +25,6 @@ def announced_by(base: str, dtype: str | None = None) -> Announced | None:
         return None
     count = sum(parameter.numel() for parameter in network.parameters())
     if dtype == FOUR_BITS:
-        return Announced(count, 0.5)
+        return Announced(base, count, 0.5)
     kept = dtype or config.dtype or "float32"
-    return Announced(count, (getattr(torch, kept) if isinstance(kept, str) else kept).itemsize)
+    return Announced(base, count, (getattr(torch, kept) if isinstance(kept, str) else kept).itemsize)

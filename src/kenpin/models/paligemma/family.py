@@ -37,7 +37,7 @@ class PaliGemmaFamily:
         """In the number format in which the options load it, whatever its files hold; of a published file its bytes."""
         if options.base.endswith(".npz"):
             path = Path(options.base)
-            return Announced(path.stat().st_size, 1.0) if path.is_file() else None
+            return Announced(options.base, path.stat().st_size, 1.0) if path.is_file() else None
         return None if options.base == "toy" else announced_by(options.base, loaded_as(options))
 
     def create(self, options: PaliGemmaOptions, task: Task) -> Inspector:

@@ -18,6 +18,7 @@ from kenpin.models.language.bases import (
     location_ids,
 )
 from kenpin.models.language.detector import LanguageDetector
+from kenpin.models.language.generation import Asked
 from kenpin.models.language.grammar import Grammar, PaliGemmaGrammar
 from kenpin.models.language.losses import IGNORED
 from kenpin.models.paligemma.options import PaliGemmaOptions
@@ -92,13 +93,13 @@ class PaliGemmaDetector(LanguageDetector):
         )
         return logits, labels[:, learned]
 
-    def generation_inputs(self, batch: Batch) -> dict[str, Any]:
+    def asked(self, batch: Batch) -> Asked:
         """Picture and question as one prompt."""
         picture = batch.get("features", batch.get("pixel_values"))
         assert picture is not None
         prompt = [self._specials["bos"], *self._ids(self.prompt), self._specials["newline"]]
         inputs = prompt_inputs([prompt] * len(picture), **self._places, device=picture.device)
-        return {"inputs": inputs | self._seen(batch), "end": self.end, "pad": PAD, "location_ids": self.locations}
+        return Asked(inputs | self._seen(batch), self.end, PAD, self.locations)
 
     def looks(self, layer: str) -> bool:
         """The language model's attention, whose first tokens are the picture's."""

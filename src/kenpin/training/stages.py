@@ -1,0 +1,185 @@
+"""A training as it is carried out, stage after stage: learn, score, decide, evaluate."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from kenpin.config import TrainOptions
+from kenpin.data.dataset import Dataset
+from kenpin.data.folds import random_folds
+from kenpin.errors import DatasetError, UnitSpaceError
+from kenpin.evaluation import summarise, with_mask_measures
+from kenpin.models.calibrated import write_calibration
+from kenpin.models.contract import Calibrated, Trainable
+from kenpin.plural import counted
+from kenpin.predictor import Predictor
+from kenpin.quality.consequences import cost_notes
+from kenpin.records import Evaluation, Threshold
+from kenpin.run.layout import MODEL
+from kenpin.training.crossfit import out_of_fold
+from kenpin.training.deciding import Decided, Scored, decide_by, decide_without_each
+from kenpin.training.learning import Learned, learn
+from kenpin.training.links import rebuilt
+from kenpin.training.listener import Listener
+from kenpin.training.parts import defective, good_folder
+from kenpin.training.processes import Processes
+from kenpin.training.start import Start
+
+FOLDS = 10
+"""With fewer, each fit lacks more of the parts that the one that ships has, and good parts lie farther from it."""
+_CHAIN = "chain"
+"""Folder of the runs below while they are trained anew."""
+_NO_VERDICT = "No threshold: an answer in words is neither good nor defective."
+_UNTESTED = {
+    "text": "No split is named test: the weights that ship were chosen on the pictures that they are measured on here.",
+    "label": "No split is named test: the threshold was chosen on the pictures that it is measured on here.",
+}
+_CROSS_DECIDED = (
+    "No split is named test: these pictures chose the threshold. Each verdict here is by one that was chosen without "
+    "the picture, in {folds} folds."
+)
+_CHOSEN = "The weights that ship were chosen by these pictures too: expect somewhat worse figures on others."
+
+
+@dataclass(frozen=True)
+class Training:
+    """What a training began with, where it writes, who takes part and who hears of it.
+
+    Each stage is a method that returns what the next ones need.
+    """
+
+    start: Start
+    folder: Path
+    """Holds all that is written until it is whole."""
+    processes: Processes
+    listener: Listener
+
+    def learn(self) -> Learned:
+        """The trained inspector, which may have been trained before the process died. Raises KenpinError."""
+        return learn(self.start, self.folder, self.processes, self.listener)
+
+    def score(self, learned: Learned) -> Scored:
+        """What the threshold is chosen on, of which nothing below has learned: the validation pictures, or where a fit
+        is cheap all training pictures, each scored by a fit without it. Raises DatasetError."""
+        start, whole = self.start, self.start.options.folds == "whole"
+        pictures = start.parts.validation
+        if pictures is not None and not whole:
+            predictor = Predictor(learned.inspector, target=start.family.target)
+            predictions = tuple(predictor.predict(pictures, progress=self.listener.progress))
+            return Scored("validation pictures", "validation", pictures, predictions, self._defective(pictures))
+        training = start.parts.training
+        rows = list(range(len(training))) if whole else start.judging.untouched(training)
+        judged = training.select(rows)
+        labels, groups = Counter(judged.column("label")), set(judged.column("group"))
+        learned_from = [label for label in labels if label in start.task.ok_labels or not start.family.good_alone]
+        count = min(FOLDS, *(labels[label] for label in learned_from), FOLDS if None in groups else len(groups))
+        try:
+            folds: list[int | None] = [None] * len(training)
+            of_judged = random_folds(judged, count, seed=start.options.seed, learned=learned_from)
+            for row, fold in zip(rows, of_judged, strict=True):
+                folds[row] = fold
+            predictions = out_of_fold(
+                start.family,
+                start.options,
+                start.task,
+                training,
+                folds,
+                self.listener.progress,
+                lineage=start.lineage,
+                refit=partial(self._chain, count) if whole else None,
+            )
+        except (DatasetError, UnitSpaceError) as error:
+            raise DatasetError(
+                f"no split is named validation, and what holding out 1 of {counted(count, 'fold')} leaves is too "
+                f"little: {error}"
+            ) from error
+        without_it = "a chain trained without it" if whole else "a fit without it"
+        name = f"training pictures, each scored by {without_it} ({counted(count, 'fold')})"
+        return Scored(name, "cross-validation", judged, predictions, self._defective(judged))
+
+    def decide(self, learned: Learned, scored: Scored) -> Decided:
+        """The calibration, which the inspector keeps, and the threshold."""
+        start = self.start
+        if start.family.target == "text":
+            return Decided(scored.predictions, None, (), _NO_VERDICT)
+        folder = good_folder(scored.pictures, start.task)
+        decided = decide_by(learned.inspector, start.options, start.family.target, scored, folder)
+        if isinstance(learned.inspector, Calibrated) and learned.inspector.calibration is not None:
+            write_calibration(self.folder / MODEL, learned.inspector.calibration)
+        scores = [one.defect_score for one in decided.predictions if one.defect_score is not None]
+        for sentence in (*decided.meaning, decided.why, *cost_notes(scores, scored.defective, decided.threshold)):
+            self.listener.say(sentence)
+        return decided
+
+    def evaluate(self, learned: Learned, scored: Scored, decided: Decided) -> Evaluation:
+        """Measured on the test pictures; without any, on those that chose the threshold, each by what the others
+        choose."""
+        start, inspector, target = self.start, learned.inspector, self.start.family.target
+        pictures, split, notes = start.parts.test, "test", tuple[str, ...]()
+        thresholds: Sequence[Threshold] | None = None
+        if pictures is not None:
+            predictions = tuple(Predictor(inspector).predict(pictures, progress=self.listener.progress))
+        else:
+            pictures, split, predictions = scored.pictures, scored.split, decided.predictions
+            notes = (_UNTESTED.get(target, _UNTESTED["label"]),)
+            others = (
+                None if decided.threshold is None else decide_without_each(inspector, start.options, target, scored)
+            )
+            if others is not None:
+                predictions, thresholds, folds = others
+                notes = (_CROSS_DECIDED.format(folds=folds),)
+            if isinstance(inspector, Trainable) and target != "text":
+                notes = (*notes, _CHOSEN)
+            notes = (*notes, *self.chosen_below(scored))
+        evaluation = summarise(
+            pictures,
+            predictions,
+            labels=inspector.labels,
+            ok_labels=start.task.ok_labels,
+            threshold=decided.threshold,
+            thresholds=thresholds,
+            split=split,
+            target=target,
+            seed=start.options.seed,
+            notes=notes,
+        )
+        # of a fit that has seen the pictures, a map would flatter
+        if start.parts.test is not None:
+            evaluation = with_mask_measures(evaluation, Predictor(inspector), start.parts.test, start.options.seed)
+        if start.retrieval is None:
+            return evaluation
+        gain = start.retrieval.measures(Predictor(inspector), self.listener.progress)
+        self.listener.say(start.retrieval.in_words(gain))
+        return replace(evaluation, measures={**evaluation.measures, **gain})
+
+    def chosen_below(self, scored: Scored) -> tuple[str, ...]:
+        """That what the inspector stands on was chosen by pictures that decide here; empty where it was not."""
+        lineage = self.start.lineage
+        count = 0 if self.start.options.folds == "whole" else sum(lineage.seen(scored.pictures))
+        if not count:
+            return ()
+        return (
+            f"{count} of the {counted(len(scored.pictures), 'picture')} that decide here chose the best weights of "
+            f"{' and '.join(lineage.names)} too: expect somewhat worse figures on others.",
+        )
+
+    def _defective(self, pictures: Dataset) -> tuple[bool, ...]:
+        target = self.start.family.target
+        return () if target == "text" else tuple(defective(pictures, self.start.task, target))
+
+    @contextmanager
+    def _chain(self, folds: int, without: frozenset[str]) -> Iterator[TrainOptions]:
+        """Options on runs below that are trained again without pictures of these contents."""
+        folder = self.folder / _CHAIN
+        shutil.rmtree(folder, ignore_errors=True)  # of a process that died
+        self.listener.say(f"The runs below are trained again without one of {counted(folds, 'fold')}.")
+        try:
+            yield rebuilt(self.start.options, self.start.dataset, without, folder, self.processes)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
