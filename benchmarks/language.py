@@ -305,8 +305,10 @@ def predict_as_kenpin(base: str, pictures: int, answers: str) -> Figures:
     inspector, _ = _inspector(base, tuning="full", beams=_BEAMS, max_new_tokens=_NEW_TOKENS)
     texts: list[str] = []
 
+    from kenpin.targets import Target
+
     def predict() -> None:
-        texts.extend(prediction.text or "" for prediction in Predictor(inspector, target="boxes").predict(dataset))
+        texts.extend(prediction.text or "" for prediction in Predictor(inspector, target=Target.BOXES).predict(dataset))
 
     seconds = seconds_of(predict, 1)
     expected = json.loads(Path(answers).read_text(encoding="utf-8"))

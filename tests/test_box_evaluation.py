@@ -18,6 +18,7 @@ from kenpin.metrics.average_precision import average_precision
 from kenpin.quality import bounds
 from kenpin.records import Box, Detections, Evaluation, Example, ImageSource, Measure, Prediction, Threshold, Verdict
 from kenpin.records_json import evaluation_from_json, evaluation_to_json
+from kenpin.targets import Target
 from tests.builders import write_picture
 from tests.detections import a_split
 from tests.test_evaluation import Script
@@ -67,7 +68,7 @@ ANSWERS = [
 
 def evaluated(**change: Any) -> Evaluation:
     options: dict[str, Any] = {"ok_labels": ["scale mark"], "threshold": CUT, "split": "test", **change}
-    inspector = Script(options.pop("answers", ANSWERS), LABELS, target="boxes")
+    inspector = Script(options.pop("answers", ANSWERS), LABELS, target=Target.BOXES)
     return evaluate(inspector, Dataset.from_examples(options.pop("examples", EXAMPLES), classes=LABELS), **options)
 
 
@@ -219,7 +220,9 @@ def test_what_cannot_be_measured_is_refused() -> None:
     with pytest.raises(RunError, match=r"0\.png: its answer has no boxes"):
         evaluated(answers=[replace(ANSWERS[0], detections=None), *ANSWERS[1:]])
     with pytest.raises(RunError, match=r"4\.png: its annotation has no boxes"):
-        summarise(EXAMPLES[4:5], [answer(4)], labels=LABELS, ok_labels=[], threshold=None, split="test", target="boxes")
+        summarise(
+            EXAMPLES[4:5], [answer(4)], labels=LABELS, ok_labels=[], threshold=None, split="test", target=Target.BOXES
+        )
 
 
 def test_the_size_is_read_where_the_annotation_does_not_state_it(tmp_path: Path) -> None:

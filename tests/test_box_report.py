@@ -31,6 +31,7 @@ from kenpin.records import (
 from kenpin.report import ReportContent, render_report
 from kenpin.report.cards import pair_card, part_card
 from kenpin.report.overlay import predicted_boxes, true_boxes
+from kenpin.targets import Target
 from tests.detections import a_split
 from tests.test_report import CUT, NASTY, RUN, Page, content, evaluation, full_content, jpeg, part
 
@@ -60,7 +61,7 @@ def box_evaluation(seed: int = 0, *, scored: bool = True, threshold: Threshold |
         ok_labels=[],
         threshold=threshold,
         split="test",
-        target="boxes",
+        target=Target.BOXES,
     )
 
 

@@ -20,6 +20,7 @@ from kenpin.evaluation import NOT_OK, OK, evaluate, summarise
 from kenpin.quality import bounds
 from kenpin.records import Detections, Evaluation, Example, ImageSource, Measure, Prediction, Threshold, Verdict
 from kenpin.records_json import evaluation_from_json, evaluation_to_json, from_json, to_json
+from kenpin.targets import Target
 
 LABELS = ("good", "不良", "scratch, deep")
 CUT = Threshold(0.5, 0.3, "chosen by hand", cost_escape=100.0, cost_overkill=2.0, cost_review=1.0)
@@ -39,7 +40,7 @@ class Script:
     """An inspector that says what it was told to."""
 
     def __init__(
-        self, predictions: Sequence[Prediction], labels: tuple[str, ...] = LABELS, target: str = "label"
+        self, predictions: Sequence[Prediction], labels: tuple[str, ...] = LABELS, target: Target = Target.LABEL
     ) -> None:
         self.labels = labels
         self.target = target

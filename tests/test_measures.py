@@ -22,6 +22,7 @@ from kenpin.records import Evaluation, JudgedExample, Measure
 from kenpin.records_json import evaluation_from_json
 from kenpin.report import words, write_report
 from kenpin.report.headline import headed_json
+from kenpin.targets import Target
 from kenpin.training.retrieval import K
 from tests.measure_tables import PAGE, tables, with_tables
 from tests.test_box_report import box_evaluation
@@ -113,7 +114,7 @@ def test_a_mean_of_parts_has_the_intervals_of_its_values() -> None:
     sample = Sample(now.judged, now.labels, now.ok_labels, now.threshold, seed=3)
     assert BRIER.measure(sample) == mean_measure(values, seed=3)
     assert BRIER.measure(replace(sample, judged=())) is None
-    assert BRIER.measure(replace(sample, target="text")) is None
+    assert BRIER.measure(replace(sample, target=Target.TEXT)) is None
 
 
 def test_the_documents_tell_of_every_measure() -> None:

@@ -19,6 +19,7 @@ from kenpin.records import Evaluation, JudgedText, Verdict
 from kenpin.report import read_content, render_report, write_thumbnails
 from kenpin.report.content import Kept
 from kenpin.run.layout import evaluation_files, further_evaluations
+from kenpin.targets import Target
 from tests.commands import Run
 from tests.objects import made_objects
 from tests.pictures import write_parts
@@ -205,10 +206,10 @@ def test_a_long_answer_is_one_short_line_on_a_terminal() -> None:
     judged = part("good", None, None)
     text = JudgedText("why?", "a\nb " * 99, False, 0.0, 1.0)
     answered = replace(judged, text=text, prediction=replace(judged.prediction, text="c\n" * 99))
-    told = _judged.mistakes(replace(evaluation(), labels=(), confusion=(), judged=(answered,), target="text"))
+    told = _judged.mistakes(replace(evaluation(), labels=(), confusion=(), judged=(answered,), target=Target.TEXT))
     assert len(told.splitlines()) == 3
     assert max(map(len, told.splitlines())) < 200
-    assert _judged.confusion(replace(evaluation(), labels=(), confusion=(), target="text")) == ""
+    assert _judged.confusion(replace(evaluation(), labels=(), confusion=(), target=Target.TEXT)) == ""
 
 
 def test_thumbnails_lie_where_the_run_says(tmp_path: Path) -> None:

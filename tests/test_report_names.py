@@ -27,6 +27,7 @@ from kenpin.report.plots import Table
 from kenpin.report.provenance import provenance
 from kenpin.report.scatter import panels_of_runs, write_scatters
 from kenpin.run.record import RunRecord
+from kenpin.targets import Target
 from kenpin.training.evolution import record_snapshot, record_truth
 from tests.commands import Run
 from tests.pictures import write_parts
@@ -131,7 +132,9 @@ def pages() -> dict[str, ReportContent]:
             evaluations={"test": replace(box_evaluation(), measures={}, curves={}, per_class={}, confusion=())}
         ),
         "answers": content(
-            evaluations={"test": replace(measured, target="text", labels=(), confusion=(), per_class={}, curves={})}
+            evaluations={
+                "test": replace(measured, target=Target.TEXT, labels=(), confusion=(), per_class={}, curves={})
+            }
         ),
         "clean": content(doctor={"findings": []}),
     }

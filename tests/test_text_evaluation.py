@@ -18,6 +18,7 @@ from kenpin.records import Evaluation, Example, ImageSource, Prediction
 from kenpin.records_json import evaluation_from_json, evaluation_to_json
 from kenpin.report.content import ReportContent
 from kenpin.report.page import render_report
+from kenpin.targets import Target
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def evaluated(*said: str | None) -> Evaluation:
     examples = [Example(str(i), ImageSource(f"{i}.png"), suffix=truth) for i, truth in enumerate(TRUTH)]
     examples[1] = replace(examples[1], prefix="What is <b>here</b>?", label="dent")
     answers = [Prediction(str(i), text=text) for i, text in enumerate(said)]
-    return summarise(examples, answers, labels=(), ok_labels=(), threshold=None, split="test", target="text")
+    return summarise(examples, answers, labels=(), ok_labels=(), threshold=None, split="test", target=Target.TEXT)
 
 
 def test_answers_are_measured_with_intervals() -> None:

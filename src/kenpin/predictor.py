@@ -31,6 +31,7 @@ from kenpin.records_json import from_json
 from kenpin.run.layout import RECORD
 from kenpin.run.lineage import read_lineage
 from kenpin.run.record import RunRecord, is_run
+from kenpin.targets import Target
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
@@ -44,7 +45,7 @@ class Predictor:
         threshold: Threshold | None = None,
         record: RunRecord | None = None,
         lineage: Lineage | None = None,
-        target: str = "label",
+        target: Target = Target.LABEL,
         undecided: str | None = None,
     ) -> None:
         self.inspector = inspector

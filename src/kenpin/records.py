@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from kenpin.display import Shown
 from kenpin.errors import ShapeError
 from kenpin.plural import counted
+from kenpin.targets import Target
 
 if TYPE_CHECKING:
     import numpy as np
@@ -323,6 +324,6 @@ class Evaluation(Shown):
     judged: tuple[JudgedExample, ...]
     notes: tuple[str, ...] = ()
     """Sentences that a reader of the numbers must know."""
-    target: str = "label"
+    target: Target = Target.LABEL
     """What `confusion` and `per_class` are about: the pictures' `label`, or their `boxes`; both are empty where it is
     `text`, the answers to questions."""

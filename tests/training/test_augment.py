@@ -14,6 +14,7 @@ from kenpin.errors import OptionError
 from kenpin.models import get_family
 from kenpin.predictor import load_predictor
 from kenpin.records import Example, ImageSource
+from kenpin.targets import Target
 from kenpin.training import train
 from kenpin.training.augment import Augmenter, plan_augmentation
 from tests.pictures import SHIFTS_PX, shifted_terminal, write_terminals
@@ -27,7 +28,7 @@ def _plan(**values: Any) -> tuple[Augmenter, tuple[str, ...]]:
     options = get_family("classifier").Options.from_mapping(
         {"data": "-", "out": "-", "tuning": "full", **quiet, **values}
     )
-    return plan_augmentation(options, CLASSES, "label", seed=3)
+    return plan_augmentation(options, CLASSES, Target.LABEL, seed=3)
 
 
 def _example(label: str) -> Example:

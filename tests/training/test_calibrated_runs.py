@@ -23,6 +23,7 @@ from kenpin.quality.threshold import judge
 from kenpin.records import Detections, Example, ImageSource, Prediction
 from kenpin.records_json import evaluation_from_json
 from kenpin.run.record import space_of
+from kenpin.targets import Target
 from kenpin.training import train
 from kenpin.training.calibrating import calibrate
 from tests.builders import write_picture
@@ -126,7 +127,7 @@ def test_boxes_are_calibrated_by_whether_they_match(tmp_path: Path) -> None:
         right += [True, False]
     detector: Any = _Detector()
     pictures = Dataset.from_examples(examples)
-    moved, sentence = calibrate(detector, "platt", pictures, said, [True] * 40, "boxes")
+    moved, sentence = calibrate(detector, "platt", pictures, said, [True] * 40, Target.BOXES)
     expected, _ = fit_calibration(scores, right, "platt")
     assert detector.calibration == expected
     assert sentence == "Scores are calibrated (platt) on 80 detections, 40 of them right."

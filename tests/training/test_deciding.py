@@ -15,6 +15,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.models.calibrated import CalibratedPictures
 from kenpin.models.contract import Inspector
 from kenpin.records import Example, ImageSource, Prediction
+from kenpin.targets import Target
 from kenpin.training.deciding import Scored, decide_by, decide_without_each
 
 
@@ -65,13 +66,13 @@ def test_no_picture_has_a_say_in_its_own_verdict(seed: int, good: int, bad: int,
     chosen = options(calibrate="platt" if calibrated else "none", seed=seed % 7)
     own = inspector(Calibratable if calibrated else Plain)
     made = scored(scores, defective)
-    decide_by(own, chosen, "label", made, "")
-    found = decide_without_each(own, chosen, "label", made)
+    decide_by(own, chosen, Target.LABEL, made, "")
+    found = decide_without_each(own, chosen, Target.LABEL, made)
     assert found is not None
     assert not calibrated or found[0] != made.predictions
     row = int(rng.integers(len(scores)))
     other = scored([*scores[:row], 0.9999, *scores[row + 1 :]], defective)
-    changed = decide_without_each(own, chosen, "label", other)
+    changed = decide_without_each(own, chosen, Target.LABEL, other)
     assert changed is not None
     assert changed[1][row] == found[1][row]
     assert [one.id for one in found[0]] == [str(number) for number in range(len(scores))]
@@ -85,8 +86,8 @@ def test_scores_that_tell_nothing_do_as_badly_as_they_are() -> None:
         defective = rng.permutation([True, False] * 15).tolist()
         made = scored(rng.uniform(size=30).tolist(), defective)
         chosen = options(cost_escape=1.0, cost_overkill=1.0, seed=seed)
-        threshold = decide_by(inspector(), chosen, "label", made, "").threshold
-        found = decide_without_each(inspector(), chosen, "label", made)
+        threshold = decide_by(inspector(), chosen, Target.LABEL, made, "").threshold
+        found = decide_without_each(inspector(), chosen, Target.LABEL, made)
         assert threshold is not None
         assert found is not None
         scores = np.array([one.defect_score for one in made.predictions])
@@ -101,7 +102,7 @@ def test_pictures_of_one_group_do_not_decide_each_other() -> None:
     groups = [f"lot {row // 4}" for row in range(40)]
     defective = [row % 2 == 0 for row in range(40)]
     scores = [0.1 + 0.02 * row for row in range(40)]
-    found = decide_without_each(inspector(), options(), "label", scored(scores, defective, groups))
+    found = decide_without_each(inspector(), options(), Target.LABEL, scored(scores, defective, groups))
     assert found is not None
     cuts = [one.fail_from for one in found[1]]
     assert all(len({cuts[row] for row in range(40) if groups[row] == group}) == 1 for group in set(groups))
@@ -112,7 +113,7 @@ def test_pictures_of_one_group_do_not_decide_each_other() -> None:
 )
 def test_too_few_are_decided_by_all_of_them(defective: list[bool]) -> None:
     made = scored([0.1 * row for row in range(len(defective))], defective)
-    assert decide_without_each(inspector(), options(), "label", made) is None
+    assert decide_without_each(inspector(), options(), Target.LABEL, made) is None
 
 
 def test_the_inspector_keeps_its_own_calibration() -> None:
@@ -120,10 +121,10 @@ def test_the_inspector_keeps_its_own_calibration() -> None:
     defective = [row % 2 == 0 for row in range(200)]
     made = scored(rng.beta(2 + 2 * np.array(defective), 3).tolist(), defective)
     own: Any = inspector(Calibratable)
-    decide_by(own, options(calibrate="platt"), "label", made, "")
+    decide_by(own, options(calibrate="platt"), Target.LABEL, made, "")
     before = own.calibration
     assert before is not None
-    found = decide_without_each(own, options(calibrate="platt"), "label", made)
+    found = decide_without_each(own, options(calibrate="platt"), Target.LABEL, made)
     assert found is not None
     assert own.calibration is before
-    assert found[0] != decide_by(own, options(calibrate="platt"), "label", made, "").predictions
+    assert found[0] != decide_by(own, options(calibrate="platt"), Target.LABEL, made, "").predictions

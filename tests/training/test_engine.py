@@ -17,6 +17,7 @@ from kenpin.data.folds import random_folds
 from kenpin.data.loading import load_dataset
 from kenpin.errors import DatasetError, LabelError, MissingExtraError, OptionError
 from kenpin.records import Detections, Prediction
+from kenpin.targets import Target
 from kenpin.training import train
 from kenpin.training.decision import decide
 from kenpin.training.parts import divide, hold_out_validation
@@ -175,7 +176,7 @@ def test_without_a_validation_split_a_fit_uses_all_pictures_and_decides_on_unsee
 
 def test_groups_stay_together_when_validation_pictures_are_held_out(parts: Path, tmp_path: Path) -> None:
     lots = Dataset.from_examples(replace(e, group=f"lot {i % 12}") for i, e in enumerate(load_dataset(parts)))
-    halves = hold_out_validation(divide(lots, "label"), 0.25, seed=0)
+    halves = hold_out_validation(divide(lots, Target.LABEL), 0.25, seed=0)
     assert halves.validation is not None
     assert not set(halves.training.column("group")) & set(halves.validation.column("group"))
     folds = random_folds(lots, 4, seed=0)
@@ -189,19 +190,19 @@ def test_groups_stay_together_when_validation_pictures_are_held_out(parts: Path,
 def test_pictures_of_splits_that_are_not_used_are_counted(parts: Path) -> None:
     dataset = load_dataset(parts)
     splits = ["train", "holdout", None, "test"] * (len(dataset) // 4)
-    notes = " ".join(divide(dataset.with_splits(splits), "label").notes)
+    notes = " ".join(divide(dataset.with_splits(splits), Target.LABEL).notes)
     assert "30 pictures of split 'holdout' were left out" in notes
     assert "30 pictures without a split were left out" in notes
-    assert divide(dataset, "label").notes == ()
+    assert divide(dataset, Target.LABEL).notes == ()
 
 
 def test_annotations_of_the_other_kind_name_the_families_for_them(parts: Path) -> None:
     labelled = load_dataset(parts).select(range(3))
     boxed = Dataset.from_examples(replace(example, label=None, boxes=Detections()) for example in labelled)
     with pytest.raises(DatasetError, match="boxes and no labels of whole pictures; train a family for boxes"):
-        divide(boxed, "label")
+        divide(boxed, Target.LABEL)
     with pytest.raises(DatasetError, match="labels of whole pictures and no boxes; train a family for whole pictures"):
-        divide(labelled, "boxes")
+        divide(labelled, Target.BOXES)
 
 
 def test_as_many_folds_as_groups_where_these_are_fewer(parts: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from kenpin.records import Detections, Prediction, Threshold, Verdict
 from kenpin.run.record import read_record
 from kenpin.taguchi import UnitSpace
 from kenpin.taguchi.limits import chi_square_limit
+from kenpin.targets import Target
 from kenpin.training import Listener, train
 from kenpin.training.decision import decide
 from kenpin.training.parts import divide, good_folder, take_for_good
@@ -237,7 +238,7 @@ def test_unlabelled_pictures_beside_labelled_ones_are_left_out(parts: Path) -> N
     labels = [None, *dataset.column("label")[1:]]
     mixed = dataset.with_labels(labels, dataset.classes)
     assert take_for_good(mixed, None) is None
-    assert divide(mixed, "label").notes == ("1 picture without a label was left out.",)
+    assert divide(mixed, Target.LABEL).notes == ("1 picture without a label was left out.",)
     boxed = Dataset.from_examples(replace(example, label=None, boxes=Detections()) for example in dataset.select([0]))
     assert take_for_good(boxed, None) is None
 

@@ -119,7 +119,7 @@ def measures(evaluation: Evaluation) -> str:
     lines = [f"{name.replace('_', ' '):<29}{_measured(name, one)}" for name, one in evaluation.measures.items()]
     if any(one.low is not None for one in evaluation.measures.values()):
         lines.append("In brackets: two-sided 95 % intervals; at most: one-sided 95 % upper bounds.")
-    if evaluation.target == "boxes":
+    if evaluation.target.locates:
         lines += ["", *_box_classes(evaluation), ""]
     return "\n".join([*lines, *(f"Note: {note}" for note in evaluation.notes)])
 

@@ -92,7 +92,7 @@ def predict(
     predictor = _predictor(model, checkpoint, prompt, device)
     if predictor.reads_tables and draw is not None:
         raise OptionError("option `--draw`: this run judges rows of a table, which have no picture; leave it out.")
-    if beside_truth and predictor.target != "boxes":
+    if beside_truth and not predictor.target.locates:
         raise OptionError(f"option `--beside-truth`: {model} finds no boxes; leave it out.")
     if predictor.undecided is not None:
         print(f"kenpin: {predictor.undecided}", file=sys.stderr)
@@ -149,6 +149,7 @@ def _predicted(
     from kenpin.data.loading import load_dataset
     from kenpin.data.targets import annotated as with_boxes
     from kenpin.errors import DatasetError
+    from kenpin.targets import Target
 
     if not annotated:
         files = paths if predictor.reads_tables else islice(picture_files(paths), limit)
@@ -156,7 +157,7 @@ def _predicted(
         return
     left = limit
     for path in paths:
-        known = with_boxes(load_dataset(path), "boxes")
+        known = with_boxes(load_dataset(path), Target.BOXES)
         if not len(known):
             raise DatasetError(f"{path}: no picture in it is annotated with boxes; leave --beside-truth out.")
         known = known.select(range(len(known) if left is None else min(left, len(known))))

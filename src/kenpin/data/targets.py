@@ -1,41 +1,20 @@
-"""What can be learned of a picture: its label, the boxes on it, or the answer to a question."""
+"""What is annotated in a data set of what can be learned of a picture."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kenpin.data.dataset import Dataset
+from kenpin.targets import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """An annotation that families learn and evaluations measure."""
-
-    column: str
-    """Of `kenpin.data.dataset.SCHEMA`; None in it where nobody annotated the picture."""
-    one: str
-    several: str
-    picture: str
-    """What an annotated picture is called."""
-
-
-TARGETS = {
-    "label": Target("label", "a label", "labels", "labelled picture"),
-    "boxes": Target("box_labels", "annotated boxes", "boxes", "picture with annotated boxes"),
-    "text": Target("suffix", "an answer", "answers (suffix)", "picture with an answer"),
-}
-
-
-def annotated(dataset: Dataset, target: str) -> Dataset:
+def annotated(dataset: Dataset, target: Target) -> Dataset:
     """The pictures that have this annotation."""
-    column = dataset.column(TARGETS[target].column)
+    column = dataset.column(target.column)
     return dataset.select(place for place, value in enumerate(column) if value is not None)
 
 
-def classes_of_each(dataset: Dataset, target: str) -> list[set[str]]:
+def classes_of_each(dataset: Dataset, target: Target) -> list[set[str]]:
     """The classes that are annotated on each picture: its label's, or its boxes'; an answer is of none."""
-    if target == "label":
-        return [{label} for label in dataset.column("label")]
-    if target == "boxes":
-        return [set(labels) for labels in dataset.column("box_labels")]
-    return [set() for _ in range(len(dataset))]
+    if not target.judges:
+        return [set() for _ in range(len(dataset))]
+    column = dataset.column(target.column)
+    return [set(labels) for labels in column] if target.locates else [{label} for label in column]

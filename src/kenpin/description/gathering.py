@@ -24,6 +24,7 @@ from kenpin.predictor import Predictor, load_predictor
 from kenpin.quality.threshold import judge
 from kenpin.records import Example, Judgement, Map, Prediction, Verdict
 from kenpin.run.record import space_of
+from kenpin.targets import Target
 
 _AT_ONCE = 8
 """Pictures that are in memory at a time."""
@@ -142,7 +143,7 @@ def _map_against(
     inspector, record = predictor.inspector, predictor.record
     passed = judgement is not None and judgement.verdict is Verdict.PASS
     good = record is not None and prediction.label in record.ok_labels
-    if passed or good or predictor.target != "label" or not isinstance(inspector, Explained):
+    if passed or good or predictor.target is not Target.LABEL or not isinstance(inspector, Explained):
         return None
     inspector.module.eval()
     try:

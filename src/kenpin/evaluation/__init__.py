@@ -12,7 +12,7 @@ from kenpin.data.images import displayed_size
 from kenpin.data.lineage import NOTHING_SEEN, Lineage, held_out
 from kenpin.data.loading import as_dataset
 from kenpin.data.taking import DataSource
-from kenpin.data.targets import TARGETS, annotated, classes_of_each
+from kenpin.data.targets import annotated, classes_of_each
 from kenpin.errors import DatasetError, ImageError, LabelError, OptionError, RunError
 from kenpin.evaluation._box_matching import BACKGROUND, Truth, match_boxes
 from kenpin.evaluation._boxes import box_curves, box_notes
@@ -27,6 +27,7 @@ from kenpin.nearest import did_you_mean
 from kenpin.plural import counted, was_were
 from kenpin.quality.threshold import judge
 from kenpin.records import Evaluation, Example, JudgedExample, Prediction, Threshold
+from kenpin.targets import Target
 
 __all__ = ["NOT_OK", "OK", "VECTOR_SAMPLE", "Predicts", "evaluate", "summarise", "vectors_of", "with_mask_measures"]
 
@@ -38,7 +39,7 @@ class Predicts(Protocol):
     def labels(self) -> tuple[str, ...]: ...
 
     @property
-    def target(self) -> str:
+    def target(self) -> Target:
         """What it predicts, and is measured on: the pictures' `label`, their `boxes`, or `text`, their answers."""
         ...
 
@@ -75,16 +76,16 @@ def evaluate(
     Raises DatasetError when nothing is left, LabelError for labels that the inspector does not know, OptionError when
     no OK label occurs anywhere, MissingExtraError for boxes without the extra that scores them.
     """
-    target, dataset = TARGETS[predictor.target], as_dataset(dataset)
+    target, dataset = predictor.target, as_dataset(dataset)
     chosen = dataset if split is None else dataset.required_split(split)
-    known = annotated(chosen, predictor.target)
+    known = annotated(chosen, target)
     if not len(known):
         place = dataset.root or "the data set"
         raise DatasetError(
             f"{place}: no {target.picture} is in {'it' if split is None else f'split {split}'}; its splits are "
             f"{list(dataset.splits)}. Choose another split or add {target.several}."
         )
-    occurring = set().union(*classes_of_each(known, predictor.target))
+    occurring = set().union(*classes_of_each(known, target))
     unknown = sorted(occurring - set(predictor.labels)) if predictor.labels else []
     if unknown:
         raise LabelError(
@@ -107,7 +108,7 @@ def evaluate(
         ok_labels=ok_labels,
         threshold=threshold,
         split=split or "all",
-        target=predictor.target,
+        target=target,
         seed=seed,
         notes=notes,
     )
@@ -143,14 +144,14 @@ def summarise(
     ok_labels: Sequence[str],
     threshold: Threshold | None,
     split: str,
-    target: str = "label",
+    target: Target = Target.LABEL,
     seed: int = 0,
     notes: Sequence[str] = (),
     thresholds: Sequence[Threshold] | None = None,
 ) -> Evaluation:
     """Everything measured on annotated examples and their predictions, in the same order.
 
-    `target`: what is predicted, `label`, `boxes` or `text`. An inspector that names labels is scored on the names; one
+    `target`: what is predicted. An inspector that names labels is scored on the names; one
     that only scores, on OK against not OK at the threshold's `fail_from`. One that gives boxes is scored on these, and
     its pictures on OK against not OK: a picture is defective where a true box bears a label that is not OK. AUROC and
     average precision always come from the defect score. Answers in words are compared with the true ones, and nothing
@@ -160,7 +161,7 @@ def summarise(
     """
     each = repeat(threshold) if thresholds is None else iter(thresholds)
     judged, truths = _judged(examples, predictions, frozenset(ok_labels), each, target)
-    boxes = match_boxes(judged, truths, labels) if target == "boxes" else None
+    boxes = match_boxes(judged, truths, labels) if target.locates else None
     sample = Sample(
         judged=judged if boxes is None else boxes.judged,
         labels=tuple(labels),
@@ -170,7 +171,7 @@ def summarise(
         seed=seed,
         boxes=boxes,
     )
-    if target == "text":
+    if not target.judges:
         told = (*notes, *text_notes(sample))
         return Evaluation(split, (), (), measure_all(sample), {}, (), {}, None, judged, told, target)
     if boxes is None:
@@ -211,7 +212,7 @@ def _judged(
     predictions: Iterable[Prediction],
     ok_labels: frozenset[str],
     thresholds: Iterator[Threshold | None],
-    target: str,
+    target: Target,
 ) -> tuple[tuple[JudgedExample, ...], list[Truth]]:
     """Each example with its prediction and verdict; where boxes are the target, the true ones beside them. thresholds:
     one for each, and more."""
@@ -224,14 +225,14 @@ def _judged(
             raise RunError(
                 f"the inspector answered {found} for picture {example.id}; it must answer each in its order."
             )
-        if target == "boxes":
+        if target.locates:
             truths.append(_truth(example, prediction))
         parts.append(
             JudgedExample(
                 id=example.id,
                 path=example.image.path,
-                label=None if target == "boxes" else example.label,
-                text=compared(example, prediction) if target == "text" else None,
+                label=None if target.locates else example.label,
+                text=compared(example, prediction) if target is Target.TEXT else None,
                 defective=_defective(example, ok_labels, target),
                 prediction=prediction,
                 verdict=None if (threshold := next(thresholds)) is None else judge(prediction, threshold).verdict,
@@ -243,8 +244,8 @@ def _judged(
     return tuple(parts), truths
 
 
-def _defective(example: Example, ok_labels: frozenset[str], target: str) -> bool | None:
-    if target == "boxes":
+def _defective(example: Example, ok_labels: frozenset[str], target: Target) -> bool | None:
+    if target.locates:
         return example.boxes is not None and not ok_labels.issuperset(example.boxes.labels)
     return example.label not in ok_labels if ok_labels and example.label is not None else None
 

@@ -10,6 +10,7 @@ from kenpin.evaluation.pairs import Change, Difference, TwoRuns, change_of_mean
 from kenpin.evaluation.sample import Sample
 from kenpin.metrics.intervals import mean_measure
 from kenpin.records import JudgedExample, Measure
+from kenpin.targets import Target
 
 
 class Unit(StrEnum):
@@ -32,14 +33,14 @@ class Better(StrEnum):
 class Section(Enum):
     """What a measure is about, and the targets of the inspectors that it is computed for."""
 
-    BOXES = ("Boxes", frozenset({"boxes"}))
-    PICTURES = ("Whole pictures", frozenset({"label", "boxes"}))
-    ANSWERS = ("Answers", frozenset({"text"}))
-    EMBEDDINGS = ("Embeddings", frozenset({"label", "boxes"}))
-    MAPS = ("Maps", frozenset({"label"}))
-    CASES = ("Known cases", frozenset({"label"}))
+    BOXES = ("Boxes", frozenset({Target.BOXES}))
+    PICTURES = ("Whole pictures", frozenset({Target.LABEL, Target.BOXES}))
+    ANSWERS = ("Answers", frozenset({Target.TEXT}))
+    EMBEDDINGS = ("Embeddings", frozenset({Target.LABEL, Target.BOXES}))
+    MAPS = ("Maps", frozenset({Target.LABEL}))
+    CASES = ("Known cases", frozenset({Target.LABEL}))
 
-    def __init__(self, title: str, targets: frozenset[str]) -> None:
+    def __init__(self, title: str, targets: frozenset[Target]) -> None:
         self.title, self.targets = title, targets
 
 

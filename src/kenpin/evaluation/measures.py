@@ -8,6 +8,7 @@ from kenpin.evaluation import _boxes, _masks, _pictures, _texts, _vectors
 from kenpin.evaluation.kinds import Better, MeasureKind, Section
 from kenpin.evaluation.sample import Sample
 from kenpin.records import Measure
+from kenpin.targets import Target
 
 # computed by `training.retrieval`, which has a library of cases
 _OF_CASES = (
@@ -38,9 +39,9 @@ MEASURES: dict[str, MeasureKind] = {
 
 # what a page shows large, by the leading evaluation's target, and what a sentence or a line is about, in their order
 TILES = {
-    "label": ("escape_rate", "overkill_rate", "review_rate", "accuracy", "auroc", "cost_per_part"),
-    "boxes": ("escape_rate", "overkill_rate", "review_rate", "map_50", "box_recall", "box_precision"),
-    "text": ("exact_match", "token_f1", "edit_distance"),
+    Target.LABEL: ("escape_rate", "overkill_rate", "review_rate", "accuracy", "auroc", "cost_per_part"),
+    Target.BOXES: ("escape_rate", "overkill_rate", "review_rate", "map_50", "box_recall", "box_precision"),
+    Target.TEXT: ("exact_match", "token_f1", "edit_distance"),
 }
 PROMISED = ("escape_rate", "overkill_rate", "accuracy", "auroc", "map", "exact_match")
 """Of which a page says what further evaluations make of them."""

@@ -79,7 +79,7 @@ class TwoRuns:
     @property
     def of_boxes(self) -> bool:
         """Whether both are about boxes."""
-        return self.now.target == self.before.target == "boxes"
+        return self.now.target.locates and self.before.target.locates
 
 
 Change = Callable[[str, TwoRuns], Difference | None]

@@ -18,6 +18,7 @@ from kenpin.metrics.intervals import Interval
 from kenpin.metrics.neighbours import nearest_others
 from kenpin.metrics.verification import fixed_pairs, pair_distances
 from kenpin.records import JudgedExample, Prediction, Threshold, Verdict
+from kenpin.targets import Target
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -68,7 +69,7 @@ class Sample:
     """The classes that the inspector can predict, in order; none for one that only scores."""
     ok_labels: tuple[str, ...]
     threshold: Threshold | None
-    target: str = "label"
+    target: Target = Target.LABEL
     seed: int = 0
     boxes: BoxMatches | None = None
     """Where boxes are judged."""

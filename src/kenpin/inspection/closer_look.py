@@ -23,6 +23,7 @@ from kenpin.models.restoring import vectors_of
 from kenpin.predictor import load_conversational
 from kenpin.records import Map
 from kenpin.run.record import read_record, record_hash, space_of
+from kenpin.targets import Target
 
 if TYPE_CHECKING:
     from kenpin.cases.library import CaseLibrary
@@ -189,7 +190,7 @@ def _maps_of(run: Run, part: Judged) -> tuple[Map, ...]:
 def _against(run: Run, part: Judged, maps: Sequence[Map]) -> Map | None:
     """The map of what speaks against the part; None where it explains a good class, or single boxes."""
     good = part.said[run.name].prediction.label in run.record.ok_labels
-    return maps[0] if maps and not good and run.predictor.target == "label" else None
+    return maps[0] if maps and not good and run.predictor.target is Target.LABEL else None
 
 
 def _library(policy: Policy, runs: Mapping[str, Run]) -> CaseLibrary | None:

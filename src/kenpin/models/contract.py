@@ -19,6 +19,7 @@ from kenpin.errors import OptionError, RunError
 from kenpin.nearest import nearest_name
 from kenpin.quality.calibration import Calibration
 from kenpin.records import Example, Map, Prediction, Sampling, Threshold
+from kenpin.targets import Target
 
 Batch = dict[str, Tensor]
 _MISSPELT = 0.8  # share of equal letters from which a name is not one of the hub's few without an owner
@@ -292,7 +293,7 @@ class Family(Protocol[Taken]):
     """A way of inspecting. `FAMILY` in a family's file is one of these."""
 
     Options: type[Taken]
-    target: str
+    target: Target
     """Which annotation it learns from: `label`, `boxes`, or `text`, the answer to a question."""
     good_alone: bool
     """Whether good parts alone are enough: then pictures are taken for good parts where nobody labelled any."""

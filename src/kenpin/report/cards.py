@@ -99,13 +99,13 @@ def pair_card(pair: Pair, thumbnails: Mapping[str, bytes]) -> Card:
 
 def class_cards(evaluation: Evaluation, thumbnails: Mapping[str, bytes]) -> list[Card]:
     """One picture of each class, a rightly judged one where there is any; none where answers are judged."""
-    judged = evaluation.judged if evaluation.target != "text" else ()
+    judged = evaluation.judged if evaluation.target.judges else ()
     number = Counter(kind for part in judged for kind in words.kinds(part))
     best: dict[str, JudgedExample] = {}
     for part in sorted(judged, key=lambda part: (part.id not in thumbnails, mistake_of(part) is not None)):
         for kind in words.kinds(part):
             best.setdefault(kind, part)
-    ok_labels = (*evaluation.ok_labels, *((words.NO_BOXES,) if evaluation.target == "boxes" else ()))
+    ok_labels = (*evaluation.ok_labels, *((words.NO_BOXES,) if evaluation.target.locates else ()))
     cards = []
     for label in in_order(evaluation, best):
         image = data_url(thumbnails.get(best[label].id))

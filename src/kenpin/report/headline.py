@@ -12,6 +12,7 @@ from kenpin.quality.consequences import cost_notes
 from kenpin.records import Evaluation, Measure, Verdict
 from kenpin.records_json import HEADLINE, evaluation_to_json
 from kenpin.report.words import interval, percent, percent_at_most, title, value
+from kenpin.targets import Target
 
 _CLAIM = 0.1
 """A rate so high that parts which cannot exclude it, with no mistake among them, are too few for any claim."""
@@ -70,9 +71,9 @@ def verdict_sentences(evaluation: Evaluation) -> tuple[str, ...]:
             f"A defective part scores above a good one in {percent(auroc.value)} of such pairs, "
             f"AUROC {value('auroc', auroc.value)}{_span('auroc', auroc)}."
         )
-    if evaluation.target == "boxes":
+    if evaluation.target.locates:
         sentences.append(_box_sentence(evaluation))
-    if evaluation.target == "text":
+    if not evaluation.target.judges:
         sentences.append(_text_sentence(evaluation))
     return _plain(sentences) or ("Nothing could be measured on these pictures; the notes say why.",)
 
@@ -147,12 +148,12 @@ def too_few(defective: Sequence[bool]) -> tuple[str, ...]:
 def _fruitless(evaluation: Evaluation) -> tuple[str, ...]:
     """That no box is found, that answers have no word of the true ones, or that vectors tell no classes apart."""
     measured: Mapping[str, Measure] = evaluation.measures
-    if evaluation.target == "boxes":
+    if evaluation.target.locates:
         right, wrong, missed = _box_counts(evaluation)
         if missed and not right:
             drawn = f"; {counted(wrong, 'box')} that it draws {is_are(wrong)} wrong" if wrong else ""
             return (f"This inspector finds no box: 0 of {counted(missed, 'true box')}{drawn}.",)
-    if evaluation.target == "text" and measured.get("token_f1", _NOTHING).value == 0:
+    if evaluation.target is Target.TEXT and measured.get("token_f1", _NOTHING).value == 0:
         return ("No answer of this inspector has a word of the true answer.",)
     pairs = measured.get("verification_auroc", _NOTHING)
     if _by_chance(pairs, 0.5):
@@ -194,7 +195,7 @@ def _by_chance(measure: Measure, chance: float) -> bool:
 
 def _names(evaluation: Evaluation) -> bool:
     """Whether the inspector names what it sees, so that accuracy is about names."""
-    return evaluation.target == "label" and any(part.prediction.label is not None for part in evaluation.judged)
+    return evaluation.target is Target.LABEL and any(part.prediction.label is not None for part in evaluation.judged)
 
 
 def _box_counts(evaluation: Evaluation) -> tuple[int, int, int]:

@@ -46,7 +46,7 @@ class Judged:
     @property
     def of_boxes(self) -> bool:
         """Whether boxes are judged."""
-        return self.evaluation.target == "boxes"
+        return self.evaluation.target.locates
 
 
 def judged(name: str, evaluation: Evaluation, kept: Kept, things: str, most: int) -> Judged:
@@ -78,7 +78,7 @@ def _highest_with_maps(evaluation: Evaluation, kept: Kept, mistaken: Collection[
 
 def _confusion(evaluation: Evaluation) -> list[tuple[str, Shares]]:
     rows = dict(zip(evaluation.labels, evaluation.confusion, strict=True)) if evaluation.confusion else {}
-    labels = list(rows) if evaluation.target == "boxes" else in_order(evaluation, rows)
+    labels = list(rows) if evaluation.target.locates else in_order(evaluation, rows)
     columns = [evaluation.labels.index(label) for label in labels]
     return [
         (label, [(rows[label][i], rows[label][i] / sum(rows[label]) if sum(rows[label]) else 0.0) for i in columns])

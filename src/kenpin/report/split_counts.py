@@ -27,7 +27,7 @@ class _Split:
 
 def counts_table(content: ReportContent) -> Table:
     """Of all splits where the run's record tells of them, else of the evaluated pictures; it may have no rows."""
-    of_boxes = content.leading.target == "boxes"
+    of_boxes = content.leading.target.locates
     splits = _stated(content, of_boxes) or {name: _judged(one) for name, one in content.evaluations.items()}
     labels = in_order(content.leading, dict.fromkeys(label for one in splits.values() for label in one.showing))
     return _of_boxes(splits, labels) if of_boxes else _of_labels(splits, labels, content.things)

@@ -19,6 +19,7 @@ from kenpin.data.flip_classes import flip_swapped_pairs
 from kenpin.errors import OptionError
 from kenpin.nearest import did_you_mean
 from kenpin.records import Box, Example
+from kenpin.targets import Target
 
 _FORBID = "forbid"
 
@@ -79,12 +80,12 @@ def augments(options: object) -> TypeIs[AugmentOptions]:
 
 
 def plan_augmentation(
-    options: AugmentOptions, labels: Sequence[str], target: str, seed: int
+    options: AugmentOptions, labels: Sequence[str], target: Target, seed: int
 ) -> tuple[Augmenter, tuple[str, ...]]:
     """The augmenter that these options allow, and sentences that say what is off and why. Raises OptionError."""
-    if target == "boxes" and options.rotate_degrees:
+    if target.locates and options.rotate_degrees:
         raise OptionError("option `rotate_degrees`: boxes do not turn with a picture; leave it out.")
-    if target == "text" and (moved := _moves(options)):
+    if target is Target.TEXT and (moved := _moves(options)):
         raise OptionError(f"option `{moved}`: an answer may say where something is; leave it out.")
     augmenter = Augmenter(
         horizontal=_class_map("flip_horizontal", options.flip_horizontal, labels),
@@ -95,7 +96,7 @@ def plan_augmentation(
         contrast=options.contrast,
         seed=seed,
     )
-    if target == "text":
+    if target is Target.TEXT:
         return augmenter, ()
     notes = []
     swapped = flip_swapped_pairs(labels)

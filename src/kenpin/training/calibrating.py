@@ -13,6 +13,7 @@ from kenpin.metrics.detection import CROWD, match, scores_of
 from kenpin.models.contract import Calibrated
 from kenpin.quality.calibration import Calibration, Method, fit_calibration, inside_unit, unit_of_distance
 from kenpin.records import Detections, Prediction
+from kenpin.targets import Target
 
 
 def calibrate(
@@ -21,14 +22,14 @@ def calibrate(
     pictures: Dataset,
     predictions: Sequence[Prediction],
     defective: Sequence[bool],
-    target: str,
+    target: Target,
 ) -> tuple[tuple[Prediction, ...], str]:
     """Give the inspector its calibration, or none; what it then says of these pictures, and a sentence.
 
     predictions: without a calibration, by inspectors that had not seen the pictures; target: what they are judged on,
     each picture's `label` or its `boxes`.
     """
-    of_boxes = target == "boxes"
+    of_boxes = target.locates
     inspector.calibration, sentence = (
         _of_boxes(method, pictures, predictions) if of_boxes else _of_pictures(method, predictions, defective)
     )

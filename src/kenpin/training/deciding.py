@@ -11,6 +11,7 @@ from kenpin.data.folds import random_folds
 from kenpin.errors import DatasetError, OptionError
 from kenpin.models.contract import Calibrated, Inspector, Limited
 from kenpin.records import Prediction, Threshold
+from kenpin.targets import Target
 from kenpin.training.calibrating import calibrate
 from kenpin.training.decision import decide
 
@@ -41,7 +42,7 @@ class Decided:
     """A sentence on the threshold."""
 
 
-def decide_by(inspector: Inspector, options: TrainOptions, target: str, scored: Scored, folder: str) -> Decided:
+def decide_by(inspector: Inspector, options: TrainOptions, target: Target, scored: Scored, folder: str) -> Decided:
     """Calibrate the inspector where that is asked for, and choose a threshold. folder: where good parts lie."""
     predictions, meaning = scored.predictions, tuple[str, ...]()
     if options.calibrate != "none" and isinstance(inspector, Calibrated):
@@ -55,7 +56,7 @@ def decide_by(inspector: Inspector, options: TrainOptions, target: str, scored: 
 
 
 def decide_without_each(
-    inspector: Inspector, options: TrainOptions, target: str, scored: Scored
+    inspector: Inspector, options: TrainOptions, target: Target, scored: Scored
 ) -> tuple[tuple[Prediction, ...], tuple[Threshold, ...], int] | None:
     """Each picture as it is calibrated and decided by what the pictures of the other folds choose, and the number of
     folds: what the threshold would do to pictures that it was not chosen by.

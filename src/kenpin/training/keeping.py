@@ -18,9 +18,11 @@ from kenpin.records import Evaluation, Example, ImageSource, Map
 from kenpin.run import maps, thumbnails
 from kenpin.run.layout import EvaluationFiles
 from kenpin.run.vectors import Embedding, write_embedding
+from kenpin.targets import Target
 
 _PROJECTED = 5_000  # pictures at most whose vectors are kept
-_THUMBNAIL_PX = {"label": 128, "boxes": 320, "text": 256}  # boxes are drawn on them, texts read beside them
+_THUMBNAIL_PX = {Target.LABEL: 128, Target.BOXES: 320, Target.TEXT: 256}
+"""Boxes are drawn on them, texts read beside them."""
 _OF_SCORES, _OF_ANSWERS = (60, 18), (12, 12)
 """Maps of mistakes, and of other parts with high scores: those that the score is read off cost nothing more, others
 take a pass back through the network each."""
@@ -40,7 +42,7 @@ def keep_for_report(
         first=[part.id for _, part in worst_first(evaluation.judged)],
         max_side_px=_THUMBNAIL_PX[predictor.target],
     )
-    if predictor.target == "label":
+    if predictor.target is Target.LABEL:
         if files.vectors is not None:
             _keep_vectors(predictor, pictures, files.vectors)
         _keep_maps(predictor, pictures, evaluation, files.maps, held_out)

@@ -12,13 +12,14 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.data.ok_labels import guess_ok_labels
 from kenpin.data.splitting import split_by_group, split_by_ratio
-from kenpin.data.targets import TARGETS, annotated, classes_of_each
+from kenpin.data.targets import annotated, classes_of_each
 from kenpin.errors import DatasetError, OptionError
 from kenpin.models import families_of_good_parts
 from kenpin.models.contract import Task
 from kenpin.nearest import did_you_mean
 from kenpin.plural import counted, was_were
 from kenpin.quality.threshold import FEWEST_GOOD
+from kenpin.targets import Target
 
 _SPLITS = ("train", "validation", "test")
 _GOOD = "ok"
@@ -54,7 +55,7 @@ def take_for_good(dataset: Dataset, ok_labels: Sequence[str] | None) -> TakenFor
     is the first of `ok_labels`, or the one among the labels that is named like a good part. Raises DatasetError where
     there are labels and none is named so.
     """
-    columns = (dataset.column(TARGETS[target].column) for target in TARGETS)
+    columns = (dataset.column(target.column) for target in Target)
     is_annotated = [any(one is not None for one in values) for values in zip(*columns, strict=True)]
     split_of_each = dataset.column("split")
     annotated_splits = {split for split, is_known in zip(split_of_each, is_annotated, strict=True) if is_known}
@@ -83,7 +84,7 @@ def take_for_good(dataset: Dataset, ok_labels: Sequence[str] | None) -> TakenFor
     )
 
 
-def divide(dataset: Dataset, target: str, family: str = "this family", leave_out: Sequence[str] = ()) -> Parts:
+def divide(dataset: Dataset, target: Target, family: str = "this family", leave_out: Sequence[str] = ()) -> Parts:
     """The data set's own splits, of the pictures alone that have the annotation to learn: a `label`, `boxes` or `text`.
 
     family: who learns it; leave_out: splits that are not looked at. Raises DatasetError where nothing is left to learn
@@ -99,7 +100,7 @@ def divide(dataset: Dataset, target: str, family: str = "this family", leave_out
         kept_away.append(f"Split {split} was left out, as asked: this run has not looked at its pictures.")
     if leave_out:
         dataset = dataset.select(row for row, split in enumerate(dataset.column("split")) if split not in leave_out)
-    what, known = TARGETS[target].one, annotated(dataset, target)
+    what, known = target.one, annotated(dataset, target)
     splits = known.splits
     training = known.of_split("train") if splits else known
     if not len(known) and len(dataset):
@@ -129,31 +130,31 @@ def divide(dataset: Dataset, target: str, family: str = "this family", leave_out
 
 
 _LEARNED_BY = {
-    "boxes": ("boxes", "boxes, such as florence2"),
-    "label": ("labels of whole pictures", "whole pictures, such as classifier"),
-    "text": ("answers in words", "answers, such as vlm"),
+    Target.BOXES: ("boxes", "boxes, such as florence2"),
+    Target.LABEL: ("labels of whole pictures", "whole pictures, such as classifier"),
+    Target.TEXT: ("answers in words", "answers, such as vlm"),
 }
 
 
-def _annotated_otherwise(dataset: Dataset, target: str) -> str | None:
+def _annotated_otherwise(dataset: Dataset, target: Target) -> str | None:
     """What is annotated in place of the target, and who learns that; None where nothing is."""
     for other, (have, families) in _LEARNED_BY.items():
-        if other != target and len(annotated(dataset, other)):
+        if other is not target and len(annotated(dataset, other)):
             return f"its pictures have {have} and no {_LEARNED_BY[target][0]}; train a family for {families}"
     return None
 
 
-def _unannotated(dataset: Dataset, target: str, family: str) -> str:
+def _unannotated(dataset: Dataset, target: Target, family: str) -> str:
     """That nothing is annotated, and what to do."""
     row = "row" if dataset.item_names else "picture"
     remedy = "annotate them"
-    if target == "label":
+    if target is Target.LABEL:
         root = Path(dataset.root)
         in_folders = f"put them in class folders such as {root / 'ok'} and {root / 'scratch'}"
         remedy = in_folders if dataset.format == "folders" else "give each its class, in a column label of a table"
     return (
-        f"none of its {counted(len(dataset), row)} has {TARGETS[target].one}, and {family} learns from "
-        f"{TARGETS[target].several}; {remedy}, or train {' or '.join(families_of_good_parts())}, which needs good "
+        f"none of its {counted(len(dataset), row)} has {target.one}, and {family} learns from "
+        f"{target.several}; {remedy}, or train {' or '.join(families_of_good_parts())}, which needs good "
         "parts alone"
     )
 
@@ -199,7 +200,7 @@ def check_good_parts(training: Dataset, task: Task) -> None:
         )
 
 
-def defective(dataset: Dataset, task: Task, target: str) -> list[bool]:
+def defective(dataset: Dataset, task: Task, target: Target) -> list[bool]:
     """Whether each picture shows something that is no good class."""
     good = set(task.ok_labels)
     return [not classes <= good for classes in classes_of_each(dataset, target)]
@@ -256,7 +257,7 @@ _FEWEST_UNSEEN = 5  # parts of each kind to decide by, where others were learned
 
 
 def refuse_seen_alone(
-    parts: Parts, below: Lineage, judging: Lineage, task: Task, target: str, root: str, *, fitted: bool
+    parts: Parts, below: Lineage, judging: Lineage, task: Task, target: Target, root: str, *, fitted: bool
 ) -> None:
     """Refuse a training whose runs below have seen so many of the pictures that too few are left to decide by.
 
@@ -270,8 +271,8 @@ def refuse_seen_alone(
         left = judged.select(lineage.untouched(judged)) if parts.validation is None else lineage.unseen_of(judged)
         if len(left) == len(judged):
             return [], len(left)
-        bad = 0 if target == "text" else sum(defective(left, task, target))
-        knows_defects = target != "text" and bool(task.ok_labels) and len(task.labels) > len(task.ok_labels)
+        bad = sum(defective(left, task, target)) if target.judges else 0
+        knows_defects = target.judges and bool(task.ok_labels) and len(task.labels) > len(task.ok_labels)
         needed = {"good ones": len(left) - bad, "defective ones": bad} if knows_defects else {"ones": len(left)}
         lacking = [f"{_FEWEST_UNSEEN - there} more {kind}" for kind, there in needed.items() if there < _FEWEST_UNSEEN]
         return lacking, len(left)
@@ -290,12 +291,12 @@ def refuse_seen_alone(
     )
 
 
-def task_of(training: Dataset, target: str, ok_labels: Sequence[str] | None) -> tuple[Task, tuple[str, ...]]:
+def task_of(training: Dataset, target: Target, ok_labels: Sequence[str] | None) -> tuple[Task, tuple[str, ...]]:
     """Classes that occur among the training pictures, declared order first, and those that mean a good part.
 
     Raises DatasetError where there is no class, OptionError where a named good class does not occur.
     """
-    if target == "text":
+    if not target.judges:
         if ok_labels is not None:
             raise OptionError("option `ok_labels`: answers in words have no classes; leave it out.")
         questions, answers = (_most_frequent_first(training.column(column)) for column in ("prefix", "suffix"))
@@ -313,7 +314,7 @@ def task_of(training: Dataset, target: str, ok_labels: Sequence[str] | None) -> 
                     f"option `ok_labels`: no picture is of class {label!r}; {did_you_mean(label, labels)}"
                 )
         return Task(labels, tuple(ok_labels)), ()
-    if target == "boxes":
+    if target.locates:
         return Task(labels, ()), (
             "A part without a box is good; name the classes that are no defects with --ok-labels.",
         )

@@ -17,6 +17,7 @@ from kenpin.report.words import NO_BOXES, NO_LABEL
 from kenpin.run.lineage import write_lineage
 from kenpin.run.record import RunRecord
 from kenpin.run.seal import seal
+from kenpin.targets import Target
 from kenpin.training.learning import Learned
 from kenpin.training.parts import Parts
 from kenpin.training.start import Start
@@ -64,7 +65,7 @@ def keep_lineage(start: Start, folder: Path) -> None:
     write_lineage(folder, whole, start.lineage if isinstance(start.inspector, Fitted) else whole)
 
 
-def _described(dataset: Dataset, fingerprint: str, parts: Parts, target: str) -> dict[str, Any]:
+def _described(dataset: Dataset, fingerprint: str, parts: Parts, target: Target) -> dict[str, Any]:
     """A data set in numbers: where it lies, what it holds, and how many pictures of each class each split has; where
     boxes are learned, also how many pictures and boxes."""
     stated = {"train": parts.training, "validation": parts.validation, "test": parts.test}
@@ -74,7 +75,7 @@ def _described(dataset: Dataset, fingerprint: str, parts: Parts, target: str) ->
         "format": dataset.format,
         "fingerprint": fingerprint,
     }
-    if target != "boxes":
+    if not target.locates:
         counts = {
             name: dict(Counter(label or NO_LABEL for label in part.column("label"))) for name, part in splits.items()
         }

@@ -24,6 +24,7 @@ from kenpin.models.inference import KEPT_BYTES, batch_size_of, encode, kept_byte
 from kenpin.models.networks.cpu_memory import keep_freed_memory
 from kenpin.models.networks.feature_store import DEFAULT_LIMIT_BYTES
 from kenpin.records import Detections, Example, Prediction
+from kenpin.targets import Target
 from kenpin.training.augment import Augmenter, augments, plan_augmentation
 from kenpin.training.meter import Course, course_of
 from kenpin.training.parts import Parts
@@ -50,7 +51,7 @@ class Scoring:
 class Rehearsal:
     """Tries the steps of one run. The weights are left as they were found, and nothing is written."""
 
-    def __init__(self, inspector: Inspector, options: TrainOptions, task: Task, parts: Parts, target: str) -> None:
+    def __init__(self, inspector: Inspector, options: TrainOptions, task: Task, parts: Parts, target: Target) -> None:
         self._inspector, self._task, self._target = inspector, task, target
         self._training, self._validation = parts.training, parts.validation or parts.training
         self.device = device_of(inspector)
@@ -218,7 +219,7 @@ class Rehearsal:
                 split="validation",
                 target=self._target,
             )
-            if self._target == "boxes":
+            if self._target.locates:
                 draw_detections(images[0], examples[0].boxes or Detections(), labels=self._task.labels)
         working = torch.cuda.max_memory_allocated(self.device) - before if on_gpu else 0
         return Scoring(predict_s / count, features_s / count, working)

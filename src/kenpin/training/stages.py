@@ -22,6 +22,7 @@ from kenpin.predictor import Predictor
 from kenpin.quality.consequences import cost_notes
 from kenpin.records import Evaluation, Threshold
 from kenpin.run.layout import MODEL
+from kenpin.targets import Target
 from kenpin.training.crossfit import out_of_fold
 from kenpin.training.deciding import Decided, Scored, decide_by, decide_without_each
 from kenpin.training.learning import Learned, learn
@@ -37,8 +38,9 @@ _CHAIN = "chain"
 """Folder of the runs below while they are trained anew."""
 _NO_VERDICT = "No threshold: an answer in words is neither good nor defective."
 _UNTESTED = {
-    "text": "No split is named test: the weights that ship were chosen on the pictures that they are measured on here.",
-    "label": "No split is named test: the threshold was chosen on the pictures that it is measured on here.",
+    Target.TEXT: "No split is named test: the weights that ship were chosen on the pictures that they are measured on "
+    "here.",
+    Target.LABEL: "No split is named test: the threshold was chosen on the pictures that it is measured on here.",
 }
 _CROSS_DECIDED = (
     "No split is named test: these pictures chose the threshold. Each verdict here is by one that was chosen without "
@@ -106,7 +108,7 @@ class Training:
     def decide(self, learned: Learned, scored: Scored) -> Decided:
         """The calibration, which the inspector keeps, and the threshold."""
         start = self.start
-        if start.family.target == "text":
+        if not start.family.target.judges:
             return Decided(scored.predictions, None, (), _NO_VERDICT)
         folder = good_folder(scored.pictures, start.task)
         decided = decide_by(learned.inspector, start.options, start.family.target, scored, folder)
@@ -127,14 +129,14 @@ class Training:
             predictions = tuple(Predictor(inspector).predict(pictures, progress=self.listener.progress))
         else:
             pictures, split, predictions = scored.pictures, scored.split, decided.predictions
-            notes = (_UNTESTED.get(target, _UNTESTED["label"]),)
+            notes = (_UNTESTED.get(target, _UNTESTED[Target.LABEL]),)
             others = (
                 None if decided.threshold is None else decide_without_each(inspector, start.options, target, scored)
             )
             if others is not None:
                 predictions, thresholds, folds = others
                 notes = (_CROSS_DECIDED.format(folds=folds),)
-            if isinstance(inspector, Trainable) and target != "text":
+            if isinstance(inspector, Trainable) and target.judges:
                 notes = (*notes, _CHOSEN)
             notes = (*notes, *self.chosen_below(scored))
         evaluation = summarise(
@@ -171,7 +173,7 @@ class Training:
 
     def _defective(self, pictures: Dataset) -> tuple[bool, ...]:
         target = self.start.family.target
-        return () if target == "text" else tuple(defective(pictures, self.start.task, target))
+        return tuple(defective(pictures, self.start.task, target)) if target.judges else ()
 
     @contextmanager
     def _chain(self, folds: int, without: frozenset[str]) -> Iterator[TrainOptions]:

@@ -21,6 +21,7 @@ from kenpin.models import get_family
 from kenpin.models.contract import Announces, Calibrated, Family, Fitted, Inspector, Task
 from kenpin.models.inference import check_readable
 from kenpin.run.record import check_run_free
+from kenpin.targets import Target
 from kenpin.training.below import lineage_below, runs_below
 from kenpin.training.capacity import refuse_unloadable
 from kenpin.training.engine import check_intervals_and_tracker
@@ -121,7 +122,7 @@ def begin(
     if library is not None:
         if dataset is not None:
             raise OptionError("option `from_cases` is in place of a data set; give one of them.")
-        learned = answers_of if chosen.target == "text" else training_set
+        learned = answers_of if chosen.target is Target.TEXT else training_set
         dataset, case_notes = learned(library, test_share=options.validation_share, seed=options.seed)
     if dataset is None:
         dataset = load_dataset(options.data, format=options.data_format)
@@ -135,7 +136,7 @@ def begin(
     )
     if chosen.good_alone:
         check_good_parts(parts.training, task)
-    elif chosen.target == "label":
+    elif chosen.target is Target.LABEL:
         check_two_classes(parts.training, task, family)
     task = replace(task, items=dataset.item_names)
     if isinstance(chosen, Announces):
@@ -145,7 +146,7 @@ def begin(
     if options.calibrate != "none" and not isinstance(inspector, Calibrated):
         raise OptionError(f"option `calibrate`: family {family} gives no scores to calibrate; leave it out.")
     _check_labels(inspector, parts, chosen.target)
-    if options.ok_labels and chosen.target == "label" and set(inspector.labels) == set(task.ok_labels):
+    if options.ok_labels and chosen.target is Target.LABEL and set(inspector.labels) == set(task.ok_labels):
         raise OptionError("option `ok_labels` names every class, so that no part is defective; leave the defects out.")
     judging = below if options.decide_by == "unseen" else below.learning
     if without:
@@ -162,7 +163,7 @@ def begin(
     if parts.validation is None and not isinstance(inspector, Fitted):
         parts = hold_out_validation(parts, options.validation_share, options.seed, judging)
     retrieval = None
-    if library is not None and chosen.target == "label":
+    if library is not None and chosen.target is Target.LABEL:
         found = search_before(library, parts)
         retrieval = None if isinstance(found, str) else found
         case_notes += (found,) if isinstance(found, str) else ()
@@ -210,7 +211,7 @@ def _check_folds(options: TrainOptions, inspector: Inspector, below: Lineage) ->
         raise OptionError("option `folds` whole does nothing without a run below; leave it out.")
 
 
-def _check_labels(inspector: Inspector, parts: Parts, target: str) -> None:
+def _check_labels(inspector: Inspector, parts: Parts, target: Target) -> None:
     """Refuse before the training what the evaluation would refuse after it. Raises LabelError."""
     for name, pictures in (("validation", parts.validation), ("test", parts.test)):
         unknown = set() if pictures is None else set().union(*classes_of_each(pictures, target)) - set(inspector.labels)

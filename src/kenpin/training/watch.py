@@ -21,11 +21,12 @@ from kenpin.metrics.collapse import collapse
 from kenpin.models.contract import Inspector, LearnsVectors, Progress, Task
 from kenpin.predictor import Predictor
 from kenpin.records import Detections
+from kenpin.targets import Target
 from kenpin.training.evolution import EvolutionPage, record_snapshot, record_truth
 from kenpin.training.listener import SCORING
 
-_SECTIONS = {"label": Section.PICTURES, "boxes": Section.BOXES, "text": Section.ANSWERS}
-ANSWERED = ("boxes", "text")
+_SECTIONS = {Target.LABEL: Section.PICTURES, Target.BOXES: Section.BOXES, Target.TEXT: Section.ANSWERS}
+ANSWERED = (Target.BOXES, Target.TEXT)
 """What language models are trained for."""
 SAMPLE = 64
 """Pictures at most of which a language model's answers are scored at each evaluation: it writes them token by token."""
@@ -40,7 +41,7 @@ class Watch:
     def __init__(
         self,
         inspector: Inspector,
-        target: str,
+        target: Target,
         validation: Dataset,
         task: Task,
         seed: int,
@@ -49,14 +50,14 @@ class Watch:
         progress: Progress,
     ) -> None:
         """page: written anew at each evaluation that draws. Raises MissingExtraError."""
-        if target == "boxes" and not all(map(find_spec, ("faster_coco_eval", "supervision"))):
+        if target.locates and not all(map(find_spec, ("faster_coco_eval", "supervision"))):
             raise MissingExtraError('scoring and drawing boxes needs an extra: pip install "kenpin[detection]"')
         self._predictor = Predictor(inspector, target=target)
         self._task, self._seed, self._folder = task, seed, folder
         self._page, self._progress = page, progress
         self._compares = isinstance(inspector, LearnsVectors)
         self._names = watched(Section.EMBEDDINGS if self._compares else _SECTIONS[target])
-        self._draws = target == "boxes"
+        self._draws = target.locates
         order = np.random.default_rng(seed).permutation(len(validation))
         limit = SAMPLE if target in ANSWERED else VECTOR_SAMPLE if self._compares else None
         self._sample = validation if limit is None else validation.select(sorted(order[:limit].tolist()))

@@ -21,6 +21,7 @@ from kenpin.models.naming import class_numbers, predictions
 from kenpin.models.networks.seeded import seeded
 from kenpin.records import Example, Prediction
 from kenpin.strict_options import OptionGroup
+from kenpin.targets import Target
 
 _WEIGHTS = "tiles.safetensors"
 
@@ -93,7 +94,7 @@ class TilesFamily:
     """Inspectors that look at tiles."""
 
     Options = TilesOptions
-    target = "label"
+    target = Target.LABEL
     good_alone = False
 
     def create(self, options: TilesOptions, task: Task) -> Inspector:

@@ -24,13 +24,14 @@ from kenpin.models.networks.lora import attach_lora, load_lora, without_adapters
 from kenpin.models.networks.sizes import announced_by
 from kenpin.models.restoring import run_below
 from kenpin.run.record import is_run
+from kenpin.targets import Target
 
 
 class ClassifierFamily:
     """Inspectors that tell classes of whole pictures apart."""
 
     Options = ClassifierOptions
-    target = "label"
+    target = Target.LABEL
     good_alone = False
 
     def announced(self, options: ClassifierOptions) -> Announced | None:

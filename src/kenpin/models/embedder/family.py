@@ -21,6 +21,7 @@ from kenpin.models.networks.seeded import seeded
 from kenpin.models.networks.sizes import announced_by
 from kenpin.models.restoring import run_below
 from kenpin.run.record import is_run
+from kenpin.targets import Target
 
 _HEAD = ("unused",)  # the classes of a backbone's own head, which is not looked at
 
@@ -29,7 +30,7 @@ class EmbedderFamily:
     """Inspectors that learn vectors."""
 
     Options = EmbedderOptions
-    target = "label"
+    target = Target.LABEL
     good_alone = False
 
     def announced(self, options: EmbedderOptions) -> Announced | None:

@@ -14,13 +14,14 @@ from kenpin.models.language.detector import as_it_comes, base_of_run, restored
 from kenpin.models.language.options import loaded_as
 from kenpin.models.networks.sizes import announced_by
 from kenpin.run.record import is_run
+from kenpin.targets import Target
 
 
 class Florence2Family:
     """Inspectors that say in Florence-2's words what is where."""
 
     Options = Florence2Options
-    target = "boxes"
+    target = Target.BOXES
     good_alone = False
 
     def announced(self, options: Florence2Options) -> Announced | None:

@@ -16,13 +16,14 @@ from kenpin.models.mahalanobis.options import MahalanobisOptions
 from kenpin.models.mahalanobis.patch_inspector import PatchSpaceInspector
 from kenpin.models.networks.backbones import BUILT_IN, load_backbone
 from kenpin.models.networks.sizes import announced_by
+from kenpin.targets import Target
 
 
 class MahalanobisFamily:
     """Inspectors that know good parts alone."""
 
     Options = MahalanobisOptions
-    target = "label"
+    target = Target.LABEL
     good_alone = True
 
     def announced(self, options: MahalanobisOptions) -> Announced | None:

@@ -21,6 +21,7 @@ from kenpin.models.paligemma.npz import model_from_npz
 from kenpin.models.paligemma.options import PaliGemmaOptions
 from kenpin.models.paligemma.toy import toy_base
 from kenpin.run.record import is_run
+from kenpin.targets import Target
 
 _CAPTION = "caption en"
 """What a base is asked that nobody asks anything: every published one was taught to answer it."""
@@ -30,7 +31,7 @@ class PaliGemmaFamily:
     """Inspectors that say in PaliGemma's words what is where."""
 
     Options = PaliGemmaOptions
-    target = "boxes"
+    target = Target.BOXES
     good_alone = False
 
     def announced(self, options: PaliGemmaOptions) -> Announced | None:

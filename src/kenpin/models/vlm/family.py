@@ -26,6 +26,7 @@ from kenpin.models.vlm.options import VlmOptions
 from kenpin.models.vlm.soft_tokens import RunVectors, SoftPrompted
 from kenpin.models.vlm.toy import toy_base
 from kenpin.run.record import is_run
+from kenpin.targets import Target
 
 _ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 
@@ -34,7 +35,7 @@ class VlmFamily:
     """Inspectors that answer questions on pictures."""
 
     Options = VlmOptions
-    target = "text"
+    target = Target.TEXT
     good_alone = False
 
     def announced(self, options: VlmOptions) -> Announced | None:
