@@ -210,13 +210,13 @@ def train_as_kenpin(base: str, way: str, pictures: int, epochs: int, cache: str)
     from kenpin.training.batches import readers
     from kenpin.training.engine import train_by_gradients
     from kenpin.training.precision import choose_precision
-    from kenpin.training.processes import processes
+    from kenpin.training.processes import join_processes
 
     dataset = _made(pictures)
     tuning = {"frozen": "frozen-vision", "lora": "lora"}[way]
     inspector, options = _inspector(base, tuning=tuning, epochs=epochs)
-    crew = processes("cpu")
-    precision, _ = choose_precision("auto", crew.device)
+    ranks = join_processes("cpu")
+    precision, _ = choose_precision("auto", ranks.device)
     first = list(dataset)[:_BATCH]
     batch = inspector.encode([read_image(example.image) for example in first]) | inspector.encode_targets(first)
     inspector.module.eval()
@@ -228,7 +228,7 @@ def train_as_kenpin(base: str, way: str, pictures: int, epochs: int, cache: str)
         kept = keep_inputs(inspector, [dataset, few], lambda doing, done, total: None)
         reading = readers(inspector, dataset, few, options, None, kept)
         folder = Path(tempfile.mkdtemp(dir=cache))
-        train_by_gradients(reading, options, lambda step, epoch, loss: {}, precision, folder, crew)
+        train_by_gradients(reading, options, lambda step, epoch, loss: {}, precision, folder, ranks)
 
     Path(cache).mkdir(exist_ok=True)
     return {"seconds": seconds_of(train, 1), "peak_bytes": [peak_bytes()], "loss": [loss]}

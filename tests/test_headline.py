@@ -34,6 +34,7 @@ from kenpin.records_json import evaluation_from_json, evaluation_to_json
 from kenpin.report.headline import headed_json, headline, mistakes, useless
 from kenpin.report.trust import trust_sentence
 from kenpin.run.record import RunRecord, write_record
+from kenpin.targets import Target
 from kenpin.training import Listener, train
 from tests.commands import Run
 
@@ -64,7 +65,7 @@ class Made:
     scores: Mapping[bool, tuple[float, ...]]
     """Of defective parts and of good ones, in turn."""
     threshold: Threshold | None
-    target: str = "label"
+    target: Target = Target.LABEL
     labels: tuple[str, ...] = ()
     lineage: Lineage | None = None
 
@@ -72,7 +73,7 @@ class Made:
     def record(self) -> RunRecord:
         return RunRecord(
             family="made", base_id="made", base_commit=None, base_probe=(), options={}, labels=self.labels,
-            ok_labels=() if self.target == "boxes" else ("good",), image_size_wh=(8, 8), dataset={}, threshold=None,
+            ok_labels=() if self.target.locates else ("good",), image_size_wh=(8, 8), dataset={}, threshold=None,
             scores={}, notes=(), versions={}, device="cpu", precision="fp32", created="", seconds=0.0, files={},
         )  # fmt: skip
 
@@ -81,7 +82,7 @@ class Made:
         for i in range(self.defective + self.good):
             bad = i < self.defective
             one = Example(f"{i}.png", ImageSource(f"{i}.png"), split="test", size_wh=(50, 50))
-            if self.target == "boxes":
+            if self.target.locates:
                 one = replace(one, boxes=Detections((BOX,), ("dent",)) if bad else Detections())
             else:
                 one = replace(one, label="dent" if bad else "good")
@@ -92,7 +93,7 @@ class Made:
         for i, part in enumerate(dataset):
             of = self.scores[i < self.defective]
             score = of[i % len(of)]
-            if self.target == "boxes":
+            if self.target.locates:
                 elsewhere = Detections(((30.0, 30.0, 40.0, 40.0),), ("dent",), (score,))
                 yield Prediction(part.id, defect_score=score, detections=elsewhere)
             else:
@@ -138,7 +139,7 @@ MADE: dict[str, tuple[Made, tuple[str, str, str]]] = {
         ),
     ),
     "only boxes": (
-        Made(40, 40, APART, None, "boxes", ("dent",)),
+        Made(40, 40, APART, None, Target.BOXES, ("dent",)),
         (
             "This inspector finds no box: 0 of 40 true boxes; 80 boxes that it draws are wrong.",
             "A defective part scores above a good one in 100.0 % of such pairs, AUROC 1.000.",

@@ -43,9 +43,9 @@ def __getattr__(name: str) -> Any:
 def _train(family: str, options: TrainOptions) -> int:
     from kenpin.cli._telling import closing_lines, telling
     from kenpin.training import train
-    from kenpin.training.processes import leads
+    from kenpin.training.processes import is_main_process
 
-    if not leads():  # of several processes one tells
+    if not is_main_process():  # the others print nothing
         train(family, options)
         return 0
     with telling() as listener:

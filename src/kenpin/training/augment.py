@@ -26,7 +26,7 @@ _FORBID = "forbid"
 
 @dataclass(frozen=True, slots=True)
 class Augmenter:
-    """Varies one training picture, the same way whenever asked with the same seed, epoch and place."""
+    """Varies one training picture, the same way whenever asked with the same seed, epoch and row."""
 
     horizontal: Mapping[str, str] | None
     """The class that each class becomes in the mirror; a class that is missing is not mirrored. None: never mirror."""
@@ -43,14 +43,14 @@ class Augmenter:
         flips = self.horizontal is not None or self.vertical is not None
         return flips or self.crop or bool(self.rotate_degrees or self.brightness or self.contrast)
 
-    def __call__(self, image: Image.Image, example: Example, epoch: int, place: int) -> tuple[Image.Image, Example]:
+    def __call__(self, image: Image.Image, example: Example, epoch: int, row: int) -> tuple[Image.Image, Example]:
         """The varied picture, of the same size and mode, and the example with its label and boxes as they now are."""
         # loaded here: it weighs 50 MB, and most trainings vary nothing
         import kornia.enhance
         import kornia.geometry.transform as geometry
 
-        # drawn from (seed, epoch, place) alone: neither workers, nor resuming, nor processes change a picture
-        draw = np.random.default_rng((self.seed, epoch, place))
+        # drawn from (seed, epoch, row) alone: neither workers, nor resuming, nor processes change a picture
+        draw = np.random.default_rng((self.seed, epoch, row))
         pixels = torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)[None].float() / 255
         for classes, mirror, axis in ((self.horizontal, geometry.hflip, 0), (self.vertical, geometry.vflip, 1)):
             mirrored = draw.random() < 0.5
@@ -172,9 +172,9 @@ def _mirrored(example: Example, classes: Mapping[str, str], size_wh: tuple[int, 
 
 
 def _cropped(pixels: Tensor, example: Example, draw: np.random.Generator) -> tuple[Tensor, Example]:
-    """80 to 100 % of the area at a random place, brought back to the same size. (1, 3, h, w) -> the same.
+    """80 to 100 % of the area at a random row, brought back to the same size. (1, 3, h, w) -> the same.
 
-    Boxes are cut to what is left of them; one of which less than half is left is no longer there.
+    Boxes are clipped; a box of which less than half is left is dropped.
     """
     from kornia.geometry.transform import resize
 
@@ -188,9 +188,9 @@ def _cropped(pixels: Tensor, example: Example, draw: np.random.Generator) -> tup
         return resized, example
     corners = np.array(example.boxes.boxes_xyxy_px, np.float64).reshape(-1, 4)
     moved = clip(corners - [left, top, left, top], (w, h))
-    kept = np.flatnonzero(area(moved) >= 0.5 * area(corners))
-    boxes = chosen(example.boxes, kept.tolist())
-    scaled = _as_boxes(moved[kept] * [width / w, height / h, width / w, height / h])
+    rest = np.flatnonzero(area(moved) >= 0.5 * area(corners))
+    boxes = chosen(example.boxes, rest.tolist())
+    scaled = _as_boxes(moved[rest] * [width / w, height / h, width / w, height / h])
     return resized, replace(example, boxes=replace(boxes, boxes_xyxy_px=scaled, segments=None))
 
 

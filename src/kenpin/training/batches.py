@@ -66,8 +66,8 @@ def readers(
     augmenter: Augmenter | None,
     kept: Sequence[KeptInputs] | StoredFeatures | None,
 ) -> tuple[Reader, Reader]:
-    """What reads the training pictures, varied, and what the validation pictures. kept: what was computed of both,
-    where nothing varies them."""
+    """Readers of the training pictures, with augmentation, and of the validation pictures. kept: what was computed of
+    both, where no augmentation changes them."""
     of_training, of_validation = (kept, kept) if kept is None or isinstance(kept, StoredFeatures) else kept
     size, workers = options.batch_size, options.workers
     return (
@@ -78,7 +78,7 @@ def readers(
 
 @dataclass(frozen=True)
 class _Opened(TorchDataset[Row]):
-    """Rows of a reader's data set, in one epoch, opened."""
+    """The opened rows of a reader's data set, in one epoch."""
 
     reader: Reader
     epoch: int
@@ -115,7 +115,7 @@ def validation_order(inspector: Trainable, pictures: Dataset) -> list[int]:
 
 
 def share_of(order: Sequence[int], batch_size: int, rank: int, ranks: int, *, even: bool) -> list[int]:
-    """The rows of every so-many-th batch, which one of several processes reads.
+    """The rows that one of several processes reads: every n-th batch of n processes.
 
     even: all processes get as many full batches, for which the first rows come again.
     """

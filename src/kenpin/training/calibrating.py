@@ -40,9 +40,9 @@ def _of_pictures(
     method: Method, predictions: Sequence[Prediction], defective: Sequence[bool]
 ) -> tuple[Calibration | None, str]:
     known = [
-        (inside_unit(score if one.distance is None else unit_of_distance(score)), bad)
-        for one, bad in zip(predictions, defective, strict=True)
-        if (score := one.defect_score) is not None and math.isfinite(score)
+        (inside_unit(score if prediction.distance is None else unit_of_distance(score)), bad)
+        for prediction, bad in zip(predictions, defective, strict=True)
+        if (score := prediction.defect_score) is not None and math.isfinite(score)
     ]
     if not known:
         return None, "Scores are not calibrated: no picture has one."
@@ -56,6 +56,6 @@ def _of_boxes(method: Method, pictures: Dataset, predictions: Sequence[Predictio
     if scores is None:
         return None, "Scores are not calibrated: not every box has one."
     finds = [match(example.boxes or Detections(), of) for example, of in zip(pictures, found, strict=True)]
-    place: NDArray[np.int64] = np.concatenate(finds) if finds else np.array([], np.int64)
-    counted = place != CROWD  # such a box is neither right nor wrong
-    return fit_calibration(scores[counted], place[counted] >= 0, method)
+    match: NDArray[np.int64] = np.concatenate(finds) if finds else np.array([], np.int64)
+    counted = match != CROWD  # such a box is neither right nor wrong
+    return fit_calibration(scores[counted], match[counted] >= 0, method)

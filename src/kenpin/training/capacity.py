@@ -15,7 +15,7 @@ from kenpin.errors import OptionError
 from kenpin.models.contract import Announced
 
 _OPTIMISER_STATES = {"adamw": 2, "sgd": 0}
-"""Numbers that an optimiser keeps of each trained one."""
+"""Numbers that an optimiser holds for each trained parameter."""
 
 
 def size(count: int) -> str:

@@ -68,24 +68,24 @@ def decide_without_each(
     count = min(_FOLDS, *(labels.count(label) for label in set(labels)), _FOLDS if None in groups else len(groups))
     if count < 2:
         return None
-    kept = inspector.calibration if isinstance(inspector, Calibrated) else None
+    before = inspector.calibration if isinstance(inspector, Calibrated) else None
     found: dict[int, tuple[Prediction, Threshold]] = {}
     try:
         folds = random_folds(pictures, count, seed=options.seed)
         for fold in range(count):
             others = decide_by(inspector, options, target, _of(scored, [of != fold for of in folds]), "")
-            is_meant = isinstance(inspector, Calibrated) and inspector.calibration is not None
-            if others.threshold is None or is_meant is not (kept is not None):
+            is_calibrated = isinstance(inspector, Calibrated) and inspector.calibration is not None
+            if others.threshold is None or is_calibrated is not (before is not None):
                 return None
             for row, prediction in enumerate(scored.predictions):
                 if folds[row] == fold:
-                    meant = inspector.calibrated(prediction) if isinstance(inspector, Calibrated) else prediction
-                    found[row] = meant, others.threshold
+                    calibrated = inspector.calibrated(prediction) if isinstance(inspector, Calibrated) else prediction
+                    found[row] = calibrated, others.threshold
     except (DatasetError, OptionError):
         return None
     finally:
         if isinstance(inspector, Calibrated):
-            inspector.calibration = kept
+            inspector.calibration = before
     predictions, thresholds = zip(*(found[row] for row in range(len(scored.predictions))), strict=True)
     return predictions, thresholds, count
 

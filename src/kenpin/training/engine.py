@@ -44,7 +44,7 @@ from kenpin.training.trackers import Tracker, check_tracker
 Watch = Callable[[int, float, float | None], Mapping[str, float | None]]
 """(step, epoch, validation loss) -> scores of the validation pictures by name, None where there is none."""
 LOGGED = 1_000
-"""Losses that are kept of a training at most: of each step where there are no more."""
+"""Rows of losses in metrics.jsonl at most: one a step where there are no more steps."""
 _CURVES = "tensorboard"
 
 
@@ -72,7 +72,7 @@ def train_by_gradients(
     """Train the readers' inspector in place; the weights of the least validation loss are in it at the end.
 
     readers: of the training and of the validation pictures; folder: takes checkpoints/ and metrics.jsonl, and the
-    training goes on from the newest whole checkpoint in it. Returns sentences worth telling. Raises MissingExtraError,
+    training goes on from the newest whole checkpoint in it. Returns notes. Raises MissingExtraError,
     OptionError, RunError.
     """
     check_intervals_and_tracker(options)
@@ -119,7 +119,7 @@ class _Loop:
         self._device = device_of(self._inspector)
         self._metrics, self._checkpoints = folder / METRICS, folder / CHECKPOINTS
         self._plan = Plan(
-            batches=-(-len(self._training.dataset) // (options.batch_size * processes.count)),
+            batches=-(-len(self._training.dataset) // (options.batch_size * processes.world_size)),
             accumulate=options.accumulate,
             epochs=options.epochs,
             evaluate_every=options.evaluate_every,
@@ -130,22 +130,22 @@ class _Loop:
         self._schedule = schedule_of(options.schedule, options.warmup_share, falls)
         self._losses, self._summed, self._written = torch.zeros((), device=self._device), 0, 0
         self.state = TrainingState()
-        with processes.leader_first():  # it removes what is not whole
+        with processes.main_first():  # it removes what is not whole
             self._resumed_from = latest_checkpoint(self._checkpoints)
         if self._resumed_from is not None:
             self.state = read_state(self._resumed_from)
             load_training(self._resumed_from, self._module, step)
-        heard = listener if processes.leads else SILENT
+        heard = listener if processes.is_main else SILENT
         self._announcer = Announcer(heard, self.state, self._plan.steps, options.epochs)
 
     def run(self) -> str:
         """Train to the end; how it ended, in one sentence."""
         state, options = self.state, self._options
-        if self._processes.leads and not state.global_step:
+        if self._processes.is_main and not state.global_step:
             self._announcer.before_training(self._watch(0, 0.0, None))
         self._announcer.begun()
         with ExitStack() as at_end:
-            name = options.tracker if self._processes.leads else "none"
+            name = options.tracker if self._processes.is_main else "none"
             self._tracker = Tracker(name, self._metrics.parent / _CURVES, options.model_dump(mode="json"))
             at_end.callback(self._tracker.finish)
             self._module.train()
@@ -153,7 +153,7 @@ class _Loop:
                 self._epoch(*divmod(state.global_step, self._plan.epoch_steps))
         if options.keep == "best" and state.best_global_step is not None:
             load_learned(self._module, checkpoint_folder(self._checkpoints, state.best_global_step))
-        if self._processes.leads and options.save_total_limit == 1 and state.best_global_step is not None:
+        if self._processes.is_main and options.save_total_limit == 1 and state.best_global_step is not None:
             for step in set(whole_checkpoints(self._checkpoints)) - {state.best_global_step}:
                 remove_checkpoint(checkpoint_folder(self._checkpoints, step))
         return why_it_ended(state, self._plan.steps)
@@ -168,7 +168,7 @@ class _Loop:
         """The steps of an epoch behind those that are done already."""
         dataset, size, accumulate = self._training.dataset, self._options.batch_size, self._options.accumulate
         order = training_order(self._inspector, dataset, self._options.seed, epoch)
-        own = share_of(order, size, self._processes.rank, self._processes.count, even=True)
+        own = share_of(order, size, self._processes.rank, self._processes.world_size, even=True)
         # beginning to read draws a random number, which a checkpoint within the epoch has behind it
         if not done:
             self._take_up_random_numbers()
@@ -186,11 +186,11 @@ class _Loop:
     def _take_step(self, batches: Sequence[Batch]) -> None:
         """Learn from the batches of one step, and do what is due after it."""
         state, plan = self.state, self._plan
-        count = self._processes.total(sum((self._inspector.loss_count(one) for one in batches), torch.tensor(0)))
+        count = self._processes.total(sum((self._inspector.loss_count(batch) for batch in batches), torch.tensor(0)))
         count = count.clamp(min=1).to(self._device)
         for number, batch in enumerate(batches, start=1):
             loss = self._step.learn(on_device(self._inspector, batch), count, is_last=number == len(batches))
-            # one loss beyond all numbers would hide those of all other steps
+            # a loss that is not finite would hide those of all other steps
             self._losses += torch.where(torch.isfinite(loss), loss, self._losses / (1 + self._summed))
         rate = self._options.learning_rate * self._schedule(state.changes + 1, plan.steps + 1)
         logs = plan.logs(state.global_step + 1)
@@ -210,7 +210,7 @@ class _Loop:
             self._save()
 
     def _log_loss(self, rate: float, norm: Tensor | None) -> None:
-        loss = float(self._processes.total(self._losses)) / self._processes.count / self._summed
+        loss = float(self._processes.total(self._losses)) / self._processes.world_size / self._summed
         self._losses, self._summed = torch.zeros_like(self._losses), 0
         row = self.state.log(loss=loss, **({} if norm is None else {"grad_norm": float(norm)}), learning_rate=rate)
         self._write(row)
@@ -222,9 +222,11 @@ class _Loop:
         self._module.eval()
         loss = self._validation_loss()
         scores: Mapping[str, float | None] = {}
-        if self._processes.leads:
+        if self._processes.is_main:
             scores = self._watch(state.global_step, state.epoch, loss)
-        row = state.log(eval_loss=loss, **{f"eval_{name}": one for name, one in scores.items() if one is not None})
+        row = state.log(
+            eval_loss=loss, **{f"eval_{name}": score for name, score in scores.items() if score is not None}
+        )
         is_best = state.compare(loss)
         self._write(row)
         self._announcer.evaluated(loss, scores, is_best=is_best)
@@ -236,7 +238,7 @@ class _Loop:
         """Mean over the pictures of the mean loss of each one's batch, as far as that is a number."""
         order = validation_order(self._inspector, self._validation.dataset)
         processes, size = self._processes, self._options.batch_size
-        own = share_of(order, size, processes.rank, processes.count, even=False)
+        own = share_of(order, size, processes.rank, processes.world_size, even=False)
         loader = self._validation.batches(own)
         losses: list[Tensor] = []
         counts: list[int] = []
@@ -248,14 +250,14 @@ class _Loop:
             self._announcer.validated(done, len(loader))
         each = np.repeat(np.array([float(loss) for loss in losses], np.float32), np.array(counts, np.int64))
         found = each[np.isfinite(each)]
-        if processes.count == 1 and found.size:
+        if processes.world_size == 1 and found.size:
             return float(found.mean())
         summed, count = processes.total(torch.tensor([float(found.sum()), float(found.size)])).tolist()
         return summed / count if count else math.nan
 
     def _write(self, row: Mapping[str, float]) -> None:
         """Keep metrics.jsonl equal to the history, which an interrupted run takes up again."""
-        if not self._processes.leads:
+        if not self._processes.is_main:
             return
         history = self.state.log_history
         lines = "".join(json.dumps(row) + "\n" for row in history[self._written :])
@@ -275,5 +277,5 @@ class _Loop:
             self.state,
             self._processes,
         )
-        if self._processes.leads:
+        if self._processes.is_main:
             rotate(self._checkpoints, self._options.save_total_limit, self.state.best_global_step)

@@ -21,10 +21,10 @@ _QUALITY = 85
 
 def record_truth(folder: Path, names: Sequence[str], drawn: Sequence[Image.Image]) -> None:
     """Keep what is annotated on the watched pictures, drawn, below `folder/evolution/`; once, when a run begins."""
-    place = folder / EVOLUTION
-    place.mkdir(parents=True, exist_ok=True)
-    pictures = zip(names, _save(place, "truth", drawn), strict=True)
-    _write_rows(place / TRUTH, [{"name": name, "picture": file} for name, file in pictures])
+    drawings = folder / EVOLUTION
+    drawings.mkdir(parents=True, exist_ok=True)
+    pictures = zip(names, _save(drawings, "truth", drawn), strict=True)
+    _write_rows(drawings / TRUTH, [{"name": name, "picture": file} for name, file in pictures])
 
 
 def record_snapshot(
@@ -35,17 +35,17 @@ def record_snapshot(
     `drawn`: the watched pictures with their predictions, in the order of `record_truth`. A resumed run trains some
     steps again: snapshots of this step and of later ones make way. A score that is no finite number is kept as none.
     """
-    place = folder / EVOLUTION
-    place.mkdir(parents=True, exist_ok=True)
-    earlier = read_rows(place / SNAPSHOTS) if (place / SNAPSHOTS).exists() else ()
+    drawings = folder / EVOLUTION
+    drawings.mkdir(parents=True, exist_ok=True)
+    earlier = read_rows(drawings / SNAPSHOTS) if (drawings / SNAPSHOTS).exists() else ()
     kept = [row for row in earlier if row["step"] < step]
     if len(kept) < len(earlier):
-        # before their pictures are replaced, or a kill would leave pictures of two trainings in one snapshot
-        _write_rows(place / SNAPSHOTS, kept)
+        # before their pictures are redrawingsd, or a kill would leave pictures of two trainings in one snapshot
+        _write_rows(drawings / SNAPSHOTS, kept)
     finite = {name: score if score is not None and math.isfinite(score) else None for name, score in scores.items()}
-    pictures = _save(place, f"step-{step:08}", drawn)
+    pictures = _save(drawings, f"step-{step:08}", drawn)
     # last: a row names only pictures that are there
-    _write_rows(place / SNAPSHOTS, [*kept, {"step": step, "epoch": epoch, "scores": finite, "pictures": pictures}])
+    _write_rows(drawings / SNAPSHOTS, [*kept, {"step": step, "epoch": epoch, "scores": finite, "pictures": pictures}])
 
 
 @dataclass
@@ -67,11 +67,11 @@ class EvolutionPage:
             self._is_told = True
 
 
-def _save(place: Path, name: str, drawn: Sequence[Image.Image]) -> list[str]:
+def _save(drawings: Path, name: str, drawn: Sequence[Image.Image]) -> list[str]:
     """Write the pictures as JPEGs; returns the names of their files."""
     files = [f"{name}-{number:02}.jpg" for number in range(len(drawn))]
     for file, picture in zip(files, drawn, strict=True):
-        with new_file(place / file) as unfinished:
+        with new_file(drawings / file) as unfinished:
             # whole colour resolution: thin coloured lines would fade
             picture.convert("RGB").save(unfinished, "JPEG", quality=_QUALITY, subsampling=0)
     return files

@@ -42,7 +42,7 @@ class Memory:
     activations: int
     """With all working memory of the operations."""
     logits: int
-    """What has a place for each word of the vocabulary."""
+    """Tensors with an entry for each word of the vocabulary."""
     data: int
     runtime: int
     """Of a run on the CPU the process without the network; on a GPU what its allocator holds beyond the tensors."""
@@ -96,7 +96,7 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a run will take, as far as it can be told before it starts."""
+    """Memory and time of a run, forecast before it starts."""
 
     device: str
     precision: Precision

@@ -26,10 +26,10 @@ from kenpin.run.record import finish, write_record
 from kenpin.training.capacity import refuse_unfit
 from kenpin.training.deciding import Decided, Scored
 from kenpin.training.keeping import keep_for_report
-from kenpin.training.learning import Learned, has_learned, learn_along
+from kenpin.training.learning import Learned, follow, has_learned
 from kenpin.training.links import check_refittable
 from kenpin.training.listener import SILENT, Listener
-from kenpin.training.processes import processes
+from kenpin.training.processes import join_processes
 from kenpin.training.recording import keep_lineage, record_of
 from kenpin.training.stages import Training
 from kenpin.training.start import begin
@@ -57,14 +57,14 @@ def train(
     options, inspector = start.options, start.inspector
     if options.folds == "whole":
         check_refittable(options, start.dataset)
-    training = Training(start, partial_folder(options.out), processes(options.device), listener)
-    folder, crew = training.folder, training.processes
+    training = Training(start, partial_folder(options.out), join_processes(options.device), listener)
+    folder, ranks = training.folder, training.processes
     if isinstance(options, GradientOptions) and isinstance(inspector, Trainable):
-        refuse_unfit(inspector.module, options.optimiser, crew.device)
-    if not crew.leads:
-        crew.wait()
-        learn_along(start, folder, crew)
-        crew.part()
+        refuse_unfit(inspector.module, options.optimiser, ranks.device)
+    if not ranks.is_main:
+        ranks.wait()
+        follow(start, folder, ranks)
+        ranks.leave()
         return Run(options.out)
     for note in start.notes:
         listener.say(note)
@@ -74,9 +74,9 @@ def train(
         # at once, for a checkpoint of it may be used before the training ends; what is scored later is of these too
         keep_lineage(start, folder)
         write_begun(folder, family, start.task, inspector)
-        crew.wait()
+        ranks.wait()
         learned = training.learn()
-        crew.part()
+        ranks.leave()
         scored = training.score(learned)
         decided = training.decide(learned, scored)
         evaluation = training.evaluate(learned, scored, decided)

@@ -20,7 +20,7 @@ from kenpin.run.layout import EvaluationFiles
 from kenpin.run.vectors import Embedding, write_embedding
 from kenpin.targets import Target
 
-_PROJECTED = 5_000  # pictures at most whose vectors are kept
+_PROJECTED = 5_000  # pictures at most whose vectors are stored
 _THUMBNAIL_PX = {Target.LABEL: 128, Target.BOXES: 320, Target.TEXT: 256}
 """Boxes are drawn on them, texts read beside them."""
 _OF_SCORES, _OF_ANSWERS = (60, 18), (12, 12)
@@ -69,15 +69,15 @@ def _keep_maps(predictor: Predictor, pictures: Dataset, evaluation: Evaluation, 
         return
     of_score = isinstance(inspector, Localised)
     wanted = set(maps.first_asked_for(evaluation.judged, *(_OF_SCORES if of_score else _OF_ANSWERS)))
-    chosen = pictures.select(place for place, id in enumerate(pictures.column("id")) if id in wanted)
+    chosen = pictures.select(row for row, id in enumerate(pictures.column("id")) if id in wanted)
     found = {}
     unit = ""
-    for example, one in predictor.localise(chosen) if of_score else _explained(inspector, chosen):
-        if one.grid is not None:
+    for example, drawn in predictor.localise(chosen) if of_score else _explained(inspector, chosen):
+        if drawn.grid is not None:
             found[example.id] = maps.PlaceMap(
-                one.grid, one.region, (one.values.shape[1], one.values.shape[0]), one.shows, _mask_of(example)
+                drawn.grid, drawn.region, (drawn.values.shape[1], drawn.values.shape[0]), drawn.shows, _mask_of(example)
             )
-            unit = one.unit
+            unit = drawn.unit
     if found:
         maps.write_maps(path, maps.Maps(found, unit, of_score, held_out, predictor.fails_on_map))
 

@@ -39,7 +39,7 @@ _LEARNED = "learned.json"
 
 @dataclass(frozen=True)
 class Learned:
-    """A trained inspector, and what is to be told of its training."""
+    """A trained inspector, and what its record says of the training."""
 
     inspector: Inspector
     notes: tuple[str, ...]
@@ -64,28 +64,28 @@ def learn(start: Start, folder: Path, processes: Processes, listener: Listener) 
     notes: list[str] = []
     precision: Precision = "fp32"
 
-    def tell(sentences: tuple[str, ...]) -> None:
+    def note(sentences: tuple[str, ...]) -> None:
         for sentence in sentences:
             listener.say(sentence)
             notes.append(sentence)
 
     if isinstance(inspector, Fitted):
-        tell(inspector.fit(parts.training, start.lineage, listener.progress))
+        note(inspector.fit(parts.training, start.lineage, listener.progress))
     else:
-        precision = _learn_by_gradients(start, folder, processes, listener, tell)
+        precision = _learn_by_gradients(start, folder, processes, listener, note)
     if isinstance(inspector, LearnsVectors) and parts.validation is not None:
-        tell(inspector.take_references(parts.training, parts.validation, listener.progress))
+        note(inspector.take_references(parts.training, parts.validation, listener.progress))
     shutil.rmtree(folder / MODEL, ignore_errors=True)
     (folder / MODEL).mkdir()
     inspector.save(folder / MODEL)
     learned = Learned(inspector, tuple(notes), precision, str(processes.device), time.monotonic() - began)
-    told = {name: getattr(learned, name) for name in ("notes", "precision", "device", "seconds")}
-    write_json(folder / _LEARNED, {"base": asdict(inspector.base), **told})
+    about = {name: getattr(learned, name) for name in ("notes", "precision", "device", "seconds")}
+    write_json(folder / _LEARNED, {"base": asdict(inspector.base), **about})
     return learned
 
 
-def learn_along(start: Start, folder: Path, processes: Processes) -> None:
-    """What a process does that does not lead: its share of each step, nothing else."""
+def follow(start: Start, folder: Path, processes: Processes) -> None:
+    """What every process but the main one does: its share of each step, nothing else."""
     if not isinstance(start.inspector, Trainable):
         raise OptionError("this training is one pass by one process; start it without accelerate.")
     if not (folder / _LEARNED).is_file():
@@ -94,16 +94,16 @@ def learn_along(start: Start, folder: Path, processes: Processes) -> None:
 
 
 def _kept(start: Start, folder: Path, device: torch.device) -> Learned:
-    told = read_json(folder / _LEARNED)
-    base = told.pop("base")
+    about = read_json(folder / _LEARNED)
+    base = about.pop("base")
     record = BaseRecord(base["id"], base["commit"], tuple(base["probe"]))
     inspector = start.family.restore(folder / MODEL, record, start.options, start.task)
     inspector.module.to(device)
-    return Learned(inspector, **{**told, "notes": tuple(told["notes"])})
+    return Learned(inspector, **{**about, "notes": tuple(about["notes"])})
 
 
 def _learn_by_gradients(
-    start: Start, folder: Path, processes: Processes, listener: Listener, tell: Callable[[tuple[str, ...]], None]
+    start: Start, folder: Path, processes: Processes, listener: Listener, note: Callable[[tuple[str, ...]], None]
 ) -> Precision:
     """Train the inspector in place; returns the precision used."""
     inspector, options, target = start.inspector, start.options, start.family.target
@@ -117,22 +117,22 @@ def _learn_by_gradients(
         raise OptionError("training by gradients needs validation pictures; name a validation split.")
     trainable, total = trainable_share(inspector.module)
     precision, why = choose_precision(options.precision, processes.device)
-    tell(inspector.check(training))
-    tell((f"{trainable:,} of {total:,} parameters train ({100 * trainable / total:.2f} %).", why))
+    note(inspector.check(training))
+    note((f"{trainable:,} of {total:,} parameters train ({100 * trainable / total:.2f} %).", why))
     augmenter = None
     if augments(options):
         augmenter, off = plan_augmentation(options, start.task.labels, target, options.seed)
-        tell(off)
+        note(off)
     varied = augmenter is not None and augmenter.varies
-    with processes.leader_first():
+    with processes.main_first():
         kept = None if varied else keep_inputs(inspector, [training, validation], listener.progress)
     if kept is not None and inspector.extract is not None:
-        tell(
+        note(
             ("The pictures' features are computed once and kept on disk: the network of the features is not trained.",)
         )
     page = EvolutionPage(folder, options.out.name, listener.say) if options.report else None
     watch = Watch(inspector, target, validation, start.task, options.seed, folder, page, listener.progress)
-    tell(watch.notes)
+    note(watch.notes)
     reading = readers(inspector, training, validation, options, augmenter, kept)
-    tell(train_by_gradients(reading, options, watch, precision, folder, processes, listener))
+    note(train_by_gradients(reading, options, watch, precision, folder, processes, listener))
     return precision

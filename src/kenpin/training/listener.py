@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from kenpin.models.contract import Progress
 
 Say = Callable[[str], None]
-"""Called with a sentence worth telling."""
+"""Called with each note, a sentence."""
 TRAINING, VALIDATING, SCORING = "training", "validating", "scoring"
 """What `progress` says is being done between two evaluations and in them, again and again; all else is done once."""
 
@@ -43,7 +43,7 @@ class Step:
     steps: int
     """How many there will be, unless the training stops early."""
     loss: float
-    """Mean over the step's batch; of a training of more than 1,000 steps, over all since the last that was told."""
+    """Mean over the step's batch; of a training of more than 1,000 steps, over all since the last call."""
     learning_rate: float
     """What the step was made with."""
 
@@ -54,13 +54,13 @@ def _nothing(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Listener:
-    """What is called as a training goes on, in the process that leads; by default nothing is.
+    """What is called as a training goes on, in the main process; by default nothing is.
 
     >>> kenpin.train("classifier", data="parts", out="run", listener=Listener(epoch=print))  # doctest: +SKIP
     """
 
     say: Say = _nothing
-    """Called with each sentence worth telling."""
+    """Called with each note."""
     progress: Progress = _nothing
     """Called with what is being done, how many are done and how many there are."""
     epoch: Callable[[Epoch], None] = _nothing

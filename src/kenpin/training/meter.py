@@ -36,7 +36,7 @@ class Peak(NamedTuple):
     gradients: int
 
 
-class _NoRoom(Exception):  # noqa: N818 it is no error: what could be told is told
+class _NoRoom(Exception):  # noqa: N818 it is no error: the count up to here stands
     """More lives than may."""
 
 
@@ -63,7 +63,7 @@ class _Meter(TorchDispatchMode):
 
     def _count(self, key: int, tensor: Tensor) -> None:
         storage = tensor.untyped_storage()
-        # a place for each word of the vocabulary: logits, or what the loss makes of them
+        # an entry for each word of the vocabulary: logits, or what the loss makes of them
         kind = _LOGITS if self._vocabulary in tensor.shape[1:] else _WORKING
         self._living[key] = (kind, storage.nbytes(), weakref.ref(storage, lambda _: self._forget(key)))
         self._now[kind] += storage.nbytes()

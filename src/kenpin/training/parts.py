@@ -56,7 +56,7 @@ def take_for_good(dataset: Dataset, ok_labels: Sequence[str] | None) -> TakenFor
     there are labels and none is named so.
     """
     columns = (dataset.column(target.column) for target in Target)
-    is_annotated = [any(one is not None for one in values) for values in zip(*columns, strict=True)]
+    is_annotated = [any(value is not None for value in values) for values in zip(*columns, strict=True)]
     split_of_each = dataset.column("split")
     annotated_splits = {split for split, is_known in zip(split_of_each, is_annotated, strict=True) if is_known}
     learned = "train" if dataset.splits else None

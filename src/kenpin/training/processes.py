@@ -1,4 +1,4 @@
-"""Several processes of one training, as `accelerate launch` starts them: one leads and writes, others learn along."""
+"""Several processes of one training, as `accelerate launch` starts them: the main one writes, all of them learn."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Processes:
     """This process among those of the training."""
 
     device: torch.device
-    leads: bool = True
+    is_main: bool = True
     _state: Any = None
 
     @property
-    def count(self) -> int:
-        """How many there are."""
+    def world_size(self) -> int:
+        """How many processes there are."""
         return 1 if self._state is None else int(self._state.num_processes)
 
     @property
@@ -34,7 +34,7 @@ class Processes:
 
     def total(self, values: Tensor) -> Tensor:
         """The sum of what each process gives."""
-        if self.count > 1:
+        if self.world_size > 1:
             values = values.to(self.device)
             torch.distributed.all_reduce(values)
         return values
@@ -45,17 +45,17 @@ class Processes:
             self._state.wait_for_everyone()
 
     @contextmanager
-    def leader_first(self) -> Iterator[None]:
-        """What is within is done by the leader, and then by the others."""
-        if not self.leads:
+    def main_first(self) -> Iterator[None]:
+        """The main process does what is within first, the others after it."""
+        if not self.is_main:
             self.wait()
         yield
-        if self.leads:
+        if self.is_main:
             self.wait()
 
-    def part(self) -> None:
+    def leave(self) -> None:
         """Leave the others, when nothing more is learned together. A process that ends without it may be aborted while
-        its threads still listen, and its launcher then ends them all, the leader among them."""
+        its threads still listen, and its launcher then ends them all, the main process among them."""
         if self._state is not None:
             from accelerate.state import AcceleratorState
 
@@ -63,16 +63,16 @@ class Processes:
             AcceleratorState._reset_state(reset_partial_state=True)
 
 
-def leads() -> bool:
-    """Whether this process is the one that writes and prints."""
+def is_main_process() -> bool:
+    """Whether this process is the one that writes and prints, before any state of accelerate is made."""
     return os.environ.get("RANK", "0") == "0"
 
 
-def processes(device: str | None) -> Processes:
+def join_processes(device: str | None) -> Processes:
     """The processes there are, each with its own GPU. Raises RunError."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         return Processes(best_device(device))
     from accelerate import PartialState
 
     state = PartialState(cpu=best_device(device).type == "cpu")
-    return Processes(state.device, leads(), state)
+    return Processes(state.device, is_main_process(), state)

@@ -1,4 +1,4 @@
-"""What a training tells of itself in the run's record, sealed with the files that were written."""
+"""The record of a run and its lineage, as a training writes them."""
 
 from __future__ import annotations
 

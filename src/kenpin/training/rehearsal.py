@@ -76,13 +76,13 @@ class Rehearsal:
 
     # ---- what a step is given ----
 
-    def _opened(self, places: Sequence[int]) -> tuple[list[Example], list[Image]]:
+    def _opened(self, rows: Sequence[int]) -> tuple[list[Example], list[Image]]:
         examples, images = [], []
-        for place in places:
-            example = self._training[place]
+        for row in rows:
+            example = self._training[row]
             image = read_image(example.image)
             if self._augmenter is not None:
-                image, example = self._augmenter(image, example, 0, place)
+                image, example = self._augmenter(image, example, 0, row)
             examples.append(replace(example, size_wh=image.size))
             images.append(image)
         return examples, images
@@ -102,18 +102,18 @@ class Rehearsal:
         assert isinstance(self._inspector, Trainable)
         return self._inspector.encode_targets(examples)
 
-    def batch(self, places: Sequence[int]) -> Batch:
+    def batch(self, rows: Sequence[int]) -> Batch:
         """What a step on these training pictures takes, on the CPU."""
-        examples, images = self._opened(places)
+        examples, images = self._opened(rows)
         return self._inputs(images, examples) | self._targets(examples)
 
     def longest(self, count: int) -> list[int]:
         """The training pictures, of 512 at most, that have the longest answers: the largest batches hold one."""
         lengths = {}
-        for place in self._order[:_SEARCHED]:
-            lengths[place] = sum(values.nbytes for values in self._targets([self._training[place]]).values())
-        places = sorted(lengths, key=lambda place: -lengths[place])[:count]
-        return [places[i % len(places)] for i in range(count)]
+        for row in self._order[:_SEARCHED]:
+            lengths[row] = sum(values.nbytes for values in self._targets([self._training[row]]).values())
+        rows = sorted(lengths, key=lambda row: -lengths[row])[:count]
+        return [rows[i % len(rows)] for i in range(count)]
 
     def answer_tokens(self) -> int:
         """Places of the longest answer with what stands before it; 0 where no words are learned."""
@@ -125,11 +125,11 @@ class Rehearsal:
     def courses(self, largest: int, limit_bytes: int) -> dict[int, Course]:
         """Of steps on one picture and more, no more than `largest`; the last one may be broken off at the limit."""
         found: dict[int, Course] = {}
-        places = self.longest(min(largest, max(SIZES)))
+        rows = self.longest(min(largest, max(SIZES)))
         step, module = self.step(), self._inspector.module
         with self._learning():
             for pictures in SIZES[:largest]:
-                batch = self.batch(places[:pictures])
+                batch = self.batch(rows[:pictures])
                 learn = partial(step.learn, count=self._count(batch))
                 found[pictures] = course_of(learn, module, on_device(self._inspector, batch), limit_bytes)
                 module.zero_grad()
@@ -174,11 +174,11 @@ class Rehearsal:
         """Of one whole step, its accumulated batches and their reading; and of the loss of a validation batch."""
         options, module = self._steps, self._inspector.module
         assert options is not None
-        places = self._order[: options.batch_size]
+        rows = self._order[: options.batch_size]
         step = self.step()
-        read_s, batch = self._timed(lambda: self.batch(places))
+        read_s, batch = self._timed(lambda: self.batch(rows))
         if self.keeps_features:  # they will be there, so that no picture is opened
-            read_s, _ = self._timed(lambda: self._targets([self._training[place] for place in places]))
+            read_s, _ = self._timed(lambda: self._targets([self._training[row] for row in rows]))
         placed, count = on_device(self._inspector, batch), self._count(batch)
         with self._learning():
             for _ in range(2):  # the states of the optimiser are made in the first step

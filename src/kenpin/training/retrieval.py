@@ -67,7 +67,7 @@ def search_before(library: CaseLibrary, parts: Parts) -> Retrieval | str:
     """
     run = Path(library.run.path)
     learned = Dataset.from_examples([*parts.training, *(parts.validation or ())])
-    asked = Dataset.from_examples(one for one in parts.test or () if one.label != UNWANTED)
+    asked = Dataset.from_examples(case for case in parts.test or () if case.label != UNWANTED)
     if not len(asked) or len(learned) < K:
         return "No wanted case could be held out, so what the training gains for a search is not measured."
     if not is_run(run):

@@ -33,7 +33,7 @@ from kenpin.training.processes import Processes
 from kenpin.training.start import Start
 
 FOLDS = 10
-"""With fewer, each fit lacks more of the parts that the one that ships has, and good parts lie farther from it."""
+"""With fewer, each fit lacks more of the parts that the shipped fit has, and good parts lie farther from it."""
 _CHAIN = "chain"
 """Folder of the runs below while they are trained anew."""
 _NO_VERDICT = "No threshold: an answer in words is neither good nor defective."
@@ -114,7 +114,7 @@ class Training:
         decided = decide_by(learned.inspector, start.options, start.family.target, scored, folder)
         if isinstance(learned.inspector, Calibrated) and learned.inspector.calibration is not None:
             write_calibration(self.folder / MODEL, learned.inspector.calibration)
-        scores = [one.defect_score for one in decided.predictions if one.defect_score is not None]
+        scores = [score for prediction in decided.predictions if (score := prediction.defect_score) is not None]
         for sentence in (*decided.meaning, decided.why, *cost_notes(scores, scored.defective, decided.threshold)):
             self.listener.say(sentence)
         return decided

@@ -52,7 +52,7 @@ class Start:
     task: Task
     inspector: Inspector
     notes: tuple[str, ...]
-    """Sentences worth telling."""
+    """For the user."""
     needed: tuple[str | Path, ...]
     """What the run must not be written over."""
     retrieval: Retrieval | None

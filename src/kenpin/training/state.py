@@ -68,14 +68,14 @@ def save_training(
     """Write a checkpoint, by the main process but for the random numbers of the others; it gets its name when all of
     it is on the disk."""
     partial = half_written(folder)
-    if processes.leads:
+    if processes.is_main:
         shutil.rmtree(partial, ignore_errors=True)
         save_learned(module, partial)
         save_optimiser(partial, step)
     processes.wait()
     save_random(partial, processes.rank, processes.device)
     processes.wait()
-    if processes.leads:
+    if processes.is_main:
         write_state(partial, state)
         sync(partial)
         partial.rename(folder)
@@ -84,13 +84,13 @@ def save_training(
 
 def read_state(checkpoint: Path) -> TrainingState:
     """What `write_state` wrote. Raises RunError for a checkpoint that cannot be gone on from."""
-    told = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
-    if told.pop("schema_version", None) != VERSION or told.keys() != {one.name for one in fields(TrainingState)}:
+    state = json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
+    if state.pop("schema_version", None) != VERSION or state.keys() != {item.name for item in fields(TrainingState)}:
         raise RunError(
             f"{checkpoint}: is of another version of kenpin, which this one cannot continue; start the run again with "
             "--overwrite, or use the checkpoint as it is with --checkpoint."
         )
-    return TrainingState(**told)
+    return TrainingState(**state)
 
 
 def write_state(folder: Path, state: TrainingState) -> None:

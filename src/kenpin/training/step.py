@@ -77,7 +77,7 @@ class GradientStep:
         device = self._trained[0].device
         # gradients of 16 bits without the range of bf16 would vanish
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
-        self._ranks = 1 if processes is None else processes.count
+        self._ranks = 1 if processes is None else processes.world_size
         self._model = inspector.module
         if self._ranks > 1:
             self._model = DistributedDataParallel(

@@ -11,7 +11,7 @@ from kenpin.training.state import TrainingState
 
 
 class Announcer:
-    """Stands between the engine, which counts steps, and a listener, who is told of epochs."""
+    """Stands between the engine, which counts steps, and a listener, who hears of epochs."""
 
     def __init__(self, listener: Listener, state: TrainingState, steps: int, epochs: float) -> None:
         self._listener, self._state, self._steps, self._epochs = listener, state, steps, epochs
@@ -34,7 +34,7 @@ class Announcer:
         self._listener.progress(TRAINING, self._state.global_step, self._steps)
 
     def logged(self, row: Mapping[str, float]) -> None:
-        """A step is told when its loss is logged."""
+        """A step is announced when its loss is logged."""
         self._listener.step(Step(self._state.global_step, self._steps, row["loss"], row["learning_rate"]))
 
     def validated(self, done: int, batches: int) -> None:
@@ -81,14 +81,14 @@ def mean_loss(history: Sequence[Mapping[str, float]], step: int) -> float | None
 
 def why_it_ended(state: TrainingState, steps: int) -> str:
     """How many steps were trained, which evaluation was best, and whether others would have come."""
-    told = f"{state.global_step} of {counted(steps, 'step')} {was_were(state.global_step)} trained"
+    ended = f"{state.global_step} of {counted(steps, 'step')} {was_were(state.global_step)} trained"
     best = None
     if state.best_metric is not None:
-        told += f", best validation loss {state.best_metric:.4f} at step {state.best_global_step}"
+        ended += f", best validation loss {state.best_metric:.4f} at step {state.best_global_step}"
         best = next((row["epoch"] for row in state.log_history if row["step"] == state.best_global_step), None)
     if state.global_step >= steps:
-        return f"{told}."
-    return f"{told}. Training stopped early" + ("." if best is None else f": no better since epoch {_short(best)}.")
+        return f"{ended}."
+    return f"{ended}. Training stopped early" + ("." if best is None else f": no better since epoch {_short(best)}.")
 
 
 def _short(epoch: float) -> str:

@@ -24,7 +24,7 @@ class Tracker:
     """Sends rows of metrics to one tracker, or to none."""
 
     def __init__(self, name: TrackerName, folder: Path, options: Mapping[str, Any]) -> None:
-        """folder: for what a tracker keeps on this machine; options: of the run, kept beside its curves."""
+        """folder: where a tracker writes on this machine; options: of the run, stored beside its curves."""
         self._tracker: Any = None
         if name == "none":
             return

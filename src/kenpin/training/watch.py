@@ -65,7 +65,7 @@ class Watch:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is to be told of the drawn pictures."""
+        """Notes on the drawn pictures."""
         note = font_note(self._task.labels) if self._draws else None
         return () if note is None else (note,)
 
