@@ -15,9 +15,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script finds i
 from benchmarks.tables import figure, table
 
 if TYPE_CHECKING:
+    from kenpin.forecast import Forecast
     from kenpin.models.contract import Trainable
     from kenpin.models.language.detector import LanguageDetector
-    from kenpin.training.forecast import Forecast
 
 _LABELS = ("scratch", "dent", "solder-bridge")
 _SIDE = 8_192
@@ -190,9 +190,9 @@ def promised_and_kept() -> list[list[str]]:
     from transformers import ViTConfig, ViTForImageClassification
 
     from kenpin.data.dataset import Dataset
+    from kenpin.forecast import forecast_run
     from kenpin.records import Example, ImageSource
     from kenpin.training import train
-    from kenpin.training.forecast import forecast_run
 
     rows = []
     with tempfile.TemporaryDirectory() as name:

@@ -14,10 +14,10 @@ from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
 from kenpin.data.dataset import Dataset
 from kenpin.data.loading import load_dataset
 from kenpin.errors import OptionError
+from kenpin.forecast import forecast_run
 from kenpin.predictor import load_base, load_predictor
 from kenpin.records import Prediction
 from kenpin.training import train
-from kenpin.training.forecast import forecast_run
 from kenpin.training.watch import Watch
 from tests.models.chat.shapes import joined as chats_of
 from tests.models.chat.shapes import shapes

@@ -8,7 +8,7 @@ from kenpin.cli import _show
 from kenpin.plural import counted
 
 if TYPE_CHECKING:
-    from kenpin.training.forecast import Forecast, Memory, Times
+    from kenpin.forecast import Forecast, Memory, Times
 
 _COMPONENTS = {
     "weights": "weights",

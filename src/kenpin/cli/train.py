@@ -59,7 +59,7 @@ def _train(family: str, options: TrainOptions) -> int:
 def _forecast(family: str, options: TrainOptions) -> int:
     from kenpin.cli._forecast import forecast_lines
     from kenpin.errors import OptionError
-    from kenpin.training.forecast import forecast_run
+    from kenpin.forecast import forecast_run
 
     forecast = forecast_run(family, options, say=_show.say)
     print(forecast_lines(forecast))

@@ -18,6 +18,7 @@ from kenpin.config import GradientOptions, TrainOptions
 from kenpin.data.images import read_image
 from kenpin.drawing import draw_detections
 from kenpin.evaluation import summarise
+from kenpin.forecast.meter import Course, course_of
 from kenpin.models.contract import Batch, Inspector, Task, Trainable
 from kenpin.models.devices import device_of, on_device
 from kenpin.models.inference import KEPT_BYTES, batch_size_of, encode, kept_bytes
@@ -26,7 +27,6 @@ from kenpin.models.networks.feature_store import DEFAULT_LIMIT_BYTES
 from kenpin.records import Detections, Example, Prediction
 from kenpin.targets import Target
 from kenpin.training.augment import Augmenter, augments, plan_augmentation
-from kenpin.training.meter import Course, course_of
 from kenpin.training.parts import Parts
 from kenpin.training.precision import Precision, choose_precision
 from kenpin.training.step import GradientStep, computing_in, make_optimiser

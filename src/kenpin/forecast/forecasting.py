@@ -15,14 +15,14 @@ from kenpin.data.streaming import AHEAD
 from kenpin.data.taking import DataSource
 from kenpin.errors import KenpinError
 from kenpin.files import writing_seconds
+from kenpin.forecast.meter import Course, Peak, live_at, peak_of
+from kenpin.forecast.rehearsal import Rehearsal, Scoring
 from kenpin.models.contract import Inspector, Trainable
 from kenpin.models.inference import batch_size_of
 from kenpin.predictor import best_device
 from kenpin.training.capacity import held, resident_bytes, room_bytes, size
 from kenpin.training.listener import Say
-from kenpin.training.meter import Course, Peak, live_at, peak_of
 from kenpin.training.precision import Precision, choose_precision
-from kenpin.training.rehearsal import Rehearsal, Scoring
 from kenpin.training.start import Start, begin
 from kenpin.training.watch import ANSWERED, SAMPLE
 

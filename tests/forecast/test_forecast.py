@@ -18,16 +18,16 @@ import pytest
 import torch
 
 from kenpin.errors import OptionError
+from kenpin.forecast import Forecast, forecast_run
+from kenpin.forecast.meter import course_of, live_at, peak_of
+from kenpin.forecast.rehearsal import Rehearsal
 from kenpin.models import get_family
 from kenpin.models.contract import Announced, Announces
 from kenpin.models.florence2 import Florence2Options
 from kenpin.models.paligemma import PaliGemmaOptions
 from kenpin.training import train
 from kenpin.training.capacity import _free_in_groups, held, refuse_unfit, refuse_unloadable, room_bytes
-from kenpin.training.forecast import Forecast, forecast_run
-from kenpin.training.meter import course_of, live_at, peak_of
 from kenpin.training.parts import divide, task_of
-from kenpin.training.rehearsal import Rehearsal
 from tests.objects import joined, made_objects
 from tests.tables import write_table
 
@@ -94,9 +94,9 @@ def test_the_line_through_small_steps_meets_the_large_one() -> None:
 _CHILD = """
 import sys
 from pathlib import Path
-from tests.training.test_forecast import DATA, _BOXES
+from tests.forecast.test_forecast import DATA, _BOXES
 from kenpin.training import train
-from kenpin.training.forecast import forecast_run
+from kenpin.forecast import forecast_run
 
 values = _BOXES | {"epochs": 1, "batch_size": 24, "tuning": "full", "device": "cpu"}
 if sys.argv[1] == "forecast":
@@ -127,7 +127,7 @@ _TABLE_CHILD = """
 import sys
 from pathlib import Path
 from kenpin.training import train
-from kenpin.training.forecast import forecast_run
+from kenpin.forecast import forecast_run
 
 data, out = sys.argv[2], Path(sys.argv[3])
 if sys.argv[1] == "forecast":
@@ -203,7 +203,7 @@ def test_a_run_that_cannot_fit_fits_with_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spare: float, batch_size: int, options: set[str]
 ) -> None:
     # what the process itself holds would grow from one forecast to the next
-    monkeypatch.setattr("kenpin.training.forecast.resident_bytes", lambda: 100_000_000)
+    monkeypatch.setattr("kenpin.forecast.forecasting.resident_bytes", lambda: 100_000_000)
     values: dict[str, Any] = {"batch_size": batch_size, "tuning": "full", "device": "cpu"}
     wanted = _forecast("florence2", tmp_path, **values)
     assert wanted.fits
@@ -443,9 +443,9 @@ class TestCommandLine:
     ) -> None:
         command = ("train", "classifier", "--data", parts, "--out", "run", "--base", "toy", "--tuning", "full")
         found = forecast_run("classifier", data=str(parts), out=Path("run"), base="toy", tuning="full")
-        monkeypatch.setattr("kenpin.training.forecast.resident_bytes", lambda: 0)
+        monkeypatch.setattr("kenpin.forecast.forecasting.resident_bytes", lambda: 0)
         room = _apart_from_runtime(found) * 3 // 4
-        monkeypatch.setattr("kenpin.training.forecast.room_bytes", lambda device: room)
+        monkeypatch.setattr("kenpin.forecast.forecasting.room_bytes", lambda device: room)
         status, out, err = self._run(capsys, *command, "--dry-run")
         assert status == 2
         assert "activations" in out
