@@ -13,7 +13,7 @@ from PIL import Image
 
 from kenpin.errors import OutputExistsError, RunError
 from kenpin.report.evolution import Evolution, Snapshot, read_evolution, render_evolution, write_evolution
-from kenpin.training.evolution import record_snapshot, record_truth
+from kenpin.run.evolution import record_snapshot, record_truth
 
 NASTY = '<script>alert("傷")</script>.png'
 NAMES = ("a.png", NASTY)

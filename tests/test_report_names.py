@@ -26,9 +26,9 @@ from kenpin.report.names import FAMILIES, family_title, picture_name, without_fo
 from kenpin.report.plots import Table
 from kenpin.report.provenance import provenance
 from kenpin.report.scatter import panels_of_runs, write_scatters
+from kenpin.run.evolution import record_snapshot, record_truth
 from kenpin.run.record import RunRecord
 from kenpin.targets import Target
-from kenpin.training.evolution import record_snapshot, record_truth
 from tests.commands import Run
 from tests.pictures import write_parts
 from tests.test_box_report import box_content, box_evaluation

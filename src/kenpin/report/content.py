@@ -13,6 +13,7 @@ from kenpin.records import Evaluation
 from kenpin.records_json import evaluation_from_json, from_json
 from kenpin.run.layout import METRICS, RECORD, evaluation_files, further_evaluations
 from kenpin.run.maps import Maps, read_maps
+from kenpin.run.rows import read_rows
 from kenpin.run.thumbnails import read_thumbnails
 from kenpin.run.vectors import Embedding, read_embedding
 from kenpin.taguchi.selection import Selection
@@ -118,17 +119,3 @@ def _json(file: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RunError(f"{file}: it is of type {type(value).__name__}, not an object. Restore it or train again.")
     return value
-
-
-def read_rows(file: Path) -> tuple[dict[str, Any], ...]:
-    """The objects of a file of JSON lines. Raises RunError, which names the line."""
-    rows = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise RunError(f"{file}, line {number}: {error}. Correct or delete the line.") from error
-        if not isinstance(row, dict):
-            raise RunError(f"{file}, line {number}: {line:.40} is not an object. Correct or delete the line.")
-        rows.append(row)
-    return tuple(rows)

@@ -11,15 +11,11 @@ from kenpin.errors import RunError
 from kenpin.plural import counted, is_are
 from kenpin.report import words
 from kenpin.report.charts import training_figures
-from kenpin.report.content import read_rows
 from kenpin.report.document import data_url, template, write_document
 from kenpin.report.names import picture_name
+from kenpin.run.evolution import SNAPSHOTS, TRUTH
 from kenpin.run.layout import EVOLUTION, METRICS
-
-TRUTH = "truth.jsonl"
-"""Of each watched picture its `name` and `picture`, the JPEG file of what is annotated on it."""
-SNAPSHOTS = "snapshots.jsonl"
-"""Of each evaluation its `step`, `epoch`, `scores` and `pictures`, JPEG files in the order of the names."""
+from kenpin.run.rows import read_rows
 
 _COLUMNS = 24  # more would make a page of tens of megabytes that nobody scrolls through
 

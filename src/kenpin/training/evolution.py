@@ -1,51 +1,13 @@
-"""Snapshots of the watched pictures, as the predictor sees them on the way; readable whenever a run is killed."""
+"""The page of the predictions that are drawn during a training, written anew at each evaluation."""
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
-from kenpin.files import new_file, write_text
-from kenpin.report.content import read_rows
-from kenpin.report.evolution import SNAPSHOTS, TRUTH, write_evolution
-from kenpin.run.layout import EVOLUTION, EVOLUTION_PAGE
+from kenpin.report.evolution import write_evolution
+from kenpin.run.layout import EVOLUTION_PAGE
 from kenpin.training.listener import Say
-
-_QUALITY = 85
-
-
-def record_truth(folder: Path, names: Sequence[str], drawn: Sequence[Image.Image]) -> None:
-    """Keep what is annotated on the watched pictures, drawn, below `folder/evolution/`; once, when a run begins."""
-    drawings = folder / EVOLUTION
-    drawings.mkdir(parents=True, exist_ok=True)
-    pictures = zip(names, _save(drawings, "truth", drawn), strict=True)
-    _write_rows(drawings / TRUTH, [{"name": name, "picture": file} for name, file in pictures])
-
-
-def record_snapshot(
-    folder: Path, step: int, epoch: float, scores: Mapping[str, float | None], drawn: Sequence[Image.Image]
-) -> None:
-    """Keep what an evaluation measured and drew below `folder/evolution/`; step 0 is before training.
-
-    `drawn`: the watched pictures with their predictions, in the order of `record_truth`. A resumed run trains some
-    steps again: snapshots of this step and of later ones make way. A score that is no finite number is kept as none.
-    """
-    drawings = folder / EVOLUTION
-    drawings.mkdir(parents=True, exist_ok=True)
-    earlier = read_rows(drawings / SNAPSHOTS) if (drawings / SNAPSHOTS).exists() else ()
-    kept = [row for row in earlier if row["step"] < step]
-    if len(kept) < len(earlier):
-        # before their pictures are redrawingsd, or a kill would leave pictures of two trainings in one snapshot
-        _write_rows(drawings / SNAPSHOTS, kept)
-    finite = {name: score if score is not None and math.isfinite(score) else None for name, score in scores.items()}
-    pictures = _save(drawings, f"step-{step:08}", drawn)
-    # last: a row names only pictures that are there
-    _write_rows(drawings / SNAPSHOTS, [*kept, {"step": step, "epoch": epoch, "scores": finite, "pictures": pictures}])
 
 
 @dataclass
@@ -65,17 +27,3 @@ class EvolutionPage:
         if not self._is_told:
             self.say(f"Predictions during training are drawn in {page}; each evaluation adds to it.")
             self._is_told = True
-
-
-def _save(drawings: Path, name: str, drawn: Sequence[Image.Image]) -> list[str]:
-    """Write the pictures as JPEGs; returns the names of their files."""
-    files = [f"{name}-{number:02}.jpg" for number in range(len(drawn))]
-    for file, picture in zip(files, drawn, strict=True):
-        with new_file(drawings / file) as unfinished:
-            # whole colour resolution: thin coloured lines would fade
-            picture.convert("RGB").save(unfinished, "JPEG", quality=_QUALITY, subsampling=0)
-    return files
-
-
-def _write_rows(file: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    write_text(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

@@ -21,8 +21,9 @@ from kenpin.metrics.collapse import collapse
 from kenpin.models.contract import Inspector, LearnsVectors, Progress, Task
 from kenpin.predictor import Predictor
 from kenpin.records import Detections
+from kenpin.run.evolution import record_snapshot, record_truth
 from kenpin.targets import Target
-from kenpin.training.evolution import EvolutionPage, record_snapshot, record_truth
+from kenpin.training.evolution import EvolutionPage
 from kenpin.training.listener import SCORING
 
 _SECTIONS = {Target.LABEL: Section.PICTURES, Target.BOXES: Section.BOXES, Target.TEXT: Section.ANSWERS}
