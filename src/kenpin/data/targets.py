@@ -1,4 +1,4 @@
-"""What is annotated in a data set of what can be learned of a picture."""
+"""The pictures of a data set that are annotated for a target, and the classes that are annotated on each."""
 
 from __future__ import annotations
 
