@@ -56,6 +56,6 @@ def _of_boxes(method: Method, pictures: Dataset, predictions: Sequence[Predictio
     if scores is None:
         return None, "Scores are not calibrated: not every box has one."
     finds = [match(example.boxes or Detections(), of) for example, of in zip(pictures, found, strict=True)]
-    match: NDArray[np.int64] = np.concatenate(finds) if finds else np.array([], np.int64)
-    counted = match != CROWD  # such a box is neither right nor wrong
-    return fit_calibration(scores[counted], match[counted] >= 0, method)
+    matched: NDArray[np.int64] = np.concatenate(finds) if finds else np.array([], np.int64)
+    counted = matched != CROWD  # such a box is neither right nor wrong
+    return fit_calibration(scores[counted], matched[counted] >= 0, method)
