@@ -41,7 +41,7 @@ class ClassifierOptions(AugmentOptions):
         """Names of the options that the chosen tuning ignores."""
         names = {"head", "head_c"}
         if self.tuning == "head":
-            names |= AugmentOptions.own_fields() | GradientOptions.own_fields()
+            names = {*AugmentOptions.own_fields(), *GradientOptions.own_fields()}
         if self.tuning != "lora":
             names |= {f"lora_{name}" for name in ("rank", "alpha", "dropout", "targets")}
         return frozenset(names)
