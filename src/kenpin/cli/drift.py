@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +14,8 @@ from cyclopts import Parameter
 from numpy.typing import NDArray
 
 from kenpin.cli import FINDINGS
-from kenpin.cli._found import Json, Page
+from kenpin.cli._found import FoundOptions, check_targets, hand_over
 from kenpin.cli._groups import DATA, DECISION, REQUIRED
-from kenpin.cli.data import Overwrite
 from kenpin.plural import counted, is_are
 
 if TYPE_CHECKING:
@@ -60,16 +59,17 @@ class _Charted:
         return f"{self.names[first]} (part {first + 1})"
 
 
-def drift(
-    predictions: Path,
-    /,
-    *,
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftOptions:
+    """What is charted, against what, and where the findings go."""
+
     reference: Annotated[
         Path,
         Parameter(
             group=REQUIRED, help="Predictions of parts from a time when all was well; the run was not trained on them."
         ),
-    ],
+    ]
     score: Annotated[
         tuple[str, ...],
         Parameter(
@@ -78,30 +78,30 @@ def drift(
             show_default=False,
             help="Column to chart; by default distance, else defect_score. May be given again.",
         ),
-    ] = (),
+    ] = ()
     mapping: Annotated[
         Path | None, Parameter(group=DATA, help="Table with the lot or shift of each predicted `id`.")
-    ] = None,
-    lot: Annotated[str, Parameter(group=DATA, help="Column of the lot or shift.")] = "lot",
+    ] = None
+    lot: Annotated[str, Parameter(group=DATA, help="Column of the lot or shift.")] = "lot"
     lot_size: Annotated[
         int, Parameter(group=DATA, help="Consecutive parts that make a lot, where there is no such column.")
-    ] = 50,
+    ] = 50
     arl: Annotated[
         float,
         Parameter(group=DECISION, help="Points of a chart between two false alarms, on average (average run length)."),
-    ] = 1000.0,
+    ] = 1000.0
     shift: Annotated[
         float,
         Parameter(group=DECISION, help="Shift of the mean, in standard deviations, that should be found soonest."),
-    ] = 1.0,
+    ] = 1.0
     vectors: Annotated[
         Path | None, Parameter(group=DATA, help="Embeddings of the parts: vectors.npz of `kenpin embed`.")
-    ] = None,
-    reference_vectors: Annotated[Path | None, Parameter(group=DATA, help="Embeddings of the reference.")] = None,
-    out: Page = None,
-    json: Json = None,
-    overwrite: Overwrite = False,
-) -> int:
+    ] = None
+    reference_vectors: Annotated[Path | None, Parameter(group=DATA, help="Embeddings of the reference.")] = None
+    to: FoundOptions = field(default_factory=FoundOptions)
+
+
+def drift(predictions: Path, /, *, options: DriftOptions) -> int:
     """Chart predictions in their order against earlier ones. The exit status is 1 where something drifted, 0 otherwise.
 
     Parameters
@@ -109,34 +109,35 @@ def drift(
     predictions:
         JSON file of `kenpin predict` or `evaluate`, or a table with the column `id`, in the order of time.
     """
-    from kenpin.cli._found import check_targets, hand_over
     from kenpin.cli._rows import column, joined, read_rows
     from kenpin.errors import OptionError
     from kenpin.report.control import control_plot
     from kenpin.report.findings import Findings
 
-    check_targets(out, json, overwrite)
-    if (vectors is None) is not (reference_vectors is None):
+    check_targets(options.to)
+    if (options.vectors is None) is not (options.reference_vectors is None):
         raise OptionError("embeddings are compared with embeddings; give both --vectors and --reference-vectors.")
-    if lot_size < 1:
-        raise OptionError(f"option `--lot-size` is {lot_size}; give 1 or more.")
-    new, old = read_rows(predictions), read_rows(reference)
-    if mapping is not None:
-        new = joined(new, mapping)
+    if options.lot_size < 1:
+        raise OptionError(f"option `--lot-size` is {options.lot_size}; give 1 or more.")
+    new, old = read_rows(predictions), read_rows(options.reference)
+    if options.mapping is not None:
+        new = joined(new, options.mapping)
     usual = next((name for name in ("distance", "defect_score") if any(row.get(name) is not None for row in new)), None)
-    measures = score or (usual or "defect_score",)
+    measures = options.score or (usual or "defect_score",)
     new, old = (_scored(rows, measures) for rows in (new, old))
     ids = column(new, "id", predictions)
-    named = any(row.get(lot) is not None for row in new)
-    lots: list[str] = column(new, lot, predictions) if named else [str(1 + i // lot_size) for i in range(len(new))]
-    charted = _charted(new, old, measures, ids, lots, arl, shift, (predictions, reference))
+    named = any(row.get(options.lot) is not None for row in new)
+    lots: list[str] = (
+        column(new, options.lot, predictions) if named else [str(1 + i // options.lot_size) for i in range(len(new))]
+    )
+    charted = _charted(new, old, measures, ids, lots, options.arl, options.shift, (predictions, options.reference))
     tested: list[str] = []
     moved = False
-    if vectors is not None and reference_vectors is not None:
-        (known, _), (seen, seen_ids) = _read_vectors(reference_vectors), _read_vectors(vectors)
+    if options.vectors is not None and options.reference_vectors is not None:
+        (known, _), (seen, seen_ids) = _read_vectors(options.reference_vectors), _read_vectors(options.vectors)
         said, moved = _compared(known, seen)
         tested.append(said)
-        charted += _vector_charts(known, seen, seen_ids, arl, shift)
+        charted += _vector_charts(known, seen, seen_ids, options.arl, options.shift)
     alarmed = [one for one in charted if one.chart.alarms]
     lead = f"Nothing drifted: {counted(len(new), 'part')} against {len(old)}."
     if alarmed:
@@ -144,14 +145,14 @@ def drift(
         lead = f"Something drifted, first seen at {first.place.rstrip(',')} by {first.title}."
     elif moved:
         lead = f"Something drifted, by the embeddings as a whole: {counted(len(new), 'part')} against {len(old)}."
-    caption = f"Without a change there is one alarm in {arl:g} points."
+    caption = f"Without a change there is one alarm in {options.arl:g} points."
     findings = Findings(
         "drift",
         predictions.stem,
         (lead, *(f"{one.title}: {one.found}" for one in charted), *tested),
         tuple(control_plot(one.chart, one.title, one.unit, one.found, caption) for one in charted),
     )
-    hand_over(findings, out, json, overwrite)
+    hand_over(findings, options.to)
     return FINDINGS if alarmed or moved else 0
 
 

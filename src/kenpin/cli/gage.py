@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from kenpin.cli._found import Json, Page
+from kenpin.cli._found import FoundOptions, check_targets, hand_over
 from kenpin.cli._groups import DATA, DECISION
-from kenpin.cli.data import Overwrite
 
 if TYPE_CHECKING:
     from kenpin.cli._rows import Row
@@ -20,24 +20,25 @@ if TYPE_CHECKING:
 _INSPECTOR = "inspector"
 
 
-def gage(
-    files: Annotated[tuple[Path, ...], Parameter(negative=())],
-    /,
-    *,
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GageOptions:
+    """What the rows hold, and where the findings go."""
+
     mapping: Annotated[
         Path | None,
         Parameter(group=DATA, help="Table with the part, trial and appraiser of each predicted `id`."),
-    ] = None,
+    ] = None
     value: Annotated[
         str | None, Parameter(group=DATA, help="Column of the measured value; by default value, or distance.")
-    ] = None,
+    ] = None
     tolerance: Annotated[
         float | None,
         Parameter(
             group=DECISION,
             help="Width of the tolerance in the unit of the value, to tell which share of it the gage takes.",
         ),
-    ] = None,
+    ] = None
     ok: Annotated[
         tuple[str, ...],
         Parameter(
@@ -46,11 +47,11 @@ def gage(
             show_default=False,
             help="Verdict that means a good part; by default ok, good, pass, 良品 and the like. May be given again.",
         ),
-    ] = (),
-    out: Page = None,
-    json: Json = None,
-    overwrite: Overwrite = False,
-) -> int:
+    ] = ()
+    to: FoundOptions = field(default_factory=FoundOptions)
+
+
+def gage(files: Annotated[tuple[Path, ...], Parameter(negative=())], /, *, options: GageOptions = GageOptions()) -> int:
     """Gage R&R: whether verdicts and measurements of the same parts repeat themselves.
 
     A table (CSV, Parquet) has the columns part, appraiser, trial, and verdict or value or both, and reference where the
@@ -61,12 +62,11 @@ def gage(
     files:
         Tables of verdicts or measurements, or JSON files of `kenpin predict` with --mapping.
     """
-    from kenpin.cli._found import check_targets, hand_over
     from kenpin.cli._rows import joined, read_rows
     from kenpin.errors import DatasetError
     from kenpin.report.gage import gage_findings
 
-    check_targets(out, json, overwrite)
+    check_targets(options.to)
     where = ", ".join(map(str, files))
     several = sum(file.suffix == ".json" for file in files) > 1  # inspectors, told apart by their files
     rows = [
@@ -74,20 +74,20 @@ def gage(
         for file in files
         for row in read_rows(file)
     ]
-    if mapping is not None:
-        rows = joined(rows, mapping)
+    if options.mapping is not None:
+        rows = joined(rows, options.mapping)
     judged = [row for row in rows if row.get("verdict") is not None]
-    measure = value or next(
+    measure = options.value or next(
         (name for name in ("value", "distance") if any(row.get(name) is not None for row in rows)), None
     )
     measured = [row for row in rows if measure is not None and row.get(measure) is not None]
-    if value is not None and not measured:
-        raise DatasetError(f"{where}: no row has `{value}`; name a column of numbers.")
+    if options.value is not None and not measured:
+        raise DatasetError(f"{where}: no row has `{options.value}`; name a column of numbers.")
     if not judged and not measured:
         raise DatasetError(f"{where}: no row has a verdict or a value; add such a column.")
-    attribute = _attribute(judged, where, ok) if judged else None
+    attribute = _attribute(judged, where, options.ok) if judged else None
     variable = (measure, _variable(measured, measure, where)) if measured and measure is not None else None
-    hand_over(gage_findings(files[0].stem, attribute, variable, tolerance), out, json, overwrite)
+    hand_over(gage_findings(files[0].stem, attribute, variable, options.tolerance), options.to)
     return 0
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from kenpin.cli._found import Json, Page
+from kenpin.cli._found import FoundOptions, check_targets, hand_over
 from kenpin.cli._groups import DATA
-from kenpin.cli._options import command_of
-from kenpin.cli.data import Overwrite
+from kenpin.cli._options import with_settings
 from kenpin.config import DecisionOptions
 from kenpin.plural import counted
 
@@ -24,20 +23,28 @@ if TYPE_CHECKING:
     from kenpin.report.plots import LinePlot, Table
 
 
-def judge(  # type: ignore[no-untyped-def]
-    predictions,
-    /,
-    *,
-    given=None,
-    config=None,
-    truth=None,
-    test=None,
-    against=None,
-    score="defect_score",
-    out=None,
-    json=None,
-    overwrite=False,
-) -> int | None:
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeOptions:
+    """What is judged, and where the findings go."""
+
+    truth: Annotated[Path | None, Parameter(group=DATA, help="Table with the true `label` of each `id`.")] = None
+    test: Annotated[
+        Path | None,
+        Parameter(group=DATA, help="Predictions of other parts, to measure what the threshold costs there."),
+    ] = None
+    against: Annotated[
+        Path | None,
+        Parameter(group=DATA, help="Predictions of an earlier run on the same parts, to compare the verdicts."),
+    ] = None
+    score: Annotated[str, Parameter(group=DATA, help="Column that the threshold applies to; larger is worse.")] = (
+        "defect_score"
+    )
+    to: FoundOptions = field(default_factory=FoundOptions)
+
+
+@with_settings
+def judge(predictions: Path, /, *, settings: DecisionOptions, options: JudgeOptions = JudgeOptions()) -> int:
     """Choose the threshold of least expected cost on judged parts, or by good parts where there are no others, and
     say what it does there and on others.
 
@@ -46,42 +53,6 @@ def judge(  # type: ignore[no-untyped-def]
     predictions:
         JSON file of `kenpin evaluate`; or JSON file of `kenpin predict` or table of scores, with --truth.
     """
-    files = {"truth": truth, "test": test, "against": against, "out": out, "json": json}
-    call = partial(_judge, predictions, **files, score=score, overwrite=overwrite)
-    return command_of(DecisionOptions, call)(given=given, config=config)
-
-
-judge.__annotations__ = command_of(DecisionOptions, lambda _: None).__annotations__ | {
-    "predictions": Path,
-    "truth": Annotated[Path | None, Parameter(group=DATA, help="Table with the true `label` of each `id`.")],
-    "test": Annotated[
-        Path | None,
-        Parameter(group=DATA, help="Predictions of other parts, to measure what the threshold costs there."),
-    ],
-    "against": Annotated[
-        Path | None,
-        Parameter(group=DATA, help="Predictions of an earlier run on the same parts, to compare the verdicts."),
-    ],
-    "score": Annotated[str, Parameter(group=DATA, help="Column that the threshold applies to; larger is worse.")],
-    "out": Page,
-    "json": Json,
-    "overwrite": Overwrite,
-}
-
-
-def _judge(
-    predictions: Path,
-    options: DecisionOptions,
-    *,
-    truth: Path | None,
-    test: Path | None,
-    against: Path | None,
-    score: str,
-    out: Path | None,
-    json: Path | None,
-    overwrite: bool,
-) -> int:
-    from kenpin.cli._found import check_targets, hand_over
     from kenpin.cli._rows import numbers
     from kenpin.quality.consequences import cost_notes
     from kenpin.quality.costs import cut_costs
@@ -89,10 +60,10 @@ def _judge(
     from kenpin.report.cost_curve import cost_plot
     from kenpin.report.findings import Findings
 
-    check_targets(out, json, overwrite)
-    rows, defective = _known(predictions, truth, options.ok_labels)
-    scores = numbers(rows, score, predictions)
-    prices = options.model_dump(include={"cost_escape", "cost_overkill", "cost_review", "defect_rate"})
+    check_targets(options.to)
+    rows, defective = _known(predictions, options.truth, settings.ok_labels)
+    scores = numbers(rows, options.score, predictions)
+    prices = settings.model_dump(include={"cost_escape", "cost_overkill", "cost_review", "defect_rate"})
     threshold = _chosen(predictions, scores, defective, prices)
     sentences = [
         *_useless(threshold, scores, defective),
@@ -103,14 +74,14 @@ def _judge(
     ]
     realised = None
     tables: tuple[Table, ...] = ()
-    if test is not None:
-        others, truths = _known(test, truth, options.ok_labels)
-        tested = numbers(others, score, test)
-        said, realised = _outcome(test.name, threshold, tested, truths, prices)
+    if options.test is not None:
+        others, truths = _known(options.test, options.truth, settings.ok_labels)
+        tested = numbers(others, options.score, options.test)
+        said, realised = _outcome(options.test.name, threshold, tested, truths, prices)
         sentences += [said[0], *_useless(threshold, tested, truths), *said[1:]]
-    if against is not None:
-        common, changes = _changes(predictions, rows, defective, against)
-        sentences.append(f"Against {against.name}, by the verdicts of both runs on {counted(common, 'part')}:")
+    if options.against is not None:
+        common, changes = _changes(predictions, rows, defective, options.against)
+        sentences.append(f"Against {options.against.name}, by the verdicts of both runs on {counted(common, 'part')}:")
         sentences += change_sentences(changes)
         tables = (change_table(changes),)
     plots: tuple[LinePlot, ...] = ()
@@ -118,11 +89,12 @@ def _judge(
         sentences.insert(1, f"{threshold.basis[0].upper()}{threshold.basis[1:]}")
     else:
         alone = cut_costs(scores, defective, **prices | {"cost_review": None})
-        with_review = None if options.cost_review is None else cut_costs(scores, defective, **prices)
+        with_review = None if settings.cost_review is None else cut_costs(scores, defective, **prices)
         unreviewed = "" if with_review is None else f"; {alone.least.min():.4g} if nothing were reviewed"
         sentences.insert(1, f"Expected cost {threshold.expected_cost:.4g} per part{unreviewed}.")
-        plots = (cost_plot(threshold, alone, with_review, realised, "" if test is None else f"on {test.name}"),)
-    hand_over(Findings("threshold", predictions.stem, tuple(sentences), plots, tables=tables), out, json, overwrite)
+        where = "" if options.test is None else f"on {options.test.name}"
+        plots = (cost_plot(threshold, alone, with_review, realised, where),)
+    hand_over(Findings("threshold", predictions.stem, tuple(sentences), plots, tables=tables), options.to)
     return 0
 
 
