@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from kenpin.cli._groups import OUTPUT
+from kenpin.cli.data import Overwrite
 
 if TYPE_CHECKING:
     from kenpin.report.findings import Findings
 
-Page = Annotated[Path | None, Parameter(group=OUTPUT, help="Write charts and tables to this HTML file.")]
-Json = Annotated[
-    Path | None, Parameter(group=OUTPUT, help="Write the findings to this JSON file, for `kenpin report --with`.")
-]
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundOptions:
+    """Where the findings go."""
+
+    out: Annotated[Path | None, Parameter(group=OUTPUT, help="Write charts and tables to this HTML file.")] = None
+    json: Annotated[
+        Path | None, Parameter(group=OUTPUT, help="Write the findings to this JSON file, for `kenpin report --with`.")
+    ] = None
+    overwrite: Overwrite = False
 
 
-def check_targets(out: Path | None, json: Path | None, overwrite: bool) -> None:
+def check_targets(to: FoundOptions) -> None:
     """Refuse before the work what could not be written after it. Raises OutputExistsError, OptionError."""
     from kenpin.files import check_writable
 
-    for target in (out, json):
+    for target in (to.out, to.json):
         if target is not None:
-            check_writable(target, overwrite)
+            check_writable(target, to.overwrite)
 
 
-def hand_over(findings: Findings, out: Path | None, json: Path | None, overwrite: bool) -> None:
+def hand_over(findings: Findings, to: FoundOptions) -> None:
     """Print sentences and tables, and write what was asked for."""
     from kenpin.files import write_json
     from kenpin.report.findings import findings_to_json, write_findings
@@ -36,7 +45,7 @@ def hand_over(findings: Findings, out: Path | None, json: Path | None, overwrite
     print("\n".join(findings.sentences))
     for table in findings.tables:
         print(f"\n{as_text(table)}")
-    if json is not None:
-        write_json(json, findings_to_json(findings))
-    if out is not None:
-        print(write_findings(findings, out, overwrite=overwrite))
+    if to.json is not None:
+        write_json(to.json, findings_to_json(findings))
+    if to.out is not None:
+        print(write_findings(findings, to.out, overwrite=to.overwrite))

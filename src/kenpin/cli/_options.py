@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import Signature, signature
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from cyclopts import Parameter
 from pydantic import create_model
@@ -14,7 +15,6 @@ from pydantic.fields import FieldInfo
 from kenpin.cli._groups import OPTIONS, REQUIRED, RUN
 from kenpin.strict_options import COMMAND_LINE, StrictOptions
 
-Options = TypeVar("Options", bound=StrictOptions)
 _METAVARS = {int: "INT", float: "FLOAT", Path: "PATH"}
 Config = Annotated[
     Path | None,
@@ -26,26 +26,30 @@ Config = Annotated[
 ]
 
 
-def command_of(options: type[Options], call: Callable[[Options], int | None]) -> Callable[..., int | None]:
-    """A command that takes each field of `options`, and `--config FILE.yaml` for those not given on the line."""
+def with_settings(call: Callable[..., int | None]) -> Callable[..., int | None]:
+    """`call` as a command that takes, in place of its parameter `settings`, each field of that one's model, and
+    `--config FILE.yaml` for those not given on the line."""
+    hints = get_type_hints(call, include_extras=True)
+    options: type[StrictOptions] = hints.pop("settings")
     # words as they were typed, None where nothing was: defaults, types and checks are those of the one options model
     required_first = sorted(options.model_fields.items(), key=lambda item: not item[1].is_required())
     fields: dict[str, Any] = {name: (_annotation(options, name), None) for name, _ in required_first}
     view = create_model(f"{options.__name__}OnTheLine", **fields)
 
-    def command(*, given=None, config=None):  # type: ignore[no-untyped-def]
+    def command(*arguments: Any, given: Any = None, config: Path | None = None, **others: Any) -> int | None:
         line = {
             name: None if word == "none" and NoneType in _kinds(options.model_fields[name]) else word
             for name, word in (given or view())
             if word is not None
         }
-        return call(options.over_file(line, config, COMMAND_LINE))
+        return call(*arguments, settings=options.over_file(line, config, COMMAND_LINE), **others)
 
-    command.__doc__ = options.__doc__
-    command.__annotations__ = {
-        "given": Annotated[view | None, Parameter(name="*")],
-        "config": Config,
-    }
+    ours, own = (signature(function).parameters for function in (command, call))
+    taken = [ours["given"], ours["config"], *(one for name, one in own.items() if name in hints)]
+    taken.sort(key=lambda one: (one.kind, one.default is not one.empty))  # arguments first, then what must be given
+    vars(command)["__signature__"] = Signature(taken)
+    command.__annotations__ = hints | {"given": Annotated[view | None, Parameter(name="*")], "config": Config}
+    command.__doc__ = call.__doc__ or options.__doc__
     return command
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,12 +15,11 @@ from kenpin.records import Prediction
 _DESCRIBE = "Describe accurately what you see."
 
 
-def ask(
-    model: str,
-    image: Path,
-    question: str | None = None,
-    /,
-    *,
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskOptions:
+    """How an answer is made."""
+
     temperature: Annotated[
         float | None,
         Parameter(
@@ -27,18 +27,20 @@ def ask(
             help="Sample the words at this temperature; below 1 likely words are favoured. By default the "
             "likeliest are taken.",
         ),
-    ] = None,
+    ] = None
     min_p: Annotated[
         float | None,
         Parameter(group=ANSWERS, help="Sample only words that are at least this share as likely as the likeliest."),
-    ] = None,
-    seed: Annotated[int, Parameter(group=ANSWERS, help="Seed of the sampling.")] = 0,
-    max_new_tokens: Annotated[int | None, Parameter(group=ANSWERS, help="Tokens of the answer, at most.")] = None,
+    ] = None
+    seed: Annotated[int, Parameter(group=ANSWERS, help="Seed of the sampling.")] = 0
+    max_new_tokens: Annotated[int | None, Parameter(group=ANSWERS, help="Tokens of the answer, at most.")] = None
     four_bit: Annotated[
         bool, Parameter(group=RUN, negative=(), help="Load a base in 4 bits (CUDA, extra `qlora`).")
-    ] = False,
-    device: Device = None,
-) -> int:
+    ] = False
+    device: Device = None
+
+
+def ask(model: str, image: Path, question: str | None = None, /, *, options: AskOptions = AskOptions()) -> int:
     """Ask a chat model about a picture; the answer is printed as it comes. A Florence-2 or a PaliGemma takes the
     prompts it was trained on, such as "<CAPTION>" and "detect a ; b"; its boxes are printed one a line.
 
@@ -58,13 +60,17 @@ def ask(
     from kenpin.records import ImageSource, Sampling
 
     sampling = None
-    if temperature is not None or min_p is not None:
-        sampling = Sampling(1.0 if temperature is None else temperature, min_p or 0.0, seed)
+    if options.temperature is not None or options.min_p is not None:
+        sampling = Sampling(
+            1.0 if options.temperature is None else options.temperature, options.min_p or 0.0, options.seed
+        )
     picture = read_image(ImageSource(str(image)))
-    predictor = load_asked(model, device=device, four_bit=four_bit, question=question)
+    predictor = load_asked(model, device=options.device, four_bit=options.four_bit, question=question)
     if isinstance(predictor.inspector, Conversational):
         question = _DESCRIBE if question is None else question
-        for piece in predictor.inspector.stream(picture, question, sampling=sampling, max_new_tokens=max_new_tokens):
+        for piece in predictor.inspector.stream(
+            picture, question, sampling=sampling, max_new_tokens=options.max_new_tokens
+        ):
             print(piece, end="", flush=True)
         print()
         return 0
@@ -73,8 +79,8 @@ def ask(
     if sampling is not None:
         raise OptionError(f"option `--temperature` or `--min-p`: {model} does not sample words; leave it out.")
     if question is not None:
-        predictor = predictor.prompted(question, max_new_tokens)
-    elif max_new_tokens is not None:
+        predictor = predictor.prompted(question, options.max_new_tokens)
+    elif options.max_new_tokens is not None:
         raise OptionError("option `--max-new-tokens` goes with a question; give one, or leave it out.")
     for prediction in predictor.predict_files([image]):
         print(_in_lines(prediction))

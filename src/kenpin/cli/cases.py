@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -34,6 +34,43 @@ Json = Annotated[Path | None, Parameter(group=OUTPUT, help="Write all results to
 app = cyclopts.App(name="cases")
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddOptions:
+    """What is added, what is said of it, and how it is kept."""
+
+    data: Annotated[
+        str | None,
+        Parameter(
+            group=DATA,
+            help="Data set to add; its own verdicts, labels, notes and lots take precedence over the options.",
+        ),
+    ] = None
+    format: Format = None
+    cases: Annotated[
+        str | None, Parameter(group=DATA, help="Library to add from, with its verdicts, labels, notes and lots.")
+    ] = None
+    verdict: Annotated[
+        CaseVerdict | None, Parameter(group=CASES, help="Verdict on the cases: whether they are wanted.")
+    ] = None
+    label: Annotated[str | None, Parameter(group=CASES, help="Label of the cases.")] = None
+    note: Annotated[str | None, Parameter(group=CASES, help="Note on the cases.")] = None
+    lot: Annotated[str | None, Parameter(group=CASES, help="Lot of the cases.")] = None
+    metric: Annotated[
+        Metric | None,
+        Parameter(
+            group=OUTPUT, help="Distance of a new library: cosine, the default, or l2; it cannot be changed later."
+        ),
+    ] = None
+    thumbnails: Annotated[bool, Parameter(group=OUTPUT, negative=(), help="Keep a small copy of each new picture.")] = (
+        False
+    )
+    update: Annotated[bool, Parameter(group=OUTPUT, negative=(), help="Update cases that the library has already.")] = (
+        False
+    )
+    device: Device = None
+
+
 @app.command
 def add(
     library: str,
@@ -41,36 +78,7 @@ def add(
     pictures: Annotated[tuple[str, ...], Parameter(negative=())] = (),
     /,
     *,
-    data: Annotated[
-        str | None,
-        Parameter(
-            group=DATA,
-            help="Data set to add; its own verdicts, labels, notes and lots take precedence over the options.",
-        ),
-    ] = None,
-    format: Format = None,
-    cases: Annotated[
-        str | None, Parameter(group=DATA, help="Library to add from, with its verdicts, labels, notes and lots.")
-    ] = None,
-    verdict: Annotated[
-        CaseVerdict | None, Parameter(group=CASES, help="Verdict on the cases: whether they are wanted.")
-    ] = None,
-    label: Annotated[str | None, Parameter(group=CASES, help="Label of the cases.")] = None,
-    note: Annotated[str | None, Parameter(group=CASES, help="Note on the cases.")] = None,
-    lot: Annotated[str | None, Parameter(group=CASES, help="Lot of the cases.")] = None,
-    metric: Annotated[
-        Metric | None,
-        Parameter(
-            group=OUTPUT, help="Distance of a new library: cosine, the default, or l2; it cannot be changed later."
-        ),
-    ] = None,
-    thumbnails: Annotated[
-        bool, Parameter(group=OUTPUT, negative=(), help="Keep a small copy of each new picture.")
-    ] = False,
-    update: Annotated[
-        bool, Parameter(group=OUTPUT, negative=(), help="Update cases that the library has already.")
-    ] = False,
-    device: Device = None,
+    options: AddOptions = AddOptions(),
 ) -> int:
     """Add pictures as known cases: one line each, once it is on disk.
 
@@ -87,7 +95,7 @@ def add(
     """
     from kenpin.cases.adding import Said, add_pictures
 
-    if [bool(pictures), data is not None, cases is not None].count(True) != 1:
+    if [bool(pictures), options.data is not None, options.cases is not None].count(True) != 1:
         raise OptionError(
             "cases add: give pictures, a data set with --data, or a library with --cases; only one of these."
         )
@@ -97,18 +105,35 @@ def add(
         added = add_pictures(
             library,
             _vector_run(run),
-            _pictures(pictures, data, format, cases),
-            _embedding(run, device, progress, bad),
-            said=Said(verdict, label, note, lot),
-            metric=metric,
-            thumbnails=thumbnails,
-            change=update,
+            _pictures(pictures, options.data, options.format, options.cases),
+            _embedding(run, options.device, progress, bad),
+            said=Said(options.verdict, options.label, options.note, options.lot),
+            metric=options.metric,
+            thumbnails=options.thumbnails,
+            change=options.update,
         )
         for case, outcome in added:
             print(_line(outcome, *_cells(case)), flush=True)
             outcomes[outcome] += 1
     _show.say(f"{library}: {', '.join(f'{count} {outcome}' for outcome, count in outcomes.items()) or 'none added'}.")
     return FINDINGS if bad else 0
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """Which cases are searched, and where the results go."""
+
+    k: Annotated[int, Parameter(group=CASES, name="-k", help="Cases to find for each picture.")] = 5
+    verdict: Annotated[
+        Verdicts,
+        Parameter(group=CASES, help="Search only cases of these verdicts; by default positive and unknown."),
+    ] = NOT_UNWANTED
+    label: Annotated[Texts, Parameter(group=CASES, help="Search only cases of these labels.")] = ()
+    lot: Annotated[Texts, Parameter(group=CASES, help="Search only cases of these lots.")] = ()
+    json: Json = None
+    device: Device = None
+    overwrite: Overwrite = False
 
 
 @app.command
@@ -118,16 +143,7 @@ def search(
     pictures: Annotated[tuple[str, ...], Parameter(negative=())],
     /,
     *,
-    k: Annotated[int, Parameter(group=CASES, name="-k", help="Cases to find for each picture.")] = 5,
-    verdict: Annotated[
-        Verdicts,
-        Parameter(group=CASES, help="Search only cases of these verdicts; by default positive and unknown."),
-    ] = NOT_UNWANTED,
-    label: Annotated[Texts, Parameter(group=CASES, help="Search only cases of these labels.")] = (),
-    lot: Annotated[Texts, Parameter(group=CASES, help="Search only cases of these lots.")] = (),
-    json: Json = None,
-    device: Device = None,
-    overwrite: Overwrite = False,
+    options: SearchOptions = SearchOptions(),
 ) -> int:
     """Find the known cases nearest to pictures, without unwanted ones.
 
@@ -146,24 +162,24 @@ def search(
     from kenpin.cases.library import CaseLibrary
     from kenpin.files import check_writable, write_json
 
-    if k < 1:
-        raise OptionError(f"option `-k` is {k}; give 1 or more.")
-    if json is not None:
-        check_writable(json, overwrite)
+    if options.k < 1:
+        raise OptionError(f"option `-k` is {options.k}; give 1 or more.")
+    if options.json is not None:
+        check_writable(options.json, options.overwrite)
     opened = CaseLibrary.open(library)
     opened.check(_vector_run(run))
-    among = CaseFilter(verdicts=verdict, labels=label, lots=lot)
+    among = CaseFilter(verdicts=options.verdict, labels=options.label, lots=options.lot)
     bad: list[str] = []
     rows: list[dict[str, Any]] = []
     with _show.progress_line() as progress:
-        for examples, vectors in _embedding(run, device, progress, bad)(_pictures(pictures, None, None, None)):
-            for example, found in zip(examples, opened.search(vectors, k=k, among=among), strict=True):
+        for examples, vectors in _embedding(run, options.device, progress, bad)(_pictures(pictures, None, None, None)):
+            for example, found in zip(examples, opened.search(vectors, k=options.k, among=among), strict=True):
                 for rank, one in enumerate(found, start=1):
                     print(_line(example.id, f"{rank}", f"{one.distance:.4f}", *_cells(one.case)))
                 rows.append({"picture": example.id, "found": [_as_json(one) for one in found]})
-    if json is not None:
+    if options.json is not None:
         about = {"library": library, "run": str(run), "metric": opened.metric}
-        write_json(json, about | {"searches": rows, "not_opened": bad})
+        write_json(options.json, about | {"searches": rows, "not_opened": bad})
     return FINDINGS if bad else 0
 
 

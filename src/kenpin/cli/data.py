@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -123,35 +124,37 @@ def convert(
     return 0
 
 
-def split(
-    data: str,
-    out: Path,
-    /,
-    *,
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitOptions:
+    """How a data set is divided, and how it is written."""
+
     by: Annotated[
         str,
         Parameter(
             group=DATA,
             help="ratio (stratified), order (file order), duplicates (look-alikes stay together), or a column.",
         ),
-    ] = "ratio",
-    train: Annotated[float, Parameter(group=DATA, help="Share for training.")] = 0.7,
-    validation: Annotated[float, Parameter(group=DATA, help="Share for validation.")] = 0.15,
-    test: Annotated[float, Parameter(group=DATA, help="Share for testing.")] = 0.15,
-    seed: Annotated[int, Parameter(group=RUN, help="Seed of the random choice.")] = 0,
+    ] = "ratio"
+    train: Annotated[float, Parameter(group=DATA, help="Share for training.")] = 0.7
+    validation: Annotated[float, Parameter(group=DATA, help="Share for validation.")] = 0.15
+    test: Annotated[float, Parameter(group=DATA, help="Share for testing.")] = 0.15
+    seed: Annotated[int, Parameter(group=RUN, help="Seed of the random choice.")] = 0
     to: Annotated[
         str | None, Parameter(group=OUTPUT, help="Format to write, csv for example; by default that of the data set.")
-    ] = None,
-    format: Format = None,
+    ] = None
+    format: Format = None
     resplit: Annotated[
         bool,
         Parameter(
             group=DATA, negative=(), help="Divide again what is divided already: test pictures may end up in train."
         ),
-    ] = False,
-    overwrite: Overwrite = False,
-    allow_loss: AllowLoss = False,
-) -> int:
+    ] = False
+    overwrite: Overwrite = False
+    allow_loss: AllowLoss = False
+
+
+def split(data: str, out: Path, /, *, options: SplitOptions = SplitOptions()) -> int:
     """Divide a data set into training, validation and test pictures, and write the result.
 
     Parameters
@@ -165,22 +168,26 @@ def split(
     from kenpin.data.loading import load_dataset, write_dataset
     from kenpin.data.splitting import split_by
 
-    shares = {"train": train, "validation": validation, "test": test}
+    shares = {"train": options.train, "validation": options.validation, "test": options.test}
     ratios = {name: share for name, share in shares.items() if share != 0}
     if len(ratios) < 2 or not all(share >= 0 for share in shares.values()):
-        raise OptionError(f"shares {train}, {validation}, {test}: at least two must be above 0 and none below.")
-    if not 0 <= seed <= LARGEST_SEED:
-        raise OptionError(f"option `--seed` is {seed}; give a number from 0 to {LARGEST_SEED}.")
-    dataset = load_dataset(data, format=format)
-    if not resplit and set(dataset.splits) - {"train"}:
+        raise OptionError(
+            f"shares {', '.join(map(str, shares.values()))}: at least two must be above 0 and none below."
+        )
+    if not 0 <= options.seed <= LARGEST_SEED:
+        raise OptionError(f"option `--seed` is {options.seed}; give a number from 0 to {LARGEST_SEED}.")
+    dataset = load_dataset(data, format=options.format)
+    if not options.resplit and set(dataset.splits) - {"train"}:
         raise OptionError(
             f"{data}: is already divided ({', '.join(dataset.splits)}), and dividing it again may move test pictures "
             "into train; use it as it is, or allow that with --resplit."
         )
-    divided = split_by(dataset, by, ratios, seed=seed)
-    write_dataset(divided, out, to or dataset.format, overwrite=overwrite, allow_loss=allow_loss)
+    divided = split_by(dataset, options.by, ratios, seed=options.seed)
+    write_dataset(
+        divided, out, options.to or dataset.format, overwrite=options.overwrite, allow_loss=options.allow_loss
+    )
     counts = ", ".join(f"{len(divided.of_split(name))} {name}" for name in ratios)
-    print(f"{out}: {counts}, divided by {by}.")
+    print(f"{out}: {counts}, divided by {options.by}.")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import DATA, OUTPUT, REQUIRED
-from kenpin.cli._options import command_of
+from kenpin.cli._options import with_settings
 from kenpin.cli.data import Format, Overwrite
 from kenpin.cli.runs import Device, WithSeen
 from kenpin.description.options import AblationOptions, DescriptionOptions
@@ -26,9 +27,25 @@ if TYPE_CHECKING:
 Json = Annotated[Path | None, Parameter(group=OUTPUT, help="Write all results to this JSON file.")]
 
 
-def describe(  # type: ignore[no-untyped-def]
-    model, images, /, *, given=None, config=None, json=None, device=None, overwrite=False
-) -> int | None:
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribeOptions:
+    """Where pictures are described, and where the descriptions go."""
+
+    json: Json = None
+    device: Device = None
+    overwrite: Overwrite = False
+
+
+@with_settings
+def describe(
+    model: str,
+    images: Annotated[tuple[str, ...], Parameter(negative=())],
+    /,
+    *,
+    settings: DescriptionOptions,
+    options: DescribeOptions = DescribeOptions(),
+) -> int:
     """Describe pictures in words, with other runs and known cases as evidence, and mark what contradicts these.
 
     The exit status is 1 where a picture could not be opened, 0 otherwise.
@@ -40,72 +57,13 @@ def describe(  # type: ignore[no-untyped-def]
     images:
         Picture files and folders of pictures.
     """
-    call = partial(_describe, model, images, json=json, device=device, overwrite=overwrite)
-    return command_of(DescriptionOptions, call)(given=given, config=config)
-
-
-def ablate(  # type: ignore[no-untyped-def]
-    model,
-    /,
-    *,
-    data,
-    given=None,
-    config=None,
-    split=None,
-    format=None,
-    with_seen=False,
-    json=None,
-    device=None,
-    overwrite=False,
-) -> int | None:
-    """Measure what the evidence adds: how often class and place are named exactly with all of it, without any, and
-    without each piece.
-
-    The exit status is 1 where a picture could not be opened, 0 otherwise.
-
-    Parameters
-    ----------
-    model:
-        Run folder of family vlm; or a base without any run: a hub id, or a folder of save_pretrained.
-    """
-    call = partial(_ablate, model, data, split, format, with_seen, json=json, device=device, overwrite=overwrite)
-    return command_of(AblationOptions, call)(given=given, config=config)
-
-
-_SHARED = {"model": str, "json": Json, "device": Device, "overwrite": Overwrite}
-describe.__annotations__ = {
-    **command_of(DescriptionOptions, lambda _: None).__annotations__,
-    **_SHARED,
-    "images": Annotated[tuple[str, ...], Parameter(negative=())],
-}
-ablate.__annotations__ = {
-    **command_of(AblationOptions, lambda _: None).__annotations__,
-    **_SHARED,
-    "data": Annotated[str, Parameter(group=REQUIRED, help="Data set with labels or boxes: folder, file or hub id.")],
-    "split": Annotated[
-        str | None, Parameter(group=DATA, help="Split to take; by default test where there is one, else all.")
-    ],
-    "format": Format,
-    "with_seen": WithSeen,
-}
-
-
-def _describe(
-    model: str,
-    images: tuple[str, ...],
-    options: DescriptionOptions,
-    *,
-    json: Path | None,
-    device: str | None,
-    overwrite: bool,
-) -> int:
     from kenpin.data.files import picture_files
     from kenpin.description import describe as describe_pictures
     from kenpin.files import check_writable, write_json
     from kenpin.records_json import to_json
 
-    if json is not None:
-        check_writable(json, overwrite)
+    if options.json is not None:
+        check_writable(options.json, options.overwrite)
     bad: list[str] = []
     rows: list[Any] = []
     marked = 0
@@ -113,19 +71,19 @@ def _describe(
         found = describe_pictures(
             model,
             picture_files(images),
-            device=device,
+            device=options.device,
             progress=progress,
             on_error=partial(_set_aside, bad),
-            **options.model_dump(),
+            **settings.model_dump(),
         )
         for one in found:
             print("\n".join(_lines(one)), flush=True)
             rows.append(to_json(one))
             marked += bool(one.described.contradictions)
     _show.say(f"{counted(len(rows), 'picture')} described, {marked} in contradiction to the evidence.")
-    if json is not None:
-        write_json(json, {"model": model, "options": options.model_dump(mode="json"), "descriptions": rows,
-                          "not_opened": bad})  # fmt: skip
+    if options.json is not None:
+        write_json(options.json, {"model": model, "options": settings.model_dump(mode="json"), "descriptions": rows,
+                                  "not_opened": bad})  # fmt: skip
     return FINDINGS if bad else 0
 
 
@@ -143,18 +101,37 @@ def _lines(one: DescribedPicture) -> list[str]:
     ]
 
 
-def _ablate(
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AblateOptions(DescribeOptions):
+    """What is described, and where the results go."""
+
+    split: Annotated[
+        str | None, Parameter(group=DATA, help="Split to take; by default test where there is one, else all.")
+    ] = None
+    format: Format = None
+    with_seen: WithSeen = False
+
+
+@with_settings
+def ablate(
     model: str,
-    data: str,
-    split: str | None,
-    format: str | None,
-    with_seen: bool,
-    options: AblationOptions,
+    /,
     *,
-    json: Path | None,
-    device: str | None,
-    overwrite: bool,
+    data: Annotated[str, Parameter(group=REQUIRED, help="Data set with labels or boxes: folder, file or hub id.")],
+    settings: AblationOptions,
+    options: AblateOptions = AblateOptions(),
 ) -> int:
+    """Measure what the evidence adds: how often class and place are named exactly with all of it, without any, and
+    without each piece.
+
+    The exit status is 1 where a picture could not be opened, 0 otherwise.
+
+    Parameters
+    ----------
+    model:
+        Run folder of family vlm; or a base without any run: a hub id, or a folder of save_pretrained.
+    """
     from kenpin.data.lineage import held_out
     from kenpin.data.loading import load_dataset
     from kenpin.description import describer_of
@@ -166,17 +143,16 @@ def _ablate(
     from kenpin.records_json import to_json
     from kenpin.run.lineage import lineage_of
 
-    if json is not None:
-        check_writable(json, overwrite)
-    dataset = load_dataset(data, format=format)
-    if split is None and "test" in dataset.splits:
-        split = "test"
+    if options.json is not None:
+        check_writable(options.json, options.overwrite)
+    dataset = load_dataset(data, format=options.format)
+    split = "test" if options.split is None and "test" in dataset.splits else options.split
     if split is not None:
         dataset = dataset.required_split(split)
     dataset = with_truth(dataset)
-    describer = describer_of(load_conversational(model, device=device), options)
-    gatherer = load_gatherer(options.evidence, options.cases, nearest=options.nearest, device=device)
-    dataset, notes = held_out(dataset, gatherer.lineage | lineage_of(model), with_seen=with_seen)
+    describer = describer_of(load_conversational(model, device=options.device), settings)
+    gatherer = load_gatherer(settings.evidence, settings.cases, nearest=settings.nearest, device=options.device)
+    dataset, notes = held_out(dataset, gatherer.lineage | lineage_of(model), with_seen=options.with_seen)
     for note in notes:
         _show.say(note)
     bad: list[str] = []
@@ -187,9 +163,10 @@ def _ablate(
     places = f"the place of the defect is known for {placed.parts if placed else 0}"
     print(f"{counted(len(dataset) - len(bad), 'picture')}, split {split or 'all'}; {places}")
     print("\n".join(_table(conditions)))
-    if json is not None:
-        write_json(json, {"model": model, "data": data, "split": split, "options": options.model_dump(mode="json"),
-                          "conditions": to_json(conditions), "not_opened": bad})  # fmt: skip
+    if options.json is not None:
+        write_json(options.json, {"model": model, "data": data, "split": split,
+                                  "options": settings.model_dump(mode="json"), "conditions": to_json(conditions),
+                                  "not_opened": bad})  # fmt: skip
     return FINDINGS if bad else 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -17,28 +18,32 @@ from kenpin.cli.runs import Device
 from kenpin.records import Example
 
 
-def explain(
-    run: Path,
-    images: Annotated[tuple[str, ...], Parameter(negative=())],
-    /,
-    *,
-    out: Annotated[Path, Parameter(group=REQUIRED, help="PNG file to draw, or folder for one file per picture.")],
-    array: Annotated[
-        Path | None, Parameter(group=OUTPUT, help="Write the values of the maps to this .npz file.")
-    ] = None,
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExplainOptions:
+    """What is explained, and where the maps go."""
+
+    out: Annotated[Path, Parameter(group=REQUIRED, help="PNG file to draw, or folder for one file per picture.")]
+    array: Annotated[Path | None, Parameter(group=OUTPUT, help="Write the values of the maps to this .npz file.")] = (
+        None
+    )
     against: Annotated[
         str | None,
         Parameter(group=MAPS, help="Picture to compare with: the maps show what makes the two embeddings alike."),
-    ] = None,
+    ] = None
     way: Annotated[
         str | None,
         Parameter(
             group=MAPS, help="Method: relevance, rollout, gradcam or shares; by default the one that suits the model."
         ),
-    ] = None,
-    label: Annotated[str | None, Parameter(group=MAPS, help="Class to explain, in place of the predicted one.")] = None,
-    device: Device = None,
-    overwrite: Overwrite = False,
+    ] = None
+    label: Annotated[str | None, Parameter(group=MAPS, help="Class to explain, in place of the predicted one.")] = None
+    device: Device = None
+    overwrite: Overwrite = False
+
+
+def explain(
+    run: Path, images: Annotated[tuple[str, ...], Parameter(negative=())], /, *, options: ExplainOptions
 ) -> int:
     """Show where in pictures a run's answer comes from. The exit status is 1 where a picture could not be opened.
 
@@ -57,17 +62,17 @@ def explain(
     from kenpin.predictor import load_predictor
 
     paths = list(picture_files(images))
-    single = out.suffix.lower() == ".png"
-    if against is not None and (len(paths) > 1 or way is not None or label is not None):
+    single = options.out.suffix.lower() == ".png"
+    if options.against is not None and (len(paths) > 1 or options.way is not None or options.label is not None):
         raise OptionError("command line: `--against` compares two pictures; give one more, and no --way or --label.")
-    if single and len(paths) + (against is not None) > 1:
-        raise OptionError(f"command line: `--out` {out} is one file for several pictures; name a folder.")
-    check_writable(out, overwrite, folder=not single)
-    if array is not None:
-        check_writable(array, overwrite)
-        if array.suffix != ".npz":
-            raise OptionError(f"command line: `--array` {array} must end in .npz.")
-    predictor = load_predictor(run, device=device)
+    if single and len(paths) + (options.against is not None) > 1:
+        raise OptionError(f"command line: `--out` {options.out} is one file for several pictures; name a folder.")
+    check_writable(options.out, options.overwrite, folder=not single)
+    if options.array is not None:
+        check_writable(options.array, options.overwrite)
+        if options.array.suffix != ".npz":
+            raise OptionError(f"command line: `--array` {options.array} must end in .npz.")
+    predictor = load_predictor(run, device=options.device)
     bad: list[str] = []
 
     def set_aside(example: Example, error: Exception) -> None:
@@ -75,12 +80,12 @@ def explain(
         print(f"kenpin: {error}", file=sys.stderr)
 
     found: Iterable[Explanation]
-    if against is not None:
-        found = compare(predictor, paths[0], against)
+    if options.against is not None:
+        found = compare(predictor, paths[0], options.against)
     else:
-        found = maps_of(predictor, paths, way=way, label=label, on_error=set_aside)
-    with nullcontext() if array is None else array_file(array) as add:
-        for one, drawn in write_drawings(found, out, fails_from=predictor.fails_on_map):
+        found = maps_of(predictor, paths, way=options.way, label=options.label, on_error=set_aside)
+    with nullcontext() if options.array is None else array_file(options.array) as add:
+        for one, drawn in write_drawings(found, options.out, fails_from=predictor.fails_on_map):
             print(f"{one.id}\t{drawn}\t{'; '.join(shown.shows for shown in one.maps) or 'nothing found'}")
             if add is not None:
                 add(one)

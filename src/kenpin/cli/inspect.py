@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Annotated
@@ -33,26 +34,30 @@ FAILED, TO_REVIEW, STOPPED = 3, 4, 130
 left that nobody looked at."""
 
 
-def inspect(
-    policy: Path,
-    pictures: Annotated[tuple[str, ...], Parameter(negative=())] = (),
-    /,
-    *,
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectOptions:
+    """Where pictures come from, and where the records go."""
+
     out: Annotated[
         Path,
         Parameter(group=REQUIRED, help="Folder of the records; a stopped inspection continues in the same folder."),
-    ],
-    watch: Annotated[Path | None, Parameter(group=DATA, help="Inspect pictures as they come into this folder.")] = None,
+    ]
+    watch: Annotated[Path | None, Parameter(group=DATA, help="Inspect pictures as they come into this folder.")] = None
     until_idle: Annotated[
         float | None,
         Parameter(
             group=DATA, help="Stop watching after this many seconds without a new picture; 0: when all are done."
         ),
-    ] = None,
-    lot: Annotated[str | None, Parameter(group=DATA, help="Name of the lot, in place of the policy's.")] = None,
-    parquet: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all records to this file at the end.")] = None,
-    device: Device = None,
-    overwrite: Overwrite = False,
+    ] = None
+    lot: Annotated[str | None, Parameter(group=DATA, help="Name of the lot, in place of the policy's.")] = None
+    parquet: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all records to this file at the end.")] = None
+    device: Device = None
+    overwrite: Overwrite = False
+
+
+def inspect(
+    policy: Path, pictures: Annotated[tuple[str, ...], Parameter(negative=())] = (), /, *, options: InspectOptions
 ) -> int:
     """Judge pictures by a policy: one line a part, and a record that lasts.
 
@@ -72,29 +77,29 @@ def inspect(
     from kenpin.inspection.line import Line, record_folder
     from kenpin.inspection.policy import read_policy
 
-    sources = [bool(pictures), watch is not None].count(True)
-    if sources == 2 or (sources == 0 and parquet is None):
+    sources = [bool(pictures), options.watch is not None].count(True)
+    if sources == 2 or (sources == 0 and options.parquet is None):
         raise OptionError("command line: give pictures, or a folder with `--watch`; only one of these.")
-    if until_idle is not None and (watch is None or not until_idle >= 0):
+    if options.until_idle is not None and (options.watch is None or not options.until_idle >= 0):
         raise OptionError("command line: `--until-idle` goes with --watch, and is 0 or more seconds.")
-    if watch is not None:
-        _check_watched(watch, out)
-    if parquet is not None:
-        check_writable(parquet, overwrite)
+    if options.watch is not None:
+        _check_watched(options.watch, options.out)
+    if options.parquet is not None:
+        check_writable(options.parquet, options.overwrite)
     chosen = read_policy(policy)
-    if lot is not None:
-        chosen = chosen.model_copy(update={"lot": lot})
+    if options.lot is not None:
+        chosen = chosen.model_copy(update={"lot": options.lot})
     unlisted: list[str] = []
     paths = [*dict.fromkeys(picture_files(pictures, unlisted=unlisted)), *unlisted]
     status = 0
     with ExitStack() as opened:
         if sources:
-            line = opened.enter_context(Line(chosen, out, device=device))
-            status, folder = _inspect(line, chosen, paths, watch, until_idle), line.out
+            line = opened.enter_context(Line(chosen, options.out, device=options.device))
+            status, folder = _inspect(line, chosen, paths, options.watch, options.until_idle), line.out
         else:
-            folder = opened.enter_context(record_folder(out))
-        if parquet is not None:
-            _show.say(f"{parquet}: {counted(write_parquet(folder / JOURNAL, parquet), 'record')}.")
+            folder = opened.enter_context(record_folder(options.out))
+        if options.parquet is not None:
+            _show.say(f"{options.parquet}: {counted(write_parquet(folder / JOURNAL, options.parquet), 'record')}.")
     return status
 
 

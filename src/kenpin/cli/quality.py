@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from kenpin.cli._options import command_of
+from kenpin.cli._options import with_settings
 from kenpin.config import PlanOptions
 
 
-def _plan(options: PlanOptions) -> int:
+@with_settings
+def plan(*, settings: PlanOptions) -> int:
+    """Plan how many parts a test needs to prove a rate of escapes or overkills."""
     from kenpin.errors import OptionError
-    from kenpin.quality.planning import Wrong, plan
+    from kenpin.quality.planning import Wrong
+    from kenpin.quality.planning import plan as plan_test
 
     claims: tuple[tuple[Wrong, float | None], ...] = (
-        ("escape", options.escape_rate),
-        ("overkill", options.overkill_rate),
+        ("escape", settings.escape_rate),
+        ("overkill", settings.overkill_rate),
     )
-    plans = [plan(wrong, rate, options.confidence, options.allowed) for wrong, rate in claims if rate is not None]
+    plans = [
+        plan_test(wrong, rate, settings.confidence, settings.allowed) for wrong, rate in claims if rate is not None
+    ]
     if not plans:
         raise OptionError("there is no rate to plan for; give --escape-rate, --overkill-rate or both.")
     for one in plans:
         print(one)
     return 0
-
-
-plan = command_of(PlanOptions, _plan)

@@ -6,7 +6,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,15 +42,15 @@ WithSeen = Annotated[
 ]
 
 
-def predict(
-    model: str,
-    images: Annotated[tuple[str, ...], Parameter(negative=())],
-    /,
-    *,
-    json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all predictions to this JSON file.")] = None,
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictOptions:
+    """How pictures are predicted, and where the predictions go."""
+
+    json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all predictions to this JSON file.")] = None
     draw: Annotated[
         Path | None, Parameter(group=OUTPUT, help="Draw each picture with its verdict into this folder.")
-    ] = None,
+    ] = None
     beside_truth: Annotated[
         bool,
         Parameter(
@@ -58,15 +58,23 @@ def predict(
             negative=(),
             help="The pictures are data sets with boxes: draw these on the left, predicted ones on the right.",
         ),
-    ] = False,
-    limit: Annotated[int | None, Parameter(group=DATA, help="Predict only this many pictures, the first.")] = None,
+    ] = False
+    limit: Annotated[int | None, Parameter(group=DATA, help="Predict only this many pictures, the first.")] = None
     prompt: Annotated[
         str | None,
         Parameter(group=ANSWERS, help="Question to a language model, in place of the one it was trained on."),
-    ] = None,
-    checkpoint: Checkpoint = None,
-    device: Device = None,
-    overwrite: Overwrite = False,
+    ] = None
+    checkpoint: Checkpoint = None
+    device: Device = None
+    overwrite: Overwrite = False
+
+
+def predict(
+    model: str,
+    images: Annotated[tuple[str, ...], Parameter(negative=())],
+    /,
+    *,
+    options: PredictOptions = PredictOptions(),
 ) -> int:
     """Inspect pictures: one line each. The exit status is 1 where a picture could not be opened, 0 otherwise.
 
@@ -82,17 +90,18 @@ def predict(
     from kenpin.files import check_writable, write_json
     from kenpin.quality.threshold import judge
 
-    for target in (json, draw):
+    draw = options.draw
+    for target in (options.json, draw):
         if target is not None:
-            check_writable(target, overwrite, folder=target is draw)
-    if limit is not None and limit < 1:
-        raise OptionError(f"option `--limit` is {limit}; give 1 or more.")
-    if beside_truth and draw is None:
+            check_writable(target, options.overwrite, folder=target is draw)
+    if options.limit is not None and options.limit < 1:
+        raise OptionError(f"option `--limit` is {options.limit}; give 1 or more.")
+    if options.beside_truth and draw is None:
         raise OptionError("option `--beside-truth` says how to draw; give a folder with --draw.")
-    predictor = _predictor(model, checkpoint, prompt, device)
+    predictor = _predictor(model, options.checkpoint, options.prompt, options.device)
     if predictor.reads_tables and draw is not None:
         raise OptionError("option `--draw`: this run judges rows of a table, which have no picture; leave it out.")
-    if beside_truth and not predictor.target.locates:
+    if options.beside_truth and not predictor.target.locates:
         raise OptionError(f"option `--beside-truth`: {model} finds no boxes; leave it out.")
     if predictor.undecided is not None:
         print(f"kenpin: {predictor.undecided}", file=sys.stderr)
@@ -105,7 +114,7 @@ def predict(
         print(f"kenpin: {error}", file=sys.stderr)
 
     rows: list[dict[str, Any]] = []
-    for example, prediction in _predicted(predictor, images, limit, set_aside, annotated=beside_truth):
+    for example, prediction in _predicted(predictor, images, options.limit, set_aside, annotated=options.beside_truth):
         judgement = None if predictor.threshold is None else judge(prediction, predictor.threshold)
         print(_line(prediction, judgement))
         rows.append(asdict(prediction) | {"verdict": None, "reasons": []} | _decision(judgement))
@@ -114,10 +123,10 @@ def predict(
             draw_beside_truth(example, prediction, judgement, draw, len(rows), labels=classes)
         elif draw is not None:
             draw_prediction(Path(prediction.id), prediction, judgement, draw, len(rows), labels=predictor.labels)
-    if json is not None:
+    if options.json is not None:
         for row, seen in zip(rows, _seen(predictor, images, [row["id"] for row in rows]), strict=False):
             row["seen"] = seen
-        write_json(json, {"run": model, "predictions": rows, "not_opened": bad})
+        write_json(options.json, {"run": model, "predictions": rows, "not_opened": bad})
     return FINDINGS if bad else 0
 
 
@@ -202,25 +211,28 @@ def _said(prediction: Prediction) -> str:
     return prediction.label or " ".join((prediction.text or "-").split())
 
 
-def evaluate(
-    run: Path,
-    /,
-    *,
-    data: Annotated[str, Parameter(group=REQUIRED, help="Data set: folder, file or hub id.")],
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateOptions:
+    """What an inspector is measured on, and where the evaluation goes."""
+
+    data: Annotated[str, Parameter(group=REQUIRED, help="Data set: folder, file or hub id.")]
     split: Annotated[
         str | None, Parameter(group=DATA, help="Split to take; by default test where there is one, else all.")
-    ] = None,
+    ] = None
     format: Annotated[
         str | None, Parameter(group=DATA, help="Format of the data set, where it cannot be told from its files.")
-    ] = None,
+    ] = None
     name: Annotated[
         str | None, Parameter(group=OUTPUT, help="Keep the evaluation in the run under this name, beside its own.")
-    ] = None,
-    with_seen: WithSeen = False,
-    json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write the evaluation to this JSON file.")] = None,
-    device: Device = None,
-    overwrite: Overwrite = False,
-) -> int:
+    ] = None
+    with_seen: WithSeen = False
+    json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write the evaluation to this JSON file.")] = None
+    device: Device = None
+    overwrite: Overwrite = False
+
+
+def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
     """Measure an inspector on labelled pictures that neither it nor anything below it has learned from.
 
     Parameters
@@ -239,17 +251,16 @@ def evaluate(
     from kenpin.run.record import read_record
     from kenpin.training.keeping import keep_for_report
 
-    if name is not None and not re.fullmatch(r"\w[\w .+-]*", name):
-        raise OptionError(f"option `--name`: {name!r} must be usable as part of a file name; give a word.")
+    if options.name is not None and not re.fullmatch(r"\w[\w .+-]*", options.name):
+        raise OptionError(f"option `--name`: {options.name!r} must be usable as part of a file name; give a word.")
     read_record(run)
-    kept = None if name is None else evaluation_files(run, name)
-    for target in (json, None if kept is None else kept.evaluation):
+    kept = None if options.name is None else evaluation_files(run, options.name)
+    for target in (options.json, None if kept is None else kept.evaluation):
         if target is not None:
-            check_writable(target, overwrite)
-    predictor = load_predictor(run, device=device)
-    dataset = load_dataset(data, format=format)
-    if split is None and "test" in dataset.splits:
-        split = "test"
+            check_writable(target, options.overwrite)
+    predictor = load_predictor(run, device=options.device)
+    dataset = load_dataset(options.data, format=options.format)
+    split = "test" if options.split is None and "test" in dataset.splits else options.split
     assert predictor.record is not None
     evaluation = measure(
         predictor,
@@ -257,13 +268,13 @@ def evaluate(
         ok_labels=predictor.record.ok_labels,
         threshold=predictor.threshold,
         split=split,
-        with_seen=with_seen,
+        with_seen=options.with_seen,
     )
     print(*headline(evaluation), "", f"{counted(len(evaluation.judged), 'picture')}, split {split or 'all'}", sep="\n")
     print(_show.measures(evaluation))
     print(f"\n{_judged.findings(evaluation)}")
-    if json is not None:
-        write_json(json, headed_json(evaluation))
+    if options.json is not None:
+        write_json(options.json, headed_json(evaluation))
     if kept is not None:
         seen_of = {part.id: part.seen for part in evaluation.judged}
         pictures = dataset.select(row for row, id in enumerate(dataset.column("id")) if id in seen_of)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, Any
 
 import cyclopts
@@ -10,7 +9,7 @@ from cyclopts import Parameter
 
 from kenpin.cli import _show
 from kenpin.cli._groups import RUN
-from kenpin.cli._options import command_of
+from kenpin.cli._options import with_settings
 from kenpin.config import TrainOptions
 from kenpin.models import family_names, family_summary
 
@@ -29,15 +28,11 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(name)
     from kenpin.models import get_family
 
-    options = get_family(name).Options
-    train, forecast = (command_of(options, partial(call, name)) for call in (_train, _forecast))
+    def command(*, settings: TrainOptions, dry_run: DryRun = False) -> int:
+        return (_forecast if dry_run else _train)(name, settings)
 
-    def command(*, given=None, config=None, dry_run=False):  # type: ignore[no-untyped-def]
-        return (forecast if dry_run else train)(given=given, config=config)
-
-    command.__name__, command.__doc__ = name, train.__doc__
-    command.__annotations__ = train.__annotations__ | {"dry_run": DryRun}
-    return command
+    command.__annotations__["settings"] = get_family(name).Options
+    return with_settings(command)
 
 
 def _train(family: str, options: TrainOptions) -> int:

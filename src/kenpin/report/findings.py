@@ -30,6 +30,8 @@ class Findings:
     lines: tuple[LinePlot, ...] = ()
     bars: tuple[BarPlot, ...] = ()
     tables: tuple[Table, ...] = ()
+    alarm: bool = False
+    """Whether something drifted; files do not hold it."""
 
     @property
     def figures(self) -> tuple[Figure, ...]:
@@ -44,7 +46,7 @@ def write_findings(findings: Findings, out: Path, *, overwrite: bool = False) ->
 
 def findings_to_json(findings: Findings) -> dict[str, Any]:
     """What `read_findings` reads back from a file."""
-    return {"form": _FORM, **to_json(findings)}
+    return {"form": _FORM, **{name: value for name, value in to_json(findings).items() if name != "alarm"}}
 
 
 def read_findings(paths: Sequence[Path]) -> tuple[Findings, ...]:
