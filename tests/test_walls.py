@@ -89,3 +89,26 @@ def test_the_rest_of_the_house_knows_no_family() -> None:
     known = {str(path.relative_to(PACKAGE)): found for path in others if (found := _families_of(path))}
     # a published file of PaliGemma has a form of its own, which nothing but `kenpin export` writes
     assert known == {"export.py": {"paligemma"}}
+
+
+def _crowded(tree: ast.AST) -> list[str]:
+    """Functions that take more than eight parameters besides `self`."""
+    names = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            of = node.args
+            named = [one.arg for one in (*of.posonlyargs, *of.args, *of.kwonlyargs, of.vararg, of.kwarg) if one]
+            if len([name for name in named if name not in ("self", "cls")]) > 8:
+                names.append(node.name)
+    return names
+
+
+def test_no_function_takes_more_than_eight_parameters() -> None:
+    found = [name for path in SOURCES for name in _crowded(ast.parse(path.read_text("utf-8")))]
+    assert found == ["summarise"], "hand on an object, or add a decision as 0055 does"
+    assert _crowded(ast.parse("def f(self, a, b, c, /, d, e, *f, g, **h): ...")) == []
+    assert _crowded(ast.parse("async def f(a, b, c, d, e, f, g, *h, i): ...")) == ["f"]
+
+
+def test_no_option_travels_without_a_type() -> None:
+    assert not [path.name for path in SOURCES if "options: Any" in path.read_text("utf-8")]
