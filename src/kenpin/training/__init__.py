@@ -1,7 +1,9 @@
 """Training: from a data set and a family to a run folder."""
 
 from kenpin.training.crossfit import out_of_fold
+from kenpin.training.forecast import forecast_run
 from kenpin.training.job import train
 from kenpin.training.listener import Epoch, Listener, Step
+from kenpin.training.schedules import cosine_with_warmup
 
-__all__ = ["Epoch", "Listener", "Step", "out_of_fold", "train"]
+__all__ = ["Epoch", "Listener", "Step", "cosine_with_warmup", "forecast_run", "out_of_fold", "train"]
