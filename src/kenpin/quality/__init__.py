@@ -1,4 +1,19 @@
-"""Decisions about parts: thresholds from costs or from good parts, verdicts, and exact bounds on wrong ones."""
+"""Decisions about parts: thresholds from costs or from good parts, verdicts, and exact bounds on wrong ones.
+
+No escape in 59 NG parts shows an escape rate of at most 5 %, and no fewer parts do:
+
+>>> round(at_most(0, 59), 4), parts_needed(0.05)
+(0.0495, 59)
+>>> print(bound_sentence("escape", events=0, parts=59))
+0 escapes in 59 NG parts: at most 5 %, one-sided 95 %.
+
+Where an escape costs ten times as much as an overkill, a good part is failed sooner than a defective one is passed:
+
+>>> scores, defective = [0.1, 0.2, 0.5, 0.4, 0.9], [False, False, False, True, True]
+>>> chosen = threshold_from_costs(scores, defective, cost_escape=10, cost_overkill=1, basis="By five parts.")
+>>> round(chosen.fail_from, 2)
+0.3
+"""
 
 from kenpin.quality.agreement import cohen_kappa, fleiss_kappa
 from kenpin.quality.attribute_gage import attribute_study
