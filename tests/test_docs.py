@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import doctest
+import importlib
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import kenpin
+from kenpin import metrics, quality
 from kenpin.data.formats import format_names
 from kenpin.data.loading import write_dataset
 from kenpin.models import family_names
@@ -16,6 +22,11 @@ from tests.pictures import write_parts
 from tests.snippets import Command, commands, run, shows, snippets
 from tests.tree import PACKAGE, ROOT
 
+DOCTESTED = [path for path in sorted(PACKAGE.rglob("*.py")) if ">>> " in path.read_text("utf-8")]
+# commands are the face of one, and what a run's folder holds is had of a `Run`
+PLUGIN = sorted((ROOT / "tests" / "plugin").rglob("*.py"))
+FACES = sorted({path.parent.name for path in PACKAGE.glob("*/__init__.py")} - {"cli", "run"})
+PUBLIC = set(re.findall(r"`kenpin\.(\w+)`", (ROOT / "docs" / "python.md").read_text("utf-8")))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -119,3 +130,83 @@ def test_doctor_page_names_real_findings() -> None:
     named = [code for row in re.findall(r"^\| (`.+?) \|", page, re.M) for code in re.findall(r"`([a-z-]+)`", row)]
     source = "".join(path.read_text("utf-8") for path in (PACKAGE / "data").rglob("*.py"))
     assert [code for code in named if f'"{code}"' not in source] == []
+
+
+@pytest.mark.parametrize("path", DOCTESTED, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_examples_of_docstrings_run(path: Path) -> None:
+    name = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+    module = importlib.import_module(name)
+    assert any(one.examples for one in doctest.DocTestFinder().find(module)), "an example that nobody runs"
+    assert doctest.testmod(module).failed == 0
+
+
+def _deeper(code: str) -> Iterator[str]:
+    """What the code takes of kenpin from elsewhere than its public names."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            taken = [(one.name, "") for one in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            taken = [(node.module or "", one.name) for one in node.names]
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            taken = [(node.value.id, node.attr)]
+        else:
+            continue
+        for module, name in taken:
+            package, _, below = module.removeprefix("kenpin").removeprefix(".").partition(".")
+            if module.partition(".")[0] == "kenpin" and not _is_public(package, below, name):
+                yield f"{module}.{name}".strip(".")
+
+
+def _is_public(package: str, below: str, name: str) -> bool:
+    if not package:
+        return not name or name in kenpin.__all__ or name in PUBLIC
+    if below or package not in PUBLIC or name.startswith("_"):
+        return False
+    return not name or name in getattr(importlib.import_module(f"kenpin.{package}"), "__all__", [name])
+
+
+@pytest.mark.parametrize("path", [*PAGES, *DOCTESTED, *PLUGIN], ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_is_shown_imports_public_names_alone(path: Path) -> None:
+    text = path.read_text("utf-8")
+    if path.suffix == ".md":
+        codes = [one.body for one in snippets(text) if one.language == "python"]
+    elif path in PLUGIN:
+        codes = [text]
+    else:
+        codes = [one.source for one in doctest.DocTestParser().get_examples(text)]
+    assert [name for code in codes for name in _deeper(code)] == []
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("from kenpin.quality.bounds import at_most", ["kenpin.quality.bounds.at_most"]),
+        ("from kenpin.quality import bounds, at_most", ["kenpin.quality.bounds"]),
+        ("from kenpin.boxes import _as_boxes", ["kenpin.boxes._as_boxes"]),
+        ("from kenpin.run import layout", ["kenpin.run.layout"]),
+        ("import kenpin.data.loading as loading, numpy", ["kenpin.data.loading"]),
+        ("import kenpin\nkenpin.finished_run.load_run('run')", ["kenpin.finished_run"]),
+        ("import kenpin, kenpin.quality\nfrom kenpin import train, boxes\nkenpin.train(kenpin.records.Example)", []),
+    ],
+)
+def test_the_search_finds_what_is_not_public(code: str, found: list[str]) -> None:
+    assert list(_deeper(code)) == found
+
+
+@pytest.mark.parametrize("package", FACES)
+def test_a_face_is_told_of_and_its_names_resolve(package: str) -> None:
+    face = importlib.import_module(f"kenpin.{package}")
+    assert package in PUBLIC
+    assert {name for name in face.__all__ if getattr(face, name, None) is None} == set()
+    if hasattr(face, "__getattr__"):
+        with pytest.raises(AttributeError, match=rf"'kenpin\.{package}' has no attribute 'no_such_name'"):
+            _ = face.no_such_name
+
+
+def test_the_table_of_statistics_names_what_can_be_imported() -> None:
+    page = (ROOT / "docs" / "quality.md").read_text("utf-8").partition("\n## Sources\n")[2]
+    named = [
+        name for cell in re.findall(r"^\| [^|]+ \| (`[^|]+`) \|", page, re.M) for name in re.findall(r"`(\w+)`", cell)
+    ]
+    assert len(named) > 30
+    assert set(named) <= {*quality.__all__, *metrics.__all__}

@@ -20,7 +20,11 @@ def _as_boxes(boxes: ArrayLike) -> Array:
 
 
 def xyxy_from_xywh(boxes_xywh: ArrayLike) -> Array:
-    """Left, top, width, height -> x1, y1, x2, y2. (n, 4) -> (n, 4). Raises ShapeError."""
+    """Left, top, width, height -> x1, y1, x2, y2. (n, 4) -> (n, 4). Raises ShapeError.
+
+    >>> xyxy_from_xywh([[10, 20, 30, 40]]).tolist()
+    [[10.0, 20.0, 40.0, 60.0]]
+    """
     x, y, w, h = _as_boxes(boxes_xywh).T
     return np.stack([x, y, x + w, y + h], axis=1)
 
@@ -39,7 +43,11 @@ def xyxy_px_from_cxcywh_unit(boxes_cxcywh_unit: ArrayLike, size_wh: tuple[int, i
 
 
 def cxcywh_unit_from_xyxy_px(boxes_xyxy_px: ArrayLike, size_wh: tuple[int, int]) -> Array:
-    """xyxy in pixels -> centre and size as fractions of the picture (YOLO). (n, 4) -> (n, 4). Raises ShapeError."""
+    """xyxy in pixels -> centre and size as fractions of the picture (YOLO). (n, 4) -> (n, 4). Raises ShapeError.
+
+    >>> cxcywh_unit_from_xyxy_px([[10, 20, 40, 60]], (100, 200)).tolist()
+    [[0.25, 0.2, 0.3, 0.2]]
+    """
     x1, y1, x2, y2 = _as_boxes(boxes_xyxy_px).T
     width, height = size_wh
     return np.stack([(x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height], axis=1)
@@ -68,7 +76,11 @@ def intersection(first_xyxy: ArrayLike, second_xyxy: ArrayLike) -> Array:
 
 
 def iou(first_xyxy: ArrayLike, second_xyxy: ArrayLike) -> Array:
-    """Intersection over union of every pair; 0 where both are empty. (n, 4), (m, 4) -> (n, m). Raises ShapeError."""
+    """Intersection over union of every pair; 0 where both are empty. (n, 4), (m, 4) -> (n, m). Raises ShapeError.
+
+    >>> iou([[0, 0, 2, 2]], [[1, 0, 3, 2], [5, 5, 6, 6]]).round(2).tolist()
+    [[0.33, 0.0]]
+    """
     shared = intersection(first_xyxy, second_xyxy)
     union = area(first_xyxy)[:, None] + area(second_xyxy)[None, :] - shared
     overlaps: Array = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
@@ -76,12 +88,20 @@ def iou(first_xyxy: ArrayLike, second_xyxy: ArrayLike) -> Array:
 
 
 def quantise(boxes_xyxy_px: ArrayLike, size_wh: tuple[int, int], bins: int) -> NDArray[np.int64]:
-    """Pixel coordinates -> bins 0 … bins-1, clipped to the picture. (n, 4) -> (n, 4) int64. Raises ShapeError."""
+    """Pixel coordinates -> bins 0 … bins-1, clipped to the picture. (n, 4) -> (n, 4) int64. Raises ShapeError.
+
+    >>> quantise([[0, 0, 100, 50]], (100, 100), bins=1000).tolist()
+    [[0, 0, 999, 500]]
+    """
     boxes, scale = _as_boxes(boxes_xyxy_px), np.array([*size_wh, *size_wh], dtype=np.float64)
     # floor, not round: the right edge of the picture belongs to the last bin, and bin number `bins` does not exist
     return np.clip(np.floor(boxes / scale * bins), 0, bins - 1).astype(np.int64)
 
 
 def dequantise(bins_xyxy: ArrayLike, size_wh: tuple[int, int], bins: int) -> Array:
-    """Bins -> pixels at the bins' centres; the inverse of `quantise`. (n, 4) -> (n, 4). Raises ShapeError."""
+    """Bins -> pixels at the bins' centres; the inverse of `quantise`. (n, 4) -> (n, 4). Raises ShapeError.
+
+    >>> dequantise([[0, 0, 999, 500]], (100, 100), bins=1000).round(2).tolist()
+    [[0.05, 0.05, 99.95, 50.05]]
+    """
     return (_as_boxes(bins_xyxy) + 0.5) / bins * np.array([*size_wh, *size_wh], dtype=np.float64)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from kenpin.display import Shown
-from kenpin.errors import ShapeError
+from kenpin.errors import LabelError, MissingExtraError, ShapeError
+from kenpin.nearest import did_you_mean
 from kenpin.plural import counted
 from kenpin.targets import Target
 
 if TYPE_CHECKING:
     import numpy as np
+    import supervision
     from numpy.typing import NDArray
 
 Box = tuple[float, float, float, float]
@@ -114,6 +116,59 @@ class Detections(Shown):
 
     def __len__(self) -> int:
         return len(self.boxes_xyxy_px)
+
+    @classmethod
+    def from_supervision(cls, detections: supervision.Detections, labels: Sequence[str] = ()) -> Self:
+        """What a `supervision.Detections` holds. A label is its `data["class_name"]` where that is given, and else the
+        one of `labels` that `class_id` counts to; scores are its `confidence`. Of `data`, `segments` and `crowd` are
+        taken too, and all else is left, like `metadata`.
+
+        Raises LabelError for a box without a label, ShapeError for masks and tracker ids, which boxes cannot carry.
+        """
+        for name in ("mask", "tracker_id"):
+            if getattr(detections, name) is not None:
+                raise ShapeError(f"supervision: boxes cannot carry its {name}; set {name} = None to leave it out.")
+        names, numbers, scores = detections.data.get("class_name"), detections.class_id, detections.confidence
+        if names is None:
+            outside = [None] * len(detections) if numbers is None else [n for n in numbers if not 0 <= n < len(labels)]
+            if outside:
+                raise LabelError(
+                    f"supervision: class_id {outside[0]} has no label among {counted(len(labels), 'label')}. "
+                    'Give the label of each class in order, or data["class_name"].'
+                )
+            names = [] if numbers is None else [labels[number] for number in numbers]
+        segments, crowd = detections.data.get("segments"), detections.data.get("crowd")
+        return cls(
+            tuple((x1, y1, x2, y2) for x1, y1, x2, y2 in detections.xyxy.tolist()),
+            tuple(map(str, names)),
+            scores=None if scores is None else tuple(map(float, scores)),
+            segments=None if segments is None else tuple(map(str, segments)),
+            crowd=None if crowd is None else tuple(map(bool, crowd)),
+        )
+
+    def to_supervision(self, labels: Sequence[str]) -> supervision.Detections:
+        """As a `supervision.Detections`, from which `from_supervision` makes the same again. `class_id` counts in
+        `labels`; `data` holds each label as `class_name`, and `segments` and `crowd` where they are set.
+
+        Raises LabelError for a label that is not among `labels`, MissingExtraError.
+        """
+        try:
+            import supervision
+        except ImportError as error:
+            raise MissingExtraError('supervision is not installed: pip install "kenpin[detection]"') from error
+        import numpy as np
+
+        number_of = {label: number for number, label in enumerate(labels)}
+        for label in self.labels:
+            if label not in number_of:
+                raise LabelError(f"label {label!r} is not among those given; {did_you_mean(label, labels)}")
+        data = {"class_name": self.labels, "segments": self.segments, "crowd": self.crowd}
+        return supervision.Detections(
+            xyxy=np.array(self.boxes_xyxy_px, dtype=np.float64).reshape(-1, 4),
+            confidence=None if self.scores is None else np.array(self.scores, dtype=np.float64),
+            class_id=np.array([number_of[label] for label in self.labels], dtype=np.int64),
+            data={name: np.array(values, dtype=object) for name, values in data.items() if values is not None},
+        )
 
 
 @dataclass(frozen=True, slots=True, repr=False)

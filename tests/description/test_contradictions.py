@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kenpin.description.contradictions import Kind, contradictions, named_classes, named_places
+from kenpin.description.contradictions import Kind, find_contradictions, named_classes, named_places
 from kenpin.description.evidence import Evidence
 from kenpin.description.places import Place
 from kenpin.records import Verdict
@@ -17,7 +17,7 @@ REVIEWED = replace(SCRATCHED, verdict=Verdict.REVIEW)
 
 
 def kinds(evidence: Evidence, said: Any, **changes: str) -> set[Kind]:
-    return {one.kind for one in contradictions(replace(said, **changes), evidence)}
+    return {one.kind for one in find_contradictions(replace(said, **changes), evidence)}
 
 
 CASES = [
@@ -43,7 +43,7 @@ CASES = [
 @pytest.mark.parametrize(("kind", "evidence", "said", "changes"), CASES)
 def test_each_kind_is_found_alone(kind: Kind, evidence: Evidence, said: Any, changes: dict[str, str]) -> None:
     assert kinds(evidence, said) <= {Kind.NONE_ON_FAIL, Kind.NO_SEVERITY_ON_FAIL}, "the change must make the difference"
-    found = contradictions(replace(said, **changes), evidence)
+    found = find_contradictions(replace(said, **changes), evidence)
     assert {one.kind for one in found} == {kind}
     assert all(one.sentence.endswith(".") and "\n" not in one.sentence for one in found)
 
@@ -58,9 +58,9 @@ def test_every_kind_has_its_case() -> None:
 
 
 def test_the_sentence_says_what_stands_against_what() -> None:
-    (found,) = contradictions(replace(SAYS_SCRATCH, place="lower right", appearance=""), SCRATCHED)
+    (found,) = find_contradictions(replace(SAYS_SCRATCH, place="lower right", appearance=""), SCRATCHED)
     assert found.sentence == "The place is lower right, and it was found at upper left, upper middle, centre."
-    (found,) = contradictions(replace(SAYS_SCRATCH, suggested_cause="a dent, from a bridge"), SCRATCHED)
+    (found,) = find_contradictions(replace(SAYS_SCRATCH, suggested_cause="a dent, from a bridge"), SCRATCHED)
     assert found.sentence == "The suggested cause names bridge, and no run and no similar case supports it."
 
 
@@ -86,7 +86,7 @@ CONSISTENT = [
 
 @pytest.mark.parametrize(("evidence", "said", "changes"), CONSISTENT)
 def test_nothing_is_marked_where_the_evidence_holds(evidence: Evidence, said: Any, changes: dict[str, str]) -> None:
-    assert contradictions(replace(said, **changes), evidence) == ()
+    assert find_contradictions(replace(said, **changes), evidence) == ()
 
 
 @pytest.mark.parametrize(

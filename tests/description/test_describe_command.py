@@ -13,7 +13,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.loading import load_dataset
 from kenpin.description import describe
 from kenpin.description.answers import read_answer
-from kenpin.description.contradictions import contradictions
+from kenpin.description.contradictions import find_contradictions
 from kenpin.description.describer import DescribedPicture
 from kenpin.errors import CaseLibraryError, OptionError
 from kenpin.records_json import from_json
@@ -65,7 +65,7 @@ def test_describes_marks_and_writes_everything(kenpin: Run, home: Path, parts: P
     assert [one.id for one in found] == [str(picture) for picture in pictures[:2]]
     for one in found:
         assert one.described.description == read_answer(one.described.text)
-        assert one.described.contradictions == contradictions(one.described.description, one.evidence)
+        assert one.described.contradictions == find_contradictions(one.described.description, one.evidence)
         assert all(f"! {marked.sentence}" in out for marked in one.described.contradictions)
         assert [witness.name for witness in one.evidence.witnesses] == ["head", "space"]
         assert len(one.evidence.cases) == 3

@@ -20,7 +20,11 @@ def problem_with(label: str) -> str | None:
 
 
 def encode(detections: Detections, size_wh: tuple[int, int]) -> str:
-    """Detections in their own order (see `in_reading_order`) -> answer text; none -> empty text. Raises LabelError."""
+    """Detections in their own order (see `in_reading_order`) -> answer text; none -> empty text. Raises LabelError.
+
+    >>> encode(Detections(((10, 20, 30, 40),), ("solder-bridge",)), (100, 100))
+    'solder-bridge<loc_100><loc_200><loc_300><loc_400>'
+    """
     parts = []
     for box, label in zip(detections.boxes_xyxy_px, detections.labels, strict=True):
         if (problem := problem_with(label)) is not None:
@@ -35,7 +39,12 @@ def location(bin: int) -> str:
 
 
 def decode(text: str, size_wh: tuple[int, int]) -> Decoded:
-    """Answer text -> detections at the bins' centres, in the text's order, and what was not understood."""
+    """Answer text -> detections at the bins' centres, in the text's order, and what was not understood.
+
+    >>> decoded = decode("gap<loc_100><loc_200><loc_300><loc_400>dent<loc_7>", (1000, 1000))
+    >>> decoded.detections.labels, decoded.detections.boxes_xyxy_px, decoded.rejected
+    (('gap',), ((100.5, 200.5, 300.5, 400.5),), ('dent<loc_7>',))
+    """
     boxes: list[Box] = []
     labels: list[str] = []
     places: list[Place] = []

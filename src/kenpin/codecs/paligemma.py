@@ -34,6 +34,9 @@ def encode(detections: Detections, size_wh: tuple[int, int]) -> str:
     """Detections in their own order (see `in_reading_order`) -> answer text; none -> empty text.
 
     Raises LabelError, and ShapeError for segments that are not sixteen codes.
+
+    >>> encode(Detections(((10, 20, 30, 40),), ("solder-bridge",)), (100, 100))
+    '<loc0204><loc0102><loc0409><loc0307> solder-bridge'
     """
     parts = []
     segments = detections.segments or ("",) * len(detections)
@@ -53,7 +56,12 @@ def location(bin: int) -> str:
 
 
 def decode(text: str, size_wh: tuple[int, int]) -> Decoded:
-    """Answer text -> detections at the bins' centres, in the text's order, and what was not understood."""
+    """Answer text -> detections at the bins' centres, in the text's order, and what was not understood.
+
+    >>> decoded = decode("<loc0204><loc0102><loc0409><loc0307> dent ; <loc0204> gap", (1024, 1024))
+    >>> decoded.detections.labels, decoded.detections.boxes_xyxy_px, decoded.rejected
+    (('dent',), ((102.5, 204.5, 307.5, 409.5),), ('<loc0204> gap',))
+    """
     boxes: list[Box] = []
     labels: list[str] = []
     segments: list[str] = []

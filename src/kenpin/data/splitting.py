@@ -45,6 +45,12 @@ def split_by_ratio(dataset: Dataset, ratios: Mapping[str, float], *, seed: int, 
     same ratios, to the nearest picture, and a class with as many pictures as there are splits is in each of them; where
     that takes more pictures than a split's size, the split is larger. A picture's class is its label, or its rarest
     box label. Raises OptionError for impossible ratios, DatasetError for too few pictures.
+
+    >>> from kenpin.data import load_dataset
+    >>> parts = load_dataset([("a.png", "ok"), ("b.png", "ng"), ("c.png", "ok"), ("d.png", "ng")])
+    >>> split = split_by_ratio(parts, {"train": 0.5, "test": 0.5}, seed=0)
+    >>> sorted(zip(split.column("split"), split.column("label")))
+    [('test', 'ng'), ('test', 'ok'), ('train', 'ng'), ('train', 'ok')]
     """
     sizes = _sizes(len(dataset), ratios)
     classes = _class_of_each(dataset) if stratify else [""] * len(dataset)
@@ -73,6 +79,13 @@ def split_by_group(dataset: Dataset, ratios: Mapping[str, float], *, column: str
 
     `column`: `group`, or an attribute such as a lot or serial number. Raises OptionError for impossible ratios or an
     unknown column, DatasetError where pictures have no group or groups are too few.
+
+    >>> from kenpin import Dataset
+    >>> from kenpin.records import Example, ImageSource
+    >>> parts = [Example(f"{lot}{n}", ImageSource(f"{lot}{n}.png"), group=lot) for lot in "AB" for n in range(3)]
+    >>> split = split_by_group(Dataset.from_examples(parts), {"train": 0.5, "test": 0.5}, column="group", seed=0)
+    >>> len({(example.group, example.split) for example in split})
+    2
     """
     if column == "group":
         groups = dataset.column("group")

@@ -3,15 +3,49 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # the parts that hold an answer to the evidence work without torch
-    from kenpin.description.describer import DescribedPicture, Describer
+    from kenpin.description.answers import Description, write_answer
+    from kenpin.description.contradictions import find_contradictions
+    from kenpin.description.describer import DescribedPicture, Describer, question_of
+    from kenpin.description.evidence import Evidence, Witness, evidence_of, witness_of
+    from kenpin.description.gathering import load_gatherer
     from kenpin.description.options import AblationOptions
     from kenpin.errors import ImageError
     from kenpin.models.contract import Conversational, Progress
     from kenpin.records import Example
+
+__all__ = [
+    "DescribedPicture",
+    "Describer",
+    "Description",
+    "Evidence",
+    "Witness",
+    "describe",
+    "evidence_of",
+    "find_contradictions",
+    "load_gatherer",
+    "question_of",
+    "witness_of",
+    "write_answer",
+]
+
+_MODULES = {
+    "DescribedPicture": "describer",
+    "Describer": "describer",
+    "Description": "answers",
+    "Evidence": "evidence",
+    "Witness": "evidence",
+    "evidence_of": "evidence",
+    "find_contradictions": "contradictions",
+    "load_gatherer": "gathering",
+    "question_of": "describer",
+    "witness_of": "evidence",
+    "write_answer": "answers",
+}
 
 
 def describe(
@@ -57,3 +91,10 @@ def describer_of(inspector: Conversational, options: AblationOptions) -> Describ
         text_length=options.text_length,
         sampling=Sampling(options.temperature or 1.0, options.min_p, options.seed) if drawn else None,
     )
+
+
+def __getattr__(name: str) -> Any:
+    """Resolve a public name on first use: whoever holds an answer to the evidence loads no torch."""
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

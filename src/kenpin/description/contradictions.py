@@ -44,7 +44,7 @@ class Contradiction:
     sentence: str
 
 
-def contradictions(description: Description, evidence: Evidence) -> tuple[Contradiction, ...]:
+def find_contradictions(description: Description, evidence: Evidence) -> tuple[Contradiction, ...]:
     """All that contradicts; empty where the description is held by the evidence."""
     return tuple(
         Contradiction(kind, sentence)

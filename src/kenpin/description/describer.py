@@ -18,7 +18,7 @@ from kenpin.description.answers import (
     read_answer,
     schema_of,
 )
-from kenpin.description.contradictions import Contradiction, contradictions
+from kenpin.description.contradictions import Contradiction, find_contradictions
 from kenpin.description.evidence import Evidence
 from kenpin.description.places import Place
 from kenpin.description.telling import Piece, tell
@@ -124,7 +124,7 @@ class Describer:
 def described(text: str, evidence: Evidence) -> Described:
     """An answer, read and checked. Raises ValueError where it does not follow its schema."""
     description = read_answer(text)
-    return Described(description, contradictions(description, evidence), text)
+    return Described(description, find_contradictions(description, evidence), text)
 
 
 def question_of(evidence: Evidence, leave_out: Collection[Piece] = (), language: str | None = None) -> str:

@@ -20,7 +20,8 @@ from kenpin.evaluation._masks import mask_measures
 from kenpin.evaluation._pictures import picture_curves, picture_notes
 from kenpin.evaluation._texts import compared, text_notes
 from kenpin.evaluation._vectors import vector_notes
-from kenpin.evaluation.measures import measure_all
+from kenpin.evaluation.kinds import Better, MeasureKind, Unit
+from kenpin.evaluation.measures import MEASURES, measure_all
 from kenpin.evaluation.sample import NOT_OK, OK, VECTOR_SAMPLE, Sample, score_of, vectors_of
 from kenpin.metrics import confusion
 from kenpin.nearest import did_you_mean
@@ -29,7 +30,20 @@ from kenpin.quality.threshold import judge
 from kenpin.records import Evaluation, Example, JudgedExample, Prediction, Threshold
 from kenpin.targets import Target
 
-__all__ = ["NOT_OK", "OK", "VECTOR_SAMPLE", "Predicts", "evaluate", "summarise", "vectors_of", "with_mask_measures"]
+__all__ = [
+    "MEASURES",
+    "NOT_OK",
+    "OK",
+    "VECTOR_SAMPLE",
+    "Better",
+    "MeasureKind",
+    "Predicts",
+    "Unit",
+    "evaluate",
+    "summarise",
+    "vectors_of",
+    "with_mask_measures",
+]
 
 
 class Predicts(Protocol):

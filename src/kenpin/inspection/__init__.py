@@ -25,5 +25,5 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     """Resolve a public name on first use: whoever reads records alone loads no torch."""
     if name in _MODULES:
-        return getattr(import_module(f"kenpin.inspection.{_MODULES[name]}"), name)
-    raise AttributeError(f"module 'kenpin.inspection' has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

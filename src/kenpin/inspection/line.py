@@ -36,7 +36,9 @@ class Recorded:
 class Line:
     """The runs of a policy with the records of the parts that they judged; for one process, and any of its threads.
 
-    `with Line("policy.yaml", "records") as line: line.judge("a.png", data)`
+    >>> with Line("policy.yaml", "records") as line:  # doctest: +SKIP
+    ...     record = line.judge("a.png", Path("a.png").read_bytes())
+    ...     print(record.verdict, *record.reasons)
     """
 
     def __init__(self, policy: Policy | str | Path, out: str | Path, *, device: str | None = None) -> None:

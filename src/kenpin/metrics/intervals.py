@@ -25,6 +25,10 @@ def wilson(hits: int, cases: int, confidence: float = 0.95) -> Interval | None:
     """Score interval of a share; None without cases. Raises ShapeError unless 0 <= hits <= cases.
 
     # Wilson 1927; its coverage is close to nominal on average, also at 0 and at all (Brown, Cai & DasGupta 2001).
+
+    >>> low, high = wilson(0, 30)
+    >>> low, round(high, 3)
+    (0.0, 0.114)
     """
     if not 0 <= hits <= cases:
         raise ShapeError(f"{counted(hits, 'hit')} in {counted(cases, 'case')}; give 0 <= hits <= cases.")

@@ -57,7 +57,11 @@ def average_precision_of_counts(defective_at: Ints, ok_at: Ints) -> Floats:
 
 
 def auroc(defective: ArrayLike, scores: ArrayLike) -> float | None:
-    """Area under the ROC curve, ties counting one half; None without both kinds of part. Raises ShapeError."""
+    """Area under the ROC curve, ties counting one half; None without both kinds of part. Raises ShapeError.
+
+    >>> auroc([False, True, True], [0.1, 0.1, 0.8])
+    0.75
+    """
     _, defective_at, ok_at = levels(defective, scores)
     return float(auroc_of_counts(defective_at, ok_at)) if defective_at.any() and ok_at.any() else None
 

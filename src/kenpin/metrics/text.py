@@ -25,7 +25,11 @@ def words_of(text: str) -> list[str]:
 
 
 def exact_match(said: str, truth: str) -> bool:
-    """Whether both have the same words in the same order."""
+    """Whether both have the same words in the same order.
+
+    >>> exact_match("The scratch.", "scratch")
+    True
+    """
     return words_of(said) == words_of(truth)
 
 
@@ -33,6 +37,9 @@ def token_f1(said: str, truth: str) -> float:
     """Harmonic mean of the shares of said words that are true and of true words that were said, 0 to 1.
 
     # Rajpurkar et al. 2016, evaluate-v1.1.py, f1_score; where one side has no word, 1 if neither has (SQuAD 2.0).
+
+    >>> round(token_f1("a deep scratch", "The scratch."), 2)
+    0.67
     """
     ours, theirs = words_of(said), words_of(truth)
     if not ours or not theirs:
@@ -45,6 +52,9 @@ def edit_distance(said: str, truth: str) -> float:
     """Characters to insert, delete or replace, over the length of the longer text, 0 to 1; spaces at the ends aside.
 
     # Levenshtein 1966, row by row: a deletion may follow a deletion, so each row ends in a running minimum.
+
+    >>> round(edit_distance("scrach", "scratch"), 2)
+    0.14
     """
     ours, theirs = (np.array([ord(c) for c in text.strip()], np.int64) for text in (said, truth))
     if not max(len(ours), len(theirs)):

@@ -1,7 +1,7 @@
 """Families of models: a folder each with a file `family.py`, or a package from elsewhere that names itself.
 
 Another package brings a family by an entry point of the group `kenpin.families`, whose name is the family's and whose
-value names an object that keeps `kenpin.models.contract.Family`: `"pinholes" = "my_package.pinholes:FAMILY"`.
+value names an object that keeps `Family`: `"pinholes" = "my_package.pinholes:FAMILY"`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,44 @@ from kenpin.nearest import did_you_mean
 from kenpin.plugins import load_plugin, plugins
 
 if TYPE_CHECKING:  # listing families must not load torch
-    from kenpin.models.contract import Family
+    from kenpin.models.calibrated import CalibratedPictures
+    from kenpin.models.contract import BaseRecord, Batch, Family, Fitted, Inspector, Task, Trainable
+    from kenpin.models.naming import class_numbers, predictions
+    from kenpin.models.networks.seeded import seeded
+
+__all__ = [
+    "BaseRecord",
+    "Batch",
+    "CalibratedPictures",
+    "Family",
+    "Fitted",
+    "Inspector",
+    "Task",
+    "Trainable",
+    "class_numbers",
+    "families_of_good_parts",
+    "family_names",
+    "family_summary",
+    "get_family",
+    "predictions",
+    "seeded",
+]
 
 GROUP = "kenpin.families"
 """Entry points of this group are families of other packages."""
+_MODULES = {
+    "BaseRecord": "contract",
+    "Batch": "contract",
+    "CalibratedPictures": "calibrated",
+    "Family": "contract",
+    "Fitted": "contract",
+    "Inspector": "contract",
+    "Task": "contract",
+    "Trainable": "contract",
+    "class_numbers": "naming",
+    "predictions": "naming",
+    "seeded": "networks.seeded",
+}
 
 
 def family_names() -> tuple[str, ...]:
@@ -53,3 +87,10 @@ def get_family(name: str) -> Family[Any]:
 
 def _own_names() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in Path(__path__[0]).glob("*/family.py")))
+
+
+def __getattr__(name: str) -> Any:
+    """Resolve what a new family is made of on first use: listing families loads no torch."""
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

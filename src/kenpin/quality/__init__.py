@@ -1,1 +1,76 @@
-"""Decisions about parts: thresholds from costs or from good parts, verdicts, and exact bounds on wrong ones."""
+"""Decisions about parts: thresholds from costs or from good parts, verdicts, and exact bounds on wrong ones.
+
+No escape in 59 NG parts shows an escape rate of at most 5 %, and no fewer parts do:
+
+>>> round(at_most(0, 59), 4), parts_needed(0.05)
+(0.0495, 59)
+>>> print(bound_sentence("escape", events=0, parts=59))
+0 escapes in 59 NG parts: at most 5 %, one-sided 95 %.
+
+Where an escape costs ten times as much as an overkill, a good part is failed sooner than a defective one is passed:
+
+>>> scores, defective = [0.1, 0.2, 0.5, 0.4, 0.9], [False, False, False, True, True]
+>>> chosen = threshold_from_costs(scores, defective, cost_escape=10, cost_overkill=1, basis="By five parts.")
+>>> round(chosen.fail_from, 2)
+0.3
+"""
+
+from kenpin.quality.agreement import cohen_kappa, fleiss_kappa
+from kenpin.quality.attribute_gage import attribute_study
+from kenpin.quality.bounds import at_most, clopper_pearson, parts_needed
+from kenpin.quality.calibration import fit_calibration, unit_of_distance
+from kenpin.quality.consequences import cost_notes
+from kenpin.quality.control_charts import ewma_chart, individuals_chart, means_chart, normal_scores, p_chart
+from kenpin.quality.costs import cut_costs, realised_cost
+from kenpin.quality.gage import gage_study
+from kenpin.quality.paired import mcnemar, paired_auroc, paired_difference, paired_share, verdict_differences
+from kenpin.quality.planning import bound_sentence, plan
+from kenpin.quality.platt import fit_platt
+from kenpin.quality.run_length import best_weight, ewma_run_length, ewma_width, shewhart_width
+from kenpin.quality.same_distribution import energy_test, mean_distances
+from kenpin.quality.threshold import (
+    judge,
+    quantile_interval,
+    threshold_from_costs,
+    threshold_from_good_parts,
+    threshold_from_quantile,
+)
+
+__all__ = [
+    "at_most",
+    "attribute_study",
+    "best_weight",
+    "bound_sentence",
+    "clopper_pearson",
+    "cohen_kappa",
+    "cost_notes",
+    "cut_costs",
+    "energy_test",
+    "ewma_chart",
+    "ewma_run_length",
+    "ewma_width",
+    "fit_calibration",
+    "fit_platt",
+    "fleiss_kappa",
+    "gage_study",
+    "individuals_chart",
+    "judge",
+    "mcnemar",
+    "mean_distances",
+    "means_chart",
+    "normal_scores",
+    "p_chart",
+    "paired_auroc",
+    "paired_difference",
+    "paired_share",
+    "parts_needed",
+    "plan",
+    "quantile_interval",
+    "realised_cost",
+    "shewhart_width",
+    "threshold_from_costs",
+    "threshold_from_good_parts",
+    "threshold_from_quantile",
+    "unit_of_distance",
+    "verdict_differences",
+]

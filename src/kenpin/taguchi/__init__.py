@@ -3,17 +3,24 @@
 from kenpin.taguchi.adjugate import AdjugateSpace
 from kenpin.taguchi.graded import SignalEstimator
 from kenpin.taguchi.gram_schmidt import GramSchmidtSpace
+from kenpin.taguchi.limits import Limit, chi_square_limit, f_limit, tolerance_limit
 from kenpin.taguchi.moments import Moments, sum_of_fourth_powers
 from kenpin.taguchi.recognition import RecognitionSpace
+from kenpin.taguchi.selection import select_items
 from kenpin.taguchi.unit_space import UnitSpace, parts_needed
 
 __all__ = [
     "AdjugateSpace",
     "GramSchmidtSpace",
+    "Limit",
     "Moments",
     "RecognitionSpace",
     "SignalEstimator",
     "UnitSpace",
+    "chi_square_limit",
+    "f_limit",
     "parts_needed",
+    "select_items",
     "sum_of_fourth_powers",
+    "tolerance_limit",
 ]

@@ -14,11 +14,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from kenpin.config import AugmentOptions
-from kenpin.data.dataset import Dataset
-from kenpin.models.calibrated import CalibratedPictures
-from kenpin.models.contract import BaseRecord, Batch, Inspector, Task
-from kenpin.models.naming import class_numbers, predictions
-from kenpin.models.networks.seeded import seeded
+from kenpin.data import Dataset
+from kenpin.models import BaseRecord, Batch, CalibratedPictures, Inspector, Task, class_numbers, predictions, seeded
 from kenpin.records import Example, Prediction
 from kenpin.strict_options import OptionGroup
 from kenpin.targets import Target

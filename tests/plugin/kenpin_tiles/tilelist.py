@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kenpin.data.dataset import Dataset
-from kenpin.data.reading import Note
-from kenpin.data.reading.content import tell
-from kenpin.data.reading.pictures import PictureCopier, id_below
+from kenpin.data import Dataset, Note, PictureCopier, id_below, tell
 from kenpin.errors import DatasetError
 from kenpin.records import Example, ImageSource
 
