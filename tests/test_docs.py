@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cyclopts import CycloptsError
 
 import kenpin
 from kenpin import metrics, quality
+from kenpin.cli import app
 from kenpin.data.formats import format_names
 from kenpin.data.loading import write_dataset
 from kenpin.models import family_names
@@ -28,9 +30,33 @@ PLUGIN = sorted((ROOT / "tests" / "plugin").rglob("*.py"))
 FACES = sorted({path.parent.name for path in PACKAGE.glob("*/__init__.py")} - {"cli", "run"})
 PUBLIC = set(re.findall(r"`kenpin\.(\w+)`", (ROOT / "docs" / "python.md").read_text("utf-8")))
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DEAR = {
+    "cases",
+    "describe",
+    "detection",
+    "embeddings",
+    "explain",
+    "families",
+    "lineage",
+    "quality",
+    "report",
+    "training",
+}
+"""Pages that train for more than five seconds; without them their commands and imports are still looked at."""
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.slow if page.parent.name == "docs" and page.stem in DEAR else ())
+        for page in PAGES
+    ],
+    ids=_name,
+)
 def test_snippets_run(
     page: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,6 +87,38 @@ def test_snippets_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
     run(text, page.name, kenpin)
+
+
+def check_words(page: str) -> None:
+    """Every command of a page is one of kenpin's with options it has, and its Python names what kenpin has. Raises."""
+    for snippet in snippets(page):
+        if snippet.language == "console":
+            for command in commands(snippet.body):
+                if command.status != 2:
+                    app.parse_args(command.argv, exit_on_error=False, print_error=False)
+            continue
+        for node in ast.walk(ast.parse(snippet.body)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kenpin"):
+                exec(ast.unparse(node), {})
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.stem in DEAR], ids=_name)
+def test_a_page_types_and_imports_what_there_is(page: Path) -> None:
+    check_words(page.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "```console\n$ kenpin inspekt policy.yaml\n```",
+        "```console\n$ kenpin train classifier --data parts --out run --epoch 3\n```",
+        "```python\nfrom kenpin import load_predicter\n```",
+        "```python\nx = = 1\n```",
+    ],
+)
+def test_what_there_is_not_is_found(wrong: str) -> None:
+    with pytest.raises((CycloptsError, ImportError, SyntaxError)):
+        check_words(wrong)
 
 
 PAGE = """

@@ -22,7 +22,7 @@ from kenpin.records import ImageSource, Map
 from kenpin.strict_options import StrictOptions
 from kenpin.training import train
 from tests.objects import made_objects
-from tests.pictures import part
+from tests.pictures import part, write_parts
 from tests.toy_runs import trained
 
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -41,14 +41,15 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.fixture(scope="session")
-def explained(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Runs by name, trained when they are first asked for."""
+def explained(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Runs by name, trained on few pictures when they are first asked for."""
     folder, made = tmp_path_factory.mktemp("explained"), {}
+    few = write_parts(folder / "parts", count=20)
 
     def run(name: str) -> Path:
         if name not in made:
             family, options = RUNS[name]
-            made[name] = train(family, data=str(parts), out=folder / name, report=False, **options)
+            made[name] = train(family, data=str(few), out=folder / name, report=False, **options)
         return made[name]
 
     return run
@@ -81,7 +82,7 @@ def test_maps_point_at_the_scratch(
     explained: Any, tmp_path: Path, name: str, way: str | None, lift: float, found: float
 ) -> None:
     """Mass on the scratch over what an even map has there, and the share of peaks within 6 pixels of it."""
-    pictures = _scratched(tmp_path, 12)
+    pictures = _scratched(tmp_path, 8)
     predictor = load_predictor(explained(name))
     lifts, peaks = [], []
     for one, (_, scratch) in zip(explain(predictor, [p for p, _ in pictures], way=way), pictures, strict=True):

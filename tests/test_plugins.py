@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from kenpin import models
 from kenpin.data import formats
 from kenpin.errors import OptionError
 from kenpin.models import family_names, get_family
-from kenpin.plugins import load_plugin
+from kenpin.plugins import load_plugin, plugins
 from kenpin.run.record import read_record
+from tests.commands import Run
 from tests.pictures import write_parts
 
 PLUGIN = Path(__file__).parent / "plugin"
@@ -40,44 +42,57 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
-def kenpin(installed: Path, folder: Path, *words: str, status: int = 0) -> str:
-    """What a command prints in a process of its own."""
-    path = os.pathsep.join([str(installed), *sys.path])
-    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "kenpin", *words]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
+@pytest.fixture
+def beside(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The plugin is on Python's path until `monkeypatch.undo`, and no process remembers that it was."""
+    plugins.cache_clear()
+    monkeypatch.syspath_prepend(installed)
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "kenpin_tiles"]:
+        del sys.modules[name]
+    plugins.cache_clear()
 
 
-def test_family_and_format_of_another_package_work_like_kenpins_own(installed: Path, tmp_path: Path) -> None:
-    write_parts(tmp_path / "parts", count=30)
-    assert "tiles" in kenpin(installed, tmp_path, "families")
-    assert "brightness of the tiles" in kenpin(installed, tmp_path, "families")
-    kenpin(installed, tmp_path, "convert", "parts", "listed", "--to", "tilelist")
-    assert "listed (read as tilelist): 60 pictures" in kenpin(installed, tmp_path, "doctor", "listed")
+def test_family_and_format_of_another_package_work_like_kenpins_own(
+    installed: Path, beside: None, kenpin: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(*words: str) -> str:
+        status, out, err = kenpin(*words)
+        assert status == 0, out + err
+        return out + err
+
+    write_parts(tmp_path / "parts", count=15)
+    families = told("families")
+    assert "tiles" in families
+    assert "brightness of the tiles" in families
+    told("convert", "parts", "listed", "--to", "tilelist")
+    assert "listed (read as tilelist): 30 pictures" in told("doctor", "listed")
     common = ("train", "tiles", "--data", "listed", "--out", "run", "--epochs", "20", "--brightness", "0")
-    assert "Peak memory on cpu" in kenpin(installed, tmp_path, *common, "--dry-run", "--device", "cpu")
+    assert "Peak memory on cpu" in told(*common, "--dry-run", "--device", "cpu")
     assert not (tmp_path / "run").exists()
-    kenpin(installed, tmp_path, *common)
-    assert "--tiles" in kenpin(installed, tmp_path, "train", "tiles", "--help")
-    measured = kenpin(installed, tmp_path, "evaluate", "run", "--data", "parts", "--with-seen")
-    assert "AUROC" in measured
+    told(*common)
+    assert "--tiles" in told("train", "tiles", "--help")
+    assert "AUROC" in told("evaluate", "run", "--data", "parts", "--with-seen")
     assert (tmp_path / "run" / "report.html").is_file()
-    kenpin(installed, tmp_path, "report", "run", "--out", "again.html")
+    told("report", "run", "--out", "again.html")
     (tmp_path / "policy.yaml").write_text(
         "runs:\n  tiles: run\nrules:\n  - REVIEW if tiles FAIL\n  - PASS if tiles PASS\n"
     )
-    judged = kenpin(installed, tmp_path, "inspect", "policy.yaml", "parts/ok/000.png", "--out", "records")
-    assert "PASS" in judged
+    assert "PASS" in told("inspect", "policy.yaml", "parts/ok/000.png", "--out", "records")
     assert read_record(tmp_path / "run").family == "tiles"
     # without the package the run says what is missing
-    told = subprocess.run(
-        [sys.executable, "-m", "kenpin", "predict", "run", "parts/ok/000.png"],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert told.returncode == 2
-    assert "family 'tiles' does not exist" in told.stderr
+    sys.path.remove(str(installed))
+    plugins.cache_clear()
+    status, _, err = kenpin("predict", "run", "parts/ok/000.png")
+    assert status == 2
+    assert "family 'tiles' does not exist" in err
+
+
+def test_a_process_finds_what_is_installed(installed: Path, tmp_path: Path) -> None:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(installed), *sys.path])}
+    command = [sys.executable, "-m", "kenpin", "families"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert "brightness of the tiles" in done.stdout
 
 
 def test_what_another_package_cannot_load_is_told_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ def _survives(library: Path, kills: int) -> None:
 
 
 def test_kills_lose_nothing(tmp_path: Path) -> None:
-    _survives(tmp_path / "library", 3)
+    _survives(tmp_path / "library", 2)
 
 
 @pytest.mark.slow

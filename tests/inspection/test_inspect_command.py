@@ -271,7 +271,7 @@ def test_parquet_at_the_end_and_on_demand(kenpin: Run, policy: Path, parts: Path
 def test_closed_standard_output_is_an_error_for_0_would_say_that_all_pass(
     policy: Path, parts: Path, tmp_path: Path
 ) -> None:
-    words = ("inspect", policy, parts / "ok", "--out", tmp_path / "records")
+    words = ("inspect", policy, parts / "ok" / "000.png", parts / "ok" / "001.png", "--out", tmp_path / "records")
     command = [sys.executable, "-m", "kenpin", *map(str, words)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None

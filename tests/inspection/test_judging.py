@@ -18,6 +18,7 @@ from kenpin.inspection.policy import Policy
 from kenpin.models.inference import infer_together
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import ImageSource, Prediction
+from tests.pictures import write_parts
 from tests.toy_runs import trained
 
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -31,12 +32,13 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.fixture(scope="module")
-def runs(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of several families: the first three on the same features of one base, each of the others on its own."""
     folder = tmp_path_factory.mktemp("runs")
+    few = write_parts(folder / "few", count=24)
     for name, (family, options) in RUNS.items():
         base = {"base": str(folder / options["base"])} if "base" in options else {}
-        trained(family, folder / name, parts, **options | base)
+        trained(family, folder / name, few, **options | base)
     return folder
 
 

@@ -1,8 +1,8 @@
 """Trains in forked children that die by SIGKILL at a chosen call; imports once, so that many deaths stay cheap.
 
-Usage: python -m tests.training.kill_driver FAMILY DATA OUT POINT... Each POINT is
-`module:attribute:call[:before|after]`: the child kills itself around that call of that function. Prints, as JSON, what
-was seen after each death.
+Usage: python -m tests.training.kill_driver FAMILY DATA UNDISTURBED [OUT POINT...]. Trains UNDISTURBED, unless it is
+there, without any death. Each POINT is `module:attribute:call[:before|after]`: the child that trains OUT kills itself
+around that call of that function. Prints, as JSON, what was seen after each death.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from kenpin.errors import RunError
 from kenpin.files import partial_folder
 from kenpin.predictor import load_predictor
 from kenpin.training import job
+
+LOADED_LATE = ("datasets", "kornia.augmentation", "pandas", "sklearn.linear_model", "sklearn.model_selection")
+"""What a training imports on its way; a child of a parent that has it need not."""
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "classifier": {
@@ -124,22 +127,29 @@ def _loads(folder: Path) -> bool:
 
 
 def main() -> None:
-    """Die at each point, resume after each death, and print what was found."""
-    family, data, *points = sys.argv[1:3] + sys.argv[4:]
-    out = Path(sys.argv[3])
+    """Train undisturbed; die at each point, resume after each death, and print what was found."""
+    family, data, undisturbed, *rest = sys.argv[1:]
+    for module in (*LOADED_LATE, f"kenpin.models.{family}"):
+        importlib.import_module(module)
+    finals = []
+    if not Path(undisturbed).exists():
+        finals.append(in_child(partial(_train, family, data, Path(undisturbed), None, False)))
     seen: list[dict[str, Any]] = []
-    started = False
+    if rest:
+        out = Path(rest[0])
+        seen = _die_at_each(family, data, out, rest[1:])
+        finals.append(0 if out.exists() else in_child(partial(_train, family, data, out, None, True)))
+    print(json.dumps({"seen": seen, "finals": finals}))
+
+
+def _die_at_each(family: str, data: str, out: Path, points: list[str]) -> list[dict[str, Any]]:
+    seen: list[dict[str, Any]] = []
     for point in points:
-        resume = started and (partial_folder(out) / "options.json").exists()
+        resume = bool(seen) and (partial_folder(out) / "options.json").exists()
         killed_by = in_child(partial(_train, family, data, out, point, resume))
-        started = True
         loads = _loads_in_child(out) or _loads_in_child(partial_folder(out))
-        checkpoints = sorted(path.name for path in (partial_folder(out) / "checkpoints").glob("checkpoint-*"))
-        seen.append(
-            {"point": point, "killed_by": killed_by, "loads": loads, "exists": out.exists(), "checkpoints": checkpoints}
-        )
-    final = 0 if out.exists() else in_child(partial(_train, family, data, out, None, started))
-    print(json.dumps({"seen": seen, "final": final}))
+        seen.append({"point": point, "killed_by": killed_by, "loads": loads, "exists": out.exists()})
+    return seen
 
 
 def _loads_in_child(folder: Path) -> bool:

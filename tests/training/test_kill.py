@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,7 +47,14 @@ POINTS = [
     "kenpin.training.job:write_record:1:after",  # run.json stands in the partial folder
     "kenpin.training.job:finish:1:before",
 ]
-
+FEW_POINTS = [
+    "kenpin.training.state:save_random:1:before",  # half a checkpoint
+    "kenpin.training.engine:save_training:1:after",
+    "kenpin.training.step:GradientStep.change:2:after",  # between checkpoints
+    "kenpin.training.learning:write_json:1:after",  # learned and noted
+    "kenpin.training.job:finish:1:before",
+]
+"""Of those, one of each kind: the others show the same at further moments."""
 
 POINTS_OF_VECTORS = [
     "kenpin.models.embedder.inspector:mixed_order:1:before",
@@ -68,18 +76,23 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_parts(tmp_path_factory.mktemp("kill") / "parts", count=20)
 
 
-def _drive(family: str, data: Path, out: Path, points: list[str]) -> dict[str, Any]:
+def _drive(family: str, data: Path, undisturbed: Path, *killed: Path | str) -> list[dict[str, Any]]:
+    """Train undisturbed, unless that is there, and a run that dies again and again; gives what was seen after each
+    death. killed: its folder and the points where it dies."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}  # a forked child cannot use its parent's threads
-    command = [sys.executable, "-W", "ignore", "-m", "tests.training.kill_driver", family, str(data), str(out), *points]
+    words = [family, *map(str, (data, undisturbed, *killed))]
+    command = [sys.executable, "-W", "ignore", "-m", "tests.training.kill_driver", *words]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    assert result["final"] == 0, done.stderr
-    return result
+    assert not any(result["finals"]), done.stderr
+    seen: list[dict[str, Any]] = result["seen"]
+    return seen
 
 
-def _check_deaths(result: dict[str, Any]) -> None:
-    for seen in result["seen"]:
+def _check_deaths(deaths: list[dict[str, Any]]) -> None:
+    assert deaths
+    for seen in deaths:
         assert seen["killed_by"] == signal.SIGKILL, f"{seen['point']} was not reached"
         assert not seen["loads"], f"a run killed at {seen['point']} loads"
         assert not seen["exists"], f"a run killed at {seen['point']} has its final name"
@@ -97,17 +110,16 @@ def _weights(run: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nobody killed."""
-    out = tmp_path_factory.mktemp("undisturbed") / "run"
-    _drive("classifier", data, out, [])
-    return out
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nobody kills: trained by the first that drives to it."""
+    return tmp_path_factory.mktemp("undisturbed") / "run"
 
 
+@pytest.mark.parametrize("points", [FEW_POINTS, pytest.param(POINTS, marks=pytest.mark.slow)], ids=["few", "all"])
 def test_killed_and_resumed_again_and_again_it_ends_bit_identical(
-    data: Path, undisturbed: Path, tmp_path: Path
+    points: list[str], data: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
-    _check_deaths(_drive("classifier", data, tmp_path / "run", POINTS))
+    _check_deaths(_drive("classifier", data, undisturbed, tmp_path / "run", *points))
     assert _weights(tmp_path / "run") == _weights(undisturbed)
     assert _losses(tmp_path / "run") == _losses(undisturbed)
 
@@ -121,8 +133,7 @@ def _losses(run: Path) -> list[float]:
 @pytest.mark.slow
 def test_vectors_and_what_their_loss_learned_resume_bit_identical(data: Path, tmp_path: Path) -> None:
     runs = tmp_path / "undisturbed", tmp_path / "killed"
-    _drive("embedder", data, runs[0], [])
-    _check_deaths(_drive("embedder", data, runs[1], POINTS_OF_VECTORS))
+    _check_deaths(_drive("embedder", data, *runs, *POINTS_OF_VECTORS))
     models = [{path.relative_to(run): path.read_bytes() for path in (run / "model").rglob("*.*")} for run in runs]
     assert {path.name for path in models[0]} >= {"embedder.safetensors", "model.safetensors", "references.npz"}
     assert models[0] == models[1]
@@ -139,8 +150,7 @@ def test_a_chat_model_goes_on_where_it_was_killed(tmp_path: Path) -> None:
         "kenpin.models.vlm.inspector:ChatInspector.save:1:after",  # trained and saved, and not noted
         "kenpin.training.job:finish:1:before",
     ]
-    _drive("vlm", data, tmp_path / "undisturbed", [])
-    _check_deaths(_drive("vlm", data, tmp_path / "killed", points))
+    _check_deaths(_drive("vlm", data, tmp_path / "undisturbed", tmp_path / "killed", *points))
     undisturbed, killed = (_files(tmp_path / name) for name in ("undisturbed", "killed"))
     assert any(path.name == "adapter_model.safetensors" for path in undisturbed)
     assert undisturbed == killed
@@ -157,8 +167,7 @@ def test_a_detector_goes_on_where_it_was_killed_and_so_do_its_pictures(tmp_path:
         "kenpin.training.watch:record_snapshot:1:before",  # of an evaluation: scored, and not drawn
         "kenpin.training.watch:record_snapshot:1:after",  # drawn, and no checkpoint yet
     ]
-    _drive("florence2", data, tmp_path / "undisturbed", [])
-    _check_deaths(_drive("florence2", data, tmp_path / "killed", points))
+    _check_deaths(_drive("florence2", data, tmp_path / "undisturbed", tmp_path / "killed", *points))
     undisturbed, killed = (_files(tmp_path / name) for name in ("undisturbed", "killed"))
     assert any(path.name == "adapter_model.safetensors" for path in undisturbed)
     assert any(path.suffix == ".jpg" for path in undisturbed)
@@ -167,6 +176,7 @@ def test_a_detector_goes_on_where_it_was_killed_and_so_do_its_pictures(tmp_path:
 
 @pytest.mark.slow
 def test_killed_at_random_times_it_ends_bit_identical(data: Path, undisturbed: Path, tmp_path: Path) -> None:
+    _drive("classifier", data, undisturbed)
     rng = random.Random(0)
     out, deaths = tmp_path / "run", 0
     for _ in range(60):
@@ -192,6 +202,18 @@ def test_killed_at_random_times_it_ends_bit_identical(data: Path, undisturbed: P
             load_predictor(out)
     assert deaths
     assert _weights(out) == _weights(undisturbed)
+
+
+@pytest.fixture(scope="module")
+def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was trained to its end. Read only."""
+    return train("classifier", data=str(data), out=tmp_path_factory.mktemp("finished") / "run", base="toy")
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be damaged."""
+    return shutil.copytree(finished, tmp_path / "run")
 
 
 def test_resuming_nothing_is_refused(data: Path, tmp_path: Path) -> None:
@@ -236,8 +258,7 @@ def test_what_was_learned_is_lost_only_where_that_is_allowed(data: Path, interru
 
 
 @pytest.mark.parametrize("file", ["lineage.npz", "thumbnails.parquet", "evaluation.json"])
-def test_files_beside_the_model_are_sealed_too(data: Path, tmp_path: Path, file: str) -> None:
-    run = train("classifier", data=str(data), out=tmp_path / "run", base="toy")
+def test_files_beside_the_model_are_sealed_too(run: Path, file: str) -> None:
     files = read_record(run).files
     check_seal(run, files)
     whole = bytearray((run / file).read_bytes())
@@ -252,8 +273,7 @@ def test_files_beside_the_model_are_sealed_too(data: Path, tmp_path: Path, file:
         load_predictor(run)
 
 
-def test_a_record_that_was_edited_is_refused(data: Path, tmp_path: Path) -> None:
-    run = train("classifier", data=str(data), out=tmp_path / "run", base="toy")
+def test_a_record_that_was_edited_is_refused(run: Path) -> None:
     text = (run / "run.json").read_text()
     (run / "run.json").write_text(json.dumps(json.loads(text)))  # how it is laid out says nothing
     load_predictor(run)
@@ -268,8 +288,7 @@ def test_a_record_that_was_edited_is_refused(data: Path, tmp_path: Path) -> None
             load_predictor(run)
 
 
-def test_a_damaged_or_foreign_run_is_refused(data: Path, tmp_path: Path) -> None:
-    run = train("classifier", data=str(data), out=tmp_path / "run", base="toy")
+def test_a_damaged_or_foreign_run_is_refused(run: Path) -> None:
     load_predictor(run)
     added = run / "model" / "calibration.json"
     added.write_text("{}")
