@@ -1,4 +1,4 @@
-"""What is annotated in a data set of what can be learned of a picture."""
+"""Which examples of a data set have the annotation of a training target."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kenpin.targets import Target
 def annotated(dataset: Dataset, target: Target) -> Dataset:
     """The pictures that have this annotation."""
     column = dataset.column(target.column)
-    return dataset.select(place for place, value in enumerate(column) if value is not None)
+    return dataset.select(row for row, value in enumerate(column) if value is not None)
 
 
 def classes_of_each(dataset: Dataset, target: Target) -> list[set[str]]:

@@ -14,7 +14,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.doctor import Examination, examine_dataset, verdict
 from kenpin.data.images import Header, Picture
 from kenpin.data.loading import load_dataset
-from kenpin.data.sampling import NO_CLASS, PER_CLASS, Sample, sample_by_class
+from kenpin.data.sampling import NO_CLASS, PER_CLASS, PictureSample, sample_by_class
 from kenpin.data.taking import DataSource
 from kenpin.errors import DatasetError, OptionError
 from kenpin.files import check_free
@@ -42,7 +42,7 @@ class Overview:
     examination: Examination
     classes_of_each: Sequence[Sequence[str]]
     """The classes that each picture shows, its label and those of its boxes."""
-    sample: Sample
+    sample: PictureSample
     headers: Mapping[str, Header]
     """Of the opened pictures, by id."""
     pictures: Mapping[str, Shown]
