@@ -14,7 +14,7 @@ from kenpin.plural import counted, is_are
 
 
 def random_folds(dataset: Dataset, count: int, *, seed: int, learned: Collection[str] | None = None) -> list[int]:
-    """The fold of each example, 0 to count - 1, classes spread evenly. Groups are kept whole where all examples name one.
+    """The fold of each example, 0 to count - 1, classes spread evenly. Groups stay whole where all examples name one.
     Raises DatasetError where a class or the groups are too few.
 
     learned: the classes that are learned from, which every fold must hold; None: all. Other classes that are too rare
