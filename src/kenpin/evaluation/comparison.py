@@ -76,7 +76,8 @@ def compare_runs(
 
     The first evaluation of one run is compared with the first of the other, further ones with those of equal name.
     Where none of these pairs has a common part, the pair of any names with the most common parts is compared. Raises
-    OptionError where no pair has one."""
+    OptionError where no pair has one.
+    """
     own, own_before = next(iter(now)), next(iter(before))
     paired = {(own, own_before): None} | {(name, name): None for name in now if name in before}
     comparisons = [(*names, compare(now[names[0]], before[names[1]])) for names in paired]

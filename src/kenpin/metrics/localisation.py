@@ -110,7 +110,8 @@ class Localisation:
 
         Pictures with and without defective pixels are resampled separately, each kind in its own number. None where the
         measure is None, and where every resample gives the same value. The levels of the resamples are coarser than
-        those of the measures; the intervals are shifted by the effect of that on the measures themselves."""
+        those of the measures; the intervals are shifted by the effect of that on the measures themselves.
+        """
         if self.pixel_auroc is None or self.aupro is None:
             return None, None
         good_at, defective_at, overlap_at = self._coarse()

@@ -98,7 +98,8 @@ class _Watcher(LogitsProcessor):  # type: ignore[misc]
     """Sees each step's scores: notes the log-probabilities of the last tokens, and admits only the grammar's tokens.
 
     Only one step's scores are kept: a token's log-probability is looked up when the next step shows the token. Beams
-    are reordered between the steps, so the row that a row continues is found by comparing their tokens."""
+    are reordered between the steps, so the row that a row continues is found by comparing their tokens.
+    """
 
     def __init__(self, grammar: Grammar | None, beams: int, max_new_tokens: int, end: int, locations: range) -> None:
         self._grammar, self._beams, self._limit, self._end = grammar, beams, max_new_tokens, end

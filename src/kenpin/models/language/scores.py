@@ -10,7 +10,8 @@ score = P(link) · P(label) · (P(x1) · P(y1) · P(x2) · P(y2))^¼
 - P(link) is the probability of the separator before this object (PaliGemma); elsewhere the choice between another
 object and the end is part of the object's first token. All are under the model's own distribution, not that of the
 grammar: where the model would rather have written other tokens, the score is low although the grammar admitted no
-others."""
+others.
+"""
 
 from __future__ import annotations
 

@@ -47,7 +47,8 @@ def divide_parts(
 
     lineage: of the source of the items. Good parts in it are used to fit the space and for nothing else: they would
     make items that were learned from them look better than they are. Raises UnitSpaceError for too few other parts,
-    DatasetError for too few groups."""
+    DatasetError for too few groups.
+    """
     untouched = lineage.untouched(training)
     good, defective = (sum(is_good[row] is kind for row in untouched) for kind in (True, False))
     fewest, kind = min((defective, "defective"), (good, "good"))
