@@ -91,7 +91,7 @@ def test_any_label_survives_or_is_refused_by_name(
         decoded = codec.decode(codec.encode(found, SIZE_WH), SIZE_WH)
         assert decoded.rejected == ()
         assert decoded.detections == found
-        _places_say_what_was_decoded(decoded, codec.encode(found, SIZE_WH), codec)
+        _spans_hold_what_was_decoded(decoded, codec.encode(found, SIZE_WH), codec)
 
 
 @by_codec
@@ -197,24 +197,24 @@ def test_what_is_sound_among_garbage_is_found() -> None:
     decoded = paligemma.decode(text, SIZE_WH)
     assert decoded.detections.labels == ("a", "b", "d")
     assert decoded.rejected == ("so", "<loc0001> c")
-    _places_say_what_was_decoded(decoded, text, paligemma)
+    _spans_hold_what_was_decoded(decoded, text, paligemma)
 
 
 def test_what_links_an_object_to_the_one_before() -> None:
     found = _at([(1, 2, 3, 4), (5, 6, 7, 8)], ["a ;", "b"], paligemma)
     text = paligemma.encode(found, SIZE_WH)
-    assert [text[slice(*place.link)] for place in paligemma.decode(text, SIZE_WH).places] == ["", " ; "]
+    assert [text[slice(*spans.link)] for spans in paligemma.decode(text, SIZE_WH).spans] == ["", " ; "]
     text = florence2.encode(found, SIZE_WH)
-    assert [text[slice(*place.link)] for place in florence2.decode(text, SIZE_WH).places] == ["", ""]
+    assert [text[slice(*spans.link)] for spans in florence2.decode(text, SIZE_WH).spans] == ["", ""]
 
 
-def _places_say_what_was_decoded(decoded: Decoded, text: str, codec: ModuleType) -> None:
-    assert len(decoded.places) == len(decoded.detections)
-    for place, label, box in zip(
-        decoded.places, decoded.detections.labels, decoded.detections.boxes_xyxy_px, strict=True
+def _spans_hold_what_was_decoded(decoded: Decoded, text: str, codec: ModuleType) -> None:
+    assert len(decoded.spans) == len(decoded.detections)
+    for spans, label, box in zip(
+        decoded.spans, decoded.detections.labels, decoded.detections.boxes_xyxy_px, strict=True
     ):
-        assert text[slice(*place.label)] == label
-        numbers = [int(number) for number in re.findall(r"<loc_?(\d+)>", text[slice(*place.box)])]
+        assert text[slice(*spans.label)] == label
+        numbers = [int(number) for number in re.findall(r"<loc_?(\d+)>", text[slice(*spans.box)])]
         bins = numbers if codec is florence2 else [numbers[i] for i in (1, 0, 3, 2)]
         assert dequantise([bins], SIZE_WH, codec.BINS)[0].tolist() == list(box)
 
@@ -229,8 +229,8 @@ def test_mutated_answers(codec: ModuleType) -> None:
         found = _at([(a, b, c, d) for a, b, c, d in corners], chance.choices(names, k=objects), codec)
         text = _mutated(codec.encode(found, SIZE_WH), chance)
         decoded = codec.decode(text, SIZE_WH)
-        _places_say_what_was_decoded(decoded, text, codec)
-        understood = {i for place in decoded.places for span in (place.label, place.box) for i in range(*span)}
+        _spans_hold_what_was_decoded(decoded, text, codec)
+        understood = {i for spans in decoded.spans for span in (spans.label, spans.box) for i in range(*span)}
         left = Counter(sign for i, sign in enumerate(text) if i not in understood and sign.strip(" \u3000;"))
         assert left <= Counter("".join(decoded.rejected)), "something was dropped silently"
 

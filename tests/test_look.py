@@ -26,7 +26,7 @@ from kenpin.errors import DatasetError, OptionError, OutputExistsError
 from kenpin.records import Detections, Example, ImageSource
 from kenpin.report import look as look_module
 from kenpin.report.look import overview_of, render_look
-from kenpin.report.look_cards import Shown, within
+from kenpin.report.look_cards import ShownPicture, within
 from tests.builders import ODD_LABELS, detections, picture_bytes, write_picture
 from tests.commands import Run
 from tests.pictures import write_mvtec
@@ -280,7 +280,9 @@ def test_findings_stand_on_the_cards_of_their_pictures() -> None:
 
 def test_thumbnails_share_the_room_that_there_is() -> None:
     pictures = {
-        f"{seed}": Shown.opened(Example(f"{seed}", ImageSource("a.png", picture_bytes(seed, size_wh=(256, 200)))))
+        f"{seed}": ShownPicture.opened(
+            Example(f"{seed}", ImageSource("a.png", picture_bytes(seed, size_wh=(256, 200))))
+        )
         for seed in range(6)
     }
     sizes = [sum(len(one.jpeg or b"") for one in within(pictures, most).values()) for most in (10**9, 100_000, 30_000)]

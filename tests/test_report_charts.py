@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kenpin.report.charts import training_figures
 from kenpin.report.drawing import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, linear_axis
-from kenpin.report.plots import Bar, BarPlot, Line, LinePlot, Span, bar_figure, line_figure
+from kenpin.report.plots import Bar, BarPlot, LinePlot, PlotLine, Span, bar_figure, line_figure
 from kenpin.report.scatter import Panel, scatter_figure
 
 ROUNDED = 0.06  # coordinates have one digit
@@ -45,7 +45,7 @@ def test_lines_lie_within_their_axes(
     points: list[tuple[float, float]], form: str, log: bool, low: float, high: float
 ) -> None:
     spans = Span("x", min(low, high), max(low, high), log=log), Span("y", 0.0, 1.0)
-    assert_within(line_figure(LinePlot("t", "d", (Line("a", tuple(points), form),), *spans)).svg)
+    assert_within(line_figure(LinePlot("t", "d", (PlotLine("a", tuple(points), form),), *spans)).svg)
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), min_size=1, max_size=5), st.lists(NUMBERS, max_size=2))

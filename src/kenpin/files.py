@@ -317,7 +317,8 @@ def _hold(folder: Path, *, locked: bool = True) -> int | None:
 def writing_seconds(target: Path, size_bytes: int) -> float:
     """About how long it takes until so many bytes lie on the target's disk: some are written, and removed again.
 
-    Raises OutputError."""
+    Raises OutputError.
+    """
     folder = next(parent for parent in target.absolute().parents if parent.is_dir())
     some = os.urandom(min(size_bytes, _TRIED_BYTES))
     with cannot_write(target), TemporaryFile(dir=folder) as file:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from kenpin.data.dataset import Dataset
-from kenpin.description.ablation import Truth, ablate, truth_of, with_truth
+from kenpin.description.ablation import Expected, ablate, truth_of, with_truth
 from kenpin.description.answers import write_answer
 from kenpin.description.describer import Describer
 from kenpin.description.evidence import Evidence, Part, PlacedBox, Witness
@@ -85,14 +85,14 @@ def test_truth_is_of_boxes_else_of_label_and_mask(tmp_path: Path) -> None:
     with_boxes = Example("a", NOWHERE, label="dent", boxes=boxes)
     dented = Example("a", NOWHERE, label="dent", mask=str(tmp_path / "mask.png"))
     none = frozenset({"none"})
-    assert truth_of(with_boxes, SCRATCHED, SIZE_WH) == Truth(
+    assert truth_of(with_boxes, SCRATCHED, SIZE_WH) == Expected(
         frozenset({"dent", "unknown"}), frozenset({Place.UPPER_LEFT, Place.UPPER_RIGHT})
     )
-    assert truth_of(replace(with_boxes, boxes=Detections()), SCRATCHED, SIZE_WH) == Truth(none, none)
-    assert truth_of(dented, SCRATCHED, SIZE_WH) == Truth(frozenset({"dent"}), frozenset({Place.LOWER_LEFT}))
-    assert truth_of(replace(dented, mask=None), SCRATCHED, SIZE_WH) == Truth(frozenset({"dent"}), None)
-    assert truth_of(replace(dented, label="ok"), SCRATCHED, SIZE_WH) == Truth(none, none)
-    assert truth_of(replace(dented, label=None), SCRATCHED, SIZE_WH) == Truth(None, None)
+    assert truth_of(replace(with_boxes, boxes=Detections()), SCRATCHED, SIZE_WH) == Expected(none, none)
+    assert truth_of(dented, SCRATCHED, SIZE_WH) == Expected(frozenset({"dent"}), frozenset({Place.LOWER_LEFT}))
+    assert truth_of(replace(dented, mask=None), SCRATCHED, SIZE_WH) == Expected(frozenset({"dent"}), None)
+    assert truth_of(replace(dented, label="ok"), SCRATCHED, SIZE_WH) == Expected(none, none)
+    assert truth_of(replace(dented, label=None), SCRATCHED, SIZE_WH) == Expected(None, None)
 
 
 def test_pictures_of_which_nothing_is_known_are_left_out() -> None:

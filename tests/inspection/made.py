@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from kenpin.description.answers import Description
-from kenpin.inspection.record import Answer, NearCase, PartRecord
+from kenpin.inspection.record import Answer, PartRecord, RecordedCase
 from kenpin.records import Detections, Verdict
 
 
@@ -37,7 +37,7 @@ def record(number: int, *, id: str | None = None, content: str | None = None) ->
         description=Description("傷", "centre", "major", "a bright line", "", "polish", "low"),
         contradictions=("It says so.",),
         answers=answers,
-        cases=(NearCase("c", "/known/c.png", "POSITIVE", None, "wiped", 0.01),),
+        cases=(RecordedCase("c", "/known/c.png", "POSITIVE", None, "wiped", 0.01),),
     )
 
 

@@ -120,8 +120,8 @@ def test_parquet_has_every_record_in_the_fixed_schema(journal: Journal, tmp_path
 
 
 def test_every_field_of_a_record_has_its_column() -> None:
-    from kenpin.inspection.record import Answer, NearCase, PartRecord
+    from kenpin.inspection.record import Answer, PartRecord, RecordedCase
 
     assert SCHEMA.names == [field.name for field in fields(PartRecord)]
-    for column, kind in (("answers", Answer), ("cases", NearCase)):
+    for column, kind in (("answers", Answer), ("cases", RecordedCase)):
         assert [one.name for one in SCHEMA.field(column).type.value_type] == [one.name for one in fields(kind)]

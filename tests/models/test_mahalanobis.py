@@ -162,7 +162,7 @@ def test_selection_holds_whole_groups_out(table: Path, tmp_path: Path) -> None:
     held_out = {lots[place] for place in portions.good_held_out + portions.defective_held_out}
     assert held_out
     assert held_out.isdisjoint(lots[place] for place in portions.good + portions.defective)
-    assert sorted(portions.all_places) == list(range(200))
+    assert sorted(portions.all_rows) == list(range(200))
 
 
 def test_limits_are_those_of_the_shipped_space(table: Path, tmp_path: Path) -> None:

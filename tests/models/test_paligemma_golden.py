@@ -475,7 +475,7 @@ def test_the_published_sizes_are_understood_without_reading_them(tmp_path: Path)
     with torch.device("meta"):
         weights = transformers.PaliGemmaForConditionalGeneration(config).state_dict()
     for array in npz._ARRAYS:
-        for _, weight in array.places(sizes):
+        for _, weight in array.weights_in(sizes):
             assert list(weights.pop(weight).shape) == array.weight_shape(sizes)
     assert weights.keys() == {"lm_head.weight"}
     _refused(tmp_path / "headers.npz", "array params/img/embedding/kernel cannot be read")

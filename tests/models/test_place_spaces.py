@@ -12,7 +12,7 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from torch import Tensor
 
 from kenpin.errors import UnitSpaceError
-from kenpin.models.mahalanobis.cell_spaces import SCALE_FLOOR, PlaceSpaces, fit_spaces
+from kenpin.models.mahalanobis.cell_spaces import SCALE_FLOOR, CellSpaces, fit_spaces
 from kenpin.taguchi import UnitSpace
 
 PARTS, PLACES, ITEMS = 70, 5, 6
@@ -27,7 +27,7 @@ def _pictures(seed: int = 0, parts: int = PARTS, items: int = ITEMS) -> Tensor:
     return torch.from_numpy(x * rng.uniform(1, 3, (PLACES, 1)) + rng.normal(0, 5, (PLACES, items))).float()
 
 
-def _fitted(x: Tensor, ridge: float | str = 0.1, *, pooled: bool = False) -> PlaceSpaces:
+def _fitted(x: Tensor, ridge: float | str = 0.1, *, pooled: bool = False) -> CellSpaces:
     return fit_spaces(lambda: torch.split(x, _TOGETHER), pooled=pooled, ridge=ridge)  # type: ignore[arg-type]
 
 
@@ -75,7 +75,7 @@ def test_batches_and_files_change_nothing(pooled: bool) -> None:
     together = spaces.distances(others)
     alone = torch.cat([spaces.distances(one[None]) for one in others])
     assert torch.allclose(together, alone, rtol=1e-5)
-    again = PlaceSpaces.from_arrays(spaces.to_arrays())
+    again = CellSpaces.from_arrays(spaces.to_arrays())
     assert torch.equal(together, again.distances(others))
     assert (again.parts, torch.equal(again.ridge, spaces.ridge)) == (spaces.parts, True)
 

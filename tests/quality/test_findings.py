@@ -17,7 +17,7 @@ from kenpin.quality.threshold import threshold_from_costs
 from kenpin.report.control import control_plot
 from kenpin.report.cost_curve import cost_plot
 from kenpin.report.findings import Findings, findings_to_json, read_findings, write_findings
-from kenpin.report.plots import Bar, BarPlot, Line, LinePlot, Span, Table, as_text
+from kenpin.report.plots import Bar, BarPlot, LinePlot, PlotLine, Span, Table, as_text
 from kenpin.training import train
 from tests.commands import Run
 from tests.quality.test_commands import write_manual, write_predictions, write_scores
@@ -27,7 +27,11 @@ FOUND = Findings(
     "drift",
     NASTY,
     (f"Something drifted at {NASTY}.",),
-    (LinePlot("Chart", "Two points.", (Line(NASTY, ((0.0, 1.0), (1.0, 2.0))),), Span(NASTY, 0, 1), Span("", 0, 2)),),
+    (
+        LinePlot(
+            "Chart", "Two points.", (PlotLine(NASTY, ((0.0, 1.0), (1.0, 2.0))),), Span(NASTY, 0, 1), Span("", 0, 2)
+        ),
+    ),
     (BarPlot("Bars", "One bar.", NASTY, (Bar(NASTY, 0.5, 0.25, None), Bar("b", -0.5)), (0.1,)),),
     (Table(NASTY, ("", "n"), ((NASTY, "1"), ("b", "12"))),),
 )
@@ -74,7 +78,7 @@ def test_the_chosen_cuts_and_what_they_cost_are_marked() -> None:
     costs = cut_costs(scores, defective, **prices), cut_costs(scores, defective, **prices, cost_review=0.2)
     plot = cost_plot(cut, *costs, realised=0.5)
     assert plot.lines[-2].points == ((cut.review_from, cut.expected_cost), (cut.fail_from, cut.expected_cost))
-    assert plot.lines[-1] == Line("realised", ((cut.review_from or 0.0, 0.5), (cut.fail_from, 0.5)), "marks")
+    assert plot.lines[-1] == PlotLine("realised", ((cut.review_from or 0.0, 0.5), (cut.fail_from, 0.5)), "marks")
     assert plot.described.endswith("costs 0.5 here. Parts between the two marks are reviewed.")
     assert all(min(y for _, y in line.points) >= plot.y.low for line in plot.lines)
     nothing_passes = replace(cut, fail_from=-math.inf, review_from=-math.inf)
@@ -84,7 +88,7 @@ def test_the_chosen_cuts_and_what_they_cost_are_marked() -> None:
 def test_a_chart_marks_its_alarms() -> None:
     chart = Chart("failures", (0.1, 0.5, 0.9), 0.2, (0.0, 0.0, 0.0), (0.4, 0.6, 0.8))
     plot = control_plot(chart, "Share", "lots", "ALARM", "By design.")
-    assert plot.lines[1] == Line("alarms", ((3.0, 0.9),), "dots")
+    assert plot.lines[1] == PlotLine("alarms", ((3.0, 0.9),), "dots")
     assert plot.y.label == "share of FAIL"
 
 

@@ -1,7 +1,7 @@
-"""The index over a library's vectors: none while looking at every case is fast, then partitions of like vectors.
+"""The index of a library's embeddings: none while exact search is fast, then partitions of similar embeddings.
 
-Partitions (IVF, exact distances within them) were chosen before graphs and before shortened vectors: they are built in
-seconds, and what they find is a matter of how many of them are looked at, which also holds where few cases are meant.
+Partitions (IVF, exact distances within them) were preferred to graphs and to quantised vectors: they are built in
+seconds, and their recall is set by the number of partitions searched, also where a filter selects few cases.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from lancedb.table import Table
 
 EXACT_UP_TO = 20_000
-"""Cases among which every one is looked at; also how many may be added before they are indexed."""
+"""Most cases that are searched exactly; also how many may be added before they are indexed."""
 LOOKED_AT = 10_000
-"""Cases, of those that are meant, that the partitions looked at hold between them, on average."""
+"""Average number of selected cases in the searched partitions together."""
 _NAME = "vector_idx"
 _FILES = 100
-"""Files from which on they are joined: every addition makes one."""
+"""Number of files from which they are compacted: every addition makes a file."""
 
 
 def is_indexed(table: Table) -> bool:
@@ -30,25 +30,25 @@ def is_indexed(table: Table) -> bool:
 
 
 def probes(table: Table, among: CaseFilter) -> int | None:
-    """How many partitions to look at where these cases are meant; None: look at every case."""
-    if len(table) <= EXACT_UP_TO or not is_indexed(table) or (meant := count(table, among)) <= EXACT_UP_TO:
+    """Number of partitions to search for these cases; None: search all cases exactly."""
+    if len(table) <= EXACT_UP_TO or not is_indexed(table) or (selected := count(table, among)) <= EXACT_UP_TO:
         return None
-    return math.ceil(_partitions(len(table)) * LOOKED_AT / meant)
+    return math.ceil(_partitions(len(table)) * LOOKED_AT / selected)
 
 
 def count(table: Table, among: CaseFilter) -> int:
-    """How many cases are meant."""
+    """Number of selected cases."""
     where = condition(among)
     if where is None:
         return len(table)
     if among == CaseFilter(verdicts=among.verdicts):
         return int(table.count_rows(where.to_sql()))
-    # as a text, which is all that LanceDB counts by, a backslash of a label would end it
+    # LanceDB counts by a text condition alone, which a backslash in a label would break
     return len(table.search().where(where).select(["verdict"]).to_arrow())
 
 
 def tend_index(table: Table, metric: Metric) -> None:
-    """Join files and index anew, where many cases or files came since it was last done."""
+    """Compact files and rebuild the index, once enough cases or files were added."""
     from lancedb.index import Bitmap, BTree, IvfFlat
 
     index = table.index_stats(_NAME)
@@ -58,14 +58,14 @@ def tend_index(table: Table, metric: Metric) -> None:
     try:
         table.optimize()
         if len(table) > EXACT_UP_TO:
-            # anew, and after the joining: an index that LanceDB brought up to date takes three times as long to search
+            # rebuilt after the compaction: an index that LanceDB updates takes three times as long to search
             partitions = IvfFlat(distance_type=metric, num_partitions=_partitions(len(table)))
             for column, kind in {"verdict": Bitmap(), "label": BTree(), "lot": BTree(), "vector": partitions}.items():
                 table.create_index(column, config=kind, replace=True)
     except RuntimeError as error:
         if "commit conflict" not in str(error):
             raise
-        # another process wrote meanwhile; its tending, or the next, does it
+        # another process wrote meanwhile; it, or the next call, will do this
 
 
 def _partitions(cases: int) -> int:

@@ -1,4 +1,4 @@
-"""The LanceDB table of a library: found, made, and its errors in a sentence."""
+"""The LanceDB table of a library: opening, creating, and its errors in a sentence."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NAME = "cases"
 _ABOUT = b"kenpin"
 """Key of the table's own metadata: version, run and metric."""
 _COLUMNS = [
-    # told to LanceDB as the key, else two processes that add the same case at the same time would both add it
+    # LanceDB's primary key, else two processes that add the same case at the same time would both add it
     pa.field("id", pa.string(), nullable=False, metadata={"lance-schema:unenforced-primary-key": "true"}),
     pa.field("picture", pa.string(), nullable=False),
     pa.field("verdict", pa.string(), nullable=False),
@@ -40,11 +40,11 @@ _COLUMNS = [
     pa.field("thumbnail", pa.binary()),
 ]
 COLUMNS = tuple(column.name for column in _COLUMNS)
-"""All but the vector."""
+"""All columns but the vector."""
 
 
 def find_table(uri: str) -> Table | None:
-    """The table of the library there; None where there is nothing yet. Raises CaseLibraryError."""
+    """The table of the library at this URI; None where there is none yet. Raises CaseLibraryError."""
     folder = _local(uri)
     if folder is not None and (not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))):
         return None  # connecting would make the folder
@@ -64,7 +64,7 @@ def find_table(uri: str) -> Table | None:
 
 
 def make_table(uri: str, run: VectorRun, dimension: int, metric: Metric) -> Table:
-    """A new table without a case, or the one that another process made meanwhile. Raises CaseLibraryError."""
+    """A new empty table, or the table that another process made meanwhile. Raises CaseLibraryError."""
     schema = pa.schema(
         [*_COLUMNS, pa.field("vector", pa.list_(pa.float32(), dimension), nullable=False)],
         {_ABOUT: json.dumps({"version": VERSION, "metric": metric, "run": asdict(run)}, ensure_ascii=False)},
@@ -73,12 +73,12 @@ def make_table(uri: str, run: VectorRun, dimension: int, metric: Metric) -> Tabl
         database = _connect(uri)
         try:
             return database.create_table(_NAME, schema=schema)
-        except ValueError:  # another process was quicker
+        except ValueError:  # another process was faster
             return database.open_table(_NAME)
 
 
 def read_about(uri: str, table: Table) -> tuple[VectorRun, Metric]:
-    """The run whose vectors a table holds, and its metric. Raises CaseLibraryError."""
+    """The run of a table's embeddings, and its metric. Raises CaseLibraryError."""
     with in_a_sentence(uri):
         if _ABOUT not in (table.schema.metadata or {}):
             raise CaseLibraryError(f"{uri}: holds a table of cases that kenpin did not make; choose another folder.")
@@ -91,7 +91,7 @@ def read_about(uri: str, table: Table) -> tuple[VectorRun, Metric]:
 
 
 def condition(chosen: CaseFilter) -> Expr | None:
-    """The rows that are meant, values never becoming part of a text to be parsed; None: all."""
+    """The condition of the selected rows, without parsing values as text; None: all rows."""
     from lancedb.expr import col
 
     parts = [col(column).isin(values) for column, values in chosen.columns().items()]
@@ -100,14 +100,14 @@ def condition(chosen: CaseFilter) -> Expr | None:
 
 @contextmanager
 def in_a_sentence(uri: str) -> Iterator[None]:
-    """Turn what LanceDB raises into a CaseLibraryError."""
+    """Turn errors of LanceDB into a CaseLibraryError."""
     try:
         with cannot_write(Path(uri)):
             yield
     except KenpinError:
         raise
     except Exception as error:  # on damaged files its panics are among them
-        reason = re.split(r", /|\n", str(error))[0][:200]  # without places in LanceDB's source
+        reason = re.split(r", /|\n", str(error))[0][:200]  # without positions in LanceDB's source
         raise CaseLibraryError(
             f"{uri}: the library cannot be used ({reason}); restore it from a copy, or make another."
         ) from error
@@ -120,19 +120,19 @@ def _connect(uri: str) -> DBConnection:
         if error.name != "lancedb":
             raise
         raise MissingExtraError('the library of cases needs lancedb: pip install "kenpin[cases]"') from error
-    # so that what another process adds is seen at once
+    # so that cases of other processes are seen at once
     return lancedb.connect(uri, read_consistency_interval=timedelta(0))
 
 
 def on_disk(uri: str) -> None:
-    """Make what a library in a folder holds outlast a failure of power; a store does so by itself."""
+    """Flush a library in a folder to disk, against a power failure; an object store does so by itself."""
     folder = _local(uri)
     if folder is not None:
         sync(folder)
 
 
 def _local(uri: str) -> Path | None:
-    """The folder that a URI names; None where it lies in a store."""
+    """The folder of a URI; None for an object store."""
     scheme, separator, rest = uri.partition("://")
     if not separator:
         return Path(uri).expanduser()
@@ -140,5 +140,5 @@ def _local(uri: str) -> Path | None:
 
 
 def _never_made(folder: Path) -> bool:
-    """Whether making the table was cut off before its first version: then nothing was ever in it."""
+    """Whether the creation of the table was cut off before its first version: it then never had a row."""
     return not any(folder.glob("_versions/*.manifest")) and not any(folder.glob("data/*"))

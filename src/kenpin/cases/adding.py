@@ -1,4 +1,4 @@
-"""Adding pictures: each is looked up by its content, embedded if it is new, and told of once it is on disk."""
+"""Adding pictures: each is looked up by its content, embedded if it is new, and reported once it is on disk."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from kenpin.records import Example
 
 _Batch = tuple[list[Example], NDArray[np.float32]]
 Embed = Callable[[Dataset], Iterator[_Batch]]
-"""As `Predictor.embed`: batches of examples with a vector each; pictures that cannot be opened are left out."""
+"""Batches of examples with an embedding each, as of `Predictor.embed`; unreadable pictures are left out."""
 _AT_ONCE = 1_000
-"""Pictures that are looked up, and cases that are written, at a time at most."""
+"""Most pictures that are looked up, and cases that are written, at a time."""
 _WAIT_S = 2.0
-"""Seconds that a case waits for others to be written with."""
+"""Seconds that a case waits for others before it is written with them."""
 
 
 class Outcome(StrEnum):
-    """What became of a picture."""
+    """The outcome for a picture."""
 
     ADDED = "added"
     CHANGED = "changed"
     KNOWN = "known"
-    """It was there already, and stays as it was."""
+    """It was known, and is unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What is said of every picture of which the data set itself says nothing."""
+    """Defaults of verdict, label, note and lot for pictures whose data set has none."""
 
     verdict: CaseVerdict | None = None
     label: str | None = None
@@ -58,10 +58,11 @@ def add_pictures(
     thumbnails: bool = False,
     change: bool = False,
 ) -> Iterator[tuple[Case, Outcome]]:
-    """Each picture's case with what became of it, as soon as it is on disk. The library is made with its first case.
+    """Each picture's case with its outcome, as soon as it is on disk. The library is created with its first case.
 
-    change: what is said of known cases; else they are left alone. The same content twice is one case. metric: of a new
-    library, by default cosine. Raises CaseLibraryError, DatasetError for a verdict that is none, MissingExtraError.
+    change: update verdict, label, note and lot of known cases, which else stay unchanged. The same content twice is one
+    case. metric: of a new library, by default cosine. Raises CaseLibraryError, DatasetError for an unknown verdict,
+    MissingExtraError.
     """
     library = CaseLibrary.find(uri)
     if library is not None:
@@ -79,8 +80,8 @@ def add_pictures(
             yield from ((case, Outcome.ADDED if case.id in added else Outcome.KNOWN) for case in batch)
         if library is not None and others:
             ids = tuple(case.id for case in others)
-            there = library.change(others) if change else library.cases(CaseFilter(ids=ids))
-            yield from ((case, Outcome.CHANGED if change else Outcome.KNOWN) for case in there)
+            stored = library.change(others) if change else library.cases(CaseFilter(ids=ids))
+            yield from ((case, Outcome.CHANGED if change else Outcome.KNOWN) for case in stored)
     if library is not None:
         library.tend()
 
@@ -88,7 +89,7 @@ def add_pictures(
 def case_of(example: Example, said: Said = Said()) -> Case:
     """An example as a case; its verdict, note and lot are attributes of these names, or its group is its lot.
 
-    Raises DatasetError for a verdict that is none.
+    Raises DatasetError for an unknown verdict.
     """
     verdict = example.attributes.get("verdict", "").strip().upper()
     if verdict and verdict not in CaseVerdict.__members__:
@@ -108,7 +109,7 @@ _Named = tuple[Example, Case]
 
 
 def _divided(block: Sequence[_Named], known: frozenset[str]) -> tuple[list[_Named], list[Case]]:
-    """Those whose content is met for the first time, or cannot be read; and all others."""
+    """Pictures whose content is new or cannot be read, and the cases of all others."""
     met = set(known)
     new, others = [], []
     for example, case in block:
@@ -121,13 +122,13 @@ def _divided(block: Sequence[_Named], known: frozenset[str]) -> tuple[list[_Name
 
 
 def _by_content(named: Sequence[_Named]) -> Iterator[Example]:
-    """The examples, each by its case's name; one that cannot be read keeps its own."""
+    """The examples with the ids of their cases; an unreadable picture keeps its own id."""
     for example, case in named:
         yield replace(example, id=case.id or example.id)
 
 
 def _gathered(batches: Iterator[_Batch]) -> Iterator[_Batch]:
-    """Fewer and larger batches: each that is written makes a file."""
+    """Fewer and larger batches: each written batch is a file."""
     waiting: list[_Batch] = []
     since = time.monotonic()
     for batch in batches:
@@ -140,7 +141,9 @@ def _gathered(batches: Iterator[_Batch]) -> Iterator[_Batch]:
 
 
 def _joined(batches: Sequence[_Batch]) -> _Batch:
-    return [one for examples, _ in batches for one in examples], np.concatenate([vectors for _, vectors in batches])
+    return [example for examples, _ in batches for example in examples], np.concatenate(
+        [vectors for _, vectors in batches]
+    )
 
 
 def _with_thumbnail(case: Case, example: Example) -> Case:

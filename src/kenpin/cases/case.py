@@ -1,4 +1,4 @@
-"""What the library keeps of a known case, which cases are meant, and what a search finds."""
+"""Records of the library: known cases, filters, hits of a search and counts."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from enum import StrEnum
 from typing import Literal
 
 Metric = Literal["cosine", "l2"]
-"""How far two vectors are apart: 1 - cos of their angle, 0 to 2, or the Euclidean distance."""
+"""Distance of two embeddings: 1 - cos of their angle, 0 to 2, or the Euclidean distance."""
 
 
 class CaseVerdict(StrEnum):
-    """Whether a case is wanted, which its likeness to another does not tell."""
+    """Whether a case is wanted, which its similarity to others does not show."""
 
     POSITIVE = "POSITIVE"
     """Wanted: it should be found."""
     NEGATIVE = "NEGATIVE"
     """Unwanted: it should be kept out."""
     UNKNOWN = "UNKNOWN"
-    """Nobody has said."""
+    """Not yet judged."""
 
 
 NOT_UNWANTED = (CaseVerdict.POSITIVE, CaseVerdict.UNKNOWN)
-"""What a search looks among, where nobody asks for more."""
+"""Verdicts of the cases that a search covers by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class VectorRun:
-    """The run whose model made a library's vectors."""
+    """The run of a library's embeddings."""
 
     id: str
-    """Hash of what decides its vectors: those of runs with equal ones can be compared, wherever these lie."""
+    """Hash of all that determines its embeddings: embeddings of runs with equal hashes can be compared."""
     name: str
     path: str
 
@@ -42,14 +42,14 @@ class VectorRun:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One known case. None, of what people say: nobody said it."""
+    """A known case. None: not given."""
 
     id: str
     """Content hash of the picture, 32 hexadecimal digits."""
     picture: str
     """Path of the picture."""
     verdict: CaseVerdict | None = None
-    """Of a kept case never None."""
+    """The verdict; never None for a stored case."""
     label: str | None = None
     note: str | None = None
     lot: str | None = None
@@ -61,7 +61,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class CaseFilter:
-    """Which cases are meant: those that have one of the values of each field that names any."""
+    """A filter of cases: each field that is not empty holds the accepted values."""
 
     ids: tuple[str, ...] = ()
     verdicts: tuple[CaseVerdict, ...] = ()
@@ -69,7 +69,7 @@ class CaseFilter:
     lots: tuple[str, ...] = ()
 
     def columns(self) -> dict[str, tuple[str, ...]]:
-        """The values that are asked of each column."""
+        """The accepted values of each column."""
         asked: Mapping[str, tuple[str, ...]] = {
             "id": self.ids,
             "verdict": self.verdicts,
@@ -84,7 +84,7 @@ EVERY_CASE = CaseFilter()
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A case that a search found, and how far it is from what was asked."""
+    """A hit of a search: a case, and its distance from the query."""
 
     case: Case
     distance: float
@@ -92,11 +92,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class CaseStats:
-    """How many cases there are, by what people said of them, most frequent first; None: they said nothing."""
+    """Counts of cases, by verdict, label and lot, most frequent first; None: not given."""
 
     count: int
     by_verdict: Mapping[str | None, int]
     by_label: Mapping[str | None, int]
     by_lot: Mapping[str | None, int]
     indexed: bool
-    """Whether there is an index, or every case is looked at."""
+    """Whether there is an index, or all cases are searched exactly."""

@@ -1,8 +1,8 @@
-"""What is learned from cases: which ones train, what draws them together or drives them away, or what is said of them.
+"""Data sets from cases: by class for embeddings, or with questions and answers for language models.
 
-A POSITIVE case is of its label's class, and is drawn to the others of that class. A NEGATIVE case, whatever its label,
-is drawn to nothing; POSITIVE ones are driven from it, as they are from those of other labels. UNKNOWN cases teach
-nothing. So of a triplet the anchor and the wanted one are POSITIVE cases of one label, the unwanted one is any other.
+A POSITIVE case is of its label's class, and is pulled to the others of that class. A NEGATIVE case, whatever its label,
+is pulled to no other; POSITIVE cases are pushed away from it, as from those of other labels. UNKNOWN cases are not
+learned from. So anchor and positive of a triplet are POSITIVE cases of one label, the negative is any other case.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ _LEAST = 4
 
 
 def training_set(library: CaseLibrary, *, test_share: float, seed: int) -> tuple[Dataset, tuple[str, ...]]:
-    """The cases that teach, by class, divided into train and test by lots where all have one; sentences worth telling.
+    """The cases to learn from, by class, split into train and test by lots where all have one; notes to the user.
 
     Raises CaseLibraryError, DatasetError.
     """
     judged = dataset_of(library, CaseFilter(verdicts=(CaseVerdict.POSITIVE, CaseVerdict.NEGATIVE)))
-    there = [replace(one, label=_class_of(one)) for one in judged if _is_there(one)]
-    counts = Counter(one.label for one in there)
-    kept = [one for one in there if counts[one.label] >= _LEAST]
-    classes = {one.label for one in kept}
+    present = [replace(example, label=_class_of(example)) for example in judged if _is_there(example)]
+    counts = Counter(example.label for example in present)
+    kept = [example for example in present if counts[example.label] >= _LEAST]
+    classes = {example.label for example in kept}
     if UNWANTED not in classes or classes == {UNWANTED}:
         raise DatasetError(
             f"{library.uri}: too few judged cases to learn from; add cases until a label has {_LEAST} POSITIVE ones "
             f"and there are {_LEAST} NEGATIVE ones, all with pictures that can still be found."
         )
-    notes = _missing(len(judged) - len(there))
-    if few := len(there) - len(kept):
+    notes = _missing(len(judged) - len(present))
+    if few := len(present) - len(kept):
         notes.append(
             f"{counted(few, 'case')} {was_were(few)} left out: fewer than {_LEAST} POSITIVE cases have such a label."
         )
@@ -50,19 +50,23 @@ def training_set(library: CaseLibrary, *, test_share: float, seed: int) -> tuple
 
 
 def answers_of(library: CaseLibrary, *, test_share: float, seed: int) -> tuple[Dataset, tuple[str, ...]]:
-    """The cases of which something is said, its note or else its label being the answer, divided as by `training_set`;
-    sentences worth telling. Raises CaseLibraryError, DatasetError.
+    """The cases with a note, or else a label, as the answer, split as by `training_set`; notes to the user. Raises
+    CaseLibraryError, DatasetError.
     """
     cases = dataset_of(library)
-    there = [one for one in cases if _is_there(one)]
-    kept = [replace(one, suffix=said) for one in there if (said := one.attributes.get("note") or one.label)]
+    present = [example for example in cases if _is_there(example)]
+    kept = [
+        replace(example, suffix=answer)
+        for example in present
+        if (answer := example.attributes.get("note") or example.label)
+    ]
     if len(kept) < _LEAST:
         raise DatasetError(
             f"{library.uri}: only {counted(len(kept), 'case')} with a note or label and a picture that can still be "
             f"found; add notes or labels until there are {_LEAST}."
         )
-    notes = _missing(len(cases) - len(there))
-    if silent := len(there) - len(kept):
+    notes = _missing(len(cases) - len(present))
+    if silent := len(present) - len(kept):
         notes.append(f"{counted(silent, 'case')} {was_were(silent)} left out, without a note or a label.")
     return _divided(kept, library, test_share, seed), tuple(notes)
 
@@ -70,7 +74,7 @@ def answers_of(library: CaseLibrary, *, test_share: float, seed: int) -> tuple[D
 def _divided(kept: Sequence[Example], library: CaseLibrary, test_share: float, seed: int) -> Dataset:
     dataset = Dataset.from_examples(kept, root=library.uri, format="cases")
     ratios = {"train": 1 - test_share, "test": test_share}
-    if all(one.group is not None for one in kept):
+    if all(example.group is not None for example in kept):
         return split_by_group(dataset, ratios, column="group", seed=seed)
     return split_by_ratio(dataset, ratios, seed=seed)
 
@@ -80,7 +84,7 @@ def _missing(count: int) -> list[str]:
 
 
 def _class_of(example: Example) -> str:
-    """Raises DatasetError for a label that would be taken for the class of unwanted cases."""
+    """The class of an example. Raises DatasetError for a label that equals the class of unwanted cases."""
     if example.attributes["verdict"] == CaseVerdict.NEGATIVE:
         return UNWANTED
     if example.label == UNWANTED:
@@ -91,5 +95,5 @@ def _class_of(example: Example) -> str:
 
 
 def _is_there(example: Example) -> bool:
-    """Whether its picture is still the one of which the library has the vector."""
+    """Whether its picture is still that of the stored embedding."""
     return content_hash(example.image) == example.id

@@ -37,7 +37,7 @@ Vectors = NDArray[np.float32]
 
 
 class CaseLibrary:
-    """Known cases with the vectors of one run; several processes may use it at the same time."""
+    """Known cases with the embeddings of one run; several processes may use it at the same time."""
 
     def __init__(self, uri: str, table: Table) -> None:
         self.uri = uri
@@ -47,13 +47,13 @@ class CaseLibrary:
 
     @classmethod
     def find(cls, uri: str) -> CaseLibrary | None:
-        """The library there; None where there is nothing yet. Raises CaseLibraryError, MissingExtraError."""
+        """The library at this URI; None where there is none yet. Raises CaseLibraryError, MissingExtraError."""
         table = find_table(uri)
         return None if table is None else cls(uri, table)
 
     @classmethod
     def open(cls, uri: str) -> CaseLibrary:
-        """The library there. Raises CaseLibraryError, MissingExtraError."""
+        """The library at this URI. Raises CaseLibraryError, MissingExtraError."""
         library = cls.find(uri)
         if library is None:
             raise CaseLibraryError(f"{uri}: there is no library of cases; make one with kenpin cases add.")
@@ -61,7 +61,7 @@ class CaseLibrary:
 
     @classmethod
     def create(cls, uri: str, run: VectorRun, dimension: int, metric: Metric = "cosine") -> CaseLibrary:
-        """A new library without a case, or the one that another process made meanwhile for the same run and metric.
+        """A new empty library, or that of another process made meanwhile for the same run and metric.
 
         Raises CaseLibraryError, MissingExtraError.
         """
@@ -70,7 +70,7 @@ class CaseLibrary:
         return library
 
     def check(self, run: VectorRun, metric: Metric | None = None) -> None:
-        """Raises CaseLibraryError where another run made the vectors, or the metric, if one is wanted, is another."""
+        """Raises CaseLibraryError for embeddings of another run, or, with `metric`, for another metric."""
         if run.id != self.run.id:
             raise CaseLibraryError(
                 f"{self.uri}: holds embeddings of run {self.run}, which cannot be compared with those of run {run}; "
@@ -83,36 +83,36 @@ class CaseLibrary:
             )
 
     def add(self, cases: Sequence[Case], vectors: Vectors) -> frozenset[str]:
-        """Add those cases that are not there yet, all of them or none; returns their ids. vectors: (n, dimension).
+        """Add the cases that are new, all of them or none, and return their ids. vectors: (n, dimension).
 
-        Once this has returned they are on disk, whatever becomes of the process. Raises ShapeError, CaseLibraryError.
+        When this returns they are on disk, even if the process is then killed. Raises ShapeError, CaseLibraryError.
         """
         self._check_vectors(vectors, len(cases))
         known = self.known([case.id for case in cases])
         new: dict[str, int] = {}
-        for place, case in enumerate(cases):
+        for row, case in enumerate(cases):
             if case.id not in known:
-                new.setdefault(case.id, place)
+                new.setdefault(case.id, row)
         if new:
-            places, now = [*new.values()], datetime.now(UTC)
-            self._merge([_row(replace(cases[place], added=now)) for place in places], vectors[places], changing=False)
+            rows, now = [*new.values()], datetime.now(UTC)
+            self._merge([_row(replace(cases[row], added=now)) for row in rows], vectors[rows], changing=False)
         return frozenset(new)
 
     def change(self, cases: Sequence[Case]) -> tuple[Case, ...]:
-        """Change what is said of those cases that are there, all of them or none; returns them as they are now.
+        """Update the known ones of these cases, all of them or none, and return them as they are now.
 
-        What a case does not say stays as it was; an empty text takes away what was said. Raises CaseLibraryError.
+        A field that is None stays unchanged; an empty text removes its value. Raises CaseLibraryError.
         """
-        said = {case.id: case for case in cases}
-        there = self._rows(CaseFilter(ids=tuple(said)), [*COLUMNS, "vector"]) if said else None
-        if not there:
+        changes = {case.id: case for case in cases}
+        stored = self._rows(CaseFilter(ids=tuple(changes)), [*COLUMNS, "vector"]) if changes else None
+        if not stored:
             return ()
-        rows = [_row(_updated(case, said[case.id])) for case in map(_case, there.select(COLUMNS).to_pylist())]
-        self._merge(rows, _matrix(there["vector"]), changing=True)
+        rows = [_row(_updated(case, changes[case.id])) for case in map(_case, stored.select(COLUMNS).to_pylist())]
+        self._merge(rows, _matrix(stored["vector"]), changing=True)
         return tuple(map(_case, rows))
 
     def remove(self, among: CaseFilter) -> int:
-        """Remove the cases that are meant, all at once; returns how many they were. Raises CaseLibraryError."""
+        """Remove the selected cases, all at once, and return their number. Raises CaseLibraryError."""
         with in_a_sentence(self.uri):
             where = condition(among)
             removed = int(self._table.delete("true" if where is None else where).num_deleted_rows)
@@ -120,7 +120,7 @@ class CaseLibrary:
             return removed
 
     def tend(self) -> None:
-        """Keep searching fast: join small files, and index what is not; finds what it found before. After many changes.
+        """Keep searching fast after many changes: compact small files and update the index. Results do not change.
 
         Raises CaseLibraryError.
         """
@@ -131,30 +131,30 @@ class CaseLibrary:
         return self.count()
 
     def count(self, among: CaseFilter = EVERY_CASE) -> int:
-        """How many cases are meant."""
+        """Number of selected cases."""
         with in_a_sentence(self.uri):
             return count(self._table, among)
 
     def known(self, ids: Sequence[str]) -> frozenset[str]:
-        """Those of these ids that are in the library."""
+        """The ids that are in the library."""
         return frozenset(self._rows(CaseFilter(ids=tuple(ids)), ["id"])["id"].to_pylist()) if ids else frozenset()
 
     def cases(self, among: CaseFilter = EVERY_CASE) -> tuple[Case, ...]:
-        """The cases that are meant, in the order in which they were added."""
+        """The selected cases, in the order in which they were added."""
         with in_a_sentence(self.uri):
             rows = self._rows(among, COLUMNS).sort_by([("added", "ascending"), ("id", "ascending")])
             return tuple(map(_case, rows.to_pylist()))
 
     def vectors(self, ids: Sequence[str]) -> Vectors:
-        """Vectors of cases in the order of these ids, (n, dimension) float32. Raises CaseLibraryError."""
+        """Embeddings of cases in the order of these ids, (n, dimension) float32. Raises CaseLibraryError."""
         rows = self._rows(EVERY_CASE if len(ids) > _MANY else CaseFilter(ids=tuple(ids)), ["id", "vector"])
-        place = {id: number for number, id in enumerate(rows["id"].to_pylist())}
-        if missing := [id for id in ids if id not in place]:
+        row_of = {id: number for number, id in enumerate(rows["id"].to_pylist())}
+        if missing := [id for id in ids if id not in row_of]:
             raise CaseLibraryError(f"{self.uri}: has no case {missing[0]}; it was removed, or never added.")
-        return _matrix(rows["vector"])[[place[id] for id in ids]]
+        return _matrix(rows["vector"])[[row_of[id] for id in ids]]
 
     def stats(self) -> CaseStats:
-        """How many cases there are, by what people said of them."""
+        """Counts of cases, by verdict, label and lot."""
         rows = self._rows(EVERY_CASE, ["verdict", "label", "lot"])
         verdicts, labels, lots = (dict(Counter(rows[name].to_pylist()).most_common()) for name in rows.column_names)
         return CaseStats(len(rows), verdicts, labels, lots, is_indexed(self._table))
@@ -167,10 +167,10 @@ class CaseLibrary:
         among: CaseFilter = CaseFilter(verdicts=NOT_UNWANTED),  # noqa: B008 (frozen)
         exactly: bool = False,
     ) -> list[tuple[Found, ...]]:
-        """The k nearest of the cases that are meant to each vector, nearest first. vectors: (n, dimension).
+        """The k nearest selected cases of each embedding, nearest first. vectors: (n, dimension).
 
-        They are picked before the search, so that none is crowded out by those that are not meant. `exactly`: without
-        the index, however many they are. Raises ShapeError, CaseLibraryError.
+        Cases are filtered before the search, so that others do not crowd them out. `exactly`: without the index,
+        however many they are. Raises ShapeError, CaseLibraryError.
         """
         self._check_vectors(vectors, len(vectors))
         where = condition(among)
@@ -179,29 +179,29 @@ class CaseLibrary:
             return [self._nearest(vector, k, where, looked_at) for vector in vectors]
 
     def recall(self, *, k: int = 10, queries: int = 100, seed: int = 0) -> Measure:
-        """Share of the k nearest other cases that a search finds, mean over cases drawn by lot, with its interval."""
+        """Share of the k nearest other cases that a search finds, mean over sampled cases, with its interval."""
         ids = self._rows(EVERY_CASE, ["id"])["id"].to_pylist()
-        drawn = random.Random(seed).sample(ids, min(queries, len(ids)))
-        vectors = self.vectors(drawn)
+        sampled = random.Random(seed).sample(ids, min(queries, len(ids)))
+        vectors = self.vectors(sampled)
 
         def others_found(exactly: bool) -> list[set[str]]:
             found = self.search(vectors, k=k + 1, among=EVERY_CASE, exactly=exactly)
-            return [{one.case.id for one in nearest} - {id} for id, nearest in zip(drawn, found, strict=True)]
+            return [{one.case.id for one in nearest} - {id} for id, nearest in zip(sampled, found, strict=True)]
 
         pairs = zip(others_found(exactly=True), others_found(exactly=False), strict=True)
         return mean_measure([len(wanted & found) / len(wanted) for wanted, found in pairs if wanted], seed=seed)
 
     def _nearest(self, vector: Vectors, k: int, where: Any, looked_at: int | None) -> tuple[Found, ...]:
-        """looked_at: partitions of the index; None: without it."""
+        """The k nearest cases of one embedding. looked_at: partitions of the index to search; None: no index."""
         query = self._table.search(vector, vector_column_name="vector").distance_type(self.metric).limit(k)
-        # 0: further partitions where these hold fewer than k
+        # 0: no limit, so that further partitions are searched where these hold fewer than k
         query = (
             query.bypass_vector_index() if looked_at is None else query.minimum_nprobes(looked_at).maximum_nprobes(0)
         )
         if where is not None:
             query = query.where(where, prefilter=True)
         rows = query.select([*COLUMNS, "_distance"]).to_arrow().to_pylist()
-        # LanceDB gives the square of L2; of cosine, rounding may leave a little less than 0
+        # LanceDB returns the square of L2; rounding may leave a cosine distance slightly below 0
         found = ((max(row.pop("_distance"), 0.0), _case(row)) for row in rows)
         return tuple(Found(case, far**0.5 if self.metric == "l2" else far) for far, case in found)
 
@@ -212,7 +212,7 @@ class CaseLibrary:
             return (query if where is None else query.where(where)).to_arrow()
 
     def _merge(self, rows: list[dict[str, Any]], vectors: Vectors, *, changing: bool) -> None:
-        """Write rows in one commit: when this returns it is on disk, before that nothing of it is."""
+        """Write rows in one commit: when this returns all are on disk, before that none is."""
         schema = pa.schema([self._table.schema.field(name) for name in COLUMNS])
         numbers = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
         table = pa.Table.from_pylist(rows, schema=schema).append_column(
@@ -234,21 +234,21 @@ class CaseLibrary:
 
 
 _MANY = 10_000
-"""Ids from which on all rows are read: a condition of so many is slower."""
+"""Number of ids from which all rows are read, since a condition of so many ids is slower."""
 
 
 def _row(case: Case) -> dict[str, Any]:
-    said = {name: getattr(case, name) or None for name in ("label", "note", "lot", "thumbnail")}
+    optional = {name: getattr(case, name) or None for name in ("label", "note", "lot", "thumbnail")}
     verdict = case.verdict or CaseVerdict.UNKNOWN
-    return {"id": case.id, "picture": case.picture, "verdict": verdict.value, "added": case.added, **said}
+    return {"id": case.id, "picture": case.picture, "verdict": verdict.value, "added": case.added, **optional}
 
 
 def _case(row: dict[str, Any]) -> Case:
     return Case(**row | {"verdict": CaseVerdict(row["verdict"])})
 
 
-def _updated(case: Case, said: Case) -> Case:
-    values = {name: getattr(said, name) for name in ("picture", "verdict", "label", "note", "lot", "thumbnail")}
+def _updated(case: Case, change: Case) -> Case:
+    values = {name: getattr(change, name) for name in ("picture", "verdict", "label", "note", "lot", "thumbnail")}
     return replace(case, **{name: value for name, value in values.items() if value is not None})
 
 

@@ -1,4 +1,4 @@
-"""What both codecs share: the result of decoding, and the labels that no text answer can carry."""
+"""The result of decoding, of either codec, and the labels that no text answer can carry."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ Span = tuple[int, int]
 
 
 class Place(NamedTuple):
-    """Where in the answer a detection is written."""
+    """Spans of the answer's text in which a detection is written."""
 
     label: Span
-    """Its label; of several boxes under one label the same for each."""
+    """Span of its label; boxes under one label share it."""
     box: Span
-    """Its four location tokens."""
+    """Span of its four location tokens."""
     link: Span
-    """What says that it is coming after another: PaliGemma's separator before it; empty where there is none."""
+    """Span of the separator before it (PaliGemma); empty where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The sound detections of a text with their places in it, and the pieces that could not be understood."""
+    """The sound detections of a text with their spans in it, and the pieces that could not be parsed."""
 
     detections: Detections
     rejected: tuple[str, ...] = ()
-    places: tuple[Place, ...] = ()
+    spans: tuple[Place, ...] = ()
 
 
 def carrying_problem(label: str) -> str | None:
@@ -74,10 +74,10 @@ def box_of(bins_xyxy: Sequence[int], size_wh: tuple[int, int], bins: int) -> Box
     return x1, y1, x2, y2
 
 
-def chosen(detections: Detections, places: Sequence[int]) -> Detections:
-    """The detections at these places, in this order."""
+def chosen(detections: Detections, indices: Sequence[int]) -> Detections:
+    """The detections of these indices, in this order."""
     columns: dict[str, Any] = {}
     for name in (field.name for field in fields(detections)):
         values = getattr(detections, name)
-        columns[name] = None if values is None else tuple(values[place] for place in places)
+        columns[name] = None if values is None else tuple(values[index] for index in indices)
     return Detections(**columns)

@@ -47,7 +47,7 @@ def decode(text: str, size_wh: tuple[int, int]) -> Decoded:
     """
     boxes: list[Box] = []
     labels: list[str] = []
-    places: list[Place] = []
+    spans: list[Place] = []
     rejected: list[str] = []
     end = 0
     for run in _BOXES.finditer(text):
@@ -63,9 +63,9 @@ def decode(text: str, size_wh: tuple[int, int]) -> Decoded:
             if len(four) == 4 and is_sound(bins, BINS) and carrying_problem(label) is None:
                 boxes.append(box_of(bins, size_wh, BINS))
                 labels.append(label)
-                places.append(Place((label_start, label_start + len(label)), span, (span[0], span[0])))
+                spans.append(Place((label_start, label_start + len(label)), span, (span[0], span[0])))
             else:
                 rejected.append(label + text[slice(*span)])
     if tail := text[end:].strip():
         rejected.append(tail)
-    return Decoded(Detections(tuple(boxes), tuple(labels)), tuple(rejected), tuple(places))
+    return Decoded(Detections(tuple(boxes), tuple(labels)), tuple(rejected), tuple(spans))

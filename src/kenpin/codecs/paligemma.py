@@ -65,7 +65,7 @@ def decode(text: str, size_wh: tuple[int, int]) -> Decoded:
     boxes: list[Box] = []
     labels: list[str] = []
     segments: list[str] = []
-    places: list[Place] = []
+    spans: list[Place] = []
     runs = [run.span() for run in _BOX.finditer(text)]
     ends = [*(start for start, _ in runs[1:]), len(text)]
     opening = text[: runs[0][0] if runs else len(text)].strip()
@@ -83,9 +83,9 @@ def decode(text: str, size_wh: tuple[int, int]) -> Decoded:
             boxes.append(box_of((x1, y1, x2, y2), size_wh, BINS))
             labels.append(label)
             segments.append(segment.group() if segment else "")
-            places.append(Place((label_start, label_start + len(label)), (start, stop), (previous_end, start)))
+            spans.append(Place((label_start, label_start + len(label)), (start, stop), (previous_end, start)))
         else:
             rejected.append(text[start:end].strip())
         previous_end = end
-    found = Detections(tuple(boxes), tuple(labels), segments=tuple(segments) if any(segments) else None)
-    return Decoded(found, tuple(rejected), tuple(places))
+    detections = Detections(tuple(boxes), tuple(labels), segments=tuple(segments) if any(segments) else None)
+    return Decoded(detections, tuple(rejected), tuple(spans))

@@ -19,8 +19,8 @@ def in_reading_order(detections: Detections, size_wh: tuple[int, int], bins: int
     """
     edges_xyxy = quantise(detections.boxes_xyxy_px, size_wh, bins).tolist()
 
-    def reading(place: int) -> tuple[int, int, int, int]:
-        left, top, right, bottom = edges_xyxy[place]
+    def reading(index: int) -> tuple[int, int, int, int]:
+        left, top, right, bottom = edges_xyxy[index]
         return top, left, bottom, right
 
     return chosen(detections, sorted(range(len(detections)), key=reading))

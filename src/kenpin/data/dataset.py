@@ -104,27 +104,27 @@ def _example(row: Sequence[Any]) -> Example:
 
 
 def _examples(block: pa.Table | pa.RecordBatch) -> Iterator[Example]:
-    """The rows of a block; of columns in which nothing stands, which are most, no value is asked for."""
+    """The rows of a block as examples. Most columns are empty; no value is read from those."""
     columns = (block.column(name) for name in SCHEMA.names)
-    values = (repeat(None) if one.null_count == len(block) else one.to_pylist() for one in columns)
+    values = (repeat(None) if column.null_count == len(block) else column.to_pylist() for column in columns)
     return map(_example, zip(*values, strict=False))
 
 
-def _gathered(arrow: pa.Table, places: NDArray[np.int64]) -> Iterator[Example]:
-    """The examples of these rows, taken from one batch after the other: cut out one by one, as `datasets` does it, each
-    costs as much as opening a small picture."""
+def _gathered(arrow: pa.Table, rows: NDArray[np.int64]) -> Iterator[Example]:
+    """The examples of these rows, taken batch by batch: `datasets` cuts out row by row, and each row then costs as much
+    as opening a small picture."""
     batches = arrow.to_batches()
     ends = np.cumsum([len(batch) for batch in batches])
-    for start in range(0, len(places), _READ):
-        wanted = places[start : start + _READ]
-        found: dict[int, Example] = {}
+    for start in range(0, len(rows), _READ):
+        wanted = rows[start : start + _READ]
+        examples: dict[int, Example] = {}
         of_batch = np.searchsorted(ends, wanted, side="right")
         for number in np.unique(of_batch):
             at = np.flatnonzero(of_batch == number)
             batch = batches[number]
             taken = batch.take(pa.array(wanted[at] - (ends[number] - len(batch))))
-            found.update(zip(at.tolist(), _examples(taken), strict=True))
-        yield from (found[row] for row in range(len(wanted)))
+            examples.update(zip(at.tolist(), _examples(taken), strict=True))
+        yield from (examples[row] for row in range(len(wanted)))
 
 
 def _blocks(examples: Iterable[Example]) -> Iterator[pa.Table]:
@@ -141,7 +141,7 @@ def as_table(arrow: pa.Table) -> datasets.Dataset:
     """Arrow data as a `datasets` table; nothing is copied."""
     import datasets
 
-    # a name drawn by lot: left alone, the library hashes one from every byte of every picture
+    # a random name: without one, the library hashes every byte of every picture
     return datasets.Dataset(arrow, fingerprint=secrets.token_hex(8))
 
 
@@ -160,21 +160,21 @@ class Dataset:
         format: str = "",
         item_names: Sequence[str] = (),
         findings: Sequence[Finding] = (),
-        places: NDArray[np.int64] | None = None,
+        rows: NDArray[np.int64] | None = None,
         hashes: dict[str, str] | None = None,
     ) -> None:
-        """places: of the table's rows that are its examples, in order; None: all. hashes: content hashes by id, as far
-        as they are known."""
-        self._table, self._places = table, places
+        """rows: of the table, those that are its examples, in order; None: all. hashes: content hashes by id, as far as
+        they are known."""
+        self._table, self._rows = table, rows
         self._hashes = {} if hashes is None else hashes
         self.root = root
         """Folder, file or hub id it was read from."""
         self.format = format
         """Name of the format it was read in."""
         self.item_names = tuple(item_names)
-        """Of a table of measured parts, the items; empty for pictures."""
+        """Names of the items of a table of measured parts; empty for pictures."""
         self.findings = tuple(findings)
-        """What its reader had to tell: what was left out and why, and what is odd. The doctor looks for more."""
+        """Findings of its reader: what was left out and why, and what is odd. The doctor looks for more."""
         self._classes = tuple(classes)
 
     @classmethod
@@ -195,23 +195,23 @@ class Dataset:
         return as_html(self)
 
     def __len__(self) -> int:
-        return len(self._table if self._places is None else self._places)
+        return len(self._table if self._rows is None else self._rows)
 
     def __getitem__(self, index: int) -> Example:
-        row = self._table[index if self._places is None else int(self._places[index])]
+        row = self._table[index if self._rows is None else int(self._rows[index])]
         return _example([row[name] for name in SCHEMA.names])
 
     def __iter__(self) -> Iterator[Example]:
-        if self._places is not None:
-            yield from _gathered(self._arrow, self._places)
+        if self._rows is not None:
+            yield from _gathered(self._arrow, self._rows)
             return
         for start in range(0, len(self), _READ):
             yield from _examples(self._arrow.slice(start, _READ))
 
     @property
     def table(self) -> datasets.Dataset:
-        """Its examples as a `datasets` table with the columns of `SCHEMA`."""
-        return self._table if self._places is None else self._table.select(self._places)
+        """The examples as a `datasets` table with the columns of `SCHEMA`."""
+        return self._table if self._rows is None else self._table.select(self._rows)
 
     @property
     def _arrow(self) -> pa.Table:
@@ -219,7 +219,7 @@ class Dataset:
 
     def _column(self, name: str) -> pa.ChunkedArray:
         column = self._arrow.column(name)
-        return column if self._places is None else column.take(pa.array(self._places))
+        return column if self._rows is None else column.take(pa.array(self._rows))
 
     def column(self, name: str) -> list[Any]:
         """One column of `SCHEMA` as a list, without touching the others."""
@@ -245,14 +245,14 @@ class Dataset:
         return tuple(sorted({split for split in self.column("split") if split is not None}))
 
     def select(self, indices: Iterable[int]) -> Dataset:
-        """The examples at these places, in this order. Raises IndexError."""
-        places = np.fromiter(indices, np.int64)
-        if len(places) and not 0 <= places.min() <= places.max() < len(self):
-            raise IndexError(f"index {places.max()} is out of range: there are {counted(len(self), 'example')}")
-        return self._with(self._table, places if self._places is None else self._places[places])
+        """The examples of these indices, in this order. Raises IndexError."""
+        rows = np.fromiter(indices, np.int64)
+        if len(rows) and not 0 <= rows.min() <= rows.max() < len(self):
+            raise IndexError(f"index {rows.max()} is out of range: there are {counted(len(self), 'example')}")
+        return self._with(self._table, rows if self._rows is None else self._rows[rows])
 
     def where(self, keep: Callable[[Example], bool]) -> Dataset:
-        """The examples that `keep` says yes to."""
+        """The examples for which `keep` is true."""
         return self.select(i for i, example in enumerate(self) if keep(example))
 
     def of_split(self, split: str) -> Dataset:
@@ -272,13 +272,13 @@ class Dataset:
     def with_labels(self, labels: Sequence[str | None], classes: Sequence[str]) -> Dataset:
         """The same examples with these whole-picture labels, one for each, and these classes."""
         changed = self._with_column("label", labels)
-        return changed._with(changed._table, changed._places, classes)
+        return changed._with(changed._table, changed._rows, classes)
 
     def with_findings(self, findings: Sequence[Finding]) -> Dataset:
-        """The same examples with what their reader had to tell of them."""
-        told = self._with(self._table, self._places)
-        told.findings = tuple(findings)
-        return told
+        """The same examples with these findings of their reader."""
+        dataset = self._with(self._table, self._rows)
+        dataset.findings = tuple(findings)
+        return dataset
 
     def numbers(self, names: Sequence[str]) -> NDArray[np.float64]:
         """Measured items by name, whatever their order in the table: (examples, names). Raises DatasetError."""
@@ -288,23 +288,23 @@ class Dataset:
                 f"{', '.join(self.item_names) or 'none, for it holds pictures'}."
             )
         rows = [chunk.flatten().to_numpy() for chunk in self._column("items").chunks]
-        places = [self.item_names.index(name) for name in names]
-        return np.concatenate([np.empty(0), *rows]).reshape(len(self), len(self.item_names))[:, places]
+        positions = [self.item_names.index(name) for name in names]
+        return np.concatenate([np.empty(0), *rows]).reshape(len(self), len(self.item_names))[:, positions]
 
     def contents(self) -> list[str]:
-        """Hash of each example's content, (n,): of its picture's bytes as they lie in the file, of a table the row's
-        numbers; empty where a picture cannot be read.
+        """Hash of each example's content, (n,): of the bytes of its picture file, or of the numbers of its table row;
+        empty where a picture cannot be read.
 
-        Each file is read once, whichever selections of the data set are asked.
+        Each file is read once; selections of the data set share the hashes.
         """
         ids = self.column("id")
-        if len(set(ids)) < len(ids):  # put together by hand: an id does not tell which picture is meant
+        if len(set(ids)) < len(ids):  # put together by hand: an id may stand for several pictures
             return [content_hash(example.image) for example in self]
         missing = [row for row, id in enumerate(ids) if id not in self._hashes]
         if missing and self.item_names:
             numbers = self.select(missing).numbers(sorted(self.item_names))
-            found = [hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in numbers]
-            self._hashes.update(zip([ids[row] for row in missing], found, strict=True))
+            digests = [hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in numbers]
+            self._hashes.update(zip([ids[row] for row in missing], digests, strict=True))
         elif missing:
             for example in self.select(missing):
                 self._hashes[example.id] = content_hash(example.image)
@@ -326,16 +326,16 @@ class Dataset:
         return digest.hexdigest()
 
     def _with_column(self, name: str, values: Sequence[str | None]) -> Dataset:
-        places, arrow = self._places, self._arrow
-        if places is not None and len(np.unique(places)) < len(places):  # a row that comes twice may get two values
-            places, arrow = None, self.table.with_format("arrow")[:]
-        whole = np.full(len(arrow), None, object)
-        whole[slice(None) if places is None else places] = values
-        column = arrow.set_column(arrow.column_names.index(name), SCHEMA.field(name), pa.array(whole, pa.string()))
-        return self._with(as_table(column), places)
+        rows, arrow = self._rows, self._arrow
+        if rows is not None and len(np.unique(rows)) < len(rows):  # a row that comes twice may get two values
+            rows, arrow = None, self.table.with_format("arrow")[:]
+        all_values = np.full(len(arrow), None, object)
+        all_values[slice(None) if rows is None else rows] = values
+        column = arrow.set_column(arrow.column_names.index(name), SCHEMA.field(name), pa.array(all_values, pa.string()))
+        return self._with(as_table(column), rows)
 
     def _with(
-        self, table: datasets.Dataset, places: NDArray[np.int64] | None, classes: Sequence[str] | None = None
+        self, table: datasets.Dataset, rows: NDArray[np.int64] | None, classes: Sequence[str] | None = None
     ) -> Dataset:
         known = self._classes if classes is None else classes
         return Dataset(
@@ -345,13 +345,13 @@ class Dataset:
             format=self.format,
             item_names=self.item_names,
             findings=self.findings,
-            places=places,
+            rows=rows,
             hashes=self._hashes,
         )
 
 
 def content_hash(source: ImageSource) -> str:
-    """Hash of a picture's bytes as they lie in its file, 32 hexadecimal digits; empty where there is no file."""
+    """Hash of the bytes of a picture file, 32 hexadecimal digits; empty where there is no file."""
     if source.data is not None:
         return hashlib.blake2b(source.data, digest_size=16).hexdigest()
     try:

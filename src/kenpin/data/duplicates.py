@@ -1,12 +1,13 @@
-"""Near-duplicates: pictures that show the same thing, found by perceptual hashes of 256 bits.
+"""Near-duplicates: pictures that show the same part, found by perceptual hashes of 256 bits.
 
 The hash is the pHash of 16 × 16 frequencies; two hashes are compared by their Hamming distance. Inspection pictures of
 one product look alike, so bits and limit were chosen on the 2,624 solar cells of elpv-dataset (3.4 million pairs):
 
 - Copies of one picture: JPEG of quality 60, half the size, 15 % brighter, blurred by 1 pixel or noisy stay within
   distance 12 in nine cases of ten; of those shifted by 2 pixels of 300, half lie beyond 32.
-- Of different files, 192 pairs (259 pictures) lie within distance 16. Two thirds of these pairs stand at most 20 places
-  apart in the list, by chance 1.5 % would; those looked at show one cell twice, or sister cells with the same pattern.
+- Of different files, 192 pairs (259 pictures) lie within distance 16. Two thirds of these pairs are at most 20 lines
+  apart in the list, by chance 1.5 % would be; the pairs looked at show one cell twice, or sister cells with the same
+  pattern.
 - The usual 64 bits do not separate: there 1,673 pairs lie within distance 6, and half of all pairs within 28.
 
 The hash sees structure only: blank pictures are alike whatever their grey, as are pictures that differ in hue alone.
@@ -60,16 +61,16 @@ def near_duplicate_pairs(hashes: NDArray[np.uint64], distance: int = NEAR_DISTAN
 
 
 def near_duplicate_clusters(hashes: NDArray[np.uint64], distance: int = NEAR_DISTANCE) -> list[tuple[int, ...]]:
-    """Places of hashes that chains of near pairs connect, each sorted, in the order of their first. (n, words)."""
+    """Clusters of hashes that chains of near pairs connect: sorted indices, in the order of the first. (n, words)."""
     members: dict[int, list[int]] = {}
-    for place, cluster in enumerate(cluster_of_each(hashes, distance)):
-        members.setdefault(int(cluster), []).append(place)
-    return [tuple(places) for places in members.values() if len(places) > 1]
+    for index, cluster in enumerate(cluster_of_each(hashes, distance)):
+        members.setdefault(int(cluster), []).append(index)
+    return [tuple(indices) for indices in members.values() if len(indices) > 1]
 
 
 def cluster_of_each(hashes: NDArray[np.uint64], distance: int = NEAR_DISTANCE) -> NDArray[np.int64]:
-    """Number of the cluster that each hash is in; a hash without a near one is alone in its own. (n, words) -> (n,)."""
-    # equal hashes are one: thousands of blank pictures must not become millions of pairs
+    """Cluster number of each hash; a hash without a near one has a cluster of its own. (n, words) -> (n,)."""
+    # equal hashes count once: thousands of blank pictures must not become millions of pairs
     distinct, place_among_distinct = np.unique(hashes, axis=0, return_inverse=True)
     clusters = np.arange(len(distinct))
     waiting: list[NDArray[np.int64]] = []
@@ -78,7 +79,7 @@ def cluster_of_each(hashes: NDArray[np.uint64], distance: int = NEAR_DISTANCE) -
         between = between[between[:, 0] != between[:, 1]]
         if len(between):
             waiting.append(between)
-        if sum(map(len, waiting)) > len(distinct):  # however many pairs are near, only so many are held
+        if sum(map(len, waiting)) > len(distinct):  # bounds the memory, however many pairs are near
             clusters, waiting = _merged(clusters, waiting), []
     merged: NDArray[np.int64] = _merged(clusters, waiting)[place_among_distinct.ravel()]
     return merged
@@ -98,7 +99,7 @@ def _merged(clusters: NDArray[np.int64], pairs: list[NDArray[np.int64]]) -> NDAr
 
 
 def _near_pairs(hashes: NDArray[np.uint64], distance: int) -> Iterator[NDArray[np.int64]]:
-    """Blocks (m, 2) of near pairs; together they hold every one, some of them several times.
+    """Blocks (m, 2) of near pairs; together they hold every near pair, some of them several times.
 
     Pigeonhole: hashes that differ in at most d bits agree wholly in at least one of d + 1 bands of bits, so only pairs
     with an equal band are compared; on the solar cells that is one pair in 170. Where all pictures are nearly alike, it
@@ -127,7 +128,7 @@ def _near_pairs_of_equal_key(
 ) -> Iterator[NDArray[np.int64]]:
     order = np.argsort(key, kind="stable")
     words = np.ascontiguousarray(hashes[order].T)
-    end = np.cumsum(np.bincount(key))[key[order]]  # where each one's run of equal keys ends
+    end = np.cumsum(np.bincount(key))[key[order]]  # where the run of equal keys of each hash ends
     first = np.arange(len(hashes))
     for lag in count(1):
         first = first[first + lag < end[first]]

@@ -16,12 +16,12 @@ def picture_files(paths: Iterable[str | Path], *, unlisted: list[str] | None = N
     unlisted: takes the folders that cannot be listed. Raises DatasetError; OSError for such a folder where it is None.
     """
     for path in paths:
-        if not os.path.isdir(path):  # where it cannot be known, whoever opens it is told
+        if not os.path.isdir(path):  # an unreadable path fails where it is opened
             yield str(path)
             continue
-        found, before = False, len(unlisted or ())
+        has_picture, before = False, len(unlisted or ())
         for picture in pictures_below(path, others=[], unlisted=unlisted):
-            found = True
+            has_picture = True
             yield picture
-        if not found and len(unlisted or ()) == before:
+        if not has_picture and len(unlisted or ()) == before:
             raise DatasetError(f"{path}: there is no picture in this folder or below it; give a folder of pictures.")

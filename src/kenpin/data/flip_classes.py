@@ -33,22 +33,22 @@ def flip_swapped_pairs(classes: Sequence[str]) -> list[tuple[str, str, Axis]]:
     axes: tuple[Axis, ...] = ("x", "y")
     for axis in axes:
         opposites = _opposites(axis)
-        for place, first in enumerate(tokens):
+        for index, first in enumerate(tokens):
             pairs.extend(
                 (first, second, axis)
-                for second in list(tokens)[place + 1 :]
+                for second in list(tokens)[index + 1 :]
                 if _are_mirrored(tokens[first], tokens[second], axis, opposites)
             )
     return pairs
 
 
 def _are_mirrored(first: list[str], second: list[str], axis: Axis, opposites: frozenset[tuple[str, str]]) -> bool:
-    """Whether the names differ, and only where one has the opposite of the other."""
+    """Whether the names differ, and only by opposite words."""
     if len(first) != len(second) or first == second:
         return False
-    for place, (one, other) in enumerate(zip(first, second, strict=True)):
-        is_sign = {one, other} == {"+", "-"} and first[place - 1 : place] == [axis]
-        if one != other and not is_sign and (one, other) not in opposites:
+    for position, (word, other) in enumerate(zip(first, second, strict=True)):
+        is_sign = {word, other} == {"+", "-"} and first[position - 1 : position] == [axis]
+        if word != other and not is_sign and (word, other) not in opposites:
             return False
     return True
 

@@ -14,11 +14,11 @@ from kenpin.plural import counted, is_are
 
 
 def random_folds(dataset: Dataset, count: int, *, seed: int, learned: Collection[str] | None = None) -> list[int]:
-    """The fold of each example, 0 to count - 1, classes spread evenly; a group stays in one fold where all examples
-    name theirs. Raises DatasetError where a class or the groups are too few.
+    """The fold of each example, 0 to count - 1, classes spread evenly. Groups stay whole where all examples name one.
+    Raises DatasetError where a class or the groups are too few.
 
-    learned: the classes that are learned from, which every fold must hold; None: all. Of the others, those that are too
-    rare for it count as one.
+    learned: the classes that are learned from, which every fold must hold; None: all. Other classes that are too rare
+    count as one class.
     """
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
@@ -38,7 +38,7 @@ def random_folds(dataset: Dataset, count: int, *, seed: int, learned: Collection
     folds = np.zeros(len(dataset), dtype=np.int64)
     divided = kind(count, shuffle=True, random_state=seed).split(folds, labels, groups if grouped else None)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)  # of those that nobody learns
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)  # such a class is not learned
         for fold, (_, held_out) in enumerate(divided):
             folds[held_out] = fold
     return [int(fold) for fold in folds]
@@ -46,4 +46,4 @@ def random_folds(dataset: Dataset, count: int, *, seed: int, learned: Collection
 
 def blocked_folds(dataset: Dataset, count: int) -> list[int]:
     """The fold of each example, 0 to count - 1, as blocks of equal size in file order."""
-    return [place * count // len(dataset) for place in range(len(dataset))]
+    return [row * count // len(dataset) for row in range(len(dataset))]

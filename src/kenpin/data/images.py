@@ -1,11 +1,11 @@
-"""The one place where pictures are opened: every kind of file comes out as upright 8-bit RGB or as a named error.
+"""The one module that opens pictures: every kind of file comes out as upright 8-bit RGB or as a named error.
 
 Rules, the same for every picture so that two of them stay comparable:
 
 - EXIF orientation is applied; of an animation or a stack of pages the first picture counts.
 - 16-bit grey is scaled by its full range, round(value · 255 / 65535), never clipped and never by the picture's own
   extremes; a TIFF of fewer bits (12) is scaled by the range of those bits. Of 16-bit colour the upper byte is kept.
-- Signed, 32-bit and floating-point pixels have no white of their own: they are refused, with the remedy.
+- Signed, 32-bit and floating-point pixels have no defined white: they are refused, with the remedy.
 - Transparent parts show white, as browsers and labelling tools show them: so a label drawn there was drawn on white.
 """
 
@@ -72,7 +72,7 @@ _warnings_lock = threading.Lock()
 
 
 class PictureError(ImageError):
-    """A picture that cannot be opened, with its short code, what is wrong and the remedy kept apart.
+    """A picture that cannot be opened, with separate fields for code, problem and remedy.
 
     Codes: image-missing, image-forbidden, image-empty, image-foreign, image-truncated, image-undecodable,
     image-too-large.
@@ -85,7 +85,7 @@ class PictureError(ImageError):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a picture's header tells, before a pixel is decoded."""
+    """A picture's header, read before a pixel is decoded."""
 
     format: str
     """A key of `FORMATS`."""
@@ -127,7 +127,7 @@ def displayed_size(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> tupl
 def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> tuple[bytes, os.stat_result]:
     """The bytes of a picture's file, and its status after they were read. Raises ImageError.
 
-    Of a file that is larger nothing is read, and of one that grows no more than a byte beyond the size it had.
+    A larger file is not read; of a file that grows, at most a byte beyond its first size is read.
     """
     source = ImageSource(path)
     with _file_of(source) as (file, status):
@@ -141,7 +141,7 @@ def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> tuple[bytes, os.stat_
 
 
 def read_header(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Header:
-    """What the header tells; the pixels may still be damaged. Raises ImageError."""
+    """The header; the pixels may still be damaged. Raises ImageError."""
     with _opened(source, max_pixels) as (_, header):
         return header
 
@@ -175,7 +175,7 @@ def png_of(picture: Image.Image | NDArray[Any], name: str, *, max_pixels: int = 
 
 
 def jpeg_thumbnail(image: Image.Image, max_side_px: int = 128) -> bytes:
-    """A small JPEG of a picture, its longer side at most that long."""
+    """A small JPEG of a picture, its longer side at most `max_side_px`."""
     small = image.convert("RGB") if image.mode not in ("RGB", "L") else image.copy()
     small.thumbnail((max_side_px, max_side_px))
     memory = BytesIO()
@@ -184,7 +184,7 @@ def jpeg_thumbnail(image: Image.Image, max_side_px: int = 128) -> bytes:
 
 
 def _of_array(source: ImageSource, pixels: NDArray[Any]) -> Image.Image:
-    """Raises PictureError for an array that is none of those of `png_of`."""
+    """An array of `png_of` as a Pillow picture. Raises PictureError for any other array."""
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     depths = {1: ("uint8", "uint16"), 3: ("uint8",), 4: ("uint8",)}
     if pixels.ndim not in (2, 3) or not pixels.size or pixels.dtype.name not in depths.get(channels, ()):
@@ -253,7 +253,7 @@ def _bytes_of(source: ImageSource) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def _file_of(source: ImageSource) -> Iterator[tuple[IO[bytes], os.stat_result]]:
-    """The open file and its status. Raises PictureError where it is absent, no file or may not be read."""
+    """The open file and its status. Raises PictureError where it is absent, not a file or not readable."""
     if source.path is None:
         remedy = "Give the example a path or bytes"
         raise PictureError(source, "image-missing", "there is neither a file nor bytes", remedy)
@@ -326,8 +326,8 @@ def _orientation(stored: Image.Image, file: IO[bytes]) -> int:
 
 
 def _has_late_orientation(stored: Image.Image, file: IO[bytes]) -> bool:
-    """Whether a PNG carries EXIF or XMP behind its pixels, which the format allows. Leaves the file where it was."""
-    place = file.tell()
+    """Whether a PNG carries EXIF or XMP behind its pixels, which the format allows. Keeps the file's position."""
+    position = file.tell()
     try:
         file.seek(8)
         while len(head := file.read(8)) == 8:
@@ -340,7 +340,7 @@ def _has_late_orientation(stored: Image.Image, file: IO[bytes]) -> bool:
             file.seek(start + length + 4)
         return False
     finally:
-        file.seek(place)
+        file.seek(position)
 
 
 def _bit_depth(stored: Any, format: str) -> int:

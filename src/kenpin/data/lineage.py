@@ -1,4 +1,4 @@
-"""Lineage: which pictures an inspector, and all that it stands on, has learned from; none of them is held out."""
+"""Lineage: the pictures that an inspector, and every run below it, has learned from; none of them is held out."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from kenpin.plural import counted, was_were
 
 @dataclass(frozen=True)
 class Lineage:
-    """Pictures by content, as `Dataset.contents` gives it, that an inspector was made with, at any depth: its own and
-    those of every run or exported network below it."""
+    """Content hashes (`Dataset.contents`) of the pictures that an inspector was made with: its own, and those of every
+    run or exported network below it."""
 
     learned: frozenset[str] = field(default=frozenset(), repr=False)
-    """From which weights, heads, unit spaces or references were learned: they may teach again, and nothing else."""
+    """Pictures that weights, heads, unit spaces or references were learned from; of use for learning only."""
     chosen: frozenset[str] = field(default=frozenset(), repr=False)
-    """By which the best weights, a threshold or a calibration were chosen: validation pictures. They may choose again,
-    where that is told, and are not held out."""
+    """Validation pictures, by which the best weights, a threshold or a calibration were chosen. They may be used for
+    that again, with a note to the user, and are not held out."""
     names: tuple[str, ...] = ()
-    """What it was put together from, as users named it: the runs and networks below."""
+    """The runs and networks below, as users named them."""
     complete: bool = True
     """False for a run of an earlier kenpin, which did not record all of it."""
 
     @property
     def contents(self) -> frozenset[str]:
-        """All of them."""
+        """All pictures, of either kind."""
         return self.learned | self.chosen
 
     @property
     def learning(self) -> Lineage:
-        """The pictures alone that were learned from."""
+        """The lineage without the pictures that only chose."""
         return replace(self, chosen=frozenset())
 
     def __bool__(self) -> bool:
         return bool(self.contents) or not self.complete
 
     def __or__(self, other: Lineage) -> Lineage:
-        """Both together."""
+        """Both lineages in one."""
         return Lineage(
             self.learned | other.learned,
             self.chosen | other.chosen,
@@ -48,27 +48,27 @@ class Lineage:
         )
 
     def having_learned(self, *datasets: Dataset | None) -> Lineage:
-        """This lineage with pictures that were learned from."""
+        """This lineage, and the pictures of these data sets as learned from."""
         return replace(self, learned=self.learned | _contents_of(datasets))
 
     def chosen_by(self, *datasets: Dataset | None) -> Lineage:
-        """This lineage with pictures that chose."""
+        """This lineage, and the pictures of these data sets as used to choose."""
         return replace(self, chosen=self.chosen | _contents_of(datasets))
 
     def seen(self, dataset: Dataset) -> list[bool]:
-        """Whether each example is in it, (n,). Nothing is read where the lineage is empty."""
+        """Whether each example is in the lineage, (n,). No file is read where the lineage is empty."""
         if not (contents := self.contents):
             return [False] * len(dataset)
         return [content in contents for content in dataset.contents()]
 
     def untouched(self, dataset: Dataset) -> list[int]:
-        """Rows of the examples that may be held out: not in it, nor of a group of which another example is."""
+        """Rows of the examples that may be held out: neither they nor another example of their group are in it."""
         seen, groups = self.seen(dataset), dataset.column("group")
         touched = {group for group, was in zip(groups, seen, strict=True) if was and group is not None}
         return [row for row, was in enumerate(seen) if not was and groups[row] not in touched]
 
     def unseen_of(self, dataset: Dataset) -> Dataset:
-        """The examples that are not in it."""
+        """The examples that are not in the lineage."""
         seen = self.seen(dataset)
         return dataset.select(row for row, was in enumerate(seen) if not was) if any(seen) else dataset
 
@@ -94,15 +94,15 @@ def _contents_of(datasets: Iterable[Dataset | None]) -> frozenset[str]:
 
 
 def known_contents(contents: Iterable[str]) -> frozenset[str]:
-    """Content hashes without the empty one, which stands for a picture that cannot be read and so taught nothing."""
+    """Content hashes without the empty one, that of a picture that could not be read."""
     return frozenset(contents) - {""}
 
 
 def held_out(dataset: Dataset, lineage: Lineage | None, *, with_seen: bool = False) -> tuple[Dataset, tuple[str, ...]]:
-    """The examples that an inspector of this lineage can be measured on, those that it has not seen, and sentences on
-    the others. lineage: None where nobody knows it; with_seen: take all, which measures no more than memory.
+    """The examples that an inspector of this lineage has not seen, on which it can be measured, and sentences on the
+    others. lineage: None where it is unknown; with_seen: take all, which measures only memory.
 
-    Raises DatasetError where none is left.
+    Raises DatasetError where no example is left.
     """
     if lineage is None:
         return dataset, ()

@@ -27,7 +27,7 @@ _COLUMNS = {
     "mask": "mask",
     "items": "items",
 }
-"""What a format may carry, by the column that holds it."""
+"""Column of each kind of content that a format may carry."""
 _ANNOTATIONS = {"label", "boxes", "prefix", "suffix", "mask"}
 _IN_WORDS = {
     "split": "splits",
@@ -55,22 +55,22 @@ def load_dataset(source: DataSource, *, format: str | None = None, note: Note | 
         if format is not None:
             raise OptionError(f"option `format`: {format!r} is of a file or folder; leave it out of data in memory.")
         return as_dataset(source, note=note)
-    place = Path(source).expanduser()
-    name = format or _recognised(place)
+    path = Path(source).expanduser()
+    name = format or _recognised(path)
     data_format = get_format(name)
-    if not place.exists() and name != _HUB:
-        raise _missing(place)
+    if not path.exists() and name != _HUB:
+        raise _missing(path)
     findings: list[Finding] = []
     try:
-        return data_format.read(place, _kept(findings, note or _raise_errors(place))).with_findings(findings)
+        return data_format.read(path, _collecting(findings, note or _raise_errors(path))).with_findings(findings)
     except OSError as error:
         if isinstance(error, DatasetError):
             raise
-        raise DatasetError(f"{error.filename or place}: it cannot be read ({error.strerror or error}).") from error
+        raise DatasetError(f"{error.filename or path}: it cannot be read ({error.strerror or error}).") from error
 
 
 def as_dataset(source: DataSource, *, note: Note | None = None) -> Dataset:
-    """Whatever is given as a data set, see `taking.DataSource`; a `Dataset` is returned as it is.
+    """Any source of `taking.DataSource` as a data set; a `Dataset` is returned as it is.
 
     Every problem goes to `note`; without one, the first error ends the reading. Raises DatasetError.
 
@@ -87,9 +87,9 @@ def as_dataset(source: DataSource, *, note: Note | None = None) -> Dataset:
     if isinstance(source, str | os.PathLike):
         return load_dataset(source, note=note)
     findings: list[Finding] = []
-    told = _kept(findings, note or _raise_errors(None))
-    found = taken(source, told, lambda part: as_dataset(part, note=note))
-    return found.with_findings([*found.findings, *findings])
+    noting = _collecting(findings, note or _raise_errors(None))
+    dataset = taken(source, noting, lambda part: as_dataset(part, note=note))
+    return dataset.with_findings([*dataset.findings, *findings])
 
 
 def write_dataset(
@@ -106,15 +106,15 @@ def write_dataset(
     refuse_to_destroy(target, (dataset.root, Path.cwd()), overwrite=overwrite)
     if "" in dataset.classes:
         raise LabelError(f"{dataset.root}: a label is empty. Give the class a name, or no label to the picture.")
-    held = holdings(dataset)
-    lost = held - data_format.CARRIES
+    held_kinds = holdings(dataset)
+    lost = held_kinds - data_format.CARRIES
     if "boxes" not in data_format.CARRIES:
         lost -= {"unannotated"}  # where no boxes are, none is taken for an empty annotation
     if "items" in lost:
         raise DatasetError(
             f"{dataset.root}: it holds numbers, but the format {format} holds pictures. Choose the format items."
         )
-    if (annotations := held & _ANNOTATIONS) and annotations <= lost:
+    if (annotations := held_kinds & _ANNOTATIONS) and annotations <= lost:
         raise DatasetError(
             f"{dataset.root}: the format {format} carries none of its annotations ({_words(annotations)}). "
             "Choose another format."
@@ -129,23 +129,23 @@ def write_dataset(
 
 
 def holdings(dataset: Dataset) -> frozenset[str]:
-    """What the data set holds beyond its pictures, in the words of `formats.CARRIABLE`."""
-    columns = {what: dataset.column(column) for what, column in _COLUMNS.items()}
-    held = {what for what, values in columns.items() if any(value is not None for value in values)}
+    """Kinds of content that the data set holds beyond its pictures, in the words of `formats.CARRIABLE`."""
+    columns = {kind: dataset.column(column) for kind, column in _COLUMNS.items()}
+    kinds = {kind for kind, values in columns.items() if any(value is not None for value in values)}
     if any(value is None for value in columns["boxes"]):
-        held.add("unannotated")
+        kinds.add("unannotated")
     if any(value != "{}" for value in dataset.column("attributes")):
-        held.add("attributes")
+        kinds.add("attributes")
     used = {label for label in columns["label"] if label is not None}
     for labels in dataset.column("box_labels"):
         used.update(labels or ())
     if not used.issuperset(dataset.declared_classes):
-        held.add("classes")
-    return frozenset(held)
+        kinds.add("classes")
+    return frozenset(kinds)
 
 
 def _words(holdings: Iterable[str]) -> str:
-    return ", ".join(_IN_WORDS.get(what, what) for what in sorted(holdings))
+    return ", ".join(_IN_WORDS.get(kind, kind) for kind in sorted(holdings))
 
 
 def _recognised(path: Path) -> str:
@@ -184,8 +184,8 @@ def _raise_errors(path: Path | None) -> Note:
     return note
 
 
-def _kept(findings: list[Finding], note: Note) -> Note:
-    """Hands findings to `note`, and keeps them."""
+def _collecting(findings: list[Finding], note: Note) -> Note:
+    """A `note` that also appends each finding to `findings`."""
 
     def keep(finding: Finding) -> None:
         note(finding)

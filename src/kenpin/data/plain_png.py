@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LARGEST_BYTES = 65_535
-"""Of a picture's lines, each with a byte before it: what one unpacked block of zlib holds."""
+"""Bytes of one unpacked block of zlib: a picture's lines, each with a byte before it."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHECK_BYTES = 4
 _ADLER_PRIME = 65_521
@@ -25,7 +25,7 @@ def plain_pngs(pixels: NDArray[np.uint8]) -> Iterator[bytes]:
     """Each of the grey pictures (n, h, w), of a size that `fits`, as a PNG file."""
     _, height, width = pixels.shape
     head, tail = _around(height, width)
-    lines = np.zeros((height, width + 1), np.uint8)  # before each line stands how it was filtered: not at all
+    lines = np.zeros((height, width + 1), np.uint8)  # the byte before each line is its filter: none
     for grey in pixels:
         lines[:, 1:] = grey
         unpacked = lines.tobytes()
@@ -35,9 +35,9 @@ def plain_pngs(pixels: NDArray[np.uint8]) -> Iterator[bytes]:
 
 
 def read_plain(files: Sequence[bytes | None]) -> NDArray[np.uint8] | None:
-    """The pixels (n, h, w) of files that `plain_pngs` wrote, all of one size; None where one is another, or damaged.
+    """The pixels (n, h, w) of files that `plain_pngs` wrote, all of one size; None where a file is another or damaged.
 
-    What Pillow reads of them, in a hundredth of the time.
+    Pillow reads the same pixels, and takes a hundred times as long.
     """
     first = files[0] if files else None
     if first is None or not first.startswith(_SIGNATURE) or len(first) < _SIZE_AT + 8:
@@ -65,7 +65,7 @@ _CRC_OF_NAME = zlib.crc32(b"IDAT")
 
 
 def _around(height: int, width: int) -> tuple[bytes, bytes]:
-    """What stands before the lines and behind the check sums, the same for all pictures of a size.
+    """The bytes before the lines and behind the check sums, the same for all pictures of a size.
 
     # W3C, Portable Network Graphics; RFC 1950 and 1951, zlib and its blocks without compression
     """
@@ -86,5 +86,5 @@ def _adler(rows: NDArray[np.uint8]) -> NDArray[np.int64]:
     # of at most 65,535 bytes each sum is below 2⁵³: exact in floating point, where products are fast
     weights = np.stack([np.ones(count), np.arange(count, 0, -1)], axis=1)
     sums = (rows.astype(np.float64) @ weights).astype(np.int64)
-    found: NDArray[np.int64] = (sums[:, 1] + count) % _ADLER_PRIME * 65_536 + (sums[:, 0] + 1) % _ADLER_PRIME
-    return found
+    checksums: NDArray[np.int64] = (sums[:, 1] + count) % _ADLER_PRIME * 65_536 + (sums[:, 0] + 1) % _ADLER_PRIME
+    return checksums

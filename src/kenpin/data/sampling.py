@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
 PER_CLASS = 12
-"""Pictures of each class in each split, where nobody asks for another number."""
+"""Pictures of each class in each split by default."""
 NO_CLASS = ""
 """The class, in a sample, of a picture that shows none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class PictureSample:
     """Pictures by their index in a data set."""
 
     shown: Mapping[int, str]
-    """The class that each was sampled for, the rarest of those that it shows and that still lacked pictures."""
+    """The class that each picture was sampled for: the rarest that it shows and that still lacked pictures."""
     opened: frozenset[int]
-    """Those that are shown, and further ones at random where these are few."""
+    """Indices of the pictures to open: the shown ones, and further ones at random where these are few."""
     each: int
     """Pictures of each class in each split, where it has so many; fewer than asked for where classes are many."""
 
@@ -37,7 +37,7 @@ def sample_by_class(
     seed: int,
     at_least: int = 0,
     at_most: int,
-) -> Sample:
+) -> PictureSample:
     """`each` pictures of every class in every split, or as many as there are; one may stand for several classes.
 
     `classes_of_each`, `splits`: of each picture, in order. At most `at_most` are shown and at least `at_least` opened,
@@ -51,12 +51,12 @@ def sample_by_class(
     each = min(each, max(1, at_most // max(1, len(sizes))))
     order = np.random.default_rng(seed).permutation(len(strata)).tolist()
     shown: dict[int, str] = {}
-    held: Counter[tuple[str, str | None]] = Counter()
+    counts: Counter[tuple[str, str | None]] = Counter()
     for index in order:
-        lacking = [stratum for stratum in strata[index] if held[stratum] < each]
+        lacking = [stratum for stratum in strata[index] if counts[stratum] < each]
         if lacking and len(shown) < at_most:
             shown[index] = min(lacking, key=sizes.__getitem__)[0]
-            held.update(strata[index])
+            counts.update(strata[index])
     others = [index for index in order if index not in shown]
     opened = frozenset([*shown, *others[: max(0, at_least - len(shown))]])
-    return Sample(dict(sorted(shown.items())), opened, each)
+    return PictureSample(dict(sorted(shown.items())), opened, each)

@@ -20,20 +20,20 @@ _PICTURES, _SPLITS = 8, 8
 
 
 def in_a_line(dataset: Dataset) -> str:
-    """Where it was read from, how much it holds, by class and by split."""
+    """Source, counts, and counts by class and split."""
     boxes = sum(len(labels or ()) for labels in dataset.column("box_labels"))
-    told = [counted(len(dataset), "part" if dataset.item_names else "picture")]
-    told += [counted(len(dataset.item_names), "item")] if dataset.item_names else []
-    told += [
+    numbers = [counted(len(dataset), "part" if dataset.item_names else "picture")]
+    numbers += [counted(len(dataset.item_names), "item")] if dataset.item_names else []
+    numbers += [
         f"{name}s {shortened(counts)}" for name in ("label", "split") if (counts := _counted(dataset.column(name)))
     ]
-    told += [counted(boxes, "box")] if boxes else []
-    told += [counted(len(dataset.findings), "finding")] if dataset.findings else []
-    return f"<Dataset{f' {dataset.root}' if dataset.root else ''}: {', '.join(told)}>"
+    numbers += [counted(boxes, "box")] if boxes else []
+    numbers += [counted(len(dataset.findings), "finding")] if dataset.findings else []
+    return f"<Dataset{f' {dataset.root}' if dataset.root else ''}: {', '.join(numbers)}>"
 
 
 def as_html(dataset: Dataset) -> str:
-    """Counts by class and split, what its reader had to tell, and pictures from all over it."""
+    """Counts by class and split, the reader's findings, and pictures from all over the data set."""
     splits = list(_counted(dataset.column("split")))[:_SPLITS] or ["all"]
     pairs = Counter(zip(dataset.column("label"), dataset.column("split"), strict=True))
     labels = sorted({label for label, _ in pairs}, key=lambda label: (label is None, label))
@@ -55,7 +55,7 @@ def _counted(values: list[str | None]) -> dict[str, int]:
 
 
 def _thumbnails(dataset: Dataset) -> Iterator[tuple[bytes, str]]:
-    """Every n-th picture, so that all parts of a sorted data set are shown; those that cannot be opened are not."""
+    """Every n-th picture, so that all parts of a sorted data set are shown; unreadable pictures are left out."""
     every = max(1, -(-len(dataset) // _PICTURES))
     for example in dataset.select(range(0, len(dataset), every)):
         try:
@@ -65,5 +65,5 @@ def _thumbnails(dataset: Dataset) -> Iterator[tuple[bytes, str]]:
 
 
 def _caption(example: Example) -> str:
-    found = None if example.boxes is None else counted(len(example.boxes), "box")
-    return ": ".join(part for part in (PurePath(example.id).name, example.label or found) if part)
+    box_count = None if example.boxes is None else counted(len(example.boxes), "box")
+    return ": ".join(part for part in (PurePath(example.id).name, example.label or box_count) if part)

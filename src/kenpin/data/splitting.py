@@ -55,18 +55,18 @@ def split_by_ratio(dataset: Dataset, ratios: Mapping[str, float], *, seed: int, 
     sizes = _sizes(len(dataset), ratios)
     classes = _class_of_each(dataset) if stratify else [""] * len(dataset)
     names = sorted(set(classes))
-    places = {name: [place for place, of in enumerate(classes) if of == name] for name in names}
-    counts = _counts_by_class([len(places[name]) for name in names], np.array([*ratios.values()]), sizes)
+    rows = {name: [row for row, of in enumerate(classes) if of == name] for name in names}
+    counts = _counts_by_class([len(rows[name]) for name in names], np.array([*ratios.values()]), sizes)
     rng = np.random.default_rng(seed)
     splits: list[str | None] = [None] * len(dataset)
     for name, of_splits in zip(names, counts, strict=True):
-        for place, split in zip(rng.permutation(places[name]), np.repeat([*ratios], of_splits), strict=True):
-            splits[place] = str(split)
+        for row, split in zip(rng.permutation(rows[name]), np.repeat([*ratios], of_splits), strict=True):
+            splits[row] = str(split)
     return dataset.with_splits(splits)
 
 
 def split_in_order(dataset: Dataset, ratios: Mapping[str, float]) -> Dataset:
-    """The first pictures to the first split, the next ones to the second: what a random split may leak, this does not.
+    """The first pictures to the first split, the next to the second; it does not leak as a random split may.
 
     Raises OptionError for impossible ratios, DatasetError for too few pictures.
     """
@@ -149,7 +149,7 @@ def _counts_by_class(totals: Sequence[int], shares: NDArray[np.float64], sizes: 
 
     Each class gets its share rounded down, at least one where it has enough pictures; what is left of it goes, one
     picture a split, to the splits that lack most. Columns then add up to `sizes` (Gale and Ryser's construction) unless
-    the ones took more than a split had room for.
+    the at-least-one rule took more than a split had room for.
     """
     # rounded first: 0.29 · 100 must count as 29 and not as 29 less a rounding error
     counts = np.floor(np.round(np.outer(totals, shares), 9)).astype(np.int64)
@@ -160,10 +160,10 @@ def _counts_by_class(totals: Sequence[int], shares: NDArray[np.float64], sizes: 
             row[np.argmax(row)] -= 1
     lacking = sizes - counts.sum(axis=0)
     # most to give first; of splits that lack the same, the one with the larger share
-    for place in np.argsort(counts.sum(axis=1) - np.array(totals), kind="stable"):
-        left = totals[place] - counts[place].sum()
+    for class_index in np.argsort(counts.sum(axis=1) - np.array(totals), kind="stable"):
+        left = totals[class_index] - counts[class_index].sum()
         chosen = np.lexsort((-shares, -lacking))[:left]
-        counts[place, chosen] += 1
+        counts[class_index, chosen] += 1
         lacking[chosen] -= 1
     return counts
 

@@ -18,7 +18,7 @@ _LONG_IN_A_ROW = 4  # the first item alone may be long, because of what is loade
 
 
 def stream(function: Callable[[Item], Result], items: Iterable[Item], *, workers: int = 2) -> Iterator[Result]:
-    """`function` of each item. What it raises is raised at that item's turn."""
+    """`function` of each item, in order. An exception is raised at its item's turn."""
     rest = iter(items)
     long = 0
     for item in rest:

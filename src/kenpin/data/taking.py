@@ -1,4 +1,4 @@
-"""What is in memory as a data set: pictures in a list, a table such as a pandas frame, Hugging Face data, splits."""
+"""Objects in memory as a data set: pictures in a list, a table such as a pandas frame, Hugging Face data, splits."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TAKEN = (
 
 
 def taken(source: object, note: Note, part: Callable[[Any], Dataset]) -> Dataset:
-    """What is in memory, as a data set. part: makes one of what a dict holds for a split, whose name then counts.
+    """An object in memory as a data set. part: makes a data set of a dict's value; its key is then the split.
 
     A problem goes to `note`. Raises DatasetError.
     """
@@ -56,13 +56,13 @@ def taken(source: object, note: Note, part: Callable[[Any], Dataset]) -> Dataset
         return items.of_table(table, None, note)
     if isinstance(source, Iterable) and not isinstance(source, str | bytes):
         return of_pictures(source)
-    one = "one picture" if isinstance(source, Image.Image | bytes) else f"type {type(source).__name__}"
-    raise DatasetError(f"{one} cannot be read as a data set; give {TAKEN}.")
+    kind = "one picture" if isinstance(source, Image.Image | bytes) else f"type {type(source).__name__}"
+    raise DatasetError(f"{kind} cannot be read as a data set; give {TAKEN}.")
 
 
-def is_picture(thing: object) -> bool:
-    """Whether it is one `Picture`."""
-    return isinstance(thing, str | os.PathLike | Image.Image | np.ndarray | bytes | Example)
+def is_picture(source: object) -> bool:
+    """Whether it is a single `Picture`."""
+    return isinstance(source, str | os.PathLike | Image.Image | np.ndarray | bytes | Example)
 
 
 def of_pictures(pictures: Iterable[Any]) -> Dataset:
@@ -75,11 +75,11 @@ def of_pictures(pictures: Iterable[Any]) -> Dataset:
 
 def _examples(pictures: Iterable[Any]) -> Iterator[Example]:
     named: dict[str, int] = {}
-    for number, thing in enumerate(pictures):
-        if isinstance(thing, Example):
-            yield thing
+    for number, entry in enumerate(pictures):
+        if isinstance(entry, Example):
+            yield entry
             continue
-        picture, label = thing if isinstance(thing, tuple) and len(thing) == 2 else (thing, None)
+        picture, label = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, None)
         name = f"picture/{number:06d}"
         if isinstance(picture, str | os.PathLike):
             name = os.fspath(picture)

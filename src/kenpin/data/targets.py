@@ -9,7 +9,7 @@ from kenpin.targets import Target
 def annotated(dataset: Dataset, target: Target) -> Dataset:
     """The pictures that have this annotation."""
     column = dataset.column(target.column)
-    return dataset.select(place for place, value in enumerate(column) if value is not None)
+    return dataset.select(row for row, value in enumerate(column) if value is not None)
 
 
 def classes_of_each(dataset: Dataset, target: Target) -> list[set[str]]:

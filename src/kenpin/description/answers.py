@@ -1,4 +1,4 @@
-"""Descriptions: what a language model is asked for, as a schema of the case at hand, and its answer read."""
+"""Descriptions: the schema of a language model's answer for a part, and reading the answer."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from kenpin.description.places import Place
 from kenpin.errors import LabelError
 
 NONE = "none"
-"""The finding, the place and the severity of a good part; a place also where nobody knows it."""
+"""The finding, the place and the severity of a good part; also an unknown place."""
 UNKNOWN = "unknown"
-"""The finding where something is wrong that has no name."""
+"""The finding of a defect without a name."""
 SEVERITIES = (NONE, "minor", "major", "critical")
 CONFIDENCES = ("low", "medium", "high")
 TEXT_LENGTH = 120
-"""Characters of a free text at most, where nobody asks for more."""
+"""Default limit of the characters of a free text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a language model says of a part: words from lists, and free texts, which are empty on a good part."""
+    """A language model's description of a part: words from lists, and free texts, which are empty for a good part."""
 
     finding: str
     """A class of defects, `unknown` or `none`."""
@@ -31,7 +31,7 @@ class Description:
     """A `Place`, or `none`."""
     severity: str
     appearance: str
-    """What it looks like."""
+    """Its appearance."""
     suggested_cause: str
     suggested_repair: str
     confidence: str
@@ -41,7 +41,7 @@ FREE_TEXTS = ("appearance", "suggested_cause", "suggested_repair")
 
 
 def schema_of(evidence: Evidence, text_length: int = TEXT_LENGTH) -> dict[str, Any]:
-    """The JSON schema of a description of this case: the findings are the defects that have a name here.
+    """The JSON schema of a description of this part: its findings are the defects that the evidence names.
 
     Raises LabelError for a defect that is named `none`.
     """
@@ -53,7 +53,7 @@ def schema_of(evidence: Evidence, text_length: int = TEXT_LENGTH) -> dict[str, A
         "severity": SEVERITIES,
         "confidence": CONFIDENCES,
     }
-    names = [one.name for one in fields(Description)]
+    names = [column.name for column in fields(Description)]
     return {
         "type": "object",
         "properties": {
@@ -67,18 +67,20 @@ def schema_of(evidence: Evidence, text_length: int = TEXT_LENGTH) -> dict[str, A
 
 def read_answer(text: str) -> Description:
     """The description in an answer that follows its schema. Raises ValueError where it does not."""
-    said = json.loads(text)
-    if not isinstance(said, Mapping) or not all(isinstance(word, str) for word in said.values()):
+    values = json.loads(text)
+    if not isinstance(values, Mapping) or not all(isinstance(word, str) for word in values.values()):
         raise ValueError(f"{text!r:.80} is not a description")
     try:
-        return Description(**said)
+        return Description(**values)
     except TypeError as error:
         raise ValueError(f"{text!r:.80} is not a description") from error
 
 
 def write_answer(description: Description) -> str:
-    """A description as a model writes it: what a language model can be trained to answer."""
-    return json.dumps({one.name: getattr(description, one.name) for one in fields(description)}, ensure_ascii=False)
+    """A description as a model writes it, also the target for training one."""
+    return json.dumps(
+        {column.name: getattr(description, column.name) for column in fields(description)}, ensure_ascii=False
+    )
 
 
 def _choice(words: Iterable[str]) -> dict[str, Any]:

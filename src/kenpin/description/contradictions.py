@@ -1,8 +1,8 @@
-"""The check of a description: what contradicts the verdict, or names a class or a place that no evidence supports.
+"""The check of a description for contradictions: of the verdict, and of classes and places without evidence.
 
-Free texts are read for names of classes and places as whole words, in scripts without spaces anywhere; a name that is
-denied ("no scratch", キズなし) is not said. That is no understanding of language: a class that is named by an everyday
-word, such as `short`, is also found where it means something else.
+Free texts are searched for names of classes and places as whole words, in scripts without spaces anywhere.
+A negated name ("no scratch", キズなし) does not count. The check does not understand language: a class with an
+everyday word for a name, such as `short`, is also found where the word means something else.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from kenpin.records import Verdict
 
 
 class Kind(StrEnum):
-    """What is contradicted, and by what."""
+    """Kinds of contradictions."""
 
     DEFECT_ON_PASS = "defect-on-pass"
     NONE_ON_FAIL = "none-on-fail"
@@ -38,14 +38,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Contradiction:
-    """One thing that a description may not say, given the evidence."""
+    """A contradiction between a description and the evidence."""
 
     kind: Kind
     sentence: str
 
 
 def find_contradictions(description: Description, evidence: Evidence) -> tuple[Contradiction, ...]:
-    """All that contradicts; empty where the description is held by the evidence."""
+    """All contradictions; empty where the evidence supports the description."""
     return tuple(
         Contradiction(kind, sentence)
         for part in (_with_the_verdict, _with_itself, _with_the_findings, _in_texts)
@@ -53,79 +53,85 @@ def find_contradictions(description: Description, evidence: Evidence) -> tuple[C
     )
 
 
-_Said = Iterator[tuple[Kind, str]]
+_Problems = Iterator[tuple[Kind, str]]
 
 
-def _with_the_verdict(said: Description, evidence: Evidence) -> _Said:
+def _with_the_verdict(description: Description, evidence: Evidence) -> _Problems:
     if evidence.verdict is Verdict.PASS:
-        if said.finding != NONE:
-            yield Kind.DEFECT_ON_PASS, f"The verdict is PASS, and the finding is {said.finding}."
-        if said.severity != NONE:
-            yield Kind.SEVERITY_ON_PASS, f"The verdict is PASS, and the severity is {said.severity}."
-        if not _NO_REPAIR.match(_plain(said.suggested_repair)):
+        if description.finding != NONE:
+            yield Kind.DEFECT_ON_PASS, f"The verdict is PASS, and the finding is {description.finding}."
+        if description.severity != NONE:
+            yield Kind.SEVERITY_ON_PASS, f"The verdict is PASS, and the severity is {description.severity}."
+        if not _NO_REPAIR.match(_plain(description.suggested_repair)):
             yield Kind.REPAIR_ON_PASS, "The verdict is PASS, and a repair is suggested."
     if evidence.verdict is Verdict.FAIL:
-        if said.finding == NONE:
+        if description.finding == NONE:
             yield Kind.NONE_ON_FAIL, "The verdict is FAIL, and nothing is found."
-        if said.severity == NONE:
+        if description.severity == NONE:
             yield Kind.NO_SEVERITY_ON_FAIL, "The verdict is FAIL, and the severity is none."
 
 
-def _with_itself(said: Description, evidence: Evidence) -> _Said:
+def _with_itself(description: Description, evidence: Evidence) -> _Problems:
     judged = evidence.verdict in (Verdict.PASS, Verdict.FAIL)  # then one of the two contradicts the verdict already
-    if not judged and (said.finding == NONE) is not (said.severity == NONE):
-        yield Kind.SEVERITY_AND_FINDING, f"The finding is {said.finding}, and the severity is {said.severity}."
-    if said.finding == NONE and said.place != NONE:
-        yield Kind.PLACE_WITHOUT_FINDING, f"Nothing is found, and the place is {said.place}."
+    if not judged and (description.finding == NONE) is not (description.severity == NONE):
+        yield (
+            Kind.SEVERITY_AND_FINDING,
+            f"The finding is {description.finding}, and the severity is {description.severity}.",
+        )
+    if description.finding == NONE and description.place != NONE:
+        yield Kind.PLACE_WITHOUT_FINDING, f"Nothing is found, and the place is {description.place}."
 
 
-def _with_the_findings(said: Description, evidence: Evidence) -> _Said:
-    if said.finding not in (NONE, UNKNOWN, *evidence.supported_classes):
-        yield Kind.UNSUPPORTED_CLASS, f"The finding is {said.finding}, which no run and no similar case supports."
-    if NONE not in (said.finding, said.place) and said.place not in evidence.supported_places:
+def _with_the_findings(description: Description, evidence: Evidence) -> _Problems:
+    if description.finding not in (NONE, UNKNOWN, *evidence.supported_classes):
+        yield (
+            Kind.UNSUPPORTED_CLASS,
+            f"The finding is {description.finding}, which no run and no similar case supports.",
+        )
+    if NONE not in (description.finding, description.place) and description.place not in evidence.supported_places:
         known = ", ".join(place for place in Place if place in evidence.supported_places)
         where = f"it was found at {known}" if known else "nothing says where it is"
-        yield Kind.UNSUPPORTED_PLACE, f"The place is {said.place}, and {where}."
+        yield Kind.UNSUPPORTED_PLACE, f"The place is {description.place}, and {where}."
 
 
-def _in_texts(said: Description, evidence: Evidence) -> _Said:
-    fine = frozenset[str]() if said.finding == NONE else evidence.supported_classes | {said.finding}
+def _in_texts(description: Description, evidence: Evidence) -> _Problems:
+    fine = frozenset[str]() if description.finding == NONE else evidence.supported_classes | {description.finding}
     for name in FREE_TEXTS:
-        text, words = getattr(said, name), name.replace("_", " ")
+        text, words = getattr(description, name), name.replace("_", " ")
         for label in named_classes(text, evidence.defect_classes, besides=evidence.ok_classes):
             if label not in fine:
-                why = "nothing is found" if said.finding == NONE else "no run and no similar case supports it"
+                why = "nothing is found" if description.finding == NONE else "no run and no similar case supports it"
                 yield Kind.TEXT_NAMES_CLASS, f"The {words} names {label}, and {why}."
-    if said.finding != NONE:
-        for place in named_places(said.appearance):
-            if place not in evidence.supported_places and place != said.place:
+    if description.finding != NONE:
+        for place in named_places(description.appearance):
+            if place not in evidence.supported_places and place != description.place:
                 yield Kind.TEXT_NAMES_PLACE, f"The appearance names {place}, where nothing was found."
-    if evidence.verdict is Verdict.FAIL and _DENIES_DEFECT.search(_plain(said.appearance)):
+    if evidence.verdict is Verdict.FAIL and _DENIES_DEFECT.search(_plain(description.appearance)):
         yield Kind.TEXT_DENIES_DEFECT, "The verdict is FAIL, and the appearance denies any defect."
 
 
 def named_classes(text: str, classes: Iterable[str], besides: Collection[str] = ()) -> tuple[str, ...]:
-    """Those of these classes that a text names and does not deny, whatever their case, plural and separators.
+    """The classes that a text names without negation, whatever their case, plural and separators.
 
-    besides: further names, which are read so that no class is found within them: of OK, 傷なし is no 傷. A name without
-    two letters in a row, such as 3, is not looked for.
+    besides: further names, in which no class is found: within the OK class 傷なし there is no 傷. A name without two
+    letters in a row, such as 3, is not searched for.
     """
     plain = _plain(text)
     wanted = dict.fromkeys(classes)
-    found = set()
-    # longest first, and what was read is blotted out: solder bridge names no bridge
-    for name in sorted({*wanted, *besides}, key=lambda one: (-len(one), one)):
+    named = set()
+    # longest first, and each match is blanked out: solder bridge does not name bridge
+    for name in sorted({*wanted, *besides}, key=lambda word: (-len(word), word)):
         pattern = _pattern(name)
         if pattern is None:
             continue
         if any(not _is_denied(plain, *match.span()) for match in pattern.finditer(plain)):
-            found.add(name)
+            named.add(name)
         plain = pattern.sub(lambda match: "\0" * len(match[0]), plain)
-    return tuple(name for name in wanted if name in found)
+    return tuple(name for name in wanted if name in named)
 
 
 def named_places(text: str) -> tuple[Place, ...]:
-    """The places that a text names and does not deny, in English or Japanese; the centre with a preposition alone, for
+    """The places that a text names without negation, in English or Japanese; the centre only with a preposition, for
     the word has other uses."""
     plain = _plain(text)
     return tuple(
@@ -139,7 +145,7 @@ def _plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold().strip()
 
 
-# kana, Chinese characters, Hangul with its particles, Thai: words are not parted by spaces
+# kana, Chinese characters, Hangul with its particles, Thai: no spaces between words
 _UNSPACED = "\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 _LETTER = rf"[^\W_{_UNSPACED}]"
 
@@ -163,7 +169,7 @@ _DENIED_BEHIND = re.compile(
     r"[-\s]?free\b|\s+(?:is|are|was|were) (?:absent|ruled out|not (?:\w+ )?(?:visible|present|seen|found|there)\b)"
     r"|[^。、.;]{0,8}?(?:なし|無し|ない|無い|ません|なく)"
 )
-_RESUMES = re.compile(r"\b(?:but|however|except|yet|only)\b|が、")  # what was denied before it is not denied behind it
+_RESUMES = re.compile(r"\b(?:but|however|except|yet|only)\b|が、")  # a negation before it ends here
 
 
 def _is_denied(plain: str, start: int, end: int) -> bool:

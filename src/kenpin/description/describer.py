@@ -1,4 +1,4 @@
-"""The describer: pictures and evidence in, descriptions out, each with what in it contradicts the evidence."""
+"""The describer: pictures and evidence in, descriptions out, each with its contradictions of the evidence."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What a language model said of a part, and what in it contradicts the evidence."""
+    """A language model's description of a part, and its contradictions of the evidence."""
 
     description: Description
     contradictions: tuple[Contradiction, ...]
     text: str
-    """The answer as it was given."""
+    """The raw answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedPicture:
-    """A picture by its id, the evidence of it, and what was said."""
+    """A picture's id, its evidence and its description."""
 
     id: str
     evidence: Evidence
@@ -54,7 +54,7 @@ class DescribedPicture:
 
 
 class Describer:
-    """Asks a language model about pictures with what is known of them, holds it to a schema, and checks its answers."""
+    """Asks a language model about pictures with their evidence, constrains it by a schema, and checks its answers."""
 
     def __init__(
         self,
@@ -65,8 +65,8 @@ class Describer:
         text_length: int = TEXT_LENGTH,
         sampling: Sampling | None = None,
     ) -> None:
-        """leave_out: pieces of the evidence that are not told, though the answers are held to them; language: of the
-        free texts; text_length: characters that each may have; sampling: by lot, None: the likeliest words."""
+        """leave_out: pieces of the evidence that are left out of the prompt, though answers are checked against them;
+        language: of the free texts; text_length: most characters of each; sampling: None for the likeliest words."""
         self._inspector = inspector
         self._leave_out = frozenset(leave_out)
         self._language = language
@@ -74,7 +74,7 @@ class Describer:
         self._sampling = sampling
 
     def leaving_out(self, pieces: Collection[Piece]) -> Describer:
-        """The same describer that does not tell these pieces, and tells all others."""
+        """The same describer with these pieces left out of the prompt, and no others."""
         return Describer(
             self._inspector,
             leave_out=pieces,
@@ -85,11 +85,11 @@ class Describer:
 
     @property
     def vector_dimension(self) -> int | None:
-        """Numbers of the vectors that the model is told besides; None: of none."""
+        """Dimension of the embeddings that the model takes; None: it takes none."""
         return self._inspector.vector_dimension
 
     def question(self, evidence: Evidence) -> str:
-        """What the model is asked of a part."""
+        """The prompt for a part."""
         return question_of(evidence, self._leave_out, self._language)
 
     def describe(
@@ -98,38 +98,39 @@ class Describer:
         evidence: Sequence[Evidence],
         vectors: NDArray[np.float32] | None = None,
     ) -> list[Described]:
-        """One description a picture (mode RGB). vectors: (n, d), for a model that is told vectors, in place of its own.
+        """One description a picture (mode RGB). vectors: (n, d), embeddings instead of the model's own, if it takes
+        any.
 
         Raises ShapeError, LabelError, OptionError, MissingExtraError.
         """
         if len(images) != len(evidence):
             raise ShapeError(f"{counted(len(images), 'picture')} with evidence of {len(evidence)}; give each its own.")
-        alike: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)  # those that have one schema go together
-        for place, one in enumerate(evidence):
-            alike[one.defect_classes].append(place)
+        alike: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)  # pictures of one schema are one batch
+        for index, item in enumerate(evidence):
+            alike[item.defect_classes].append(index)
         answers = [""] * len(images)
-        for places in alike.values():
-            said = self._inspector.answer(
-                [images[place] for place in places],
-                [self.question(evidence[place]) for place in places],
-                schema=schema_of(evidence[places[0]], self._text_length),
+        for indices in alike.values():
+            texts = self._inspector.answer(
+                [images[index] for index in indices],
+                [self.question(evidence[index]) for index in indices],
+                schema=schema_of(evidence[indices[0]], self._text_length),
                 sampling=self._sampling,
-                vectors=None if vectors is None else vectors[places],
+                vectors=None if vectors is None else vectors[indices],
             )
-            for place, text in zip(places, said, strict=True):
-                answers[place] = text
-        return [described(text, one) for text, one in zip(answers, evidence, strict=True)]
+            for index, text in zip(indices, texts, strict=True):
+                answers[index] = text
+        return [described(text, item) for text, item in zip(answers, evidence, strict=True)]
 
 
 def described(text: str, evidence: Evidence) -> Described:
-    """An answer, read and checked. Raises ValueError where it does not follow its schema."""
+    """A raw answer, parsed and checked. Raises ValueError where it does not follow its schema."""
     description = read_answer(text)
     return Described(description, find_contradictions(description, evidence), text)
 
 
 def question_of(evidence: Evidence, leave_out: Collection[Piece] = (), language: str | None = None) -> str:
-    """What the model is asked: the evidence as it is told, then the question."""
-    told = tell(evidence, leave_out)
+    """The prompt: the evidence in words, then the question."""
+    known = tell(evidence, leave_out)
     defects = ", ".join([*evidence.defect_classes, UNKNOWN])
     asked = (
         f"Describe the part as JSON. finding: {defects} (another defect), {NONE}. "
@@ -139,4 +140,4 @@ def question_of(evidence: Evidence, leave_out: Collection[Piece] = (), language:
     )
     if language is not None:
         asked += f" Write in {language}."
-    return f"{told}\n{asked}" if told else asked
+    return f"{known}\n{asked}" if known else asked

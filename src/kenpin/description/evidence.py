@@ -1,4 +1,4 @@
-"""Evidence: all that is known of a part beside its picture, from runs and from known cases."""
+"""Evidence on a part beside its picture, from runs and from known cases."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PLAUSIBLE = 0.1
-"""Probability from which a class counts as named by a classifier, though another is likelier."""
-_BOXES, _ITEMS = 5, 3  # of a witness, the best
+"""Probability from which evidence supports a class, though another is likelier."""
+_BOXES, _ITEMS = 5, 3  # the best boxes and items of a witness
 _SEVEREST_FIRST = (Verdict.FAIL, Verdict.REVIEW, Verdict.PASS)
 
 
 @dataclass(frozen=True, slots=True)
 class PlacedBox:
-    """A found object: its class, its score if it has one, its box, and the fields it lies in, its centre's first."""
+    """A detected object: class, score if any, box, and the fields that it lies in, its centre's first."""
 
     label: str
     score: float | None
@@ -32,10 +32,10 @@ class PlacedBox:
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """What one run says of a part; None and empty: it says nothing of that."""
+    """One run's evidence on a part; None and empty where the run has none."""
 
     name: str
-    """The run's."""
+    """The run's name."""
     verdict: Verdict | None = None
     reasons: tuple[str, ...] = ()
     score: float | None = None
@@ -45,21 +45,21 @@ class Witness:
     label: str | None = None
     probabilities: Mapping[str, float] = field(default_factory=dict)
     boxes: tuple[PlacedBox, ...] | None = None
-    """The best, best first; None where the run finds no boxes."""
+    """The boxes with the best scores, best first; None where the run does not detect boxes."""
     distance: float | None = None
     """D²/k."""
     items: Mapping[str, float] = field(default_factory=dict)
-    """The strongest items' shares of the distance, strongest first."""
+    """The items with the largest shares of the distance, largest first."""
     hottest: tuple[Place, ...] = ()
-    """Where the map of what speaks against the part is hottest, its peak's field first."""
+    """The hottest fields of the map against the part, its peak's first."""
 
 
 @dataclass(frozen=True, slots=True)
 class NearCase:
-    """A known case like the part, and what people said of it."""
+    """A known case like the part, with its label and note."""
 
     similarity: float
-    """1 where the vectors are alike: the cosine of their angle, or 1 / (1 + their Euclidean distance)."""
+    """1 for equal embeddings: the cosine of their angle, or 1 / (1 + their Euclidean distance)."""
     verdict: str
     label: str | None = None
     note: str | None = None
@@ -67,7 +67,7 @@ class NearCase:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All that is known of one part beside its picture."""
+    """All evidence on a part beside its picture."""
 
     verdict: Verdict | None = None
     reasons: tuple[str, ...] = ()
@@ -75,29 +75,29 @@ class Evidence:
     cases: tuple[NearCase, ...] = ()
     """Nearest first."""
     defect_classes: tuple[str, ...] = ()
-    """Every defect that has a name, whether or not anything here speaks for it."""
+    """Every defect class, with or without evidence for it."""
     ok_classes: tuple[str, ...] = ()
     """Names of good parts."""
 
     @property
     def supported_classes(self) -> frozenset[str]:
-        """The defects that a run or a near case speaks for."""
-        named = {one.label for one in self.witnesses} | {one.label for one in self.cases}
-        for one in self.witnesses:
-            named |= {label for label, chance in one.probabilities.items() if chance >= PLAUSIBLE}
-            named |= {box.label for box in one.boxes or ()}
+        """The defects that a run or a near case supports."""
+        named = {source.label for source in self.witnesses} | {source.label for source in self.cases}
+        for source in self.witnesses:
+            named |= {label for label, chance in source.probabilities.items() if chance >= PLAUSIBLE}
+            named |= {box.label for box in source.boxes or ()}
         return frozenset(name for name in self.defect_classes if name in named)
 
     @property
     def supported_places(self) -> frozenset[Place]:
-        """Where a run found a defect, or its map is hot."""
-        boxes = [box for one in self.witnesses for box in one.boxes or () if box.label not in self.ok_classes]
-        return frozenset().union(*(box.places for box in boxes), *(one.hottest for one in self.witnesses))
+        """The fields where a run found a defect, or its map is hot."""
+        boxes = [box for witness in self.witnesses for box in witness.boxes or () if box.label not in self.ok_classes]
+        return frozenset().union(*(box.places for box in boxes), *(witness.hottest for witness in self.witnesses))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """A picture, as it is displayed (mode RGB), with the evidence of it."""
+    """A displayed picture (mode RGB) with its evidence."""
 
     example: Example
     image: Image
@@ -113,16 +113,16 @@ def witness_of(
     size_wh: tuple[int, int] | None = None,
     map: Map | None = None,
 ) -> Witness:
-    """A run's prediction as evidence. size_wh: the displayed picture's, without which boxes have no place; map: of what
-    speaks against the part, not heard where it passes: its hottest place then means nothing."""
+    """A run's prediction as evidence. size_wh: of the displayed picture, without which boxes have no place; map:
+    against the part, ignored where the run passes it, since its hottest place is then meaningless."""
     verdict = None if judgement is None else judgement.verdict
-    found = prediction.detections
+    detections = prediction.detections
     boxes = None
-    if found is not None:
-        scores = found.scores or (None,) * len(found)
+    if detections is not None:
+        scores = detections.scores or (None,) * len(detections)
         listed = [
             PlacedBox(label, score, box, () if size_wh is None else places_of_box(box, size_wh))
-            for label, score, box in zip(found.labels, scores, found.boxes_xyxy_px, strict=True)
+            for label, score, box in zip(detections.labels, scores, detections.boxes_xyxy_px, strict=True)
         ]
         boxes = tuple(sorted(listed, key=lambda box: -(box.score or 0.0))[:_BOXES])
     items = sorted((prediction.contributions or {}).items(), key=lambda item: -item[1])
@@ -151,17 +151,17 @@ def evidence_of(
     classes: Iterable[str] = (),
     ok_classes: Iterable[str] = (),
 ) -> Evidence:
-    """All witnesses and near cases together. metric: of the library that the cases are from; classes: of the runs and
-    the library, the good ones among them; verdict, reasons: by default the severest of the witnesses' verdicts, and why
-    it was given."""
-    near = tuple(_near(found, metric) for found in cases)
+    """The evidence of all witnesses and near cases. metric: of the cases' library; classes: of the runs and the
+    library, good ones included; verdict, reasons: by default the severest of the witnesses' verdicts, with its
+    reasons."""
+    near = tuple(_near(hit, metric) for hit in cases)
     known = tuple(classes)
-    named = [one.label for one in near if one.label is not None and one.label not in known]
+    named = [case.label for case in near if case.label is not None and case.label not in known]
     good = tuple(dict.fromkeys([*ok_classes, *guess_ok_labels(named)]))
     if verdict is None:
-        verdict = next((one for one in _SEVEREST_FIRST if any(w.verdict is one for w in witnesses)), None)
+        verdict = next((v for v in _SEVEREST_FIRST if any(witness.verdict is v for witness in witnesses)), None)
     if reasons is None:
-        reasons = [reason for one in witnesses if one.verdict is verdict for reason in one.reasons]
+        reasons = [reason for witness in witnesses if witness.verdict is verdict for reason in witness.reasons]
     return Evidence(
         verdict=verdict,
         reasons=tuple(reasons),
@@ -172,8 +172,8 @@ def evidence_of(
     )
 
 
-def _near(found: Found, metric: Metric) -> NearCase:
-    case = found.case
-    similarity = 1 - found.distance if metric == "cosine" else 1 / (1 + found.distance)
+def _near(hit: Found, metric: Metric) -> NearCase:
+    case = hit.case
+    similarity = 1 - hit.distance if metric == "cosine" else 1 / (1 + hit.distance)
     verdict = "UNKNOWN" if case.verdict is None else case.verdict.value
     return NearCase(similarity, verdict, case.label, case.note)

@@ -27,37 +27,40 @@ from kenpin.run.record import space_of
 from kenpin.targets import Target
 
 _AT_ONCE = 8
-"""Pictures that are in memory at a time."""
+"""Pictures in memory at a time."""
 
 
 class Gatherer:
-    """Runs, and perhaps a library of cases, that give evidence of pictures."""
+    """Runs, and perhaps a library of cases, that give evidence on pictures."""
 
     def __init__(
         self, predictors: Mapping[str, Predictor], library: CaseLibrary | None = None, *, nearest: int = 3
     ) -> None:
-        """predictors: by name; nearest: cases that are looked up for each picture.
+        """predictors: by name; nearest: number of cases for each picture.
 
         Raises OptionError for a run on tables, CaseLibraryError where no run made the library's vectors.
         """
-        for name, one in predictors.items():
-            if one.reads_tables:
+        for name, predictor in predictors.items():
+            if predictor.reads_tables:
                 raise OptionError(f"run {name}: it judges rows of a table, not pictures; leave it out.")
-        records = [one.record for one in predictors.values() if one.record is not None]
+        records = [predictor.record for predictor in predictors.values() if predictor.record is not None]
         self._predictors = dict(predictors)
         self._library, self._nearest = library, nearest
         self._embeds = None if library is None else _maker_of(library, predictors)
-        classes = [label for one in records for label in one.labels]
-        # all of the library's, whatever is near: what may be answered must not tell which cases were found
+        classes = [label for record in records for label in record.labels]
+        # all of the library's: the possible answers must not show which cases are near
         others = [] if library is None else [label for label in library.stats().by_label if label is not None]
         others = [label for label in sorted(others) if label not in classes]
         self._classes = [*classes, *others]
-        self._ok_classes = [*(label for one in records for label in one.ok_labels), *guess_ok_labels(others)]
+        self._ok_classes = [
+            *(label for record in records for label in record.ok_labels),
+            *guess_ok_labels(others),
+        ]
 
     @property
     def lineage(self) -> Lineage:
-        """What the runs have learned from, and the run that made the library's vectors, which is one of them."""
-        return reduce(or_, (one.lineage or NOTHING_SEEN for one in self._predictors.values()), NOTHING_SEEN)
+        """Lineage of the runs, with that of the library's embeddings, which one of them made."""
+        return reduce(or_, (predictor.lineage or NOTHING_SEEN for predictor in self._predictors.values()), NOTHING_SEEN)
 
     def gather(
         self, dataset: Dataset, *, progress: Progress | None = None, on_error: OnError | None = None
@@ -74,7 +77,7 @@ class Gatherer:
 
     def _parts(self, opened: Sequence[tuple[Example, Image]]) -> list[Part]:
         examples = Dataset.from_examples(example for example, _ in opened)
-        heard = [self._witnesses(name, one, examples, opened) for name, one in self._predictors.items()]
+        heard = [self._witnesses(name, predictor, examples, opened) for name, predictor in self._predictors.items()]
         witnesses = list(zip(*heard, strict=True)) or [()] * len(opened)
         return [
             Part(
@@ -97,20 +100,20 @@ class Gatherer:
         witnesses = []
         for prediction, (example, image) in zip(predictor.predict(examples), opened, strict=True):
             judgement = None if predictor.threshold is None else judge(prediction, predictor.threshold)
-            found = _map_against(predictor, prediction, judgement, example, image)
-            witness = witness_of(name, prediction, judgement, predictor.threshold, size_wh=image.size, map=found)
+            map_ = _map_against(predictor, prediction, judgement, example, image)
+            witness = witness_of(name, prediction, judgement, predictor.threshold, size_wh=image.size, map=map_)
             witnesses.append(witness)
         return witnesses
 
     def _near(self, examples: Dataset) -> list[tuple[Found, ...]]:
-        """The nearest cases of each picture, itself left out."""
+        """The nearest cases of each picture, without the picture itself."""
         if self._library is None or self._embeds is None:
             return [()] * len(examples)
         near: list[tuple[Found, ...]] = []
         for batch, vectors in self._embeds.embed(examples):
-            for example, found in zip(batch, self._library.search(vectors, k=self._nearest + 1), strict=True):
+            for example, hits in zip(batch, self._library.search(vectors, k=self._nearest + 1), strict=True):
                 itself = content_hash(example.image)
-                near.append(tuple(one for one in found if one.case.id != itself)[: self._nearest])
+                near.append(tuple(hit for hit in hits if hit.case.id != itself)[: self._nearest])
         return near
 
 
@@ -119,7 +122,7 @@ def load_gatherer(
 ) -> Gatherer:
     """A gatherer of finished runs, by the names of their folders. Raises KenpinError."""
     library = None if cases is None else CaseLibrary.open(cases)
-    names = [run.name if [one.name for one in runs].count(run.name) == 1 else str(run) for run in runs]
+    names = [run.name if [other.name for other in runs].count(run.name) == 1 else str(run) for run in runs]
     predictors = {name: load_predictor(run, device=device) for name, run in zip(names, runs, strict=True)}
     return Gatherer(predictors, library, nearest=nearest)
 
@@ -139,7 +142,7 @@ def _opened(examples: Dataset, on_error: OnError | None) -> Iterator[tuple[Examp
 def _map_against(
     predictor: Predictor, prediction: Prediction, judgement: Judgement | None, example: Example, image: Image
 ) -> Map | None:
-    """Where what speaks against a part is; None where the run passes it, names a good class, or has no such map."""
+    """The run's map against a part; None where the run passes it, predicts a good class, or has no such map."""
     inspector, record = predictor.inspector, predictor.record
     passed = judgement is not None and judgement.verdict is Verdict.PASS
     good = record is not None and prediction.label in record.ok_labels
@@ -147,16 +150,16 @@ def _map_against(
         return None
     inspector.module.eval()
     try:
-        ((found,),) = inspector.maps([image], [example])
-    except OptionError:  # its network or its method has none
+        ((map_,),) = inspector.maps([image], [example])
+    except OptionError:  # its network or its method has no maps
         return None
-    return found
+    return map_
 
 
 def _maker_of(library: CaseLibrary, predictors: Mapping[str, Predictor]) -> Predictor:
-    for one in predictors.values():
-        if one.record is not None and space_of(one.record) == library.run.id:
-            return one
+    for predictor in predictors.values():
+        if predictor.record is not None and space_of(predictor.record) == library.run.id:
+            return predictor
     raise CaseLibraryError(
         f"{library.uri}: holds embeddings of run {library.run}, which is not part of the evidence; add the run in "
         f"{library.run.path} to --evidence, or leave the library out."

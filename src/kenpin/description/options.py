@@ -1,4 +1,4 @@
-"""What descriptions take: the evidence, how much of it is told, and how the answers are drawn."""
+"""Options of descriptions: the evidence, the pieces in the prompt, and the sampling of answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kenpin.strict_options import InGroup, OptionGroup, StrictOptions
 
 
 class AblationOptions(StrictOptions):
-    """Where evidence comes from, and how pictures are described with it."""
+    """Options of the evidence, and of describing pictures with it."""
 
     group: ClassVar[OptionGroup] = "answers"
 
@@ -39,7 +39,7 @@ class AblationOptions(StrictOptions):
 
 
 class DescriptionOptions(AblationOptions):
-    """The same, and what the model is not told."""
+    """Options of a description: those of the evidence, and the pieces left out of the prompt."""
 
     leave_out: tuple[Piece, ...] = Field(
         (), description=f"Pieces of the evidence that the model does not get: {', '.join(Piece)}."

@@ -29,13 +29,13 @@ class Place(StrEnum):
 
 _PLACES = tuple(Place)
 _SIDE = 3
-_MUCH = 0.25  # of a box or of a field: so much of one in the other, and the box lies there too
-_NEARLY = 0.9  # of a map's peak: as hot as the peak itself, for who looks at it
+_MUCH = 0.25  # of a box or of a field: with so much of one in the other, the box lies in the field
+_NEARLY = 0.9  # of a map's peak: as hot as the peak to the eye
 
 
 def places_of_box(box_xyxy_px: Box, size_wh: tuple[int, int]) -> tuple[Place, ...]:
-    """Where a box lies: the field of its centre first, then those that it covers a quarter of, or that hold a quarter
-    of it. A box without any area lies where its centre does."""
+    """The fields of a box: that of its centre first, then fields that it covers by a quarter, or that hold a quarter of
+    it. A box without any area lies in the field of its centre."""
     width, height = size_wh
     ((x1, y1, x2, y2),) = clip([box_xyxy_px], size_wh)
     first = _place((x1 + x2) / 2 / width, (y1 + y2) / 2 / height)
@@ -47,8 +47,8 @@ def places_of_box(box_xyxy_px: Box, size_wh: tuple[int, int]) -> tuple[Place, ..
 
 
 def places_of_map(values: NDArray[np.floating]) -> tuple[Place, ...]:
-    """Where a map, (h, w), is hottest: the field of its peak first, then those that reach nine tenths of it; empty
-    where it has no number, or none above another. Raises ShapeError."""
+    """The hottest fields of a map, (h, w): that of its peak first, then fields that reach nine tenths of the peak;
+    empty for a map without numbers, or with equal ones alone. Raises ShapeError."""
     fields = [field[np.isfinite(field)] for field in _fields(values)]
     numbers = np.concatenate(fields)
     if not len(numbers) or numbers.min() == numbers.max():
@@ -71,7 +71,7 @@ def _place(x_share: float, y_share: float) -> Place:
 
 
 def _first(first: Place, others: NDArray[np.bool_]) -> tuple[Place, ...]:
-    return (first, *(place for place, is_one in zip(_PLACES, others, strict=True) if is_one and place is not first))
+    return (first, *(place for place, counts in zip(_PLACES, others, strict=True) if counts and place is not first))
 
 
 def _fields(values: NDArray[np.generic]) -> Iterator[NDArray[np.generic]]:

@@ -30,29 +30,29 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class BoxMatches:
-    """What became of the boxes of each picture, and of each class."""
+    """The outcome of matching, by picture and by class."""
 
     judged: tuple[JudgedExample, ...]
-    """With their boxes judged."""
+    """The judged examples with the outcome of their boxes."""
     truth: tuple[Detections, ...]
     predicted: tuple[Detections, ...]
-    """A class that is not among the inspector's is `OTHER`."""
+    """Predicted boxes; a class that the inspector does not have is `OTHER`."""
     labels: tuple[str, ...]
     """The inspector's classes, then `OTHER`, if it gave any."""
     cut: float | None
-    """The score of best F1, from which a box counts as drawn; None where boxes have no scores, or none is right."""
+    """The score of best F1, from which a box counts as predicted; None where boxes have no scores, or none is right."""
     scores: Floats | None
-    """Of all predicted boxes that lie in no crowd; None where boxes have no scores."""
+    """Scores of all predicted boxes outside crowds; None where boxes have no scores."""
     right: Bools
     """Whether each of these boxes is right, whatever its score."""
     confusion: Ints
-    """Of `labels` and the background."""
+    """Confusion matrix of `labels` and the background."""
     average_precision: AveragePrecision | None
     per_class: dict[str, ClassScores]
 
     @property
     def boxes(self) -> tuple[JudgedBoxes, ...]:
-        """Of each picture."""
+        """The outcome of each picture's boxes."""
         return tuple(part.boxes for part in self.judged if part.boxes is not None)
 
 
@@ -61,21 +61,21 @@ def match_boxes(judged: Sequence[JudgedExample], truths: Sequence[Truth], labels
 
     Raises LabelError for a true label that is not among `labels`, and MissingExtraError.
     """
-    truth = tuple(one.boxes for one in truths)
+    truth = tuple(annotated.boxes for annotated in truths)
     predicted = tuple(_renamed(part.prediction.detections or Detections(), frozenset(labels)) for part in judged)
-    names = (*labels, OTHER) if any(OTHER in one.labels for one in predicted) else tuple(labels)
+    names = (*labels, OTHER) if any(OTHER in detections.labels for detections in predicted) else tuple(labels)
     finds = [detection.match(*pair) for pair in zip(truth, predicted, strict=True)]
     taken = np.concatenate([*finds, np.zeros(0, np.int64)])
     counted, right, scores = taken != detection.CROWD, taken >= 0, detection.scores_of(predicted)
     cut = None
     if scores is not None:
-        cut = detection.best_cut(right[counted], scores[counted], sum(countable(one) for one in truth))
-    table = detection.confusion_with_background(truth, [_from(one, cut) for one in predicted], names)
-    found = None if scores is None else average_precision(truth, predicted, names)
+        cut = detection.best_cut(right[counted], scores[counted], sum(countable(detections) for detections in truth))
+    table = detection.confusion_with_background(truth, [_from(detections, cut) for detections in predicted], names)
+    precision = None if scores is None else average_precision(truth, predicted, names)
     return BoxMatches(
         judged=tuple(
-            replace(part, boxes=_judged_boxes(one, said, indices, cut))
-            for part, one, said, indices in zip(judged, truths, predicted, finds, strict=True)
+            replace(part, boxes=_judged_boxes(annotated, stated, indices, cut))
+            for part, annotated, stated, indices in zip(judged, truths, predicted, finds, strict=True)
         ),
         truth=truth,
         predicted=predicted,
@@ -84,14 +84,14 @@ def match_boxes(judged: Sequence[JudgedExample], truths: Sequence[Truth], labels
         scores=None if scores is None else scores[counted],
         right=right[counted],
         confusion=table,
-        average_precision=found,
-        per_class=_class_scores(labels, table, found, predicted, taken, scores),
+        average_precision=precision,
+        per_class=_class_scores(labels, table, precision, predicted, taken, scores),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class BoxRates:
-    """What is found, missed and made up at the score cut."""
+    """Rates of boxes at the score cut: found, missed and false alarms."""
 
     precision: Measure
     recall: Measure
@@ -102,7 +102,7 @@ class BoxRates:
 
 def box_rates(judged: Sequence[JudgedBoxes], seed: int) -> BoxRates:
     """Rates of all boxes, with the bootstrap's intervals over the pictures. judged: one for each picture."""
-    counts = np.array([(one.right.count(True), one.right.count(False), one.found.count(False)) for one in judged])
+    counts = np.array([(each.right.count(True), each.right.count(False), each.found.count(False)) for each in judged])
 
     def rates(draws: Ints) -> Floats:
         right, false_alarms, missed = (draws @ counts.reshape(-1, 3)).T
@@ -120,35 +120,37 @@ def box_rates(judged: Sequence[JudgedBoxes], seed: int) -> BoxRates:
     )
 
 
-def _renamed(found: Detections, known: frozenset[str]) -> Detections:
-    if known.issuperset(found.labels):
-        return found
-    return replace(found, labels=tuple(label if label in known else OTHER for label in found.labels))
+def _renamed(detections: Detections, known: frozenset[str]) -> Detections:
+    if known.issuperset(detections.labels):
+        return detections
+    return replace(detections, labels=tuple(label if label in known else OTHER for label in detections.labels))
 
 
 def countable(truth: Detections) -> int:
-    """How many true boxes there are to find: a crowd is none."""
+    """Number of true boxes to find; crowds do not count."""
     return len(truth) - sum(truth.crowd or ())
 
 
-def _reaches(found: Detections, cut: float | None) -> list[bool]:
-    return [True] * len(found) if cut is None else [score >= cut for score in found.scores or ()]
+def _reaches(detections: Detections, cut: float | None) -> list[bool]:
+    return [True] * len(detections) if cut is None else [score >= cut for score in detections.scores or ()]
 
 
-def _from(found: Detections, cut: float | None) -> Detections:
+def _from(detections: Detections, cut: float | None) -> Detections:
     """The detections that reach the cut."""
-    kept = [i for i, reaches in enumerate(_reaches(found, cut)) if reaches]
-    scores = None if found.scores is None else tuple(found.scores[i] for i in kept)
-    return Detections(tuple(found.boxes_xyxy_px[i] for i in kept), tuple(found.labels[i] for i in kept), scores)
+    kept = [i for i, reaches in enumerate(_reaches(detections, cut)) if reaches]
+    scores = None if detections.scores is None else tuple(detections.scores[i] for i in kept)
+    return Detections(
+        tuple(detections.boxes_xyxy_px[i] for i in kept), tuple(detections.labels[i] for i in kept), scores
+    )
 
 
-def _judged_boxes(truth: Truth, found: Detections, finds: Ints, cut: float | None) -> JudgedBoxes:
-    counts = np.array(_reaches(found, cut), bool)
+def _judged_boxes(truth: Truth, detections: Detections, finds: Ints, cut: float | None) -> JudgedBoxes:
+    counts = np.array(_reaches(detections, cut), bool)
     crowd = truth.boxes.crowd or (False,) * len(truth.boxes)
     reached = set(finds[counts].tolist())
     right = [
-        None if place == detection.CROWD or not counting else place != detection.NOTHING
-        for place, counting in zip(finds.tolist(), counts.tolist(), strict=True)
+        None if match == detection.CROWD or not counting else match != detection.NOTHING
+        for match, counting in zip(finds.tolist(), counts.tolist(), strict=True)
     ]
     return JudgedBoxes(
         truth=truth.boxes,
@@ -161,21 +163,21 @@ def _judged_boxes(truth: Truth, found: Detections, finds: Ints, cut: float | Non
 def _class_scores(
     labels: Sequence[str],
     table: Ints,
-    found: AveragePrecision | None,
+    precision: AveragePrecision | None,
     stated: Sequence[Detections],
     taken: Ints,
     scores: Floats | None,
 ) -> dict[str, ClassScores]:
     per_class = dict(zip(labels, confusion.class_scores(table), strict=False))
-    if found is None or scores is None:
+    if precision is None or scores is None:
         return per_class
-    names = np.array([label for one in stated for label in one.labels], object)
+    names = np.array([label for detections in stated for label in detections.labels], object)
     for label, at_cut in per_class.items():
         mine = (names == label) & (taken != detection.CROWD)
         per_class[label] = replace(
             at_cut,
-            average_precision=found.per_class[label],
-            average_precision_50=found.per_class_at_50[label],
+            average_precision=precision.per_class[label],
+            average_precision_50=precision.per_class_at_50[label],
             curve=detection.precision_recall_curve(taken[mine] >= 0, scores[mine], at_cut.support),
         )
     return per_class

@@ -16,92 +16,92 @@ from kenpin.records import Measure
 
 def mean_average_precision(sample: Sample) -> Measure:
     """COCO's mAP 50:95; this measure and the other means are unknown where boxes have no scores."""
-    found = sample.matches.average_precision
-    return measured(None if found is None else found.mean, sample.average_precision_intervals[0])
+    precision = sample.matches.average_precision
+    return measured(None if precision is None else precision.mean, sample.average_precision_intervals[0])
 
 
 def mean_average_precision_50(sample: Sample) -> Measure:
-    """At an overlap of 0.50."""
-    found = sample.matches.average_precision
-    return measured(None if found is None else found.at_50, sample.average_precision_intervals[1])
+    """COCO's average precision at an overlap of 0.50."""
+    precision = sample.matches.average_precision
+    return measured(None if precision is None else precision.at_50, sample.average_precision_intervals[1])
 
 
 def mean_average_precision_75(sample: Sample) -> Measure:
-    """At an overlap of 0.75."""
-    found = sample.matches.average_precision
-    return measured(None if found is None else found.at_75, sample.average_precision_intervals[2])
+    """COCO's average precision at an overlap of 0.75."""
+    precision = sample.matches.average_precision
+    return measured(None if precision is None else precision.at_75, sample.average_precision_intervals[2])
 
 
 def mean_average_precision_small(sample: Sample) -> Measure:
-    """Of small true boxes."""
-    found = sample.matches.average_precision
-    return Measure(None if found is None else found.small)
+    """COCO's mAP of small true boxes."""
+    precision = sample.matches.average_precision
+    return Measure(None if precision is None else precision.small)
 
 
 def mean_average_precision_medium(sample: Sample) -> Measure:
-    """Of medium true boxes."""
-    found = sample.matches.average_precision
-    return Measure(None if found is None else found.medium)
+    """COCO's mAP of medium true boxes."""
+    precision = sample.matches.average_precision
+    return Measure(None if precision is None else precision.medium)
 
 
 def mean_average_precision_large(sample: Sample) -> Measure:
-    """Of large true boxes."""
-    found = sample.matches.average_precision
-    return Measure(None if found is None else found.large)
+    """COCO's mAP of large true boxes."""
+    precision = sample.matches.average_precision
+    return Measure(None if precision is None else precision.large)
 
 
 def box_precision(sample: Sample) -> Measure:
-    """At the score cut; this rate and the others have the bootstrap's interval over the pictures."""
+    """Precision at the score cut; this rate and the others have the bootstrap's interval over the pictures."""
     return sample.box_rates.precision
 
 
 def box_recall(sample: Sample) -> Measure:
-    """At the score cut."""
+    """Recall at the score cut."""
     return sample.box_rates.recall
 
 
 def box_f1(sample: Sample) -> Measure:
-    """At the score cut."""
+    """F1 at the score cut."""
     return sample.box_rates.f1
 
 
 def missed_boxes_per_picture(sample: Sample) -> Measure:
-    """At the score cut."""
+    """Missed boxes per picture at the score cut."""
     return sample.box_rates.missed_per_picture
 
 
 def false_alarms_per_picture(sample: Sample) -> Measure:
-    """At the score cut."""
+    """False alarms per picture at the score cut."""
     return sample.box_rates.false_alarms_per_picture
 
 
 def score_cut(sample: Sample) -> Measure:
-    """The cut of best F1."""
+    """The score cut of best F1."""
     return Measure(sample.matches.cut)
 
 
 def box_calibration_error(sample: Sample) -> Measure:
-    """Of the scores, against the share of boxes that are right."""
-    found = sample.matches
-    return UNKNOWN if found.scores is None else Measure(calibration.calibration_error(found.scores, found.right))
+    """Calibration error of the scores against the share of boxes that are right."""
+    matches = sample.matches
+    return UNKNOWN if matches.scores is None else Measure(calibration.calibration_error(matches.scores, matches.right))
 
 
 def rejected_pieces(sample: Sample) -> Measure:
-    """How many there are."""
+    """Number of pieces of answers that could not be parsed."""
     return Measure(float(sum(len(part.prediction.rejected) for part in sample.judged)))
 
 
 def box_curves(sample: Sample) -> dict[str, Curve]:
-    """The reliability of the scores, where boxes have some."""
-    found = sample.matches
-    if found.scores is None:
+    """Reliability curve of the scores, where boxes have scores."""
+    matches = sample.matches
+    if matches.scores is None:
         return {}
-    return {"box_reliability": calibration.reliability_curve(found.scores, found.right)}
+    return {"box_reliability": calibration.reliability_curve(matches.scores, matches.right)}
 
 
 def box_notes(sample: Sample) -> list[str]:
-    """What a reader of these measures must know."""
-    found, notes = sample.matches, []
+    """Notes on the measures of boxes."""
+    result, notes = sample.matches, []
     rejected = [(piece, part.id) for part in sample.judged for piece in part.prediction.rejected]
     if rejected:
         piece, where = rejected[0]
@@ -109,24 +109,24 @@ def box_notes(sample: Sample) -> list[str]:
             f"{counted(len(rejected), 'piece')} of the answers {was_were(len(rejected))} left out as not a valid box, "
             f"such as “{piece:.60}” of {where}."
         )
-    if others := sum(one.labels.count(OTHER) for one in found.predicted):
+    if others := sum(detections.labels.count(OTHER) for detections in result.predicted):
         notes.append(
             f"{counted(others, 'box')} got a class that the inspector was not trained on: false alarms of “{OTHER}”."
         )
-    if found.scores is None:
+    if result.scores is None:
         notes.append(
             "The boxes have no scores to rank them by: there is no mAP and no curve, and every box counts in "
             "precision, recall and F1."
         )
-    elif found.cut is not None:
+    elif result.cut is not None:
         notes.append(
-            f"Precision, recall, F1, misses and false alarms count the boxes with a score of {found.cut:.3g} or more: "
+            f"Precision, recall, F1, misses and false alarms count the boxes with a score of {result.cut:.3g} or more: "
             "the cut of best F1 on these pictures, so these figures are a little too good."
         )
-    absent = [label for label, scores in found.per_class.items() if not scores.support]
+    absent = [label for label, scores in result.per_class.items() if not scores.support]
     if absent:
         notes.append(f"No true box is of class {' or '.join(absent)}: how well such boxes are found is unknown.")
-    with_boxes = sum(bool(countable(one)) for one in found.truth)
+    with_boxes = sum(bool(countable(detections)) for detections in result.truth)
     if 0 < with_boxes < FEW:
         notes.append(
             f"There {is_are(with_boxes)} only {counted(with_boxes, 'picture')} with boxes: the intervals of box "

@@ -1,4 +1,4 @@
-"""What is measured where defects are masked: whether maps point at them."""
+"""Measures where defects have masks: how well maps point at them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Localises(Protocol):
 
     @property
     def localises(self) -> bool:
-        """Whether it does."""
+        """Whether its score comes from a map."""
         ...
 
     def localise(self, dataset: Dataset) -> Iterator[tuple[Example, Map]]:
@@ -40,7 +40,7 @@ def mask_measures(
     if not isinstance(inspector, Localises) or not inspector.localises or not any(examples.column("mask")):
         return {}
     labels, masks = examples.column("label"), examples.column("mask")
-    # a defective part without a mask has defective pixels, and nobody says which
+    # a defective part without a mask has defective pixels that are not marked
     known = [i for i, (label, mask) in enumerate(zip(labels, masks, strict=True)) if mask or label in ok_labels]
     if left_out := len(examples) - len(known):
         notes.append(
@@ -54,15 +54,15 @@ def mask_measures(
             "measures are rough."
         )
     seen = Localisation()
-    for example, found in inspector.localise(examples.select(known)):
+    for example, map_ in inspector.localise(examples.select(known)):
         defective = None if example.mask is None else read_mask(ImageSource(example.mask))
-        if defective is not None and defective.shape != found.values.shape:
+        if defective is not None and defective.shape != map_.values.shape:
             height, width = defective.shape
             raise DatasetError(
-                f"{example.mask}: the mask has {width} × {height} pixels, its picture {found.values.shape[1]} × "
-                f"{found.values.shape[0]}; make them the same size."
+                f"{example.mask}: the mask has {width} × {height} pixels, its picture {map_.values.shape[1]} × "
+                f"{map_.values.shape[0]}; make them the same size."
             )
-        seen.add(found.values, defective)
+        seen.add(map_.values, defective)
     of_auroc, of_aupro = seen.intervals(seed=seed)
     return {"pixel_auroc": measured(seen.pixel_auroc, of_auroc), "aupro": measured(seen.aupro, of_aupro)}
 

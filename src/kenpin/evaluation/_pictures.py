@@ -66,7 +66,7 @@ def calibration_error(sample: Sample) -> Measure:
 
 
 def calibration_error_before(sample: Sample) -> Measure | None:
-    """The same error before the scores were calibrated; None where they were not, or were no probabilities."""
+    """Calibration error before the scores were calibrated; None where they were not, or were no probabilities."""
     before = sample.chances_before
     return _of_chances(before, sample.seed) if len(before.stated) else None
 
@@ -117,7 +117,7 @@ def cost_per_part(sample: Sample) -> Measure:
     if threshold is None or threshold.cost_escape is None or threshold.cost_overkill is None or not (ok and defective):
         return UNKNOWN
     if counts[:, 1].any() and threshold.cost_review is None:
-        return UNKNOWN  # a part without a score is reviewed, and nobody said what that costs
+        return UNKNOWN  # a part without a score is reviewed, and the cost of a review is not given
     rate = threshold.defect_rate if threshold.defect_rate is not None else defective / (ok + defective)
     review = threshold.cost_review or 0.0
     costs = np.array([[0.0, review, threshold.cost_overkill], [threshold.cost_escape, review, 0.0]])
@@ -130,7 +130,7 @@ def cost_per_part(sample: Sample) -> Measure:
 
 
 def picture_curves(sample: Sample) -> dict[str, ranking.Curve]:
-    """Curves of the defect score and of stated probabilities, by name; those that can be drawn."""
+    """Curves of the defect score and of stated probabilities, by name, as far as they are defined."""
     curves: dict[str, ranking.Curve] = {}
     defective, scores = sample.scored
     if defective.any() and not defective.all():
@@ -143,7 +143,7 @@ def picture_curves(sample: Sample) -> dict[str, ranking.Curve]:
 
 
 def picture_notes(sample: Sample) -> list[str]:
-    """What a reader of these measures must know."""
+    """Notes on the measures of whole pictures."""
     notes = [] if sample.boxes is not None else _naming_notes(sample)
     absent = [name for name, count in zip(sample.classes, sample.confusion.sum(1), strict=True) if count == 0]
     if sample.named and absent:

@@ -12,36 +12,36 @@ from kenpin.records import Example, JudgedExample, JudgedText, Measure, Predicti
 
 
 def compared(example: Example, prediction: Prediction) -> JudgedText:
-    """How near the predicted answer comes to the true one."""
-    said, truth = prediction.text or "", example.suffix or ""
+    """The predicted answer compared with the true one."""
+    answer, truth = prediction.text or "", example.suffix or ""
     return JudgedText(
         question=example.prefix,
         truth=truth,
-        exact_match=text.exact_match(said, truth),
-        token_f1=text.token_f1(said, truth),
-        edit_distance=text.edit_distance(said, truth),
+        exact_match=text.exact_match(answer, truth),
+        token_f1=text.token_f1(answer, truth),
+        edit_distance=text.edit_distance(answer, truth),
     )
 
 
 def exact_match(sample: Sample) -> Measure:
     """Share of answers with the true words, with Wilson's interval."""
     texts = [part.text for part in sample.judged if part.text is not None]
-    right = sum(one.exact_match for one in texts)
+    right = sum(judged.exact_match for judged in texts)
     return measured(right / max(len(texts), 1), wilson(right, len(texts)))
 
 
 def token_f1(part: JudgedExample) -> float | None:
-    """F1 of the words of one answer; None where none is judged."""
+    """F1 of the words of an answer; None where the part has no judged answer."""
     return None if part.text is None else part.text.token_f1
 
 
 def edit_distance(part: JudgedExample) -> float | None:
-    """Edited characters of one answer over the length of the longer text; None where none is judged."""
+    """Edit distance of an answer over the length of the longer text; None where the part has no judged answer."""
     return None if part.text is None else part.text.edit_distance
 
 
 def text_notes(sample: Sample) -> list[str]:
-    """What a reader of these measures must know."""
+    """Notes on the measures of answers."""
     silent = sum(not (part.prediction.text or "").strip() for part in sample.judged)
     return [f"{counted(silent, 'picture')} got an answer without words."] if silent else []
 

@@ -1,4 +1,4 @@
-"""Measures of learned vectors among themselves: pairs, neighbours and clusters."""
+"""Measures of learned embeddings: pairs, neighbours and clusters."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from kenpin.records import Measure
 
 
 def verification_auroc(sample: Sample) -> Measure | None:
-    """Of pairs that the seed fixes; this measure and the others are None where no vectors were learned."""
+    """AUROC of pairs that the seed fixes; this measure and the others are None where no embeddings were learned."""
     if (near := sample.neighbourhood) is None:
         return None
     return Measure(verification.verification_auroc(near.differ, near.distances))
 
 
 def equal_error_rate(sample: Sample) -> Measure | None:
-    """Of the same pairs."""
+    """Equal error rate of pairs that the seed fixes."""
     if (near := sample.neighbourhood) is None:
         return None
     return Measure(verification.equal_error_rate(near.differ, near.distances))
 
 
 def knn_accuracy(sample: Sample) -> Measure | None:
-    """Of the 5 nearest others, with Wilson's interval."""
+    """Accuracy of the majority of the 5 nearest others, with Wilson's interval."""
     if (near := sample.neighbourhood) is None:
         return None
     return _share(near, neighbours.knn_accuracy(near.labels, near.nearest))
 
 
 def recall_at_1(sample: Sample) -> Measure | None:
-    """With Wilson's interval."""
+    """Recall at 1, with Wilson's interval."""
     if (near := sample.neighbourhood) is None:
         return None
     return _share(near, neighbours.recall_at(near.labels, near.nearest, 1))
 
 
 def recall_at_5(sample: Sample) -> Measure | None:
-    """With Wilson's interval."""
+    """Recall at 5, with Wilson's interval."""
     if (near := sample.neighbourhood) is None:
         return None
     return _share(near, neighbours.recall_at(near.labels, near.nearest, 5))
@@ -50,12 +50,12 @@ def silhouette(sample: Sample) -> Measure | None:
 
 
 def effective_rank(sample: Sample) -> Measure | None:
-    """Effective rank of the vectors."""
+    """Effective rank of the embeddings."""
     return None if (near := sample.neighbourhood) is None else Measure(collapse.effective_rank(near.vectors))
 
 
 def vector_notes(sample: Sample) -> list[str]:
-    """What a reader of these measures must know."""
+    """Notes on the measures of embeddings."""
     if len(vectors_of(sample.judged)[1]) <= VECTOR_SAMPLE:
         return []
     return [f"Embeddings are compared among {VECTOR_SAMPLE:,} sampled pictures."]

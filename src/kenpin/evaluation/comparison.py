@@ -1,4 +1,4 @@
-"""Two runs on the same pictures: what changed, by how much chance could have done it, and for which parts."""
+"""Two runs on the same pictures: what changed, how far chance explains it, and for which parts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kenpin.records import Detections, Evaluation, JudgedExample, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A run beside an earlier one."""
+    """A run compared with an earlier one."""
 
     common: int
     differences: tuple[Difference, ...]
@@ -28,18 +28,18 @@ class Comparison:
     improvements: tuple[Pair, ...]
     """Wrong before and right now, the worst first."""
     p_value: float | None
-    """Chance of so uneven a change if neither run were better: exact McNemar test; None without common parts."""
+    """P value of the exact McNemar test; None without common parts."""
     notes: tuple[str, ...]
     decisions: Mapping[Wrong, PairedDifference | None] = field(default_factory=dict)
-    """How the rates of escapes and of overkills changed, exactly; empty where nothing was decided."""
+    """Exact differences of the escape and overkill rates; empty without verdicts."""
     classes: tuple[Difference, ...] = ()
-    """Of boxes: each class's average precision, the greatest loss first, each run on all the pictures it judged."""
+    """Average precision of each class of boxes, the greatest loss first, each run on all the pictures it judged."""
 
 
 def compare(now: Evaluation, before: Evaluation) -> Comparison:
     """Compare two evaluations on the pictures that both judged, by id or content, and whose labels agree."""
-    found = same_parts(*([(part.id, part.path) for part in one.judged] for one in (before, now)))
-    matched = [Pair(before.judged[old], now.judged[new]) for old, new in found]
+    shared = same_parts(*([(part.id, part.path) for part in run.judged] for run in (before, now)))
+    matched = [Pair(before.judged[old], now.judged[new]) for old, new in shared]
     pairs = [pair for pair in matched if _truth(pair.before) == _truth(pair.now)]
     runs = TwoRuns(before, now, tuple(pairs))
     regressed = {p.now.id: p for p in pairs if p.mistakes[0] is None and p.mistakes[1] is not None}
@@ -59,7 +59,7 @@ def compare(now: Evaluation, before: Evaluation) -> Comparison:
         notes.append("mAP, precision and recall of boxes are of all the pictures that each run judged.")
     return Comparison(
         common=len(pairs),
-        differences=tuple(one for kind in MEASURES.values() if (one := kind.difference(runs)) is not None),
+        differences=tuple(run for kind in MEASURES.values() if (run := kind.difference(runs)) is not None),
         regressions=tuple(regressed[part.id] for _, part in worst_first(p.now for p in regressed.values())),
         improvements=tuple(improved[part.id] for _, part in worst_first(p.before for p in improved.values())),
         p_value=mcnemar(len(regressed), len(improved)) if pairs else None,
@@ -72,19 +72,20 @@ def compare(now: Evaluation, before: Evaluation) -> Comparison:
 def compare_runs(
     now: Mapping[str, Evaluation], before: Mapping[str, Evaluation]
 ) -> tuple[tuple[str, str, Comparison], ...]:
-    """Two runs on every evaluation that they have in common: its name in each run, and the comparison.
+    """Compare two runs on every evaluation that they share: its name in each run, and the comparison.
 
-    Each run's own evaluation, the first, is held against the other's, and further ones against those of their name;
-    where none of these have a part in common, the two of any name that have most. Raises OptionError where none have.
+    The first evaluation of one run is compared with the first of the other, further ones with those of equal name.
+    Where none of these pairs has a common part, the pair of any names with the most common parts is compared. Raises
+    OptionError where no pair has one.
     """
     own, own_before = next(iter(now)), next(iter(before))
     paired = {(own, own_before): None} | {(name, name): None for name in now if name in before}
-    found = [(*names, compare(now[names[0]], before[names[1]])) for names in paired]
-    if not any(one.common for *_, one in found):
+    comparisons = [(*names, compare(now[names[0]], before[names[1]])) for names in paired]
+    if not any(comparison.common for *_, comparison in comparisons):
         others = [(a, b) for a in now for b in before if (a, b) not in paired]
-        found = [(a, b, compare(now[a], before[b])) for a, b in others]
-        found = sorted(found, key=lambda one: -one[2].common)[:1]
-    shared = tuple(one for one in found if one[2].common)
+        comparisons = [(a, b, compare(now[a], before[b])) for a, b in others]
+        comparisons = sorted(comparisons, key=lambda comparison: -comparison[2].common)[:1]
+    shared = tuple(comparison for comparison in comparisons if comparison[2].common)
     if not shared:
         raise OptionError(
             "the two runs have no judged part in common with the same truth; evaluate both on one data set with "
@@ -108,11 +109,11 @@ def _decisions(pairs: Sequence[Pair]) -> dict[Wrong, PairedDifference | None]:
 
 def _class_differences(now: Evaluation, before: Evaluation) -> tuple[Difference, ...]:
     labels = dict.fromkeys([*now.per_class, *before.per_class])
-    found = [
+    differences = [
         difference(
             label,
-            *(one.per_class[label].average_precision if label in one.per_class else None for one in (before, now)),
+            *(run.per_class[label].average_precision if label in run.per_class else None for run in (before, now)),
         )
         for label in labels
     ]
-    return tuple(sorted(found, key=lambda one: math.inf if one.change.value is None else one.change.value))
+    return tuple(sorted(differences, key=lambda run: math.inf if run.change.value is None else run.change.value))

@@ -1,4 +1,4 @@
-"""What a measure is: its names, its meaning, its unit, which way it is better, and what computes and compares it."""
+"""The kind of a measure: its names, meaning, unit and direction, and the functions that compute and compare it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kenpin.targets import Target
 
 
 class Unit(StrEnum):
-    """How a measure's number is read."""
+    """The unit of a measure."""
 
     SHARE = "share, in percent"
     BOUND = "upper bound of a share, in percent"
@@ -24,14 +24,14 @@ class Unit(StrEnum):
 
 
 class Better(StrEnum):
-    """Which way a measure is better."""
+    """The direction in which a measure is better."""
 
     HIGHER = "higher"
     LOWER = "lower"
 
 
 class Section(Enum):
-    """What a measure is about, and the targets of the inspectors that it is computed for."""
+    """The subject of a measure, and the targets that it is computed for."""
 
     BOXES = ("Boxes", frozenset({Target.BOXES}))
     PICTURES = ("Whole pictures", frozenset({Target.LABEL, Target.BOXES}))
@@ -46,32 +46,32 @@ class Section(Enum):
 
 @dataclass(frozen=True, slots=True)
 class MeasureKind:
-    """What a measure is. It is computed as the mean of `each`, or by `compute`; one without either needs more than
-    judged parts, and is computed where these are: `_masks` has maps, `training.retrieval` a library of cases."""
+    """The kind of a measure. It is computed as the mean of `each`, or by `compute`. A measure without either needs more
+    than judged parts, and is computed elsewhere: `_masks` has maps, `training.retrieval` a library of cases."""
 
     name: str
     """Key in `Evaluation.measures` and in evaluation.json."""
     title: str
-    """Its name on a page."""
+    """Its title on a page."""
     meaning: str
-    """One sentence."""
+    """Its meaning in one sentence."""
     section: Section = Section.PICTURES
     unit: Unit = Unit.SHARE
     better: Better | None = Better.HIGHER
-    """None where it does not say how good an inspector is."""
+    """None where it does not measure how good an inspector is."""
     short: str = ""
-    """In a line or a sentence that holds several measures; empty for one that no such line holds."""
+    """Its short name in a line of several measures; empty where no such line has it."""
     watched: bool = False
-    """Whether a training follows it."""
+    """Whether it is recorded at each evaluation of a training."""
     each: Callable[[JudgedExample], float | None] | None = None
-    """Its value on one part; None where it has none."""
+    """Function from one part to its value; None: `compute` is used."""
     compute: Callable[[Sample], Measure | None] | None = None
-    """Its value on all parts; None where it does not apply."""
+    """Function from all parts to the measure, which is None where it does not apply."""
     change: Change | None = None
-    """How it changed between two runs; None for the mean of `each` on the parts of both, and else for not compared."""
+    """Function that compares two runs. None: the mean of `each` on common parts is compared, other measures are not."""
 
     def measure(self, sample: Sample) -> Measure | None:
-        """What it is on these parts; None where it does not apply."""
+        """The measure of these parts; None where it does not apply."""
         if sample.target not in self.section.targets:
             return None
         if self.compute is not None or self.each is None:
@@ -80,6 +80,6 @@ class MeasureKind:
         return mean_measure(values, seed=sample.seed) if values else None
 
     def difference(self, runs: TwoRuns) -> Difference | None:
-        """How it changed between two runs; None where it is not compared."""
+        """The change between two runs; None where it is not compared."""
         change = change_of_mean(self.each) if self.change is None and self.each is not None else self.change
         return None if change is None else change(self.name, runs)

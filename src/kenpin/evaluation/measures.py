@@ -1,4 +1,4 @@
-"""The registry of measures: every row there is, in the order in which evaluations, pages and comparisons show them."""
+"""The registry of measures, in the order in which evaluations, pages and comparisons show them."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ _OF_CASES = (
 MEASURES: dict[str, MeasureKind] = {
     row.name: row for row in (*_boxes.ROWS, *_pictures.ROWS, *_texts.ROWS, *_vectors.ROWS, *_masks.ROWS, *_OF_CASES)
 }
-"""By name. A row that is added is evaluated, shown and documented; one that says how is compared, too."""
+"""Measures by name. An added row is evaluated, shown and documented, and compared where it has a `change`."""
 
-# what a page shows large, by the leading evaluation's target, and what a sentence or a line is about, in their order
+# measures that a page shows large, by the target of the first evaluation, and measures of a sentence or a line
 TILES = {
     Target.LABEL: ("escape_rate", "overkill_rate", "review_rate", "accuracy", "auroc", "cost_per_part"),
     Target.BOXES: ("escape_rate", "overkill_rate", "review_rate", "map_50", "box_recall", "box_precision"),
     Target.TEXT: ("exact_match", "token_f1", "edit_distance"),
 }
 PROMISED = ("escape_rate", "overkill_rate", "accuracy", "auroc", "map", "exact_match")
-"""Of which a page says what further evaluations make of them."""
+"""Measures of further evaluations that a page shows."""
 FOLLOWED = ("auroc", "accuracy", "map_50", "exact_match", "knn_accuracy")
-"""Of which the line of an epoch tells."""
+"""Measures in the line of an epoch."""
 
 
 def kind_of(name: str) -> MeasureKind:
-    """What a measure is; one that is not registered, as of another version, is a share of which no more is known.
+    """The kind of a measure; an unregistered one, as of another version, is taken for a share without a direction.
 
     >>> kind_of("escape_rate").better.value
     'lower'
@@ -60,11 +60,11 @@ def kind_of(name: str) -> MeasureKind:
 
 def measure_all(sample: Sample) -> dict[str, Measure]:
     """Every measure that applies to these parts, by name."""
-    return {name: found for name, kind in MEASURES.items() if (found := kind.measure(sample)) is not None}
+    return {name: measure for name, kind in MEASURES.items() if (measure := kind.measure(sample)) is not None}
 
 
 def watched(section: Section) -> tuple[str, ...]:
-    """The measures of this section that a training follows."""
+    """The measures of this section that are recorded during a training."""
     return tuple(name for name, kind in MEASURES.items() if kind.section is section and kind.watched)
 
 

@@ -9,7 +9,7 @@ from kenpin.records import JudgedExample, Verdict
 
 
 class Mistake(StrEnum):
-    """What went wrong with a part, the worst first."""
+    """Kinds of mistakes, the worst first."""
 
     ESCAPE = "escaped"
     OVERKILL = "good but failed"
@@ -20,7 +20,7 @@ class Mistake(StrEnum):
 
 
 def mistake_of(part: JudgedExample, *, names_count: bool = True) -> Mistake | None:
-    """What went wrong; None where nothing did. A part sent to review is no mistake, unless it was misnamed.
+    """The part's mistake, None where there is none. A part sent to review is no mistake, unless it was misnamed.
 
     `names_count`: whether a wrong name is a mistake.
     """
@@ -42,9 +42,9 @@ def mistake_of(part: JudgedExample, *, names_count: bool = True) -> Mistake | No
 def worst_first(judged: Iterable[JudgedExample]) -> tuple[tuple[Mistake, JudgedExample], ...]:
     """All mistakes: escapes, overkills, wrong names, missed boxes, false alarms, other words; of each kind the worst
     first."""
-    found = [(mistake, part) for part in judged if (mistake := mistake_of(part)) is not None]
+    mistakes = [(mistake, part) for part in judged if (mistake := mistake_of(part)) is not None]
     order = list(Mistake)
-    return tuple(sorted(found, key=lambda pair: (order.index(pair[0]), -_harm(*pair), pair[1].id)))
+    return tuple(sorted(mistakes, key=lambda pair: (order.index(pair[0]), -_harm(*pair), pair[1].id)))
 
 
 def _harm(mistake: Mistake, part: JudgedExample) -> float:

@@ -16,7 +16,7 @@ from kenpin.records import Evaluation, JudgedExample, Measure, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A measure before and now, and now minus before."""
+    """A measure before and now, and the change from before to now."""
 
     name: str
     before: float | None
@@ -26,14 +26,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One part as both runs judged it."""
+    """A part with the judgements of both runs."""
 
     before: JudgedExample
     now: JudgedExample
 
     @property
     def named(self) -> bool:
-        """Whether both runs name it; where one does not, both are compared by their verdicts."""
+        """Whether both runs predict its class; else they are compared by their verdicts."""
         return self.before.prediction.label is not None and self.now.prediction.label is not None
 
     @property
@@ -43,7 +43,7 @@ class Pair:
 
     @property
     def mistakes(self) -> tuple[Mistake | None, Mistake | None]:
-        """What went wrong before and now, by one measure."""
+        """The mistakes before and now, judged alike: by class where both predict one, else by verdict."""
         before, now = (mistake_of(part, names_count=self.named) for part in (self.before, self.now))
         return before, now
 
@@ -59,7 +59,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class TwoRuns:
-    """A run beside an earlier one."""
+    """The evaluations of a run and of an earlier one."""
 
     before: Evaluation
     now: Evaluation
@@ -71,8 +71,8 @@ class TwoRuns:
         """The parts as they were judged before, and now."""
         parts = tuple(pair.before for pair in self.pairs), tuple(pair.now for pair in self.pairs)
         before, now = (
-            Sample(judged, one.labels, one.ok_labels, one.threshold, one.target)
-            for judged, one in zip(parts, (self.before, self.now), strict=True)
+            Sample(judged, run.labels, run.ok_labels, run.threshold, run.target)
+            for judged, run in zip(parts, (self.before, self.now), strict=True)
         )
         return before, now
 
@@ -83,28 +83,28 @@ class TwoRuns:
 
 
 Change = Callable[[str, TwoRuns], Difference | None]
-"""How a measure of this name changed; None where it cannot be compared."""
+"""Function from a measure's name and two runs to its change, which is None where it cannot be compared."""
 
 
 def change_of_accuracy(name: str, runs: TwoRuns) -> Difference | None:
-    """On the parts that both runs name or decide."""
+    """Change of accuracy on the parts that both runs name or decide."""
     return _of_shares(name, [pair.right for pair in runs.pairs if pair.named or pair.decided])
 
 
 def change_of_reviews(name: str, runs: TwoRuns) -> Difference | None:
-    """On the parts that both runs decide."""
+    """Change of the review rate on the parts that both runs decide."""
     review = Verdict.REVIEW
     return _of_shares(name, [(p.before.verdict is review, p.now.verdict is review) for p in runs.pairs if p.decided])
 
 
 def change_of_exact_matches(name: str, runs: TwoRuns) -> Difference | None:
-    """On the pictures that both runs answered."""
+    """Change of exact matches on the pictures that both runs answered."""
     texts = [(pair.before.text, pair.now.text) for pair in runs.pairs]
     return _of_shares(name, [(b.exact_match, n.exact_match) for b, n in texts if b is not None and n is not None])
 
 
 def change_of_auroc(name: str, runs: TwoRuns) -> Difference | None:
-    """On the parts that both runs scored and whose side is known."""
+    """Change of AUROC on the parts that both runs scored and whose side is known."""
     scored = [
         (pair.now.defective, before, now)
         for pair in runs.pairs
@@ -116,7 +116,7 @@ def change_of_auroc(name: str, runs: TwoRuns) -> Difference | None:
 
 
 def change_of_mean(each: Callable[[JudgedExample], float | None]) -> Change:
-    """How a mean of one value a part changed, on the parts that have a value in both runs."""
+    """Comparison of the mean of one value a part, on the parts that have a value in both runs."""
 
     def change(name: str, runs: TwoRuns) -> Difference | None:
         values = [(each(pair.before), each(pair.now)) for pair in runs.pairs]
@@ -130,8 +130,7 @@ def change_of_mean(each: Callable[[JudgedExample], float | None]) -> Change:
 
 
 def change_of(compute: Callable[[Sample], Measure | None]) -> Change:
-    """How a measure of all parts together changed, on the parts of both runs; how far chance moves the change is not
-    known."""
+    """Comparison of a measure of all parts together, on the parts of both runs, without an interval."""
 
     def change(name: str, runs: TwoRuns) -> Difference | None:
         before, now = (compute(sample) for sample in runs.samples)
@@ -141,15 +140,15 @@ def change_of(compute: Callable[[Sample], Measure | None]) -> Change:
 
 
 def change_of_boxes(name: str, runs: TwoRuns) -> Difference | None:
-    """Each run on all the pictures that it judged; how far chance moves the change is not known."""
+    """Change of a measure of boxes, each run on all the pictures that it judged, without an interval."""
     if not runs.of_boxes:
         return None
-    before, now = (one.measures.get(name, Measure(None)).value for one in (runs.before, runs.now))
+    before, now = (run.measures.get(name, Measure(None)).value for run in (runs.before, runs.now))
     return difference(name, before, now)
 
 
 def difference(name: str, before: float | None, now: float | None) -> Difference:
-    """Without an interval."""
+    """A difference without an interval."""
     return Difference(name, before, now, Measure(None if before is None or now is None else now - before))
 
 

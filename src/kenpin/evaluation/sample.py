@@ -1,4 +1,4 @@
-"""The judged parts that measures are computed from, and what several measures need of them, computed once."""
+"""The judged parts that measures are computed from, with derived values that several measures share."""
 
 from __future__ import annotations
 
@@ -27,42 +27,41 @@ Bools = NDArray[np.bool_]
 OK, NOT_OK = "OK", "not OK"
 """The labels of the confusion matrix of an inspector that scores parts but does not name what it sees."""
 VECTOR_SAMPLE = 2_000
-"""Pictures at most whose vectors are compared with each other."""
+"""Most pictures whose embeddings are compared with each other."""
 _NEIGHBOURS = 5
 _VERDICTS = (Verdict.PASS, Verdict.REVIEW, Verdict.FAIL)
 
 
 @dataclass(frozen=True, slots=True)
 class Chances:
-    """Stated probabilities, (n,), and whether what they are of happened, (n,)."""
+    """Stated probabilities, (n,), and whether the event happened, (n,)."""
 
     stated: Floats
     happened: Bools
 
     @classmethod
     def of(cls, pairs: Sequence[tuple[float, bool]]) -> Chances:
-        """One pair for each case."""
+        """From a (probability, event) pair for each case."""
         return cls(np.array([p for p, _ in pairs], np.float64), np.array([h for _, h in pairs], bool))
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbourhood:
-    """How learned vectors lie to one another; at most `VECTOR_SAMPLE` of them."""
+    """Pairs and neighbours of at most `VECTOR_SAMPLE` learned embeddings."""
 
     vectors: Floats
     labels: list[str]
     differ: Bools
     """Of each pair that the seed fixes, whether it is of two classes."""
     distances: Floats
-    """Between the vectors of each pair."""
+    """Distance between the embeddings of each pair."""
     nearest: Ints
     """Indices of the 5 nearest others of each."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Judged parts with the settings that they were judged by. What is derived from them is computed when first asked
-    for, and kept."""
+    """Judged parts with the settings that they were judged by. Derived values are computed on first use and cached."""
 
     judged: tuple[JudgedExample, ...]
     labels: tuple[str, ...]
@@ -72,7 +71,7 @@ class Sample:
     target: Target = Target.LABEL
     seed: int = 0
     boxes: BoxMatches | None = None
-    """Where boxes are judged."""
+    """The annotated boxes, where boxes are judged."""
 
     @cached_property
     def is_named(self) -> bool:
@@ -109,14 +108,14 @@ class Sample:
 
     @cached_property
     def scored(self) -> tuple[Bools, Floats]:
-        """Of each part with a score whose side is known: whether it is defective, and its score."""
+        """For each part with a score and a known side: whether it is defective, and its score."""
         pairs = [(part.defective, score_of(part)) for part in self.judged]
         known = [(defective, score) for defective, score in pairs if defective is not None and score is not None]
         return np.array([d for d, _ in known], bool), np.array([s for _, s in known], np.float64)
 
     @cached_property
     def defect_chances(self) -> Chances:
-        """The stated probabilities of a defect; of distances those that they were calibrated to."""
+        """The stated probabilities of a defect; for distances, their calibrated probabilities."""
         sides = [
             (1.0 - sum(chances[label] for label in self.ok_labels if label in chances), part.defective)
             for part in self.judged
@@ -129,7 +128,7 @@ class Sample:
 
     @cached_property
     def chances_before(self) -> Chances:
-        """The scores that were probabilities before they were calibrated."""
+        """The uncalibrated scores, where they were probabilities."""
         return Chances.of(
             [
                 (prediction.uncalibrated_score or 0.0, defective)
@@ -156,7 +155,7 @@ class Sample:
 
     @cached_property
     def decisions(self) -> Ints:
-        """How many OK parts, and defective ones, were passed, reviewed and failed. (2, 3)"""
+        """Counts of OK and defective parts that were passed, reviewed and failed. (2, 3)"""
         counts = np.zeros((2, 3), np.int64)
         for part in self.judged:
             if part.verdict is not None and part.defective is not None:
@@ -165,7 +164,7 @@ class Sample:
 
     @cached_property
     def neighbourhood(self) -> Neighbourhood | None:
-        """Of the learned vectors; None for fewer than two."""
+        """The neighbourhood of the learned embeddings; None for fewer than two."""
         vectors, labels = vectors_of(self.judged)
         if len(labels) < 2:
             return None
@@ -178,7 +177,7 @@ class Sample:
 
     @property
     def matches(self) -> BoxMatches:
-        """What became of the boxes. Raises RunError where none are judged."""
+        """The outcome of matching the boxes. Raises RunError where none are judged."""
         if self.boxes is None:
             raise RunError(
                 f"the target is {self.target}, so no boxes are judged; measure them where boxes are the target."
@@ -187,13 +186,13 @@ class Sample:
 
     @cached_property
     def box_rates(self) -> BoxRates:
-        """What is found, missed and made up at the score cut. Raises RunError where no boxes are judged."""
+        """Rates of boxes at the score cut. Raises RunError where no boxes are judged."""
         return box_rates(self.matches.boxes, self.seed)
 
     @cached_property
     def average_precision_intervals(self) -> tuple[Interval | None, Interval | None, Interval | None]:
-        """Of the mean average precision of boxes, and of those at overlaps 0.50 and 0.75. Raises RunError where no
-        boxes are judged."""
+        """Intervals of the mean average precision of boxes, and of those at overlaps 0.50 and 0.75. Raises RunError
+        where no boxes are judged."""
         boxes = self.matches
         if boxes.average_precision is None:
             return None, None, None
@@ -207,6 +206,6 @@ def score_of(part: JudgedExample) -> float | None:
 
 
 def vectors_of(judged: Sequence[JudgedExample]) -> tuple[Floats, list[str]]:
-    """The learned vectors (n, d) and the labels of the pictures that have both."""
+    """The learned embeddings (n, d) and the labels of the pictures that have both."""
     pairs = [(p.prediction.embedding, p.label) for p in judged if p.prediction.embedding is not None and p.label]
     return np.array([vector for vector, _ in pairs], np.float64), [label for _, label in pairs]

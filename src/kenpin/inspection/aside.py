@@ -1,4 +1,4 @@
-"""Files that are no pictures, put out of a line's way: recorded before they move, never deleted, never overwritten."""
+"""Files that are no pictures, moved aside: recorded before they move, never deleted, never overwritten."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 
 
 def place_aside(record: PartRecord) -> str:
-    """Where a part's file goes, below the folder of the records."""
+    """Path for a part's file, below the folder of the records."""
     name = record.id.rpartition("/")[2]
     return f"{_FOLDER}/{record.picture_hash[:8]}-{name[-60:]}"  # 255 bytes are the most that a name may have
 
@@ -53,14 +53,14 @@ def put_aside(seen: Sighting, place: Path) -> None:
 
 
 def not_moved(path: str, error: OSError) -> str:
-    """What is said of a file that stays where it is."""
+    """Note on a file that cannot be moved."""
     return f"{as_text(path)}: cannot be opened, and cannot be moved aside ({error.strerror or error}); it stays there."
 
 
 def finish_moves(journal: Journal, out: Path) -> str | None:
-    """Move what an earlier inspection had recorded as put aside and not moved: it was killed, or could not.
+    """Move files that an earlier inspection recorded as moved aside and then did not move: it was killed, or failed.
 
-    Returns a sentence on those that cannot be moved now either. Raises RunError.
+    Returns a sentence on files that still cannot be moved. Raises RunError.
     """
     failed: list[str] = []
     for record in journal.set_aside():
@@ -78,18 +78,18 @@ def finish_moves(journal: Journal, out: Path) -> str | None:
 
 
 def _paths_of(text: str) -> Iterator[str]:
-    """The paths that a record's text can stand for: what is written \\x.. in it may be a byte that is no UTF-8."""
+    """The possible paths of a record's text: \\x.. in it may be a byte that is not UTF-8, or these very characters."""
     yield text
-    path = os.fsdecode(_ESCAPED.sub(lambda found: bytes.fromhex(found[1].decode()), text.encode()))
+    path = os.fsdecode(_ESCAPED.sub(lambda match: bytes.fromhex(match[1].decode()), text.encode()))
     if path != text and as_text(path) == text:
         yield path
 
 
 def _copy_and_remove(seen: Sighting, target: Path) -> None:
-    """To another file system, where a name alone cannot be moved. Raises OSError, and then leaves no copy."""
+    """Move to another file system, by a copy. Raises OSError, and then leaves no copy."""
     status = status_of(seen.path)
     if status is None or not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
-        # a pipe or a device has no end, and a file of that size would fill the disk of the records
+        # a pipe or a device has no end, and would fill the disk of the records
         raise OSError(errno.EXDEV, "the folder of the records lies on another file system")
     temporary = target.with_name(".moving.partial")
     try:

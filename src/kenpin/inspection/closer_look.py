@@ -1,4 +1,4 @@
-"""The closer look at parts that do not pass: maps that say where, known cases that were like it, and words."""
+"""The closer look at parts that do not pass: maps, similar known cases, and descriptions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kenpin.errors import OptionError, first_line
 from kenpin.files import new_file
 from kenpin.inspection.isolating import Failed, attempt, on_each
 from kenpin.inspection.policy import Policy
-from kenpin.inspection.runs import Judged, Run, example_of
+from kenpin.inspection.runs import JudgedPart, PolicyRun, example_of
 from kenpin.models.contract import Explained, Localised
 from kenpin.models.restoring import vectors_of
 from kenpin.predictor import load_conversational
@@ -34,7 +34,7 @@ _MAPS = "maps"
 
 @dataclass(frozen=True)
 class Seen:
-    """What a closer look found, and which of its steps failed."""
+    """Results of a closer look, and its failed steps."""
 
     maps: Mapping[str, str] = field(default_factory=dict)
     """Files of drawn maps below the folder of the records, by run; on disk."""
@@ -42,7 +42,7 @@ class Seen:
     """Nearest first."""
     described: Described | None = None
     failed: Mapping[str, BaseException] = field(default_factory=dict)
-    """By what failed."""
+    """Errors by the name of the failed step."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -52,16 +52,16 @@ class Seen:
 
 @dataclass(frozen=True)
 class _Shown:
-    """What is found of a part before it is described."""
+    """Results on a part before it is described."""
 
     maps: Mapping[str, tuple[Map, ...]]
     seen: Seen
 
 
 class CloserLook:
-    """What the policy asks for beside verdicts."""
+    """The steps that the policy asks for beside verdicts."""
 
-    def __init__(self, policy: Policy, runs: Mapping[str, Run], device: str | None) -> None:
+    def __init__(self, policy: Policy, runs: Mapping[str, PolicyRun], device: str | None) -> None:
         """Raises OptionError, RunError, CaseLibraryError, MissingExtraError."""
         self._policy, self._runs = policy, runs
         for name in policy.maps.of if policy.maps else ():
@@ -72,18 +72,18 @@ class CloserLook:
 
     @property
     def describes_by(self) -> str | None:
-        """Hash of the run that describes; None where none does."""
+        """Hash of the describing run; None where none describes."""
         return None if self._policy.describe is None else record_hash(read_record(self._policy.describe.run))
 
-    def rehearse(self, part: Judged) -> None:
-        """Take every step on a part, and keep nothing. Raises what a step fails of."""
+    def rehearse(self, part: JudgedPart) -> None:
+        """Take every step on a part without keeping results. Raises the error of a failed step."""
         (seen,) = self.look([part], None)
         for error in seen.failed.values():
             raise error
 
-    def look(self, parts: Sequence[Judged], out: Path | None) -> list[Seen]:
-        """At each part as its verdict asks for. A step that fails on a part takes nothing from the part's other steps,
-        and nothing from other parts.
+    def look(self, parts: Sequence[JudgedPart], out: Path | None) -> list[Seen]:
+        """Look at each part as its verdict asks for. A failed step on a part leaves the part's other steps, and other
+        parts, unchanged.
 
         out: the folder of the records; None in a rehearsal, which takes every step whatever the verdict.
         """
@@ -91,9 +91,9 @@ class CloserLook:
         shown = [self._show(part, always, out) for part in parts]
         asked = self._policy.describe
         if asked is None:
-            return [found.seen for found in shown]
+            return [entry.seen for entry in shown]
         indices = [index for index, part in enumerate(parts) if always or part.verdict in asked.when]
-        seen = [found.seen for found in shown]
+        seen = [entry.seen for entry in shown]
         answers = on_each(self._describe, [(parts[index], shown[index]) for index in indices])
         for index, answer in zip(indices, answers, strict=True):
             if isinstance(answer, Failed):
@@ -102,7 +102,7 @@ class CloserLook:
                 seen[index] = replace(seen[index], described=answer)
         return seen
 
-    def _show(self, part: Judged, always: bool, out: Path | None) -> _Shown:
+    def _show(self, part: JudgedPart, always: bool, out: Path | None) -> _Shown:
         """Maps and known cases."""
         maps: dict[str, tuple[Map, ...]] = {}
         files: dict[str, str] = {}
@@ -110,14 +110,18 @@ class CloserLook:
         failed: dict[str, BaseException] = {}
         asked = self._policy.maps
         for name in asked.of if asked is not None and (always or part.verdict in asked.when) else ():
-            found = attempt(partial(_maps_of, self._runs[name], part))
-            drawn = found if isinstance(found, Failed) else attempt(partial(self._draw, part, name, found, out))
-            if not isinstance(found, Failed):
-                maps[name] = found
-            if isinstance(drawn, Failed):
-                failed[f"The map of {name}"] = drawn.error
+            found_maps = attempt(partial(_maps_of, self._runs[name], part))
+            file = (
+                found_maps
+                if isinstance(found_maps, Failed)
+                else attempt(partial(self._draw, part, name, found_maps, out))
+            )
+            if not isinstance(found_maps, Failed):
+                maps[name] = found_maps
+            if isinstance(file, Failed):
+                failed[f"The map of {name}"] = file.error
             else:
-                files[name] = drawn
+                files[name] = file
         near = attempt(lambda: self._cases(part, always))
         if isinstance(near, Failed):
             failed["The search for known cases"] = near.error
@@ -125,39 +129,39 @@ class CloserLook:
             cases = near
         return _Shown(maps, Seen(files, cases, None, failed))
 
-    def _draw(self, part: Judged, name: str, maps: tuple[Map, ...], out: Path | None) -> str:
+    def _draw(self, part: JudgedPart, name: str, maps: tuple[Map, ...], out: Path | None) -> str:
         """The file of a run's map, below the folder of the records."""
         run, image = self._runs[name], part.opened.image
         assert image is not None
-        drawn = draw_maps(image, maps, fails_from=run.predictor.fails_on_map)
-        # the same picture and run have the same map, so that none is drawn over by another
+        picture = draw_maps(image, maps, fails_from=run.predictor.fails_on_map)
+        # the same picture and run have the same map, so no map overwrites a different one
         file = f"{_MAPS}/{part.opened.picture_hash}-{name}-{run.version[:8]}.png"
         if out is not None:
             with new_file(out / file) as unfinished:
-                drawn.save(unfinished, "PNG")
+                picture.save(unfinished, "PNG")
         return file
 
-    def _cases(self, part: Judged, always: bool) -> tuple[Found, ...]:
-        """The nearest known cases, the picture itself left out."""
+    def _cases(self, part: JudgedPart, always: bool) -> tuple[Found, ...]:
+        """The nearest known cases, without the picture itself."""
         asked = self._policy.cases
         if asked is None or self._library is None or not (always or part.verdict in asked.when):
             return ()
-        vector = vectors_of(part.said[asked.run].raw).float().numpy()
-        (found,) = self._library.search(vector, k=asked.nearest + 1)
-        return tuple(near for near in found if near.case.id != part.opened.picture_hash)[: asked.nearest]
+        vector = vectors_of(part.outputs[asked.run].raw).float().numpy()
+        (hits,) = self._library.search(vector, k=asked.nearest + 1)
+        return tuple(near for near in hits if near.case.id != part.opened.picture_hash)[: asked.nearest]
 
-    def _describe(self, parts: Sequence[tuple[Judged, _Shown]]) -> list[Described]:
+    def _describe(self, parts: Sequence[tuple[JudgedPart, _Shown]]) -> list[Described]:
         assert self._describer is not None
         evidence = [self._evidence(part, shown.maps, shown.seen.cases) for part, shown in parts]
         images = [part.opened.image for part, _ in parts if part.opened.image is not None]
         return self._describer.describe(images, evidence)
 
-    def _evidence(self, part: Judged, maps: Mapping[str, tuple[Map, ...]], cases: tuple[Found, ...]) -> Evidence:
+    def _evidence(self, part: JudgedPart, maps: Mapping[str, tuple[Map, ...]], cases: tuple[Found, ...]) -> Evidence:
         image = part.opened.image
         witnesses = [
             witness_of(
                 name,
-                part.said[name].prediction,
+                part.outputs[name].prediction,
                 part.judgements.get(name),
                 run.threshold,
                 size_wh=None if image is None else image.size,
@@ -176,24 +180,24 @@ class CloserLook:
         )
 
 
-def _maps_of(run: Run, part: Judged) -> tuple[Map, ...]:
-    """Read off the raw outputs where the score is, else explained anew."""
+def _maps_of(run: PolicyRun, part: JudgedPart) -> tuple[Map, ...]:
+    """The run's maps of a part: from its raw outputs where its score is from a map, else computed now."""
     inspector, image = run.predictor.inspector, part.opened.image
     assert image is not None
     if isinstance(inspector, Localised):
-        return (inspector.map_of(part.said[run.name].raw["map"][0], image.size),)
+        return (inspector.map_of(part.outputs[run.name].raw["map"][0], image.size),)
     assert isinstance(inspector, Explained)
     (maps,) = inspector.maps([image], [example_of(part.opened)])
     return maps
 
 
-def _against(run: Run, part: Judged, maps: Sequence[Map]) -> Map | None:
-    """The map of what speaks against the part; None where it explains a good class, or single boxes."""
-    good = part.said[run.name].prediction.label in run.record.ok_labels
+def _against(run: PolicyRun, part: JudgedPart, maps: Sequence[Map]) -> Map | None:
+    """The map against the part; None where the map explains a good class, or single boxes."""
+    good = part.outputs[run.name].prediction.label in run.record.ok_labels
     return maps[0] if maps and not good and run.predictor.target is Target.LABEL else None
 
 
-def _library(policy: Policy, runs: Mapping[str, Run]) -> CaseLibrary | None:
+def _library(policy: Policy, runs: Mapping[str, PolicyRun]) -> CaseLibrary | None:
     asked = policy.cases
     if asked is None:
         return None

@@ -1,4 +1,4 @@
-"""One inspection: files from a source are judged on a line and reported, each once, until none is left."""
+"""An inspection: files from a source are judged on a line and reported, each once, until none is left."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
 
 @dataclass
 class Tally:
-    """What an inspection came to."""
+    """Counts of an inspection."""
 
     verdicts: Counter[Verdict] = field(default_factory=Counter)
     aside: int = 0
     not_moved: int = 0
     """Files that are no pictures and could not be set aside."""
     latencies_s: list[float] = field(default_factory=list)
-    """Of each part that was judged, from the complete picture to the record on disk."""
+    """Seconds for each judged part, from the complete picture to the record on disk."""
 
 
 def inspect(
     line: Line, source: Source, report: Callable[[PartRecord], None], note: Callable[[str], None] = lambda _: None
 ) -> Tally:
-    """Inspect what the source has.
+    """Inspect the files of the source.
 
-    report: called with each record once it is on disk, and with those of named pictures that had one already; note:
-    called with sentences on files that cannot be moved. Raises OSError where a record cannot be written, RunError.
+    report: called with each record once it is on disk, and with earlier records of named pictures; note: called with
+    sentences on files that cannot be moved. Raises OSError where a record cannot be written, RunError.
     """
     inspection = _Inspection(line, source, report, note)
     if source.sets_aside and (sentence := finish_moves(line.journal, line.out)) is not None:
@@ -53,7 +53,7 @@ def inspect(
 
 @dataclass
 class _Inspection:
-    """What an inspection works with."""
+    """State of a running inspection."""
 
     line: Line
     source: Source
@@ -62,18 +62,18 @@ class _Inspection:
     tally: Tally = field(default_factory=Tally)
 
     def take(self, pictures: Sequence[Opened]) -> None:
-        """Judge those that are pictures or will never be one."""
+        """Judge the files that are pictures, and those that will never be pictures."""
         ready = [picture for picture in pictures if picture.error is None or self.source.gives_up(picture)]
         recorded = self.line.record(ready, sets_aside=self.source.sets_aside)
         durable_s = time.time()
-        for picture, found in zip(ready, recorded, strict=True):
-            if found.is_new or not self.source.sets_aside:
-                self.tally.verdicts[found.record.verdict] += 1
-                self.report(found.record)
+        for picture, entry in zip(ready, recorded, strict=True):
+            if entry.is_new or not self.source.sets_aside:
+                self.tally.verdicts[entry.record.verdict] += 1
+                self.report(entry.record)
             self.source.judged(picture.seen)
-            if found.is_new:
+            if entry.is_new:
                 self.tally.latencies_s.append(durable_s - picture.seen.since_s)
-                self._set_aside(picture, found.record)
+                self._set_aside(picture, entry.record)
 
     def _set_aside(self, picture: Opened, record: PartRecord) -> None:
         if record.aside is None:

@@ -1,4 +1,4 @@
-"""The journal: part records as lines of JSON, only ever appended, on disk before anybody is told, each part once."""
+"""The journal: part records as lines of JSON, append-only, on disk before they are reported, each part once."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _ROWS = 5_000  # records turned into Arrow at a time
 
 
 class Journal:
-    """The records of a folder, in the hands of its only writer."""
+    """The records of a folder, for its only writer."""
 
     def __init__(self, path: Path) -> None:
-        """Open it, or begin it. What a killed writer left of its last line is cut off: that part is judged again.
+        """Open or create it. An incomplete last line of a killed writer is cut off: that part is judged again.
 
         Raises RunError where a line is damaged.
         """
         self.path = path
-        self._places: dict[PartKey, int] = {}
+        self._offsets: dict[PartKey, int] = {}
         self._files: dict[str, tuple[int, int]] = {}
         self._asides: list[PartKey] = []
         self._end = 0
         path.touch()
         with path.open("rb") as file:
-            for place, number, line in _whole_lines(file):
-                self._note(_values(line, f"{path} line {number}"), place)
-                self._end = place + len(line)
+            for offset, number, line in _whole_lines(file):
+                self._note(_values(line, f"{path} line {number}"), offset)
+                self._end = offset + len(line)
         self._file = path.open("r+b", buffering=0)
         with self._named_errors():
             self._cut_off_the_rest()
@@ -44,26 +44,26 @@ class Journal:
         sync_folder(path.parent)
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._offsets)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     def append(self, records: Sequence[PartRecord]) -> None:
         """Add records; when this returns they are on disk.
 
-        Raises RunError for a part that is there, OSError with the name of the file.
+        Raises RunError for a part that has a record, OSError with the name of the file.
         """
-        places: dict[PartKey, int] = {}
+        offsets: dict[PartKey, int] = {}
         data = b""
         for record in records:
             key = _key(record)
-            if key in self._places or key in places:
+            if key in self._offsets or key in offsets:
                 raise RunError(
                     f"{self.path}: already has a record of {record.id} with this content; it stays as it is."
                 )
-            places[key] = self._end + len(data)
+            offsets[key] = self._end + len(data)
             data += to_line(record).encode()
         with self._named_errors():
             self._cut_off_the_rest()
@@ -72,20 +72,20 @@ class Journal:
                 rest = rest[self._file.write(rest) :]
             self._sync()
         self._end += len(data)
-        for record, place in zip(records, places.values(), strict=True):
-            self._note({name: getattr(record, name) for name in _INDEXED}, place)
+        for record, offset in zip(records, offsets.values(), strict=True):
+            self._note({name: getattr(record, name) for name in _INDEXED}, offset)
 
     def find(self, key: PartKey) -> PartRecord | None:
         """The record of a part; None where there is none. Raises RunError."""
-        place = self._places.get(key)
-        if place is None:
+        offset = self._offsets.get(key)
+        if offset is None:
             return None
         with self.path.open("rb") as file:
-            file.seek(place)
-            return from_values(_values(file.readline(), f"{self.path} byte {place}"), f"{self.path} byte {place}")
+            file.seek(offset)
+            return from_values(_values(file.readline(), f"{self.path} byte {offset}"), f"{self.path} byte {offset}")
 
     def files(self) -> dict[str, tuple[int, int]]:
-        """Size in bytes and time of the last writing, in nanoseconds, of each id's file as it was last judged."""
+        """By id, size in bytes and modification time in nanoseconds of the file as last judged."""
         return dict(self._files)
 
     def set_aside(self) -> Iterator[PartRecord]:
@@ -94,21 +94,21 @@ class Journal:
             if (record := self.find(key)) is not None:
                 yield record
 
-    def _note(self, values: Mapping[str, Any], place: int) -> None:
+    def _note(self, values: Mapping[str, Any], offset: int) -> None:
         key = part_key(values["id"], values["picture_hash"], values["picture_bytes"], values["modified_ns"])
-        self._places[key] = place
+        self._offsets[key] = offset
         self._files[values["id"]] = (values["picture_bytes"], values["modified_ns"])
         if values["aside"] is not None:
             self._asides.append(key)
 
     def _cut_off_the_rest(self) -> None:
-        """What a writer that was killed, or an append that failed, left behind the last record."""
+        """Cut off the bytes that a killed writer or a failed append left behind the last record."""
         self._file.truncate(self._end)
         self._file.seek(self._end)
 
     @contextmanager
     def _named_errors(self) -> Iterator[None]:
-        """What fails on an open file does not say on which."""
+        """Add the file's name to errors on the open file, which lack it."""
         try:
             yield
         except OSError as error:
@@ -147,12 +147,12 @@ def write_parquet(path: Path, out: Path) -> int:
 
 
 def _whole_lines(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
-    """Place in bytes, number from 1, and each line that has its end; the last may still be on its way."""
-    place = 0
+    """Offset in bytes, number from 1, and each complete line; the last may still be written."""
+    offset = 0
     for number, line in enumerate(file, 1):
         if line.endswith(b"\n"):
-            yield place, number, line
-        place += len(line)
+            yield offset, number, line
+        offset += len(line)
 
 
 def _values(line: bytes, where: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The judges: opened pictures in, their part records out, by the runs of a policy, what these share computed once."""
+"""The judges: opened pictures in, part records out, by the runs of a policy, shared features computed once."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from kenpin.inspection.fusing import fuse
 from kenpin.inspection.isolating import Failed, attempt, on_each
 from kenpin.inspection.pictures import Opened, Sighting, as_text
 from kenpin.inspection.policy import Policy
-from kenpin.inspection.record import Answer, NearCase, PartRecord, from_values, to_line
-from kenpin.inspection.runs import Judged, Run, Said, example_of, load_run
+from kenpin.inspection.record import Answer, PartRecord, RecordedCase, from_values, to_line
+from kenpin.inspection.runs import JudgedPart, PolicyRun, RunOutput, example_of, load_run
 from kenpin.models.inference import batch_size_of, decode, infer_together
 from kenpin.quality.threshold import judge
 from kenpin.records import Judgement, Prediction, Verdict
@@ -31,12 +31,12 @@ from kenpin.records_json import to_json
 
 
 class Judges:
-    """The runs of a policy, ready to look at pictures."""
+    """The loaded runs of a policy."""
 
     def __init__(self, policy: Policy, *, device: str | None = None) -> None:
-        """Load them, and look at a picture once. Raises OptionError, RunError, CaseLibraryError, MissingExtraError."""
+        """Load the runs, and judge one picture. Raises OptionError, RunError, CaseLibraryError, MissingExtraError."""
         self._policy = policy
-        self._runs = {name: load_run(name, one, device) for name, one in policy.runs.items()}
+        self._runs = {name: load_run(name, options, device) for name, options in policy.runs.items()}
         self._check_rules()
         self._closer_look = CloserLook(policy, self._runs, device)
         self.identity: dict[str, Any] = {
@@ -46,54 +46,53 @@ class Judges:
             },
             "describer": self._closer_look.describes_by,
         }
-        """What decides verdicts and what is told of them: with another one it is another inspection."""
-        told = json.dumps(self.identity, sort_keys=True, ensure_ascii=False)
-        self._hash = hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+        """All that determines verdicts and records: with any change it is another inspection."""
+        identity = json.dumps(self.identity, sort_keys=True, ensure_ascii=False)
+        self._hash = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
         self._kenpin = version("kenpin")
         sizes = [batch_size_of(run.predictor.inspector) for run in self._runs.values()]
         self.batch_size = policy.batch_size or min(sizes)
         self._rehearse()
 
     def judge(self, pictures: Sequence[Opened], out: Path) -> list[PartRecord]:
-        """One record a picture, whatever the pictures are and whatever the runs do. out: the folder of the records,
-        where maps are drawn."""
+        """One record a picture, whatever fails. out: the folder of the records, where maps are written."""
         answers = iter(on_each(self._judge, [picture for picture in pictures if picture.image is not None]))
         judged = [next(answers) if picture.image is not None else None for picture in pictures]
-        looked_at = [part for part in judged if isinstance(part, Judged)]
+        looked_at = [part for part in judged if isinstance(part, JudgedPart)]
         looks = iter(on_each(lambda some: self._closer_look.look(some, out), looked_at))
         records = []
         for picture, part in zip(pictures, judged, strict=True):
-            if isinstance(part, Judged):
+            if isinstance(part, JudgedPart):
                 records.append(self._whole(part, next(looks)))
-            else:  # a part that nobody could look at is never passed
+            else:  # a part that could not be judged is never passed
                 why = f"{picture.error}" if part is None else f"The runs failed on it: {first_line(part.error)}"
                 records.append(self._record(picture, Verdict.REVIEW, (why,)))
         return records
 
-    def _judge(self, pictures: Sequence[Opened]) -> list[Judged]:
-        """What each run says of each picture, and the verdicts."""
+    def _judge(self, pictures: Sequence[Opened]) -> list[JudgedPart]:
+        """Outputs of each run for each picture, and the verdicts."""
         if not pictures:
             return []
         inspectors = [run.predictor.inspector for run in self._runs.values()]
-        outputs = infer_together(inspectors, [one.image for one in pictures if one.image is not None])
-        examples = [example_of(one) for one in pictures]
-        predictions = [decode(one, raw, examples) for one, raw in zip(inspectors, outputs, strict=True)]
+        outputs = infer_together(inspectors, [item.image for item in pictures if item.image is not None])
+        examples = [example_of(item) for item in pictures]
+        predictions = [decode(inspector, raw, examples) for inspector, raw in zip(inspectors, outputs, strict=True)]
         judged = []
         for index, (picture, *answers) in enumerate(zip(pictures, *predictions, strict=True)):
-            said = {
-                name: Said(answer, {key: values[index : index + 1] for key, values in raw.items()})
+            outputs_of = {
+                name: RunOutput(answer, {key: values[index : index + 1] for key, values in raw.items()})
                 for name, answer, raw in zip(self._runs, answers, outputs, strict=True)
             }
             judgements = {
-                name: judge(said[name].prediction, run.threshold)
+                name: judge(outputs_of[name].prediction, run.threshold)
                 for name, run in self._runs.items()
                 if run.threshold is not None
             }
-            judged.append(Judged(picture, said, judgements, *fuse(judgements, self._policy.parsed_rules)))
+            judged.append(JudgedPart(picture, outputs_of, judgements, *fuse(judgements, self._policy.parsed_rules)))
         return judged
 
-    def _whole(self, judged: Judged, look: Seen | Failed) -> PartRecord:
-        """The record with all that it can hold of what was found; what it cannot hold leaves the verdict as it is."""
+    def _whole(self, judged: JudgedPart, look: Seen | Failed) -> PartRecord:
+        """The record with all results that it can hold; a result that it cannot hold does not change the verdict."""
         seen = Seen(failed={"The closer look": look.error}) if isinstance(look, Failed) else look
         record = self._record(judged.opened, judged.verdict, (*judged.reasons, *seen.notes))
         steps: dict[str, Callable[[], dict[str, Any]]] = {
@@ -101,9 +100,9 @@ class Judges:
             "the known cases": lambda: {"cases": tuple(map(_near_case, seen.cases))},
             "the description": lambda: _described(seen),
         }
-        whole = attempt(lambda: _with(record, *(step() for step in steps.values())))
-        if not isinstance(whole, Failed):
-            return whole
+        complete = attempt(lambda: _with(record, *(step() for step in steps.values())))
+        if not isinstance(complete, Failed):
+            return complete
         for what, step in steps.items():
             fuller = attempt(lambda record=record, step=step: _with(record, step()))  # type: ignore[misc]
             if isinstance(fuller, Failed):
@@ -112,9 +111,9 @@ class Judges:
             record = fuller
         return record
 
-    def _answers(self, judged: Judged, seen: Seen) -> dict[str, Any]:
+    def _answers(self, judged: JudgedPart, seen: Seen) -> dict[str, Any]:
         answers = tuple(
-            _answer(run, judged.said[name].prediction, judged.judgements.get(name), seen.maps.get(name))
+            _answer(run, judged.outputs[name].prediction, judged.judgements.get(name), seen.maps.get(name))
             for name, run in self._runs.items()
         )
         return {
@@ -124,7 +123,7 @@ class Judges:
         }
 
     def _record(self, opened: Opened, verdict: Verdict, reasons: tuple[str, ...]) -> PartRecord:
-        """What every record has."""
+        """The fields of every record."""
         seen, now_s = opened.seen, time.time()
         return PartRecord(
             id=seen.id,
@@ -143,7 +142,7 @@ class Judges:
         )
 
     def _check_rules(self) -> None:
-        """Refuse rules that these runs cannot follow. Raises OptionError."""
+        """Refuse rules that do not fit these runs. Raises OptionError."""
         deciding = [name for name, run in self._runs.items() if run.threshold is not None]
         if not deciding:
             raise OptionError(
@@ -156,16 +155,16 @@ class Judges:
                 )
 
     def _rehearse(self) -> None:
-        """Look at a picture of noise with all that the policy asks for: what fails shall fail before the first part,
-        and what is loaded on first use shall not keep it waiting."""
+        """Judge a picture of noise with all steps of the policy, so that errors come before the first part, which then
+        does not wait for anything to be loaded."""
         noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8))
         (part,) = self._judge([Opened(Sighting("rehearsal", "", 0, 0, 0, 0.0), "", "", noise, None)])
         self._closer_look.rehearse(part)
 
 
-def _with(record: PartRecord, *found: Mapping[str, Any]) -> PartRecord:
-    """A record with more in it. Raises what a journal could not write of it, or not read again."""
-    fuller = replace(record, **{name: value for some in found for name, value in some.items()})
+def _with(record: PartRecord, *additions: Mapping[str, Any]) -> PartRecord:
+    """A record with further fields. Raises the error of a record that a journal cannot write or read again."""
+    fuller = replace(record, **{name: value for some in additions for name, value in some.items()})
     from_values(json.loads(to_line(fuller).encode()), "the part")
     return fuller
 
@@ -178,12 +177,12 @@ def _described(seen: Seen) -> dict[str, Any]:
     return {"description": described.description, "contradictions": contradictions}
 
 
-def _near_case(found: Found) -> NearCase:
+def _near_case(found: Found) -> RecordedCase:
     case = found.case
-    return NearCase(case.id, case.picture, f"{case.verdict}", case.label, case.note, found.distance)
+    return RecordedCase(case.id, case.picture, f"{case.verdict}", case.label, case.note, found.distance)
 
 
-def _answer(run: Run, said: Prediction, judgement: Judgement | None, map: str | None) -> Answer:
+def _answer(run: PolicyRun, prediction: Prediction, judgement: Judgement | None, map: str | None) -> Answer:
     threshold = run.threshold
     return Answer(
         run=run.name,
@@ -192,13 +191,13 @@ def _answer(run: Run, said: Prediction, judgement: Judgement | None, map: str | 
         fail_from=None if threshold is None else threshold.fail_from,
         review_from=None if threshold is None else threshold.review_from,
         verdict=None if judgement is None else judgement.verdict,
-        score=said.defect_score,
+        score=prediction.defect_score,
         reasons=() if judgement is None else judgement.reasons,
-        label=said.label,
-        probabilities=said.probabilities,
-        distance=said.distance,
-        contributions=said.contributions,
-        boxes=said.detections,
-        text=said.text,
+        label=prediction.label,
+        probabilities=prediction.probabilities,
+        distance=prediction.distance,
+        contributions=prediction.contributions,
+        boxes=prediction.detections,
+        text=prediction.text,
         map=map,
     )

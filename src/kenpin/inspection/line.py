@@ -1,4 +1,4 @@
-"""A line: pictures in, part records out, each part judged once and its record on disk before anybody has it."""
+"""A line: pictures in, part records out, each part judged once and its record on disk before it is returned."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from kenpin.inspection.policy import Policy, read_policy
 from kenpin.inspection.record import PartKey, PartRecord
 
 _IDENTITY = "inspection.json"
-_READERS = 2  # threads that open the next pictures while the networks look at these
+_READERS = 2  # threads that open the next pictures while the networks compute
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A part's record, and whether it was made just now."""
+    """A part's record, and whether it is new."""
 
     record: PartRecord
     is_new: bool
@@ -42,7 +42,7 @@ class Line:
     """
 
     def __init__(self, policy: Policy | str | Path, out: str | Path, *, device: str | None = None) -> None:
-        """Load the runs, and look at a picture once. out: folder of the records, made where it is not there.
+        """Load the runs, and judge one picture. out: folder of the records, created where it does not exist.
 
         Raises OptionError, RunError, OutputExistsError, CaseLibraryError, MissingExtraError, OSError.
         """
@@ -55,14 +55,14 @@ class Line:
             self._readers = opening.enter_context(ThreadPoolExecutor(_READERS))
             self._opened = opening.pop_all()
         self.batch_size = self._judges.batch_size
-        """Pictures at a time at most."""
+        """Most pictures at a time."""
         self._recording = Lock()
 
     def judge(self, name: str, data: bytes) -> PartRecord:
         """The record of a part, by its name and the bytes of its picture; it is on disk.
 
-        A part that has a record keeps it. What is no picture, and what the runs fail on, is REVIEW. Raises OSError
-        where the record cannot be written, and nothing else whatever the picture is.
+        A part that has a record keeps it. A file that is no picture, or on which the runs fail, is REVIEW. Raises
+        OSError where the record cannot be written, and no other error, whatever the picture is.
         """
         (record,) = self.judge_many([(name, data)])
         return record
@@ -74,7 +74,7 @@ class Line:
         ahead: list[Future[Opened]] = []
         while True:
             following = [self._readers.submit(open_bytes, *one) for one in islice(coming, self.batch_size)]
-            records += [found.record for found in self.record([opening.result() for opening in ahead])]
+            records += [recorded.record for recorded in self.record([opening.result() for opening in ahead])]
             if not following:
                 return records
             ahead = following
@@ -104,7 +104,7 @@ class Line:
             return [Recorded(records[picture.key], new.get(picture.key) is picture) for picture in pictures]
 
     def close(self) -> None:
-        """Let go of the folder of the records."""
+        """Release the folder of the records."""
         self._opened.close()
 
     def __enter__(self) -> Self:
@@ -116,7 +116,7 @@ class Line:
 
 @contextmanager
 def record_folder(out: Path) -> Iterator[Path]:
-    """The folder of an inspection's records, made where it is not there, in the hands of this process alone.
+    """The folder of an inspection's records, created where it does not exist, locked for this process.
 
     Raises RunError, OutputExistsError, OptionError.
     """
@@ -130,14 +130,14 @@ def record_folder(out: Path) -> Iterator[Path]:
 
 
 def _to_move(record: PartRecord, picture: Opened) -> PartRecord:
-    """With the place that its file goes to, where it is no picture; a folder is left where it is."""
+    """The record with the path that its file is moved to, where it is no picture; a folder is not moved."""
     if picture.image is not None or picture.seen.is_folder:
         return record
     return replace(record, aside=place_aside(record))
 
 
 def _keep_identity(path: Path, identity: dict[str, Any]) -> None:
-    """Records of two policies or of other runs do not stand in one folder. Raises RunError."""
+    """Refuse a folder with records of another policy or other runs. Raises RunError."""
     identity = json.loads(json.dumps(identity))
     if not path.exists():
         write_json(path, identity)

@@ -1,4 +1,4 @@
-"""Pictures on their way to be judged: files as they were seen, read once, and those that were named one by one."""
+"""Pictures to be judged: files as they were listed, read once, and pictures that were named on the command line."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _AGAIN = "Inspect it again"
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A file as it was seen, or a folder that cannot be listed, whose id ends with a slash."""
+    """A file as it was listed, or a folder that cannot be listed, whose id ends with a slash."""
 
     id: str
     path: str
@@ -34,21 +34,21 @@ class Sighting:
     modified_ns: int
     inode: int
     since_s: float
-    """Since when it can have been as it is, in seconds since 1970: last written, or given its name."""
+    """Earliest time of its present state, in seconds since 1970: last written, or renamed."""
 
     @property
     def state(self) -> tuple[int, int, int]:
-        """Another one is another content."""
+        """State by which a change of the content is noticed."""
         return self.size_bytes, self.modified_ns, self.inode
 
     @property
     def is_folder(self) -> bool:
-        """Whether it stands for all that lies in a folder, and is to stay where it is."""
+        """Whether it is a folder, which is never moved."""
         return self.id.endswith("/")
 
 
 def sighting_of(id: str, path: str, status: os.stat_result | None) -> Sighting:
-    """What the status of a file tells of it; of a folder it tells nothing, for that changes with every part in it."""
+    """A sighting from the status of a file; that of a folder is not used, for it changes with every part in it."""
     if status is None:
         return Sighting(id, path, 0, 0, 0, 0.0)
     if stat.S_ISDIR(status.st_mode):
@@ -57,7 +57,7 @@ def sighting_of(id: str, path: str, status: os.stat_result | None) -> Sighting:
 
 
 def status_of(path: str) -> os.stat_result | None:
-    """Of a file, or of the link itself where that leads nowhere; None where it cannot be had."""
+    """Status of a file, or of a broken link itself; None where it cannot be read."""
     for follow in (True, False):
         try:
             return Path(path).stat(follow_symlinks=follow)
@@ -67,12 +67,12 @@ def status_of(path: str) -> os.stat_result | None:
 
 
 def is_still_there(seen: Sighting) -> bool:
-    """Whether the file is as it was seen."""
+    """Whether the file is unchanged since it was listed."""
     return sighting_of(seen.id, seen.path, status_of(seen.path)).state == seen.state
 
 
 def as_text(words: str) -> str:
-    """A name, a path or a sentence that any file of text can hold: bytes that are no UTF-8 are written as \\x..
+    """A name, a path or a sentence as valid UTF-8: other bytes are written as \\x..
 
     >>> as_text("caf\\udce9.png"), as_text("half a pair \\ud83d")
     ('caf\\\\xe9.png', 'half a pair \\\\xed\\\\xa0\\\\xbd')
@@ -86,11 +86,11 @@ def as_text(words: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A picture that was read, or what hindered it."""
+    """A picture that was read, or the error."""
 
     seen: Sighting
     whole_path: str
-    """As text; the name of one that was handed over in memory."""
+    """The path as text; the name of a picture in memory."""
     picture_hash: str
     """Of the content, 32 hexadecimal digits; empty where it could not be read."""
     image: Image | None
@@ -98,12 +98,12 @@ class Opened:
 
     @property
     def key(self) -> PartKey:
-        """What tells the part from every other."""
+        """Key of the part."""
         return part_key(self.seen.id, self.picture_hash, self.seen.size_bytes, self.seen.modified_ns)
 
 
 def open_picture(seen: Sighting) -> Opened:
-    """Read the file once: its hash and its picture are of the same bytes. Whatever hinders it is in what it returns."""
+    """Read the file once, so that hash and picture are of the same bytes. Errors are in the result."""
     digest, image, error = "", None, None
     try:
         _refuse_folder(seen.path)
@@ -119,7 +119,7 @@ def open_picture(seen: Sighting) -> Opened:
 
 
 def open_bytes(name: str, data: bytes) -> Opened:
-    """The same of a picture in memory, complete at this moment."""
+    """A picture in memory as an opened one, complete at this moment."""
     now_s, image, error = time.time(), None, None
     seen = Sighting(as_text(name), name, len(data), int(now_s * 1e9), 0, now_s)
     digest = _hash(data)
@@ -156,28 +156,28 @@ def _as_image_error(path: str, error: Exception) -> ImageError:
 def _whole_path(path: str) -> str:
     try:
         return as_text(str(Path(path).absolute()))
-    except OSError:  # the folder that this process works in is away
+    except OSError:  # the current folder is gone
         return as_text(path)
 
 
 class Source(Protocol):
-    """Where pictures come from."""
+    """A source of pictures."""
 
     sets_aside: bool
-    """Whether files that are no pictures are moved out of the way."""
+    """Whether files that are no pictures are moved aside."""
 
     def next(self, most: int, *, wait: bool) -> list[Sighting] | None:
-        """At most so many files to open now; None when there will be no more. wait: until there is one."""
+        """At most `most` files to open now; None when there will be no more. wait: until there is one."""
 
     def judged(self, seen: Sighting) -> None:
-        """This file is done with."""
+        """Mark this file as judged."""
 
     def gives_up(self, opened: Opened) -> bool:
-        """Told that this file is no picture, or cannot be read: whether that will stay so."""
+        """Whether a file that is no picture, or cannot be read, is not to be tried again."""
 
 
 class NamedPictures:
-    """Pictures that were named, in their order."""
+    """Pictures named on the command line, in their order."""
 
     sets_aside = False
 
@@ -185,7 +185,7 @@ class NamedPictures:
         self._paths, self._stop = iter(paths), stop
 
     def next(self, most: int, *, wait: bool) -> list[Sighting] | None:
-        """The next ones."""
+        """The next pictures, at most `most`."""
         most = 0 if self._stop.is_set() else most
         return [self._seen(path) for path in islice(self._paths, most)] or None
 
@@ -193,10 +193,10 @@ class NamedPictures:
         """Nothing to do."""
 
     def gives_up(self, opened: Opened) -> bool:
-        """At once."""
+        """True: a named file is tried once."""
         return True
 
     def _seen(self, path: str) -> Sighting:
-        # what was named was complete before; its time begins when its turn comes
+        # a named file was complete before; its time begins now
         id = as_text(os.path.normpath(path))
         return replace(sighting_of(id, path, status_of(path)), since_s=time.time())

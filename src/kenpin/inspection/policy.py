@@ -1,4 +1,4 @@
-"""The policy: which runs judge a part, how their verdicts become one, and what else is kept; read from a YAML file."""
+"""The policy: the runs that judge a part, the rules that fuse their verdicts, and further records; from a YAML file."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _NAME = re.compile(r"[^\W\d][\w-]*")
 
 
 def _read_as(kind: type[StrictOptions]) -> BeforeValidator:
-    """Read a mapping as these options, so that an unknown key among them is met with the nearest of theirs."""
+    """Read a mapping as these options, so that the error of an unknown key names the nearest one."""
     return BeforeValidator(lambda value: kind.from_mapping(value, "in it") if isinstance(value, Mapping) else value)
 
 
 class RunOptions(StrictOptions):
-    """A run that looks at each part."""
+    """A run that judges each part."""
 
     run: Path = Field(description="Folder of the finished run, from the policy's own folder.")
     fail_from: float | None = Field(
@@ -46,14 +46,14 @@ class RunOptions(StrictOptions):
 
 
 class MapOptions(StrictOptions):
-    """Maps that show where, drawn for some parts."""
+    """Maps for some parts."""
 
     of: tuple[str, ...] = Field(min_length=1, description="Names of the runs whose maps are drawn.")
     when: tuple[Verdict, ...] = Field(DOUBTFUL, description="Verdicts of the parts that they are drawn of.")
 
 
 class CaseSearchOptions(StrictOptions):
-    """Known cases that are like some parts."""
+    """Similar known cases for some parts."""
 
     library: str = Field(description="Library of known cases: a folder, from the policy's own, or a URI.")
     run: str = Field(description="Name of the run whose embeddings the library holds.")
@@ -62,7 +62,7 @@ class CaseSearchOptions(StrictOptions):
 
 
 class DescribeOptions(StrictOptions):
-    """Descriptions in words of some parts, held to what the runs say of them."""
+    """Descriptions in words of some parts, checked against the runs' evidence."""
 
     run: Path = Field(description="Folder of a run of family vlm, from the policy's own folder.")
     when: tuple[Verdict, ...] = Field(DOUBTFUL, description="Verdicts of the parts that are described.")
@@ -74,7 +74,7 @@ class DescribeOptions(StrictOptions):
 
 
 class Policy(StrictOptions):
-    """How parts are inspected."""
+    """The policy of an inspection."""
 
     runs: dict[str, RunOptions] = Field(
         description="The runs by name: each a folder, or a mapping with `run`, `fail_from` and `review_from`."
@@ -113,10 +113,10 @@ class Policy(StrictOptions):
             if not _NAME.fullmatch(str(name)) or name in WORDS:
                 raise ValueError(f"{name!r} cannot name a run in a rule; take a word such as `distance`.")
         return {
-            str(name): RunOptions.from_mapping({"run": one} if isinstance(one, str) else one, f"run {name}")
-            if isinstance(one, str | Mapping)
-            else one
-            for name, one in value.items()
+            str(name): RunOptions.from_mapping({"run": options} if isinstance(options, str) else options, f"run {name}")
+            if isinstance(options, str | Mapping)
+            else options
+            for name, options in value.items()
         }
 
     @field_validator("rules")
@@ -126,7 +126,7 @@ class Policy(StrictOptions):
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
-        """What is named elsewhere is one of the runs."""
+        """Check that all names elsewhere are names of runs."""
         named = {run: f"rule {rule.text!r}" for rule in self.parsed_rules for run in sorted(rule.runs)}
         named |= dict.fromkeys(self.maps.of if self.maps else (), "`maps`")
         named |= {self.cases.run: "`cases`"} if self.cases else {}
@@ -144,10 +144,10 @@ class Policy(StrictOptions):
 
 
 def read_policy(path: Path) -> Policy:
-    """The policy in a YAML file; folders in it are meant from its own. Raises OptionError."""
+    """The policy in a YAML file; folders in it are relative to its own. Raises OptionError."""
     policy = Policy.from_mapping(read_yaml(path), str(path))
     folder = path.absolute().parent
-    runs = {name: one.model_copy(update={"run": folder / one.run}) for name, one in policy.runs.items()}
+    runs = {name: options.model_copy(update={"run": folder / options.run}) for name, options in policy.runs.items()}
     cases = policy.cases
     if cases is not None and "://" not in cases.library:
         cases = cases.model_copy(update={"library": str(folder / cases.library)})

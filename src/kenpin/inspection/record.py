@@ -1,4 +1,4 @@
-"""The part record: everything that was found of one part and by whom, as JSON and as an Arrow row."""
+"""The part record: all results on one part with their runs, as JSON and as an Arrow row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SCHEMA_VERSION: Literal[1] = 1
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one run said of a part. None means that it does not say such a thing."""
+    """One run's answer on a part. None: the run does not predict this."""
 
     run: str
     """Its name in the policy."""
@@ -38,17 +38,17 @@ class Answer:
     distance: float | None = None
     """D²/k."""
     contributions: Mapping[str, float] | None = None
-    """The strongest items' shares of it."""
+    """The items with the largest shares of the distance."""
     boxes: Detections | None = None
     text: str | None = None
-    """A language model's answer as it was given."""
+    """A language model's raw answer."""
     map: str | None = None
     """File of its map, below the folder of the records."""
 
 
 @dataclass(frozen=True, slots=True)
-class NearCase:
-    """A known case that is like the part."""
+class RecordedCase:
+    """A known case similar to the part."""
 
     id: str
     picture: str
@@ -60,15 +60,15 @@ class NearCase:
 
 @dataclass(frozen=True, slots=True)
 class PartRecord:
-    """One part: a picture by its name and content, the verdict, and what it stands on."""
+    """A part: its picture by name and content, the verdict, and its grounds."""
 
     id: str
     """The picture's path below the watched folder, or as it was named."""
     picture: str
     """Its whole path."""
     picture_hash: str
-    """Of its content, 32 hexadecimal digits, empty where it could not be read; with the id it tells a part from every
-    other."""
+    """Content hash, 32 hexadecimal digits, empty where the picture could not be read; with the id it identifies the
+    part."""
     picture_bytes: int
     modified_ns: int
     """When the file was last written, in nanoseconds since 1970."""
@@ -84,29 +84,29 @@ class PartRecord:
     judged_at: str
     """UTC, ISO 8601."""
     latency_s: float
-    """From the complete picture to this record, before it was written."""
+    """Time from the complete picture to this record, before it was written."""
     label: str | None = None
-    """By the first run that names a class."""
+    """Class, by the first run that predicts one."""
     distance: float | None = None
-    """D²/k by the first run that measures one."""
+    """D²/k, by the first run that measures it."""
     description: Description | None = None
-    """In words."""
+    """Description in words."""
     contradictions: tuple[str, ...] = ()
-    """What in these words contradicts the rest, a sentence each."""
+    """Contradictions between the description and the evidence, a sentence each."""
     answers: tuple[Answer, ...] = ()
-    """Of each run, in the policy's order; none where the picture cannot be opened."""
-    cases: tuple[NearCase, ...] = ()
+    """Answers of each run, in the policy's order; empty where the picture cannot be opened."""
+    cases: tuple[RecordedCase, ...] = ()
     """Nearest first."""
     aside: str | None = None
-    """Where the file was put, below the folder of the records, because it is no picture."""
+    """Path of a file that is no picture, below the folder of the records, once it is moved aside."""
 
 
 PartKey = tuple[str, str]
-"""What tells a part from every other: its id and its content."""
+"""Key of a part: its id and its content."""
 
 
 def part_key(id: str, picture_hash: str, picture_bytes: int, modified_ns: int) -> PartKey:
-    """The key of a part. What cannot be read is told from another of its name by size and time of the file."""
+    """The key of a part. Unreadable files of one name are distinguished by size and time."""
     return id, picture_hash or f"{picture_bytes} {modified_ns}"
 
 
@@ -168,7 +168,7 @@ SCHEMA = pa.schema(
         ("latency_s", pa.float64()),
         ("label", pa.string()),
         ("distance", pa.float64()),
-        ("description", pa.struct([(one.name, pa.string()) for one in fields(Description)])),
+        ("description", pa.struct([(item.name, pa.string()) for item in fields(Description)])),
         ("contradictions", pa.list_(pa.string())),
         ("answers", pa.list_(_ANSWER)),
         ("cases", pa.list_(_CASE)),

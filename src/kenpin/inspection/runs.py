@@ -1,4 +1,4 @@
-"""A run of the policy in hand: its model, what it decides by, and what it says of a picture."""
+"""A loaded run of the policy: its model, its threshold, and its output for a picture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Run:
+class PolicyRun:
     """A run of the policy; without a threshold it decides nothing."""
 
     name: str
@@ -30,27 +30,27 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a run says of one picture, with its row of the raw outputs."""
+class RunOutput:
+    """A run's prediction for one picture, with its row of the raw outputs."""
 
     prediction: Prediction
     raw: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A picture with what each run says, and the verdict that follows."""
+class JudgedPart:
+    """A picture with the output of each run, and the fused verdict."""
 
     opened: Opened
-    said: Mapping[str, Said]
+    outputs: Mapping[str, RunOutput]
     judgements: Mapping[str, Judgement]
-    """Of the runs that decide."""
+    """Judgements of the runs that decide."""
     verdict: Verdict
     reasons: tuple[str, ...]
 
 
-def load_run(name: str, options: RunOptions, device: str | None) -> Run:
-    """The run below this name of the policy. Raises RunError, OptionError."""
+def load_run(name: str, options: RunOptions, device: str | None) -> PolicyRun:
+    """Load the run with this name in the policy. Raises RunError, OptionError."""
     predictor = load_predictor(options.run, device=device)
     if predictor.reads_tables:
         raise OptionError(f"{options.run}: run {name} judges rows of a table, not pictures; take another.")
@@ -60,9 +60,9 @@ def load_run(name: str, options: RunOptions, device: str | None) -> Run:
     if options.fail_from is not None:
         threshold = Threshold(options.fail_from, options.review_from, "Set in the policy.")
         predictor.threshold = threshold
-    return Run(name, predictor, predictor.record, threshold, record_hash(predictor.record))
+    return PolicyRun(name, predictor, predictor.record, threshold, record_hash(predictor.record))
 
 
-def example_of(one: Opened) -> Example:
-    """A picture as the runs are told of it."""
-    return Example(one.seen.id, ImageSource(one.seen.path), size_wh=one.image.size if one.image else None)
+def example_of(opened: Opened) -> Example:
+    """An opened picture as an example for the runs."""
+    return Example(opened.seen.id, ImageSource(opened.seen.path), size_wh=opened.image.size if opened.image else None)

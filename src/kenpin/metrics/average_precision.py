@@ -1,7 +1,7 @@
-"""COCO's average precision of boxes, over whole splits, and how far chance could move it.
+"""COCO's average precision of boxes, over whole splits, with bootstrap intervals.
 
-Truth and detections are one record a picture, in the same order; pictures without objects count, for whatever is found
-on them is wrong. Of one picture and class the 100 best detections count, as COCO has it.
+Truth and detections are one record a picture, in the same order; pictures without objects count, for any detection on
+them is wrong. Of one picture and class the 100 best detections count, as in COCO.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _RECALLS = np.linspace(0.0, 1.0, 101)
 _MOST = 100  # detections of one class on one picture
 _RESAMPLES = 500
 _AREAS = ("all", "small", "medium", "large")
-_50, _75 = 0, 5  # places among the overlaps
+_50, _75 = 0, 5  # indices of these overlaps
 
 
 @dataclass(frozen=True, slots=True)
 class AveragePrecision:
-    """Means over the classes that have true boxes, all but two also over the ten overlaps; None where none has any."""
+    """Means over the classes with true boxes, all but two also over the ten overlaps; None without true boxes."""
 
     mean: float | None
     at_50: float | None
@@ -53,8 +53,8 @@ def average_precision(
         from faster_coco_eval import COCO, COCOeval_faster
     except ImportError as error:
         raise MissingExtraError('mAP needs faster-coco-eval: pip install "kenpin[detection]"') from error
-    place = {label: i for i, label in enumerate(labels, 1)}
-    evaluation = COCOeval_faster(COCO(_coco(truth, place)), COCO(_coco(found, place)), "bbox")
+    number = {label: i for i, label in enumerate(labels, 1)}
+    evaluation = COCOeval_faster(COCO(_coco(truth, number)), COCO(_coco(found, number)), "bbox")
     evaluation.evaluate()
     evaluation.accumulate()
     # overlaps, recalls, classes, areas, numbers of detections; -1 where there is no true box
@@ -91,7 +91,7 @@ def average_precision_intervals(
     def means(draws: Ints) -> Floats:
         if not tallies:
             return np.full((len(draws), 3), np.nan)
-        # (classes, resamples, overlaps); a class that a resample holds no box of has no part in its mean
+        # (classes, resamples, overlaps); a class without a box in a resample does not count in its mean
         precisions = np.stack([_weighted(tally, draws) for tally in tallies])
         defined = ~np.isnan(precisions)
         total = np.where(defined, precisions, 0.0).sum(0)
@@ -103,8 +103,8 @@ def average_precision_intervals(
     return mean, at_50, at_75
 
 
-def _coco(pictures: Sequence[Detections], place: Mapping[str, int]) -> dict[str, Any]:
-    """COCO's form. Numbers begin at 1: to its evaluation an annotation 0 is one that was not found."""
+def _coco(pictures: Sequence[Detections], number: Mapping[str, int]) -> dict[str, Any]:
+    """The pictures in COCO's form. Ids begin at 1: its evaluation takes annotation 0 for one that was not found."""
     annotations: list[dict[str, Any]] = []
     for image, boxes in enumerate(pictures, 1):
         rows = zip(xywh_from_xyxy(boxes.boxes_xyxy_px).tolist(), area(boxes.boxes_xyxy_px).tolist(), strict=True)
@@ -112,7 +112,7 @@ def _coco(pictures: Sequence[Detections], place: Mapping[str, int]) -> dict[str,
             annotation = {
                 "id": len(annotations) + 1,
                 "image_id": image,
-                "category_id": place[boxes.labels[i]],
+                "category_id": number[boxes.labels[i]],
                 "bbox": box_xywh,
                 "area": size,
                 "iscrowd": int(boxes.crowd is not None and boxes.crowd[i]),
@@ -120,7 +120,7 @@ def _coco(pictures: Sequence[Detections], place: Mapping[str, int]) -> dict[str,
             annotations.append(annotation if boxes.scores is None else annotation | {"score": boxes.scores[i]})
     return {
         "images": [{"id": image} for image in range(1, len(pictures) + 1)],
-        "categories": [{"id": i, "name": label} for label, i in place.items()],
+        "categories": [{"id": i, "name": label} for label, i in number.items()],
         "annotations": annotations,
     }
 
@@ -142,20 +142,20 @@ class _Tally:
 
 
 def _tallies(truth: Sequence[Detections], found: Sequence[Detections], labels: Sequence[str]) -> list[_Tally]:
-    stated = [_strongest(one) for one in found]
+    stated = [_strongest(detections) for detections in found]
     matches = np.concatenate(
         [match_at(*pair, OVERLAPS.tolist()) for pair in zip(truth, stated, strict=True)]
         or [np.zeros((len(OVERLAPS), 0), np.int64)],
         axis=1,
     )
-    names = np.array([label for one in stated for label in one.labels], object)
-    scores = np.array([score for one in stated for score in one.scores or ()], np.float64)
-    picture = np.repeat(np.arange(len(stated)), [len(one) for one in stated])
+    names = np.array([label for detections in stated for label in detections.labels], object)
+    scores = np.array([score for detections in stated for score in detections.scores or ()], np.float64)
+    picture = np.repeat(np.arange(len(stated)), [len(detections) for detections in stated])
     tallies = []
     for label in labels:
         mine = np.flatnonzero(names == label)
         mine = mine[np.argsort(-scores[mine], kind="stable")]
-        boxes = np.array([_count(one, label) for one in truth], np.int64)
+        boxes = np.array([_count(detections, label) for detections in truth], np.int64)
         finds = matches[:, mine]
         tallies.append(_Tally(picture[mine], finds >= 0, (finds < 0) & (finds != CROWD), boxes))
     return tallies
@@ -166,27 +166,27 @@ def _count(truth: Detections, label: str) -> int:
     return sum(name == label and not hidden for name, hidden in zip(truth.labels, crowd, strict=True))
 
 
-def _strongest(found: Detections) -> Detections:
-    """The best scored detections of each class, in their order; no more of one class than COCO counts."""
-    scores = found.scores or ()
-    if len(found) <= _MOST:
-        return found
+def _strongest(detections: Detections) -> Detections:
+    """The detections with the best scores of each class, as many as COCO counts, in their order."""
+    scores = detections.scores or ()
+    if len(detections) <= _MOST:
+        return detections
     seen: dict[str, int] = {}
     kept = []
-    for i in sorted(range(len(found)), key=lambda i: -scores[i]):
-        seen[found.labels[i]] = seen.get(found.labels[i], 0) + 1
-        if seen[found.labels[i]] <= _MOST:
+    for i in sorted(range(len(detections)), key=lambda i: -scores[i]):
+        seen[detections.labels[i]] = seen.get(detections.labels[i], 0) + 1
+        if seen[detections.labels[i]] <= _MOST:
             kept.append(i)
     kept.sort()
     return Detections(
-        tuple(found.boxes_xyxy_px[i] for i in kept),
-        tuple(found.labels[i] for i in kept),
+        tuple(detections.boxes_xyxy_px[i] for i in kept),
+        tuple(detections.labels[i] for i in kept),
         tuple(scores[i] for i in kept),
     )
 
 
 def _weighted(tally: _Tally, draws: Ints) -> Floats:
-    """Average precision where each picture counts as often as it was drawn; NaN without a box. (r, p) -> (r, 10)."""
+    """Average precision where each picture counts as often as it was sampled; NaN without a box. (r, p) -> (r, 10)."""
     # The mean over 101 recalls of the best precision at that recall or beyond: Everingham et al. 2010, section 4.2, as
     # COCO samples it. A detection stands for the recalls between the one before it and its own.
     boxes = draws @ tally.boxes

@@ -1,4 +1,4 @@
-"""Whether a stated probability is meant: the expected calibration error and the reliability curve.
+"""How well stated probabilities agree with observed rates: expected calibration error and reliability curve.
 
 Both sort the probabilities into bins of equal width, `[0, 1/bins)`, …, `[1 - 1/bins, 1]`, and compare in each the
 mean probability with the rate at which the event happened.
@@ -15,14 +15,14 @@ from kenpin.metrics.intervals import Interval, picture_intervals
 BINS = 10
 
 
-def _places(
+def _bins(
     probability: ArrayLike, happened: ArrayLike, bins: int
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]:
-    """The probabilities, the events and each one's bin. Raises ShapeError."""
+    """The probabilities, the events and the bin of each. Raises ShapeError."""
     stated, event = np.asarray(probability, np.float64), np.asarray(happened, bool)
     if stated.ndim != 1 or stated.shape != event.shape:
         raise ShapeError(f"{stated.shape} probabilities for {event.shape} events; give one for each.")
-    # rounding may leave a sum of probabilities a hair outside
+    # rounding may leave a sum of probabilities slightly outside
     if not ((stated >= -1e-6) & (stated <= 1 + 1e-6)).all():
         raise ShapeError("probabilities must lie between 0 and 1; a distance or a logit has no calibration error.")
     return stated, event, np.clip((stated * bins).astype(np.int64), 0, bins - 1)
@@ -30,19 +30,19 @@ def _places(
 
 def _binned(probability: ArrayLike, happened: ArrayLike, bins: int) -> tuple[NDArray[np.float64], ...]:
     """Number of cases, mean probability and observed rate of each bin that is not empty."""
-    stated, event, place = _places(probability, happened, bins)
-    cases = np.bincount(place, minlength=bins)
+    stated, event, bin_of = _bins(probability, happened, bins)
+    cases = np.bincount(bin_of, minlength=bins)
     used = cases > 0
-    mean = np.bincount(place, stated, minlength=bins)[used] / cases[used]
-    rate = np.bincount(place, event, minlength=bins)[used] / cases[used]
+    mean = np.bincount(bin_of, stated, minlength=bins)[used] / cases[used]
+    rate = np.bincount(bin_of, event, minlength=bins)[used] / cases[used]
     return cases[used].astype(np.float64), mean, rate
 
 
 def calibration_error(probability: ArrayLike, happened: ArrayLike, bins: int = BINS) -> float | None:
     """Mean distance between stated probability and observed rate, each bin weighing its cases; None without cases.
 
-    For the question "OK or not": the probability of a defect and whether there is one. For the name given: the
-    probability of the top label and whether it was right. Raises ShapeError.
+    For "OK or not": the probability of a defect and whether there is one. For the predicted class: the probability of
+    the top label and whether it was right. Raises ShapeError.
     # Guo et al. 2017, eq. 3 (the binary form: Naeini et al. 2015).
     """
     cases, mean, rate = _binned(probability, happened, bins)
@@ -57,13 +57,13 @@ def calibration_interval(
     # Basic bootstrap (Davison & Hinkley 1997, section 5.2): a calibration error is too large by chance alone, and that
     # of a resample by as much again, so that percentiles would lie above the truth. Raises ShapeError.
     """
-    stated, event, place = _places(probability, happened, bins)
+    stated, event, bin_of = _bins(probability, happened, bins)
     error = calibration_error(stated, event, bins)
     if error is None:
         return None
     # the error is the mean over all cases of |sum of stated - happened| in each bin
     excess = np.zeros((len(stated), bins))
-    excess[np.arange(len(stated)), place] = stated - event
+    excess[np.arange(len(stated)), bin_of] = stated - event
 
     def errors(draws: NDArray[np.int64]) -> NDArray[np.float64]:
         moved: NDArray[np.float64] = np.abs(draws @ excess).sum(1) / draws.sum(1)

@@ -1,4 +1,4 @@
-"""Collapse: vectors that are all alike, or lie on one line, whatever the picture."""
+"""Collapse: embeddings that are all alike, or lie on one line, whatever the picture."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from kenpin.errors import ShapeError
 from kenpin.plural import counted
 
 LEAST_SPREAD = 1e-3
-"""Root mean square distance from the mean vector, over the vectors' own: below it all are alike."""
+"""Root mean square distance from the mean, over the root mean square length, below which embeddings are all alike."""
 LEAST_RANK = 1.001
-"""Effective rank below which the vectors lie on one line."""
+"""Effective rank below which embeddings lie on one line."""
 
 
 def spread(vectors: ArrayLike) -> float:
@@ -39,17 +39,17 @@ def effective_rank(vectors: ArrayLike) -> float:
 
 
 def collapse(vectors: ArrayLike, classes: int) -> str | None:
-    """What is wrong with vectors that tell nothing any more; None where nothing is.
+    """The problem of collapsed embeddings, as the end of a sentence; None where they are sound.
 
-    classes: how many they are of. Two may lie on one line, for that is all it takes to tell them apart.
+    classes: how many they are of. The embeddings of two classes may lie on one line, which is enough to separate them.
     """
     rows = _as_vectors(vectors)
     if not np.isfinite(rows).all():
         return "its embeddings are no longer finite numbers"
     if len(rows) < 2:
         return None
-    if (found := spread(rows)) < LEAST_SPREAD:
-        return f"its embeddings are all alike (they differ by {found:.1e} of their length)"
+    if (share := spread(rows)) < LEAST_SPREAD:
+        return f"its embeddings are all alike (they differ by {share:.1e} of their length)"
     if classes > 2 and rows.shape[1] > 1 and (rank := effective_rank(rows)) < LEAST_RANK:
         return f"its embeddings of {counted(classes, 'class')} lie on one line (effective rank {rank:.3f})"
     return None

@@ -1,7 +1,7 @@
-"""What a confusion matrix tells: accuracy, balanced accuracy, precision, recall and F1.
+"""Measures of a confusion matrix: accuracy, balanced accuracy, precision, recall and F1.
 
-A matrix is (k, k), rows the truth, columns the prediction, in one stated order of labels. Where a function says
-(..., k, k) it takes a stack of matrices and gives one number for each, NaN where it is undefined.
+A matrix is (k, k), rows the truth, columns the prediction, in one stated order of labels. A function of (..., k, k)
+takes a stack of matrices and returns one number for each, NaN where it is undefined.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def confusion_matrix(truth: Sequence[str], predicted: Sequence[str], labels: Seq
             f"{counted(len(truth), 'true label')} for {counted(len(predicted), 'predicted label')}; give one for each "
             "picture."
         )
-    place = {label: i for i, label in enumerate(labels)}
-    unknown = sorted({label for label in (*truth, *predicted) if label not in place})
+    index = {label: i for i, label in enumerate(labels)}
+    unknown = sorted({label for label in (*truth, *predicted) if label not in index})
     if unknown:
         raise LabelError(f"labels {unknown} are not among {list(labels)}; add them or leave their pictures out.")
-    pairs = [place[true] * len(labels) + place[said] for true, said in zip(truth, predicted, strict=True)]
+    pairs = [index[true] * len(labels) + index[named] for true, named in zip(truth, predicted, strict=True)]
     counts: Counts = np.bincount(np.array(pairs, np.int64), minlength=len(labels) ** 2).astype(np.int64)
     return counts.reshape(len(labels), len(labels))
 
@@ -52,25 +52,25 @@ def _mean_of_defined(values: Floats) -> Floats:
 
 
 def accuracy(confusion: ArrayLike) -> Floats:
-    """Share of pictures that were named rightly. (..., k, k) -> (...)."""
+    """Share of pictures with the right prediction. (..., k, k) -> (...)."""
     counts = np.asarray(confusion)
     return _ratio(np.trace(counts, axis1=-2, axis2=-1), counts.sum((-2, -1)))
 
 
 def recall(confusion: ArrayLike) -> Floats:
-    """Share of each class's pictures that were named rightly. (..., k, k) -> (..., k)."""
+    """Share of each class's pictures with the right prediction. (..., k, k) -> (..., k)."""
     counts = np.asarray(confusion)
     return _ratio(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1))
 
 
 def precision(confusion: ArrayLike) -> Floats:
-    """Share of the pictures given each name that bear it rightly. (..., k, k) -> (..., k)."""
+    """Share of right ones among the predictions of each class. (..., k, k) -> (..., k)."""
     counts = np.asarray(confusion)
     return _ratio(np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-2))
 
 
 def f1(confusion: ArrayLike) -> Floats:
-    """2 TP / (2 TP + FP + FN) of each class: undefined only where it neither occurs nor is named. (..., k)."""
+    """2 TP / (2 TP + FP + FN) of each class: undefined only where it neither occurs nor is predicted. (..., k)."""
     counts = np.asarray(confusion)
     return _ratio(2 * np.diagonal(counts, axis1=-2, axis2=-1), counts.sum(-1) + counts.sum(-2))
 
@@ -82,7 +82,7 @@ def balanced_accuracy(confusion: ArrayLike) -> Floats:
 
 
 def macro_f1(confusion: ArrayLike) -> Floats:
-    """Mean F1 of the classes that occur or are named. (..., k, k) -> (...)."""
+    """Mean F1 of the classes that occur or are predicted. (..., k, k) -> (...)."""
     return _mean_of_defined(f1(confusion))
 
 
@@ -90,8 +90,8 @@ def class_scores(confusion: ArrayLike) -> tuple[ClassScores, ...]:
     """Precision, recall, F1 and number of pictures of each class; None where a score has no denominator."""
     columns = (precision(confusion), recall(confusion), f1(confusion), np.asarray(confusion).sum(-1))
     return tuple(
-        ClassScores(_defined(said), _defined(found), _defined(both), support=int(count))
-        for said, found, both, count in zip(*columns, strict=True)
+        ClassScores(_defined(precision_), _defined(recall_), _defined(f1_), support=int(count))
+        for precision_, recall_, f1_, count in zip(*columns, strict=True)
     )
 
 

@@ -1,8 +1,8 @@
-"""Which boxes are found, at which score cut, and what is taken for what.
+"""Matching of boxes, the best score cut, and confusion of classes.
 
-A true box is found by the best scored detection of its class that overlaps it by half (intersection over union) and has
-not found another. A detection that finds none is a false alarm, unless its class has a crowd where it lies: there
-nobody counted, so nothing is right or wrong.
+A true box is found by the detection of its class with the best score that overlaps it by half (intersection over union)
+and has not found another. A detection that finds no box is a false alarm, unless it lies in a crowd of its class: there
+objects were not counted, so it is neither right nor wrong.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 NOTHING, CROWD = -1, -2
-"""What a detection finds that finds no box of its own."""
+"""Matches of detections without a true box: in a crowd, or of nothing."""
 OVERLAP = 0.5
 
 
 def match(truth: Detections, found: Detections, overlap: float = OVERLAP) -> Ints:
-    """For each detection the place of the true box that it finds, or CROWD, or NOTHING. -> (len(found),)."""
-    # The rules, ties included, are those of COCO's own evaluation (pycocotools, evaluateImg).
+    """For each detection the index of the true box that it finds, or CROWD, or NOTHING. -> (len(found),)."""
+    # the rules, ties included, are those of COCO's own evaluation (pycocotools, evaluateImg)
     return _match(truth, found, _overlaps(truth, found), overlap)
 
 
@@ -41,15 +41,15 @@ def match_at(truth: Detections, found: Detections, overlaps: Sequence[float]) ->
 
 def scores_of(found: Sequence[Detections]) -> Floats | None:
     """All scores, picture by picture; None where some detection has none."""
-    if any(len(one) and one.scores is None for one in found):
+    if any(len(detections) and detections.scores is None for detections in found):
         return None
-    return np.array(list(chain.from_iterable(one.scores or () for one in found)), np.float64)
+    return np.array(list(chain.from_iterable(detections.scores or () for detections in found)), np.float64)
 
 
 def best_cut(right: ArrayLike, scores: ArrayLike, true_boxes: int) -> float | None:
-    """The score from which detections, if all others were dropped, have the best F1; of equal ones the lowest.
+    """The score cut of the best F1; of equally good cuts the lowest.
 
-    right: (n,), whether each detection finds a box; scores: (n,); those that count for nothing left out.
+    right: (n,), whether each detection finds a box; scores: (n,); both without detections in crowds.
     None where no detection is right: then no cut is better than another.
     """
     hits, values = np.asarray(right, bool), np.asarray(scores, np.float64)
@@ -87,10 +87,10 @@ def confusion_with_background(
     its column the boxes that nothing overlaps. Crowds count for nothing.
     Raises LabelError for a label that is not among `labels`.
     """
-    unknown = sorted({label for one in (*truth, *found) for label in one.labels} - set(labels))
+    unknown = sorted({label for detections in (*truth, *found) for label in detections.labels} - set(labels))
     if unknown:
         raise LabelError(f"boxes are labelled {unknown}, not among {list(labels)}; add these or leave them out.")
-    place = {label: i for i, label in enumerate(labels)}
+    index = {label: i for i, label in enumerate(labels)}
     background = len(labels)
     counts = np.zeros((background + 1, background + 1), np.int64)
     for true, stated in zip(truth, found, strict=True):
@@ -101,9 +101,9 @@ def confusion_with_background(
         taken[rest] = _greedy(overlaps[rest], _by_score(stated, rest), left, np.zeros_like(left), overlap)
         for label, finds in zip(stated.labels, taken.tolist(), strict=True):
             if finds != CROWD:
-                counts[background if finds == NOTHING else place[true.labels[finds]], place[label]] += 1
+                counts[background if finds == NOTHING else index[true.labels[finds]], index[label]] += 1
         for i in np.flatnonzero(left & ~np.isin(np.arange(len(true)), taken)):
-            counts[place[true.labels[i]], background] += 1
+            counts[index[true.labels[i]], background] += 1
     return counts
 
 
@@ -118,17 +118,17 @@ def _greedy(overlaps: Floats, order: Ints, free: Bools, crowd: Bools, least: flo
     taken = np.full(len(overlaps), NOTHING, np.int64)
     still_free, crowds = free.tolist(), np.flatnonzero(crowd).tolist()
     rows = overlaps.tolist()
-    for place in order.tolist():
+    for row in order.tolist():
         best = min(least, 1 - 1e-10)
         choice = NOTHING
-        for i, shared in enumerate(rows[place]):
+        for i, shared in enumerate(rows[row]):
             if still_free[i] and shared >= best:
                 best, choice = shared, i
         if choice != NOTHING:
             still_free[choice] = False
-        elif any(rows[place][i] >= best for i in crowds):
+        elif any(rows[row][i] >= best for i in crowds):
             choice = CROWD
-        taken[place] = choice
+        taken[row] = choice
     return taken
 
 
@@ -148,7 +148,7 @@ def _crowds(truth: Detections) -> Bools:
 
 
 def _by_score(found: Detections, among: Ints) -> Ints:
-    """Order of these detections by falling score, equal ones and those without as they stand; places in `among`."""
+    """Indices into `among` by falling score; equal scores, and detections without one, keep their order."""
     if found.scores is None:
         return np.arange(len(among))
     return np.argsort(-np.array(found.scores, np.float64)[among], kind="stable")

@@ -1,4 +1,4 @@
-"""How far chance could move a measure: Wilson's interval for shares, the bootstrap for everything else."""
+"""Intervals of measures: Wilson's for shares, the bootstrap for all others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 Interval = tuple[float, float]
 
 RESAMPLES = 2_000
-_CELLS_AT_ONCE = 4_000_000  # numbers held in memory while resampling, 32 MB
+_CELLS_AT_ONCE = 4_000_000  # numbers in memory while resampling, 32 MB
 
 
 def wilson(hits: int, cases: int, confidence: float = 0.95) -> Interval | None:
@@ -53,9 +53,9 @@ def ranking_interval(
 ) -> Interval | None:
     """Bootstrap interval of `auroc_of_counts` or `average_precision_of_counts`; None without both kinds of part.
 
-    Defective and OK parts are drawn apart, with replacement, in their own numbers: how many of each were collected
-    was a choice, not chance. Percentile interval (Efron & Tibshirani 1993, ch. 13); None also where every resample
-    gives the same, as when nothing is wrong. Raises ShapeError.
+    Defective and OK parts are resampled separately, each in its own number: how many of each were collected was a
+    choice, not chance. Percentile interval (Efron & Tibshirani 1993, ch. 13); None also where every resample gives the
+    same value, as without any mistake. Raises ShapeError.
     """
     values = _resampled(measure, defective, scores, resamples, seed)
     return None if values is None else _percentiles(values, confidence)
@@ -71,11 +71,11 @@ def paired_ranking_interval(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Interval | None:
-    """Bootstrap interval of how much such a measure changes from one score of the same parts to another.
+    """Bootstrap interval of the change of a ranking measure from one score of the same parts to another.
 
-    Both scores see the same parts drawn; None as for `ranking_interval`. Raises ShapeError.
+    Both scores get the same resamples of parts; None as for `ranking_interval`. Raises ShapeError.
     """
-    # the draws depend on the seed and on how many parts of each kind there are, not on their scores
+    # the resamples depend on the seed and on the number of parts of each kind, not on their scores
     values = [_resampled(measure, defective, scores, resamples, seed) for scores in (before, after)]
     if values[0] is None or values[1] is None:
         return None
@@ -90,7 +90,7 @@ def confusion_interval(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Interval | None:
-    """Bootstrap interval of a measure of tables of counts, each row drawn in its own number; None where undefined.
+    """Bootstrap interval of a measure of tables of counts, each row resampled in its own number; None where undefined.
 
     confusion: (k, m), rows the truth; the measure takes (..., k, m). None also where every resample gives the same.
     """
@@ -100,7 +100,7 @@ def confusion_interval(
         return None
     generator = np.random.default_rng(seed)
     shares = counts / np.maximum(totals, 1)[:, None]
-    shares[totals == 0, 0] = 1.0  # nothing is drawn from a class without pictures, but its shares must add up
+    shares[totals == 0, 0] = 1.0  # a class without pictures is not sampled, but its shares must add up
     values = [
         measure(generator.multinomial(totals, shares, size=(rows, len(totals))))
         for rows in _portions(resamples, counts.size)
@@ -118,28 +118,28 @@ def picture_intervals(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> tuple[Interval | None, ...]:
-    """Bootstrap intervals of measures of a set of pictures, which are drawn whole, boxes and all, with replacement.
+    """Bootstrap intervals of measures of a set of pictures, which are resampled with all their boxes.
 
-    `measures` takes how often each picture is drawn, (r, pictures), and gives (r, m), NaN where undefined;
-    `cells_each`: numbers it holds for one resample; `kinds`: of each picture, where those of a kind are drawn apart, in
-    their own number. None where no resample moves or defines a measure.
+    `measures` takes how often each picture is sampled, (r, pictures), and returns (r, m), NaN where undefined;
+    `cells_each`: numbers in memory for one resample; `kinds`: of each picture, where each kind is resampled separately
+    in its own number. None where no resample moves or defines a measure.
     """
     generator = np.random.default_rng(seed)
     kind_of = np.zeros(pictures, np.int64) if kinds is None else np.unique(kinds, return_inverse=True)[1]
     strata = [np.flatnonzero(kind_of == kind) for kind in range(int(kind_of.max(initial=0)) + 1)]
-    found = []
+    blocks = []
     for rows in _portions(resamples, cells_each):
-        drawn = np.zeros((rows, pictures), np.int64)
-        for places in strata:
-            even = np.full(len(places), 1 / max(1, len(places)))
-            drawn[:, places] = generator.multinomial(len(places), even, size=rows)
-        found.append(measures(drawn))
-    values = np.concatenate(found)
+        counts = np.zeros((rows, pictures), np.int64)
+        for members in strata:
+            even = np.full(len(members), 1 / max(1, len(members)))
+            counts[:, members] = generator.multinomial(len(members), even, size=rows)
+        blocks.append(measures(counts))
+    values = np.concatenate(blocks)
     return tuple(_percentiles(column, confidence) for column in values.T)
 
 
 def measured(value: float | None, interval: Interval | None) -> Measure:
-    """A value with its interval, where there are both."""
+    """A measure of a value and its interval; unknown without the value."""
     return Measure(None) if value is None else Measure(value, *(interval or (None, None)))
 
 
@@ -149,7 +149,7 @@ def mean_measure(values: ArrayLike, *, seed: int = 0) -> Measure:
     if not len(each):
         return Measure(None)
     (interval,) = picture_intervals(
-        lambda drawn: (drawn @ each / len(each))[:, None], len(each), cells_each=len(each), seed=seed
+        lambda counts: (counts @ each / len(each))[:, None], len(each), cells_each=len(each), seed=seed
     )
     return measured(float(each.mean()), interval)
 
@@ -190,5 +190,5 @@ def _percentiles(values: Floats, confidence: float) -> Interval | None:
     if np.isnan(values).all():
         return None
     low, high = np.nanquantile(values, [0.5 - confidence / 2, 0.5 + confidence / 2])
-    # where no resample moves the measure (nothing was wrong), resampling knows nothing of chance
+    # where no resample moves the measure (no mistake at all), the bootstrap has no information on chance
     return (float(low), float(high)) if low < high else None

@@ -2,9 +2,9 @@
 
 Every pixel's number is counted in one of two million levels: its float32 with the last eleven bits cut off, so that a
 level is 0.024 % wide at most. Numbers of one level count as equal, half right and half wrong;
-`Localisation.auroc_error` bounds what that can move, usually less than 0.0001. Numbers of thirteen significant bits or
-fewer, whole ones up to 8,192 for example, are counted exactly. For the intervals each picture is remembered in levels
-32 times as wide, of which it uses some hundreds: some kilobytes a picture.
+`Localisation.auroc_error` bounds the error, usually less than 0.0001. Numbers of thirteen significant bits or fewer,
+whole ones up to 8,192 for example, are counted exactly. For the intervals each picture is kept in levels 32 times as
+wide, of which it uses some hundreds: some kilobytes a picture.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 _CUT_BITS = 11
 _LEVELS = 1 << (32 - _CUT_BITS)
 _COARSER_BITS = 5
-_COARSE_LEVELS = 1_024  # that resamples are counted in at most
+_COARSE_LEVELS = 1_024  # most levels of the resamples
 FPR_LIMIT = 0.3
 """False positive rate up to which AUPRO integrates (Bergmann et al. 2021, section 5.3)."""
 
@@ -39,7 +39,7 @@ class _Counted:
 
 
 class Localisation:
-    """Counts pictures' maps and masks, and gives the measures of all that it has seen."""
+    """Counts pictures' maps and masks, and computes the measures of all pictures so far."""
 
     def __init__(self) -> None:
         # whole numbers, exact as float64, whose products do not overflow
@@ -50,9 +50,8 @@ class Localisation:
         self._pictures: list[_Counted] = []
 
     def add(self, values: ArrayLike, defective: ArrayLike | None) -> None:
-        """One picture's map and mask, (h, w) both; None: no pixel is defective. NaN, where the inspector did not look,
-        lies below every number. Raises ShapeError.
-        """
+        """Add one picture's map and mask, (h, w) both; None: no pixel is defective. NaN, where the map has no value,
+        ranks below every number. Raises ShapeError."""
         from scipy import ndimage
 
         numbers = np.asarray(values, np.float32)
@@ -61,8 +60,8 @@ class Localisation:
             raise ShapeError(f"a map of {numbers.shape} for a mask of {mask.shape}; give (h, w) of one picture.")
         levels = _levels(numbers)
         regions, count = ndimage.label(mask, structure=np.ones((3, 3)))
-        places = regions[mask]
-        shares = (1 / np.bincount(places, minlength=1)[1:])[places - 1]
+        region_of = regions[mask]
+        shares = (1 / np.bincount(region_of, minlength=1)[1:])[region_of - 1]
         self._good_at += np.bincount(levels[~mask], minlength=_LEVELS)
         if count:
             self._defective_at += np.bincount(levels[mask], minlength=_LEVELS)
@@ -85,7 +84,7 @@ class Localisation:
 
     @property
     def auroc_error(self) -> float | None:
-        """How far at most the levels have moved the pixel AUROC."""
+        """Bound of the error of the pixel AUROC by its levels."""
         if not (self._defective_at.any() and self._good_at.any()):
             return None
         defective, good = self._defective_at, self._good_at
@@ -107,19 +106,19 @@ class Localisation:
     def intervals(
         self, *, resamples: int = RESAMPLES, confidence: float = 0.95, seed: int = 0
     ) -> tuple[Interval | None, Interval | None]:
-        """Bootstrap intervals of pixel AUROC and AUPRO, over pictures: the pixels of one are no independent witnesses.
+        """Bootstrap intervals of pixel AUROC and AUPRO, over pictures: pixels of one picture are not independent.
 
-        Pictures with defective pixels and those without are drawn apart, with replacement, in their own numbers. None
-        where a measure is, and where every resample gives the same. The levels of the resamples are coarser than those
-        of the measures; the intervals are moved by what that makes of the measures themselves.
+        Pictures with and without defective pixels are resampled separately, each kind in its own number. None where the
+        measure is None, and where every resample gives the same value. The levels of the resamples are coarser than
+        those of the measures; the intervals are shifted by the effect of that on the measures themselves.
         """
         if self.pixel_auroc is None or self.aupro is None:
             return None, None
         good_at, defective_at, overlap_at = self._coarse()
-        regions = np.array([one.regions for one in self._pictures], np.float32)
+        regions = np.array([picture.regions for picture in self._pictures], np.float32)
 
-        def measures(drawn: NDArray[np.int64]) -> Floats:
-            weights = drawn.astype(np.float32)  # whole numbers, exact far beyond the pictures that can be drawn
+        def measures(draws: NDArray[np.int64]) -> Floats:
+            weights = draws.astype(np.float32)  # whole numbers, exact far beyond the pictures that can be drawn
             good, defective, overlap = (
                 (weights @ counts).astype(np.float64) for counts in (good_at, defective_at, overlap_at)
             )
@@ -128,7 +127,7 @@ class Localisation:
                 of_regions = _aupro_of_counts(overlap / (weights @ regions)[:, None], good)
             return np.stack([of_pixels, of_regions], axis=1)
 
-        found = picture_intervals(
+        spans = picture_intervals(
             measures,
             len(self._pictures),
             cells_each=12 * good_at.shape[1],
@@ -138,24 +137,24 @@ class Localisation:
             seed=seed,
         )
         coarse_auroc, coarse_aupro = measures(np.ones((1, len(self._pictures)), np.int64))[0].tolist()
-        return _moved(found[0], self.pixel_auroc - coarse_auroc), _moved(found[1], self.aupro - coarse_aupro)
+        return _moved(spans[0], self.pixel_auroc - coarse_auroc), _moved(spans[1], self.aupro - coarse_aupro)
 
     def _coarse(self) -> tuple[NDArray[np.float32], ...]:
         """Good pixels, defective ones and overlap of each picture at common levels, (pictures, m) each."""
         good, overlap = np.zeros((2, _LEVELS >> _COARSER_BITS))
-        for one in self._pictures:
-            good[one.levels] += one.good_at
-            overlap[one.levels] += one.overlap_at
+        for picture in self._pictures:
+            good[picture.levels] += picture.good_at
+            overlap[picture.levels] += picture.overlap_at
         used = np.flatnonzero((good > 0) | (overlap > 0))
-        # neighbours go together until each holds as much as the others: of the good pixels, and of the few defective
-        held = (good[used] / good.sum() + overlap[used] / overlap.sum()) / 2
-        group = np.unique(((np.cumsum(held) - held) * _COARSE_LEVELS).astype(np.int64), return_inverse=True)[1]
+        # neighbouring levels are merged into groups of equal weight, good and defective pixels weighing alike
+        weight = (good[used] / good.sum() + overlap[used] / overlap.sum()) / 2
+        group = np.unique(((np.cumsum(weight) - weight) * _COARSE_LEVELS).astype(np.int64), return_inverse=True)[1]
         column = np.zeros(len(good), np.int64)
         column[used] = group
         tables = tuple(np.zeros((len(self._pictures), int(group[-1]) + 1), np.float32) for _ in range(3))
-        for row, one in enumerate(self._pictures):
-            for table, at in zip(tables, (one.good_at, one.defective_at, one.overlap_at), strict=True):
-                np.add.at(table[row], column[one.levels], at)
+        for row, picture in enumerate(self._pictures):
+            for table, at in zip(tables, (picture.good_at, picture.defective_at, picture.overlap_at), strict=True):
+                np.add.at(table[row], column[picture.levels], at)
         return tables
 
 

@@ -1,4 +1,4 @@
-"""Neighbourhood: whether the vectors nearest to a picture's, its own left out, are of its class."""
+"""Neighbourhood: whether the nearest other embeddings of a picture are of its class."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BLOCK = 512
 
 
 def nearest_others(vectors: ArrayLike, count: int) -> Ints:
-    """Places of the nearest other vectors, nearest first. (n, d) -> (n, min(count, n - 1)). Raises ShapeError."""
+    """Indices of the nearest other vectors, nearest first. (n, d) -> (n, min(count, n - 1)). Raises ShapeError."""
     rows = np.asarray(vectors, np.float64)
     if rows.ndim != 2:
         raise ShapeError(f"embeddings have shape {rows.shape}; give (pictures, dimensions).")
@@ -22,15 +22,15 @@ def nearest_others(vectors: ArrayLike, count: int) -> Ints:
     if count < 1:
         return np.empty((len(rows), 0), np.int64)
     lengths = (rows**2).sum(1)
-    found = np.empty((len(rows), count), np.int64)
+    nearest = np.empty((len(rows), count), np.int64)
     for start in range(0, len(rows), _BLOCK):
         block = rows[start : start + _BLOCK]
         squared = lengths - 2 * block @ rows.T  # the block's own lengths change no order
         squared[np.arange(len(block)), start + np.arange(len(block))] = np.inf
         some = np.argpartition(squared, count - 1, axis=1)[:, :count]
         order = np.argsort(np.take_along_axis(squared, some, 1), axis=1, kind="stable")
-        found[start : start + _BLOCK] = np.take_along_axis(some, order, 1)
-    return found
+        nearest[start : start + _BLOCK] = np.take_along_axis(some, order, 1)
+    return nearest
 
 
 def knn_accuracy(labels: Sequence[str], nearest: Ints) -> float | None:
@@ -41,16 +41,16 @@ def knn_accuracy(labels: Sequence[str], nearest: Ints) -> float | None:
     if not nearest.size:
         return None
     names, numbers = np.unique(np.asarray(labels), return_inverse=True)
-    found = numbers[nearest]
-    votes = np.zeros((len(found), len(names)))
-    for rank in range(found.shape[1]):
-        # a vote of a nearer one weighs more by less than a whole vote in sum
-        votes[np.arange(len(found)), found[:, rank]] += 1 + 0.5 ** (rank + 2)
+    classes = numbers[nearest]
+    votes = np.zeros((len(classes), len(names)))
+    for rank in range(classes.shape[1]):
+        # nearer neighbours weigh slightly more, together less than one vote: only ties are decided by it
+        votes[np.arange(len(classes)), classes[:, rank]] += 1 + 0.5 ** (rank + 2)
     return float((votes.argmax(1) == numbers).mean())
 
 
 def recall_at(labels: Sequence[str], nearest: Ints, count: int) -> float | None:
-    """Share of pictures with one of their class at least among so many nearest others. None without others.
+    """Share of pictures with at least one of their class among the `count` nearest others. None without others.
 
     # Jégou, Douze & Schmid 2011, Product Quantization for Nearest Neighbor Search, § V; here of classes
     """

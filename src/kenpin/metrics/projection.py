@@ -1,4 +1,4 @@
-"""Many-dimensional vectors brought to a few dimensions in which most of their spread is kept."""
+"""Principal components: high-dimensional vectors in the few dimensions of most variance."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from kenpin.errors import ShapeError
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """Vectors in the directions in which they spread most, the widest first."""
+    """Vectors in their directions of most variance, the largest first."""
 
     coordinates: NDArray[np.float32]
     """(n, k)"""
     shares: NDArray[np.float64]
     """Share of the whole variance in each direction, (k,)."""
     dimension: int
-    """Of the vectors as they were."""
+    """Number of dimensions of the original vectors."""
 
 
 def principal_components(vectors: ArrayLike, most: int = 50) -> Projection:

@@ -1,7 +1,7 @@
-"""How well a score puts defective parts above OK ones: AUROC, average precision and their curves.
+"""How well a score ranks defective parts above OK ones: AUROC, average precision and their curves.
 
-Everything is computed from two histograms over the distinct scores in rising order, so that ties are exact: equal
-scores are one level, never an accident of sorting.
+All measures are computed from two histograms over the distinct scores in rising order, so that ties are exact: equal
+scores are one level, whatever their order.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ def auroc_of_counts(defective_at: Ints | Floats, ok_at: Ints | Floats) -> Floats
 def average_precision_of_counts(defective_at: Ints, ok_at: Ints) -> Floats:
     """Average precision from histograms over rising levels. (..., m), (..., m) -> (...).
 
-    # The step sum of recall increments times precision, without interpolation, which would flatter
+    # The step sum of recall increments times precision, without interpolation, which would be too optimistic
     # (Davis & Goadrich 2006).
     """
     caught = np.cumsum(defective_at[..., ::-1], -1)
     flagged = caught + np.cumsum(ok_at[..., ::-1], -1)
-    # a resample may leave the highest levels empty; nothing is flagged there and nothing is added
+    # a resample may leave the highest levels empty; they add nothing
     gained = defective_at[..., ::-1] * caught / np.maximum(flagged, 1)
     return np.asarray(gained.sum(-1) / caught[..., -1], np.float64)
 
@@ -92,9 +92,9 @@ def precision_recall_curve(defective: ArrayLike, scores: ArrayLike) -> Curve:
 
 
 def thin(x: ArrayLike, y: ArrayLike, at_most: int = 500) -> Curve:
-    """A polyline with at most that many of its points, both ends kept, and no point farther from it than its step.
+    """A polyline with at most `at_most` of its points, both ends kept, and no point farther from it than its step.
 
-    Points on a straight stretch go first, which changes nothing; the rest are taken at even steps along the line.
+    Points on straight stretches are dropped first, without a change; the rest are sampled at even steps along the line.
     """
     points = np.stack([np.asarray(x, np.float64), np.asarray(y, np.float64)], axis=1)
     if len(points) > 2:

@@ -1,4 +1,4 @@
-"""Whether the nearest are the wanted ones: precision among the first k."""
+"""Retrieval: precision among the k nearest."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Floats = NDArray[np.float64]
 
 
 def precision_at_k(distances: ArrayLike, wanted: ArrayLike, k: int) -> Floats:
-    """Share of wanted ones among the k nearest of each query. distances, wanted: (queries, n) -> (queries,).
+    """Share of wanted items among the k nearest of each query. distances, wanted: (queries, n) -> (queries,).
 
-    Of equally far ones across the k-th place each counts by its chance to be among the first k, so that no accident of
-    sorting decides. Raises ShapeError.
+    Items tied at rank k count by their chance to be among the first k, whatever the order of sorting. Raises
+    ShapeError.
     # McSherry & Najork 2008, "Computing information retrieval performance measures efficiently in the presence of tied
     # scores": the mean over all orders of the tied ones.
     """
@@ -30,8 +30,8 @@ def precision_at_k(distances: ArrayLike, wanted: ArrayLike, k: int) -> Floats:
         raise ShapeError(f"{counted(missing, 'distance')} {is_are(missing)} not a number; leave them out.")
     last = np.partition(far, k - 1, axis=1)[:, k - 1 : k]
     nearer, tied = far < last, far == last
-    places = k - nearer.sum(1)
-    return np.asarray(((nearer & is_wanted).sum(1) + places * (tied & is_wanted).sum(1) / tied.sum(1)) / k)
+    remaining = k - nearer.sum(1)
+    return np.asarray(((nearer & is_wanted).sum(1) + remaining * (tied & is_wanted).sum(1) / tied.sum(1)) / k)
 
 
 def distances(queries: ArrayLike, others: ArrayLike, metric: Literal["cosine", "l2"]) -> Floats:

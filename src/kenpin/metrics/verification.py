@@ -1,4 +1,4 @@
-"""Verification: whether two vectors are of one class, told by their distance, on pairs that a seed fixes."""
+"""Verification: whether two embeddings are of one class, decided by their distance, on pairs that a seed fixes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Ints = NDArray[np.int64]
 
 
 def fixed_pairs(labels: Sequence[str], seed: int, each: int = 5_000) -> tuple[Ints, NDArray[np.bool_]]:
-    """Pairs of places (p, 2) and whether each is of two classes (p,): as many of one class as of two, `each` at most.
+    """Pairs of indices (p, 2) and whether each is of two classes (p,): as many of one class as of two, `each` at most.
 
-    Drawn with replacement from (labels, seed) alone. Empty where there is no pair of either kind.
+    Sampled with replacement from (labels, seed) alone. Empty where there is no pair of either kind.
     """
     _, numbers = np.unique(np.asarray(labels), return_inverse=True)
     counts = np.bincount(numbers)
-    draw = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     same_pairs = int((counts * (counts - 1)).sum())
     other_pairs = len(numbers) ** 2 - int((counts**2).sum())
     if not (same_pairs and other_pairs):
@@ -30,15 +30,15 @@ def fixed_pairs(labels: Sequence[str], seed: int, each: int = 5_000) -> tuple[In
     order = np.argsort(numbers, kind="stable")
     starts = np.cumsum(counts) - counts
     # every pair of one class is equally likely: a first member of classes with two, then another of its class
-    firsts = draw.choice(np.flatnonzero(counts[numbers] > 1), count, p=_shares(numbers, counts))
-    step = 1 + (draw.random(count) * (counts[numbers[firsts]] - 1)).astype(np.int64)
+    firsts = rng.choice(np.flatnonzero(counts[numbers] > 1), count, p=_shares(numbers, counts))
+    step = 1 + (rng.random(count) * (counts[numbers[firsts]] - 1)).astype(np.int64)
     rank = np.empty(len(numbers), np.int64)
     rank[order] = np.arange(len(numbers)) - starts[numbers[order]]
     seconds = order[starts[numbers[firsts]] + (rank[firsts] + step) % counts[numbers[firsts]]]
     others: list[Ints] = []
     while sum(map(len, others)) < count:  # at least one in some draws is of two classes
-        drawn = draw.integers(0, len(numbers), (4 * count, 2))
-        others.append(drawn[numbers[drawn[:, 0]] != numbers[drawn[:, 1]]])
+        candidates = rng.integers(0, len(numbers), (4 * count, 2))
+        others.append(candidates[numbers[candidates[:, 0]] != numbers[candidates[:, 1]]])
     pairs = np.concatenate([np.stack([firsts, seconds], 1), np.concatenate(others)[:count]])
     return pairs.astype(np.int64), np.repeat([False, True], count)
 
@@ -60,10 +60,10 @@ def verification_auroc(differ: ArrayLike, distances: ArrayLike) -> float | None:
 
 
 def equal_error_rate(differ: ArrayLike, distances: ArrayLike) -> float | None:
-    """The error at the cut where pairs of one class are torn apart as often as pairs of two are taken for one.
+    """The error at the cut where false rejections of pairs of one class equal false acceptances of pairs of two.
 
-    Between the two cuts where the one rate overtakes the other, both are taken to change in a straight line. None
-    without both kinds of pair. Raises ShapeError.
+    Both rates are interpolated linearly between the two cuts where they cross. None without both kinds of pair. Raises
+    ShapeError.
     """
     _, two_at, one_at = levels(differ, distances)
     if not (two_at.any() and one_at.any()):

@@ -66,8 +66,8 @@ def family_names() -> tuple[str, ...]:
 def family_summary(name: str) -> str:
     """The sentence that the family's package or module opens with, without importing it."""
     module = f"kenpin.models.{name}" if name in _own_names() else plugins(GROUP)[name].module
-    found = importlib.util.find_spec(module)
-    source = "" if found is None or found.origin is None else Path(found.origin).read_text(encoding="utf-8")
+    spec = importlib.util.find_spec(module)
+    source = "" if spec is None or spec.origin is None else Path(spec.origin).read_text(encoding="utf-8")
     return (ast.get_docstring(ast.parse(source)) or "").split("\n")[0]
 
 

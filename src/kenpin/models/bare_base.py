@@ -1,4 +1,4 @@
-"""A base without a run: which family speaks for it is told from its configuration."""
+"""A base without a run: its family is chosen by its configuration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kenpin.models import family_names, get_family
 from kenpin.models.contract import AnswersUntrained, check_there
 
 TOY = "toy"
-"""The base that has no configuration to be read: a family makes it."""
+"""Name of the toy base, which has no configuration: a family makes it."""
 
 
 def family_of_base(base: str) -> AnswersUntrained[Any]:

@@ -1,4 +1,4 @@
-"""Calibrated scores: what inspectors of whole pictures share, and the file of the run that keeps the curve."""
+"""Calibrated scores of inspectors of whole pictures, and the run's file with the calibration curve."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CalibratedPictures:
     _task: Task
 
     def calibrated(self, prediction: Prediction) -> Prediction:
-        """The prediction with the score, and class probabilities that agree with it, that the calibration makes."""
+        """The prediction with the calibrated score, and class probabilities that agree with it."""
         score = prediction.defect_score
         if self.calibration is None or score is None:
             return prediction
@@ -37,19 +37,19 @@ class CalibratedPictures:
         return replace(moved, probabilities=shares, label=max(shares, key=shares.__getitem__))
 
 
-def _divided(whole: float, shares: Mapping[str, float]) -> dict[str, float]:
-    """The whole, divided among classes as they were before; evenly where all were rounded to 0."""
+def _divided(total_share: float, shares: Mapping[str, float]) -> dict[str, float]:
+    """The total share, divided among classes in their former proportion; evenly where all were rounded to 0."""
     total = sum(shares.values())
-    return {label: whole * (share / total if total else 1 / len(shares)) for label, share in shares.items()}
+    return {label: total_share * (share / total if total else 1 / len(shares)) for label, share in shares.items()}
 
 
 def write_calibration(folder: Path, calibration: Calibration) -> None:
-    """Keep it in a run's folder of what decides."""
+    """Write the calibration into a run's folder of decision files."""
     write_json(folder / CALIBRATION, to_json(calibration))
 
 
 def read_calibration(folder: Path) -> Calibration | None:
-    """What was kept; None where nothing was calibrated. Raises RunError."""
+    """The calibration of `write_calibration`; None where there is none. Raises RunError."""
     path = folder / CALIBRATION
     if not path.is_file():
         return None

@@ -1,4 +1,4 @@
-"""Checkpoints: what has been learned so far, under the network's own names, and which of them are whole."""
+"""Checkpoints: the learned tensors under the network's own names, and which checkpoints are complete."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OPTIONS = "options.json"
 _PREFIX, _PARTIAL = "checkpoint-", ".partial"
 _LEARNED = "learned.safetensors"
 STATE = "trainer_state.json"
-"""File of a checkpoint that says how far the training was."""
+"""File of a checkpoint with the training's progress."""
 _BEGUN = "begun.json"
 
 
@@ -36,7 +36,7 @@ def save_learned(module: nn.Module, folder: Path) -> None:
 
 
 def load_learned(module: nn.Module, folder: Path) -> None:
-    """Put the tensors that `save_learned` wrote back in place. Raises RunError where they are not the module's."""
+    """Load the tensors that `save_learned` wrote. Raises RunError where they are not the module's."""
     saved, own = load_file(folder / _LEARNED), _learned(module)
     if saved.keys() != own.keys():
         wrong = sorted(saved.keys() ^ own.keys())
@@ -47,7 +47,7 @@ def load_learned(module: nn.Module, folder: Path) -> None:
 
 
 def take_learned(module: nn.Module, folder: Path) -> None:
-    """Put what `save_learned` wrote into a finished run's module, of which nothing trains any more. Raises RunError."""
+    """Load what `save_learned` wrote into a finished run's module, which no longer trains. Raises RunError."""
     try:
         saved = load_file(folder / _LEARNED)
         own = dict(module.named_parameters()) | dict(module.named_buffers())
@@ -64,12 +64,12 @@ def checkpoint_folder(folder: Path, step: int) -> Path:
 
 
 def half_written(checkpoint: Path) -> Path:
-    """Where a checkpoint lies while it is written or removed, so that under its name it is always whole."""
+    """Folder of a checkpoint while it is written or removed, so that it is always complete under its own name."""
     return checkpoint.with_name(checkpoint.name + _PARTIAL)
 
 
 def whole_checkpoints(folder: Path) -> dict[int, Path]:
-    """The checkpoints below `folder` that weights can be taken from, by their steps."""
+    """The complete checkpoints below `folder`, by their steps."""
     return {
         int(path.name.removeprefix(_PREFIX)): path
         for path in folder.glob(f"{_PREFIX}*")
@@ -78,40 +78,40 @@ def whole_checkpoints(folder: Path) -> dict[int, Path]:
 
 
 def latest_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint below `folder`; those that were being written or removed when the run died are
-    removed. None where there is none."""
-    whole = whole_checkpoints(folder)
-    for path in set(folder.glob(f"{_PREFIX}*")) - set(whole.values()):
+    """The newest complete checkpoint below `folder`, None where there is none. Checkpoints that were being written or
+    removed when the run died are removed."""
+    complete = whole_checkpoints(folder)
+    for path in set(folder.glob(f"{_PREFIX}*")) - set(complete.values()):
         shutil.rmtree(path)
-    return whole[max(whole)] if whole else None
+    return complete[max(complete)] if complete else None
 
 
 def find_checkpoint(run: Path, wanted: str) -> Path:
-    """The checkpoint of a run, finished or not, that is meant by a step, `last`, `best` or its folder.
+    """The checkpoint of a run, finished or not: by a step, `last`, `best` or its folder.
 
-    Raises RunError where it is not there, with those that are.
+    Raises RunError where there is no such checkpoint, and names the others.
     """
-    whole = whole_checkpoints(run / CHECKPOINTS)
-    if not whole:
+    complete = whole_checkpoints(run / CHECKPOINTS)
+    if not complete:
         raise RunError(
             f"{run}: keeps no checkpoint; a training by gradients leaves some, as many as --save-total-limit says."
         )
     if wanted == "last":
-        return whole[max(whole)]
+        return complete[max(complete)]
     if wanted == "best":
-        step = read_json(whole[max(whole)] / STATE).get("best_global_step")
+        step = read_json(complete[max(complete)] / STATE).get("best_global_step")
     else:
         folder = Path(wanted)
-        step = next((n for n, path in whole.items() if wanted in (str(n), path.name) or _same(folder, path)), None)
-    if step not in whole:
-        kept = ", ".join(map(str, sorted(whole)))
-        raise RunError(f"{run}: keeps no checkpoint {wanted}; there are those of steps {kept}, last and best.")
-    return whole[step]
+        step = next((n for n, path in complete.items() if wanted in (str(n), path.name) or _same(folder, path)), None)
+    if step not in complete:
+        steps = ", ".join(map(str, sorted(complete)))
+        raise RunError(f"{run}: keeps no checkpoint {wanted}; there are those of steps {steps}, last and best.")
+    return complete[step]
 
 
 @dataclass(frozen=True)
 class Begun:
-    """What a run that is not finished was begun with."""
+    """The settings that an unfinished run was begun with."""
 
     family: str
     options: Mapping[str, Any]
@@ -121,28 +121,28 @@ class Begun:
 
 
 def write_begun(partial: Path, family: str, task: Task, inspector: Inspector) -> None:
-    """Keep what it takes, besides the options, to make the inspector that checkpoints are loaded into."""
-    told = {"family": family, "task": asdict(task), "base": asdict(inspector.base)}
-    write_json(partial / _BEGUN, told | {"image_size_wh": inspector.image_size_wh})
+    """Write what is needed, besides the options, to make the inspector that checkpoints are loaded into."""
+    origin = {"family": family, "task": asdict(task), "base": asdict(inspector.base)}
+    write_json(partial / _BEGUN, origin | {"image_size_wh": inspector.image_size_wh})
 
 
 def read_begun(partial: Path, out: Path) -> Begun:
-    """What `write_begun` and the training's options say of a run that was to be `out`. Raises RunError."""
+    """The files of `write_begun` and of the training's options, for a run with the folder `out`. Raises RunError."""
     if not (partial / _BEGUN).is_file():
         raise RunError(f"{out}: does not record the options it was started with; continue it with --resume.")
-    told, options = read_json(partial / _BEGUN), read_json(partial / OPTIONS)
+    origin, options = read_json(partial / _BEGUN), read_json(partial / OPTIONS)
     options.pop("fingerprint", None)
-    task, base = ({name: _frozen(value) for name, value in told[part].items()} for part in ("task", "base"))
-    width, height = told["image_size_wh"]
-    return Begun(told["family"], options | {"out": str(out)}, Task(**task), BaseRecord(**base), (width, height))
+    task, base = ({name: _frozen(value) for name, value in origin[part].items()} for part in ("task", "base"))
+    width, height = origin["image_size_wh"]
+    return Begun(origin["family"], options | {"out": str(out)}, Task(**task), BaseRecord(**base), (width, height))
 
 
 def _frozen(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _same(one: Path, other: Path) -> bool:
-    return one.exists() and one.samefile(other)
+def _same(first: Path, second: Path) -> bool:
+    return first.exists() and first.samefile(second)
 
 
 def _learned(module: nn.Module) -> dict[str, Tensor]:
@@ -151,7 +151,7 @@ def _learned(module: nn.Module) -> dict[str, Tensor]:
 
 
 def _is_readable(checkpoint: Path) -> bool:
-    """Whether weights can be taken from it, of which the states of optimiser and chance are no part."""
+    """Whether weights can be loaded from it; the states of optimiser and random numbers are not needed for that."""
     try:
         json.loads((checkpoint / STATE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What a family promises, and what it is told: the contract between the models and everything above them."""
+"""The contract of families and inspectors: the protocols between the models and the packages above them."""
 
 from __future__ import annotations
 
@@ -27,49 +27,49 @@ _MISSPELT = 0.8  # share of equal letters from which a name is not one of the hu
 
 @dataclass(frozen=True, slots=True)
 class BaseRecord:
-    """Which pretrained weights an inspector stands on."""
+    """Identity of the pretrained weights of an inspector."""
 
     id: str
     commit: str | None
-    """Commit hash on the hub; of a run that is gone on from, `seal` and the hash of its record; None for local folders,
-    packages and toy models."""
+    """Commit hash on the hub; for a run that training continues from, `seal` and the hash of its record; None for local
+    folders, packages and toy models."""
     probe: tuple[float, ...]
-    """The base's answer to a fixed picture: tells a wrong base from the right one whatever its name says."""
+    """The base's output for a fixed picture: it detects a wrong base, whatever its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """What a base says of its weights before it is loaded."""
+    """Number and size of a base's weights, known before it is loaded."""
 
     base: str
     weights: int
     bytes_each: float
-    """That each takes at least once it is loaded."""
+    """Bytes that each weight takes at least once it is loaded."""
 
     @property
     def total_bytes(self) -> int:
-        """Of all of them."""
+        """Bytes of all weights."""
         return round(self.weights * self.bytes_each)
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be learned from a data set: the classes in order, and which of them mean a good part.
+    """The task that a data set sets: the classes in order, and which of them mean a good part.
 
-    Where boxes are learned, a part without any is good, and so is one whose boxes are all of `ok_labels`.
+    Where boxes are learned, a part is good without any box, or where all its boxes are of `ok_labels`.
     """
 
     labels: tuple[str, ...]
     ok_labels: tuple[str, ...]
     items: tuple[str, ...] = ()
-    """Names of the numbers of each part, where a table takes the place of pictures."""
+    """Names of the numbers of each part, for a table instead of pictures."""
     questions: tuple[str, ...] = ()
     answers: tuple[str, ...] = ()
-    """Where answers in words are learned, what is asked and answered, each text once, the most frequent first."""
+    """Questions and answers where answers in words are learned, each text once, the most frequent first."""
 
 
 class Inspector(Protocol):
-    """A model in hand. encode → extract → infer → decode is the one way from pictures to predictions."""
+    """A loaded model. encode → extract → infer → decode is the one way from pictures to predictions."""
 
     labels: tuple[str, ...]
     base: BaseRecord
@@ -78,33 +78,33 @@ class Inspector(Protocol):
 
     @property
     def batch_size(self) -> int | None:
-        """Pictures at a time when predicting; None: as many as suit the device."""
+        """Batch size when predicting; None: chosen for the device."""
 
     @property
     def extract(self) -> Callable[[Batch], Tensor] | None:
-        """What `encode` gave, on the model's device -> features that depend on the base alone, n rows of any shape:
-        they are computed once and kept on disk. None where no part of the network is frozen."""
+        """Output of `encode`, on the model's device -> features that depend on the base alone, n rows of any shape:
+        they are computed once and cached on disk. None where no part of the network is frozen."""
 
     def encode(self, images: Sequence[Image]) -> Batch:
         """Pictures (mode RGB) -> tensors on the CPU; `pixel_values` is (n, channels, h, w) float32."""
 
     def infer(self, batch: Batch) -> Mapping[str, Tensor]:
-        """On the model's device, `features` where there is an `extract`, else what `encode` gave -> raw outputs, n rows
-        each. `embedding` (n, d), or else `features`, are the pictures' vectors."""
+        """On the model's device, `features` where there is an `extract`, else the output of `encode` -> raw outputs, n
+        rows each. `embedding` (n, d), or else `features`, are the pictures' embeddings."""
 
     def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
         """Raw outputs on the CPU -> one prediction a picture."""
 
     def save(self, folder: Path) -> None:
-        """Write everything `restore` needs, and nothing pickled, into an existing empty folder."""
+        """Write all that `restore` needs, and nothing pickled, into an existing empty folder."""
 
 
 @runtime_checkable
 class Questioned(Inspector, Protocol):
-    """An inspector that is asked something of each picture."""
+    """An inspector that takes a question with each picture."""
 
     def encode_questions(self, images: Sequence[Image], examples: Sequence[Example]) -> Batch:
-        """In place of `encode`: pictures with their questions, each example's `prefix`, or else the inspector's own."""
+        """Replaces `encode`: pictures with their questions, each example's `prefix`, or else the inspector's own."""
 
 
 @runtime_checkable
@@ -113,44 +113,44 @@ class Trainable(Inspector, Protocol):
     whatever devices and in however many batches they are computed, divided by the sum of `loss_count`."""
 
     def check(self, training: Dataset) -> tuple[str, ...]:
-        """Refuse, before anything is trained, what cannot be learned; sentences worth telling. Raises LabelError."""
+        """Refuse data that cannot be learned, before training; returns notes to the user. Raises LabelError."""
 
     def encode_targets(self, examples: Sequence[Example]) -> Batch:
-        """What each picture should be answered with; n rows each."""
+        """Targets of the pictures; n rows each."""
 
     def total_loss(self, module: nn.Module, batch: Batch) -> Tensor:
-        """Summed loss of the tensors of `encode`, or of `features` in their place, and of `encode_targets`. module: the
+        """Summed loss of the tensors of `encode`, or of `features` instead, and of `encode_targets`. module: the
         inspector's own, perhaps wrapped for several devices."""
 
     def loss_count(self, batch: Batch) -> Tensor:
-        """How many things `total_loss` sums over: pictures, or tokens."""
+        """Number of terms that `total_loss` sums over: pictures, or tokens."""
 
 
 @runtime_checkable
 class Sampled(Trainable, Protocol):
-    """An inspector whose loss compares the pictures of a batch, so that it says which ones stand together."""
+    """An inspector whose loss compares the pictures of a batch, so that it composes the batches itself."""
 
     def places(self, pictures: Dataset, epoch: int) -> Sequence[int]:
-        """Which of these pictures an epoch reads, and in which order; as many as there are, and the same ones whenever
-        it is asked."""
+        """Indices of the pictures that an epoch reads, in order: as many as there are pictures, and the same at each
+        call."""
 
 
 @runtime_checkable
 class LearnsVectors(Trainable, Protocol):
-    """An inspector that learns vectors, and says what a picture is by comparing its vector with references. Without
-    these its predictions are vectors and nothing else."""
+    """An inspector that learns embeddings, and classifies a picture by comparing its embedding with references. Without
+    references its predictions are embeddings alone."""
 
     def take_references(self, training: Dataset, validation: Dataset, progress: Progress) -> tuple[str, ...]:
-        """Keep what vectors are compared with, once, behind the training; sentences worth telling."""
+        """Compute and keep the references once, after the training; returns notes to the user."""
 
     def with_references(self, vectors: NDArray[np.float32], labels: Sequence[str]) -> LearnsVectors:
-        """The same network that also knows these pictures, (n, d) and n labels; new classes come behind the others."""
+        """The same network with these further references, (n, d) and n labels; new classes come after the others."""
 
     def forget_references(self) -> None:
-        """Drop the references, where the network they were made with is no longer the one in hand."""
+        """Drop the references, once the network has changed since they were made."""
 
     def save_references(self, folder: Path) -> None:
-        """Write the references alone, in the place where `save` writes them."""
+        """Write the references alone, where `save` writes them."""
 
 
 @runtime_checkable
@@ -158,16 +158,16 @@ class Fitted(Inspector, Protocol):
     """An inspector that is fitted in one pass."""
 
     def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
-        """Learn from these examples; returns sentences worth telling.
+        """Learn from these examples; returns notes to the user.
 
-        lineage: of what the inspector stands on. Examples in it may teach, and nothing else: what is chosen, calibrated
-        or confirmed by examples set aside takes others.
+        lineage: that of the inspector's base. Examples in it may be learned from, but not used to choose, calibrate or
+        confirm anything.
         """
 
 
 @runtime_checkable
 class ReadsTables(Inspector, Protocol):
-    """An inspector that may judge rows of a table; `features` are then their numbers."""
+    """An inspector that may judge rows of a table; `features` are then the rows' numbers."""
 
     @property
     def table_items(self) -> tuple[str, ...]:
@@ -175,7 +175,7 @@ class ReadsTables(Inspector, Protocol):
 
 
 EncodeGrey = Callable[[NDArray[np.uint8]], Batch]
-"""Grey pictures of `image_size_wh`, (n, h, w) -> what `encode` gives of them, bit for bit."""
+"""Grey pictures of `image_size_wh`, (n, h, w) -> the output of `encode` for them, bit for bit."""
 
 
 @runtime_checkable
@@ -184,12 +184,12 @@ class ReadsGrey(Inspector, Protocol):
 
     @property
     def encode_grey(self) -> EncodeGrey | None:
-        """None where it takes none."""
+        """The encoder of grey pictures; None where the inspector has none."""
 
 
 @runtime_checkable
 class ChoosesItems(Inspector, Protocol):
-    """An inspector whose score stands on some of the features, each on a scale of its own."""
+    """An inspector whose score uses some of the features, each on a scale of its own."""
 
     def items_of(self, features: NDArray[np.float32]) -> NDArray[Any]:
         """These features, as the score sees them. (n, d) -> (n, k)."""
@@ -197,15 +197,16 @@ class ChoosesItems(Inspector, Protocol):
 
 @runtime_checkable
 class Limited(Inspector, Protocol):
-    """An inspector that may know where to cut without costs of wrong decisions."""
+    """An inspector that may set a threshold without costs of wrong decisions."""
 
     def limit(self, good_scores: Sequence[float]) -> Threshold | None:
-        """The cut, from its own law or from scores of good parts that it was not fitted on; None: costs decide."""
+        """The threshold, from its own law or from scores of good parts that it was not fitted on; None: costs
+        decide."""
 
 
 @runtime_checkable
 class Promptable(Inspector, Protocol):
-    """An inspector that can be asked something else than what it was trained on."""
+    """An inspector that takes other questions than the one it was trained on."""
 
     def prompted(self, prompt: str, max_new_tokens: int | None = None) -> Inspector:
         """The same model with this question, free to answer anything. max_new_tokens: of an answer, at most; None: as
@@ -214,12 +215,12 @@ class Promptable(Inspector, Protocol):
 
 @runtime_checkable
 class Conversational(Inspector, Protocol):
-    """An inspector that answers any question on a picture in words. sampling: by lot; None: the likeliest words;
+    """An inspector that answers any question on a picture in words. sampling: None for the likeliest words;
     max_new_tokens: of an answer, at most; None: as many as its options say."""
 
     @property
     def vector_dimension(self) -> int | None:
-        """Numbers of the vector that it is told of each picture besides; None: it is told none."""
+        """Dimension of the embedding that it takes beside each picture; None: it takes none."""
 
     def answer(
         self,
@@ -233,8 +234,8 @@ class Conversational(Inspector, Protocol):
     ) -> list[str]:
         """One answer a picture (mode RGB) and question.
 
-        schema: a JSON schema that each answer follows; vectors: (n, d), in place of those that the inspector's own
-        embedder gives. Raises OptionError, ShapeError, MissingExtraError.
+        schema: a JSON schema that each answer follows; vectors: (n, d), embeddings instead of those of the inspector's
+        own embedder. Raises OptionError, ShapeError, MissingExtraError.
         """
 
     def stream(
@@ -245,13 +246,13 @@ class Conversational(Inspector, Protocol):
 
 @runtime_checkable
 class Calibrated(Inspector, Protocol):
-    """An inspector whose scores, of pictures or of boxes, can be given a meaning by pictures it has not learned from.
-    `decode` applies it; the run keeps it beside what `save` wrote."""
+    """An inspector whose scores, of pictures or of boxes, can be calibrated by pictures it has not learned from.
+    `decode` applies the calibration; the run keeps it beside the files of `save`."""
 
     calibration: Calibration | None
 
     def calibrated(self, prediction: Prediction) -> Prediction:
-        """A prediction that was made without a calibration, as it is with the present one."""
+        """An uncalibrated prediction with the present calibration applied."""
 
 
 @runtime_checkable
@@ -263,7 +264,7 @@ class Explained(Inspector, Protocol):
     ) -> list[tuple[Map, ...]]:
         """Maps of each picture in its displayed frame: one, or one for each detection, of which there may be none.
 
-        way: of explaining, where there are several; label: the class to explain instead of the one that was said.
+        way: of explaining, where there are several; label: the class to explain instead of the predicted one.
         Raises OptionError where the inspector has no such way or class.
         """
 
@@ -274,19 +275,19 @@ class Localised(Explained, Protocol):
     maximum is the defect score, before any calibration."""
 
     feature_kind: str
-    """Tells what `extract` gives from the base's pooled features, in the feature store."""
+    """Part of the key in the feature store: tells these features from the base's pooled ones."""
 
     def map_of(self, grid: Tensor, size_wh: tuple[int, int]) -> Map:
         """One picture's row of `map`, in the frame of the picture as displayed."""
 
     def fails_on_map(self, threshold: Threshold) -> float:
-        """The number of a map from which the threshold fails a part, whatever its score was calibrated to."""
+        """The uncalibrated map value from which the threshold fails a part."""
 
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how many are done and how many there are."""
+"""Called with the step, how many are done and how many there are."""
 Taken = TypeVar("Taken", bound=TrainOptions)
-"""Options, of the kind that a family takes."""
+"""The options type of a family."""
 
 
 class Family(Protocol[Taken]):
@@ -294,9 +295,9 @@ class Family(Protocol[Taken]):
 
     Options: type[Taken]
     target: Target
-    """Which annotation it learns from: `label`, `boxes`, or `text`, the answer to a question."""
+    """The annotation that it learns from: `label`, `boxes`, or `text`, the answer to a question."""
     good_alone: bool
-    """Whether good parts alone are enough: then pictures are taken for good parts where nobody labelled any."""
+    """Whether good parts alone are enough: unlabelled pictures then count as good parts."""
 
     def create(self, options: Taken, task: Task) -> Inspector:
         """An inspector on its base, ready to learn. Raises OptionError, MissingExtraError."""
@@ -307,25 +308,25 @@ class Family(Protocol[Taken]):
 
 @runtime_checkable
 class Announces(Family[Taken], Protocol[Taken]):
-    """A family whose bases may be too large to be loaded."""
+    """A family that knows the size of its bases before it loads them."""
 
     def announced(self, options: Taken) -> Announced | None:
-        """What `options.base` says of its weights; None where it says nothing."""
+        """Number and size of the weights of `options.base`; None where they are unknown."""
 
 
 @runtime_checkable
 class AnswersUntrained(Family[Taken], Protocol[Taken]):
-    """A family whose bases say something of a picture before anything is trained of them."""
+    """A family whose bases can predict before any training."""
 
     def closeness(self, config: Any) -> int:
-        """How surely a base of this configuration of transformers is the family's: 2 where it is made for this very
+        """How well a base with this configuration of transformers fits the family: 2 where the family is made for this
         kind, 1 where it takes the kind among others, 0 where it does not. None is the configuration of base toy."""
 
     def untrained(self, base: str, *, dtype: str | None, prompt: str | None) -> Inspector:
         """The base as it comes, ready to predict.
 
-        dtype: number format of its weights, None for 4 bits; prompt: what it is asked of each picture, None for what
-        the family asks by itself. Raises OptionError, MissingExtraError.
+        dtype: number format of its weights, None for 4 bits; prompt: the question for each picture, None for the
+        family's own. Raises OptionError, MissingExtraError.
         """
 
 
@@ -336,7 +337,7 @@ def trainable_share(module: nn.Module) -> tuple[int, int]:
 
 
 def check_there(base: str, built_in: Sequence[str] = ("toy",)) -> None:
-    """Refuse a path where nothing is, and a built-in base that is misspelt, before it is taken for a hub id. Raises
+    """Refuse a path that does not exist, and a misspelt built-in base, before it is taken for a hub id. Raises
     OptionError."""
     if "/" not in base and not Path(base).exists() and (near := nearest_name(base, built_in, like=_MISSPELT)):
         raise OptionError(f"base {base!r}: there is no such folder; did you mean `{near}`?")
@@ -344,15 +345,15 @@ def check_there(base: str, built_in: Sequence[str] = ("toy",)) -> None:
         raise OptionError(f"base {base!r}: there is no such folder; give a hub id, or a folder of save_pretrained.")
 
 
-def check_base(expected: BaseRecord, found: BaseRecord, *, is_half: bool = False) -> None:
-    """Refuse a base whose answer to the probe differs; `is_half`: its weights have 8 or 11 bits, so that each kind of
+def check_base(expected: BaseRecord, loaded: BaseRecord, *, is_half: bool = False) -> None:
+    """Refuse a base whose output for the probe differs; `is_half`: its weights have 8 or 11 bits, so that each kind of
     processor rounds in its own way. Raises RunError with both names."""
     rounding = 1e-3 + (0.05 * max(map(abs, expected.probe), default=0.0) if is_half else 0.0)
-    same = len(expected.probe) == len(found.probe) and all(
-        abs(a - b) <= rounding + 1e-2 * abs(a) for a, b in zip(expected.probe, found.probe, strict=True)
+    same = len(expected.probe) == len(loaded.probe) and all(
+        abs(a - b) <= rounding + 1e-2 * abs(a) for a, b in zip(expected.probe, loaded.probe, strict=True)
     )
-    if not same or (expected.commit and found.commit and expected.commit != found.commit):
+    if not same or (expected.commit and loaded.commit and expected.commit != loaded.commit):
         raise RunError(
             f"this run was trained on base {expected.id} (commit {expected.commit or 'none'}), but what loads as "
-            f"{found.id} (commit {found.commit or 'none'}) answers differently; provide the base it was trained on."
+            f"{loaded.id} (commit {loaded.commit or 'none'}) answers differently; provide the base it was trained on."
         )

@@ -1,4 +1,4 @@
-"""The device that an inspector's network is on: batches brought there, and as many pictures at a time as have room."""
+"""The device of an inspector's network: batches moved to it, and batch sizes that fit its memory."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ Outputs = TypeVar("Outputs")
 
 
 def on_device(inspector: Inspector, batch: Mapping[str, Tensor]) -> Batch:
-    """The batch where the inspector's module is."""
+    """The batch on the device of the inspector's module."""
     device = device_of(inspector)
     return {name: values.to(device) for name, values in batch.items()}
 
 
 def device_of(inspector: Inspector) -> torch.device:
-    """Where the inspector's module is; the CPU, where it has no weights."""
+    """The device of the inspector's module; the CPU where it has no weights."""
     return next((weights.device for weights in inspector.module.parameters()), torch.device("cpu"))
 
 
 class Room:
-    """How many pictures at a time a device has room for: as many as come together, until it was too full once."""
+    """How many pictures fit on a device at a time: whole batches, until one did not fit."""
 
     def __init__(self, inspector: Inspector) -> None:
         self._inspector, self._most = inspector, sys.maxsize
 
     def compute(self, work: Callable[[Batch], Outputs], batch: Batch, count: int) -> Iterator[tuple[slice, Outputs]]:
-        """What `work` makes of a batch of `count` pictures on the CPU: of one part after the other, all of it at once
-        where there is room. Raises RunError where there is none for the least part."""
+        """Outputs of `work` for a batch of `count` pictures on the CPU, slice by slice, or at once where it fits.
+        Raises RunError where not even the smallest slice fits."""
         begin = 0
         while begin < count:
             part = slice(begin, min(begin + self._most, count))

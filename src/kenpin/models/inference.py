@@ -36,7 +36,7 @@ from kenpin.models.networks.feature_store import FeatureStore, default_folder
 from kenpin.records import Example, ImageSource, Prediction
 
 KEPT_BYTES = 256 * 1024**2
-"""Of what networks take of pictures, kept in memory while training."""
+"""Limit of the network inputs that are kept in memory while training."""
 _ON_CPU, _ON_ONE_CORE, _ON_GPU = 8, 16, 64
 """Pictures a batch: on a CPU as many as keep the activations near its caches, on a GPU as many as fill it. With one
 thread PyTorch leaves its fast convolution alone below 16 pictures, and takes half as long again."""
@@ -54,12 +54,12 @@ def infer_batches(
     on_error: OnError | None = None,
     batch_size: int | None = None,
 ) -> Iterator[tuple[list[Example], dict[str, Tensor]]]:
-    """Examples, their sizes filled in where their pictures were opened, with their raw outputs on the CPU; in the data
-    set's order.
+    """Examples with their raw outputs on the CPU, in the data set's order; their sizes are filled in where their
+    pictures were opened.
 
-    Features come from the feature store where it has them. A picture that cannot be opened is
-    handed to `on_error` and left out. Raises ImageError where no `on_error` is given, DatasetError for a table where
-    pictures are wanted and for pictures where a table is.
+    Features come from the feature store where it has them. A picture that cannot be opened is handed to `on_error` and
+    left out. Raises ImageError where no `on_error` is given, DatasetError for a table where pictures are expected and
+    the reverse.
     """
     room = Room(inspector)
     for examples, batch in _opened_batches(inspector, dataset, doing, progress, on_error, batch_size):
@@ -91,8 +91,8 @@ def infer_together(inspectors: Sequence[Inspector], images: Sequence[Image]) -> 
 
 
 def decode(inspector: Inspector, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
-    """As the inspector decodes, by one thread of NumPy's BLAS where a network computes beside it: the threads of BLAS
-    wait for their next product at full speed, and take the cores from the network's."""
+    """The inspector's predictions from raw outputs. NumPy's BLAS gets one thread where a network computes beside it:
+    its threads busy-wait for their next product and take the cores from the network."""
     if isinstance(inspector, ReadsTables) and inspector.table_items:
         return inspector.decode(outputs, examples)
     with _blas().limit(limits=1):
@@ -117,7 +117,7 @@ def compute_features(
 
 @dataclass(frozen=True)
 class StoredFeatures:
-    """Features, read from where `keep_features` left them."""
+    """Features in the feature store, read picture by picture."""
 
     store: FeatureStore
 
@@ -134,28 +134,28 @@ class StoredFeatures:
 
 @dataclass(frozen=True)
 class KeptInputs:
-    """What a network takes of each picture of a data set, in memory: `encode`d pictures, or features."""
+    """Network inputs of all pictures of a data set, in memory: `encode`d pictures, or features."""
 
     rows: Batch
-    """A row for each; the targets among them, where each of these is a number."""
+    """Tensors with a row for each picture; the targets are among them where each is a number."""
     examples: Sequence[Example] | None
     """Without the pictures' bytes; None where the targets are among the rows."""
 
-    def batch(self, places: Sequence[int]) -> tuple[Sequence[Example] | None, Batch]:
-        """Those at these places."""
-        at = torch.tensor(places)
-        examples = None if self.examples is None else [self.examples[place] for place in places]
+    def batch(self, indices: Sequence[int]) -> tuple[Sequence[Example] | None, Batch]:
+        """The examples and rows of these indices."""
+        at = torch.tensor(indices)
+        examples = None if self.examples is None else [self.examples[index] for index in indices]
         return examples, {name: rows.index_select(0, at) for name, rows in self.rows.items()}
 
 
 def keep_inputs(
     inspector: Trainable, datasets: Sequence[Dataset], progress: Progress
 ) -> tuple[KeptInputs, ...] | StoredFeatures | None:
-    """What the network takes of all pictures, computed once: in memory where it is small enough, of features that are
-    not on disk. None where neither has room. Raises ImageError."""
+    """Network inputs of all pictures, computed once: in memory where they are small enough, else features on disk. None
+    where neither fits. Raises ImageError."""
     pictures = sum(map(len, datasets))
     store = store_of(inspector)
-    found: list[KeptInputs] = []
+    kept: list[KeptInputs] = []
     for dataset in datasets:
         examples: list[Example] | None = []
         batches: list[Batch] = []
@@ -171,13 +171,15 @@ def keep_inputs(
                     if all(rows.ndim == 1 for rows in targets.values()):
                         examples, batch = None, batch | targets
                 if examples is not None:
-                    examples += [one if one.image.data is None else _without_bytes(one) for one in opened]
+                    examples += [
+                        example if example.image.data is None else _without_bytes(example) for example in opened
+                    ]
                 batches.append(batch)
             elif store is None:
                 return None
         if batches:
-            found.append(KeptInputs({name: torch.cat([b[name] for b in batches]) for name in batches[0]}, examples))
-    return tuple(found) if len(found) == len(datasets) else StoredFeatures(cast(FeatureStore, store))
+            kept.append(KeptInputs({name: torch.cat([b[name] for b in batches]) for name in batches[0]}, examples))
+    return tuple(kept) if len(kept) == len(datasets) else StoredFeatures(cast(FeatureStore, store))
 
 
 def _without_bytes(example: Example) -> Example:
@@ -185,19 +187,19 @@ def _without_bytes(example: Example) -> Example:
 
 
 def kept_bytes(batch: Batch) -> int:
-    """What one picture of a batch takes."""
+    """Bytes of one picture of a batch."""
     return sum(rows.nbytes // len(rows) for rows in batch.values())
 
 
 def encode(inspector: Inspector, images: Sequence[Image], examples: Sequence[Example]) -> Batch:
-    """What the inspector's network takes of these pictures, on the CPU."""
+    """Network inputs of these pictures, on the CPU."""
     if isinstance(inspector, Questioned):
         return inspector.encode_questions(images, examples)
     return inspector.encode(images)
 
 
 def batch_size_of(inspector: Inspector) -> int:
-    """Pictures at a time, where nobody says how many."""
+    """Default batch size."""
     if inspector.batch_size is not None:
         return inspector.batch_size
     if device_of(inspector).type != "cpu":
@@ -213,7 +215,7 @@ def _opened_batches(
     on_error: OnError | None,
     batch_size: int | None,
 ) -> Iterator[tuple[list[Example], Batch]]:
-    """Examples with what `infer` takes, on the CPU."""
+    """Examples with the inputs of `infer`, on the CPU."""
     if items := check_readable(inspector, dataset):
         yield from _numbers_in_batches(dataset, items, doing, progress, batch_size)
         return
@@ -237,7 +239,7 @@ def _opened_batches(
 def _picture_batches(
     inspector: Inspector, dataset: Dataset, size: int, on_error: OnError | None, room: Room
 ) -> Iterator[tuple[int, list[Example], Batch]]:
-    """How many were read, and those of them that could be opened."""
+    """For each batch the number of pictures read, the examples that could be opened, and their inputs."""
     store = store_of(inspector)
     opened = stream(partial(_open, store), dataset)
     while batch := list(islice(opened, size)):
@@ -246,7 +248,7 @@ def _picture_batches(
 
 
 def _grey_encoder(inspector: Inspector, dataset: Dataset) -> EncodeGrey | None:
-    """What encodes many pictures at once, where the inspector has such and the first of them is one of these."""
+    """The encoder of many grey pictures at once, where the inspector has one and the first picture fits it."""
     encode_grey = inspector.encode_grey if isinstance(inspector, ReadsGrey) else None
     return encode_grey if len(dataset) and read_plain([dataset[0].image.data]) is not None else None
 
@@ -259,13 +261,13 @@ def _grey_batches(
     on_error: OnError | None,
     room: Room,
 ) -> Iterator[tuple[int, list[Example], Batch]]:
-    """The same of grey pictures in memory; a batch with any other among them is opened one by one."""
+    """Like `_picture_batches`, for grey pictures in memory; a batch with any other picture is opened one by one."""
     width, height = size_wh = inspector.image_size_wh
     examples = iter(dataset)
     while batch := list(islice(examples, size)):
         pixels = read_plain([example.image.data for example in batch])
         if pixels is not None and pixels.shape[1:] == (height, width):
-            sized = [one if one.size_wh == size_wh else replace(one, size_wh=size_wh) for one in batch]
+            sized = [opened if opened.size_wh == size_wh else replace(opened, size_wh=size_wh) for opened in batch]
             yield len(batch), sized, encode_grey(pixels)
         else:
             sound = _sound([_open(None, example) for example in batch], on_error)
@@ -273,7 +275,7 @@ def _grey_batches(
 
 
 def _sound(batch: list[_Opened], on_error: OnError | None) -> list[_Opened]:
-    """Those that could be opened. Raises ImageError for another, where no `on_error` takes it."""
+    """The pictures that could be opened. Raises ImageError for any other, where no `on_error` takes it."""
     for item in batch:
         if item.error is not None:
             if on_error is None:
@@ -283,9 +285,9 @@ def _sound(batch: list[_Opened], on_error: OnError | None) -> list[_Opened]:
 
 
 def check_readable(inspector: Inspector, dataset: Dataset) -> tuple[str, ...]:
-    """Names of the numbers to read, where it is a table that the inspector judges; none for pictures.
+    """Names of the table's columns to read; empty for an inspector of pictures.
 
-    Raises DatasetError where one wants the one and the other is the other.
+    Raises DatasetError for a table where pictures are expected, and the reverse.
     """
     items = inspector.table_items if isinstance(inspector, ReadsTables) else ()
     if items and len(dataset) and not dataset.item_names:
@@ -314,7 +316,7 @@ def _numbers_in_batches(
 
 @dataclass(frozen=True)
 class _Opened:
-    """An example with its picture, or with the features that were stored for it, or with what hindered both."""
+    """An example with its picture, or with its stored features, or with the error that prevented both."""
 
     example: Example
     content: str = ""
@@ -352,14 +354,14 @@ def _encoded(inspector: Inspector, batch: list[_Opened], store: FeatureStore | N
 
 
 def store_of(inspector: Inspector) -> FeatureStore | None:
-    """Where the features of an inspector are kept; None where it has none."""
+    """The store of an inspector's features; None where it has no features."""
     if inspector.extract is None:
         return None
     return FeatureStore(default_folder(), _feature_key(inspector))
 
 
 def _feature_key(inspector: Inspector) -> str:
-    """Inspectors with the same one extract the same features of a picture."""
+    """Key in the feature store; inspectors with equal keys extract equal features."""
     base = inspector.base
     key = f"{base.id}\0{base.commit}\0{base.probe}\0{inspector.image_size_wh}"
     if isinstance(inspector, Localised):

@@ -14,12 +14,12 @@ from kenpin.records import Example, Prediction
 
 
 def class_numbers(examples: Dataset | Sequence[Example], labels: Sequence[str]) -> list[int]:
-    """The place of each picture's class among `labels`. Raises DatasetError for a class that is none of them."""
+    """The index of each picture's class in `labels`. Raises DatasetError for any other class."""
     numbers: dict[str | None, int] = {label: number for number, label in enumerate(labels)}
     # of a data set the one column alone: its pictures may be in the others
-    found = examples.column("label") if isinstance(examples, Dataset) else [example.label for example in examples]
+    of_each = examples.column("label") if isinstance(examples, Dataset) else [example.label for example in examples]
     try:
-        return [numbers[label] for label in found]
+        return [numbers[label] for label in of_each]
     except KeyError:
         wrong = next(example for example in examples if example.label not in numbers)
         raise DatasetError(

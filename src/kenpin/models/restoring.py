@@ -19,7 +19,7 @@ from kenpin.run.record import RunRecord, is_run, read_record, record_hash
 from kenpin.run.seal import check_checkpoint, check_seal
 
 SEAL = "seal "
-"""What stands before the hash of a run's record, where a base is a run."""
+"""Prefix of the hash of a run's record, where a base is a run."""
 
 
 def restore_run(run: Path) -> tuple[Inspector, RunRecord]:
@@ -44,8 +44,8 @@ def restore_run(run: Path) -> tuple[Inspector, RunRecord]:
 
 
 def restore_checkpoint(run: Path, wanted: str) -> tuple[Inspector, RunRecord]:
-    """A run, finished or interrupted, as it was at the checkpoint that is meant by a step, `last`, `best` or a folder:
-    uncalibrated, without references, and its record without a threshold. Raises RunError, OptionError."""
+    """A run, finished or interrupted, as it was at a checkpoint (a step, `last`, `best` or a folder): uncalibrated,
+    without references, and its record without a threshold. Raises RunError, OptionError."""
     folder, record = checkpoint_of(run, wanted), record_at(run)
     if not is_run(run):
         return _begun_anew(run, folder, record), record
@@ -60,12 +60,12 @@ def restore_checkpoint(run: Path, wanted: str) -> tuple[Inspector, RunRecord]:
 
 
 def checkpoint_of(run: Path, wanted: str) -> Path:
-    """The folder of that checkpoint, of a run that is finished or was interrupted. Raises RunError."""
+    """The folder of a run's checkpoint: a step, `last`, `best` or a folder. Raises RunError."""
     return find_checkpoint(run if is_run(run) else _partial(run), wanted)
 
 
 def record_at(run: Path) -> RunRecord:
-    """The record of a run at a checkpoint; of an interrupted run what it was begun with. Raises RunError."""
+    """The record of a run at a checkpoint; of an interrupted run, made from its first settings. Raises RunError."""
     if is_run(run):
         return read_record(run).model_copy(update={"threshold": None})
     begun = read_begun(_partial(run), run)
@@ -92,7 +92,7 @@ def record_at(run: Path) -> RunRecord:
 
 
 def _partial(run: Path) -> Path:
-    """The folder of an interrupted run, by its own name or by the one it would have. Raises RunError."""
+    """The folder of an interrupted run, by its own name or by that of the finished run. Raises RunError."""
     is_partial = run.name.startswith(".") and run.name.endswith(".partial")
     partial = run if is_partial else partial_folder(run)
     if not partial.is_dir():
@@ -101,7 +101,7 @@ def _partial(run: Path) -> Path:
 
 
 def _begun_anew(run: Path, checkpoint: Path, record: RunRecord) -> Inspector:
-    """An interrupted run from its base, with what a checkpoint holds."""
+    """An interrupted run made from its base, with a checkpoint's weights."""
     family = get_family(record.family)
     options = family.Options.from_mapping(record.options, f"{_partial(run)}: options")
     inspector = family.create(options, read_begun(_partial(run), run).task)
@@ -115,7 +115,7 @@ def _begun_anew(run: Path, checkpoint: Path, record: RunRecord) -> Inspector:
 
 @dataclass(frozen=True)
 class RunBelow:
-    """A finished run that another one goes on from."""
+    """A finished run that another training continues from."""
 
     inspector: Trainable
     id: str
@@ -125,9 +125,9 @@ class RunBelow:
 
 
 def run_below(base: str, family: str, *, tuning: str) -> RunBelow:
-    """The run that `base` names, for a run of this family and tuning to go on from its network.
+    """The run that `base` names, for a run of this family and tuning to continue from its network.
 
-    Raises RunError, and OptionError where there is no network of the family's that could be gone on from.
+    Raises RunError, and OptionError where that run has no network that the family could continue from.
     """
     run = Path(base).absolute()
     inspector, record = restore_run(run)
@@ -155,14 +155,14 @@ def run_below(base: str, family: str, *, tuning: str) -> RunBelow:
 
 
 def name_of_seal(record: RunRecord) -> str:
-    """What stands for a commit where a base is a run: it tells this training from any other."""
+    """The commit of a base that is a run: it identifies the training."""
     return f"{SEAL}{record_hash(record)}"
 
 
 def vectors_of(outputs: Mapping[str, Tensor]) -> Tensor:
-    """The pictures' vectors (n, d) among what `infer` gave: learned ones, else a frozen base's features.
+    """The pictures' embeddings (n, d) among the outputs of `infer`: learned ones, else a frozen base's features.
 
-    Raises OptionError where there are none.
+    Raises OptionError where there are neither.
     """
     vectors = outputs.get("embedding", outputs.get("features"))
     if vectors is None or vectors.ndim != 2:

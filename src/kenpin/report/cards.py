@@ -21,7 +21,7 @@ _ITEMS = 3  # of a part's distance
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class CardPicture:
     """A picture on a card, and what is laid over it."""
 
     image: str
@@ -40,7 +40,7 @@ class Card:
     title: str
     tag: str
     lines: tuple[str, ...]
-    pictures: tuple[Picture, ...] = ()
+    pictures: tuple[CardPicture, ...] = ()
     good: bool = False
     """Whether the tag is good news."""
 
@@ -65,13 +65,13 @@ def part_card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str, he
     map_over = None if heat is None else heat.over(part.id)
     if heat is not None and map_over is not None and not heat.maps.of_score:
         lines.append(f"map: {heat.maps.by_id[part.id].shows}")
-    pictures: list[Picture] = []
+    pictures: list[CardPicture] = []
     if image is not None and (annotated := true_boxes(part)) is not None:
-        pictures = [Picture(image, annotated, "truth"), Picture(image, predicted_boxes(part), "prediction")]
+        pictures = [CardPicture(image, annotated, "truth"), CardPicture(image, predicted_boxes(part), "prediction")]
     elif image is not None:
-        pictures.append(Picture(image, None if heat is None else heat.outline(part.id)))
+        pictures.append(CardPicture(image, None if heat is None else heat.outline(part.id)))
     if image is not None and map_over is not None:
-        pictures.append(Picture(image, map_over, "map", under=True))
+        pictures.append(CardPicture(image, map_over, "map", under=True))
     return Card(picture_name(part.id), tag, tuple(lines), tuple(pictures))
 
 
@@ -79,15 +79,15 @@ def pair_card(pair: Pair, thumbnails: Mapping[str, bytes]) -> Card:
     """What two runs make of a part."""
     wrong_before, wrong_now = pair.mistakes
     image = data_url(thumbnails.get(pair.now.id))
-    pictures: list[Picture] = []
+    pictures: list[CardPicture] = []
     if image is not None and (annotated := true_boxes(pair.now)) is not None:
         pictures = [
-            Picture(image, annotated, "truth"),
-            Picture(image, predicted_boxes(pair.before), "before"),
-            Picture(image, predicted_boxes(pair.now), "now"),
+            CardPicture(image, annotated, "truth"),
+            CardPicture(image, predicted_boxes(pair.before), "before"),
+            CardPicture(image, predicted_boxes(pair.now), "now"),
         ]
     elif image is not None:
-        pictures.append(Picture(image))
+        pictures.append(CardPicture(image))
     return Card(
         picture_name(pair.now.id),
         f"was {wrong_before}" if wrong_now is None else str(wrong_now),
@@ -109,7 +109,7 @@ def class_cards(evaluation: Evaluation, thumbnails: Mapping[str, bytes]) -> list
     cards = []
     for label in in_order(evaluation, best):
         image = data_url(thumbnails.get(best[label].id))
-        pictures = () if image is None else (Picture(image, true_boxes(best[label])),)
+        pictures = () if image is None else (CardPicture(image, true_boxes(best[label])),)
         cards.append(
             Card(label, "OK" if label in ok_labels else "", (f"{number[label]:,} judged",), pictures, good=True)
         )

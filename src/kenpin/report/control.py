@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kenpin.metrics.ranking import thin
 from kenpin.quality.control_charts import Chart
-from kenpin.report.plots import Line, LinePlot, Point, Span
+from kenpin.report.plots import LinePlot, PlotLine, Point, Span
 
 _POINTS = 2_000
 _SHOWS = {
@@ -24,10 +24,10 @@ def control_plot(chart: Chart, title: str, unit: str, found: str, caption: str) 
         return tuple(thin(places, values, _POINTS))
 
     lines = [
-        Line("points", curve(chart.values), "marks" if unit == "lots" else "line"),
-        Line("alarms", tuple((i + 1.0, chart.values[i]) for i in chart.alarms), "dots"),
-        Line("upper limit", curve(chart.high), "steps"),
-        Line("lower limit", curve(chart.low), "steps"),
+        PlotLine("points", curve(chart.values), "marks" if unit == "lots" else "line"),
+        PlotLine("alarms", tuple((i + 1.0, chart.values[i]) for i in chart.alarms), "dots"),
+        PlotLine("upper limit", curve(chart.high), "steps"),
+        PlotLine("lower limit", curve(chart.low), "steps"),
     ]
     everything = [*chart.values, *chart.low, *chart.high]
     return LinePlot(

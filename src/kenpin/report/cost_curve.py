@@ -9,7 +9,7 @@ from kenpin.plural import counted
 from kenpin.quality.costs import CutCosts
 from kenpin.records import Threshold
 from kenpin.report.drawing import SKEWED
-from kenpin.report.plots import Line, LinePlot, Point, Span
+from kenpin.report.plots import LinePlot, PlotLine, Point, Span
 
 
 def cost_plot(
@@ -24,16 +24,16 @@ def cost_plot(
     realised: what the threshold cost on parts that it was not chosen on, which `where` names; here are those of the
     curves.
     """
-    lines = [Line("without review", _curve(alone), "steps")]
+    lines = [PlotLine("without review", _curve(alone), "steps")]
     if with_review is not None:
-        lines.append(Line("with the best review band", _curve(with_review), "steps"))
+        lines.append(PlotLine("with the best review band", _curve(with_review), "steps"))
     # a band of reviews is a line from where it begins to where parts fail
     cuts = [cut for cut in (threshold.review_from, threshold.fail_from) if cut is not None and math.isfinite(cut)]
     chosen = "chosen" if realised is None else "chosen, as expected"
     for name, cost in ((chosen, threshold.expected_cost), ("realised", realised)):
         if cuts and cost is not None:
             points = tuple((cut, cost) for cut in dict.fromkeys(cuts))
-            lines.append(Line(name, points, "marks" if len(points) > 1 else "dots"))
+            lines.append(PlotLine(name, points, "marks" if len(points) > 1 else "dots"))
     xs = sorted(x for line in lines for x, _ in line.points)
     highest = max(y for line in lines for _, y in line.points)
     best = float((alone if with_review is None else with_review).least.min())

@@ -14,7 +14,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.doctor import Examination, examine_dataset, verdict
 from kenpin.data.images import Header, Picture
 from kenpin.data.loading import load_dataset
-from kenpin.data.sampling import NO_CLASS, PER_CLASS, Sample, sample_by_class
+from kenpin.data.sampling import NO_CLASS, PER_CLASS, PictureSample, sample_by_class
 from kenpin.data.taking import DataSource
 from kenpin.errors import DatasetError, OptionError
 from kenpin.files import check_free
@@ -22,7 +22,7 @@ from kenpin.plural import counted, is_are, plural
 from kenpin.records import Example, Finding, Severity
 from kenpin.report import look_charts as charts
 from kenpin.report.document import template, write_document
-from kenpin.report.look_cards import PictureCard, Shown, card, within
+from kenpin.report.look_cards import PictureCard, ShownPicture, card, within
 from kenpin.report.names import without_folders
 
 MOST_BYTES = 4_000_000
@@ -42,10 +42,10 @@ class Overview:
     examination: Examination
     classes_of_each: Sequence[Sequence[str]]
     """The classes that each picture shows, its label and those of its boxes."""
-    sample: Sample
+    sample: PictureSample
     headers: Mapping[str, Header]
     """Of the opened pictures, by id."""
-    pictures: Mapping[str, Shown]
+    pictures: Mapping[str, ShownPicture]
     """Those of the page: the sample's, and those that findings name, by id."""
 
 
@@ -107,19 +107,19 @@ def overview_of(
     ids = dataset.column("id")
     shown = {ids[index] for index in sample.shown}
     headers: dict[str, Header] = {}
-    pictures: dict[str, Shown] = {}
+    pictures: dict[str, ShownPicture] = {}
 
     def seen(example: Example, picture: Picture) -> None:
         headers[example.id] = picture.header
         if example.id in shown:
-            pictures[example.id] = Shown.of(example, picture)
+            pictures[example.id] = ShownPicture.of(example, picture)
 
     examination = examine_dataset(dataset, findings, opened=None if whole else sample.opened, seen=seen)
     named = (id for of_kind in _kinds(examination.findings) for id in _pictured(of_kind))
     lacking = {*shown, *named} - pictures.keys()
     if not dataset.item_names:
         for example in dataset.select(index for index, id in enumerate(ids) if id in lacking):
-            pictures[example.id] = Shown.opened(example)
+            pictures[example.id] = ShownPicture.opened(example)
     return Overview(dataset, examination, classes_of_each, sample, headers, within(pictures, MOST_BYTES))
 
 
@@ -224,7 +224,7 @@ def _pictured(findings: Sequence[Finding]) -> list[str]:
     return list(dict.fromkeys(ids))[:_CARDS]
 
 
-def _kind(findings: Sequence[Finding], pictures: Mapping[str, Shown]) -> dict[str, Any]:
+def _kind(findings: Sequence[Finding], pictures: Mapping[str, ShownPicture]) -> dict[str, Any]:
     """What the template shows of the findings of one kind."""
     return {
         "severity": findings[0].severity.value,

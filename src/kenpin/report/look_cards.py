@@ -30,7 +30,7 @@ _TEXT_LETTERS = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownPicture:
     """A picture of the page, or why it cannot be opened."""
 
     example: Example
@@ -39,12 +39,12 @@ class Shown:
     problem: str = ""
 
     @classmethod
-    def of(cls, example: Example, picture: Picture) -> Shown:
+    def of(cls, example: Example, picture: Picture) -> ShownPicture:
         """An opened picture."""
         return cls(example, picture.header, jpeg_thumbnail(picture.rgb, _SIDES_PX[0]))
 
     @classmethod
-    def opened(cls, example: Example) -> Shown:
+    def opened(cls, example: Example) -> ShownPicture:
         """The picture, opened now; what is wrong with it is kept in words."""
         try:
             return cls.of(example, read_picture(example.image))
@@ -67,7 +67,7 @@ class PictureCard:
     """Severity and words of each."""
 
 
-def within(pictures: Mapping[str, Shown], most_bytes: int) -> dict[str, Shown]:
+def within(pictures: Mapping[str, ShownPicture], most_bytes: int) -> dict[str, ShownPicture]:
     """The same pictures, their thumbnails so small that all together are at most that large, as far as it goes."""
     thumbnails: Mapping[str, bytes] = {id: one.jpeg for id, one in pictures.items() if one.jpeg is not None}
     for side_px in _SIDES_PX[1:]:
@@ -77,7 +77,7 @@ def within(pictures: Mapping[str, Shown], most_bytes: int) -> dict[str, Shown]:
     return {id: replace(one, jpeg=thumbnails.get(id)) for id, one in pictures.items()}
 
 
-def card(shown: Shown, findings: Sequence[Finding] = ()) -> PictureCard:
+def card(shown: ShownPicture, findings: Sequence[Finding] = ()) -> PictureCard:
     """The picture with its annotation and what was found of it."""
     example = shown.example
     more = len(findings) - _FINDINGS
@@ -93,7 +93,7 @@ def card(shown: Shown, findings: Sequence[Finding] = ()) -> PictureCard:
     )
 
 
-def _lines(shown: Shown) -> list[str]:
+def _lines(shown: ShownPicture) -> list[str]:
     example, header = shown.example, shown.header
     lines = [] if example.label is None else [shortened(example.label)]
     if example.boxes is not None:

@@ -14,7 +14,7 @@ from kenpin.data.images import Header
 from kenpin.plural import counted
 from kenpin.report import words
 from kenpin.report.drawing import SKEWED, Axis, Figure, Series, line_chart, linear_axis, log_axis, percent
-from kenpin.report.plots import Bar, BarPlot, Line, LinePlot, Span, Table, bar_figure, line_figure
+from kenpin.report.plots import Bar, BarPlot, LinePlot, PlotLine, Span, Table, bar_figure, line_figure
 
 NO_CLASS, NO_SPLIT = "no class", "no split"
 LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"
@@ -96,7 +96,7 @@ def size_figure(headers: Mapping[str, Header]) -> Figure | None:
     sizes = sorted({header.size_wh for header in headers.values()})
     if len(sizes) < 2:
         return None
-    lines = (Line("opened pictures", tuple((float(width), float(height)) for width, height in sizes), "dots"),)
+    lines = (PlotLine("opened pictures", tuple((float(width), float(height)) for width, height in sizes), "dots"),)
     x, y = (Span(name, 0.0, float(max(of_all))) for name, of_all in zip(_SIDES, zip(*sizes, strict=True), strict=True))
     return line_figure(LinePlot("Widths and heights", f"There are {counted(len(sizes), 'size')}.", lines, x, y))
 

@@ -25,7 +25,7 @@ _BEGIN_NUMBERS = ("", *"0123456789+-–\N{MINUS SIGN}")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class PlotLine:
     """A named series; `form` as of `drawing.Series`: line, steps, marks or dots."""
 
     name: str
@@ -49,7 +49,7 @@ class LinePlot:
 
     title: str
     described: str
-    lines: tuple[Line, ...]
+    lines: tuple[PlotLine, ...]
     x: Span
     y: Span
     caption: str = ""

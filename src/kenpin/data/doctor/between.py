@@ -1,4 +1,4 @@
-"""Two data sets, such as one to train on and one to test on: what both hold and must not, and where they differ."""
+"""Two data sets, such as one to train on and one to test on: pictures that both hold, and where they differ."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _SAME_NAME = 0.75  # share of the letters from which two names of classes may mean one class
-_Picture = tuple[int, int]  # which data set, and which of its pictures
+_Picture = tuple[int, int]  # index of the data set, index of its picture
 
 
 @dataclass(frozen=True, slots=True)
 class PairExamination:
-    """What the doctor found in two data sets, and between them."""
+    """The doctor's findings in two data sets, and between them."""
 
     data_sets: tuple[Examination, Examination]
     between: tuple[Finding, ...]
@@ -34,12 +34,14 @@ class PairExamination:
 
     @property
     def has_errors(self) -> bool:
-        """Whether anything must be mended, in one of them or between them."""
+        """Whether anything must be corrected, in one of them or between them."""
         return self.count(Severity.ERROR) > 0
 
     def count(self, severity: Severity) -> int:
         """Number of findings of this severity."""
-        return sum(one.count(severity) for one in self.data_sets) + sum(f.severity is severity for f in self.between)
+        return sum(examination.count(severity) for examination in self.data_sets) + sum(
+            f.severity is severity for f in self.between
+        )
 
 
 def examine_pair(first: str | Path, second: str | Path, *, format: str | None = None) -> PairExamination:
@@ -64,9 +66,9 @@ def examine_pair(first: str | Path, second: str | Path, *, format: str | None = 
 
 
 def pair_as_json(pair: PairExamination) -> dict[str, Any]:
-    """Everything that was found, as JSON values; no list is shortened."""
+    """All findings as JSON values; no list is shortened."""
     return {
-        "data_sets": [as_json(one) for one in pair.data_sets],
+        "data_sets": [as_json(examination) for examination in pair.data_sets],
         "between": [asdict(finding) for finding in pair.between],
         "has_errors": pair.has_errors,
         "totals": {severity.value: pair.count(severity) for severity in Severity},
@@ -74,7 +76,7 @@ def pair_as_json(pair: PairExamination) -> dict[str, Any]:
 
 
 def between_findings(first: Subject, second: Subject) -> Iterator[Finding]:
-    """What is wrong between two data sets whose pictures were opened."""
+    """Findings between two data sets whose pictures were opened."""
     sides = (first, second)
     contents: dict[str, list[_Picture]] = {}
     for side, subject in enumerate(sides):
@@ -95,8 +97,8 @@ def _equal_files(sides: tuple[Subject, Subject], contents: list[list[_Picture]])
         what = f"the same picture is also {others}"
         annotations = {(sides[s].labels[i], tuple(sorted(sides[s].box_labels[i] or ()))) for s, i in same}
         if len(annotated := [one for one in annotations if any(one)]) > 1:
-            told = " against ".join(sorted(label or listed(boxes) for label, boxes in annotated))
-            what += f", annotated differently: {told}"
+            contradiction = " against ".join(sorted(label or listed(boxes) for label, boxes in annotated))
+            what += f", annotated differently: {contradiction}"
         remedy = "Remove it from one of the data sets; else figures measured on it are too good"
         yield Finding(Severity.ERROR, "copies-across-data-sets", where, what, remedy)
 
@@ -105,7 +107,7 @@ def _look_alikes(sides: tuple[Subject, Subject], contents: list[list[_Picture]])
     firsts = [same[0] for same in contents]
     hashes = np.frombuffer(b"".join(sides[side].looks[index].perceptual for side, index in firsts), np.uint64)
     for cluster in near_duplicate_clusters(hashes.reshape(-1, HASH_WORDS)):
-        # a file that is in both is told as a copy; beside it only others count
+        # a file that is in both is reported as a copy; here only other files count
         alike = [firsts[member] for member in cluster if not _on_both(contents[member])]
         if _on_both(alike):
             where, others = _named(sides, alike)
@@ -129,7 +131,7 @@ def _shared_groups(sides: tuple[Subject, Subject]) -> Iterator[Finding]:
 
 
 def _missing_classes(sides: tuple[Subject, Subject]) -> Iterator[Finding]:
-    shown = [set().union(*one.classes_of_each) for one in sides]
+    shown = [set().union(*side_subject.classes_of_each) for side_subject in sides]
     for side, subject in enumerate(sides):
         missing = sorted(shown[1 - side] - shown[side])
         if not missing or not shown[side]:
@@ -153,12 +155,12 @@ def _on_both(pictures: list[_Picture]) -> bool:
 
 
 def _named(sides: tuple[Subject, Subject], pictures: list[_Picture]) -> tuple[str, str]:
-    """The first picture, and the others; those of the other data set first, so that both are named."""
+    """The first picture and the others, pictures of the other data set first, so that both data sets are named."""
     first, *others = sorted(pictures)
     others.sort(key=lambda picture: picture[0] == first[0])
     return _path(sides[first[0]], first[1]), listed([_path(sides[side], index) for side, index in others])
 
 
 def _path(subject: Subject, index: int) -> str:
-    """Where the picture is, with the name of its data set."""
+    """The picture's id, with the name of its data set."""
     return str(PurePath(subject.name, subject.ids[index]))

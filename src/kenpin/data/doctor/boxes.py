@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _SLACK_PX = 1.0  # rounding at the edge is no mistake
 _TINY_PX = 2.0
-_TINY_SHARE = 0.001  # of the side; Florence-2 tells no finer place
+_TINY_SHARE = 0.001  # of the side; Florence-2's bins are no finer
 _SWAPPED_COUNT, _SWAPPED_SHARE = 3, 0.9  # fewer boxes outside may fit by chance when their axes are exchanged
 
 
@@ -29,7 +29,7 @@ class BoxProblem:
 
 
 def box_problems(example: Example, size_wh: tuple[int, int] | None) -> Iterator[BoxProblem]:
-    """What is wrong with the boxes of one picture; without its size, as far as the boxes alone tell."""
+    """Problems of the boxes of one picture; without its size, only those that the boxes alone show."""
     if example.boxes is None:
         return
     labelled = zip(example.boxes.boxes_xyxy_px, example.boxes.labels, strict=True)
@@ -40,7 +40,7 @@ def box_problems(example: Example, size_wh: tuple[int, int] | None) -> Iterator[
 
 
 def box_findings(problems: Sequence[BoxProblem], name: str) -> list[Finding]:
-    """The findings; where exchanged axes explain nearly all boxes outside the frame, one in place of those."""
+    """Findings on boxes; a single one where exchanged axes explain nearly all boxes outside the frame."""
     outside = [problem for problem in problems if problem.finding.code == "box-out-of-frame"]
     swapped = sum(problem.swap_mends for problem in outside)
     findings = [problem.finding for problem in problems]

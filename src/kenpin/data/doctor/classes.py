@@ -24,7 +24,7 @@ _IMBALANCE = 10  # times as many pictures of one class as of another
 
 
 def class_findings(subject: Subject) -> Iterator[Finding]:
-    """What is wrong with the classes and their numbers of pictures."""
+    """Findings on the classes and their numbers of pictures."""
     pictures = Counter(name for classes in subject.classes_of_each for name in classes)
     yield from _unannotated(subject)
     yield from _unused(subject, pictures)
@@ -78,8 +78,8 @@ def _alike(subject: Subject, pictures: Counter[str]) -> Iterator[Finding]:
         spellings.setdefault(bare, []).append(name)
     for names in spellings.values():
         if len(names) > 1:
-            told = " and ".join(f"{name!r} ({counted(pictures[name], 'picture')})" for name in names)
-            what = f"classes {told} differ only in case, white space or Unicode form"
+            counts = " and ".join(f"{name!r} ({counted(pictures[name], 'picture')})" for name in names)
+            what = f"classes {counts} differ only in case, white space or Unicode form"
             yield Finding(Severity.WARNING, "class-names-alike", subject.name, what, "Give them one name")
 
 

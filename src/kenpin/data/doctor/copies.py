@@ -18,35 +18,35 @@ if TYPE_CHECKING:
 
 def copy_findings(subject: Subject) -> Iterator[Finding]:
     """Equal files and near-duplicates, one finding for each set of them."""
-    places: dict[str, list[int]] = {}
-    for place, look in enumerate(subject.looks):
+    by_content: dict[str, list[int]] = {}
+    for index, look in enumerate(subject.looks):
         if look.content:
-            places.setdefault(look.content, []).append(place)
-    for same in places.values():
+            by_content.setdefault(look.content, []).append(index)
+    for same in by_content.values():
         # a picture may be asked about in several ways, on one side of a split
         asked: dict[str | None, list[int]] = {}
-        for place in same if len(_splits_of(subject, same)) < 2 else ():
-            asked.setdefault(subject.prefixes[place], []).append(place)
+        for index in same if len(_splits_of(subject, same)) < 2 else ():
+            asked.setdefault(subject.prefixes[index], []).append(index)
         for copies in asked.values() or [same]:
             if len(copies) > 1:
                 yield _equal_files(subject, copies)
-    contents = [*places.values()]
+    contents = [*by_content.values()]
     hashes = np.frombuffer(b"".join(subject.looks[same[0]].perceptual for same in contents), np.uint64)
     for cluster in near_duplicate_clusters(hashes.reshape(-1, HASH_WORDS)):
         yield _look_alikes(subject, [contents[member] for member in cluster])
 
 
-def _equal_files(subject: Subject, places: Sequence[int]) -> Finding:
-    others = listed([subject.ids[place] for place in places[1:]])
-    where, what = subject.ids[places[0]], f"the same picture is also {others}"
-    about = tuple(subject.ids[place] for place in places)
-    annotations = {(subject.labels[p], tuple(sorted(subject.box_labels[p] or ()))) for p in places}
+def _equal_files(subject: Subject, indices: Sequence[int]) -> Finding:
+    others = listed([subject.ids[index] for index in indices[1:]])
+    where, what = subject.ids[indices[0]], f"the same picture is also {others}"
+    about = tuple(subject.ids[index] for index in indices)
+    annotations = {(subject.labels[p], tuple(sorted(subject.box_labels[p] or ()))) for p in indices}
     if len(annotations) > 1:
-        told = " against ".join(sorted({label or listed(boxes) or "nothing" for label, boxes in annotations}))
-        what += f", annotated differently: {told}"
+        contradiction = " against ".join(sorted({label or listed(boxes) or "nothing" for label, boxes in annotations}))
+        what += f", annotated differently: {contradiction}"
         remedy = "Decide which is right, and remove the others"
         return Finding(Severity.ERROR, "copies-contradict", where, what, remedy, about)
-    if len(splits := _splits_of(subject, places)) > 1:
+    if len(splits := _splits_of(subject, indices)) > 1:
         what += f", in the splits {', '.join(splits)}"
         remedy = "Keep one of them, or split again: kenpin split DATA OUT --by duplicates"
         return Finding(Severity.ERROR, "copies-across-splits", where, what, remedy, about)
@@ -57,7 +57,7 @@ def _look_alikes(subject: Subject, contents: Sequence[Sequence[int]]) -> Finding
     about = tuple(subject.ids[same[0]] for same in contents)
     where, *others = about
     what = f"the picture looks like {listed(others)}"
-    if len(splits := _splits_of(subject, [place for same in contents for place in same])) > 1:
+    if len(splits := _splits_of(subject, [index for same in contents for index in same])) > 1:
         what += f"; they are in the splits {', '.join(splits)}"
         remedy = "Check whether they show the same part; if so, split again: kenpin split DATA OUT --by duplicates"
         return Finding(Severity.WARNING, "near-copies-across-splits", where, what, remedy, about)
@@ -65,5 +65,5 @@ def _look_alikes(subject: Subject, contents: Sequence[Sequence[int]]) -> Finding
     return Finding(Severity.INFO, "near-copies", where, what, remedy, about)
 
 
-def _splits_of(subject: Subject, places: Sequence[int]) -> list[str]:
-    return sorted({split for place in places if (split := subject.splits[place]) is not None})
+def _splits_of(subject: Subject, indices: Sequence[int]) -> list[str]:
+    return sorted({split for index in indices if (split := subject.splits[index]) is not None})

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kenpin.data.taking import DataSource
     from kenpin.records import Example
 
-_READERS_WORD = "unreadable-image"  # a reader's code for what the doctor tells more closely
+_READERS_WORD = "unreadable-image"  # a reader's code; the doctor's own findings are more specific
 _SPLITS = ("train", "validation", "test")  # in this order, others by name
 
 
@@ -42,25 +42,25 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Examination(Shown):
-    """What the doctor found."""
+    """The doctor's findings, with counts and sizes of the data set."""
 
     source: str
     """Where the data set was read from."""
     format: str
     pictures: int
     opened: int
-    """How many of them were opened; what is said of files, sizes and copies is about these alone."""
+    """How many pictures were opened; findings on files, sizes and copies are about these alone."""
     classes: tuple[str, ...]
     counts: Mapping[str, Mapping[str, int]]
     """Pictures that show each class, by split; "" stands for no split and for no class."""
     sizes: Sizes | None
-    """Of the opened pictures; None where none could be."""
+    """Sizes of the opened pictures; None where none could be opened."""
     findings: tuple[Finding, ...]
-    """Errors first, then warnings, then what is good to know; each by place."""
+    """Errors first, then warnings, then information; each in the order of files and lines."""
 
     @property
     def has_errors(self) -> bool:
-        """Whether anything must be mended."""
+        """Whether anything must be corrected."""
         return self.count(Severity.ERROR) > 0
 
     def count(self, severity: Severity) -> int:
@@ -84,24 +84,24 @@ def examine_dataset(
     seen: Callable[[Example, Picture], None] | None = None,
     subject: Subject | None = None,
 ) -> Examination:
-    """Examine a data set that was read. `findings`: what its reader found.
+    """Examine a data set that was read. `findings`: those of its reader.
 
     `opened`: indices of the pictures to open, None for all. Annotations, classes and splits are checked in all
     pictures; files, stated sizes and copies in the opened ones. `seen`: is shown each picture that could be opened,
     several at the same time in threads of their own. `subject`: is filled with what is seen.
     """
     subject = Subject(dataset) if subject is None else subject
-    found: list[Finding] = []
+    all_findings: list[Finding] = []
     boxes: list[BoxProblem] = []
     for example, look in _looks(dataset, opened, partial(look_at, seen=seen)):
-        found += look.findings
+        all_findings += look.findings
         boxes += box_problems(example, look.size_wh or example.size_wh)
         subject.looks.append(look.without_findings())
-    unopened = {finding.where for finding in found}
-    found += (f for f in findings if not (f.code == _READERS_WORD and f.where in unopened))
-    found += box_findings(boxes, subject.name)
+    unopened = {finding.where for finding in all_findings}
+    all_findings += (f for f in findings if not (f.code == _READERS_WORD and f.where in unopened))
+    all_findings += box_findings(boxes, subject.name)
     for check in (collection_findings, class_findings, split_findings, copy_findings):
-        found += check(subject)
+        all_findings += check(subject)
     return Examination(
         source=dataset.root,
         format=dataset.format,
@@ -110,14 +110,14 @@ def examine_dataset(
         classes=subject.classes,
         counts=_counts(subject),
         sizes=_sizes(look.size_wh for look in subject.looks),
-        findings=tuple(sorted(found, key=by_severity)),
+        findings=tuple(sorted(all_findings, key=by_severity)),
     )
 
 
 def _looks(
     dataset: Dataset, opened: Collection[int] | None, look: Callable[[Example], tuple[Example, Look]]
 ) -> Iterator[tuple[Example, Look]]:
-    """Every example, with what the look at its picture told where it is opened."""
+    """Every example with the look at its picture, where it is opened."""
     if opened is None:
         yield from stream(look, dataset)
         return
@@ -128,7 +128,7 @@ def _looks(
 
 
 def as_json(examination: Examination) -> dict[str, Any]:
-    """Everything that was found, as JSON values; no list is shortened."""
+    """The whole examination as JSON values; no list is shortened."""
     values = asdict(examination)
     values["has_errors"] = examination.has_errors
     values["totals"] = {severity.value: examination.count(severity) for severity in Severity}
@@ -150,8 +150,8 @@ def _sizes(sizes_wh: Iterable[tuple[int, int] | None]) -> Sizes | None:
 
 
 def by_severity(finding: Finding) -> tuple[int, list[tuple[int, str]], str]:
-    """Sorts findings: errors first, and within a severity by where they are."""
+    """Sort key of findings: errors first, and within a severity by file and line."""
     # line 2 stands before line 10
     parts = re.split(r"(\d+)", finding.where)
-    place = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
-    return [*Severity].index(finding.severity), place, finding.code
+    position = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+    return [*Severity].index(finding.severity), position, finding.code

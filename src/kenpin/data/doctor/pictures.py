@@ -27,7 +27,7 @@ _LOW_BITS = 14  # a camera of 10, 12 or 14 bits that writes them unshifted into 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look at a picture told; of one that cannot be opened, only the finding."""
+    """What was measured on an opened picture; only the finding where it cannot be opened."""
 
     findings: tuple[Finding, ...]
     header: Header | None = None
@@ -41,12 +41,12 @@ class Look:
         return None if self.header is None else self.header.size_wh
 
     def without_findings(self) -> Look:
-        """The look alone, once its findings were taken."""
+        """The look without its findings."""
         return replace(self, findings=())
 
 
 NOT_OPENED = Look(())
-"""The look at a picture that was left closed, and at a row of numbers, which has none."""
+"""The look at a picture that was not opened, and at a row of numbers."""
 
 
 def look_at(example: Example, seen: Callable[[Example, Picture], None] | None = None) -> tuple[Example, Look]:
@@ -102,7 +102,7 @@ def _stated_size(example: Example, header: Header) -> Iterator[Finding]:
 
 
 def collection_findings(subject: Subject) -> Iterator[Finding]:
-    """What the pictures have, or have not, in common."""
+    """Findings across pictures: grey beside colour, sizes, bit depths."""
     headers = {name: look.header for name, look in zip(subject.ids, subject.looks, strict=True) if look.header}
     yield from _depth(subject, headers)
     if not headers:
@@ -126,8 +126,8 @@ def _depth(subject: Subject, headers: dict[str, Header]) -> Iterator[Finding]:
     if not deep:
         return
     depths = Counter(headers[name].bit_depth for name in deep)
-    told = ", ".join(f"{number} of {counted(bits, 'bit')}" for bits, number in sorted(depths.items()))
-    what, remedy = f"deep pictures ({told}): {listed(deep)}", "Nothing to do; their full range is scaled to 8 bits"
+    counts = ", ".join(f"{number} of {counted(bits, 'bit')}" for bits, number in sorted(depths.items()))
+    what, remedy = f"deep pictures ({counts}): {listed(deep)}", "Nothing to do; their full range is scaled to 8 bits"
     yield Finding(Severity.INFO, "image-deep", subject.name, what, remedy)
     highest = [
         look.highest

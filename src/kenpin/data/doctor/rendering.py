@@ -20,14 +20,14 @@ _SHOWN_CLASSES = 40
 
 
 def render(examination: Examination, *, width: int = 100) -> str:
-    """Text of at most `width` columns in its tables; findings keep their lines whole, so that paths can be copied."""
+    """Text with tables of at most `width` columns; findings are not wrapped, so that paths can be copied."""
     kinds = _kinds(examination.findings)
     return "\n".join([_heading(examination), _table(examination, width), *kinds, verdict(examination)])
 
 
 def render_pair(pair: PairExamination, *, width: int = 100) -> str:
-    """Both examinations as text, what was found between the data sets, and all of it counted."""
-    first, second = (render(one, width=width) for one in pair.data_sets)
+    """Both examinations as text, the findings between the data sets, and the counts of all findings."""
+    first, second = (render(examination, width=width) for examination in pair.data_sets)
     heading = f"Between them: {counted(len(pair.between), 'finding')}\n"
     return "\n".join([first, "", second, "", heading, *_kinds(pair.between), f"Together: {verdict(pair)}"])
 
@@ -38,9 +38,9 @@ def _heading(examination: Examination) -> str:
     if 0 < examination.opened < examination.pictures:
         lines.append(f"Opened: {examination.opened} of them; files, sizes and copies were checked only in these")
     if (sizes := examination.sizes) is not None:
-        told = dict.fromkeys((sizes.smallest_wh, sizes.median_wh, sizes.largest_wh))
-        names = {1: "all", 2: "from", 3: "smallest, median and largest"}[len(told)]
-        lines.append(f"Sizes in pixels, {names}: " + ", ".join(f"{width} × {height}" for width, height in told))
+        sizes_wh = dict.fromkeys((sizes.smallest_wh, sizes.median_wh, sizes.largest_wh))
+        names = {1: "all", 2: "from", 3: "smallest, median and largest"}[len(sizes_wh)]
+        lines.append(f"Sizes in pixels, {names}: " + ", ".join(f"{width} × {height}" for width, height in sizes_wh))
     return "\n".join(lines)
 
 

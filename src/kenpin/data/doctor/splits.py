@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def split_findings(subject: Subject) -> Iterator[Finding]:
-    """What is wrong with how the pictures are divided; nothing where they are not."""
+    """Findings on the splits; none where the pictures are not divided."""
     yield from _leaking_groups(subject)
     yield from _missing_classes(subject)
 
 
 def _leaking_groups(subject: Subject) -> Iterator[Finding]:
-    sides: dict[str, dict[str, str]] = {}  # group -> split -> its first picture there
+    sides: dict[str, dict[str, str]] = {}  # group -> split -> its first picture in that split
     for name, group, split in zip(subject.ids, subject.groups, subject.splits, strict=True):
         if group and split is not None:
             sides.setdefault(group, {}).setdefault(split, name)

@@ -16,7 +16,7 @@ class Subject:
 
     def __init__(self, dataset: Dataset) -> None:
         self.name = dataset.root or "the data set"
-        """What findings on the whole data set name as their place."""
+        """Name of the data set in findings on all of it."""
         self.ids: list[str] = dataset.column("id")
         self.splits: list[str | None] = dataset.column("split")
         self.labels: list[str | None] = dataset.column("label")

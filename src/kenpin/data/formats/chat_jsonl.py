@@ -1,8 +1,8 @@
 """JSON lines of chats on one picture each, in the form of OpenAI and TRL: `{"messages": […], "images": ["a.jpg"]}`.
 
 The picture is named in a part of a message or in the column `images` or `image`, as a path or as a `data:` URL; nothing
-is fetched. Each answer of a chat is an example: what was said before it stands in its question, a line each. `label`,
-`group` and `split` may stand beside the messages.
+is fetched. Each answer of a chat is an example: the earlier messages are the lines of its question. `label`, `group`
+and `split` may stand beside the messages.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, note: Note) -> Dataset:
-    """An example for each answer; the file's or the folder's name says the split where the line does not."""
+    """An example for each answer; the file's or the folder's name gives the split where the line does not."""
     return Dataset.from_examples(_examples(path, note), root=path, format="chat_jsonl")
 
 
@@ -62,7 +62,7 @@ def write(dataset: Dataset, path: Path) -> None:
                 name = "chat" if split is None else folder_of_split(split)
                 files[split] = (path / f"{name}.jsonl").open("w", encoding="utf-8")
             line: dict[str, Any] = {"messages": chat(example.prefix, example.suffix, copier.copy(example, "images"))}
-            line |= {name: said for name in ("label", "group") if (said := getattr(example, name)) is not None}
+            line |= {name: value for name in ("label", "group") if (value := getattr(example, name)) is not None}
             if split is not None and split_name(folder_of_split(split)) != split:
                 line["split"] = split
             files[split].write(json.dumps(line, ensure_ascii=False) + "\n")
@@ -101,9 +101,9 @@ def _examples(path: Path, note: Note) -> Iterator[Example]:
                 yield Example(
                     name if taken[name] == 1 else f"{name}#{taken[name]}",
                     source,
-                    _said(row, "split") or split,
-                    _said(row, "label"),
-                    group=_said(row, "group"),
+                    _cell_text(row, "split") or split,
+                    _cell_text(row, "label"),
+                    group=_cell_text(row, "group"),
                     prefix=question,
                     suffix=answer,
                     origin=where,
@@ -111,36 +111,36 @@ def _examples(path: Path, note: Note) -> Iterator[Example]:
     tell_unlisted(note, listed)
 
 
-def _said(row: dict[str, Any], name: str) -> str | None:
+def _cell_text(row: dict[str, Any], name: str) -> str | None:
     return None if row.get(name) in (None, "") else str(row[name])
 
 
 def _picture(
     row: dict[str, Any], find: Callable[[str], str | None], name: str, where: str, note: Note
 ) -> ImageSource | None:
-    """The one picture of a line; None, and told, where there is none or there are several."""
+    """The picture of a line; None and a finding where there is none or there are several."""
     column = row.get("images", row.get("image"))
     column = column if isinstance(column, list) else [column]
-    beside = (one.get("path") or one.get("url") if isinstance(one, dict) else one for one in column if one)
+    beside = (entry.get("path") or entry.get("url") if isinstance(entry, dict) else entry for entry in column if entry)
     named = list(dict.fromkeys([*pictures_in(row["messages"]), *map(str, beside)]))
     if len(named) != 1:
         what = f"the chat has {counted(len(named), 'picture')}"
         tell(note, "several-pictures" if named else "missing-image", where, what, "Give each chat one picture")
         return None
-    (said,) = named
-    if said.startswith("data:"):
+    (reference,) = named
+    if reference.startswith("data:"):
         try:
-            return ImageSource(name, base64.b64decode(said.partition(",")[2], validate=True))
+            return ImageSource(name, base64.b64decode(reference.partition(",")[2], validate=True))
         except binascii.Error as error:
             what = f"its picture's data: URL is broken ({error})"
             tell(note, "missing-image", where, what, "Write it again, or give a file")
             return None
-    if "://" in said and not said.startswith("file://"):
-        what = f"its picture {said!r} is an address, and kenpin fetches nothing"
+    if "://" in reference and not reference.startswith("file://"):
+        what = f"its picture {reference!r} is an address, and kenpin fetches nothing"
         tell(note, "missing-image", where, what, "Download it, and give the file")
         return None
-    found = find(said.removeprefix("file://"))
-    if found is None:
-        tell(note, "missing-image", where, f"there is no picture {said!r}", "Put it there, or remove the line")
+    path = find(reference.removeprefix("file://"))
+    if path is None:
+        tell(note, "missing-image", where, f"there is no picture {reference!r}", "Put it there, or remove the line")
         return None
-    return ImageSource(found)
+    return ImageSource(path)

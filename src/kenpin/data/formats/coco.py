@@ -42,19 +42,19 @@ class _File:
     split: str | None
     images: list[Any] = field(default_factory=list)
     by_image: dict[int | str, list[tuple[int, dict[str, Any]]]] = field(default_factory=dict)
-    """Place in the file and content of the annotations of each image id."""
+    """Index in the file and content of the annotations of each image id."""
     categories: dict[int | str, str] = field(default_factory=dict)
     headings: set[int | str] = field(default_factory=set)
-    """Ids of categories that stand above others and below none."""
+    """Ids of categories that are above others and below none."""
 
 
 def recognises(path: Path) -> bool:
-    """Whether there is a JSON file with the keys of COCO in one of the known places."""
+    """Whether there is a JSON file with the keys of COCO in one of the usual folders."""
     return bool(_annotation_files(path))
 
 
 def read(path: Path, note: Note) -> Dataset:
-    """The pictures of all annotation files; the folder or file name says the split."""
+    """The pictures of all annotation files; the folder or file name gives the split."""
     root = path if path.is_dir() else path.parent
     if root.name == "annotations":
         root = root.parent
@@ -67,7 +67,7 @@ def read(path: Path, note: Note) -> Dataset:
 def write(dataset: Dataset, path: Path) -> None:
     """Write `annotations/instances_<split>.json` and `images/<split>/`, without a split `instances.json`, `images/`."""
     copier = PictureCopier(path)
-    category_ids = {name: place for place, name in enumerate(dataset.classes, start=1)}
+    category_ids = {name: category_id for category_id, name in enumerate(dataset.classes, start=1)}
     images: dict[str | None, list[dict[str, Any]]] = defaultdict(list)
     annotations: dict[str | None, list[dict[str, Any]]] = defaultdict(list)
     for example in dataset:
@@ -77,9 +77,11 @@ def write(dataset: Dataset, path: Path) -> None:
         image_id = len(images[split]) + 1
         name = written.rpartition("/")[2]
         images[split].append({"id": image_id, "file_name": name, "width": width, "height": height})
-        found = example.boxes or Detections()
-        crowd = found.crowd or (False,) * len(found)
-        for box, label, is_crowd in zip(xywh_from_xyxy(found.boxes_xyxy_px).tolist(), found.labels, crowd, strict=True):
+        detections = example.boxes or Detections()
+        crowd = detections.crowd or (False,) * len(detections)
+        for box, label, is_crowd in zip(
+            xywh_from_xyxy(detections.boxes_xyxy_px).tolist(), detections.labels, crowd, strict=True
+        ):
             annotations[split].append(
                 {
                     "id": len(annotations[split]) + 1,
@@ -103,16 +105,16 @@ def _annotation_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix == ".json" and _looks_like_coco(path) else []
     exports = [Path(entry.path) / _ROBOFLOW for entry in subfolders(path)]
-    found = [path / _ROBOFLOW, *exports]
+    candidates = [path / _ROBOFLOW, *exports]
     for folder in (path / "annotations", path):
         files = [Path(entry.path) for entry in entries(folder) if entry.name.endswith(".json")]
         # the original's captions and key points name the same pictures once more
-        found += [file for file in files if _INSTANCES.fullmatch(file.stem)] or files
-    return [file for file in dict.fromkeys(found) if file.is_file() and _looks_like_coco(file)]
+        candidates += [file for file in files if _INSTANCES.fullmatch(file.stem)] or files
+    return [file for file in dict.fromkeys(candidates) if file.is_file() and _looks_like_coco(file)]
 
 
 def _looks_like_coco(file: Path) -> bool:
-    """Whether both ends of the file hold two of COCO's three keys: one may lie deep inside a long file."""
+    """Whether both ends of the file hold two of COCO's three keys: the third may lie deep inside a long file."""
     with file.open("rb") as stream:
         ends = stream.read(_LOOK_AT_BYTES)
         stream.seek(max(file.stat().st_size - _LOOK_AT_BYTES, 0))
@@ -142,8 +144,8 @@ def _parse(path: Path, root: Path, note: Note) -> _File:
             lists[key] = []
     file.images = lists["images"]
     above = [category.get("supercategory") for category in lists["categories"] if isinstance(category, dict)]
-    for place, category in enumerate(lists["categories"]):
-        where = f"{path}: category {place}"
+    for index, category in enumerate(lists["categories"]):
+        where = f"{path}: category {index}"
         if (number := _id_in(category, "id")) is None or not isinstance(category.get("name"), str):
             tell(note, "unparsable-line", where, "it has no id or no name", "Give it both")
         elif number in file.categories:
@@ -153,11 +155,11 @@ def _parse(path: Path, root: Path, note: Note) -> _File:
             file.categories[number] = category["name"]
             if category["name"] in above and category.get("supercategory") in (None, "none"):
                 file.headings.add(number)
-    for place, annotation in enumerate(lists["annotations"]):
+    for index, annotation in enumerate(lists["annotations"]):
         if (number := _id_in(annotation, "image_id")) is None:
-            tell(note, "unparsable-line", f"{path}: annotation {place}", "it has no image_id", "Give it one")
+            tell(note, "unparsable-line", f"{path}: annotation {index}", "it has no image_id", "Give it one")
         else:
-            file.by_image.setdefault(number, []).append((place, annotation))
+            file.by_image.setdefault(number, []).append((index, annotation))
     return file
 
 
@@ -190,8 +192,8 @@ def _examples(files: list[_File], root: Path, note: Note) -> Iterator[Example]:
         name = file.path.stem.removeprefix("instances_")
         find = finder([file.path.parent, root / "images" / name, root / name, root / "images", root])
         known: set[int | str] = set()
-        for place, image in enumerate(file.images):
-            where = f"{file.path}: image {place}"
+        for index, image in enumerate(file.images):
+            where = f"{file.path}: image {index}"
             number = _id_in(image, "id")
             if number is None or not isinstance(image.get("file_name"), str):
                 tell(note, "unparsable-line", where, "it has no id or no file_name", "Give it both")
@@ -218,9 +220,9 @@ def _examples(files: list[_File], root: Path, note: Note) -> Iterator[Example]:
                 origin=where,
             )
         for number in file.by_image.keys() - known:
-            for place, _ in file.by_image[number]:
+            for index, _ in file.by_image[number]:
                 what, remedy = f"there is no image with id {number}", "Add the image, or remove the annotation"
-                tell(note, "orphan-annotation", f"{file.path}: annotation {place}", what, remedy)
+                tell(note, "orphan-annotation", f"{file.path}: annotation {index}", what, remedy)
     tell_unlisted(note, listed)
 
 
@@ -228,8 +230,8 @@ def _detections(file: _File, annotations: list[tuple[int, dict[str, Any]]], note
     boxes: list[Box] = []
     labels: list[str] = []
     crowd: list[bool] = []
-    for place, annotation in annotations:
-        where = f"{file.path}: annotation {place}"
+    for index, annotation in annotations:
+        where = f"{file.path}: annotation {index}"
         if annotation.get("segmentation"):
             what = "polygons and RLE masks are not read, only the boxes beside them"
             tell_once("segmentation-not-read", where, what, "Nothing to do if the boxes are right")

@@ -2,7 +2,7 @@
 
 `path` (or image, file, file_name) is relative to the table or absolute; `label` (or class), `group` (or lot, part,
 serial) and `split` may be there; every further column is kept as an attribute. Commas, semicolons, tabs and bars are
-understood. An empty cell says nothing. There are no boxes.
+understood. An empty cell is no value. There are no boxes.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def table_of(path: Path) -> Path | None:
 
 
 def _delimiter(first_line: str) -> str | None:
-    """The delimiter with which the first line names a column of pictures, None where no one does."""
+    """The delimiter with which the first line names a column of pictures; None where no delimiter does."""
     for delimiter in _DELIMITERS:
         columns = next(csv.reader([first_line], delimiter=delimiter), [])
         if column_of("image", columns) is not None:
@@ -115,19 +115,19 @@ def _examples(path: Path, note: Note) -> Iterator[Example]:
             continue
         row = dict(zip(columns, cells, strict=True))
         value = {role: row[column] if column is not None else "" for role, column in roles.items()}
-        found = find(value["image"]) if value["image"] else None
-        if found is None:
+        picture = find(value["image"]) if value["image"] else None
+        if picture is None:
             what, remedy = f"there is no picture {value['image']!r}", "Put it there, or remove the line"
             tell(note, "missing-image", where, what, remedy)
             continue
-        if found in listed:
+        if picture in listed:
             what = f"the picture {value['image']!r} is listed a second time"
             tell(note, "duplicate-id", where, what, "Write one line for each picture")
             continue
-        listed.add(found)
+        listed.add(picture)
         yield Example(
-            id_below(found, file.parent),
-            ImageSource(found),
+            id_below(picture, file.parent),
+            ImageSource(picture),
             split_name(value["split"]) or value["split"] or None,
             value["label"] or None,
             group=value["group"] or None,

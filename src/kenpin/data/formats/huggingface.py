@@ -1,7 +1,7 @@
 """Hugging Face data: a hub id (`owner/name`, `owner/name@revision`), `save_to_disk`, Parquet or image folder.
 
 Columns: `image`; `label`; `objects` with COCO's `bbox` (left, top, width, height in pixels) and `category`; `suffix`,
-free text or an answer in Florence-2's or PaliGemma's syntax, told apart by its tokens, or in its place `caption`,
+free text or an answer in Florence-2's or PaliGemma's syntax, recognised by its tokens, or instead of it `caption`,
 `answer`, or `text` where nothing else is annotated; `messages`, a chat of which each answer is an example; `response`,
 a Python literal `{'bboxes': [[x1, y1, x2, y2]], 'labels': ['scratch']}` in pixels; `id`, `group` (lot, part, serial),
 `split` and `prefix` or `question`. Further plain columns are attributes. All boxes come out as x1 y1 x2 y2 in pixels of
@@ -43,7 +43,7 @@ _BLOCK = 64  # pictures whose bytes are in memory at a time while writing
 
 
 def recognises(path: Path) -> bool:
-    """Whether it is a Parquet file or a folder in one of the library's own forms; nothing is asked of the hub."""
+    """Whether it is a Parquet file or a folder in one of the library's own forms; the hub is not contacted."""
     if path.is_file():
         return path.suffix == ".parquet" and _may_hold_pictures(path)
     names = {entry.name for entry in entries(path)}
@@ -53,7 +53,7 @@ def recognises(path: Path) -> bool:
 
 
 def _may_hold_pictures(file: Path) -> bool:
-    """Whether a Parquet file has a column of pictures, or cannot be read, which its reader tells better."""
+    """Whether a Parquet file has a column of pictures, or cannot be read: its reader has the better error."""
     import pyarrow.parquet as parquet
 
     try:
@@ -63,7 +63,7 @@ def _may_hold_pictures(file: Path) -> bool:
 
 
 def looks_like_hub_id(path: Path) -> bool:
-    """Whether a path that is not there may be `owner/name` on the hub."""
+    """Whether a path that does not exist may be `owner/name` on the hub."""
     return _HUB_ID.fullmatch(path.as_posix()) is not None and not path.parent.exists()
 
 
@@ -73,28 +73,28 @@ def read(path: Path, note: Note) -> Dataset:
 
 
 def of_tables(tables: Iterable[tuple[str | None, datasets.Dataset]], root: Path | None, note: Note) -> Dataset:
-    """The rows of tables, each with the name of its split. root: where they lie; None: in memory."""
+    """The rows of tables, each with the name of its split. root: folder of the tables; None: in memory."""
     readers = [TableReader(table, split, root, note) for split, table in tables]
     classes = list(dict.fromkeys(name for reader in readers for name in reader.classes))
     taken: set[str] = set()
     rows = (example for reader in readers for example in reader.examples(taken))
-    told: dict[str, Any] = {
+    properties: dict[str, Any] = {
         "classes": classes,
         "root": str(root or ""),
         "format": "" if root is None else "huggingface",
     }
-    annotations = Dataset.from_examples(rows, **told)
+    annotations = Dataset.from_examples(rows, **properties)
     if not len(annotations):
         return annotations
     kind = SCHEMA.field("image").type
     pictures = pa.chunked_array([chunk for reader in readers for chunk in reader.kept_pictures().chunks], kind)
     table = annotations.table.with_format("arrow")[:]
     table = table.set_column(table.column_names.index("image"), SCHEMA.field("image"), pictures)
-    return Dataset(as_table(table), **told)
+    return Dataset(as_table(table), **properties)
 
 
 def tables_of(loaded: datasets.Dataset | datasets.DatasetDict) -> list[tuple[str | None, datasets.Dataset]]:
-    """Each split's name and table; None where a table alone says of none."""
+    """Name and table of each split; the name is None for a single table without one."""
     import datasets
 
     if isinstance(loaded, datasets.DatasetDict):
@@ -104,9 +104,9 @@ def tables_of(loaded: datasets.Dataset | datasets.DatasetDict) -> list[tuple[str
 
 
 def write(dataset: Dataset, path: Path) -> None:
-    """Write a `save_to_disk` folder with the pictures' own bytes in it, one part for each split.
+    """Write a `save_to_disk` folder with the pictures' own bytes in it, one table for each split.
 
-    Where splits are not the standard ones, or some pictures have none, it is one part with a column `split`.
+    Where splits are not the standard ones, or some pictures have none, it is one table with a column `split`.
     """
     import datasets
 
@@ -131,7 +131,7 @@ def write(dataset: Dataset, path: Path) -> None:
 
 
 def _tables(path: Path, note: Note) -> list[tuple[str | None, datasets.Dataset]]:
-    """Each split's name and table; nothing, and told, where they cannot be had."""
+    """Name and table of each split; none, and a finding, where they cannot be read."""
     import datasets
 
     try:
@@ -194,13 +194,13 @@ def _batches(dataset: Dataset, split: str, features: Any) -> Iterator[pa.RecordB
 
 def _row(example: Example, numbers: dict[str, int]) -> dict[str, Any]:
     """All columns of an example; pyarrow leaves out those that the schema does not have."""
-    found, objects = example.boxes, None
-    if found is not None:
+    detections, objects = example.boxes, None
+    if detections is not None:
         objects = {
-            "bbox": [[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in found.boxes_xyxy_px],
-            "category": [numbers[label] for label in found.labels],
-            "segments": found.segments,
-            "iscrowd": found.crowd,
+            "bbox": [[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in detections.boxes_xyxy_px],
+            "category": [numbers[label] for label in detections.labels],
+            "segments": detections.segments,
+            "iscrowd": detections.crowd,
         }
     return {
         **example.attributes,

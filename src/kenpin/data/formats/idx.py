@@ -1,7 +1,7 @@
 """IDX, the form of MNIST: `train-images-idx3-ubyte` and `train-labels-idx1-ubyte`, `t10k-…` for the test, also `.gz`.
 
-Pictures are 8-bit grey, all of one size, and become PNG files in memory, small ones unpacked. A label is a byte; it
-stands for the name at its place in `classes.json` where that list is there, else for its number. There are no boxes.
+Pictures are 8-bit grey, all of one size, and become PNG files in memory, small ones unpacked. A label is a byte: an
+index into `classes.json` where that list exists, else the class's number is its name. There are no boxes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, note: Note) -> Dataset:
-    """The pictures of all pairs of files; the file name says the split."""
+    """The pictures of all pairs of files; the file name gives the split."""
     names = _class_names(path, note)
     return Dataset.from_examples(_examples(path, names, note), classes=names or (), root=path, format="idx")
 
@@ -106,7 +106,7 @@ def _class_names(path: Path, note: Note) -> list[str] | None:
 
 
 def _array(file: Path, axes: int, note: Note) -> NDArray[np.uint8] | None:
-    """The bytes of an IDX file in its shape; None, and told, where it holds something else."""
+    """The bytes of an IDX file in its shape; None and a finding where it holds something else."""
     try:
         content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Numbers: a CSV or Parquet table with a row for each part and a column for each measured item; there are no pictures.
+"""Numbers: a CSV or Parquet table with a row for each part and a column for each measured item, without pictures.
 
-`label` (or class), `group` (or lot, part, serial), `split` and `id` may be there. A column of numbers is an item; every
-other one is kept as an attribute. A CSV file is in UTF-8, its columns named by the first line; commas, semicolons, tabs
+`label` (or class), `group` (or lot, part, serial), `split` and `id` are optional. A column of numbers is an item; every
+other column is an attribute. A CSV file is in UTF-8, its columns named by the first line; commas, semicolons, tabs
 and bars are understood. Of a folder, the one CSV file in it is read.
 """
 
@@ -32,7 +32,7 @@ CARRIES = frozenset({"split", "label", "group", "attributes", "items"})
 _DELIMITERS = ",;\t|"
 _TEXTS = (".csv", ".tsv")
 _OWN_COLUMNS = ("id", "label", "group", "split")
-_LOOKED_AT = 20  # rows that tell a table of numbers when it is recognised
+_LOOKED_AT = 20  # rows read to recognise a table of numbers
 
 
 def recognises(path: Path) -> bool:
@@ -48,7 +48,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, note: Note) -> Dataset:
-    """The table's rows; one with a cell that is no number where a number belongs is told and left out."""
+    """The table's rows; a row without a number in an item's cell is reported and left out."""
     file = _file_of(path)
     if file is None:
         tell(note, "missing-file", path, "there is not exactly one CSV file in it", "Name the file itself")
@@ -67,9 +67,9 @@ def read(path: Path, note: Note) -> Dataset:
 
 
 def of_table(table: pa.Table, root: Path | None, note: Note, file: Path = Path("the table")) -> Dataset:
-    """The rows of a table whose columns have different names. root: where it lies; None: in memory; file: for messages.
+    """The rows of a table whose columns have different names. root: its folder; None: in memory; file: for messages.
 
-    A row with a cell that is no number where a number belongs is told and left out.
+    A row without a number in an item's cell is reported and left out.
     """
     names = _item_names(table)
     if not names:
@@ -115,7 +115,7 @@ def _read(file: Path, rows: int | None = None) -> pa.Table:
 
     with file.open(encoding="utf-8-sig", errors="replace") as stream:
         first = stream.readline()
-        columns, delimiter = max(((_cells(first, d), d) for d in _DELIMITERS), key=lambda found: len(found[0]))
+        columns, delimiter = max(((_cells(first, d), d) for d in _DELIMITERS), key=lambda pair: len(pair[0]))
         source = pa.BufferReader((first + "".join(stream.readline() for _ in range(rows))).encode()) if rows else file
     return pyarrow.csv.read_csv(
         source,
@@ -131,7 +131,7 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def _item_names(table: pa.Table) -> list[str]:
-    """Columns that no name gives another meaning, and most of whose cells are numbers."""
+    """Columns whose names have no other meaning, and most of whose cells are numbers."""
     roles = {column_of(role, table.column_names) for role in ("label", "group", "split")} | {"id"}
     return [name for name in table.column_names if name not in roles and _is_numeric(table.column(name))]
 
@@ -157,23 +157,23 @@ def _numbers(
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Numbers of the items, (rows, items) float64, and which rows are sound, (rows,)."""
     numbers = np.empty((len(table), len(names)))
-    for place, name in enumerate(names):
+    for column_index, name in enumerate(names):
         column = table.column(name)
         try:
-            found = pc.cast(column, pa.float64())
+            values = pc.cast(column, pa.float64())
         except pa.ArrowInvalid:
-            found = pa.chunked_array([pa.array([_number(cell) for cell in column.to_pylist()], pa.float64())])
-        numbers[:, place] = pc.fill_null(found, float("nan")).to_numpy()
+            values = pa.chunked_array([pa.array([_number(cell) for cell in column.to_pylist()], pa.float64())])
+        numbers[:, column_index] = pc.fill_null(values, float("nan")).to_numpy()
     sound = np.isfinite(numbers)
-    for row, place in np.argwhere(~sound).tolist():
-        cell = table.column(names[place])[row].as_py()
-        what = f"item {names[place]} is {'empty' if cell is None else f'{cell!r}, not a finite number'}"
+    for row, column_index in np.argwhere(~sound).tolist():
+        cell = table.column(names[column_index])[row].as_py()
+        what = f"item {names[column_index]} is {'empty' if cell is None else f'{cell!r}, not a finite number'}"
         tell(note, "item-not-a-number", _where(file, row), what, "Measure it again, or leave the part out")
     return numbers, np.asarray(sound.all(axis=1))
 
 
 def _where(file: Path, row: int) -> str:
-    """Place of a row; in a text its line, where no cell before it spans several."""
+    """File and row for messages; the line of a CSV file, where no cell before it spans several."""
     return f"{file}:{row + 2}" if file.suffix.lower() in _TEXTS else f"{file}: row {row}"
 
 
@@ -186,7 +186,7 @@ def _dataset(
     file: Path,
     note: Note,
 ) -> Dataset:
-    """The sound rows as columns of a data set; none of them ever is an object."""
+    """The sound rows as columns of a data set, without an object for each row."""
     count = len(table)
 
     def texts(column: str | None) -> list[str | None]:

@@ -51,7 +51,7 @@ def read(path: Path, note: Note) -> Dataset:
 
 
 def write(dataset: Dataset, path: Path) -> None:
-    """Copy pictures and masks. Raises DatasetError for boxes that no mask says, and for other splits."""
+    """Copy pictures and masks. Raises DatasetError for boxes without a mask, and for other splits."""
     copier = PictureCopier(path)
     for folder in ("train/good", _MASKS, *(f"test/{folder_of_label(label)}" for label in dataset.declared_classes)):
         copier.make(folder)
@@ -122,7 +122,7 @@ def _examples(root: Path, folders: list[tuple[str, str, str]], note: Note) -> It
         if name not in masks:
             masks[name] = _masks_of(root / _MASKS / name)
         for path in pictures_below(folder, others):
-            # the test masks' numbers start at 000 too: they say nothing about the training pictures
+            # the test masks' numbers start at 000 too: they do not belong to the training pictures
             mask = (
                 None
                 if split == "train" and label == _GOOD

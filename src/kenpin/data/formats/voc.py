@@ -2,8 +2,8 @@
 
 `bndbox` is xmin ymin xmax ymax in pixels and is taken as written, fractions allowed: boxes come out as x1 y1 x2 y2.
 The original challenge counts pixels from 1 and includes the last one; most tools that write this form today count from
-0, and the file does not say which. A picture without an XML file is not annotated; an XML file without objects says
-that nothing is there.
+0, and the file does not say which. A picture without an XML file is not annotated; with an XML file without objects it
+is annotated as empty.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _Section:
 
 
 def recognises(path: Path) -> bool:
-    """Whether one of the known places holds an XML file of this form."""
+    """Whether one of the usual folders holds an XML file of this form."""
     return path.is_dir() and any(
         b"<annotation" in _start(entry.path)
         for section in _sections(path)
@@ -93,7 +93,7 @@ def _splits(root: Path, note: Note) -> dict[str, str]:
     splits: dict[str, str] = {}
     lists = {entry.name.removesuffix(".txt"): Path(entry.path) for entry in entries(root / "ImageSets" / "Main")}
     named = [(split, lists[name]) for name in lists if (split := split_name(name)) is not None]
-    if "trainval" in lists:  # last, for what the others do not name
+    if "trainval" in lists:  # last, for pictures that the other lists do not name
         named.append(("train", lists["trainval"]))
     for split, file in named:
         for line in (read_text(file, note) or "").splitlines():
@@ -157,7 +157,7 @@ def _parse(file: Path, note: Note) -> ElementTree.Element | None:
 def _detections(xml: ElementTree.Element, where: str, note: Note) -> Detections:
     boxes: list[Box] = []
     labels: list[str] = []
-    for place, item in enumerate(xml.iter("object")):
+    for index, item in enumerate(xml.iter("object")):
         name = item.findtext("name") or ""
         if "\n" in name:  # an editor's line breaks; spaces on one line are somebody's own
             name = name.strip()
@@ -165,7 +165,7 @@ def _detections(xml: ElementTree.Element, where: str, note: Note) -> Detections:
         box = four_numbers(texts)
         if not name or box is None:
             what = f"name {name!r} with xmin, ymin, xmax, ymax {texts} is not a labelled box"
-            tell(note, "box-unparsable", f"{where}: object {place}", what, "Give it a name and four numbers")
+            tell(note, "box-unparsable", f"{where}: object {index}", what, "Give it a name and four numbers")
             continue
         boxes.append(box)
         labels.append(name)
@@ -180,19 +180,19 @@ def _size(xml: ElementTree.Element) -> tuple[int, int] | None:
     return (width, height) if width > 0 and height > 0 else None
 
 
-def _annotation(name: str, size_wh: tuple[int, int], found: Detections) -> ElementTree.Element:
+def _annotation(name: str, size_wh: tuple[int, int], detections: Detections) -> ElementTree.Element:
     xml = ElementTree.Element("annotation")
     ElementTree.SubElement(xml, "filename").text = name
     size = ElementTree.SubElement(xml, "size")
     for key, pixels in zip(("width", "height"), size_wh, strict=True):
         ElementTree.SubElement(size, key).text = str(pixels)
-    for box, label in zip(found.boxes_xyxy_px, found.labels, strict=True):
+    for box, label in zip(detections.boxes_xyxy_px, detections.labels, strict=True):
         if _NO_XML_TEXT.search(label):
             raise LabelError(f"label {label!r} holds a character that XML cannot carry. Rename the class.")
         item = ElementTree.SubElement(xml, "object")
         ElementTree.SubElement(item, "name").text = label
-        place = ElementTree.SubElement(item, "bndbox")
+        box_element = ElementTree.SubElement(item, "bndbox")
         for key, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True):
-            ElementTree.SubElement(place, key).text = repr(value).removesuffix(".0")
+            ElementTree.SubElement(box_element, key).text = repr(value).removesuffix(".0")
     ElementTree.indent(xml)
     return xml

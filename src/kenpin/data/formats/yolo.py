@@ -41,7 +41,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, note: Note) -> Dataset:
-    """The pictures of all splits that the YAML file names; where it names none, those below `images`."""
+    """The pictures of all splits that the YAML file names; where it names none, the pictures below `images`."""
     file = _config_file(path) or (path / "data.yaml" if path.is_dir() else path)
     config = _config(file, note)
     names = _names(config, file, note)
@@ -62,11 +62,15 @@ def write(dataset: Dataset, path: Path) -> None:
         folder = "" if example.split is None else f"/{_KEYS[example.split]}"
         written = Path(copier.copy(example, f"images{folder}"))
         copier.make(f"labels{folder}")
-        found = example.boxes or Detections()
-        boxes = cxcywh_unit_from_xyxy_px(found.boxes_xyxy_px, displayed_size(example.image)).tolist() if found else []
+        detections = example.boxes or Detections()
+        boxes = (
+            cxcywh_unit_from_xyxy_px(detections.boxes_xyxy_px, displayed_size(example.image)).tolist()
+            if detections
+            else []
+        )
         lines = [
             " ".join([str(numbers[label]), *map(repr, box)]) + "\n"
-            for label, box in zip(found.labels, boxes, strict=True)
+            for label, box in zip(detections.labels, boxes, strict=True)
         ]
         (path / f"labels{folder}" / f"{written.stem}.txt").write_text("".join(lines), "utf-8")
     folders = {key: f"images/{key}" for key in _KEYS.values() if key in splits}
@@ -147,17 +151,17 @@ def _pictures(file: Path, root: Path, config: Mapping[str, Any], note: Note) -> 
         for path in pictures_below(root / "images", []):
             yield None, os.path.normpath(path)
     for key, value in given:
-        for place in map(str, value if isinstance(value, list) else [value]):
-            if not place:
+        for folder in map(str, value if isinstance(value, list) else [value]):
+            if not folder:
                 continue
-            tries = [root / place, file.parent / place]
-            if place.startswith("../"):  # Roboflow writes ../train/images and means train/images, whatever lies there
-                tries.insert(0, file.parent / re.sub(r"^(\.\./)+", "", place))
+            tries = [root / folder, file.parent / folder]
+            if folder.startswith("../"):  # Roboflow writes ../train/images and means train/images, whatever lies there
+                tries.insert(0, file.parent / re.sub(r"^(\.\./)+", "", folder))
             target = next((path for path in tries if path.exists()), None)
             if target is None:
                 # exports often name a test folder that they do not hold
                 severity = Severity.WARNING if split_name(key) == "test" else Severity.ERROR
-                what, remedy = f"{key} names {place!r}, which is missing", "Correct the path, or remove the line"
+                what, remedy = f"{key} names {folder!r}, which is missing", "Correct the path, or remove the line"
                 tell(note, "missing-file", file, what, remedy, severity=severity)
             elif target.is_dir():
                 for path in pictures_below(target, []):
@@ -181,7 +185,7 @@ def _listed(file: Path, root: Path, note: Note) -> Iterator[str]:
 
 
 class _LabelFiles:
-    """Finds the label file of a picture with one listing of each folder, and tells which are left over."""
+    """Finds the label file of a picture with one listing of each folder, and reports the files left over."""
 
     def __init__(self, note: Note) -> None:
         self._note = note
@@ -200,8 +204,8 @@ class _LabelFiles:
             texts = (name for name in names if name.endswith(".txt") and not _NO_ANNOTATIONS.fullmatch(name))
             self._left[labels] = {name[:-4]: name for name in texts}
             self._pictures[labels] = folder
-        found = self._left[labels].pop(os.path.splitext(name)[0], None)
-        return None if found is None else Path(labels, found)
+        label_file = self._left[labels].pop(os.path.splitext(name)[0], None)
+        return None if label_file is None else Path(labels, label_file)
 
     def tell_orphans(self) -> None:
         for labels, left in self._left.items():

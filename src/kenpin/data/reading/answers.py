@@ -1,7 +1,7 @@
-"""JSON lines of `image`, `prefix` and `suffix`: what the PaliGemma and the Florence-2 form share.
+"""JSON lines of `image`, `prefix` and `suffix`: the common part of the PaliGemma and the Florence-2 form.
 
 A suffix with location tokens is decoded to boxes x1 y1 x2 y2 in pixels, at the bins' centres, with the picture's size
-from its header; an empty one says that nothing is there; any other is kept as free text.
+from its header; with an empty suffix the picture is annotated as empty; any other suffix is kept as free text.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ _ROBOFLOW = re.compile(r"_?annotations\.(.+)")
 _LOOK_AT_CHARACTERS = 65_536
 
 
-class Codec(Protocol):
-    """What both modules of `kenpin.codecs` offer."""
+class AnswerCodec(Protocol):
+    """The interface of the modules of `kenpin.codecs`."""
 
     def encode(self, detections: Detections, size_wh: tuple[int, int]) -> str: ...
     def decode(self, text: str, size_wh: tuple[int, int]) -> Decoded: ...
 
 
 def decoded(
-    suffix: str, source: ImageSource, codec: Codec, where: str, note: Note
+    suffix: str, source: ImageSource, codec: AnswerCodec, where: str, note: Note
 ) -> tuple[Detections | None, str | None, tuple[int, int] | None]:
-    """Boxes, free text and picture size of one answer; what cannot be understood of it is told."""
+    """Boxes, free text and picture size of one answer; parts that cannot be parsed become findings."""
     if not suffix:
         return Detections(), None, None
     if LOCATION.search(suffix) is None:
@@ -56,12 +56,12 @@ def decoded(
 
 
 def line_files(path: Path) -> list[Path]:
-    """The JSON-lines files of a data set: the file itself, or those in the folder and one level below."""
+    """The JSON-lines files of a data set: the file itself, or the files in the folder and one level below."""
     if path.is_file():
         return [path] if path.suffix == ".jsonl" else []
-    found = [entry for folder in (path, *subfolders(path)) for entry in entries(folder)]
+    files = [entry for folder in (path, *subfolders(path)) for entry in entries(folder)]
     # metadata.jsonl is the Hugging Face image folder's
-    return [Path(e.path) for e in found if e.name.endswith(".jsonl") and e.name != "metadata.jsonl"]
+    return [Path(e.path) for e in files if e.name.endswith(".jsonl") and e.name != "metadata.jsonl"]
 
 
 def opening_lines(path: Path) -> list[dict[str, Any]]:
@@ -83,12 +83,12 @@ def is_florence2(lines: list[dict[str, Any]]) -> bool:
     return any(_FLORENCE2_TASK.fullmatch(str(line.get("prefix"))) for line in lines)
 
 
-def read(path: Path, note: Note, codec: Codec, format: str) -> Dataset:
-    """The pictures of all JSON-lines files; the file's or the folder's name says the split."""
+def read(path: Path, note: Note, codec: AnswerCodec, format: str) -> Dataset:
+    """The pictures of all JSON-lines files; the file's or the folder's name gives the split."""
     return Dataset.from_examples(_examples(path, note, codec), root=path, format=format)
 
 
-def write(dataset: Dataset, path: Path, codec: Codec, instruction: Callable[[Dataset], str]) -> None:
+def write(dataset: Dataset, path: Path, codec: AnswerCodec, instruction: Callable[[Dataset], str]) -> None:
     """Write `_annotations.<split>.jsonl`, without a split `annotations.jsonl`, and the pictures beside them.
 
     Boxes without a prefix get the instruction that the model's own tools expect. Raises LabelError, and DatasetError
@@ -116,7 +116,7 @@ def write(dataset: Dataset, path: Path, codec: Codec, instruction: Callable[[Dat
             file.close()
 
 
-def _suffix(example: Example, codec: Codec) -> str | None:
+def _suffix(example: Example, codec: AnswerCodec) -> str | None:
     if example.boxes is None:
         if example.suffix is not None and (not example.suffix or LOCATION.search(example.suffix)):
             what = "is empty" if not example.suffix else "holds location tokens"
@@ -128,7 +128,7 @@ def _suffix(example: Example, codec: Codec) -> str | None:
 
 
 def json_object(line: str) -> dict[str, Any] | None:
-    """The JSON object of a line; None where there is none."""
+    """The JSON object of a line; None where the line is none."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
@@ -137,13 +137,13 @@ def json_object(line: str) -> dict[str, Any] | None:
 
 
 def split_of_file(file: Path, root: Path) -> str | None:
-    """The split that a file is called by, or its folder."""
+    """The split in the name of a file, or in that of its folder."""
     if match := _ROBOFLOW.fullmatch(file.stem):
         return split_of_folder(match.group(1))
     return split_name(file.stem) or (split_name(file.parent.name) if file.parent != root else None)
 
 
-def _examples(path: Path, note: Note, codec: Codec) -> Iterator[Example]:
+def _examples(path: Path, note: Note, codec: AnswerCodec) -> Iterator[Example]:
     files = line_files(path)
     if not files:
         tell(note, "missing-file", path, "there is no JSON-lines file in it", "Name the .jsonl file itself")
@@ -161,21 +161,21 @@ def _examples(path: Path, note: Note, codec: Codec) -> Iterator[Example]:
                 what = "the line is not a JSON object with an image"
                 tell(note, "unparsable-line", where, what, 'Write {"image": …, "prefix": …, "suffix": …}')
                 continue
-            if (found := find(row["image"])) is None:
+            if (picture := find(row["image"])) is None:
                 what, remedy = f"there is no picture {row['image']!r}", "Put it there, or remove the line"
                 tell(note, "missing-image", where, what, remedy)
                 continue
-            if found in listed:
+            if picture in listed:
                 what = f"the picture {row['image']!r} is listed a second time"
                 tell(note, "duplicate-id", where, what, "Write one line for each picture")
                 continue
-            listed.add(found)
-            yield _example(row, found, os.fspath(root), split, codec, where, note)
+            listed.add(picture)
+            yield _example(row, picture, os.fspath(root), split, codec, where, note)
     tell_unlisted(note, listed)
 
 
 def _example(
-    row: dict[str, Any], path: str, root: str, split: str | None, codec: Codec, where: str, note: Note
+    row: dict[str, Any], path: str, root: str, split: str | None, codec: AnswerCodec, where: str, note: Note
 ) -> Example:
     source = ImageSource(path)
     prefix, suffix = row.get("prefix"), row.get("suffix")

@@ -1,4 +1,4 @@
-"""What the columns of a table mean, by their names; shared by CSV files, tables of numbers and Hugging Face tables."""
+"""The meaning of a table's columns by their names, for CSV files, tables of numbers and Hugging Face tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What readers share: telling problems, decoding text, taking four numbers for a box, sizes from headers."""
+"""Steps that readers share: noting problems, decoding text, four numbers as a box, sizes from headers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def tell(note: Note, code: str, where: object, what: str, remedy: str, *, severi
 
 
 def read_text(path: Path, note: Note) -> str | None:
-    """The file as UTF-8 text, line ends as they stand; None, and told, where it cannot be read so."""
+    """The file as UTF-8 text, line ends unchanged; None and a finding where it cannot be read so."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -33,7 +33,7 @@ def read_text(path: Path, note: Note) -> str | None:
 
 
 def read_json(path: Path, note: Note) -> Any:
-    """The file's JSON value; None, and told, where there is none."""
+    """The file's JSON value; None and a finding where there is none."""
     text = read_text(path, note)
     if text is None:
         return None
@@ -71,7 +71,7 @@ def box_px_from_cxcywh_unit(box_cxcywh_unit: Box, size_wh: tuple[int, int]) -> B
 
 
 def size_of(source: ImageSource, note: Note) -> tuple[int, int] | None:
-    """Displayed width and height from the picture's header; None, and told, where it cannot be read."""
+    """Displayed width and height from the picture's header; None and a finding where it cannot be read."""
     try:
         return displayed_size(source)
     except PictureError as error:
@@ -80,12 +80,12 @@ def size_of(source: ImageSource, note: Note) -> tuple[int, int] | None:
 
 
 def once(note: Note) -> Callable[[str, object, str, str], None]:
-    """A teller of INFO findings that says each code only the first time."""
-    told: set[str] = set()
+    """A function that notes INFO findings, each code only once."""
+    codes: set[str] = set()
 
     def tell_once(code: str, where: object, what: str, remedy: str) -> None:
-        if code not in told:
-            told.add(code)
+        if code not in codes:
+            codes.add(code)
             tell(note, code, where, what, remedy, severity=Severity.INFO)
 
     return tell_once

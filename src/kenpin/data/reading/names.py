@@ -28,12 +28,12 @@ _LONGEST_NAME_BYTES = 255  # of every common file system
 
 
 def split_name(text: str) -> str | None:
-    """`train`, `validation` or `test`, whichever a name such as `val2017` means; None where it means none."""
+    """`train`, `validation` or `test` for a name such as `val2017`; None for any other name."""
     return _SPLITS.get(_YEAR.sub("", text.strip().casefold()))
 
 
 def require_standard_split(split: str, format: str) -> str:
-    """The split itself. Raises DatasetError where the format has no place for a split of that name."""
+    """The split itself. Raises DatasetError where the format cannot hold a split of that name."""
     if split not in _SPLITS.values():
         raise DatasetError(
             f"split {split!r}: the format {format} knows only train, validation and test. "

@@ -24,7 +24,7 @@ def is_picture(name: str) -> bool:
 
 
 def entries(folder: StrPath) -> list[os.DirEntry[str]]:
-    """What lies in a folder, sorted by name, hidden entries left out; nothing where there is no such folder."""
+    """The entries of a folder, sorted by name, without hidden ones; empty where there is no such folder."""
     try:
         with os.scandir(folder) as listing:
             return sorted((e for e in listing if not e.name.startswith(".")), key=lambda entry: entry.name)
@@ -52,13 +52,13 @@ def files_below(folder: StrPath, *, unlisted: list[str] | None = None) -> Iterat
         seen.add(real)
         inside: list[str] = []
         try:
-            found = entries(current)
+            listed = entries(current)
         except OSError:
             if unlisted is None:
                 raise
             unlisted.append(current)
             continue
-        for entry in found:
+        for entry in listed:
             if _is_folder(entry):
                 inside.append(entry.path)
             else:
@@ -69,13 +69,13 @@ def files_below(folder: StrPath, *, unlisted: list[str] | None = None) -> Iterat
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself, for one: whoever opens it is told
+    except OSError:  # such as a link to itself: it fails where it is opened
         return False
 
 
 def pictures_below(folder: StrPath, others: list[str], *, unlisted: list[str] | None = None) -> Iterator[str]:
-    """Paths of all pictures in and below a folder; the files that are none are added to `others`, and the folders that
-    cannot be listed to `unlisted`. Raises OSError for such a folder where that is None."""
+    """Paths of all pictures in and below a folder. Other files are added to `others`, and folders that cannot be listed
+    to `unlisted`. Raises OSError for such a folder where that is None."""
     for path in files_below(folder, unlisted=unlisted):
         if is_picture(path):
             yield path
@@ -84,7 +84,7 @@ def pictures_below(folder: StrPath, others: list[str], *, unlisted: list[str] | 
 
 
 def tell_others(note: Note, root: Path, others: list[str]) -> None:
-    """Tell of files that lie among the pictures and are none."""
+    """Note the files among the pictures that are not pictures."""
     if others:
         what = f"it holds {counted(len(others), 'file')} without the ending of a picture, the first is {others[0]}"
         remedy = "Nothing to do if they are not meant to be"
@@ -92,7 +92,7 @@ def tell_others(note: Note, root: Path, others: list[str]) -> None:
 
 
 def tell_unlisted(note: Note, listed: set[str]) -> None:
-    """Tell of pictures that lie beside the listed ones and that no annotation names. `listed`: paths, normalised."""
+    """Note the pictures beside the listed ones that no annotation names. `listed`: paths, normalised."""
     for folder in sorted({os.path.dirname(path) for path in listed}):
         unlisted = [e.path for e in entries(folder) if is_picture(e.name) and e.path not in listed]
         if unlisted:
@@ -102,11 +102,11 @@ def tell_unlisted(note: Note, listed: set[str]) -> None:
 
 
 def finder(folders: Iterable[Path]) -> Callable[[str], str | None]:
-    """A search for named files: relative to the first of these folders that has it; None where none has."""
+    """A search for a named file in these folders, in their order; it returns None where no folder has the file."""
     candidates = tuple(dict.fromkeys(str(folder) for folder in folders))
 
     def find(name: str) -> str | None:
-        # an absolute name stands for itself
+        # an absolute name is found in any folder
         paths = (os.path.normpath(os.path.join(folder, name)) for folder in candidates)
         return next((path for path in paths if os.path.isfile(path)), None)
 
@@ -121,7 +121,7 @@ def id_below(path: str, root: StrPath) -> str:
 
 
 def file_name(example: Example) -> str:
-    """The file name for an example's picture: its own, with the ending of what it really is where it has none."""
+    """The file name for an example's picture: its own, with the ending of its real format where it has none."""
     name = PurePath(example.image.path or example.id).name or "picture"
     if not is_picture(name):
         name += FORMATS[read_header(example.image).format][0]

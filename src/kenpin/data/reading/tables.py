@@ -38,13 +38,13 @@ class TableReader:
     """Reads one split of a Hugging Face data set."""
 
     def __init__(self, table: datasets.Dataset, split: str | None, root: Path | None, note: Note) -> None:
-        """root: where it lies; None: in memory."""
+        """root: the table's folder; None: in memory."""
         import datasets
 
         self._split, self._root, self._note = split, root, note
         self._tell_once = once(note)
-        place = "the table" if root is None else str(root)
-        self._where = f"{place}: {split}" if split else place
+        source = "the table" if root is None else str(root)
+        self._where = f"{source}: {split}" if split else source
         self._image = next(
             (name for name, feature in table.features.items() if isinstance(feature, datasets.Image)),
             column_of("image", table.column_names),
@@ -84,7 +84,7 @@ class TableReader:
         return list(dict.fromkeys(name for feature in features for name in _class_names(feature)))
 
     def kept_pictures(self) -> pa.ChunkedArray:
-        """The pictures of the examples that `examples` gave; not copied where it gave all."""
+        """The pictures of the examples that `examples` yielded; not copied where it yielded all."""
         if self._kept == list(range(len(self._pictures))):
             return self._pictures
         return self._pictures.take(pa.array(self._kept, pa.int64()))
@@ -184,40 +184,40 @@ class TableReader:
             objects = {key: [item[key] for item in objects] for key in features}
         box_key = next((key for key in ("bbox", "bboxes") if key in features), "bbox")
         label_key = next((key for key in ("category", "categories", "label", "labels") if key in features), "category")
-        found, names = objects.get(box_key), objects.get(label_key)
-        if found is None:
+        given, names = objects.get(box_key), objects.get(label_key)
+        if given is None:
             return None
         boxes: list[Box] = []
         labels: list[str] = []
         kept: list[int] = []
-        for place, (values, name) in enumerate(zip(found, names or [None] * len(found), strict=True)):
+        for index, (values, name) in enumerate(zip(given, names or [None] * len(given), strict=True)):
             four, label = four_numbers(values), _text(name, _item(features.get(label_key)))
             if four is None or label is None:
                 what = f"bbox {values!r} with category {name!r} is not a labelled box"
                 remedy = "Write left, top, width and height in pixels, and a category"
-                tell(self._note, "box-unparsable", f"{where}, object {place}", what, remedy)
+                tell(self._note, "box-unparsable", f"{where}, object {index}", what, remedy)
                 continue
             boxes.append(box_from_xywh(four))
             labels.append(label)
-            kept.append(place)
+            kept.append(index)
         segments, crowd = objects.get("segments"), objects.get("iscrowd")
         return Detections(
             tuple(boxes),
             tuple(labels),
-            segments=tuple(segments[place] or "" for place in kept) if segments else None,
-            crowd=tuple(bool(crowd[place]) for place in kept) if crowd and any(crowd) else None,
+            segments=tuple(segments[index] or "" for index in kept) if segments else None,
+            crowd=tuple(bool(crowd[index]) for index in kept) if crowd and any(crowd) else None,
         )
 
     def _response(self, response: Any, where: str) -> tuple[Detections | None, str | None]:
         """Boxes x1 y1 x2 y2 in pixels and, where only one class is named, the label of the whole picture.
 
-        Labels without boxes leave the picture without box annotation; neither says that nothing is there.
+        Labels without boxes leave the picture without box annotation; without both it is annotated as empty.
         """
         try:
             answer = ast.literal_eval(response)
-            found = [four for four in answer["bboxes"] if len(four)]
+            given = [four for four in answer["bboxes"] if len(four)]
             labels = [str(label) for label in answer["labels"]]
-            boxes = [four_numbers(four) for four in found]
+            boxes = [four_numbers(four) for four in given]
         except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError):
             boxes, labels = [None], []
         sound = tuple(box for box in boxes if box is not None)
@@ -244,7 +244,7 @@ def _class_names(feature: Any) -> Sequence[str]:
 
 
 def _item(feature: Any) -> Any:
-    """What a list feature holds; any other feature itself."""
+    """The feature of a list's elements; any other feature itself."""
     return getattr(feature, "feature", feature)
 
 

@@ -15,13 +15,13 @@ _MARK = "<image>"
 def exchanges(messages: Any) -> list[tuple[str | None, str | None]] | None:
     """Question and answer of each answer in a chat, in order; None where it is no chat.
 
-    What was said before an answer (instructions, earlier turns) stands in its question, a line each. Where nobody
-    answers, there is one question without an answer.
+    The messages before an answer (instructions, earlier turns) are the lines of its question. A chat without an answer
+    is one question without an answer.
     """
     if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
         return None
-    said: list[str] = []
-    found: list[tuple[str | None, str | None]] = []
+    texts: list[str] = []
+    pairs: list[tuple[str | None, str | None]] = []
     for message in messages:
         if not isinstance(message, Mapping):
             return None
@@ -29,14 +29,14 @@ def exchanges(messages: Any) -> list[tuple[str | None, str | None]] | None:
         if text is None or message.get("role") not in ("system", "user", "assistant"):
             return None
         if message["role"] == "assistant":
-            found.append(("\n".join(said) or None, text))
+            pairs.append(("\n".join(texts) or None, text))
         if text:
-            said.append(text)
-    return found or [("\n".join(said) or None, None)]
+            texts.append(text)
+    return pairs or [("\n".join(texts) or None, None)]
 
 
 def pictures_in(messages: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The pictures that parts of messages name, in order; parts that leave it to a column name none."""
+    """The pictures that parts of messages name, in order; a part may leave the name to a column."""
     for message in messages:
         content = message.get("content")
         for part in content if isinstance(content, list) else ():

@@ -23,7 +23,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 from kenpin.errors import DownloadError, OptionError
 
 Progress = Callable[[str, int, int], None]
-"""Takes what is being done, how much of it is done, and how much there is."""
+"""Called with the step, how much of it is done, and how much there is."""
 
 KEY_VARIABLE = "ROBOFLOW_API_KEY"
 URL_VARIABLE = "ROBOFLOW_API_URL"
@@ -179,7 +179,7 @@ def _answer(request: Request, reference: Reference) -> dict[str, Any]:
 
 
 def _share_made(answer: dict[str, Any]) -> float | None:
-    """How much is done of an export that is being made; None where the answer speaks of no such thing."""
+    """Share done of an export that is being made; None where the answer does not give it."""
     version = answer.get("version")
     if isinstance(version, dict) and version.get("generating") is True:  # the pictures themselves come first
         answer = version
@@ -196,7 +196,7 @@ def _received(
     refusal: Callable[[int], str],
     watch: Callable[[int, int], None],
 ) -> Iterator[bytes]:
-    """What a request brings, piece by piece; `watch` is told how many bytes of how many, 0 where nobody says.
+    """The body of a response, piece by piece; `watch` gets the bytes read and the total, 0 where that is unknown.
 
     Raises DownloadError. No other error comes with it, not even as its context: their texts hold addresses.
     """

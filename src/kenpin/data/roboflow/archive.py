@@ -1,4 +1,4 @@
-"""Unpacking a zip archive that nobody vouches for: nothing outside its folder, no links, bounds while writing."""
+"""Unpacking an untrusted zip archive: no file outside its folder, no links, bounds while writing."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def unpack(archive: Path, folder: Path, *, limit_bytes: int, progress: Progress)
             raise DownloadError(
                 f"the archive holds more than {LARGEST_FILE_COUNT:,} files; export the project in parts."
             )
-        places = _places(entries)
+        targets = _checked_entries(entries)
         folder.mkdir()
         left_bytes = limit_bytes
-        for number, (entry, parts) in enumerate(places, start=1):
-            progress("unpacking", number, len(places))
+        for number, (entry, parts) in enumerate(targets, start=1):
+            progress("unpacking", number, len(targets))
             target = folder.joinpath(*parts)
             if entry.is_dir():
                 target.mkdir(parents=True, exist_ok=True)
@@ -61,8 +61,8 @@ class _BoundedReads(BufferedReader):
 
 
 @contextmanager
-def _damage_told() -> Iterator[None]:
-    """Makes one sentence of whatever the library stumbles over in an archive."""
+def _damage_in_words() -> Iterator[None]:
+    """Turns any error of the library on a damaged archive into a DownloadError."""
     try:
         yield
     except (BadZipFile, EOFError, NotImplementedError, OSError, RuntimeError, ValueError, zlib.error) as error:
@@ -70,19 +70,19 @@ def _damage_told() -> Iterator[None]:
 
 
 def _opened(stream: BinaryIO) -> ZipFile:
-    with _damage_told():
+    with _damage_in_words():
         return ZipFile(stream)
 
 
-def _places(entries: list[ZipInfo]) -> list[tuple[ZipInfo, tuple[str, ...]]]:
+def _checked_entries(entries: list[ZipInfo]) -> list[tuple[ZipInfo, tuple[str, ...]]]:
     """Each entry with the parts of its path, all of them checked before anything is written."""
-    places: list[tuple[ZipInfo, tuple[str, ...]]] = []
+    checked: list[tuple[ZipInfo, tuple[str, ...]]] = []
     files: set[str] = set()
     folders: set[str] = set()
     for entry in entries:
         _check_kind(entry)
         parts = _parts(entry)
-        # as file systems compare names that see no case and no way of writing an accent
+        # some file systems ignore case and the Unicode form of an accent
         keys = [unicodedata.normalize("NFC", "/".join(parts[: n + 1])).casefold() for n in range(len(parts))]
         if not entry.is_dir():
             own = keys.pop()
@@ -92,8 +92,8 @@ def _places(entries: list[ZipInfo]) -> list[tuple[ZipInfo, tuple[str, ...]]]:
         if not files.isdisjoint(keys):
             raise _refused(entry, "another entry, a file, has the name of its folder")
         folders.update(keys)
-        places.append((entry, parts))
-    return places
+        checked.append((entry, parts))
+    return checked
 
 
 def _check_kind(entry: ZipInfo) -> None:
@@ -116,7 +116,7 @@ def _parts(entry: ZipInfo) -> tuple[str, ...]:
 
 
 def _write(opened: ZipFile, entry: ZipInfo, target: Path, left_bytes: int) -> int:
-    """Write one file; how many bytes it has."""
+    """Write one file and return its number of bytes."""
     size = 0
     allowed = max(LARGEST_RATIO * entry.compress_size, _UNBOUNDED_RATIO_BYTES)
     with target.open("xb") as file:
@@ -131,7 +131,7 @@ def _write(opened: ZipFile, entry: ZipInfo, target: Path, left_bytes: int) -> in
 
 
 def _content(opened: ZipFile, entry: ZipInfo) -> Iterator[bytes]:
-    with _damage_told(), opened.open(entry) as source:
+    with _damage_in_words(), opened.open(entry) as source:
         while piece := source.read(_PIECE_BYTES):
             yield piece
 

@@ -1,4 +1,4 @@
-"""From a reference to a data set on this machine, as exported or in another format, and whole or not at all."""
+"""From a reference to a data set on this machine, as exported or in another format, complete or not at all."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ EXPORT_FORMATS = {
 """Roboflow's names of the export formats that lose nothing on the way, and kenpin's names of them."""
 
 LIMIT_GIB = 10.0
-"""How large the archive, and what is in it, may be unless the caller says otherwise."""
+"""Limit of the archive's size, packed and unpacked, unless the caller sets another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """What now lies on this machine."""
+    """A downloaded export on this machine."""
 
     picture_count: int
     format: str
@@ -42,7 +42,7 @@ class Downloaded:
 
 
 def is_reference(text: str) -> bool:
-    """Whether a text is meant to name an export."""
+    """Whether a text has the form of an export's reference."""
     return text.startswith("roboflow:")
 
 
@@ -95,7 +95,7 @@ def download_export(
 
 
 def _read(folder: Path, format: str) -> tuple[Dataset, list[Finding]]:
-    """The data set and the errors in it. Raises DatasetError, and DownloadError for one that reaches outside."""
+    """The data set and the errors in it. Raises DatasetError, and DownloadError for files outside the folder."""
     findings: list[Finding] = []
     dataset = load_dataset(folder, format=format, note=findings.append)
     inside = os.path.join(os.path.realpath(folder), "")
@@ -112,7 +112,7 @@ def _read(folder: Path, format: str) -> tuple[Dataset, list[Finding]]:
 
 @contextmanager
 def _named(reference: Reference, folder: Path) -> Iterator[None]:
-    """Makes errors name the export instead of a folder that is gone when they are read."""
+    """Makes errors name the export instead of the temporary folder, which is then gone."""
     try:
         yield
     except DatasetError as error:

@@ -28,14 +28,14 @@ from kenpin.targets import Target
 
 
 class ClassifierFamily:
-    """Inspectors that tell classes of whole pictures apart."""
+    """Classifiers of whole pictures."""
 
     Options = ClassifierOptions
     target = Target.LABEL
     good_alone = False
 
     def announced(self, options: ClassifierOptions) -> Announced | None:
-        """Of a base from transformers."""
+        """Size of the weights of a base from transformers."""
         return None if options.base in BUILT_IN else announced_by(options.base)
 
     def create(self, options: ClassifierOptions, task: Task) -> Inspector:
@@ -69,13 +69,13 @@ class ClassifierFamily:
         return NetworkClassifier(backbone, load_lora(backbone.network, folder / "adapter"), task, base)
 
     def closeness(self, config: Any) -> int:
-        """Any image classifier of transformers."""
+        """1 for any image classifier of transformers."""
         from transformers import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
 
         return int(type(config) in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING)
 
     def untrained(self, base: str, *, dtype: str | None, prompt: str | None) -> Inspector:
-        """The base as it comes, with its own classes, of which none is known to be good. Raises OptionError."""
+        """The pretrained base with its own classes, none of which is known to be good. Raises OptionError."""
         if prompt is not None:
             raise OptionError(f"option `prompt`: base {base} is an image classifier and reads no words; leave it out.")
         if dtype is None:

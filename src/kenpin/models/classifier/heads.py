@@ -68,8 +68,8 @@ Head = LinearHead | SvmHead
 
 
 def logits(head: Head, features: Tensor) -> Tensor:
-    """What the head's probabilities are made of, differentiable: logits of the linear head's softmax, or the log-odds
-    of each SVM. (n, items) -> (n, classes), float64 on the CPU."""
+    """Differentiable logits: of the linear head's softmax, or the log-odds of each SVM. (n, items) -> (n, classes),
+    float64 on the CPU."""
     mean, scale, bias = (torch.from_numpy(array) for array in (head.mean, head.scale, head.bias))
     x = (features.double().cpu() - mean) / scale
     if isinstance(head, LinearHead):

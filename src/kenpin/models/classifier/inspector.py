@@ -50,8 +50,8 @@ class HeadClassifier(CalibratedPictures):
         """Features -> class probabilities."""
         if self._head is None:
             raise ValueError("the classifier has no head yet; fit it first.")
-        found = predictions(examples, self._head.probabilities(outputs["features"].numpy()), self._task)
-        return [self.calibrated(one) for one in found]
+        uncalibrated = predictions(examples, self._head.probabilities(outputs["features"].numpy()), self._task)
+        return [self.calibrated(prediction) for prediction in uncalibrated]
 
     def maps(
         self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
@@ -66,17 +66,17 @@ class HeadClassifier(CalibratedPictures):
         x = torch.stack(list(compute_features(self, training, progress=progress))).numpy()
         seen = np.array(lineage.seen(training), bool)
         kind = self._options.head
-        told = [
+        notes = [
             f"The {kind} head was fitted on {counted(x.shape[1], 'frozen feature')} of {counted(len(x), 'picture')}."
         ]
         if kind == "svm" and seen.any() and not calibratable(targets[~seen], len(self.labels)):
-            told.append(
+            notes.append(
                 f"Its probabilities are overconfident: {lineage.having()} learned from nearly all of these "
                 "pictures, and the sigmoid that turns decisions into probabilities was fitted to them too."
             )
             seen[:] = False
         self._head = fit_head(kind, x, targets, len(self.labels), self._options.head_c, seen)
-        return tuple(told)
+        return tuple(notes)
 
     def save(self, folder: Path) -> None:
         """The head's arrays; the base is loaded again by its id."""
@@ -120,8 +120,8 @@ class NetworkClassifier(CalibratedPictures):
 
     def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
         """One prediction a picture."""
-        found = predictions(examples, outputs["probabilities"].double().numpy(), self._task)
-        return [self.calibrated(one) for one in found]
+        uncalibrated = predictions(examples, outputs["probabilities"].double().numpy(), self._task)
+        return [self.calibrated(prediction) for prediction in uncalibrated]
 
     def maps(
         self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None

@@ -1,4 +1,4 @@
-"""What can be set of a classifier."""
+"""Options of a classifier."""
 
 from __future__ import annotations
 

@@ -23,18 +23,18 @@ from kenpin.models.restoring import run_below
 from kenpin.run.record import is_run
 from kenpin.targets import Target
 
-_HEAD = ("unused",)  # the classes of a backbone's own head, which is not looked at
+_HEAD = ("unused",)  # the classes of a backbone's own head, which is not used
 
 
 class EmbedderFamily:
-    """Inspectors that learn vectors."""
+    """Inspectors that learn embeddings."""
 
     Options = EmbedderOptions
     target = Target.LABEL
     good_alone = False
 
     def announced(self, options: EmbedderOptions) -> Announced | None:
-        """Of a base from transformers."""
+        """Size of the weights of a base from transformers."""
         return None if options.base in (*BUILT_IN, "mlp") else announced_by(options.base)
 
     def create(self, options: EmbedderOptions, task: Task) -> Inspector:
@@ -64,7 +64,7 @@ class EmbedderFamily:
         body = load_lora(backbone.network, folder / "adapter") if options.tuning == "lora" else backbone.network
         references = read_references(folder, options.neighbours)
         learned = load_file(folder / WEIGHTS)
-        # the objective has a place for each class it was trained on; classes that were added later have references
+        # the objective knows the classes it was trained on; classes that were added later have references only
         trained = Task(task.labels[: int(learned.pop(CLASSES))], task.ok_labels)
         module = _network(backbone, body, options, trained)
         try:

@@ -1,4 +1,4 @@
-"""An embedder at work: a network that gives vectors, and the references that they are compared with."""
+"""The embedder as an inspector: a network that computes embeddings, and the references to compare them with."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from kenpin.plural import counted, is_are
 from kenpin.records import Example, Prediction
 
 WEIGHTS = "embedder.safetensors"
-CLASSES = "classes"  # how many the objective was made for, among the weights
+CLASSES = "classes"  # among the weights: number of classes of the objective
 _MLP_BATCH = 256  # pictures of 28 × 28 at a time: a few of them do not fill a processor
 _UNSEEN = 2_000  # validation pictures that the references are scaled on
 
 
 class EmbeddingInspector(CalibratedPictures):
-    """A network that gives vectors, and the references that they are compared with.
+    """A network that computes embeddings, and the references to compare them with.
 
     Pairs and triplets are formed within each batch on each device: the loss of accumulated batches, or of several
     processes, is the mean of theirs and not that of one large batch.
@@ -68,22 +68,22 @@ class EmbeddingInspector(CalibratedPictures):
         self._scattered = [number for number, label in enumerate(task.labels) if label in scattered]
 
     def check(self, training: Dataset) -> tuple[str, ...]:
-        """Two classes of two pictures at least. Raises DatasetError, OptionError."""
+        """Require two classes of two pictures at least. Raises DatasetError, OptionError."""
         if self._options.together == "good" and not self._task.ok_labels:
             raise OptionError("option `together` good: no class is known to be good; name some with ok_labels.")
         counts = Counter(training.column("label"))
         few = [label for label, count in counts.items() if count < 2]
         if len(counts) < 2 or few:
-            found = f"class {few[0]} has one picture" if few else f"all pictures are of class {next(iter(counts))}"
+            problem = f"class {few[0]} has one picture" if few else f"all pictures are of class {next(iter(counts))}"
             raise DatasetError(
-                f"{training.root}: {found}; embeddings are learned from at least two classes, two pictures of each."
+                f"{training.root}: {problem}; embeddings are learned from at least two classes, two pictures of each."
             )
         if self._options.objective in COMPARING and self._options.accumulate > 1:
             return ("Pictures are compared within a batch: accumulated batches only average the gradient.",)
         return ()
 
     def places(self, pictures: Dataset, epoch: int) -> Sequence[int]:
-        """Batches of several pictures of each of several classes, drawn from seed and epoch alone."""
+        """Indices in batches of several pictures of each of several classes, sampled from seed and epoch alone."""
         return mixed_order(pictures.column("label"), self._options.pictures_per_class, self._options.seed, epoch)
 
     def encode_targets(self, examples: Sequence[Example]) -> Batch:
@@ -91,7 +91,7 @@ class EmbeddingInspector(CalibratedPictures):
         return {"labels": torch.tensor(class_numbers(examples, self.labels))}
 
     def total_loss(self, module: nn.Module, batch: Batch) -> Tensor:
-        """The objective's mean loss, as often as there are pictures."""
+        """The objective's mean loss times the number of pictures."""
         inputs = {name: values for name, values in batch.items() if name != "labels"}
         numbers = alone(batch["labels"], self._scattered)
         return cast(Tensor, module(numbers=numbers, **inputs)) * len(numbers)
@@ -101,24 +101,24 @@ class EmbeddingInspector(CalibratedPictures):
         return torch.tensor(len(batch["labels"]))
 
     def infer(self, batch: Batch) -> Batch:
-        """Vectors, `embedding` (n, dimension)."""
+        """Embeddings, `embedding` (n, dimension)."""
         return {"embedding": self.module(**batch)}
 
     def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
-        """Vectors -> predictions with them, and with class probabilities where there are references."""
+        """Embeddings -> predictions with them, and with class probabilities where there are references."""
         vectors = outputs["embedding"].numpy()
         short = _short(vectors)
         if self._references is None:
             return [Prediction(example.id, embedding=row) for example, row in zip(examples, short, strict=True)]
         shares = self._references.probabilities(vectors)
         return [
-            self.calibrated(replace(one, embedding=row))
-            for one, row in zip(predictions(examples, shares, self._task), short, strict=True)
+            self.calibrated(replace(prediction, embedding=row))
+            for prediction, row in zip(predictions(examples, shares, self._task), short, strict=True)
         ]
 
     def take_references(self, training: Dataset, validation: Dataset, progress: Progress) -> tuple[str, ...]:
-        """The vectors of training pictures, some of each class, scaled so that those of the validation pictures are
-        given the probabilities that fit best. Raises ImageError."""
+        """Take the embeddings of training pictures, some of each class, with the scale that fits the probabilities of
+        the validation pictures best. Raises ImageError."""
         draw = np.random.default_rng(self._options.seed)
         numbers = np.array(class_numbers(training, self.labels))
         chosen = [
@@ -138,7 +138,7 @@ class EmbeddingInspector(CalibratedPictures):
         )
 
     def with_references(self, vectors: NDArray[np.float32], labels: Sequence[str]) -> EmbeddingInspector:
-        """The same network that also knows these pictures. vectors: (n, dimension). Raises OptionError."""
+        """The same network with these further references. vectors: (n, dimension). Raises OptionError."""
         before = self._references
         if before is None:
             raise OptionError("this embedder has no references yet; take a trained run.")
@@ -154,15 +154,15 @@ class EmbeddingInspector(CalibratedPictures):
         knowing = EmbeddingInspector(
             self._backbone, cast(EmbeddingNetwork, self.module), task, self._options, self.base, after
         )
-        knowing.calibration = self.calibration  # the threshold stands on its scale
+        knowing.calibration = self.calibration  # the threshold is on its scale
         return knowing
 
     def forget_references(self) -> None:
-        """Give vectors alone."""
+        """Predict embeddings alone from now on."""
         self._references = None
 
     def save(self, folder: Path) -> None:
-        """What was trained, and the references; a base that stayed as it was is loaded again by its id."""
+        """Write the trained weights and the references; an unchanged base is loaded again by its id."""
         body = cast(Any, self.module).body
         apart = () if isinstance(self._backbone, MlpBackbone) else ("body.",)
         state = {name: value for name, value in self.module.state_dict().items() if not name.startswith(apart)}
@@ -183,13 +183,13 @@ class EmbeddingInspector(CalibratedPictures):
 
 
 def _vectors(inspector: EmbeddingInspector, pictures: Dataset, progress: Progress) -> NDArray[np.float32]:
-    found = [
+    blocks = [
         outputs["embedding"].numpy()
         for _, outputs in infer_batches(inspector, pictures, doing="taking references", progress=progress)
     ]
-    return np.concatenate(found)
+    return np.concatenate(blocks)
 
 
 def _short(vectors: NDArray[np.float32]) -> list[tuple[float, ...]]:
-    """Rows of numbers with the digits that tell them apart as 32 bits, not the twice as many of 64."""
+    """Rows of numbers with the digits of 32-bit floats, half as many as those of 64-bit floats."""
     return [tuple(row) for row in vectors.astype(str).astype(np.float64).tolist()]

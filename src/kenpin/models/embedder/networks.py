@@ -1,4 +1,4 @@
-"""Networks that turn pictures into vectors: features of a backbone, or the notebook's multilayer perceptron."""
+"""Networks that turn pictures into embeddings: features of a backbone, or the notebook's multilayer perceptron."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class MlpBackbone(Backbone):
     def encode(self, images: Sequence[Image.Image]) -> Batch:
         """RGB pictures -> `pixel_values` (n, 1, 28, 28) float32, scaled as MNIST's are."""
         side = (MLP_SIDE_PX, MLP_SIDE_PX)
-        resized = [one if one.size == side else one.resize(side, Image.Resampling.BILINEAR) for one in images]
-        # of all at once: asked of Pillow, each small picture costs as much again
-        colours = torch.from_numpy(np.stack([np.asarray(one) for one in resized])).float()
+        resized = [image if image.size == side else image.resize(side, Image.Resampling.BILINEAR) for image in images]
+        # all at once: converted by Pillow, each small picture would cost twice as much
+        colours = torch.from_numpy(np.stack([np.asarray(image) for image in resized])).float()
         return {"pixel_values": _scaled(*colours.unbind(dim=-1))[:, None]}
 
     def encode_grey(self, pixels: NDArray[np.uint8]) -> Batch:
-        """Grey pictures (n, 28, 28) -> what `encode` gives of them, bit for bit."""
+        """Grey pictures (n, 28, 28) -> the output of `encode` for them, bit for bit."""
         levels = torch.arange(256.0)
         return {"pixel_values": _scaled(levels, levels, levels)[torch.from_numpy(pixels.astype(np.int64))][:, None]}
 
     def features(self, pixel_values: Tensor) -> Tensor:
-        """What the last hidden layer says of the mean of the channels. (n, c, 28, 28) -> (n, 256)."""
+        """The last hidden layer, computed from the mean of the channels. (n, c, 28, 28) -> (n, 256)."""
         grey = pixel_values.mean(dim=1) if pixel_values.shape[1] > 1 else pixel_values
         return cast(Tensor, self.network(grey.flatten(1)))
 
@@ -64,7 +64,7 @@ def mlp(seed: int) -> MlpBackbone:
 
 
 class EmbeddingNetwork(nn.Module):
-    """Pictures, or the features of a frozen backbone, to vectors; with the class numbers, to the objective's loss."""
+    """From pictures, or features of a frozen backbone, to embeddings, or with class numbers to the objective's loss."""
 
     def __init__(
         self,
@@ -109,8 +109,8 @@ class EmbeddingNetwork(nn.Module):
 
 
 def _projection(items: int, dimension: int, *, learned: bool) -> nn.Module:
-    """From features to vectors; those of a learned backbone differ in scale by orders of magnitude, and no vector that
-    tells classes well apart is a linear function of them."""
+    """From features to embeddings. Features of a learned backbone differ in scale by orders of magnitude, and no
+    embedding that separates classes well is a linear function of them."""
     if not learned:
         return nn.Linear(items, dimension)
     standardise = _Standardise(items, affine=False)

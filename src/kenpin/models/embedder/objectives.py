@@ -1,4 +1,4 @@
-"""Objectives: what draws the vectors of one class together and drives classes apart, from pytorch-metric-learning."""
+"""Objectives that pull embeddings of one class together and push classes apart, from pytorch-metric-learning."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch import Tensor, nn
 ObjectiveName = Literal["softmax", "contrastive", "triplet", "supervised-contrastive", "proxy-anchor", "arcface"]
 MinerName = Literal["all", "semihard", "hard", "multi-similarity"]
 COMPARING: tuple[ObjectiveName, ...] = ("contrastive", "triplet", "supervised-contrastive")
-"""Objectives that compare the pictures of a batch with each other; the others learn a place for each class."""
+"""Objectives that compare the pictures of a batch with each other; the others learn a proxy for each class."""
 MARGINS: dict[ObjectiveName, float] = {"contrastive": 1.0, "triplet": 0.2, "proxy-anchor": 0.1, "arcface": 28.6}
-"""Margins by default: distances, a cosine, degrees."""
+"""Default margins: distances, a cosine, degrees."""
 
 
 class Objective(nn.Module):
-    """The mean loss of a batch of vectors, all of whose pairs or triplets are formed at once; what it has to learn for
-    that, such as a place for each class, are parameters of its own."""
+    """The mean loss of a batch of embeddings, over all its pairs or triplets. What it learns itself, such as a proxy
+    for each class, are its parameters."""
 
     def __init__(
         self,
@@ -54,13 +54,13 @@ class _HalfSquared(losses.ContrastiveLoss):  # type: ignore[misc]
     def forward(self, vectors: Tensor, numbers: Tensor, mined: Any = None) -> Tensor:
         if mined is not None:
             return cast(Tensor, super().forward(vectors, numbers, mined))
-        # all pairs at once, in place of a list of them: on a CPU, listing took longer than the network of the notebook
+        # all pairs at once, not as a list: on a CPU, listing took longer than the notebook's network
         distances = torch.cdist(vectors, vectors)
         same = numbers[:, None] == numbers
         losses = 0.5 * torch.where(same, distances, (self.neg_margin - distances).clamp(min=0)) ** 2
         counted = losses > 0 if self.training else torch.ones_like(same)
-        driven, drawn = counted & ~same, (counted & same).fill_diagonal_(False)
-        means = [(losses * pairs).sum() / pairs.sum().clamp(min=1) for pairs in (drawn, driven)]
+        unlike, alike = counted & ~same, (counted & same).fill_diagonal_(False)
+        means = [(losses * pairs).sum() / pairs.sum().clamp(min=1) for pairs in (alike, unlike)]
         return means[0] + means[1]
 
     def get_per_pair_loss(self, pair_dists: Tensor, pos_or_neg: str) -> Tensor:
@@ -68,8 +68,8 @@ class _HalfSquared(losses.ContrastiveLoss):  # type: ignore[misc]
 
 
 class _MeanOfTheOpen(nn.Module):
-    """While training the mean over those pairs or triplets that still cost something, so that the many that cost
-    nothing do not dilute them; in evaluation over all."""
+    """While training, the mean over pairs or triplets with a loss above 0, so that the many without do not dilute them;
+    in evaluation the mean over all."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class _Softmax(nn.Module):
 
 
 def _distance(name: ObjectiveName) -> Any:
-    # plain distances between vectors as they are: whether these have length 1 is the network's affair
+    # plain distances: whether embeddings have length 1 is the network's setting
     if name == "supervised-contrastive":
         return distances.CosineSimilarity()
     return distances.LpDistance(normalize_embeddings=False)
@@ -100,14 +100,14 @@ def _distance(name: ObjectiveName) -> Any:
 def _loss(
     name: ObjectiveName, margin: float, temperature: float, classes: int, dimension: int, distance: Any
 ) -> nn.Module:
-    places = {"num_classes": classes, "embedding_size": dimension, "margin": margin}
+    settings = {"num_classes": classes, "embedding_size": dimension, "margin": margin}
     made: dict[str, Callable[[], Any]] = {
         "softmax": lambda: _Softmax(classes, dimension),
         "contrastive": lambda: _HalfSquared(neg_margin=margin, distance=distance, reducer=_MeanOfTheOpen()),
         "triplet": lambda: losses.TripletMarginLoss(margin=margin, distance=distance, reducer=_MeanOfTheOpen()),
         "supervised-contrastive": lambda: losses.SupConLoss(temperature=temperature),
-        "proxy-anchor": lambda: losses.ProxyAnchorLoss(**places),
-        "arcface": lambda: losses.ArcFaceLoss(**places),
+        "proxy-anchor": lambda: losses.ProxyAnchorLoss(**settings),
+        "arcface": lambda: losses.ArcFaceLoss(**settings),
     }
     return cast(nn.Module, made[name]())
 

@@ -1,4 +1,4 @@
-"""What can be set of an embedder."""
+"""Options of an embedder."""
 
 from __future__ import annotations
 

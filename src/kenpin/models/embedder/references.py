@@ -1,4 +1,4 @@
-"""References: vectors of known pictures, by whose nearness a vector is given probabilities of the classes."""
+"""References: embeddings of known pictures; their distances to a new embedding give its class probabilities."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 FILE = "references.npz"
-_BLOCK = 1_024  # vectors whose distances to all references are held at a time
+_BLOCK = 1_024  # embeddings whose distances to all references are in memory at a time
 
 
 @dataclass(frozen=True)
 class References:
-    """Vectors with their class numbers; every class from 0 to the highest has some.
+    """Embeddings with their class numbers; every class from 0 to the highest has some.
 
-    `neighbours`: of each class so many of the nearest references are asked, or as many as it has. `scale`: the
-    difference of mean squared distances that makes one class e times as probable as another.
+    `neighbours`: how many of the nearest references of each class count, at most. `scale`: the difference of mean
+    squared distances that makes one class e times as probable as another.
     """
 
     vectors: Vectors
@@ -37,23 +37,23 @@ class References:
             raise ShapeError(f"references: {self.vectors.shape} embeddings for {self.numbers.shape} class numbers.")
 
     def distances(self, vectors: NDArray[np.floating]) -> Floats:
-        """Mean squared distance of each vector to the nearest references of each class. (n, d) -> (n, classes).
+        """Mean squared distance of each embedding to the nearest references of each class. (n, d) -> (n, classes).
 
-        # each class asked apart, so that one with a few references is not outvoted: Mitani & Hamamoto 2006, A local
-        # mean-based nonparametric classifier, with the mean of distances in place of the distance to a mean
+        # class by class, so that a class with few references is not outvoted: Mitani & Hamamoto 2006, A local
+        # mean-based nonparametric classifier, but with the mean of distances and not the distance to a mean
         """
         wanted, known = vectors.astype(np.float64), self.vectors.astype(np.float64)
         members = [np.flatnonzero(self.numbers == number) for number in range(int(self.numbers.max()) + 1)]
         lengths = (known**2).sum(1)
-        found = np.empty((len(wanted), len(members)))
+        means = np.empty((len(wanted), len(members)))
         for start in range(0, len(wanted), _BLOCK):
             block = wanted[start : start + _BLOCK]
             squared = np.maximum((block**2).sum(1)[:, None] + lengths - 2 * block @ known.T, 0.0)
             for number, own in enumerate(members):
                 count = min(self.neighbours, own.size)
                 nearest = np.partition(squared[:, own], count - 1, axis=1)[:, :count]
-                found[start : start + _BLOCK, number] = nearest.mean(axis=1)
-        return found
+                means[start : start + _BLOCK, number] = nearest.mean(axis=1)
+        return means
 
     def probabilities(self, vectors: NDArray[np.floating]) -> Floats:
         """(n, d) -> (n, classes): the softmax of the negative distances over the scale."""
@@ -67,7 +67,7 @@ class References:
 def fit_references(
     vectors: Vectors, numbers: Sequence[int], neighbours: int, unseen: Vectors, unseen_numbers: Sequence[int]
 ) -> References:
-    """References of these vectors, with the scale under which the classes of unseen ones are likeliest.
+    """References of these embeddings, with the scale of the greatest likelihood on unseen ones.
 
     # Guo, Pleiss, Sun & Weinberger 2017, On Calibration of Modern Neural Networks: one temperature, on validation data
     """
@@ -86,7 +86,7 @@ def fit_references(
 
 
 def read_references(folder: Path, neighbours: int) -> References:
-    """What `save` wrote. Raises RunError."""
+    """The references that `save` wrote. Raises RunError."""
     try:
         with np.load(folder / FILE, allow_pickle=False) as arrays:
             return References(arrays["vectors"], arrays["numbers"], neighbours, float(arrays["scale"]))

@@ -18,14 +18,14 @@ from kenpin.targets import Target
 
 
 class Florence2Family:
-    """Inspectors that say in Florence-2's words what is where."""
+    """Detectors that answer in Florence-2's syntax."""
 
     Options = Florence2Options
     target = Target.BOXES
     good_alone = False
 
     def announced(self, options: Florence2Options) -> Announced | None:
-        """In the number format in which the options load it, whatever its files hold."""
+        """Size of the weights in the number format of the options, whatever the files hold."""
         return None if options.base == "toy" else announced_by(options.base, loaded_as(options))
 
     def create(self, options: Florence2Options, task: Task) -> Inspector:
@@ -37,11 +37,11 @@ class Florence2Family:
         return restored(Florence2Detector(_load(options, task), task, options), folder, base)
 
     def closeness(self, config: Any) -> int:
-        """Made for Florence-2."""
+        """2 for Florence-2."""
         return 2 if getattr(config, "model_type", None) == "florence2" else 0
 
     def untrained(self, base: str, *, dtype: str | None, prompt: str | None) -> Inspector:
-        """The base as it comes, asked for boxes. Raises OptionError, MissingExtraError."""
+        """The pretrained base, not fine-tuned, and asked for boxes. Raises OptionError, MissingExtraError."""
         options = untrained_options(Florence2Options, base, dtype)
         return as_it_comes(Florence2Detector, _load(options, Task((), ())), options, prompt)
 

@@ -1,4 +1,4 @@
-"""A Florence-2 at work: its token rows, its loss and its answers."""
+"""Florence-2 as an inspector: its token rows, its loss and its answers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Florence2Detector(LanguageDetector):
 
     @property
     def room(self) -> int:
-        """As many as are generated, and the decoder has positions for."""
+        """The tokens that are generated at most, or that the decoder has positions for."""
         positions: int = self.network.config.text_config.max_position_embeddings
         return min(self._options.max_new_tokens, positions - 2)
 
@@ -47,7 +47,7 @@ class Florence2Detector(LanguageDetector):
         return location_ids(self.tokenizer, [f"<loc_{i}>" for i in range(codec.BINS)], self.source.id)
 
     def answered_in(self, prompt: str) -> Literal["boxes", "words", "either"]:
-        """As the prompt's task is answered."""
+        """The form of answers to the prompt's task."""
         task = TASK.match(prompt)
         if task is None:
             return "either"
@@ -91,7 +91,7 @@ class Florence2Detector(LanguageDetector):
         return Asked(seen, self.end, text.pad_token_id, self.locations, start)
 
     def looks(self, layer: str) -> bool:
-        """The decoder's attention to what the encoder made of the picture and the question."""
+        """Whether it is the decoder's cross-attention to picture and question."""
         return layer.endswith(".encoder_attn")
 
     first_query = 1  # the decoder's start token predicts bos

@@ -1,4 +1,4 @@
-"""What can be set of a Florence-2."""
+"""Options of Florence-2."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ QUESTIONS = {
     "<DENSE_REGION_CAPTION>": "Locate the objects in the image, with their descriptions.",
     "<REGION_PROPOSAL>": "Locate the region proposals in the image.",
 }
-"""What each task token stands for: the network was trained on the sentences."""
+"""The sentence of each task token: the network was trained on the sentences."""
 QUESTIONS_WITH_WORDS = {
     "<CAPTION_TO_PHRASE_GROUNDING>": "Locate the phrases in the caption: {}",
     "<OPEN_VOCABULARY_DETECTION>": "Locate {} in the image.",
@@ -26,7 +26,7 @@ QUESTIONS_WITH_WORDS = {
     "<REGION_TO_DESCRIPTION>": "What does the region {} describe?",
     "<REGION_TO_OCR>": "What text is in the region {}?",
 }
-"""The same of task tokens that words follow; these take the place of `{}`."""
+"""The sentence of each task token that words follow; the words replace `{}`."""
 IN_BOXES = ("<OD>", "<DENSE_REGION_CAPTION>", "<CAPTION_TO_PHRASE_GROUNDING>", "<OPEN_VOCABULARY_DETECTION>")
 """Tasks answered with a label and two corners of each box; the others are answered in words, in four corners of each
 text, in outlines, or in boxes without a label."""
@@ -36,7 +36,7 @@ TASK = re.compile(r"<[A-Z_]+>")
 
 
 def sentence_of(prompt: str) -> str:
-    """What the network is asked: a task token's sentence, with the words behind it; other prompts as they are.
+    """The prompt for the network: a task token's sentence, with the words behind it; other prompts unchanged.
 
     Raises OptionError for a token that is no task, and for words behind a task that takes none, or the reverse.
 

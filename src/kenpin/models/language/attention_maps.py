@@ -1,4 +1,4 @@
-"""Where a language model looked for a detection: the attention that its tokens pay to the picture."""
+"""Maps of a language model's detections: the attention of their tokens to the picture."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kenpin.models.looking.attention import Attention, watched_attention
 from kenpin.models.looking.cells import as_grid
-from kenpin.models.looking.maps import map_of_places
+from kenpin.models.looking.maps import map_of_cells
 from kenpin.records import Detections, Example, Map
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 def detection_maps(detector: LanguageDetector, image: Image, example: Example, label: str | None) -> tuple[Map, ...]:
-    """Of each detection (label: of this class) the attention that its tokens, label and box, pay to each place of the
-    picture while they are predicted: the mean over tokens, heads and layers, in percent of all that they pay.
+    """A map for each detection (label: of this class): the attention of its tokens, label and box, to each cell of the
+    picture while they are predicted; the mean over tokens, heads and layers, in percent of their whole attention.
 
     The answer is generated, then read once more in a single pass in which all its tokens are predicted together.
     """
@@ -30,7 +30,7 @@ def detection_maps(detector: LanguageDetector, image: Image, example: Example, l
     if detector.extract is not None:
         batch = {"features": detector.extract(batch)}
     outputs = {name: values.cpu() for name, values in detector.infer(batch).items()}
-    found = detector.decode(outputs, [example])[0].detections or Detections()
+    detections = detector.decode(outputs, [example])[0].detections or Detections()
     answer = outputs["tokens"][0].tolist()
     answer = answer[: answer.index(detector.end)] if detector.end in answer else answer
     read = {name: detector.on_device(values) for name, values in detector.encode_answer_ids([answer]).items()}
@@ -39,16 +39,16 @@ def detection_maps(detector: LanguageDetector, image: Image, example: Example, l
     grids = _paid(detector, layers, len(answer))
     maps = []
     for number, tokens in enumerate(detector.reader.tokens_of(answer, image.size)):
-        if label in (None, found.labels[number]):
-            score = "" if found.scores is None else f" {found.scores[number]:.2f}"
-            paid, shows = grids[tokens].mean(dim=0).numpy(), f"attention for {found.labels[number]}{score}"
-            box = found.boxes_xyxy_px[number]
-            maps.append(map_of_places(paid, image.size, shows, "% of the attention", box=box))
+        if label in (None, detections.labels[number]):
+            score = "" if detections.scores is None else f" {detections.scores[number]:.2f}"
+            paid, shows = grids[tokens].mean(dim=0).numpy(), f"attention for {detections.labels[number]}{score}"
+            box = detections.boxes_xyxy_px[number]
+            maps.append(map_of_cells(paid, image.size, shows, "% of the attention", box=box))
     return tuple(maps)
 
 
 def _paid(detector: LanguageDetector, layers: Sequence[Attention], tokens: int) -> Tensor:
-    """What each token of the answer pays to each place. -> (tokens, rows, columns)."""
+    """Attention of each token of the answer to each cell. -> (tokens, rows, columns)."""
     queries = slice(detector.first_query, detector.first_query + tokens)
     paid = [
         layer.weights(head, queries)[0, :, : detector.picture_tokens] for layer in layers for head in range(layer.heads)

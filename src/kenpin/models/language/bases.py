@@ -1,4 +1,4 @@
-"""Pretrained language models with pictures: loaded natively by hub id or path, with their tokenizer, and told apart."""
+"""Pretrained language models with pictures: loaded natively by hub id or path, with their tokenizer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Options = TypeVar("Options", bound=LanguageOptions)
 
 @dataclass
 class LanguageBase:
-    """Pretrained weights with the tokenizer that they speak through."""
+    """Pretrained weights with their tokenizer."""
 
     id: str
     network: Any
@@ -67,8 +67,8 @@ def _picture_processor(base: str) -> Any:
 
 
 def untrained_options(options: type[Options], base: str, dtype: str | None) -> Options:
-    """Options of a base as it comes, without a run, free to answer anything. dtype: number format of its weights; None:
-    4 bits."""
+    """Options of a base that is not fine-tuned, free to answer anything. dtype: number format of its weights; None: 4
+    bits."""
     how = {"tuning": "qlora"} if dtype is None else {"tuning": "lora", "frozen_dtype": dtype}
     return options.from_mapping({"data": "-", "out": "-", "base": base, "constrained": False} | how)
 
@@ -90,7 +90,7 @@ def read_tokenizer(source: str) -> Any:
 
 
 def location_ids(tokenizer: Any, names: Sequence[str], base: str) -> range:
-    """The ids of the location tokens, which lie one behind the other. Raises OptionError where they do not."""
+    """The ids of the location tokens, which must be consecutive. Raises OptionError where they are not."""
     ids = tokenizer.convert_tokens_to_ids(list(names))
     if None in ids or ids != list(range(ids[0], ids[0] + len(ids))) or ids[0] == tokenizer.unk_token_id:
         raise OptionError(f"base {base}: its tokenizer has no location tokens {names[0]} to {names[-1]}; take another.")

@@ -1,4 +1,4 @@
-"""The inspector that both detection families share: picture and question in, scored boxes out."""
+"""The base class of both detection families: picture and question in, scored boxes out."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Detector = TypeVar("Detector", bound="LanguageDetector")
 
 
 class LanguageDetector(ABC):
-    """A language model that looks at a picture and names what it finds where."""
+    """A language model that answers with labels and boxes."""
 
     labels: tuple[str, ...]
     base: BaseRecord
@@ -72,7 +72,7 @@ class LanguageDetector(ABC):
         if self.extract is not None:
             freeze_randomness(self.module)
 
-    # ---- what a family says ----
+    # ---- defined by each family ----
 
     @abstractmethod
     def question(self) -> str:
@@ -80,7 +80,7 @@ class LanguageDetector(ABC):
 
     @abstractmethod
     def grammar(self) -> Grammar:
-        """The answers there are."""
+        """The grammar of the possible answers."""
 
     @abstractmethod
     def encode(self, images: Sequence[Image]) -> Batch:
@@ -88,8 +88,8 @@ class LanguageDetector(ABC):
 
     @abstractmethod
     def encode_answer_ids(self, answers: Sequence[Sequence[int]]) -> Batch:
-        """Answers' tokens, without their end -> `labels`, (n, t) int64, IGNORED where nothing is to be learned, and
-        what else `logits` takes."""
+        """Answers' tokens, without their end -> `labels`, (n, t) int64, IGNORED where nothing is to be learned, and the
+        other inputs of `logits`."""
 
     @abstractmethod
     def logits(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -97,22 +97,22 @@ class LanguageDetector(ABC):
 
     @abstractmethod
     def asked(self, batch: Batch) -> Asked:
-        """What the batch asks the network."""
+        """The prompts of a batch for generation."""
 
     @abstractmethod
     def looks(self, layer: str) -> bool:
-        """Whether the layer of this name is attention through which answers see the picture, whose tokens are the
-        first keys."""
+        """Whether the layer of this name is attention from answers to the picture, whose tokens are the first keys."""
 
     @property
     @abstractmethod
     def first_query(self) -> int:
-        """Which query of these layers the first token of an answer is predicted from, in the pass of `logits`."""
+        """Index of the query from which the first token of an answer is predicted, in the pass of `logits`."""
 
     # ---- learning ----
 
     def check(self, training: Dataset) -> tuple[str, ...]:
-        """Refuse labels that answers cannot carry; tell how many answers are longer than can be learned or given."""
+        """Refuse labels that answers cannot carry; note how many answers are longer than can be learned or
+        generated."""
         for label in self.labels:
             if (problem := self.codec.problem_with(label)) is not None:
                 raise LabelError(f"{training.root}: class {label!r} {problem}. Rename it.")
@@ -131,17 +131,17 @@ class LanguageDetector(ABC):
     @property
     @abstractmethod
     def room(self) -> int:
-        """Tokens that an answer may have, its end among them."""
+        """Most tokens of an answer, its end included."""
 
     def answer_length(self, answer: str) -> int:
-        """Tokens of an answer, its end among them."""
+        """Number of tokens of an answer, its end included."""
         return len(self._ids(answer)) + 1
 
     def _ids(self, text: str) -> list[int]:
         return cast(list[int], self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def encode_answers(self, answers: Sequence[str]) -> Batch:
-        """Answer texts -> what `encode_answer_ids` makes of them."""
+        """Answer texts -> the tensors of `encode_answer_ids`."""
         return self.encode_answer_ids([self._ids(answer) for answer in answers])
 
     def encode_targets(self, examples: Sequence[Example]) -> Batch:
@@ -158,7 +158,7 @@ class LanguageDetector(ABC):
 
     def _answer(self, boxes: Detections, size_wh: tuple[int, int]) -> str:
         if self._options.constrained:
-            boxes = replace(boxes, segments=None)  # the grammar has none: they could not be answered
+            boxes = replace(boxes, segments=None)  # the grammar admits no segments
         return cast(str, self.codec.encode(in_reading_order(boxes, size_wh, self.codec.BINS), size_wh))
 
     def total_loss(self, module: nn.Module, batch: Batch) -> Tensor:
@@ -176,7 +176,7 @@ class LanguageDetector(ABC):
     # ---- answering ----
 
     def prompted(self, prompt: str, max_new_tokens: int | None = None) -> Self:
-        """The same model, asked something else, and free to answer anything."""
+        """The same model with another question, free to answer anything."""
         asked = copy.copy(self)
         asked.prompt, asked._grammar = prompt, None
         if max_new_tokens is not None:
@@ -184,11 +184,11 @@ class LanguageDetector(ABC):
         return asked
 
     def answered_in(self, prompt: str) -> Literal["boxes", "words", "either"]:
-        """What a prompt is answered in; either: in boxes where the answer holds any, else in words."""
+        """Form of the answer to a prompt; either: boxes where the answer holds any, else words."""
         return "boxes" if prompt == self.question() else "either"
 
     def infer(self, batch: Batch) -> dict[str, Tensor]:
-        """Answers' tokens, (n, t), and the log-mass of each."""
+        """Tokens of the answers, (n, t), and the log-mass of each."""
         with self.arithmetic():
             answers = generate_answers(
                 self.module,
@@ -200,23 +200,25 @@ class LanguageDetector(ABC):
         return {"tokens": answers.tokens, "log_masses": answers.log_masses}
 
     def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
-        """Answers -> boxes with scores; the defect score is the best one of a box that is no good class."""
+        """Answers -> boxes with scores; the defect score is the highest of a box whose class is not OK."""
         rows = zip(examples, outputs["tokens"].tolist(), outputs["log_masses"].tolist(), strict=True)
         return [self.calibrated(self._prediction(*row)) for row in rows]
 
     def calibrated(self, prediction: Prediction) -> Prediction:
-        """A prediction with the scores that this inspector's calibration makes of its own."""
-        found = prediction.detections
-        if found is None or found.scores is None:
+        """The prediction with calibrated scores."""
+        detections = prediction.detections
+        if detections is None or detections.scores is None:
             return prediction
-        scores = found.scores
+        scores = detections.scores
         if self.calibration is not None:
             scores = tuple(self.calibration.apply(scores).tolist())
-        found = replace(found, scores=scores)
+        detections = replace(detections, scores=scores)
         if not self.labels:  # a base without a run: nothing it finds is known to be a defect
-            return replace(prediction, detections=found)
-        of_defects = (s for s, label in zip(scores, found.labels, strict=True) if label not in self._task.ok_labels)
-        return replace(prediction, detections=found, defect_score=max(of_defects, default=0.0))
+            return replace(prediction, detections=detections)
+        of_defects = (
+            s for s, label in zip(scores, detections.labels, strict=True) if label not in self._task.ok_labels
+        )
+        return replace(prediction, detections=detections, defect_score=max(of_defects, default=0.0))
 
     def _prediction(self, example: Example, tokens: list[int], log_masses: list[float]) -> Prediction:
         reading = self.reader.read(tokens, log_masses, self._size_wh(example))
@@ -225,13 +227,12 @@ class LanguageDetector(ABC):
             return Prediction(id=example.id, text=reading.text)
         return Prediction(id=example.id, detections=reading.detections, text=reading.text, rejected=reading.rejected)
 
-    # ---- where it looked ----
+    # ---- maps ----
 
     def maps(
         self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
     ) -> list[tuple[Map, ...]]:
-        """For each detection, of the class `label` alone where it is named, the attention of its tokens. Raises
-        OptionError."""
+        """The attention of each detection's tokens; `label`: of detections of this class alone. Raises OptionError."""
         if way not in (None, "attention"):
             raise OptionError(f"option `way`: {way!r} is not for language models, which have only `attention`.")
         if label is not None and label not in self.labels:
@@ -276,7 +277,7 @@ class LanguageDetector(ABC):
             self.source.processor.save_pretrained(folder / "processor")
 
     def restore(self, folder: Path) -> Self:
-        """This inspector, as it came from its base, with what `save` wrote. Raises RunError."""
+        """This inspector with the weights that `save` wrote. Raises RunError."""
         tuning = self._options.tuning
         if tuning in ("lora", "qlora"):
             fresh = replace(self.source, network=cast(Any, self.module).unload())
@@ -313,19 +314,19 @@ class LanguageDetector(ABC):
         return self.features(batch["pixel_values"])
 
     def features(self, pixel_values: Tensor) -> Tensor:
-        """What the language model is given of pictures. (n, 3, h, w) -> (n, picture tokens, width)."""
+        """The picture tokens for the language model. (n, 3, h, w) -> (n, picture tokens, width)."""
         with self.arithmetic():
             return cast(Tensor, self.network.get_image_features(pixel_values).pooler_output)
 
     @cached_property
     def picture_tokens(self) -> int:
-        """How many places a picture takes in the language model's input."""
+        """Number of tokens of a picture in the language model's input."""
         width, height = self.image_size_wh
         with torch.inference_mode():
             return self.features(self.on_device(torch.zeros(1, 3, height, width))).shape[1]
 
     def arithmetic(self) -> AbstractContextManager[object]:
-        """How weights of two number formats meet; a training that computes in one of its own has said so already."""
+        """Autocast for weights of two number formats; a training with a format of its own has set it already."""
         device = next(self.network.parameters()).device.type
         if not self.is_half or torch.is_autocast_enabled(device):
             return nullcontext()
@@ -336,7 +337,7 @@ class LanguageDetector(ABC):
         return tensor.to(weight.device, weight.dtype if tensor.is_floating_point() else tensor.dtype)
 
     def _probe(self) -> tuple[float, ...]:
-        """The base's answer to a fixed picture and the family's question."""
+        """The base's output for a fixed picture and the family's question."""
         width, height = self.image_size_wh
         x, y = torch.linspace(0, 1, width).view(1, 1, 1, -1), torch.linspace(0, 1, height).view(1, 1, -1, 1)
         pixels = torch.sin(7 * x + 3 * y * y + torch.tensor([0.3, 1.1, 2.3]).view(1, 3, 1, 1))
@@ -344,8 +345,8 @@ class LanguageDetector(ABC):
         with torch.inference_mode(), self.arithmetic():
             logits, _ = self.logits(self.network, {n: self.on_device(values) for n, values in batch.items()})
         last = logits[0, -1].float()
-        places = torch.linspace(0, last.numel() - 1, 16).long()
-        return tuple(round(float(value), 4) for value in last[places])
+        indices = torch.linspace(0, last.numel() - 1, 16).long()
+        return tuple(round(float(value), 4) for value in last[indices])
 
     def _size_wh(self, example: Example) -> tuple[int, int]:
         return example.size_wh or displayed_size(example.image)
@@ -354,13 +355,13 @@ class LanguageDetector(ABC):
 def as_it_comes(
     kind: type[Detector], source: LanguageBase, options: LanguageOptions, prompt: str | None = None
 ) -> Detector:
-    """A base without a run: of no classes, and asked for `prompt`, or else the family's question."""
+    """A base that is not fine-tuned: without classes, asked `prompt`, or else the family's question."""
     inspector = kind(source, Task((), ()), options, source.network.requires_grad_(False))
     return inspector if prompt is None else inspector.prompted(prompt)
 
 
 def base_of_run(options: LanguageOptions, family: str) -> LanguageBase:
-    """The network that a run of the family learned, with its tokenizer, as a base. Raises RunError, OptionError."""
+    """The trained network of a run of the family, with its tokenizer, as a base. Raises RunError, OptionError."""
     below = run_below(options.base, family, tuning=options.tuning)
     before = cast(LanguageDetector, below.inspector)
     network = without_adapters(before.module.float())
@@ -368,6 +369,6 @@ def base_of_run(options: LanguageOptions, family: str) -> LanguageBase:
 
 
 def restored(inspector: LanguageDetector, folder: Path, base: BaseRecord) -> LanguageDetector:
-    """The inspector with what `save` wrote, where it stands on the base it was trained on. Raises RunError."""
+    """The inspector with the weights that `save` wrote, where its base is that of the training. Raises RunError."""
     check_base(base, inspector.base, is_half=inspector.is_half)
     return inspector.restore(folder)

@@ -15,9 +15,9 @@ from transformers import LogitsProcessor, LogitsProcessorList
 from kenpin.models.language.grammar import Admitted, Grammar, State
 
 NEIGHBOURHOOD = 0.01
-"""How far from a location, as a share of the frame, other locations count as the same place."""
-# what a checkpoint's own generation settings would do to the answer besides: nothing, so that only the grammar and the
-# model's probabilities speak (Florence-2's forbid to repeat three tokens, which boxes do)
+"""How far from a location, as a share of the frame, other locations count as equal."""
+# switches off a checkpoint's own generation settings, so that only the grammar and the model's probabilities count
+# (Florence-2's forbid to repeat three tokens, which boxes do)
 PLAIN: dict[str, Any] = {
     "do_sample": False,
     "num_return_sequences": 1,
@@ -45,33 +45,33 @@ PLAIN: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Asked:
-    """What a model is to answer, and which of its tokens mean what."""
+    """Prompts for generation, and the ids of the model's special tokens."""
 
     inputs: Mapping[str, Any]
-    """What `model.generate` takes, on its device. A decoder-only model's prompts are padded on the left and carry
-    whatever masks it needs; of an encoder-decoder model what its encoder said may be given as `encoder_outputs`."""
+    """Inputs of `model.generate`, on its device. A decoder-only model's prompts are padded on the left and carry the
+    masks that it needs; of an encoder-decoder model the encoder's output may be given as `encoder_outputs`."""
     end: int
     pad: int
     location_ids: range
     start: Sequence[int] = ()
-    """Which tokens an encoder-decoder model's answers begin after (Florence-2: decoder start, bos)."""
+    """Tokens before the answers of an encoder-decoder model (Florence-2: decoder start, bos)."""
 
 
 class Answers(NamedTuple):
-    """Generated answers, each (n, t), padded behind their end; nothing of the prompt is in them."""
+    """Generated answers without their prompts, each (n, t), padded behind their end."""
 
     tokens: Tensor
     """int64: up to and with the end token, which only an answer cut off by `max_new_tokens` lacks; then padding."""
     log_probabilities: Tensor
-    """float32: of each token under the model's own distribution over its whole vocabulary; 0 on padding."""
+    """float32: log-probability of each token under the model's own distribution; 0 on padding."""
     log_masses: Tensor
-    """float32: the same, but of a location token that of all locations in its NEIGHBOURHOOD together."""
+    """float32: log-probability of each token; for a location token, of all locations in its NEIGHBOURHOOD together."""
 
 
 def generate_answers(model: Any, asked: Asked, *, grammar: Grammar | None, beams: int, max_new_tokens: int) -> Answers:
-    """Answer every row that is asked: greedily with one beam, else by beam search on the mean log-probability.
+    """Answer every prompt: greedily with one beam, else by beam search on the mean log-probability.
 
-    grammar: the answers there are; None: any.
+    grammar: of the possible answers; None: any answer.
     """
     watcher = _Watcher(grammar, beams, max_new_tokens, asked.end, asked.location_ids)
     given, start = dict(asked.inputs), asked.start
@@ -83,7 +83,7 @@ def generate_answers(model: Any, asked: Asked, *, grammar: Grammar | None, beams
         **PLAIN,
         **({"decoder_start_token_id": start[0]} if start else {}),
         num_beams=beams,
-        # as Florence-2's own settings: without it beams go on to append unlikely objects up to the limit
+        # as in Florence-2's own settings: without it beams append unlikely objects up to the limit
         early_stopping=beams > 1,
         max_new_tokens=max_new_tokens,
         eos_token_id=asked.end,
@@ -95,10 +95,10 @@ def generate_answers(model: Any, asked: Asked, *, grammar: Grammar | None, beams
 
 
 class _Watcher(LogitsProcessor):  # type: ignore[misc]
-    """Sees each step's scores: notes what the last tokens were worth, and leaves only what the grammar allows.
+    """Sees each step's scores: notes the log-probabilities of the last tokens, and admits only the grammar's tokens.
 
-    One step's scores are kept, no more: a token's worth is looked up in them when the next step shows it. Beams are
-    reordered between the steps, so the row that a row goes on from is found by what is written in both.
+    Only one step's scores are kept: a token's log-probability is looked up when the next step shows the token. Beams
+    are reordered between the steps, so the row that a row continues is found by comparing their tokens.
     """
 
     def __init__(self, grammar: Grammar | None, beams: int, max_new_tokens: int, end: int, locations: range) -> None:
@@ -128,29 +128,29 @@ class _Watcher(LogitsProcessor):  # type: ignore[misc]
         return scores if self._grammar is None else self._only_admitted(self._grammar, parents, written, scores)
 
     def answers(self, sequences: Tensor, beam_indices: Tensor | None, pad: int) -> Answers:
-        """The returned hypotheses with what was noted of their tokens."""
+        """The returned hypotheses with the noted log-probabilities of their tokens."""
         tokens = sequences[:, self._prompt_length :]
         count, length = tokens.shape
-        places = torch.arange(length, device=tokens.device)
+        positions = torch.arange(length, device=tokens.device)
         ends = tokens == self._end
-        whole = ends.any(1)
-        behind = places > torch.where(whole, ends.int().argmax(1), length)[:, None]
-        # the row that wrote each token; what it was worth is noted in the row that goes on from it
+        ended = ends.any(1)
+        behind = positions > torch.where(ended, ends.int().argmax(1), length)[:, None]
+        # the row that wrote each token; its log-probability is noted in the row that continues it
         rows = torch.arange(count, device=tokens.device)[:, None].expand(count, length)
         if beam_indices is not None:
             rows = beam_indices[:, :length].long().clamp(min=0)
         around = torch.zeros(count, length, 2 * self._reach + 1, device=tokens.device)
         if length > 1:
-            around[:, :-1] = torch.stack(self._around[: length - 1])[places[:-1], rows[:, 1:]]
-        # no step follows the last token of an answer that was cut off, but its scores are there still
-        around[~whole, -1] = self._look_around(rows[~whole, -1], tokens[~whole, -1])
-        ending = torch.stack(self._ending[:length])[places, rows]
+            around[:, :-1] = torch.stack(self._around[: length - 1])[positions[:-1], rows[:, 1:]]
+        # no step follows the last token of an answer that was cut off, but its scores are still in memory
+        around[~ended, -1] = self._look_around(rows[~ended, -1], tokens[~ended, -1])
+        ending = torch.stack(self._ending[:length])[positions, rows]
         worth = torch.where(ends, ending, around[..., self._reach])
         masses = torch.where(ends, ending, self._masses(tokens, around))
         return Answers(tokens.masked_fill(behind, pad), worth.masked_fill(behind, 0.0), masses.masked_fill(behind, 0.0))
 
     def _parents(self, written: Tensor) -> Tensor:
-        """The rows of the step before that these go on from; a beam stays with its picture. -> (rows,)."""
+        """The rows of the step before that these continue; a beam stays with its picture. -> (rows,)."""
         rows, length = written.shape
         own = torch.arange(rows, device=written.device)
         if self._beams == 1 or length == 0:

@@ -1,7 +1,7 @@
-"""Grammars of detection answers: automata over token ids that admit sound boxes with the data set's labels, no torch.
+"""Grammars of detection answers: automata over token ids that admit sound boxes with the data set's labels.
 
-Every answer they admit decodes without a remainder: boxes are whole and not inverted, labels are those given, and an
-object is begun only if the longest one and the end still fit. An object that was said before ends the answer.
+Every admitted answer decodes without a remainder: boxes are complete and not inverted, labels are the data set's, and
+an object begins only where the longest object and the end still fit. A repeated object ends the answer.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ _NOWHERE = range(0)
 
 
 class Admitted(NamedTuple):
-    """What may come next: single token ids, and a run of location tokens."""
+    """Tokens that may come next: single ids, and a range of location tokens."""
 
     ids: Tokens
     locations: range = _NOWHERE
 
 
 class State(NamedTuple):
-    """How far an answer has come."""
+    """State of an answer that is being written."""
 
     spelled: Tokens = ()
-    """The tokens of the label that is being written, or was written last."""
+    """The tokens of the current or last label."""
     corners: Tokens = ()
-    """The location tokens of the box that is being written, or was written last."""
-    said: frozenset[tuple[Tokens, Tokens]] = frozenset()
+    """The location tokens of the current or last box."""
+    objects: frozenset[tuple[Tokens, Tokens]] = frozenset()
     """Labels and boxes of the objects so far."""
     barred: frozenset[Tokens] = frozenset()
-    """Labels that would say an object again if more were to follow."""
+    """Labels that would repeat an object if they went on."""
     ended: bool = False
 
 
 class Grammar(Protocol):
-    """Which answers there are. States are immutable, so that beams may share them."""
+    """The possible answers, as an automaton. States are immutable, so that beams may share them."""
 
     start: State
 
     def allowed(self, state: State, remaining: int) -> Admitted:
-        """What may come next where `remaining` tokens, 1 or more, may still be written; never nothing."""
+        """Tokens that may come next where `remaining` tokens, 1 or more, may still be written; never empty."""
 
     def advance(self, state: State, token: int) -> State:
         """The state after a token; one that is never admitted there ends the answer."""
@@ -86,15 +86,15 @@ class Florence2Grammar:
     def advance(self, state: State, token: int) -> State:
         """See `Grammar`."""
         admitted = self.allowed(state, sys.maxsize)
-        whole = len(state.corners) == 4
+        complete = len(state.corners) == 4
         if token in admitted.locations:
-            corners = (token,) if whole else (*state.corners, token)
+            corners = (token,) if complete else (*state.corners, token)
             if len(corners) < 4:
                 return state._replace(corners=corners)
-            said = (state.spelled, corners)
-            return state._replace(corners=corners, said=state.said | {said}, ended=said in state.said)
+            written = (state.spelled, corners)
+            return state._replace(corners=corners, objects=state.objects | {written}, ended=written in state.objects)
         if token in admitted.ids and token not in self._end.ids:
-            return state._replace(spelled=(token,) if whole else (*state.spelled, token), corners=())
+            return state._replace(spelled=(token,) if complete else (*state.spelled, token), corners=())
         return state._replace(ended=True)
 
 
@@ -140,9 +140,9 @@ class PaliGemmaGrammar:
         admitted = self.allowed(state, sys.maxsize)
         if token in admitted.locations:
             if len(state.corners) == 4:
-                return State(corners=(token,), said=state.said | {(state.spelled, state.corners)})
+                return State(corners=(token,), objects=state.objects | {(state.spelled, state.corners)})
             corners = (*state.corners, token)
-            barred = frozenset(label for label, box in state.said if box == corners)
+            barred = frozenset(label for label, box in state.objects if box == corners)
             return state._replace(corners=corners, barred=barred)
         if token in admitted.ids and token not in self._end.ids:
             return state._replace(spelled=(*state.spelled, token))

@@ -1,4 +1,4 @@
-"""Losses of answers: by token, or by example as the reference has it."""
+"""Losses of answers: by token, or by example as in the reference."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 IGNORED = -100
-"""Stands where nothing is to be learned: on prompts and on padding."""
+"""Target where nothing is to be learned: on prompts and on padding."""
 
 
 def token_losses(logits: Tensor, targets: Tensor) -> Tensor:

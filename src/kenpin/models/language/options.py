@@ -1,4 +1,4 @@
-"""Options that language-model families take: those of all, and those of the ones that answer with boxes."""
+"""Options of language-model families: of all, and of those that answer with boxes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _LEAST_LENGTH = 8  # tokens
 
 
 class AnswerOptions(AugmentOptions):
-    """What every language model takes."""
+    """Options of every language model."""
 
     group: ClassVar[OptionGroup] = "model"
 
     toy: ClassVar[dict[str, Any]] = {}
-    """Defaults of base `toy`, which knows nothing and must learn everything."""
+    """Defaults of base `toy`, whose weights are random."""
 
     base: str = Field(description=f"Pretrained weights: a hub id, or a folder of save_pretrained; {TOY}.")
     tuning: str = Field("lora", description="What is trained.")
@@ -43,7 +43,7 @@ class AnswerOptions(AugmentOptions):
         "token",
         description="What the loss is averaged over: tokens, or examples, each of which is the mean of its tokens.",
     )
-    # a picture that is varied has features of its own, which cannot be kept
+    # an augmented picture has features of its own, which cannot be cached
     brightness: float = Field(0.0, ge=0, lt=1, description="Largest relative change of brightness.")
     contrast: float = Field(0.0, ge=0, lt=1, description="Largest relative change of contrast.")
     max_new_tokens: Annotated[int, InGroup("answers")] = Field(512, ge=1, description="Tokens of an answer, at most.")
@@ -62,13 +62,13 @@ class AnswerOptions(AugmentOptions):
         return frozenset(names | ({"frozen_dtype"} if self.tuning in ("full", "qlora") else set()))
 
     def milder(self, half: str, answer_tokens: int) -> Iterator[dict[str, Any]]:
-        """Besides what any training can do, half of the longest answer: what lies beyond is not learned."""
+        """The milder settings of any training, and half of the longest answer: tokens beyond are not learned."""
         yield from super().milder(half, answer_tokens)
         if "max_length" in type(self).model_fields and answer_tokens // 2 >= _LEAST_LENGTH:
             yield {"max_length": answer_tokens // 2}
 
     def smaller_numbers(self, half: str) -> Iterator[dict[str, Any]]:
-        """Besides, frozen weights of half the size."""
+        """The smaller number formats of any training, and frozen weights of half the size."""
         yield from super().smaller_numbers(half)
         if self.frozen_dtype == "float32" and self.tuning not in ("full", "qlora"):
             yield {"frozen_dtype": "bfloat16" if half == "bf16" else "float16"}
@@ -81,7 +81,7 @@ class AnswerOptions(AugmentOptions):
 
 
 class LanguageOptions(AnswerOptions):
-    """What every family that answers with boxes takes."""
+    """Options of every family that answers with boxes."""
 
     group: ClassVar[OptionGroup] = "answers"
 

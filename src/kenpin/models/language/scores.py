@@ -1,16 +1,16 @@
-"""From generated tokens to scored detections: each score made of the probabilities of the tokens that say it.
+"""From generated tokens to scored detections: each score is made of the probabilities of its tokens.
 
 score = P(link) · P(label) · (P(x1) · P(y1) · P(x2) · P(y2))^¼
 
 - P(label) is the product of the label's tokens: the probability of this name among all names. A mean over the tokens
-  would flatter long labels, since after the first token the others are nearly certain.
+  would favour long labels, since after the first token the others are nearly certain.
 - P(x1) … are the masses of the locations near each corner (`generation.NEIGHBOURHOOD`), because a neighbouring bin is
-  the same place; one bin's own probability would fall with every bin that is as good. Their geometric mean, not their
+  as good; one bin's own probability would fall with every bin that is as good. Their geometric mean, not their
   product: the four err together, and a box may be right at an overlap of a half though each corner is off by more.
-- P(link) is the probability of going on to this object at all where a separator says so (PaliGemma); elsewhere the
-  choice between another object and the end is in the object's first token already.
-All are under the model's own distribution, not that of the grammar: where the model would rather have written something
-else, the score is low although the grammar left nothing else.
+- P(link) is the probability of the separator before this object (PaliGemma); elsewhere the choice between another
+object and the end is part of the object's first token. All are under the model's own distribution, not that of the
+grammar: where the model would rather have written other tokens, the score is low although the grammar admitted no
+others.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from kenpin.codecs import Decoded, Place, Span, chosen
 from kenpin.records import Detections
 
 LOWEST, HIGHEST = 1e-9, 1 - 1e-7
-"""Scores lie within: nothing is impossible or certain, whatever float32 says."""
+"""Bounds of scores: float32 may round to 0 or 1, but no answer is impossible or certain."""
 _Tokens = tuple[int, ...]
 
 
 class Codec(Protocol):
-    """What both modules of `kenpin.codecs` offer."""
+    """The decoding half of the modules of `kenpin.codecs`."""
 
     def decode(self, text: str, size_wh: tuple[int, int]) -> Decoded: ...
 
 
 class Reading(NamedTuple):
-    """An answer as it was read."""
+    """A decoded answer."""
 
     text: str
     detections: Detections
-    """With scores, or None where one could not be had; an object said twice is there once."""
+    """Detections without repeats; `scores` is None where one could not be computed."""
     rejected: tuple[str, ...]
-    """What was not understood or was said before."""
+    """Pieces of the answer that could not be parsed or were repeats."""
 
 
 class AnswerReader:
@@ -59,41 +59,41 @@ class AnswerReader:
         self, codec: Codec, decode: Callable[[Sequence[int]], str], marks: Mapping[int, str], end: int
     ) -> None:
         self._codec, self._marks, self._end = codec, marks, end
-        # answers say the same labels again and again
+        # answers repeat the same labels
         self._decode = lru_cache(maxsize=4096)(decode)
 
     def read(self, tokens: Sequence[int], log_masses: Sequence[float], size_wh: tuple[int, int]) -> Reading:
         """One row of `generation.Answers` -> its detections on a picture of this size, in pixels."""
-        runs, text, decoded, places = self._decoded(tokens, size_wh)
-        scored = replace(decoded.detections, scores=self._scores(places, runs, log_masses))
+        runs, text, decoded, spans = self._decoded(tokens, size_wh)
+        scored = replace(decoded.detections, scores=self._scores(spans, runs, log_masses))
         kept, repeats = _without_repeats(decoded, text)
         return Reading(text, chosen(scored, kept), (*decoded.rejected, *repeats))
 
     def tokens_of(self, tokens: Sequence[int], size_wh: tuple[int, int]) -> list[list[int]]:
-        """Of each detection that `read` gives, the places of the tokens that say its label and its box."""
-        runs, text, decoded, places = self._decoded(tokens, size_wh)
+        """For each detection of `read`, the indices of the tokens of its label and its box."""
+        runs, text, decoded, written = self._decoded(tokens, size_wh)
         spans = self._spans(runs)
 
-        def saying(place: Place) -> list[int]:
+        def tokens_within(of: Place) -> list[int]:
             return [
                 token
                 for token, (first, past) in enumerate(spans)
-                if any(first < end and past > start for start, end in (place.label, place.box))
+                if any(first < end and past > start for start, end in (of.label, of.box))
             ]
 
-        return [saying(places[number]) for number in _without_repeats(decoded, text)[0]]
+        return [tokens_within(written[number]) for number in _without_repeats(decoded, text)[0]]
 
     def _decoded(
         self, tokens: Sequence[int], size_wh: tuple[int, int]
     ) -> tuple[list[_Tokens], str, Decoded, list[Place]]:
-        """The answer up to its end as runs and as text, what it says, and where."""
+        """The answer up to its end: as runs, as text, decoded, and the spans of its detections."""
         row = list(tokens)
         runs = self._runs(row[: row.index(self._end)] if self._end in row else row)
         text = "".join(self._text(run) for run in runs)
         decoded = self._codec.decode(text, size_wh)
         # the space before a label is a token of its own where the label's first word is not in the vocabulary
-        places = [p._replace(label=(len(text[: p.label[0]].rstrip()), p.label[1])) for p in decoded.places]
-        return runs, text, decoded, places
+        spans = [p._replace(label=(len(text[: p.label[0]].rstrip()), p.label[1])) for p in decoded.spans]
+        return runs, text, decoded, spans
 
     def _runs(self, answer: Sequence[int]) -> list[_Tokens]:
         """Ordinary tokens together, since one character may be split over several; each mark alone."""
@@ -119,9 +119,9 @@ class AnswerReader:
         return spans
 
     def _scores(
-        self, places: Sequence[Place], runs: Sequence[_Tokens], log_masses: Sequence[float]
+        self, written: Sequence[Place], runs: Sequence[_Tokens], log_masses: Sequence[float]
     ) -> tuple[float, ...] | None:
-        if not places:
+        if not written:
             return ()
         spans = np.array(self._spans(runs))
         masses = np.asarray(log_masses, np.float64)[: len(spans)]
@@ -130,7 +130,7 @@ class AnswerReader:
             return float(masses[(spans[:, 0] < span[1]) & (spans[:, 1] > span[0])].sum())
 
         logs = [
-            log_probability(link) + log_probability(label) + log_probability(box) / 4 for label, box, link in places
+            log_probability(link) + log_probability(label) + log_probability(box) / 4 for label, box, link in written
         ]
         if any(map(math.isnan, logs)):
             return None
@@ -140,16 +140,16 @@ class AnswerReader:
 def _agreement(beginning: str, text: str) -> int:
     """How many characters of a decoded beginning are final: half a character decodes to another one."""
     return next(
-        (i for i, (one, other) in enumerate(zip(beginning, text, strict=False)) if one != other), len(beginning)
+        (i for i, (own, other) in enumerate(zip(beginning, text, strict=False)) if own != other), len(beginning)
     )
 
 
 def _without_repeats(decoded: Decoded, text: str) -> tuple[list[int], list[str]]:
-    """Places of the detections that were not said before, and the others as they were written."""
-    found = decoded.detections
+    """Indices of the detections without repeats, and the repeats as they were written."""
+    detections = decoded.detections
     first: dict[object, int] = {}
     repeats = []
-    for i, said in enumerate(zip(found.labels, found.boxes_xyxy_px, strict=True)):
-        if first.setdefault(said, i) != i:
-            repeats.append(f"{found.labels[i]} {text[slice(*decoded.places[i].box)]} (repeated)")
+    for i, labelled_box in enumerate(zip(detections.labels, detections.boxes_xyxy_px, strict=True)):
+        if first.setdefault(labelled_box, i) != i:
+            repeats.append(f"{detections.labels[i]} {text[slice(*decoded.spans[i].box)]} (repeated)")
     return list(first.values()), repeats

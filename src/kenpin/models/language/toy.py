@@ -12,7 +12,7 @@ MERGES = 256
 def toy_tokenizer(
     texts: Sequence[str], *, specials: Sequence[str], marks: Sequence[str], pad: str, bos: str | None, eos: str
 ) -> Any:
-    """A byte-level tokenizer that writes any text in any script, with short ids for what `texts` say.
+    """A byte-level tokenizer that writes any text in any script, with few tokens for the words of `texts`.
 
     specials: the first ids, in this order; marks: location tokens and the like, the last ids in their order.
     """

@@ -1,4 +1,4 @@
-"""What of a language model with pictures trains: adapters, its attention, all but the vision part, or everything."""
+"""The trained part of a language model with pictures: adapters, attention, all but the vision part, or everything."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def prepare(
     whole: Sequence[str] = (),
     seed: int,
 ) -> nn.Module:
-    """The network with what `tuning` names trainable and all else frozen; wrapped where it has adapters.
+    """The network with the part that `tuning` names trainable and the rest frozen; wrapped where it has adapters.
 
     targets: endings of layer names, or patterns with `*`, for adapters; whole: endings of names of layers that train
     beside them. Raises OptionError where one matches nothing.
@@ -88,7 +88,7 @@ def _plain(layer: nn.Module) -> bool:
 
 
 def sees_frozen(module: nn.Module) -> bool:
-    """Whether nothing that looks at the picture trains: then its features are the base's own."""
+    """Whether no part that sees the picture trains: its features are then the base's own."""
     return not any(
         parameter.requires_grad for name, parameter in module.named_parameters() if any(part in name for part in VISION)
     )
@@ -103,7 +103,7 @@ def freeze_randomness(module: nn.Module) -> None:
 
 
 def four_bit(whole: Sequence[str] = (*VISION, "lm_head")) -> Any:
-    """How a base is loaded in four bits, all but the parts `whole`.
+    """Configuration that loads a base in four bits, all but the parts `whole`.
 
     Raises MissingExtraError, OptionError where that is not possible.
     """

@@ -1,4 +1,4 @@
-"""Attention as it was paid: weights made anew from queries and keys, which the fast kernels keep to themselves."""
+"""Attention weights of a pass, recomputed from queries and keys, since the fast kernels do not return them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Attention:
     key: Tensor
     value: Tensor
     bias: Tensor | None
-    """What is added before the softmax, (n or 1, heads or 1, q, k)."""
+    """Mask added before the softmax, (n or 1, heads or 1, q, k)."""
     scale: float
     softcap: float | None
     gradient: Tensor | None = None
-    """Of the output, (n, q, heads, d), once one was computed."""
+    """Gradient of the output, (n, q, heads, d), once it was computed."""
 
     def weights(self, head: int, queries: slice | Tensor = slice(None)) -> Tensor:
-        """What one head's queries pay to each key, rows adding up to 1. -> (n, queries, k). One head at a time: all
+        """Weights of one head's queries on each key, rows adding up to 1. -> (n, queries, k). One head at a time: all
         heads of all layers together would not fit beside the network."""
         scores = self.query[:, head, queries].float() @ self._of(self.key, head).float().mT * self.scale
         if self.softcap is not None:
@@ -36,13 +36,13 @@ class Attention:
         return scores.softmax(dim=-1)
 
     def weight_gradients(self, head: int) -> Tensor:
-        """Gradient of the score by one head's weights. -> (n, q, k)."""
+        """Gradient of the score with respect to one head's weights. -> (n, q, k)."""
         assert self.gradient is not None
         return self.gradient[:, :, head].float() @ self._of(self.value, head).float().mT
 
     @property
     def heads(self) -> int:
-        """Of the queries; keys and values may be shared by several."""
+        """Number of query heads; several may share keys and values."""
         return self.query.shape[1]
 
     def _of(self, tensor: Tensor, head: int) -> Tensor:
@@ -53,9 +53,9 @@ class Attention:
 def watched_attention(
     network: nn.Module, layers: Callable[[str], bool] = lambda name: True
 ) -> Iterator[list[Attention]]:
-    """Notes the attention of the network's layers of these names, in their order, while it computes within.
+    """Records the attention of the network's layers of these names, in their order, while the context is open.
 
-    Whatever kernel computes it, nothing is computed otherwise than without. Other networks' layers go unnoticed.
+    The network's outputs do not change, whatever kernel computes them. Other networks are not recorded.
     """
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS as functions  # noqa: N811
 
@@ -85,8 +85,8 @@ def watched_attention(
 
 
 def rollout(layers: Sequence[Attention], start: Tensor) -> Tensor:
-    """How much of each first token flows into the last ones: mean over the heads, half of each token staying with
-    itself. start: (n, tokens), the weight of each last token. -> (n, tokens), of the same sum.
+    """How much of each input token flows into the output tokens: mean over the heads, half of each token staying with
+    itself. start: (n, tokens), the weight of each output token. -> (n, tokens), of the same sum.
 
     # Abnar & Zuidema 2020, eq. 1: the product of 0.5 A + 0.5 I over the layers, here from the last to the first, so
     # that a row is carried and no matrix.
@@ -101,7 +101,7 @@ def rollout(layers: Sequence[Attention], start: Tensor) -> Tensor:
 
 
 def relevance(layers: Sequence[Attention], start: Tensor) -> Tensor:
-    """How much each first token speaks for a score, by the attention paid to it times the score's gradient.
+    """How much each input token contributes to a score, by its attention times the score's gradient.
 
     # Chefer, Gur & Wolf 2021 (Generic attention-model explainability), eq. 5 and 6: R ← R + E_h[(∇A ∘ A)⁺] R.
     """
@@ -140,7 +140,7 @@ def _noted(
 def _eager(
     module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, **settings: Any
 ) -> tuple[Tensor, None]:
-    """Attention in plain arithmetic, for networks that no kernel serves."""
+    """Attention in plain arithmetic, for networks without a kernel."""
     noted = _noted(module, query, key, value, attention_mask, settings)
     shared = noted.heads // key.shape[1]
     keys, values = key.repeat_interleave(shared, 1), value.repeat_interleave(shared, 1)

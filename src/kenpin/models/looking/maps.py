@@ -1,4 +1,4 @@
-"""From a grid of places to a map: each place's number stands in the displayed picture's frame as it is."""
+"""From a grid of cells to a map: each cell's number in the frame of the displayed picture, without smoothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kenpin.records import Box, Map
 
 
 def seen_region(processor: Any, size_wh: tuple[int, int]) -> Region:
-    """The part of a picture of this size that an image processor of transformers leaves over."""
+    """The part of a picture of this size that an image processor of transformers does not crop."""
     if not getattr(processor, "do_center_crop", False):
         return WHOLE
     crop, size = processor.crop_size, processor.size
@@ -25,7 +25,7 @@ def seen_region(processor: Any, size_wh: tuple[int, int]) -> Region:
     return (0.5 - x / 2, 0.5 - y / 2, 0.5 + x / 2, 0.5 + y / 2)
 
 
-def map_of_places(
+def map_of_cells(
     grid: ArrayLike,
     size_wh: tuple[int, int],
     shows: str,
@@ -35,6 +35,6 @@ def map_of_places(
     score: float | None = None,
     box: Box | None = None,
 ) -> Map:
-    """The numbers of places, (rows, columns), as a map of a picture of this size, of which they cover the region."""
-    places = np.asarray(grid, np.float32)
-    return Map(in_frame(places, size_wh, region), shows, unit, score, box, places, region)
+    """The numbers of cells, (rows, columns), as a map of a picture of this size, of which they cover the region."""
+    cells = np.asarray(grid, np.float32)
+    return Map(in_frame(cells, size_wh, region), shows, unit, score, box, cells, region)

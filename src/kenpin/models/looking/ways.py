@@ -1,4 +1,4 @@
-"""Where a network looks: maps of a score by Grad-CAM, by shares, by attention rollout and by attention's relevance."""
+"""Maps of a score's origin: by Grad-CAM, by shares, by attention rollout and by attention's relevance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kenpin.errors import OptionError
 from kenpin.models.contract import Inspector
 from kenpin.models.looking.attention import Attention, relevance, rollout, watched_attention
 from kenpin.models.looking.cells import as_grid
-from kenpin.models.looking.maps import map_of_places, seen_region
+from kenpin.models.looking.maps import map_of_cells, seen_region
 from kenpin.models.networks.lite0 import Lite0ForImageClassification
 from kenpin.models.restoring import vectors_of
 from kenpin.nearest import did_you_mean
@@ -37,7 +37,7 @@ _UNITS: dict[Way, str] = {
     "gradcam": "Grad-CAM",
     "shares": "share of a cell",
 }
-_LONGEST_SIDE = 28  # of the grid that the maps of several stages meet on
+_LONGEST_SIDE = 28  # of the common grid of the maps of several stages
 
 
 class Looked(NamedTuple):
@@ -47,7 +47,7 @@ class Looked(NamedTuple):
     grids: Tensor
     """(n, rows, columns) float32, on the CPU."""
     scores: Tensor
-    """(n,), what was explained."""
+    """(n,), the explained scores."""
 
 
 def class_maps(
@@ -57,7 +57,7 @@ def class_maps(
     way: str | None,
     label: str | None,
 ) -> list[tuple[Map, ...]]:
-    """One map a picture: where the logit of a class, by default the likeliest, comes from.
+    """One map a picture: the origin of the logit of a class, by default the likeliest.
 
     logits: of `pixel_values`, (n, 3, h, w) -> (n, classes), differentiable. Raises OptionError.
     """
@@ -82,9 +82,9 @@ def class_maps(
 
 
 def likeness_maps(inspector: Inspector, pair: Sequence[Image]) -> list[Map]:
-    """Where in each of two pictures the cosine of their vectors comes from: shares that add up to it.
+    """Maps of two pictures whose shares add up to the cosine of their embeddings.
 
-    The vectors are an embedder's, or the features that a head or a unit space stands on. Raises OptionError.
+    Embeddings are an embedder's, or the features under a head or a unit space. Raises OptionError.
     # Stylianou, Souvenir & Pless 2019, Visualizing deep similarity networks
     """
     pixels = _pixels(inspector, pair)
@@ -117,7 +117,7 @@ def distance_maps(
     mean: NDArray[np.float64],
     images: Sequence[Image],
 ) -> list[tuple[Map, ...]]:
-    """One map a picture: the items' shares of a distance, divided among the places that the items were taken from.
+    """One map a picture: the items' shares of a distance, divided among the cells that the items were computed from.
 
     items: of `pixel_values`, (n, 3, h, w) -> (n, k), differentiable; shares: of these; mean: the unit space's, (k,).
     """
@@ -144,7 +144,7 @@ def _pixels(inspector: Inspector, images: Sequence[Image]) -> Tensor:
 
 def _map(inspector: Inspector, looked: Looked, image: Image, shows: str) -> Map:
     region = seen_region(getattr(inspector, "processor", None), image.size)
-    return map_of_places(looked.grids[0].numpy(), image.size, shows, _UNITS[looked.way], region=region)
+    return map_of_cells(looked.grids[0].numpy(), image.size, shows, _UNITS[looked.way], region=region)
 
 
 def look(module: nn.Module, pixel_values: Tensor, score: Callable[[Tensor], Tensor], way: str | None) -> Looked:
@@ -185,9 +185,9 @@ def _look(network: nn.Module, pixels: Tensor, score: Callable[[Tensor], Tensor],
 def _by_gradient(way: Way, value: Tensor, outputs: list[Tensor], size_hw: tuple[int, ...] | None = None) -> Looked:
     """Grad-CAM, or shares, of the outputs that the score was computed from.
 
-    gradcam: # Selvaraju et al. 2017, eq. 1 and 2: ReLU(Σ_c mean_places(∂y/∂A_c) A_c). Outputs of both signs have no
-    zero of their own and are taken from their mean over the picture, else the ReLU would cut at any height.
-    shares: Σ_c ∂y/∂A_c A_c at each place, and what they lack of the score spread evenly: exact where the score is
+    gradcam: # Selvaraju et al. 2017, eq. 1 and 2: ReLU(Σ_c mean_cells(∂y/∂A_c) A_c). Outputs of both signs have no
+    zero of their own: their mean over the picture is subtracted, else the ReLU would cut anywhere.
+    shares: Σ_c ∂y/∂A_c A_c at each cell, and the rest of the score spread evenly: exact where the score is
     linear in the outputs' averages (Stylianou, Souvenir & Pless 2019).
     """
     gradients: tuple[Tensor | None, ...] = torch.autograd.grad(value.sum(), outputs, allow_unused=True)
@@ -195,12 +195,12 @@ def _by_gradient(way: Way, value: Tensor, outputs: list[Tensor], size_hw: tuple[
     for output, gradient in zip(outputs, gradients, strict=True):
         if gradient is None:
             continue
-        places, slopes = (as_grid(one, size_hw) for one in (output.detach(), gradient))
+        cells, slopes = (as_grid(tensor, size_hw) for tensor in (output.detach(), gradient))
         if way == "gradcam":
             slopes = slopes.mean(dim=(2, 3), keepdim=True)
-            if places.amin() < 0:
-                places = places - places.mean(dim=(2, 3), keepdim=True)
-        parts.append((places * slopes).sum(dim=1).float())
+            if cells.amin() < 0:
+                cells = cells - cells.mean(dim=(2, 3), keepdim=True)
+        parts.append((cells * slopes).sum(dim=1).float())
     if not any(part.any() for part in parts):
         raise OptionError(
             f"option `way`: {way} finds nothing: the score does not depend on the last features; take another."
@@ -262,7 +262,7 @@ def _together(parts: list[Tensor]) -> Tensor:
 
 @contextmanager
 def _frozen(module: nn.Module) -> Iterator[None]:
-    """No graph for the weights within: only what the places need is kept."""
+    """No graph for the weights while the context is open: only the gradients of the cells are kept."""
     learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
     for parameter in learned:
         parameter.requires_grad_(False)
@@ -276,7 +276,7 @@ def _frozen(module: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _leaves(layers: list[nn.Module]) -> Iterator[list[Tensor]]:
-    """The layers' outputs, cut from what they were computed from: gradients reach each by its direct way alone."""
+    """The layers' outputs, detached from their inputs: gradients reach each output by its direct path alone."""
     outputs: list[Tensor] = []
 
     def cut(layer: nn.Module, inputs: Any, output: Tensor) -> Tensor:
@@ -293,7 +293,7 @@ def _leaves(layers: list[nn.Module]) -> Iterator[list[Tensor]]:
 
 @contextmanager
 def _last_hidden(base: nn.Module) -> Iterator[list[Tensor]]:
-    """The last hidden state of a network of transformers, once it has computed it."""
+    """The last hidden state of a network of transformers, once it is computed."""
     seen: list[Tensor] = []
 
     def note(layer: nn.Module, inputs: Any, output: Any) -> None:

@@ -1,4 +1,4 @@
-"""Unit spaces of places: mean, scale and correlation of what a network sees there on good parts, and D²/k from it."""
+"""Unit spaces of cells: mean, scale and correlation of a cell's features on good parts, and D²/k from them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from kenpin.plural import counted
 from kenpin.taguchi import parts_needed
 
 SCALE_FLOOR = 0.1
-"""Share of an item's usual scale that its scale at a place has at least: where good parts are all alike (a black
-margin), the least noise would be infinitely far else."""
-_TOGETHER = 64  # places whose matrices are inverted together
+"""Least scale of an item at a cell, as a share of its usual scale: where all good parts are alike (a black margin), the
+least noise would else be infinitely far."""
+_TOGETHER = 64  # cells whose matrices are inverted together
 
 
 @dataclass(frozen=True)
-class PlaceSpaces:
-    """A unit space of k items for each of p places, or one for all of them (p = 1): fitted in float64, kept in float32.
+class CellSpaces:
+    """A unit space of k items for each of p cells, or a single one (p = 1): fitted in float64, kept in float32.
 
-    D²/k of a place with items x is ‖whitening (x − mean)‖² / k, the same number as that of
+    D²/k of a cell with items x is ‖whitening (x − mean)‖² / k, the same number as that of
     `kenpin.taguchi.UnitSpace`, whose mean over the good parts is 1: with z = (x − mean) / scale and R_ridge = L Lᵀ the
     whitening is L⁻¹ diag(1 / scale), scaled so.
     """
@@ -37,25 +37,25 @@ class PlaceSpaces:
     ridge: Tensor
     """(p,), the shares of the identity in the correlation matrices."""
     parts: int
-    """Good parts that it was fitted to."""
+    """Number of good parts that it was fitted to."""
 
     def distances(self, x: Tensor) -> Tensor:
-        """D²/k of every place. x: (n, places, k) -> (n, places)."""
-        n, places, k = x.shape
+        """D²/k of every cell. x: (n, cells, k) -> (n, cells)."""
+        n, cells, k = x.shape
         if len(self.mean) == 1:
             white = (x.reshape(-1, k) - self.mean) @ self.whitening[0].mT
-            return white.square().mean(dim=1).view(n, places)
+            return white.square().mean(dim=1).view(n, cells)
         white = torch.bmm((x - self.mean).transpose(0, 1), self.whitening.mT)
         return white.square().mean(dim=2).T
 
-    def to(self, device: torch.device) -> PlaceSpaces:
-        """The same on another device."""
+    def to(self, device: torch.device) -> CellSpaces:
+        """The spaces on another device."""
         if self.mean.device == device:
             return self
-        return PlaceSpaces(self.mean.to(device), self.whitening.to(device), self.ridge.to(device), self.parts)
+        return CellSpaces(self.mean.to(device), self.whitening.to(device), self.ridge.to(device), self.parts)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything that it is made of, for an `.npz` file; of the triangles only what is not 0."""
+        """All arrays for an `.npz` file; of the triangles only the entries that are not 0."""
         rows, columns = np.tril_indices(self.mean.shape[1])
         at_home = self.to(torch.device("cpu"))
         return {
@@ -66,25 +66,24 @@ class PlaceSpaces:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> PlaceSpaces:
-        """The spaces that `to_arrays` described."""
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> CellSpaces:
+        """The inverse of `to_arrays`."""
         mean, packed = torch.from_numpy(arrays["mean"]), torch.from_numpy(arrays["whitening"])
-        places, k = mean.shape
+        cells, k = mean.shape
         rows, columns = torch.tril_indices(k, k)
-        whitening = torch.zeros(places, k, k)
+        whitening = torch.zeros(cells, k, k)
         whitening[:, rows, columns] = packed
         return cls(mean, whitening, torch.from_numpy(arrays["ridge"]), int(arrays["parts"]))
 
 
 def fit_spaces(
     pictures: Callable[[], Iterable[Tensor]], *, pooled: bool, ridge: float | Literal["ledoit-wolf"]
-) -> PlaceSpaces:
-    """Unit spaces of good parts, in two passes over them: means and scales, then correlations of what is standardised.
+) -> CellSpaces:
+    """Unit spaces of good parts, in two passes over them: means and scales, then correlations of standardised items.
 
-    pictures: gives them anew at each call, some at a time, (n, places, k) float32, always the same; memory holds the
-    matrices in float64 and what is given at a time. pooled: one space for the patches of all places. Raises
-    UnitSpaceError.
-    # Defard et al. 2021 (PaDiM) fit a Gaussian at each place so; ridge: Ledoit & Wolf 2004 on standardised items.
+    pictures: at each call yields the same batches, (n, cells, k) float32; memory holds the matrices in float64 and one
+    batch. pooled: one space for the patches of all cells. Raises UnitSpaceError.
+    # Defard et al. 2021 (PaDiM) fit a Gaussian at each cell so; ridge: Ledoit & Wolf 2004 on standardised items.
     """
     count, mean, scale = _means_and_scales(_samples(pictures(), pooled))
     k = mean.shape[1]
@@ -94,7 +93,7 @@ def fit_spaces(
             "needed. Add good parts, set a ridge, or take fewer items."
         )
     floor = SCALE_FLOOR * scale.square().mean(dim=0).sqrt()
-    # an item that no good part moves anywhere has no scale to measure a distance in: it is left out
+    # an item that is constant over all good parts has no scale to measure a distance in: it is left out
     inverse_scale = torch.where(floor > 0, 1 / torch.maximum(scale, floor), 0.0)
     correlation, fourth = _correlations(_samples(pictures(), pooled), mean, inverse_scale)
     if ridge == "ledoit-wolf":
@@ -102,19 +101,19 @@ def fit_spaces(
     else:
         shares = torch.full((len(mean),), float(ridge), dtype=torch.float64)
     correlation *= count / (count - 1)
-    correlation.diagonal(dim1=1, dim2=2).fill_(1)  # what the floor adds to a scale counts as noise of the item's own
-    return PlaceSpaces(mean.float(), _whitening(correlation, shares, inverse_scale, count), shares.float(), count)
+    correlation.diagonal(dim1=1, dim2=2).fill_(1)  # the floor's addition to a scale counts as the item's own noise
+    return CellSpaces(mean.float(), _whitening(correlation, shares, inverse_scale, count), shares.float(), count)
 
 
 def _samples(pictures: Iterable[Tensor], pooled: bool) -> Iterator[Tensor]:
-    """(n, places, k) in float64, or where the places are pooled (n · places, 1, k)."""
+    """(n, cells, k) in float64, or where the cells are pooled (n · cells, 1, k)."""
     for some in pictures:
         x = some.double()
         yield x.reshape(-1, 1, x.shape[2]) if pooled else x
 
 
 def _means_and_scales(samples: Iterable[Tensor]) -> tuple[int, Tensor, Tensor]:
-    """How many there are, and (places, k) each."""
+    """Number of samples, means and scales (cells, k) each."""
     count, total, squares = 0, torch.zeros(()), torch.zeros(())
     for x in samples:
         if not torch.isfinite(x).all():
@@ -125,7 +124,7 @@ def _means_and_scales(samples: Iterable[Tensor]) -> tuple[int, Tensor, Tensor]:
 
 
 def _correlations(samples: Iterable[Tensor], mean: Tensor, inverse_scale: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean of z zᵀ, (places, k, k), and of ‖z‖⁴, (places,)."""
+    """Mean of z zᵀ, (cells, k, k), and of ‖z‖⁴, (cells,)."""
     count, correlation, fourth = 0, mean.new_zeros(*mean.shape, mean.shape[1]), mean.new_zeros(len(mean))
     for x in samples:
         z = ((x - mean) * inverse_scale).transpose(0, 1)
@@ -136,7 +135,7 @@ def _correlations(samples: Iterable[Tensor], mean: Tensor, inverse_scale: Tensor
 
 
 def _shrinkage(correlation: Tensor, fourth: Tensor, count: int) -> Tensor:
-    """Share of the identity in each matrix that has the least expected error. -> (places,).
+    """Share of the identity in each matrix that has the least expected error. -> (cells,).
 
     # Ledoit & Wolf 2004, with their μ from the data, as in scikit-learn's ledoit_wolf_shrinkage.
     """
@@ -149,12 +148,12 @@ def _shrinkage(correlation: Tensor, fourth: Tensor, count: int) -> Tensor:
 
 
 def _whitening(correlation: Tensor, ridge: Tensor, inverse_scale: Tensor, count: int) -> Tensor:
-    """L⁻¹ diag(1 / scale) of each place, scaled to a mean D²/k of 1 over `count` good parts, float32.
+    """L⁻¹ diag(1 / scale) of each cell, scaled to a mean D²/k of 1 over `count` good parts, float32.
 
     Raises UnitSpaceError.
     """
     identity = torch.eye(correlation.shape[1], dtype=correlation.dtype)
-    found = torch.empty(correlation.shape)
+    whitening = torch.empty(correlation.shape)
     for start in range(0, len(correlation), _TOGETHER):
         some = slice(start, start + _TOGETHER)
         share = ridge[some, None, None]
@@ -166,5 +165,5 @@ def _whitening(correlation: Tensor, ridge: Tensor, inverse_scale: Tensor, count:
         inverse = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
         # the mean of zᵀ P z / k is the trace of P R / k, with R as the mean over n parts and not n - 1
         mean = ((inverse @ correlation[some]) * inverse).mean(dim=2).sum(dim=1) * (count - 1) / count
-        found[some] = inverse * inverse_scale[some, None, :] / mean.sqrt()[:, None, None]
-    return found
+        whitening[some] = inverse * inverse_scale[some, None, :] / mean.sqrt()[:, None, None]
+    return whitening

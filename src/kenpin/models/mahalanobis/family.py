@@ -20,27 +20,27 @@ from kenpin.targets import Target
 
 
 class MahalanobisFamily:
-    """Inspectors that know good parts alone."""
+    """Inspectors that learn from good parts alone."""
 
     Options = MahalanobisOptions
     target = Target.LABEL
     good_alone = True
 
     def announced(self, options: MahalanobisOptions) -> Announced | None:
-        """Of a base from transformers."""
+        """Size of the weights of a base from transformers."""
         return None if options.base in BUILT_IN else announced_by(options.base)
 
     def create(self, options: MahalanobisOptions, task: Task) -> Inspector:
         """An inspector on its base, or on the table of the task. Raises OptionError, MissingExtraError, RunError."""
         if options.where != "none":
-            return _of_places(options, task)
+            return _of_cells(options, task)
         source = item_source(options.base, options.stages, task.labels, task.items, options.seed)
         return UnitSpaceInspector(source, task, options)
 
     def restore(self, folder: Path, base: BaseRecord, options: MahalanobisOptions, task: Task) -> Inspector:
         """The inspector that was saved in `folder`. Raises RunError."""
         if options.where != "none":
-            inspector = _of_places(options, task)
+            inspector = _of_cells(options, task)
             check_base(base, inspector.base)
             return inspector.restored(folder)
         with np.load(folder / "unit_space.npz", allow_pickle=False) as arrays:
@@ -54,7 +54,7 @@ class MahalanobisFamily:
         return UnitSpaceInspector(source, task, options, SPACES[options.method].from_arrays(saved), items)
 
 
-def _of_places(options: MahalanobisOptions, task: Task) -> PatchSpaceInspector:
+def _of_cells(options: MahalanobisOptions, task: Task) -> PatchSpaceInspector:
     assert options.where != "none"
     if task.items:
         raise OptionError("option `where` does nothing with a table of numbers; leave it out.")

@@ -1,4 +1,4 @@
-"""A unit space at work: D²/k of a part's items, and the shares that each of them has in it."""
+"""A unit space as an inspector: D²/k of a part's items, and each item's share of it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from kenpin.taguchi.limits import chi_square_limit, f_limit, tolerance_limit
 from kenpin.taguchi.selection import Selection
 
 SELECTION = "selection.json"
-"""File of a run's model folder: which items were chosen, and how that was confirmed."""
+"""File of a run's model folder: the chosen items, and how the choice was confirmed."""
 _STRONGEST = 10  # items whose contributions a prediction carries; all of them would be 1,568 numbers a picture
 AnySpace = UnitSpace | AdjugateSpace | RecognitionSpace
 SPACES: dict[str, type[AnySpace]] = {"mt": UnitSpace, "mta": AdjugateSpace, "rt": RecognitionSpace}
@@ -62,7 +62,7 @@ class UnitSpaceInspector(CalibratedPictures):
         return batch
 
     def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
-        """Features -> D²/k and the strongest shares of it."""
+        """Features -> D²/k and its largest shares."""
         space, items = self._fitted()
         shares = space.contributions(outputs["features"].numpy()[:, items])
         strongest = np.argsort(-shares, axis=1)[:, :_STRONGEST]
@@ -88,7 +88,7 @@ class UnitSpaceInspector(CalibratedPictures):
     def maps(
         self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
     ) -> list[tuple[Map, ...]]:
-        """Which places made the distance large, by its items' shares. Raises OptionError."""
+        """Maps of the distance, by its items' shares. Raises OptionError."""
         space, items = self._fitted()
         extract = self.extract
         if isinstance(space, RecognitionSpace) or extract is None:
@@ -102,7 +102,7 @@ class UnitSpaceInspector(CalibratedPictures):
         return distance_maps(self, chosen, space.contributions, space.mean_, images)
 
     def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
-        """Learn the space from the good parts alone, which items to take perhaps from the others.
+        """Learn the space from the good parts alone, and perhaps the choice of items from the others.
 
         The rows are read block by block. Raises UnitSpaceError, OptionError, DatasetError, MissingExtraError.
         """
@@ -113,19 +113,19 @@ class UnitSpaceInspector(CalibratedPictures):
         if options.select_items:
             portions = divide_parts(training, is_good, options.confirm_share, options.seed, lineage)
         else:
-            portions = Portions([place for place, good in enumerate(is_good) if good], [], [], [])
-        rows = self._source.rows(self, training.select(portions.all_places), progress)
+            portions = Portions([row for row, good in enumerate(is_good) if good], [], [], [])
+        rows = self._source.rows(self, training.select(portions.all_rows), progress)
         good = rows[: sum(is_good)]
         moments = Moments.of(good)
-        # a channel that is silent on every good part has no scale to measure a distance in
+        # a channel that is constant over all good parts has no scale to measure a distance in
         varying = moments.scale > self._source.least_spread * np.abs(moments.mean).clip(1e-6)
         if not varying.any():
-            one = "row" if self.table_items else "picture"
+            kind = "row" if self.table_items else "picture"
             raise UnitSpaceError(
-                f"unit space: all good parts ({len(good)}) are the same {one} to base {self.base.id}. Add others."
+                f"unit space: all good parts ({len(good)}) are the same {kind} to base {self.base.id}. Add others."
             )
         chosen = np.flatnonzero(varying)
-        told = []
+        notes = []
         if options.select_items:
             self._selection, sentence = choose(
                 rows,
@@ -136,22 +136,22 @@ class UnitSpaceInspector(CalibratedPictures):
                 options,
                 progress,
             )
-            told.append(sentence)
+            notes.append(sentence)
             confirmed = self._selection.confirmation
             if confirmed is None or not confirmed.lost:
                 chosen = chosen[list(self._selection.kept)]
         self._items = self._source.candidates[chosen]
         self._space = self._fit_space(good, moments, chosen)
         if options.limit in ("chi-square", "f"):
-            self.limit(())  # refused here, before anything is kept
+            self.limit(())  # refused here, before anything is saved
         silent = int((~varying).sum())
-        told.append(_told(self._space, len(good), len(chosen)) + (
+        notes.append(_space_sentence(self._space, len(good), len(chosen)) + (
             f" {counted(silent, 'item')} without variation {was_were(silent)} left out." if silent else ""
         ))  # fmt: skip
-        return tuple(told)
+        return tuple(notes)
 
     def limit(self, good_scores: Sequence[float]) -> Threshold | None:
-        """Where the options ask for it, the cut by a law or by good parts. Raises OptionError, UnitSpaceError."""
+        """The threshold by a law or by good parts, where the options ask for it. Raises OptionError, UnitSpaceError."""
         options, (space, _) = self._options, self._fitted()
         law = space.space_ if isinstance(space, RecognitionSpace) else space
         if options.limit == "costs":
@@ -161,13 +161,13 @@ class UnitSpaceInspector(CalibratedPictures):
             basis = f"{options.good_passed:.2%} of good parts pass, by {unseen} that the space has not seen."
             return threshold_from_quantile(good_scores, options.good_passed, basis)
         if options.limit == "quantile" and options.confidence is not None:
-            found = tolerance_limit(good_scores, options.good_passed, options.confidence, space.scale)
+            cut = tolerance_limit(good_scores, options.good_passed, options.confidence, space.scale)
         else:
-            found = (chi_square_limit if options.limit == "chi-square" else f_limit)(law, options.good_passed)
-        return Threshold(found.on(space.scale), None, found.basis)
+            cut = (chi_square_limit if options.limit == "chi-square" else f_limit)(law, options.good_passed)
+        return Threshold(cut.on(space.scale), None, cut.basis)
 
     def save(self, folder: Path) -> None:
-        """The space's arrays and the items it uses, and how they were selected; the base is found again by its id."""
+        """Write the space's arrays, its items, and how they were selected; the base is loaded again by its id."""
         space, items = self._fitted()
         arrays: dict[str, Any] = {"items": items, **space.to_arrays()}
         if self.table_items:
@@ -183,15 +183,15 @@ class UnitSpaceInspector(CalibratedPictures):
         return self._space, self._items
 
     def _check_count(self, good: int) -> None:
-        """What no fit can do without; how many a run needs, is checked before it learns."""
+        """Require the least number of good parts for any fit; a run's own minimum is checked before it learns."""
         if good < (needed := parts_needed(1, self._options.ridge)):
             raise UnitSpaceError(
                 f"unit space: {counted(good, 'good part')} to fit to; at least {needed} are needed. Add good parts."
             )
 
     def _check_law(self, seen: Sequence[bool], is_good: Sequence[bool], lineage: Lineage) -> None:
-        """A law of the distance holds for parts like those that the space was fitted to; parts that the items were
-        learned from lie nearer together than any others will. Raises OptionError."""
+        """Refuse a law of the distance where items were learned from the same parts: these lie nearer together than any
+        others will. Raises OptionError."""
         count = sum(good and was for good, was in zip(is_good, seen, strict=True))
         if self._options.limit in ("chi-square", "f") and count:
             raise OptionError(
@@ -212,14 +212,16 @@ class UnitSpaceInspector(CalibratedPictures):
 
 
 def _names_of_shares(space: AnySpace, names: list[str]) -> list[str]:
-    """What each share of a distance is called: the item, or a characteristic of all items."""
+    """Names of the shares of a distance: the items, or characteristics of all items."""
     return ["sensitivity", "deviation"] if isinstance(space, RecognitionSpace) else names
 
 
-def _told(space: AnySpace, good: int, items: int) -> str:
-    held = f"The unit space holds {counted(good, 'good part')} and {counted(items, 'item')}"
+def _space_sentence(space: AnySpace, good: int, items: int) -> str:
+    content = f"The unit space holds {counted(good, 'good part')} and {counted(items, 'item')}"
     if isinstance(space, RecognitionSpace):
-        return f"{held}, as sensitivity and deviation from their mean pattern."
+        return f"{content}, as sensitivity and deviation from their mean pattern."
     if isinstance(space, AdjugateSpace):
-        return f"{held}, by the adjugate" + (", which judges the one relation they keep." if space.singular_ else ".")
-    return f"{held}, " + (f"rank {space.rank_}." if space.inverse == "pseudo" else f"ridge {space.ridge_:.4f}.")
+        return f"{content}, by the adjugate" + (
+            ", which judges the one relation they keep." if space.singular_ else "."
+        )
+    return f"{content}, " + (f"rank {space.rank_}." if space.inverse == "pseudo" else f"ridge {space.ridge_:.4f}.")

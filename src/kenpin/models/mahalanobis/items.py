@@ -1,4 +1,4 @@
-"""Where a unit space's items come from: stages of a backbone, the vectors of a finished run, or a table's columns."""
+"""Sources of a unit space's items: stages of a backbone, the embeddings of a finished run, or a table's columns."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from kenpin.models.restoring import SEAL, name_of_seal, restore_run, vectors_of
 from kenpin.run.record import is_run
 
 TABLE = "table"
-"""Base of a unit space that reads numbers, and looks at no picture."""
+"""Base of a unit space that reads a table of numbers."""
 _SPREAD_OF_FEATURES, _SPREAD_OF_NUMBERS = 1e-6, 1e-12
-"""Share of an item's size below which its spread is rounding, in float32 and in float64."""
+"""Spread of an item, as a share of its size, below which it is rounding, in float32 and in float64."""
 
 
 @dataclass(frozen=True)
@@ -36,30 +36,30 @@ class ItemSource:
 
     base: BaseRecord
     image_size_wh: tuple[int, int]
-    """0 by 0 where there are no pictures."""
+    """Width and height in pixels; 0 by 0 for a table."""
     module: nn.Module
     encode: Callable[[Sequence[Image]], Batch]
     extract: Callable[[Batch], Tensor] | None
     names: tuple[str, ...]
-    """Of all features."""
+    """Names of all features."""
     candidates: NDArray[np.int64]
-    """Places of the features that may be items."""
+    """Indices of the features that may be items."""
     processor: Any = None
-    """The image processor that `encode` works with, where it is one of transformers."""
+    """The image processor of `encode`, where it is one of transformers."""
 
     @property
     def table_items(self) -> tuple[str, ...]:
-        """Names of the columns, where it reads a table."""
+        """Names of the columns; empty for pictures."""
         return self.names if self.base.id == TABLE else ()
 
     @property
     def least_spread(self) -> float:
-        """Share of an item's size below which it does not vary."""
+        """Spread of an item, as a share of its size, below which it counts as constant."""
         return _SPREAD_OF_NUMBERS if self.table_items else _SPREAD_OF_FEATURES
 
     def rows(self, inspector: Inspector, examples: Dataset, progress: Progress) -> NDArray[Any]:
-        """The candidates of each example, (n, candidates): in memory as a table has them, else in a file without a name
-        that the system maps as it is read. Raises ImageError, DatasetError."""
+        """The candidates of each example, (n, candidates): in memory for a table, else memory-mapped from a nameless
+        file. Raises ImageError, DatasetError."""
         if self.table_items:
             return examples.numbers(self.names)
         with tempfile.TemporaryFile(prefix="kenpin-items-") as file:
@@ -73,7 +73,7 @@ class ItemSource:
 def item_source(
     base: str, stages: tuple[int, ...], labels: Sequence[str], table: tuple[str, ...], seed: int
 ) -> ItemSource:
-    """The source that the options ask for, or of a table with these columns. Raises OptionError, RunError."""
+    """The source of the options, or of a table with these columns. Raises OptionError, RunError."""
     if table:
         if base != "lite0" or stages != DEFAULT_STAGES:
             raise OptionError("option `base` or `stages` does nothing with a table of numbers; leave it out.")
@@ -86,7 +86,7 @@ def item_source(
 
 
 def same_source(base: BaseRecord, wanted: str, stages: tuple[int, ...], labels: Sequence[str], seed: int) -> ItemSource:
-    """The source of pictures that a saved unit space was fitted on. Raises RunError where it is gone."""
+    """The source of a saved unit space of pictures. Raises RunError where it is gone."""
     if base.commit is not None and base.commit.startswith(SEAL):
         return _of_run(Path(base.id))
     return _of_backbone(load_backbone(wanted, labels, seed), stages)
@@ -124,7 +124,7 @@ def _of_backbone(backbone: Backbone, stages: tuple[int, ...]) -> ItemSource:
 
 
 def _of_run(run: Path) -> ItemSource:
-    """Vectors of a finished run: what it learned, else what its frozen base sees. Raises RunError, OptionError."""
+    """Embeddings of a finished run, else the features of its frozen base. Raises RunError, OptionError."""
     inspector, record = restore_run(run)
 
     def extract(batch: Batch) -> Tensor:
@@ -135,15 +135,15 @@ def _of_run(run: Path) -> ItemSource:
     module = inspector.module.eval()
     with torch.inference_mode():
         answer = extract(inspector.encode([probe_picture(inspector.image_size_wh)]))[0].float()
-    places = np.linspace(0, len(answer) - 1, 16).astype(int)
-    probe = tuple(round(float(answer[place]), 5) for place in places)
+    indices = np.linspace(0, len(answer) - 1, 16).astype(int)
+    probe = tuple(round(float(answer[index]), 5) for index in indices)
     return ItemSource(
         BaseRecord(str(run), name_of_seal(record), probe),
         inspector.image_size_wh,
         module,
         inspector.encode,
         extract,
-        tuple(f"vector.{place}" for place in range(len(answer))),
+        tuple(f"vector.{index}" for index in range(len(answer))),
         np.arange(len(answer)),
         getattr(inspector, "processor", None),
     )

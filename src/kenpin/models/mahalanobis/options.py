@@ -1,4 +1,4 @@
-"""What can be set of a unit space."""
+"""Options of a unit space."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kenpin.taguchi.selection import DEFAULT_FACTORS
 
 DEFAULT_STAGES = (6,)
 MAP_STAGES = (4, 5, 6)
-"""Stages of Lite0 whose features make a map: on real cells better than those before and behind them."""
+"""Stages of Lite0 whose features make a map: on real solar cells better than earlier and later ones."""
 
 
 class MahalanobisOptions(TrainOptions):
@@ -81,14 +81,14 @@ class MahalanobisOptions(TrainOptions):
         return frozenset(self._idle())
 
     def threshold_of_few(self, good: int) -> str | None:
-        """A quantile that so many parts reach, of the distance of whole pictures."""
+        """A quantile of the distance of whole pictures that so few good parts reach; None where there is none."""
         percent = 100 * good // (good + 1)
         if self.calibrate != "none" or not percent:
             return None
         return f"{'' if self.where == 'none' else '--where none '}--limit quantile --good-passed {percent / 100:g}"
 
     def _idle(self) -> dict[str, str]:
-        """The same, with the option that makes each idle."""
+        """Names of the options that do nothing, each with the option that makes it idle."""
         idle: dict[str, str] = {}
         if self.where != "positions":
             idle["place_items"] = f"where {self.where}"
@@ -111,8 +111,8 @@ class MahalanobisOptions(TrainOptions):
 
     @model_validator(mode="before")
     @classmethod
-    def _stages_of_places(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """The last stage sees classes of whole pictures; those before tell places apart."""
+    def _stages_of_cells(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Defaults of stages for maps: the last stage sees whole pictures, earlier ones separate cells."""
         return {"stages": MAP_STAGES} | values if values.get("where", "none") != "none" else values
 
     @model_validator(mode="after")

@@ -1,4 +1,4 @@
-"""The inspector that knows good parts place by place: a map of D²/k over the picture, its maximum the score."""
+"""The inspector with unit spaces of cells: a map of D²/k over the picture, its maximum the score."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from kenpin.errors import OptionError, RunError, UnitSpaceError
 from kenpin.models.calibrated import CalibratedPictures
 from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.inference import compute_features
-from kenpin.models.looking.cells import place_outputs
-from kenpin.models.looking.maps import map_of_places, seen_region
-from kenpin.models.mahalanobis.cell_spaces import PlaceSpaces, fit_spaces
+from kenpin.models.looking.cells import cell_outputs
+from kenpin.models.looking.maps import map_of_cells, seen_region
+from kenpin.models.mahalanobis.cell_spaces import CellSpaces, fit_spaces
 from kenpin.models.networks.backbones import Backbone
 from kenpin.plural import counted
 from kenpin.quality.calibration import distance_of_unit, least_score
@@ -31,16 +31,16 @@ from kenpin.records import Example, Map, Prediction, Threshold
 from kenpin.taguchi import parts_needed
 
 Where = Literal["positions", "pooled"]
-_TOGETHER = 32  # pictures a matrix product: enough to fill it, and few enough to be held
+_TOGETHER = 32  # pictures a matrix product: enough to fill it, and few enough for the memory
 _FILE = "place_spaces.npz"
 WAY = "distance"
 
 
 class PatchSpaceInspector(CalibratedPictures):
-    """Unit spaces of the places of a picture, on the stages of a backbone that never learns.
+    """Unit spaces of the cells of a picture, on the stages of a frozen backbone.
 
-    where: `positions`, a space for each place, for parts that always lie alike; `pooled`, one for the patches of all
-    places, for parts that move. stages: of Lite0. items: what a place is described by at most, with `positions`.
+    where: `positions`, a space for each cell, for parts that always lie alike; `pooled`, one for the patches of all
+    cells, for parts that move. stages: of Lite0. items: most items of a cell, with `positions`.
     """
 
     batch_size = None
@@ -63,34 +63,34 @@ class PatchSpaceInspector(CalibratedPictures):
         self._stages = tuple(sorted(set(stages)))
         width, height = self.image_size_wh
         with torch.inference_mode():
-            outputs = place_outputs(backbone, torch.zeros(1, 3, height, width, device=backbone.device), self._stages)
+            outputs = cell_outputs(backbone, torch.zeros(1, 3, height, width, device=backbone.device), self._stages)
         self._sizes = [tuple(output.shape[1:]) for output in outputs]
         self._grid = max(rows_columns for _, *rows_columns in self._sizes)
-        # one place of the coarsest stage covers so many of the finest, or one less: the middle is a place
+        # a cell of the coarsest stage covers so many of the finest, or one less: an odd number has a middle cell
         self._around = max(self._grid[0] // rows for _, rows, _ in self._sizes) | 1
         channels = sum(count for count, *_ in self._sizes)
         self._take(np.arange(channels) if where == "pooled" else _choice(channels, min(items, channels)))
-        self._spaces: PlaceSpaces | None = None
+        self._spaces: CellSpaces | None = None
 
     def _take(self, channels: NDArray[np.int64]) -> None:
-        """Describe places by these channels, in rising order, of all that the stages have."""
+        """Describe cells by these channels, in rising order, of all that the stages have."""
         self._channels = channels
         digest = hashlib.blake2b(channels.tobytes(), digest_size=8).hexdigest()
         self.feature_kind = f"places, stages {self._stages}, channels {digest}"
         ends = np.cumsum([count for count, *_ in self._sizes])
         of_stages = np.split(channels, np.searchsorted(channels, ends[:-1]))
         starts = [0, *ends[:-1]]
-        self._of_stages = [torch.from_numpy(one - start) for one, start in zip(of_stages, starts, strict=True)]
+        self._of_stages = [torch.from_numpy(own - start) for own, start in zip(of_stages, starts, strict=True)]
 
     def _extract(self, batch: Batch) -> Tensor:
-        """The channels at the places that each stage has. -> (n, numbers)."""
-        outputs = place_outputs(self._backbone, batch["pixel_values"], self._stages)
+        """The chosen channels at the cells of each stage. -> (n, numbers)."""
+        outputs = cell_outputs(self._backbone, batch["pixel_values"], self._stages)
         chosen = (o.movedim(1, 3)[..., c.to(o.device)] for o, c in zip(outputs, self._of_stages, strict=True))
-        return torch.cat([one.flatten(1) for one in chosen], dim=1)
+        return torch.cat([grid.flatten(1) for grid in chosen], dim=1)
 
     def _items(self, features: Tensor) -> Tensor:
-        """What each place looks like: the stages on the finest of their grids, each number averaged over as many places
-        as one of the coarsest stage covers, so that all tell of the same area. (n, numbers) -> (n, places, items).
+        """Items of each cell: the stages on the finest of their grids, each number averaged over as many cells as one
+        of the coarsest stage covers, so that all describe the same area. (n, numbers) -> (n, cells, items).
 
         # Averages of neighbours as in PatchCore (Roth et al. 2022, Towards total recall in industrial anomaly
         # detection, sec. 3.1).
@@ -104,13 +104,13 @@ class PatchSpaceInspector(CalibratedPictures):
         return nn.functional.avg_pool2d(x, self._around, 1, self._around // 2, count_include_pad=False).flatten(2).mT
 
     def infer(self, batch: Batch) -> Batch:
-        """D²/k at every place: `map`, (n, rows, columns)."""
+        """D²/k at every cell: `map`, (n, rows, columns)."""
         x = self._items(batch["features"])
         self._spaces = self._fitted.to(x.device)
         return {"map": self._spaces.distances(x).reshape(-1, *self._grid)}
 
     def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
-        """The farthest place's D²/k is the part's."""
+        """The D²/k of the farthest cell is the part's."""
         farthest = outputs["map"].flatten(1).amax(dim=1).tolist()
         return [
             self.calibrated(Prediction(example.id, defect_score=far, distance=far))
@@ -121,10 +121,10 @@ class PatchSpaceInspector(CalibratedPictures):
         """One picture's row of `map`, in the frame of the picture as displayed."""
         region = seen_region(self._backbone.processor, size_wh)
         shows = "distance from good parts"
-        return map_of_places(grid.numpy(), size_wh, shows, "D²/k", region=region, score=float(grid.max()))
+        return map_of_cells(grid.numpy(), size_wh, shows, "D²/k", region=region, score=float(grid.max()))
 
     def fails_on_map(self, threshold: Threshold) -> float:
-        """The distance from which the threshold fails a part, whatever its score was calibrated to."""
+        """The uncalibrated distance from which the threshold fails a part."""
         if self.calibration is None:
             return threshold.fail_from
         return distance_of_unit(least_score(self.calibration, threshold.fail_from))
@@ -132,7 +132,7 @@ class PatchSpaceInspector(CalibratedPictures):
     def maps(
         self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
     ) -> list[tuple[Map, ...]]:
-        """The distance at every place. Raises OptionError."""
+        """The distance at every cell. Raises OptionError."""
         if way not in (None, WAY) or label is not None:
             raise OptionError("this run's map shows the distance from good parts; leave --way and --label out.")
         with torch.inference_mode():
@@ -172,19 +172,19 @@ class PatchSpaceInspector(CalibratedPictures):
             saved = dict(arrays)
         if "channels" not in saved:
             raise RunError(f"{folder / _FILE}: an earlier version made other features of cells; train again.")
-        self._take(saved.pop("channels"))  # as they were: another NumPy might draw others
-        self._spaces = PlaceSpaces.from_arrays(saved)
+        self._take(saved.pop("channels"))  # the saved ones: another NumPy might sample others
+        self._spaces = CellSpaces.from_arrays(saved)
         return self
 
     @property
-    def _fitted(self) -> PlaceSpaces:
+    def _fitted(self) -> CellSpaces:
         if self._spaces is None:
             raise ValueError("the unit spaces are empty; fit them first.")
         return self._spaces
 
 
 def _choice(channels: int, items: int) -> NDArray[np.int64]:
-    """Always the same random channels, in rising order.
+    """Random channels of a fixed seed, in rising order.
 
     # Defard et al. 2021 (PaDiM), sec. III-D: a random choice does as well as principal components
     """

@@ -1,4 +1,4 @@
-"""Which items a unit space keeps: chosen by known defective parts, confirmed on parts that were held out."""
+"""The choice of a unit space's items by known defective parts, confirmed on parts that were held out."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SHOWN = 5  # names of dropped items in a sentence
 
 @dataclass(frozen=True)
 class Portions:
-    """Rows of training parts, in this order: those that choose, and those held out to confirm the choice."""
+    """Rows of training parts, in this order: parts that choose, and parts held out to confirm the choice."""
 
     good: list[int]
     good_held_out: list[int]
@@ -35,8 +35,8 @@ class Portions:
     defective_held_out: list[int]
 
     @property
-    def all_places(self) -> list[int]:
-        """All of them, portion by portion."""
+    def all_rows(self) -> list[int]:
+        """All rows, portion by portion."""
         return [*self.good, *self.good_held_out, *self.defective, *self.defective_held_out]
 
 
@@ -45,8 +45,8 @@ def divide_parts(
 ) -> Portions:
     """Hold out a share of good and of defective parts; no group on both sides where all parts name theirs.
 
-    Parts in the lineage of what gives the items teach the space where they are good, and nothing else: they would make
-    the items that they taught look better than they are. Raises UnitSpaceError for too few other parts,
+    lineage: of the source of the items. Good parts in it are used to fit the space and for nothing else: they would
+    make items that were learned from them look better than they are. Raises UnitSpaceError for too few other parts,
     DatasetError for too few groups.
     """
     untouched = lineage.untouched(training)
@@ -84,7 +84,8 @@ def choose(
     options: MahalanobisOptions,
     progress: Progress,
 ) -> tuple[Selection, str]:
-    """A confirmed selection among `items`, places of columns of rows, which lie as the portions do; and a sentence.
+    """A confirmed selection among `items`, and a sentence on it. items: indices of columns of `rows`, which are in the
+    order of the portions.
 
     space: its settings are those of all unit spaces compared; options: of the selection. Raises UnitSpaceError,
     MissingExtraError.

@@ -21,7 +21,7 @@ from kenpin.models.networks.quiet import without_bars, without_reports
 from kenpin.models.networks.seeded import seeded
 
 BUILT_IN = ("lite0", "toy")
-"""Bases that no folder is looked up for."""
+"""Built-in bases, which have no folder."""
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Backbone:
         return {"pixel_values": cast(Tensor, self.processor(images=list(images), return_tensors="pt")["pixel_values"])}
 
     def extract(self, batch: Batch) -> Tensor:
-        """Pooled features of what `encode` gave."""
+        """Pooled features of the output of `encode`."""
         return self.features(batch["pixel_values"])
 
     def features(self, pixel_values: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class Backbone:
         return torch.cat([channels.mean(dim=2), channels.amax(dim=2)], dim=1)
 
     def frozen(self) -> Backbone:
-        """The same for looking alone: faster where batch normalisation can be folded away, and unable to learn."""
+        """A copy for inference alone: faster where batch normalisation can be folded away, and not trainable."""
         if isinstance(self.network, lite0.Lite0ForImageClassification):
             return replace(self, network=lite0.folded(self.network))
         return self
@@ -76,7 +76,7 @@ class Backbone:
 
     @property
     def head_names(self) -> tuple[str, ...]:
-        """Names of the layers that turn features into classes. Raises OptionError where they cannot be told."""
+        """Names of the layers that turn features into classes. Raises OptionError where they are unknown."""
         network = cast(Any, self.network)
         heads = tuple(
             name
@@ -119,12 +119,12 @@ class Backbone:
         """Identity of the base, with the probe of its output."""
         with torch.inference_mode():
             answer = self.features(_probe_pixels(self.image_size_wh).to(self.device))[0]
-        places = torch.linspace(0, answer.numel() - 1, 16).long().to(answer.device)
-        return BaseRecord(self.id, self.commit, tuple(round(float(v), 5) for v in answer[places]))
+        indices = torch.linspace(0, answer.numel() - 1, 16).long().to(answer.device)
+        return BaseRecord(self.id, self.commit, tuple(round(float(v), 5) for v in answer[indices]))
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return next(self.network.parameters()).device
 
 
@@ -157,7 +157,7 @@ def backbone_of_network(
     """A trained network as a base, with a new head for `labels` where its own does not fit."""
     with TemporaryDirectory(prefix="kenpin-base-") as folder, without_bars(), without_reports(), seeded(seed):
         network.save_pretrained(folder)
-        # read again: as any base it has no layer that a former training froze
+        # read again, so that no layer stays frozen from the former training
         config = type(network.config).from_pretrained(folder, **_ids(labels))
         fresh = type(network).from_pretrained(folder, config=config, ignore_mismatched_sizes=True, dtype="float32")
     fresh.name_or_path = fresh.config.name_or_path = ""  # the folder is gone, and peft would look for it
@@ -203,16 +203,16 @@ def _toy(ids: dict[str, Any]) -> Backbone:
 
 
 def load_with_its_classes(base: str) -> tuple[Backbone, tuple[str, ...]]:
-    """An image classifier of transformers as it comes, and the names of its own classes, in their order.
+    """A pretrained image classifier of transformers with its own head, and the names of its classes, in their order.
 
-    Raises OptionError where it has none that were ever learned.
+    Raises OptionError where it has no trained classes.
     """
     from transformers import AutoModelForImageClassification
 
     check_there(base, BUILT_IN)
     try:
         with without_bars():
-            network, told = AutoModelForImageClassification.from_pretrained(
+            network, report = AutoModelForImageClassification.from_pretrained(
                 base, dtype="float32", trust_remote_code=False, output_loading_info=True
             )
         processor = _read_processor(base)
@@ -221,7 +221,7 @@ def load_with_its_classes(base: str) -> tuple[Backbone, tuple[str, ...]]:
             f"base {base!r} cannot be loaded as an image classifier ({first_line(error)}); give a hub id or a folder "
             "that save_pretrained wrote."
         ) from error
-    if random := sorted(told["missing_keys"]):
+    if random := sorted(report["missing_keys"]):
         raise OptionError(
             f"base {base!r} holds no weights of {random[0]}, and so has learned no classes of its own; train a "
             "classifier on it."
@@ -231,7 +231,7 @@ def load_with_its_classes(base: str) -> tuple[Backbone, tuple[str, ...]]:
 
 
 def _names_of_classes(names: Mapping[int, str]) -> tuple[str, ...]:
-    """Names of classes in their order; those that several have, as ImageNet's cranes, with their numbers."""
+    """Names of classes in their order; names that several have, as ImageNet's cranes, with the class numbers."""
     several = {name for name, count in Counter(names.values()).items() if count > 1}
     return tuple(f"{names[n]} ({n})" if names[n] in several else str(names[n]) for n in sorted(names))
 
@@ -250,7 +250,7 @@ def _from_transformers(base: str, ids: dict[str, Any]) -> Backbone:
     try:
         config = AutoConfig.from_pretrained(base, trust_remote_code=False, **ids)
         with without_bars(), without_reports():
-            network, told = AutoModelForImageClassification.from_pretrained(
+            network, report = AutoModelForImageClassification.from_pretrained(
                 base,
                 config=config,
                 ignore_mismatched_sizes=True,
@@ -264,8 +264,8 @@ def _from_transformers(base: str, ids: dict[str, Any]) -> Backbone:
             f"base {base!r} cannot be loaded as an image classifier ({first_line(error)}); give `lite0`, `toy`, a "
             "hub id or a folder that save_pretrained wrote."
         ) from error
-    # a new head is meant, but of a body that is random nothing could be learned
-    lacking = sorted(key for key in told["missing_keys"] if key.startswith(f"{network.base_model_prefix}."))
+    # a random head is intended, but a random body is not: training needs its pretrained weights
+    lacking = sorted(key for key in report["missing_keys"] if key.startswith(f"{network.base_model_prefix}."))
     if lacking and network.base_model is not network:
         raise OptionError(f"base {base!r} holds no weights of {lacking[0]}; name one that was saved whole.")
     return Backbone(base, network.eval(), processor, getattr(network.config, "_commit_hash", None))

@@ -1,4 +1,4 @@
-"""Keeps memory between batches on the CPU, where mapping it anew costs as much as the arithmetic."""
+"""Keeps memory between batches on the CPU, where mapping it again costs as much as the arithmetic."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _KEPT_BYTES = 1 << 30
 
 @cache
 def keep_freed_memory() -> None:
-    """Tell glibc to reuse freed blocks of up to 1 GiB; elsewhere nothing changes. Once a process.
+    """Make glibc reuse freed blocks of up to 1 GiB; without glibc nothing changes. Once a process.
 
     A convolution's activations are tens of megabytes. By default each is mapped from the kernel and given back, and
     the page faults take a third of the time (Lite0, batch of 8, two cores: 100 pictures a second before, 170 after).

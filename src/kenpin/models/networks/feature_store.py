@@ -26,10 +26,10 @@ def default_folder() -> Path:
 
 
 class FeatureStore:
-    """Arrays by the hash of the picture that they were computed from; the least lately written go first."""
+    """Arrays by the content hash of their picture; the oldest are dropped first."""
 
     def __init__(self, folder: Path, backbone_key: str, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
-        self._path = folder / "features-2.sqlite"  # the number counts the forms of the tables
+        self._path = folder / "features-2.sqlite"  # the number is the version of the tables
         self._backbone = backbone_key
         self.limit_bytes = limit_bytes
         try:

@@ -92,7 +92,7 @@ class Lite0ForImageClassification(PreTrainedModel):  # type: ignore[misc]
         self.post_init()
 
     def stage_outputs(self, pixel_values: Tensor, upto: int = len(_STAGES) - 1) -> list[Tensor]:
-        """Output of each of the seven stages, or of those up to one. (n, 3, h, w), h and w multiples of 32 -> each
+        """Output of each stage up to `upto`, by default all seven. (n, 3, h, w), h and w multiples of 32 -> each
         (n, c, h', w')."""
         # the depthwise convolutions run about twice as fast with the channels innermost
         x = self.stem(pixel_values.contiguous(memory_format=torch.channels_last))
@@ -111,14 +111,14 @@ class Lite0ForImageClassification(PreTrainedModel):  # type: ignore[misc]
 
 
 def folded(network: Lite0ForImageClassification) -> Lite0ForImageClassification:
-    """A copy that can look and not learn, with fewer passes over its activations: each convolution takes over the batch
+    """A copy for inference alone, with fewer passes over its activations: each convolution takes over the batch
     normalisation behind it, equal up to rounding, and the padding before it."""
     copied: Lite0ForImageClassification = deepcopy(network)
     copied.eval()
     for layer in copied.modules():
         if isinstance(layer, _Convolution):
-            *padding, found, normalisation = (part for part in layer if not isinstance(part, nn.ReLU6))
-            convolution = fuse_conv_bn_eval(cast(nn.Conv2d, found), cast(nn.BatchNorm2d, normalisation))
+            *padding, plain, normalisation = (part for part in layer if not isinstance(part, nn.ReLU6))
+            convolution = fuse_conv_bn_eval(cast(nn.Conv2d, plain), cast(nn.BatchNorm2d, normalisation))
             if padding:
                 _pad_evenly(convolution)
             rest = [part for part in layer if isinstance(part, nn.ReLU6)]
@@ -129,7 +129,7 @@ def folded(network: Lite0ForImageClassification) -> Lite0ForImageClassification:
 
 
 def _pad_evenly(convolution: nn.Conv2d) -> None:
-    """Pad by as much on all sides: a row and a column of zeros before the kernel stand for what that is too much."""
+    """Pad equally on all sides: a row and a column of zeros in the kernel make up for the surplus padding."""
     kernel, _ = convolution.kernel_size
     convolution.weight = nn.Parameter(nn.functional.pad(convolution.weight.data, (1, 0, 1, 0)))
     convolution.kernel_size = (kernel + 1, kernel + 1)

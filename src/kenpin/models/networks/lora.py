@@ -28,8 +28,7 @@ def attach_lora(
     seed: int,
 ) -> nn.Module:
     """The network with low-rank adapters on `targets` (name endings; None: query and value projections, or every
-    plain convolution where there is no attention) and the layers `heads` trained whole; layers `unused` stay as they
-    are.
+    plain convolution where there is no attention) and the layers `heads` trained fully; layers `unused` stay unchanged.
 
     Raises OptionError where a target matches no layer, naming the layers there are.
     """
@@ -80,7 +79,7 @@ def load_lora(network: nn.Module, folder: Path) -> nn.Module:
 
 
 def without_adapters(module: nn.Module) -> nn.Module:
-    """The network beneath adapters, with what these learned merged into its weights; one without any as it is."""
+    """The network with its adapters merged into its weights; a network without adapters unchanged."""
     from peft import PeftModel
     from peft.tuners.tuners_utils import BaseTunerLayer
 
@@ -91,7 +90,7 @@ def without_adapters(module: nn.Module) -> nn.Module:
     for adapted in [layer for layer in network.modules() if isinstance(layer, BaseTunerLayer)]:
         layer = adapted.get_base_layer()
         if uses[id(layer.weight)] > 1:
-            # adapters are merged in place: what lm_head has learned would change the embedding too
+            # adapters are merged in place: those of lm_head would change the embedding too
             layer.weight = nn.Parameter(layer.weight.detach().clone())
             network.config.tie_word_embeddings = False
     return cast(nn.Module, module.merge_and_unload())

@@ -1,4 +1,4 @@
-"""The fixed picture that bases are told apart by."""
+"""The fixed picture whose output identifies a base."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Silence where libraries say what the user can do nothing about: bars for small files, advice on what is meant."""
+"""Silence for library output on which users cannot act: bars for small files, advice on intended settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_bars() -> Iterator[None]:
-    """No bars of transformers within; downloads keep theirs elsewhere."""
+    """No progress bars of transformers while the context is open."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
@@ -23,7 +23,7 @@ def without_bars() -> Iterator[None]:
 
 @contextmanager
 def without_reports() -> Iterator[None]:
-    """No report of transformers within on weights that a base lacks: who loads it looks at what it returns."""
+    """No report of transformers on weights that a base lacks: the loader checks the returned report itself."""
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()
@@ -36,8 +36,8 @@ def without_reports() -> Iterator[None]:
 
 @contextmanager
 def expected_warnings() -> Iterator[None]:
-    """Without peft's advice on adapters of an output layer that shares its weights with the embedding: they are kept
-    apart from both, and merging unties the two."""
+    """Without peft's advice on adapters of an output layer that shares its weights with the embedding: the adapters are
+    separate from both, and merging unties the two."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*tie_word_embeddings.*")
         yield

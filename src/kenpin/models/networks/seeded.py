@@ -1,4 +1,4 @@
-"""Random numbers that a seed makes the same again, without disturbing anybody else's."""
+"""Reproducible random numbers from a seed, without a change to the global generator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Torch's CPU generator starts from `seed` inside, and goes on outside as if nothing had been drawn."""
+    """Torch's CPU generator starts from `seed` in the context, and has its former state afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

@@ -1,4 +1,4 @@
-"""How many weights a base has, from its configuration alone."""
+"""Number of weights of a base, from its configuration alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FOUR_BITS = "4 bits"
 
 
 def announced_by(base: str, dtype: str | None = None) -> Announced | None:
-    """What the configuration of a model of transformers tells; None where there is none.
+    """Number and size of weights by the configuration of a model of transformers; None where there is none.
 
     dtype: number format that the weights are loaded in, `FOUR_BITS` among them; None: as the configuration says.
     """
@@ -21,7 +21,7 @@ def announced_by(base: str, dtype: str | None = None) -> Announced | None:
         kind = getattr(transformers, config.architectures[0])
         with torch.device("meta"):
             network = kind(config)
-    except Exception:  # noqa: BLE001 whatever is wrong with a base, loading it says better
+    except Exception:  # noqa: BLE001 loading a broken base gives the better error
         return None
     count = sum(parameter.numel() for parameter in network.parameters())
     if dtype == FOUR_BITS:

@@ -24,18 +24,19 @@ from kenpin.run.record import is_run
 from kenpin.targets import Target
 
 _CAPTION = "caption en"
-"""What a base is asked that nobody asks anything: every published one was taught to answer it."""
+"""The default question for a base that is not fine-tuned: every published one was trained on it."""
 
 
 class PaliGemmaFamily:
-    """Inspectors that say in PaliGemma's words what is where."""
+    """Detectors that answer in PaliGemma's syntax."""
 
     Options = PaliGemmaOptions
     target = Target.BOXES
     good_alone = False
 
     def announced(self, options: PaliGemmaOptions) -> Announced | None:
-        """In the number format in which the options load it, whatever its files hold; of a published file its bytes."""
+        """Size of the weights in the number format of the options, whatever the files hold; of an .npz file its
+        bytes."""
         if options.base.endswith(".npz"):
             path = Path(options.base)
             return Announced(options.base, path.stat().st_size, 1.0) if path.is_file() else None
@@ -50,11 +51,11 @@ class PaliGemmaFamily:
         return restored(PaliGemmaDetector(_load(options, task), task, options), folder, base)
 
     def closeness(self, config: Any) -> int:
-        """Made for PaliGemma."""
+        """2 for PaliGemma."""
         return 2 if getattr(config, "model_type", None) == "paligemma" else 0
 
     def untrained(self, base: str, *, dtype: str | None, prompt: str | None) -> Inspector:
-        """The base as it comes, asked for a caption. Raises OptionError, MissingExtraError."""
+        """The pretrained base, not fine-tuned, and asked for a caption. Raises OptionError, MissingExtraError."""
         options = untrained_options(PaliGemmaOptions, base, dtype)
         return as_it_comes(PaliGemmaDetector, _load(options, Task((), ())), options, prompt or _CAPTION)
 

@@ -1,4 +1,4 @@
-"""A PaliGemma at work: its token rows, its loss and its answers."""
+"""PaliGemma as an inspector: its token rows, its loss and its answers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class PaliGemmaDetector(LanguageDetector):
 
     @property
     def room(self) -> int:
-        """As many as are generated, and `max_length` leaves beside the question."""
+        """The tokens that are generated at most, or that `max_length` leaves beside the question."""
         question = len(self._ids(self.question())) + 2
         return min(self._options.max_new_tokens, cast(PaliGemmaOptions, self._options).max_length - question)
 
@@ -55,7 +55,7 @@ class PaliGemmaDetector(LanguageDetector):
         return location_ids(self.tokenizer, [codec.location(i) for i in range(codec.BINS)], self.source.id)
 
     def answered_in(self, prompt: str) -> Literal["boxes", "words", "either"]:
-        """In boxes where something is to be detected or segmented."""
+        """Boxes where the prompt asks to detect or segment."""
         return "boxes" if prompt.startswith(_ASKS_FOR_BOXES) else "either"
 
     def grammar(self) -> Grammar:
@@ -71,7 +71,7 @@ class PaliGemmaDetector(LanguageDetector):
         return {"pixel_values": torch.stack([preprocess_image(np.asarray(image), side_px) for image in images])}
 
     def encode_answer_ids(self, answers: Sequence[Sequence[int]]) -> Batch:
-        """Answers -> rows of question and answer, `labels` where the answer stands."""
+        """Answers -> rows of question and answer, with `labels` on the answer."""
         question = self._ids(self.prompt)
         options = cast(PaliGemmaOptions, self._options)
         length = min(options.max_length, len(question) + 3 + max(map(len, answers)))
@@ -85,11 +85,17 @@ class PaliGemmaDetector(LanguageDetector):
         }
 
     def logits(self, module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Logits where an answer of the batch stands, the picture and the question before it seen both ways."""
+        """Logits of the answers' tokens, with two-way attention on the picture and the question before them."""
         tokens, labels = batch["tokens"], batch["labels"]
         learned = (labels != IGNORED).any(0).nonzero()[:, 0]
         logits = teacher_forced_logits(
-            module, tokens, batch["mask_ar"], batch["mask_input"], columns=learned, **self._places, **self._seen(batch)
+            module,
+            tokens,
+            batch["mask_ar"],
+            batch["mask_input"],
+            columns=learned,
+            **self._picture_slots,
+            **self._seen(batch),
         )
         return logits, labels[:, learned]
 
@@ -98,7 +104,7 @@ class PaliGemmaDetector(LanguageDetector):
         picture = batch.get("features", batch.get("pixel_values"))
         assert picture is not None
         prompt = [self._specials["bos"], *self._ids(self.prompt), self._specials["newline"]]
-        inputs = prompt_inputs([prompt] * len(picture), **self._places, device=picture.device)
+        inputs = prompt_inputs([prompt] * len(picture), **self._picture_slots, device=picture.device)
         return Asked(inputs | self._seen(batch), self.end, PAD, self.locations)
 
     def looks(self, layer: str) -> bool:
@@ -111,7 +117,7 @@ class PaliGemmaDetector(LanguageDetector):
         return self.picture_tokens + len(self._ids(self.prompt)) + 1
 
     @property
-    def _places(self) -> dict[str, int]:
+    def _picture_slots(self) -> dict[str, int]:
         return {"image_id": self.network.config.image_token_id, "picture_tokens": self.picture_tokens}
 
     def _seen(self, batch: Batch) -> dict[str, Any]:

@@ -36,13 +36,13 @@ class _Array:
     axes: str
     """Names of the array's axes; a number stands for its own size."""
     weight_axes: str
-    """Names of one weight's axes, `*` where it merges several; the array's leading axes that are not here count the
-    weights."""
+    """Names of one weight's axes, `*` where it merges several; the array's leading axes that are not among them count
+    the weights."""
     weights: tuple[str, ...]
     """Two where the axis `2` chooses between them; `{}` is the layer."""
 
     def order(self) -> list[int]:
-        """Where a weight's axes, before merging, stand among the array's axes that do not count weights."""
+        """Indices of a weight's axes, before merging, among the array's axes that do not count weights."""
         own = self.weight_axes.replace("*", " ").split()
         return [self.axes.split()[-len(own) :].index(axis) for axis in own]
 
@@ -54,7 +54,7 @@ class _Array:
         axes = self.weight_axes.split() if merged else self.weight_axes.replace("*", " ").split()
         return [math.prod(sizes[part] for part in axis.split("*")) for axis in axes]
 
-    def places(self, sizes: Mapping[str, int]) -> Iterator[tuple[tuple[int, ...], str]]:
+    def weights_in(self, sizes: Mapping[str, int]) -> Iterator[tuple[tuple[int, ...], str]]:
         """Index in the array and name in transformers of each weight."""
         for index in np.ndindex(self.shape(sizes)[: -len(self.order())]):
             yield index, self.weights[index[-1] if len(self.weights) > 1 else 0].format(*index)
@@ -139,30 +139,30 @@ def model_from_npz(path: str | Path, dtype: torch.dtype = torch.float32) -> Pali
     bfloat16 (2-byte void) arrays are converted to `dtype`. The image token is the id after the last one of the
     vocabulary. Raises OptionError, one sentence that names file, array and remedy.
     """
-    found = _headers(path)
-    prefix = _PREFIX if any(name.startswith(_PREFIX) for name in found) else ""
+    headers = _headers(path)
+    prefix = _PREFIX if any(name.startswith(_PREFIX) for name in headers) else ""
     expected = {prefix + array.name for array in _ARRAYS}
-    for name in sorted(expected - found.keys()):
+    for name in sorted(expected - headers.keys()):
         raise OptionError(f"{path}: array {name} is missing; {_SHORTAGE}.")
-    for name in sorted(found.keys() - expected):
+    for name in sorted(headers.keys() - expected):
         raise OptionError(f"{path}: array {name} belongs to no PaliGemma 1 checkpoint; remove it, or {_SHORTAGE}.")
-    for name, (_, kind) in found.items():
+    for name, (_, kind) in headers.items():
         if kind not in _READABLE:
             raise OptionError(f"{path}: array {name} is of type {kind}; write it as float16, bfloat16 or float32.")
-    sizes = _sizes(path, prefix, {name: shape for name, (shape, _) in found.items()})
+    sizes = _sizes(path, prefix, {name: shape for name, (shape, _) in headers.items()})
     weights: dict[str, Tensor] = {}
     with zipfile.ZipFile(path) as archive:
         for array in _ARRAYS:
             stacked = _read(path, archive, prefix + array.name)
-            for index, weight in array.places(sizes):
+            for index, weight in array.weights_in(sizes):
                 part = stacked[index].permute(array.order()).reshape(array.weight_shape(sizes))
                 weights[weight] = part.to(dtype, copy=True, memory_format=torch.contiguous_format)
     with without_bars():
-        model, told = PaliGemmaForConditionalGeneration.from_pretrained(
+        model, report = PaliGemmaForConditionalGeneration.from_pretrained(
             None, config=_config(sizes), state_dict=weights, dtype=dtype, output_loading_info=True
         )
-    if wrong := sorted(told["missing_keys"] | told["unexpected_keys"]):
-        # a weight under another name would stay random, and nothing else would tell
+    if wrong := sorted(report["missing_keys"] | report["unexpected_keys"]):
+        # a weight under another name would stay random without any other error
         raise RuntimeError(f"this release of transformers names {wrong[0]} differently; install the one kenpin states.")
     return model
 
@@ -175,7 +175,7 @@ def npz_from_model(
     vocabulary: int | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write a PaliGemma 1 model under the published names; what `model_from_npz` reads, this writes back identically.
+    """Write a PaliGemma 1 model under the published names, the inverse of `model_from_npz` bit for bit.
 
     dtype: float16, bfloat16 (as 2-byte void) or float32; None keeps the type of each weight. vocabulary: number of
     embedding rows to write; None: all. transformers' own checkpoints have rows that the published ones lack (257216,
@@ -185,7 +185,7 @@ def npz_from_model(
     check_free(path, overwrite)
     sizes = _sizes_of(model.config)
     weights: dict[str, Tensor] = model.state_dict()
-    expected = {weight for array in _ARRAYS for _, weight in array.places(sizes)}
+    expected = {weight for array in _ARRAYS for _, weight in array.weights_in(sizes)}
     head = weights.pop("lm_head.weight", None)
     for weight in sorted(weights.keys() ^ expected):
         raise OptionError(
@@ -200,7 +200,7 @@ def npz_from_model(
             back = np.argsort(array.order()).tolist()
             parts = [
                 weights[weight].detach().cpu().reshape(array.weight_shape(sizes, merged=False)).permute(back)
-                for _, weight in array.places(sizes)
+                for _, weight in array.weights_in(sizes)
             ]
             stacked = torch.stack(parts).reshape(shape)
             if array.name == "llm/embedder/input_embedding":
@@ -312,7 +312,7 @@ def _sizes_of(config: PaliGemmaConfig) -> dict[str, int]:
 
 
 def _config(sizes: Mapping[str, int]) -> PaliGemmaConfig:
-    # what no shape tells is stated, even where it is a default of today's transformers
+    # settings that no shape shows are stated, even where they are defaults of today's transformers
     return PaliGemmaConfig(
         vision_config={
             "model_type": "siglip_vision_model",

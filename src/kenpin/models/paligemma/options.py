@@ -1,4 +1,4 @@
-"""What can be set of a PaliGemma."""
+"""Options of PaliGemma."""
 
 from __future__ import annotations
 

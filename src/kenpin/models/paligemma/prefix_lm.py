@@ -29,7 +29,7 @@ def teacher_forced_logits(
     """Logits with which tokens are predicted from the picture and the tokens before them.
 
     tokens, mask_ar, mask_input: (b, t), padded on the right. Picture and prefix see each other both ways, the suffix
-    sees what stands before it, and nothing sees padding. columns: which of the tokens, (k,), from 1; None: all but the
+    sees all before it, and no token sees padding. columns: which of the tokens, (k,), from 1; None: all but the
     first. picture: `pixel_values`, or what else the model takes for it. -> (b, k, v)
     """
     image = tokens.new_full((len(tokens), picture_tokens), image_id)
@@ -40,7 +40,7 @@ def teacher_forced_logits(
         attention_mask=torch.cat([torch.ones_like(image), mask_input[:, :-1]], dim=1),
         token_type_ids=torch.cat([torch.zeros_like(image), mask_ar[:, :-1]], dim=1),
         use_cache=False,
-        # each place takes 257,152 numbers, so that only those asked for are computed
+        # each column takes 257,152 numbers, so only the columns asked for are computed
         logits_to_keep=picture_tokens + columns - 1,
         **picture,
     )
@@ -50,9 +50,9 @@ def teacher_forced_logits(
 def prompt_inputs(
     prompts: Sequence[Sequence[int]], *, image_id: int, picture_tokens: int, device: torch.device
 ) -> dict[str, Tensor]:
-    """What the model takes of prompts besides their pictures. prompts: b rows of ids, each bos, prefix and newline."""
+    """The model's inputs for prompts, without their pictures. prompts: b rows of ids, each bos, prefix and newline."""
     longest = max(map(len, prompts))
-    # padding stands on the left: generation goes on from the last column, whatever is there
+    # padding on the left: generation continues from the last column
     padding = [[PAD] * (longest - len(prompt)) for prompt in prompts]
     rows = [[*pad, *[image_id] * picture_tokens, *prompt] for pad, prompt in zip(padding, prompts, strict=True)]
     tokens = torch.tensor(rows, device=device)

@@ -20,11 +20,11 @@ class TextRow(NamedTuple):
 
     tokens: Tensor
     mask_ar: Tensor
-    """1 where a token must not be seen by those before it: on the suffix and its end."""
+    """1 where a token must not be seen by earlier tokens: on the suffix and its end."""
     mask_loss: Tensor
     """1 where a token is to be learned: on the suffix and its end."""
     mask_input: Tensor
-    """1 where there is a token."""
+    """1 on tokens, 0 on padding."""
 
 
 def preprocess_image(pixels: NDArray[np.uint8], side_px: int) -> Tensor:
@@ -56,7 +56,7 @@ def encode_text(
     """Question and answer as one row: bos, prefix, newline, suffix, eos, padded with 0 or cut on the right to `length`.
 
     Without a suffix, or with an empty one, the row is a prompt and has no eos. `ends_empty`: an empty suffix is an
-    answer too, that there is nothing, and has one.
+    answer too (an empty picture), and has an eos.
     # finetune_paligemma.ipynb, preprocess_tokens
     """
     prompt = [bos, *prefix_ids, newline]

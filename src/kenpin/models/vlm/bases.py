@@ -21,19 +21,19 @@ from kenpin.models.networks.quiet import without_bars
 from kenpin.models.vlm.turns import Turns
 
 PARTS_THAT_SEE = ("vision_tower", "vision_model", "visual", "multi_modal_projector", "connector")
-"""Names that chat models of transformers have for what stands before the language model."""
+"""Names of the parts before the language model, in chat models of transformers."""
 
 
 @dataclass
 class ChatBase:
-    """Pretrained weights with the processor that makes tokens of pictures and of chats."""
+    """Pretrained weights with the processor that turns pictures and chats into tokens."""
 
     id: str
     network: Any
     processor: Any
     commit: str | None = None
     half: torch.dtype | None = None
-    """Number format of 16 bits that its weights are in; None: of 32, or of 4."""
+    """16-bit number format of its weights; None: 32 or 4 bits."""
 
     @property
     def tokenizer(self) -> Any:
@@ -42,7 +42,7 @@ class ChatBase:
 
     @property
     def image_size_wh(self) -> tuple[int, int]:
-        """Width and height in pixels that pictures, or the pieces they are cut into, are brought to."""
+        """Width and height in pixels to which pictures, or their tiles, are resized."""
         side: int | None = getattr(self.network.config.vision_config, "image_size", None)
         # Qwen takes pictures of many sizes, and states the largest area
         side = side or isqrt(self.processor.image_processor.size["longest_edge"])
@@ -55,26 +55,26 @@ class ChatBase:
 
     @cached_property
     def turns(self) -> Turns:
-        """How it writes a chat."""
+        """Its chat template."""
         return Turns(self.processor)
 
     def arithmetic(self) -> AbstractContextManager[object]:
-        """How weights of two number formats meet; a training that computes in one of its own has said so already."""
+        """Autocast for weights of two number formats; a training with a format of its own has set it already."""
         device = self.network.device.type
         if self.half is None or torch.is_autocast_enabled(device):
             return nullcontext()
         return torch.autocast(device, self.half)
 
     def record(self) -> BaseRecord:
-        """Which base it is, with its answer to a fixed picture and question."""
+        """Identity of the base, with its output for a fixed picture and question."""
         asked = self.turns.prompt("a")
         made = self.processor(text=[asked], images=[probe_picture(self.image_size_wh)], return_tensors="pt")
         accepted = signature(type(self.network).forward).parameters
         inputs = {name: values.to(self.network.device) for name, values in made.items() if name in accepted}
         with torch.inference_mode(), self.arithmetic():
             logits = self.network(**inputs).logits[0, -1].float()
-        places = torch.linspace(0, logits.numel() - 1, 16).long()
-        return BaseRecord(self.id, self.commit, tuple(round(float(value), 4) for value in logits[places]))
+        indices = torch.linspace(0, logits.numel() - 1, 16).long()
+        return BaseRecord(self.id, self.commit, tuple(round(float(value), 4) for value in logits[indices]))
 
 
 def from_pretrained(base: str, *, dtype: str | None) -> ChatBase:
@@ -105,14 +105,14 @@ def read_processor(source: str | Path, config: Any) -> Any:
     """The processor that belongs to a model's configuration, for pictures alone: parts for videos need torchvision."""
     from transformers import PROCESSOR_MAPPING, AutoImageProcessor, AutoTokenizer, Idefics3Processor
 
-    # the same prompts; SmolVLM's own class is not to be had without packages for videos
+    # the same prompts; SmolVLM's own class needs packages for videos
     kind: Any = Idefics3Processor if config.model_type == "smolvlm" else PROCESSOR_MAPPING[type(config)]
     attributes = [name for name in kind.get_attributes() if "video" not in name]
     kind = type(kind.__name__, (kind,), {"get_attributes": classmethod(lambda cls: attributes)})
     tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    # an answer goes on from the last column of its prompt, whatever is there
+    # generation continues from the last column of the prompt, so padding is on the left
     tokenizer.padding_side = "left"
     # the PIL processor by name: answers must not depend on whether torchvision is installed
     pictures = AutoImageProcessor.from_pretrained(source, backend="pil", trust_remote_code=False)
@@ -124,7 +124,7 @@ def read_processor(source: str | Path, config: Any) -> Any:
 
 
 def no_larger_than(image: Image, side_px: int | None) -> Image:
-    """The picture, its longest side brought down to so many pixels where it has more."""
+    """The picture, its longest side reduced to at most `side_px`."""
     if side_px is None or max(image.size) <= side_px:
         return image
     scale = side_px / max(image.size)

@@ -39,7 +39,7 @@ class VlmFamily:
     good_alone = False
 
     def announced(self, options: VlmOptions) -> Announced | None:
-        """In the number format in which the options load it, whatever its files hold."""
+        """Size of the weights in the number format of the options, whatever the files hold."""
         return None if options.base == "toy" else announced_by(options.base, loaded_as(options))
 
     def create(self, options: VlmOptions, task: Task) -> Inspector:
@@ -55,7 +55,7 @@ class VlmFamily:
 
     def restore(self, folder: Path, base: BaseRecord, options: VlmOptions, task: Task) -> Inspector:
         """The inspector that was saved in `folder`. Raises RunError."""
-        told = read_json(folder / CHAT)
+        settings = read_json(folder / CHAT)
         vectors = RunVectors(folder / EMBEDDER) if (folder / EMBEDDER).is_dir() else None
         if options.tuning == "full":
             source = _read_whole(folder, base)
@@ -67,7 +67,7 @@ class VlmFamily:
             if options.tuning != "projector":
                 with expected_warnings():
                     network = load_lora(network, folder / ADAPTER)
-        inspector = ChatInspector(source, network, base, options, question=told["question"], vectors=vectors)
+        inspector = ChatInspector(source, network, base, options, question=settings["question"], vectors=vectors)
         if isinstance(inspector.module, SoftPrompted):
             try:
                 inspector.module.projector.load_state_dict(load_file(folder / PROJECTOR))
@@ -77,13 +77,13 @@ class VlmFamily:
         return inspector
 
     def closeness(self, config: Any) -> int:
-        """Any model of transformers that answers with words on a picture and words, and a toy of these."""
+        """1 for any model of transformers that answers in words on a picture and words, and for the toy."""
         from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
         return int(config is None or type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING)
 
     def untrained(self, base: str, *, dtype: str | None, prompt: str | None) -> ChatInspector:
-        """The base as it comes, to be asked. Raises OptionError, MissingExtraError."""
+        """The pretrained base, not fine-tuned. Raises OptionError, MissingExtraError."""
         how = {"tuning": "qlora"} if dtype is None else {"tuning": "lora", "frozen_dtype": dtype}
         options = VlmOptions.from_mapping({"data": "-", "out": "-", "base": base, "question": prompt, **how})
         source = _load(options, Task((), (), questions=(prompt or "",)))  # a toy's tokenizer is made for them
@@ -105,7 +105,7 @@ def _load(options: VlmOptions, task: Task, saved_processor: Path | None = None) 
 
 
 def _base_of_run(options: VlmOptions, half: torch.dtype | None) -> ChatBase:
-    """The network that a run of this family learned, with its processor, as a base. Raises RunError, OptionError."""
+    """The trained network of a run of this family, with its processor, as a base. Raises RunError, OptionError."""
     below = run_below(options.base, "vlm", tuning=options.tuning)
     before = cast(ChatInspector, below.inspector)
     if isinstance(before.module, SoftPrompted):
@@ -120,7 +120,7 @@ def _base_of_run(options: VlmOptions, half: torch.dtype | None) -> ChatBase:
 
 
 def _read_whole(folder: Path, base: BaseRecord) -> ChatBase:
-    """A network of which all was trained, from the run itself. Raises RunError."""
+    """A network that was trained fully, from the run itself. Raises RunError."""
     from transformers import AutoModelForImageTextToText
 
     try:
@@ -149,7 +149,7 @@ def _prepared(source: ChatBase, options: VlmOptions) -> nn.Module:
 
 
 def _attention(network: nn.Module) -> list[str]:
-    """The projections of the language model's attention, by their names; of unusual ones, how they usually end."""
+    """Names of the projections of the language model's attention; for unusual models, the usual endings."""
     layers = [name for name, _ in network.named_modules() if not set(PARTS_THAT_SEE) & set(name.split("."))]
     return [name for name in layers if name.rpartition(".")[2] in _ATTENTION] or list(_ATTENTION)
 

@@ -1,4 +1,4 @@
-"""Generation of words: by the likeliest token or by lot, held to a schema if one is given, whole or piece by piece."""
+"""Generation of words: greedy or sampled, constrained by a schema if one is given, at once or streamed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def settings_of(
     schema: Mapping[str, Any] | None = None,
     sampling: Sampling | None = None,
 ) -> dict[str, Any]:
-    """What `generate` is told, whatever the checkpoint's own settings are; answers of a schema are never cut off.
+    """Settings of `generate`, which replace the checkpoint's own; answers of a schema are never cut off.
 
     Raises OptionError, MissingExtraError.
     """
@@ -41,13 +41,13 @@ def settings_of(
     if schema is not None:
         from kenpin.models.vlm.schema import SchemaProcessor
 
-        held = SchemaProcessor(tokenizer, schema, ends=end_ids)
-        settings |= {"logits_processor": LogitsProcessorList([held]), "max_new_tokens": held.max_new_tokens}
+        processor = SchemaProcessor(tokenizer, schema, ends=end_ids)
+        settings |= {"logits_processor": LogitsProcessorList([processor]), "max_new_tokens": processor.max_new_tokens}
     return settings
 
 
 def generated(generate: Generate, inputs: Mapping[str, Any], settings: Mapping[str, Any], seed: int | None) -> Tensor:
-    """Tokens behind each prompt, (n, t), padded behind their end. seed: of what is drawn by lot."""
+    """Tokens behind each prompt, (n, t), padded behind their end. seed: for sampling."""
     with _drawn(seed):
         output: Tensor = generate(**inputs, **settings)
     return output[:, inputs["input_ids"].shape[1] :]
@@ -56,7 +56,7 @@ def generated(generate: Generate, inputs: Mapping[str, Any], settings: Mapping[s
 def streamed(
     generate: Generate, inputs: Mapping[str, Any], settings: Mapping[str, Any], seed: int | None, tokenizer: Any
 ) -> Iterator[str]:
-    """The text of one answer in pieces, as they are generated. Who stops asking for pieces ends the generation."""
+    """The text of one answer in pieces, as they are generated. Closing the iterator ends the generation."""
     pieces = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
     is_left, failures = Event(), list[BaseException]()
 
@@ -65,7 +65,7 @@ def streamed(
             with torch.inference_mode(), _drawn(seed):
                 stopping = StoppingCriteriaList([_Left(is_left)])
                 generate(**inputs, **settings, streamer=pieces, stopping_criteria=stopping)
-        except BaseException as error:  # noqa: BLE001 it is raised again where the pieces are asked for
+        except BaseException as error:  # noqa: BLE001 it is raised again by the iterator
             failures.append(error)
             pieces.on_finalized_text("", stream_end=True)
 
@@ -81,7 +81,7 @@ def streamed(
 
 
 class _Left(StoppingCriteria):  # type: ignore[misc]
-    """Stops once nobody reads any longer."""
+    """Stops the generation once the iterator is closed."""
 
     def __init__(self, is_left: Event) -> None:
         self._is_left = is_left

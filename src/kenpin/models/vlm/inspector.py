@@ -1,4 +1,4 @@
-"""A chat model as an inspector: a picture and a question in, an answer in words out."""
+"""The chat model as an inspector: a picture and a question in, an answer in words out."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _VECTORS, _SOFT_AT = "vectors", "soft_at"
 
 
 class ChatInspector:
-    """A chat model that is asked something of each picture: the example's own question, or `question`."""
+    """A chat model that answers a question on each picture: the example's own, or `question`."""
 
     labels: tuple[str, ...] = ()
     extract = None
@@ -49,7 +49,7 @@ class ChatInspector:
         question: str | None = None,
         vectors: RunVectors | None = None,
     ) -> None:
-        """network: the source's, ready to learn or as it has learned; base: what it was before it learned."""
+        """network: the source's, ready to train or trained; base: its record from before the training."""
         self.source, self.base, self._options, self._vectors = source, base, options, vectors
         self.image_size_wh = source.image_size_wh
         self.batch_size = options.predict_batch_size
@@ -60,15 +60,15 @@ class ChatInspector:
         if vectors is not None:
             self.module = SoftPrompted(network, vectors.dimension, options.soft_tokens, options.seed)
 
-    # ---- what the network is given ----
+    # ---- inputs ----
 
     def encode(self, images: Sequence[Image]) -> Batch:
         """Pictures with the inspector's own question."""
         return self.encode_questions(images, [Example("", ImageSource())] * len(images))
 
     def encode_questions(self, images: Sequence[Image], examples: Sequence[Example]) -> Batch:
-        """Pictures with their questions -> prompts, `input_ids` (n, t), padded on the left, and what the base's
-        processor makes of the pictures, n rows each. Raises OptionError."""
+        """Pictures with their questions -> prompts, `input_ids` (n, t), padded on the left, and the processor's tensors
+        of the pictures, n rows each. Raises OptionError."""
         return self._asked(images, [example.prefix or self.question for example in examples])
 
     def _asked(self, images: Sequence[Image], questions: Sequence[str], vectors: Tensor | None = None) -> Batch:
@@ -106,7 +106,7 @@ class ChatInspector:
     # ---- learning ----
 
     def check(self, training: Dataset) -> tuple[str, ...]:
-        """Refuse texts that spell out what means something else to the model; tell of answers too long to be given."""
+        """Refuse texts that contain special tokens of the model; note answers that are too long to be generated."""
         for example in training:
             for text in (example.prefix or "", example.suffix or ""):
                 if mark := self.turns.mark_in(text):
@@ -128,7 +128,7 @@ class ChatInspector:
         return tuple(notes)
 
     def total_loss(self, module: nn.Module, batch: Batch) -> Tensor:
-        """Loss summed over the tokens of the answers, or over examples; what stands before an answer has none."""
+        """Loss summed over the tokens of the answers, or over examples; prompts have no loss."""
         logits = self.answer_logits(module, batch)
         losses = token_losses if self._options.loss == "token" else example_losses
         return losses(logits, batch["labels"]).sum()
@@ -139,7 +139,7 @@ class ChatInspector:
         return (labels != IGNORED).sum() if self._options.loss == "token" else torch.tensor(len(labels))
 
     def answer_logits(self, module: nn.Module, batch: Batch) -> Tensor:
-        """Teacher-forced logits of the answers' tokens, each from what stands before it. -> (n, t, v)"""
+        """Teacher-forced logits of the answers' tokens. -> (n, t, v)"""
         labels, inputs = batch["labels"], self._inputs(batch)
         prompts = inputs["input_ids"]
         is_answer = (labels != IGNORED).long()
@@ -150,16 +150,16 @@ class ChatInspector:
         for name, rows in list(inputs.items()):
             if rows.shape == prompts.shape:
                 inputs[name] = torch.cat([rows, behind.get(name, torch.zeros_like(labels)).to(rows.dtype)], dim=1)
-        if "image_grid_thw" not in inputs:  # Qwen counts places in three directions, and by itself
+        if "image_grid_thw" not in inputs:  # Qwen computes its three-dimensional positions itself
             inputs["position_ids"] = (inputs["attention_mask"].cumsum(1) - 1).clamp(min=0)
         count = labels.shape[1]
         if "logits_to_keep" in self._accepted:
-            inputs["logits_to_keep"] = count + 1  # each place takes a number for each word there is
+            inputs["logits_to_keep"] = count + 1  # each position takes a number for each token of the vocabulary
         with self.source.arithmetic():
             return cast(Tensor, module(**inputs, use_cache=False).logits[:, -count - 1 : -1])
 
     def _inputs(self, batch: Batch) -> dict[str, Any]:
-        """What the module takes of a batch."""
+        """The module's inputs of a batch."""
         return _by_piece({name: rows for name, rows in batch.items() if name != "labels"})
 
     # ---- answering ----
@@ -170,7 +170,7 @@ class ChatInspector:
         return None if self._vectors is None else self._vectors.dimension
 
     def prompted(self, prompt: str, max_new_tokens: int | None = None) -> Self:
-        """The same model, asked something else."""
+        """The same model with another question."""
         asked = copy.copy(self)
         asked.question = prompt
         if max_new_tokens is not None:
@@ -178,7 +178,7 @@ class ChatInspector:
         return asked
 
     def infer(self, batch: Batch) -> dict[str, Tensor]:
-        """Answers' tokens, `tokens` (n, t), the likeliest each time."""
+        """Answers as `tokens` (n, t), by greedy decoding."""
         return {"tokens": self._generated(batch, self._settings(None), None)}
 
     def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
@@ -200,7 +200,7 @@ class ChatInspector:
         if vectors is not None and (self._vectors is None or vectors.shape != (len(images), self._vectors.dimension)):
             wanted = "none" if self._vectors is None else f"({len(images)}, {self._vectors.dimension})"
             raise ShapeError(f"embeddings of shape {vectors.shape}; this model takes {wanted}.")
-        said: list[str] = []
+        answers: list[str] = []
         for start in range(0, len(images), self.batch_size):
             part = slice(start, start + self.batch_size)
             given = None if vectors is None else torch.from_numpy(vectors[part].astype(np.float32))
@@ -209,8 +209,8 @@ class ChatInspector:
             with torch.inference_mode():
                 settings = self._settings(max_new_tokens, schema, sampling)
                 tokens = self._generated(self._placed(batch), settings, seed)
-            said += map(self.turns.text_of, tokens.tolist())
-        return said
+            answers += map(self.turns.text_of, tokens.tolist())
+        return answers
 
     def stream(
         self, image: Image, question: str, *, sampling: Sampling | None = None, max_new_tokens: int | None = None
@@ -247,24 +247,24 @@ class ChatInspector:
     # ---- saving ----
 
     def save(self, folder: Path) -> None:
-        """What was trained, with the processor, the question, and the run that vectors come from."""
+        """Write the trained weights, the processor, the question, and the run that computes embeddings."""
         network: Any = self.module.network if isinstance(self.module, SoftPrompted) else self.module
         with without_bars(), expected_warnings():
             if self._options.tuning in ("lora", "qlora"):
                 network.save_pretrained(folder / ADAPTER, save_embedding_layers=False)
             elif self._options.tuning == "full":
                 network.save_pretrained(folder / WEIGHTS)
-        told: dict[str, Any] = {"question": self.question}
+        settings: dict[str, Any] = {"question": self.question}
         if isinstance(self.module, SoftPrompted) and self._vectors is not None:
             save_file(self.module.projector.state_dict(), folder / PROJECTOR)
             self._vectors.copy_to(folder / EMBEDDER)
-            told["space"] = self._vectors.run.id
-        (folder / CHAT).write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
+            settings["space"] = self._vectors.run.id
+        (folder / CHAT).write_text(json.dumps(settings, ensure_ascii=False), encoding="utf-8")
         self.source.processor.save_pretrained(folder / "processor")
 
 
 def _by_picture(batch: Batch) -> Batch:
-    """Rows for pictures where the processor gave rows for their pieces: Qwen's patches, filled up to the most."""
+    """Rows by picture where the processor has rows by patch (Qwen), padded to the longest."""
     grid = batch.get("image_grid_thw")
     if grid is None:
         if len(batch["pixel_values"]) != len(batch["input_ids"]):

@@ -1,4 +1,4 @@
-"""Answers held to a JSON schema token by token, so that whatever a model writes is whole and valid."""
+"""Answers constrained by a JSON schema token by token, so that each is complete and valid."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
 _FORM: dict[str, Any] = {
-    # no white space but that of json.dumps, and no escapes longer than a character's own bytes: else an answer could be
-    # drawn out beyond any bound
+    # no white space but that of json.dumps, and no escapes longer than a character's own bytes: else the length of an
+    # answer would have no bound
     "whitespace_flexible": False,
     "item_separator": ", ",
     "key_separator": ": ",
     "json_allowed_escapes": 'bfnrt"\\',
 }
 _LONGEST_CHARACTER = 4  # bytes in UTF-8; an allowed escape takes 2
-_UNWRITTEN = re.compile(r"[\x00-\x07\x0b\x0e-\x1f\x7f]")  # by these escapes: it would be lost without a word
+_UNWRITTEN = re.compile(r"[\x00-\x07\x0b\x0e-\x1f\x7f]")  # characters that these escapes would silently lose
 
 
 class SchemaProcessor(LogitsProcessor):  # type: ignore[misc]
-    """Leaves to each row only the tokens with which some answer of the schema goes on.
+    """Admits in each row only the tokens that continue some answer of the schema.
 
     tokenizer: a fast one of transformers. schema: see `longest_answer`. ends: token ids that end an answer; by default
     the tokenizer's. A processor serves one call of `generate`, greedy or sampled, without beams, which must be granted
@@ -45,10 +45,10 @@ class SchemaProcessor(LogitsProcessor):  # type: ignore[misc]
         self._vocabulary = _vocabulary(tokenizer, tuple(self._ends))
         self._start = _matcher(schema, self._vocabulary)
         self._rows: list[LLMatcher | None] = []
-        """How far each row's answer has come; None: it has ended."""
+        """State of each row's answer; None: it has ended."""
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Scores of the next token, (rows, vocabulary), with -inf for what does not go on with an answer."""
+        """Scores of the next token, (rows, vocabulary), with -inf for tokens that continue no answer."""
         if self._rows:
             self._read(input_ids[:, -1].tolist())
         else:
@@ -69,7 +69,7 @@ class SchemaProcessor(LogitsProcessor):  # type: ignore[misc]
         """(rows, vocabulary) bool; a network's vocabulary may be larger than its tokenizer's."""
         from llguidance.numpy import allocate_token_bitmask, fill_next_token_bitmask
 
-        # all tokens at first, and of a row that has ended so for good: transformers replaces them by padding
+        # all tokens for a row that has ended: transformers replaces them by padding
         bits = allocate_token_bitmask(len(self._rows), self._vocabulary.vocab_size)
         for row, matcher in enumerate(self._rows):
             if matcher is not None:
@@ -87,7 +87,7 @@ def longest_answer(schema: Mapping[str, Any]) -> int:
 
     The schema is made of objects without additional properties, arrays with `maxItems`, strings with `maxLength`,
     integers with `minimum` and `maximum`, booleans, null, and `enum` or `const` of words and such numbers. Raises
-    OptionError where something else stands, or nothing bounds the answer.
+    OptionError for any other schema, and where nothing bounds the answer.
     """
     return _longest_bytes(schema, "schema") + 1
 
@@ -97,9 +97,9 @@ def _longest_bytes(schema: Any, where: str) -> int:
         raise OptionError(f"{where}: {schema!r} is not a JSON schema; give a mapping.")
     choices = schema.get("enum", [schema["const"]] if "const" in schema else None)
     if choices is not None:
-        if not choices or any(isinstance(one, list | dict) for one in choices):
+        if not choices or any(isinstance(choice, list | dict) for choice in choices):
             raise OptionError(f"{where}: a choice among {choices!r} is not among strings; list strings.")
-        return max(_bytes(one, where) for one in choices)
+        return max(_bytes(choice, where) for choice in choices)
     match schema.get("type"):
         case "object":
             return _longest_object(schema, where)
@@ -141,7 +141,7 @@ def _bytes(value: Any, where: str) -> int:
 
 
 def _matcher(schema: Mapping[str, Any], vocabulary: LLTokenizer) -> LLMatcher:
-    """An answer that is still empty."""
+    """A matcher at the beginning of an answer."""
     from llguidance import LLMatcher
 
     matcher = LLMatcher(vocabulary, LLMatcher.grammar_from_json_schema(dict(schema), overrides=_FORM))

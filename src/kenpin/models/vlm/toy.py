@@ -1,4 +1,4 @@
-"""A toy chat model: a tiny random LLaVA, with a tokenizer made from what is asked and answered."""
+"""A toy chat model: a tiny random LLaVA, with a tokenizer made from questions and answers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TEMPLATE = (
 
 
 def toy_base(texts: Sequence[str], seed: int, saved_processor: Path | None = None) -> ChatBase:
-    """Random weights from the seed. texts: what a tokenizer is made for, where none was saved."""
+    """Random weights from the seed. texts: those that a tokenizer is made for, where none was saved."""
     from transformers import LlavaConfig, LlavaForConditionalGeneration
 
     processor = _processor(texts) if saved_processor is None else read_processor(saved_processor, LlavaConfig())

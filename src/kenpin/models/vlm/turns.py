@@ -21,24 +21,24 @@ class Turns:
         return self._written([_asked(question)], answered=False)
 
     def answer_ids(self, answer: str) -> list[int]:
-        """Tokens of an answer, as they are to follow its prompt, its end among them."""
+        """Tokens of an answer behind its prompt, its end included."""
         opening, _ = self._frame
         return self._ids(opening + answer) + self.end_ids
 
     @cached_property
     def end_ids(self) -> list[int]:
-        """What ends an answer: what the template writes behind one, up to the first special token."""
+        """Tokens that end an answer: those that the template writes behind one, up to the first special token."""
         behind = self._ids(self._frame[1])
-        special = next((place for place, id in enumerate(behind) if id in self._tokenizer.all_special_ids), None)
+        special = next((index for index, id in enumerate(behind) if id in self._tokenizer.all_special_ids), None)
         return [self._tokenizer.eos_token_id] if special is None else behind[: special + 1]
 
     def text_of(self, ids: Sequence[int]) -> str:
         """Generated tokens as text."""
-        said = self._tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return cast(str, said).strip()
+        text = self._tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return cast(str, text).strip()
 
     def mark_in(self, text: str) -> str | None:
-        """The first special token that a text spells out, which would be taken for what it means to the model."""
+        """The first special token in a text, which the model would read as such; None where there is none."""
         return next((mark for mark in self._marks if mark in text), None)
 
     @cached_property
@@ -47,11 +47,11 @@ class Turns:
 
     @cached_property
     def _frame(self) -> tuple[str, str]:
-        """What the template writes between a prompt and its answer, and behind it."""
+        """The template's text between a prompt and its answer, and behind the answer."""
         asked = self.prompt("?")
         answer = {"role": "assistant", "content": [{"type": "text", "text": _MARK}]}
-        before, found, behind = self._written([_asked("?"), answer], answered=True).partition(_MARK)
-        return (before[len(asked) :], behind) if found and before.startswith(asked) else ("", "")
+        before, mark, behind = self._written([_asked("?"), answer], answered=True).partition(_MARK)
+        return (before[len(asked) :], behind) if mark and before.startswith(asked) else ("", "")
 
     def _written(self, messages: list[dict[str, Any]], *, answered: bool) -> str:
         return cast(str, self._processor.apply_chat_template(messages, add_generation_prompt=not answered))
