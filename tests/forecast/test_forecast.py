@@ -32,6 +32,7 @@ from tests.objects import joined, made_objects
 from tests.tables import write_table
 
 DATA = joined(made_objects(48), made_objects(4, first=500, split="validation"))
+FEW = joined(made_objects(24), made_objects(1, first=500, split="validation"))
 _BOXES: dict[str, Any] = {"data": "-", "base": "toy", "precision": "fp32", "max_new_tokens": 40}
 
 
@@ -94,31 +95,35 @@ def test_the_line_through_small_steps_meets_the_large_one() -> None:
 _CHILD = """
 import sys
 from pathlib import Path
-from tests.forecast.test_forecast import DATA, _BOXES
+from tests.forecast.test_forecast import FEW, _BOXES
+from tests.training.kill_driver import in_child, load_late
 from kenpin.training import train
 from kenpin.forecast import forecast_run
 
 values = _BOXES | {"epochs": 1, "batch_size": 24, "tuning": "full", "device": "cpu"}
-if sys.argv[1] == "forecast":
-    memory = forecast_run("florence2", dataset=DATA, out=Path(sys.argv[2]), **values).memory
-    print(memory.total, memory.activations + memory.logits)
-else:
-    train("florence2", dataset=DATA, out=Path(sys.argv[2]), report=False, **values)
+
+def forecast():
+    memory = forecast_run("florence2", dataset=FEW, out=Path(sys.argv[1]), **values).memory
+    print(memory.total, memory.activations + memory.logits, flush=True)
+
+def run():
+    train("florence2", dataset=FEW, out=Path(sys.argv[1]), report=False, **values)
     # ru_maxrss would count what the process that started this one held
     lines = Path("/proc/self/status").read_text().splitlines()
-    print(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")))
+    print(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), flush=True)
+
+load_late("florence2")
+assert [in_child(forecast), in_child(run)] == [0, 0]
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
 def test_the_peak_of_a_run_is_near_the_forecast(tmp_path: Path) -> None:
-    # in processes of their own: what other tests have loaded would count
-    commands = [
-        [sys.executable, "-W", "ignore", "-c", _CHILD, what, str(tmp_path / "run")] for what in ("forecast", "run")
-    ]
+    # in processes of their own: what other tests have loaded would count; and in children of one, which loads once
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for command in commands]
-    (forecast, step), (held_bytes,) = (map(int, child.communicate()[0].split()) for child in children)
+    command = [sys.executable, "-W", "ignore", "-c", _CHILD, str(tmp_path / "run")]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    forecast, step, held_bytes = map(int, done.stdout.split())
     assert step > 0.1 * held_bytes, "the runtime outweighs the step: the test says nothing"
     assert forecast == pytest.approx(held_bytes, rel=0.25)
 

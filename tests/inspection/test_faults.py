@@ -48,7 +48,7 @@ from tests.toy_runs import trained
 
 PARTS = 200
 GOOD = [f"good-{number:03}.png" for number in range(PARTS - len(FAULTS))]
-AWAY_S = 3.0
+AWAY_S = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +243,7 @@ def test_200_parts_with_every_fault_have_200_records_and_the_good_ones_are_as_ev
     shutil.rmtree(out / "aside", ignore_errors=True)
 
 
-def test_a_folder_that_is_away_for_three_seconds_costs_no_part(
+def test_a_folder_that_is_away_for_a_second_costs_no_part(
     toy: Path, without: dict[str, PartRecord], tmp_path: Path
 ) -> None:
     folder = tmp_path / "line"

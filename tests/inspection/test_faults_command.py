@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import resource
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kenpin.inspection.journal import JOURNAL, read_records
+from kenpin.inspection.journal import JOURNAL, Journal, read_records
+from tests.commands import Run
 from tests.inspection.faults import SPARSE_BYTES
 from tests.toy_runs import trained
 
+Inspect = Callable[..., tuple[int, list[bytes], str]]
 NO_UTF8 = b"caf\xe9.png"
-_FULL_AFTER_ONE = """
-import resource, signal, sys
-from kenpin.cli import main
-from kenpin.inspection.journal import Journal
-
-append = Journal.append
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
-def append_once(self, records):
-    append(self, records)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
-
-Journal.append = append_once
-main(sys.argv[1:])
-"""
-"""After its first record no file may grow any more, as on a full disk."""
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +34,29 @@ def policy(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "policy.yaml"
 
 
-def _kenpin(folder: Path, *words: object, **environment: str) -> tuple[int, list[bytes], str]:
+def _process(folder: Path, *words: object, **environment: str) -> tuple[int, list[bytes], str]:
     """Exit status, lines and complaints of a process; names go through its arguments and output as bytes."""
     command: list[str | bytes] = [sys.executable, "-m", "kenpin", *(os.fsencode(f"{word}") for word in words)]
     ended = subprocess.run(
         command, cwd=folder, env=os.environ | environment, capture_output=True, timeout=300, check=False
     )
     return ended.returncode, ended.stdout.splitlines(), ended.stderr.decode()
+
+
+@pytest.fixture
+def inspect(kenpin: Run, monkeypatch: pytest.MonkeyPatch) -> Inspect:
+    """The same in this process."""
+
+    def run(*words: object, encoding: str = "utf-8") -> tuple[int, list[bytes], str]:
+        written = io.BytesIO()
+        stdout = io.TextIOWrapper(written, encoding)
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", stdout)
+            status, _, err = kenpin(*words)
+        stdout.flush()
+        return status, written.getvalue().splitlines(), err
+
+    return run
 
 
 def _plant(folder: Path, parts: Path) -> list[Path]:
@@ -64,10 +71,10 @@ def _plant(folder: Path, parts: Path) -> list[Path]:
     return [no_utf8, sparse, itself]
 
 
-def test_a_watched_line_goes_on(policy: Path, parts: Path, tmp_path: Path) -> None:
+def test_a_watched_line_goes_on(policy: Path, parts: Path, tmp_path: Path, inspect: Inspect) -> None:
     bad = _plant(tmp_path / "line", parts)
     words = ("inspect", policy, "--watch", "line", "--out", "records", "--until-idle", "0")
-    status, lines, err = _kenpin(tmp_path, *words)
+    status, lines, err = inspect(*words)
     assert status == 4, err
     verdicts = dict(line.split(b"\t")[:2] for line in lines)
     assert verdicts == {b"good.png": b"PASS"} | dict.fromkeys(
@@ -79,25 +86,25 @@ def test_a_watched_line_goes_on(policy: Path, parts: Path, tmp_path: Path) -> No
         "caf\\xe9.png", "itself.png", "sparse.png",
     ]  # fmt: skip
     shutil.copy(parts / "ok" / "001.png", tmp_path / "line" / "next.png")
-    status, lines, err = _kenpin(tmp_path, *words)
+    status, lines, err = inspect(*words)
     assert (status, [line.split(b"\t")[0] for line in lines]) == (0, [b"next.png"]), err
     shutil.rmtree(tmp_path / "records" / "aside")  # whoever copies the folder of the tests would fill a disk
 
 
 def test_named_pictures_go_on_and_so_does_a_standard_output_that_lacks_their_letters(
-    policy: Path, parts: Path, tmp_path: Path
+    policy: Path, parts: Path, tmp_path: Path, inspect: Inspect
 ) -> None:
     bad = _plant(tmp_path / "line", parts)
     shutil.copy(parts / "ok" / "001.png", tmp_path / "line" / "良品.png")
     words = ("inspect", policy, *bad, "line", "--out", "records", "--parquet", "records.parquet")
-    status, lines, err = _kenpin(tmp_path, *words, PYTHONIOENCODING="ascii")
+    status, lines, err = _process(tmp_path, *words, PYTHONIOENCODING="ascii")
     assert status == 4, err
     assert len(lines) == 8
     assert any(line.startswith(b"line/\\u826f\\u54c1.png\tPASS") for line in lines)
     assert [line for line in lines if b"PASS" in line] == [
         line for line in lines if line.startswith((b"line/good.png", b"line/\\u826f"))
     ]
-    again = _kenpin(tmp_path, *words[:-2], PYTHONIOENCODING="ascii")
+    again = inspect(*words[:-2], encoding="ascii")
     assert again[:2] == (status, lines), "the same lines, from the records"
     for path in bad:
         assert os.path.lexists(path)
@@ -107,16 +114,27 @@ def test_named_pictures_go_on_and_so_does_a_standard_output_that_lacks_their_let
     json.dumps([record.reasons for record in records]).encode()
 
 
-def test_the_journals_own_disk_stops_it_with_its_name(policy: Path, parts: Path, tmp_path: Path) -> None:
+def test_the_journals_own_disk_stops_it_with_its_name(
+    policy: Path, parts: Path, tmp_path: Path, kenpin: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one_by_one = policy.with_name("one-by-one.yaml")
     one_by_one.write_text(f"{policy.read_text()}\nbatch_size: 1")
     words = ("inspect", one_by_one, parts / "ok" / "000.png", parts / "ok" / "001.png", "--out", "records")
-    ended = subprocess.run(
-        [sys.executable, "-c", _FULL_AFTER_ONE, *map(str, words)],
-        cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert (ended.returncode, ended.stdout.count("\n")) == (2, 1)
+    append, (usual, hard) = Journal.append, resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def append_once(self: Journal, records: Any) -> None:
+        append(self, records)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))  # no file may grow any more, as on a full disk
+
+    monkeypatch.setattr(Journal, "append", append_once)
+    signals = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        status, out, err = kenpin(*words)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (usual, hard))
+        signal.signal(signal.SIGXFSZ, signals)
+    assert (status, out.count("\n")) == (2, 1)
     journal = tmp_path / "records" / JOURNAL
     complaint = f"kenpin: {journal}: File too large; check the path, its rights and the disk."
-    assert ended.stderr.splitlines()[-1] == complaint
+    assert err.splitlines()[-1] == complaint
     assert len(list(read_records(journal))) == 1

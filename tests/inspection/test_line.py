@@ -96,7 +96,7 @@ def _inspect_all(
 
 def test_kills_lose_and_double_nothing(toy: Path, tmp_path: Path) -> None:
     lot = random.Random(0)
-    _inspect_all(_policy(toy, tmp_path, 2), tmp_path, 60, [round(lot.uniform(0.1, 0.8), 3) for _ in range(3)])
+    _inspect_all(_policy(toy, tmp_path, 2), tmp_path, 40, [round(lot.uniform(0.1, 0.8), 3) for _ in range(2)])
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ from kenpin.predictor import load_predictor
 from kenpin.training import job
 
 LOADED_LATE = ("datasets", "kornia.augmentation", "pandas", "sklearn.linear_model", "sklearn.model_selection")
-"""What a training imports on its way; a child of a parent that has it need not."""
+"""What a training imports on its way; children of a process that has it need not."""
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "classifier": {
@@ -73,6 +73,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "learning_rate": 2e-3,
     },
 }
+
+
+def load_late(family: str) -> None:
+    """Import what a training of this family would import on its way."""
+    for module in (*LOADED_LATE, f"kenpin.models.{family}"):
+        importlib.import_module(module)
 
 
 def die_at(point: str) -> None:
@@ -129,8 +135,7 @@ def _loads(folder: Path) -> bool:
 def main() -> None:
     """Train undisturbed; die at each point, resume after each death, and print what was found."""
     family, data, undisturbed, *rest = sys.argv[1:]
-    for module in (*LOADED_LATE, f"kenpin.models.{family}"):
-        importlib.import_module(module)
+    load_late(family)
     finals = []
     if not Path(undisturbed).exists():
         finals.append(in_child(partial(_train, family, data, Path(undisturbed), None, False)))
