@@ -35,15 +35,15 @@ def draw_prediction(
     picture = read_image(ImageSource(path=str(path)))
     if prediction.detections is not None:
         picture = draw_detections(picture, prediction.detections, labels=labels)
-    drawn = folder / f"{number:04d}-{path.stem}.png"
+    target = folder / f"{number:04d}-{path.stem}.png"
     canvas = with_banner(picture, caption(prediction, judgement), None if judgement is None else judgement.verdict)
-    with new_file(drawn) as unfinished:
+    with new_file(target) as unfinished:
         canvas.save(unfinished)
-    return drawn
+    return target
 
 
 def caption(prediction: Prediction, judgement: Judgement | None) -> str:
-    """Verdict, class and score in one line, and what of an answer could not be understood."""
+    """Verdict, class and score in one line, and the pieces of an answer that could not be parsed."""
     parts = [judgement.verdict.value] if judgement is not None else []
     parts += [prediction.label] if prediction.label is not None else []
     if prediction.defect_score is not None:

@@ -1,4 +1,4 @@
-"""What a model found on a picture, beside what is annotated on it."""
+"""A model's boxes on a picture beside its annotated boxes."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def draw_beside_truth(
     `labels`: all classes in order, of which each has its colour. Raises ImageError, MissingExtraError, OSError.
     """
     picture = read_image(example.image)
-    found = prediction.detections or Detections()
+    detections = prediction.detections or Detections()
     truth = f"annotated: {_count(example.boxes)}"
-    answer = f"found: {_count(found)}" if len(found) else ""  # the caption tells of an empty one
-    said = "  ".join(filter(None, (answer, caption(prediction, judgement))))
+    answer = f"found: {_count(detections)}" if len(detections) else ""  # the caption mentions an empty answer
+    text = "  ".join(filter(None, (answer, caption(prediction, judgement))))
     verdict = None if judgement is None else judgement.verdict
     left = with_banner(draw_detections(picture, example.boxes or Detections(), labels=labels), truth, None)
-    right = with_banner(draw_detections(picture, found, labels=labels), said, verdict)
+    right = with_banner(draw_detections(picture, detections, labels=labels), text, verdict)
     canvas = Image.new("RGB", (left.width + _GAP_PX + right.width, left.height), "white")
     canvas.paste(left)
     canvas.paste(right, (left.width + _GAP_PX, 0))
-    drawn = Path(folder) / f"{number:04d}-{Path(example.id).stem}.png"
-    with new_file(drawn) as unfinished:
+    target = Path(folder) / f"{number:04d}-{Path(example.id).stem}.png"
+    with new_file(target) as unfinished:
         canvas.save(unfinished)
-    return drawn
+    return target
 
 
 def _count(boxes: Detections | None) -> str:

@@ -15,13 +15,13 @@ from kenpin.errors import MissingExtraError
 from kenpin.records import Detections
 
 _SMALLEST_PX = 480
-"""Longer side below which a picture is enlarged: on a smaller one, labels hide what they name."""
+"""Longer side below which a picture is enlarged: on a smaller one, labels hide their boxes."""
 _SMALLEST_TEXT_PX = 15
-# told apart by colour-blind readers too (Okabe & Ito 2008, the last four in between), on dark and on bright parts
+# distinct for colour-blind readers too (Okabe & Ito 2008, the last four in between), on dark and on bright parts
 _COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#b8e186", "#8c6bb1",
             "#a6611a", "#ffffff", "#fb9a99")  # fmt: skip
 _HALO = "#101010"
-_LEFT_TO_RIGHT = "\u200e"  # invisible; without it the score would stand before an Arabic label
+_LEFT_TO_RIGHT = "\u200e"  # invisible; without it the score would be shown before an Arabic label
 
 
 def draw_detections(
@@ -53,8 +53,8 @@ def draw_detections(
     inner_wh = canvas.width - 1 - line_px, canvas.height - 1 - line_px
     scale = np.array([canvas.width / picture.width, canvas.height / picture.height] * 2)
     boxes = clip(np.array(detections.boxes_xyxy_px) * scale - line_px / 2, inner_wh) + line_px / 2
-    places = np.array([_colour_of(label, labels) for label in detections.labels])
-    drawn = supervision.Detections(xyxy=boxes, class_id=places)
+    colours = np.array([_colour_of(label, labels) for label in detections.labels])
+    shown = supervision.Detections(xyxy=boxes, class_id=colours)
     palette = supervision.ColorPalette.from_hex(list(_COLOURS))
     halo = supervision.BoxAnnotator(supervision.Color.from_hex(_HALO), thickness=line_px + 2)
     frames = supervision.BoxAnnotator(palette, thickness=line_px)
@@ -65,7 +65,7 @@ def draw_detections(
         smart_position=True,
     )
     names.font = lettering  # type: ignore[assignment]  # Pillow writes with every BaseImageFont
-    annotated: Image.Image = names.annotate(frames.annotate(halo.annotate(canvas, drawn), drawn), drawn, captions)
+    annotated: Image.Image = names.annotate(frames.annotate(halo.annotate(canvas, shown), shown), shown, captions)
     return annotated
 
 
@@ -74,7 +74,7 @@ def _resized(picture: Image.Image, longest_px: int | None) -> Image.Image:
     wanted = max(longer, _SMALLEST_PX) if longest_px is None else min(max(longer, _SMALLEST_PX), longest_px)
     if wanted == longer:
         return picture
-    # whole factors first: what the inspector saw were pixels, and they shall stay squares
+    # integer factors first, so that the inspector's pixels stay squares
     factor = max(1, -(-wanted // longer))
     enlarged = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
     size_wh = max(1, round(picture.width * wanted / longer)), max(1, round(picture.height * wanted / longer))

@@ -1,4 +1,4 @@
-"""Which installed fonts can write a text: their faces by the characters they have, the likely families first."""
+"""Installed fonts that can write a text: their faces by their characters, the likely families first."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ _CJK = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "IDEOGRAPHIC", "FUL
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """One face of a font file; `path` None: the few characters that Pillow itself brings."""
+    """A face of a font file; `path` None: the few characters of Pillow's own font."""
 
     path: str | None
     index: int
-    """Place in a collection (.ttc) of faces; 0 elsewhere."""
+    """Index in a collection (.ttc) of faces; 0 elsewhere."""
     characters: frozenset[int] = field(repr=False)
 
     def at(self, size_px: int) -> ImageFont.FreeTypeFont:
@@ -48,12 +48,12 @@ class Face:
             return ImageFont.truetype(self.path, size_px, index=self.index)
         built_in = ImageFont.load_default(size_px)
         assert isinstance(built_in, ImageFont.FreeTypeFont)
-        # opened anew, because Pillow opens its own without the layout that knows scripts
+        # opened again, because Pillow opens its own without the layout engine for scripts
         return ImageFont.truetype(BytesIO(built_in.font_bytes), size_px)
 
 
 def font_note(texts: Iterable[str]) -> str | None:
-    """What hinders the writing of these texts on this system, and the remedy, in one sentence; None: nothing does."""
+    """A sentence on what prevents writing these texts on this system, and the remedy; None where nothing does."""
     needed = _visible(texts)
     if missing := sorted(needed.difference(*(face.characters for face in faces_for(needed)))):
         named = ", ".join(f"{chr(code)} (U+{code:04X})" for code in missing[:3])
@@ -72,7 +72,7 @@ def font_note(texts: Iterable[str]) -> str | None:
 
 
 def faces_for(characters: Iterable[int]) -> tuple[Face, ...]:
-    """The fewest likely faces that together have these characters, or all of them that any font has; at least one."""
+    """The fewest likely faces that cover these characters, as far as any font has them; at least one."""
     return _faces_for(frozenset(characters))
 
 
@@ -84,7 +84,7 @@ def _faces_for(characters: frozenset[int]) -> tuple[Face, ...]:
         if not missing:
             break
         if missing & face.characters:
-            # one that has everything makes those before it superfluous: a label in one face looks better
+            # a face with all characters replaces the earlier ones: a label in one face looks better
             chosen = [face] if characters <= face.characters else [*chosen, face]
             missing -= face.characters
     return tuple(chosen) or (_BUILT_IN,)
@@ -99,7 +99,7 @@ def _visible(texts: Iterable[str]) -> frozenset[int]:
 
 
 def is_invisible(letter: str) -> bool:
-    """Whether a character only tells how its neighbours are drawn."""
+    """Whether a character only controls how its neighbours are drawn."""
     return unicodedata.category(letter) in ("Cf", "Cc") or "\ufe00" <= letter <= "\ufe0f"
 
 
@@ -114,19 +114,19 @@ def _faces_in(path: str) -> tuple[Face, ...]:
     """The faces of a font file; none where it is damaged or has no outlines, as fonts of coloured emoji."""
     from fontTools.ttLib import TTCollection, TTFont, TTLibError
 
-    found: dict[int, Face] = {}
+    faces: dict[int, Face] = {}
     try:
         with open(path, "rb") as file:
             is_collection = path.casefold().endswith("c")
             fonts = TTCollection(file, lazy=True).fonts if is_collection else [TTFont(file, lazy=True)]
             for index, font in enumerate(fonts):
                 # faces of a collection often share one table of characters, which takes long to read
-                place = font.reader.tables["cmap"].offset
-                if place not in found and ("glyf" in font or "CFF " in font or "CFF2" in font):
-                    found[place] = Face(path, index, frozenset(font.getBestCmap() or ()))
+                offset = font.reader.tables["cmap"].offset
+                if offset not in faces and ("glyf" in font or "CFF " in font or "CFF2" in font):
+                    faces[offset] = Face(path, index, frozenset(font.getBestCmap() or ()))
     except (TTLibError, OSError, KeyError, AssertionError, ValueError, struct.error):
         return ()
-    return tuple(found.values())
+    return tuple(faces.values())
 
 
 @cache
@@ -139,8 +139,8 @@ def _font_files() -> tuple[str, ...]:
 
 def _order(path: Path) -> tuple[int, bool, str]:
     stem = unicodedata.normalize("NFC", path.stem.casefold())
-    place = _LIKELY.index(stem) if stem in _LIKELY else len(_LIKELY)
-    return place, any(word in stem for word in _STYLED), str(path)
+    rank = _LIKELY.index(stem) if stem in _LIKELY else len(_LIKELY)
+    return rank, any(word in stem for word in _STYLED), str(path)
 
 
 def _font_folders() -> list[Path]:

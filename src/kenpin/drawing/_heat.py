@@ -1,4 +1,4 @@
-"""Maps over pictures: the picture, each map laid over it, and a bar that tells which colour is which number."""
+"""Maps over pictures: the picture, each map laid over it, and a colour bar."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kenpin.heat import colours, cover
 from kenpin.records import Map
 
 _SHORTEST_PX, _LONGEST_PX = 360, 900
-"""Between which the longer side of a drawn picture lies."""
+"""Limits of the longer side of a drawn picture."""
 _MOST_ACROSS = 3
 _INK, _PAPER = "#1c1c1c", "#ffffff"
 
@@ -29,33 +29,35 @@ def draw_maps(picture: Image.Image, maps: Sequence[Map], *, fails_from: float | 
     size_wh = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     smooth = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST
     shown = picture.convert("RGB").resize(size_wh, smooth)
-    captions = [f"{one.shows}{'' if one.score is None else f', {_number(one.score)} {one.unit}'}" for one in maps]
-    text = Lettering([*captions, "0123456789.-−e% fails from", *(one.unit for one in maps)], max(13, size_wh[0] // 32))
-    panels = [_panel(shown, one, line, text, fails_from) for one, line in zip(maps, captions, strict=True)]
+    captions = [f"{map_.shows}{'' if map_.score is None else f', {_number(map_.score)} {map_.unit}'}" for map_ in maps]
+    text = Lettering(
+        [*captions, "0123456789.-−e% fails from", *(map_.unit for map_ in maps)], max(13, size_wh[0] // 32)
+    )
+    panels = [_panel(shown, map_, line, text, fails_from) for map_, line in zip(maps, captions, strict=True)]
     return _beside([_titled(shown, "picture", text), *panels], gap_px=text.height_px)
 
 
-def _panel(shown: Image.Image, one: Map, caption: str, text: Lettering, fails_from: float | None) -> Image.Image:
-    low, high = _limits(one, fails_from)
-    bar = _bar(max(shown.height, 9 * text.height_px), low, high, one.unit, text, fails_from)
-    laid = _laid_over(shown, one, low, high)
-    whole = Image.new("RGB", (laid.width + bar.width, bar.height), _PAPER)
-    whole.paste(laid)
-    whole.paste(bar, (laid.width, 0))
-    return _titled(whole, caption, text)
+def _panel(shown: Image.Image, map_: Map, caption: str, text: Lettering, fails_from: float | None) -> Image.Image:
+    low, high = _limits(map_, fails_from)
+    bar = _bar(max(shown.height, 9 * text.height_px), low, high, map_.unit, text, fails_from)
+    laid = _laid_over(shown, map_, low, high)
+    panel = Image.new("RGB", (laid.width + bar.width, bar.height), _PAPER)
+    panel.paste(laid)
+    panel.paste(bar, (laid.width, 0))
+    return _titled(panel, caption, text)
 
 
-def _limits(one: Map, fails_from: float | None) -> tuple[float, float]:
-    seen = one.values[np.isfinite(one.values)]
+def _limits(map_: Map, fails_from: float | None) -> tuple[float, float]:
+    seen = map_.values[np.isfinite(map_.values)]
     low, high = (min(0.0, float(seen.min())), float(seen.max())) if seen.size else (0.0, 1.0)
     if fails_from is not None and math.isfinite(fails_from):
         high = max(high, fails_from)
     return low, high if high > low else low + 1.0
 
 
-def _laid_over(shown: Image.Image, one: Map, low: float, high: float) -> Image.Image:
-    known = np.isfinite(one.values)
-    filled = Image.fromarray(np.where(known, one.values, low).astype(np.float32))
+def _laid_over(shown: Image.Image, map_: Map, low: float, high: float) -> Image.Image:
+    known = np.isfinite(map_.values)
+    filled = Image.fromarray(np.where(known, map_.values, low).astype(np.float32))
     shares = (np.asarray(filled.resize(shown.size, Image.Resampling.BILINEAR), np.float64) - low) / (high - low)
     seen = np.asarray(Image.fromarray(known).resize(shown.size, Image.Resampling.NEAREST))
     shares = shares.clip(0, 1)
@@ -63,9 +65,9 @@ def _laid_over(shown: Image.Image, one: Map, low: float, high: float) -> Image.I
     grey = np.asarray(shown.convert("L").convert("RGB"), np.float64)
     grey[~seen] = 0.5 * grey[~seen] + 127  # pale: nobody looked there
     laid = Image.fromarray(np.rint(share * colours(shares) + (1 - share) * grey).astype(np.uint8))
-    if one.box is not None:
-        scale = np.array([shown.width / one.values.shape[1], shown.height / one.values.shape[0]] * 2)
-        x1, y1, x2, y2 = np.array(one.box) * scale
+    if map_.box is not None:
+        scale = np.array([shown.width / map_.values.shape[1], shown.height / map_.values.shape[0]] * 2)
+        x1, y1, x2, y2 = np.array(map_.box) * scale
         draw = ImageDraw.Draw(laid)
         draw.rectangle((x1 - 1, y1 - 1, x2 + 1, y2 + 1), outline=_INK)
         draw.rectangle((x1, y1, x2, y2), outline=_PAPER)
@@ -73,7 +75,7 @@ def _laid_over(shown: Image.Image, one: Map, low: float, high: float) -> Image.I
 
 
 def _bar(height: int, low: float, high: float, unit: str, text: Lettering, fails_from: float | None) -> Image.Image:
-    """The colours from high to low with their numbers, on paper as high as the picture."""
+    """The colour bar with its numbers, as high as the picture."""
     line = text.height_px
     top, bottom, left, wide = round(1.6 * line), height - line, line // 2, line
     marks = _ticks(low, high, most=max(2, (bottom - top) // (2 * line)))
@@ -81,11 +83,11 @@ def _bar(height: int, low: float, high: float, unit: str, text: Lettering, fails
     if fails_from is not None and low < fails_from <= high:
         fails = (fails_from, f"fails from {_number(fails_from)}")
 
-    def place(number: float) -> float:
+    def y_of(number: float) -> float:
         return bottom - (number - low) / (high - low) * (bottom - top)
 
-    if fails is not None:  # no number where its own stands
-        marks = [mark for mark in marks if abs(place(mark[0]) - place(fails[0])) > 1.3 * line] + [fails]
+    if fails is not None:  # no other number beside its own
+        marks = [mark for mark in marks if abs(y_of(mark[0]) - y_of(fails[0])) > 1.3 * line] + [fails]
     width = left + wide + line // 2 + math.ceil(max(text.getlength(word) for word in (unit, *(w for _, w in marks))))
     canvas = Image.new("RGB", (width + line // 2, height), _PAPER)
     gradient = colours(np.linspace(1, 0, bottom - top))[:, None].repeat(wide, axis=1)
@@ -93,18 +95,18 @@ def _bar(height: int, low: float, high: float, unit: str, text: Lettering, fails
     draw = ImageDraw.Draw(canvas)
     draw.text((left, 0), unit, fill=_INK, font=text)
     for number, word in marks:
-        y = place(number)
+        y = y_of(number)
         draw.line((left + wide, y, left + wide + line // 4, y), fill=_INK)
         draw.text((left + wide + line // 2, y - line / 2), word, fill=_INK, font=text)
     if fails is not None:
-        y = place(fails[0])
+        y = y_of(fails[0])
         draw.line((left, y, left + wide, y), fill=_PAPER, width=3)
         draw.line((left, y, left + wide, y), fill=_INK)
     return canvas
 
 
 def _ticks(low: float, high: float, most: int) -> list[tuple[float, str]]:
-    """Round numbers from low to high, at most so many, as they are written."""
+    """Round numbers from low to high, at most `most`, with their texts."""
     rough = (high - low) / most
     power = math.floor(math.log10(rough))
     step = next(factor * 10.0**power for factor in (1, 2, 5, 10) if factor * 10.0**power >= rough * (1 - 1e-9))

@@ -23,7 +23,7 @@ class Lettering(ImageFont.BaseImageFont):
         written = [*texts, "Hg" + _ELLIPSIS]
         self._faces = faces_for(ord(letter) for text in written for letter in text if not is_invisible(letter))
         self._fonts = [face.at(size_px) for face in self._faces]
-        # lines begin on the left whatever their first letter: runs of several faces could not change places
+        # lines begin on the left whatever their first letter: runs of several faces cannot be reordered
         self._direction = "ltr" if features.check("raqm") else None
         inks = [
             font.getbbox(run, direction=self._direction, anchor="ls")
@@ -49,11 +49,11 @@ class Lettering(ImageFont.BaseImageFont):
         return sum(self._width_px(run, font) for run, font in self._runs(_as_text(text)))
 
     def getbbox(self, text: str | bytes | bytearray, *args: Any, **kwargs: Any) -> tuple[float, float, float, float]:
-        """The line's place in pixels: from its top left corner, as high as every other line."""
+        """The line's bounding box in pixels: from its top left corner, as high as every other line."""
         return 0, 0, math.ceil(self.getlength(_as_text(text))), self.height_px
 
     def getmask(self, text: str | bytes, mode: str = "", *args: Any, **kwargs: Any) -> Any:
-        """The line's ink, a picture of the size that `getbbox` tells."""
+        """The line's ink, a picture of the size of `getbbox`."""
         ink = Image.new("L", (math.ceil(self.getlength(text)), self.height_px))
         draw = ImageDraw.Draw(ink)
         x = 0.0
@@ -71,14 +71,14 @@ class Lettering(ImageFont.BaseImageFont):
         if self._direction is None:  # nothing would hide them
             text = "".join(letter for letter in text if not is_invisible(letter))
         start, current = 0, 0
-        for place, letter in enumerate(text):
+        for index, letter in enumerate(text):
             if is_invisible(letter) or ord(letter) in self._faces[current].characters:
                 continue
             better = next((i for i, face in enumerate(self._faces) if ord(letter) in face.characters), current)
             if better != current:
-                if place > start:
-                    yield text[start:place], self._fonts[current]
-                start, current = place, better
+                if index > start:
+                    yield text[start:index], self._fonts[current]
+                start, current = index, better
         if text[start:]:
             yield text[start:], self._fonts[current]
 

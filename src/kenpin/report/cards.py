@@ -1,4 +1,4 @@
-"""Cards: one judged part each, with its pictures and what there is to say of it."""
+"""Cards: one judged part each, with its pictures and its caption."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from kenpin.report.heat import Heat
 from kenpin.report.names import picture_name
 from kenpin.report.overlay import predicted_boxes, true_boxes
 
-_ITEMS = 3  # of a part's distance
+_ITEMS = 3  # items of a part's distance on a card
 
 
 @dataclass(frozen=True, slots=True)
 class CardPicture:
-    """A picture on a card, and what is laid over it."""
+    """A picture on a card, with its overlay."""
 
     image: str
     """A data URL."""
     overlay: Markup | None = None
     caption: str = ""
-    """What of a part this one shows, where it has several."""
+    """Its title, where a part has several pictures."""
     under: bool = False
     """Whether a map lies over it, so that it is shown in grey."""
 
@@ -46,7 +46,7 @@ class Card:
 
 
 def part_card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str, heat: Heat | None) -> Card:
-    """What a part is, what was predicted and decided, and where on its picture."""
+    """The card of a part: its truth, its prediction and verdict, and the overlays of its picture."""
     prediction, image = part.prediction, data_url(thumbnails.get(part.id))
     lines = [words.truth(part)]
     if part.text is not None:
@@ -59,7 +59,7 @@ def part_card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str, he
     if prediction.defect_score is not None:
         lines.append(f"score {words.score(prediction.defect_score)}" + (f", {part.verdict}" if part.verdict else ""))
     if prediction.contributions and image is None:
-        # where there is nothing to look at, the items tell where the distance comes from
+        # without a picture, the items show the origin of the distance
         strongest = sorted(prediction.contributions.items(), key=lambda item: -item[1])[:_ITEMS]
         lines.append(", ".join(f"{name} {share:.2g}" for name, share in strongest if share > 0))
     map_over = None if heat is None else heat.over(part.id)
@@ -76,7 +76,7 @@ def part_card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str, he
 
 
 def pair_card(pair: Pair, thumbnails: Mapping[str, bytes]) -> Card:
-    """What two runs make of a part."""
+    """The card of a part that two runs judged."""
     wrong_before, wrong_now = pair.mistakes
     image = data_url(thumbnails.get(pair.now.id))
     pictures: list[CardPicture] = []
@@ -118,14 +118,14 @@ def class_cards(evaluation: Evaluation, thumbnails: Mapping[str, bytes]) -> list
 
 def in_order(evaluation: Evaluation, labels: Iterable[str]) -> list[str]:
     """OK labels first, then the inspector's own in their order, then others by name."""
-    place = {label: i for i, label in enumerate(dict.fromkeys((*evaluation.ok_labels, *evaluation.labels)))}
-    return sorted(labels, key=lambda label: (place.get(label, len(place)), label))
+    order = {label: i for i, label in enumerate(dict.fromkeys((*evaluation.ok_labels, *evaluation.labels)))}
+    return sorted(labels, key=lambda label: (order.get(label, len(order)), label))
 
 
 def _predicted(part: JudgedExample) -> str:
     boxes = None if part.boxes is None else words.drawn(part)
     answer = None if part.text is None else words.answered(part)
-    told = [part.prediction.label, boxes, answer, str(part.verdict) if part.verdict else None]
+    parts = [part.prediction.label, boxes, answer, str(part.verdict) if part.verdict else None]
     if part.prediction.defect_score is not None:
-        told.append(f"score {words.score(part.prediction.defect_score)}")
-    return ", ".join(word for word in told if word)
+        parts.append(f"score {words.score(part.prediction.defect_score)}")
+    return ", ".join(word for word in parts if word)

@@ -1,4 +1,4 @@
-"""What became of escapes and overkills between two runs on the same parts: a sentence on each, and a table."""
+"""Change of escapes and overkills between two runs on the same parts: a sentence on each, and a table."""
 
 from __future__ import annotations
 
@@ -13,25 +13,34 @@ Changes = Mapping[Wrong, PairedDifference | None]
 
 
 def change_sentences(changes: Changes) -> tuple[str, ...]:
-    """One for each kind of mistake, with the exact interval and McNemar's test."""
+    """A sentence for each kind of mistake, with the exact interval and McNemar's test."""
     return tuple(_sentence(wrong, change) for wrong, change in changes.items())
 
 
 def change_table(changes: Changes) -> Table:
-    """The same in numbers; a kind of part that none was judged of has no row."""
+    """The changes as a table; a kind of part of which none was judged has no row."""
     return Table(
         "Wrong decisions on the same parts",
         ("", "parts", "before", "now", "corrected", "new", "change, points", "two-sided 95 % interval", "p"),
         tuple(
             (
                 f"{wrong}s in {PARTS_OF[wrong]} parts",
-                *(str(count) for count in (one.parts, one.wrong_before, one.wrong_now, one.gained, one.lost)),
-                _points(one.change),
-                f"{_points(one.low)} to {_points(one.high)}",
-                f"{one.p_value:.2g}",
+                *(
+                    str(count)
+                    for count in (
+                        difference.parts,
+                        difference.wrong_before,
+                        difference.wrong_now,
+                        difference.gained,
+                        difference.lost,
+                    )
+                ),
+                _points(difference.change),
+                f"{_points(difference.low)} to {_points(difference.high)}",
+                f"{difference.p_value:.2g}",
             )
-            for wrong, one in changes.items()
-            if one is not None
+            for wrong, difference in changes.items()
+            if difference is not None
         ),
     )
 

@@ -1,4 +1,4 @@
-"""Which charts a run's results are drawn as."""
+"""The charts of a run's results."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from kenpin.report.drawing import (
 )
 from kenpin.report.plots import line_figure
 
-_LINES = 4  # in one chart: the styles that lines have
-_MARKED = 12  # points of a training at most that have marks
+_LINES = 4  # lines in one chart: the number of line styles
+_MARKED = 12  # most points of a training that get marks
 _CURVES = 24  # classes with a curve; the table holds all
 
 
@@ -42,7 +42,11 @@ def evaluation_figures(evaluations: Mapping[str, Evaluation]) -> tuple[Figure, .
         ("precision_recall", "Precision and recall", "defective parts detected", "alarms that are right", "steps",
          "Up and right is better."),
     ):  # fmt: skip
-        series = [Series(run, one.curves[name], form) for run, one in evaluations.items() if one.curves.get(name)]  # type: ignore[arg-type]
+        series = [
+            Series(run, evaluation.curves[name], form)  # type: ignore[arg-type]
+            for run, evaluation in evaluations.items()
+            if evaluation.curves.get(name)
+        ]
         if series:
             figures.append(_unit_figure(title, series, x, y, caption, diagonal=name != "precision_recall"))
     figures.append(_reliability(evaluations))
@@ -52,14 +56,17 @@ def evaluation_figures(evaluations: Mapping[str, Evaluation]) -> tuple[Figure, .
 def _reliability(evaluations: Mapping[str, Evaluation]) -> Figure | None:
     """Stated probabilities beside observed rates, also as they were before they were calibrated."""
     series, errors = [], []
-    for run, one in evaluations.items():
+    for run, evaluation in evaluations.items():
         for suffix, when in (("", ""), ("_before", ", before calibration")):
-            curve, error = one.curves.get(f"reliability{suffix}"), one.measures.get(f"calibration_error{suffix}")
+            curve, error = (
+                evaluation.curves.get(f"reliability{suffix}"),
+                evaluation.measures.get(f"calibration_error{suffix}"),
+            )
             if curve and error is not None:
                 series.append(Series(f"{run}{when}", curve, "marks"))
                 span = words.interval("calibration_error", error)
-                said = words.value("calibration_error", error.value) + (f" ({span})" if span else "")
-                errors.append(f"{run}{when}: {said}")
+                error_text = words.value("calibration_error", error.value) + (f" ({span})" if span else "")
+                errors.append(f"{run}{when}: {error_text}")
     if not series:
         return None
     caption = (
@@ -70,7 +77,7 @@ def _reliability(evaluations: Mapping[str, Evaluation]) -> Figure | None:
 
 
 def cost_figure(evaluation: Evaluation) -> Figure | None:
-    """What each cut would have cost on the judged pictures, and what the chosen threshold did; None without costs."""
+    """Cost of each cut on the judged pictures, and of the chosen threshold; None without costs."""
     threshold = evaluation.threshold
     known = [
         (score, part.defective, part.verdict)
@@ -94,7 +101,7 @@ def cost_figure(evaluation: Evaluation) -> Figure | None:
 
 
 def box_figures(evaluation: Evaluation) -> tuple[Figure, ...]:
-    """Precision over recall of each class's boxes, the worst classes first, then whether their scores are meant."""
+    """Precision over recall of each class's boxes, the worst classes first, then the reliability of their scores."""
     worst_first = sorted(
         ((label, scores) for label, scores in evaluation.per_class.items() if scores.curve),
         key=lambda pair: pair[1].average_precision_50 or 0.0,
@@ -121,31 +128,31 @@ def box_figures(evaluation: Evaluation) -> tuple[Figure, ...]:
 
 def _unit_figure(title: str, series: Sequence[Series], x: str, y: str, caption: str, diagonal: bool = False) -> Figure:
     """Curves in the unit square."""
-    described = "; ".join(f"{one.name}: {counted(len(one.points), 'point')}" for one in series)
+    described = "; ".join(f"{line.name}: {counted(len(line.points), 'point')}" for line in series)
     axes = Axis(x, 0.0, 1.0, UNIT.ticks, percent), Axis(y, 0.0, 1.0, UNIT.ticks, percent)
     chart = line_chart(title, described, series, *axes, diagonal=diagonal)
     return Figure(title, chart, caption, _legend(series))
 
 
 def training_figures(rows: Sequence[Mapping[str, Any]]) -> tuple[Figure, ...]:
-    """Losses, and what was measured on the validation pictures while training, over the steps."""
+    """Losses and validation measures of a training, over the steps."""
     by = "step" if any(_number(row.get("step")) is not None for row in rows) else "epoch"
     figures = []
     for title, names in (
         ("Loss", ("loss", "eval_loss")),
         ("Validation scores", tuple(sorted({key for row in rows for key in row if _is_score(key)}))),
     ):
-        series = [one for name in names if (one := _series(name, rows, by)).points]
+        series = [line for name in names if (line := _series(name, rows, by)).points]
         if series:
-            values = [point for one in series for point in one.points]
+            values = [point for line in series for point in line.points]
             x = linear_axis(by, 0.0, max(px for px, _ in values), plain, whole=by == "step")
             lowest, highest = min(py for _, py in values), max(py for _, py in values)
             if title == "Loss":
                 lowest = min(0.0, lowest)
             elif lowest == highest and 0 <= lowest <= 1:
-                lowest, highest = 0.0, 1.0  # of a share that never changed: nothing lies beyond
+                lowest, highest = 0.0, 1.0  # a constant share: its range is known
             y = linear_axis("", lowest, highest, plain)
-            ends = "; ".join(f"{one.name} ends at {one.points[-1][1]:.4g}" for one in series)
+            ends = "; ".join(f"{line.name} ends at {line.points[-1][1]:.4g}" for line in series)
             figures.append(Figure(title, line_chart(title, ends, series, x, y), f"{ends}.", _legend(series)))
     return tuple(figures)
 
@@ -165,14 +172,14 @@ def _histogram(evaluation: Evaluation) -> Figure | None:
         x = log_axis(label, float(everything.min()), float(everything.max()))
     else:
         x = linear_axis(label, float(everything.min()), float(everything.max()))
-    said = "no threshold was given"
+    cut_text = "no threshold was given"
     if cut is not None:
         review = "" if cut.review_from is None else f", review from {words.score(cut.review_from)}"
-        said = f"FAIL from {words.score(cut.fail_from)}{review}"
+        cut_text = f"FAIL from {words.score(cut.fail_from)}{review}"
     title = "Scores of OK and defective parts"
     chart = histogram_chart(
         title,
-        f"{counted(len(ok), 'OK part')} upward, {counted(len(defective), 'defective part')} downward; {said}.",
+        f"{counted(len(ok), 'OK part')} upward, {counted(len(defective), 'defective part')} downward; {cut_text}.",
         ok,
         defective,
         x,
@@ -182,7 +189,7 @@ def _histogram(evaluation: Evaluation) -> Figure | None:
     legend = [("ok", f"{len(ok)} OK"), ("bad", f"{len(defective)} defective")]
     if cut is not None and cut.review_from is not None:
         legend.append(("band", "review"))
-    return Figure(title, chart, f"{said[0].upper()}{said[1:]}.", tuple(legend))
+    return Figure(title, chart, f"{cut_text[0].upper()}{cut_text[1:]}.", tuple(legend))
 
 
 def _scores(judged: Sequence[JudgedExample], defective: bool) -> list[float]:
@@ -191,7 +198,7 @@ def _scores(judged: Sequence[JudgedExample], defective: bool) -> list[float]:
 
 
 def _legend(series: Sequence[Series]) -> tuple[tuple[str, str], ...]:
-    return tuple((f"s{i % 4 + 1}", one.name) for i, one in enumerate(series))
+    return tuple((f"s{i % 4 + 1}", line.name) for i, line in enumerate(series))
 
 
 def _series(name: str, rows: Sequence[Mapping[str, Any]], by: str) -> Series:

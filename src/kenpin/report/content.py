@@ -1,4 +1,4 @@
-"""What a report is made of, read from a run folder's files."""
+"""The content of a report, read from a run folder's files."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from kenpin.run.vectors import Embedding, read_embedding
 from kenpin.taguchi.selection import Selection
 
 _SELECTION = "model/selection.json"
-_TABLE = "table"  # what a run on numbers names as its base
+_TABLE = "table"  # base of a run on numbers
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a run keeps of the pictures of one evaluation."""
+    """Thumbnails and maps of the pictures of one evaluation."""
 
     thumbnails: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """JPEG bytes by picture id."""
@@ -34,25 +34,25 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class ReportContent:
-    """All that a page shows of one run."""
+    """Content of a run's page."""
 
     name: str
     run: Mapping[str, Any]
     """run.json as it stands; its `dataset.counts` (split -> label -> pictures) fills the table of the data."""
     evaluations: Mapping[str, Evaluation]
-    """By name, the leading one first; at least one."""
+    """Evaluations by name, the leading one first; at least one."""
     training: Sequence[Mapping[str, Any]] = ()
     """Rows of metrics.jsonl in their order."""
     thumbnails: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    """Of the leading evaluation: JPEG bytes by picture id."""
+    """Thumbnails of the leading evaluation: JPEG bytes by picture id."""
     embedding: Embedding | None = field(default=None, repr=False)
-    """Vectors of the leading evaluation's pictures."""
+    """Embeddings of the leading evaluation's pictures."""
     maps: Maps | None = field(default=None, repr=False)
     """Maps of its worst mistakes and highest scores."""
     further: Mapping[str, Kept] = field(default_factory=dict, repr=False)
-    """What is kept of the other evaluations' pictures, by their names."""
+    """Thumbnails and maps of the other evaluations' pictures, by evaluation."""
     selection: Selection | None = field(default=None, repr=False)
-    """Which items a unit space keeps, and how they were chosen."""
+    """The items of a unit space, and how they were chosen."""
     doctor: Mapping[str, Any] | None = None
     """The data set's findings: `findings`, a list of Finding records as JSON."""
     before: ReportContent | None = None
@@ -60,33 +60,33 @@ class ReportContent:
 
     @property
     def things(self) -> str:
-        """What was judged: pictures, or parts that a table tells of."""
+        """The noun of what was judged: pictures, or parts of a table."""
         return "parts" if self.run.get("base_id") == _TABLE else "pictures"
 
     @property
     def leading(self) -> Evaluation:
-        """The evaluation that the headline is about."""
+        """The evaluation of the headline."""
         return next(iter(self.evaluations.values()))
 
     @property
     def leading_name(self) -> str:
-        """Its name."""
+        """Name of the leading evaluation."""
         return next(iter(self.evaluations))
 
     def kept(self, name: str) -> Kept:
-        """What is kept of an evaluation's pictures."""
+        """Thumbnails and maps of an evaluation's pictures."""
         return Kept(self.thumbnails, self.maps) if name == self.leading_name else self.further.get(name, Kept())
 
 
 def read_content(run_folder: Path, *, against: Path | None = None, name: str | None = None) -> ReportContent:
-    """What the run folder holds: run.json and evaluation.json, and whatever else of the content is there.
+    """The content of a run folder: run.json and evaluation.json, and the optional files that exist.
 
     `name`: the run's; None: its folder's. Further evaluations follow by their names.
     Raises RunError for missing or damaged files.
     """
     named = further_evaluations(run_folder)
     own, *others = (evaluation_files(run_folder, name) for name in (None, *named))
-    read = [evaluation_from_json(_json(one.evaluation), str(one.evaluation)) for one in (own, *others)]
+    read = [evaluation_from_json(_json(files.evaluation), str(files.evaluation)) for files in (own, *others)]
     # a further evaluation may bear the leading one's split as its name and must not take its place
     leading = read[0].split if read[0].split not in named else f"{read[0].split} (in training)"
     lines = run_folder / METRICS
@@ -100,8 +100,8 @@ def read_content(run_folder: Path, *, against: Path | None = None, name: str | N
         embedding=None if own.vectors is None else read_embedding(own.vectors),
         maps=read_maps(own.maps),
         further={
-            name: Kept(read_thumbnails(one.thumbnails), read_maps(one.maps))
-            for name, one in zip(named, others, strict=True)
+            name: Kept(read_thumbnails(files.thumbnails), read_maps(files.maps))
+            for name, files in zip(named, others, strict=True)
         },
         selection=from_json(Selection, _json(chosen), str(chosen)) if chosen.exists() else None,
         doctor=_json(doctor) if doctor.exists() else None,

@@ -1,4 +1,4 @@
-"""A control chart to be drawn: the points, their limits, where it alarms, and the first part that tripped it."""
+"""A control chart as a plot: points, limits, alarms, and the first part that raised one."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _SHOWS = {
     "means": "deviations from the reference",
     "failures": "share of FAIL",
 }
-"""What the values of each kind of chart are."""
+"""Title of the values of each kind of chart."""
 
 
 def control_plot(chart: Chart, title: str, unit: str, found: str, caption: str) -> LinePlot:
     """The chart over its points, which `unit` names: parts, or lots; found: whether it alarms, and where first."""
-    places = range(1, len(chart.values) + 1)
+    positions = range(1, len(chart.values) + 1)
 
     def curve(values: tuple[float, ...]) -> tuple[Point, ...]:
-        return tuple(thin(places, values, _POINTS))
+        return tuple(thin(positions, values, _POINTS))
 
     lines = [
         PlotLine("points", curve(chart.values), "marks" if unit == "lots" else "line"),

@@ -1,4 +1,4 @@
-"""What each cut of the score would cost, as a chart, with the one that was chosen and what it did cost."""
+"""The cost of each cut of the score as a chart, with the chosen cut and its cost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def cost_plot(
 ) -> LinePlot:
     """Cost per part over the cut from which parts fail: without reviews, and with the best band of them.
 
-    realised: what the threshold cost on parts that it was not chosen on, which `where` names; here are those of the
+    realised: cost of the threshold on parts that it was not chosen on, which `where` names; "here" for those of the
     curves.
     """
     lines = [PlotLine("without review", _curve(alone), "steps")]
@@ -53,4 +53,4 @@ def cost_plot(
 
 
 def _curve(costs: CutCosts) -> tuple[Point, ...]:
-    return tuple(thin(costs.cuts[1:], costs.least[1:]))  # the first cut is -inf: everything fails
+    return tuple(thin(costs.cuts[1:], costs.least[1:]))  # the first cut is -inf: all parts fail

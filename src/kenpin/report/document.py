@@ -1,4 +1,4 @@
-"""HTML documents that need no other file: their templates, their pictures and how they are written."""
+"""Self-contained HTML documents: templates, embedded pictures and writing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kenpin.report.names import without_folders
 
 @cache
 def template(name: str) -> Template:
-    """A template of this folder; what it is given is escaped."""
+    """A template of this folder; its values are escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -30,12 +30,12 @@ def template(name: str) -> Template:
 
 
 def data_url(jpeg: bytes | None) -> str | None:
-    """A JPEG as the address of a picture that is held in the document; None for None."""
+    """A JPEG as a data URL; None for None."""
     return None if jpeg is None else "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
 
 
 def write_document(render: Callable[[], str], out: Path, overwrite: bool) -> Path:
-    """Write what `render` returns to `out`, under its name only when it is whole; returns `out`.
+    """Write the result of `render` to `out`, under its name only when it is complete; returns `out`.
 
     Raises OutputExistsError where `out` exists, unless `overwrite`, before anything is rendered.
     """

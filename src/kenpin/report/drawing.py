@@ -19,7 +19,7 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 14, 14, 46
 SKEWED = 20.0
 """Highest score over the median from which a linear axis would show one bar."""
 _BINS = 32
-_ROUNDING = 1e-9  # of the larger end: below it the ends of an axis are one
+_ROUNDING = 1e-9  # of the larger end: below it the ends of an axis are equal
 # of charts with a row for each name: room for these, for a letter, and a row's height
 _NAMES, _MOST_NAMES, _LETTER, _ROW = 150.0, 240.0, 6.8, 20.0
 
@@ -36,7 +36,7 @@ class Axis:
     log: bool = False
 
     def fraction(self, value: float) -> float:
-        """Where a value lies between the ends, 0 to 1."""
+        """Position of a value between the ends, 0 to 1."""
         scale: Callable[[float], float] = math.log10 if self.log else float
         return (scale(value) - scale(self.low)) / (scale(self.high) - scale(self.low))
 
@@ -139,18 +139,18 @@ def line_chart(
 ) -> Markup:
     """Series over two axes; `diagonal`: a faint line from corner to corner."""
     shapes = [_path([(x.low, y.low), (x.high, y.high)], x, y, "diagonal")] if diagonal else []
-    for i, one in enumerate(series):
+    for i, line in enumerate(series):
         style = f"s{i % 4 + 1}"
-        points = _steps(one.points) if one.form == "steps" else one.points
-        if one.form != "dots":
+        points = _steps(line.points) if line.form == "steps" else line.points
+        if line.form != "dots":
             shapes.append(_path(points, x, y, f"line {style}"))
         # a line between equal points has no length
-        if one.form in ("marks", "dots") or len(set(points)) == 1:
+        if line.form in ("marks", "dots") or len(set(points)) == 1:
             shapes += [
                 Markup('<circle class="mark {}" cx="{:.1f}" cy="{:.1f}" r="3.5"></circle>').format(
-                    style, *_place(p, x, y)
+                    style, *_point(p, x, y)
                 )
-                for p in one.points
+                for p in line.points
             ]
     return _svg(title, description, [_grid(x, y), *shapes])
 
@@ -303,18 +303,18 @@ def _y(value: float, axis: Axis) -> float:
     return HEIGHT - BOTTOM - axis.fraction(value) * (HEIGHT - TOP - BOTTOM)
 
 
-def _place(point: tuple[float, float], x: Axis, y: Axis) -> tuple[float, float]:
+def _point(point: tuple[float, float], x: Axis, y: Axis) -> tuple[float, float]:
     return _x(point[0], x), _y(point[1], y)
 
 
 def _steps(points: Points) -> Points:
     """Hold each value until the next point: what lies between two thresholds is not a straight mixture of both."""
-    held = [(point[0], before[1]) for before, point in pairwise(points)]
-    return [point for pair in zip(points, [*held, points[-1]], strict=True) for point in pair] if points else []
+    corners = [(point[0], before[1]) for before, point in pairwise(points)]
+    return [point for pair in zip(points, [*corners, points[-1]], strict=True) for point in pair] if points else []
 
 
 def _path(points: Points, x: Axis, y: Axis, style: str) -> Markup:
-    line = " ".join(f"{px:.1f},{py:.1f}" for px, py in (_place(point, x, y) for point in points))
+    line = " ".join(f"{px:.1f},{py:.1f}" for px, py in (_point(point, x, y) for point in points))
     return Markup('<polyline class="{}" points="{}"></polyline>').format(style, line)
 
 

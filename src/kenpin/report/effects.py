@@ -1,4 +1,4 @@
-"""What an item selection found: the S/N ratio with and without each item, and what the kept ones won or lost."""
+"""Results of an item selection: the S/N ratio with and without each item, and the effect of the selection."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from kenpin.report.drawing import Change, Figure, change_chart, linear_axis
 from kenpin.taguchi.selection import ItemGain, Selection
 
 _ROWS = 24
-_LETTERS = 22  # of a name
+_LETTERS = 22  # most letters of a name
 
 
 def effects_figure(selection: Selection) -> Figure:
-    """The effect plot: groups of items by falling gain; of many those with the largest and the smallest."""
-    groups = [list(group) for _, group in groupby(sorted(selection.gains, key=_by_gain), key=lambda one: one.group)]
+    """The effect plot: groups of items by falling gain; of many groups, those with the largest and the smallest."""
+    groups = [list(group) for _, group in groupby(sorted(selection.gains, key=_by_gain), key=lambda gain: gain.group)]
     half = _ROWS // 2
     shown = groups if len(groups) <= _ROWS else [*groups[:half], *groups[-half:]]
     changes = [_change(group) for group in shown]
@@ -43,7 +43,7 @@ def effects_figure(selection: Selection) -> Figure:
 
 
 def confirmation_sentence(selection: Selection) -> str:
-    """What the reduced space does on parts that nothing was chosen by."""
+    """A sentence on the reduced space's results on parts that were held out from the choice."""
     confirmed, kept = selection.confirmation, len(selection.kept)
     with_all = f"{selection.kept_db:.1f} dB with them, {selection.all_db:.1f} dB with all"
     about = (

@@ -1,4 +1,4 @@
-"""How the pictures lie to one another as vectors: kept in the run, laid out in a plane, shown under the mouse."""
+"""The plot of the pictures' embeddings: laid out in a plane, each picture shown under the mouse."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from kenpin.run.vectors import Embedding
 _COLOURS = 10
 _MARGIN = 0.02  # of the plot, around the outermost points
 _FEWEST_NEIGHBOURS = 15
-"""Pictures that UMAP looks at around each; with fewer in all it has nothing to tell."""
+"""UMAP's number of neighbours; it needs more pictures than that."""
 
 Layout = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A picture in the plot: where it lies in each layout, in percent from the left and from the top."""
+    """A picture in the plot, with its position in each layout, in percent from the left and from the top."""
 
     places: tuple[tuple[float, float], ...]
     styles: str
@@ -42,16 +42,16 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Scatter:
-    """All that the section on the page shows."""
+    """Content of the plot's section."""
 
     points: tuple[Point, ...]
     layouts: tuple[tuple[str, str], ...]
-    """Name of each, and a sentence about it."""
+    """Name of each layout, and a sentence about it."""
     labels: tuple[tuple[str, str], ...]
     """Style and name of each class."""
     has_verdicts: bool
     kept: int
-    """How many vectors the run keeps, shown or not."""
+    """Number of embeddings in the run, shown or not."""
 
 
 def neighbour_layout(embedding: Embedding) -> Layout | None:
@@ -64,7 +64,7 @@ def neighbour_layout(embedding: Embedding) -> Layout | None:
     if coordinates.shape[1] <= 2 or len(coordinates) <= _FEWEST_NEIGHBOURS:
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what it could do with TensorFlow
+        warnings.simplefilter("ignore")  # UMAP advises on TensorFlow
         try:
             from umap import UMAP
         except ImportError as error:
@@ -80,7 +80,7 @@ def scatter(
     thumbnails: Mapping[str, bytes],
     neighbours: Layout | None,
 ) -> Scatter | None:
-    """The judged pictures of which a vector and a thumbnail were kept; None where there are none.
+    """The plot of judged pictures with an embedding and a thumbnail; None where there are none.
 
     labels: the sides that parts can be of, in the page's order; neighbours: a layout of the whole embedding.
     """
@@ -89,17 +89,17 @@ def scatter(
     if not rows:
         return None
     layouts = [("PCA", _about_pca(embedding.projection))]
-    places = [_percent(_plane(embedding.projection.coordinates)[rows])]
+    planes = [_percent(_plane(embedding.projection.coordinates)[rows])]
     if neighbours is not None:
         layouts.append(("UMAP", "Neighbours stay together; the distance between groups means little."))
-        places.append(_percent(neighbours[rows]))
+        planes.append(_percent(neighbours[rows]))
     shown = [parts[embedding.ids[row]] for row in rows]
     sides = {words.side(part) for part in shown}
-    colours = {label: f"k{place % _COLOURS}" for place, label in enumerate(label for label in labels if label in sides)}
+    colours = {label: f"k{index % _COLOURS}" for index, label in enumerate(label for label in labels if label in sides)}
     return Scatter(
         points=tuple(
             _point(part, colours[words.side(part)], spots, thumbnails[part.id])
-            for part, *spots in zip(shown, *(plane.tolist() for plane in places), strict=True)
+            for part, *spots in zip(shown, *(plane.tolist() for plane in planes), strict=True)
         ),
         layouts=tuple(layouts),
         labels=tuple((colour, label) for label, colour in colours.items()),
@@ -108,22 +108,22 @@ def scatter(
     )
 
 
-def _point(part: JudgedExample, colour: str, places: Sequence[Sequence[float]], thumbnail: bytes) -> Point:
+def _point(part: JudgedExample, colour: str, spots: Sequence[Sequence[float]], thumbnail: bytes) -> Point:
     mistake = mistake_of(part)
     styles = [colour, str(part.verdict or "").lower(), "defect" if part.defective else "", "wrong" if mistake else ""]
     score = part.prediction.defect_score
-    said = "" if score is None else f"score {words.score(score)}" + (f", {part.verdict}" if part.verdict else "")
+    score_text = "" if score is None else f"score {words.score(score)}" + (f", {part.verdict}" if part.verdict else "")
     return Point(
-        places=tuple((left, top) for left, top in places),
+        places=tuple((left, top) for left, top in spots),
         styles=" ".join(filter(None, styles)),
         title=picture_name(part.id),
-        lines=tuple(filter(None, (words.truth(part), said, mistake))),
+        lines=tuple(filter(None, (words.truth(part), score_text, mistake))),
         image=data_url(thumbnail),
     )
 
 
 def _plane(coordinates: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The first two dimensions; of a single one a line."""
+    """The first two dimensions; a single dimension as a line."""
     widest = coordinates[:, :2]
     return np.pad(widest, ((0, 0), (0, 2 - widest.shape[1])))
 

@@ -17,17 +17,17 @@ from kenpin.run.evolution import SNAPSHOTS, TRUTH
 from kenpin.run.layout import EVOLUTION, METRICS
 from kenpin.run.rows import read_rows
 
-_COLUMNS = 24  # more would make a page of tens of megabytes that nobody scrolls through
+_COLUMNS = 24  # more would make a page of tens of megabytes
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was measured and drawn at one evaluation. Step 0 is before training."""
+    """Scores and pictures of one evaluation. Step 0 is before training."""
 
     step: int
     epoch: float
     scores: Mapping[str, float | None]
-    """On the validation pictures, by name; `loss` among them."""
+    """Scores on the validation pictures, by name; `loss` among them."""
     pictures: tuple[bytes, ...] = field(repr=False)
     """JPEG bytes, in the order of the names; none where the page has no column for it."""
 
@@ -65,17 +65,23 @@ def render_evolution(evolution: Evolution, name: str) -> str:
         name=name,
         sentences=_sentences(evolution, best, len(columns)),
         figures=training_figures(_rows(evolution)),
-        columns=[(_title(one), _subtitle(one), _score_lines(one), one is best) for one in columns],
+        columns=[
+            (_title(snapshot), _subtitle(snapshot), _score_lines(snapshot), snapshot is best) for snapshot in columns
+        ],
         rows=[
-            (picture_name(picture), data_url(evolution.truth[i]), [data_url(one.pictures[i]) for one in columns])
+            (
+                picture_name(picture),
+                data_url(evolution.truth[i]),
+                [data_url(snapshot.pictures[i]) for snapshot in columns],
+            )
             for i, picture in enumerate(evolution.names)
         ],
     )
 
 
 def read_evolution(run_folder: Path) -> Evolution:
-    """What a run folder, finished or not, holds of its evolution, with the pictures that the page shows: their number
-    is bounded, however long the run. Raises RunError."""
+    """The evolution of a run, finished or not, with the pictures that the page shows: their number is bounded, however
+    long the run. Raises RunError."""
     folder, metrics = run_folder / EVOLUTION, run_folder / METRICS
     for file in (TRUTH, SNAPSHOTS):
         if not (folder / file).is_file():
@@ -86,13 +92,13 @@ def read_evolution(run_folder: Path) -> Evolution:
     except KeyError as error:
         raise RunError(f"{folder}: a row lacks {error}; restore the folder from a copy or train again.") from error
     snapshots = [Snapshot(step, epoch, scores, ()) for step, epoch, scores, _ in rows]
-    shown = {one.step for one in _shown(snapshots, _least_loss(snapshots))}
+    shown = {snapshot.step for snapshot in _shown(snapshots, _least_loss(snapshots))}
     return Evolution(
         names=tuple(name for name, _ in truth),
         truth=_read_all(folder, [picture for _, picture in truth], len(truth)),
         snapshots=tuple(
-            replace(one, pictures=_read_all(folder, pictures, len(truth))) if one.step in shown else one
-            for one, (*_, pictures) in zip(snapshots, rows, strict=True)
+            replace(snapshot, pictures=_read_all(folder, pictures, len(truth))) if snapshot.step in shown else snapshot
+            for snapshot, (*_, pictures) in zip(snapshots, rows, strict=True)
         ),
         training=read_rows(metrics) if metrics.exists() else (),
     )
@@ -111,20 +117,22 @@ def _read_all(folder: Path, files: Sequence[str], count: int) -> tuple[bytes, ..
 
 def _least_loss(snapshots: Sequence[Snapshot]) -> Snapshot | None:
     """The snapshot of the least validation loss; None where none was measured."""
-    measured = [(loss, one.step, one) for one in snapshots if (loss := one.scores.get("loss")) is not None]
+    measured = [
+        (loss, snapshot.step, snapshot) for snapshot in snapshots if (loss := snapshot.scores.get("loss")) is not None
+    ]
     return min(measured)[2] if measured else None
 
 
 def _shown(snapshots: Sequence[Snapshot], best: Snapshot | None) -> list[Snapshot]:
-    """All of them, or the first, the last, the best and evenly chosen ones between."""
+    """All snapshots, or the first, the last, the best and evenly chosen ones between."""
     if len(snapshots) <= _COLUMNS:
         return list(snapshots)
     chosen = {round(i * (len(snapshots) - 1) / (_COLUMNS - 1)) for i in range(_COLUMNS)}
-    return [one for i, one in enumerate(snapshots) if i in chosen or one is best]
+    return [snapshot for i, snapshot in enumerate(snapshots) if i in chosen or snapshot is best]
 
 
 def _sentences(evolution: Evolution, best: Snapshot | None, shown: int) -> list[str]:
-    trained = [one for one in evolution.snapshots if one.step > 0]
+    trained = [snapshot for snapshot in evolution.snapshots if snapshot.step > 0]
     before = "before training and " if len(trained) < len(evolution.snapshots) else ""
     pictures, evaluations = counted(len(evolution.names), "picture"), counted(len(trained), "evaluation")
     sentences = [f"{pictures}, drawn {before}at {evaluations} during it."]
@@ -139,8 +147,8 @@ def _rows(evolution: Evolution) -> list[dict[str, Any]]:
     """Rows for the curves: the trainer's losses, and the snapshots' scores, which begin before training."""
     losses = [{"step": row.get("step"), "loss": row["loss"]} for row in evolution.training if "loss" in row]
     scores = [
-        {"step": one.step, **{f"eval_{_shown_name(name)}": score for name, score in one.scores.items()}}
-        for one in evolution.snapshots
+        {"step": snapshot.step, **{f"eval_{_shown_name(name)}": score for name, score in snapshot.scores.items()}}
+        for snapshot in evolution.snapshots
     ]
     return losses + scores
 

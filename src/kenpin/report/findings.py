@@ -1,4 +1,4 @@
-"""What a command on decisions found: sentences, charts and tables, as a page, as JSON, and for a run's report."""
+"""Findings of a command on decisions: sentences, charts and tables, as a page, as JSON, and for a run's report."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _FORM = "kenpin findings 1"
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All that a command has to say of some parts."""
+    """The findings of a command on some parts."""
 
     kind: str
-    """What was asked: `threshold`, `gage`, `drift`."""
+    """The kind of findings: `threshold`, `gage`, `drift`."""
     name: str
-    """Of what: the file's name."""
+    """Name of the examined file."""
     sentences: tuple[str, ...]
-    """The first one leads."""
+    """Sentences, the leading one first."""
     lines: tuple[LinePlot, ...] = ()
     bars: tuple[BarPlot, ...] = ()
     tables: tuple[Table, ...] = ()
@@ -35,7 +35,7 @@ class Findings:
 
     @property
     def figures(self) -> tuple[Figure, ...]:
-        """The charts, drawn."""
+        """The charts as figures."""
         return (*map(line_figure, self.lines), *map(bar_figure, self.bars))
 
 
@@ -45,12 +45,12 @@ def write_findings(findings: Findings, out: Path, *, overwrite: bool = False) ->
 
 
 def findings_to_json(findings: Findings) -> dict[str, Any]:
-    """What `read_findings` reads back from a file."""
+    """The findings as JSON, the inverse of `read_findings`."""
     return {"form": _FORM, **{name: value for name, value in to_json(findings).items() if name != "alarm"}}
 
 
 def read_findings(paths: Sequence[Path]) -> tuple[Findings, ...]:
-    """What commands wrote with --json. Raises DatasetError."""
+    """Findings that commands wrote with --json. Raises DatasetError."""
     return tuple(map(_read, paths))
 
 

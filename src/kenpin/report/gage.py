@@ -1,4 +1,4 @@
-"""A gage study as findings: what was said, in sentences, tables, and charts of shares, kappa and deviations."""
+"""A gage study as findings: sentences, tables, and charts of shares, kappa and deviations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kenpin.report.findings import Findings
 from kenpin.report.plots import Bar, BarPlot, Table
 
 _EVERYBODY = "everybody"
-_PARTS, _MEASURED_PARTS = 50, 10  # that AIAG asks for, MSA 4th edition, III-C and III-B
+_PARTS, _MEASURED_PARTS = 50, 10  # least numbers by AIAG, MSA 4th edition, III-C and III-B
 
 
 def gage_findings(
@@ -42,26 +42,26 @@ def gage_findings(
 
 
 def _shares(study: AttributeStudy) -> Iterator[tuple[str, str, Share]]:
-    """Who, what, and how many."""
-    for one in study.appraisers:
+    """Appraiser, criterion and share."""
+    for appraiser in study.appraisers:
         for what, share in (
-            ("repeats itself", one.within),
-            ("effectiveness", one.effectiveness),
-            ("missed NG", one.missed),
-            ("false alarms on OK", one.false_alarms),
+            ("repeats itself", appraiser.within),
+            ("effectiveness", appraiser.effectiveness),
+            ("missed NG", appraiser.missed),
+            ("false alarms on OK", appraiser.false_alarms),
         ):
             if share is not None:
-                yield one.name, what, share
+                yield appraiser.name, what, share
     for what, share in (("all agree", study.between), ("all agree with truth", study.all_right)):
         if share is not None:
             yield _EVERYBODY, what, share
 
 
 def _kappas(study: AttributeStudy) -> Iterator[tuple[str, str, Kappa]]:
-    """Of whom, which, and the kappa."""
-    for one in study.appraisers:
-        if one.against_truth is not None:
-            yield one.name, "with truth", one.against_truth
+    """Appraiser, comparison and kappa."""
+    for appraiser in study.appraisers:
+        if appraiser.against_truth is not None:
+            yield appraiser.name, "with truth", appraiser.against_truth
     for first, second, kappa in study.pairs:
         yield f"{first}, {second}", "Cohen’s kappa", kappa
     if study.overall is not None:
@@ -69,12 +69,12 @@ def _kappas(study: AttributeStudy) -> Iterator[tuple[str, str, Kappa]]:
 
 
 def _attribute_sentences(study: AttributeStudy) -> Iterator[str]:
-    for one in study.appraisers:
-        if one.rating is not None and one.effectiveness is not None:
-            right = f"right on {_of_parts(one.effectiveness)} in every trial"
-            yield f"{one.name} is {one.rating} by AIAG’s limits: {right}."
-        elif one.within is not None:
-            yield f"{one.name} gives the same verdict on {_of_parts(one.within)} in every trial."
+    for appraiser in study.appraisers:
+        if appraiser.rating is not None and appraiser.effectiveness is not None:
+            right = f"right on {_of_parts(appraiser.effectiveness)} in every trial"
+            yield f"{appraiser.name} is {appraiser.rating} by AIAG’s limits: {right}."
+        elif appraiser.within is not None:
+            yield f"{appraiser.name} gives the same verdict on {_of_parts(appraiser.within)} in every trial."
     if study.parts < _PARTS:
         few = f"{counted(study.parts, 'part')} {is_are(study.parts)} few"
         yield f"{few}: AIAG studies verdicts on {_PARTS} or more, with doubtful ones among them."
@@ -95,8 +95,8 @@ def _share_table(shares: list[tuple[str, str, Share]]) -> Table:
         "Attribute agreement (share, two-sided 95 % interval)",
         ("who", "what", "share", "two-sided 95 % interval", "parts or decisions"),
         tuple(
-            (who, what, _percent(one.value), f"{_percent(one.low)} to {_percent(one.high)}", _of(one))
-            for who, what, one in shares
+            (who, what, _percent(rate.value), f"{_percent(rate.low)} to {_percent(rate.high)}", _of(rate))
+            for who, what, rate in shares
         ),
     )
 
@@ -109,12 +109,12 @@ def _kappa_table(kappas: list[tuple[str, str, Kappa]]) -> Table:
             (
                 who,
                 which,
-                "–" if one.value is None else f"{one.value:.3f}",
-                "–" if one.low is None else f"{one.low:.3f} to {one.high:.3f}",
-                _percent(one.observed),
-                _percent(one.expected),
+                "–" if kappa.value is None else f"{kappa.value:.3f}",
+                "–" if kappa.low is None else f"{kappa.low:.3f} to {kappa.high:.3f}",
+                _percent(kappa.observed),
+                _percent(kappa.expected),
             )
-            for who, which, one in kappas
+            for who, which, kappa in kappas
         ),
     )
 
@@ -128,19 +128,23 @@ def _share_plot(shares: list[tuple[str, str, Share]]) -> BarPlot:
         "Agreement",
         f"{counted(len(shares), 'share')} with exact two-sided 95 % intervals.",
         "share",
-        tuple(Bar(f"{who}: {what}", one.value, one.low, one.high) for who, what, one in shares),
+        tuple(Bar(f"{who}: {what}", rate.value, rate.low, rate.high) for who, what, rate in shares),
         caption="Effectiveness is acceptable from 90 %, with up to 2 % missed and 5 % false alarms (AIAG).",
     )
 
 
 def _kappa_plots(kappas: list[tuple[str, str, Kappa]]) -> Iterator[BarPlot]:
-    known = [(f"{who}: {which}", one.value, one.low, one.high) for who, which, one in kappas if one.value is not None]
+    known = [
+        (f"{who}: {which}", kappa.value, kappa.low, kappa.high)
+        for who, which, kappa in kappas
+        if kappa.value is not None
+    ]
     if known:
         yield BarPlot(
             "Kappa",
             "Agreement beyond chance with its two-sided 95 % interval: 0 is chance, 1 is full agreement.",
             "kappa",
-            tuple(Bar(*one) for one in known),
+            tuple(Bar(*kappa) for kappa in known),
             marks=(0.75,),
             caption="AIAG takes 0.75 and more (dashed) for good agreement, below 0.40 for poor.",
             in_percent=False,
@@ -172,14 +176,14 @@ def _rated(share: float) -> str:
 
 def _deviations(study: GageStudy) -> tuple[tuple[str, float, float], ...]:
     """Source, standard deviation, and its share of the total one."""
-    found = (
+    deviations = (
         ("repeatability", study.repeatability),
         ("reproducibility", study.reproducibility),
         ("gage R&R", study.gage),
         ("parts", study.parts),
         ("total", study.total),
     )
-    return tuple((name, one, one / study.total if study.total else 0.0) for name, one in found)
+    return tuple((name, deviation, deviation / study.total if study.total else 0.0) for name, deviation in deviations)
 
 
 def _variance_table(measure: str, study: GageStudy) -> Table:
@@ -188,13 +192,13 @@ def _variance_table(measure: str, study: GageStudy) -> Table:
         ("source", "squares", "df", "F", "p"),
         tuple(
             (
-                one.name,
-                f"{one.squares:.5g}",
-                str(one.degrees),
-                "" if one.f is None else f"{one.f:.4g}",
-                "" if one.p_value is None else f"{one.p_value:.2g}",
+                source.name,
+                f"{source.squares:.5g}",
+                str(source.degrees),
+                "" if source.f is None else f"{source.f:.4g}",
+                "" if source.p_value is None else f"{source.p_value:.2g}",
             )
-            for one in study.sources
+            for source in study.sources
         ),
     )
 
@@ -203,7 +207,7 @@ def _deviation_table(study: GageStudy) -> Table:
     return Table(
         "Standard deviations",
         ("source", "deviation", "of the total"),
-        tuple((name, f"{one:.5g}", _percent(share)) for name, one, share in _deviations(study)),
+        tuple((name, f"{deviation:.5g}", _percent(share)) for name, deviation, share in _deviations(study)),
     )
 
 

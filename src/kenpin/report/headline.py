@@ -1,4 +1,4 @@
-"""The first lines on an evaluation: whether the inspector is of use, its mistakes of both kinds, and what costs do."""
+"""The headline of an evaluation: whether the inspector is of use, its mistakes of both kinds, and notes on costs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _NOTHING = Measure(None)
 
 
 def headline(evaluation: Evaluation) -> tuple[str, ...]:
-    """What to know of an evaluation before any figure, the same in the report, on a terminal and in JSON: that the
-    inspector is of no use, if so; escapes and overkills in one sentence; further figures; notes on the costs."""
+    """The headline, the same in the report, on a terminal and in JSON: whether the inspector is of no use; escapes and
+    overkills in one sentence; further figures; notes on the costs."""
     known = [
         (score, part.defective)
         for part in evaluation.judged
@@ -35,7 +35,7 @@ def headline(evaluation: Evaluation) -> tuple[str, ...]:
 
 
 def headed_json(evaluation: Evaluation) -> dict[str, Any]:
-    """The evaluation as a run folder holds it: as `evaluation_to_json`, and its headline for whoever reads the file."""
+    """The evaluation as JSON for a run folder: `evaluation_to_json`, and its headline for readers of the file."""
     return {HEADLINE: list(headline(evaluation)), **evaluation_to_json(evaluation)}
 
 
@@ -79,7 +79,7 @@ def verdict_sentences(evaluation: Evaluation) -> tuple[str, ...]:
 
 
 def _remembered(evaluation: Evaluation) -> tuple[str, ...]:
-    """That it is measured on parts that it has learned from; empty where it is not."""
+    """A sentence where it is measured on parts that it has learned from; else empty."""
     seen, count = sum(part.seen for part in evaluation.judged), len(evaluation.judged)
     if not seen:
         return ()
@@ -90,25 +90,25 @@ def _remembered(evaluation: Evaluation) -> tuple[str, ...]:
 
 
 def useless(verdicts: Sequence[Verdict], defective: Sequence[bool], auroc: Measure) -> tuple[str, ...]:
-    """That all parts get one verdict, or that the scores tell good and defective ones apart no better than chance;
-    empty where neither is so. verdicts, defective: (n,)."""
-    told = []
+    """A sentence where all parts get one verdict, or the scores separate good and defective parts no better than
+    chance; else empty. verdicts, defective: (n,)."""
+    sentences = []
     kinds = set(verdicts)
     if kinds == {Verdict.REVIEW}:
-        told.append("This inspector decides nothing: it sends every part to a person.")
+        sentences.append("This inspector decides nothing: it sends every part to a person.")
     elif kinds == {Verdict.PASS} and any(defective):
-        told.append("This inspector passes every part, the defective ones too.")
+        sentences.append("This inspector passes every part, the defective ones too.")
     elif kinds == {Verdict.FAIL} and not all(defective):
-        told.append("This inspector fails every part, the good ones too.")
+        sentences.append("This inspector fails every part, the good ones too.")
     elif kinds == {Verdict.FAIL, Verdict.REVIEW} and not all(defective):
-        told.append("This inspector passes no part: it fails each or sends it to a person.")
+        sentences.append("This inspector passes no part: it fails each or sends it to a person.")
     if _by_chance(auroc, 0.5):
         than = "worse" if auroc.high is not None and auroc.high < 0.5 else "no better"
-        told.append(
+        sentences.append(
             f"Its scores separate defective parts from good ones {than} than chance, as far as these parts show: AUROC "
             f"{value('auroc', auroc.value)}{_span('auroc', auroc)}."
         )
-    return _plain(told)
+    return _plain(sentences)
 
 
 def mistakes(verdicts: Sequence[Verdict], defective: Sequence[bool]) -> tuple[str, ...]:
@@ -116,37 +116,43 @@ def mistakes(verdicts: Sequence[Verdict], defective: Sequence[bool]) -> tuple[st
 
     verdicts, defective: (n,).
     """
-    of = {kind: [one for one, bad in zip(verdicts, defective, strict=True) if bad is kind] for kind in (True, False)}
+    of = {
+        kind: [verdict for verdict, bad in zip(verdicts, defective, strict=True) if bad is kind]
+        for kind in (True, False)
+    }
     escapes, overkills = of[True].count(Verdict.PASS), of[False].count(Verdict.FAIL)
     escaped = f"{escapes} of {_parts(len(of[True]), 'defective')} escaped"
     failed = f"{overkills} of {_parts(len(of[False]), 'good')} {was_were(overkills)} failed"
     escape_rate, overkill_rate = at_most(escapes, len(of[True])), at_most(overkills, len(of[False]))
-    told = []
+    sentences = []
     if escape_rate is not None and overkill_rate is not None:
-        told.append(f"{escaped} {_bound(escape_rate)} and {failed} (at most {percent_at_most(overkill_rate)}).")
+        sentences.append(f"{escaped} {_bound(escape_rate)} and {failed} (at most {percent_at_most(overkill_rate)}).")
     elif escape_rate is not None:
-        told.append(f"{escaped} {_bound(escape_rate)}; no good part was judged, so the overkill rate is unknown.")
+        sentences.append(f"{escaped} {_bound(escape_rate)}; no good part was judged, so the overkill rate is unknown.")
     elif overkill_rate is not None:
-        told.append(f"{failed} {_bound(overkill_rate)}; no defective part was judged, so the escape rate is unknown.")
-    return _plain(told)
+        sentences.append(
+            f"{failed} {_bound(overkill_rate)}; no defective part was judged, so the escape rate is unknown."
+        )
+    return _plain(sentences)
 
 
 def too_few(defective: Sequence[bool]) -> tuple[str, ...]:
-    """Of which kind there are too few parts to claim anything, and what could still happen to them. defective: (n,)."""
-    told = []
+    """Sentences on kinds of which there are too few parts for any claim, with the bound of the rate. defective:
+    (n,)."""
+    sentences = []
     for kind, wrong, what in ((True, "no escape", "escape"), (False, "no overkill", "be failed")):
-        number = sum(one is kind for one in defective)
+        number = sum(bad is kind for bad in defective)
         most = at_most(0, number)
         if most is not None and most > _CLAIM:
-            told.append(
+            sentences.append(
                 f"{_parts(number, 'defective' if kind else 'good')} {is_are(number)} too few: even with {wrong} "
                 f"among them, up to {percent_at_most(most)} of such parts could {what}."
             )
-    return _plain(told)
+    return _plain(sentences)
 
 
 def _fruitless(evaluation: Evaluation) -> tuple[str, ...]:
-    """That no box is found, that answers have no word of the true ones, or that vectors tell no classes apart."""
+    """A sentence where no box is found, no answer has a true word, or embeddings do not separate classes."""
     measured: Mapping[str, Measure] = evaluation.measures
     if evaluation.target.locates:
         right, wrong, missed = _box_counts(evaluation)
@@ -165,16 +171,16 @@ def _fruitless(evaluation: Evaluation) -> tuple[str, ...]:
 
 
 def _guessed(evaluation: Evaluation, verdicts: Sequence[Verdict], auroc: Measure) -> tuple[str, ...]:
-    """That names, or decisions where no names are given, are no better than a guess; empty where more was said."""
+    """A sentence where predicted classes, or else decisions, are no better than a guess; empty where that is known."""
     measure = evaluation.measures.get("balanced_accuracy", _NOTHING)
     names = _names(evaluation)
-    classes = sum(one.support > 0 for one in evaluation.per_class.values()) if names else 2
+    classes = sum(scores.support > 0 for scores in evaluation.per_class.values()) if names else 2
     if classes < 2 or not _by_chance(measure, 1 / classes):
         return ()
     if classes == 2 and _by_chance(auroc, 0.5):
-        return ()  # the same question, and its answer was given
+        return ()  # the AUROC has answered the same question
     if not names and (len(set(verdicts)) == 1 or Verdict.REVIEW in verdicts):
-        return ()  # one verdict for all was told before; and what is reviewed is decided by a person
+        return ()  # one verdict for all has its sentence; and a person decides on reviewed parts
     what = (
         f"Its classes are no better than a guess among {classes}"
         if names
@@ -194,16 +200,16 @@ def _by_chance(measure: Measure, chance: float) -> bool:
 
 
 def _names(evaluation: Evaluation) -> bool:
-    """Whether the inspector names what it sees, so that accuracy is about names."""
+    """Whether the inspector predicts classes, so that accuracy is about classes."""
     return evaluation.target is Target.LABEL and any(part.prediction.label is not None for part in evaluation.judged)
 
 
 def _box_counts(evaluation: Evaluation) -> tuple[int, int, int]:
-    """Boxes drawn that are right, those that are wrong, and true ones that are missed."""
+    """Numbers of right boxes, wrong boxes, and missed true boxes."""
     judged = [part.boxes for part in evaluation.judged if part.boxes is not None]
-    right = sum(one.right.count(True) for one in judged)
-    wrong = sum(one.right.count(False) for one in judged)
-    return right, wrong, sum(one.found.count(False) for one in judged)
+    right = sum(boxes.right.count(True) for boxes in judged)
+    wrong = sum(boxes.right.count(False) for boxes in judged)
+    return right, wrong, sum(boxes.found.count(False) for boxes in judged)
 
 
 def _box_sentence(evaluation: Evaluation) -> str:
@@ -231,7 +237,7 @@ def _text_sentence(evaluation: Evaluation) -> str:
 
 def _span(name: str, measure: Measure) -> str:
     """The interval in brackets; empty where there is none."""
-    return f" (two-sided 95 % interval {found})" if (found := interval(name, measure)) else ""
+    return f" (two-sided 95 % interval {span})" if (span := interval(name, measure)) else ""
 
 
 def _bound(rate: float) -> str:
@@ -239,7 +245,7 @@ def _bound(rate: float) -> str:
 
 
 def _plain(sentences: Sequence[str]) -> tuple[str, ...]:
-    """With spaces that a terminal and a search know; a page binds numbers to their units itself."""
+    """Sentences with ordinary spaces; a page binds numbers to their units itself."""
     return tuple(sentence.replace("\N{NO-BREAK SPACE}", " ") for sentence in sentences)
 
 

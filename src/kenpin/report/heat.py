@@ -1,4 +1,4 @@
-"""Maps over thumbnails: one scale of colours for a page, its bar, and outlines of what is known to be defective."""
+"""Maps over thumbnails: one scale of colours for a page, its bar, and outlines of annotated defects."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from kenpin.run.maps import Maps, Mask, PlaceMap
 
 _SIDE = 320.0  # units of the longer side, as of the boxes over a thumbnail
 _OVERLAY_PX = 96  # longer side of the coloured picture; between its pixels the browser is smooth
-_SHADES = 127  # and one for what was not looked at
-_BEYOND = 4.0  # thresholds: where the colours end at the latest, lest one strange part make all others look good
+_SHADES = 127  # and one for pixels without a value
+_BEYOND = 4.0  # thresholds: most that the scale covers, so that a single outlier does not make all others look good
 _BAR_WIDTH, _BAR_LEFT = 360, 10
 
 
@@ -33,46 +33,46 @@ class Heat:
     high: float
     """Number at which the colours end; they begin at 0. 100, in percent, where each map has its own scale."""
     cut: float | None
-    """From where a part fails, where the scale is that of the scores."""
+    """Number from which a part fails, where the scale is that of the scores."""
     brighter: bool
     """Whether there are numbers beyond the end."""
 
     @property
     def unit(self) -> str:
-        """Of the bar."""
+        """Unit of the bar."""
         return self.maps.unit if self.maps.of_score else "% of each map's highest number"
 
     def over(self, id: str) -> Markup | None:
-        """The map of a picture, to be laid over it in grey; None where none was kept."""
-        one = self.maps.by_id.get(id)
-        return None if one is None else _laid(one.size_wh, one.mask, _coloured(one, self._shares(one)))
+        """The map of a picture as an overlay on its grey version; None without a map."""
+        map_ = self.maps.by_id.get(id)
+        return None if map_ is None else _laid(map_.size_wh, map_.mask, _coloured(map_, self._shares(map_)))
 
     def outline(self, id: str) -> Markup | None:
-        """Where a picture is known to be defective, to be laid over it; None where that is not known."""
-        one = self.maps.by_id.get(id)
-        return None if one is None or one.mask is None else outline(one.mask, one.size_wh)
+        """The outline of a picture's annotated defects, as an overlay; None without a mask."""
+        map_ = self.maps.by_id.get(id)
+        return None if map_ is None or map_.mask is None else outline(map_.mask, map_.size_wh)
 
     def sentences(self) -> list[str]:
         """How the maps are to be read."""
         if self.maps.of_score:
-            told = [
+            lines = [
                 "Beside each picture is its map. The highest number of a map is the score. All maps have one scale."
             ]
         else:
-            told = [
+            lines = [
                 "Beside each picture is its map, in percent of its own highest number: it compares regions within one "
                 "picture, not one picture with another. What counts against is as dark as what does not count."
             ]
         if self.brighter:
-            told.append("Numbers beyond the bar have its last colour.")
-        if any(one.mask is not None for one in self.maps.by_id.values()):
-            told.append("White lines outline what is annotated as defective.")
+            lines.append("Numbers beyond the bar have its last colour.")
+        if any(map_.mask is not None for map_ in self.maps.by_id.values()):
+            lines.append("White lines outline what is annotated as defective.")
         if not self.maps.held_out:
-            told.append(
+            lines.append(
                 "The maps are by the finished inspector, which has learned from some of these pictures; the scores are "
                 "by fits without them, and may be higher than the maps."
             )
-        return told
+        return lines
 
     def bar(self) -> Markup:
         """The colours with their numbers and unit, and the number from which parts fail."""
@@ -84,9 +84,9 @@ class Heat:
             for i, colour in enumerate(colours(np.linspace(0, 1, _SHADES)).tolist())
         ]
 
-        def mark(number: float, y: float, told: str) -> Markup:
+        def mark(number: float, y: float, text: str) -> Markup:
             x = _BAR_LEFT + _BAR_WIDTH * number / self.high
-            return Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(x, y, told)
+            return Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(x, y, text)
 
         axis = linear_axis(self.unit, 0.0, self.high)
         marks = [mark(tick, 44, axis.show(tick)) for tick in axis.ticks if tick <= self.high * (1 + 1e-9)]
@@ -106,9 +106,9 @@ class Heat:
             unit=self.unit,
         )
 
-    def _shares(self, one: PlaceMap) -> NDArray[np.float64]:
-        highest = self.high if self.maps.of_score else float(one.grid.max())
-        return (one.grid.astype(np.float64) / (highest if highest > 0 else 1.0)).clip(0, 1)
+    def _shares(self, map_: PlaceMap) -> NDArray[np.float64]:
+        highest = self.high if self.maps.of_score else float(map_.grid.max())
+        return (map_.grid.astype(np.float64) / (highest if highest > 0 else 1.0)).clip(0, 1)
 
 
 def heat_of(maps: Maps | None, shown: Iterable[str]) -> Heat | None:
@@ -146,12 +146,12 @@ def _laid(size_wh: tuple[int, int], mask: Mask | None, coloured: str | None = No
     )
 
 
-def _coloured(one: PlaceMap, shares: NDArray[np.float64]) -> str:
-    """The address of a picture of these numbers, each in its colour, which lets some of what is below through."""
-    scale = _OVERLAY_PX / max(one.size_wh)
-    width, height = (max(1, round(side * scale)) for side in one.size_wh)
+def _coloured(map_: PlaceMap, shares: NDArray[np.float64]) -> str:
+    """A data URL of a picture of these numbers, each in its colour, partly transparent."""
+    scale = _OVERLAY_PX / max(map_.size_wh)
+    width, height = (max(1, round(side * scale)) for side in map_.size_wh)
     # interpolated as numbers: a mixture of two colours would be the colour of another number
-    frame = in_frame(shares, (width, height), one.region)
+    frame = in_frame(shares, (width, height), map_.region)
     seen = np.isfinite(frame)
     numbers = np.where(seen, np.rint(np.where(seen, frame, 0) * (_SHADES - 1)), _SHADES).astype(np.uint8)
     steps = np.linspace(0, 1, _SHADES)
@@ -178,7 +178,7 @@ def _outline(mask: NDArray[np.bool_], width: float, height: float) -> Markup:
 
 
 def _runs(edges: NDArray[np.bool_]) -> list[tuple[int, int, int]]:
-    """Line, start and end of each unbroken run of edges; (lines, places + 2), the first and last place never set."""
+    """Line, start and end of each unbroken run of edges; (lines, cells + 2), the first and last cell never set."""
     turns = np.diff(edges.astype(np.int8), axis=1)
     lines, starts = np.nonzero(turns > 0)
     _, ends = np.nonzero(turns < 0)

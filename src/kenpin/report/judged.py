@@ -1,4 +1,4 @@
-"""What a page shows of one evaluation: its mistakes as cards, its maps, and its tables."""
+"""An evaluation's section of a page: its mistakes as cards, its maps, and its tables."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from kenpin.report.heat import Heat, heat_of
 from kenpin.run.maps import highest_scored
 
 Shares = Sequence[tuple[int, float]]
-"""Of each cell of a row its count, and the count's share of the row."""
+"""Count of each cell of a row, and its share of the row."""
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class JudgedSection:
     """An evaluation ready for the page."""
 
     name: str
     evaluation: Evaluation
     sentences: tuple[str, ...]
-    """How good it is, the most important first."""
+    """Its figures, the most important first."""
     mistakes: tuple[Card, ...]
-    """The worst ones first; `mistake_counts` tells of all."""
+    """Mistakes, the worst first; `mistake_counts` counts all."""
     mistake_counts: Mapping[str, int]
     highest: tuple[Card, ...]
-    """Parts that are judged rightly and have a map, the highest score first."""
+    """Parts with a right judgement and a map, the highest score first."""
     heat: Heat | None
     confusion: Sequence[tuple[str, Shares]]
-    """Rows by true label, columns in the same order; empty where nothing is named."""
+    """Rows by true label, columns in the same order; empty where no classes are predicted."""
     per_class: Sequence[tuple[str, ClassScores]]
     verdicts: Sequence[tuple[str, bool | None, Shares]]
-    """Of each label whether it is a defect, and how many parts pass, are reviewed and fail."""
+    """For each label whether it is a defect, and how many parts pass, are reviewed and fail."""
     box_figures: Sequence[Figure]
     has_pictures: bool
-    """Whether any picture of it was kept."""
+    """Whether it has any picture."""
 
     @property
     def of_boxes(self) -> bool:
@@ -49,18 +49,18 @@ class Judged:
         return self.evaluation.target.locates
 
 
-def judged(name: str, evaluation: Evaluation, kept: Kept, things: str, most: int) -> Judged:
-    """The evaluation's part of a page, with at most so many mistakes as cards. things: `pictures` or `parts`."""
-    found = worst_first(evaluation.judged)
-    shown = found[:most]
-    highest = _highest_with_maps(evaluation, kept, {part.id for _, part in found})
+def judged(name: str, evaluation: Evaluation, kept: Kept, things: str, most: int) -> JudgedSection:
+    """The evaluation's section of a page, with at most `most` mistakes as cards. things: `pictures` or `parts`."""
+    wrong = worst_first(evaluation.judged)
+    shown = wrong[:most]
+    highest = _highest_with_maps(evaluation, kept, {part.id for _, part in wrong})
     heat = heat_of(kept.maps, [part.id for part in (*(part for _, part in shown), *highest)])
-    return Judged(
+    return JudgedSection(
         name=name,
         evaluation=evaluation,
         sentences=tuple(words.bound(sentence) for sentence in headline(evaluation)),
         mistakes=tuple(part_card(part, kept.thumbnails, mistake, heat) for mistake, part in shown),
-        mistake_counts=Counter(str(mistake) for mistake, _ in found),
+        mistake_counts=Counter(str(mistake) for mistake, _ in wrong),
         highest=tuple(part_card(part, kept.thumbnails, "", heat) for part in highest),
         heat=heat,
         confusion=_confusion(evaluation),

@@ -1,4 +1,4 @@
-"""Where the labels of boxes are written: inside the picture, near their boxes, and never over one another."""
+"""Layout of the labels of boxes: inside the picture, near their boxes, and never over one another."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def lay_out(
     y2; sizes_wh: of the labels; all in the units of the frame.
     """
     placed: list[Box] = []
-    found: list[Box | None] = []
+    spots: list[Box | None] = []
     refused: list[tuple[float, float]] = []
     for box, (width, height) in zip(boxes, sizes_wh, strict=True):
-        # what is at least as large as a label that found no room finds none either: labels only fill the frame
+        # a label as large as one without room has no room either: free room only shrinks
         hopeless = any(width >= wide and height >= high for wide, high in refused)
         spot = None if hopeless else _nearest(box, width, height, placed, frame_wh)
         if spot is None:
             refused.append((width, height))
         else:
             placed.append(spot)
-        found.append(spot)
-    return found
+        spots.append(spot)
+    return spots
 
 
 def _nearest(box: Box, width: float, height: float, placed: Sequence[Box], frame_wh: tuple[float, float]) -> Box | None:

@@ -26,17 +26,17 @@ from kenpin.report.look_cards import PictureCard, ShownPicture, card, within
 from kenpin.report.names import without_folders
 
 MOST_BYTES = 4_000_000
-"""Of all thumbnails on a page together."""
+"""Bytes of all thumbnails on a page together."""
 _OPENED_AT_LEAST = 200
 _SHOWN_AT_MOST = 600
-_FINDINGS = 5  # of a kind; the doctor tells all
+_FINDINGS = 5  # findings of a kind; the doctor lists all
 _CARDS = 6  # pictures for a kind of finding
-_CARDS_OF_ONE = 3  # of a finding on several
+_CARDS_OF_ONE = 3  # pictures for a finding on several
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overview:
-    """A data set with what was seen of it."""
+    """A data set with its examination and sampled pictures."""
 
     dataset: Dataset
     examination: Examination
@@ -44,9 +44,9 @@ class Overview:
     """The classes that each picture shows, its label and those of its boxes."""
     sample: PictureSample
     headers: Mapping[str, Header]
-    """Of the opened pictures, by id."""
+    """Headers of the opened pictures, by id."""
     pictures: Mapping[str, ShownPicture]
-    """Those of the page: the sample's, and those that findings name, by id."""
+    """Pictures on the page: the sample's, and those of findings, by id."""
 
 
 def look(
@@ -60,10 +60,10 @@ def look(
     whole: bool = False,
     overwrite: bool = False,
 ) -> Examination:
-    """Show a data set on one HTML page that needs no other file, and return what the doctor found.
+    """Show a data set on one self-contained HTML page, and return the doctor's examination.
 
     Annotations, classes and splits are checked and counted in all pictures. A sample of `per_class` pictures of each
-    class in each split, chosen by `seed`, is shown; it and some others are opened, for what concerns files, sizes and
+    class in each split, chosen by `seed`, is shown; it and some others are opened, for checks of files, sizes and
     copies. `whole`: all are opened. `split`: the pictures of one split alone.
 
     Raises DatasetError for a data set that cannot be read or has no such split, OptionError, and OutputExistsError
@@ -94,7 +94,7 @@ def overview_of(
     seed: int = 0,
     whole: bool = False,
 ) -> Overview:
-    """Examine a data set that was read, and open a sample of its pictures. `findings`: what its reader found."""
+    """Examine a data set that was read, and open a sample of its pictures. `findings`: those of its reader."""
     classes_of_each = _classes_of_each(dataset)
     sample = sample_by_class(
         [] if dataset.item_names else classes_of_each,
@@ -169,23 +169,23 @@ def _sentences(overview: Overview, things: str) -> list[str]:
             "This is a table of numbers: there are no pictures to look at. Of each item, its quartiles are listed and "
             "its distribution is drawn class by class.",
         ]
-    told = [lead]
+    sentences = [lead]
     if examination.opened < examination.pictures:
-        told.append(
+        sentences.append(
             f"{examination.opened:,} of {counted(examination.pictures, 'picture')} were opened, sampled from all "
             "classes and splits. What this page says of files, sizes, file types and copies is only about these. "
             f"Annotations, classes and splits were counted and checked in all {examination.pictures:,}. To open all: "
             "--whole, or the doctor."
         )
     elif examination.pictures:
-        told.append("All pictures were opened, and the doctor made all its checks.")
+        sentences.append("All pictures were opened, and the doctor made all its checks.")
     if len(sample.shown) < len(dataset):
         of_each = " of each class" * bool(examination.classes) + " in each split" * bool(splits)
-        told.append(
+        sentences.append(
             f"{counted(len(sample.shown), 'picture')} {is_are(len(sample.shown))} shown, up to {sample.each}{of_each}; "
             "pictures named in findings are added."
         )
-    return told
+    return sentences
 
 
 def _tiles(overview: Overview, boxes: Mapping[str, charts.Numbers], things: str) -> list[tuple[str, str]]:
@@ -225,23 +225,23 @@ def _pictured(findings: Sequence[Finding]) -> list[str]:
 
 
 def _kind(findings: Sequence[Finding], pictures: Mapping[str, ShownPicture]) -> dict[str, Any]:
-    """What the template shows of the findings of one kind."""
+    """The template's values for the findings of one kind."""
     return {
         "severity": findings[0].severity.value,
         "noun": findings[0].severity.noun,
         "code": findings[0].code,
         "count": len(findings),
         "findings": [
-            (charts.shortened(without_folders(one.where)), charts.shortened(without_folders(one.what), 400))
-            for one in findings[:_FINDINGS]
+            (charts.shortened(without_folders(finding.where)), charts.shortened(without_folders(finding.what), 400))
+            for finding in findings[:_FINDINGS]
         ],
-        "remedies": list(dict.fromkeys(without_folders(one.remedy) for one in findings[:_FINDINGS])),
+        "remedies": list(dict.fromkeys(without_folders(finding.remedy) for finding in findings[:_FINDINGS])),
         "cards": [card(pictures[id]) for id in _pictured(findings) if id in pictures],
     }
 
 
 def _galleries(overview: Overview) -> list[tuple[str, str, list[PictureCard]]]:
-    """For each class its name, how many pictures and boxes show it, and the cards of those sampled for it."""
+    """For each class its name, its numbers of pictures and boxes, and the cards of the pictures sampled for it."""
     dataset, sample = overview.dataset, overview.sample
     findings: dict[str, list[Finding]] = {}
     for finding in overview.examination.findings:
@@ -256,16 +256,16 @@ def _galleries(overview: Overview) -> list[tuple[str, str, list[PictureCard]]]:
     by_class: dict[str, list[int]] = {}
     for index, name in sample.shown.items():
         by_class.setdefault(name, []).append(index)
-    found = []
+    galleries = []
     for name in sorted(by_class, key=[*overview.examination.classes, NO_CLASS].index):
         indices = sorted(by_class[name], key=lambda index: (splits[index], index))
-        told = f"{counted(whole[name], 'picture')}, {len(indices)} shown"
+        count_text = f"{counted(whole[name], 'picture')}, {len(indices)} shown"
         if elsewhere := showing[name] - len(indices):
-            told += f" here and {elsewhere} with another class"
+            count_text += f" here and {elsewhere} with another class"
         cards = [card(overview.pictures[ids[index]], findings.get(ids[index], ())) for index in indices]
         title = charts.shortened(name) or charts.NO_CLASS
-        found.append((title if overview.examination.classes else "", told, cards))
-    return found
+        galleries.append((title if overview.examination.classes else "", count_text, cards))
+    return galleries
 
 
 def _classes_of_each(dataset: Dataset) -> list[list[str]]:

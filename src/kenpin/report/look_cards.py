@@ -1,4 +1,4 @@
-"""The pictures of a look at a data set: thumbnails in bounded room, with what is annotated and what was found."""
+"""The pictures of a look at a data set: thumbnails within a size limit, with annotations and findings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kenpin.run.maps import shrunk
 from kenpin.run.thumbnails import smaller
 
 _SIDES_PX = (256, 192, 128, 96, 64, 48)
-"""Longer sides of the thumbnails, from the first to the last that is tried."""
+"""Longer sides of the thumbnails to try, in this order."""
 _BOXES = 50  # drawn on a picture, the largest ones; the caption counts all
 _OUTLINE_LETTERS = 12_000  # of a mask; a more ragged one is shown by its boxes
 _NAMES = 8  # classes of boxes in a caption
@@ -31,7 +31,7 @@ _TEXT_LETTERS = 300
 
 @dataclass(frozen=True, slots=True)
 class ShownPicture:
-    """A picture of the page, or why it cannot be opened."""
+    """A picture of the page, or the reason why it cannot be opened."""
 
     example: Example
     header: Header | None = None
@@ -45,7 +45,7 @@ class ShownPicture:
 
     @classmethod
     def opened(cls, example: Example) -> ShownPicture:
-        """The picture, opened now; what is wrong with it is kept in words."""
+        """The picture, opened now, or the problem in words."""
         try:
             return cls.of(example, read_picture(example.image))
         except PictureError as error:
@@ -64,24 +64,24 @@ class PictureCard:
     """Boxes, or lines around a mask, to be laid over the picture."""
     lines: tuple[str, ...]
     findings: tuple[tuple[str, str], ...]
-    """Severity and words of each."""
+    """Severity and text of each finding."""
 
 
 def within(pictures: Mapping[str, ShownPicture], most_bytes: int) -> dict[str, ShownPicture]:
-    """The same pictures, their thumbnails so small that all together are at most that large, as far as it goes."""
-    thumbnails: Mapping[str, bytes] = {id: one.jpeg for id, one in pictures.items() if one.jpeg is not None}
+    """The pictures with thumbnails small enough for `most_bytes` together, as far as possible."""
+    thumbnails: Mapping[str, bytes] = {id: picture.jpeg for id, picture in pictures.items() if picture.jpeg is not None}
     for side_px in _SIDES_PX[1:]:
         if sum(map(len, thumbnails.values())) <= most_bytes:
             break
         thumbnails = smaller(thumbnails, side_px)
-    return {id: replace(one, jpeg=thumbnails.get(id)) for id, one in pictures.items()}
+    return {id: replace(picture, jpeg=thumbnails.get(id)) for id, picture in pictures.items()}
 
 
 def card(shown: ShownPicture, findings: Sequence[Finding] = ()) -> PictureCard:
-    """The picture with its annotation and what was found of it."""
+    """The picture's card with its annotation and findings."""
     example = shown.example
     more = len(findings) - _FINDINGS
-    told = [(finding.severity.value, _told(finding, example.id)) for finding in findings[:_FINDINGS]]
+    notes = [(finding.severity.value, _finding_text(finding, example.id)) for finding in findings[:_FINDINGS]]
     return PictureCard(
         title=shortened(picture_name(example.id)),
         split=example.split or "",
@@ -89,7 +89,7 @@ def card(shown: ShownPicture, findings: Sequence[Finding] = ()) -> PictureCard:
         problem=shortened(without_folders(shown.problem), _TEXT_LETTERS),
         overlay=None if shown.header is None else _annotated(example, shown.header.size_wh),
         lines=tuple(_lines(shown)),
-        findings=(*told, *([("info", f"and {more} more")] if more > 0 else [])),
+        findings=(*notes, *([("info", f"and {more} more")] if more > 0 else [])),
     )
 
 
@@ -118,8 +118,8 @@ def _boxes_in_words(boxes: Detections) -> str:
     return f"boxes: {', '.join(named) or 'none'}{more}{drawn}"
 
 
-def _told(finding: Finding, id: str) -> str:
-    """A finding on the card of one of its pictures; what is said of another one names it."""
+def _finding_text(finding: Finding, id: str) -> str:
+    """A finding on the card of one of its pictures; a finding on another picture names that one."""
     about = "" if finding.pictures[0] == id else f"{shortened(without_folders(finding.where))}: "
     return f"{finding.code}: {about}{shortened(without_folders(finding.what), _TEXT_LETTERS)}"
 
@@ -130,7 +130,7 @@ def _annotated(example: Example, size_wh: tuple[int, int]) -> Markup | None:
         try:
             around = outline(shrunk(read_mask(ImageSource(example.mask))), size_wh)
         except ImageError:
-            around = None  # its reader has told so
+            around = None  # its reader has a finding on this
         if around is not None and len(around) <= _OUTLINE_LETTERS:
             return around
     if not example.boxes:
@@ -139,7 +139,7 @@ def _annotated(example: Example, size_wh: tuple[int, int]) -> Markup | None:
 
 
 def _largest(boxes: Detections) -> Detections:
-    """At most as many boxes as are drawn on one picture."""
+    """The largest boxes, as many as are drawn on one picture."""
 
     def area(index: int) -> float:
         x1, y1, x2, y2 = boxes.boxes_xyxy_px[index]

@@ -18,14 +18,14 @@ from kenpin.report.plots import Bar, BarPlot, LinePlot, PlotLine, Span, Table, b
 
 NO_CLASS, NO_SPLIT = "no class", "no split"
 LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"
-"""Without it a number would stand before the Arabic name that it follows."""
+"""Without it a number would be shown before the Arabic name that it follows."""
 _NAME_LETTERS = 22  # of a class in a chart; the table above it shows more
 _CELL_LETTERS = 160
 _ROWS = 200  # of a table
 _BARS = 24
-_FEW_ROWS = 12  # of tables that list what is frequent
+_FEW_ROWS = 12  # rows of tables of frequent values
 _ANSWERS = 4  # of a question
-_CURVES = 4  # in one chart: the styles that lines have
+_CURVES = 4  # curves in one chart: the number of line styles
 _BINS = 24
 _CHARTS = 24  # of measured items
 
@@ -46,10 +46,10 @@ def class_table(
     columns: list[tuple[str, Mapping[str, int]]]
     columns = [(f"{things}, {split or NO_SPLIT}" if len(splits) > 1 else things, counts[split]) for split in splits]
     if len(splits) > 1:
-        whole: Counter[str] = Counter()
+        total: Counter[str] = Counter()
         for of_split in counts.values():
-            whole.update(of_split)
-        columns.append((f"{things}, all", whole))
+            total.update(of_split)
+        columns.append((f"{things}, all", total))
     for what, annotated in (("boxes", _boxes(dataset)), ("masks", _masks(dataset))):
         named = [split for split in splits if annotated.get(split)]
         columns += [(f"{what}, {split or NO_SPLIT}" if len(splits) > 1 else what, annotated[split]) for split in named]
@@ -65,13 +65,13 @@ def class_table(
 
 def class_figure(counts: Mapping[str, Mapping[str, int]], things: str) -> Figure | None:
     """Pictures of each class as bars, the most first; None where there are not two classes."""
-    whole: Counter[str] = Counter()
+    total: Counter[str] = Counter()
     for of_split in counts.values():
-        whole.update(of_split)
-    if len(whole) < 2:
+        total.update(of_split)
+    if len(total) < 2:
         return None
-    bars = [Bar(_name(name), number) for name, number in whole.most_common(_BARS)]
-    more = f"The first {_BARS} of {counted(len(whole), 'class')}." if len(whole) > _BARS else ""
+    bars = [Bar(_name(name), number) for name, number in total.most_common(_BARS)]
+    more = f"The first {_BARS} of {counted(len(total), 'class')}." if len(total) > _BARS else ""
     title = f"{things.capitalize()} of each class"
     return bar_figure(BarPlot(title, more, things, tuple(bars), in_percent=False))
 
@@ -109,14 +109,14 @@ def box_table(boxes: Mapping[str, Numbers]) -> Table:
     rows = []
     for name, corners in list(boxes.items())[:_ROWS]:
         sides = _sides(corners)
-        told = [f"{width:.0f} × {height:.0f}" for width, height in _by_area(sides)] if len(sides) else [words.NONE] * 3
-        rows.append((shortened(name), f"{len(corners):,}", *told))
+        sizes = [f"{width:.0f} × {height:.0f}" for width, height in _by_area(sides)] if len(sides) else [words.NONE] * 3
+        rows.append((shortened(name), f"{len(corners):,}", *sizes))
     head = ("class", "boxes", "smallest", "median", "largest")
     return Table("Widths and heights of boxes in pixels, by area", head, tuple(rows))
 
 
 def box_figures(boxes: Mapping[str, Numbers], boxes_of_each: Sequence[int]) -> list[Figure]:
-    """How large boxes are, and how many a picture has. boxes_of_each: of each annotated picture."""
+    """Sizes of boxes, and boxes per picture. boxes_of_each: of each annotated picture."""
     lengths = {name: np.sqrt(_sides(corners).prod(axis=1)) for name, corners in boxes.items()}
     title, label = "Sizes of boxes", "square root of a box's area in pixels"
     numbers = {"annotated pictures": np.asarray(boxes_of_each, np.float64)}
@@ -150,14 +150,14 @@ def question_table(dataset: Dataset) -> Table:
     rows = []
     for question, given in most:
         frequent = given.most_common(_ANSWERS)
-        told = ", ".join(f"{shortened(answer, 60) or 'nothing'} ({number:,})" for answer, number in frequent)
-        rows.append((shortened(question) or "no question", f"{given.total():,}", f"{len(given):,}", told))
+        answer_text = ", ".join(f"{shortened(answer, 60) or 'nothing'} ({number:,})" for answer, number in frequent)
+        rows.append((shortened(question) or "no question", f"{given.total():,}", f"{len(given):,}", answer_text))
     title = f"Questions, the most frequent of {len(answers):,} first"
     return Table(title, ("question", "asked", "different answers", "most frequent answers"), tuple(rows))
 
 
 def answer_figure(dataset: Dataset) -> Figure | None:
-    """How long the answers are; None where all are equally long."""
+    """Lengths of the answers; None where all are equally long."""
     lengths = [float(len(answer)) for answer in dataset.column("suffix") if answer is not None]
     return _histogram("Lengths of answers", "characters", "answers", {"answers": np.asarray(lengths)})
 
@@ -169,15 +169,15 @@ def item_table(dataset: Dataset) -> Table:
     rows = []
     for name, column in zip(names, numbers.T, strict=True):
         quartiles = np.quantile(column, (0.0, 0.25, 0.5, 0.75, 1.0)) if len(column) else []
-        told = [f"{value:.4g}".replace("-", "\N{MINUS SIGN}") for value in quartiles] or [words.NONE] * 5
-        rows.append((shortened(name), *told, f"{len(np.unique(column)):,}"))
+        texts = [f"{value:.4g}".replace("-", "\N{MINUS SIGN}") for value in quartiles] or [words.NONE] * 5
+        rows.append((shortened(name), *texts, f"{len(np.unique(column)):,}"))
     more = f"; the first {_ROWS} of {len(dataset.item_names):,}" if len(dataset.item_names) > _ROWS else ""
     head = ("item", "lowest", "lower quartile", "median", "upper quartile", "highest", "different values")
     return Table(f"Measured items{more}", head, tuple(rows))
 
 
 def item_figures(dataset: Dataset) -> list[Figure]:
-    """How the numbers of each item are distributed, class by class."""
+    """The distribution of each item, class by class."""
     names = dataset.item_names[:_CHARTS]
     labels = np.array([label or NO_CLASS for label in dataset.column("label")], object)
     rows = {name: labels == name for name, _ in Counter(labels.tolist()).most_common()}
@@ -204,14 +204,14 @@ def _histogram(title: str, label: str, things: str, values: Mapping[str, Numbers
     for name, of_class in finite.items():
         shares = np.histogram(of_class.clip(x.low, x.high), edges)[0] / max(1, len(of_class))
         top = max(top, float(shares.max()))
-        # each share holds until the next edge, and the last falls to nothing
+        # each share is constant until the next edge, and the last falls to 0
         heights = [0.0, *shares.tolist(), 0.0]
         points = tuple(zip([float(edges[0]), *edges.tolist()], heights, strict=True))
         series.append(Series(_name(name), points, "steps"))
     more = f"The {_CURVES} most frequent of {counted(len(values), 'class')}. " if len(values) > _CURVES else ""
     caption = f"{more}{len(every):,} {things}, from {low:.4g} to {high:.4g}."
     chart = line_chart(title, caption, series, x, linear_axis(f"share of {things}", 0.0, top, percent))
-    legend = tuple((f"s{place % _CURVES + 1}", one.name) for place, one in enumerate(series))
+    legend = tuple((f"s{index % _CURVES + 1}", line.name) for index, line in enumerate(series))
     return Figure(title, chart, caption, legend if len(legend) > 1 else ())
 
 
@@ -231,7 +231,7 @@ def _steps(label: str, low: float, high: float, values: Collection[Numbers]) -> 
 
 
 def _frequent(title: str, what: str, values: Mapping[str, str], classes: Mapping[str, Sequence[str]]) -> Table:
-    """How many pictures have each value, and of which classes these are. values, classes: by the picture's id."""
+    """Number of pictures with each value, and their classes. values, classes: by the picture's id."""
     pictures = Counter(values.values())
     of_value: dict[str, Counter[str]] = {value: Counter() for value in pictures}
     for id, value in values.items():
@@ -274,7 +274,7 @@ def _sides(corners: Numbers) -> Numbers:
 
 
 def _by_area(sides: Numbers) -> Numbers:
-    """The smallest, the median and the largest, (3, 2)."""
+    """The smallest, the median and the largest size, (3, 2)."""
     order = np.argsort(sides.prod(axis=1), kind="stable")
     return np.asarray(sides[order[[0, len(order) // 2, -1]]])
 

@@ -42,7 +42,7 @@ TITLES = {
     "threshold": "Threshold",
     "versions": "Version",
 }
-"""Of a run record's fields; measures have theirs in `kenpin.evaluation.measures`."""
+"""Titles of a run record's fields; titles of measures are in `kenpin.evaluation.measures`."""
 FAMILIES = {
     "classifier": "Classifier",
     "embedder": "Embedder",
@@ -56,18 +56,18 @@ _FOLDERS = re.compile(rf"{_ALONE}(?:/(?:[^/\s]+/)*(?=[^/\s])|[A-Za-z]:\\(?:[^\\\
 
 
 def field_title(key: str) -> str:
-    """What a field of a record is called; a key that is a file's name is its own."""
+    """The title of a record's field; a key that is a file's name is its own title."""
     measure = MEASURES.get(key)
     return TITLES.get(key) or (measure and measure.title) or (key if "." in key else key.replace("_", " "))
 
 
 def family_title(family: str) -> str:
-    """What a family is called."""
+    """The title of a family."""
     return FAMILIES.get(family, family)
 
 
 def without_folders(text: str) -> str:
-    """The text with every absolute path as its last name: a page leaves the house, the disks' layout does not.
+    """The text with every absolute path reduced to its last name: a page is shared, the disks' layout is not.
 
     >>> without_folders("/srv/lot8/ok/1.png: is cut short. Copy it again, at 3 m/s.")
     '1.png: is cut short. Copy it again, at 3 m/s.'
@@ -76,6 +76,6 @@ def without_folders(text: str) -> str:
 
 
 def picture_name(id: str) -> str:
-    """A picture's id, which is its path below the data set; of one that lies elsewhere the file's name."""
+    """A picture's id, which is its path below the data set; the file's name for a picture elsewhere."""
     path = PurePath(id)
     return path.name if path.is_absolute() else without_folders(id)

@@ -15,7 +15,7 @@ _SIDE = 320.0  # units of the longer side, so that lines and letters are equally
 _LINE = 15.0  # height of a line of letters
 _LEAST = 4.0  # side of a box
 _BASE = 3.5  # of the letters above the end of their line
-_FAR = 4.0  # from where on a line leads from a label to its box
+_FAR = 4.0  # distance from which a line leads from a label to its box
 _LETTERS = 22  # of a label; the lines below the picture show all of it
 _WIDTHS = defaultdict(lambda: 8.0, W=13.0, F=13.0)  # of a letter, about
 _STYLES = {True: "right", False: "wrong", None: "aside"}
@@ -24,7 +24,7 @@ _LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"  # without it the score would stand be
 
 @dataclass(frozen=True, slots=True)
 class _Drawn:
-    """A box with what is written at it."""
+    """A box with its label."""
 
     style: str
     box_px: Box
@@ -33,38 +33,40 @@ class _Drawn:
 
 
 def annotated_boxes(boxes: Detections, size_wh: tuple[int, int]) -> Markup:
-    """Annotated boxes with their labels, of a picture that nobody judged."""
+    """Annotated boxes with their labels, of a picture that was not judged."""
     drawn = [_Drawn("true", box, label) for box, label in zip(boxes.boxes_xyxy_px, boxes.labels, strict=True)]
     return _svg(size_wh, drawn)
 
 
 def true_boxes(part: JudgedExample) -> Markup | None:
-    """What is annotated on a part's picture; None where the boxes or the picture's size are not known."""
+    """A part's annotated boxes; None where the boxes or the picture's size are unknown."""
     if part.boxes is None or part.boxes.size_wh is None:
         return None
     truth = part.boxes.truth
     return _svg(
         part.boxes.size_wh,
         [
-            _Drawn("true" if found else "missed", box, label)
-            for box, label, found in zip(truth.boxes_xyxy_px, truth.labels, part.boxes.found, strict=True)
+            _Drawn("true" if is_found else "missed", box, label)
+            for box, label, is_found in zip(truth.boxes_xyxy_px, truth.labels, part.boxes.found, strict=True)
         ],
     )
 
 
 def predicted_boxes(part: JudgedExample) -> Markup | None:
-    """What was predicted at the score cut; None where the boxes or the picture's size are not known."""
-    said = part.prediction.detections
-    if part.boxes is None or part.boxes.size_wh is None or said is None:
+    """A part's predicted boxes at the score cut; None where the boxes or the picture's size are unknown."""
+    detections = part.prediction.detections
+    if part.boxes is None or part.boxes.size_wh is None or detections is None:
         return None
-    scores = said.scores or (None,) * len(said)
-    decisive = max(said.scores or (), default=None) if part.verdict in (Verdict.REVIEW, Verdict.FAIL) else None
+    scores = detections.scores or (None,) * len(detections)
+    decisive = max(detections.scores or (), default=None) if part.verdict in (Verdict.REVIEW, Verdict.FAIL) else None
     return _svg(
         part.boxes.size_wh,
         [
             _Drawn(_STYLES[right], box, label, score)
-            for box, label, score, right in zip(said.boxes_xyxy_px, said.labels, scores, part.boxes.right, strict=True)
-            # a box that counts for nothing may still be what the verdict stands on
+            for box, label, score, right in zip(
+                detections.boxes_xyxy_px, detections.labels, scores, part.boxes.right, strict=True
+            )
+            # a box below the score cut may still be the one that decides the verdict
             if right is not None or (score is not None and score == decisive)
         ],
     )
@@ -73,13 +75,13 @@ def predicted_boxes(part: JudgedExample) -> Markup | None:
 def _svg(size_wh: tuple[int, int], drawn: list[_Drawn]) -> Markup:
     scale = _SIDE / max(size_wh)
     width, height = (side * scale for side in size_wh)
-    laid = [_scaled(one.box_px, scale) for one in drawn]
-    names = [_name(one, width) for one in drawn]
+    laid = [_scaled(item.box_px, scale) for item in drawn]
+    names = [_name(item, width) for item in drawn]
     spots = lay_out(laid, [(_width(name), _LINE) for name in names], (width, height))
-    shapes = [_frame(one.style, box) for one, box in zip(drawn, laid, strict=True)]
+    shapes = [_frame(item.style, box) for item, box in zip(drawn, laid, strict=True)]
     shapes += [
-        _label(one.style, name, box, spot)
-        for one, name, box, spot in zip(drawn, names, laid, spots, strict=True)
+        _label(item.style, name, box, spot)
+        for item, name, box, spot in zip(drawn, names, laid, spots, strict=True)
         if spot is not None
     ]
     return Markup('<svg class="boxes" viewBox="0 0 {:.1f} {:.1f}" aria-hidden="true">{}</svg>').format(
@@ -114,10 +116,10 @@ def _label(style: str, name: str, box: Box, spot: Box) -> Markup:
     )
 
 
-def _name(one: _Drawn, width: float) -> str:
+def _name(item: _Drawn, width: float) -> str:
     """Label and score, the label cut to what the picture has room for."""
-    tail = "" if one.score is None else f"{_LEFT_TO_RIGHT} {one.score:.2f}"
-    label = one.label if len(one.label) <= _LETTERS else one.label[: _LETTERS - 1] + "…"
+    tail = "" if item.score is None else f"{_LEFT_TO_RIGHT} {item.score:.2f}"
+    label = item.label if len(item.label) <= _LETTERS else item.label[: _LETTERS - 1] + "…"
     while len(label) > 1 and _width(label + tail) > width:
         label = label[:-2] + "…"
     return label + tail

@@ -1,4 +1,4 @@
-"""The page: content in, one HTML document out, with nothing to load from elsewhere."""
+"""The page: content in, one self-contained HTML document out."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from kenpin.run.thumbnails import smaller
 
 MOST_BYTES = 15_000_000
 _SIDES_PX = ((None, None), (None, 96), (None, 64), (None, 48), (None, 32), (128, 32), (64, 32))
-"""Longer sides of the pictures on cards and under the mouse, from the first to the last that is tried."""
-_PICTURES, _OF_FURTHER = 60, 24  # cards of each kind on the page; the counts tell of all
+"""Longer sides of the pictures on cards and under the mouse to try, in this order."""
+_PICTURES, _OF_FURTHER = 60, 24  # most cards of each kind on the page; the counts include all
 _FINDINGS = 30
 
 
@@ -55,13 +55,13 @@ def _rendered(
     on_cards_px: int | None,
     under_mouse_px: int | None,
 ) -> str:
-    """The page with pictures of these longer sides at most; None: as they were kept."""
+    """The page with pictures of these longer sides at most; None: unchanged."""
     under_mouse = {} if content.embedding is None else smaller(content.thumbnails, under_mouse_px)
     content = _shrunk(content, on_cards_px)
     leading = content.leading
     shown, *further = (
-        judged(name, one, content.kept(name), content.things, _OF_FURTHER if number else _PICTURES)
-        for number, (name, one) in enumerate(content.evaluations.items())
+        judged(name, evaluation, content.kept(name), content.things, _OF_FURTHER if number else _PICTURES)
+        for number, (name, evaluation) in enumerate(content.evaluations.items())
     )
     return template("page.html.jinja").render(
         content=content,
@@ -101,10 +101,10 @@ def write_report(
     umap: bool = False,
     overwrite: bool = False,
 ) -> Path:
-    """Draw the report of a run, beside an earlier one if asked, into one HTML file that needs no other.
+    """Write the report of a run, compared with an earlier one if given, as one self-contained HTML file.
 
-    `name`: the run's name on the page; None: its folder's; `findings`: what commands on decisions found, in sections of
-    their own; `umap`: lay the pictures' vectors out by UMAP too.
+    `name`: the run's name on the page; None: its folder's; `findings`: of commands on decisions, in sections of their
+    own; `umap`: also lay out the pictures' embeddings by UMAP.
 
     Raises RunError for a folder without results, OptionError for an earlier run that judged none of the same parts,
     OutputExistsError where `out` exists, unless `overwrite`, and MissingExtraError.
@@ -118,8 +118,10 @@ def write_report(
 
 
 def _shrunk(content: ReportContent, most_px: int | None) -> ReportContent:
-    """With thumbnails of longer sides of at most so many pixels; the earlier run's are on cards, too."""
-    further = {name: Kept(smaller(one.thumbnails, most_px), one.maps) for name, one in content.further.items()}
+    """The content with thumbnails of longer sides of at most `most_px`, those of the earlier run included."""
+    further = {
+        name: Kept(smaller(pictures.thumbnails, most_px), pictures.maps) for name, pictures in content.further.items()
+    }
     before = None if content.before is None else _shrunk(content.before, most_px)
     return replace(content, thumbnails=smaller(content.thumbnails, most_px), further=further, before=before)
 
@@ -136,13 +138,13 @@ def _figures(name: str, measure: Measure) -> tuple[str, str]:
 def _measure_rows(
     evaluations: Mapping[str, Evaluation], *, of_boxes: bool
 ) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """Title, meaning and, for each evaluation, value and interval; measures that none has are left out."""
-    names = dict.fromkeys(name for one in evaluations.values() for name in one.measures)
+    """Title, meaning and, for each evaluation, value and interval; measures without any value are left out."""
+    names = dict.fromkeys(name for evaluation in evaluations.values() for name in evaluation.measures)
     rows = []
     for name in names:
         if (kind_of(name).section is Section.BOXES) is not of_boxes:
             continue
-        measures = [one.measures.get(name, Measure(None)) for one in evaluations.values()]
+        measures = [evaluation.measures.get(name, Measure(None)) for evaluation in evaluations.values()]
         if any(measure.value is not None for measure in measures):
             figures = [_figures(name, measure) for measure in measures]
             rows.append((words.title(name), kind_of(name).meaning, figures))
@@ -162,9 +164,9 @@ def _doctor(doctor: Mapping[str, Any] | None) -> tuple[Counter[str], list[Mappin
         return None
     findings = list(doctor.get("findings", []))
     order = ("error", "warning", "info")
-    findings.sort(key=lambda one: order.index(one["severity"]) if one["severity"] in order else len(order))
-    told: list[Mapping[str, Any]] = [{**one, "severity": _noun(str(one["severity"]))} for one in findings]
-    return Counter(str(one["severity"]) for one in told), told[:_FINDINGS]
+    findings.sort(key=lambda finding: order.index(finding["severity"]) if finding["severity"] in order else len(order))
+    shown: list[Mapping[str, Any]] = [{**finding, "severity": _noun(str(finding["severity"]))} for finding in findings]
+    return Counter(str(finding["severity"]) for finding in shown), shown[:_FINDINGS]
 
 
 def _noun(severity: str) -> str:
@@ -176,7 +178,7 @@ class _Compared:
     """Two runs on one evaluation, ready for the page."""
 
     where: str
-    """Which evaluation of each run."""
+    """Names of the compared evaluations."""
     found: Comparison
     changes: tuple[str, ...]
     change_table: Table | None
@@ -190,23 +192,23 @@ def _against(content: ReportContent, before: ReportContent) -> dict[str, Any]:
         "name": before.name,
         "compared": [
             _compared(
-                found,
+                comparison,
                 f"“{name}”" if name == earlier else f"“{name}” of this run and “{earlier}” of the earlier one",
                 {**before.kept(earlier).thumbnails, **content.kept(name).thumbnails},
                 _OF_FURTHER if number else _PICTURES,
             )
-            for number, (name, earlier, found) in enumerate(compare_runs(content.evaluations, before.evaluations))
+            for number, (name, earlier, comparison) in enumerate(compare_runs(content.evaluations, before.evaluations))
         ],
         "changed": changed(before.run, content.run),
     }
 
 
-def _compared(found: Comparison, where: str, thumbnails: Mapping[str, bytes], most: int) -> _Compared:
+def _compared(comparison: Comparison, where: str, thumbnails: Mapping[str, bytes], most: int) -> _Compared:
     return _Compared(
         where=f"On {where}",
-        found=found,
-        changes=change_sentences(found.decisions),
-        change_table=change_table(found.decisions) if found.decisions else None,
-        regressions=[pair_card(pair, thumbnails) for pair in found.regressions[:most]],
-        improvements=[pair_card(pair, thumbnails) for pair in found.improvements[:most]],
+        found=comparison,
+        changes=change_sentences(comparison.decisions),
+        change_table=change_table(comparison.decisions) if comparison.decisions else None,
+        regressions=[pair_card(pair, thumbnails) for pair in comparison.regressions[:most]],
+        improvements=[pair_card(pair, thumbnails) for pair in comparison.improvements[:most]],
     )

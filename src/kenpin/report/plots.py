@@ -1,4 +1,4 @@
-"""Charts and tables as data: what a command has to show, kept as JSON and drawn on whatever page it comes to."""
+"""Charts and tables as data: stored as JSON, and drawn on a page of their own or in a report."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PlotLine:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What an axis shows, and from where to where at least."""
+    """Title of an axis and its least range."""
 
     label: str
     low: float
@@ -45,7 +45,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class LinePlot:
-    """Lines over two axes; `described` says what is to be seen, for those who cannot see it."""
+    """Lines over two axes; `described` is the text alternative."""
 
     title: str
     described: str
@@ -67,7 +67,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class BarPlot:
-    """Shares one below the other; `marks`: named limits that they are held against."""
+    """Shares one below the other; `marks`: named limits for them."""
 
     title: str
     described: str
@@ -88,31 +88,31 @@ class Table:
 
     @property
     def numeric(self) -> tuple[bool, ...]:
-        """Of each column, whether it holds numbers, which stand to the right."""
+        """For each column, whether it holds numbers, which are aligned to the right."""
         return tuple(all(cell[:1] in _BEGIN_NUMBERS for cell in column) for column in zip(*self.rows, strict=True))
 
 
 def line_figure(plot: LinePlot) -> Figure:
-    """The plot drawn."""
+    """The plot as a figure."""
     series = [Series(line.name, line.points, cast(Form, line.form)) for line in plot.lines]
     points = [point for line in plot.lines for point in line.points]
     x, y = (_axis(span, [point[i] for point in points]) for i, span in enumerate((plot.x, plot.y)))
     legend = tuple(
-        (f"s{i % 4 + 1}{' dot' * (one.form == 'dots')}", one.name) for i, one in enumerate(series) if one.points
+        (f"s{i % 4 + 1}{' dot' * (curve.form == 'dots')}", curve.name) for i, curve in enumerate(series) if curve.points
     )
     chart = line_chart(plot.title, plot.described, series, x, y)
     return Figure(plot.title, chart, f"{plot.described} {plot.caption}".strip(), legend)
 
 
 def _axis(span: Span, values: Sequence[float]) -> Axis:
-    """What the span shows at least, and all values."""
+    """An axis over the span and all values."""
     ends = min(span.low, *values), max(span.high, *values)
     # a logarithm has no room for what is not above 0
     return (log_axis if span.log and ends[0] > 0 else linear_axis)(span.label, *ends)
 
 
 def bar_figure(plot: BarPlot) -> Figure:
-    """The plot drawn."""
+    """The plot as a figure."""
     ends = [end for bar in plot.bars for end in (bar.value, bar.low, bar.high) if end is not None]
     ends += plot.marks
     x = linear_axis(plot.label, min(0.0, *ends), max(1.0, *ends), percent if plot.in_percent else plain)
@@ -122,7 +122,7 @@ def bar_figure(plot: BarPlot) -> Figure:
 
 
 def as_text(table: Table) -> str:
-    """The table for a terminal, numbers to the right."""
+    """The table for a terminal, numbers aligned to the right."""
     from rich.cells import cell_len  # names may be of any script
 
     rows = [table.head, *table.rows]

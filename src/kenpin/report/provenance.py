@@ -1,4 +1,4 @@
-"""A run's record as rows for people: where its numbers come from, and what differs from another's."""
+"""A run's record as rows for readers: the origin of its numbers, and differences from another record."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Rows = list[tuple[str, str]]
 
 
 def provenance(record: Mapping[str, Any], above: str = "") -> Rows:
-    """Names and values of a record's fields as text; counts and notes stand elsewhere on the page."""
+    """Names and values of a record's fields as text; counts and notes are elsewhere on the page."""
     rows: Rows = []
     for key, value in record.items():
         name = above + field_title(key)
@@ -32,7 +32,7 @@ def provenance(record: Mapping[str, Any], above: str = "") -> Rows:
 
 
 def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """What two records say differently: name, before, now."""
+    """Fields that differ between two records: name, before, now."""
     old, new = dict(provenance(before)), dict(provenance(now))
     names = dict.fromkeys([*old, *new])
     return [(n, old.get(n, words.NONE), new.get(n, words.NONE)) for n in names if old.get(n) != new.get(n)]
@@ -41,12 +41,12 @@ def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str
 def about(record: Mapping[str, Any]) -> str:
     """Family, base and day in a line, as far as they are known."""
     family, base, created = (record.get(key) for key in ("family", "base_id", "created"))
-    told = [
+    facts = [
         family_title(family) if isinstance(family, str) else "",
         without_folders(base) if isinstance(base, str) else "",
         created[:10] if isinstance(created, str) else "",
     ]
-    return " · ".join(filter(None, told))
+    return " · ".join(filter(None, facts))
 
 
 def _word(value: object) -> str:

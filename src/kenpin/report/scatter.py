@@ -1,4 +1,4 @@
-"""Vectors in a plane as still pictures, one beside the other: what another training made of the same pictures."""
+"""Embeddings in a plane as static charts, side by side: those of several trainings for the same pictures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kenpin.report.drawing import Axis, Figure, PointGroup, plain, point_chart
 
 _COLOURS = 10
 _NEIGHBOURS = 5
-_ROUNDING = 1e-9  # of the largest number: points that differ by less are one
+_ROUNDING = 1e-9  # of the largest number: points that differ by less are equal
 _MARGIN = 0.04  # of the plot, around the outermost points
 _AT_MOST = 2_000
 """Points that are drawn; a silhouette of more would take long, too."""
@@ -28,7 +28,7 @@ _AT_MOST = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """Vectors (n, d) of pictures with their labels, and what made them."""
+    """Embeddings (n, d) of pictures with their labels, and their title."""
 
     title: str
     vectors: ArrayLike
@@ -36,9 +36,9 @@ class Panel:
 
 
 def scatter_figure(panel: Panel) -> Figure:
-    """A chart of vectors with their silhouette: two dimensions as they are, of more the two in which they spread most.
+    """A chart of embeddings with their silhouette: two dimensions unchanged, of more the two of most variance.
 
-    Of many pictures every so-manieth is taken. Raises ShapeError.
+    Many pictures are thinned out evenly. Raises ShapeError.
     """
     vectors = np.asarray(panel.vectors, np.float64)
     if vectors.ndim != 2 or len(vectors) != len(panel.labels) or not len(vectors):
@@ -51,24 +51,24 @@ def scatter_figure(panel: Panel) -> Figure:
     x, y = _square_axes(plane)
     names = sorted(set(labels.tolist()))
     groups = [
-        PointGroup(name, f"k{place % _COLOURS}", plane[labels == name].tolist()) for place, name in enumerate(names)
+        PointGroup(name, f"k{index % _COLOURS}", plane[labels == name].tolist()) for index, name in enumerate(names)
     ]
     score = silhouette(vectors, labels.tolist())
-    told = "No silhouette: there is one class." if score is None else f"Silhouette {score:.3f}.".replace("-", "−")
+    caption = "No silhouette: there is one class." if score is None else f"Silhouette {score:.3f}.".replace("-", "−")
     alike = knn_accuracy(labels.tolist(), nearest_others(vectors, _NEIGHBOURS))
     if score is not None and alike is not None:
-        told += f" Most of the {_NEIGHBOURS} nearest neighbours have the same class: {words.percent(alike)}."
+        caption += f" Most of the {_NEIGHBOURS} nearest neighbours have the same class: {words.percent(alike)}."
     count = f"{counted(len(vectors), 'picture')} of {counted(len(names), 'class')}"
     return Figure(
         panel.title,
         point_chart(panel.title, f"{count}, each class named at its middle", groups, x, y),
-        f"{told} {count[0].upper()}{count[1:]}.",
+        f"{caption} {count[0].upper()}{count[1:]}.",
         tuple((group.style, group.name) for group in groups),
     )
 
 
 def panels_of_runs(runs: Sequence[Path]) -> list[Panel]:
-    """What each run makes of the evaluated pictures that all of them kept vectors of, at most 50 principal components.
+    """Each run's embeddings of the evaluated pictures that all runs have, at most 50 principal components.
 
     Raises RunError, and OptionError where no two pictures are common to all.
     """
@@ -79,25 +79,25 @@ def panels_of_runs(runs: Sequence[Path]) -> list[Panel]:
                 f"{run}: keeps no embeddings; take a run of embedder or mahalanobis, or a classifier's head."
             )
     kept = [content.embedding for content in contents if content.embedding is not None]
-    common = set.intersection(*(set(one.ids) for one in kept))
+    common = set.intersection(*(set(embedding.ids) for embedding in kept))
     if len(common) < 2:
         raise OptionError("these runs were evaluated on different pictures; train them on the same data set.")
     panels = []
-    for content, one in zip(contents, kept, strict=True):
+    for content, embedding in zip(contents, kept, strict=True):
         labels = {part.id: words.side(part) for part in content.leading.judged}
-        rows = sorted((row for row, id in enumerate(one.ids) if id in common), key=lambda row: one.ids[row])
-        vectors = one.projection.coordinates[rows]
-        panels.append(Panel(content.name, vectors, [labels[one.ids[row]] for row in rows]))
+        rows = sorted((row for row, id in enumerate(embedding.ids) if id in common), key=lambda row: embedding.ids[row])
+        vectors = embedding.projection.coordinates[rows]
+        panels.append(Panel(content.name, vectors, [labels[embedding.ids[row]] for row in rows]))
     return panels
 
 
 def write_scatters(panels: Sequence[Panel], out: str | Path, *, name: str, overwrite: bool = False) -> Path:
-    """Draw the panels side by side into one HTML file that needs no other; returns its path.
+    """Draw the panels side by side into one self-contained HTML file; returns its path.
 
     Raises ShapeError, and OutputExistsError where `out` exists, unless `overwrite`.
     """
     return write_document(
-        lambda: template("scatter.html.jinja").render(name=name, figures=[scatter_figure(one) for one in panels]),
+        lambda: template("scatter.html.jinja").render(name=name, figures=[scatter_figure(panel) for panel in panels]),
         Path(out),
         overwrite,
     )
@@ -109,11 +109,11 @@ def _plane(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _square_axes(plane: NDArray[np.float64]) -> tuple[Axis, Axis]:
-    """Axes of one scale, so that distances look as they are."""
+    """Axes of equal scale, so that distances are not distorted."""
     low, high = plane.min(axis=0), plane.max(axis=0)
     widest, largest = float((high - low).max()), float(np.abs(plane).max())
     if widest <= largest * _ROUNDING:
-        widest = max(1.0, largest)  # one point, whatever its numbers are
+        widest = max(1.0, largest)  # a single point
     half = widest * (0.5 + _MARGIN)
     middle = (low + high) / 2
     bounds = [(float(at - half), float(at + half)) for at in middle]

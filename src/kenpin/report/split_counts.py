@@ -1,4 +1,4 @@
-"""How many pictures, and boxes, of each class each split holds, as a table."""
+"""Numbers of pictures and boxes of each class in each split, as a table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class _Split:
-    """What a split holds; `boxes` is empty where pictures bear labels."""
+    """Counts of a split; `boxes` is empty where pictures have labels."""
 
     pictures: int
     showing: Mapping[str, int]
@@ -26,17 +26,17 @@ class _Split:
 
 
 def counts_table(content: ReportContent) -> Table:
-    """Of all splits where the run's record tells of them, else of the evaluated pictures; it may have no rows."""
+    """The table of all splits by the run's record, else of the evaluated pictures; it may have no rows."""
     of_boxes = content.leading.target.locates
-    splits = _stated(content, of_boxes) or {name: _judged(one) for name, one in content.evaluations.items()}
-    labels = in_order(content.leading, dict.fromkeys(label for one in splits.values() for label in one.showing))
+    splits = _stated(content, of_boxes) or {name: _judged(counts) for name, counts in content.evaluations.items()}
+    labels = in_order(content.leading, dict.fromkeys(label for counts in splits.values() for label in counts.showing))
     return _of_boxes(splits, labels) if of_boxes else _of_labels(splits, labels, content.things)
 
 
 def _of_labels(splits: Mapping[str, _Split], labels: list[str], things: str) -> Table:
     rows = [
-        (split, *(str(one.showing.get(label, 0)) for label in labels), str(one.pictures))
-        for split, one in splits.items()
+        (split, *(str(counts.showing.get(label, 0)) for label in labels), str(counts.pictures))
+        for split, counts in splits.items()
     ]
     return Table(f"{things.capitalize()} in each split", ("Split", *labels, ALL), tuple(rows))
 
@@ -46,19 +46,19 @@ def _of_boxes(splits: Mapping[str, _Split], labels: list[str]) -> Table:
     head = ["Class"]
     for split in splits:
         head += [f"{split}: pictures", f"{split}: boxes"]
-    rows = [(ALL, *(str(n) for one in splits.values() for n in (one.pictures, sum(one.boxes.values()))))]
+    rows = [(ALL, *(str(n) for counts in splits.values() for n in (counts.pictures, sum(counts.boxes.values()))))]
     for label in labels:
-        numbers = [n for one in splits.values() for n in (one.showing.get(label, 0), one.boxes.get(label, 0))]
+        numbers = [n for counts in splits.values() for n in (counts.showing.get(label, 0), counts.boxes.get(label, 0))]
         rows.append((label, *map(str, numbers)))
     return Table("Pictures that show each class, and its boxes", tuple(head), tuple(rows))
 
 
 def _stated(content: ReportContent, of_boxes: bool) -> dict[str, _Split]:
-    """By the run's record; empty where it does not tell, as that of a run from before boxes were counted."""
+    """Counts by the run's record; empty where it has none, as that of a run from before boxes were counted."""
     dataset = content.run.get("dataset")
     stated = dataset if isinstance(dataset, Mapping) else {}
     counts, boxes, pictures = (
-        one if isinstance(one := stated.get(key), Mapping) else {} for key in ("counts", "boxes", "pictures")
+        value if isinstance(value := stated.get(key), Mapping) else {} for key in ("counts", "boxes", "pictures")
     )
     if of_boxes and not boxes:
         return {}

@@ -1,4 +1,4 @@
-"""How far to trust the leading evaluation: where others are worse, better or equal, and which figures are safer."""
+"""Trust in the leading evaluation: where others are worse, better or equal, and which figures are safer."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from kenpin.report.words import value
 
 
 def trust_sentence(evaluations: Mapping[str, Evaluation]) -> str | None:
-    """What other evaluations make of the leading one's promise; None where no other measures the same.
+    """A sentence that compares other evaluations with the leading one; None where no other has the same measures.
 
-    Figures that are shown alike count as equal. Of each measure that differs, the worst figure of all is named as the
-    safer promise, with the evaluations that it is from.
-    """
+    Figures that are shown alike count as equal. Of each measure that differs, the worst figure is named as the safer
+    one, with its evaluations."""
     leading, *others = evaluations
-    told = [said for name in others if (said := _against(name, evaluations[leading], evaluations[name]))]
-    if not told:
+    findings = [finding for name in others if (finding := _against(name, evaluations[leading], evaluations[name]))]
+    if not findings:
         return None
     safer = [
         f"{_listed(figures)} of {_listed(f'“{name}”' for name in names)}"
@@ -28,11 +27,11 @@ def trust_sentence(evaluations: Mapping[str, Evaluation]) -> str | None:
         if safer
         else "Where figures are equal, neither is the safer promise."
     )
-    return f"How far to trust “{leading}”: {'; '.join(told)}. {promise}"
+    return f"How far to trust “{leading}”: {'; '.join(findings)}. {promise}"
 
 
 def _against(name: str, first: Evaluation, other: Evaluation) -> str:
-    """Where another evaluation is worse, better and equal; empty where they share no measure."""
+    """The measures in which another evaluation is worse, better and equal; empty where they share none."""
     kinds: dict[str, list[str]] = {"worse on": [], "better on": [], "equal on": []}
     for key in PROMISED:
         ours, theirs = _figure(first, key), _figure(other, key)
@@ -44,23 +43,25 @@ def _against(name: str, first: Evaluation, other: Evaluation) -> str:
         else:
             kind = "worse on" if worst(key, [ours, theirs]) == theirs else "better on"
             kinds[kind].append(f"{kind_of(key).short} ({shown} instead of {before})")
-    said = _listed(f"{kind} {_listed(figures)}" for kind, figures in kinds.items() if figures)
-    return f"“{name}” is {said}" if said else ""
+    text = _listed(f"{kind} {_listed(figures)}" for kind, figures in kinds.items() if figures)
+    return f"“{name}” is {text}" if text else ""
 
 
 def _worst(evaluations: Mapping[str, Evaluation]) -> dict[tuple[str, ...], list[str]]:
-    """The worst figures of the measures that differ, by the evaluations that they are from."""
+    """The worst figures of the measures that differ, by their evaluations."""
     leading = next(iter(evaluations.values()))
-    found: dict[tuple[str, ...], list[str]] = {}
+    worst_figures: dict[tuple[str, ...], list[str]] = {}
     for key in PROMISED:
-        figures = {name: figure for name, one in evaluations.items() if (figure := _figure(one, key)) is not None}
+        figures = {
+            name: figure for name, evaluation in evaluations.items() if (figure := _figure(evaluation, key)) is not None
+        }
         shown = {name: value(key, figure) for name, figure in figures.items()}
         if _figure(leading, key) is None or len(set(shown.values())) < 2:
             continue
         least = value(key, worst(key, figures.values()))
         names = tuple(name for name in figures if shown[name] == least)
-        found.setdefault(names, []).append(f"{kind_of(key).short} {least}")
-    return found
+        worst_figures.setdefault(names, []).append(f"{kind_of(key).short} {least}")
+    return worst_figures
 
 
 def _figure(evaluation: Evaluation, key: str) -> float | None:

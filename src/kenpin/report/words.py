@@ -31,7 +31,7 @@ def percent_at_most(share: float) -> str:
 
 
 def bound(sentence: str) -> str:
-    """A sentence in which no percentage is parted at the end of a line."""
+    """A sentence whose percentages are not broken at the end of a line."""
     return sentence.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
@@ -85,7 +85,7 @@ def _signed(name: str, number: float) -> str:
 
 
 def score(number: float | None) -> str:
-    """A score or cut with four digits; words where the cut lies beyond all scores."""
+    """A score or cut with four digits; words for a cut beyond all scores."""
     if number is None or number != number:
         return NONE
     if math.isinf(number):
@@ -94,17 +94,17 @@ def score(number: float | None) -> str:
 
 
 def asked(part: JudgedExample) -> tuple[str, ...]:
-    """What was asked of a part, where it has a question of its own."""
+    """The question on a part, where it has its own."""
     return () if part.text is None or part.text.question is None else (f"asked: {part.text.question}",)
 
 
 def answered(part: JudgedExample) -> str:
-    """What was answered."""
+    """The answer on a part."""
     return f"answered: {(part.prediction.text or '').strip() or NONE}"
 
 
 def truth(part: JudgedExample) -> str:
-    """What a part is: its label, its true answer, or the classes of its boxes with their numbers."""
+    """A part's truth: its label, its true answer, or the classes of its boxes with their numbers."""
     if part.text is not None:
         return f"true: {part.text.truth}"
     if part.boxes is None:
@@ -113,16 +113,16 @@ def truth(part: JudgedExample) -> str:
 
 
 def drawn(part: JudgedExample) -> str:
-    """The classes of the boxes that count as drawn, with their numbers."""
-    said = part.prediction.detections
-    if part.boxes is None or said is None:
+    """The classes of the boxes above the score cut, with their numbers."""
+    detections = part.prediction.detections
+    if part.boxes is None or detections is None:
         return NO_BOXES
-    counted = zip(said.labels, part.boxes.right, strict=True)
+    counted = zip(detections.labels, part.boxes.right, strict=True)
     return listed(label for label, right in counted if right is not None) or NO_BOXES
 
 
 def kinds(part: JudgedExample) -> tuple[str, ...]:
-    """The classes that a part shows: its label, or those of its boxes."""
+    """The classes of a part: its label, or those of its boxes."""
     if part.boxes is None:
         return (part.label or NO_LABEL,)
     return tuple(dict.fromkeys(part.boxes.truth.labels)) or (NO_BOXES,)

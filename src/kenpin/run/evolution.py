@@ -14,9 +14,9 @@ from kenpin.run.layout import EVOLUTION
 from kenpin.run.rows import read_rows
 
 TRUTH = "truth.jsonl"
-"""Of each watched picture its `name` and `picture`, the JPEG file of what is annotated on it."""
+"""Fields of each watched picture: `name`, and `picture`, the JPEG file with its annotation."""
 SNAPSHOTS = "snapshots.jsonl"
-"""Of each evaluation its `step`, `epoch`, `scores` and `pictures`, JPEG files in the order of the names."""
+"""Fields of each evaluation: `step`, `epoch`, `scores`, and `pictures`, JPEG files in the order of the names."""
 _QUALITY = 85
 
 

@@ -1,4 +1,4 @@
-"""What a run folder holds: the name of each file and folder in it, once."""
+"""Layout of a run folder: the name of each file and folder in it, once."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 RECORD = "run.json"
-"""File of what was trained, on what, from what, and how it decides; written last."""
+"""File of the run's record: training, data, base and decision; written last."""
 MODEL = "model"
 """Folder of everything that decides predictions: weights or adapter, processor, arrays."""
 CALIBRATION = "calibration.json"
-"""File in it of the curve that makes scores probabilities."""
+"""File in it of the calibration curve."""
 CHECKPOINTS = "checkpoints"
-"""Folder of what had been learned on the way."""
+"""Folder of the checkpoints."""
 LINEAGE = "lineage.npz"
 """File of the lineage of a run, or of a network exported from one: content hashes of 32 ASCII bytes each, the role of
-each, and the `names` of what it stands on."""
+each, and the `names` of the runs below."""
 EXPORTED = "kenpin.json"
 """File of an exported network that names the run it comes from."""
 METRICS = "metrics.jsonl"
 """File of the losses and scores, a row a measurement."""
 EVOLUTION = "evolution"
-"""Folder of the predictions that were drawn during training."""
+"""Folder of the pictures of predictions during training."""
 REPORT, EVOLUTION_PAGE = "report.html", "evolution.html"
-"""Pages that are made of the rest, and can be made again."""
+"""Pages that are made from the other files, and can be made again."""
 _EVALUATION, _THUMBNAILS, _MAPS, _VECTORS = "evaluation.json", "thumbnails.parquet", "maps.npz", "embedding.npz"
 
 SEALED = (
@@ -38,28 +38,28 @@ SEALED = (
     f"{CHECKPOINTS}/*/*.safetensors",
     f"{CHECKPOINTS}/*/trainer_state.json",
 )
-"""Patterns of the files that decisions and reports stand on."""
+"""Patterns of the files that decisions and reports use."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationFiles:
-    """Where a run keeps an evaluation, and what its report shows of the pictures that were judged in it."""
+    """The files of an evaluation in a run, with those of its pictures for the report."""
 
     evaluation: Path
     thumbnails: Path
     maps: Path
     vectors: Path | None
-    """None of a further evaluation: the plot of the vectors is of the run's own pictures."""
+    """None for a further evaluation: the plot of embeddings is of the run's own pictures."""
 
     def clear(self) -> None:
-        """Remove them, the evaluation first: pictures without it are never read."""
+        """Remove the files, the evaluation first: pictures without it are never read."""
         for file in (self.evaluation, self.thumbnails, self.maps, self.vectors):
             if file is not None:
                 file.unlink(missing_ok=True)
 
 
 def evaluation_files(run: Path, name: str | None = None) -> EvaluationFiles:
-    """The files of the evaluation that was kept under this name; None: of the run's own, which are sealed."""
+    """The files of the evaluation of this name; None: of the run's own, which are sealed."""
     if name is None:
         return EvaluationFiles(run / _EVALUATION, run / _THUMBNAILS, run / _MAPS, run / _VECTORS)
     evaluation, thumbnails, maps = (
@@ -69,6 +69,6 @@ def evaluation_files(run: Path, name: str | None = None) -> EvaluationFiles:
 
 
 def further_evaluations(run: Path) -> list[str]:
-    """Names of the evaluations that were kept beside the run's own."""
+    """Names of the evaluations beside the run's own."""
     stem, suffix = Path(_EVALUATION).stem, Path(_EVALUATION).suffix
     return sorted(file.stem.removeprefix(f"{stem}-") for file in run.glob(f"{stem}-*{suffix}"))

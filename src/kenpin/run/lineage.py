@@ -1,4 +1,4 @@
-"""The lineage as a run or an exported network keeps it: by content, what it learned from and was chosen by."""
+"""The lineage in a run or an exported network: content hashes of the pictures that it learned from or was chosen by."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _TRAINED_ON = "trained_on.npy"  # in its place in the first edition: of the last
 
 
 def write_lineage(path: Path, lineage: Lineage, network: Lineage | None = None) -> None:
-    """Keep it in a run's folder, or beside an exported network: in its folder, or next to its file.
+    """Write it into a run's folder, or beside an exported network: into its folder, or next to its file.
 
-    network: the lineage of the run's network, and so of its vectors; None: the same. Heads, unit spaces and thresholds
-    are no network: nothing that stands on the run takes them.
+    network: the lineage of the run's network, and so of its embeddings; None: the same. Heads, unit spaces and
+    thresholds are not part of the network: runs on top of this run do not use them.
     """
     contents = sorted(lineage.contents)
     of_network = lineage.contents if network is None else network.contents
@@ -37,8 +37,8 @@ def write_lineage(path: Path, lineage: Lineage, network: Lineage | None = None) 
 
 
 def read_lineage(path: Path, *, of_network: bool = False) -> Lineage:
-    """What a run, or a network exported from one, has learned from and was chosen by at any depth; of_network: its
-    network alone. Incomplete where the first edition wrote it, which recorded a run's own training pictures alone.
+    """The lineage of a run, or of a network exported from one, at any depth; of_network: of its network alone. It is
+    incomplete in runs of the first edition, which recorded only a run's own training pictures.
 
     Raises RunError.
     """
@@ -56,8 +56,8 @@ def read_lineage(path: Path, *, of_network: bool = False) -> Lineage:
 
 
 def lineage_of(name: str | Path) -> Lineage:
-    """What the network of the run, or the one exported from a run, that lies under this name has learned from, itself
-    the last of its names: what stands on it has learned from that too. Nothing where kenpin did not train it.
+    """The lineage of the network of a run, or of one exported from a run, at this path, its own name last: a run on top
+    of it has the same lineage. Empty where kenpin did not train it.
 
     Raises RunError.
     """

@@ -1,4 +1,4 @@
-"""Maps of the parts that a reader asks for first, kept in a run as the places' own numbers, in sixteen bits each."""
+"""Maps of the parts that a report shows, stored in a run as the cells' own numbers, in sixteen bits each."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from kenpin.records import JudgedExample
 
 Mask = NDArray[np.bool_]
 _HIGHEST = 2**16 - 1
-_MASK_PX = 128  # longest side of a mask that is kept, as of the thumbnails that its outline is drawn on
+_MASK_PX = 128  # longest side of a stored mask, as of the thumbnails that its outline is drawn on
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlaceMap:
-    """What a map says of one picture, and where its defects are."""
+    """A picture's map with its mask of defects."""
 
     grid: NDArray[np.float32]
-    """The places' numbers, (rows, columns); as they are kept, wrong by 1/131,070 of their range at most."""
+    """The cells' numbers, (rows, columns); stored with an error of 1/131,070 of their range at most."""
     region: Region
     size_wh: tuple[int, int]
-    """Of the picture as it is displayed."""
+    """Size of the displayed picture in pixels."""
     shows: str
     mask: Mask | None = None
-    """Where the annotation says that it is defective, over the whole picture; None where no mask is known."""
+    """The annotated defective pixels, over the whole picture; None without a mask."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,15 +41,15 @@ class Maps:
     by_id: Mapping[str, PlaceMap]
     unit: str
     of_score: bool
-    """Whether a map's maximum decides: then one scale serves all, and the threshold lies on it."""
+    """Whether a map's maximum is the score: then all maps have one scale, with the threshold on it."""
     held_out: bool
-    """Whether the maps are by an inspector that had not seen the pictures, as the scores are."""
+    """Whether the inspector of the maps had not seen the pictures."""
     fails_from: float | None = None
-    """The number of a map from which a part fails; None where none decides."""
+    """The map value from which a part fails; None where there is none."""
 
 
 def first_asked_for(judged: Sequence[JudgedExample], mistakes: int, others: int) -> list[str]:
-    """Ids of the worst mistakes, at most so many, and of as many others as asked for, highest score first."""
+    """Ids of the worst mistakes, at most `mistakes`, and of at most `others` other parts, highest score first."""
     wrong = [part.id for _, part in worst_first(judged)]
     rest = highest_scored([part for part in judged if part.id not in set(wrong)])
     return wrong[:mistakes] + [part.id for part in rest[:others]]
@@ -62,7 +62,7 @@ def highest_scored(judged: Sequence[JudgedExample]) -> list[JudgedExample]:
 
 
 def shrunk(mask: Mask) -> Mask:
-    """A mask at the size in which it is kept: a pixel is defective where any of those that it stands for is."""
+    """A mask at the stored size: a pixel is defective where any of the pixels that it covers is."""
     longest = max(mask.shape)
     kept = [max(1, side * min(_MASK_PX, longest) // longest) for side in mask.shape]
     rows, columns = (np.arange(new) * side // new for new, side in zip(kept, mask.shape, strict=True))
@@ -70,25 +70,25 @@ def shrunk(mask: Mask) -> Mask:
 
 
 def write_maps(path: Path, maps: Maps) -> None:
-    """Keep them in a run."""
-    found = list(maps.by_id.values())
-    masks = [np.zeros((0, 0), bool) if one.mask is None else one.mask for one in found]
-    ranges = np.array([(one.grid.min(), one.grid.max()) for one in found], np.float32).reshape(-1, 2)
+    """Write the maps into a run."""
+    kept = list(maps.by_id.values())
+    masks = [np.zeros((0, 0), bool) if map_.mask is None else map_.mask for map_ in kept]
+    ranges = np.array([(map_.grid.min(), map_.grid.max()) for map_ in kept], np.float32).reshape(-1, 2)
     levels = [
-        np.rint((one.grid - low) / ((high - low) or 1.0) * _HIGHEST).astype(np.uint16)
-        for one, (low, high) in zip(found, ranges.astype(np.float64), strict=True)
+        np.rint((map_.grid - low) / ((high - low) or 1.0) * _HIGHEST).astype(np.uint16)
+        for map_, (low, high) in zip(kept, ranges.astype(np.float64), strict=True)
     ]
     np.savez_compressed(
         path,
         ids=np.array(list(maps.by_id), np.str_),
-        shows=np.array([one.shows for one in found], np.str_),
-        sizes_wh=np.array([one.size_wh for one in found], np.int64).reshape(-1, 2),
-        regions=np.array([one.region for one in found], np.float64).reshape(-1, 4),
-        shapes=np.array([one.grid.shape for one in found], np.int64).reshape(-1, 2),
+        shows=np.array([map_.shows for map_ in kept], np.str_),
+        sizes_wh=np.array([map_.size_wh for map_ in kept], np.int64).reshape(-1, 2),
+        regions=np.array([map_.region for map_ in kept], np.float64).reshape(-1, 4),
+        shapes=np.array([map_.grid.shape for map_ in kept], np.int64).reshape(-1, 2),
         ranges=ranges,
-        levels=np.concatenate([np.zeros(0, np.uint16), *(one.ravel() for one in levels)]),
-        mask_shapes=np.array([one.shape for one in masks], np.int64).reshape(-1, 2),
-        masks=np.packbits(np.concatenate([np.zeros(0, bool), *(one.ravel() for one in masks)])),
+        levels=np.concatenate([np.zeros(0, np.uint16), *(map_.ravel() for map_ in levels)]),
+        mask_shapes=np.array([map_.shape for map_ in masks], np.int64).reshape(-1, 2),
+        masks=np.packbits(np.concatenate([np.zeros(0, bool), *(map_.ravel() for map_ in masks)])),
         unit=np.array(maps.unit),
         of_score=np.array(maps.of_score),
         held_out=np.array(maps.held_out),
@@ -97,7 +97,7 @@ def write_maps(path: Path, maps: Maps) -> None:
 
 
 def read_maps(path: Path) -> Maps | None:
-    """What was kept; None where the run keeps none. Raises RunError for a damaged file."""
+    """The maps of `write_maps`; None where the run has none. Raises RunError for a damaged file."""
     if not path.exists():
         return None
     try:

@@ -29,7 +29,7 @@ SCHEMA_VERSION: Literal[2] = 2
 
 
 class RunRecord(BaseModel):
-    """`run.json`: what was trained, on what, from what, and how it decides."""
+    """`run.json`: training, data, base and decision of a run."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
@@ -53,12 +53,12 @@ class RunRecord(BaseModel):
     created: str
     seconds: float
     files: dict[str, str]
-    """Hash of every file that decisions and reports stand on."""
+    """Hash of every file that decisions and reports use."""
 
 
 def check_run_free(out: Path, overwrite: bool, needed: Iterable[str | Path]) -> None:
-    """Raises OutputExistsError where a run must not be put: nothing but a run is ever replaced, and none that holds
-    what is still `needed`."""
+    """Raises OutputExistsError where `out` must not be replaced: it is no run, or holds files that are still
+    `needed`."""
     check_free(out, overwrite)
     empty = out.is_dir() and not out.is_symlink() and not any(out.iterdir())
     if os.path.lexists(out) and not empty and (out.is_symlink() or not (out / RECORD).is_file()):
@@ -73,8 +73,8 @@ def write_record(folder: Path, record: RunRecord) -> None:
 
 
 def finish(partial: Path, out: Path, overwrite: bool, needed: Iterable[str | Path] = ()) -> None:
-    """Give the whole folder its name; last, so that a half-written run never has it. Raises OutputExistsError,
-    OutputError."""
+    """Rename the complete folder to `out`; last, so that a half-written run never has this name. Raises
+    OutputExistsError, OutputError."""
     check_run_free(out, overwrite, needed)
     with cannot_write(out):
         take_back(out)
@@ -82,12 +82,12 @@ def finish(partial: Path, out: Path, overwrite: bool, needed: Iterable[str | Pat
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a finished run is there."""
+    """Whether the folder is a finished run."""
     return (folder / RECORD).is_file()
 
 
 def record_hash(record: RunRecord) -> str:
-    """Hash over a run's record, which holds those of its files: it tells a run from any other."""
+    """Hash over a run's record, which holds the hashes of its files: it identifies the run."""
     return _seal_of(record.model_dump(mode="json"))
 
 
@@ -112,21 +112,21 @@ def read_record(run: Path) -> RunRecord:
     try:
         return RunRecord.model_validate(values)
     except ValidationError as error:
-        place = ".".join(str(part) for part in error.errors()[0]["loc"])
-        raise RunError(f"{run / RECORD}: {place} is missing or wrong; restore the file or train again.") from error
+        field = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise RunError(f"{run / RECORD}: {field} is missing or wrong; restore the file or train again.") from error
 
 
 def space_of(record: RunRecord) -> str:
-    """Hash of what decides a run's vectors: its base and what was trained of it. What stands on the vectors, such as
-    heads, unit spaces, references and calibrations, leaves the space as it is."""
+    """Hash of all that determines a run's embeddings: its base and its trained weights. Heads, unit spaces, references
+    and calibrations on top of the embeddings do not change it."""
     network = {
         name: digest
         for name, digest in record.files.items()
         if name.startswith(f"{MODEL}/") and not name.endswith((".npz", CALIBRATION))
     }
     base = (record.base_id, record.base_commit, record.base_probe, record.image_size_wh)
-    told = json.dumps([base, sorted(network.items())], ensure_ascii=False)
-    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+    identity = json.dumps([base, sorted(network.items())], ensure_ascii=False)
+    return hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
 
 
 def _seal_of(values: Mapping[str, Any]) -> str:

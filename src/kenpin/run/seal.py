@@ -1,4 +1,4 @@
-"""The seal: hashes of the files that decisions and reports stand on, and whether they are still those."""
+"""The seal: hashes of the files that decisions and reports use, and their check."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ REMEDY = "restore it from a copy or train again"
 
 
 def seal(folder: Path) -> dict[str, str]:
-    """Hash of each file that decisions and reports stand on, by its path below the run folder, with forward slashes."""
+    """Hash of each file that decisions and reports use, by its path below the run folder, with forward slashes."""
     paths = sorted(path for pattern in SEALED for path in folder.glob(pattern) if path.is_file())
     return {path.relative_to(folder).as_posix(): _hash(path) for path in paths}
 
 
 def check_seal(run: Path, files: Mapping[str, str], *, deciding_alone: bool = False) -> None:
-    """Raises RunError where a sealed file is missing or not the one that the training wrote, or where one was added to
-    what decides. `deciding_alone`: of those that predictions stand on, since a run without its thumbnails can still
-    inspect."""
+    """Raises RunError where a sealed file is missing or changed, or where one was added to the decision files.
+    `deciding_alone`: check the files of predictions alone, since a run without its thumbnails can still inspect."""
     for path in sorted((run / MODEL).rglob("*")):
         if path.is_file() and path.relative_to(run).as_posix() not in files:
             raise RunError(f"{path}: was not written by the training; remove it.")
@@ -33,7 +32,7 @@ def check_seal(run: Path, files: Mapping[str, str], *, deciding_alone: bool = Fa
 
 
 def check_checkpoint(run: Path, files: Mapping[str, str], checkpoint: Path) -> None:
-    """Raises RunError where a checkpoint of a run is not as the training left it."""
+    """Raises RunError where a checkpoint of a run was changed after the training."""
     sealed = {name: expected for name, expected in files.items() if run / Path(name).parent == checkpoint}
     if not sealed:
         raise RunError(

@@ -26,10 +26,10 @@ def write_thumbnails(
     max_side_px: int = 128,
     at_most: int = 2_000,
 ) -> int:
-    """Write thumbnails of at most that many pictures and return how many there are.
+    """Write thumbnails of at most `at_most` pictures and return their number.
 
-    The pictures of the ids in `first`, mistakes usually, come before all others; of the others every n-th is taken,
-    so that all parts of a sorted data set are shown. Unreadable pictures are left out: the report does without.
+    The pictures of the ids in `first`, usually mistakes, come before all others; of the others every n-th is taken, so
+    that all parts of a sorted data set are shown. Unreadable pictures are left out.
     """
     chosen = {example.id: example.image for example in examples}
     front = [id for id in dict.fromkeys(first) if id in chosen][:at_most]
@@ -62,7 +62,7 @@ def read_thumbnails(path: Path) -> Mapping[str, bytes]:
 
 
 def smaller(thumbnails: Mapping[str, bytes], max_side_px: int | None) -> Mapping[str, bytes]:
-    """The same with longer sides of at most so many pixels; None: as they are."""
+    """The thumbnails with longer sides of at most `max_side_px`; None: unchanged."""
     if max_side_px is None:
         return thumbnails
     opened = ((id, Image.open(io.BytesIO(jpeg))) for id, jpeg in thumbnails.items())

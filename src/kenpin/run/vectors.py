@@ -1,4 +1,4 @@
-"""The vectors of the judged pictures, kept in a run as their principal components."""
+"""Embeddings of the judged pictures, stored in a run as their principal components."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from kenpin.metrics.projection import Projection
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """Vectors of judged pictures, by their principal components."""
+    """Embeddings of judged pictures, by their principal components."""
 
     ids: tuple[str, ...]
     projection: Projection
 
 
 def write_embedding(path: Path, embedding: Embedding) -> None:
-    """Keep it in a run."""
-    found = embedding.projection
+    """Write the embedding into a run."""
+    projection = embedding.projection
     np.savez_compressed(
         path,
         ids=np.array(embedding.ids),
-        coordinates=found.coordinates,
-        shares=found.shares,
-        dimension=np.int64(found.dimension),
+        coordinates=projection.coordinates,
+        shares=projection.shares,
+        dimension=np.int64(projection.dimension),
     )
 
 
 def read_embedding(path: Path) -> Embedding | None:
-    """What was kept; None where the run keeps none. Raises RunError for a damaged file."""
+    """The embedding of `write_embedding`; None where the run has none. Raises RunError for a damaged file."""
     if not path.exists():
         return None
     try:
