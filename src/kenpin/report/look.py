@@ -130,10 +130,10 @@ def render_look(overview: Overview) -> str:
     classes = dict(zip(dataset.column("id"), overview.classes_of_each, strict=True))
     has_answers = any(answer is not None for answer in dataset.column("suffix"))
     things = "rows" if dataset.item_names else "pictures"
-    name = Path(dataset.root).name or dataset.root or "data set"
+    root = without_folders(dataset.root)
     return template("look.html.jinja").render(
-        name=name,
-        about=f"{without_folders(dataset.root)}, read as {dataset.format}" if dataset.format else name,
+        name=Path(dataset.root).name or dataset.root or "data set",
+        about=f"{root}, read as {dataset.format}" if dataset.format else root or "from memory",
         sentences=_sentences(overview, things),
         tiles=_tiles(overview, boxes, things),
         class_table=charts.class_table(dataset, examination.classes, examination.counts, things),
