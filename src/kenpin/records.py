@@ -62,7 +62,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a language model's words are drawn by lot. Raises ShapeError for a number that is out of range."""
+    """How a language model's words are sampled. Raises ShapeError for a number that is out of range."""
 
     temperature: float = 1.0
     """Above 0; below 1 likely words become likelier."""
