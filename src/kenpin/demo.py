@@ -141,11 +141,11 @@ def _draw(run: Path, test: Dataset, folder: Path) -> tuple[Path, ...]:
     predictor = load_predictor(run)
     labels = test.column("label")
     chosen = test.select(
-        place for label in test.classes for place in [i for i, found in enumerate(labels) if found == label][:2]
+        index for label in test.classes for index in [i for i, own_label in enumerate(labels) if own_label == label][:2]
     )
-    drawn = []
+    files = []
     for number, prediction in enumerate(predictor.predict(chosen), start=1):
         judgement = None if predictor.threshold is None else judge(prediction, predictor.threshold)
         path = Path(chosen[number - 1].image.path or "")
-        drawn.append(draw_prediction(path, prediction, judgement, folder, number))
-    return tuple(drawn)
+        files.append(draw_prediction(path, prediction, judgement, folder, number))
+    return tuple(files)

@@ -1,4 +1,4 @@
-"""How records show themselves: as a line of text, bounded whatever they hold, and as escaped HTML in a notebook."""
+"""Display of records: as a line of bounded length, and as escaped HTML in a notebook."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ _ROWS = 20
 
 
 class Shown:
-    """A record whose `repr` is a line, and that a notebook shows as a table; neither grows with what it holds."""
+    """A record whose `repr` is a line, and that a notebook shows as a table; neither grows with its content."""
 
     __slots__ = ()
     _in_brief: ClassVar[tuple[str, ...]] = ()
-    """Fields that the line is about, of a record of many; none: all that say something."""
+    """Fields in the line of a record with many; empty: all fields that are set."""
 
     def __repr__(self) -> str:
-        told = (f"{name}={shortened(value)}" for name, value in told_fields(self, self._in_brief))
-        return f"{type(self).__name__}({', '.join(told)})"
+        texts = (f"{name}={shortened(value)}" for name, value in set_fields(self, self._in_brief))
+        return f"{type(self).__name__}({', '.join(texts)})"
 
     def _repr_html_(self) -> str:
         return card(type(self).__name__, record_html(self))
 
 
-def told_fields(record: Any, names: Sequence[str] = ()) -> list[tuple[str, Any]]:
-    """Names and values of a record's fields, of these names alone where there are any; without what is None or as
-    nobody set it."""
-    found = []
+def set_fields(record: Any, names: Sequence[str] = ()) -> list[tuple[str, Any]]:
+    """Names and values of a record's set fields, of these names alone if any; fields that are None or have their
+    default are left out."""
+    pairs = []
     for item in fields(record):
         value = getattr(record, item.name)
         default = item.default_factory() if item.default_factory is not MISSING else item.default
         is_default = type(value) is type(default) and value == default
         if item.repr and value is not None and not is_default and (not names or item.name in names):
-            found.append((item.name, value))
-    return found
+            pairs.append((item.name, value))
+    return pairs
 
 
 def shortened(value: Any, room: int = _ROOM) -> str:
-    """A value in about so many characters at most: of many items the first, and how many more there are."""
+    """A value in about `room` characters at most: of many items the first, and the number of the others."""
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, bytes):
@@ -57,8 +57,8 @@ def shortened(value: Any, room: int = _ROOM) -> str:
             return f"<{len(value):,} × {type(value[0]).__name__}>"
         return "(" + _first((shortened(item, room // 2) for item in value), len(value), room) + ")"
     if is_dataclass(value) and not isinstance(value, type):
-        told = [item for _, item in told_fields(value)]
-        return f"{type(value).__name__}({_first((shortened(item, room // 2) for item in told), len(told), room)})"
+        values = [item for _, item in set_fields(value)]
+        return f"{type(value).__name__}({_first((shortened(item, room // 2) for item in values), len(values), room)})"
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"<{value.dtype} of shape {tuple(value.shape)}>"
     if isinstance(value, str):
@@ -117,12 +117,12 @@ def figures(pictures: Iterable[tuple[bytes, str]]) -> str:
 
 def record_html(record: Any) -> str:
     """A record's fields as HTML; of one that has a length, such as boxes, a row for each of its items."""
-    told = told_fields(record)
+    pairs = set_fields(record)
     if hasattr(record, "__len__"):
-        columns = [(name, value) for name, value in told if isinstance(value, tuple)]
+        columns = [(name, value) for name, value in pairs if isinstance(value, tuple)]
         heads, values = [name for name, _ in columns], [value for _, value in columns]
         return table(heads, zip(*values, strict=True), len(record)) if len(record) else "<p>none</p>"
-    return facts((name, _value_html(value)) for name, value in told)
+    return facts((name, _value_html(value)) for name, value in pairs)
 
 
 def _value_html(value: Any) -> str:
@@ -132,8 +132,8 @@ def _value_html(value: Any) -> str:
         first = next(iter(value.values()))
         if not is_dataclass(first) or isinstance(first, type):
             return table(("", ""), value.items(), len(value))
-        told = {name for record in value.values() for name, _ in told_fields(record)}
-        names = [item.name for item in fields(first) if item.name in told]
+        set_names = {name for record in value.values() for name, _ in set_fields(record)}
+        names = [item.name for item in fields(first) if item.name in set_names]
         rows = ([key, *(getattr(record, name) for name in names)] for key, record in value.items())
         return table(("", *names), rows, len(value))
     if isinstance(value, tuple) and value and _are_sentences(value):
@@ -144,7 +144,7 @@ def _value_html(value: Any) -> str:
 
 
 def _are_sentences(values: Sequence[Any]) -> bool:
-    """Whether they are long texts, or records that say themselves in a sentence."""
+    """Whether they are long texts, or records whose text is a sentence."""
     if isinstance(values[0], str):
         return all(isinstance(item, str) and len(item) > _ROOM // 4 for item in values[:_ROWS])
     return is_dataclass(values[0]) and type(values[0]).__str__ is not object.__str__
@@ -156,6 +156,6 @@ def _title(name: str) -> str:
 
 def cell(value: Any) -> str:
     """A value, shortened and escaped; None is a dash."""
-    if isinstance(value, str):  # a word of an enumeration too is its text
+    if isinstance(value, str):  # also for a member of a StrEnum
         return escape(value if len(value) <= 2 * _ROOM else f"{value[: 2 * _ROOM]}…")
     return "–" if value is None else escape(shortened(value))

@@ -1,4 +1,4 @@
-"""Vectors of a whole data set by a run, written in pieces that survive any death, and read back."""
+"""Embeddings of a whole data set by a run, written in pieces that survive a kill, and read back."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ from kenpin.run.record import space_of
 
 PARQUET, NPZ = "vectors.parquet", "vectors.npz"
 _RECORD, _SCHEMA = "embedding.json", 1
-_PIECE = 1_024  # pictures whose vectors are written at a time: what a death costs at most
+_PIECE = 1_024  # pictures in a piece: the most that are lost by a kill
 _COLUMNS = (("id", pa.string()), ("label", pa.string()), ("split", pa.string()))
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Embedding(Shown):
-    """Pictures with their vectors, (n, d), in the data set's order."""
+    """Pictures with their embeddings, (n, d), in the data set's order."""
 
     ids: tuple[str, ...]
     labels: tuple[str | None, ...]
     splits: tuple[str | None, ...]
     vectors: NDArray[np.float32]
     space: str
-    """Vectors of equal spaces can be compared; those of another network cannot."""
+    """Embeddings of equal spaces can be compared; those of another network cannot."""
     run: str
     """Folder of the run that made them."""
     not_opened: tuple[str, ...] = ()
-    """Ids of pictures that could not be opened and have no vector."""
+    """Ids of pictures that could not be opened and have no embedding."""
 
 
 def embed(
@@ -68,11 +68,11 @@ def embed(
     progress: Progress | None = None,
     on_error: Callable[[Example, ImageError], None] | None = None,
 ) -> Embedding:
-    """Write the vectors of all pictures into the folder `out`: `vectors.parquet` (id, label, split, vector),
-    `vectors.npz` (vectors, ids, labels, splits; a label or split that is not there is empty) and `embedding.json`.
+    """Write the embeddings of all pictures into the folder `out`: `vectors.parquet` (id, label, split, vector),
+    `vectors.npz` (vectors, ids, labels, splits; a missing label or split is empty) and `embedding.json`.
 
-    Called again after it was stopped it goes on with the first piece that is not there. Pictures that cannot be opened
-    go to `on_error`, if given, and are left out. Raises KenpinError.
+    Called again after an interruption it continues with the first missing piece. Pictures that cannot be opened go to
+    `on_error`, if given, and are left out. Raises KenpinError.
     """
     out, dataset = Path(out), as_dataset(dataset)
     _check_target(out, overwrite, (run, dataset.root, Path.cwd()))
@@ -101,15 +101,15 @@ def embed(
                 part = dataset.select(range(start, min(start + _PIECE, len(dataset))))
                 shown = None if progress is None else _shifted(progress, start, len(dataset))
                 _write_piece(predictor, part, piece, shown, on_error)
-        with new_folder(out, overwrite=overwrite) as whole:
-            _join(pieces, whole, job)
+        with new_folder(out, overwrite=overwrite) as folder:
+            _join(pieces, folder, job)
         shutil.rmtree(partial)
     return read_embedding(out)
 
 
 @contextmanager
 def _removed_if_empty(partial: Path) -> Iterator[None]:
-    """Leave no partial folder behind where not one piece could be finished."""
+    """Remove the partial folder where no piece was finished."""
     try:
         yield
     finally:
@@ -118,10 +118,10 @@ def _removed_if_empty(partial: Path) -> Iterator[None]:
 
 
 def read_embedding(folder: str | Path) -> Embedding:
-    """What `embed` wrote. Raises RunError."""
+    """The embedding that `embed` wrote. Raises RunError."""
     folder = Path(folder)
-    told = read_json(folder / _RECORD)
-    if told.get("schema") != _SCHEMA:
+    record = read_json(folder / _RECORD)
+    if record.get("schema") != _SCHEMA:
         raise RunError(f"{folder / _RECORD}: is not of a form that this kenpin reads; embed the pictures again.")
     try:
         table = pq.read_table(folder / PARQUET)
@@ -129,7 +129,7 @@ def read_embedding(folder: str | Path) -> Embedding:
         ids, labels, splits = (tuple(table.column(name).to_pylist()) for name, _ in _COLUMNS)
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise RunError(f"{folder / PARQUET}: cannot be read; embed the pictures again.") from error
-    return Embedding(ids, labels, splits, vectors, told["space"], told["run"], tuple(told["not_opened"]))
+    return Embedding(ids, labels, splits, vectors, record["space"], record["run"], tuple(record["not_opened"]))
 
 
 def _check_target(out: Path, overwrite: bool, needed: tuple[str | Path, ...]) -> None:
@@ -142,7 +142,7 @@ def _check_target(out: Path, overwrite: bool, needed: tuple[str | Path, ...]) ->
 
 
 def _take_up(partial: Path, job: dict[str, Any], overwrite: bool) -> None:
-    """Make the partial folder one for this job, or go on with the one that is there. Raises OutputExistsError."""
+    """Prepare the partial folder for this job, or continue in the existing one. Raises OutputExistsError."""
     saved = partial / _RECORD
     if saved.is_file():
         if read_json(saved) == job:
@@ -168,7 +168,7 @@ def _write_piece(
     progress: Progress | None,
     on_error: Callable[[Example, ImageError], None] | None,
 ) -> None:
-    """One piece under its name when it is whole. A picture that could not be opened has no vector."""
+    """Write a piece, under its name once it is complete. A picture that could not be opened has no embedding."""
     not_opened: list[str] = []
 
     def set_aside(example: Example, error: ImageError) -> None:
@@ -177,11 +177,11 @@ def _write_piece(
         on_error(example, error)
         not_opened.append(example.id)
 
-    found = list(predictor.embed(part, progress=progress, on_error=set_aside))
-    examples = [example for batch, _ in found for example in batch]
+    batches = list(predictor.embed(part, progress=progress, on_error=set_aside))
+    examples = [example for batch, _ in batches for example in batch]
     rows = {name: [getattr(example, name) for example in examples] + [None] * len(not_opened) for name, _ in _COLUMNS}
     rows["id"] = [example.id for example in examples] + not_opened
-    vectors = [vector for _, batch in found for vector in batch] + [None] * len(not_opened)
+    vectors = [vector for _, batch in batches for vector in batch] + [None] * len(not_opened)
     table = pa.table(
         {name: pa.array(rows[name], kind) for name, kind in _COLUMNS}
         | {"vector": pa.array(vectors, pa.list_(pa.float32()))}
@@ -190,7 +190,7 @@ def _write_piece(
         pq.write_table(table, unfinished, compression="none")
 
 
-def _join(pieces: list[Path], whole: Path, job: dict[str, Any]) -> None:
+def _join(pieces: list[Path], folder: Path, job: dict[str, Any]) -> None:
     """The pieces as one Parquet file and one .npz file, with only one of them in memory at a time."""
     count, dimension, not_opened = 0, 0, []
     for table in map(pq.read_table, pieces):
@@ -201,11 +201,11 @@ def _join(pieces: list[Path], whole: Path, job: dict[str, Any]) -> None:
     if not count:
         raise DatasetError(f"{job['dataset']['path']}: none of {counted(len(not_opened), 'picture')} can be opened.")
     schema = pa.schema([*_COLUMNS, ("vector", pa.list_(pa.float32(), dimension))])
-    place = whole / "vectors.npy"
-    vectors = np.lib.format.open_memmap(place, mode="w+", dtype=np.float32, shape=(count, dimension))
+    array_file = folder / "vectors.npy"
+    vectors = np.lib.format.open_memmap(array_file, mode="w+", dtype=np.float32, shape=(count, dimension))
     columns: dict[str, list[str]] = {name: [] for name, _ in _COLUMNS}
     done = 0
-    with pq.ParquetWriter(whole / PARQUET, schema, compression="none") as writer:  # vectors do not compress
+    with pq.ParquetWriter(folder / PARQUET, schema, compression="none") as writer:  # vectors do not compress
         for table in map(pq.read_table, pieces):
             sound = table.filter(table.column("vector").is_valid())
             vectors[done : done + len(sound)] = _matrix(sound)
@@ -214,10 +214,10 @@ def _join(pieces: list[Path], whole: Path, job: dict[str, Any]) -> None:
                 values += [value or "" for value in sound.column(name).to_pylist()]
             writer.write_table(sound.cast(schema))
     arrays: dict[str, Any] = {f"{name}s": np.array(values, np.str_) for name, values in columns.items()}
-    np.savez(whole / NPZ, vectors=vectors, **arrays)
-    place.unlink()
-    told = job | {"pictures": count, "dimension": dimension, "not_opened": not_opened}
-    write_json(whole / _RECORD, {name: value for name, value in told.items() if name != "piece"})
+    np.savez(folder / NPZ, vectors=vectors, **arrays)
+    array_file.unlink()
+    record = job | {"pictures": count, "dimension": dimension, "not_opened": not_opened}
+    write_json(folder / _RECORD, {name: value for name, value in record.items() if name != "piece"})
 
 
 def _matrix(table: pa.Table) -> NDArray[np.float32]:

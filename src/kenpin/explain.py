@@ -1,4 +1,4 @@
-"""Maps that say where a run's answer comes from, or the likeness of two pictures: drawn, and as arrays."""
+"""Maps of the origin of a run's answer, or of the similarity of two pictures: drawn, and as arrays."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from kenpin.records import Example, ImageSource, Map
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """A picture as it is displayed, with the maps of what was said of it."""
+    """A displayed picture with the maps of its predictions."""
 
     id: str
     picture: Image
@@ -44,7 +44,7 @@ def explain(
     """Maps of each picture file: one, or one for each detection, of which there may be none.
 
     way: relevance, rollout, gradcam or shares, where the run's network leaves a choice; label: the class to explain
-    instead of the one that was said. Raises OptionError, and ImageError where no `on_error` is given.
+    instead of the predicted one. Raises OptionError, and ImageError where no `on_error` is given.
     """
     inspector = predictor.inspector
     if not isinstance(inspector, Explained):
@@ -66,7 +66,7 @@ def explain(
 
 
 def compare(predictor: Predictor, image: str | Path, against: str | Path) -> tuple[Explanation, Explanation]:
-    """What in each of two pictures makes their vectors alike. Raises OptionError, ImageError."""
+    """Maps of the similarity of two pictures' embeddings, one in each picture. Raises OptionError, ImageError."""
     predictor.inspector.module.eval()
     paths = str(image), str(against)
     first, second = (read_image(ImageSource(path=path)) for path in paths)
@@ -83,16 +83,16 @@ def write_drawings(
     """
     out = Path(out)
     single = out.suffix.lower() == ".png"
-    for number, one in enumerate(explanations, start=1):
-        path = out if single else out / f"{number:04d}-{Path(one.id).stem}.png"
+    for number, explanation in enumerate(explanations, start=1):
+        path = out if single else out / f"{number:04d}-{Path(explanation.id).stem}.png"
         with new_file(path) as unfinished:
-            draw_maps(one.picture, one.maps, fails_from=fails_from).save(unfinished)
-        yield one, path
+            draw_maps(explanation.picture, explanation.maps, fails_from=fails_from).save(unfinished)
+        yield explanation, path
 
 
 @contextmanager
 def array_file(path: str | Path) -> Iterator[Callable[[Explanation], None]]:
-    """Takes explanations and writes their maps into an `.npz` file, one after the other, named when all are there.
+    """A function that writes the maps of explanations into an `.npz` file, one by one; it is renamed when complete.
 
     `map0001`, `map0002`, …: (h, w) float32; of each, in their order: `picture`, `shows`, `unit`, `score` (NaN where
     there is none) and `box_xyxy_px` (NaN where the map belongs to no detection).
@@ -101,13 +101,13 @@ def array_file(path: str | Path) -> Iterator[Callable[[Explanation], None]]:
     rows: dict[str, list[Any]] = {"picture": [], "shows": [], "unit": [], "score": [], "box_xyxy_px": []}
     with new_file(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
 
-        def add(one: Explanation) -> None:
-            for found in one.maps:
-                score = np.nan if found.score is None else found.score
-                values = (one.id, found.shows, found.unit, score, found.box or (np.nan,) * 4)
+        def add(explanation: Explanation) -> None:
+            for map_ in explanation.maps:
+                score = np.nan if map_.score is None else map_.score
+                values = (explanation.id, map_.shows, map_.unit, score, map_.box or (np.nan,) * 4)
                 for column, value in zip(rows.values(), values, strict=True):
                     column.append(value)
-                _put(archive, f"map{len(rows['picture']):04d}", found.values)
+                _put(archive, f"map{len(rows['picture']):04d}", map_.values)
 
         yield add
         for name, column in rows.items():

@@ -57,7 +57,7 @@ def export_merged(
         _write_processor(run, record, checkpoint, partial)
         if not any((partial / f"{name}processor_config.json").exists() for name in ("", "pre")):
             _siglip_processor(network.config.vision_config).save_pretrained(partial)
-        write_json(partial / EXPORTED, _told(run, record, inspector, dtype, checkpoint))
+        write_json(partial / EXPORTED, _export_record(run, record, inspector, dtype, checkpoint))
         write_lineage(partial, lineage_of(run))
     return out
 
@@ -128,14 +128,14 @@ def _trained(run: Path, record: RunRecord, checkpoint: str | int | None) -> Trai
 
 
 def _write_processor(run: Path, record: RunRecord, checkpoint: str | int | None, folder: Path) -> None:
-    """Write what makes numbers of pictures and words. An interrupted run has none yet, and makes it anew."""
+    """Write the processor of pictures and texts. An interrupted run has none yet: it is made again."""
     saved = run / MODEL / "processor"
     if saved.is_dir():
         shutil.copytree(saved, folder, dirs_exist_ok=True)
         return
-    with TemporaryDirectory(prefix="kenpin-export-") as whole:
-        _trained(run, record, checkpoint).save(Path(whole))
-        shutil.copytree(Path(whole) / "processor", folder, dirs_exist_ok=True)
+    with TemporaryDirectory(prefix="kenpin-export-") as temporary:
+        _trained(run, record, checkpoint).save(Path(temporary))
+        shutil.copytree(Path(temporary) / "processor", folder, dirs_exist_ok=True)
 
 
 def _check_finite(run: Path, network: nn.Module, dtype: Dtype) -> None:
@@ -145,7 +145,7 @@ def _check_finite(run: Path, network: nn.Module, dtype: Dtype) -> None:
 
 
 def _siglip_processor(vision: Any) -> Any:
-    """For other programs, where the family prepares pictures by itself: the nearest thing in transformers."""
+    """The nearest processor of transformers, for other programs, where the family prepares pictures itself."""
     from transformers import SiglipImageProcessorPil
 
     side_px = vision.image_size
@@ -158,17 +158,17 @@ def _siglip_processor(vision: Any) -> Any:
     )
 
 
-def _told(
+def _export_record(
     run: Path, record: RunRecord, inspector: Inspector, dtype: Dtype, checkpoint: str | int | None
 ) -> dict[str, Any]:
-    told = ("family", "base_id", "base_commit", "labels", "ok_labels", "image_size_wh", "threshold")
+    fields = ("family", "base_id", "base_commit", "labels", "ok_labels", "image_size_wh", "threshold")
     calibration = inspector.calibration if isinstance(inspector, Calibrated) else None
     return {
         "kenpin": version("kenpin"),
         "run": run.resolve().name,
         "checkpoint": None if checkpoint is None else checkpoint_of(run, str(checkpoint)).name,
         "trained": record.created or None,
-        **record.model_dump(mode="json", include=set(told)),
+        **record.model_dump(mode="json", include=set(fields)),
         "calibration": None if calibration is None else asdict(calibration),
         "dtype": dtype,
     }

@@ -1,7 +1,7 @@
-"""Writing: under a hidden name, on disk before it is told, in place by one step; the guards and locks around it.
+"""Writing files: under a hidden name, synced to disk, then renamed in one step; with guards and locks.
 
-Whatever is written here is whole or not there: a kill, a full disk or a missing right leaves what was there before.
-What a kill leaves behind is hidden, and the next writer of the same name takes it away.
+Whatever is written here is complete or absent: a kill, a full disk or a missing permission leaves the former content.
+A kill leaves only hidden files, which the next writer of the same name removes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from kenpin.errors import OptionError, OutputError, OutputExistsError, RunError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
-# the last is what PyTorch says of a write that came short
+# the last is PyTorch's message on a short write
 _FULL_IN_WORDS = re.compile(
     r"no space left on device|os error 28\b|disk is full|disk quota exceeded|unexpected pos \d+ vs \d+", re.IGNORECASE
 )
@@ -40,13 +40,13 @@ _AT_ONCE = 8  # hidden folders of one name that are looked for: as many writers 
 
 
 def check_free(target: Path, overwrite: bool) -> None:
-    """Raises OutputExistsError where `target` is there and must not be replaced."""
+    """Raises OutputExistsError where `target` exists and must not be replaced."""
     if os.path.lexists(target) and not overwrite:
         raise OutputExistsError(f"{target}: already exists; choose another name or allow it with --overwrite.")
 
 
 def check_writable(target: Path, overwrite: bool, *, folder: bool = False) -> None:
-    """Refuse before the work what could not be written after it: a file, or a `folder`.
+    """Check before the work that a file, or a `folder`, can be written after it.
 
     Raises OutputExistsError, OptionError.
     """
@@ -60,22 +60,22 @@ def check_writable(target: Path, overwrite: bool, *, folder: bool = False) -> No
 
 
 def refuse_to_destroy(target: Path, needed: Iterable[str | Path], *, overwrite: bool) -> None:
-    """Raises OutputExistsError where something is there unasked, or where it holds what is still `needed`."""
+    """Raises OutputExistsError where `target` exists without `overwrite`, or holds files that are still `needed`."""
     occupied = target.is_file() or (target.is_dir() and any(target.iterdir()))
     if occupied and not overwrite:
         raise OutputExistsError(f"{target}: already exists; choose another folder, or add --overwrite.")
-    if occupied and any(_lies_in(place, target) for place in needed):
+    if occupied and any(_lies_in(path, target) for path in needed):
         raise OutputExistsError(
             f"{target}: the data come from this folder, or it is the current folder; choose another folder."
         )
 
 
-def _lies_in(place: str | Path, folder: Path) -> bool:
-    return place != "" and Path(place).expanduser().absolute().resolve().is_relative_to(folder.resolve())
+def _lies_in(path: str | Path, folder: Path) -> bool:
+    return path != "" and Path(path).expanduser().absolute().resolve().is_relative_to(folder.resolve())
 
 
 def partial_folder(out: Path) -> Path:
-    """Where what takes long is written until it is whole, so that it can be taken up again: a hidden sibling."""
+    """Hidden sibling folder for long work until it is complete, so that it can be continued."""
     return out.with_name(f".{out.name}.partial")
 
 
@@ -84,11 +84,11 @@ def partial_folder(out: Path) -> Path:
 
 @contextmanager
 def new_file(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
-    """A path to write a file at, with the target's name in a hidden folder beside it. At the end it is on disk and in
-    the target's place, or gone.
+    """A path to write a file at, with the target's name in a hidden folder beside it. At the end the file is synced and
+    replaces the target, or is removed.
 
-    Raises OutputExistsError where another came first and `overwrite` does not say to replace it, and OutputError where
-    there is no room or no right.
+    Raises OutputExistsError where the target exists by then, without `overwrite`, and OutputError where there is no
+    room or no permission.
     """
     with cannot_write(target), hidden_folder(target) as hidden:
         yield hidden / target.name
@@ -97,8 +97,8 @@ def new_file(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def new_folder(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
-    """A new folder to write in, hidden beside the target. At the end it is on disk and in the target's place, what was
-    there before is removed; or the new one is. Raises as `new_file` does."""
+    """A new folder to write in, hidden beside the target. At the end it is synced and replaces the target, or is
+    removed. Raises as `new_file` does."""
     with cannot_write(target), hidden_folder(target) as hidden:
         folder = hidden / target.name
         folder.mkdir()
@@ -107,13 +107,13 @@ def new_folder(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
 
 
 def write_text(target: Path, text: str, *, overwrite: bool = True) -> None:
-    """Write text as UTF-8, whole or not at all. Raises OutputExistsError, OutputError."""
+    """Write text as UTF-8, completely or not at all. Raises OutputExistsError, OutputError."""
     with new_file(target, overwrite=overwrite) as path:
         path.write_text(text, encoding="utf-8")
 
 
 def write_json(target: Path, values: Mapping[str, Any], *, overwrite: bool = True) -> None:
-    """Write a JSON object, whole or not at all. Raises OutputExistsError, OutputError."""
+    """Write a JSON object, completely or not at all. Raises OutputExistsError, OutputError."""
     write_text(target, json.dumps(values, ensure_ascii=False, indent=1, allow_nan=False), overwrite=overwrite)
 
 
@@ -129,9 +129,9 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def put_in_place(new: Path, target: Path, *, overwrite: bool) -> None:
-    """Give what is complete its name, when all of it is on disk; what was there before is removed only afterwards.
+    """Sync a complete file or folder and rename it to `target`; the former target is removed only afterwards.
 
-    Raises OutputExistsError where something is there, or came there meanwhile, and `overwrite` is not set.
+    Raises OutputExistsError where `target` exists, or came to exist meanwhile, and `overwrite` is not set.
     """
     sync(new)
     if not overwrite:
@@ -144,7 +144,7 @@ def put_in_place(new: Path, target: Path, *, overwrite: bool) -> None:
 
 
 def sync(path: Path) -> None:
-    """Make a file, or all files of a folder, outlast a failure of power."""
+    """Sync a file, or all files of a folder, against a power failure."""
     if not path.is_dir():
         _sync_one(path)
         return
@@ -153,14 +153,14 @@ def sync(path: Path) -> None:
     if len(files) > _SYNCED_ONE_BY_ONE:
         os.sync()
         return
-    for one in (*files, *(folder for folder, _ in walked)):
-        if not one.is_symlink():
+    for entry in (*files, *(folder for folder, _ in walked)):
+        if not entry.is_symlink():
             with suppress(FileNotFoundError):  # another process may remove what it has replaced
-                _sync_one(one)
+                _sync_one(entry)
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in a folder outlast a failure of power."""
+    """Sync the names in a folder against a power failure."""
     _sync_one(folder)
 
 
@@ -176,7 +176,7 @@ def _sync_one(path: Path) -> None:
 
 
 def _name_it(new: Path, target: Path) -> None:
-    """Rename where nothing is there; refuse it in the same step where something is."""
+    """Rename where the target does not exist; refuse in the same step where it does."""
     if new.is_dir() and target.is_dir() and not target.is_symlink() and not any(target.iterdir()):
         target.rmdir()  # an empty folder was made for it
     try:
@@ -198,8 +198,8 @@ def _name_it(new: Path, target: Path) -> None:
 
 
 def _exchange(new: Path, target: Path) -> None:
-    """Put a folder where another is, in one step where the file system has one; else in two, between which a kill
-    leaves the old one under a hidden name that `take_back` knows."""
+    """Replace a folder by another, in one step where the file system has such; else in two, between which a kill leaves
+    the old one under a hidden name that `take_back` knows."""
     old = _replaced(target)
     if _rename(new, target, _EXCHANGE):
         new.rename(old)  # a kill while it is removed must not leave the old one where the new one was written
@@ -239,7 +239,7 @@ def _rename(old: Path, new: Path, flag: int) -> bool:
 
 @contextmanager
 def hidden_folder(target: Path) -> Iterator[Path]:
-    """A new hidden folder beside the target, held until the end and then removed; those of dead writers are too."""
+    """A new hidden folder beside the target, locked until the end and then removed, as are those of dead writers."""
     made = [folder for folder in (target.parent, *target.parent.parents) if not folder.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
     take_back(target)
@@ -255,9 +255,9 @@ def hidden_folder(target: Path) -> Iterator[Path]:
 
 
 def take_back(target: Path) -> None:
-    """Remove what killed writers of this name left beside it, and name again what one had set aside to replace it.
+    """Remove the hidden files of killed writers of this name, and restore a target that one had moved to replace it.
 
-    Only these names are looked for: the folder may hold a million others.
+    Only these names are looked up: the folder may hold a million others.
     """
     aside = _replaced(target)
     if os.path.lexists(aside) and not os.path.lexists(target):
@@ -280,7 +280,7 @@ def _hidden_name(target: Path, number: int) -> Path:
 
 
 def _held_folder(target: Path) -> tuple[Path, int]:
-    """A new hidden folder that no other writer has, and the descriptor that holds it."""
+    """A new hidden folder that no other writer has, and the descriptor of its lock."""
     for number in count():
         hidden = _hidden_name(target, number)
         with suppress(FileExistsError):  # another writer's
@@ -291,9 +291,9 @@ def _held_folder(target: Path) -> tuple[Path, int]:
 
 
 def _hold(folder: Path, *, locked: bool = True) -> int | None:
-    """Hold a folder as long as this process lives; None where another one holds it, or took it away.
+    """Lock a folder as long as this process lives; None where another one has the lock, or removed the folder.
 
-    locked: None, too, where the file system knows no locks, so that nobody can tell.
+    locked: None, too, where the file system has no locks.
     """
     import fcntl
 
@@ -315,7 +315,7 @@ def _hold(folder: Path, *, locked: bool = True) -> int | None:
 
 
 def writing_seconds(target: Path, size_bytes: int) -> float:
-    """About how long it takes until so many bytes lie on the target's disk: some are written, and removed again.
+    """Estimate of the seconds to write so many bytes to the target's disk, by writing some and removing them.
 
     Raises OutputError.
     """
@@ -331,7 +331,7 @@ def writing_seconds(target: Path, size_bytes: int) -> float:
 
 @contextmanager
 def sole_writer(partial: Path, doing: str = "training") -> Iterator[None]:
-    """Hold a folder that is written in for long: a second process that is `doing` so too is refused. Raises RunError,
+    """Lock a folder of long work: a second process that is `doing` the same is refused. Raises RunError,
     OutputError."""
     import fcntl
 
@@ -357,8 +357,7 @@ def sole_writer(partial: Path, doing: str = "training") -> Iterator[None]:
 
 @contextmanager
 def cannot_write(target: Path) -> Iterator[None]:
-    """Say in one sentence that there is no room or no right for the target, whichever library found it out. Raises
-    OutputError."""
+    """Turn errors of any library on missing room or permission for the target into one sentence. Raises OutputError."""
     try:
         yield
     except OutputError:
@@ -370,9 +369,9 @@ def cannot_write(target: Path) -> Iterator[None]:
 
 
 def why_unwritable(error: BaseException, target: Path | None = None) -> str | None:
-    """That there is no room, or that the target may not be written, with the remedy; None where it is another error.
+    """A sentence with the remedy where there is no room, or the target may not be written; None for other errors.
 
-    A right that is missing elsewhere, such as where pictures are read, is another error. target: None is anything.
+    A missing permission elsewhere, such as for reading pictures, is another error. target: None is any path.
     """
     seen: BaseException | None = error
     while seen is not None:

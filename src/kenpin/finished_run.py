@@ -1,4 +1,4 @@
-"""A finished run at hand in Python: its folder, what was measured and noted, and its predictor."""
+"""A finished run in Python: its folder, its measures and notes, and its predictor."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Run(_Path):
     """
 
     def __truediv__(self, name: str | Path) -> Path:  # type: ignore[override]
-        """What lies in the folder is a plain path."""
+        """A path in the folder, as a plain `Path`."""
         return Path(self) / name
 
     @cached_property
     def record(self) -> RunRecord:
-        """`run.json`: what was trained, on what, from what, and how it decides."""
+        """`run.json`: training, data, base and decision of the run."""
         return read_record(self)
 
     @property
@@ -49,13 +49,13 @@ class Run(_Path):
 
     @cached_property
     def threshold(self) -> Threshold | None:
-        """How scores become verdicts; None where nothing is judged."""
-        told = self.record.threshold
-        return None if told is None else from_json(Threshold, told, f"{self / RECORD}: threshold")
+        """The threshold of the verdicts; None where the run does not judge."""
+        values = self.record.threshold
+        return None if values is None else from_json(Threshold, values, f"{self / RECORD}: threshold")
 
     @cached_property
     def evaluation(self) -> Evaluation:
-        """What was measured when it was trained: on the test pictures, or else as its notes say."""
+        """The evaluation at the end of the training: on the test pictures, or else as its notes say."""
         kept = evaluation_files(self).evaluation
         return evaluation_from_json(read_json(kept), str(kept))
 
@@ -94,9 +94,9 @@ class Run(_Path):
     def __repr__(self) -> str:
         if not is_run(self):
             return f"Run({str(self)!r})"
-        told = {name: score for name, score in self.record.scores.items() if score is not None}
+        scores = {name: score for name, score in self.record.scores.items() if score is not None}
         family, notes = self.record.family, len(self.notes)
-        return f"Run({str(self)!r}, family={family!r}, scores={shortened(told)}, notes=<{notes} sentences>)"
+        return f"Run({str(self)!r}, family={family!r}, scores={shortened(scores)}, notes=<{notes} sentences>)"
 
     def _repr_html_(self) -> str:
         if not is_run(self):
@@ -109,7 +109,7 @@ class Run(_Path):
             "fails from": None if self.threshold is None else f"{self.threshold.fail_from:.4g}",
             "trained": f"{record.created}, {record.seconds:.0f} s on {record.device}",
         }
-        measures = ((name, one.value, one.low, one.high) for name, one in evaluation.measures.items())
+        measures = ((name, measure.value, measure.low, measure.high) for name, measure in evaluation.measures.items())
         return card(
             f"Run {self}",
             facts((name, cell(value)) for name, value in about.items() if value),

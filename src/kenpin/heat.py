@@ -1,4 +1,4 @@
-"""Numbers of places as a picture: spread over the frame they were taken from, and the colours that stand for them."""
+"""Numbers of cells as a picture: interpolated over their frame, and their colours."""
 
 from __future__ import annotations
 
@@ -32,32 +32,33 @@ def colours(shares: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def cover(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How much of its colour lies over the picture, for numbers from 0 to 1: the higher one hides more. -> 0 to 1."""
+    """Opacity of the colour of numbers from 0 to 1: higher ones hide more. -> 0 to 1."""
     return _THINNEST + (_THICKEST - _THINNEST) * shares
 
 
 def in_frame(grid: NDArray[Any], size_wh: tuple[int, int], region: Region = WHOLE) -> Floats:
-    """A grid of places, (rows, columns), spread over the region of a picture that they cover. -> (h, w), NaN outside.
+    """A grid of cells, (rows, columns), interpolated over the region of a picture that they cover. -> (h, w), NaN
+    outside.
 
-    Linear between the pixels in which the places' centres lie. There each place keeps its number, so that the map's
-    maximum is the grid's; where several places share a pixel, it is the highest.
+    Linear between the pixels of the cells' centres. There each cell keeps its number, so that the map's maximum is the
+    grid's; where several cells share a pixel, it is the highest.
     """
     across = _axis(grid.shape[1], size_wh[0], region[0], region[2])
     down = _axis(grid.shape[0], size_wh[1], region[1], region[3])
-    values = np.maximum.reduceat(np.asarray(grid, np.float32), across.places, axis=1)
-    values = np.maximum.reduceat(values, down.places, axis=0)
+    values = np.maximum.reduceat(np.asarray(grid, np.float32), across.first_cells, axis=1)
+    values = np.maximum.reduceat(values, down.first_cells, axis=0)
     frame = np.full(size_wh[::-1], np.nan, np.float32)
     frame[down.seen, across.seen] = down.weights @ values @ across.weights.T
     return frame
 
 
 class _Axis(NamedTuple):
-    """How places lie along one side of a picture."""
+    """Interpolation of cells along one side of a picture."""
 
     seen: slice
-    """The pixels that the places cover."""
-    places: NDArray[np.int64]
-    """First of the places whose centres lie in one pixel, for each such pixel."""
+    """The pixels that the cells cover."""
+    first_cells: NDArray[np.int64]
+    """Index of the first cell whose centre lies in a pixel, for each such pixel."""
     weights: Floats
     """(pixels seen, such pixels)."""
 
@@ -66,7 +67,7 @@ def _axis(count: int, pixels: int, start: float, end: float) -> _Axis:
     first = min(round(start * pixels), pixels - 1)
     past = max(min(round(end * pixels), pixels), first + 1)
     centres = first + (np.arange(count) + 0.5) * (past - first) / count
-    knots, places = np.unique(centres.astype(np.int64), return_index=True)
+    knots, first_cells = np.unique(centres.astype(np.int64), return_index=True)
     seen = np.arange(first, past)
-    weights = [np.interp(seen, knots, one) for one in np.eye(len(knots))]
-    return _Axis(slice(first, past), places, np.stack(weights, axis=1).astype(np.float32))
+    weights = [np.interp(seen, knots, unit) for unit in np.eye(len(knots))]
+    return _Axis(slice(first, past), first_cells, np.stack(weights, axis=1).astype(np.float32))

@@ -1,4 +1,4 @@
-"""The known name that a misspelt one was probably meant to be, and the remedy that names it: one way for all names."""
+"""The known name nearest to a misspelt one, and the remedy that names it, for all kinds of names."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def nearest_name(name: str, known: Iterable[str], *, like: float = _LIKE) -> str
     'classifier'
     """
     bare = _bare(name)
-    ratios = {one: SequenceMatcher(None, _bare(one), bare).ratio() for one in known}
+    ratios = {candidate: SequenceMatcher(None, _bare(candidate), bare).ratio() for candidate in known}
     near = {
-        one: ratio
-        for one, ratio in ratios.items()
-        if ratio >= (like if _bare(one)[:1] == bare[:1] else max(like, _LIKE_OF_OTHER_INITIAL))
+        candidate: ratio
+        for candidate, ratio in ratios.items()
+        if ratio >= (like if _bare(candidate)[:1] == bare[:1] else max(like, _LIKE_OF_OTHER_INITIAL))
     }
     return max(near, key=near.__getitem__, default=None)
 

@@ -1,4 +1,4 @@
-"""What other packages bring along: objects that they name by entry points."""
+"""Plugins: objects that other packages name by entry points."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def plugins(group: str) -> dict[str, EntryPoint]:
 
 
 def load_plugin(kind: str, point: EntryPoint) -> Any:
-    """What the entry point names. kind: what it is, for the message. Raises OptionError where it cannot be loaded."""
+    """Load the object of an entry point. kind: for the message. Raises OptionError where it cannot be loaded."""
     try:
         return point.load()
     except Exception as error:  # another package may raise anything

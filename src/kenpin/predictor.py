@@ -1,4 +1,4 @@
-"""The predictor: a trained run, or an inspector in training, turned on pictures; the only way to a prediction."""
+"""The predictor: pictures to predictions, by a trained run or an inspector in training; the only way to predict."""
 
 from __future__ import annotations
 
@@ -54,19 +54,19 @@ class Predictor:
         """The decision that was chosen on the validation pictures."""
         self.record = record
         self.lineage = lineage
-        """What it, and all that it stands on, has learned from; None where that is not known."""
+        """The lineage of the run and all runs below it; None where it is unknown."""
         self.target = target
-        """What it predicts: the pictures' `label`, their `boxes`, or `text`, the answers to questions."""
+        """The target of predictions: the pictures' `label`, their `boxes`, or `text`, the answers to questions."""
         self.undecided = undecided
-        """Why nothing it predicts passes or fails, as a sentence, where it is not the run as it ships."""
+        """A sentence on why it gives no verdicts, where it is not the run as it ships."""
 
     @property
     def reads_tables(self) -> bool:
-        """Whether it judges rows of a table, and looks at no pictures."""
+        """Whether it judges rows of a table, not pictures."""
         return isinstance(self.inspector, ReadsTables) and bool(self.inspector.table_items)
 
     def prompted(self, prompt: str, max_new_tokens: int | None = None) -> Predictor:
-        """The same model, asked something else; its answers are words, or boxes, and are not judged.
+        """The same model with another question; its answers are words, or boxes, and are not judged.
 
         max_new_tokens: of an answer, at most; None: as many as before. Raises OptionError where the model takes no
         prompts.
@@ -240,13 +240,13 @@ def load_base(
     >>> [prediction.text for prediction in predictor.predict_files(["part.png"])]  # doctest: +SKIP
     """
     base = os.fspath(base)
-    place = best_device(device)
-    if four_bit and place.type != "cuda":
+    target_device = best_device(device)
+    if four_bit and target_device.type != "cuda":
         raise OptionError("option `four_bit`: 4 bits need a CUDA device; leave it out on this machine.")
     family = family_of_base(base)
-    inspector = family.untrained(base, dtype=None if four_bit else _native_dtype(place), prompt=prompt)
+    inspector = family.untrained(base, dtype=None if four_bit else _native_dtype(target_device), prompt=prompt)
     if not four_bit:  # else they lie on the device already, and are not moved
-        inspector.module.to(place)
+        inspector.module.to(target_device)
     undecided = f"{base}: a pretrained model without a run has no threshold, so no picture passes or fails."
     return Predictor(inspector, target=family.target, undecided=undecided)
 

@@ -68,7 +68,7 @@ def add_prototypes(
     labels: list[str] = labelled.column("label")
     chosen = _sampled(labels, pictures, seed)
     vectors = np.concatenate([rows for _, rows in before.embed(labelled, progress=progress)])
-    after = inspector.with_references(vectors[chosen], [labels[place] for place in chosen])
+    after = inspector.with_references(vectors[chosen], [labels[index] for index in chosen])
     added = [label for label in after.labels if label not in record.labels]
     notes = _notes(run, labels, chosen, added, record.threshold is not None)
     measured, of_seen = held_out(labelled, before.lineage)
@@ -125,13 +125,13 @@ def _sampled(labels: list[str], pictures: int, seed: int) -> list[int]:
     """Places of as many pictures of each class, or all where there are fewer."""
     draw = np.random.default_rng(seed)
     of_class: dict[str, list[int]] = {}
-    for place, label in enumerate(labels):
-        of_class.setdefault(label, []).append(place)
-    return sorted(int(place) for own in of_class.values() for place in draw.permutation(own)[:pictures])
+    for index, label in enumerate(labels):
+        of_class.setdefault(label, []).append(index)
+    return sorted(int(index) for own in of_class.values() for index in draw.permutation(own)[:pictures])
 
 
 def _notes(run: Path, labels: list[str], chosen: list[int], added: list[str], judged: bool) -> list[str]:
-    counts = Counter(labels[place] for place in chosen)
+    counts = Counter(labels[index] for index in chosen)
     of_each = ", ".join(f"{count} of {label}" for label, count in counts.items())
     notes = [f"References were added to {run} without training: {of_each}."]
     if added:
@@ -146,15 +146,15 @@ def _notes(run: Path, labels: list[str], chosen: list[int], added: list[str], ju
 def _predictions(
     before: Predictor, after: LearnsVectors, pictures: Dataset, vectors: NDArray[np.float32], chosen: list[int]
 ) -> list[Prediction]:
-    """What the new run says of the pictures; of one that is a reference, what it says without that reference."""
+    """Predictions of the new run; for a picture that is a reference, those without that reference."""
     import torch
 
     assert isinstance(before.inspector, LearnsVectors)
     examples, labels = list(pictures), pictures.column("label")
-    found = after.decode({"embedding": torch.from_numpy(vectors)}, examples)
-    for place in chosen:
-        others = [other for other in chosen if other != place]
+    predictions = after.decode({"embedding": torch.from_numpy(vectors)}, examples)
+    for index in chosen:
+        others = [other for other in chosen if other != index]
         knowing = before.inspector.with_references(vectors[others], [labels[other] for other in others])
-        own = {"embedding": torch.from_numpy(vectors[place : place + 1])}
-        (found[place],) = knowing.decode(own, examples[place : place + 1])
-    return found
+        own = {"embedding": torch.from_numpy(vectors[index : index + 1])}
+        (predictions[index],) = knowing.decode(own, examples[index : index + 1])
+    return predictions

@@ -24,7 +24,7 @@ Box = tuple[float, float, float, float]
 
 
 class Severity(StrEnum):
-    """How much a finding matters: an ERROR must be mended, a WARNING considered, an INFO is told."""
+    """Severity of a finding: an ERROR must be corrected, a WARNING considered, an INFO is for information."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -64,12 +64,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a language model's words are drawn by lot. Raises ShapeError for a number that is out of range."""
+    """How a language model's words are sampled. Raises ShapeError for a number that is out of range."""
 
     temperature: float = 1.0
     """Above 0; below 1 likely words become likelier."""
     min_p: float = 0.0
-    """Words less likely than this share, 0 to 1, of the likeliest one are never drawn (arXiv 2407.01082)."""
+    """Words less likely than this share, 0 to 1, of the likeliest one are never sampled (arXiv 2407.01082)."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -175,7 +175,7 @@ class Detections(Shown):
 class Example(Shown):
     """One picture with what is known of it.
 
-    `boxes` is None where nobody annotated boxes, and empty where somebody looked and found nothing.
+    `boxes` is None where boxes are not annotated, and empty where the annotation has no box.
     `prefix` and `suffix` are free question and answer texts, already without location tokens.
     """
 
@@ -186,24 +186,24 @@ class Example(Shown):
     label: str | None = None
     boxes: Detections | None = None
     group: str | None = None
-    """Part, lot or serial number: pictures of one group must not stand on two sides of a split."""
+    """Part, lot or serial number: pictures of one group must not be on two sides of a split."""
     prefix: str | None = None
     suffix: str | None = None
     mask: str | None = None
     """Path of the ground-truth mask, a single-channel picture whose non-zero pixels are defective."""
     size_wh: tuple[int, int] | None = None
-    """Displayed width and height in pixels as the annotation states or the header told; None: nobody looked."""
+    """Displayed width and height in pixels, by the annotation or the header; None where they were not read."""
     attributes: Mapping[str, str] = field(default_factory=dict)
     """Further columns of the source, kept as text."""
     origin: str = ""
-    """File and place of the annotation, for messages."""
+    """File and line of the annotation, for messages."""
     items: tuple[float, ...] | None = None
     """Measured numbers of a part without a picture, in the order of its data set's `item_names`."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Prediction(Shown):
-    """What an inspector says of one picture. None means that it was not computed."""
+    """An inspector's prediction for one picture. None: not computed."""
 
     id: str
     label: str | None = None
@@ -215,41 +215,41 @@ class Prediction(Shown):
     distance: float | None = None
     """Squared Mahalanobis distance over the number of items, D²/k."""
     contributions: Mapping[str, float] | None = None
-    """The strongest items' shares of D²/k."""
+    """The largest shares of D²/k, by item."""
     text: str | None = None
-    """A language model's answer as it was given."""
+    """A language model's raw answer."""
     rejected: tuple[str, ...] = ()
-    """The pieces of that answer that are no sound detection: shown and counted, never silently dropped."""
+    """Pieces of the answer that are no valid detection: shown and counted, never silently dropped."""
     uncalibrated_score: float | None = None
-    """What `defect_score` was before it was calibrated as a probability; None where a part's score is as it came."""
+    """`defect_score` before it was calibrated as a probability; None where the score is not calibrated."""
     embedding: tuple[float, ...] | None = None
-    """The vector that an inspector has learned to give the picture: pictures of one class lie together."""
+    """The picture's learned embedding: embeddings of one class lie together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Map(Shown):
-    """A number for every pixel of a displayed picture: where in it an answer comes from."""
+    """A number for every pixel of a displayed picture: the origin of an answer."""
 
     values: NDArray[np.float32]
-    """(h, w) in the displayed picture's frame; NaN where the inspector did not look."""
+    """(h, w) in the displayed picture's frame; NaN where the map has no value."""
     shows: str
-    """What the numbers are and what they explain, a few words."""
+    """A few words on the numbers and on what they explain."""
     unit: str
     score: float | None = None
     """The number that the map explains, where it can be read off the map."""
     box: Box | None = None
     """The detection that the map belongs to, where it belongs to one."""
     grid: NDArray[np.float32] | None = None
-    """The numbers of the places, (rows, columns), that `values` lie between."""
+    """The numbers of the cells, (rows, columns), between which `values` are interpolated."""
     region: tuple[float, float, float, float] = (0.0, 0.0, 1.0, 1.0)
-    """What of the picture the grid covers: x1, y1, x2, y2 as shares of its width and height."""
+    """Region of the picture that the grid covers: x1, y1, x2, y2 as shares of its width and height."""
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
     """score >= fail_from → FAIL; review_from <= score < fail_from → REVIEW; below → PASS.
 
-    `review_from` is None where no review band was asked for. Costs are per part, in any one currency.
+    `review_from` is None without a review band. Costs are per part, in any one currency.
     """
 
     fail_from: float
@@ -298,7 +298,7 @@ class ClassScores(Shown):
     recall: float | None
     f1: float | None
     support: int
-    """How many true ones there are."""
+    """Number of true ones."""
     average_precision: float | None = None
     """Of boxes: mean over the overlaps 0.50, 0.55, …, 0.95, as COCO defines it."""
     average_precision_50: float | None = None
@@ -309,21 +309,21 @@ class ClassScores(Shown):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class JudgedBoxes(Shown):
-    """One picture's true boxes, and what became of them and of the predicted ones: matched within each class at an
-    overlap of 0.50, detections below the evaluation's score cut left aside."""
+    """A picture's true boxes, and the outcome of true and predicted ones: matched within each class at an overlap of
+    0.50, without detections below the evaluation's score cut."""
 
     truth: Detections
     found: tuple[bool, ...]
-    """Of each true box; a crowd is never missed."""
+    """Whether each true box is found; a crowd is never missed."""
     right: tuple[bool | None, ...]
-    """Of each box of the prediction; None where it lies below the cut or in a crowd, and so counts for nothing."""
+    """Whether each predicted box is right; None where it lies below the cut or in a crowd, and so does not count."""
     size_wh: tuple[int, int] | None
     """Displayed size of the picture that the boxes lie in; None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedText:
-    """One picture's true answer, and how near the predicted one comes to it."""
+    """A picture's true answer, and the predicted one's distance from it."""
 
     question: str | None
     truth: str
@@ -336,7 +336,7 @@ class JudgedText:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class JudgedExample(Shown):
-    """One evaluated picture: what it is, what was predicted and what was decided."""
+    """An evaluated picture: its truth, its prediction and its verdict."""
 
     id: str
     path: str | None
@@ -350,24 +350,23 @@ class JudgedExample(Shown):
     text: JudgedText | None = None
     """Where an answer in words is judged."""
     seen: bool = False
-    """Whether the inspector, or anything that it stands on, has learned from it or was chosen by it."""
+    """Whether the inspector, or a run below it, has learned from it or was chosen by it."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Evaluation(Shown):
-    """Everything that one evaluation measured; the report is drawn from it alone."""
+    """All results of an evaluation; the report is drawn from it alone."""
 
     _in_brief: ClassVar = ("split", "measures", "judged", "notes")
 
     split: str
     labels: tuple[str, ...]
-    """The inspector's, in order; `OK` and `not OK` where it scores parts but names none. Of boxes: its classes, then
-    one for all other names it gave, if it gave any, and last the background: a box where there is nothing to find, or
-    a true one that was not found."""
+    """The inspector's labels, in order; `OK` and `not OK` where it only scores parts. For boxes: its classes, then one
+    for all other predicted names, if any, and last the background: a false box, or a true one that was not found."""
     ok_labels: tuple[str, ...]
-    """The labels of the data that are no defects."""
+    """The labels of good parts."""
     measures: Mapping[str, Measure]
-    """By name; `kenpin.evaluation.measures` says what each of them is."""
+    """Measures by name, see `kenpin.evaluation.measures`."""
     per_class: Mapping[str, ClassScores]
     """Without the background."""
     confusion: tuple[tuple[int, ...], ...]
@@ -378,7 +377,7 @@ class Evaluation(Shown):
     threshold: Threshold | None
     judged: tuple[JudgedExample, ...]
     notes: tuple[str, ...] = ()
-    """Sentences that a reader of the numbers must know."""
+    """Notes for readers of the numbers."""
     target: Target = Target.LABEL
     """What `confusion` and `per_class` are about: the pictures' `label`, or their `boxes`; both are empty where it is
     `text`, the answers to questions."""

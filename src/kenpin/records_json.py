@@ -18,7 +18,7 @@ from kenpin.records import Evaluation
 
 EVALUATION_SCHEMA = 3
 HEADLINE = "headline"
-"""A key of evaluation.json: sentences made of the rest for whoever reads the file, and left aside on reading."""
+"""A key of evaluation.json: sentences derived from the rest for readers of the file; ignored on loading."""
 
 Record = TypeVar("Record")
 
@@ -62,9 +62,9 @@ def evaluation_from_json(value: Mapping[str, Any], where: str = "evaluation.json
     """The evaluation that `evaluation_to_json` wrote, whatever its headline. Raises RunError for another version or a
     damaged file."""
     if not isinstance(value, Mapping) or value.get("schema") != EVALUATION_SCHEMA:
-        found = value.get("schema") if isinstance(value, Mapping) else None
+        schema = value.get("schema") if isinstance(value, Mapping) else None
         raise RunError(
-            f"{where}: its schema is {found}, this kenpin reads {EVALUATION_SCHEMA}. Evaluate the run again."
+            f"{where}: its schema is {schema}, this kenpin reads {EVALUATION_SCHEMA}. Evaluate the run again."
         )
     return from_json(Evaluation, {key: item for key, item in value.items() if key not in ("schema", HEADLINE)}, where)
 

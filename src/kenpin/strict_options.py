@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 OptionGroup = Literal["data", "model", "training", "augmentation", "answers", "decision", "output", "run", "advanced"]
-"""What an option bears on; `--help` shows a panel for each."""
+"""Groups of options; `--help` shows a panel for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class StrictOptions(BaseModel):
     def _take_words(cls, value: Any, info: ValidationInfo) -> Any:
         """One word or number for a list of one; a path as its text; no truth value where a number is wanted."""
         kind = cls.model_fields[info.field_name or ""].annotation
-        kinds = {get_origin(one) or one for one in (kind, *get_args(kind))}
+        kinds = {get_origin(part) or part for part in (kind, *get_args(kind))}
         if isinstance(value, os.PathLike) and Path not in kinds:
             value = os.fspath(value)
         if tuple in kinds and isinstance(value, str | int | float):
@@ -96,8 +96,8 @@ class StrictOptions(BaseModel):
 
     @classmethod
     def over_file(cls, given: Mapping[str, Any], config: str | Path | None, source: str = "options") -> Self:
-        """The options that are given, over those of a YAML file, if there is one. In place of a value, the word
-        `default` takes the option's own default, whatever the file says. Raises OptionError."""
+        """The given options over those of a YAML file, if any. The word `default` as a value takes the option's own
+        default, whatever the file says. Raises OptionError."""
         values = YamlMapping() if config is None else read_yaml(Path(config))
         names = {name.replace("-", "_"): value for name, value in given.items()}
         file = {key: value for key, value in values.items() if key.replace("-", "_") not in names}
@@ -116,31 +116,31 @@ class StrictOptions(BaseModel):
 
     @classmethod
     def sentence(cls, error: ValidationError, source: str, origins: Mapping[str, str] | None = None) -> str:
-        """The first problem of a failed validation as one sentence; options are named as on the line where they stood
-        there. origins: the source of single keys."""
+        """The first problem of a failed validation as one sentence; options from the command line are named as typed.
+        origins: the source of single keys."""
         # an unknown key before a missing one: it may be the missing one, misspelt
-        problems = sorted(error.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+        problems = sorted(error.errors(include_url=False), key=lambda each: each["type"] != "extra_forbidden")
         first = problems[0]
         key = str(first["loc"][0]) if first["loc"] else ""
         if first["type"] == "extra_forbidden":
-            said = f"unknown option `{key}`; {did_you_mean(key, sorted(cls.model_fields))}"
+            text = f"unknown option `{key}`; {did_you_mean(key, sorted(cls.model_fields))}"
         elif first["type"] == "missing":
-            said = f"option `{key}` is missing; give it a value."
+            text = f"option `{key}` is missing; give it a value."
         elif first["type"] == "value_error":
-            said = first["msg"].removeprefix("Value error, ")
-            said = f"option `{key}`: {said}" if key else said
+            text = first["msg"].removeprefix("Value error, ")
+            text = f"option `{key}`: {text}" if key else text
         else:
             # a field of several kinds has a problem with each
-            wanted = dict.fromkeys(_wanted(one) for one in problems if one["loc"][:1] == first["loc"][:1])
+            wanted = dict.fromkeys(_wanted(each) for each in problems if each["loc"][:1] == first["loc"][:1])
             remedy = f"give {' or '.join(wanted)}."
             choices = [*_choices(cls.model_fields[key].annotation)] if key in cls.model_fields else []
             if near := nearest_name(str(first["input"]), choices):
                 remedy = f"did you mean {near!r}?"  # a value may be called as an option is
-            said = f"option `{key}` is {first['input']!r}; {remedy}"
+            text = f"option `{key}` is {first['input']!r}; {remedy}"
         source = {name.replace("-", "_"): origin for name, origin in (origins or {}).items()}.get(key, source)
         if source == COMMAND_LINE:
-            said = cls.as_typed(said)
-        return f"{source}: {said}"
+            text = cls.as_typed(text)
+        return f"{source}: {text}"
 
 
 def _is_own_default(value: Any) -> bool:
@@ -149,7 +149,7 @@ def _is_own_default(value: Any) -> bool:
 
 
 OWN_DEFAULT = "default"
-"""In place of a value: that of the option itself, whatever the YAML file says."""
+"""As a value: the option's own default, whatever the YAML file says."""
 COMMAND_LINE = "command line"
 """The source of options that were typed."""
 _WANTED = {
@@ -177,7 +177,7 @@ _WANTED = {
 def _choices(kind: Any) -> Iterator[str]:
     """The words that a value of this type may be."""
     if isinstance(kind, type) and issubclass(kind, Enum):
-        yield from (str(one.value) for one in kind)
+        yield from (str(member.value) for member in kind)
     for inner in get_args(kind):
         if get_origin(kind) is Literal:
             yield str(inner)
@@ -186,7 +186,7 @@ def _choices(kind: Any) -> Iterator[str]:
 
 
 def _wanted(problem: ErrorDetails) -> str:
-    """What one problem of a validation asks for."""
+    """The expected value of a validation problem."""
     if problem["type"] not in _WANTED:
         return problem["msg"].rstrip(".")
     bounds = {name: str(bound).removesuffix(".0") for name, bound in problem.get("ctx", {}).items()}

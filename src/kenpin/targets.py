@@ -1,4 +1,4 @@
-"""What can be learned of a picture, and measured: its label, the boxes on it, or the answer to a question."""
+"""Targets of training and evaluation: a picture's label, its boxes, or the answer to a question."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Target(StrEnum):
     one: str
     several: str
     picture: str
-    """What an annotated picture is called."""
+    """Noun phrase of an annotated picture."""
     judges: bool
-    """Whether it tells good parts from defective ones."""
+    """Whether it separates good parts from defective ones."""
     locates: bool
-    """Whether it tells where on a picture, several times on one or not at all."""
+    """Whether it has positions on a picture: several or none."""
 
     LABEL = "label", "label", "a label", "labels", "labelled picture", True, False
     BOXES = "boxes", "box_labels", "annotated boxes", "boxes", "picture with annotated boxes", True, True

@@ -1,4 +1,4 @@
-"""A YAML file as a mapping that knows its lines: no key stands there twice, and no word is taken for a truth value."""
+"""A YAML file as a mapping with line numbers: no duplicate keys, and no words such as `on` as truth values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kenpin.errors import OptionError
 
 
 class YamlMapping(dict[str, Any]):
-    """What a YAML file holds, and in `lines` the line of each of its keys, from 1."""
+    """The mapping in a YAML file, and in `lines` the line of each of its keys, from 1."""
 
     def __init__(self, values: Mapping[str, Any] | None = None, lines: Mapping[str, int] | None = None) -> None:
         super().__init__(values or {})
@@ -23,7 +23,7 @@ def read_yaml(path: Path) -> YamlMapping:
     import yaml
 
     class Loader(yaml.SafeLoader):
-        """Refuses keys that stand there twice, and leaves on, off, yes and no as words."""
+        """Refuses duplicate keys, and keeps on, off, yes and no as words."""
 
         yaml_implicit_resolvers = {  # noqa: RUF012
             first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
@@ -32,7 +32,7 @@ def read_yaml(path: Path) -> YamlMapping:
 
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
             keys = [key.value for key, _ in node.value]
-            if again := [key for place, key in enumerate(keys) if key in keys[:place]]:
+            if again := [key for index, key in enumerate(keys) if key in keys[:index]]:
                 mark = node.value[len(keys) - 1 - keys[::-1].index(again[0])][0].start_mark
                 raise yaml.constructor.ConstructorError(None, None, f"{again[0]} is there twice", mark)
             return super().construct_mapping(node, deep)
@@ -45,8 +45,8 @@ def read_yaml(path: Path) -> YamlMapping:
     except FileNotFoundError as error:
         raise OptionError(f"{path}: no such file; give the path of a YAML file with options.") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        place, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-        line, why = f" line {place.line + 1}" if place else "", f" ({problem})" if problem else ""
+        position, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        line, why = f" line {position.line + 1}" if position else "", f" ({problem})" if problem else ""
         raise OptionError(f"{path}{line}: not readable as YAML{why}; write one `option: value` a line.") from error
     if root is None or not isinstance(values, dict):
         raise OptionError(f"{path}: holds no options; write one `option: value` a line.")

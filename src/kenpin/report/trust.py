@@ -13,7 +13,8 @@ def trust_sentence(evaluations: Mapping[str, Evaluation]) -> str | None:
     """A sentence that compares other evaluations with the leading one; None where no other has the same measures.
 
     Figures that are shown alike count as equal. Of each measure that differs, the worst figure is named as the safer
-    one, with its evaluations."""
+    one, with its evaluations.
+    """
     leading, *others = evaluations
     findings = [finding for name in others if (finding := _against(name, evaluations[leading], evaluations[name]))]
     if not findings:
