@@ -17,7 +17,7 @@ from kenpin.predictor import load_predictor
 from kenpin.records import Evaluation
 from kenpin.report import ReportContent, read_content, render_report, write_report
 from kenpin.report.embedding import neighbour_layout, scatter
-from kenpin.run.vectors import Embedding, read_embedding, write_embedding
+from kenpin.run.vectors import ProjectedEmbedding, read_embedding, write_embedding
 from tests.test_report import LABELS, NASTY, RUN, evaluation
 from tests.toy_runs import trained
 
@@ -51,9 +51,9 @@ def test_equal_vectors_have_no_spread_and_unfit_ones_are_refused() -> None:
             principal_components(unfit)
 
 
-def _embedding(evaluation: Evaluation, dimension: int = 12) -> Embedding:
+def _embedding(evaluation: Evaluation, dimension: int = 12) -> ProjectedEmbedding:
     ids = tuple(part.id for part in evaluation.judged)
-    return Embedding(ids, principal_components(vectors(len(ids), dimension)))
+    return ProjectedEmbedding(ids, principal_components(vectors(len(ids), dimension)))
 
 
 def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_umap_keeps_groups_together() -> None:
     draw = np.random.default_rng(0)
     groups = np.repeat(np.arange(3), 40)
     x = draw.normal(size=(120, 20)) + groups[:, None] * 6
-    layout = neighbour_layout(Embedding(tuple(map(str, range(120))), principal_components(x)))
+    layout = neighbour_layout(ProjectedEmbedding(tuple(map(str, range(120))), principal_components(x)))
     assert layout is not None
     centres = np.array([layout[groups == group].mean(axis=0) for group in range(3)])
     nearest = np.linalg.norm(layout[:, None] - centres, axis=2).argmin(axis=1)

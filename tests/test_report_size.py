@@ -21,7 +21,7 @@ from kenpin.records import Example, ImageSource, Prediction, Threshold
 from kenpin.report import ReportContent, page, read_content, render_report, write_report
 from kenpin.report.heat import heat_of
 from kenpin.run.maps import Maps, PlaceMap, first_asked_for
-from kenpin.run.vectors import Embedding
+from kenpin.run.vectors import ProjectedEmbedding
 from kenpin.training import train
 from tests.pictures import write_parts
 
@@ -49,7 +49,7 @@ def _content(count: int = COUNT, *, noisy: bool = True) -> ReportContent:
         id: PlaceMap(draw.gamma(2, size=(28, 28)).astype(np.float32), (0.0, 0.0, 1.0, 1.0), (900, 900), "x", mask)
         for id in first_asked_for(found.judged, 60, 18)
     }
-    vectors = Embedding(tuple(thumbnails), principal_components(draw.normal(size=(count, 16))))
+    vectors = ProjectedEmbedding(tuple(thumbnails), principal_components(draw.normal(size=(count, 16))))
     maps = Maps(by_id, "D²/k", of_score=True, held_out=True)
     return ReportContent(
         "run", {"family": "mahalanobis"}, {"test": found}, thumbnails=thumbnails, embedding=vectors, maps=maps

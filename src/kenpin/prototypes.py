@@ -31,7 +31,7 @@ from kenpin.run.layout import METRICS, MODEL, REPORT, evaluation_files
 from kenpin.run.lineage import read_lineage, write_lineage
 from kenpin.run.record import check_run_free, write_record
 from kenpin.run.seal import seal
-from kenpin.run.vectors import Embedding, write_embedding
+from kenpin.run.vectors import ProjectedEmbedding, write_embedding
 
 _KEPT = (METRICS,)  # of the old run, beside its model
 
@@ -101,7 +101,7 @@ def add_prototypes(
         mistakes = [part.id for _, part in worst_first(evaluation.judged)]
         write_thumbnails(measured, kept.thumbnails, read_image, first=mistakes)
         if kept.vectors is not None:
-            embedding = Embedding(tuple(measured.column("id")), principal_components(vectors[rows]))
+            embedding = ProjectedEmbedding(tuple(measured.column("id")), principal_components(vectors[rows]))
             write_embedding(kept.vectors, embedding)
         learned = read_lineage(run).having_learned(labelled.select(chosen))
         write_lineage(partial, learned, read_lineage(run, of_network=True))

@@ -181,7 +181,7 @@ def test_schedule_step_takes_a_tenth_every_so_many_epochs() -> None:
 def _moved(parts: Path, **values: Any) -> set[str]:
     inspector: Any = get_family("embedder").create(_options(**values), TASK)
     training = load_dataset(parts)
-    examples = [training[place] for place in inspector.places(training, 0)[:16]]
+    examples = [training[place] for place in inspector.epoch_order(training, 0)[:16]]
     batch = inspector.encode([read_image(one.image) for one in examples]) | inspector.encode_targets(examples)
     module = inspector.module.train()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}

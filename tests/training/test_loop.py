@@ -19,7 +19,7 @@ from kenpin.models.checkpoints import STATE, latest_checkpoint
 from kenpin.training import state as training_state
 from kenpin.training import train
 from kenpin.training.batches import share_of
-from kenpin.training.plan import Plan
+from kenpin.training.plan import StepPlan
 from kenpin.training.state import TrainingState, load_random, read_state, rotate, save_random, write_state
 from kenpin.training.step import make_optimiser
 from kenpin.training.watch import Watch
@@ -27,9 +27,9 @@ from kenpin.training.watch import Watch
 CPU = torch.device("cpu")
 
 
-def _plan(**values: Any) -> Plan:
+def _plan(**values: Any) -> StepPlan:
     plan = {"batches": 7, "accumulate": 3, "epochs": 2.5, "evaluate_every": None, "save_every": None, "logged": 1000}
-    return Plan(**plan | values)
+    return StepPlan(**plan | values)
 
 
 def test_an_epoch_ends_with_its_last_batches_however_few_they_are() -> None:

@@ -29,7 +29,7 @@ Json = Annotated[Path | None, Parameter(group=OUTPUT, help="Write all results to
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DescribeOptions:
+class DescribeCommandOptions:
     """Where pictures are described, and where the descriptions go."""
 
     json: Json = None
@@ -44,7 +44,7 @@ def describe(
     /,
     *,
     settings: DescriptionOptions,
-    options: DescribeOptions = DescribeOptions(),
+    options: DescribeCommandOptions = DescribeCommandOptions(),
 ) -> int:
     """Describe pictures in words, with other runs and known cases as evidence, and mark what contradicts these.
 
@@ -103,7 +103,7 @@ def _lines(one: DescribedPicture) -> list[str]:
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AblateOptions(DescribeOptions):
+class AblateOptions(DescribeCommandOptions):
     """What is described, and where the results go."""
 
     split: Annotated[

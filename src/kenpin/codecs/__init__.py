@@ -5,7 +5,7 @@ detections in the order in which they are given; whoever trains a model puts the
 """
 
 from kenpin.codecs import florence2, paligemma
-from kenpin.codecs._decoded import Decoded, Place, Span, chosen
+from kenpin.codecs._decoded import Decoded, DetectionSpans, Span, chosen
 from kenpin.codecs.reading_order import in_reading_order
 
-__all__ = ["Decoded", "Place", "Span", "chosen", "florence2", "in_reading_order", "paligemma"]
+__all__ = ["Decoded", "DetectionSpans", "Span", "chosen", "florence2", "in_reading_order", "paligemma"]

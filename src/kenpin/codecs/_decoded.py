@@ -22,7 +22,7 @@ Span = tuple[int, int]
 """First character, and the one after the last."""
 
 
-class Place(NamedTuple):
+class DetectionSpans(NamedTuple):
     """Spans of the answer's text in which a detection is written."""
 
     label: Span
@@ -39,7 +39,7 @@ class Decoded:
 
     detections: Detections
     rejected: tuple[str, ...] = ()
-    spans: tuple[Place, ...] = ()
+    spans: tuple[DetectionSpans, ...] = ()
 
 
 def carrying_problem(label: str) -> str | None:

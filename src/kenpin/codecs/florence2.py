@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from kenpin.codecs._decoded import Decoded, Place, bins_of, box_of, carrying_problem, is_sound
+from kenpin.codecs._decoded import Decoded, DetectionSpans, bins_of, box_of, carrying_problem, is_sound
 from kenpin.errors import LabelError
 from kenpin.records import Box, Detections
 
@@ -47,7 +47,7 @@ def decode(text: str, size_wh: tuple[int, int]) -> Decoded:
     """
     boxes: list[Box] = []
     labels: list[str] = []
-    spans: list[Place] = []
+    spans: list[DetectionSpans] = []
     rejected: list[str] = []
     end = 0
     for run in _BOXES.finditer(text):
@@ -63,7 +63,7 @@ def decode(text: str, size_wh: tuple[int, int]) -> Decoded:
             if len(four) == 4 and is_sound(bins, BINS) and carrying_problem(label) is None:
                 boxes.append(box_of(bins, size_wh, BINS))
                 labels.append(label)
-                spans.append(Place((label_start, label_start + len(label)), span, (span[0], span[0])))
+                spans.append(DetectionSpans((label_start, label_start + len(label)), span, (span[0], span[0])))
             else:
                 rejected.append(label + text[slice(*span)])
     if tail := text[end:].strip():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from kenpin.codecs._decoded import Decoded, Place, bins_of, box_of, carrying_problem, is_sound
+from kenpin.codecs._decoded import Decoded, DetectionSpans, bins_of, box_of, carrying_problem, is_sound
 from kenpin.errors import LabelError, ShapeError
 from kenpin.records import Box, Detections
 
@@ -65,7 +65,7 @@ def decode(text: str, size_wh: tuple[int, int]) -> Decoded:
     boxes: list[Box] = []
     labels: list[str] = []
     segments: list[str] = []
-    spans: list[Place] = []
+    spans: list[DetectionSpans] = []
     runs = [run.span() for run in _BOX.finditer(text)]
     ends = [*(start for start, _ in runs[1:]), len(text)]
     opening = text[: runs[0][0] if runs else len(text)].strip()
@@ -83,7 +83,7 @@ def decode(text: str, size_wh: tuple[int, int]) -> Decoded:
             boxes.append(box_of((x1, y1, x2, y2), size_wh, BINS))
             labels.append(label)
             segments.append(segment.group() if segment else "")
-            spans.append(Place((label_start, label_start + len(label)), (start, stop), (previous_end, start)))
+            spans.append(DetectionSpans((label_start, label_start + len(label)), (start, stop), (previous_end, start)))
         else:
             rejected.append(text[start:end].strip())
         previous_end = end

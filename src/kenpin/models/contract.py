@@ -130,7 +130,7 @@ class Trainable(Inspector, Protocol):
 class Sampled(Trainable, Protocol):
     """An inspector whose loss compares the pictures of a batch, so that it composes the batches itself."""
 
-    def places(self, pictures: Dataset, epoch: int) -> Sequence[int]:
+    def epoch_order(self, pictures: Dataset, epoch: int) -> Sequence[int]:
         """Indices of the pictures that an epoch reads, in order: as many as there are pictures, and the same at each
         call."""
 

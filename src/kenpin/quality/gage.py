@@ -18,7 +18,7 @@ GOOD, USABLE = 0.1, 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class VarianceSource:
     """One line of the table of variance."""
 
     name: str
@@ -37,7 +37,7 @@ class Source:
 class GageStudy:
     """Standard deviations by their source, and the table of variance that they come from."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[VarianceSource, ...]
     pooled: bool
     """Whether the interaction was taken for chance."""
     repeatability: float
@@ -104,15 +104,15 @@ def gage_study(values: ArrayLike, *, pooled_from: float = POOLED_FROM) -> GageSt
     part_squares = a * t * float(((x.mean((1, 2)) - grand) ** 2).sum())
     appraiser_squares = p * t * float(((x.mean((0, 2)) - grand) ** 2).sum())
     departures = cells - cells.mean(1, keepdims=True) - cells.mean(0, keepdims=True) + grand
-    crossed = Source("part × appraiser", t * float((departures**2).sum()), (p - 1) * (a - 1))
-    error = Source("repeatability", float(((x - cells[:, :, None]) ** 2).sum()), p * a * (t - 1))
+    crossed = VarianceSource("part × appraiser", t * float((departures**2).sum()), (p - 1) * (a - 1))
+    error = VarianceSource("repeatability", float(((x - cells[:, :, None]) ** 2).sum()), p * a * (t - 1))
     crossed = _tested(crossed, error) if a > 1 else crossed
     pooled = a == 1 or (crossed.p_value is not None and crossed.p_value > pooled_from)
     if pooled:
-        error = Source("repeatability", error.squares + crossed.squares, error.degrees + crossed.degrees)
+        error = VarianceSource("repeatability", error.squares + crossed.squares, error.degrees + crossed.degrees)
     against = error if pooled else crossed
-    by_part = _tested(Source("part", part_squares, p - 1), against)
-    by_appraiser = (_tested(Source("appraiser", appraiser_squares, a - 1), against),) if a > 1 else ()
+    by_part = _tested(VarianceSource("part", part_squares, p - 1), against)
+    by_appraiser = (_tested(VarianceSource("appraiser", appraiser_squares, a - 1), against),) if a > 1 else ()
 
     def deviation(excess: float, repeats: int) -> float:
         return math.sqrt(max(0.0, excess / repeats))
@@ -127,11 +127,13 @@ def gage_study(values: ArrayLike, *, pooled_from: float = POOLED_FROM) -> GageSt
     )
 
 
-def _tested(source: Source, against: Source) -> Source:
+def _tested(source: VarianceSource, against: VarianceSource) -> VarianceSource:
     """The source with its F test; without one where the other does not vary."""
     from scipy.special import fdtrc
 
     if not against.squares > 0:
         return source
     f = source.mean_square / against.mean_square
-    return Source(source.name, source.squares, source.degrees, f, float(fdtrc(source.degrees, against.degrees, f)))
+    return VarianceSource(
+        source.name, source.squares, source.degrees, f, float(fdtrc(source.degrees, against.degrees, f))
+    )

@@ -15,7 +15,7 @@ from kenpin.run.layout import METRICS, RECORD, evaluation_files, further_evaluat
 from kenpin.run.maps import Maps, read_maps
 from kenpin.run.rows import read_rows
 from kenpin.run.thumbnails import read_thumbnails
-from kenpin.run.vectors import Embedding, read_embedding
+from kenpin.run.vectors import ProjectedEmbedding, read_embedding
 from kenpin.taguchi.selection import Selection
 
 _SELECTION = "model/selection.json"
@@ -45,7 +45,7 @@ class ReportContent:
     """Rows of metrics.jsonl in their order."""
     thumbnails: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     """Thumbnails of the leading evaluation: JPEG bytes by picture id."""
-    embedding: Embedding | None = field(default=None, repr=False)
+    embedding: ProjectedEmbedding | None = field(default=None, repr=False)
     """Embeddings of the leading evaluation's pictures."""
     maps: Maps | None = field(default=None, repr=False)
     """Maps of its worst mistakes and highest scores."""

@@ -17,7 +17,7 @@ from kenpin.records import JudgedExample
 from kenpin.report import words
 from kenpin.report.document import data_url
 from kenpin.report.names import picture_name
-from kenpin.run.vectors import Embedding
+from kenpin.run.vectors import ProjectedEmbedding
 
 _COLOURS = 10
 _MARGIN = 0.02  # of the plot, around the outermost points
@@ -54,7 +54,7 @@ class Scatter:
     """Number of embeddings in the run, shown or not."""
 
 
-def neighbour_layout(embedding: Embedding) -> Layout | None:
+def neighbour_layout(embedding: ProjectedEmbedding) -> Layout | None:
     """UMAP of the principal components, (n, 2); None where these are two at most or the pictures too few.
 
     Raises MissingExtraError.
@@ -74,7 +74,7 @@ def neighbour_layout(embedding: Embedding) -> Layout | None:
 
 
 def scatter(
-    embedding: Embedding,
+    embedding: ProjectedEmbedding,
     judged: Iterable[JudgedExample],
     labels: Sequence[str],
     thumbnails: Mapping[str, bytes],

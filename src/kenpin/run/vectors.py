@@ -13,14 +13,14 @@ from kenpin.metrics.projection import Projection
 
 
 @dataclass(frozen=True, slots=True)
-class Embedding:
+class ProjectedEmbedding:
     """Embeddings of judged pictures, by their principal components."""
 
     ids: tuple[str, ...]
     projection: Projection
 
 
-def write_embedding(path: Path, embedding: Embedding) -> None:
+def write_embedding(path: Path, embedding: ProjectedEmbedding) -> None:
     """Write the embedding into a run."""
     projection = embedding.projection
     np.savez_compressed(
@@ -32,13 +32,13 @@ def write_embedding(path: Path, embedding: Embedding) -> None:
     )
 
 
-def read_embedding(path: Path) -> Embedding | None:
+def read_embedding(path: Path) -> ProjectedEmbedding | None:
     """The embedding of `write_embedding`; None where the run has none. Raises RunError for a damaged file."""
     if not path.exists():
         return None
     try:
         with np.load(path, allow_pickle=False) as arrays:
             projection = Projection(arrays["coordinates"], arrays["shares"], int(arrays["dimension"]))
-            return Embedding(tuple(arrays["ids"].tolist()), projection)
+            return ProjectedEmbedding(tuple(arrays["ids"].tolist()), projection)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise RunError(f"{path}: it holds no embeddings of pictures ({error}). Delete it or train again.") from error

@@ -104,14 +104,14 @@ def training_order(inspector: Trainable, pictures: Dataset, seed: int, epoch: in
     """The rows that an epoch of training reads, from seed and epoch alone, so that a resumed training and other
     processes read the same."""
     if isinstance(inspector, Sampled):
-        return list(inspector.places(pictures, epoch))
+        return list(inspector.epoch_order(pictures, epoch))
     shuffled: list[int] = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(seed + epoch)).tolist()
     return shuffled
 
 
 def validation_order(inspector: Trainable, pictures: Dataset) -> list[int]:
     """The rows of a validation: in file order a batch of a compared loss might hold one class alone."""
-    return list(inspector.places(pictures, 0) if isinstance(inspector, Sampled) else range(len(pictures)))
+    return list(inspector.epoch_order(pictures, 0) if isinstance(inspector, Sampled) else range(len(pictures)))
 
 
 def share_of(order: Sequence[int], batch_size: int, rank: int, ranks: int, *, even: bool) -> list[int]:

@@ -24,7 +24,7 @@ from kenpin.plural import counted
 from kenpin.run.layout import CHECKPOINTS, METRICS
 from kenpin.training.batches import Reader, share_of, training_order, validation_order
 from kenpin.training.listener import SILENT, Listener
-from kenpin.training.plan import Plan
+from kenpin.training.plan import StepPlan
 from kenpin.training.precision import Precision
 from kenpin.training.processes import Processes
 from kenpin.training.schedules import schedule_of
@@ -118,7 +118,7 @@ class _Loop:
         self._module, self._processes = self._inspector.module, processes
         self._device = device_of(self._inspector)
         self._metrics, self._checkpoints = folder / METRICS, folder / CHECKPOINTS
-        self._plan = Plan(
+        self._plan = StepPlan(
             batches=-(-len(self._training.dataset) // (options.batch_size * processes.world_size)),
             accumulate=options.accumulate,
             epochs=options.epochs,

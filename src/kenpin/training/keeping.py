@@ -17,7 +17,7 @@ from kenpin.predictor import Predictor
 from kenpin.records import Evaluation, Example, ImageSource, Map
 from kenpin.run import maps, thumbnails
 from kenpin.run.layout import EvaluationFiles
-from kenpin.run.vectors import Embedding, write_embedding
+from kenpin.run.vectors import ProjectedEmbedding, write_embedding
 from kenpin.targets import Target
 
 _PROJECTED = 5_000  # pictures at most whose vectors are stored
@@ -59,7 +59,7 @@ def _keep_vectors(predictor: Predictor, pictures: Dataset, path: Path) -> None:
     if isinstance(predictor.inspector, ChoosesItems):
         rows = predictor.inspector.items_of(rows)
     ids = tuple(example.id for examples, _ in batches for example in examples)
-    write_embedding(path, Embedding(ids, principal_components(rows)))
+    write_embedding(path, ProjectedEmbedding(ids, principal_components(rows)))
 
 
 def _keep_maps(predictor: Predictor, pictures: Dataset, evaluation: Evaluation, path: Path, held_out: bool) -> None:

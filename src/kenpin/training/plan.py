@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Plan:
+class StepPlan:
     """Steps of a training, counted from 1; after the last one everything is due."""
 
     batches: int

@@ -82,7 +82,7 @@ class EmbeddingInspector(CalibratedPictures):
             return ("Pictures are compared within a batch: accumulated batches only average the gradient.",)
         return ()
 
-    def places(self, pictures: Dataset, epoch: int) -> Sequence[int]:
+    def epoch_order(self, pictures: Dataset, epoch: int) -> Sequence[int]:
         """Indices in batches of several pictures of each of several classes, sampled from seed and epoch alone."""
         return mixed_order(pictures.column("label"), self._options.pictures_per_class, self._options.seed, epoch)
 

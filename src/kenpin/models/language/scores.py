@@ -24,7 +24,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from kenpin.codecs import Decoded, Place, Span, chosen
+from kenpin.codecs import Decoded, DetectionSpans, Span, chosen
 from kenpin.records import Detections
 
 LOWEST, HIGHEST = 1e-9, 1 - 1e-7
@@ -74,7 +74,7 @@ class AnswerReader:
         runs, text, decoded, written = self._decoded(tokens, size_wh)
         spans = self._spans(runs)
 
-        def tokens_within(of: Place) -> list[int]:
+        def tokens_within(of: DetectionSpans) -> list[int]:
             return [
                 token
                 for token, (first, past) in enumerate(spans)
@@ -85,7 +85,7 @@ class AnswerReader:
 
     def _decoded(
         self, tokens: Sequence[int], size_wh: tuple[int, int]
-    ) -> tuple[list[_Tokens], str, Decoded, list[Place]]:
+    ) -> tuple[list[_Tokens], str, Decoded, list[DetectionSpans]]:
         """The answer up to its end: as runs, as text, decoded, and the spans of its detections."""
         row = list(tokens)
         runs = self._runs(row[: row.index(self._end)] if self._end in row else row)
@@ -119,7 +119,7 @@ class AnswerReader:
         return spans
 
     def _scores(
-        self, written: Sequence[Place], runs: Sequence[_Tokens], log_masses: Sequence[float]
+        self, written: Sequence[DetectionSpans], runs: Sequence[_Tokens], log_masses: Sequence[float]
     ) -> tuple[float, ...] | None:
         if not written:
             return ()
