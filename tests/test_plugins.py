@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from kenpin import models
 from kenpin.data import formats
 from kenpin.errors import OptionError
 from kenpin.models import family_names, get_family
-from kenpin.plugins import load_plugin, plugins
+from kenpin.plugins import load_plugin
 from kenpin.run.record import read_record
 from tests.commands import Run
 from tests.pictures import write_parts
@@ -42,47 +42,62 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
-@pytest.fixture
-def beside(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The plugin is on Python's path until `monkeypatch.undo`, and no process remembers that it was."""
-    plugins.cache_clear()
-    monkeypatch.syspath_prepend(installed)
-    yield
-    for name in [name for name in sys.modules if name.partition(".")[0] == "kenpin_tiles"]:
-        del sys.modules[name]
-    plugins.cache_clear()
+_DRIVER = """
+import contextlib, io, json, sys
+from kenpin.cli import main
+for words in json.loads(sys.argv[1]):
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        try:
+            main(words)
+        except SystemExit as ended:
+            status = ended.code
+    print(json.dumps([status, said.getvalue()]))
+"""
+
+
+def _run_all(folder: Path, site: Path, *commands: str) -> list[str]:
+    """What each command prints, all of them in one process that finds the packages of `site`."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), *sys.path])}
+    words = json.dumps([command.split() for command in commands])
+    call = [sys.executable, "-W", "ignore", "-c", _DRIVER, words]
+    done = subprocess.run(call, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [status for status, _ in answers] == [0] * len(commands), answers
+    return [output for _, output in answers]
 
 
 def test_family_and_format_of_another_package_work_like_kenpins_own(
-    installed: Path, beside: None, kenpin: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    installed: Path, kenpin: Run, tmp_path: Path
 ) -> None:
-    def told(*words: str) -> str:
-        status, out, err = kenpin(*words)
-        assert status == 0, out + err
-        return out + err
-
     write_parts(tmp_path / "parts", count=15)
-    families = told("families")
+    policy = "runs:\n  tiles: run\nrules:\n  - REVIEW if tiles FAIL\n  - PASS if tiles PASS\n"
+    (tmp_path / "policy.yaml").write_text(policy)
+    training = "train tiles --data listed --out run --epochs 20 --brightness 0"
+    families, _, examined, forecast, _, options, measured, _, judged = _run_all(
+        tmp_path,
+        installed,
+        "families",
+        "convert parts listed --to tilelist",
+        "doctor listed",
+        f"{training} --dry-run --device cpu",
+        training,
+        "train tiles --help",
+        "evaluate run --data parts --with-seen",
+        "report run --out again.html",
+        "inspect policy.yaml parts/ok/000.png --out records",
+    )
     assert "tiles" in families
     assert "brightness of the tiles" in families
-    told("convert", "parts", "listed", "--to", "tilelist")
-    assert "listed (read as tilelist): 30 pictures" in told("doctor", "listed")
-    common = ("train", "tiles", "--data", "listed", "--out", "run", "--epochs", "20", "--brightness", "0")
-    assert "Peak memory on cpu" in told(*common, "--dry-run", "--device", "cpu")
-    assert not (tmp_path / "run").exists()
-    told(*common)
-    assert "--tiles" in told("train", "tiles", "--help")
-    assert "AUROC" in told("evaluate", "run", "--data", "parts", "--with-seen")
+    assert "listed (read as tilelist): 30 pictures" in examined
+    assert "Peak memory on cpu" in forecast
+    assert "--tiles" in options
+    assert "AUROC" in measured
     assert (tmp_path / "run" / "report.html").is_file()
-    told("report", "run", "--out", "again.html")
-    (tmp_path / "policy.yaml").write_text(
-        "runs:\n  tiles: run\nrules:\n  - REVIEW if tiles FAIL\n  - PASS if tiles PASS\n"
-    )
-    assert "PASS" in told("inspect", "policy.yaml", "parts/ok/000.png", "--out", "records")
+    assert (tmp_path / "again.html").is_file()
+    assert "PASS" in judged
     assert read_record(tmp_path / "run").family == "tiles"
     # without the package the run says what is missing
-    sys.path.remove(str(installed))
-    plugins.cache_clear()
     status, _, err = kenpin("predict", "run", "parts/ok/000.png")
     assert status == 2
     assert "family 'tiles' does not exist" in err

@@ -109,6 +109,7 @@ class Training:
         """The calibration, which the inspector keeps, and the threshold."""
         start = self.start
         if not start.family.target.judges:
+            self.listener.say(_NO_VERDICT)
             return Decided(scored.predictions, None, (), _NO_VERDICT)
         folder = good_folder(scored.pictures, start.task)
         decided = decide_by(learned.inspector, start.options, start.family.target, scored, folder)
