@@ -121,6 +121,20 @@ def test_what_becomes_a_picture_at_the_last_moment_is_not_given_up(line: _Line) 
     assert line.after(1.0) == ["a.png"]
 
 
+def test_a_file_that_cannot_be_read_is_tried_as_long_however_late_its_turn_comes(line: _Line) -> None:
+    line.write("a.png", _bytes("PNG"))
+    path = line.folder / "a.png"
+    line.watched.next(0, wait=False)  # it is seen
+    line.now_s += 60.0  # and other parts come first
+    (seen,) = line.watched.next(100, wait=False) or []
+    path.rename(path.with_name("elsewhere"))
+    unread = open_picture(seen)
+    path.with_name("elsewhere").rename(path)
+    assert not unread.picture_hash
+    assert not line.watched.gives_up(unread)
+    assert line.after(1.5) == ["a.png"]
+
+
 def test_what_is_no_picture_is_not_read_again_and_again(line: _Line, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[Opened] = []
     gives_up = line.watched.gives_up
@@ -255,6 +269,7 @@ def test_what_is_no_file_is_given_up_and_never_waited_for_in_a_read(line: _Line,
     else:
         path.symlink_to({"nowhere": "none.png", "itself": "a.png", "device": "/dev/zero"}[kind])
     assert line.after(0.1) == []
+    line.after(6.0)
     line.after(6.0)
     assert line.given_up == ["a.png"]
     assert line.after(6.0) == []

@@ -29,8 +29,10 @@ class _Waiting:
     in_hand: bool = False
     refused: bool = False
     """Whether it was read and is no picture."""
+    unread_s: float | None = None
+    """Time of the first try that could not read it, by the watcher's clock."""
     again_s: float = 0.0
-    """Time of the next try where it could not be read, by the watcher's clock."""
+    """Time of the next such try."""
 
 
 class WatchedFolder:
@@ -104,9 +106,14 @@ class WatchedFolder:
         waiting = self._waiting.get(seen.id)
         if waiting is None or waiting.seen.state != seen.state:
             return False
+        now_s = self._clock()
         waiting.in_hand, waiting.refused = False, bool(opened.picture_hash)
-        waiting.again_s = self._clock() + (0.0 if waiting.refused else min(_AGAIN_S, self._aside_after_s))
-        return self._clock() - waiting.since_s >= self._aside_after_s and is_still_there(seen)
+        if waiting.refused:
+            waiting.again_s, begin_s = now_s, waiting.since_s
+        else:  # from the first try, which comes late on a busy line: a share that is away for a moment costs no part
+            waiting.unread_s = begin_s = now_s if waiting.unread_s is None else waiting.unread_s
+            waiting.again_s = now_s + min(_AGAIN_S, self._aside_after_s)
+        return now_s - begin_s >= self._aside_after_s and is_still_there(seen)
 
     def _look(self, *, at_all: bool = False) -> None:
         """Update the waiting files from a listing."""
