@@ -15,9 +15,10 @@ help:  ## list the targets
 demo: $(VENV)/demo.stamp  ## train, evaluate and report on real solar cells
 	$(BIN)/kenpin demo --overwrite
 
-# two at a time with a thread each: networks as small as the tests' gain nothing by a second one
+# two at a time with a thread each: networks as small as the tests' gain nothing by a second one; and a file to one of
+# them, which makes the runs that its tests share once
 test: lint  ## lint, types, layers, docs, tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
 test-all: lint  ## the same with the slow tests
 	$(BIN)/pytest -m ""

@@ -27,6 +27,12 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_parts(tmp_path_factory.mktemp("data") / "parts")
 
 
+@pytest.fixture(scope="session")
+def few_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Class folders `ok` and `scratch` of 24 parts each: enough for a threshold. Read only: copy before changing."""
+    return write_parts(tmp_path_factory.mktemp("data") / "parts", count=24)
+
+
 @pytest.fixture
 def kenpin(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a command in an empty folder; returns its exit status, standard output and standard error."""

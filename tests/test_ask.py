@@ -11,6 +11,12 @@ from tests.commands import Run
 from tests.models.chat.shapes import joined, shapes
 
 
+@pytest.fixture(scope="session")
+def parts(few_parts: Path) -> Path:
+    """Few parts: nothing here hangs on how many."""
+    return few_parts
+
+
 @pytest.fixture
 def picture(parts: Path) -> Path:
     """A picture of a part."""

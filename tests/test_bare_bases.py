@@ -39,6 +39,12 @@ from tests.toy_runs import of_base, pictures_for, saved_base, trained
 
 
 @pytest.fixture(scope="session")
+def parts(few_parts: Path) -> Path:
+    """Few parts: nothing here hangs on how many."""
+    return few_parts
+
+
+@pytest.fixture(scope="session")
 def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A folder of save_pretrained for each kind of base. Read only."""
     folder = tmp_path_factory.mktemp("bases")

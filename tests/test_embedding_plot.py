@@ -22,6 +22,12 @@ from tests.test_report import LABELS, NASTY, RUN, evaluation
 from tests.toy_runs import trained
 
 
+@pytest.fixture(scope="session")
+def parts(few_parts: Path) -> Path:
+    """Few parts: nothing here hangs on how many."""
+    return few_parts
+
+
 def vectors(count: int = 60, dimension: int = 12) -> np.ndarray:
     draw = np.random.default_rng(0)
     return draw.normal(size=(count, dimension)) * np.linspace(3, 0.5, dimension) + 5

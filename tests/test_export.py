@@ -33,6 +33,7 @@ from kenpin.models.networks import lite0
 from kenpin.predictor import load_predictor
 from kenpin.run.record import read_record, write_record
 from kenpin.run.seal import seal
+from tests.pictures import write_parts
 from tests.toy_runs import OBJECTS, PARTS, answers, equal, loss, of_base, pictures_for, saved_base, trained
 from tests.tree import ROOT
 
@@ -45,12 +46,19 @@ WAYS = [
     ("paligemma", "lora"),
     ("paligemma", "attention"),
 ]
+MERGED = [*WAYS[:-1], pytest.param(*WAYS[-1], marks=pytest.mark.slow)]
 # far enough from the base, and not so far that nothing is found
 STEPS: dict[str, dict[str, Any]] = {
     "classifier": {"epochs": 2},
     "florence2": {"epochs": 4, "learning_rate": 3e-2},
     "paligemma": {"epochs": 3, "learning_rate": 3e-3},
 }
+
+
+@pytest.fixture(scope="session")
+def parts(few_parts: Path) -> Path:
+    """Few parts: nothing here hangs on how many."""
+    return few_parts
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +87,7 @@ def merged(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Run:
     return made
 
 
-@pytest.mark.parametrize(("family", "tuning"), WAYS)
+@pytest.mark.parametrize(("family", "tuning"), MERGED)
 def test_merging_changes_no_prediction(family: str, tuning: str, run: Run, merged: Run, parts: Path) -> None:
     pictures = pictures_for(family, parts)
     learned, whole, base = (
@@ -139,7 +147,7 @@ def test_what_shares_its_weights_goes_on_sharing_them(family: str, tuning: str, 
     assert network.lm_head.weight is network.get_input_embeddings().weight
 
 
-@pytest.mark.parametrize(("family", "tuning"), WAYS)
+@pytest.mark.parametrize(("family", "tuning"), MERGED)
 def test_transformers_loads_the_folder_by_itself(family: str, tuning: str, run: Run, merged: Run) -> None:
     folder = merged(family, tuning)
     kind = AutoModelForImageClassification if family == "classifier" else AutoModelForImageTextToText
@@ -317,9 +325,10 @@ def test_only_an_export_is_ever_replaced(run: Run, merged: Run, parts: Path, tmp
     assert {path.name for path in tmp_path.iterdir()} == {"data", "other", "mine.npz", "mine.lineage.npz", "out"}
 
 
-def test_an_export_that_the_run_stands_on_is_not_replaced(merged: Run, parts: Path, tmp_path: Path) -> None:
+def test_an_export_that_the_run_stands_on_is_not_replaced(merged: Run, tmp_path: Path) -> None:
+    others = write_parts(tmp_path / "others", first=1000, count=24)
     base = shutil.copytree(merged("classifier", "lora"), tmp_path / "base")
-    again = trained("classifier", tmp_path / "run", parts, base=str(base), tuning="lora", epochs=1, decide_by="chosen")
+    again = trained("classifier", tmp_path / "run", others, base=str(base), tuning="lora", epochs=1, decide_by="chosen")
     before = contents(base)
     with pytest.raises(OutputExistsError, match="the data come from this folder"):
         export_merged(again, base, overwrite=True)
@@ -364,8 +373,22 @@ LARGER: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize(
     ("family", "tuning"),
-    [("classifier", "lora")]
-    + [(f, t) for f in ("florence2", "paligemma") for t in ("lora", "attention", "frozen-vision", "full")],
+    [
+        ("classifier", "lora"),
+        ("florence2", "lora"),
+        ("florence2", "full"),
+        ("paligemma", "attention"),
+        *(
+            pytest.param(*way, marks=pytest.mark.slow)
+            for way in (
+                ("florence2", "attention"),
+                ("florence2", "frozen-vision"),
+                ("paligemma", "lora"),
+                ("paligemma", "frozen-vision"),
+                ("paligemma", "full"),
+            )
+        ),
+    ],
 )
 def test_another_base_under_the_same_name_is_refused(family: str, tuning: str, tmp_path: Path) -> None:
     base = saved_base(family, tmp_path / "base")

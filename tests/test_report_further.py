@@ -28,6 +28,12 @@ from tests.test_report import Page, content, evaluation, jpeg, part, pictures, r
 from tests.toy_runs import trained
 
 
+@pytest.fixture(scope="session")
+def parts(few_parts: Path) -> Path:
+    """Few parts: nothing here hangs on how many."""
+    return few_parts
+
+
 @pytest.fixture(scope="module")
 def trained_run(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained("classifier", tmp_path_factory.mktemp("trained") / "run", parts)

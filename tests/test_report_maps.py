@@ -35,6 +35,12 @@ from tests.toy_runs import trained
 CUT = 10.0
 
 
+@pytest.fixture(scope="session")
+def parts(few_parts: Path) -> Path:
+    """Few parts: nothing here hangs on how many."""
+    return few_parts
+
+
 def _grid(seed: int, highest: float = 20.0) -> NDArray[np.float32]:
     numbers = np.random.default_rng(seed).uniform(0, 1, (5, 7))
     return np.asarray(numbers / numbers.max() * highest, np.float32)

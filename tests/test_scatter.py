@@ -20,6 +20,12 @@ from tests.toy_runs import trained
 RNG = np.random.default_rng(0)
 
 
+@pytest.fixture(scope="session")
+def parts(few_parts: Path) -> Path:
+    """Few parts: nothing here hangs on how many."""
+    return few_parts
+
+
 def _dots(svg: str) -> np.ndarray:
     return np.array(re.findall(r'<circle class="dot k\d" cx="([\d.]+)" cy="([\d.]+)"', svg), float)
 

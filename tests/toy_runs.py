@@ -53,7 +53,10 @@ def saved_base(family: str, folder: Path, seed: int = 0, **larger: Any) -> Path:
 
 def pictures_for(family: str, parts: Path) -> Dataset:
     """Pictures to compare answers on."""
-    return load_dataset(parts).select(range(0, 120, 20)) if family == "classifier" else made_objects(4, first=80)
+    if family != "classifier":
+        return made_objects(4, first=80)
+    dataset = load_dataset(parts)
+    return dataset.select(range(0, len(dataset), len(dataset) // 6))
 
 
 def of_base(family: str, base: str | Path, **options: Any) -> Predictor:

@@ -20,6 +20,12 @@ from tests.toy_runs import trained
 Run = Callable[..., tuple[int, str, str]]
 
 
+@pytest.fixture(scope="session")
+def parts(few_parts: Path) -> Path:
+    """Few parts: nothing here hangs on how many."""
+    return few_parts
+
+
 @pytest.fixture(scope="module")
 def run(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose model makes vectors. Read only."""
@@ -55,7 +61,7 @@ def test_adding_tells_each_case_and_adds_it_once(kenpin: Run, library: str, run:
     assert out.splitlines()[0] == f"known\tPOSITIVE\t-\t7\t{parts / 'ok' / '000.png'}\t-"
     changed = kenpin("cases", "add", library, run, parts / "ok" / "000.png", "--note", "bad\nlight", "--update")[1]
     assert changed == f"changed\tPOSITIVE\t-\t7\t{parts / 'ok' / '000.png'}\tbad light\n"
-    assert len(CaseLibrary.open(library)) == 120
+    assert len(CaseLibrary.open(library)) == 48
 
 
 def test_search_finds_wanted_cases(kenpin: Run, library: str, run: Path, parts: Path) -> None:
@@ -91,8 +97,8 @@ def test_another_run_is_refused_with_both_names(
 
 def test_removing_says_how_many_first(kenpin: Run, library: str) -> None:
     status, out, _ = kenpin("cases", "remove", library, "--verdict", "negative")
-    assert (status, out) == (0, "cases: 60 of 120 cases would be removed; add --yes to do it.\n")
-    assert len(CaseLibrary.open(library)) == 120
+    assert (status, out) == (0, "cases: 24 of 48 cases would be removed; add --yes to do it.\n")
+    assert len(CaseLibrary.open(library)) == 48
     for words in ([], ["--yes"], ["--all", "--label", "傷 a", "--yes"]):
         status, out, err = kenpin("cases", "remove", library, *words)
         assert (status, out) == (2, "")
@@ -100,22 +106,22 @@ def test_removing_says_how_many_first(kenpin: Run, library: str) -> None:
     assert kenpin("cases", "remove", library, "--verdict", "negative", "--label", "x", "--yes")[1].startswith(
         "cases: 0"
     )
-    assert kenpin("cases", "remove", library, "--label", "傷 a", "--yes")[1] == "cases: 60 cases removed, 60 left.\n"
+    assert kenpin("cases", "remove", library, "--label", "傷 a", "--yes")[1] == "cases: 24 cases removed, 24 left.\n"
     first = CaseLibrary.open(library).cases()[0].id
-    assert kenpin("cases", "remove", library, "--id", first, "--yes")[1] == "cases: 1 case removed, 59 left.\n"
-    assert kenpin("cases", "remove", library, "--all", "--yes")[1] == "cases: 59 cases removed, 0 left.\n"
+    assert kenpin("cases", "remove", library, "--id", first, "--yes")[1] == "cases: 1 case removed, 23 left.\n"
+    assert kenpin("cases", "remove", library, "--all", "--yes")[1] == "cases: 23 cases removed, 0 left.\n"
 
 
 def test_stats_count_and_name_the_run(kenpin: Run, library: str, run: Path) -> None:
     _, out, _ = kenpin("cases", "stats", library, "--recall", "--json", "stats.json")
     rows = dict(line.split("\t") for line in out.splitlines()[1:])
-    assert out.splitlines()[0] == "120 cases"
+    assert out.splitlines()[0] == "48 cases"
     assert rows["embeddings"] == "64 numbers each, compared by cosine"
     assert rows["run"].endswith(f"in {run}")
     assert rows["recall"].startswith("1.000")
-    assert rows["label"] == "-: 60, 傷 a: 60"
+    assert rows["label"] == "-: 24, 傷 a: 24"
     told = json.loads(Path("stats.json").read_text())
-    assert (told["cases"], told["by_verdict"], told["run"]["path"]) == (120, {"POSITIVE": 60, "NEGATIVE": 60}, str(run))
+    assert (told["cases"], told["by_verdict"], told["run"]["path"]) == (48, {"POSITIVE": 24, "NEGATIVE": 24}, str(run))
 
 
 def test_a_data_set_brings_what_it_says(kenpin: Run, run: Path, parts: Path) -> None:
@@ -180,4 +186,4 @@ def test_a_killed_command_keeps_what_it_told(kenpin: Run, run: Path, parts: Path
             assert len(found) == len(held)
             found.remove(EVERY_CASE)
     assert kenpin("cases", "add", "cases", run, parts)[0] == 0
-    assert len(CaseLibrary.open("cases")) == 120
+    assert len(CaseLibrary.open("cases")) == 48

@@ -173,11 +173,11 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> CaseLibrary:
     of a network that hardly shows which is which."""
     folder = tmp_path_factory.mktemp("judged")
     examples = []
-    for number in range(420):
+    for number in range(260):
         upright = number % 2 == 0
         path = folder / f"{number}.png"
         marked(number, upright=upright).save(path)
-        verdict = UNKNOWN if number >= 400 else POSITIVE if upright else NEGATIVE
+        verdict = UNKNOWN if number >= 240 else POSITIVE if upright else NEGATIVE
         examples.append(Example(path.name, ImageSource(str(path)), label="mark", attributes={"verdict": verdict}))
     good = Dataset.from_examples(Example(one.id, one.image, label="ok") for one in examples[:40])
     run = train(
@@ -204,7 +204,7 @@ def test_wanted_cases_come_first_after_learning_from_verdicts(
     assert gain["low"] > 0.1
     points = [f"{100 * gain[name]:+.1f}" for name in ("value", "low", "high")]
     assert f"are now: {points[0]} points (two-sided 95 % interval {points[1]} to {points[2]})." in told
-    assert "nearest to each of 40 held-out wanted cases" in told
+    assert "nearest to each of 24 held-out wanted cases" in told
     record = read_record(tmp_path / "run")
     assert record.labels == (UNWANTED, "mark")
     assert (record.dataset["path"], record.dataset["format"]) == (judged.uri, "cases")

@@ -25,6 +25,12 @@ SHORT = ("--text-length", 6)
 OTHERS = ("rust", "良品")  # labels of cases that no search finds
 
 
+@pytest.fixture(scope="session")
+def parts(few_parts: Path) -> Path:
+    """Few parts: nothing here hangs on how many."""
+    return few_parts
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, parts: Path) -> Path:
     """A folder with runs `head`, `space` and `words`, which is told vectors of `head` and is good for nothing, and a
@@ -37,9 +43,9 @@ def home(tmp_path_factory: pytest.TempPathFactory, parts: Path) -> Path:
     home = tmp_path_factory.mktemp("described")
     trained("classifier", home / "head", parts, tuning="head")
     trained("mahalanobis", home / "space", parts)
-    few = [replace(one, prefix="What is it?", suffix="x") for one in load_dataset(parts).select(range(0, 120, 20))]
+    few = [replace(one, prefix="What is it?", suffix="x") for one in load_dataset(parts).select(range(0, 48, 8))]
     trained("vlm", home / "words", None, dataset=Dataset.from_examples(few), epochs=1, embedding_from=home / "head")
-    shown = list(load_dataset(parts).select(range(60, 68)))
+    shown = list(load_dataset(parts).select(range(24, 32)))
     kept_out = [
         replace(one, label=label, attributes={"verdict": "NEGATIVE"})
         for one, label in zip(shown[:2], OTHERS, strict=True)
@@ -79,14 +85,14 @@ def test_describes_marks_and_writes_everything(kenpin: Run, home: Path, parts: P
 
 
 def test_any_answer_of_an_untrained_model_follows_the_schema(home: Path, parts: Path) -> None:
-    pictures = sorted((parts / "ok").glob("*.png"))[:6]
+    pictures = sorted((parts / "ok").glob("*.png"))[:4]
     told: dict[str, Any] = {"evidence": [home / "head"], "text_length": 5}
     likeliest = list(describe(home / "words", pictures, **told))
     drawn = list(describe(home / "words", pictures, **told, temperature=3.0, min_p=0.0, seed=1))
     again = list(describe(home / "words", pictures, **told, temperature=3.0, min_p=0.0, seed=1))
     assert drawn == again
     assert drawn != likeliest
-    assert len({one.described.text for one in drawn}) > 3
+    assert len({one.described.text for one in drawn}) > 2
     assert len(list(describe("toy", pictures[:2], **told))) == 2, "a base without any run answers too"
     assert all(len(one.described.description.appearance) <= 5 for one in (*likeliest, *drawn))
 
@@ -99,10 +105,10 @@ def test_ablates(kenpin: Run, home: Path, parts: Path) -> None:
     status, _, err = kenpin(*command, "seen")
     assert status == 2
     assert "has learned from all of these 3 pictures" in err
-    write_parts(Path("few"), first=1000, count=2)
+    write_parts(Path("few"), first=1000, count=1)
     status, out, _ = kenpin(*command, "few", "--json", "a.json")
     assert status == 0
-    assert "4 pictures, split all; the place of the defect is known for 2" in out
+    assert "2 pictures, split all; the place of the defect is known for 1" in out
     conditions = json.loads(Path("a.json").read_text("utf-8"))["conditions"]
     told = [one["told"] for one in conditions]
     assert told[:2] == ["all", "nothing"]

@@ -16,12 +16,18 @@ from tests.commands import Run
 from tests.toy_runs import trained
 
 
+@pytest.fixture(scope="session")
+def parts(few_parts: Path) -> Path:
+    """Few parts: nothing here hangs on how many."""
+    return few_parts
+
+
 @pytest.fixture(scope="module")
 def runs(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A classifier `head`, and `words`, which answers questions; neither has learned much."""
     folder = tmp_path_factory.mktemp("runs")
     trained("classifier", folder / "head", parts)
-    some = load_dataset(parts).select(range(0, 120, 20))
+    some = load_dataset(parts).select(range(0, 48, 8))
     asked = [replace(one, prefix="What is it?", suffix=one.label) for one in some]
     train(
         "vlm", data="-", dataset=Dataset.from_examples(asked), out=folder / "words", base="toy", epochs=1, report=False

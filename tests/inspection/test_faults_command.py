@@ -25,6 +25,12 @@ Inspect = Callable[..., tuple[int, list[bytes], str]]
 NO_UTF8 = b"caf\xe9.png"
 
 
+@pytest.fixture(scope="session")
+def parts(few_parts: Path) -> Path:
+    """Few parts: nothing here hangs on how many."""
+    return few_parts
+
+
 @pytest.fixture(scope="module")
 def policy(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A policy that passes everything that is a picture."""

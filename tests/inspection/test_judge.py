@@ -21,6 +21,12 @@ from tests.toy_runs import trained
 ODD_NAMES = ["", "a\nb", "a\0b", "half a pair \ud83d", "byte \udce9", "../../up.png", "不良", "x" * 5_000]
 
 
+@pytest.fixture(scope="session")
+def parts(few_parts: Path) -> Path:
+    """Few parts: nothing here hangs on how many."""
+    return few_parts
+
+
 @pytest.fixture(scope="module")
 def policy(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A policy with one run."""

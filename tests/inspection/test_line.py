@@ -31,6 +31,12 @@ POINTS = [
 ]
 
 
+@pytest.fixture(scope="session")
+def parts(few_parts: Path) -> Path:
+    """Few parts: nothing here hangs on how many."""
+    return few_parts
+
+
 @pytest.fixture(scope="module")
 def toy(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny run."""

@@ -27,6 +27,12 @@ from kenpin.training.watch import Watch
 CPU = torch.device("cpu")
 
 
+@pytest.fixture(scope="session")
+def parts(few_parts: Path) -> Path:
+    """Few parts: nothing here hangs on how many."""
+    return few_parts
+
+
 def _plan(**values: Any) -> StepPlan:
     plan = {"batches": 7, "accumulate": 3, "epochs": 2.5, "evaluate_every": None, "save_every": None, "logged": 1000}
     return StepPlan(**plan | values)

@@ -36,6 +36,12 @@ FAMILIES = [family if family in QUICK else pytest.param(family, marks=pytest.mar
 ALONE = ["classifier", *(pytest.param(family, marks=pytest.mark.slow) for family in ("embedder", "vlm"))]
 
 
+@pytest.fixture(scope="session")
+def parts(few_parts: Path) -> Path:
+    """Few parts: nothing here hangs on how many."""
+    return few_parts
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, parts: Path) -> Made:
     """A run of a family and a tuning, on toy. Read only."""
@@ -60,7 +66,7 @@ def further(family: str, out: Path, parts: Path, **options: Any) -> Path:
     if family == "classifier" and how["tuning"] == "head":
         how.pop("epochs")
     # what stands on another run is judged by pictures that the other has not learned from
-    few = load_dataset(parts).select(range(0 if how.get("base", "toy") == "toy" else 1, 120, 5))
+    few = load_dataset(parts).select(range(0 if how.get("base", "toy") == "toy" else 1, 48, 2))
     return train(family, out=out, report=False, data="-", dataset=few, **({"base": "toy"} | how))
 
 

@@ -85,12 +85,12 @@ def test_a_stopped_training_leaves_a_tidy_line_and_a_resumed_one_says_where_it_g
     assert "before training" not in raw
 
 
-def test_a_run_stopped_after_its_training_says_so_when_resumed(parts: Path, tmp_path: Path) -> None:
+def test_a_run_stopped_after_its_training_says_so_when_resumed(few_parts: Path, tmp_path: Path) -> None:
     def stop(sentence: str) -> None:
         if sentence.startswith("Threshold"):
             raise KeyboardInterrupt
 
-    settings: dict[str, Any] = {"data": str(parts), "out": tmp_path / "run", "base": "toy", "report": False}
+    settings: dict[str, Any] = {"data": str(few_parts), "out": tmp_path / "run", "base": "toy", "report": False}
     with pytest.raises(KeyboardInterrupt):
         train("classifier", listener=Listener(say=stop), **settings)
     said: list[str] = []
@@ -98,12 +98,12 @@ def test_a_run_stopped_after_its_training_says_so_when_resumed(parts: Path, tmp_
     assert "The training itself was done before the interruption; the steps after it are done now." in said
 
 
-def test_an_early_stop_names_the_epoch_since_when_nothing_was_better(parts: Path, tmp_path: Path) -> None:
+def test_an_early_stop_names_the_epoch_since_when_nothing_was_better(few_parts: Path, tmp_path: Path) -> None:
     said: list[str] = []
     found: list[Epoch] = []
     settings: dict[str, Any] = {"base": "toy", "tuning": "full", "epochs": 30, "learning_rate": 0.05, "patience": 1}
     listener = Listener(say=said.append, epoch=found.append)
-    run = train("classifier", data=str(parts), out=tmp_path / "run", report=False, listener=listener, **settings)
+    run = train("classifier", data=str(few_parts), out=tmp_path / "run", report=False, listener=listener, **settings)
     (ended,) = [sentence for sentence in said if "stopped early" in sentence]
     best = max(epoch.epoch for epoch in found if epoch.is_best)
     assert found[-1].epoch == best + 1 < 30
@@ -155,8 +155,8 @@ def test_of_a_long_training_no_more_losses_are_kept_than_a_page_needs(
     assert [step.step for step in steps] == [3, 6, 9, 12]
 
 
-def test_python_is_told_nothing_unasked(parts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    train("classifier", data=str(parts), out=tmp_path / "run", base="toy", tuning="full", epochs=1)
+def test_python_is_told_nothing_unasked(few_parts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    train("classifier", data=str(few_parts), out=tmp_path / "run", base="toy", tuning="full", epochs=1)
     assert capfd.readouterr() == ("", "")
 
 
