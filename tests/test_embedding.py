@@ -65,12 +65,12 @@ def test_vectors_come_with_ids_and_labels_in_order(run: Path, parts: Path, tmp_p
     assert {path.name for path in tmp_path.iterdir()} == {"out"}
 
 
-def test_runs_that_learn_no_vectors_of_their_own_give_their_features(parts: Path, tmp_path: Path) -> None:
+def test_runs_that_learn_no_vectors_of_their_own_give_their_features(few_parts: Path, tmp_path: Path) -> None:
     heads = [
-        train("classifier", data=str(parts), out=tmp_path / head, base="toy", head=head, report=False)
+        train("classifier", data=str(few_parts), out=tmp_path / head, base="toy", head=head, report=False)
         for head in ("svm", "linear")
     ]
-    few = load_dataset(parts).select(range(5))
+    few = load_dataset(few_parts).select(range(5))
     found = [embed(one, few, tmp_path / f"{one.name} vectors") for one in heads]
     assert _same(*found), "a head stands on the vectors and does not change them"
 
