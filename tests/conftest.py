@@ -6,13 +6,19 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub, which reads it once
 
+import shutil
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kenpin.cli import main
 from tests.commands import Run
 from tests.pictures import write_parts
+
+if TYPE_CHECKING:
+    from tests.toy_runs import ToyRun
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,6 +37,23 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def few_parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Class folders `ok` and `scratch` of 24 parts each: enough for a threshold. Read only: copy before changing."""
     return write_parts(tmp_path_factory.mktemp("data") / "parts", count=24)
+
+
+@pytest.fixture(scope="session")
+def toy_run(few_parts: Path, tmp_path_factory: pytest.TempPathFactory) -> ToyRun:
+    """Gives a run on few parts in a folder of its own: trained once a session, and copied from then on."""
+    from tests.toy_runs import trained  # loads torch, which not every test needs
+
+    folder = tmp_path_factory.mktemp("toys")
+
+    @cache
+    def made(family: str, options: tuple[tuple[str, Any], ...]) -> Path:
+        return trained(family, folder / f"{family} {options}", few_parts, **dict(options))
+
+    def copied(family: str, out: Path, **options: Any) -> Path:
+        return shutil.copytree(made(family, tuple(options.items())), out)
+
+    return copied
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from kenpin.predictor import is_base
 from kenpin.records import Detections, ImageSource, Prediction
 from tests.commands import Run
 from tests.objects import LABELS, made_objects
-from tests.toy_runs import of_base, pictures_for, saved_base, trained
+from tests.toy_runs import ToyRun, of_base, pictures_for, saved_base, trained
 
 
 @pytest.fixture(scope="session")
@@ -76,10 +76,10 @@ def test_the_configuration_tells_whose_base_it_is(kind: str, family: str, target
 
 
 def test_a_folder_of_save_pretrained_is_a_base_and_a_run_is_none(
-    bases: dict[str, Path], parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bases: dict[str, Path], parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy_run: ToyRun
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    run = trained("classifier", tmp_path / "run", parts)
+    run = toy_run("classifier", tmp_path / "run")
     assert is_base(str(bases["chat"]))
     assert is_base("florence-community/Florence-2-base-ft")
     assert is_base("toy")

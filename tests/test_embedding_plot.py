@@ -19,7 +19,7 @@ from kenpin.report import ReportContent, read_content, render_report, write_repo
 from kenpin.report.embedding import neighbour_layout, scatter
 from kenpin.run.vectors import ProjectedEmbedding, read_embedding, write_embedding
 from tests.test_report import LABELS, NASTY, RUN, evaluation
-from tests.toy_runs import trained
+from tests.toy_runs import ToyRun, trained
 
 
 @pytest.fixture(scope="session")
@@ -143,8 +143,8 @@ def test_umap_keeps_groups_together() -> None:
     assert (nearest == groups).mean() > 0.95
 
 
-def test_a_training_keeps_the_vectors_of_what_it_evaluated(parts: Path, tmp_path: Path) -> None:
-    run = trained("classifier", tmp_path / "run", parts)
+def test_a_training_keeps_the_vectors_of_what_it_evaluated(tmp_path: Path, toy_run: ToyRun) -> None:
+    run = toy_run("classifier", tmp_path / "run")
     content = read_content(run)
     assert content.embedding is not None
     assert set(content.embedding.ids) == {part.id for part in content.leading.judged}
@@ -154,8 +154,8 @@ def test_a_training_keeps_the_vectors_of_what_it_evaluated(parts: Path, tmp_path
     assert "Which pictures are alike" not in write_report(run, tmp_path / "without.html").read_text(encoding="utf-8")
 
 
-def test_a_network_without_vectors_keeps_none(parts: Path, tmp_path: Path) -> None:
-    assert not (trained("classifier", tmp_path / "run", parts, tuning="full", epochs=1) / "embedding.npz").exists()
+def test_a_network_without_vectors_keeps_none(tmp_path: Path, toy_run: ToyRun) -> None:
+    assert not (toy_run("classifier", tmp_path / "run", tuning="full", epochs=1) / "embedding.npz").exists()
 
 
 def test_a_unit_space_is_plotted_by_its_items_in_units_of_their_spread(parts: Path, tmp_path: Path) -> None:

@@ -25,18 +25,12 @@ from tests.objects import made_objects
 from tests.pictures import write_parts
 from tests.test_box_report import box_content, box_evaluation
 from tests.test_report import Page, content, evaluation, jpeg, part, pictures, read
-from tests.toy_runs import trained
-
-
-@pytest.fixture(scope="session")
-def parts(few_parts: Path) -> Path:
-    """Few parts: nothing here hangs on how many."""
-    return few_parts
+from tests.toy_runs import ToyRun, trained
 
 
 @pytest.fixture(scope="module")
-def trained_run(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return trained("classifier", tmp_path_factory.mktemp("trained") / "run", parts)
+def trained_run(tmp_path_factory: pytest.TempPathFactory, toy_run: ToyRun) -> Path:
+    return toy_run("classifier", tmp_path_factory.mktemp("trained") / "run")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from kenpin.records import Detections
 from kenpin.training import train
 from tests.objects import LABELS, joined, made_objects
 
+ToyRun = Callable[..., Path]
+"""What the fixture `toy_run` gives: takes a family, the run's folder and options."""
 PARTS = Task(("ok", "scratch"), ("ok",))
 OBJECTS = Task(LABELS, ())
 

@@ -15,7 +15,7 @@ import pytest
 from kenpin.cases.case import EVERY_CASE
 from kenpin.cases.library import CaseLibrary
 from kenpin.cli import main
-from tests.toy_runs import trained
+from tests.toy_runs import ToyRun
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -27,9 +27,9 @@ def parts(few_parts: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory, toy_run: ToyRun) -> Path:
     """A run whose model makes vectors. Read only."""
-    return trained("mahalanobis", tmp_path_factory.mktemp("runs") / "space", parts)
+    return toy_run("mahalanobis", tmp_path_factory.mktemp("runs") / "space")
 
 
 @pytest.fixture
@@ -79,9 +79,9 @@ def test_search_finds_wanted_cases(kenpin: Run, library: str, run: Path, parts: 
 
 
 def test_another_run_is_refused_with_both_names(
-    kenpin: Run, library: str, run: Path, parts: Path, tmp_path: Path
+    kenpin: Run, library: str, run: Path, parts: Path, tmp_path: Path, toy_run: ToyRun
 ) -> None:
-    other = trained("mahalanobis", tmp_path / "other", parts, seed=1)
+    other = toy_run("mahalanobis", tmp_path / "other", seed=1)
     for command in ("search", "add"):
         status, out, err = kenpin("cases", command, library, other, parts / "ok" / "000.png")
         assert (status, out) == (2, "")

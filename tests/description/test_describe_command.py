@@ -19,7 +19,7 @@ from kenpin.errors import CaseLibraryError, OptionError
 from kenpin.records_json import from_json
 from tests.commands import Run
 from tests.pictures import write_parts
-from tests.toy_runs import trained
+from tests.toy_runs import ToyRun, trained
 
 SHORT = ("--text-length", 6)
 OTHERS = ("rust", "良品")  # labels of cases that no search finds
@@ -32,7 +32,7 @@ def parts(few_parts: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, parts: Path) -> Path:
+def home(tmp_path_factory: pytest.TempPathFactory, parts: Path, toy_run: ToyRun) -> Path:
     """A folder with runs `head`, `space` and `words`, which is told vectors of `head` and is good for nothing, and a
     library of scratches."""
     from kenpin.cases.adding import Said, add_pictures
@@ -41,8 +41,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, parts: Path) -> Path:
     from kenpin.predictor import load_predictor
 
     home = tmp_path_factory.mktemp("described")
-    trained("classifier", home / "head", parts, tuning="head")
-    trained("mahalanobis", home / "space", parts)
+    toy_run("classifier", home / "head", tuning="head")
+    toy_run("mahalanobis", home / "space")
     few = [replace(one, prefix="What is it?", suffix="x") for one in load_dataset(parts).select(range(0, 48, 8))]
     trained("vlm", home / "words", None, dataset=Dataset.from_examples(few), epochs=1, embedding_from=home / "head")
     shown = list(load_dataset(parts).select(range(24, 32)))
@@ -117,7 +117,7 @@ def test_ablates(kenpin: Run, home: Path, parts: Path) -> None:
     assert all(line.split("  ")[0] == one for line, one in zip(out.splitlines()[2:], told, strict=True))
 
 
-def test_refuses_what_cannot_be_told(kenpin: Run, home: Path, parts: Path) -> None:
+def test_refuses_what_cannot_be_told(kenpin: Run, home: Path, parts: Path, toy_run: ToyRun) -> None:
     picture = parts / "ok" / "000.png"
     status, _, err = kenpin("describe", home / "head", picture, "--evidence", home / "space")
     assert (status, "take a run of family vlm" in err) == (2, True)
@@ -125,7 +125,7 @@ def test_refuses_what_cannot_be_told(kenpin: Run, home: Path, parts: Path) -> No
     assert (status, "`--evidence` is missing" in err) == (2, True)
     status, _, err = kenpin("describe", home / "words", picture, "--evidence", home / "head", "--leave-out", "vedrict")
     assert (status, "verdict" in err) == (2, True)
-    other = trained("classifier", Path("other"), parts, tuning="head", seed=1)
+    other = toy_run("classifier", Path("other"), tuning="head", seed=1)
     with pytest.raises(CaseLibraryError, match="not part of the evidence"):
         list(describe(home / "words", [picture], evidence=[other], cases=str(home / "known")))
     with pytest.raises(OptionError, match="unknown option `evidences`"):

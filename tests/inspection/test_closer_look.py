@@ -13,7 +13,7 @@ from kenpin.inspection.journal import JOURNAL, read_records
 from kenpin.inspection.record import PartRecord
 from kenpin.training import train
 from tests.commands import Run
-from tests.toy_runs import trained
+from tests.toy_runs import ToyRun
 
 
 @pytest.fixture(scope="session")
@@ -23,10 +23,10 @@ def parts(few_parts: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def runs(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(parts: Path, tmp_path_factory: pytest.TempPathFactory, toy_run: ToyRun) -> Path:
     """A classifier `head`, and `words`, which answers questions; neither has learned much."""
     folder = tmp_path_factory.mktemp("runs")
-    trained("classifier", folder / "head", parts)
+    toy_run("classifier", folder / "head")
     some = load_dataset(parts).select(range(0, 48, 8))
     asked = [replace(one, prefix="What is it?", suffix=one.label) for one in some]
     train(
@@ -64,8 +64,10 @@ def test_known_cases_are_named_for_what_fails_and_never_the_part_itself(kenpin: 
     assert {case.note for record in failed for case in record.cases} == {"polished"}
 
 
-def test_a_library_of_another_run_is_refused(kenpin: Run, runs: Path, parts: Path, tmp_path: Path) -> None:
-    trained("embedder", tmp_path / "other", parts, epochs=1)
+def test_a_library_of_another_run_is_refused(
+    kenpin: Run, runs: Path, parts: Path, tmp_path: Path, toy_run: ToyRun
+) -> None:
+    toy_run("embedder", tmp_path / "other", epochs=1)
     assert kenpin("cases", "add", tmp_path / "known", tmp_path / "other", parts / "ok" / "000.png")[0] == 0
     (runs / "policy.yaml").write_text(f"runs: {{a: head}}\ncases: {{library: {tmp_path / 'known'}, run: a}}")
     status, out, err = kenpin("inspect", runs / "policy.yaml", parts / "ok" / "000.png", "--out", "records")

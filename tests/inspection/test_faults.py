@@ -44,7 +44,7 @@ from tests.inspection.faults import (
     data_of,
     picture,
 )
-from tests.toy_runs import trained
+from tests.toy_runs import ToyRun
 
 PARTS = 200
 GOOD = [f"good-{number:03}.png" for number in range(PARTS - len(FAULTS))]
@@ -58,10 +58,10 @@ def parts(few_parts: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def toy(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def toy(parts: Path, tmp_path_factory: pytest.TempPathFactory, toy_run: ToyRun) -> Path:
     """A folder with a policy that asks for maps, known cases and descriptions of what does not pass."""
     folder = tmp_path_factory.mktemp("toy")
-    trained("classifier", folder / "head", parts)
+    toy_run("classifier", folder / "head")
     some = load_dataset(parts).select(range(0, 48, 8))
     asked = [replace(example, prefix="What is it?", suffix=example.label) for example in some]
     asked_about = Dataset.from_examples(asked)

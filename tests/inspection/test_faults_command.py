@@ -19,7 +19,7 @@ import pytest
 from kenpin.inspection.journal import JOURNAL, Journal, read_records
 from tests.commands import Run
 from tests.inspection.faults import SPARSE_BYTES
-from tests.toy_runs import trained
+from tests.toy_runs import ToyRun
 
 Inspect = Callable[..., tuple[int, list[bytes], str]]
 NO_UTF8 = b"caf\xe9.png"
@@ -32,10 +32,10 @@ def parts(few_parts: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def policy(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def policy(tmp_path_factory: pytest.TempPathFactory, toy_run: ToyRun) -> Path:
     """A policy that passes everything that is a picture."""
     folder = tmp_path_factory.mktemp("policy")
-    trained("classifier", folder / "head", parts)
+    toy_run("classifier", folder / "head")
     (folder / "policy.yaml").write_text("runs: {head: {run: head, fail_from: 2}}\naside_after_s: 0.5")
     return folder / "policy.yaml"
 

@@ -22,7 +22,7 @@ from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Verdict
 from kenpin.run.record import read_record, record_hash
 from tests.commands import Run
-from tests.toy_runs import trained
+from tests.toy_runs import ToyRun
 
 PASSES, FAILS, DOUBTS = "fail_from: 2", "fail_from: 0", "fail_from: 2, review_from: 0"
 
@@ -34,12 +34,12 @@ def parts(few_parts: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def toys(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def toys(tmp_path_factory: pytest.TempPathFactory, toy_run: ToyRun) -> Path:
     """A folder with tiny runs `head` and `space` on one base, and `vectors`, that learned its own."""
     folder = tmp_path_factory.mktemp("toys")
-    trained("classifier", folder / "head", parts)
-    trained("mahalanobis", folder / "space", parts)
-    trained("embedder", folder / "vectors", parts, epochs=1)
+    toy_run("classifier", folder / "head")
+    toy_run("mahalanobis", folder / "space")
+    toy_run("embedder", folder / "vectors", epochs=1)
     return folder
 
 

@@ -16,7 +16,7 @@ from kenpin.inspection.journal import JOURNAL
 from kenpin.predictor import load_predictor
 from kenpin.records import Verdict
 from tests.commands import Run
-from tests.toy_runs import trained
+from tests.toy_runs import ToyRun
 
 ODD_NAMES = ["", "a\nb", "a\0b", "half a pair \ud83d", "byte \udce9", "../../up.png", "不良", "x" * 5_000]
 
@@ -28,10 +28,10 @@ def parts(few_parts: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def policy(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def policy(tmp_path_factory: pytest.TempPathFactory, toy_run: ToyRun) -> Path:
     """A policy with one run."""
     folder = tmp_path_factory.mktemp("policy")
-    trained("classifier", folder / "head", parts)
+    toy_run("classifier", folder / "head")
     (folder / "policy.yaml").write_text("{batch_size: 16, runs: {head: {run: head, fail_from: 0.5}}}")
     return folder / "policy.yaml"
 

@@ -16,7 +16,7 @@ import pytest
 from kenpin.inspection.journal import JOURNAL, read_records
 from kenpin.records import Verdict
 from tests.inspection.dropped import ASIDE_AFTER_S, dropped
-from tests.toy_runs import trained
+from tests.toy_runs import ToyRun
 from tests.tree import ROOT
 
 # in an order in which each is reached: the first ones leave most pictures to the later ones
@@ -31,16 +31,10 @@ POINTS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def parts(few_parts: Path) -> Path:
-    """Few parts: nothing here hangs on how many."""
-    return few_parts
-
-
 @pytest.fixture(scope="module")
-def toy(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def toy(tmp_path_factory: pytest.TempPathFactory, toy_run: ToyRun) -> Path:
     """A tiny run."""
-    return trained("classifier", tmp_path_factory.mktemp("line") / "toy", parts)
+    return toy_run("classifier", tmp_path_factory.mktemp("line") / "toy")
 
 
 def _policy(toy: Path, folder: Path, fail_from: float) -> Path:

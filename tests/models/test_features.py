@@ -22,7 +22,7 @@ from kenpin.models.networks.backbones import load_backbone
 from kenpin.models.networks.feature_store import FeatureStore
 from kenpin.models.networks.lite0 import STAGE_CHANNELS
 from kenpin.predictor import load_predictor
-from tests.toy_runs import trained
+from tests.toy_runs import ToyRun
 
 TASK = Task(labels=("ok", "scratch"), ok_labels=("ok",))
 
@@ -181,8 +181,8 @@ def test_a_store_that_cannot_be_written_names_the_setting(tmp_path: Path) -> Non
             FeatureStore(folder, "base")
 
 
-def test_a_run_gives_the_vectors_that_its_head_stands_on(parts: Path, tmp_path: Path) -> None:
-    predictor = load_predictor(trained("classifier", tmp_path / "run", parts))
+def test_a_run_gives_the_vectors_that_its_head_stands_on(parts: Path, tmp_path: Path, toy_run: ToyRun) -> None:
+    predictor = load_predictor(toy_run("classifier", tmp_path / "run"))
     dataset = load_dataset(parts).select(range(0, 40, 4))
     batches = list(predictor.embed(dataset, batch_size=4))
     assert [example.id for examples, _ in batches for example in examples] == dataset.column("id")
@@ -193,7 +193,7 @@ def test_a_run_gives_the_vectors_that_its_head_stands_on(parts: Path, tmp_path: 
     assert [dict(zip(predictor.labels, row, strict=True)) for row in shares.tolist()] == said
 
 
-def test_a_network_without_vectors_is_refused(parts: Path, tmp_path: Path) -> None:
-    predictor = load_predictor(trained("classifier", tmp_path / "run", parts, tuning="full", epochs=1))
+def test_a_network_without_vectors_is_refused(parts: Path, tmp_path: Path, toy_run: ToyRun) -> None:
+    predictor = load_predictor(toy_run("classifier", tmp_path / "run", tuning="full", epochs=1))
     with pytest.raises(OptionError, match="makes no embeddings"):
         next(predictor.embed(load_dataset(parts)))

@@ -16,7 +16,7 @@ from kenpin.predictor import Predictor, load_predictor
 from kenpin.training import train
 from kenpin.training.step import GradientStep
 from tests.commands import Run
-from tests.toy_runs import of_base, trained
+from tests.toy_runs import ToyRun, of_base
 
 Batch = dict[str, torch.Tensor]
 
@@ -38,9 +38,9 @@ def _with_room_for(most: int, work: Callable[[Batch], Any], tried: list[int]) ->
 
 
 @pytest.fixture
-def predictor(parts: Path, tmp_path: Path) -> Predictor:
+def predictor(tmp_path: Path, toy_run: ToyRun) -> Predictor:
     """Of a run whose pictures all of the network looks at."""
-    return load_predictor(trained("classifier", tmp_path / "run", parts, tuning="full", epochs=1), device="cpu")
+    return load_predictor(toy_run("classifier", tmp_path / "run", tuning="full", epochs=1), device="cpu")
 
 
 def test_a_full_device_looks_at_fewer_pictures_at_a_time(
@@ -92,12 +92,12 @@ def test_a_training_without_room_names_what_helps(parts: Path, tmp_path: Path, m
 
 
 def test_any_command_that_finds_no_room_says_so(
-    parts: Path, tmp_path: Path, kenpin: Run, monkeypatch: pytest.MonkeyPatch
+    parts: Path, tmp_path: Path, kenpin: Run, monkeypatch: pytest.MonkeyPatch, toy_run: ToyRun
 ) -> None:
     def full(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nMore.")
 
-    run = trained("classifier", tmp_path / "run", parts, tuning="full", epochs=1)
+    run = toy_run("classifier", tmp_path / "run", tuning="full", epochs=1)
     monkeypatch.setattr("kenpin.predictor.load_predictor", full)
     status, _, err = kenpin("explain", run, parts / "scratch" / "000.png", "--out", "maps")
     assert status == 2
