@@ -55,9 +55,9 @@ def test_what_cannot_be_asked_is_one_sentence(words: tuple[str, ...], said: str,
 
 
 def test_the_whole_way_with_answers(kenpin: Run, tmp_path: Path) -> None:
-    data = joined(shapes(12, split="train"), shapes(4, first=50, split="test"))
+    data = joined(shapes(8, split="train"), shapes(2, first=50, split="test"))
     write_dataset(data, tmp_path / "chats", "chat_jsonl")
-    words = ("train", "vlm", "--data", "chats", "--out", "run", "--base", "toy", "--epochs", 2)
+    words = ("train", "vlm", "--data", "chats", "--out", "run", "--base", "toy", "--epochs", 1)
     status, out, _ = kenpin(*words, "--dry-run")
     assert (status, "Peak memory on cpu" in out) == (0, True)
     status, out, err = kenpin(*words)

@@ -35,12 +35,14 @@ DEAR = {
     "describe",
     "detection",
     "embeddings",
+    "export",
     "explain",
     "families",
     "lineage",
     "quality",
     "report",
     "training",
+    "vlm",
 }
 """Pages that train for more than five seconds; without them their commands and imports are still looked at."""
 

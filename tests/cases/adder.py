@@ -8,7 +8,7 @@ import sys
 from kenpin.cases.library import CaseLibrary
 from tests.cases.made import DIMENSION, RUN, case, vectors
 
-CASES = 150
+CASES = 60
 
 
 def add_all(uri: str, seed: int) -> None:

@@ -27,7 +27,7 @@ def _killed(library: Path, seed: int) -> set[int]:
     lot = random.Random(seed)
     process = _start(library, seed)
     assert process.stdout is not None
-    told = [process.stdout.readline() for _ in range(lot.choice((0, 1, 20, 100)))]
+    told = [process.stdout.readline() for _ in range(lot.choice((0, 1, 10, 40)))]
     time.sleep(lot.uniform(0, 1.5) if not told else lot.uniform(0, 0.03))
     process.kill()
     rest, _ = process.communicate()

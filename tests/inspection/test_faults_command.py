@@ -97,13 +97,17 @@ def test_a_watched_line_goes_on(policy: Path, parts: Path, tmp_path: Path, inspe
     shutil.rmtree(tmp_path / "records" / "aside")  # whoever copies the folder of the tests would fill a disk
 
 
+@pytest.mark.parametrize("alone", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["here", "process"])
 def test_named_pictures_go_on_and_so_does_a_standard_output_that_lacks_their_letters(
-    policy: Path, parts: Path, tmp_path: Path, inspect: Inspect
+    alone: bool, policy: Path, parts: Path, tmp_path: Path, inspect: Inspect
 ) -> None:
     bad = _plant(tmp_path / "line", parts)
     shutil.copy(parts / "ok" / "001.png", tmp_path / "line" / "良品.png")
     words = ("inspect", policy, *bad, "line", "--out", "records", "--parquet", "records.parquet")
-    status, lines, err = _process(tmp_path, *words, PYTHONIOENCODING="ascii")
+    if alone:
+        status, lines, err = _process(tmp_path, *words, PYTHONIOENCODING="ascii")
+    else:
+        status, lines, err = inspect(*words, encoding="ascii")
     assert status == 4, err
     assert len(lines) == 8
     assert any(line.startswith(b"line/\\u826f\\u54c1.png\tPASS") for line in lines)

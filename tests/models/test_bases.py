@@ -59,7 +59,14 @@ def test_every_base_learns_and_comes_back_the_same(
     epochs: dict[str, Any] = {} if tuning == "head" else {"epochs": 1}
     dataset = load_dataset(parts)
     run = train(
-        "classifier", data="-", dataset=dataset, out=tmp_path / "run", base=str(base[1]), tuning=tuning, **epochs
+        "classifier",
+        data="-",
+        dataset=dataset,
+        out=tmp_path / "run",
+        base=str(base[1]),
+        tuning=tuning,
+        report=False,
+        **epochs,
     )
     predictor = load_predictor(run)
     assert predictor.labels == ("ok", "scratch")
