@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kenpin.report.charts import training_figures
@@ -76,6 +76,7 @@ def test_points_in_a_plane_lie_within_it(points: list[tuple[float, float]]) -> N
 
 
 @given(NUMBERS, NUMBERS)
+@example(0.0, 5e-324)
 def test_a_linear_axis_has_few_ticks_and_two_ends_whatever_it_holds(one: float, other: float) -> None:
     axis = linear_axis("", min(one, other), max(one, other))
     assert axis.low < axis.high

@@ -20,6 +20,7 @@ SKEWED = 20.0
 """Highest score over the median from which a linear axis would show one bar."""
 _BINS = 32
 _ROUNDING = 1e-9  # of the larger end: below it the ends of an axis are equal
+_LEAST = 1e-300  # steps of less have no power of ten among the normal numbers
 # of charts with a row for each name: room for these, for a letter, and a row's height
 _NAMES, _MOST_NAMES, _LETTER, _ROW = 150.0, 240.0, 6.8, 20.0
 
@@ -113,7 +114,7 @@ def linear_axis(
     Equal ends, or ends that differ by no more than rounding does, get room on both sides. whole: no step is below 1.
     """
     largest = max(abs(low), abs(high))
-    if not high - low > largest * _ROUNDING:
+    if not high - low > max(largest * _ROUNDING, _LEAST):
         low, high = low - max(0.5, largest * 0.1), high + max(0.5, largest * 0.1)
     rough = max(1.0 if whole else 0.0, (high - low) / steps)
     power = 10.0 ** math.floor(math.log10(rough))
