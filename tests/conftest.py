@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from kenpin.cli import main
 from tests.commands import Run
@@ -19,6 +20,10 @@ from tests.pictures import write_parts
 
 if TYPE_CHECKING:
     from tests.toy_runs import ToyRun
+
+
+settings.register_profile("kenpin", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("kenpin")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -184,7 +184,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(st.integers(0, 10_000), st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_matching_agrees_with_coco_on_who_is_right(seed: int, crowds: bool) -> None:
     """One picture, one class: what is right at each overlap, in order of score, gives COCO's precision."""
     truth, found = a_split(seed, 1, crowds=crowds, labels=("a",), most=6)
@@ -235,7 +235,7 @@ def test_confusion_with_background_by_hand() -> None:
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_confusion_counts_every_box_once_and_its_diagonal_is_what_is_right(seed: int) -> None:
     truth, found = a_split(seed, 5)
     counts = confusion_with_background(truth, found, LABELS)

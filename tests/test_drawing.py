@@ -95,7 +95,7 @@ def test_a_box_that_fills_the_picture_is_seen_on_all_four_sides() -> None:
         assert (side[:, 60:-60].sum(0) >= 2).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     size_wh=st.tuples(st.integers(200, 700), st.integers(100, 700)),
     corner=st.tuples(st.floats(-0.2, 1.2), st.floats(-0.2, 1.2)),
@@ -124,7 +124,7 @@ def test_a_label_too_long_for_the_picture_keeps_its_ends_and_its_score() -> None
     assert line.endswith("pin 4 0.50")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=st.text(max_size=60), widest=st.integers(60, 400))
 def test_fitted_text_fits_in_one_line(text: str, widest: int) -> None:
     font = Lettering([text], 15)

@@ -28,7 +28,7 @@ def overlap(one: Box, other: Box) -> float:
     return width * height
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(boxes(), LABEL_WH), max_size=16))
 def test_labels_lie_in_the_frame_and_share_no_area(labelled: list[tuple[Box, tuple[float, float]]]) -> None:
     spots = lay_out([box for box, _ in labelled], [size for _, size in labelled], FRAME_WH)
@@ -43,7 +43,7 @@ def test_labels_lie_in_the_frame_and_share_no_area(labelled: list[tuple[Box, tup
             assert spot[3] <= FRAME_WH[1] + 1e-9
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(boxes(), LABEL_WH), min_size=1, max_size=16))
 def test_a_label_is_left_out_only_where_no_room_is_left(labelled: list[tuple[Box, tuple[float, float]]]) -> None:
     spots = lay_out([box for box, _ in labelled], [size for _, size in labelled], FRAME_WH)

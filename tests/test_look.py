@@ -182,7 +182,7 @@ def test_deep_pictures_are_shown_with_their_depth(tmp_path: Path) -> None:
 LABELS = st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=300), max_size=3)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(LABELS)
 @example([*ODD_LABELS])
 def test_any_label_is_shown_and_none_is_markup(labels: list[str]) -> None:

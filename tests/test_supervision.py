@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import supervision
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kenpin.errors import LabelError, MissingExtraError, ShapeError
@@ -35,7 +35,6 @@ def made_detections(draw: st.DrawFn) -> Detections:
     )
 
 
-@settings(deadline=None)
 @given(made_detections())
 def test_there_and_back_is_the_same(made: Detections) -> None:
     there = made.to_supervision(LABELS)
@@ -44,7 +43,6 @@ def test_there_and_back_is_the_same(made: Detections) -> None:
     assert Detections.from_supervision(there, LABELS) == made
 
 
-@settings(deadline=None)
 @given(made_detections(), st.data())
 def test_what_supervision_selects_keeps_its_own_label_and_score(made: Detections, data: st.DataObject) -> None:
     chosen = data.draw(several(st.booleans(), len(made)))

@@ -7,7 +7,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageFilter
 
@@ -40,7 +40,6 @@ def _brute_force(hashes: np.ndarray, distance: int) -> list[tuple[int, int]]:
     return [(i, j) for i in range(len(bits)) for j in range(i + 1, len(bits)) if apart[i, j] <= distance]
 
 
-@settings(deadline=None)
 @given(
     seed=st.integers(0, 10**6), families=st.integers(0, 12), members=st.integers(1, 5), flips=st.integers(0, 20),
     distance=st.sampled_from([0, 1, 3, 8, NEAR_DISTANCE, 40, 127, 256]),
@@ -61,7 +60,6 @@ def test_a_pair_is_found_wherever_its_bits_differ(distance: int) -> None:
     assert near_duplicate_pairs(hashes, distance - 1) == []
 
 
-@settings(deadline=None)
 @given(seed=st.integers(0, 10**6), members=st.integers(1, 6), distance=st.integers(0, 30))
 def test_clusters_are_the_connected_pairs(seed: int, members: int, distance: int) -> None:
     hashes = _hashes(seed, 6, members, 12)

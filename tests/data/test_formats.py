@@ -257,7 +257,7 @@ def test_odd_labels_of_boxes(name: str, tmp_path: Path) -> None:
     assert found.labels == ODD_LABELS
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @pytest.mark.parametrize("name", OF_PICTURES)
 @given_also(label="\x85")  # to YAML a line break
 @given_also(label="a\r\nb")

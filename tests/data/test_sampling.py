@@ -12,7 +12,7 @@ PICTURES = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(PICTURES, st.integers(1, 5), st.integers(0, 3), st.integers(0, 70))
 def test_every_class_of_every_split_is_shown(
     pictures: list[tuple[set[str], str | None]], each: int, seed: int, at_least: int

@@ -30,7 +30,7 @@ RATIOS = st.sampled_from(
     ]
 )
 TOTALS = st.lists(st.integers(1, 60), min_size=1, max_size=8)
-quick = settings(max_examples=60, deadline=None)
+quick = settings(max_examples=60)
 
 
 def _labels(totals: list[int]) -> list[str]:

@@ -27,7 +27,7 @@ def _parts(count: int, items: int, seed: int = 0, *, far: float = 100) -> np.nda
     return rng.normal(size=(count, items)) @ rng.normal(size=(items, items)) + rng.normal(size=items) * far
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(2, 400), st.integers(1, 6), st.integers(0, 1000), st.sampled_from(["float32", "float64"]))
 def test_blocks_add_up_to_the_whole(count: int, items: int, seed: int, kind: str) -> None:
     x = _parts(count, items, seed).astype(kind)
@@ -39,7 +39,7 @@ def test_blocks_add_up_to_the_whole(count: int, items: int, seed: int, kind: str
     np.testing.assert_allclose(moments.scatter, expected, rtol=1e-10, atol=1e-11 * expected.max())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 150), min_size=1, max_size=6), st.integers(0, 1000))
 def test_a_fit_by_shards_is_the_single_fit(sizes: list[int], seed: int) -> None:
     x = _parts(sum(sizes) + 40, 5, seed)

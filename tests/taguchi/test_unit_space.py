@@ -32,7 +32,7 @@ def test_without_ridge_it_is_scipys_squared_distance_over_the_items() -> None:
         assert space.score_samples([part])[0] == pytest.approx(expected, rel=1e-9)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(30, 200), st.integers(1, 8), st.integers(0, 1000))
 def test_mean_distance_of_the_unit_space_is_one_by_construction(count: int, items: int, seed: int) -> None:
     x = _parts(count, items, seed)
@@ -51,7 +51,7 @@ def test_a_published_example_on_irises_to_its_last_digit() -> None:
     np.testing.assert_allclose((distances * 39 / 40) ** 0.5, IRISES_DISTANCE, atol=0.0005)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000))
 def test_contributions_add_up_to_the_distance(seed: int) -> None:
     space = UnitSpace().fit(_parts(60, 5, seed))
@@ -130,7 +130,7 @@ def test_more_items_than_parts_have_a_pseudo_inverse_of_one_rank_less_than_parts
     assert space.rank_ == 39
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 12), st.integers(0, 1000))
 def test_gram_schmidt_is_the_same_distance_by_another_way(items: int, seed: int) -> None:
     x, parts = _parts(100, items, seed), _parts(10, items, seed + 1)

@@ -116,7 +116,7 @@ def random_answers(schema: dict[str, Any], rows: int, seed: int, spread: float =
     return texts, written.shape[1] - prompt.shape[1]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(schema=SCHEMAS, seed=st.integers(0, 2**16), rows=st.integers(1, 5))
 def test_any_schema_holds(schema: dict[str, Any], seed: int, rows: int) -> None:
     answers, steps = random_answers(schema, rows, seed)
