@@ -35,7 +35,7 @@ for _flag in ("--help", "--version"):
 _NOT_OPENED = "The exit status is 1 where a picture could not be opened, 0 otherwise."
 # in the order of a newcomer's way; the modules load torch, so they are named here and imported when called
 _COMMANDS = (
-    (START, "demo:demo", "Train, evaluate and report on real solar cells, in about two minutes."),
+    (START, "demo:demo", "Train, evaluate and report on real solar cells, in three minutes."),
     (DATA_SETS, "data:doctor", "Check a data set: what is wrong, where, and how to fix it."),
     (DATA_SETS, "look:look", "Show a data set on one page: pictures, annotations, numbers, findings."),
     (DATA_SETS, "data:convert", "Write a data set in another format."),

@@ -19,7 +19,7 @@ def demo(
     out: Annotated[Path, Parameter(group=OUTPUT, help="Folder to write.")] = Path("demo"),
     overwrite: Overwrite = False,
 ) -> int:
-    """Train, evaluate and report on real solar cells, in about two minutes."""
+    """Train, evaluate and report on real solar cells, in three minutes."""
     from kenpin.demo import WHY_THEY_DIFFER, run_demo
 
     with _show.progress_line() as progress:
