@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kenpin.lazy import on_first_use
 
 if TYPE_CHECKING:
     from kenpin.cases.case import Case, CaseFilter, CaseVerdict
@@ -11,11 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Case", "CaseFilter", "CaseLibrary", "CaseVerdict"]
 
-_MODULES = {"Case": "case", "CaseFilter": "case", "CaseLibrary": "library", "CaseVerdict": "case"}
-
-
-def __getattr__(name: str) -> Any:
-    """Resolve a public name on first use: whoever parses a command loads no table of cases."""
-    if name in _MODULES:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# whoever parses a command loads no table of cases
+__getattr__ = on_first_use(
+    __name__, {"Case": "case", "CaseFilter": "case", "CaseLibrary": "library", "CaseVerdict": "case"}
+)

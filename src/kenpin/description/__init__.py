@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from kenpin.lazy import on_first_use
 
 if TYPE_CHECKING:  # the parts that hold an answer to the evidence work without torch
     from kenpin.description.answers import Description, write_answer
@@ -33,19 +34,23 @@ __all__ = [
     "write_answer",
 ]
 
-_MODULES = {
-    "DescribedPicture": "describer",
-    "Describer": "describer",
-    "Description": "answers",
-    "Evidence": "evidence",
-    "Witness": "evidence",
-    "evidence_of": "evidence",
-    "find_contradictions": "contradictions",
-    "load_gatherer": "gathering",
-    "question_of": "describer",
-    "witness_of": "evidence",
-    "write_answer": "answers",
-}
+# whoever holds an answer to the evidence loads no torch
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "DescribedPicture": "describer",
+        "Describer": "describer",
+        "Description": "answers",
+        "Evidence": "evidence",
+        "Witness": "evidence",
+        "evidence_of": "evidence",
+        "find_contradictions": "contradictions",
+        "load_gatherer": "gathering",
+        "question_of": "describer",
+        "witness_of": "evidence",
+        "write_answer": "answers",
+    },
+)
 
 
 def describe(
@@ -91,10 +96,3 @@ def describer_of(inspector: Conversational, options: AblationOptions) -> Describ
         text_length=options.text_length,
         sampling=Sampling(options.temperature or 1.0, options.min_p, options.seed) if drawn else None,
     )
-
-
-def __getattr__(name: str) -> Any:
-    """Resolve a public name on first use: whoever holds an answer to the evidence loads no torch."""
-    if name in _MODULES:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -72,8 +72,11 @@ class Times:
     """Before the first step, and of all validation and test pictures at the end."""
     steps: int
     evaluations: int
-    checkpoints: int
-    """At most: each evaluation may find a new best one."""
+
+    @property
+    def checkpoints(self) -> int:
+        """At most: each evaluation may find a new best one."""
+        return self.evaluations
 
     @property
     def total(self) -> float:
@@ -298,7 +301,7 @@ class _Trial:
         counts = [0 if part is None else len(part) for part in (parts.training, parts.validation, parts.test)]
         features_s = sum(counts) * scoring.features_s
         if self._steps is None:
-            return Times(features_s, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, 0)
+            return Times(features_s, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0)
         training, validation, test = counts
         options, (step_s, loss_s) = self._steps, self._rehearsal.step_seconds()
         steps_an_epoch = math.ceil(math.ceil(training / options.batch_size) / options.accumulate)
@@ -315,7 +318,6 @@ class _Trial:
             scoring=(watched + validation + test) * scoring.picture_s,
             steps=steps,
             evaluations=evaluations,
-            checkpoints=evaluations,
         )
 
     def smaller_batch(self, changed: Mapping[str, Any] | None = None) -> Remedy | None:

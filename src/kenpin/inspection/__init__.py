@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kenpin.lazy import on_first_use
 
 if TYPE_CHECKING:
     from kenpin.inspection.journal import read_records
@@ -13,17 +14,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Line", "PartRecord", "Policy", "read_policy", "read_records"]
 
-_MODULES = {
-    "Line": "line",
-    "PartRecord": "record",
-    "Policy": "policy",
-    "read_policy": "policy",
-    "read_records": "journal",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Resolve a public name on first use: whoever reads records alone loads no torch."""
-    if name in _MODULES:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+# whoever reads records alone loads no torch
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "Line": "line",
+        "PartRecord": "record",
+        "Policy": "policy",
+        "read_policy": "policy",
+        "read_records": "journal",
+    },
+)

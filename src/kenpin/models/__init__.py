@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from kenpin.errors import OptionError
+from kenpin.lazy import on_first_use
 from kenpin.nearest import did_you_mean
 from kenpin.plugins import load_plugin, plugins
 
@@ -42,19 +43,23 @@ __all__ = [
 
 GROUP = "kenpin.families"
 """Entry points of this group are families of other packages."""
-_MODULES = {
-    "BaseRecord": "contract",
-    "Batch": "contract",
-    "CalibratedPictures": "calibrated",
-    "Family": "contract",
-    "Fitted": "contract",
-    "Inspector": "contract",
-    "Task": "contract",
-    "Trainable": "contract",
-    "class_numbers": "naming",
-    "predictions": "naming",
-    "seeded": "networks.seeded",
-}
+# listing families loads no torch
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "BaseRecord": "contract",
+        "Batch": "contract",
+        "CalibratedPictures": "calibrated",
+        "Family": "contract",
+        "Fitted": "contract",
+        "Inspector": "contract",
+        "Task": "contract",
+        "Trainable": "contract",
+        "class_numbers": "naming",
+        "predictions": "naming",
+        "seeded": "networks.seeded",
+    },
+)
 
 
 def family_names() -> tuple[str, ...]:
@@ -87,10 +92,3 @@ def get_family(name: str) -> Family[Any]:
 
 def _own_names() -> tuple[str, ...]:
     return tuple(sorted(path.parent.name for path in Path(__path__[0]).glob("*/family.py")))
-
-
-def __getattr__(name: str) -> Any:
-    """Resolve what a new family is made of on first use: listing families loads no torch."""
-    if name in _MODULES:
-        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
