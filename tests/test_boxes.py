@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kenpin import boxes
-from kenpin.data.reading.content import box_from_xywh, box_px_from_cxcywh_unit
+from kenpin.data import BoxForm
 from kenpin.errors import ShapeError
 
 SIZE_WH = (200, 50)
@@ -71,5 +71,15 @@ def test_other_shapes_are_refused(wrong: list[int]) -> None:
 def test_one_box_is_converted_to_the_bit_as_an_array_of_boxes(
     size_wh: tuple[int, int], box: tuple[float, float, float, float]
 ) -> None:
-    assert list(box_from_xywh(box)) == boxes.xyxy_from_xywh([box])[0].tolist()
-    assert list(box_px_from_cxcywh_unit(box, size_wh)) == boxes.xyxy_px_from_cxcywh_unit([box], size_wh)[0].tolist()
+    assert list(BoxForm.XYWH.to_xyxy_px(box, size_wh)) == boxes.xyxy_from_xywh([box])[0].tolist()
+    assert (
+        list(BoxForm.CXCYWH_UNIT.to_xyxy_px(box, size_wh)) == boxes.xyxy_px_from_cxcywh_unit([box], size_wh)[0].tolist()
+    )
+
+
+@pytest.mark.parametrize("form", [*BoxForm])
+@given(sizes, st.tuples(*[st.floats(0, 2000)] * 4))
+def test_a_box_of_any_form_comes_back(form: BoxForm, size_wh: tuple[int, int], box: tuple[float, ...]) -> None:
+    x1, y1, x2, y2 = box
+    written = form.from_xyxy_px((x1, y1, x2, y2), size_wh)
+    np.testing.assert_allclose(form.to_xyxy_px(written, size_wh), box, atol=1e-6)

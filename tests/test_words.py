@@ -41,7 +41,7 @@ NO_ADJECTIVES = frozenset(
 """Words behind which a noun is not what the number counts."""
 WORDED = frozenset({"value", "way"})
 """Placeholders for a word, or for a number with its unit."""
-SPELLED = frozenset({"F1", "FN", "LLM", "MT", "MVTec", "NG", "NPZ", "RGB", "RMS", "RT", "SVG", "SVM", "XML"})
+SPELLED = frozenset({"F1", "FN", "HDF5", "LLM", "MT", "MVTec", "NG", "NPZ", "RGB", "RMS", "RT", "SVG", "SVM", "XML"})
 """Read letter by letter, the first of which sounds like `em`, `ef` or `ess`."""
 AS_YOU = re.compile(r"eu|one\b|once|ubiq|uint|uni|us[ae]|usual|util|U\b|UMAP|UR[IL]|UTF")
 """Beginnings that are written with a vowel and said with a consonant."""

@@ -45,7 +45,9 @@ def test_no_format_or_several(tmp_path: Path) -> None:
     write_picture(tmp_path / "a.png", 1)
     (tmp_path / "list.csv").write_text("path,label\na.png,ok\n")
     (tmp_path / "a.xml").write_text("<annotation/>")
-    with pytest.raises(DatasetError, match=r"it may be csv or voc\. Say which, with --format csv"):
+    with pytest.raises(
+        DatasetError, match=r"it may be csv \(1 annotated of 1 picture\) or voc \(1 .*\)\. Say which, with --format csv"
+    ):
         load_dataset(tmp_path)
     assert load_dataset(tmp_path, format="csv")[0].label == "ok"
     with pytest.raises(OptionError, match="`voc`"):
@@ -55,7 +57,7 @@ def test_no_format_or_several(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("path,label\na.png,ok\n".encode("utf-16"), "not UTF-8 text"),
+        (b"path,label\na.png,ok\0\n", "it is not text"),
         (b"a.png,ok\n", "first line names no column path"),
         (b"path,label,label\na.png,ok,scratch\n", r"list\.csv:1: its first line names the column label more than once"),
     ],
@@ -77,7 +79,11 @@ def test_columns_without_a_name_may_stand_behind_the_others(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("name", "content", "format"),
     [
-        ("_annotations.coco.json", '{"images": [], "annotations": [], "categories": []}', "coco"),
+        (
+            "_annotations.coco.json",
+            '{"images": [{"id": 1, "file_name": "000.png"}], "annotations": [], "categories": []}',
+            "coco",
+        ),
         ("_annotations.jsonl", '{"image": "000.png", "suffix": "a<loc_1><loc_2><loc_3><loc_4>"}', "florence2_jsonl"),
         ("list.csv", "path,label\n000.png,ok\n", "csv"),
     ],

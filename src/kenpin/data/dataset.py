@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from kenpin.data.reading.names import path_of_stored, stored_path
 from kenpin.errors import DatasetError
 from kenpin.nearest import did_you_mean
 from kenpin.plural import counted
@@ -51,7 +53,7 @@ def _row(example: Example) -> dict[str, Any]:
     boxes = example.boxes
     return {
         "id": example.id,
-        "image": {"bytes": example.image.data, "path": example.image.path},
+        "image": {"bytes": example.image.data, "path": _stored(example.image.path)},
         "split": example.split,
         "label": example.label,
         "boxes_xyxy_px": None if boxes is None else [list(box) for box in boxes.boxes_xyxy_px],
@@ -61,12 +63,20 @@ def _row(example: Example) -> dict[str, Any]:
         "group": example.group,
         "prefix": example.prefix,
         "suffix": example.suffix,
-        "mask": example.mask,
+        "mask": _stored(example.mask),
         "size_wh": None if example.size_wh is None else list(example.size_wh),
         "attributes": json.dumps(dict(example.attributes), ensure_ascii=False) if example.attributes else "{}",
         "origin": example.origin,
         "items": None if example.items is None else list(example.items),
     }
+
+
+def _stored(path: str | None) -> str | None:
+    return None if path is None else stored_path(path)
+
+
+def _path(stored: str | None) -> str | None:
+    return None if stored is None else path_of_stored(stored)
 
 
 def _box(values: Sequence[float]) -> Box:
@@ -88,14 +98,14 @@ def _example(row: Sequence[Any]) -> Example:
         )
     return Example(
         id=id,
-        image=ImageSource() if image is None else ImageSource(image["path"], image["bytes"]),
+        image=ImageSource() if image is None else ImageSource(_path(image["path"]), image["bytes"]),
         split=split,
         label=label,
         boxes=boxes,
         group=group,
         prefix=prefix,
         suffix=suffix,
-        mask=mask,
+        mask=_path(mask),
         size_wh=None if size_wh is None else (size_wh[0], size_wh[1]),
         attributes={} if attributes == "{}" else json.loads(attributes),
         origin=origin,
@@ -225,6 +235,13 @@ class Dataset:
         """One column of `SCHEMA` as a list, without touching the others."""
         values: list[Any] = self._column(name).to_pylist()
         return values
+
+    def files(self) -> list[str | None]:
+        """Path of each picture's file, (n,); None where the picture lies in memory. No picture's bytes are touched."""
+        image = self._column("image")
+        in_memory = pc.is_valid(pc.struct_field(image, "bytes"))
+        stored = pc.if_else(in_memory, None, pc.struct_field(image, "path")).to_pylist()
+        return [None if path is None else path_of_stored(path) for path in stored]
 
     @property
     def classes(self) -> tuple[str, ...]:

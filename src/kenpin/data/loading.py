@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.formats import csv, format_names, get_format
-from kenpin.data.reading import Note
+from kenpin.data.formats import get_format, huggingface
+from kenpin.data.leftovers import inside, tell_leftovers
+from kenpin.data.reading import Note, Reading
+from kenpin.data.recognising import Attempt, chosen, data_folder, has_errors, of_a_table, recognising, unknown
 from kenpin.data.taking import DataSource, taken
 from kenpin.errors import DatasetError, LabelError, OptionError
 from kenpin.files import new_folder, refuse_to_destroy
@@ -45,28 +48,76 @@ _IN_WORDS = {
 }
 
 
-def load_dataset(source: DataSource, *, format: str | None = None, note: Note | None = None) -> Dataset:
-    """A data set from its path or hub id, in the named format or in the one that recognises it, or of `as_dataset`.
+def load_dataset(
+    source: DataSource,
+    *,
+    format: str | None = None,
+    encoding: str | None = None,
+    boxes: str | None = None,
+    outside: bool = False,
+    note: Note | None = None,
+) -> Dataset:
+    """A data set from its path or hub id, in the named format or in the one that explains it, or of `as_dataset`.
 
-    Every problem goes to `note`, and stays with the data set as its `findings`; without a `note`, the first error ends
-    the reading. Raises DatasetError, and OptionError for an unknown format.
+    encoding: of texts that are not marked as Unicode; boxes: what the four numbers of a box are (`BoxForm`), whatever
+    the format says; outside: pictures outside of the data set's folder are wanted. Every problem goes to `note`, and
+    stays with the data set as its `findings`; without a `note`, the first error ends the reading. Raises DatasetError,
+    and OptionError for an unknown format, encoding or form.
     """
     if not isinstance(source, str | os.PathLike):
         if format is not None:
             raise OptionError(f"option `format`: {format!r} is of a file or folder; leave it out of data in memory.")
         return as_dataset(source, note=note)
     path = Path(source).expanduser()
-    name = format or _recognised(path)
-    data_format = get_format(name)
-    if not path.exists() and name != _HUB:
+    attempt = partial(_attempt, encoding=encoding, boxes=boxes)
+    if format is not None:
+        get_format(format)
+    if not path.exists() and format not in (None, _HUB):
         raise _missing(path)
-    findings: list[Finding] = []
     try:
-        return data_format.read(path, _collecting(findings, note or _raise_errors(path))).with_findings(findings)
+        if format is not None:
+            return _finished(attempt(path, format), path, outside, note)
+        folder = _hub_or(path) or data_folder(path)
+        names = [_HUB] if not path.exists() else recognising(folder)
+        if of_a_table(folder, names):
+            names = ["csv"]
+        if not names:
+            raise unknown(path)
+        done = attempt(folder, names[0]) if len(names) == 1 else chosen(folder, names, partial(attempt, folder))
+        return _finished(done, folder, outside, note, below=None if folder == path else path)
     except OSError as error:
         if isinstance(error, DatasetError):
             raise
         raise DatasetError(f"{error.filename or path}: it cannot be read ({error.strerror or error}).") from error
+
+
+def _attempt(path: Path, name: str, *, encoding: str | None, boxes: str | None) -> Attempt:
+    """What reading in one format gives, problems and all."""
+    findings: list[Finding] = []
+    reading = Reading(findings.append, encoding=encoding, boxes=boxes)
+    dataset = get_format(name).read(path, reading)
+    return Attempt(name, dataset, reading, tuple(findings))
+
+
+def _finished(attempt: Attempt, path: Path, outside: bool, note: Note | None, *, below: Path | None = None) -> Dataset:
+    """The data set with all findings, those on what was left unread among them; each is handed to `note`.
+
+    below: the folder that was named, where the data set lies deeper in it.
+    """
+    findings = [*attempt.findings]
+    reading, dataset = attempt.reading, attempt.dataset
+    reading.note = findings.append
+    if below is not None:
+        what = f"the data set is taken from {path}, the only one in it"
+        reading.tell("folder-in-folder", below, what, "Nothing to do if it is this one", severity=Severity.INFO)
+    root = path if path.is_dir() else path.parent
+    if path.exists():
+        dataset = inside(dataset, root, reading, outside=outside)
+        tell_leftovers(dataset, path, reading, had_errors=has_errors(attempt.findings))
+    hand_on = note or _raise_errors(path)
+    for finding in findings:
+        hand_on(finding)
+    return dataset.with_findings(findings)
 
 
 def as_dataset(source: DataSource, *, note: Note | None = None) -> Dataset:
@@ -88,7 +139,7 @@ def as_dataset(source: DataSource, *, note: Note | None = None) -> Dataset:
         return load_dataset(source, note=note)
     findings: list[Finding] = []
     noting = _collecting(findings, note or _raise_errors(None))
-    dataset = taken(source, noting, lambda part: as_dataset(part, note=note))
+    dataset = taken(source, Reading(noting), lambda part: as_dataset(part, note=note))
     return dataset.with_findings([*dataset.findings, *findings])
 
 
@@ -148,24 +199,13 @@ def _words(holdings: Iterable[str]) -> str:
     return ", ".join(_IN_WORDS.get(kind, kind) for kind in sorted(holdings))
 
 
-def _recognised(path: Path) -> str:
-    if not path.exists():
-        from kenpin.data.formats import huggingface
-
-        if huggingface.looks_like_hub_id(path):
-            return _HUB
-        raise _missing(path)
-    matches = [name for name in format_names() if get_format(name).recognises(path)]
-    if len(matches) == 1:
-        return matches[0]
-    if matches:
-        raise DatasetError(f"{path}: it may be {' or '.join(matches)}. Say which, with --format {matches[0]}.")
-    if path.is_dir() and not any(path.iterdir()):
-        raise DatasetError(f"{path}: the folder is empty. Put pictures in it, or correct the path.")
-    if csv.table_of(path) is not None:
-        return "csv"  # its reader says what is wrong with the table
-    known = ", ".join(format_names())
-    raise DatasetError(f"{path}: no format recognises it. Say which it is with --format, one of {known}.")
+def _hub_or(path: Path) -> Path | None:
+    """A hub id, which is no path; None for what lies here. Raises DatasetError for neither."""
+    if path.exists():
+        return None
+    if huggingface.looks_like_hub_id(path):
+        return path
+    raise _missing(path)
 
 
 def _missing(path: Path) -> DatasetError:

@@ -16,7 +16,7 @@ from PIL import Image
 from kenpin.data.dataset import SCHEMA, Dataset, as_table
 from kenpin.data.formats import huggingface, items
 from kenpin.data.images import png_of
-from kenpin.data.reading import Note
+from kenpin.data.reading import Reading
 from kenpin.data.reading.columns import column_of, has_pictures
 from kenpin.data.reading.names import split_name
 from kenpin.errors import DatasetError, first_line
@@ -39,21 +39,21 @@ TAKEN = (
 )
 
 
-def taken(source: object, note: Note, part: Callable[[Any], Dataset]) -> Dataset:
+def taken(source: object, reading: Reading, part: Callable[[Any], Dataset]) -> Dataset:
     """An object in memory as a data set. part: makes a data set of a dict's value; its key is then the split.
 
     A problem goes to `note`. Raises DatasetError.
     """
     tables = _hugging_face(source)
     if tables is not None:
-        return huggingface.of_tables(tables, None, note)
+        return huggingface.of_tables(tables, None, reading)
     if isinstance(source, Mapping):
         return _joined({str(split): part(share) for split, share in source.items()})
     table = _arrow(source)
     if table is not None:
         if has_pictures(table.schema):
-            return huggingface.of_tables([(None, as_table(table))], None, note)
-        return items.of_table(table, None, note)
+            return huggingface.of_tables([(None, as_table(table))], None, reading)
+        return items.of_table(table, None, reading)
     if isinstance(source, Iterable) and not isinstance(source, str | bytes):
         return of_pictures(source)
     kind = "one picture" if isinstance(source, Image.Image | bytes) else f"type {type(source).__name__}"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kenpin.boxes import dequantise
 from kenpin.codecs import florence2, paligemma
-from kenpin.models.language.scores import HIGHEST, LOWEST, Reading
+from kenpin.models.language.scores import HIGHEST, LOWEST, ReadAnswer
 from kenpin.records import Detections
 from tests.models.language.toys import Toy, make_toy
 
@@ -25,7 +25,7 @@ def _corners(toy: Toy, bins: tuple[int, ...]) -> str:
     return "".join(map(toy.codec.location, bins))
 
 
-def _read(toy: Toy, chunks: list[tuple[str, float]]) -> Reading:
+def _read(toy: Toy, chunks: list[tuple[str, float]]) -> ReadAnswer:
     """An answer in pieces of text, each with the log-mass that every one of its tokens has."""
     tokens, masses = list[int](), list[float]()
     for text, mass in chunks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kenpin.data import Dataset, Note, PictureCopier, id_below, tell
+from kenpin.data import Dataset, PictureCopier, Reading, id_below
 from kenpin.errors import DatasetError
 from kenpin.records import Example, ImageSource
 
@@ -18,13 +18,13 @@ def recognises(path: Path) -> bool:
     return (path / _LIST).is_file()
 
 
-def read(path: Path, note: Note) -> Dataset:
+def read(path: Path, reading: Reading) -> Dataset:
     """The listed pictures."""
     examples = []
-    for number, line in enumerate((path / _LIST).read_text("utf-8").splitlines(), start=1):
+    for number, line in enumerate((reading.text_of(path / _LIST) or "").splitlines(), start=1):
         where, fields = f"{path / _LIST} line {number}", line.split("\t")
         if len(fields) != 3:
-            tell(note, "unparsable-line", where, "it has no three fields", "Write path, tab, split, tab, label")
+            reading.tell("unparsable-line", where, "it has no three fields", "Write path, tab, split, tab, label")
             continue
         picture = str(path / fields[0])
         source = ImageSource(picture)

@@ -17,7 +17,7 @@ from kenpin.plugins import load_plugin, plugins
 
 if TYPE_CHECKING:
     from kenpin.data.dataset import Dataset
-    from kenpin.data.reading import Note
+    from kenpin.data.reading import Reading
 
 
 class Format(Protocol):
@@ -31,8 +31,8 @@ class Format(Protocol):
     def recognises(self, path: Path) -> bool:
         """Whether the file or folder looks like this format, by names and a little content."""
 
-    def read(self, path: Path, note: Note) -> Dataset:
-        """The data set at `path`; every problem goes to `note`; then the row is kept or left out."""
+    def read(self, path: Path, reading: Reading) -> Dataset:
+        """The data set at `path`; every problem goes to `reading`; then the row is kept or left out."""
 
     def write(self, dataset: Dataset, path: Path) -> None:
         """Write into the new, empty folder `path`. Raises DatasetError for what the layout cannot say."""

@@ -14,20 +14,16 @@ import os
 from collections.abc import Iterator
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.reading import Note
+from kenpin.data.reading import Reading
 from kenpin.data.reading.answers import json_object, line_files, split_of_file
-from kenpin.data.reading.content import read_text, tell
 from kenpin.data.reading.names import folder_of_split, split_name
-from kenpin.data.reading.pictures import PictureCopier, finder, id_below, tell_unlisted
+from kenpin.data.reading.pictures import Finder, PictureCopier, id_below
 from kenpin.data.reading.turns import chat, exchanges, pictures_in
 from kenpin.plural import counted
 from kenpin.records import Example, ImageSource
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SUMMARY = "JSON lines of chats on pictures: messages with roles and contents"
 CARRIES = frozenset({"split", "label", "group", "prefix", "suffix"})
@@ -46,9 +42,9 @@ def recognises(path: Path) -> bool:
     return False
 
 
-def read(path: Path, note: Note) -> Dataset:
+def read(path: Path, reading: Reading) -> Dataset:
     """An example for each answer; the file's or the folder's name gives the split where the line does not."""
-    return Dataset.from_examples(_examples(path, note), root=path, format="chat_jsonl")
+    return Dataset.from_examples(_examples(path, reading), root=path, format="chat_jsonl")
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -71,26 +67,26 @@ def write(dataset: Dataset, path: Path) -> None:
             file.close()
 
 
-def _examples(path: Path, note: Note) -> Iterator[Example]:
+def _examples(path: Path, reading: Reading) -> Iterator[Example]:
     files = line_files(path)
     if not files:
-        tell(note, "missing-file", path, "there is no JSON-lines file in it", "Name the .jsonl file itself")
+        reading.tell("missing-file", path, "there is no JSON-lines file in it", "Name the .jsonl file itself")
     root = path if path.is_dir() else path.parent
     listed: set[str] = set()
     taken: dict[str, int] = {}
     for file in files:
-        find = finder([file.parent, file.parent / "images", root, root / "images"])
+        finder = Finder([file.parent, file.parent / "images", root, root / "images"], root, reading)
         split = split_of_file(file, root)
-        for number, line in enumerate((read_text(file, note) or "").split("\n"), start=1):
+        for number, line in enumerate((reading.text_of(file) or "").split("\n"), start=1):
             if not line.strip():
                 continue
             where = f"{file}:{number}"
             row = json_object(line)
             turns = None if row is None else exchanges(row.get("messages"))
             if row is None or turns is None:
-                tell(note, "unparsable-line", where, "the line is not a JSON object with messages", _FORM)
+                reading.tell("unparsable-line", where, "the line is not a JSON object with messages", _FORM)
                 continue
-            source = _picture(row, find, f"{file.stem}-{number:06d}", where, note)
+            source = _picture(row, finder, f"{file.stem}-{number:06d}", where, reading)
             if source is None:
                 continue
             if source.data is None:
@@ -108,16 +104,13 @@ def _examples(path: Path, note: Note) -> Iterator[Example]:
                     suffix=answer,
                     origin=where,
                 )
-    tell_unlisted(note, listed)
 
 
 def _cell_text(row: dict[str, Any], name: str) -> str | None:
     return None if row.get(name) in (None, "") else str(row[name])
 
 
-def _picture(
-    row: dict[str, Any], find: Callable[[str], str | None], name: str, where: str, note: Note
-) -> ImageSource | None:
+def _picture(row: dict[str, Any], finder: Finder, name: str, where: str, reading: Reading) -> ImageSource | None:
     """The picture of a line; None and a finding where there is none or there are several."""
     column = row.get("images", row.get("image"))
     column = column if isinstance(column, list) else [column]
@@ -125,7 +118,7 @@ def _picture(
     named = list(dict.fromkeys([*pictures_in(row["messages"]), *map(str, beside)]))
     if len(named) != 1:
         what = f"the chat has {counted(len(named), 'picture')}"
-        tell(note, "several-pictures" if named else "missing-image", where, what, "Give each chat one picture")
+        reading.tell("several-pictures" if named else "missing-image", where, what, "Give each chat one picture")
         return None
     (reference,) = named
     if reference.startswith("data:"):
@@ -133,14 +126,15 @@ def _picture(
             return ImageSource(name, base64.b64decode(reference.partition(",")[2], validate=True))
         except binascii.Error as error:
             what = f"its picture's data: URL is broken ({error})"
-            tell(note, "missing-image", where, what, "Write it again, or give a file")
+            reading.tell("missing-image", where, what, "Write it again, or give a file")
             return None
     if "://" in reference and not reference.startswith("file://"):
         what = f"its picture {reference!r} is an address, and kenpin fetches nothing"
-        tell(note, "missing-image", where, what, "Download it, and give the file")
+        reading.tell("missing-image", where, what, "Download it, and give the file")
         return None
-    path = find(reference.removeprefix("file://"))
+    reference = reference.removeprefix("file://")
+    path = finder.find(reference)
     if path is None:
-        tell(note, "missing-image", where, f"there is no picture {reference!r}", "Put it there, or remove the line")
+        reading.tell("missing-image", where, f"there is no picture {reference!r}", "Put it there, or remove the line")
         return None
     return ImageSource(path)

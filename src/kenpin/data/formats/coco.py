@@ -18,10 +18,10 @@ from typing import Any
 from kenpin.boxes import xywh_from_xyxy
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
-from kenpin.data.reading import Note
-from kenpin.data.reading.content import box_from_xywh, four_numbers, once, read_json, tell
+from kenpin.data.reading import Reading
+from kenpin.data.reading.box_forms import BoxForm
 from kenpin.data.reading.names import folder_of_split, split_name, split_of_folder
-from kenpin.data.reading.pictures import PictureCopier, entries, finder, id_below, subfolders, tell_unlisted
+from kenpin.data.reading.pictures import Finder, PictureCopier, entries, id_below, subfolders
 from kenpin.plural import counted
 from kenpin.records import Box, Detections, Example, ImageSource
 
@@ -53,15 +53,15 @@ def recognises(path: Path) -> bool:
     return bool(_annotation_files(path))
 
 
-def read(path: Path, note: Note) -> Dataset:
+def read(path: Path, reading: Reading) -> Dataset:
     """The pictures of all annotation files; the folder or file name gives the split."""
     root = path if path.is_dir() else path.parent
     if root.name == "annotations":
         root = root.parent
-    files = [_parse(file, root, note) for file in _annotation_files(path)]
+    files = [_parse(file, root, reading) for file in _annotation_files(path)]
     if not files:
-        tell(note, "missing-file", path, "there is no COCO file in it", "Name the JSON file itself")
-    return Dataset.from_examples(_examples(files, root, note), classes=_classes(files), root=path, format="coco")
+        reading.tell("missing-file", path, "there is no COCO file in it", "Name the JSON file itself")
+    return Dataset.from_examples(_examples(files, root, reading), classes=_classes(files), root=path, format="coco")
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -130,34 +130,34 @@ def _split_of(file: Path, root: Path) -> str | None:
     return split_name(file.stem)
 
 
-def _parse(path: Path, root: Path, note: Note) -> _File:
+def _parse(path: Path, root: Path, reading: Reading) -> _File:
     file = _File(path, _split_of(path, root))
-    content = read_json(path, note)
+    content = reading.json_of(path)
     if not isinstance(content, dict):
         if content is not None:
-            tell(note, "unparsable-file", path, "it does not hold a JSON object", "Export it again as COCO")
+            reading.tell("unparsable-file", path, "it does not hold a JSON object", "Export it again as COCO")
         return file
     lists = {key: content.get(key, []) for key in ("images", "annotations", "categories")}
     for key, value in lists.items():
         if not isinstance(value, list):
-            tell(note, "unparsable-file", path, f"{key} is not a list", "Export it again as COCO")
+            reading.tell("unparsable-file", path, f"{key} is not a list", "Export it again as COCO")
             lists[key] = []
     file.images = lists["images"]
     above = [category.get("supercategory") for category in lists["categories"] if isinstance(category, dict)]
     for index, category in enumerate(lists["categories"]):
         where = f"{path}: category {index}"
         if (number := _id_in(category, "id")) is None or not isinstance(category.get("name"), str):
-            tell(note, "unparsable-line", where, "it has no id or no name", "Give it both")
+            reading.tell("unparsable-line", where, "it has no id or no name", "Give it both")
         elif number in file.categories:
             what = f"id {number} already belongs to {file.categories[number]!r}"
-            tell(note, "duplicate-id", where, what, "Give every category an id of its own")
+            reading.tell("duplicate-id", where, what, "Give every category an id of its own")
         else:
             file.categories[number] = category["name"]
             if category["name"] in above and category.get("supercategory") in (None, "none"):
                 file.headings.add(number)
     for index, annotation in enumerate(lists["annotations"]):
         if (number := _id_in(annotation, "image_id")) is None:
-            tell(note, "unparsable-line", f"{path}: annotation {index}", "it has no image_id", "Give it one")
+            reading.tell("unparsable-line", f"{path}: annotation {index}", "it has no image_id", "Give it one")
         else:
             file.by_image.setdefault(number, []).append((index, annotation))
     return file
@@ -185,48 +185,45 @@ def _id_in(entry: Any, key: str) -> int | str | None:
     return value if isinstance(value, int | str) else None
 
 
-def _examples(files: list[_File], root: Path, note: Note) -> Iterator[Example]:
-    tell_once = once(note)
+def _examples(files: list[_File], root: Path, reading: Reading) -> Iterator[Example]:
     listed: set[str] = set()
     for file in files:
         name = file.path.stem.removeprefix("instances_")
-        find = finder([file.path.parent, root / "images" / name, root / name, root / "images", root])
+        finder = Finder([file.path.parent, root / "images" / name, root / name, root / "images", root], root, reading)
         known: set[int | str] = set()
         for index, image in enumerate(file.images):
             where = f"{file.path}: image {index}"
             number = _id_in(image, "id")
             if number is None or not isinstance(image.get("file_name"), str):
-                tell(note, "unparsable-line", where, "it has no id or no file_name", "Give it both")
+                reading.tell("unparsable-line", where, "it has no id or no file_name", "Give it both")
                 continue
             if number in known:
-                tell(note, "duplicate-id", where, f"another image has id {number}", "Give every image its own id")
+                reading.tell("duplicate-id", where, f"another image has id {number}", "Give every image its own id")
                 continue
             known.add(number)
-            if (path := find(image["file_name"])) is None:
-                what = f"there is no picture {image['file_name']!r}"
-                tell(note, "missing-image", where, what, "Put it there, or remove the image and its annotations")
+            if (path := finder.find(image["file_name"])) is None:
+                finder.tell_missing(where, image["file_name"], "Put it there, or remove the image and its annotations")
                 continue
             if path in listed:
                 what = f"the picture {image['file_name']!r} is listed a second time"
-                tell(note, "duplicate-id", where, what, "List each picture once")
+                reading.tell("duplicate-id", where, what, "List each picture once")
                 continue
             listed.add(path)
-            yield Example(
-                id_below(path, root),
-                ImageSource(path),
-                file.split,
-                boxes=_detections(file, file.by_image.get(number, []), note, tell_once),
-                size_wh=_size(image),
-                origin=where,
-            )
+            picture = ImageSource(path), _size(image)
+            boxes = _detections(file, file.by_image.get(number, []), picture, reading)
+            yield Example(id_below(path, root), picture[0], file.split, boxes=boxes, size_wh=picture[1], origin=where)
         for number in file.by_image.keys() - known:
             for index, _ in file.by_image[number]:
                 what, remedy = f"there is no image with id {number}", "Add the image, or remove the annotation"
-                tell(note, "orphan-annotation", f"{file.path}: annotation {index}", what, remedy)
-    tell_unlisted(note, listed)
+                reading.tell("orphan-annotation", f"{file.path}: annotation {index}", what, remedy)
 
 
-def _detections(file: _File, annotations: list[tuple[int, dict[str, Any]]], note: Note, tell_once: Any) -> Detections:
+def _detections(
+    file: _File,
+    annotations: list[tuple[int, dict[str, Any]]],
+    picture: tuple[ImageSource, tuple[int, int] | None],
+    reading: Reading,
+) -> Detections:
     boxes: list[Box] = []
     labels: list[str] = []
     crowd: list[bool] = []
@@ -234,18 +231,18 @@ def _detections(file: _File, annotations: list[tuple[int, dict[str, Any]]], note
         where = f"{file.path}: annotation {index}"
         if annotation.get("segmentation"):
             what = "polygons and RLE masks are not read, only the boxes beside them"
-            tell_once("segmentation-not-read", where, what, "Nothing to do if the boxes are right")
+            reading.tell_once("segmentation-not-read", where, what, "Nothing to do if the boxes are right")
         category = _id_in(annotation, "category_id")
         if category is None or category not in file.categories:
             what = f"it names category {category}, which is not among the {counted(len(file.categories), 'category')}"
-            tell(note, "unknown-class-id", where, what, "Fix the id, or add the category")
+            reading.tell("unknown-class-id", where, what, "Fix the id, or add the category")
             continue
-        four = four_numbers(annotation.get("bbox"))
-        if four is None:
+        box = reading.box(annotation.get("bbox"), BoxForm.XYWH, *picture)
+        if box is None:
             what = f"bbox {annotation.get('bbox')!r} is not a list of four numbers"
-            tell(note, "box-unparsable", where, what, "Write left, top, width and height in pixels")
+            reading.tell("box-unparsable", where, what, "Write left, top, width and height in pixels")
             continue
-        boxes.append(box_from_xywh(four))
+        boxes.append(box)
         labels.append(file.categories[category])
         crowd.append(bool(annotation.get("iscrowd")))
     return Detections(tuple(boxes), tuple(labels), crowd=tuple(crowd) if any(crowd) else None)

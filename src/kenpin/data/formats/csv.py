@@ -14,11 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.reading import Note
+from kenpin.data.reading import Reading
 from kenpin.data.reading.columns import attribute_columns, column_of
-from kenpin.data.reading.content import read_text, tell
 from kenpin.data.reading.names import split_name
-from kenpin.data.reading.pictures import PictureCopier, entries, finder, id_below, tell_unlisted
+from kenpin.data.reading.pictures import Finder, PictureCopier, entries, id_below
 from kenpin.plural import counted
 from kenpin.records import Example, ImageSource
 
@@ -39,9 +38,9 @@ def recognises(path: Path) -> bool:
         return _delimiter(stream.readline()) is not None
 
 
-def read(path: Path, note: Note) -> Dataset:
+def read(path: Path, reading: Reading) -> Dataset:
     """The pictures of the table."""
-    return Dataset.from_examples(_examples(path, note), root=path, format="csv")
+    return Dataset.from_examples(_examples(path, reading), root=path, format="csv")
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -74,28 +73,28 @@ def _delimiter(first_line: str) -> str | None:
     return None
 
 
-def _examples(path: Path, note: Note) -> Iterator[Example]:
+def _examples(path: Path, reading: Reading) -> Iterator[Example]:
     file = table_of(path)
     if file is None:
-        tell(note, "missing-file", path, "there is not exactly one CSV file in it", "Name the CSV file itself")
+        reading.tell("missing-file", path, "there is not exactly one CSV file in it", "Name the CSV file itself")
         return
-    text = read_text(file, note)
+    text = reading.text_of(file)
     if text is None:
         return
     delimiter = _delimiter(text.partition("\n")[0])
     if delimiter is None:
         what = "its first line names no column path, image or file"
-        tell(note, "unparsable-file", file, what, "Name the columns in the first line")
+        reading.tell("unparsable-file", file, what, "Name the columns in the first line")
         return
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     columns = next(rows)
     if twice := [name for name, count in Counter(column.strip() for column in columns).items() if name and count > 1]:
         what = f"its first line names the column {twice[0]} more than once"
-        tell(note, "unparsable-file", f"{file}:1", what, "Give each column a name of its own")
+        reading.tell("unparsable-file", f"{file}:1", what, "Give each column a name of its own")
         return
     roles = {role: column_of(role, columns) for role in ("image", "label", "group", "split")}
     further = [column for column in columns if column not in roles.values()]
-    find = finder([file.parent, file.parent / "images"])
+    finder = Finder([file.parent, file.parent / "images"], file.parent, reading)
     listed: set[str] = set()
     while True:
         line = rows.line_num + 1
@@ -103,7 +102,7 @@ def _examples(path: Path, note: Note) -> Iterator[Example]:
         try:
             cells = next(rows, None)
         except csv.Error as error:
-            tell(note, "unparsable-line", where, f"it cannot be read ({error})", "Correct or remove the line")
+            reading.tell("unparsable-line", where, f"it cannot be read ({error})", "Correct or remove the line")
             continue
         if cells is None:
             break
@@ -111,18 +110,19 @@ def _examples(path: Path, note: Note) -> Iterator[Example]:
             continue
         if len(cells) != len(columns):
             what = f"it has {counted(len(cells), 'cell')} for {counted(len(columns), 'column')}"
-            tell(note, "unparsable-line", where, what, "Give every column a cell; quote cells that hold the delimiter")
+            reading.tell(
+                "unparsable-line", where, what, "Give every column a cell; quote cells that hold the delimiter"
+            )
             continue
         row = dict(zip(columns, cells, strict=True))
         value = {role: row[column] if column is not None else "" for role, column in roles.items()}
-        picture = find(value["image"]) if value["image"] else None
+        picture = finder.find(value["image"]) if value["image"] else None
         if picture is None:
-            what, remedy = f"there is no picture {value['image']!r}", "Put it there, or remove the line"
-            tell(note, "missing-image", where, what, remedy)
+            finder.tell_missing(where, value["image"], "Put it there, or remove the line")
             continue
         if picture in listed:
             what = f"the picture {value['image']!r} is listed a second time"
-            tell(note, "duplicate-id", where, what, "Write one line for each picture")
+            reading.tell("duplicate-id", where, what, "Write one line for each picture")
             continue
         listed.add(picture)
         yield Example(
@@ -134,4 +134,3 @@ def _examples(path: Path, note: Note) -> Iterator[Example]:
             attributes={name: row[name] for name in further if row[name]},
             origin=where,
         )
-    tell_unlisted(note, listed)

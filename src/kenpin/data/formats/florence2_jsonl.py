@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kenpin.codecs import florence2
-from kenpin.data.reading import Note, answers
+from kenpin.data.reading import Reading, answers
 
 if TYPE_CHECKING:
     from kenpin.data.dataset import Dataset
@@ -24,9 +24,9 @@ def recognises(path: Path) -> bool:
     return answers.is_florence2(answers.opening_lines(path))
 
 
-def read(path: Path, note: Note) -> Dataset:
+def read(path: Path, reading: Reading) -> Dataset:
     """The pictures with their boxes or texts."""
-    return answers.read(path, note, florence2, "florence2_jsonl")
+    return answers.read(path, reading, florence2, "florence2_jsonl")
 
 
 def write(dataset: Dataset, path: Path) -> None:

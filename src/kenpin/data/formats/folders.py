@@ -9,47 +9,47 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.reading import Note
-from kenpin.data.reading.names import folder_of_label, label_of_folder, require_standard_split, split_name
+from kenpin.data.reading import Reading
+from kenpin.data.reading.names import (
+    folder_of_label,
+    is_layout,
+    is_of_masks,
+    label_of_folder,
+    require_standard_split,
+    split_name,
+)
 from kenpin.data.reading.pictures import (
     PictureCopier,
     entries,
     id_below,
+    is_folder,
     is_picture,
     pictures_below,
     subfolders,
-    tell_others,
 )
 from kenpin.records import Example, ImageSource
-
-if TYPE_CHECKING:
-    import os
 
 SUMMARY = "class folders of pictures, with or without train/valid/test folders above them"
 CARRIES = frozenset({"split", "label", "classes"})
 
-_ANNOTATIONS = (".json", ".jsonl", ".xml", ".csv", ".tsv", ".yaml", ".yml", ".parquet", ".arrow")
+_DEEPEST = 2  # folders such as train/images above the class folders
 
 
 def recognises(path: Path) -> bool:
-    """Whether there are folders of pictures, or pictures alone, and no annotation files beside them."""
+    """Whether there are pictures, or folders of pictures, and none of the folders of masks that MVTec has."""
     if not path.is_dir() or (path / "ground_truth").is_dir():
         return False
-    # every name, for `_annotations.coco.json` stands behind thousands of pictures whose names begin with a digit
-    upper = [entry.name for folder in (path, *subfolders(path)) for entry in entries(folder)]
-    if any(name.lower().endswith(_ANNOTATIONS) for name in upper):
-        return False
-    lower = (entry.name for folder, _, _ in _class_folders(path) for entry in entries(folder))
+    upper = (entry.name for entry in entries(path))
+    lower = (entry.name for folder, _, _ in _folders(path) for entry in entries(folder))
     return any(map(is_picture, chain(upper, lower)))
 
 
-def read(path: Path, note: Note) -> Dataset:
+def read(path: Path, reading: Reading) -> Dataset:
     """The pictures of all class folders; an empty class folder declares its class."""
-    classes = sorted({label for _, _, label in _class_folders(path) if label is not None})
-    return Dataset.from_examples(_examples(path, note), classes=classes, root=path, format="folders")
+    classes = sorted({label for _, _, label in _folders(path) if label is not None})
+    return Dataset.from_examples(_examples(path), classes=classes, root=path, format="folders")
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -64,32 +64,35 @@ def write(dataset: Dataset, path: Path) -> None:
         copier.make("/".join(filter(None, (first_split, folder_of_label(label)))))
 
 
-def _class_folders(root: Path) -> Iterator[tuple[str, str | None, str | None]]:
-    """Folder, split and label of each class folder; the label is None for the split folders themselves."""
+def _folders(
+    root: Path | str, split: str | None = None, depth: int = 0
+) -> Iterator[tuple[str, str | None, str | None]]:
+    """Folder, split and label of each folder of pictures; the label is None where a folder only parts them, as `train`
+    and `images` do. Folders of masks are left out."""
     for entry in subfolders(root):
-        split = split_name(entry.name)
-        if split is None:
-            yield entry.path, None, label_of_folder(entry.name)
+        inner = split_name(entry.name) or split
+        if is_of_masks(entry.name):
             continue
-        yield entry.path, split, None
-        for inner in subfolders(entry.path):
-            yield inner.path, split, label_of_folder(inner.name)
+        if depth < _DEEPEST and (split_name(entry.name) or is_layout(entry.name)):
+            yield entry.path, inner, None
+            yield from _folders(entry.path, inner, depth + 1)
+        else:
+            yield entry.path, split, label_of_folder(entry.name)
 
 
-def _examples(root: Path, note: Note) -> Iterator[Example]:
-    others: list[str] = []
+def _examples(root: Path) -> Iterator[Example]:
+    for path in _directly_in(root):
+        yield _example(path, root, None, None)
+    for folder, split, label in _folders(root):
+        pictures = _directly_in(folder) if label is None else pictures_below(folder, [])
+        for path in pictures:
+            if label is None or not any(map(is_of_masks, path[len(folder) + 1 :].split("/")[:-1])):
+                yield _example(path, root, split, label)
 
-    def example(path: str, split: str | None, label: str | None) -> Example:
-        return Example(id_below(path, root), ImageSource(path), split, label, origin=path)
 
-    def directly_in(folder: Path | str) -> Iterator[str]:
-        files: list[os.DirEntry[str]] = [entry for entry in entries(folder) if not entry.is_dir()]
-        others.extend(entry.path for entry in files if not is_picture(entry.name))
-        yield from (entry.path for entry in files if is_picture(entry.name))
+def _directly_in(folder: Path | str) -> Iterator[str]:
+    return (entry.path for entry in entries(folder) if is_picture(entry.name) and not is_folder(entry))
 
-    for path in directly_in(root):
-        yield example(path, None, None)
-    for folder, split, label in _class_folders(root):
-        for path in directly_in(folder) if label is None else pictures_below(folder, others):
-            yield example(path, split, label)
-    tell_others(note, root, others)
+
+def _example(path: str, root: Path, split: str | None, label: str | None) -> Example:
+    return Example(id_below(path, root), ImageSource(path), split, label, origin=path)

@@ -10,6 +10,7 @@ the displayed picture. Pictures stay in the mapped file; no code of a data set i
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -21,11 +22,10 @@ import pyarrow as pa
 
 from kenpin.data.dataset import SCHEMA, Dataset, as_table
 from kenpin.data.formats import CARRIABLE
-from kenpin.data.reading import Note
+from kenpin.data.reading import Reading
 from kenpin.data.reading.columns import attribute_columns, has_pictures
-from kenpin.data.reading.content import tell
 from kenpin.data.reading.names import split_name
-from kenpin.data.reading.pictures import entries, file_name, subfolders
+from kenpin.data.reading.pictures import entries, file_name, files_below, subfolders
 from kenpin.data.reading.tables import CHAT_COLUMNS, TableReader
 from kenpin.errors import DatasetError
 from kenpin.records import Example
@@ -67,14 +67,24 @@ def looks_like_hub_id(path: Path) -> bool:
     return _HUB_ID.fullmatch(path.as_posix()) is not None and not path.parent.exists()
 
 
-def read(path: Path, note: Note) -> Dataset:
+def read(path: Path, reading: Reading) -> Dataset:
     """The rows of all splits; their pictures are neither decoded nor copied."""
-    return of_tables(_tables(path, note), path, note)
+    for file in (path,) if path.is_file() else _own_files(path):
+        reading.use(file)
+    return of_tables(_tables(path, reading), path, reading)
 
 
-def of_tables(tables: Iterable[tuple[str | None, datasets.Dataset]], root: Path | None, note: Note) -> Dataset:
+def _own_files(path: Path) -> Iterator[str]:
+    """The files in and below a folder that the library reads by itself."""
+    for file in files_below(path, unlisted=[]):
+        name = os.path.basename(file)
+        if name in {*_SAVED, *_METADATA, "dataset_info.json"} or name.endswith((".arrow", ".parquet")):
+            yield file
+
+
+def of_tables(tables: Iterable[tuple[str | None, datasets.Dataset]], root: Path | None, reading: Reading) -> Dataset:
     """The rows of tables, each with the name of its split. root: folder of the tables; None: in memory."""
-    readers = [TableReader(table, split, root, note) for split, table in tables]
+    readers = [TableReader(table, split, root, reading) for split, table in tables]
     classes = list(dict.fromkeys(name for reader in readers for name in reader.classes))
     taken: set[str] = set()
     rows = (example for reader in readers for example in reader.examples(taken))
@@ -130,7 +140,7 @@ def write(dataset: Dataset, path: Path) -> None:
     shutil.rmtree(rows)
 
 
-def _tables(path: Path, note: Note) -> list[tuple[str | None, datasets.Dataset]]:
+def _tables(path: Path, reading: Reading) -> list[tuple[str | None, datasets.Dataset]]:
     """Name and table of each split; none, and a finding, where they cannot be read."""
     import datasets
 
@@ -145,10 +155,10 @@ def _tables(path: Path, note: Note) -> list[tuple[str | None, datasets.Dataset]]
     except Exception as error:  # noqa: BLE001 (the library raises its own, the hub's, pyarrow's and pandas' errors)
         reason = " ".join(str(error.__cause__ or error).split())[:300]
         if path.exists():
-            tell(note, "unparsable-file", path, f"the datasets library cannot read it ({reason})", "Save it again")
+            reading.tell("unparsable-file", path, f"the datasets library cannot read it ({reason})", "Save it again")
         else:
             what = f"there is no such file or folder, and the Hugging Face hub does not give it ({reason})"
-            tell(note, "missing-file", path, what, "Correct the path or id, or connect to the network")
+            reading.tell("missing-file", path, what, "Correct the path or id, or connect to the network")
         return []
     return [(None, loaded)] if path.is_file() else tables_of(loaded)
 

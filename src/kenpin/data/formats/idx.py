@@ -22,8 +22,7 @@ from PIL import Image
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_picture
 from kenpin.data.plain_png import fits, plain_pngs
-from kenpin.data.reading import Note
-from kenpin.data.reading.content import read_json, tell
+from kenpin.data.reading import Reading
 from kenpin.data.reading.names import require_standard_split, split_name
 from kenpin.data.reading.pictures import entries
 from kenpin.errors import DatasetError
@@ -44,10 +43,10 @@ def recognises(path: Path) -> bool:
     return any(_IMAGES.fullmatch(entry.name) for entry in entries(path))
 
 
-def read(path: Path, note: Note) -> Dataset:
+def read(path: Path, reading: Reading) -> Dataset:
     """The pictures of all pairs of files; the file name gives the split."""
-    names = _class_names(path, note)
-    return Dataset.from_examples(_examples(path, names, note), classes=names or (), root=path, format="idx")
+    names = _class_names(path, reading)
+    return Dataset.from_examples(_examples(path, names, reading), classes=names or (), root=path, format="idx")
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -94,26 +93,29 @@ def _write_array(file: Path, shape: tuple[int, ...], content: bytearray) -> None
     file.write_bytes(head + content)
 
 
-def _class_names(path: Path, note: Note) -> list[str] | None:
+def _class_names(path: Path, reading: Reading) -> list[str] | None:
     if not (path / _CLASSES).is_file():
         return None
-    names = read_json(path / _CLASSES, note)
+    names = reading.json_of(path / _CLASSES)
     if isinstance(names, list) and all(isinstance(name, str) for name in names):
         return names
     if names is not None:
-        tell(note, "unparsable-file", path / _CLASSES, "it is not a list of class names", "Write a JSON list of texts")
+        reading.tell(
+            "unparsable-file", path / _CLASSES, "it is not a list of class names", "Write a JSON list of texts"
+        )
     return None
 
 
-def _array(file: Path, axes: int, note: Note) -> NDArray[np.uint8] | None:
+def _array(file: Path, axes: int, reading: Reading) -> NDArray[np.uint8] | None:
     """The bytes of an IDX file in its shape; None and a finding where it holds something else."""
+    reading.use(file)
     try:
         content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
     except FileNotFoundError:
-        tell(note, "missing-file", file, "it is missing", "Put it beside the other file of its pair")
+        reading.tell("missing-file", file, "it is missing", "Put it beside the other file of its pair")
         return None
     except (OSError, EOFError, zlib.error) as error:
-        tell(note, "unparsable-file", file, f"it cannot be unpacked ({error})", "Copy it again")
+        reading.tell("unparsable-file", file, f"it cannot be unpacked ({error})", "Copy it again")
         return None
     start = 4 + 4 * axes
     shape = (
@@ -122,12 +124,12 @@ def _array(file: Path, axes: int, note: Note) -> NDArray[np.uint8] | None:
     announced = math.prod(shape)
     if content[:4] != bytes([0, 0, 8, axes]) or len(content) - start != announced or (any(shape) and not announced):
         what = f"it is not an IDX file of {counted(axes, 'axis', 'axes')}, or is not as long as it states"
-        tell(note, "unparsable-file", file, what, "Copy it again")
+        reading.tell("unparsable-file", file, what, "Copy it again")
         return None
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
 
 
-def _examples(path: Path, names: list[str] | None, note: Note) -> Iterator[Example]:
+def _examples(path: Path, names: list[str] | None, reading: Reading) -> Iterator[Example]:
     for entry in entries(path):
         if (match := _IMAGES.fullmatch(entry.name)) is None:
             continue
@@ -135,27 +137,27 @@ def _examples(path: Path, names: list[str] | None, note: Note) -> Iterator[Examp
         # emnist-letters-train-images: only the last part is the split
         split = None if start is None else split_name(start.rpartition("-")[2])
         label_file = path / f"{start + '-' if start else ''}labels{end.replace('idx3', 'idx1')}"
-        pixels, labels = _array(Path(entry.path), 3, note), _array(label_file, 1, note)
+        pixels, labels = _array(Path(entry.path), 3, reading), _array(label_file, 1, reading)
         if pixels is None:
             continue
         if labels is not None and len(labels) != len(pixels):
             what = f"it holds {counted(len(labels), 'label')} for {counted(len(pixels), 'picture')}"
-            tell(note, "unparsable-file", label_file, what, "Copy both files of the pair again")
+            reading.tell("unparsable-file", label_file, what, "Copy both files of the pair again")
             labels = None
         height, width = pixels.shape[1:]
         for number, png in enumerate(_pngs(pixels)):
             where = f"{entry.path}: picture {number}"
             name = f"{start or 'picture'}/{number:06d}.png"
-            label = None if labels is None else _label(int(labels[number]), names, where, note)
+            label = None if labels is None else _label(int(labels[number]), names, where, reading)
             yield Example(name, ImageSource(name, png), split, label, size_wh=(width, height), origin=where)
 
 
-def _label(number: int, names: list[str] | None, where: str, note: Note) -> str | None:
+def _label(number: int, names: list[str] | None, where: str, reading: Reading) -> str | None:
     if names is None:
         return str(number)
     if number >= len(names):
         what = f"its label is {number}, and {_CLASSES} names {counted(len(names), 'class')}"
-        tell(note, "unknown-class-id", where, what, f"Add the class to {_CLASSES}")
+        reading.tell("unknown-class-id", where, what, f"Add the class to {_CLASSES}")
         return None
     return names[number]
 

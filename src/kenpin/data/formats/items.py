@@ -18,9 +18,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from kenpin.data.dataset import SCHEMA, Dataset, as_table
-from kenpin.data.reading import Note
+from kenpin.data.reading import Reading
 from kenpin.data.reading.columns import attribute_columns, column_of, has_pictures
-from kenpin.data.reading.content import tell
 from kenpin.data.reading.names import split_name
 from kenpin.data.reading.pictures import entries
 from kenpin.errors import DatasetError
@@ -47,36 +46,36 @@ def recognises(path: Path) -> bool:
     return not has_pictures(head.schema) and bool(_item_names(head))
 
 
-def read(path: Path, note: Note) -> Dataset:
+def read(path: Path, reading: Reading) -> Dataset:
     """The table's rows; a row without a number in an item's cell is reported and left out."""
     file = _file_of(path)
     if file is None:
-        tell(note, "missing-file", path, "there is not exactly one CSV file in it", "Name the file itself")
+        reading.tell("missing-file", path, "there is not exactly one CSV file in it", "Name the file itself")
         return Dataset.from_examples([], root=path, format="items")
     try:
         table = _read(file)
     except (pa.ArrowException, OSError) as error:
         what = f"it cannot be read as a table ({' '.join(str(error).split())[:200]})"
-        tell(note, "unparsable-file", file, what, "Give every row a cell for each column, or export it again")
+        reading.tell("unparsable-file", file, what, "Give every row a cell for each column, or export it again")
         return Dataset.from_examples([], root=path, format="items")
     if twice := sorted({name for name in table.column_names if table.column_names.count(name) > 1}):
         what = f"it names the column {twice[0]!r} more than once"
-        tell(note, "unparsable-file", file, what, "Give each column a name of its own")
+        reading.tell("unparsable-file", file, what, "Give each column a name of its own")
         return Dataset.from_examples([], root=path, format="items")
-    return of_table(table, path, note, file)
+    return of_table(table, path, reading, file)
 
 
-def of_table(table: pa.Table, root: Path | None, note: Note, file: Path = Path("the table")) -> Dataset:
+def of_table(table: pa.Table, root: Path | None, reading: Reading, file: Path = Path("the table")) -> Dataset:
     """The rows of a table whose columns have different names. root: its folder; None: in memory; file: for messages.
 
     A row without a number in an item's cell is reported and left out.
     """
     names = _item_names(table)
     if not names:
-        tell(note, "unparsable-file", file, "no column holds numbers", "Add measured items, a column each")
+        reading.tell("unparsable-file", file, "no column holds numbers", "Add measured items, a column each")
         return Dataset.from_examples([], root=root or "", format="items")
-    numbers, sound = _numbers(table, names, file, note)
-    return _dataset(table.filter(pa.array(sound)), np.flatnonzero(sound), numbers[sound], names, root, file, note)
+    numbers, sound = _numbers(table, names, file, reading)
+    return _dataset(table.filter(pa.array(sound)), np.flatnonzero(sound), numbers[sound], names, root, file, reading)
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -153,7 +152,7 @@ def _number(cell: object) -> float | None:
 
 
 def _numbers(
-    table: pa.Table, names: Sequence[str], file: Path, note: Note
+    table: pa.Table, names: Sequence[str], file: Path, reading: Reading
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Numbers of the items, (rows, items) float64, and which rows are sound, (rows,)."""
     numbers = np.empty((len(table), len(names)))
@@ -168,7 +167,7 @@ def _numbers(
     for row, column_index in np.argwhere(~sound).tolist():
         cell = table.column(names[column_index])[row].as_py()
         what = f"item {names[column_index]} is {'empty' if cell is None else f'{cell!r}, not a finite number'}"
-        tell(note, "item-not-a-number", _where(file, row), what, "Measure it again, or leave the part out")
+        reading.tell("item-not-a-number", _where(file, row), what, "Measure it again, or leave the part out")
     return numbers, np.asarray(sound.all(axis=1))
 
 
@@ -184,7 +183,7 @@ def _dataset(
     names: Sequence[str],
     root: Path | None,
     file: Path,
-    note: Note,
+    reading: Reading,
 ) -> Dataset:
     """The sound rows as columns of a data set, without an object for each row."""
     count = len(table)
@@ -199,8 +198,7 @@ def _dataset(
     if len(set(ids)) < count:
         if any(ids):
             remedy = "Nothing to do if the ids do not matter"
-            tell(
-                note,
+            reading.tell(
                 "duplicate-id",
                 file,
                 "some ids occur twice; parts are named by their rows",

@@ -15,8 +15,7 @@ import numpy as np
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import PictureError, read_mask
-from kenpin.data.reading import Note
-from kenpin.data.reading.content import tell
+from kenpin.data.reading import Reading
 from kenpin.data.reading.names import folder_of_label, label_of_folder, split_name
 from kenpin.data.reading.pictures import (
     PictureCopier,
@@ -26,7 +25,6 @@ from kenpin.data.reading.pictures import (
     is_picture,
     pictures_below,
     subfolders,
-    tell_others,
 )
 from kenpin.errors import DatasetError
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
@@ -43,11 +41,11 @@ def recognises(path: Path) -> bool:
     return (path / "train" / _GOOD).is_dir() and (path / _MASKS).is_dir()
 
 
-def read(path: Path, note: Note) -> Dataset:
+def read(path: Path, reading: Reading) -> Dataset:
     """The pictures of the train and test folders with the boxes of their masks."""
     folders = list(_class_folders(path))
     classes = sorted({label for _, _, label in folders}, key=lambda label: (label != _GOOD, label))
-    return Dataset.from_examples(_examples(path, folders, note), classes=classes, root=path, format="mvtec")
+    return Dataset.from_examples(_examples(path, folders, reading), classes=classes, root=path, format="mvtec")
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -113,7 +111,7 @@ def _masks_of(folder: Path) -> dict[str, str]:
     return {os.path.splitext(entry.name)[0].removesuffix("_mask"): entry.path for entry in pictures}
 
 
-def _examples(root: Path, folders: list[tuple[str, str, str]], note: Note) -> Iterator[Example]:
+def _examples(root: Path, folders: list[tuple[str, str, str]], reading: Reading) -> Iterator[Example]:
     others: list[str] = []
     masks: dict[str, dict[str, str]] = {}
     used: set[str] = set()
@@ -129,25 +127,26 @@ def _examples(root: Path, folders: list[tuple[str, str, str]], note: Note) -> It
                 else masks[name].get(os.path.splitext(os.path.basename(path))[0])
             )
             used.update(filter(None, (mask,)))
-            boxes = _annotation(path, split, label, mask, note)
+            boxes = _annotation(path, split, label, mask, reading)
             yield Example(id_below(path, root), ImageSource(path), split, label, boxes, mask=mask, origin=path)
     for entry in subfolders(root / _MASKS):
         for mask in sorted(set(_masks_of(Path(entry.path)).values()) - used):
             remedy = "Put its picture into the test folder, or remove the mask"
-            tell(note, "orphan-annotation", mask, "no picture belongs to this mask", remedy, severity=Severity.WARNING)
-    tell_others(note, root, others)
+            reading.tell(
+                "orphan-annotation", mask, "no picture belongs to this mask", remedy, severity=Severity.WARNING
+            )
 
 
-def _annotation(path: str, split: str, label: str, mask: str | None, note: Note) -> Detections | None:
+def _annotation(path: str, split: str, label: str, mask: str | None, reading: Reading) -> Detections | None:
     if mask is None:
         if label == _GOOD:
             return Detections()
         if split != "train":
             remedy = f"Put it into {_MASKS}; until then the picture counts as not annotated"
-            tell(note, "missing-file", path, "this defective picture has no mask", remedy, severity=Severity.WARNING)
+            reading.tell("missing-file", path, "this defective picture has no mask", remedy, severity=Severity.WARNING)
         return None
     try:
         return _detections(ImageSource(mask), label)
     except PictureError as error:
-        tell(note, "unreadable-image", mask, error.what, error.remedy)
+        reading.tell("unreadable-image", mask, error.what, error.remedy)
         return None

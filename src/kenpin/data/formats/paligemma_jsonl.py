@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kenpin.codecs import paligemma
-from kenpin.data.reading import Note, answers
+from kenpin.data.reading import Reading, answers
 
 if TYPE_CHECKING:
     from kenpin.data.dataset import Dataset
@@ -26,9 +26,9 @@ def recognises(path: Path) -> bool:
     return bool(lines) and not answers.is_florence2(lines)
 
 
-def read(path: Path, note: Note) -> Dataset:
+def read(path: Path, reading: Reading) -> Dataset:
     """The pictures with their boxes or texts."""
-    return answers.read(path, note, paligemma, "paligemma_jsonl")
+    return answers.read(path, reading, paligemma, "paligemma_jsonl")
 
 
 def write(dataset: Dataset, path: Path) -> None:

@@ -17,8 +17,8 @@ from xml.etree import ElementTree
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
-from kenpin.data.reading import Note
-from kenpin.data.reading.content import four_numbers, read_text, tell
+from kenpin.data.reading import Reading
+from kenpin.data.reading.box_forms import BoxForm
 from kenpin.data.reading.names import require_standard_split, split_name
 from kenpin.data.reading.pictures import PictureCopier, entries, id_below, is_picture, subfolders
 from kenpin.errors import LabelError
@@ -49,9 +49,9 @@ def recognises(path: Path) -> bool:
     )
 
 
-def read(path: Path, note: Note) -> Dataset:
+def read(path: Path, reading: Reading) -> Dataset:
     """The pictures with the objects of their XML files."""
-    return Dataset.from_examples(_examples(path, note), root=path, format="voc")
+    return Dataset.from_examples(_examples(path, reading), root=path, format="voc")
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -88,7 +88,7 @@ def _sections(root: Path) -> list[_Section]:
     return [_Section(root, root, None), *(_Section(p, p, split) for p, split in splits if split is not None)]
 
 
-def _splits(root: Path, note: Note) -> dict[str, str]:
+def _splits(root: Path, reading: Reading) -> dict[str, str]:
     """Split by the stem of the picture, from `ImageSets/Main`; lists of single classes are left alone."""
     splits: dict[str, str] = {}
     lists = {entry.name.removesuffix(".txt"): Path(entry.path) for entry in entries(root / "ImageSets" / "Main")}
@@ -96,14 +96,14 @@ def _splits(root: Path, note: Note) -> dict[str, str]:
     if "trainval" in lists:  # last, for pictures that the other lists do not name
         named.append(("train", lists["trainval"]))
     for split, file in named:
-        for line in (read_text(file, note) or "").splitlines():
+        for line in (reading.text_of(file) or "").splitlines():
             if line.strip():
                 splits.setdefault(line.strip(), split)
     return splits
 
 
-def _examples(root: Path, note: Note) -> Iterator[Example]:
-    splits = _splits(root, note)
+def _examples(root: Path, reading: Reading) -> Iterator[Example]:
+    splits = _splits(root, reading)
     missing = set(splits)
     for section in _sections(root):
         pictures = {e.name: e.path for e in entries(section.pictures) if is_picture(e.name)}
@@ -122,7 +122,7 @@ def _examples(root: Path, note: Note) -> Iterator[Example]:
         for entry in entries(section.annotations):
             if not entry.name.lower().endswith(".xml"):
                 continue
-            xml = _parse(Path(entry.path), note)
+            xml = _parse(Path(entry.path), reading)
             stated = None if xml is None else xml.findtext("filename")
             stem = os.path.splitext(entry.name)[0]
             # the stem first, unless two pictures have it: file names inside are often those of before a renaming
@@ -131,30 +131,33 @@ def _examples(root: Path, note: Note) -> Iterator[Example]:
                 name = stated
             if name is None:
                 what, remedy = f"its picture {stated!r} is missing", "Put it there, or remove the XML file"
-                tell(note, "missing-image", entry.path, what, remedy)
+                reading.tell("missing-image", entry.path, what, remedy)
                 missing.discard(stem)
             elif pictures.pop(name, None) is None:
                 what, remedy = f"another XML file already annotates {name!r}", "Keep one of the two"
-                tell(note, "duplicate-id", entry.path, what, remedy)
+                reading.tell("duplicate-id", entry.path, what, remedy)
             else:
-                boxes = None if xml is None else _detections(xml, entry.path, note)
+                boxes = None if xml is None else _detections(xml, entry.path, str(section.pictures / name), reading)
                 yield example(name, boxes, None if xml is None else _size(xml), entry.path)
         for name, path in pictures.items():
             yield example(name, None, None, path)
     for stem in sorted(missing):
         what, remedy = f"the {splits[stem]} list names {stem!r}, but there is no such picture", "Correct the list"
-        tell(note, "missing-image", root / "ImageSets" / "Main", what, remedy)
+        reading.tell("missing-image", root / "ImageSets" / "Main", what, remedy)
 
 
-def _parse(file: Path, note: Note) -> ElementTree.Element | None:
+def _parse(file: Path, reading: Reading) -> ElementTree.Element | None:
+    text = reading.xml_text_of(file)
+    if text is None:
+        return None
     try:
-        return ElementTree.fromstring(file.read_bytes())
+        return ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError, LookupError) as error:
-        tell(note, "unparsable-file", file, f"it is not XML ({error})", "Export it again, or correct it there")
+        reading.tell("unparsable-file", file, f"it is not XML ({error})", "Export it again, or correct it there")
         return None
 
 
-def _detections(xml: ElementTree.Element, where: str, note: Note) -> Detections:
+def _detections(xml: ElementTree.Element, where: str, picture: str, reading: Reading) -> Detections:
     boxes: list[Box] = []
     labels: list[str] = []
     for index, item in enumerate(xml.iter("object")):
@@ -162,10 +165,10 @@ def _detections(xml: ElementTree.Element, where: str, note: Note) -> Detections:
         if "\n" in name:  # an editor's line breaks; spaces on one line are somebody's own
             name = name.strip()
         texts = [item.findtext(f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
-        box = four_numbers(texts)
+        box = reading.box(texts, BoxForm.XYXY, ImageSource(picture), _size(xml))
         if not name or box is None:
             what = f"name {name!r} with xmin, ymin, xmax, ymax {texts} is not a labelled box"
-            tell(note, "box-unparsable", f"{where}: object {index}", what, "Give it a name and four numbers")
+            reading.tell("box-unparsable", f"{where}: object {index}", what, "Give it a name and four numbers")
             continue
         boxes.append(box)
         labels.append(name)

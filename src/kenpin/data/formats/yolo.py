@@ -19,10 +19,10 @@ import yaml
 from kenpin.boxes import cxcywh_unit_from_xyxy_px
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
-from kenpin.data.reading import Note
-from kenpin.data.reading.content import box_px_from_cxcywh_unit, four_numbers, once, read_text, size_of, tell
+from kenpin.data.reading import Reading
+from kenpin.data.reading.box_forms import BoxForm, four_numbers
 from kenpin.data.reading.names import require_standard_split, split_name
-from kenpin.data.reading.pictures import PictureCopier, entries, finder, id_below, is_picture, pictures_below
+from kenpin.data.reading.pictures import Finder, PictureCopier, entries, id_below, is_picture, pictures_below
 from kenpin.errors import DatasetError
 from kenpin.plural import counted, is_are
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
@@ -40,12 +40,12 @@ def recognises(path: Path) -> bool:
     return _config_file(path) is not None
 
 
-def read(path: Path, note: Note) -> Dataset:
+def read(path: Path, reading: Reading) -> Dataset:
     """The pictures of all splits that the YAML file names; where it names none, the pictures below `images`."""
     file = _config_file(path) or (path / "data.yaml" if path.is_dir() else path)
-    config = _config(file, note)
-    names = _names(config, file, note)
-    examples = _examples(file, config, names, note)
+    config = _config(file, reading)
+    names = _names(config, file, reading)
+    examples = _examples(file, config, names, reading)
     return Dataset.from_examples(examples, classes=list(names.values()), root=path, format="yolo")
 
 
@@ -90,21 +90,21 @@ def _config_file(path: Path) -> Path | None:
     return None
 
 
-def _config(file: Path, note: Note) -> dict[str, Any]:
-    text = read_text(file, note)
+def _config(file: Path, reading: Reading) -> dict[str, Any]:
+    text = reading.text_of(file)
     try:
         # everything as text: YAML would turn classes called NO, off or 1.0 into something else
         config = yaml.load(text or "{}", Loader=yaml.BaseLoader)
     except (yaml.YAMLError, RecursionError) as error:
-        tell(note, "unparsable-file", file, f"it is not YAML ({' '.join(str(error).split())})", "Correct that line")
+        reading.tell("unparsable-file", file, f"it is not YAML ({' '.join(str(error).split())})", "Correct that line")
         return {}
     if not isinstance(config, dict):
-        tell(note, "unparsable-file", file, "it holds no keys", "Write `names:`, `train:` and `val:`")
+        reading.tell("unparsable-file", file, "it holds no keys", "Write `names:`, `train:` and `val:`")
         return {}
     return config
 
 
-def _names(config: Mapping[str, Any], file: Path, note: Note) -> dict[int, str]:
+def _names(config: Mapping[str, Any], file: Path, reading: Reading) -> dict[int, str]:
     """Class names by their number: a list, a mapping, or only their count."""
     names = config.get("names")
     count = config.get("nc", "")
@@ -117,34 +117,34 @@ def _names(config: Mapping[str, Any], file: Path, note: Note) -> dict[int, str]:
     else:
         numbered = {}
     if not numbered or not all(isinstance(name, str) for name in numbered.values()):
-        tell(note, "unparsable-file", file, "it declares no classes", "Write `names:` with a list of class names")
+        reading.tell("unparsable-file", file, "it declares no classes", "Write `names:` with a list of class names")
         return {}
     return dict(sorted(numbered.items()))
 
 
-def _examples(file: Path, config: Mapping[str, Any], names: Mapping[int, str], note: Note) -> Iterator[Example]:
+def _examples(file: Path, config: Mapping[str, Any], names: Mapping[int, str], reading: Reading) -> Iterator[Example]:
     root = file.parent / str(config.get("path") or "")
     if not root.is_dir():
         root = file.parent
-    labels = _LabelFiles(note)
-    parser = _Parser(names, note)
+    labels = _LabelFiles(reading)
+    parser = _Parser(names, reading)
     seen: set[str] = set()
-    for split, path in _pictures(file, root, config, note):
+    for split, path in _pictures(file, root, config, reading):
         if path in seen:
             remedy = "List each picture once, in one split"
-            tell(note, "duplicate-id", path, "the picture is listed a second time", remedy)
+            reading.tell("duplicate-id", path, "the picture is listed a second time", remedy)
             continue
         seen.add(path)
         source = ImageSource(path)
         label_file = labels.of_picture(path)
-        size = size_of(source, note)
+        size = reading.size_of(source)
         boxes = None if size is None else Detections() if label_file is None else parser.parse(label_file, size)
         origin = path if label_file is None else str(label_file)
         yield Example(id_below(path, file.parent), source, split, boxes=boxes, size_wh=size, origin=origin)
     labels.tell_orphans()
 
 
-def _pictures(file: Path, root: Path, config: Mapping[str, Any], note: Note) -> Iterator[tuple[str | None, str]]:
+def _pictures(file: Path, root: Path, config: Mapping[str, Any], reading: Reading) -> Iterator[tuple[str | None, str]]:
     """Split and path of each picture of each split."""
     given = [(key, value) for key, value in config.items() if key == "train" or split_name(key) is not None]
     if not any(value for _, value in given):
@@ -162,24 +162,23 @@ def _pictures(file: Path, root: Path, config: Mapping[str, Any], note: Note) -> 
                 # exports often name a test folder that they do not hold
                 severity = Severity.WARNING if split_name(key) == "test" else Severity.ERROR
                 what, remedy = f"{key} names {folder!r}, which is missing", "Correct the path, or remove the line"
-                tell(note, "missing-file", file, what, remedy, severity=severity)
+                reading.tell("missing-file", file, what, remedy, severity=severity)
             elif target.is_dir():
                 for path in pictures_below(target, []):
                     yield split_name(key), os.path.normpath(path)
             else:
-                for path in _listed(target, root, note):
+                for path in _listed(target, root, reading):
                     yield split_name(key), path
 
 
-def _listed(file: Path, root: Path, note: Note) -> Iterator[str]:
+def _listed(file: Path, root: Path, reading: Reading) -> Iterator[str]:
     """The pictures that a text file names, one a line."""
-    find = finder([file.parent, root])
-    for number, line in enumerate((read_text(file, note) or "").splitlines(), start=1):
+    finder = Finder([file.parent, root], root, reading)
+    for number, line in enumerate((reading.text_of(file) or "").splitlines(), start=1):
         if not (name := line.strip()):
             continue
-        if (path := find(name)) is None:
-            remedy = "Correct the line, or put the picture there"
-            tell(note, "missing-image", f"{file}:{number}", f"there is no picture {name!r}", remedy)
+        if (path := finder.find(name)) is None:
+            finder.tell_missing(f"{file}:{number}", name, "Correct the line, or put the picture there")
         else:
             yield path
 
@@ -187,8 +186,8 @@ def _listed(file: Path, root: Path, note: Note) -> Iterator[str]:
 class _LabelFiles:
     """Finds the label file of a picture with one listing of each folder, and reports the files left over."""
 
-    def __init__(self, note: Note) -> None:
-        self._note = note
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
         self._left: dict[str, dict[str, str]] = {}  # label folder -> stem -> file name
         self._pictures: dict[str, str] = {}  # label folder -> picture folder
 
@@ -217,8 +216,7 @@ class _LabelFiles:
             for stem in sorted(left.keys() - stems):
                 remedy = "Put its picture there, or remove the file"
                 where = os.path.join(labels, left[stem])
-                tell(
-                    self._note,
+                self._reading.tell(
                     "orphan-annotation",
                     where,
                     "it belongs to no picture",
@@ -230,15 +228,14 @@ class _LabelFiles:
 class _Parser:
     """Reads label files with the class names of one data set."""
 
-    def __init__(self, names: Mapping[int, str], note: Note) -> None:
+    def __init__(self, names: Mapping[int, str], reading: Reading) -> None:
         self._names = names
-        self._note = note
-        self._tell_once = once(note)
+        self._reading = reading
 
     def parse(self, file: Path, size_wh: tuple[int, int]) -> Detections:
         boxes: list[Box] = []
         labels: list[str] = []
-        for number, line in enumerate((read_text(file, self._note) or "").splitlines(), start=1):
+        for number, line in enumerate((self._reading.text_of(file) or "").splitlines(), start=1):
             values = line.split()
             if not values:
                 continue
@@ -246,13 +243,13 @@ class _Parser:
             four = self._centre_and_size(values[1:], where)
             if four is None:
                 what = f"{line[:80]!r} is not `class cx cy w h`"
-                tell(self._note, "unparsable-line", where, what, "Write a class number and four fractions")
+                self._reading.tell("unparsable-line", where, what, "Write a class number and four fractions")
             elif (label := self._names.get(_class_number(values[0]))) is None:
                 declared = len(self._names)
                 what = f"it names class {values[0]}, but {counted(declared, 'class')} {is_are(declared)} declared"
-                tell(self._note, "unknown-class-id", where, what, "Fix the number, or add the class to `names`")
+                self._reading.tell("unknown-class-id", where, what, "Fix the number, or add the class to `names`")
             else:
-                boxes.append(box_px_from_cxcywh_unit(four, size_wh))
+                boxes.append((self._reading.boxes or BoxForm.CXCYWH_UNIT).to_xyxy_px(four, size_wh))
                 labels.append(label)
         return Detections(tuple(boxes), tuple(labels))
 
@@ -266,7 +263,7 @@ class _Parser:
         except ValueError:
             return None
         what = "polygons are not read, only the boxes around them"
-        self._tell_once("segmentation-not-read", where, what, "Nothing to do if boxes are enough")
+        self._reading.tell_once("segmentation-not-read", where, what, "Nothing to do if boxes are enough")
         x1, y1, x2, y2 = min(xs), min(ys), max(xs), max(ys)
         return four_numbers(((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1))
 

@@ -1,10 +1,5 @@
-"""What formats share: names, pictures, columns and texts as they are found on disk, and the telling of problems."""
+"""What formats share: one reading with its problems and texts, names, pictures, columns as they are found on disk."""
 
-from __future__ import annotations
+from kenpin.data.reading.reading import Note, Reading
 
-from collections.abc import Callable
-
-from kenpin.records import Finding
-
-Note = Callable[[Finding], None]
-"""Takes every problem that a reader meets; it may raise to end the reading."""
+__all__ = ["Note", "Reading"]

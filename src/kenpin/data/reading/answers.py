@@ -17,10 +17,9 @@ from typing import Any, Protocol
 from kenpin.codecs import Decoded
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
-from kenpin.data.reading import Note
-from kenpin.data.reading.content import read_text, size_of, tell
+from kenpin.data.reading import Reading
 from kenpin.data.reading.names import folder_of_split, split_name, split_of_folder
-from kenpin.data.reading.pictures import PictureCopier, entries, finder, id_below, subfolders, tell_unlisted
+from kenpin.data.reading.pictures import Finder, PictureCopier, entries, id_below, subfolders
 from kenpin.errors import DatasetError
 from kenpin.records import Detections, Example, ImageSource
 
@@ -38,20 +37,20 @@ class AnswerCodec(Protocol):
 
 
 def decoded(
-    suffix: str, source: ImageSource, codec: AnswerCodec, where: str, note: Note
+    suffix: str, source: ImageSource, codec: AnswerCodec, where: str, reading: Reading
 ) -> tuple[Detections | None, str | None, tuple[int, int] | None]:
     """Boxes, free text and picture size of one answer; parts that cannot be parsed become findings."""
     if not suffix:
         return Detections(), None, None
     if LOCATION.search(suffix) is None:
         return None, suffix, None
-    size = size_of(source, note)
+    size = reading.size_of(source)
     if size is None:
         return None, None, None
     answer = codec.decode(suffix, size)
     if answer.rejected:
         what = f"{', '.join(map(repr, answer.rejected))} is not a label with four locations"
-        tell(note, "answer-not-understood", where, what[:300], "Correct that part of the suffix")
+        reading.tell("answer-not-understood", where, what[:300], "Correct that part of the suffix")
     return answer.detections, None, size
 
 
@@ -83,9 +82,9 @@ def is_florence2(lines: list[dict[str, Any]]) -> bool:
     return any(_FLORENCE2_TASK.fullmatch(str(line.get("prefix"))) for line in lines)
 
 
-def read(path: Path, note: Note, codec: AnswerCodec, format: str) -> Dataset:
+def read(path: Path, reading: Reading, codec: AnswerCodec, format: str) -> Dataset:
     """The pictures of all JSON-lines files; the file's or the folder's name gives the split."""
-    return Dataset.from_examples(_examples(path, note, codec), root=path, format=format)
+    return Dataset.from_examples(_examples(path, reading, codec), root=path, format=format)
 
 
 def write(dataset: Dataset, path: Path, codec: AnswerCodec, instruction: Callable[[Dataset], str]) -> None:
@@ -143,47 +142,45 @@ def split_of_file(file: Path, root: Path) -> str | None:
     return split_name(file.stem) or (split_name(file.parent.name) if file.parent != root else None)
 
 
-def _examples(path: Path, note: Note, codec: AnswerCodec) -> Iterator[Example]:
+def _examples(path: Path, reading: Reading, codec: AnswerCodec) -> Iterator[Example]:
     files = line_files(path)
     if not files:
-        tell(note, "missing-file", path, "there is no JSON-lines file in it", "Name the .jsonl file itself")
+        reading.tell("missing-file", path, "there is no JSON-lines file in it", "Name the .jsonl file itself")
     root = path if path.is_dir() else path.parent
     listed: set[str] = set()
     for file in files:
         split = split_of_file(file, root)
-        find = finder([file.parent, file.parent / "images", root, root / "images"])
-        for number, line in enumerate((read_text(file, note) or "").split("\n"), start=1):
+        finder = Finder([file.parent, file.parent / "images", root, root / "images"], root, reading)
+        for number, line in enumerate((reading.text_of(file) or "").split("\n"), start=1):
             if not line.strip():
                 continue
             where = f"{file}:{number}"
             row = json_object(line)
             if row is None or not isinstance(row.get("image"), str):
                 what = "the line is not a JSON object with an image"
-                tell(note, "unparsable-line", where, what, 'Write {"image": …, "prefix": …, "suffix": …}')
+                reading.tell("unparsable-line", where, what, 'Write {"image": …, "prefix": …, "suffix": …}')
                 continue
-            if (picture := find(row["image"])) is None:
-                what, remedy = f"there is no picture {row['image']!r}", "Put it there, or remove the line"
-                tell(note, "missing-image", where, what, remedy)
+            if (picture := finder.find(row["image"])) is None:
+                finder.tell_missing(where, row["image"], "Put it there, or remove the line")
                 continue
             if picture in listed:
                 what = f"the picture {row['image']!r} is listed a second time"
-                tell(note, "duplicate-id", where, what, "Write one line for each picture")
+                reading.tell("duplicate-id", where, what, "Write one line for each picture")
                 continue
             listed.add(picture)
-            yield _example(row, picture, os.fspath(root), split, codec, where, note)
-    tell_unlisted(note, listed)
+            yield _example(row, picture, os.fspath(root), split, codec, where, reading)
 
 
 def _example(
-    row: dict[str, Any], path: str, root: str, split: str | None, codec: AnswerCodec, where: str, note: Note
+    row: dict[str, Any], path: str, root: str, split: str | None, codec: AnswerCodec, where: str, reading: Reading
 ) -> Example:
     source = ImageSource(path)
     prefix, suffix = row.get("prefix"), row.get("suffix")
     if not (isinstance(prefix, str | None) and isinstance(suffix, str | None)):
         what = "prefix or suffix is not a text"
-        tell(note, "unparsable-line", where, what, "Write both as text")
+        reading.tell("unparsable-line", where, what, "Write both as text")
         prefix, suffix = None, None
-    boxes, text, size = (None, None, None) if suffix is None else decoded(suffix, source, codec, where, note)
+    boxes, text, size = (None, None, None) if suffix is None else decoded(suffix, source, codec, where, reading)
     return Example(
         id_below(path, root), source, split, boxes=boxes, prefix=prefix or None, suffix=text, size_wh=size, origin=where
     )

@@ -6,6 +6,7 @@ import os
 import re
 import unicodedata
 
+from kenpin.data.reading.encodings import decode
 from kenpin.errors import DatasetError, LabelError
 
 _SPLITS = {
@@ -19,17 +20,88 @@ _SPLITS = {
     "testing": "test",
     "t10k": "test",  # MNIST's own name for it
 }
+_OF_PICTURES = {"images", "image", "imgs", "img", "jpegimages", "pictures", "photos", "画像", "图片", "图像"}
+_OF_MASKS = {
+    "masks", "mask", "ground_truth", "groundtruth", "gt", "label", "labels", "annotations", "segmentationclass",
+    "segmentationobject",
+}  # fmt: skip
 _YEAR = re.compile(r"[-_]?(?:19|20)[0-9]{2}$")
 # what Linux, Windows or a shell user cannot have in a folder name; "%" only where it would read as an escape
 _UNFIT_IN_FOLDER = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]|^\.|[. ]$|%(?=[0-9A-Fa-f]{2})')
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNFIT_IN_FILE = re.compile(r"[\x00-\x1f\x7f/\\]|^\.")
 _LONGEST_NAME_BYTES = 255  # of every common file system
+_ESCAPED_BYTE = re.compile("[\udc80-\udcff]")  # how Python holds a byte of a file name that is no UTF-8
+_STORED_BYTE = re.compile("[\U0010fe80-\U0010feff]")
+_STORED_AT = 0x10FE00 - 0xDC00  # private characters, which no name of a file system's user has
+_DRIVE = re.compile(r"[A-Za-z]:[/\\]|file://")
+
+
+def readable(name: str) -> str:
+    """A name of the file system as text that can be printed and stored: bytes that are no UTF-8 are read in the most
+    plausible encoding, as Windows of that country wrote them.
+
+    >>> readable(os.fsdecode("良品".encode("cp932")))
+    '良品'
+    """
+    if name.isascii() or _ESCAPED_BYTE.search(name) is None:
+        return name
+    parts = (part if _ESCAPED_BYTE.search(part) is None else _guessed(part) for part in name.split("/"))
+    return "/".join(parts)
+
+
+def _guessed(part: str) -> str:
+    try:
+        found = decode(os.fsencode(part))
+    except UnicodeEncodeError:  # a lone surrogate that stands for no byte
+        found = None
+    if found is None or not found.text.isprintable():
+        return _ESCAPED_BYTE.sub(lambda byte: f"\\x{ord(byte.group()) - 0xDC00:02x}", part)
+    return found.text
+
+
+def stored_path(path: str) -> str:
+    """A path as text that Arrow, JSON and pages can hold, whatever bytes it has; `path_of_stored` gives it back."""
+    if path.isascii():
+        return path
+    return _ESCAPED_BYTE.sub(lambda byte: chr(ord(byte.group()) + _STORED_AT), path)
+
+
+def path_of_stored(text: str) -> str:
+    """The inverse of `stored_path`."""
+    return text if text.isascii() else _STORED_BYTE.sub(lambda byte: chr(ord(byte.group()) - _STORED_AT), text)
+
+
+def familiar(path: str) -> str:
+    """A path as this system writes it: forward slashes, no drive, no `./` in front, composed characters (NFC).
+
+    >>> familiar(".\\\\images\\\\0001.png")
+    'images/0001.png'
+    """
+    path = unicodedata.normalize("NFC", path).replace("\\", "/")
+    while path.startswith("./"):
+        path = path[2:]
+    return path
+
+
+def is_of_another_machine(path: str) -> bool:
+    """Whether a path begins at a drive, a share or the root of a file system."""
+    return path.startswith(("/", "\\")) or _DRIVE.match(path) is not None
 
 
 def split_name(text: str) -> str | None:
     """`train`, `validation` or `test` for a name such as `val2017`; None for any other name."""
     return _SPLITS.get(_YEAR.sub("", text.strip().casefold()))
+
+
+def is_layout(name: str) -> bool:
+    """Whether a folder of this name holds pictures of any class, or masks, by the habit of tools: it is no class."""
+    return name.strip().casefold() in _OF_PICTURES | _OF_MASKS
+
+
+def is_of_masks(name: str) -> bool:
+    """Whether the pictures in a folder of this name are masks or drawings of labels."""
+    return name.strip().casefold() in _OF_MASKS
 
 
 def require_standard_split(split: str, format: str) -> str:
@@ -49,7 +121,7 @@ def _escape(match: re.Match[str]) -> str:
 def folder_of_label(label: str) -> str:
     """A folder name for any class name, percent-encoded where a folder cannot hold it. Raises LabelError."""
     name = _UNFIT_IN_FOLDER.sub(_escape, label)
-    if split_name(name) is not None:  # a class called "test" must not be taken for a split
+    if split_name(name) is not None or is_layout(name):  # a class called "test" must not be taken for a split
         name = f"%{ord(name[0]):02X}{name[1:]}"
     if not name or len(name.encode()) > _LONGEST_NAME_BYTES:
         what = "is empty" if not name else "is too long for a folder name"
@@ -59,7 +131,7 @@ def folder_of_label(label: str) -> str:
 
 def label_of_folder(name: str) -> str:
     """The class name that a folder name stands for; the inverse of `folder_of_label`."""
-    return _ESCAPE.sub(lambda match: chr(int(match.group(1), 16)), name)
+    return _ESCAPE.sub(lambda match: chr(int(match.group(1), 16)), readable(name))
 
 
 def folder_of_split(split: str) -> str:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
 from kenpin.data.images import FORMATS, SUFFIXES, read_header
-from kenpin.data.reading import Note
-from kenpin.data.reading.content import tell
-from kenpin.data.reading.names import UniqueNames
+from kenpin.data.reading import Reading
+from kenpin.data.reading.names import UniqueNames, familiar, is_of_another_machine, readable
 from kenpin.errors import DatasetError
-from kenpin.plural import counted
-from kenpin.records import Example, ImageSource, Severity
+from kenpin.records import Example, ImageSource
 
 StrPath = str | os.PathLike[str]
+
+_BY_PRODUCTS = {
+    "@eadir", "#recycle", "#snapshot", "@recycle", "@tmp",  # NAS of Synology and QNAP: thumbnails, bins
+    "__macosx",  # an archive packed on a Mac
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information",  # Windows
+    "lost+found", "__pycache__", "_gsdata_",
+}  # fmt: skip
+
+_LONGEST_PATH = 4096  # of Linux; a longer name is no path
 
 
 def is_picture(name: str) -> bool:
@@ -24,17 +32,23 @@ def is_picture(name: str) -> bool:
 
 
 def entries(folder: StrPath) -> list[os.DirEntry[str]]:
-    """The entries of a folder, sorted by name, without hidden ones; empty where there is no such folder."""
+    """The entries of a folder, sorted by name, without hidden ones and those of `is_by_product`; empty where there is
+    no such folder."""
     try:
         with os.scandir(folder) as listing:
-            return sorted((e for e in listing if not e.name.startswith(".")), key=lambda entry: entry.name)
+            return sorted((e for e in listing if not is_by_product(e.name)), key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError):
         return []
 
 
+def is_by_product(name: str) -> bool:
+    """Whether a file or folder of this name is nobody's data: hidden, or left by a NAS, a Mac, Windows or Jupyter."""
+    return name.startswith(".") or name.casefold() in _BY_PRODUCTS
+
+
 def subfolders(folder: StrPath) -> list[os.DirEntry[str]]:
     """The folders in a folder, sorted by name."""
-    return [entry for entry in entries(folder) if entry.is_dir()]
+    return [entry for entry in entries(folder) if is_folder(entry)]
 
 
 def files_below(folder: StrPath, *, unlisted: list[str] | None = None) -> Iterator[str]:
@@ -59,14 +73,15 @@ def files_below(folder: StrPath, *, unlisted: list[str] | None = None) -> Iterat
             unlisted.append(current)
             continue
         for entry in listed:
-            if _is_folder(entry):
+            if is_folder(entry):
                 inside.append(entry.path)
             else:
                 yield entry.path
         waiting.extend(reversed(inside))
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder, or a link to one."""
     try:
         return entry.is_dir()
     except OSError:  # such as a link to itself: it fails where it is opened
@@ -83,46 +98,89 @@ def pictures_below(folder: StrPath, others: list[str], *, unlisted: list[str] | 
             others.append(path)
 
 
-def tell_others(note: Note, root: Path, others: list[str]) -> None:
-    """Note the files among the pictures that are not pictures."""
-    if others:
-        what = f"it holds {counted(len(others), 'file')} without the ending of a picture, the first is {others[0]}"
-        remedy = "Nothing to do if they are not meant to be"
-        tell(note, "other-file", root, what, remedy, severity=Severity.INFO)
+class Finder:
+    """Finds the picture that an annotation names: as it is written, or as another system or tool wrote it.
 
+    Tried in this order: the name itself in each folder; with forward slashes and composed characters, whatever the case
+    of its letters; and without the folders in front that the data set does not have, where just one picture of it ends
+    so. A path from the root of another machine is not guessed.
+    """
 
-def tell_unlisted(note: Note, listed: set[str]) -> None:
-    """Note the pictures beside the listed ones that no annotation names. `listed`: paths, normalised."""
-    for folder in sorted({os.path.dirname(path) for path in listed}):
-        unlisted = [e.path for e in entries(folder) if is_picture(e.name) and e.path not in listed]
-        if unlisted:
-            what = f"it holds {counted(len(unlisted), 'picture')} without an annotation, the first is {unlisted[0]}"
-            remedy = "Annotate them, or remove them from the folder"
-            tell(note, "orphan-image", folder, what, remedy, severity=Severity.WARNING)
+    def __init__(self, folders: Iterable[Path], root: Path, reading: Reading) -> None:
+        self._folders = tuple(dict.fromkeys(str(folder) for folder in folders))
+        self._root, self._reading = os.path.normpath(root), reading
+        self._by_name: dict[str, list[str]] | None = None
 
-
-def finder(folders: Iterable[Path]) -> Callable[[str], str | None]:
-    """A search for a named file in these folders, in their order; it returns None where no folder has the file."""
-    candidates = tuple(dict.fromkeys(str(folder) for folder in folders))
-
-    def find(name: str) -> str | None:
+    def find(self, name: str) -> str | None:
+        """Path of the picture; None where there is none, or several."""
+        if "\0" in name:
+            return None
         # an absolute name is found in any folder
-        paths = (os.path.normpath(os.path.join(folder, name)) for folder in candidates)
-        return next((path for path in paths if os.path.isfile(path)), None)
+        paths = (os.path.normpath(os.path.join(folder, name)) for folder in self._folders)
+        found = next((path for path in paths if os.path.isfile(path)), None)
+        if found is not None or is_of_another_machine(name):
+            return found
+        return self._found_otherwise(familiar(name))
 
-    return find
+    def tell_missing(self, where: object, name: str, remedy: str) -> None:
+        """Note that `find` found nothing."""
+        if is_of_another_machine(name):
+            what = f"its picture {name!r} is not there; that is a path of another machine"
+            remedy = "Write the paths from the data set's own folder on, images/0001.png for example"
+        else:
+            what = f"there is no picture {name!r}"
+        self._reading.tell("missing-image", where, what, remedy)
+
+    def _found_otherwise(self, name: str) -> str | None:
+        if not name or len(name) > _LONGEST_PATH:
+            return None
+        parts = [part for part in name.split("/") if part not in ("", ".")]
+        same_name = self._same_name(parts[-1]) if parts else []
+        if not same_name:
+            return None
+        wanted = [_folded(part) for part in parts]
+        for start in range(len(parts)):
+            if start and self._is_folder(parts[start - 1]):
+                return None  # the folder is there, and the picture is not in it
+            ends = [path for path, ending in same_name if ending[-(len(parts) - start) :] == wanted[start:]]
+            if ends:
+                if start and len(ends) == 1:
+                    what = f"pictures are found without the folders that are named before them, the first is {name!r}"
+                    remedy = f"Nothing to do if {ends[0]!r} is that picture"
+                    self._reading.tell_once("picture-found-below", self._root, what, remedy)
+                return ends[0] if len(ends) == 1 else None
+        return None
+
+    def _same_name(self, name: str) -> list[tuple[str, list[str]]]:
+        """Path of the pictures of this file name, each with its folded parts below the root."""
+        if self._by_name is None:
+            self._by_name = {}
+            for path in files_below(self._root, unlisted=[]):
+                self._by_name.setdefault(_folded(os.path.basename(path)), []).append(path)
+        start = len(self._root) + 1
+        paths = self._by_name.get(_folded(name), [])
+        return [(path, [_folded(part) for part in path[start:].split(os.sep)]) for path in paths]
+
+    def _is_folder(self, name: str) -> bool:
+        return name != ".." and any(
+            os.path.isdir(os.path.join(folder, name)) for folder in (*self._folders, self._root)
+        )
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", readable(name)).casefold()
 
 
 def id_below(path: str, root: StrPath) -> str:
     """A picture's id: its path below the root with forward slashes, or the whole path where it lies elsewhere."""
     start = os.path.join(os.path.normpath(root), "")
     path = os.path.normpath(path)
-    return PurePath(path.removeprefix(start)).as_posix()
+    return readable(PurePath(path.removeprefix(start)).as_posix())
 
 
 def file_name(example: Example) -> str:
     """The file name for an example's picture: its own, with the ending of its real format where it has none."""
-    name = PurePath(example.image.path or example.id).name or "picture"
+    name = readable(PurePath(example.image.path or example.id).name) or "picture"
     if not is_picture(name):
         name += FORMATS[read_header(example.image).format][0]
     return name

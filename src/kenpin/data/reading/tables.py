@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 
 from kenpin.codecs import florence2, paligemma
 from kenpin.data.dataset import SCHEMA
-from kenpin.data.reading import Note
+from kenpin.data.reading import Reading
 from kenpin.data.reading.answers import LOCATION, decoded
+from kenpin.data.reading.box_forms import BoxForm, four_numbers
 from kenpin.data.reading.columns import column_of
-from kenpin.data.reading.content import box_from_xywh, four_numbers, once, tell
 from kenpin.data.reading.names import split_name
 from kenpin.data.reading.pictures import id_below
 from kenpin.data.reading.turns import exchanges
@@ -37,12 +37,11 @@ _BATCH = 1_000
 class TableReader:
     """Reads one split of a Hugging Face data set."""
 
-    def __init__(self, table: datasets.Dataset, split: str | None, root: Path | None, note: Note) -> None:
+    def __init__(self, table: datasets.Dataset, split: str | None, root: Path | None, reading: Reading) -> None:
         """root: the table's folder; None: in memory."""
         import datasets
 
-        self._split, self._root, self._note = split, root, note
-        self._tell_once = once(note)
+        self._split, self._root, self._reading = split, root, reading
         source = "the table" if root is None else str(root)
         self._where = f"{source}: {split}" if split else source
         self._image = next(
@@ -52,7 +51,7 @@ class TableReader:
         self._kept: list[int] = []
         if self._image is None:
             what = f"there is no column of pictures among {', '.join(table.column_names)}"
-            tell(note, "unparsable-file", self._where, what, "Call it `image`")
+            reading.tell("unparsable-file", self._where, what, "Call it `image`")
             return
         table = table.cast_column(self._image, datasets.Image(decode=False))
         self._features = table.features
@@ -70,7 +69,7 @@ class TableReader:
         plain = [name for name in names if name not in {*self._by_name, *roles}]
         self._attributes = [name for name in plain if _is_plain(self._features[name])]
         if unread := sorted(set(plain) - set(self._attributes)):
-            self._tell_once(
+            self._reading.tell_once(
                 "column-not-read", self._where, f"columns {', '.join(unread)} are not read", "Nothing to do"
             )
 
@@ -102,7 +101,7 @@ class TableReader:
                 where = f"{self._where}: row {number}"
                 if is_outside and not (path and os.path.isfile(path)):
                     what = f"its picture {path!r} is missing" if path else "it has no picture"
-                    tell(self._note, "missing-image", where, what, "Put it there, or leave the row out")
+                    self._reading.tell("missing-image", where, what, "Put it there, or leave the row out")
                     continue
                 name = self._id(row, number, path if is_outside else None, taken)
                 for count, (question, answer) in enumerate(self._turns(row, where), start=1):
@@ -115,7 +114,7 @@ class TableReader:
             stated = str(row["id"])
             if stated in taken:
                 what = f"id {stated!r} occurs twice; such rows are named by their number, such as {name}"
-                self._tell_once("duplicate-id", self._where, what, "Nothing to do if the ids do not matter")
+                self._reading.tell_once("duplicate-id", self._where, what, "Nothing to do if the ids do not matter")
             else:
                 name = stated
         elif path is not None:
@@ -131,7 +130,7 @@ class TableReader:
             if turns is not None:
                 return turns
             what, remedy = "its messages are not a chat", "Write role and content for each"
-            tell(self._note, "answer-not-understood", where, what, remedy)
+            self._reading.tell("answer-not-understood", where, what, remedy)
         return [(row.get(self._question or ""), row.get(self._answer or ""))]
 
     def _example(
@@ -146,17 +145,16 @@ class TableReader:
         label = self._text(self._label, row)
         boxes, size = None, None
         if row.get("objects") is not None:
-            boxes = self._objects(row["objects"], where)
+            boxes = self._objects(row["objects"], self._source_for_boxes(number), where)
         elif row.get("response") is not None:
             boxes, answered = self._response(row["response"], where)
             label = label or answered
         if boxes is None and "objects" not in self._by_name and isinstance(suffix, str):
             source, codec = ImageSource(), florence2
             if LOCATION.search(suffix):  # only then is the picture's size needed, and its bytes are fetched
-                picture = self._pictures[number].as_py()
-                source = ImageSource(picture["path"], picture["bytes"])
+                source = self._source(number)
                 codec = florence2 if _FLORENCE_2.search(suffix) else paligemma
-            boxes, suffix, size = decoded(suffix, source, codec, where, self._note)
+            boxes, suffix, size = decoded(suffix, source, codec, where, self._reading)
         split = self._text(self._split_column, row)
         attributes = {column: self._text(column, row) for column in self._attributes}
         return Example(
@@ -177,7 +175,16 @@ class TableReader:
         """A plain cell as text, a class number as its name."""
         return None if column is None else _text(row[column], self._features[column])
 
-    def _objects(self, objects: Any, where: str) -> Detections | None:
+    def _source(self, number: int) -> ImageSource:
+        picture = self._pictures[number].as_py()
+        return ImageSource(picture["path"], picture["bytes"])
+
+    def _source_for_boxes(self, number: int) -> ImageSource:
+        """The picture of a row, where its boxes need its size: else its bytes are not fetched."""
+        form = self._reading.boxes
+        return self._source(number) if form is not None and form.is_unit else ImageSource()
+
+    def _objects(self, objects: Any, source: ImageSource, where: str) -> Detections | None:
         """`objects` as a dict of lists or a list of dicts; COCO's left, top, width, height in pixels."""
         features = _inner(self._features["objects"])
         if isinstance(objects, list):
@@ -191,13 +198,14 @@ class TableReader:
         labels: list[str] = []
         kept: list[int] = []
         for index, (values, name) in enumerate(zip(given, names or [None] * len(given), strict=True)):
-            four, label = four_numbers(values), _text(name, _item(features.get(label_key)))
-            if four is None or label is None:
+            box = self._reading.box(values, BoxForm.XYWH, source)
+            label = _text(name, _item(features.get(label_key)))
+            if box is None or label is None:
                 what = f"bbox {values!r} with category {name!r} is not a labelled box"
                 remedy = "Write left, top, width and height in pixels, and a category"
-                tell(self._note, "box-unparsable", f"{where}, object {index}", what, remedy)
+                self._reading.tell("box-unparsable", f"{where}, object {index}", what, remedy)
                 continue
-            boxes.append(box_from_xywh(four))
+            boxes.append(box)
             labels.append(label)
             kept.append(index)
         segments, crowd = objects.get("segments"), objects.get("iscrowd")
@@ -224,8 +232,7 @@ class TableReader:
         label = labels[0] if len(set(labels)) == 1 else None
         if len(sound) < len(boxes) or (boxes and len(boxes) != len(labels)):
             what = f"response {str(response)[:80]!r} is not a dict of bboxes and as many labels"
-            tell(
-                self._note,
+            self._reading.tell(
                 "answer-not-understood",
                 where,
                 what,

@@ -100,9 +100,9 @@ def _read(folder: Path, format: str) -> tuple[Dataset, list[Finding]]:
     dataset = load_dataset(folder, format=format, note=findings.append)
     inside = os.path.join(os.path.realpath(folder), "")
     # annotations may name any file of this machine, and writing the data set would copy it
-    for image in dataset.column("image"):
-        if not os.path.realpath(image["path"]).startswith(inside):
-            raise DownloadError(f"the export names {image['path']!r}, outside of it; nothing was kept, report it.")
+    for file in dataset.files():
+        if file is not None and not os.path.realpath(file).startswith(inside):
+            raise DownloadError(f"the export names {file!r}, outside of it; nothing was kept, report it.")
     errors = [finding for finding in findings if finding.severity is Severity.ERROR]
     if not len(dataset):
         why = f" ({errors[0]})" if errors else ""

@@ -38,7 +38,7 @@ class Codec(Protocol):
     def decode(self, text: str, size_wh: tuple[int, int]) -> Decoded: ...
 
 
-class Reading(NamedTuple):
+class ReadAnswer(NamedTuple):
     """A decoded answer."""
 
     text: str
@@ -62,12 +62,12 @@ class AnswerReader:
         # answers repeat the same labels
         self._decode = lru_cache(maxsize=4096)(decode)
 
-    def read(self, tokens: Sequence[int], log_masses: Sequence[float], size_wh: tuple[int, int]) -> Reading:
+    def read(self, tokens: Sequence[int], log_masses: Sequence[float], size_wh: tuple[int, int]) -> ReadAnswer:
         """One row of `generation.Answers` -> its detections on a picture of this size, in pixels."""
         runs, text, decoded, spans = self._decoded(tokens, size_wh)
         scored = replace(decoded.detections, scores=self._scores(spans, runs, log_masses))
         kept, repeats = _without_repeats(decoded, text)
-        return Reading(text, chosen(scored, kept), (*decoded.rejected, *repeats))
+        return ReadAnswer(text, chosen(scored, kept), (*decoded.rejected, *repeats))
 
     def tokens_of(self, tokens: Sequence[int], size_wh: tuple[int, int]) -> list[list[int]]:
         """For each detection of `read`, the indices of the tokens of its label and its box."""
