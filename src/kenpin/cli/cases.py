@@ -93,7 +93,7 @@ def add(
     pictures:
         Picture files and folders of pictures.
     """
-    from kenpin.cases.adding import Said, add_pictures
+    from kenpin.cases.adding import CaseDefaults, add_pictures
 
     if [bool(pictures), options.data is not None, options.cases is not None].count(True) != 1:
         raise OptionError(
@@ -107,7 +107,7 @@ def add(
             _vector_run(run),
             _pictures(pictures, options.data, options.format, options.cases),
             _embedding(run, options.device, progress, bad),
-            said=Said(options.verdict, options.label, options.note, options.lot),
+            defaults=CaseDefaults(options.verdict, options.label, options.note, options.lot),
             metric=options.metric,
             thumbnails=options.thumbnails,
             change=options.update,
