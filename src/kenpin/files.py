@@ -45,11 +45,13 @@ def check_free(target: Path, overwrite: bool) -> None:
         raise OutputExistsError(f"{target}: already exists; choose another name or allow it with --overwrite.")
 
 
-def check_writable(target: Path, overwrite: bool, *, folder: bool = False) -> None:
-    """Check before the work that a file, or a `folder`, can be written after it.
+def check_writable(target: Path | None, overwrite: bool, *, folder: bool = False) -> None:
+    """Check before the work that a file, or a `folder`, can be written after it. target: None where nothing is written.
 
     Raises OutputExistsError, OptionError.
     """
+    if target is None:
+        return
     check_free(target, overwrite)
     if target.is_dir() is not folder and (target.exists() or not target.name):
         is_what, wanted = ("a file", "a folder") if folder else ("a folder", "a file in it")

@@ -164,8 +164,7 @@ def search(
 
     if options.k < 1:
         raise OptionError(f"option `-k` is {options.k}; give 1 or more.")
-    if options.json is not None:
-        check_writable(options.json, options.overwrite)
+    check_writable(options.json, options.overwrite)
     opened = CaseLibrary.open(library)
     opened.check(_vector_run(run))
     among = CaseFilter(verdicts=options.verdict, labels=options.label, lots=options.lot)
@@ -243,8 +242,7 @@ def stats(
     from kenpin.cases.library import CaseLibrary
     from kenpin.files import check_writable, write_json
 
-    if json is not None:
-        check_writable(json, overwrite)
+    check_writable(json, overwrite)
     opened = CaseLibrary.open(library)
     stats = opened.stats()
     embeddings = f"{counted(opened.dimension, 'number')} each, compared by {opened.metric}"
