@@ -242,8 +242,8 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
     from kenpin.cli import _judged
     from kenpin.data.loading import load_dataset
     from kenpin.errors import OptionError
-    from kenpin.evaluation import evaluate as measure
     from kenpin.files import check_writable, write_json
+    from kenpin.finished_run import evaluate_run
     from kenpin.predictor import load_predictor
     from kenpin.report.headline import headed_json, headline
     from kenpin.run.layout import evaluation_files
@@ -258,17 +258,10 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
     check_writable(None if kept is None else kept.evaluation, options.overwrite)
     predictor = load_predictor(run, device=options.device)
     dataset = load_dataset(options.data, format=options.format)
-    split = "test" if options.split is None and "test" in dataset.splits else options.split
-    assert predictor.record is not None
-    evaluation = measure(
-        predictor,
-        dataset,
-        ok_labels=predictor.record.ok_labels,
-        threshold=predictor.threshold,
-        split=split,
-        with_seen=options.with_seen,
+    evaluation = evaluate_run(predictor, dataset, split=options.split, with_seen=options.with_seen)
+    print(
+        *headline(evaluation), "", f"{counted(len(evaluation.judged), 'picture')}, split {evaluation.split}", sep="\n"
     )
-    print(*headline(evaluation), "", f"{counted(len(evaluation.judged), 'picture')}, split {split or 'all'}", sep="\n")
     print(_show.measures(evaluation))
     print(f"\n{_judged.findings(evaluation)}")
     if options.json is not None:
