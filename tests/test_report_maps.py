@@ -24,7 +24,7 @@ from kenpin.predictor import load_predictor
 from kenpin.records import Evaluation
 from kenpin.report import read_content, render_report
 from kenpin.report.heat import Heat, heat_of
-from kenpin.run.maps import Maps, PlaceMap, first_asked_for, highest_scored, read_maps, shrunk, write_maps
+from kenpin.run.maps import Maps, PictureMap, first_asked_for, highest_scored, read_maps, shrunk, write_maps
 from kenpin.run.record import read_record
 from kenpin.run.seal import check_seal
 from kenpin.training import train
@@ -50,7 +50,7 @@ def _maps(count: int = 4, **change: object) -> Maps:
     mask = np.zeros((48, 64), bool)
     mask[10:20, 5:30] = True
     by_id = {
-        f"{i}.png": PlaceMap(_grid(i), (0.25, 0, 0.75, 1) if i == 1 else WHOLE, (640, 480), "傷", mask if i else None)
+        f"{i}.png": PictureMap(_grid(i), (0.25, 0, 0.75, 1) if i == 1 else WHOLE, (640, 480), "傷", mask if i else None)
         for i in range(count)
     }
     return replace(Maps(by_id, "D²/k", of_score=True, held_out=True, fails_from=CUT), **change)  # type: ignore[arg-type]
@@ -160,8 +160,8 @@ def test_colours_stand_where_the_numbers_do() -> None:
 
 
 def test_equal_numbers_have_equal_colours_on_all_pictures() -> None:
-    even = {f"{i}.png": PlaceMap(np.full((2, 2), 5.0, np.float32), WHOLE, (10, 10), "x") for i in range(2)}
-    loud = PlaceMap(np.array([[5.0, 35.0]], np.float32), WHOLE, (10, 10), "x")
+    even = {f"{i}.png": PictureMap(np.full((2, 2), 5.0, np.float32), WHOLE, (10, 10), "x") for i in range(2)}
+    loud = PictureMap(np.array([[5.0, 35.0]], np.float32), WHOLE, (10, 10), "x")
     heat = heat_of(Maps({**even, "loud": loud}, "D²/k", True, True, CUT), [*even, "loud"])
     assert heat is not None
     assert np.array_equal(_drawn(heat, "0.png")[0, 0], _drawn(heat, "1.png")[0, 0])
@@ -169,8 +169,8 @@ def test_equal_numbers_have_equal_colours_on_all_pictures() -> None:
 
 
 def test_what_is_no_score_is_compared_within_one_picture() -> None:
-    quiet = PlaceMap(np.array([[-3.0, 0.001]], np.float32), WHOLE, (20, 10), "speaks for 傷")
-    nothing = PlaceMap(np.array([[-3.0, -1.0]], np.float32), WHOLE, (20, 10), "speaks for 傷")
+    quiet = PictureMap(np.array([[-3.0, 0.001]], np.float32), WHOLE, (20, 10), "speaks for 傷")
+    nothing = PictureMap(np.array([[-3.0, -1.0]], np.float32), WHOLE, (20, 10), "speaks for 傷")
     maps = Maps({"0.png": quiet, "1.png": nothing}, "Grad-CAM", of_score=False, held_out=True, fails_from=None)
     heat = heat_of(maps, maps.by_id)
     assert heat is not None
@@ -195,7 +195,7 @@ def test_outlines_go_around_the_mask() -> None:
 def test_the_page_shows_maps_beside_mistakes_and_high_scores() -> None:
     judged = evaluation().judged
     chosen = first_asked_for(judged, 60, 3)
-    maps = Maps({id: PlaceMap(_grid(0), WHOLE, (64, 48), "x") for id in chosen}, "D²/k", True, held_out=False)
+    maps = Maps({id: PictureMap(_grid(0), WHOLE, (64, 48), "x") for id in chosen}, "D²/k", True, held_out=False)
     text = render_report(content(maps=maps))
     assert text.count("<image href=") == len(chosen)
     assert "Highest scores, and where they come from" in text

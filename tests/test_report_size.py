@@ -20,7 +20,7 @@ from kenpin.predictor import load_predictor
 from kenpin.records import Example, ImageSource, Prediction, Threshold
 from kenpin.report import ReportContent, page, read_content, render_report, write_report
 from kenpin.report.heat import heat_of
-from kenpin.run.maps import Maps, PlaceMap, first_asked_for
+from kenpin.run.maps import Maps, PictureMap, first_asked_for
 from kenpin.run.vectors import ProjectedEmbedding
 from kenpin.training import train
 from tests.pictures import write_parts
@@ -46,7 +46,7 @@ def _content(count: int = COUNT, *, noisy: bool = True) -> ReportContent:
     for y, x in draw.integers(0, 120, (12, 2)):
         mask[y : y + 9, x : x + 7] = True
     by_id = {
-        id: PlaceMap(draw.gamma(2, size=(28, 28)).astype(np.float32), (0.0, 0.0, 1.0, 1.0), (900, 900), "x", mask)
+        id: PictureMap(draw.gamma(2, size=(28, 28)).astype(np.float32), (0.0, 0.0, 1.0, 1.0), (900, 900), "x", mask)
         for id in first_asked_for(found.judged, 60, 18)
     }
     vectors = ProjectedEmbedding(tuple(thumbnails), principal_components(draw.normal(size=(count, 16))))

@@ -20,7 +20,7 @@ def _as_boxes(boxes: ArrayLike) -> Array:
 
 
 def xyxy_from_xywh(boxes_xywh: ArrayLike) -> Array:
-    """Left, top, width, height -> x1, y1, x2, y2. (n, 4) -> (n, 4). Raises ShapeError.
+    """Boxes as left, top, width, height -> x1, y1, x2, y2. (n, 4) -> (n, 4). Raises ShapeError.
 
     >>> xyxy_from_xywh([[10, 20, 30, 40]]).tolist()
     [[10.0, 20.0, 40.0, 60.0]]
@@ -30,20 +30,25 @@ def xyxy_from_xywh(boxes_xywh: ArrayLike) -> Array:
 
 
 def xywh_from_xyxy(boxes_xyxy: ArrayLike) -> Array:
-    """x1, y1, x2, y2 -> left, top, width, height. (n, 4) -> (n, 4). Raises ShapeError."""
+    """Boxes as x1, y1, x2, y2 -> left, top, width, height. (n, 4) -> (n, 4). Raises ShapeError."""
     x1, y1, x2, y2 = _as_boxes(boxes_xyxy).T
     return np.stack([x1, y1, x2 - x1, y2 - y1], axis=1)
 
 
 def xyxy_px_from_cxcywh_unit(boxes_cxcywh_unit: ArrayLike, size_wh: tuple[int, int]) -> Array:
-    """Centre and size as fractions of the picture (YOLO) -> xyxy in pixels. (n, 4) -> (n, 4). Raises ShapeError."""
+    """Boxes as centre and size, in fractions of the picture (YOLO) -> xyxy in pixels. (n, 4) -> (n, 4).
+
+    Raises ShapeError.
+    """
     cx, cy, w, h = _as_boxes(boxes_cxcywh_unit).T
     width, height = size_wh
     return np.stack([(cx - w / 2) * width, (cy - h / 2) * height, (cx + w / 2) * width, (cy + h / 2) * height], axis=1)
 
 
 def cxcywh_unit_from_xyxy_px(boxes_xyxy_px: ArrayLike, size_wh: tuple[int, int]) -> Array:
-    """xyxy in pixels -> centre and size as fractions of the picture (YOLO). (n, 4) -> (n, 4). Raises ShapeError.
+    """Boxes as xyxy in pixels -> centre and size, in fractions of the picture (YOLO). (n, 4) -> (n, 4).
+
+    Raises ShapeError.
 
     >>> cxcywh_unit_from_xyxy_px([[10, 20, 40, 60]], (100, 200)).tolist()
     [[0.25, 0.2, 0.3, 0.2]]
@@ -54,20 +59,20 @@ def cxcywh_unit_from_xyxy_px(boxes_xyxy_px: ArrayLike, size_wh: tuple[int, int])
 
 
 def clip(boxes_xyxy_px: ArrayLike, size_wh: tuple[int, int]) -> Array:
-    """Boxes cut to the picture. (n, 4) -> (n, 4). Raises ShapeError."""
+    """Boxes clipped to the picture. (n, 4) -> (n, 4). Raises ShapeError."""
     width, height = size_wh
     return np.clip(_as_boxes(boxes_xyxy_px), 0.0, np.array([width, height, width, height], dtype=np.float64))
 
 
 def area(boxes_xyxy: ArrayLike) -> Array:
-    """Areas; an inverted box has area 0. (n, 4) -> (n,). Raises ShapeError."""
+    """Area of each box; an inverted box has area 0. (n, 4) -> (n,). Raises ShapeError."""
     x1, y1, x2, y2 = _as_boxes(boxes_xyxy).T
     areas: Array = np.maximum(x2 - x1, 0.0) * np.maximum(y2 - y1, 0.0)
     return areas
 
 
 def intersection(first_xyxy: ArrayLike, second_xyxy: ArrayLike) -> Array:
-    """Area that every pair shares. (n, 4), (m, 4) -> (n, m). Raises ShapeError."""
+    """Shared area of every pair of boxes. (n, 4), (m, 4) -> (n, m). Raises ShapeError."""
     first, second = _as_boxes(first_xyxy), _as_boxes(second_xyxy)
     top_left = np.maximum(first[:, None, :2], second[None, :, :2])
     bottom_right = np.minimum(first[:, None, 2:], second[None, :, 2:])
@@ -76,7 +81,9 @@ def intersection(first_xyxy: ArrayLike, second_xyxy: ArrayLike) -> Array:
 
 
 def iou(first_xyxy: ArrayLike, second_xyxy: ArrayLike) -> Array:
-    """Intersection over union of every pair; 0 where both are empty. (n, 4), (m, 4) -> (n, m). Raises ShapeError.
+    """Intersection over union of every pair of boxes; 0 where both are empty. (n, 4), (m, 4) -> (n, m).
+
+    Raises ShapeError.
 
     >>> iou([[0, 0, 2, 2]], [[1, 0, 3, 2], [5, 5, 6, 6]]).round(2).tolist()
     [[0.33, 0.0]]
@@ -88,7 +95,7 @@ def iou(first_xyxy: ArrayLike, second_xyxy: ArrayLike) -> Array:
 
 
 def quantise(boxes_xyxy_px: ArrayLike, size_wh: tuple[int, int], bins: int) -> NDArray[np.int64]:
-    """Pixel coordinates -> bins 0 … bins-1, clipped to the picture. (n, 4) -> (n, 4) int64. Raises ShapeError.
+    """Boxes in pixels -> bins 0 … bins-1, clipped to the picture. (n, 4) -> (n, 4) int64. Raises ShapeError.
 
     >>> quantise([[0, 0, 100, 50]], (100, 100), bins=1000).tolist()
     [[0, 0, 999, 500]]
@@ -99,7 +106,7 @@ def quantise(boxes_xyxy_px: ArrayLike, size_wh: tuple[int, int], bins: int) -> N
 
 
 def dequantise(bins_xyxy: ArrayLike, size_wh: tuple[int, int], bins: int) -> Array:
-    """Bins -> pixels at the bins' centres; the inverse of `quantise`. (n, 4) -> (n, 4). Raises ShapeError.
+    """Boxes in bins -> pixels, at the bins' centres; the inverse of `quantise`. (n, 4) -> (n, 4). Raises ShapeError.
 
     >>> dequantise([[0, 0, 999, 500]], (100, 100), bins=1000).round(2).tolist()
     [[0.05, 0.05, 99.95, 50.05]]

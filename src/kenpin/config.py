@@ -1,4 +1,4 @@
-"""What every training takes: the one source of its settings for command line, YAML file and Python."""
+"""Options of every training: the one source of its settings for command line, YAML file and Python."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _positive_or_none(value: float | None) -> float | None:
 
 
 LARGEST_SEED = 2**32 - 1
-"""That every library takes."""
+"""Largest seed that every library accepts."""
 Cost = Annotated[float, AfterValidator(_positive_or_none)]
 
 
@@ -47,7 +47,7 @@ class DecisionOptions(StrictOptions):
     )
 
     def threshold_of_few(self, good: int) -> str | None:
-        """Options, as typed, that choose a threshold by so few good parts alone; None where there are none."""
+        """The options, as typed, that choose a threshold from this many good parts alone; None where no option does."""
         return None
 
 
@@ -63,11 +63,11 @@ class PlanOptions(StrictOptions):
 
 
 TOY = "toy is a tiny random network, to try the command in seconds"
-"""What every option `base` tells of it."""
+"""The toy base in the help of every option `base`."""
 
 
 class TrainOptions(DecisionOptions):
-    """What every `kenpin train` takes, whatever the family."""
+    """Options of every `kenpin train`, whatever the family."""
 
     group: ClassVar[OptionGroup] = "run"
 
@@ -105,16 +105,16 @@ class TrainOptions(DecisionOptions):
     report: Annotated[bool, InGroup("output")] = Field(True, description="Write report.html into the run folder.")
 
     def idle(self) -> frozenset[str]:
-        """Names of the options that do nothing beside the others."""
+        """Names of the options that have no effect beside the values of the others."""
         return frozenset()
 
 
 _TUNINGS = ("full", "frozen-vision", "attention", "lora", "projector", "qlora", "head")
-"""From what holds most memory to what holds least."""
+"""Ways of tuning, from the most memory to the least."""
 
 
 class GradientOptions(TrainOptions):
-    """What every family that is trained by gradients takes besides."""
+    """Further options of every family that is trained by gradients."""
 
     group: ClassVar[OptionGroup] = "training"
 
@@ -166,21 +166,20 @@ class GradientOptions(TrainOptions):
         0, ge=0, description="Processes that read pictures while the network trains."
     )
 
-    def milder(self, half: str, answer_tokens: int) -> Iterator[dict[str, Any]]:
-        """Changes of these options, each by itself, under which a training holds less; what changes least of what is
-        learned comes first.
+    def memory_savings(self, half: str, answer_tokens: int) -> Iterator[dict[str, Any]]:
+        """Changes of these options that save memory, each on its own; those that affect the training least come first.
 
-        half: the 16-bit precision that the device computes in, `bf16` or `fp16`, or else `fp32`; answer_tokens: of the
-        longest answer with what stands before it, 0 where no words are learned.
+        half: the 16-bit precision that the device computes in, `bf16` or `fp16`, or else `fp32`; answer_tokens: length
+        of the longest answer with its prompt, 0 where no words are learned.
         """
-        yield from self.smaller_numbers(half)
+        yield from self.smaller_formats(half)
         tuning = getattr(self, "tuning", None)
         if tuning is not None:
             known = get_args(type(self).model_fields["tuning"].annotation)
             yield from ({"tuning": name} for name in _TUNINGS[_TUNINGS.index(tuning) + 1 :] if name in known)
 
-    def smaller_numbers(self, half: str) -> Iterator[dict[str, Any]]:
-        """Those of them that leave what is trained as it is."""
+    def smaller_formats(self, half: str) -> Iterator[dict[str, Any]]:
+        """Changes to smaller number formats, with the same trained parameters; half: as for `memory_savings`."""
         if self.precision == "fp32" and half != "fp32":
             yield {"precision": "auto"}
 
@@ -192,7 +191,7 @@ class GradientOptions(TrainOptions):
 
 
 class CaseOptions(TrainOptions):
-    """Learning from what people said of known cases."""
+    """Options of learning from known cases by their verdicts and labels."""
 
     group: ClassVar[OptionGroup] = "data"
 
@@ -216,7 +215,7 @@ FlipRule = Literal["off", "same", "on"] | dict[str, str]
 
 
 class AugmentOptions(GradientOptions):
-    """How training pictures are varied; nothing that could change a label happens unless the class map allows it."""
+    """Augmentation of training pictures; nothing that could change a label happens unless the class map allows it."""
 
     group: ClassVar[OptionGroup] = "augmentation"
 

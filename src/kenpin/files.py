@@ -45,11 +45,13 @@ def check_free(target: Path, overwrite: bool) -> None:
         raise OutputExistsError(f"{target}: already exists; choose another name or allow it with --overwrite.")
 
 
-def check_writable(target: Path, overwrite: bool, *, folder: bool = False) -> None:
-    """Check before the work that a file, or a `folder`, can be written after it.
+def check_writable(target: Path | None, overwrite: bool, *, folder: bool = False) -> None:
+    """Check before the work that a file, or a `folder`, can be written after it. target: None where nothing is written.
 
     Raises OutputExistsError, OptionError.
     """
+    if target is None:
+        return
     check_free(target, overwrite)
     if target.is_dir() is not folder and (target.exists() or not target.name):
         is_what, wanted = ("a file", "a folder") if folder else ("a folder", "a file in it")
@@ -290,20 +292,21 @@ def _held_folder(target: Path) -> tuple[Path, int]:
     raise AssertionError  # it counts without end
 
 
-def _hold(folder: Path, *, locked: bool = True) -> int | None:
-    """Lock a folder as long as this process lives; None where another one has the lock, or removed the folder.
+def _hold(path: Path, flags: int = os.O_RDONLY, *, locked: bool = True) -> int | None:
+    """Lock a folder, or a file opened with these flags, until the returned descriptor is closed or this process ends.
 
-    locked: None, too, where the file system has no locks.
+    None where another process has the lock, or has removed the path meanwhile; where the file system has no locks, only
+    if `locked`.
     """
     import fcntl
 
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(path, flags, 0o666)
     except FileNotFoundError:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        is_it = os.path.samestat(os.fstat(descriptor), folder.stat())
+        is_it = os.path.samestat(os.fstat(descriptor), path.stat())
     except (BlockingIOError, FileNotFoundError):
         is_it = False
     except OSError:
@@ -333,23 +336,18 @@ def writing_seconds(target: Path, size_bytes: int) -> float:
 def sole_writer(partial: Path, doing: str = "training") -> Iterator[None]:
     """Lock a folder of long work: a second process that is `doing` the same is refused. Raises RunError,
     OutputError."""
-    import fcntl
-
     name = partial.with_name(f"{partial.name}.lock")
     with cannot_write(partial):
         name.parent.mkdir(parents=True, exist_ok=True)
-        lock = open(name, "w")  # noqa: SIM115 closed below
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if not os.path.samestat(os.fstat(lock.fileno()), name.stat()):
-                raise BlockingIOError  # opened just before its last holder removed it
-        except OSError as error:
-            raise RunError(f"{partial}: another process is {doing} into it; wait, or choose another --out.") from error
-        try:
-            yield
-        finally:
-            name.unlink(missing_ok=True)
+        # network shares lock a file only where it is opened for writing
+        descriptor = _hold(name, os.O_WRONLY | os.O_CREAT)
+    if descriptor is None:
+        raise RunError(f"{partial}: another process is {doing} into it; wait, or choose another --out.")
+    try:
+        yield
+    finally:
+        name.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 # ---- no room, no right ----

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kenpin.data.dataset import Dataset
 from kenpin.data.loading import as_dataset
 from kenpin.data.taking import DataSource
 from kenpin.display import card, cell, facts, figures, sentences, shortened, table
@@ -79,17 +80,7 @@ class Run(_Path):
         learned from, which promises nothing. Raises as `kenpin.evaluate` does.
         """
         dataset = as_dataset(data)
-        if split is None and "test" in dataset.splits:
-            split = "test"
-        predictor = self.predictor(device=device)
-        return evaluate(
-            predictor,
-            dataset,
-            ok_labels=self.record.ok_labels,
-            threshold=predictor.threshold,
-            split=split,
-            with_seen=with_seen,
-        )
+        return evaluate_run(self.predictor(device=device), dataset, split=split, with_seen=with_seen)
 
     def __repr__(self) -> str:
         if not is_run(self):
@@ -124,6 +115,19 @@ class Run(_Path):
         for mistake, part in worst_first(self.evaluation.judged)[:_MISTAKES]:
             if part.id in kept:
                 yield kept[part.id], f"{part.id}: {mistake}"
+
+
+def evaluate_run(predictor: Predictor, dataset: Dataset, *, split: str | None, with_seen: bool) -> Evaluation:
+    """Measure a run's predictor as `Run.evaluate` does, by the run's OK labels and threshold. Raises as that does."""
+    assert predictor.record is not None
+    return evaluate(
+        predictor,
+        dataset,
+        ok_labels=predictor.record.ok_labels,
+        threshold=predictor.threshold,
+        split="test" if split is None and "test" in dataset.splits else split,
+        with_seen=with_seen,
+    )
 
 
 def load_run(folder: str | Path) -> Run:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from kenpin.cases import adding
-from kenpin.cases.adding import Outcome, Said, add_pictures, case_of
+from kenpin.cases.adding import CaseDefaults, Outcome, add_pictures, case_of
 from kenpin.cases.case import EVERY_CASE, Case, CaseVerdict
 from kenpin.cases.dataset import dataset_of
 from kenpin.cases.library import CaseLibrary
@@ -60,14 +60,14 @@ def _add(library: Path, pictures: Dataset, **settings: object) -> tuple[list[tup
 
 
 def test_each_content_is_one_case_and_is_embedded_once(tmp_path: Path, pictures: Dataset) -> None:
-    told, embedded = _add(tmp_path / "library", pictures, said=Said(POSITIVE, label="none", note="none"))
+    told, embedded = _add(tmp_path / "library", pictures, defaults=CaseDefaults(POSITIVE, label="none", note="none"))
     assert [outcome for _, outcome in told] == ["added"] * 6 + ["known"]
     assert embedded == 6
     library = CaseLibrary.open(str(tmp_path / "library"))
     assert {case.id for case in library.cases()} == {content_hash(one.image) for one in pictures}
     assert {(case.label, case.lot, case.verdict) for case in library.cases()} == {("傷", "lot 1", POSITIVE)}
     assert {case.note for case in library.cases()} == {f"{n}.png" for n in range(6)}
-    again, embedded = _add(tmp_path / "library", pictures, said=Said(NEGATIVE))
+    again, embedded = _add(tmp_path / "library", pictures, defaults=CaseDefaults(NEGATIVE))
     assert {outcome for _, outcome in again} == {"known"}
     assert embedded == 0
     assert library.stats().by_verdict == {"POSITIVE": 6}
@@ -84,7 +84,7 @@ def test_the_vectors_are_those_of_their_pictures(tmp_path: Path, pictures: Datas
 def test_changing_says_what_is_now_said_and_embeds_nothing(tmp_path: Path, pictures: Dataset) -> None:
     _add(tmp_path / "library", pictures)
     bare = Dataset.from_examples(Example(one.id, one.image) for one in pictures)
-    told, embedded = _add(tmp_path / "library", bare, said=Said(NEGATIVE), change=True)
+    told, embedded = _add(tmp_path / "library", bare, defaults=CaseDefaults(NEGATIVE), change=True)
     assert embedded == 0
     assert {(case.verdict, case.label, outcome) for case, outcome in told} == {(NEGATIVE, "傷", "changed")}
 
@@ -120,9 +120,9 @@ def test_blocks_make_no_difference(tmp_path: Path, pictures: Dataset, monkeypatc
 
 
 def test_another_library_gives_its_pictures_and_what_was_said(tmp_path: Path, pictures: Dataset) -> None:
-    _add(tmp_path / "library", pictures, said=Said(NEGATIVE))
+    _add(tmp_path / "library", pictures, defaults=CaseDefaults(NEGATIVE))
     old = CaseLibrary.open(str(tmp_path / "library"))
-    list(add_pictures(str(tmp_path / "new"), OTHER_RUN, dataset_of(old), Embedder(), said=Said(POSITIVE)))
+    list(add_pictures(str(tmp_path / "new"), OTHER_RUN, dataset_of(old), Embedder(), defaults=CaseDefaults(POSITIVE)))
     new = CaseLibrary.open(str(tmp_path / "new"))
     assert new.run == OTHER_RUN
 
@@ -147,7 +147,7 @@ def test_columns_of_a_data_set_go_before_what_is_said_of_all() -> None:
     image = ImageSource("parts.parquet", picture_bytes(1))
     told = case_of(
         Example("a", image, label="dent", attributes={"verdict": " negative", "lot": "7"}, group="8"),
-        Said(POSITIVE, "x", "y", "z"),
+        CaseDefaults(POSITIVE, "x", "y", "z"),
     )
     assert (told.verdict, told.label, told.note, told.lot) == (NEGATIVE, "dent", "y", "7")
     assert told.picture == "parts.parquet"

@@ -35,7 +35,7 @@ def parts(few_parts: Path) -> Path:
 def home(tmp_path_factory: pytest.TempPathFactory, parts: Path, toy_run: ToyRun) -> Path:
     """A folder with runs `head`, `space` and `words`, which is told vectors of `head` and is good for nothing, and a
     library of scratches."""
-    from kenpin.cases.adding import Said, add_pictures
+    from kenpin.cases.adding import CaseDefaults, add_pictures
     from kenpin.cases.case import CaseVerdict
     from kenpin.cli.cases import _vector_run
     from kenpin.predictor import load_predictor
@@ -51,9 +51,9 @@ def home(tmp_path_factory: pytest.TempPathFactory, parts: Path, toy_run: ToyRun)
         for one, label in zip(shown[:2], OTHERS, strict=True)
     ]
     cases = Dataset.from_examples([*kept_out, *shown[2:]])
-    said = Said(CaseVerdict.POSITIVE, note="polished again")
+    defaults = CaseDefaults(CaseVerdict.POSITIVE, note="polished again")
     embed = load_predictor(home / "space").embed
-    added = list(add_pictures(str(home / "known"), _vector_run(home / "space"), cases, embed, said=said))
+    added = list(add_pictures(str(home / "known"), _vector_run(home / "space"), cases, embed, defaults=defaults))
     assert len(added) == 8
     return home
 

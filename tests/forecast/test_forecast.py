@@ -240,13 +240,13 @@ def test_a_run_that_cannot_fit_fits_with_the_remedy(
 
 def test_long_answers_are_the_last_to_be_cut() -> None:
     options = PaliGemmaOptions.from_mapping({**_BOXES, "out": "-", "tuning": "attention"})
-    choices = list(options.milder("bf16", 30))
+    choices = list(options.memory_savings("bf16", 30))
     assert choices == [
         {"precision": "auto"},
         {"frozen_dtype": "bfloat16"}, {"tuning": "lora"}, {"tuning": "qlora"}, {"max_length": 15},
     ]  # fmt: skip
     single = PaliGemmaOptions.from_mapping({**_BOXES, "out": "-", "tuning": "qlora", "precision": "fp32"})
-    assert list(single.milder("fp16", 15)) == [{"precision": "auto"}], "an answer of 7 tokens says nothing"
+    assert list(single.memory_savings("fp16", 15)) == [{"precision": "auto"}], "an answer of 7 tokens says nothing"
 
 
 def test_nothing_that_fits_is_said_too(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class CaseDefaults:
     """Defaults of verdict, label, note and lot for pictures whose data set has none."""
 
     verdict: CaseVerdict | None = None
@@ -53,7 +53,7 @@ def add_pictures(
     pictures: Dataset,
     embed: Embed,
     *,
-    said: Said = Said(),
+    defaults: CaseDefaults = CaseDefaults(),
     metric: Metric | None = None,
     thumbnails: bool = False,
     change: bool = False,
@@ -67,7 +67,7 @@ def add_pictures(
     library = CaseLibrary.find(uri)
     if library is not None:
         library.check(run, metric)
-    named = ((example, case_of(example, said)) for example in pictures)
+    named = ((example, case_of(example, defaults)) for example in pictures)
     while block := list(islice(named, _AT_ONCE)):
         known = frozenset() if library is None else library.known([case.id for _, case in block])
         new, others = _divided(block, known)
@@ -86,7 +86,7 @@ def add_pictures(
         library.tend()
 
 
-def case_of(example: Example, said: Said = Said()) -> Case:
+def case_of(example: Example, defaults: CaseDefaults = CaseDefaults()) -> Case:
     """An example as a case; its verdict, note and lot are attributes of these names, or its group is its lot.
 
     Raises DatasetError for an unknown verdict.
@@ -98,10 +98,10 @@ def case_of(example: Example, said: Said = Said()) -> Case:
     return Case(
         id=content_hash(example.image),
         picture=str(Path(example.image.path or "").absolute()) if example.image.data is None else str(example.image),
-        verdict=CaseVerdict(verdict) if verdict else said.verdict,
-        label=example.label or said.label,
-        note=example.attributes.get("note") or said.note,
-        lot=example.attributes.get("lot") or example.group or said.lot,
+        verdict=CaseVerdict(verdict) if verdict else defaults.verdict,
+        label=example.label or defaults.label,
+        note=example.attributes.get("note") or defaults.note,
+        lot=example.attributes.get("lot") or example.group or defaults.lot,
     )
 
 

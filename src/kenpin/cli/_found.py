@@ -31,9 +31,8 @@ def check_targets(to: FoundOptions) -> None:
     """Refuse before the work what could not be written after it. Raises OutputExistsError, OptionError."""
     from kenpin.files import check_writable
 
-    for target in (to.out, to.json):
-        if target is not None:
-            check_writable(target, to.overwrite)
+    check_writable(to.out, to.overwrite)
+    check_writable(to.json, to.overwrite)
 
 
 def hand_over(findings: Findings, to: FoundOptions) -> None:

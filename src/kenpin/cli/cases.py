@@ -93,7 +93,7 @@ def add(
     pictures:
         Picture files and folders of pictures.
     """
-    from kenpin.cases.adding import Said, add_pictures
+    from kenpin.cases.adding import CaseDefaults, add_pictures
 
     if [bool(pictures), options.data is not None, options.cases is not None].count(True) != 1:
         raise OptionError(
@@ -107,7 +107,7 @@ def add(
             _vector_run(run),
             _pictures(pictures, options.data, options.format, options.cases),
             _embedding(run, options.device, progress, bad),
-            said=Said(options.verdict, options.label, options.note, options.lot),
+            defaults=CaseDefaults(options.verdict, options.label, options.note, options.lot),
             metric=options.metric,
             thumbnails=options.thumbnails,
             change=options.update,
@@ -164,8 +164,7 @@ def search(
 
     if options.k < 1:
         raise OptionError(f"option `-k` is {options.k}; give 1 or more.")
-    if options.json is not None:
-        check_writable(options.json, options.overwrite)
+    check_writable(options.json, options.overwrite)
     opened = CaseLibrary.open(library)
     opened.check(_vector_run(run))
     among = CaseFilter(verdicts=options.verdict, labels=options.label, lots=options.lot)
@@ -243,8 +242,7 @@ def stats(
     from kenpin.cases.library import CaseLibrary
     from kenpin.files import check_writable, write_json
 
-    if json is not None:
-        check_writable(json, overwrite)
+    check_writable(json, overwrite)
     opened = CaseLibrary.open(library)
     stats = opened.stats()
     embeddings = f"{counted(opened.dimension, 'number')} each, compared by {opened.metric}"

@@ -48,8 +48,7 @@ def doctor(
     from kenpin.data.doctor import as_json, examine, examine_pair, pair_as_json, render, render_pair
     from kenpin.files import check_writable, write_json
 
-    if json is not None:
-        check_writable(json, overwrite)
+    check_writable(json, overwrite)
     if other is None:
         examination = examine(data, format=format)
         text, values, has_errors = render(examination), as_json(examination), examination.has_errors

@@ -62,8 +62,7 @@ def describe(
     from kenpin.files import check_writable, write_json
     from kenpin.records_json import to_json
 
-    if options.json is not None:
-        check_writable(options.json, options.overwrite)
+    check_writable(options.json, options.overwrite)
     bad: list[str] = []
     rows: list[Any] = []
     marked = 0
@@ -143,8 +142,7 @@ def ablate(
     from kenpin.records_json import to_json
     from kenpin.run.lineage import lineage_of
 
-    if options.json is not None:
-        check_writable(options.json, options.overwrite)
+    check_writable(options.json, options.overwrite)
     dataset = load_dataset(data, format=options.format)
     split = "test" if options.split is None and "test" in dataset.splits else options.split
     if split is not None:

@@ -68,10 +68,9 @@ def explain(
     if single and len(paths) + (options.against is not None) > 1:
         raise OptionError(f"command line: `--out` {options.out} is one file for several pictures; name a folder.")
     check_writable(options.out, options.overwrite, folder=not single)
-    if options.array is not None:
-        check_writable(options.array, options.overwrite)
-        if options.array.suffix != ".npz":
-            raise OptionError(f"command line: `--array` {options.array} must end in .npz.")
+    check_writable(options.array, options.overwrite)
+    if options.array is not None and options.array.suffix != ".npz":
+        raise OptionError(f"command line: `--array` {options.array} must end in .npz.")
     predictor = load_predictor(run, device=options.device)
     bad: list[str] = []
 

@@ -84,8 +84,7 @@ def inspect(
         raise OptionError("command line: `--until-idle` goes with --watch, and is 0 or more seconds.")
     if options.watch is not None:
         _check_watched(options.watch, options.out)
-    if options.parquet is not None:
-        check_writable(options.parquet, options.overwrite)
+    check_writable(options.parquet, options.overwrite)
     chosen = read_policy(policy)
     if options.lot is not None:
         chosen = chosen.model_copy(update={"lot": options.lot})

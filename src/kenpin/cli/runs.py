@@ -91,9 +91,8 @@ def predict(
     from kenpin.quality.threshold import judge
 
     draw = options.draw
-    for target in (options.json, draw):
-        if target is not None:
-            check_writable(target, options.overwrite, folder=target is draw)
+    check_writable(options.json, options.overwrite)
+    check_writable(draw, options.overwrite, folder=True)
     if options.limit is not None and options.limit < 1:
         raise OptionError(f"option `--limit` is {options.limit}; give 1 or more.")
     if options.beside_truth and draw is None:
@@ -243,8 +242,8 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
     from kenpin.cli import _judged
     from kenpin.data.loading import load_dataset
     from kenpin.errors import OptionError
-    from kenpin.evaluation import evaluate as measure
     from kenpin.files import check_writable, write_json
+    from kenpin.finished_run import evaluate_run
     from kenpin.predictor import load_predictor
     from kenpin.report.headline import headed_json, headline
     from kenpin.run.layout import evaluation_files
@@ -255,22 +254,14 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
         raise OptionError(f"option `--name`: {options.name!r} must be usable as part of a file name; give a word.")
     read_record(run)
     kept = None if options.name is None else evaluation_files(run, options.name)
-    for target in (options.json, None if kept is None else kept.evaluation):
-        if target is not None:
-            check_writable(target, options.overwrite)
+    check_writable(options.json, options.overwrite)
+    check_writable(None if kept is None else kept.evaluation, options.overwrite)
     predictor = load_predictor(run, device=options.device)
     dataset = load_dataset(options.data, format=options.format)
-    split = "test" if options.split is None and "test" in dataset.splits else options.split
-    assert predictor.record is not None
-    evaluation = measure(
-        predictor,
-        dataset,
-        ok_labels=predictor.record.ok_labels,
-        threshold=predictor.threshold,
-        split=split,
-        with_seen=options.with_seen,
+    evaluation = evaluate_run(predictor, dataset, split=options.split, with_seen=options.with_seen)
+    print(
+        *headline(evaluation), "", f"{counted(len(evaluation.judged), 'picture')}, split {evaluation.split}", sep="\n"
     )
-    print(*headline(evaluation), "", f"{counted(len(evaluation.judged), 'picture')}, split {split or 'all'}", sep="\n")
     print(_show.measures(evaluation))
     print(f"\n{_judged.findings(evaluation)}")
     if options.json is not None:
@@ -327,8 +318,7 @@ def report(
     for folder in (run, against):
         if folder is not None:
             check_seal(folder, read_record(folder).files)
-    if out is not None:
-        check_writable(out, overwrite)
+    check_writable(out, overwrite)
     page = write_report(
         run,
         out or run / REPORT,

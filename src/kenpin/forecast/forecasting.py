@@ -340,7 +340,7 @@ def _milder(start: Start, trial: _Trial, room: int | None) -> Remedy | None:
     """The first of the other choices that fits, tried in its turn: they change what is learned, the later the more."""
     wanted = start.options
     half, _ = choose_precision("auto", trial.device)
-    for changes in wanted.milder(half, trial.answer_tokens) if isinstance(wanted, GradientOptions) else ():
+    for changes in wanted.memory_savings(half, trial.answer_tokens) if isinstance(wanted, GradientOptions) else ():
         try:
             options = type(wanted).from_mapping(wanted.model_dump(exclude_unset=True) | changes)
             inspector = start.family.create(options, start.task)

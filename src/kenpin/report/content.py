@@ -59,8 +59,8 @@ class ReportContent:
     """The run that this one is compared with."""
 
     @property
-    def things(self) -> str:
-        """The noun of what was judged: pictures, or parts of a table."""
+    def noun(self) -> str:
+        """The plural noun of the judged examples: `pictures`, or `parts` for the rows of a table."""
         return "parts" if self.run.get("base_id") == _TABLE else "pictures"
 
     @property

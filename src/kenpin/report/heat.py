@@ -16,7 +16,7 @@ from PIL import Image
 from kenpin.heat import colours, cover, in_frame
 from kenpin.report import words
 from kenpin.report.drawing import linear_axis
-from kenpin.run.maps import Maps, Mask, PlaceMap
+from kenpin.run.maps import Maps, Mask, PictureMap
 
 _SIDE = 320.0  # units of the longer side, as of the boxes over a thumbnail
 _OVERLAY_PX = 96  # longer side of the coloured picture; between its pixels the browser is smooth
@@ -106,7 +106,7 @@ class Heat:
             unit=self.unit,
         )
 
-    def _shares(self, map_: PlaceMap) -> NDArray[np.float64]:
+    def _shares(self, map_: PictureMap) -> NDArray[np.float64]:
         highest = self.high if self.maps.of_score else float(map_.grid.max())
         return (map_.grid.astype(np.float64) / (highest if highest > 0 else 1.0)).clip(0, 1)
 
@@ -146,7 +146,7 @@ def _laid(size_wh: tuple[int, int], mask: Mask | None, coloured: str | None = No
     )
 
 
-def _coloured(map_: PlaceMap, shares: NDArray[np.float64]) -> str:
+def _coloured(map_: PictureMap, shares: NDArray[np.float64]) -> str:
     """A data URL of a picture of these numbers, each in its colour, partly transparent."""
     scale = _OVERLAY_PX / max(map_.size_wh)
     width, height = (max(1, round(side * scale)) for side in map_.size_wh)

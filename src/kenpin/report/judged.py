@@ -49,8 +49,8 @@ class JudgedSection:
         return self.evaluation.target.locates
 
 
-def judged(name: str, evaluation: Evaluation, kept: Kept, things: str, most: int) -> JudgedSection:
-    """The evaluation's section of a page, with at most `most` mistakes as cards. things: `pictures` or `parts`."""
+def judged(name: str, evaluation: Evaluation, kept: Kept, noun: str, most: int) -> JudgedSection:
+    """The evaluation's section of a page, with at most `most` mistakes as cards. noun: `pictures` or `parts`."""
     wrong = worst_first(evaluation.judged)
     shown = wrong[:most]
     highest = _highest_with_maps(evaluation, kept, {part.id for _, part in wrong})

@@ -129,15 +129,15 @@ def render_look(overview: Overview) -> str:
     boxes = charts.boxes_by_class(dataset)
     classes = dict(zip(dataset.column("id"), overview.classes_of_each, strict=True))
     has_answers = any(answer is not None for answer in dataset.column("suffix"))
-    things = "rows" if dataset.item_names else "pictures"
+    noun = "rows" if dataset.item_names else "pictures"
     root = without_folders(dataset.root)
     return template("look.html.jinja").render(
         name=Path(dataset.root).name or dataset.root or "data set",
         about=f"{root}, read as {dataset.format}" if dataset.format else root or "from memory",
-        sentences=_sentences(overview, things),
-        tiles=_tiles(overview, boxes, things),
-        class_table=charts.class_table(dataset, examination.classes, examination.counts, things),
-        class_figure=charts.class_figure(examination.counts, things),
+        sentences=_sentences(overview, noun),
+        tiles=_tiles(overview, boxes, noun),
+        class_table=charts.class_table(dataset, examination.classes, examination.counts, noun),
+        class_figure=charts.class_figure(examination.counts, noun),
         kinds=[_kind(of_kind, overview.pictures) for of_kind in _kinds(examination.findings)],
         verdict=verdict(examination),
         galleries=_galleries(overview),
@@ -154,9 +154,9 @@ def render_look(overview: Overview) -> str:
     )
 
 
-def _sentences(overview: Overview, things: str) -> list[str]:
+def _sentences(overview: Overview, noun: str) -> list[str]:
     dataset, examination, sample = overview.dataset, overview.examination, overview.sample
-    total = counted(len(dataset), things[:-1])
+    total = counted(len(dataset), noun[:-1])
     if dataset.item_names:
         total += f" of {counted(len(dataset.item_names), 'measured item')}"
     classes = counted(len(examination.classes), "class") if examination.classes else "without classes"
@@ -188,12 +188,12 @@ def _sentences(overview: Overview, things: str) -> list[str]:
     return sentences
 
 
-def _tiles(overview: Overview, boxes: Mapping[str, charts.Numbers], things: str) -> list[tuple[str, str]]:
+def _tiles(overview: Overview, boxes: Mapping[str, charts.Numbers], noun: str) -> list[tuple[str, str]]:
     dataset, examination = overview.dataset, overview.examination
     masks = sum(mask is not None for mask in dataset.column("mask"))
     answers = sum(answer is not None for answer in dataset.column("suffix"))
     tiles = [
-        (things, len(dataset)),
+        (noun, len(dataset)),
         ("measured items", len(dataset.item_names)),
         ("classes", len(examination.classes)),
         ("splits", sum(split != "" for split in examination.counts)),
@@ -202,7 +202,7 @@ def _tiles(overview: Overview, boxes: Mapping[str, charts.Numbers], things: str)
         ("answers", answers),
         ("pictures opened", examination.opened),
     ]
-    shown = [(name, f"{number:,}") for name, number in tiles if number or name == things]
+    shown = [(name, f"{number:,}") for name, number in tiles if number or name == noun]
     counts = [
         (plural(severity.noun), f"{examination.count(severity):,}") for severity in (Severity.ERROR, Severity.WARNING)
     ]

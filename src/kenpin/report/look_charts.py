@@ -38,18 +38,16 @@ def shortened(text: str, letters: int = _CELL_LETTERS) -> str:
     return line if len(line) <= letters else line[: letters - 1] + "…"
 
 
-def class_table(
-    dataset: Dataset, classes: Sequence[str], counts: Mapping[str, Mapping[str, int]], things: str
-) -> Table:
+def class_table(dataset: Dataset, classes: Sequence[str], counts: Mapping[str, Mapping[str, int]], noun: str) -> Table:
     """Pictures that show each class, by split, then boxes and masks. counts: pictures by split and class."""
     splits = list(counts)
     columns: list[tuple[str, Mapping[str, int]]]
-    columns = [(f"{things}, {split or NO_SPLIT}" if len(splits) > 1 else things, counts[split]) for split in splits]
+    columns = [(f"{noun}, {split or NO_SPLIT}" if len(splits) > 1 else noun, counts[split]) for split in splits]
     if len(splits) > 1:
         total: Counter[str] = Counter()
         for of_split in counts.values():
             total.update(of_split)
-        columns.append((f"{things}, all", total))
+        columns.append((f"{noun}, all", total))
     for what, annotated in (("boxes", _boxes(dataset)), ("masks", _masks(dataset))):
         named = [split for split in splits if annotated.get(split)]
         columns += [(f"{what}, {split or NO_SPLIT}" if len(splits) > 1 else what, annotated[split]) for split in named]
@@ -59,11 +57,11 @@ def class_table(
         for name in list(names)[:_ROWS]
     ]
     more = f"; the first {_ROWS} of {counted(len(names), 'class')}" if len(names) > _ROWS else ""
-    title = f"{things.capitalize()} of each class{more}"
+    title = f"{noun.capitalize()} of each class{more}"
     return Table(title, ("class", *(head for head, _ in columns)), tuple(rows))
 
 
-def class_figure(counts: Mapping[str, Mapping[str, int]], things: str) -> Figure | None:
+def class_figure(counts: Mapping[str, Mapping[str, int]], noun: str) -> Figure | None:
     """Pictures of each class as bars, the most first; None where there are not two classes."""
     total: Counter[str] = Counter()
     for of_split in counts.values():
@@ -72,8 +70,8 @@ def class_figure(counts: Mapping[str, Mapping[str, int]], things: str) -> Figure
         return None
     bars = [Bar(_name(name), number) for name, number in total.most_common(_BARS)]
     more = f"The first {_BARS} of {counted(len(total), 'class')}." if len(total) > _BARS else ""
-    title = f"{things.capitalize()} of each class"
-    return bar_figure(BarPlot(title, more, things, tuple(bars), in_percent=False))
+    title = f"{noun.capitalize()} of each class"
+    return bar_figure(BarPlot(title, more, noun, tuple(bars), in_percent=False))
 
 
 def size_table(headers: Mapping[str, Header], classes: Mapping[str, Sequence[str]]) -> Table:
@@ -188,7 +186,7 @@ def item_figures(dataset: Dataset) -> list[Figure]:
     return [figure for figure in figures if figure is not None]
 
 
-def _histogram(title: str, label: str, things: str, values: Mapping[str, Numbers]) -> Figure | None:
+def _histogram(title: str, label: str, noun: str, values: Mapping[str, Numbers]) -> Figure | None:
     """Shares of each class in equal steps of one axis; None where there is one value alone, or none.
 
     Of more classes than there are styles of lines, the first ones; `values` has the most frequent first.
@@ -209,8 +207,8 @@ def _histogram(title: str, label: str, things: str, values: Mapping[str, Numbers
         points = tuple(zip([float(edges[0]), *edges.tolist()], heights, strict=True))
         series.append(Series(_name(name), points, "steps"))
     more = f"The {_CURVES} most frequent of {counted(len(values), 'class')}. " if len(values) > _CURVES else ""
-    caption = f"{more}{len(every):,} {things}, from {low:.4g} to {high:.4g}."
-    chart = line_chart(title, caption, series, x, linear_axis(f"share of {things}", 0.0, top, percent))
+    caption = f"{more}{len(every):,} {noun}, from {low:.4g} to {high:.4g}."
+    chart = line_chart(title, caption, series, x, linear_axis(f"share of {noun}", 0.0, top, percent))
     legend = tuple((f"s{index % _CURVES + 1}", line.name) for index, line in enumerate(series))
     return Figure(title, chart, caption, legend if len(legend) > 1 else ())
 

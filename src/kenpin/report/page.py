@@ -60,7 +60,7 @@ def _rendered(
     content = _shrunk(content, on_cards_px)
     leading = content.leading
     shown, *further = (
-        judged(name, evaluation, content.kept(name), content.things, _OF_FURTHER if number else _PICTURES)
+        judged(name, evaluation, content.kept(name), content.noun, _OF_FURTHER if number else _PICTURES)
         for number, (name, evaluation) in enumerate(content.evaluations.items())
     )
     return template("page.html.jinja").render(
@@ -87,7 +87,7 @@ def _rendered(
         provenance=provenance(content.run),
         against=None if content.before is None else _against(content, content.before),
         words=words,
-        things=content.things,
+        noun=content.noun,
     )
 
 

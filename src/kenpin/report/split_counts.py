@@ -30,15 +30,15 @@ def counts_table(content: ReportContent) -> Table:
     of_boxes = content.leading.target.locates
     splits = _stated(content, of_boxes) or {name: _judged(counts) for name, counts in content.evaluations.items()}
     labels = in_order(content.leading, dict.fromkeys(label for counts in splits.values() for label in counts.showing))
-    return _of_boxes(splits, labels) if of_boxes else _of_labels(splits, labels, content.things)
+    return _of_boxes(splits, labels) if of_boxes else _of_labels(splits, labels, content.noun)
 
 
-def _of_labels(splits: Mapping[str, _Split], labels: list[str], things: str) -> Table:
+def _of_labels(splits: Mapping[str, _Split], labels: list[str], noun: str) -> Table:
     rows = [
         (split, *(str(counts.showing.get(label, 0)) for label in labels), str(counts.pictures))
         for split, counts in splits.items()
     ]
-    return Table(f"{things.capitalize()} in each split", ("Split", *labels, ALL), tuple(rows))
+    return Table(f"{noun.capitalize()} in each split", ("Split", *labels, ALL), tuple(rows))
 
 
 def _of_boxes(splits: Mapping[str, _Split], labels: list[str]) -> Table:

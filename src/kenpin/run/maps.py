@@ -1,4 +1,4 @@
-"""Maps of the parts that a report shows, stored in a run as the cells' own numbers, in sixteen bits each."""
+"""Maps of the parts that a report shows, stored in a run as the values of their cells, in 16 bits each."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ _MASK_PX = 128  # longest side of a stored mask, as of the thumbnails that its o
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PlaceMap:
-    """A picture's map with its mask of defects."""
+class PictureMap:
+    """The map of one picture, with its mask of annotated defects."""
 
     grid: NDArray[np.float32]
-    """The cells' numbers, (rows, columns); stored with an error of 1/131,070 of their range at most."""
+    """Value of each cell, (rows, columns); stored with an error of at most 1/131,070 of the range of values."""
     region: Region
     size_wh: tuple[int, int]
     """Size of the displayed picture in pixels."""
     shows: str
+    """Caption: the quantity on the map, such as the class that it speaks for."""
     mask: Mask | None = None
     """The annotated defective pixels, over the whole picture; None without a mask."""
 
@@ -38,18 +39,18 @@ class PlaceMap:
 class Maps:
     """Maps of some judged pictures."""
 
-    by_id: Mapping[str, PlaceMap]
+    by_id: Mapping[str, PictureMap]
     unit: str
     of_score: bool
     """Whether a map's maximum is the score: then all maps have one scale, with the threshold on it."""
     held_out: bool
-    """Whether the inspector of the maps had not seen the pictures."""
+    """Whether the inspector had not seen the pictures in its training."""
     fails_from: float | None = None
     """The map value from which a part fails; None where there is none."""
 
 
 def first_asked_for(judged: Sequence[JudgedExample], mistakes: int, others: int) -> list[str]:
-    """Ids of the worst mistakes, at most `mistakes`, and of at most `others` other parts, highest score first."""
+    """Ids of the worst mistakes, at most `mistakes`, then of at most `others` other parts, highest score first."""
     wrong = [part.id for _, part in worst_first(judged)]
     rest = highest_scored([part for part in judged if part.id not in set(wrong)])
     return wrong[:mistakes] + [part.id for part in rest[:others]]
@@ -111,7 +112,7 @@ def read_maps(path: Path) -> Maps | None:
         for number, id in enumerate(kept["ids"].tolist()):
             low, high = kept["ranges"][number].astype(np.float64)
             grid = low + levels[number].reshape(shapes[number]) / _HIGHEST * (high - low)
-            by_id[id] = PlaceMap(
+            by_id[id] = PictureMap(
                 grid.astype(np.float32),
                 tuple(kept["regions"][number].tolist()),
                 tuple(kept["sizes_wh"][number].tolist()),

@@ -14,11 +14,11 @@ from kenpin.plural import counted
 Array = NDArray[np.float64]
 
 _BLOCK_BYTES = 32 << 20
-"""Of a block in float64: as small as BLAS is not held up by what stands between its products."""
+"""Size of a block in float64: small, yet large enough that BLAS works most of the time."""
 
 
 def as_parts(x: ArrayLike, items: int | None = None) -> NDArray[Any]:
-    """Real numbers (parts, items) as they are, not copied. `items`: how many there must be. Raises ShapeError."""
+    """Parts as an array of real numbers (parts, items), not copied; `items`: required number. Raises ShapeError."""
     parts = np.asanyarray(x)
     if parts.ndim != 2 or parts.size == 0:
         raise ShapeError(f"unit space: parts have shape {parts.shape}; give (parts, items).")
@@ -30,29 +30,32 @@ def as_parts(x: ArrayLike, items: int | None = None) -> NDArray[Any]:
 
 
 def block_rows(items: int) -> int:
-    """Parts in a block."""
+    """Number of parts in a block."""
     return max(64, _BLOCK_BYTES // (8 * items))
 
 
 def blocks(parts: NDArray[Any]) -> Iterator[tuple[slice, Array]]:
-    """Places of the parts, and those parts in float64; the same buffer each time, for the taker to change."""
+    """The rows of each block of parts, with these parts in float64, in one buffer that the caller may overwrite."""
     rows = min(len(parts), block_rows(parts.shape[1]))
     buffer = np.empty((rows, parts.shape[1]))
     for start in range(0, len(parts), rows):
-        place = slice(start, min(start + rows, len(parts)))
-        block = buffer[: place.stop - start]
-        np.copyto(block, parts[place])
-        yield place, block
+        chosen = slice(start, min(start + rows, len(parts)))
+        block = buffer[: chosen.stop - start]
+        np.copyto(block, parts[chosen])
+        yield chosen, block
 
 
-def check_finite(sums: Array, parts: NDArray[Any], place: slice) -> None:
-    """Refuse numbers that are none: `sums` over the items or the parts of a block show them. Raises UnitSpaceError."""
+def check_finite(sums: Array, parts: NDArray[Any], rows: slice) -> None:
+    """Refuse the rows that hold a number that is not finite, as `sums` over their items or parts show.
+
+    Raises UnitSpaceError.
+    """
     if np.isfinite(sums).all():
         return
-    wrong = np.argwhere(~np.isfinite(parts[place]))
+    wrong = np.argwhere(~np.isfinite(parts[rows]))
     if not len(wrong):
         raise UnitSpaceError("unit space: the numbers are too large to be squared; measure them in a larger unit.")
     row, item = (int(found) for found in wrong[0])
     raise UnitSpaceError(
-        f"unit space: item {item} of part {place.start + row} is not a finite number; measure it again."
+        f"unit space: item {item} of part {rows.start + row} is not a finite number; measure it again."
     )

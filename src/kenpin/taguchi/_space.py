@@ -17,13 +17,13 @@ from kenpin.taguchi.limits import Limit, Scale
 from kenpin.taguchi.moments import Moments
 
 FEWEST_PARTS = 9
-"""Below this many the spread of a single item is itself uncertain by more than half (95 % interval)."""
+"""Number of parts below which the spread of a single item is itself uncertain by more than half (95 % interval)."""
 RANK_TOLERANCE = 1e-10
-"""Eigenvalues of a correlation matrix below this share of the largest are taken for rounding, and for 0."""
+"""Eigenvalues of a correlation matrix below this share of the largest are rounding errors, and count as 0."""
 
 
 def fewest_parts(items: int) -> int:
-    """Number of good parts from which the correlation matrix of so many items can be regular."""
+    """Fewest good parts with which the correlation matrix of this many items can be regular."""
     return max(FEWEST_PARTS, items + 1)
 
 
@@ -35,7 +35,7 @@ class Estimator:
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
 
     def set_params(self, **settings: Any) -> Self:
-        """Change settings, checked as where it is made. Raises OptionError for a setting that there is not."""
+        """Change settings, checked as by the constructor. Raises OptionError for an unknown setting."""
         known = self.get_params()
         if unknown := sorted(settings.keys() - known.keys()):
             raise OptionError(f"{type(self).__name__}: no setting {unknown[0]!r}; there are {', '.join(known)}.")
@@ -47,12 +47,12 @@ class Space(Estimator, ABC):
     """Distance of parts from the good ones it was fitted to; larger is farther, unlike scikit-learn's detectors."""
 
     scale: ClassVar[Scale] = "D²/k"
-    """Of `score_samples` and of every limit that judges it."""
+    """Scale of `score_samples`, and of every limit for it."""
     limit: Limit | float | None
 
     @abstractmethod
     def contributions(self, x: ArrayLike) -> Array:
-        """Share of each item, or characteristic, in each part's distance; rows add up to it. (n, k) -> (n, m)."""
+        """Share of each item, or characteristic, in each part's distance; each row adds up to it. (n, k) -> (n, m)."""
 
     @abstractmethod
     def score_samples(self, x: ArrayLike) -> Array:
@@ -79,53 +79,53 @@ class QuadraticSpace(Space):
     parts_: int
     ridge_: float = 0.0
     rank_: int
-    """Number of independent directions that the distance looks into."""
+    """Number of independent directions in which the distance is measured."""
     degrees_: float
-    """Of freedom: over good parts from a normal population D²/k varies as χ² over its degrees does; 0: unknown."""
+    """Degrees of freedom: for normally distributed good parts D²/k is distributed as χ² over them; 0: unknown."""
 
-    @np.errstate(over="ignore", invalid="ignore")  # what overflows is refused with its place
+    @np.errstate(over="ignore", invalid="ignore")  # an overflow is refused with its row
     def score_samples(self, x: ArrayLike) -> Array:
         """D²/k of each part; near 1 for good ones. x: (n, k) -> (n,). Raises ShapeError, UnitSpaceError.
 
-        In blocks of 32 MB, in float64: about k² operations a part and nothing else of the size of the parts.
+        Computed in float64, in blocks of 32 MB: about k² operations a part, and no copy of the parts.
         """
         from scipy.linalg.blas import dtrmm
 
         parts = as_parts(x, self.mean_.size)
         distances = np.empty(len(parts))
-        for place, block in blocks(parts):
+        for rows, block in blocks(parts):
             block -= self.mean_
-            # the block's transpose lies as Fortran wants it: the product overwrites it, and nothing is copied
+            # the block's transpose is in Fortran order: the product overwrites it, and nothing is copied
             rotated = dtrmm(1.0, self._factor, block.T, overwrite_b=1)
-            np.einsum("ji,ji->i", rotated, rotated, out=distances[place])
-            check_finite(distances[place], parts, place)
+            np.einsum("ji,ji->i", rotated, rotated, out=distances[rows])
+            check_finite(distances[rows], parts, rows)
         return distances
 
     def contributions(self, x: ArrayLike) -> Array:
         """Share of each item in each part's D²/k; the rows add up to it. (n, k) -> (n, k). Raises as score_samples.
 
-        A share can be negative: the item then speaks for the part, given the others.
+        A share can be negative: given the other items, this one then makes the part look good.
         # z ∘ (P z): the additive decomposition of Garthwaite & Koch (2016), Evaluating the contributions of
         # individual variables to a quadratic form.
         """
         parts = as_parts(x, self.mean_.size)
         shares = np.empty(parts.shape)
-        for place, block in blocks(parts):
+        for rows, block in blocks(parts):
             block -= self.mean_
             block /= self.scale_
-            check_finite(block.sum(axis=1), parts, place)
-            np.multiply(block, block @ self.precision_, out=shares[place])
+            check_finite(block.sum(axis=1), parts, rows)
+            np.multiply(block, block @ self.precision_, out=shares[rows])
         shares /= self.mean_.size
         return shares
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything that the fitted space is made of, for an `.npz` file."""
+        """The arrays of the fitted space, for an `.npz` file."""
         numbers = {name: np.asarray(getattr(self, f"{name}_")) for name in ("ridge", "parts", "rank", "degrees")}
         return {"mean": self.mean_, "scale": self.scale_, "precision": self.precision_, **numbers}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """The space that `to_arrays` described, in this version or in one that told neither rank nor degrees."""
+        """The space from the arrays of `to_arrays`, of this version or an earlier one without rank and degrees."""
         space = cls()
         space.mean_, space.scale_, space.precision_ = arrays["mean"], arrays["scale"], arrays["precision"]
         space.ridge_, space.parts_ = float(arrays["ridge"]), int(arrays["parts"])
@@ -140,12 +140,12 @@ class QuadraticSpace(Space):
         self._prepare()
 
     def _prepare(self) -> None:
-        """Make what distances are computed with: U upper triangular, D²/k = ‖U (x - mean)‖²."""
+        """Compute the factor of the distances: U upper triangular, D²/k = ‖U (x - mean)‖²."""
         self._factor: Array = np.asfortranarray(upper_factor(self.precision_) / self.scale_ / self.mean_.size**0.5)
 
 
 def checked_correlation(moments: Moments, needed: int, remedy: str = "") -> Array:
-    """Correlation matrix (k, k) of good parts, enough of them and of items that vary. Raises UnitSpaceError."""
+    """Correlation matrix (k, k) of good parts. Raises UnitSpaceError for too few parts, or for a constant item."""
     items = moments.mean.size
     if moments.count < needed:
         raise UnitSpaceError(

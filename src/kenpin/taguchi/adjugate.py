@@ -17,7 +17,7 @@ from kenpin.taguchi.moments import Moments
 class AdjugateSpace(QuadraticSpace):
     """Distance from good parts by the adjugate of their correlation matrix: the MTA method.
 
-    adj R = det R · R⁻¹ is there for a singular R too: in the eigenvectors of R its weights are the products of all
+    adj R = det R · R⁻¹ exists for a singular R too: the eigenvectors of R are its own, each with the product of all
     other eigenvalues. Such products of hundreds of numbers vanish in floating point, and only ratios of distances mean
     something, so the weights are taken without their common factor. Where R is regular, that leaves the MT method's
     distance, of mean 1 over the good parts. Where one relation between the items holds exactly, no good part
@@ -36,7 +36,7 @@ class AdjugateSpace(QuadraticSpace):
     def fit_moments(self, moments: Moments) -> Self:
         """Learn from the moments of good parts. Raises UnitSpaceError."""
         items = moments.mean.size
-        # with fewer parts, items seem to follow from one another because nothing shows that they do not
+        # with fewer parts, items seem to depend on one another only because there is nothing to show the contrary
         correlation = checked_correlation(moments, fewest_parts(items))
         eigenvalues, vectors = np.linalg.eigh(correlation)
         vanished = eigenvalues <= RANK_TOLERANCE * eigenvalues[-1]

@@ -16,16 +16,16 @@ from kenpin.taguchi._space import Estimator
 class SignalEstimator(Estimator):
     """Value of a signal, such as a yield or a degree of wear, from items that are each proportional to it: T(1).
 
-    Items X and signal M are counted from the means of the unit space, parts in the middle of the signal's range. Of
-    each item over the l other parts: β = Σ M X / Σ M², Vₑ = (Σ X² - β² Σ M²) / (l - 1) and
+    Items X and signal M are measured from the means of the unit space: parts in the middle of the signal's range. For
+    each item, over the l other parts: β = Σ M X / Σ M², Vₑ = (Σ X² - β² Σ M²) / (l - 1) and
     η = (β² Σ M² - Vₑ) / (Σ M² Vₑ), 0 where that is negative. The estimate is M̂ = Σ η X / β over Σ η.
     # Taguchi 2006, Objective Function and Generic Function (12), J. Quality Engineering Society 14(3), 5-9;
     # Kawada & Nagata 2015, Total Quality Science 1(1), 12-21, section 2.
     """
 
     def fit(self, x: ArrayLike, y: ArrayLike, unit: ArrayLike | None = None) -> Self:
-        """Learn from parts (n, k) with known signal (n,). unit: (n,) of booleans, which parts are the unit space; None:
-        those whose signal is nearest to the median. Raises ShapeError, UnitSpaceError."""
+        """Learn from parts (n, k) with known signal (n,). unit: (n,) booleans, which parts make the unit space;
+        None: the parts whose signal is nearest to the median. Raises ShapeError, UnitSpaceError."""
         parts, signal = as_parts(x), np.asarray(y, np.float64)
         if signal.shape != (len(parts),) or not np.isfinite(signal).all():
             raise ShapeError(
@@ -60,12 +60,12 @@ class SignalEstimator(Estimator):
         return self.signal_center_ + self._from_center(self._items(x))
 
     def contributions(self, x: ArrayLike) -> Array:
-        """What each item adds to the estimate, counted from the unit space's mean signal. (n, k) -> (n, k)."""
+        """Contribution of each item to the estimate minus the unit space's mean signal. (n, k) -> (n, k)."""
         return np.asarray(self._items(x) * self._weights)
 
     @property
     def integrated_db_(self) -> float:
-        """S/N ratio in decibels of the estimate over the parts it was fitted to; -inf where it follows nothing."""
+        """S/N ratio in decibels of the estimate over the fitted parts; -inf where it does not follow the signal."""
         return float(10 * np.log10(self.integrated_eta_)) if self.integrated_eta_ > 0 else -np.inf
 
     @property
@@ -90,7 +90,7 @@ def _proportion(items: Array, m: Array) -> tuple[Array, Array]:
     beta = m @ items / divisor
     total = np.einsum("ij,ij->j", items, items)
     explained = beta**2 * divisor
-    # an item that follows the signal without any error would weigh infinitely: rounding is its error then
+    # an item that follows the signal exactly would have infinite weight: its error is then that of rounding
     error = np.maximum((total - explained) / (len(m) - 1), np.finfo(float).eps * total)
     with np.errstate(invalid="ignore", divide="ignore"):
         eta = np.where(explained > error, (explained - error) / (divisor * error), 0.0)

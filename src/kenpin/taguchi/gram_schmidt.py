@@ -17,9 +17,9 @@ from kenpin.taguchi.moments import Moments
 class GramSchmidtSpace(Space):
     """Distance from good parts by items made orthogonal in their order: D²/k = Σ (u_j / s_j)² / k.
 
-    u_j is what is left of item j once the items before it are taken away, s_j its spread over the good parts. No
-    matrix is inverted, so that it checks `UnitSpace` without ridge, to which it is equal. The shares of the distance
-    are never negative, but depend on the order of the items.
+    u_j is the residual of item j after regression on the items before it, s_j its spread over the good parts. No matrix
+    is inverted, so this is a check on `UnitSpace` without ridge, which gives the same distance. The shares of the
+    distance are never negative, but depend on the order of the items.
     # Taguchi & Jugulum, The Mahalanobis-Taguchi Strategy (2002), ch. 3.
     """
 
@@ -35,7 +35,7 @@ class GramSchmidtSpace(Space):
         rest = (parts - self.mean_) / self.scale_
         self.coefficients_ = np.eye(parts.shape[1])
         spreads = np.empty(parts.shape[1])
-        # the modified form (Björck 1967): what an item shares is taken from all later ones at once
+        # the modified form (Björck 1967): the part that an item explains is subtracted from all later items at once
         for item in range(parts.shape[1]):
             direction = rest[:, item]
             spreads[item] = (direction @ direction / len(rest)) ** 0.5

@@ -1,4 +1,4 @@
-"""Limits of a distance: by χ², by Hotelling's F, or by good parts alone; each on the scale of what it judges."""
+"""Limits of a distance: by χ², by Hotelling's F, or by good parts alone; each on the scale of its distances."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 Scale = Literal["D²/k", "D²"]
 """A distance over the number of items, near 1 for good parts, or without that division."""
 _KNOWN_FROM = 30
-"""Good parts below which the spread of a single item is uncertain by more than a quarter: too much to take the unit
-space for known."""
+"""Number of good parts below which the spread of a single item is uncertain by more than a quarter: too much to assume
+that the unit space is known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A distance from which a part is no good one any more."""
+    """The distance from which a part no longer counts as good."""
 
     value: float
     scale: Scale
@@ -32,7 +32,7 @@ class Limit:
     """How it was chosen, one sentence."""
 
     def on(self, scale: Scale) -> float:
-        """The number, for distances of this scale. Raises OptionError for another one than its own."""
+        """The limit as a number, for distances on this scale. Raises OptionError for another scale than its own."""
         if scale != self.scale:
             raise OptionError(f"a limit of {self.scale} cannot judge distances that are {scale}; choose one for them.")
         return self.value
@@ -41,8 +41,8 @@ class Limit:
 def chi_square_limit(space: QuadraticSpace, share: float = 0.99) -> Limit:
     """The D²/k that this share of good parts stays below, if they vary normally and the unit space were known exactly.
 
-    With a ridge, χ² is fitted to mean and variance of the distance. For few parts the limit is too low; `f_limit` is
-    not. Raises OptionError, UnitSpaceError for fewer than 30 parts.
+    With a ridge, χ² is fitted to mean and variance of the distance. For few parts this limit is too low, `f_limit` is
+    exact. Raises OptionError, UnitSpaceError for fewer than 30 parts.
     """
     from scipy.stats import chi2
 
@@ -63,7 +63,7 @@ def f_limit(space: QuadraticSpace, share: float = 0.99) -> Limit:
 
     # Hotelling 1931; for a part that is not among the n of the unit space (Tracy, Young & Mason 1992, eq. 4):
     # T² ~ k (n + 1)(n - 1) / (n (n - k)) F(k, n - k) with divisor n - 1, hence D²/k ~ (n + 1) / (n - k) F with n.
-    Raises OptionError with a ridge, which has no such law, UnitSpaceError without more parts than items.
+    Raises OptionError with a ridge, for which F does not hold; UnitSpaceError unless there are more parts than items.
     """
     from scipy.stats import f
 
@@ -88,8 +88,8 @@ def f_limit(space: QuadraticSpace, share: float = 0.99) -> Limit:
 def tolerance_limit(
     distances: ArrayLike, share: float = 0.99, confidence: float = 0.95, scale: Scale = "D²/k"
 ) -> Limit:
-    """The least of the distances of good parts, (n,), that at least this share of all good parts stays below, with this
-    confidence, however they are distributed. The parts must not be among those that the space was fitted to.
+    """The smallest of the distances (n,) of good parts that at least this share of all good parts stays below, with
+    this confidence and for any distribution. The space must not have been fitted to these parts.
 
     # Wilks 1941: the number of n parts below the quantile is binomial, which bounds it by order statistics.
     Raises ShapeError, and OptionError with the number of parts needed.

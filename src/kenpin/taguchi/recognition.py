@@ -21,14 +21,14 @@ Sets = Sequence[Sequence[int]]
 class RecognitionSpace(Space):
     """Distance from good parts by two characteristics of each set of items: the recognition-Taguchi (RT) method.
 
-    A part's items x are held against those of the mean good part m, x = β m + error, all in one unit: L = Σ m x,
+    A part's items x are compared with those of the mean good part m, x = β m + error, all in one unit: L = Σ m x,
     r = Σ m², sensitivity β = L / r, error variance Vₑ = (Σ x² - L² / r) / (k - 1), standard S/N ratio η = 1 / Vₑ. The
-    characteristics are Y₁ = β and Y₂ = 1/√η = √Vₑ; the distance is the MT method's of these two, however many items
-    there are, so that few good parts suffice.
+    characteristics are Y₁ = β and Y₂ = 1/√η = √Vₑ; the distance is that of the MT method with these two, whatever
+    the number of items, so that few good parts are enough.
     # Taguchi 2006, Objective Function and Generic Function (11), J. Quality Engineering Society 14(2), 5-9;
     # Tatebayashi, Teshima & Hasegawa 2008, Introduction to the MT System, ch. 5.
 
-    sets: places of the items of each set, at least two a set; None: all items are one set.
+    sets: indices of the items of each set, at least two a set; None: all items are one set.
     """
 
     def __init__(self, sets: Sets | None = None, limit: Limit | float | None = None) -> None:
@@ -51,14 +51,14 @@ class RecognitionSpace(Space):
         """β and √Vₑ of each set, side by side. x: (n, k) -> (n, 2 · sets). Raises ShapeError, UnitSpaceError."""
         parts = as_parts(x, self.standard_.size)
         found = np.empty((len(parts), 2 * len(self.sets_)))
-        for place, block in blocks(parts):
-            check_finite(block.sum(axis=1), parts, place)
+        for rows, block in blocks(parts):
+            check_finite(block.sum(axis=1), parts, rows)
             for number, chosen in enumerate(self.sets_):
                 items, standard = block[:, chosen], self.standard_[chosen]
                 sensitivity = items @ standard / (standard @ standard)
                 error = items - np.outer(sensitivity, standard)
-                found[place, 2 * number] = sensitivity
-                found[place, 2 * number + 1] = (np.einsum("ij,ij->i", error, error) / (len(chosen) - 1)) ** 0.5
+                found[rows, 2 * number] = sensitivity
+                found[rows, 2 * number + 1] = (np.einsum("ij,ij->i", error, error) / (len(chosen) - 1)) ** 0.5
         return found
 
     def score_samples(self, x: ArrayLike) -> Array:
@@ -70,13 +70,13 @@ class RecognitionSpace(Space):
         return self.space_.contributions(self.characteristics(x))
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """Everything that the fitted space is made of, for an `.npz` file."""
+        """The arrays of the fitted space, for an `.npz` file."""
         sets = {f"set{number}": chosen for number, chosen in enumerate(self.sets_)}
         return {"standard": self.standard_, **sets, **self.space_.to_arrays()}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> RecognitionSpace:
-        """The space that `to_arrays` described."""
+        """The space from the arrays of `to_arrays`."""
         sets = [arrays[f"set{number}"] for number in range(sum(name.startswith("set") for name in arrays))]
         space = cls([chosen.tolist() for chosen in sets])
         space.standard_, space.sets_ = arrays["standard"], sets

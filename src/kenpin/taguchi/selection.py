@@ -21,29 +21,29 @@ from kenpin.taguchi.unit_space import parts_needed
 Progress = Callable[[str, int, int], None]
 
 DEFAULT_FACTORS = 255
-"""Items, or groups of them, that an array tells apart by default: 256 runs."""
+"""Default number of factors, items or groups of items, of an array: 256 runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class ItemGain:
-    """What an item is worth: mean S/N ratio, in decibels, of the runs with it and of those without."""
+    """Gain of an item: the mean S/N ratio, in decibels, of the runs with it and of the runs without it."""
 
     item: str
     group: int
-    """Items of one group stand in the same column of the array, and so have the same gain."""
+    """Number of its group; items of one group share a column of the array, and so have the same gain."""
     with_db: float
     without_db: float
     kept: bool
 
     @property
     def gain_db(self) -> float:
-        """Above 0 where defective parts are farther away with the item than without it."""
+        """Gain in decibels; above 0 where defective parts are farther away with the item than without it."""
         return self.with_db - self.without_db
 
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """All items against the kept ones, on parts that neither the unit spaces nor the gains were made from."""
+    """Comparison of all items with the kept ones, on parts used neither for the unit spaces nor for the gains."""
 
     good: int
     defective: int
@@ -63,34 +63,34 @@ class Selection:
     """Which items are worth keeping, and how that was found."""
 
     runs: int
-    """Of the orthogonal array, one unit space each."""
+    """Number of runs of the orthogonal array, each with a unit space of its own."""
     factors: int
     defective: int
-    """Defective parts whose distances make the S/N ratios."""
+    """Number of defective parts whose distances give the S/N ratios."""
     gains: tuple[ItemGain, ...]
-    """Of every item, in the items' order."""
+    """Gain of every item, in the items' order."""
     all_db: float
     """S/N ratio with all items."""
     kept_db: float
-    """S/N ratio with the kept ones."""
+    """S/N ratio with the kept items alone."""
     confirmation: Confirmation | None = None
 
     @property
     def kept(self) -> tuple[int, ...]:
-        """Places of the kept items."""
-        return tuple(place for place, gain in enumerate(self.gains) if gain.kept)
+        """Indices of the kept items."""
+        return tuple(index for index, gain in enumerate(self.gains) if gain.kept)
 
     @property
     def dropped(self) -> tuple[str, ...]:
-        """Names of the others, those with the least gain first."""
+        """Names of the dropped items, the least gain first."""
         return tuple(one.item for one in sorted(self.gains, key=lambda one: one.gain_db) if not one.kept)
 
 
 def orthogonal_array(factors: int) -> NDArray[np.bool_]:
-    """Runs of a two-level design of resolution III, (runs, factors): whether each run uses each factor.
+    """A two-level design of resolution III, (runs, factors) booleans: whether each run uses each factor.
 
-    Columns are balanced and orthogonal to one another; the last run uses everything. 2, 12 or 20 times a power of two
-    runs. # Plackett & Burman 1946, The design of optimum multifactorial experiments.
+    Columns are balanced and orthogonal to one another; the last run uses all. The number of runs is 4, 12 or 20
+    times a power of two. # Plackett & Burman 1946, The design of optimum multifactorial experiments.
     Raises OptionError, MissingExtraError.
     """
     if factors < 1:
@@ -123,12 +123,12 @@ def select_items(
     most: float = 1.0,
     progress: Progress | None = None,
 ) -> Selection:
-    """Keep the items of positive gain, at most this share of them. moments: of good parts, k items; defective: (t, k)
-    known defective parts; ridge: the one number that all runs use.
+    """Select the items of positive gain, at most the share `most` of them. moments: of good parts, k items; defective:
+    (t, k) known defective parts; ridge: the same number for all runs.
 
-    More items than `factors` are put into so many groups of items that vary together (average linkage over |r|), whose
-    items come and go as one. Each run is a unit space of about half the items: Cholesky's factor of its own block of
-    the correlation matrix gives the distances, which costs less than cutting it out of the whole inverse.
+    More items than `factors` are put into that many groups of correlated items (average linkage over |r|); the items of
+    a group are used or left out together. Each run is a unit space of about half the items: the Cholesky factor of its
+    block of the correlation matrix gives the distances, at less cost than the inverse of the whole matrix.
     # Taguchi & Jugulum 2002, ch. 2; Woodall et al. 2003 show that neither the array nor the S/N ratio promises the best
     # subset, which is why the choice has to be confirmed on other parts.
     Raises ShapeError, UnitSpaceError, OptionError, MissingExtraError.
@@ -142,7 +142,7 @@ def select_items(
             f"item selection: a share of {most}, {counted(factors, 'factor')} and ridge {ridge} are impossible; give a "
             "share above 0 up to 1, 2 factors at least and a ridge from 0 to below 1."
         )
-    called = [f"item {place}" for place in range(items)] if names is None else list(names)
+    called = [f"item {index}" for index in range(items)] if names is None else list(names)
     if len(called) != items:
         raise ShapeError(
             f"item selection: {counted(len(called), 'name')} for {counted(items, 'item')}; give one for each."
@@ -160,7 +160,7 @@ def select_items(
     array = array[array.any(axis=1)]
     used = array[:, group_of]
     sn = np.empty(len(array))
-    # a thread a run: within one, matrices are too small for several threads to gain by waiting for each other
+    # one thread a run: the matrices are too small for several threads to pay off within one
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = pool.map(lambda chosen: _sn_of(correlation, z, np.flatnonzero(chosen), ridge), used)
         for run, ratio in enumerate(runs):
@@ -185,7 +185,7 @@ def select_items(
 
 
 def _best(group_of: NDArray[np.int64], gain_db: Array, most: float) -> NDArray[np.bool_]:
-    """Whether each item is kept: groups of positive gain, the highest first, as long as their items are not too many.
+    """Whether each item is kept, (k,): groups of positive gain, the highest first, up to the share `most` of all items.
 
     One group is kept in any case.
     """
@@ -200,7 +200,7 @@ def _best(group_of: NDArray[np.int64], gain_db: Array, most: float) -> NDArray[n
 
 
 def _groups(correlation: Array, count: int) -> NDArray[np.int64]:
-    """The group of each item, (k,), at most `count` of them, numbered in the items' order."""
+    """Number of each item's group, (k,), in the items' order; at most `count` groups."""
     items = len(correlation)
     if items <= count:
         return np.arange(items)
@@ -219,7 +219,7 @@ def _sn_of(correlation: Array, z: Array, chosen: NDArray[np.int64], ridge: float
 
     block = (1 - ridge) * correlation[np.ix_(chosen, chosen)]
     block.flat[:: len(block) + 1] += ridge
-    # symmetric, so that its transpose is what Fortran wants, and is overwritten
+    # symmetric: its transpose is in Fortran order, and is overwritten
     factor, collinear = dpotrf(block.T, lower=1, overwrite_a=1)
     if collinear:
         raise UnitSpaceError(

@@ -19,10 +19,10 @@ _WORST_CONDITION = 1e12
 
 
 def parts_needed(items: int, ridge: Ridge, inverse: Inverse = "ridge") -> int:
-    """Number of good parts that a unit space of this many items asks for.
+    """Number of good parts that a unit space of this many items needs.
 
-    Without ridge the correlation matrix is invertible only from k + 1 parts on; with it, or with a pseudo-inverse, only
-    the items' own means and spreads must be known.
+    Without ridge the correlation matrix is invertible only from k + 1 parts on; with a ridge or a pseudo-inverse, only
+    the means and spreads of the items must be known.
     """
     return fewest_parts(items) if ridge == 0 and inverse == "ridge" else FEWEST_PARTS
 
@@ -31,16 +31,16 @@ class UnitSpace(QuadraticSpace):
     """Mahalanobis distance from a set of good parts, on standardised items: the MT method.
 
     D²/k = zᵀ P z / k with z = (x - mean) / scale, of the good parts (divisor n), and R their correlation matrix. P is
-    the inverse of (1 - ridge) R + ridge I, or the pseudo-inverse of R, which passes over directions that no good part
-    takes; either is multiplied by k / tr(P R), so that the mean of D²/k over the good parts is 1. Without ridge that
+    the inverse of (1 - ridge) R + ridge I, or the pseudo-inverse of R, which ignores directions in which no good part
+    varies; either is multiplied by k / tr(P R), so that the mean of D²/k over the good parts is 1. Without ridge this
     factor is 1.
     # Taguchi & Jugulum, The Mahalanobis-Taguchi Strategy (2002), eq. 2.5; ridge: Ledoit & Wolf (2004), whose
     # target is the identity because standardised items have mean variance 1.
 
-    ridge: a number in [0, 1), or "ledoit-wolf" to estimate it from the good parts; the number used is `ridge_`.
-    inverse: "ridge", or "pseudo", of rank `rank_`, which has no ridge: the setting is then not looked at. A matrix of a
+    ridge: a number in [0, 1), or "ledoit-wolf" to estimate it from the good parts; the number in use is `ridge_`.
+    inverse: "ridge", or "pseudo", of rank `rank_`, which takes no ridge: that setting is then ignored. A matrix with a
     condition number above 1e12 is refused with "ridge"; "pseudo" drops eigenvalues below 1e-10 of the largest.
-    limit: what `predict` judges by, see `taguchi.limits`.
+    limit: the distance from which `predict` judges a part as not good, see `taguchi.limits`.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class UnitSpace(QuadraticSpace):
 
     @property
     def needs_fourth_powers(self) -> bool:
-        """Whether `fit_moments` must be told `sum_of_fourth_powers`, since the ridge is to be estimated."""
+        """Whether `fit_moments` needs `sum_of_fourth_powers`, since it estimates the ridge."""
         return self.inverse == "ridge" and self.ridge == "ledoit-wolf"
 
     def fit_moments(self, moments: Moments, fourth_powers: float | None = None) -> Self:
         """Learn from the moments of good parts, joined from their shards; with `sum_of_fourth_powers` of all shards
-        where the ridge is to be estimated. Raises UnitSpaceError, and OptionError where that sum is missing."""
+        where the ridge is estimated. Raises UnitSpaceError, and OptionError where that sum is missing."""
         correlation = self._checked(moments)
         if self.inverse == "pseudo":
             self.ridge_, precision = 0.0, self._pseudo_inverse(correlation)

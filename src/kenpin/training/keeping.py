@@ -74,7 +74,7 @@ def _keep_maps(predictor: Predictor, pictures: Dataset, evaluation: Evaluation, 
     unit = ""
     for example, drawn in predictor.localise(chosen) if of_score else _explained(inspector, chosen):
         if drawn.grid is not None:
-            found[example.id] = maps.PlaceMap(
+            found[example.id] = maps.PictureMap(
                 drawn.grid, drawn.region, (drawn.values.shape[1], drawn.values.shape[0]), drawn.shows, _mask_of(example)
             )
             unit = drawn.unit

@@ -61,15 +61,15 @@ class AnswerOptions(AugmentOptions):
         names = set() if self.tuning in _ADAPTERS else {"lora_rank", "lora_alpha", "lora_dropout", "lora_targets"}
         return frozenset(names | ({"frozen_dtype"} if self.tuning in ("full", "qlora") else set()))
 
-    def milder(self, half: str, answer_tokens: int) -> Iterator[dict[str, Any]]:
-        """The milder settings of any training, and half of the longest answer: tokens beyond are not learned."""
-        yield from super().milder(half, answer_tokens)
+    def memory_savings(self, half: str, answer_tokens: int) -> Iterator[dict[str, Any]]:
+        """The memory savings of any training, and half of the longest answer: tokens beyond are not learned."""
+        yield from super().memory_savings(half, answer_tokens)
         if "max_length" in type(self).model_fields and answer_tokens // 2 >= _LEAST_LENGTH:
             yield {"max_length": answer_tokens // 2}
 
-    def smaller_numbers(self, half: str) -> Iterator[dict[str, Any]]:
+    def smaller_formats(self, half: str) -> Iterator[dict[str, Any]]:
         """The smaller number formats of any training, and frozen weights of half the size."""
-        yield from super().smaller_numbers(half)
+        yield from super().smaller_formats(half)
         if self.frozen_dtype == "float32" and self.tuning not in ("full", "qlora"):
             yield {"frozen_dtype": "bfloat16" if half == "bf16" else "float16"}
 
