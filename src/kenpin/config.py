@@ -66,6 +66,10 @@ TOY = "toy is a tiny random network, to try the command in seconds"
 """The toy base in the help of every option `base`."""
 
 
+OF_DATA = ("data_format", "data_encoding", "data_boxes", "data_outside")
+"""Options that settle how a data set is read."""
+
+
 class TrainOptions(DecisionOptions):
     """Options of every `kenpin train`, whatever the family."""
 
@@ -75,6 +79,17 @@ class TrainOptions(DecisionOptions):
     out: Annotated[Path, InGroup("output")] = Field(description="Run folder to write; must not exist.")
     data_format: Annotated[str | None, InGroup("data")] = Field(
         None, description="Format of the data set, where it cannot be told from its files."
+    )
+    data_encoding: Annotated[str | None, InGroup("data")] = Field(
+        None, description="Encoding of its texts, such as cp932, where it is not Unicode and is in doubt."
+    )
+    data_boxes: Annotated[str | None, InGroup("data")] = Field(
+        None,
+        description="What the four numbers of its boxes are, whatever its format says: xyxy, xywh, cxcywh or yxyx, as "
+        "pixels, or as fractions with -unit behind it.",
+    )
+    data_outside: Annotated[bool, InGroup("data")] = Field(
+        False, description="Its links and annotations may lead to pictures outside its folder."
     )
     validation_share: Annotated[float, InGroup("data")] = Field(
         0.2, gt=0, lt=1, description="Share of the training pictures kept for validation where the data set names none."
@@ -206,8 +221,8 @@ class CaseOptions(TrainOptions):
         library = values.get("from_cases") if isinstance(values, Mapping) else None
         if library is None:
             return values
-        if values.get("data", library) != library or values.get("data_format") is not None:
-            raise ValueError("`from_cases` is in place of `data` and `data_format`; leave these out.")
+        if values.get("data", library) != library or any(map(values.get, OF_DATA)):
+            raise ValueError(f"`from_cases` is in place of `data` and {', '.join(OF_DATA)}; leave these out.")
         return {**values, "data": library}
 
 

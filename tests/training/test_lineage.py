@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from kenpin import cli
-from kenpin.config import TrainOptions
+from kenpin.config import OF_DATA, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.data.loading import load_dataset, write_dataset
@@ -334,7 +334,7 @@ def _options(family: str, **values: Any) -> TrainOptions:
 @pytest.mark.parametrize("family", family_names())
 def test_every_free_word_of_a_family_counts_that_may_name_a_run(family: str, embedder: Path) -> None:
     """No family has an option by which it could stand on a run unnoticed: those that name none are told here."""
-    harmless = {"data", "out", "data_format", "device", "from_cases"}
+    harmless = {"data", "out", "device", "from_cases", *OF_DATA}
     kinds = {name: str(field.annotation) for name, field in get_family(family).Options.model_fields.items()}
     free = {
         name

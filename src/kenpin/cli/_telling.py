@@ -22,6 +22,7 @@ from kenpin.run.layout import EVOLUTION_PAGE, REPORT, evaluation_files
 from kenpin.run.record import read_record
 from kenpin.training import Epoch, Listener
 from kenpin.training.listener import SCORING, TRAINING, VALIDATING
+from kenpin.training.start import how_to_read
 
 _AGAIN_AND_AGAIN = {TRAINING, VALIDATING, SCORING}
 _PLAIN_S = 60.0
@@ -129,8 +130,12 @@ def next_commands(run: Path, options: TrainOptions, evaluation: Evaluation) -> l
     name, data = shlex.quote(str(run)), "OTHER_DATA"
     seen = "PICTURE" if all(read_record(run).image_size_wh) else "TABLE"
     if evaluation.split == "test" and getattr(options, "from_cases", None) is None:
-        format_of = "" if options.data_format is None else f" --format {options.data_format}"
-        data = f"{shlex.quote(options.data)} --split test{format_of}"
+        settled = [
+            f" --{keyword}" if value is True else f" --{keyword} {value}"
+            for keyword, value in how_to_read(options).items()
+            if value
+        ]
+        data = f"{shlex.quote(options.data)} --split test{''.join(settled)}"
     commands = [f"kenpin evaluate {name} --data {data}", f"kenpin predict {name} {seen}"]
     if evaluation_files(run).maps.is_file():
         commands.append(f"kenpin explain {name} PICTURE --out explained.png")

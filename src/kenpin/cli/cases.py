@@ -15,7 +15,8 @@ from cyclopts import Parameter
 from kenpin.cases.case import NOT_UNWANTED, Case, CaseFilter, CaseVerdict, Found, Metric, VectorRun
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import CASES, DATA, OUTPUT, RUN
-from kenpin.cli.data import Format, Overwrite
+from kenpin.cli._reading import ReadOptions
+from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device
 from kenpin.errors import OptionError
 from kenpin.plural import counted
@@ -36,7 +37,7 @@ app = cyclopts.App(name="cases")
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddOptions:
+class AddOptions(ReadOptions):
     """What is added, what is said of it, and how it is kept."""
 
     data: Annotated[
@@ -46,7 +47,6 @@ class AddOptions:
             help="Data set to add; its own verdicts, labels, notes and lots take precedence over the options.",
         ),
     ] = None
-    format: Format = None
     cases: Annotated[
         str | None, Parameter(group=DATA, help="Library to add from, with its verdicts, labels, notes and lots.")
     ] = None
@@ -105,7 +105,7 @@ def add(
         added = add_pictures(
             library,
             _vector_run(run),
-            _pictures(pictures, options.data, options.format, options.cases),
+            _pictures(pictures, options),
             _embedding(run, options.device, progress, bad),
             defaults=CaseDefaults(options.verdict, options.label, options.note, options.lot),
             metric=options.metric,
@@ -171,7 +171,7 @@ def search(
     bad: list[str] = []
     rows: list[dict[str, Any]] = []
     with _show.progress_line() as progress:
-        for examples, vectors in _embedding(run, options.device, progress, bad)(_pictures(pictures, None, None, None)):
+        for examples, vectors in _embedding(run, options.device, progress, bad)(_pictures(pictures, AddOptions())):
             for example, found in zip(examples, opened.search(vectors, k=options.k, among=among), strict=True):
                 for rank, one in enumerate(found, start=1):
                     print(_line(example.id, f"{rank}", f"{one.distance:.4f}", *_cells(one.case)))
@@ -269,20 +269,19 @@ def _vector_run(run: Path) -> VectorRun:
     return VectorRun(space_of(read_record(run)), run.name, str(run.absolute()))
 
 
-def _pictures(pictures: tuple[str, ...], data: str | None, format: str | None, cases: str | None) -> Dataset:
+def _pictures(pictures: tuple[str, ...], options: AddOptions) -> Dataset:
     from kenpin.cases.dataset import dataset_of
     from kenpin.cases.library import CaseLibrary
     from kenpin.data.dataset import Dataset
     from kenpin.data.files import picture_files
-    from kenpin.data.loading import load_dataset
     from kenpin.records import Example, ImageSource
 
-    if format is not None and data is None:
-        raise OptionError("option `--format` is for --data alone; leave it out.")
-    if data is not None:
-        return load_dataset(data, format=format)
-    if cases is not None:
-        return dataset_of(CaseLibrary.open(cases))
+    if any(options.keywords.values()) and options.data is None:
+        raise OptionError("options `--format`, `--encoding`, `--boxes` and `--outside` are for --data; leave them out.")
+    if options.data is not None:
+        return options.load(options.data)
+    if options.cases is not None:
+        return dataset_of(CaseLibrary.open(options.cases))
     return Dataset.from_examples(Example(id=path, image=ImageSource(path=path)) for path in picture_files(pictures))
 
 

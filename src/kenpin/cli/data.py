@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import DATA, OUTPUT, RUN
+from kenpin.cli._reading import ReadOptions
 from kenpin.errors import OptionError
 from kenpin.plural import counted
 
@@ -21,10 +22,6 @@ AllowLoss = Annotated[
     bool,
     Parameter(group=OUTPUT, negative=(), help="Write even if the format cannot carry everything in the data set."),
 ]
-Format = Annotated[
-    str | None,
-    Parameter(group=DATA, name="--format", help="Format of the data set, where it cannot be told from its files."),
-]
 
 
 def doctor(
@@ -32,7 +29,7 @@ def doctor(
     other: str | None = None,
     /,
     *,
-    format: Format = None,
+    reading: ReadOptions = ReadOptions(),
     json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all findings to this JSON file.")] = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -50,10 +47,10 @@ def doctor(
 
     check_writable(json, overwrite)
     if other is None:
-        examination = examine(data, format=format)
+        examination = examine(data, **reading.keywords)
         text, values, has_errors = render(examination), as_json(examination), examination.has_errors
     else:
-        pair = examine_pair(data, other, format=format)
+        pair = examine_pair(data, other, **reading.keywords)
         text, values, has_errors = render_pair(pair), pair_as_json(pair), pair.has_errors
     print(text)
     if json is not None:
@@ -69,7 +66,7 @@ def convert(
     to: Annotated[
         str | None, Parameter(group=OUTPUT, help="Format to write; an export of Roboflow may be kept as it comes.")
     ] = None,
-    format: Format = None,
+    reading: ReadOptions = ReadOptions(),
     overwrite: Overwrite = False,
     allow_loss: AllowLoss = False,
     export_format: Annotated[
@@ -92,12 +89,15 @@ def convert(
     out:
         Folder or file to write.
     """
-    from kenpin.data.loading import load_dataset, write_dataset
+    from kenpin.data.loading import write_dataset
     from kenpin.data.roboflow import LIMIT_GIB, download_export, is_reference
 
     if is_reference(data):
-        if format is not None:
-            raise OptionError("option `format` is not for Roboflow. Choose what it exports with --export-format.")
+        if reading != ReadOptions():
+            raise OptionError(
+                "options `format`, `encoding`, `boxes` and `outside` are not for Roboflow. Choose what it exports with "
+                "--export-format."
+            )
         with _interrupted_when_stopped(), _show.progress_line() as progress:
             done = download_export(
                 data,
@@ -117,7 +117,7 @@ def convert(
         raise OptionError("options `export-format` and `limit-gib` are for roboflow:… alone. Leave them out.")
     if to is None:
         raise OptionError("option `to` is missing. Name the format to write.")
-    dataset = load_dataset(data, format=format)
+    dataset = reading.load(data)
     write_dataset(dataset, out, to, overwrite=overwrite, allow_loss=allow_loss)
     print(f"{out}: {counted(len(dataset), 'picture')} as {to}.")
     return 0
@@ -125,7 +125,7 @@ def convert(
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SplitOptions:
+class SplitOptions(ReadOptions):
     """How a data set is divided, and how it is written."""
 
     by: Annotated[
@@ -142,7 +142,6 @@ class SplitOptions:
     to: Annotated[
         str | None, Parameter(group=OUTPUT, help="Format to write, csv for example; by default that of the data set.")
     ] = None
-    format: Format = None
     resplit: Annotated[
         bool,
         Parameter(
@@ -164,7 +163,7 @@ def split(data: str, out: Path, /, *, options: SplitOptions = SplitOptions()) ->
         Folder or file to write.
     """
     from kenpin.config import LARGEST_SEED
-    from kenpin.data.loading import load_dataset, write_dataset
+    from kenpin.data.loading import write_dataset
     from kenpin.data.splitting import split_by
 
     shares = {"train": options.train, "validation": options.validation, "test": options.test}
@@ -175,7 +174,7 @@ def split(data: str, out: Path, /, *, options: SplitOptions = SplitOptions()) ->
         )
     if not 0 <= options.seed <= LARGEST_SEED:
         raise OptionError(f"option `--seed` is {options.seed}; give a number from 0 to {LARGEST_SEED}.")
-    dataset = load_dataset(data, format=options.format)
+    dataset = options.load(data)
     if not options.resplit and set(dataset.splits) - {"train"}:
         raise OptionError(
             f"{data}: is already divided ({', '.join(dataset.splits)}), and dividing it again may move test pictures "

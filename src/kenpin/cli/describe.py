@@ -13,7 +13,8 @@ from cyclopts import Parameter
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import DATA, OUTPUT, REQUIRED
 from kenpin.cli._options import with_settings
-from kenpin.cli.data import Format, Overwrite
+from kenpin.cli._reading import ReadOptions
+from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device, WithSeen
 from kenpin.description.options import AblationOptions, DescriptionOptions
 from kenpin.plural import counted
@@ -102,13 +103,12 @@ def _lines(one: DescribedPicture) -> list[str]:
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AblateOptions(DescribeCommandOptions):
+class AblateOptions(DescribeCommandOptions, ReadOptions):
     """What is described, and where the results go."""
 
     split: Annotated[
         str | None, Parameter(group=DATA, help="Split to take; by default test where there is one, else all.")
     ] = None
-    format: Format = None
     with_seen: WithSeen = False
 
 
@@ -132,7 +132,6 @@ def ablate(
         Run folder of family vlm; or a base without any run: a hub id, or a folder of save_pretrained.
     """
     from kenpin.data.lineage import held_out
-    from kenpin.data.loading import load_dataset
     from kenpin.description import describer_of
     from kenpin.description.ablation import ablate as compare
     from kenpin.description.ablation import with_truth
@@ -143,7 +142,7 @@ def ablate(
     from kenpin.run.lineage import lineage_of
 
     check_writable(options.json, options.overwrite)
-    dataset = load_dataset(data, format=options.format)
+    dataset = options.load(data)
     split = "test" if options.split is None and "test" in dataset.splits else options.split
     if split is not None:
         dataset = dataset.required_split(split)

@@ -9,7 +9,8 @@ from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS
 from kenpin.cli._groups import DATA, OUTPUT, REQUIRED, RUN
-from kenpin.cli.data import Format, Overwrite
+from kenpin.cli._reading import ReadOptions
+from kenpin.cli.data import Overwrite
 from kenpin.data.sampling import PER_CLASS
 from kenpin.plural import counted
 
@@ -19,7 +20,7 @@ def look(
     /,
     *,
     out: Annotated[Path, Parameter(group=REQUIRED, help="HTML file to write; it needs no other.")],
-    format: Format = None,
+    reading: ReadOptions = ReadOptions(),
     split: Annotated[str | None, Parameter(group=DATA, help="Look only at the pictures of this split.")] = None,
     per_class: Annotated[
         int, Parameter(group=OUTPUT, help="Pictures to show of each class in each split.")
@@ -46,7 +47,7 @@ def look(
 
     check_writable(out, overwrite)
     found = write_look(
-        data, out, format=format, split=split, per_class=per_class, seed=seed, whole=whole, overwrite=overwrite
+        data, out, split=split, per_class=per_class, seed=seed, whole=whole, overwrite=overwrite, **reading.keywords
     )
     # a table's rows have nothing to open
     pictures = f"{counted(found.pictures, 'picture')}, {found.opened:,} opened"

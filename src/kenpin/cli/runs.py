@@ -15,6 +15,7 @@ from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import ANSWERS, DATA, OUTPUT, REQUIRED, RUN
+from kenpin.cli._reading import ReadOptions
 from kenpin.cli.data import Overwrite
 from kenpin.plural import counted
 from kenpin.records import Example, Judgement, Prediction
@@ -212,15 +213,12 @@ def _said(prediction: Prediction) -> str:
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluateOptions:
+class EvaluateOptions(ReadOptions):
     """What an inspector is measured on, and where the evaluation goes."""
 
     data: Annotated[str, Parameter(group=REQUIRED, help="Data set: folder, file or hub id.")]
     split: Annotated[
         str | None, Parameter(group=DATA, help="Split to take; by default test where there is one, else all.")
-    ] = None
-    format: Annotated[
-        str | None, Parameter(group=DATA, help="Format of the data set, where it cannot be told from its files.")
     ] = None
     name: Annotated[
         str | None, Parameter(group=OUTPUT, help="Keep the evaluation in the run under this name, beside its own.")
@@ -240,7 +238,6 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
         Run folder.
     """
     from kenpin.cli import _judged
-    from kenpin.data.loading import load_dataset
     from kenpin.errors import OptionError
     from kenpin.files import check_writable, write_json
     from kenpin.finished_run import evaluate_run
@@ -257,7 +254,7 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
     check_writable(options.json, options.overwrite)
     check_writable(None if kept is None else kept.evaluation, options.overwrite)
     predictor = load_predictor(run, device=options.device)
-    dataset = load_dataset(options.data, format=options.format)
+    dataset = options.load(options.data)
     evaluation = evaluate_run(predictor, dataset, split=options.split, with_seen=options.with_seen)
     print(
         *headline(evaluation), "", f"{counted(len(evaluation.judged), 'picture')}, split {evaluation.split}", sep="\n"

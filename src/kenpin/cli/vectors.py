@@ -10,7 +10,8 @@ from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import DATA, RUN
-from kenpin.cli.data import Format, Overwrite
+from kenpin.cli._reading import ReadOptions
+from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device
 from kenpin.errors import OptionError
 from kenpin.plural import counted
@@ -26,7 +27,7 @@ def embed(
     /,
     *,
     split: Split = None,
-    format: Format = None,
+    reading: ReadOptions = ReadOptions(),
     device: Device = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -43,13 +44,12 @@ def embed(
     out:
         Folder to write.
     """
-    from kenpin.data.loading import load_dataset
     from kenpin.embedding import embed as write_vectors
 
     def tell(example: Example, error: Exception) -> None:
         print(f"kenpin: {error}", file=sys.stderr)
 
-    dataset = load_dataset(data, format=format)
+    dataset = reading.load(data)
     if split is not None:
         dataset = dataset.required_split(split)
     with _show.progress_line() as progress:
@@ -67,7 +67,7 @@ def prototypes(
     *,
     pictures: Annotated[int, Parameter(group=DATA, help="Pictures of each class to keep, at most.")] = 5,
     seed: Annotated[int, Parameter(group=RUN, help="Seed of the sample of pictures.")] = 0,
-    format: Format = None,
+    reading: ReadOptions = ReadOptions(),
     device: Device = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -83,14 +83,13 @@ def prototypes(
         Run folder to write.
     """
     from kenpin.config import LARGEST_SEED
-    from kenpin.data.loading import load_dataset
     from kenpin.prototypes import add_prototypes
 
     if pictures < 1:
         raise OptionError(f"option `--pictures` is {pictures}; give 1 or more.")
     if not 0 <= seed <= LARGEST_SEED:
         raise OptionError(f"option `--seed` is {seed}; give a number from 0 to {LARGEST_SEED}.")
-    dataset = load_dataset(data, format=format)
+    dataset = reading.load(data)
     with _show.progress_line() as progress:
         done = add_prototypes(
             run,

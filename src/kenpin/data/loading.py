@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
+from typing import TypedDict
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.formats import get_format, huggingface
@@ -46,6 +47,15 @@ _IN_WORDS = {
     "classes": "classes without a picture",
     "unannotated": "which pictures are not annotated",
 }
+
+
+class HowToRead(TypedDict, total=False):
+    """The keywords of `load_dataset` that settle how files are read, for functions that hand them on."""
+
+    format: str | None
+    encoding: str | None
+    boxes: str | None
+    outside: bool
 
 
 def load_dataset(

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from kenpin.config import LARGEST_SEED
 from kenpin.data.dataset import Dataset
 from kenpin.data.doctor import Examination, examine_dataset, verdict
 from kenpin.data.images import Header, Picture
-from kenpin.data.loading import load_dataset
+from kenpin.data.loading import HowToRead, load_dataset
 from kenpin.data.sampling import NO_CLASS, PER_CLASS, PictureSample, sample_by_class
 from kenpin.data.taking import DataSource
 from kenpin.errors import DatasetError, OptionError
@@ -53,18 +53,18 @@ def look(
     data: DataSource,
     out: str | Path,
     *,
-    format: str | None = None,
     split: str | None = None,
     per_class: int = PER_CLASS,
     seed: int = 0,
     whole: bool = False,
     overwrite: bool = False,
+    **how: Unpack[HowToRead],
 ) -> Examination:
     """Show a data set on one self-contained HTML page, and return the doctor's examination.
 
     Annotations, classes and splits are checked and counted in all pictures. A sample of `per_class` pictures of each
     class in each split, chosen by `seed`, is shown; it and some others are opened, for checks of files, sizes and
-    copies. `whole`: all are opened. `split`: the pictures of one split alone.
+    copies. `whole`: all are opened. `split`: the pictures of one split alone. `how`: keywords of `load_dataset`.
 
     Raises DatasetError for a data set that cannot be read or has no such split, OptionError, and OutputExistsError
     where `out` exists, unless `overwrite`. A picture that cannot be opened is a finding.
@@ -76,7 +76,7 @@ def look(
     if not 0 <= seed <= LARGEST_SEED:
         raise OptionError(f"option `--seed` is {seed}; give a number from 0 to {LARGEST_SEED}.")
     findings: list[Finding] = []
-    dataset = load_dataset(data, format=format, note=findings.append)
+    dataset = load_dataset(data, note=findings.append, **how)
     if split is not None and split not in dataset.splits:
         known = ", ".join(dataset.splits) or "none"
         raise DatasetError(f"{dataset.root or 'the data set'}: no split {split!r}; there are {known}.")

@@ -7,14 +7,14 @@ from operator import or_
 from pathlib import Path
 from typing import get_args, get_origin
 
-from kenpin.config import TrainOptions
+from kenpin.config import OF_DATA, TrainOptions
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.errors import RunError
 from kenpin.models.networks.backbones import BUILT_IN
 from kenpin.run.lineage import lineage_of
 from kenpin.run.record import is_run
 
-_NO_BASE = frozenset({"data", "out", "from_cases", "data_format", "device"})
+_NO_BASE = frozenset({"data", "out", "from_cases", "device", *OF_DATA})
 """Options whose words name what is learned from or written, or something else that has learned nothing."""
 
 

@@ -17,7 +17,7 @@ from kenpin.training.learning import learn
 from kenpin.training.listener import SILENT
 from kenpin.training.processes import Processes
 from kenpin.training.recording import keep_lineage, record_of
-from kenpin.training.start import begin
+from kenpin.training.start import begin, how_to_read
 
 _OF_ITS_CALL = {"resume": False, "overwrite": False, "report": False, "folds": "last", "calibrate": "none"}
 
@@ -79,7 +79,7 @@ def _data_of(run: Path, options: TrainOptions, present: Dataset) -> Dataset:
     fingerprint = read_record(run).dataset["fingerprint"]
     if present.fingerprint() == fingerprint:
         return present
-    found = load_dataset(options.data, format=options.data_format)
+    found = load_dataset(options.data, **how_to_read(options))
     if found.fingerprint() != fingerprint:
         raise OptionError(
             f"option `folds` whole: {found.root} is not as it was when {run} learned from it; restore it, or train the "

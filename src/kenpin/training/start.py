@@ -13,7 +13,7 @@ from kenpin.cases.library import CaseLibrary
 from kenpin.config import CaseOptions, GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
-from kenpin.data.loading import as_dataset, load_dataset
+from kenpin.data.loading import HowToRead, as_dataset, load_dataset
 from kenpin.data.taking import DataSource
 from kenpin.data.targets import classes_of_each
 from kenpin.errors import DatasetError, LabelError, OptionError
@@ -125,7 +125,7 @@ def begin(
         learned = answers_of if chosen.target is Target.TEXT else training_set
         dataset, case_notes = learned(library, test_share=options.validation_share, seed=options.seed)
     if dataset is None:
-        dataset = load_dataset(options.data, format=options.data_format)
+        dataset = load_dataset(options.data, **how_to_read(options))
     if without:
         dataset = Lineage(without).unseen_of(dataset)
     below = lineage_below(options)
@@ -220,3 +220,13 @@ def _check_labels(inspector: Inspector, parts: Parts, target: Target) -> None:
                 f"split {name} holds class {', '.join(sorted(unknown))}, of which there is no training picture; add "
                 "some, or leave these pictures out."
             )
+
+
+def how_to_read(options: TrainOptions) -> HowToRead:
+    """What the options settle about the files of the data set, as keywords of `load_dataset`."""
+    return {
+        "format": options.data_format,
+        "encoding": options.data_encoding,
+        "boxes": options.data_boxes,
+        "outside": options.data_outside,
+    }

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
 from kenpin.data.doctor.examination import Examination, as_json, by_severity, examine_dataset
 from kenpin.data.doctor.subject import Subject, listed
 from kenpin.data.duplicates import HASH_WORDS, near_duplicate_clusters
-from kenpin.data.loading import load_dataset
+from kenpin.data.loading import HowToRead, load_dataset
 from kenpin.data.ok_labels import guess_ok_labels
 from kenpin.errors import OptionError
 from kenpin.nearest import nearest_name
@@ -44,10 +44,11 @@ class PairExamination:
         )
 
 
-def examine_pair(first: str | Path, second: str | Path, *, format: str | None = None) -> PairExamination:
+def examine_pair(first: str | Path, second: str | Path, **how: Unpack[HowToRead]) -> PairExamination:
     """Read and examine two data sets; the first is the one to train on, where one is.
 
-    Raises DatasetError where one cannot be read at all, OptionError for the format and where both are the same.
+    how: keywords of `load_dataset`. Raises DatasetError where one cannot be read at all, OptionError, also where both
+    are the same.
     """
     if Path(first).resolve() == Path(second).resolve():
         raise OptionError(f"{second}: the same data set twice; give two different ones, or only one.")
@@ -55,7 +56,7 @@ def examine_pair(first: str | Path, second: str | Path, *, format: str | None = 
     examinations: list[Examination] = []
     for path in (first, second):
         findings: list[Finding] = []
-        dataset = load_dataset(path, format=format, note=findings.append)
+        dataset = load_dataset(path, note=findings.append, **how)
         subjects.append(Subject(dataset))
         subjects[-1].name = str(path)
         examinations.append(examine_dataset(dataset, findings, subject=subjects[-1]))

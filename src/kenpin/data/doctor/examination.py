@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from kenpin.data.doctor.boxes import BoxProblem, box_findings, box_problems
 from kenpin.data.doctor.classes import class_findings
@@ -14,7 +14,7 @@ from kenpin.data.doctor.copies import copy_findings
 from kenpin.data.doctor.pictures import NOT_OPENED, Look, collection_findings, look_at
 from kenpin.data.doctor.splits import split_findings
 from kenpin.data.doctor.subject import Subject
-from kenpin.data.loading import load_dataset
+from kenpin.data.loading import HowToRead, load_dataset
 from kenpin.data.streaming import stream
 from kenpin.display import Shown
 from kenpin.records import Finding, Severity
@@ -68,11 +68,11 @@ class Examination(Shown):
         return sum(finding.severity is severity for finding in self.findings)
 
 
-def examine(data: DataSource, *, format: str | None = None) -> Examination:
-    """Examine whatever `load_dataset` takes. Raises DatasetError where it cannot be read at all, OptionError for the
-    format."""
+def examine(data: DataSource, **how: Unpack[HowToRead]) -> Examination:
+    """Examine whatever `load_dataset` takes, with its keywords. Raises DatasetError where it cannot be read at all,
+    OptionError."""
     findings: list[Finding] = []
-    dataset = load_dataset(data, format=format, note=findings.append)
+    dataset = load_dataset(data, note=findings.append, **how)
     return examine_dataset(dataset, findings)
 
 
