@@ -171,7 +171,7 @@ CASES: dict[str, tuple[Callable[[list[Example]], Any], set[tuple[str, str]]]] = 
     "box empty": (with_box(30, 5, 30, 20), {("error", "box-empty")}),
     "box tiny": (with_box(30, 5, 31, 20), {("warning", "box-tiny")}),
     "box nowhere": (with_box(30, 5, float("nan"), 20), {("error", "box-not-finite")}),
-    "axes swapped": (with_box(10, 52, 40, 62, *range(5, 9)), {("error", "box-axes-swapped")}),
+    "axes swapped": (with_box(10, 52, 40, 62, *range(5, 9)), {("error", "box-form")}),
     "two boxes that fit swapped": (with_box(10, 52, 40, 62, 5, 6), {("error", "box-out-of-frame")}),
     "axes swapped in some": (
         all_of(with_box(10, 52, 40, 62, 5, 6, 7), with_box(70, 52, 90, 60, 8, 9)), {("error", "box-out-of-frame")},

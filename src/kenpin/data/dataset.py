@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kenpin.data.reading.box_forms import BoxForm
 from kenpin.data.reading.names import path_of_stored, readable, stored_path
 from kenpin.errors import DatasetError
 from kenpin.nearest import did_you_mean
@@ -170,6 +171,7 @@ class Dataset:
         format: str = "",
         item_names: Sequence[str] = (),
         findings: Sequence[Finding] = (),
+        box_form: BoxForm | None = None,
         rows: NDArray[np.int64] | None = None,
         hashes: dict[str, str] | None = None,
     ) -> None:
@@ -185,6 +187,8 @@ class Dataset:
         """Names of the items of a table of measured parts; empty for pictures."""
         self.findings = tuple(findings)
         """Findings of its reader: what was left out and why, and what is odd. The doctor looks for more."""
+        self.box_form = box_form
+        """The form in which the four numbers of its boxes were read; None where its format has no other."""
         self._classes = tuple(classes)
 
     @classmethod
@@ -291,10 +295,11 @@ class Dataset:
         changed = self._with_column("label", labels)
         return changed._with(changed._table, changed._rows, classes)
 
-    def with_findings(self, findings: Sequence[Finding]) -> Dataset:
-        """The same examples with these findings of their reader."""
+    def with_findings(self, findings: Sequence[Finding], box_form: BoxForm | None = None) -> Dataset:
+        """The same examples with these findings of their reader, and the form in which it read boxes."""
         dataset = self._with(self._table, self._rows)
         dataset.findings = tuple(findings)
+        dataset.box_form = box_form or self.box_form
         return dataset
 
     def numbers(self, names: Sequence[str]) -> NDArray[np.float64]:
@@ -362,6 +367,7 @@ class Dataset:
             format=self.format,
             item_names=self.item_names,
             findings=self.findings,
+            box_form=self.box_form,
             rows=rows,
             hashes=self._hashes,
         )

@@ -127,7 +127,7 @@ def _finished(attempt: Attempt, path: Path, outside: bool, note: Note | None, *,
     hand_on = note or _raise_errors(path)
     for finding in findings:
         hand_on(finding)
-    return dataset.with_findings(findings)
+    return dataset.with_findings(findings, reading.box_form)
 
 
 def as_dataset(source: DataSource, *, note: Note | None = None) -> Dataset:

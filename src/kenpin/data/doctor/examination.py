@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from kenpin.data.doctor.boxes import BoxProblem, box_findings, box_problems
+from kenpin.data.doctor.boxes import BoxesSeen
 from kenpin.data.doctor.classes import class_findings
 from kenpin.data.doctor.copies import copy_findings
 from kenpin.data.doctor.pictures import NOT_OPENED, Look, collection_findings, look_at
@@ -92,14 +92,14 @@ def examine_dataset(
     """
     subject = Subject(dataset) if subject is None else subject
     all_findings: list[Finding] = []
-    boxes: list[BoxProblem] = []
+    boxes = BoxesSeen()
     for example, look in _looks(dataset, opened, partial(look_at, seen=seen)):
         all_findings += look.findings
-        boxes += box_problems(example, look.size_wh or example.size_wh)
+        boxes.see(example, look.size_wh or example.size_wh)
         subject.looks.append(look.without_findings())
     unopened = {finding.where for finding in all_findings}
     all_findings += (f for f in findings if not (f.code == _READERS_WORD and f.where in unopened))
-    all_findings += box_findings(boxes, subject.name)
+    all_findings += boxes.findings(subject.name, dataset.box_form)
     for check in (collection_findings, class_findings, split_findings, copy_findings):
         all_findings += check(subject)
     return Examination(

@@ -23,13 +23,19 @@ class BoxForm(StrEnum):
     """Left, top, width, height: COCO."""
     CXCYWH = "cxcywh"
     """Centre, width, height."""
+    CORNERS = "corners"
+    """Two opposite corners, in any order."""
     YXYX = "yxyx"
     """Top, left, bottom, right: x and y exchanged."""
+    YXHW = "yxhw"
+    """Top, left, height, width."""
     XYXY_UNIT = "xyxy-unit"
     XYWH_UNIT = "xywh-unit"
     CXCYWH_UNIT = "cxcywh-unit"
     """YOLO."""
+    CORNERS_UNIT = "corners-unit"
     YXYX_UNIT = "yxyx-unit"
+    YXHW_UNIT = "yxhw-unit"
 
     @classmethod
     def of(cls, name: str) -> Self:
@@ -60,8 +66,12 @@ class BoxForm(StrEnum):
             box = (a, b, a + c, b + d)
         elif kind == "cxcywh":
             box = (a - c / 2, b - d / 2, a + c / 2, b + d / 2)
-        else:
+        elif kind == "corners":
+            box = (min(a, c), min(b, d), max(a, c), max(b, d))
+        elif kind == "yxyx":
             box = (b, a, d, c)
+        else:
+            box = (b, a, b + d, a + c)
         if not self.is_unit:
             return box
         (x1, y1, x2, y2), (width, height) = box, size_wh
@@ -74,13 +84,15 @@ class BoxForm(StrEnum):
             width, height = size_wh
             x1, y1, x2, y2 = x1 / width, y1 / height, x2 / width, y2 / height
         kind = self.value.removesuffix("-unit")
-        if kind == "xyxy":
+        if kind in ("xyxy", "corners"):
             return x1, y1, x2, y2
         if kind == "xywh":
             return x1, y1, x2 - x1, y2 - y1
         if kind == "cxcywh":
             return (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1
-        return y1, x1, y2, x2
+        if kind == "yxyx":
+            return y1, x1, y2, x2
+        return y1, x1, y2 - y1, x2 - x1
 
 
 def four_numbers(values: object) -> Box | None:

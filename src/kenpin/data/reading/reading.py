@@ -43,6 +43,8 @@ class Reading:
         self.note = note
         self.encoding = None if encoding is None else known_encoding(encoding)
         self.boxes = None if boxes is None else BoxForm.of(boxes)
+        self.box_form: BoxForm | None = None
+        """The form in which boxes were read, where the user may settle another one."""
         self.used: set[str] = set()
         """Absolute paths of the annotation files that were opened, or left for a reason that was told."""
         self._told: set[str] = set()
@@ -80,7 +82,7 @@ class Reading:
         are not four finite numbers, or the size is not to be had.
         """
         four = four_numbers(values)
-        form = self.boxes or form
+        form = self.box_form = self.boxes or form
         if form.is_unit and size_wh is None:
             size_wh = self.size_of(source)
         elif not form.is_unit:
