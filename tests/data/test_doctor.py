@@ -147,22 +147,29 @@ CASES: dict[str, tuple[Callable[[list[Example]], Any], set[tuple[str, str]]]] = 
         with_image(3, turned(2), boxes=None, label="scratch"), {("info", "exif-orientation")},
     ),
     "rotated, and stated as stored": (
-        with_image(3, turned(6)), {("warning", "exif-orientation"), ("error", "image-size-mismatch")},
+        with_image(3, turned(6)),
+        {("warning", "exif-orientation"), ("error", "image-size-mismatch"), ("warning", "image-odd-shape")},
     ),
     "rotated, and stated as displayed": (
-        with_image(3, turned(6), size_wh=REVERSED), {("warning", "exif-orientation")},
+        with_image(3, turned(6), size_wh=REVERSED),
+        {("warning", "exif-orientation"), ("warning", "image-odd-shape")},
     ),
     "other size": (with_fields(3, size_wh=(640, 480)), {("error", "image-size-mismatch")}),
     "deep": (with_image(3, deep(65535)), {("info", "image-deep")}),
-    "low bits": (with_image(3, deep(4095)), {("info", "image-deep"), ("warning", "image-low-bits")}),
+    "low bits": (
+        with_image(3, deep(4095)),
+        {("info", "image-deep"), ("warning", "image-low-bits"), ("warning", "image-dark")},
+    ),
     "one dark deep picture": (
-        all_of(with_image(3, deep(4095)), with_image(4, deep(60000, seed=904))), {("info", "image-deep")},
+        all_of(with_image(3, deep(4095)), with_image(4, deep(60000, seed=904))),
+        {("info", "image-deep"), ("warning", "image-dark")},
     ),
     "colour among grey": (
         with_image(3, encoded(noise(905, SIZE_WH).convert("RGB"), "rgb.png")), {("info", "grey-and-colour")},
     ),
     "sizes": (
-        with_image(3, encoded(noise(906, (320, 48)), "wide.png"), size_wh=None), {("info", "sizes-differ")},
+        with_image(3, encoded(noise(906, (320, 48)), "wide.png"), size_wh=None),
+        {("info", "sizes-differ"), ("warning", "image-odd-shape")},
     ),
     "box wholly outside": (with_box(70, 5, 90, 20), {("error", "box-out-of-frame")}),
     "box partly outside": (with_box(50, 5, 70, 20), {("warning", "box-out-of-frame")}),

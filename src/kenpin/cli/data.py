@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -16,6 +16,10 @@ from kenpin.cli._groups import DATA, OUTPUT, RUN
 from kenpin.cli._reading import ReadOptions
 from kenpin.errors import OptionError
 from kenpin.plural import counted
+
+if TYPE_CHECKING:
+    from kenpin.data.doctor import Examination
+    from kenpin.records import Finding
 
 Overwrite = Annotated[bool, Parameter(group=OUTPUT, negative=(), help="Replace what is there already.")]
 AllowLoss = Annotated[
@@ -30,6 +34,17 @@ def doctor(
     /,
     *,
     reading: ReadOptions = ReadOptions(),
+    suspects: Annotated[
+        str | None,
+        Parameter(
+            group=DATA,
+            help="Look for labels that the other pictures contradict, by features of this base: lite0, or what "
+            "`kenpin train classifier --base` takes.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, Parameter(group=OUTPUT, help="Write the findings with their pictures to this HTML file.")
+    ] = None,
     json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all findings to this JSON file.")] = None,
     overwrite: Overwrite = False,
 ) -> int:
@@ -42,12 +57,15 @@ def doctor(
     other:
         Second data set, such as the one to test on: pictures in both are found, and classes that one lacks.
     """
-    from kenpin.data.doctor import as_json, examine, examine_pair, pair_as_json, render, render_pair
+    from kenpin.data.doctor import as_json, examine_pair, pair_as_json, render, render_pair
     from kenpin.files import check_writable, write_json
 
     check_writable(json, overwrite)
+    check_writable(out, overwrite)
+    if other is not None and (suspects is not None or out is not None):
+        raise OptionError("options `--suspects` and `--out` are for one data set; leave the other one out.")
     if other is None:
-        examination = examine(data, **reading.keywords)
+        examination = _examined(data, reading, suspects, out, overwrite=overwrite)
         text, values, has_errors = render(examination), as_json(examination), examination.has_errors
     else:
         pair = examine_pair(data, other, **reading.keywords)
@@ -56,6 +74,29 @@ def doctor(
     if json is not None:
         write_json(json, values)
     return FINDINGS if has_errors else 0
+
+
+def _examined(
+    data: str, reading: ReadOptions, suspects: str | None, out: Path | None, *, overwrite: bool
+) -> Examination:
+    """The doctor's examination of one data set, with suspects and a page where they are asked for."""
+    from kenpin.data.doctor import examine_dataset
+    from kenpin.data.loading import load_dataset
+    from kenpin.report.look import look
+
+    findings: list[Finding] = []
+    dataset = load_dataset(data, note=findings.append, **reading.keywords)
+    doubted: list[Finding] = []
+    if suspects is not None:
+        from kenpin.suspects import find_suspects
+
+        with _show.progress_line() as progress:
+            ranked = find_suspects(dataset, base=suspects, progress=progress)
+        likely = (suspect for suspect in ranked if suspect.is_likely)
+        doubted = [suspect.finding(rank) for rank, suspect in enumerate(likely, start=1)]
+    if out is None:
+        return examine_dataset(dataset, [*findings, *doubted])
+    return look(dataset, out, whole=True, more=doubted, overwrite=overwrite)
 
 
 def convert(

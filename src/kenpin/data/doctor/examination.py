@@ -12,6 +12,7 @@ from kenpin.data.doctor.boxes import BoxesSeen
 from kenpin.data.doctor.classes import class_findings
 from kenpin.data.doctor.copies import copy_findings
 from kenpin.data.doctor.pictures import NOT_OPENED, Look, collection_findings, look_at
+from kenpin.data.doctor.quality import quality_findings
 from kenpin.data.doctor.splits import split_findings
 from kenpin.data.doctor.subject import Subject
 from kenpin.data.loading import HowToRead, load_dataset
@@ -100,7 +101,7 @@ def examine_dataset(
     unopened = {finding.where for finding in all_findings}
     all_findings += (f for f in findings if not (f.code == _READERS_WORD and f.where in unopened))
     all_findings += boxes.findings(subject.name, dataset.box_form)
-    for check in (collection_findings, class_findings, split_findings, copy_findings):
+    for check in (collection_findings, quality_findings, class_findings, split_findings, copy_findings):
         all_findings += check(subject)
     return Examination(
         source=dataset.root,

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from kenpin.data.dataset import content_hash
+from kenpin.data.doctor.quality import Quality, quality_of
 from kenpin.data.doctor.subject import listed
 from kenpin.data.duplicates import perceptual_hash
 from kenpin.data.images import SUFFIXES, Header, Picture, PictureError, read_picture
@@ -34,6 +35,7 @@ class Look:
     highest: int | None = None
     content: str = ""
     perceptual: bytes = b""
+    quality: Quality | None = None
 
     @property
     def size_wh(self) -> tuple[int, int] | None:
@@ -63,7 +65,8 @@ def look_at(example: Example, seen: Callable[[Example, Picture], None] | None = 
     header = picture.header
     findings = (*_disguise(example, header), *_orientation(example, header), *_stated_size(example, header))
     perceptual = perceptual_hash(picture.rgb).tobytes()
-    return example, Look(findings, header, picture.highest, content_hash(example.image), perceptual)
+    quality = quality_of(picture.rgb)
+    return example, Look(findings, header, picture.highest, content_hash(example.image), perceptual, quality)
 
 
 def _disguise(example: Example, header: Header) -> Iterator[Finding]:

@@ -1,0 +1,145 @@
+"""Suspects: pictures whose label the other pictures contradict, judged by a head that has not seen them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kenpin.data.dataset import Dataset
+from kenpin.errors import DatasetError
+from kenpin.models import get_family
+from kenpin.models.classifier.heads import HeadKind, fit_head
+from kenpin.models.contract import Progress, Task
+from kenpin.models.inference import compute_features
+from kenpin.predictor import best_device
+from kenpin.quality.label_errors import contradicted
+from kenpin.records import Finding, Severity
+
+FOLDS = 5
+_HEAD_C = 3.0
+_ROUNDS = 2  # in the second, nothing is learned from the suspects of the first
+_MOST_OF_SVM = 5_000  # pictures; its fit takes their square
+_FEWEST = 2  # pictures of a class, without which it is held out with nothing to learn it from
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A picture with its label, and what speaks against the label."""
+
+    id: str
+    label: str
+    likelier: str
+    """The class that the picture looks like, of the others."""
+    probability: float
+    """Of its label, by a head that was fitted without the picture, its copies and its group."""
+    other_probability: float
+    """Of the likelier class."""
+    is_likely: bool
+    """Whether the label is more likely wrong than right; the others complete the ranking."""
+
+    def finding(self, rank: int) -> Finding:
+        """What the doctor says of it. rank: among the suspects, from 1."""
+        what = f"its label is {self.label!r}, but by the other pictures it looks like {self.likelier!r} "
+        what += f"({self.other_probability:.2f} against {self.probability:.2f})"
+        remedy = "Look at it, and correct the label or keep it: it may be a rare part, and right"
+        return Finding(Severity.WARNING, "label-suspect", f"suspect {rank}: {self.id}", what, remedy, (self.id,))
+
+
+def find_suspects(
+    dataset: Dataset,
+    *,
+    base: str = "lite0",
+    seed: int = 0,
+    device: str | None = None,
+    progress: Progress | None = None,
+) -> tuple[Suspect, ...]:
+    """All labelled pictures, the one whose label is contradicted most first.
+
+    Each is judged by a head on frozen features of `base` that was fitted to the others: without the pictures of its
+    fold, copies of them and their groups. Raises DatasetError for fewer than two classes of two pictures, OptionError
+    for the base, ImageError for a picture that cannot be opened.
+    """
+    labels = dataset.column("label")
+    counts = Counter(label for label in labels if label is not None)
+    classes = [name for name in dataset.classes if counts[name] >= _FEWEST]
+    if len(classes) < 2:
+        shown = ", ".join(f"{name} {number}" for name, number in counts.items()) or "none"
+        raise DatasetError(
+            f"{dataset.root or 'the data set'}: labels are compared between classes, and there are not two of two "
+            f"pictures ({shown}); add pictures, or leave --suspects out."
+        )
+    judged = dataset.select(row for row, label in enumerate(labels) if label in classes)
+    targets = np.array([classes.index(label) for label in judged.column("label")])
+    features = _features(judged, classes, base, seed, device, progress)
+    folds = _folds(judged, targets, seed)
+    kind: HeadKind = "svm" if len(judged) <= _MOST_OF_SVM else "linear"
+    doubted = np.zeros(len(judged), bool)
+    for _ in range(_ROUNDS):
+        probabilities = _out_of_fold(kind, features, targets, folds, doubted, len(classes))
+        found = contradicted(probabilities, targets)
+        doubted = found.is_suspect
+    ids = judged.column("id")
+    return tuple(
+        Suspect(
+            ids[row],
+            classes[targets[row]],
+            classes[found.likelier[row]],
+            float(probabilities[row, targets[row]]),
+            float(probabilities[row, found.likelier[row]]),
+            bool(found.is_suspect[row]),
+        )
+        for row in found.ranked().tolist()
+    )
+
+
+def _features(
+    dataset: Dataset, classes: list[str], base: str, seed: int, device: str | None, progress: Progress | None
+) -> NDArray[np.float32]:
+    """Frozen features of each picture, (n, items)."""
+    family = get_family("classifier")
+    options = family.Options.from_mapping({"data": dataset.root or "-", "out": "-", "base": base, "seed": seed})
+    inspector = family.create(options, Task(tuple(classes), ()))
+    inspector.module.to(best_device(device))
+    features: NDArray[np.float32] = torch.stack(list(compute_features(inspector, dataset, progress=progress))).numpy()
+    return features
+
+
+def _folds(dataset: Dataset, targets: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """The fold of each picture, (n,): classes spread evenly, copies and groups kept together."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    groups = [group or content for group, content in zip(dataset.column("group"), dataset.contents(), strict=True)]
+    count = max(2, min(FOLDS, int(np.bincount(targets).min()), len(set(groups))))
+    if len(set(groups)) < count:
+        raise DatasetError(f"{dataset.root}: all pictures are of one group, so none can be judged by the others.")
+    folds = np.zeros(len(targets), np.int64)
+    divided = StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(targets, targets, groups)
+    for number, (_, held_out) in enumerate(divided):
+        folds[held_out] = number
+    return folds
+
+
+def _out_of_fold(
+    kind: HeadKind,
+    features: NDArray[np.float32],
+    targets: NDArray[np.int64],
+    folds: NDArray[np.int64],
+    doubted: NDArray[np.bool_],
+    classes: int,
+) -> NDArray[np.float64]:
+    """Probabilities of each picture by a head fitted to the other folds without the doubted ones, (n, classes)."""
+    probabilities = np.full((len(targets), classes), 1.0 / classes)
+    for fold in np.unique(folds):
+        held_out = folds == fold
+        learned = ~held_out & ~doubted
+        if np.bincount(targets[learned], minlength=classes).min() < _FEWEST:
+            learned = ~held_out  # else a class would have nothing left to be learned from
+        if np.bincount(targets[learned], minlength=classes).min() < _FEWEST:
+            continue
+        head = fit_head(kind, features[learned], targets[learned], classes, _HEAD_C)
+        probabilities[held_out] = head.probabilities(features[held_out])
+    return probabilities
