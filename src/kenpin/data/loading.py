@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.formats import csv, format_names, get_format
+from kenpin.data.mistaken import is_a_run, run_in_place_of_data, what_it_is
 from kenpin.data.reading import Note
 from kenpin.data.taking import DataSource, taken
 from kenpin.errors import DatasetError, LabelError, OptionError
@@ -155,7 +156,9 @@ def _recognised(path: Path) -> str:
         if huggingface.looks_like_hub_id(path):
             return _HUB
         raise _missing(path)
-    matches = [name for name in format_names() if get_format(name).recognises(path)]
+    if is_a_run(path):
+        raise DatasetError(run_in_place_of_data(path))
+    matches = _matches(path)
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -164,8 +167,15 @@ def _recognised(path: Path) -> str:
         raise DatasetError(f"{path}: the folder is empty. Put pictures in it, or correct the path.")
     if csv.table_of(path) is not None:
         return "csv"  # its reader says what is wrong with the table
+    if (mistaken := what_it_is(path, lambda inner: not is_a_run(inner) and len(_matches(inner)) == 1)) is not None:
+        raise DatasetError(mistaken)
     known = ", ".join(format_names())
     raise DatasetError(f"{path}: no format recognises it. Say which it is with --format, one of {known}.")
+
+
+def _matches(path: Path) -> list[str]:
+    """Names of the formats that recognise it."""
+    return [name for name in format_names() if get_format(name).recognises(path)]
 
 
 def _missing(path: Path) -> DatasetError:

@@ -16,6 +16,7 @@ from kenpin.config import CaseOptions, GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.data.loading import as_dataset, load_dataset
+from kenpin.data.mistaken import is_a_run, run_in_place_of_data
 from kenpin.data.taking import DataSource
 from kenpin.data.targets import classes_of_each
 from kenpin.errors import DatasetError, LabelError, OptionError
@@ -122,6 +123,8 @@ def begin(
         "" if dataset is None else dataset.root,
     )
     needed: tuple[str | Path, ...] = (Path.cwd(), *read)
+    if dataset is None and is_a_run(Path(options.data).expanduser()):  # before `out`, which may be the data
+        raise DatasetError(run_in_place_of_data(Path(options.data)))
     check_run_free(options.out, options.overwrite, needed)
     if isinstance(options, GradientOptions):
         check_intervals_and_tracker(options)
