@@ -27,7 +27,8 @@ def sentence(error: cyclopts.CycloptsError, global_options: tuple[str, ...] = ()
         case cyclopts.UnusedCliTokensError():
             words = " ".join(error.unused_tokens or ())
             chain = list(error.command_chain or ())
-            if chain[:1] == ["train"] and len(chain) > 1:
+            has_data = any(token.partition("=")[0] == "--data" for token in error.root_input_tokens or ())
+            if chain[:1] == ["train"] and len(chain) > 1 and not has_data:
                 named = _train(words.split()[0], chain[1])
                 return f"unexpected argument `{words}`; data and run are given by name: {named}."
             return f"unexpected argument `{words}`; leave it out, or see {_help(error)}."

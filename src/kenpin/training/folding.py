@@ -98,7 +98,8 @@ def _too_few(judged: Dataset, label: str, count: int, group: str | None) -> str:
     where = f"{judged.root or 'the data set'}: no split is named validation, and"
     if group is not None:
         return (
-            f"{where} all {len(judged)} training pictures are of group {group}, so that none can be held out from the "
+            f"{where} {counted(len(judged), 'training picture')}, all that there are, {is_are(len(judged))} of group "
+            f"{group}, so that none can be held out from the "
             "others; add parts of another group, name a validation split, or leave out the groups."
         )
     return (

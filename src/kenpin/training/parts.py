@@ -17,7 +17,7 @@ from kenpin.errors import DatasetError, OptionError, UnitSpaceError
 from kenpin.models import families_of_good_parts
 from kenpin.models.contract import Task
 from kenpin.nearest import did_you_mean
-from kenpin.plural import counted, was_were
+from kenpin.plural import counted, is_are, was_were
 from kenpin.quality.threshold import FEWEST_GOOD
 from kenpin.targets import Target
 from kenpin.training.folding import Check, refuse_one_group
@@ -265,8 +265,9 @@ def _check_divisible(candidates: Dataset, share: float, group: str | None) -> No
         )
     if group is not None and set(candidates.column("group")) == {group}:
         raise DatasetError(
-            f"{where}: all {count} pictures to learn from are of group {group}, so that none can be kept for "
-            "validation; add parts of another group, name a validation split, or leave out the groups."
+            f"{where}: {counted(count, 'training picture')}, all that there are, {is_are(count)} of group {group}, so "
+            "that none can be kept for validation; add parts of another group, name a validation split, or leave out "
+            "the groups."
         )
     if round(least := 0.5 / count, 9) >= min(share, 1 - share):
         raise DatasetError(

@@ -17,7 +17,7 @@ from kenpin.metrics.intervals import measured, paired_ranking_interval
 from kenpin.metrics.ranking import auroc, auroc_of_counts
 from kenpin.models.contract import Progress
 from kenpin.models.mahalanobis.options import MahalanobisOptions
-from kenpin.plural import counted
+from kenpin.plural import counted, is_are
 from kenpin.taguchi import Moments, UnitSpace, parts_needed, sum_of_fourth_powers
 from kenpin.taguchi.selection import Confirmation, Selection, select_items
 
@@ -74,9 +74,9 @@ def divide_parts(
         own = [group for group, row in zip(groups, untouched, strict=True) if is_good[row] is wanted]
         if grouped and len(set(own)) == 1:
             raise UnitSpaceError(
-                f"item selection: all {len(own)} {kind} training parts are of group {own[0]}, and a group is not "
-                f"divided between parts that choose and parts that confirm. Add {kind} parts of another group, or "
-                "leave out --select-items."
+                f"item selection: {counted(len(own), f'{kind} training part')}, all that there are, {is_are(len(own))} "
+                f"of group {own[0]}, and a group is not divided between parts that choose and parts that confirm. Add "
+                f"{kind} ones of another group, or leave out --select-items."
             )
     halves = (
         split_by_group(candidates, ratios, column="group", seed=seed)
@@ -98,7 +98,7 @@ def divide_parts(
             raise UnitSpaceError(
                 f"item selection: of {counted(len(chosen) + len(held_out), f'{kind} training part')} {len(held_out)} "
                 "are held out to confirm by, and some are needed on both sides. Set --confirm-share nearer to one "
-                f"half, add {kind} parts{' of other groups' if grouped else ''}, or leave out --select-items."
+                f"half, add {kind} ones{' of other groups' if grouped else ''}, or leave out --select-items."
             )
     return portions
 
