@@ -67,7 +67,10 @@ def run(kenpin: Run, trained_run: Path) -> Path:
         (["split", "{parts}", "out", "--seed", "-1"], "`--seed` is -1; give a number from 0"),
         (["split", "{parts}", "out", "--to", "coco"], "carries none of its annotations"),
         (["train", "mahalanobis", "--epochs", "3"], "unknown option --epochs; "),
-        (["train", "classifier", "more"], "unexpected argument `more`; leave it out"),
+        (["train", "classifier", "--data", "d", "more"], "unexpected argument `more`; leave it out"),
+        (["train", "classifier", "more"], "given by name: `kenpin train classifier --data more --out RUN`"),
+        (["train", "parts"], "`parts` is no family; name one, as in `kenpin train FAMILY --data parts --out RUN`"),
+        (["train", "--data", "parts"], "the family is missing before --data; name one"),
         (["train", "classifier", "--data", "{parts}", "--out", "r", "--epochs", "inf"], "give a finite number"),
         (["train", "classifier", "--data", "{parts}", "--out", "r", "--ok-labels"], "names no class"),
         (

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from kenpin.data.dataset import Dataset
 from kenpin.errors import DatasetError
 from kenpin.models import get_family
-from kenpin.models.classifier.heads import HeadKind, fit_head
 from kenpin.models.contract import Progress, Task
 from kenpin.models.inference import compute_features
 from kenpin.predictor import best_device
@@ -22,7 +21,6 @@ from kenpin.records import Finding, Severity
 FOLDS = 5
 _HEAD_C = 3.0
 _ROUNDS = 2  # in the second, nothing is learned from the suspects of the first
-_MOST_OF_SVM = 5_000  # pictures; its fit takes their square
 _FEWEST = 2  # pictures of a class, without which it is held out with nothing to learn it from
 
 
@@ -76,10 +74,9 @@ def find_suspects(
     targets = np.array([classes.index(label) for label in judged.column("label")])
     features = _features(judged, classes, base, seed, device, progress)
     folds = _folds(judged, targets, seed)
-    kind: HeadKind = "svm" if len(judged) <= _MOST_OF_SVM else "linear"
     doubted = np.zeros(len(judged), bool)
     for _ in range(_ROUNDS):
-        probabilities = _out_of_fold(kind, features, targets, folds, doubted, len(classes))
+        probabilities = _out_of_fold(features, targets, folds, doubted, len(classes))
         found = contradicted(probabilities, targets)
         doubted = found.is_suspect
     ids = judged.column("id")
@@ -124,7 +121,6 @@ def _folds(dataset: Dataset, targets: NDArray[np.int64], seed: int) -> NDArray[n
 
 
 def _out_of_fold(
-    kind: HeadKind,
     features: NDArray[np.float32],
     targets: NDArray[np.int64],
     folds: NDArray[np.int64],
@@ -132,6 +128,10 @@ def _out_of_fold(
     classes: int,
 ) -> NDArray[np.float64]:
     """Probabilities of each picture by a head fitted to the other folds without the doubted ones, (n, classes)."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     probabilities = np.full((len(targets), classes), 1.0 / classes)
     for fold in np.unique(folds):
         held_out = folds == fold
@@ -140,6 +140,7 @@ def _out_of_fold(
             learned = ~held_out  # else a class would have nothing left to be learned from
         if np.bincount(targets[learned], minlength=classes).min() < _FEWEST:
             continue
-        head = fit_head(kind, features[learned], targets[learned], classes, _HEAD_C)
-        probabilities[held_out] = head.probabilities(features[held_out])
+        head = make_pipeline(StandardScaler(), LogisticRegression(C=_HEAD_C, max_iter=2000))
+        head.fit(features[learned], targets[learned])
+        probabilities[held_out] = head.predict_proba(features[held_out])
     return probabilities

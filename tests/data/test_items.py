@@ -129,3 +129,19 @@ def test_the_doctor_looks_for_no_pictures_in_a_table(tmp_path: Path) -> None:
     examination = examine(write_table(tmp_path / "parts.csv"))
     assert not examination.has_errors
     assert examination.pictures == 200
+
+
+@pytest.mark.parametrize(
+    ("rows", "ids"),
+    [
+        ("length,width\n10.1,5.1\n", ["row/000000"]),
+        ("id,length\nA,1\nB,2\n,3\n", ["A", "B", "row/000002"]),
+        ("id,length\n,1\n", ["row/000000"]),
+        ("id,length\nA,1\nA,2\n", ["row/000000", "row/000001"]),
+    ],
+)
+def test_every_part_has_an_id(tmp_path: Path, rows: str, ids: list[str]) -> None:
+    (tmp_path / "one.csv").write_text(rows, "utf-8")
+    dataset = load_dataset(tmp_path / "one.csv")
+    assert dataset.column("id") == ids
+    assert not examine(tmp_path / "one.csv").has_errors

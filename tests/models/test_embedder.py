@@ -431,5 +431,5 @@ def test_one_class_or_one_picture_teaches_nothing(parts: Path, tmp_path: Path) -
     with pytest.raises(DatasetError, match=r"all training pictures \(40\) are of class ok, and embedder learns"):
         train("embedder", dataset=dataset.select(range(40)), **values)
     splits = ["train"] * 61 + ["validation"] * 59
-    with pytest.raises(DatasetError, match="class scratch has one picture"):
+    with pytest.raises(DatasetError, match="class scratch has 1 of 61 training pictures"):
         train("embedder", dataset=dataset.with_splits(splits), **values)

@@ -30,7 +30,7 @@ from kenpin.run.layout import LINEAGE
 from kenpin.run.lineage import read_lineage, write_lineage
 from kenpin.run.record import read_record, write_record
 from kenpin.run.seal import seal
-from kenpin.training import calibrating, deciding, decision, recording, stages, train
+from kenpin.training import calibrating, deciding, decision, folding, recording, train
 from kenpin.training.below import lineage_below, named_below, runs_below
 from tests.models.chat.shapes import joined as together
 from tests.models.chat.shapes import shapes
@@ -44,7 +44,7 @@ QUICK: dict[str, Any] = {"base": "toy", "epochs": 1, "report": False}
 def five_folds() -> Iterator[None]:
     """Chains are trained anew for each fold: half as many show the same."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stages, "FOLDS", 5)
+        patch.setattr(folding, "FOLDS", 5)
         yield
 
 

@@ -15,12 +15,22 @@ def sentence(error: cyclopts.CycloptsError, global_options: tuple[str, ...] = ()
     """What is wrong, in kenpin's own words. global_options: those of every command."""
     match error:
         case cyclopts.UnknownCommandError(unused_tokens=[word, *_]):
+            lacks_family = error.app is not None and "train" in error.app.name
             if word.startswith("-"):
+                if lacks_family and word not in global_options:
+                    return f"the family is missing before {word}; name one, as in {_train('DATA')}."
                 return _unknown_option(word, global_options, error)
             near = nearest_name(word, () if error.app is None else list(error.app))
+            if lacks_family and near is None:
+                return f"`{word}` is no family; name one, as in {_train(word)}."
             return f"unknown command `{word}`; {f'did you mean `{near}`?' if near else f'see {_help(error)}.'}"
         case cyclopts.UnusedCliTokensError():
             words = " ".join(error.unused_tokens or ())
+            chain = list(error.command_chain or ())
+            has_data = any(token.partition("=")[0] == "--data" for token in error.root_input_tokens or ())
+            if chain[:1] == ["train"] and len(chain) > 1 and not has_data:
+                named = _train(words.split()[0], chain[1])
+                return f"unexpected argument `{words}`; data and run are given by name: {named}."
             return f"unexpected argument `{words}`; leave it out, or see {_help(error)}."
         case cyclopts.UnknownOptionError():
             word = (error.token.keyword or error.token.value).partition("=")[0]
@@ -43,6 +53,10 @@ def sentence(error: cyclopts.CycloptsError, global_options: tuple[str, ...] = ()
 
 
 _WANTED: dict[Any, str] = {int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _train(data: str, family: str = "FAMILY") -> str:
+    return f"`kenpin train {family} --data {data} --out RUN`, where RUN is a new folder for the run"
 
 
 def _unknown_option(word: str, known: Iterable[str], error: cyclopts.CycloptsError) -> str:

@@ -19,7 +19,6 @@ from kenpin.plural import counted
 
 if TYPE_CHECKING:
     from kenpin.data.doctor import Examination
-    from kenpin.records import Finding
 
 Overwrite = Annotated[bool, Parameter(group=OUTPUT, negative=(), help="Replace what is there already.")]
 AllowLoss = Annotated[
@@ -84,9 +83,7 @@ def _examined(
     from kenpin.data.loading import load_dataset
     from kenpin.report.look import look
 
-    findings: list[Finding] = []
-    dataset = load_dataset(data, note=findings.append, **reading.keywords)
-    doubted: list[Finding] = []
+    dataset = load_dataset(data, note=lambda finding: None, **reading.keywords)
     if suspects is not None:
         from kenpin.suspects import find_suspects
 
@@ -94,9 +91,10 @@ def _examined(
             ranked = find_suspects(dataset, base=suspects, progress=progress)
         likely = (suspect for suspect in ranked if suspect.is_likely)
         doubted = [suspect.finding(rank) for rank, suspect in enumerate(likely, start=1)]
+        dataset = dataset.with_findings([*dataset.findings, *doubted])
     if out is None:
-        return examine_dataset(dataset, [*findings, *doubted])
-    return look(dataset, out, whole=True, more=doubted, overwrite=overwrite)
+        return examine_dataset(dataset, dataset.findings)
+    return look(dataset, out, whole=True, overwrite=overwrite)
 
 
 def convert(

@@ -171,7 +171,6 @@ class Dataset:
         format: str = "",
         item_names: Sequence[str] = (),
         findings: Sequence[Finding] = (),
-        box_form: BoxForm | None = None,
         rows: NDArray[np.int64] | None = None,
         hashes: dict[str, str] | None = None,
     ) -> None:
@@ -187,7 +186,7 @@ class Dataset:
         """Names of the items of a table of measured parts; empty for pictures."""
         self.findings = tuple(findings)
         """Findings of its reader: what was left out and why, and what is odd. The doctor looks for more."""
-        self.box_form = box_form
+        self.box_form: BoxForm | None = None
         """The form in which the four numbers of its boxes were read; None where its format has no other."""
         self._classes = tuple(classes)
 
@@ -360,17 +359,18 @@ class Dataset:
         self, table: datasets.Dataset, rows: NDArray[np.int64] | None, classes: Sequence[str] | None = None
     ) -> Dataset:
         known = self._classes if classes is None else classes
-        return Dataset(
+        dataset = Dataset(
             table,
             classes=known,
             root=self.root,
             format=self.format,
             item_names=self.item_names,
             findings=self.findings,
-            box_form=self.box_form,
             rows=rows,
             hashes=self._hashes,
         )
+        dataset.box_form = self.box_form
+        return dataset
 
 
 def content_hash(source: ImageSource) -> str:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from kenpin.data.mistaken import is_a_run, run_in_place_of_data
 from kenpin.data.reading.pictures import pictures_below
 from kenpin.errors import DatasetError
 
@@ -24,4 +25,6 @@ def picture_files(paths: Iterable[str | Path], *, unlisted: list[str] | None = N
             has_picture = True
             yield picture
         if not has_picture and len(unlisted or ()) == before:
+            if is_a_run(Path(path)):
+                raise DatasetError(run_in_place_of_data(Path(path)))
             raise DatasetError(f"{path}: there is no picture in this folder or below it; give a folder of pictures.")

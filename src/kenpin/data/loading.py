@@ -11,6 +11,7 @@ from typing import TypedDict
 from kenpin.data.dataset import Dataset
 from kenpin.data.formats import get_format, huggingface
 from kenpin.data.leftovers import inside, tell_leftovers
+from kenpin.data.mistaken import is_a_run, run_in_place_of_data
 from kenpin.data.reading import Note, Reading
 from kenpin.data.recognising import Attempt, chosen, data_folder, has_errors, of_a_table, recognising, unknown
 from kenpin.data.taking import DataSource, taken
@@ -87,6 +88,8 @@ def load_dataset(
     try:
         if format is not None:
             return _finished(attempt(path, format), path, outside, note)
+        if is_a_run(path):
+            raise DatasetError(run_in_place_of_data(path))
         folder = _hub_or(path) or data_folder(path)
         names = [_HUB] if not path.exists() else recognising(folder)
         if of_a_table(folder, names):

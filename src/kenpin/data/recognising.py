@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.formats import csv, format_names, get_format
+from kenpin.data.mistaken import is_a_run, what_it_is
 from kenpin.data.reading import Reading
 from kenpin.data.reading.foreign import names_one_of, tool_of
 from kenpin.data.reading.pictures import entries, files_below, is_picture, subfolders
@@ -75,7 +76,8 @@ def _data_below(folder: Path, depth: int) -> list[Path]:
     found: list[Path] = []
     for entry in subfolders(folder) if depth else ():
         inner = Path(entry.path)
-        found += [inner] if recognising(inner) else _data_below(inner, depth - 1)
+        if not is_a_run(inner):
+            found += [inner] if recognising(inner) else _data_below(inner, depth - 1)
     return found
 
 
@@ -83,6 +85,8 @@ def unknown(path: Path) -> DatasetError:
     """The error for a file or folder that no format recognises."""
     if path.is_dir() and not entries(path):
         return DatasetError(f"{path}: the folder is empty. Put pictures in it, or correct the path.")
+    if (mistaken := what_it_is(path)) is not None:
+        return DatasetError(mistaken)
     files = [str(path)] if path.is_file() else _some_files(path)
     for file in files:
         if (tool := tool_of(file)) is not None:

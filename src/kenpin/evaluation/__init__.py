@@ -97,7 +97,7 @@ def evaluate(
         place = dataset.root or "the data set"
         raise DatasetError(
             f"{place}: no {target.picture} is in {'it' if split is None else f'split {split}'}; its splits are "
-            f"{list(dataset.splits)}. Choose another split or add {target.several}."
+            f"{', '.join(dataset.splits) or 'none'}. Choose another split or add {target.several}."
         )
     occurring = set().union(*classes_of_each(known, target))
     unknown = sorted(occurring - set(predictor.labels)) if predictor.labels else []

@@ -315,6 +315,21 @@ class Announces(Family[Taken], Protocol[Taken]):
 
 
 @runtime_checkable
+class Foresees(Family[Taken], Protocol[Taken]):
+    """A family that tells from its options, before any base is loaded, how it learns and whether there is enough."""
+
+    reads_tables: bool
+    """Whether it may learn from rows of numbers in place of pictures."""
+
+    def in_one_pass(self, options: Taken) -> bool:
+        """Whether its inspector is `Fitted`: without validation pictures, folds of the training pictures decide."""
+
+    def check(self, training: Dataset, options: Taken, task: Task, lineage: Lineage) -> None:
+        """Refuse training pictures that are too few, of a class or in all; what holding out a fold leaves is checked
+        too. lineage: that of the base. Raises DatasetError, UnitSpaceError."""
+
+
+@runtime_checkable
 class AnswersUntrained(Family[Taken], Protocol[Taken]):
     """A family whose bases can predict before any training."""
 

@@ -294,12 +294,18 @@ def check_readable(inspector: Inspector, dataset: Dataset) -> tuple[str, ...]:
         raise DatasetError(
             f"{dataset.root or 'the data set'}: it holds pictures, and this model judges rows of a table."
         )
-    if dataset.item_names and not items:
+    if not items:
+        refuse_table(dataset)
+    return items
+
+
+def refuse_table(dataset: Dataset) -> None:
+    """Refuse a table of numbers where pictures are expected. Raises DatasetError."""
+    if dataset.item_names:
         raise DatasetError(
             f"{dataset.root or 'the data set'}: it is a table of numbers, and this model looks at pictures; train "
             "mahalanobis on it."
         )
-    return items
 
 
 def _numbers_in_batches(

@@ -57,7 +57,6 @@ def look(
     per_class: int = PER_CLASS,
     seed: int = 0,
     whole: bool = False,
-    more: Sequence[Finding] = (),
     overwrite: bool = False,
     **how: Unpack[HowToRead],
 ) -> Examination:
@@ -65,8 +64,7 @@ def look(
 
     Annotations, classes and splits are checked and counted in all pictures. A sample of `per_class` pictures of each
     class in each split, chosen by `seed`, is shown; it and some others are opened, for checks of files, sizes and
-    copies. `whole`: all are opened. `split`: the pictures of one split alone. `more`: findings
-    beside the doctor's; `how`: keywords of `load_dataset`.
+    copies. `whole`: all are opened. `split`: the pictures of one split alone. `how`: keywords of `load_dataset`.
 
     Raises DatasetError for a data set that cannot be read or has no such split, OptionError, and OutputExistsError
     where `out` exists, unless `overwrite`. A picture that cannot be opened is a finding.
@@ -83,7 +81,7 @@ def look(
         known = ", ".join(dataset.splits) or "none"
         raise DatasetError(f"{dataset.root or 'the data set'}: no split {split!r}; there are {known}.")
     chosen = dataset if split is None else dataset.of_split(split)
-    overview = overview_of(chosen, [*findings, *more], per_class=per_class, seed=seed, whole=whole)
+    overview = overview_of(chosen, findings, per_class=per_class, seed=seed, whole=whole)
     write_document(lambda: render_look(overview), out, overwrite)
     return overview.examination
 

@@ -99,7 +99,10 @@ def read_record(run: Path) -> RunRecord:
     if run.name.startswith(".") and run.name.endswith(".partial"):
         raise RunError(f"{run}: this run was interrupted; continue it with --resume.")
     if not is_run(run):
-        raise RunError(f"{run}: holds no {RECORD}, so it is not a finished run; train it again.")
+        raise RunError(
+            f"{run}: holds no {RECORD}, so it is not a finished run; give the folder that a training wrote, or train "
+            "again."
+        )
     values = read_json(run / RECORD)
     version = values.get("schema_version")
     if version != SCHEMA_VERSION:

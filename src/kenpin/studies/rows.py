@@ -100,7 +100,8 @@ def read_rows(path: str | Path, say: Callable[[str], None] = lambda _: None) -> 
     """
     path = Path(path)
     if not path.is_file():
-        raise DatasetError(f"{path}: there is no such file; give a CSV or Parquet table, or the JSON of predictions.")
+        what = "is a folder, and a file is needed here" if path.is_dir() else "there is no such file"
+        raise DatasetError(f"{path}: {what}; give a CSV or Parquet table, or the JSON of predictions.")
     if path.suffix == ".json":
         return Rows(_unseen(path, _said(path, read_json(path)), say), str(path))
     found = _of_parquet(path) if path.suffix == ".parquet" else _of_csv(path)

@@ -13,6 +13,7 @@ from kenpin.errors import OptionError
 from kenpin.models.contract import Family, Fitted, Progress, Task
 from kenpin.predictor import Predictor, best_device
 from kenpin.records import Prediction
+from kenpin.training.folding import learned_without
 
 Refit = Callable[[frozenset[str]], AbstractContextManager[TrainOptions]]
 """Options of the same inspector on a chain that is trained anew without pictures of these contents, and gone behind."""
@@ -37,19 +38,12 @@ def out_of_fold(
     fold. Raises OptionError for an inspector that is trained by gradients: that would take as many trainings as
     folds.
     """
-    contents, groups = dataset.contents(), dataset.column("group")
-    found: dict[int, Prediction] = {}
+    contents, found = dataset.contents(), dict[int, Prediction]()
     numbers = sorted({of for of in folds if of is not None})
     progress("cross-validating", 0, len(numbers))
     for done, fold in enumerate(numbers, start=1):
         judged = [row for row, of in enumerate(folds) if of == fold]
         unseen = known_contents(contents[row] for row in judged)
-        of_parts = {groups[row] for row in judged} - {None}
-        learned = [
-            row
-            for row, of in enumerate(folds)
-            if of != fold and contents[row] not in unseen and groups[row] not in of_parts
-        ]
         with nullcontext(options) if refit is None else refit(unseen) as of_fold:
             inspector = family.create(of_fold, task)
             if not isinstance(inspector, Fitted):
@@ -57,7 +51,7 @@ def out_of_fold(
                     "folds are for inspectors that are fitted in one pass; name a validation split instead."
                 )
             inspector.module.to(best_device(options.device))
-            inspector.fit(dataset.select(learned), lineage, _unheard)
+            inspector.fit(dataset.select(learned_without(dataset, folds, fold)), lineage, _unheard)
             found |= dict(zip(judged, Predictor(inspector).predict(dataset.select(judged)), strict=True))
         progress("cross-validating", done, len(numbers))
     return tuple(found[row] for row in sorted(found))

@@ -13,13 +13,14 @@ from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.data.ok_labels import guess_ok_labels
 from kenpin.data.splitting import split_by_group, split_by_ratio
 from kenpin.data.targets import annotated, classes_of_each
-from kenpin.errors import DatasetError, OptionError
+from kenpin.errors import DatasetError, OptionError, UnitSpaceError
 from kenpin.models import families_of_good_parts
 from kenpin.models.contract import Task
 from kenpin.nearest import did_you_mean
-from kenpin.plural import counted, was_were
+from kenpin.plural import counted, is_are, was_were
 from kenpin.quality.threshold import FEWEST_GOOD
 from kenpin.targets import Target
+from kenpin.training.folding import Check, refuse_one_group
 
 _SPLITS = ("train", "validation", "test")
 _GOOD = "ok"
@@ -187,10 +188,13 @@ def check_good_parts(training: Dataset, task: Task) -> None:
     good = sum(label in task.ok_labels for label in labels)
     further = good < len(labels)
     if not good:
-        named = f"({', '.join(task.ok_labels)})" if task.ok_labels else "(no class is named like one)"
+        of_each = ", ".join(f"{label} {count}" for label, count in Counter(labels).most_common())
+        named = (
+            f"of class {', '.join(task.ok_labels)}" if task.ok_labels else "of a class that is named like good parts"
+        )
         raise DatasetError(
-            f"{training.root}: none of the {counted(len(labels), 'training picture')} is of a good class {named}; name "
-            "the good classes with --ok-labels."
+            f"{training.root}: none of the {counted(len(labels), 'training picture')} ({of_each}) is {named}; name the "
+            "good classes with --ok-labels."
         )
     if good < _FEWEST_LEARNED:
         raise DatasetError(
@@ -214,9 +218,11 @@ def hold_out_validation(parts: Parts, share: float, seed: int, lineage: Lineage 
     candidates = parts.training.select(untouched)
     if len(candidates) < len(parts.training):  # as many as without a lineage, as far as there are such
         share = min(share * len(parts.training) / max(len(candidates), 1), 1.0)
-    grouped = all(group is not None for group in parts.training.column("group"))
+    groups = parts.training.column("group")
+    grouped = all(group is not None for group in groups)
     chosen = set(untouched)
     if share < 1:
+        _check_divisible(candidates, share, groups[0] if grouped else None)
         ratios = {"train": 1 - share, "validation": share}
         halves = (
             split_by_group(candidates, ratios, column="group", seed=seed)
@@ -232,6 +238,42 @@ def hold_out_validation(parts: Parts, share: float, seed: int, lineage: Lineage 
         validation=parts.training.select(sorted(chosen)),
         notes=(*parts.notes, note),
     )
+
+
+def check_what_is_left(before: Dataset, parts: Parts, check: Check) -> None:
+    """Refuse training pictures that are too few once some of those before are kept for validation. Raises
+    DatasetError."""
+    try:
+        check(parts.training)
+    except (DatasetError, UnitSpaceError) as error:
+        kept = len(before) - len(parts.training)
+        refuse_one_group(before, sorted(set(before.column("label")) - set(parts.training.column("label"))))
+        raise DatasetError(
+            f"no split is named validation, and keeping {kept} of {counted(len(before), 'training picture')} for it "
+            f"leaves too little: {error}"
+        ) from error
+
+
+def _check_divisible(candidates: Dataset, share: float, group: str | None) -> None:
+    """Refuse pictures of which none can be kept for validation. group: of the first, where all name theirs. Raises
+    DatasetError."""
+    where, count = candidates.root or "the data set", len(candidates)
+    if count < 2:
+        raise DatasetError(
+            f"{where}: there is {counted(count, 'picture')} to learn from, and one more must be kept for validation; "
+            "add pictures, or name a validation split."
+        )
+    if group is not None and set(candidates.column("group")) == {group}:
+        raise DatasetError(
+            f"{where}: {counted(count, 'training picture')}, all that there are, {is_are(count)} of group {group}, so "
+            "that none can be kept for validation; add parts of another group, name a validation split, or leave out "
+            "the groups."
+        )
+    if round(least := 0.5 / count, 9) >= min(share, 1 - share):
+        raise DatasetError(
+            f"{where}: {share:g} of {counted(count, 'picture')} to learn from is less than one for validation or for "
+            f"training; add pictures, or set --validation-share {max(0.5, least):g}."
+        )
 
 
 def outside(parts: Parts, lineage: Lineage, seen_by: str) -> Parts:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +11,6 @@ from pathlib import Path
 
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
-from kenpin.data.folds import random_folds
 from kenpin.errors import DatasetError, UnitSpaceError
 from kenpin.evaluation import summarise, with_mask_measures
 from kenpin.models.calibrated import write_calibration
@@ -32,8 +30,6 @@ from kenpin.training.parts import defective, good_folder
 from kenpin.training.processes import Processes
 from kenpin.training.start import Start
 
-FOLDS = 10
-"""With fewer, each fit lacks more of the parts that the shipped fit has, and good parts lie farther from it."""
 _CHAIN = "chain"
 """Folder of the runs below while they are trained anew."""
 _NO_VERDICT = "No threshold: an answer in words is neither good nor defective."
@@ -75,23 +71,18 @@ class Training:
             predictor = Predictor(learned.inspector, target=start.family.target)
             predictions = tuple(predictor.predict(pictures, progress=self.listener.progress))
             return Scored("validation pictures", "validation", pictures, predictions, self._defective(pictures))
-        training = start.parts.training
-        rows = list(range(len(training))) if whole else start.judging.untouched(training)
-        judged = training.select(rows)
-        labels, groups = Counter(judged.column("label")), set(judged.column("group"))
-        learned_from = [label for label in labels if label in start.task.ok_labels or not start.family.good_alone]
-        count = min(FOLDS, *(labels[label] for label in learned_from), FOLDS if None in groups else len(groups))
+        training, folding = start.parts.training, start.folding
+        if folding is None:
+            raise DatasetError(f"{start.dataset.root}: there is neither a validation picture nor a fold to decide by.")
+        judged = training.select(folding.rows)
+        count = folding.count
         try:
-            folds: list[int | None] = [None] * len(training)
-            of_judged = random_folds(judged, count, seed=start.options.seed, learned=learned_from)
-            for row, fold in zip(rows, of_judged, strict=True):
-                folds[row] = fold
             predictions = out_of_fold(
                 start.family,
                 start.options,
                 start.task,
                 training,
-                folds,
+                folding.folds,
                 self.listener.progress,
                 lineage=start.lineage,
                 refit=partial(self._chain, count) if whole else None,

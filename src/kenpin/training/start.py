@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +16,25 @@ from kenpin.config import CaseOptions, GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.data.loading import HowToRead, as_dataset, load_dataset
+from kenpin.data.mistaken import is_a_run, run_in_place_of_data
 from kenpin.data.taking import DataSource
 from kenpin.data.targets import classes_of_each
 from kenpin.errors import DatasetError, LabelError, OptionError
 from kenpin.models import get_family
-from kenpin.models.contract import Announces, Calibrated, Family, Fitted, Inspector, Task
-from kenpin.models.inference import check_readable
+from kenpin.models.contract import Announces, Calibrated, Family, Fitted, Foresees, Inspector, Task
+from kenpin.models.inference import check_readable, refuse_table
+from kenpin.plural import counted
 from kenpin.run.record import check_run_free
 from kenpin.targets import Target
 from kenpin.training.below import lineage_below, runs_below
 from kenpin.training.capacity import refuse_unloadable
 from kenpin.training.engine import check_intervals_and_tracker
+from kenpin.training.folding import Check, Folding, plan_folds
 from kenpin.training.parts import (
     Parts,
     check_good_parts,
     check_two_classes,
+    check_what_is_left,
     divide,
     hold_out_validation,
     outside,
@@ -61,6 +67,8 @@ class Start:
     """What the runs and networks below have learned from and were chosen by."""
     judging: Lineage
     """The part of it that may neither choose, calibrate nor measure."""
+    folding: Folding | None
+    """The folds of the training pictures that decide, where there are no validation pictures to."""
 
     def without_copies(self) -> Start:
         """The same, its validation and test pictures without those that are training pictures too, byte for byte, and
@@ -115,6 +123,8 @@ def begin(
         "" if dataset is None else dataset.root,
     )
     needed: tuple[str | Path, ...] = (Path.cwd(), *read)
+    if dataset is None and is_a_run(Path(options.data).expanduser()):  # before `out`, which may be the data
+        raise DatasetError(run_in_place_of_data(Path(options.data)))
     check_run_free(options.out, options.overwrite, needed)
     if isinstance(options, GradientOptions):
         check_intervals_and_tracker(options)
@@ -130,6 +140,8 @@ def begin(
         dataset = Lineage(without).unseen_of(dataset)
     below = lineage_below(options)
     taken = take_for_good(dataset, options.ok_labels) if chosen.good_alone else None
+    if isinstance(chosen, Foresees) and not chosen.reads_tables:
+        refuse_table(dataset)
     parts = divide(dataset if taken is None else taken.dataset, chosen.target, family, options.leave_out)
     task, task_notes = (
         task_of(parts.training, chosen.target, options.ok_labels) if taken is None else (taken.task, (taken.note,))
@@ -141,27 +153,35 @@ def begin(
     task = replace(task, items=dataset.item_names)
     if isinstance(chosen, Announces):
         refuse_unloadable(chosen.announced(options), room)
-    inspector = chosen.create(options, task)
-    check_readable(inspector, dataset)
-    if options.calibrate != "none" and not isinstance(inspector, Calibrated):
-        raise OptionError(f"option `calibrate`: family {family} gives no scores to calibrate; leave it out.")
-    _check_labels(inspector, parts, chosen.target)
-    if options.ok_labels and chosen.target is Target.LABEL and set(inspector.labels) == set(task.ok_labels):
-        raise OptionError("option `ok_labels` names every class, so that no part is defective; leave the defects out.")
+    # a family that does not foresee what it needs is asked by its inspector; a run below says first whether it fits
+    inspector = None if isinstance(chosen, Foresees) and not below else chosen.create(options, task)
+    in_one_pass = chosen.in_one_pass(options) if isinstance(chosen, Foresees) else isinstance(inspector, Fitted)
     judging = below if options.decide_by == "unseen" else below.learning
     if without:
         judging = NOTHING_SEEN  # a link of a chain judges nothing
-    _check_folds(options, inspector, below)
+    _check_folds(options, below, in_one_pass)
     if options.folds == "last":
-        refuse_seen_alone(
-            parts, below, judging, task, chosen.target, dataset.root, fitted=isinstance(inspector, Fitted)
-        )
+        refuse_seen_alone(parts, below, judging, task, chosen.target, dataset.root, fitted=in_one_pass)
+    whole_parts, check = parts, _checking(chosen, options, task, below)
+    check(parts.training)
     parts = outside(parts, judging, f"{below.having()} seen them")
     if not without:
         tested = outside(replace(parts, validation=None), below, f"{below.having()} seen them")
         parts = replace(parts, test=tested.test, notes=tested.notes)
-    if parts.validation is None and not isinstance(inspector, Fitted):
-        parts = hold_out_validation(parts, options.validation_share, options.seed, judging)
+    if parts.validation is None and not in_one_pass:
+        before, parts = parts.training, hold_out_validation(parts, options.validation_share, options.seed, judging)
+        check_what_is_left(before, parts, check)
+    folding = None
+    if in_one_pass and not without and (parts.validation is None or options.folds == "whole"):
+        folding = _folding(chosen, options, task, parts.training, judging, check)
+    if inspector is None:
+        inspector = chosen.create(options, task)
+    check_readable(inspector, dataset)
+    if options.calibrate != "none" and not isinstance(inspector, Calibrated):
+        raise OptionError(f"option `calibrate`: family {family} gives no scores to calibrate; leave it out.")
+    _check_labels(inspector, whole_parts, chosen.target)
+    if options.ok_labels and chosen.target is Target.LABEL and set(inspector.labels) == set(task.ok_labels):
+        raise OptionError("option `ok_labels` names every class, so that no part is defective; leave the defects out.")
     retrieval = None
     if library is not None and chosen.target is Target.LABEL:
         found = search_before(library, parts)
@@ -180,7 +200,27 @@ def begin(
         retrieval=retrieval,
         lineage=below,
         judging=judging,
+        folding=folding,
     )
+
+
+def _checking(family: Family[Any], options: TrainOptions, task: Task, below: Lineage) -> Check:
+    """The family's own check of training pictures; none where it has none."""
+
+    def check(training: Dataset) -> None:
+        if isinstance(family, Foresees):
+            family.check(training, options, task, below)
+
+    return check
+
+
+def _folding(
+    family: Family[Any], options: TrainOptions, task: Task, training: Dataset, judging: Lineage, check: Check
+) -> Folding:
+    """The folds that decide in place of validation pictures. Raises DatasetError."""
+    rows = list(range(len(training))) if options.folds == "whole" else judging.untouched(training)
+    learned = [label for label in task.labels if label in task.ok_labels or not family.good_alone]
+    return plan_folds(training, rows, learned, check, seed=options.seed)
 
 
 def _with_path(values: Mapping[str, Any], dataset: Dataset | None) -> Mapping[str, Any]:
@@ -197,12 +237,12 @@ def _library_of(options: TrainOptions) -> CaseLibrary | None:
     return None
 
 
-def _check_folds(options: TrainOptions, inspector: Inspector, below: Lineage) -> None:
+def _check_folds(options: TrainOptions, below: Lineage, in_one_pass: bool) -> None:
     """Refuse folds of a whole chain where there is none, or where they would be trainings by gradients. Raises
     OptionError."""
     if options.folds == "last":
         return
-    if not isinstance(inspector, Fitted):
+    if not in_one_pass:
         raise OptionError(
             "option `folds` whole: folds are for inspectors that are fitted in one pass; train the runs below again "
             "with --leave-out, so that there are pictures which they have not seen."
@@ -214,11 +254,13 @@ def _check_folds(options: TrainOptions, inspector: Inspector, below: Lineage) ->
 def _check_labels(inspector: Inspector, parts: Parts, target: Target) -> None:
     """Refuse before the training what the evaluation would refuse after it. Raises LabelError."""
     for name, pictures in (("validation", parts.validation), ("test", parts.test)):
-        unknown = set() if pictures is None else set().union(*classes_of_each(pictures, target)) - set(inspector.labels)
-        if unknown and inspector.labels:
+        counts = Counter[str]() if pictures is None else Counter(chain(*classes_of_each(pictures, target)))
+        unknown = sorted(set(counts) - set(inspector.labels)) if inspector.labels else []
+        if unknown:
+            held = " and ".join(f"{counted(counts[label], 'picture')} of class {label}" for label in unknown)
             raise LabelError(
-                f"split {name} holds class {', '.join(sorted(unknown))}, of which there is no training picture; add "
-                "some, or leave these pictures out."
+                f"split {name} holds {held}, of which there is no training picture; add some, or leave these pictures "
+                "out."
             )
 
 

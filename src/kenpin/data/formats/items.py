@@ -195,16 +195,11 @@ def _dataset(
 
     by_row: list[str | None] = [f"row/{row:06d}" for row in rows.tolist()]
     ids = texts("id") if "id" in table.column_names else [None] * count
+    ids = [given or own for given, own in zip(ids, by_row, strict=True)]
     if len(set(ids)) < count:
-        if any(ids):
-            remedy = "Nothing to do if the ids do not matter"
-            reading.tell(
-                "duplicate-id",
-                file,
-                "some ids occur twice; parts are named by their rows",
-                remedy,
-                severity=Severity.INFO,
-            )
+        what = "some ids occur twice; parts are named by their rows"
+        remedy = "Nothing to do if the ids do not matter"
+        reading.tell("duplicate-id", file, what, remedy, severity=Severity.INFO)
         ids = [*by_row]
     label, group, split = (column_of(role, table.column_names) for role in ("label", "group", "split"))
     further = [name for name in table.column_names if name not in {"id", label, group, split, *names}]

@@ -7,11 +7,14 @@ from typing import Any, cast
 
 import numpy as np
 
+from kenpin.data.dataset import Dataset
+from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError
 from kenpin.models.classifier.heads import head_from_arrays
 from kenpin.models.classifier.inspector import HeadClassifier, NetworkClassifier
 from kenpin.models.classifier.options import ClassifierOptions
 from kenpin.models.contract import Announced, BaseRecord, Inspector, Task, check_base
+from kenpin.models.enough import check_each_class
 from kenpin.models.networks.backbones import (
     BUILT_IN,
     Backbone,
@@ -33,6 +36,15 @@ class ClassifierFamily:
     Options = ClassifierOptions
     target = Target.LABEL
     good_alone = False
+    reads_tables = False
+
+    def in_one_pass(self, options: ClassifierOptions) -> bool:
+        """A head is fitted; a network is trained by gradients."""
+        return options.tuning == "head"
+
+    def check(self, training: Dataset, options: ClassifierOptions, task: Task, lineage: Lineage) -> None:
+        """Require two pictures of each class. Raises DatasetError."""
+        check_each_class(training, task.labels, "classifier")
 
     def announced(self, options: ClassifierOptions) -> Announced | None:
         """Size of the weights of a base from transformers."""

@@ -8,6 +8,8 @@ from typing import Any, cast
 from safetensors.torch import load_file
 from torch import nn
 
+from kenpin.data.dataset import Dataset
+from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError, RunError
 from kenpin.models.contract import Announced, BaseRecord, Inspector, Task, check_base
 from kenpin.models.embedder.inspector import CLASSES, WEIGHTS, EmbeddingInspector
@@ -15,6 +17,7 @@ from kenpin.models.embedder.networks import EmbeddingNetwork, MlpBackbone, mlp
 from kenpin.models.embedder.objectives import Objective
 from kenpin.models.embedder.options import EmbedderOptions
 from kenpin.models.embedder.references import read_references
+from kenpin.models.enough import check_each_class
 from kenpin.models.networks.backbones import BUILT_IN, Backbone, backbone_of_network, load_backbone, read_backbone
 from kenpin.models.networks.lora import attach_lora, load_lora, without_adapters
 from kenpin.models.networks.seeded import seeded
@@ -32,6 +35,15 @@ class EmbedderFamily:
     Options = EmbedderOptions
     target = Target.LABEL
     good_alone = False
+    reads_tables = False
+
+    def in_one_pass(self, options: EmbedderOptions) -> bool:
+        """It is trained by gradients."""
+        return False
+
+    def check(self, training: Dataset, options: EmbedderOptions, task: Task, lineage: Lineage) -> None:
+        """Require two pictures of each class. Raises DatasetError."""
+        check_each_class(training, task.labels, "embedder")
 
     def announced(self, options: EmbedderOptions) -> Announced | None:
         """Size of the weights of a base from transformers."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 
 from kenpin.cases.learning import UNWANTED
 from kenpin.data.dataset import Dataset
-from kenpin.errors import DatasetError, OptionError
+from kenpin.errors import OptionError
 from kenpin.models.calibrated import CalibratedPictures
 from kenpin.models.contract import BaseRecord, Batch, Progress, Task
 from kenpin.models.embedder.batches import alone, mixed_order
@@ -68,16 +67,9 @@ class EmbeddingInspector(CalibratedPictures):
         self._scattered = [number for number, label in enumerate(task.labels) if label in scattered]
 
     def check(self, training: Dataset) -> tuple[str, ...]:
-        """Require two classes of two pictures at least. Raises DatasetError, OptionError."""
+        """Refuse to gather good parts where none is known. Raises OptionError."""
         if self._options.together == "good" and not self._task.ok_labels:
             raise OptionError("option `together` good: no class is known to be good; name some with ok_labels.")
-        counts = Counter(training.column("label"))
-        few = [label for label, count in counts.items() if count < 2]
-        if len(counts) < 2 or few:
-            problem = f"class {few[0]} has one picture" if few else f"all pictures are of class {next(iter(counts))}"
-            raise DatasetError(
-                f"{training.root}: {problem}; embeddings are learned from at least two classes, two pictures of each."
-            )
         if self._options.objective in COMPARING and self._options.accumulate > 1:
             return ("Pictures are compared within a batch: accumulated batches only average the gradient.",)
         return ()

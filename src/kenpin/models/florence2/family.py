@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kenpin.models.contract import Announced, BaseRecord, Inspector, Task
+from kenpin.models.enough import LearnsAnyNumber
 from kenpin.models.florence2.inspector import Florence2Detector
 from kenpin.models.florence2.options import Florence2Options
 from kenpin.models.florence2.toy import toy_base
@@ -17,7 +18,7 @@ from kenpin.run.record import is_run
 from kenpin.targets import Target
 
 
-class Florence2Family:
+class Florence2Family(LearnsAnyNumber):
     """Detectors that answer in Florence-2's syntax."""
 
     Options = Florence2Options

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kenpin.data.dataset import Dataset
+from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError
 from kenpin.models.contract import Announced, BaseRecord, Inspector, Task, check_base
 from kenpin.models.mahalanobis.inspector import SPACES, UnitSpaceInspector
 from kenpin.models.mahalanobis.items import item_source, of_table, same_source
 from kenpin.models.mahalanobis.options import MahalanobisOptions
 from kenpin.models.mahalanobis.patch_inspector import PatchSpaceInspector
+from kenpin.models.mahalanobis.selection import check_count, divide_parts
 from kenpin.models.networks.backbones import BUILT_IN, load_backbone
 from kenpin.models.networks.sizes import announced_by
 from kenpin.targets import Target
@@ -25,6 +28,19 @@ class MahalanobisFamily:
     Options = MahalanobisOptions
     target = Target.LABEL
     good_alone = True
+    reads_tables = True
+
+    def in_one_pass(self, options: MahalanobisOptions) -> bool:
+        """Always."""
+        return True
+
+    def check(self, training: Dataset, options: MahalanobisOptions, task: Task, lineage: Lineage) -> None:
+        """Require good parts for a unit space, and where items are selected parts of both kinds to choose and to
+        confirm by. Raises UnitSpaceError, DatasetError."""
+        is_good = [label in task.ok_labels for label in training.column("label")]
+        check_count(sum(is_good), "ledoit-wolf" if options.where != "none" else options.ridge)
+        if options.select_items:
+            divide_parts(training, is_good, options.confirm_share, options.seed, lineage)
 
     def announced(self, options: MahalanobisOptions) -> Announced | None:
         """Size of the weights of a base from transformers."""

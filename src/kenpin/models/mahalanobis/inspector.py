@@ -20,12 +20,12 @@ from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.looking.ways import distance_maps
 from kenpin.models.mahalanobis.items import ItemSource
 from kenpin.models.mahalanobis.options import MahalanobisOptions
-from kenpin.models.mahalanobis.selection import Portions, choose, divide_parts
+from kenpin.models.mahalanobis.selection import Portions, check_count, choose, divide_parts
 from kenpin.plural import counted, was_were
 from kenpin.quality.threshold import threshold_from_quantile
 from kenpin.records import Example, Map, Prediction, Threshold
 from kenpin.records_json import to_json
-from kenpin.taguchi import AdjugateSpace, Moments, RecognitionSpace, UnitSpace, parts_needed, sum_of_fourth_powers
+from kenpin.taguchi import AdjugateSpace, Moments, RecognitionSpace, UnitSpace, sum_of_fourth_powers
 from kenpin.taguchi.limits import chi_square_limit, f_limit, tolerance_limit
 from kenpin.taguchi.selection import Selection
 
@@ -108,7 +108,7 @@ class UnitSpaceInspector(CalibratedPictures):
         """
         options = self._options
         is_good = [label in self._task.ok_labels for label in training.column("label")]
-        self._check_count(sum(is_good))
+        check_count(sum(is_good), options.ridge)
         self._check_law(lineage.seen(training), is_good, lineage)
         if options.select_items:
             portions = divide_parts(training, is_good, options.confirm_share, options.seed, lineage)
@@ -181,13 +181,6 @@ class UnitSpaceInspector(CalibratedPictures):
         if self._space is None or self._items is None:
             raise ValueError("the unit space is empty; fit it first.")
         return self._space, self._items
-
-    def _check_count(self, good: int) -> None:
-        """Require the least number of good parts for any fit; a run's own minimum is checked before it learns."""
-        if good < (needed := parts_needed(1, self._options.ridge)):
-            raise UnitSpaceError(
-                f"unit space: {counted(good, 'good part')} to fit to; at least {needed} are needed. Add good parts."
-            )
 
     def _check_law(self, seen: Sequence[bool], is_good: Sequence[bool], lineage: Lineage) -> None:
         """Refuse a law of the distance where items were learned from the same parts: these lie nearer together than any

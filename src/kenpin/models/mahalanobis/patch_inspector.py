@@ -17,18 +17,18 @@ from torch import Tensor, nn
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
-from kenpin.errors import OptionError, RunError, UnitSpaceError
+from kenpin.errors import OptionError, RunError
 from kenpin.models.calibrated import CalibratedPictures
 from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.inference import compute_features
 from kenpin.models.looking.cells import cell_outputs
 from kenpin.models.looking.maps import map_of_cells, seen_region
 from kenpin.models.mahalanobis.cell_spaces import CellSpaces, fit_spaces
+from kenpin.models.mahalanobis.selection import check_count
 from kenpin.models.networks.backbones import Backbone
 from kenpin.plural import counted
 from kenpin.quality.calibration import distance_of_unit, least_score
 from kenpin.records import Example, Map, Prediction, Threshold
-from kenpin.taguchi import parts_needed
 
 Where = Literal["positions", "pooled"]
 _TOGETHER = 32  # pictures a matrix product: enough to fill it, and few enough for the memory
@@ -143,11 +143,7 @@ class PatchSpaceInspector(CalibratedPictures):
     def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
         """Learn the spaces from the good parts alone; nothing is set aside. Raises UnitSpaceError."""
         good = training.select(i for i, label in enumerate(training.column("label")) if label in self._task.ok_labels)
-        if len(good) < (needed := parts_needed(1, "ledoit-wolf")):
-            raise UnitSpaceError(
-                f"unit space: {counted(len(good), 'good part')} to fit to; at least {needed} are needed. Add good "
-                "parts."
-            )
+        check_count(len(good), "ledoit-wolf")
 
         def pictures() -> Iterator[Tensor]:
             features = compute_features(self, good, progress=progress)

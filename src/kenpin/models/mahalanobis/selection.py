@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,8 @@ from kenpin.metrics.intervals import measured, paired_ranking_interval
 from kenpin.metrics.ranking import auroc, auroc_of_counts
 from kenpin.models.contract import Progress
 from kenpin.models.mahalanobis.options import MahalanobisOptions
-from kenpin.plural import counted
-from kenpin.taguchi import Moments, UnitSpace, sum_of_fourth_powers
+from kenpin.plural import counted, is_are
+from kenpin.taguchi import Moments, UnitSpace, parts_needed, sum_of_fourth_powers
 from kenpin.taguchi.selection import Confirmation, Selection, select_items
 
 _FEWEST = 10
@@ -38,6 +38,14 @@ class Portions:
     def all_rows(self) -> list[int]:
         """All rows, portion by portion."""
         return [*self.good, *self.good_held_out, *self.defective, *self.defective_held_out]
+
+
+def check_count(good: int, ridge: float | Literal["ledoit-wolf"]) -> None:
+    """Require the least number of good parts for any fit. Raises UnitSpaceError."""
+    if good < (needed := parts_needed(1, ridge)):
+        raise UnitSpaceError(
+            f"unit space: {counted(good, 'good part')} to fit to; at least {needed} are needed. Add good parts."
+        )
 
 
 def divide_parts(
@@ -61,6 +69,15 @@ def divide_parts(
     ratios = {"choose": 1 - share, "confirm": share}
     grouped = all(group is not None for group in training.column("group"))
     candidates = training.select(untouched)
+    groups = candidates.column("group")
+    for kind, wanted in (("good", True), ("defective", False)):
+        own = [group for group, row in zip(groups, untouched, strict=True) if is_good[row] is wanted]
+        if grouped and len(set(own)) == 1:
+            raise UnitSpaceError(
+                f"item selection: {counted(len(own), f'{kind} training part')}, all that there are, {is_are(len(own))} "
+                f"of group {own[0]}, and a group is not divided between parts that choose and parts that confirm. Add "
+                f"{kind} ones of another group, or leave out --select-items."
+            )
     halves = (
         split_by_group(candidates, ratios, column="group", seed=seed)
         if grouped
@@ -72,7 +89,18 @@ def divide_parts(
     def rows(good: bool, name: str) -> list[int]:
         return [row for row, is_one in enumerate(is_good) if is_one is good and split.get(row) == name]
 
-    return Portions(*(rows(good, name) for good in (True, False) for name in ratios))
+    portions = Portions(*(rows(good, name) for good in (True, False) for name in ratios))
+    for kind, chosen, held_out in (
+        ("good", portions.good, portions.good_held_out),
+        ("defective", portions.defective, portions.defective_held_out),
+    ):
+        if not chosen or not held_out:
+            raise UnitSpaceError(
+                f"item selection: of {counted(len(chosen) + len(held_out), f'{kind} training part')} {len(held_out)} "
+                "are held out to confirm by, and some are needed on both sides. Set --confirm-share nearer to one "
+                f"half, add {kind} ones{' of other groups' if grouped else ''}, or leave out --select-items."
+            )
+    return portions
 
 
 def choose(
@@ -111,8 +139,8 @@ def choose(
     ]
     truth = np.arange(len(scores[0])) >= len(good_held_out)
     before, after = (auroc(truth, of) for of in scores)
-    if before is None or after is None:
-        raise UnitSpaceError("item selection: no part of one kind was held out; raise --confirm-share, or add parts.")
+    assert before is not None, "divide_parts holds out parts of both kinds"
+    assert after is not None
     interval = paired_ranking_interval(auroc_of_counts, truth, *scores, seed=options.seed)
     change = measured(after - before, interval)
     confirmation = Confirmation(len(good_held_out), len(defective_held_out), before, after, change)

@@ -7,6 +7,7 @@ from typing import Any
 
 from kenpin.errors import OptionError
 from kenpin.models.contract import Announced, BaseRecord, Inspector, Task
+from kenpin.models.enough import LearnsAnyNumber
 from kenpin.models.language.bases import (
     LanguageBase,
     from_pretrained,
@@ -27,7 +28,7 @@ _CAPTION = "caption en"
 """The default question for a base that is not fine-tuned: every published one was trained on it."""
 
 
-class PaliGemmaFamily:
+class PaliGemmaFamily(LearnsAnyNumber):
     """Detectors that answer in PaliGemma's syntax."""
 
     Options = PaliGemmaOptions

@@ -14,6 +14,7 @@ from kenpin.cases.library import CaseLibrary
 from kenpin.errors import OptionError, RunError
 from kenpin.files import read_json
 from kenpin.models.contract import Announced, BaseRecord, Inspector, Task, check_base
+from kenpin.models.enough import LearnsAnyNumber
 from kenpin.models.language.options import loaded_as
 from kenpin.models.language.tuning import prepare
 from kenpin.models.networks.lora import load_lora, without_adapters
@@ -31,7 +32,7 @@ from kenpin.targets import Target
 _ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
-class VlmFamily:
+class VlmFamily(LearnsAnyNumber):
     """Inspectors that answer questions on pictures."""
 
     Options = VlmOptions
