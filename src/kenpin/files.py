@@ -17,11 +17,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryFile
-from time import perf_counter
-from typing import Any
+from typing import IO, Any
 
 from kenpin.errors import OptionError, OutputError, OutputExistsError, RunError
+from kenpin.strict_json import parse_json, read_bounded
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -32,7 +31,6 @@ _FULL_IN_WORDS = re.compile(
 _SYNCED_ONE_BY_ONE = 256  # files; of more, one call for all that the system has not written yet is quicker
 _EXCLUSIVE, _EXCHANGE = (4, 2) if sys.platform == "darwin" else (1, 2)  # flags of renamex_np and of renameat2
 _AT_WORKING_FOLDER = -100
-_TRIED_BYTES = 64 * 1024**2  # written to see how fast a disk is
 _AT_ONCE = 8  # hidden folders of one name that are looked for: as many writers of it may come together
 
 
@@ -109,7 +107,8 @@ def new_folder(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
 def write_text(target: Path, text: str, *, overwrite: bool = True) -> None:
     """Write text as UTF-8, completely or not at all. Raises OutputExistsError, OutputError."""
     with new_file(target, overwrite=overwrite) as path:
-        path.write_text(text, encoding="utf-8")
+        # in JSON, what is no UTF-8 in a name becomes its own escape, and is read back as it was
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(target: Path, values: Mapping[str, Any], *, overwrite: bool = True) -> None:
@@ -120,9 +119,12 @@ def write_json(target: Path, values: Mapping[str, Any], *, overwrite: bool = Tru
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file that kenpin wrote. Raises RunError."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read as JSON; restore it from a copy or make it again.") from error
+        values = parse_json(read_bounded(path))
+    except OSError as error:
+        why = error.strerror or "no such file"
+        raise RunError(f"{path}: cannot be read ({why}); restore it from a copy or make it again.") from error
+    except ValueError as error:
+        raise RunError(f"{path}: cannot be read as JSON ({error}); restore it from a copy or make it again.") from error
     if not isinstance(values, dict):
         raise RunError(f"{path}: does not hold a JSON object; restore it from a copy or make it again.")
     return values
@@ -298,8 +300,8 @@ def _hold(folder: Path, *, locked: bool = True) -> int | None:
     import fcntl
 
     try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except FileNotFoundError:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
+    except (FileNotFoundError, NotADirectoryError):  # the latter for a link, too
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -314,21 +316,6 @@ def _hold(folder: Path, *, locked: bool = True) -> int | None:
     return None
 
 
-def writing_seconds(target: Path, size_bytes: int) -> float:
-    """Estimate of the seconds to write so many bytes to the target's disk, by writing some and removing them.
-
-    Raises OutputError.
-    """
-    folder = next(parent for parent in target.absolute().parents if parent.is_dir())
-    some = os.urandom(min(size_bytes, _TRIED_BYTES))
-    with cannot_write(target), TemporaryFile(dir=folder) as file:
-        started = perf_counter()
-        file.write(some)
-        file.flush()
-        os.fsync(file.fileno())
-        return (perf_counter() - started) * size_bytes / max(len(some), 1)
-
-
 @contextmanager
 def sole_writer(partial: Path, doing: str = "training") -> Iterator[None]:
     """Lock a folder of long work: a second process that is `doing` the same is refused. Raises RunError,
@@ -338,7 +325,7 @@ def sole_writer(partial: Path, doing: str = "training") -> Iterator[None]:
     name = partial.with_name(f"{partial.name}.lock")
     with cannot_write(partial):
         name.parent.mkdir(parents=True, exist_ok=True)
-        lock = open(name, "w")  # noqa: SIM115 closed below
+        lock = _lock_file(name)
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -350,6 +337,17 @@ def sole_writer(partial: Path, doing: str = "training") -> Iterator[None]:
             yield
         finally:
             name.unlink(missing_ok=True)
+
+
+def _lock_file(path: Path) -> IO[bytes]:
+    """The open file, made where it is missing; its content stays. Raises RunError for a link, which may lead anywhere,
+    OSError."""
+    try:
+        return open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666), "r+b")
+    except OSError as error:
+        if path.is_symlink():
+            raise RunError(f"{path}: is a link, where a lock must be a file; remove it.") from error
+        raise
 
 
 # ---- no room, no right ----

@@ -56,7 +56,7 @@ def doctor(
     else:
         pair = examine_pair(data, other, format=format)
         text, values, has_errors = render_pair(pair), pair_as_json(pair), pair.has_errors
-    print(text)
+    _show.lines(text)
     if json is not None:
         write_json(json, values)
     return FINDINGS if has_errors else 0
@@ -110,9 +110,9 @@ def convert(
                 limit_gib=LIMIT_GIB if limit_gib is None else limit_gib,
                 progress=progress,
             )
-        print(f"{out}: {counted(done.picture_count, 'picture')} as {done.format}.")
+        _show.row(f"{out}: {counted(done.picture_count, 'picture')} as {done.format}.")
         if done.error_count:
-            print(f"Errors in it: {done.error_count}; `kenpin doctor {out}` says where.")
+            _show.row(f"Errors in it: {done.error_count}; `kenpin doctor {out}` says where.")
         return 0
     if export_format is not None or limit_gib is not None:
         raise OptionError("options `export-format` and `limit-gib` are for roboflow:… alone. Leave them out.")
@@ -120,7 +120,7 @@ def convert(
         raise OptionError("option `to` is missing. Name the format to write.")
     dataset = load_dataset(data, format=format)
     write_dataset(dataset, out, to, overwrite=overwrite, allow_loss=allow_loss)
-    print(f"{out}: {counted(len(dataset), 'picture')} as {to}.")
+    _show.row(f"{out}: {counted(len(dataset), 'picture')} as {to}.")
     return 0
 
 
@@ -187,7 +187,7 @@ def split(data: str, out: Path, /, *, options: SplitOptions = SplitOptions()) ->
         divided, out, options.to or dataset.format, overwrite=options.overwrite, allow_loss=options.allow_loss
     )
     counts = ", ".join(f"{len(divided.of_split(name))} {name}" for name in ratios)
-    print(f"{out}: {counts}, divided by {options.by}.")
+    _show.row(f"{out}: {counts}, divided by {options.by}.")
     return 0
 
 

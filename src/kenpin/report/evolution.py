@@ -16,8 +16,11 @@ from kenpin.report.names import picture_name
 from kenpin.run.evolution import SNAPSHOTS, TRUTH
 from kenpin.run.layout import EVOLUTION, METRICS
 from kenpin.run.rows import read_rows
+from kenpin.run.thumbnails import is_jpeg
+from kenpin.strict_json import read_bounded
 
 _COLUMNS = 24  # more would make a page of tens of megabytes
+_MOST_BYTES, _LARGEST_PX = 64 * 1024**2, 16_384  # of a drawn picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +112,20 @@ def _read_all(folder: Path, files: Sequence[str], count: int) -> tuple[bytes, ..
         raise RunError(
             f"{folder / SNAPSHOTS}: a row has {counted(len(files), 'picture')} for {count} in {TRUTH}; train again."
         )
+    return tuple(_read_jpeg(folder, file) for file in files)
+
+
+def _read_jpeg(folder: Path, name: object) -> bytes:
+    """A picture that the training drew: a file in the folder itself, for the page embeds it. Raises RunError."""
+    if not isinstance(name, str) or Path(name).name != name or (folder / name).is_symlink():
+        raise RunError(f"{folder}: {name!r:.60} is not a picture in it; restore the folder from a copy or train again.")
     try:
-        return tuple((folder / file).read_bytes() for file in files)
-    except OSError as error:
-        raise RunError(f"{error.filename}: cannot be read; restore it from a copy or train again.") from error
+        data = read_bounded(folder / name, _MOST_BYTES)
+    except (OSError, ValueError) as error:
+        raise RunError(f"{folder / name}: cannot be read; restore it from a copy or train again.") from error
+    if not is_jpeg(data, _LARGEST_PX):
+        raise RunError(f"{folder / name}: is no JPEG of usual size; restore it from a copy or train again.")
+    return data
 
 
 def _least_loss(snapshots: Sequence[Snapshot]) -> Snapshot | None:
