@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kenpin.errors import OptionError
+from kenpin.errors import OptionError, first_line
 from kenpin.strict_json import check_values, read_bounded
 
 _MOST_BYTES, _MOST_VALUES, _DEPTH = 1024**2, 20_000, 50
@@ -21,21 +21,26 @@ class YamlMapping(dict[str, Any]):
         self.lines = lines or {}
 
 
-class _EndlessError(ValueError):
-    """A file whose values have no end, or nearly so."""
+def _check_depth(text: str) -> None:
+    """Raises ValueError for many brackets within each other, on which the parser would spend minutes."""
+    depth = 0
+    for bracket in re.findall(r"[\[\]{}]", text):
+        depth = max(0, depth + (1 if bracket in "[{" else -1))
+        if depth > 4 * _DEPTH:  # more than that, for some may stand within quotes
+            raise ValueError(f"nested more than {_DEPTH} deep")
 
 
 def _check_size(node: Any, sizes: dict[int, int], depth: int = 0) -> int:
-    """Number of values in a node, each alias counted as what it stands for. Raises _EndlessError."""
+    """Number of values in a node, each alias counted as what it stands for. Raises ValueError."""
     if id(node) not in sizes:
         sizes[id(node)] = _MOST_VALUES  # of a node within itself
         if depth > _DEPTH:
-            raise _EndlessError(f"nested more than {_DEPTH} deep")
+            raise ValueError(f"nested more than {_DEPTH} deep")
         below = node.value if isinstance(node.value, list) else ()
         parts = [part for item in below for part in (item if isinstance(item, tuple) else (item,))]
         sizes[id(node)] = 1 + sum(_check_size(part, sizes, depth + 1) for part in parts)
     if sizes[id(node)] > _MOST_VALUES:
-        raise _EndlessError(f"more than {_MOST_VALUES:,} values, with what its aliases stand for")
+        raise ValueError(f"more than {_MOST_VALUES:,} values, with what its aliases stand for")
     return sizes[id(node)]
 
 
@@ -62,7 +67,9 @@ def read_yaml(path: Path) -> YamlMapping:
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("(?:true|True|TRUE|false|False|FALSE)$"), "tTfF")
     try:
-        loader = Loader(read_bounded(path, _MOST_BYTES).decode("utf-8"))
+        text = read_bounded(path, _MOST_BYTES).decode("utf-8")
+        _check_depth(text)
+        loader = Loader(text)
         root = loader.get_single_node()
         if root is not None:
             _check_size(root, {})
@@ -71,8 +78,10 @@ def read_yaml(path: Path) -> YamlMapping:
         raise OptionError(f"{path}: no such file; give the path of a YAML file with options.") from error
     except (OSError, ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:
         position, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
-        if isinstance(error, _EndlessError):
-            problem = str(error)
+        if isinstance(error, RecursionError):
+            problem = f"nested more than {_DEPTH} deep"
+        elif isinstance(error, ValueError) and not isinstance(error, UnicodeDecodeError):
+            problem = first_line(error)
         line, why = f" line {position.line + 1}" if position else "", f" ({problem})" if problem else ""
         raise OptionError(f"{path}{line}: not readable as YAML{why}; write one `option: value` a line.") from error
     try:

@@ -108,7 +108,7 @@ def read_content(run_folder: Path, *, against: Path | None = None, name: str | N
             for name, files in zip(named, others, strict=True)
         },
         selection=from_json(Selection, _json(chosen), str(chosen)) if chosen.exists() else None,
-        doctor=_json(doctor) if doctor.exists() else None,
+        doctor=_doctor(doctor) if doctor.exists() else None,
         unsealed=_unsealed(run_folder, run, shown),
         before=None if against is None else read_content(against),
     )
@@ -118,6 +118,17 @@ def _unsealed(run_folder: Path, run: Mapping[str, Any], shown: Sequence[Path]) -
     sealed = run.get("files")
     names = [file.relative_to(run_folder).as_posix() for file in shown if file.exists()]
     return tuple(name for name in names if not isinstance(sealed, Mapping) or name not in sealed)
+
+
+def _doctor(file: Path) -> dict[str, Any]:
+    values = _json(file)
+    findings = values.get("findings", [])
+    names = ("severity", "where", "what", "remedy")
+    if not isinstance(findings, list) or not all(
+        isinstance(finding, dict) and all(isinstance(finding.get(name), str) for name in names) for finding in findings
+    ):
+        raise RunError(f"{file}: its findings are damaged; write it again with `kenpin doctor --json`, or remove it.")
+    return values
 
 
 def _json(file: Path) -> dict[str, Any]:
