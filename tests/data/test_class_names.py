@@ -120,7 +120,19 @@ def test_corners_are_swapped_along_both_axes() -> None:
 
 
 _WORDS = st.sampled_from(
-    "left right l r up down clockwise counterclockwise anticlockwise x y + plus - minus Xplus minusY edge 7 左 右 _".split()
+    [
+        *"lrxy+-7左右_",
+        "left",
+        "right",
+        "up",
+        "down",
+        "clockwise",
+        "counterclockwise",
+        "anticlockwise",
+        "plus",
+        "Xplus",
+        "edge",
+    ]
 )
 
 

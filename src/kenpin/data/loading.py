@@ -12,6 +12,7 @@ from kenpin.data.reading import Note
 from kenpin.data.taking import DataSource, taken
 from kenpin.errors import DatasetError, LabelError, OptionError
 from kenpin.files import new_folder, refuse_to_destroy
+from kenpin.network import check_hub
 from kenpin.records import Finding, Severity
 
 _HUB = "huggingface"
@@ -60,6 +61,8 @@ def load_dataset(source: DataSource, *, format: str | None = None, note: Note | 
     data_format = get_format(name)
     if not path.exists() and name != _HUB:
         raise _missing(path)
+    if not path.exists():
+        check_hub(path.as_posix(), "datasets")
     findings: list[Finding] = []
     try:
         return data_format.read(path, _collecting(findings, note or _raise_errors(path))).with_findings(findings)
