@@ -121,6 +121,16 @@ def test_cases_print_visible_names(kenpin: Run, toy_run: ToyRun, nasty: Path) ->
         assert not re.search(r"^forged", out, re.MULTILINE)
 
 
+def test_a_name_that_is_no_utf8_is_printed_byte_by_byte(kenpin: Run, toy_run: ToyRun, few_parts: Path) -> None:
+    toy_run("classifier", Path("run"))
+    Path("policy.yaml").write_text("runs:\n  classes: run\n")
+    name = "caf\udce9.png"
+    Path(name).write_bytes(next((few_parts / "ok").iterdir()).read_bytes())
+    for words in (["explain", "run", name, "--out", "maps"], ["inspect", "policy.yaml", name, "--out", "records"]):
+        _, out, err = kenpin(*words)
+        assert out.startswith("caf\\xe9.png\t"), err
+
+
 def test_machines_read_the_names_as_they_are(kenpin: Run, toy_run: ToyRun, nasty: Path) -> None:
     run = toy_run("classifier", Path("run"))
     pictures = [str(nasty / "ok" / name) for name in NASTY]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -15,6 +15,9 @@ from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import DATA, OUTPUT, RUN
 from kenpin.errors import OptionError
 from kenpin.plural import counted
+
+if TYPE_CHECKING:
+    from kenpin.data.dataset import Dataset
 
 Overwrite = Annotated[bool, Parameter(group=OUTPUT, negative=(), help="Replace what is there already.")]
 AllowLoss = Annotated[
@@ -121,6 +124,7 @@ def convert(
     dataset = load_dataset(data, format=format)
     write_dataset(dataset, out, to, overwrite=overwrite, allow_loss=allow_loss)
     _show.row(f"{out}: {counted(len(dataset), 'picture')} as {to}.")
+    _tell_formulas(dataset, to)
     return 0
 
 
@@ -188,7 +192,15 @@ def split(data: str, out: Path, /, *, options: SplitOptions = SplitOptions()) ->
     )
     counts = ", ".join(f"{len(divided.of_split(name))} {name}" for name in ratios)
     _show.row(f"{out}: {counts}, divided by {options.by}.")
+    _tell_formulas(divided, options.to or dataset.format)
     return 0
+
+
+def _tell_formulas(dataset: Dataset, format: str) -> None:
+    from kenpin.data.spreadsheets import TABLES, formula_note
+
+    if format in TABLES and (note := formula_note(dataset)) is not None:
+        _show.say(f"kenpin: {note}")
 
 
 @contextmanager
