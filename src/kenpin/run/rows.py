@@ -22,8 +22,7 @@ def read_rows(file: Path) -> tuple[dict[str, Any], ...]:
         except ValueError as error:
             raise RunError(f"{file}, line {number}: {error}. Correct or delete the line.") from error
         if not isinstance(row, dict):
-            raise RunError(
-                f"{file}, line {number}: {line[:40].decode(errors='replace')} is not an object. Correct or delete the line."
-            )
+            shown = line[:40].decode(errors="replace")
+            raise RunError(f"{file}, line {number}: {shown} is not an object. Correct or delete the line.")
         rows.append(row)
     return tuple(rows)
