@@ -24,11 +24,13 @@ from kenpin.files import read_json, sole_writer, write_json
 from kenpin.inspection.journal import Journal, read_records
 from kenpin.inspection.policy import read_policy
 from kenpin.inspection.record import to_line
+from kenpin.report.charts import training_figures
 from kenpin.report.content import read_content
-from kenpin.report.evolution import write_evolution
+from kenpin.report.evolution import read_evolution, render_evolution, write_evolution
 from kenpin.report.page import render_report
 from kenpin.run.evolution import record_snapshot, record_truth
 from kenpin.run.record import RunRecord, read_record, record_hash, write_record
+from kenpin.run.rows import read_rows
 from kenpin.run.seal import check_seal, seal
 from kenpin.run.thumbnails import read_thumbnails
 from kenpin.strict_json import parse_json
@@ -114,7 +116,7 @@ def test_mutated_files_of_a_run_end_in_a_sentence(run: Path) -> None:
         for other in ("evaluation.json", "doctor.json"):
             (run / other).write_text(json.dumps(values[other]))
 
-        def attempt(is_drawn: bool = seed % 24 == 0) -> None:
+        def attempt(is_drawn: bool = seed % 40 == 0) -> None:
             record_hash(read_record(run))
             content = read_content(run)
             if is_drawn:
@@ -122,6 +124,32 @@ def test_mutated_files_of_a_run_end_in_a_sentence(run: Path) -> None:
 
         told += _tried(attempt)
     assert MUTATIONS / 4 < told < MUTATIONS
+
+
+def test_mutated_drawings_of_a_training_end_in_a_sentence(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (8, 8))
+    record_truth(tmp_path, ["a", "b"], [picture, picture])
+    for step in (0, 10, 20):
+        record_snapshot(tmp_path, step, step / 10, {"loss": 0.5, "accuracy": None}, [picture, picture])
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 0.7}\n{"step": 2, "eval_loss": 0.5, "eval_f1": 0.8}\n')
+    names = ("evolution/truth.jsonl", "evolution/snapshots.jsonl", "metrics.jsonl")
+    whole = {name: [json.loads(line) for line in (tmp_path / name).read_text().splitlines()] for name in names}
+    told = 0
+    for seed in range(MUTATIONS // 2):
+        random = Random(seed)
+        changed = random.choice(names)
+        for name, rows in whole.items():
+            written = mutated(rows, random) if name == changed else rows
+            (tmp_path / name).write_text("".join(f"{json.dumps(row)}\n" for row in written))
+
+        def attempt(is_resumed: bool = seed % 10 == 0) -> None:
+            render_evolution(read_evolution(tmp_path), "run")
+            training_figures(read_rows(tmp_path / "metrics.jsonl"))
+            if is_resumed:
+                record_snapshot(tmp_path, 15, 1.5, {}, [picture, picture])
+
+        told += _tried(attempt)
+    assert MUTATIONS / 8 < told < MUTATIONS / 2
 
 
 def test_mutated_journals_end_in_a_sentence(tmp_path: Path) -> None:
