@@ -108,7 +108,7 @@ def test_mutated_files_of_a_run_end_in_a_sentence(run: Path) -> None:
     del whole["run.json"]["seal"]
     whole["doctor.json"] = {"findings": [{"severity": "error", "where": "a", "what": "b", "remedy": "c"}]}
     told = 0
-    for seed in range(MUTATIONS):
+    for seed in range(MUTATIONS // 2):
         random = Random(seed)
         name = random.choice([*whole])
         values = whole | {name: mutated(whole[name], random)}
@@ -123,7 +123,7 @@ def test_mutated_files_of_a_run_end_in_a_sentence(run: Path) -> None:
                 render_report(content)
 
         told += _tried(attempt)
-    assert MUTATIONS / 4 < told < MUTATIONS
+    assert MUTATIONS / 8 < told < MUTATIONS / 2
 
 
 def test_mutated_drawings_of_a_training_end_in_a_sentence(tmp_path: Path) -> None:
