@@ -70,7 +70,9 @@ def evaluation_from_json(value: Mapping[str, Any], where: str = "evaluation.json
     evaluation = from_json(Evaluation, values, where)
     counts = len(evaluation.labels)
     if evaluation.confusion and [*map(len, evaluation.confusion)] != [counts] * counts:
-        raise RunError(f"{where}: its confusion has not a row and a column for each label. Restore the file, or evaluate again.")
+        raise RunError(
+            f"{where}: its confusion has not a row and a column for each label. Restore the file, or evaluate again."
+        )
     points = (number for curve in evaluation.curves.values() for point in curve for number in point)
     if not all(map(math.isfinite, points)):
         raise RunError(f"{where}: a point of a curve is not finite. Restore the file, or evaluate again.")
