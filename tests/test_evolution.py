@@ -207,7 +207,11 @@ def test_a_run_may_be_looked_at_before_its_first_evaluation(tmp_path: Path) -> N
         ("snapshots.jsonl", None, "snapshots.jsonl: is missing"),
         ("truth.jsonl", None, "truth.jsonl: is missing"),
         ("snapshots.jsonl", "{", "line 1"),
-        ("snapshots.jsonl", json.dumps({"step": 1}), "lacks 'epoch'"),
+        (
+            "snapshots.jsonl",
+            json.dumps({"step": 1}),
+            r"line 1: the fields \['epoch', .* are missing",
+        ),
         ("step-00000010-01.jpg", None, "step-00000010-01.jpg: cannot be read"),
         ("truth.jsonl", '{"name": "a", "picture": "truth-00.jpg"}', "2 pictures for 1 in truth.jsonl"),
     ],

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from html import escape
 from itertools import islice
 from typing import Any, ClassVar
+
+from kenpin.visible import visible
 
 _ROOM = 100
 """Characters that one value may take in a line."""
@@ -78,6 +80,11 @@ def _first(texts: Iterable[str], count: int, room: int) -> str:
     return ", ".join([*shown, *([f"… {count - len(shown):,} more"] if count > len(shown) else [])])
 
 
+def escape(text: str) -> str:
+    """Text as HTML: markup in it has no effect, and control characters are seen."""
+    return html.escape(visible(text, keep="\n\t"))
+
+
 def card(title: str, *parts: str) -> str:
     """HTML parts under a title, which is escaped."""
     return f"<div><strong>{escape(title)}</strong>{''.join(parts)}</div>"
@@ -85,7 +92,7 @@ def card(title: str, *parts: str) -> str:
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
     """A table of names, which are escaped, and HTML."""
-    rows = (f"<tr><th style='text-align:left'>{_title(name)}</th><td>{html}</td></tr>" for name, html in pairs)
+    rows = (f"<tr><th style='text-align:left'>{_title(name)}</th><td>{value}</td></tr>" for name, value in pairs)
     return f"<table>{''.join(rows)}</table>"
 
 

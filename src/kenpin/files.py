@@ -17,11 +17,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryFile
-from time import perf_counter
 from typing import Any
 
 from kenpin.errors import OptionError, OutputError, OutputExistsError, RunError
+from kenpin.strict_json import parse_json, read_bounded
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -32,7 +31,6 @@ _FULL_IN_WORDS = re.compile(
 _SYNCED_ONE_BY_ONE = 256  # files; of more, one call for all that the system has not written yet is quicker
 _EXCLUSIVE, _EXCHANGE = (4, 2) if sys.platform == "darwin" else (1, 2)  # flags of renamex_np and of renameat2
 _AT_WORKING_FOLDER = -100
-_TRIED_BYTES = 64 * 1024**2  # written to see how fast a disk is
 _AT_ONCE = 8  # hidden folders of one name that are looked for: as many writers of it may come together
 
 
@@ -111,7 +109,8 @@ def new_folder(target: Path, *, overwrite: bool = True) -> Iterator[Path]:
 def write_text(target: Path, text: str, *, overwrite: bool = True) -> None:
     """Write text as UTF-8, completely or not at all. Raises OutputExistsError, OutputError."""
     with new_file(target, overwrite=overwrite) as path:
-        path.write_text(text, encoding="utf-8")
+        # in JSON, what is no UTF-8 in a name becomes its own escape, and is read back as it was
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(target: Path, values: Mapping[str, Any], *, overwrite: bool = True) -> None:
@@ -122,9 +121,12 @@ def write_json(target: Path, values: Mapping[str, Any], *, overwrite: bool = Tru
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file that kenpin wrote. Raises RunError."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read as JSON; restore it from a copy or make it again.") from error
+        values = parse_json(read_bounded(path))
+    except OSError as error:
+        why = error.strerror or "no such file"
+        raise RunError(f"{path}: cannot be read ({why}); restore it from a copy or make it again.") from error
+    except ValueError as error:
+        raise RunError(f"{path}: cannot be read as JSON ({error}); restore it from a copy or make it again.") from error
     if not isinstance(values, dict):
         raise RunError(f"{path}: does not hold a JSON object; restore it from a copy or make it again.")
     return values
@@ -292,7 +294,7 @@ def _held_folder(target: Path) -> tuple[Path, int]:
     raise AssertionError  # it counts without end
 
 
-def _hold(path: Path, flags: int = os.O_RDONLY, *, locked: bool = True) -> int | None:
+def _hold(path: Path, flags: int = os.O_RDONLY | os.O_DIRECTORY, *, locked: bool = True) -> int | None:
     """Lock a folder, or a file opened with these flags, until the returned descriptor is closed or this process ends.
 
     None where another process has the lock, or has removed the path meanwhile; where the file system has no locks, only
@@ -301,8 +303,8 @@ def _hold(path: Path, flags: int = os.O_RDONLY, *, locked: bool = True) -> int |
     import fcntl
 
     try:
-        descriptor = os.open(path, flags, 0o666)
-    except FileNotFoundError:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW, 0o666)
+    except (FileNotFoundError, NotADirectoryError):  # the latter for a link to a folder, too
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -317,21 +319,6 @@ def _hold(path: Path, flags: int = os.O_RDONLY, *, locked: bool = True) -> int |
     return None
 
 
-def writing_seconds(target: Path, size_bytes: int) -> float:
-    """Estimate of the seconds to write so many bytes to the target's disk, by writing some and removing them.
-
-    Raises OutputError.
-    """
-    folder = next(parent for parent in target.absolute().parents if parent.is_dir())
-    some = os.urandom(min(size_bytes, _TRIED_BYTES))
-    with cannot_write(target), TemporaryFile(dir=folder) as file:
-        started = perf_counter()
-        file.write(some)
-        file.flush()
-        os.fsync(file.fileno())
-        return (perf_counter() - started) * size_bytes / max(len(some), 1)
-
-
 @contextmanager
 def sole_writer(partial: Path, doing: str = "training") -> Iterator[None]:
     """Lock a folder of long work: a second process that is `doing` the same is refused. Raises RunError,
@@ -339,6 +326,8 @@ def sole_writer(partial: Path, doing: str = "training") -> Iterator[None]:
     name = partial.with_name(f"{partial.name}.lock")
     with cannot_write(partial):
         name.parent.mkdir(parents=True, exist_ok=True)
+        if name.is_symlink():
+            raise RunError(f"{name}: is a link, where a lock must be a file; remove it.")
         # network shares lock a file only where it is opened for writing
         descriptor = _hold(name, os.O_WRONLY | os.O_CREAT)
     if descriptor is None:

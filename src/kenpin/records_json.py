@@ -66,7 +66,17 @@ def evaluation_from_json(value: Mapping[str, Any], where: str = "evaluation.json
         raise RunError(
             f"{where}: its schema is {schema}, this kenpin reads {EVALUATION_SCHEMA}. Evaluate the run again."
         )
-    return from_json(Evaluation, {key: item for key, item in value.items() if key not in ("schema", HEADLINE)}, where)
+    values = {key: item for key, item in value.items() if key not in ("schema", HEADLINE)}
+    evaluation = from_json(Evaluation, values, where)
+    counts = len(evaluation.labels)
+    if evaluation.confusion and [*map(len, evaluation.confusion)] != [counts] * counts:
+        raise RunError(
+            f"{where}: its confusion has not a row and a column for each label. Restore the file, or evaluate again."
+        )
+    points = (number for curve in evaluation.curves.values() for point in curve for number in point)
+    if not all(map(math.isfinite, points)):
+        raise RunError(f"{where}: a point of a curve is not finite. Restore the file, or evaluate again.")
+    return evaluation
 
 
 def _read(kind: Any, value: Any, where: str) -> Any:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+from difflib import SequenceMatcher
+from itertools import combinations
+from time import process_time
 
-from kenpin.data.flip_classes import flip_swapped_pairs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kenpin.data import flip_classes
+from kenpin.data.flip_classes import Axis, flip_swapped_pairs
 from kenpin.data.ok_labels import guess_ok_labels
+from kenpin.nearest import did_you_mean, nearest_name
 
 FULL_WIDTH_OK = "\uff2f\uff2b品"
 
@@ -109,3 +117,52 @@ def test_corners_are_swapped_along_both_axes() -> None:
         ("top left", "bottom left", "y"),
         ("top right", "bottom right", "y"),
     ]
+
+
+_WORDS = st.sampled_from(
+    [
+        *"lrxy+-7左右_",
+        "left",
+        "right",
+        "up",
+        "down",
+        "clockwise",
+        "counterclockwise",
+        "anticlockwise",
+        "plus",
+        "Xplus",
+        "edge",
+    ]
+)
+
+
+@given(st.lists(st.lists(_WORDS, max_size=5).map(" ".join), max_size=12))
+def test_pairs_are_those_of_comparing_every_two_names(names: list[str]) -> None:
+    tokens = {name: flip_classes._tokens(name) for name in names}
+    axes: tuple[Axis, ...] = ("x", "y")
+    assert flip_swapped_pairs(names) == [
+        (first, second, axis)
+        for axis in axes
+        for first, second in combinations(tokens, 2)
+        if flip_classes._are_mirrored(tokens[first], tokens[second], axis, flip_classes._opposites(axis))
+    ]
+
+
+@given(st.text("abclsier-_A", max_size=12), st.lists(st.text("abclsier-_A", max_size=12), max_size=6))
+def test_the_nearest_name_is_that_of_comparing_all_in_full(name: str, known: list[str]) -> None:
+    def bare(text: str) -> str:
+        return text.casefold().replace("_", "-").strip("-")
+
+    ratios = {one: SequenceMatcher(None, bare(one), bare(name)).ratio() for one in known}
+    near = {one: ratio for one, ratio in ratios.items() if ratio >= (0.5 if bare(one)[:1] == bare(name)[:1] else 0.7)}
+    assert nearest_name(name, known) == max(near, key=near.__getitem__, default=None)
+
+
+def test_thousands_of_classes_and_endless_names_take_moments() -> None:
+    began_s = process_time()
+    names = [f"class {number}" for number in range(16_000)]
+    assert flip_swapped_pairs([*names, "left edge", "right edge"]) == [("left edge", "right edge", "x")]
+    endless = "x" * 50_000_000
+    assert flip_swapped_pairs([endless, endless + "left"]) == []
+    assert len(did_you_mean(endless, [*names, endless])) < 200
+    assert process_time() - began_s < 4

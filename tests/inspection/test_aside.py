@@ -13,6 +13,7 @@ import pytest
 from kenpin.inspection.aside import finish_moves, place_aside, put_aside
 from kenpin.inspection.journal import Journal
 from kenpin.inspection.pictures import Sighting, as_text, sighting_of, status_of
+from kenpin.inspection.record import PartRecord
 from tests.inspection.made import record, unreadable
 
 
@@ -118,20 +119,65 @@ def test_a_link_is_moved_itself_wherever_it_leads(tmp_path: Path) -> None:
     assert (tmp_path / "bad.png").read_bytes() == b"bad"
 
 
+def _recorded(id: str, path: Path, **said: str) -> PartRecord:
+    """A record that this file was moved aside."""
+    status = path.stat()
+    one = replace(
+        unreadable(1), id=id, picture=as_text(str(path)), picture_bytes=status.st_size, modified_ns=status.st_mtime_ns
+    )
+    return replace(one, **{"aside": place_aside(one)} | said)  # type: ignore[arg-type]
+
+
+def _finish(folder: Path, record: PartRecord, watched: Path) -> None:
+    with closing(Journal(folder / "records.jsonl")) as journal:
+        journal.append([record])
+        assert finish_moves(journal, watched, folder) is None
+
+
 @pytest.mark.parametrize("name", [b"bad.png", b"caf\xe9.png", b"caf\\xe9.png"])
 def test_a_restart_moves_what_could_not_be_moved_whatever_its_name(tmp_path: Path, name: bytes) -> None:
     path = tmp_path / os.fsdecode(name)
     path.write_bytes(b"bad")
-    seen = _seen(path)
-    record = replace(
-        unreadable(1), picture=as_text(str(path)), picture_bytes=seen.size_bytes, modified_ns=seen.modified_ns
-    )
-    with closing(Journal(tmp_path / "records.jsonl")) as journal:
-        journal.append([record])
-        assert finish_moves(journal, tmp_path) is None
+    record = _recorded(as_text(path.name), path)
+    _finish(tmp_path, record, tmp_path)
     assert record.aside is not None
     assert (tmp_path / record.aside).read_bytes() == b"bad"
     assert not path.exists()
+
+
+@pytest.mark.parametrize("way", ["whole path", "above", "through a link", "no picture", "aside", "hash"])
+def test_the_journal_of_a_stranger_moves_no_other_file(tmp_path: Path, way: str) -> None:
+    watched, out, victims = tmp_path / "watched", tmp_path / "out", tmp_path / "victims"
+    for folder in (watched, out, victims):
+        folder.mkdir()
+    victim = victims / ("key" if way == "no picture" else "key.png")
+    victim.write_bytes(b"secret")
+    (watched / "linked").symlink_to(victims)
+    id = {"whole path": str(victim), "above": "../victims/key.png", "through a link": "linked/key.png"}.get(way)
+    said = {"aside": {"aside": "../key.png"}, "hash": {"picture_hash": "../../x"}}.get(way, {})
+    if id is None:
+        victim = victim.rename(watched / victim.name)
+        id = victim.name
+    record = _recorded(id, victim, **said)
+    _finish(out, record, watched)
+    assert victim.read_bytes() == b"secret"
+    assert [*out.iterdir()] == [out / "records.jsonl"]
+
+
+def test_nothing_is_moved_or_written_through_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "aside").symlink_to(elsewhere)
+    seen = _seen(_bad(tmp_path))
+    with pytest.raises(OSError, match="is a link to another folder"):
+        put_aside(seen, tmp_path / "aside" / "bad.png")
+    (tmp_path / "kept").mkdir()
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"victim")
+    (tmp_path / "kept" / ".moving.partial").symlink_to(victim)
+    _across_file_systems(monkeypatch, Path(seen.path))
+    put_aside(seen, tmp_path / "kept" / "bad.png")
+    assert (victim.read_bytes(), (tmp_path / "kept" / "bad.png").read_bytes()) == (b"victim", b"bad")
 
 
 def test_a_name_of_any_length_has_its_place(tmp_path: Path) -> None:

@@ -214,8 +214,8 @@ def test_200_parts_with_every_fault_have_200_records_and_the_good_ones_are_as_ev
     reported, notes = _inspected(toy, folder, out, watched=watched)
     _check(reported, without, "" if watched else f"{folder}/", watched)
 
-    written = map(to_line, read_records(out / JOURNAL))
-    assert [*written] == [*map(to_line, reported)]  # lines, for a score that is no number equals none
+    written = [to_line(one, "") for one in read_records(out / JOURNAL)]
+    assert written == [to_line(one, "") for one in reported]  # lines, for a score that is no number equals none
     whole, no_map, no_cases = (_record(reported, f"{name}.png") for name in ("all", "no-map", "no-cases"))
     assert whole.answers[0].map is not None
     assert whole.description is not None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import fields, replace
+from hashlib import blake2b
 from itertools import accumulate
 from pathlib import Path
 
@@ -14,11 +15,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from kenpin.errors import RunError
-from kenpin.inspection.journal import Journal, read_records, write_parquet
-from kenpin.inspection.record import SCHEMA, part_key, to_line
+from kenpin.inspection.journal import Journal, read_records, unguarded_lines, write_parquet
+from kenpin.inspection.record import SCHEMA, PartRecord, part_key, to_line
 from tests.inspection.made import record, unreadable
 
 RECORDS = [record(1), unreadable(2), record(3)]
+
+
+_EMPTY = blake2b(digest_size=16).hexdigest()
+
+
+def _lines(records: Sequence[PartRecord]) -> list[bytes]:
+    """The lines of a journal: each holds the hash of all above it."""
+    lines: list[bytes] = []
+    for one in records:
+        lines.append(to_line(one, blake2b(b"".join(lines), digest_size=16).hexdigest()).encode())
+    return lines
 
 
 @pytest.fixture
@@ -46,7 +58,7 @@ def test_torn_at_any_byte_what_was_whole_stays_and_the_rest_is_written_again(
     monkeypatch.setattr(os, "fsync", lambda _: None)  # a thousand of them would take a minute
     path = tmp_path / "records.jsonl"
     short = [unreadable(1), replace(record(2), answers=(), description=None), unreadable(3)]
-    lines = [to_line(one).encode() for one in short]
+    lines = _lines(short)
     whole, ends = b"".join(lines), [*accumulate(map(len, lines))]
     for cut in range(len(whole) + 1):
         path.write_bytes(whole[:cut])
@@ -64,7 +76,7 @@ def test_a_record_is_on_disk_before_the_append_returns(journal: Journal, monkeyp
     sizes: list[int] = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: sizes.append(os.fstat(descriptor).st_size))
     journal.append(RECORDS)
-    assert sizes == [journal.path.stat().st_size] == [len("".join(map(to_line, RECORDS)).encode())]
+    assert sizes == [journal.path.stat().st_size] == [len(b"".join(_lines(RECORDS)))]
 
 
 def test_a_part_is_never_recorded_twice(journal: Journal) -> None:
@@ -90,7 +102,8 @@ def test_what_could_not_be_read_is_told_from_another_of_its_name_by_size_and_tim
 @pytest.mark.parametrize("damage", [b"\0" * 40, b"{}", b"[1]", b'{"schema": 1, "id": "a"', b"\xff\xfe"])
 def test_a_damaged_line_is_refused_and_nothing_is_lost(tmp_path: Path, damage: bytes) -> None:
     path = tmp_path / "records.jsonl"
-    data = to_line(record(1)).encode() + damage + b"\n" + to_line(record(2)).encode()
+    first, second = _lines([record(1), record(2)])
+    data = first + damage + b"\n" + second
     path.write_bytes(data)
     with pytest.raises(RunError, match="line 2: is not a part record"):
         Journal(path)
@@ -98,9 +111,62 @@ def test_a_damaged_line_is_refused_and_nothing_is_lost(tmp_path: Path, damage: b
 
 
 def test_a_journal_of_another_schema_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "records.jsonl").write_text(to_line(record(1)).replace('"schema":1', '"schema":9'))
-    with pytest.raises(RunError, match="its schema is 9, this kenpin reads 1"):
+    (tmp_path / "records.jsonl").write_text(to_line(record(1), _EMPTY).replace('"schema":2', '"schema":9'))
+    with pytest.raises(RunError, match="its schema is 9, this kenpin reads up to 2"):
         list(read_records(tmp_path / "records.jsonl"))
+
+
+@pytest.mark.parametrize(
+    "nested", [b"[" * 100_000, b'{"a":' * 100_000, b'{"schema":2,"id":' + b"[" * 900 + b"]" * 900 + b"}"]
+)
+def test_a_line_that_is_nested_without_end_is_refused(tmp_path: Path, nested: bytes) -> None:
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(nested + b"\n")
+    with pytest.raises(RunError, match="line 1: is not a part record"):
+        Journal(path)
+
+
+def _changes(lines: Sequence[bytes]) -> Iterator[tuple[int, list[bytes]]]:
+    """Ways to change a journal, and the line at which each is told."""
+    for row in range(len(lines) - 1):
+        yield row + 2, [*lines[:row], lines[row].replace(b"FAIL", b"PASS"), *lines[row + 1 :]]
+        yield row + 1, [*lines[:row], *lines[row + 1 :]]  # taken out
+        yield row + 2, [*lines[: row + 1], *lines[row:]]  # put in again
+    yield 1, [lines[1], lines[0], *lines[2:]]
+    yield 3, [*lines[:2], *(line.replace(b'"before"', b'"Before"') for line in lines[2:])]
+
+
+def test_a_changed_line_is_noticed_by_every_reader(tmp_path: Path) -> None:
+    lines = _lines([record(number) for number in range(1, 6)])
+    path = tmp_path / "records.jsonl"
+    readers: list[Callable[[], object]] = [
+        lambda: [*read_records(path)],
+        lambda: Journal(path),
+        lambda: write_parquet(path, tmp_path / "records.parquet"),
+    ]
+    for row, changed in _changes(lines):
+        path.write_bytes(b"".join(changed))
+        for read in readers:
+            with pytest.raises(RunError, match=rf"line {row}: does not follow what the inspection wrote"):
+                read()
+        assert path.read_bytes() == b"".join(changed)
+    assert not (tmp_path / "records.parquet").exists()
+
+
+def test_a_journal_of_an_earlier_kenpin_is_read_and_goes_on_with_hashes(tmp_path: Path) -> None:
+    path = tmp_path / "records.jsonl"
+    old = [json.loads(line) | {"schema": 1} for line in _lines(RECORDS)]
+    for values in old:
+        del values["before"]
+    path.write_text("".join(f"{json.dumps(values)}\n" for values in old))
+    assert (list(read_records(path)), unguarded_lines(path)) == (RECORDS, 3)
+    with closing(Journal(path)) as journal:
+        assert journal.unguarded == 3
+        journal.append([record(7), record(8)])
+    assert (list(read_records(path)), unguarded_lines(path)) == ([*RECORDS, record(7), record(8)], 3)
+    path.write_text(path.read_text().replace("It has 0 bytes", "It had 0 bytes"))
+    with pytest.raises(RunError, match=r"line 4: does not follow .*: line 3 was changed, or a line was taken out"):
+        Journal(path)
 
 
 def test_parquet_has_every_record_in_the_fixed_schema(journal: Journal, tmp_path: Path) -> None:

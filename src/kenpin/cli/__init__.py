@@ -13,6 +13,7 @@ from typing import Annotated
 import cyclopts
 from cyclopts import Parameter
 
+from kenpin.cli import _show
 from kenpin.cli._groups import DATA_SETS, GENERAL, JUDGING, LINE, LOOKING, START, TRAINING_RUNS
 from kenpin.cli._misuse import sentence
 from kenpin.errors import KenpinError, first_line
@@ -94,6 +95,7 @@ def _launch(
 
 def _run(words: list[str]) -> int:
     debug = False
+    _show.any_encoding()
     try:
         command, bound, _ = app.meta.parse_args(words, exit_on_error=False, print_error=False)
         debug = bound.arguments.get("debug", False)
@@ -108,13 +110,12 @@ def _run(words: list[str]) -> int:
             if isinstance(error, cyclopts.CycloptsError)
             else str(error)
         )
-        print(f"kenpin: {' '.join(told.split())}", file=sys.stderr)
+        _show.say(f"kenpin: {' '.join(told.split())}")
         return MISUSE
     except KeyboardInterrupt:
-        print(
+        _show.say(
             "kenpin: stopped; nothing half-done is left under the name you gave, and a training that had a checkpoint "
-            "goes on with --resume.",
-            file=sys.stderr,
+            "goes on with --resume."
         )
         return 130
     except (BrokenPipeError, SystemExit):  # rich exits with 1 where nobody reads its help to the end
@@ -124,25 +125,23 @@ def _run(words: list[str]) -> int:
             raise
         place = f"{error.filename}: " if error.filename else ""
         why = why_unwritable(error) or f"{error.strerror or error}; check the path, its rights and the disk."
-        print(f"kenpin: {place}{why}", file=sys.stderr)
+        _show.say(f"kenpin: {place}{why}")
         return MISUSE
     except Exception as error:
         if debug:
             raise
         if (unwritable := why_unwritable(error)) is not None:  # of libraries that raise errors of their own
-            print(f"kenpin: {unwritable}", file=sys.stderr)
+            _show.say(f"kenpin: {unwritable}")
             return MISUSE
         if type(error).__name__ == "OutOfMemoryError":  # torch's, which not every command loads
-            print(
+            _show.say(
                 f"kenpin: the device has no room left for this ({first_line(error)}); end what else is using it, or "
-                "take --device cpu.",
-                file=sys.stderr,
+                "take --device cpu."
             )
             return MISUSE
-        print(
+        _show.say(
             f"kenpin: this should not have happened ({type(error).__name__}: {error}); "
-            "run the command again with --debug and report what it prints.",
-            file=sys.stderr,
+            "run the command again with --debug and report what it prints."
         )
         return MISUSE
     return status if isinstance(status, int) else 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from kenpin.cli import _show
 from kenpin.cli._groups import OUTPUT
 from kenpin.cli.data import Overwrite
 
@@ -41,10 +42,11 @@ def hand_over(findings: Findings, to: FoundOptions) -> None:
     from kenpin.report.findings import findings_to_json, write_findings
     from kenpin.report.plots import as_text
 
-    print("\n".join(findings.sentences))
+    for sentence in findings.sentences:
+        _show.row(sentence)
     for table in findings.tables:
-        print(f"\n{as_text(table)}")
+        _show.lines(f"\n{as_text(table)}")
     if to.json is not None:
         write_json(to.json, findings_to_json(findings))
     if to.out is not None:
-        print(write_findings(findings, to.out, overwrite=to.overwrite))
+        _show.row(str(write_findings(findings, to.out, overwrite=to.overwrite)))

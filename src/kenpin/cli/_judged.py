@@ -10,6 +10,7 @@ from kenpin.records import Evaluation, JudgedExample
 from kenpin.report import words
 from kenpin.report.names import picture_name
 from kenpin.report.plots import Table, as_text
+from kenpin.visible import in_brief, short
 
 _MISTAKES = 5
 _CLASSES = 12  # in a table on a terminal; the report shows all
@@ -27,8 +28,9 @@ def confusion(evaluation: Evaluation) -> str:
     if not counts:
         return ""
     if len(labels) <= _CLASSES:
-        rows = tuple((label, *map(str, row)) for label, row in zip(labels, counts, strict=True))
-        return as_text(Table("Confusion: rows are the truth, columns what was predicted", ("", *labels), rows))
+        names = [short(label) for label in labels]
+        rows = tuple((name, *map(str, row)) for name, row in zip(names, counts, strict=True))
+        return as_text(Table("Confusion: rows are the truth, columns what was predicted", ("", *names), rows))
     pairs = [
         (count, truth, said)
         for truth, row in zip(labels, counts, strict=True)
@@ -42,7 +44,7 @@ def confusion(evaluation: Evaluation) -> str:
         Table(
             f"Most frequent confusions of {counted(len(labels), 'class')}; the report shows the whole matrix",
             ("truth", "prediction", "number"),
-            tuple((truth, said, str(count)) for count, truth, said in worst),
+            tuple((short(truth), short(said), str(count)) for count, truth, said in worst),
         )
     )
 
@@ -66,6 +68,6 @@ def _row(kind: Mistake, part: JudgedExample) -> tuple[str, ...]:
         truth, predicted = words.listed(part.boxes.truth.labels) or words.NO_BOXES, words.drawn(part)
     else:
         truth, predicted = part.label or words.NO_LABEL, prediction.label or str(part.verdict or words.NONE)
-    cells = (" ".join(text.split()) for text in (truth, predicted))
-    short = (text if len(text) <= _WORDS else text[: _WORDS - 1] + "…" for text in cells)
-    return picture_name(part.id), str(kind), *short, words.score(prediction.defect_score)
+    cells = (" ".join(in_brief(text, 10 * _WORDS).split()) for text in (truth, predicted))
+    answers = (short(text, _WORDS) for text in cells)
+    return picture_name(part.id), str(kind), *answers, words.score(prediction.defect_score)

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from kenpin.records import Evaluation, Measure
+from kenpin.visible import in_brief, short, visible
 
 _FRAME_S = 0.1
 _TELLING_S = 2.0
 """Work from which on its pace is trusted."""
+_LONGEST = 20_000
+"""Characters of a line or a cell; longer than any path, and than most answers."""
 
 
 class ProgressLine:
@@ -45,7 +49,7 @@ class ProgressLine:
         self._drawn_s = now_s
         filled = round(24 * done / total) if total else 24
         left = self._pace.left(done, total, now_s)
-        line = f"{doing:<20} {'█' * filled:░<24} {done:,}/{total:,}{left and f'  {left}'}"
+        line = f"{visible(doing):<20} {'█' * filled:░<24} {done:,}/{total:,}{left and f'  {left}'}"
         line = line[
             : (os.get_terminal_size(sys.stderr.fileno()).columns or 80) - 1
         ]  # a wrapped line cannot be written over
@@ -92,8 +96,32 @@ def progress_line() -> Iterator[ProgressLine]:
 
 
 def say(sentence: str) -> None:
-    """Tell a sentence beside the results."""
-    print(sentence, file=sys.stderr, flush=True)
+    """Print a sentence beside the results, on one line whatever is in it."""
+    print(visible(in_brief(sentence, _LONGEST)), file=sys.stderr, flush=True)
+
+
+def row(*cells: str) -> None:
+    """Print a line of results, its cells divided by tabs; nothing in a cell leaves it."""
+    print("\t".join(visible(in_brief(cell, _LONGEST)) for cell in cells), flush=True)
+
+
+def lines(text: str) -> None:
+    """Print lines that were composed of visible names."""
+    print("\n".join(visible(in_brief(line, _LONGEST), keep="\t") for line in text.split("\n")), flush=True)
+
+
+def pieces(texts: Iterable[str]) -> None:
+    """Print a text as it comes, in its own lines."""
+    for text in texts:
+        print(visible(text, keep="\n\t"), end="", flush=True)
+    print(flush=True)
+
+
+def any_encoding() -> None:
+    """Let standard output and error write what their encoding lacks as codes, and never fail by it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def duration(seconds: float) -> str:
@@ -121,7 +149,7 @@ def measures(evaluation: Evaluation) -> str:
         lines.append("In brackets: two-sided 95 % intervals; at most: one-sided 95 % upper bounds.")
     if evaluation.target.locates:
         lines += ["", *_box_classes(evaluation), ""]
-    return "\n".join([*lines, *(f"Note: {note}" for note in evaluation.notes)])
+    return "\n".join([*lines, *(f"Note: {visible(note)}" for note in evaluation.notes)])
 
 
 def _measured(name: str, measure: Measure) -> str:
@@ -136,11 +164,13 @@ def _box_classes(evaluation: Evaluation) -> list[str]:
     """A table of the classes, whose names may be of any script."""
     from rich.cells import cell_len
 
-    width = max(map(cell_len, ("class", *evaluation.per_class)))
+    labels = {label: short(label) for label in evaluation.per_class}
+    width = max(map(cell_len, ("class", *labels.values())))
     heads = ("boxes", "AP 50:95", "AP 50", "precision", "recall", "F1")
     rows = [f"class{' ' * (width - 5)}{''.join(f'{head:>11}' for head in heads)}"]
     for label, one in evaluation.per_class.items():
         shares = (one.average_precision, one.average_precision_50, one.precision, one.recall, one.f1)
         figures = [f"{one.support}", *("–" if share is None else f"{share:.3f}" for share in shares)]
-        rows.append(f"{label}{' ' * (width - cell_len(label))}{''.join(f'{figure:>11}' for figure in figures)}")
+        name = labels[label]
+        rows.append(f"{name}{' ' * (width - cell_len(name))}{''.join(f'{figure:>11}' for figure in figures)}")
     return rows

@@ -8,9 +8,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from kenpin.cli import _show
 from kenpin.cli._groups import ANSWERS, RUN
 from kenpin.cli.runs import Device
 from kenpin.records import Prediction
+from kenpin.visible import visible
 
 _DESCRIBE = "Describe accurately what you see."
 
@@ -68,11 +70,8 @@ def ask(model: str, image: Path, question: str | None = None, /, *, options: Ask
     predictor = load_asked(model, device=options.device, four_bit=options.four_bit, question=question)
     if isinstance(predictor.inspector, Conversational):
         question = _DESCRIBE if question is None else question
-        for piece in predictor.inspector.stream(
-            picture, question, sampling=sampling, max_new_tokens=options.max_new_tokens
-        ):
-            print(piece, end="", flush=True)
-        print()
+        answer = predictor.inspector.stream(picture, question, sampling=sampling, max_new_tokens=options.max_new_tokens)
+        _show.pieces(answer)
         return 0
     if not isinstance(predictor.inspector, Promptable):
         raise OptionError(f"{model}: this model answers no questions; take a run of a language model.")
@@ -83,7 +82,7 @@ def ask(model: str, image: Path, question: str | None = None, /, *, options: Ask
     elif options.max_new_tokens is not None:
         raise OptionError("option `--max-new-tokens` goes with a question; give one, or leave it out.")
     for prediction in predictor.predict_files([image]):
-        print(_in_lines(prediction))
+        _show.lines(_in_lines(prediction))
     return 0
 
 
@@ -95,7 +94,7 @@ def _in_lines(prediction: Prediction) -> str:
     scores = found.scores or (None,) * len(found)
     boxes = zip(found.labels, found.boxes_xyxy_px, scores, strict=True)
     lines = [
-        "\t".join((label, " ".join(f"{side:.1f}" for side in box), "-" if score is None else f"{score:.4f}"))
+        "\t".join((visible(label), " ".join(f"{side:.1f}" for side in box), "-" if score is None else f"{score:.4f}"))
         for label, box, score in boxes
     ]
     return "\n".join(lines) or "no box"

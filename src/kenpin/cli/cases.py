@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from functools import cache
@@ -20,6 +19,7 @@ from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device
 from kenpin.errors import OptionError
 from kenpin.plural import counted
+from kenpin.visible import short
 
 if TYPE_CHECKING:
     from kenpin.cases.adding import Embed
@@ -113,7 +113,7 @@ def add(
             change=options.update,
         )
         for case, outcome in added:
-            print(_line(outcome, *_cells(case)), flush=True)
+            _show.row(outcome, *_cells(case))
             outcomes[outcome] += 1
     _show.say(f"{library}: {', '.join(f'{count} {outcome}' for outcome, count in outcomes.items()) or 'none added'}.")
     return FINDINGS if bad else 0
@@ -174,7 +174,7 @@ def search(
         for examples, vectors in _embedding(run, options.device, progress, bad)(_pictures(pictures, AddOptions())):
             for example, found in zip(examples, opened.search(vectors, k=options.k, among=among), strict=True):
                 for rank, one in enumerate(found, start=1):
-                    print(_line(example.id, f"{rank}", f"{one.distance:.4f}", *_cells(one.case)))
+                    _show.row(example.id, f"{rank}", f"{one.distance:.4f}", *_cells(one.case))
                 rows.append({"picture": example.id, "found": [_as_json(one) for one in found]})
     if options.json is not None:
         about = {"library": library, "run": str(run), "metric": opened.metric}
@@ -210,9 +210,9 @@ def remove(
         raise OptionError("cases remove: say which cases with --id, --verdict, --label or --lot, or --all alone.")
     opened = CaseLibrary.open(library)
     if yes:
-        print(f"{library}: {counted(opened.remove(among), 'case')} removed, {len(opened)} left.")
+        _show.row(f"{library}: {counted(opened.remove(among), 'case')} removed, {len(opened)} left.")
     else:
-        print(
+        _show.row(
             f"{library}: {opened.count(among)} of {counted(len(opened), 'case')} would be removed; add --yes to do it."
         )
     return 0
@@ -247,14 +247,15 @@ def stats(
     stats = opened.stats()
     embeddings = f"{counted(opened.dimension, 'number')} each, compared by {opened.metric}"
     indexed = ", with an index" if stats.indexed else ""
-    print(counted(stats.count, "case"), f"embeddings\t{embeddings}{indexed}", sep="\n")
-    print(f"run\t{opened.run} in {opened.run.path}")
+    _show.row(counted(stats.count, "case"))
+    _show.row("embeddings", f"{embeddings}{indexed}")
+    _show.row("run", f"{opened.run} in {opened.run.path}")
     found = opened.recall() if recall else None
     if found is not None:
-        print(f"recall\t{_show.number(found)}")
+        _show.row("recall", _show.number(found))
     by = {"verdict": stats.by_verdict, "label": stats.by_label, "lot": stats.by_lot}
     for what, counts in by.items():
-        print(f"{what}\t{', '.join(f'{_one_line(value)}: {count}' for value, count in counts.items())}")
+        _show.row(what, ", ".join(f"{short(_one_line(value))}: {count}" for value, count in counts.items()))
     if json is not None:
         by_text = {f"by_{what}": {value or "": count for value, count in counts.items()} for what, counts in by.items()}
         about: dict[str, Any] = {"cases": stats.count, "dimension": opened.dimension, "metric": opened.metric}
@@ -297,17 +298,14 @@ def _embedding(run: Path, device: str | None, progress: _show.ProgressLine, bad:
 
     def set_aside(example: Example, error: Exception) -> None:
         bad.append(example.id)
-        print(f"kenpin: {error}", file=sys.stderr)
+        _show.say(f"kenpin: {error}")
 
     return lambda pictures: predictor().embed(pictures, progress=progress, on_error=set_aside)
 
 
-def _cells(case: Case) -> tuple[str | None, ...]:
-    return case.verdict or CaseVerdict.UNKNOWN, case.label, case.lot, case.picture, case.note
-
-
-def _line(*cells: str | None) -> str:
-    return "\t".join(map(_one_line, cells))
+def _cells(case: Case) -> tuple[str, ...]:
+    texts = (case.verdict or CaseVerdict.UNKNOWN, case.label, case.lot, case.picture, case.note)
+    return tuple(map(_one_line, texts))
 
 
 def _one_line(text: str | None) -> str:

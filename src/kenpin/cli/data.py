@@ -18,6 +18,7 @@ from kenpin.errors import OptionError
 from kenpin.plural import counted
 
 if TYPE_CHECKING:
+    from kenpin.data.dataset import Dataset
     from kenpin.data.doctor import Examination
 
 Overwrite = Annotated[bool, Parameter(group=OUTPUT, negative=(), help="Replace what is there already.")]
@@ -69,7 +70,7 @@ def doctor(
     else:
         pair = examine_pair(data, other, **reading.keywords)
         text, values, has_errors = render_pair(pair), pair_as_json(pair), pair.has_errors
-    print(text)
+    _show.lines(text)
     if json is not None:
         write_json(json, values)
     return FINDINGS if has_errors else 0
@@ -148,9 +149,9 @@ def convert(
                 limit_gib=LIMIT_GIB if limit_gib is None else limit_gib,
                 progress=progress,
             )
-        print(f"{out}: {counted(done.picture_count, 'picture')} as {done.format}.")
+        _show.row(f"{out}: {counted(done.picture_count, 'picture')} as {done.format}.")
         if done.error_count:
-            print(f"Errors in it: {done.error_count}; `kenpin doctor {out}` says where.")
+            _show.row(f"Errors in it: {done.error_count}; `kenpin doctor {out}` says where.")
         return 0
     if export_format is not None or limit_gib is not None:
         raise OptionError("options `export-format` and `limit-gib` are for roboflow:… alone. Leave them out.")
@@ -158,7 +159,8 @@ def convert(
         raise OptionError("option `to` is missing. Name the format to write.")
     dataset = reading.load(data)
     write_dataset(dataset, out, to, overwrite=overwrite, allow_loss=allow_loss)
-    print(f"{out}: {counted(len(dataset), 'picture')} as {to}.")
+    _show.row(f"{out}: {counted(len(dataset), 'picture')} as {to}.")
+    _tell_formulas(dataset, to)
     return 0
 
 
@@ -224,8 +226,16 @@ def split(data: str, out: Path, /, *, options: SplitOptions = SplitOptions()) ->
         divided, out, options.to or dataset.format, overwrite=options.overwrite, allow_loss=options.allow_loss
     )
     counts = ", ".join(f"{len(divided.of_split(name))} {name}" for name in ratios)
-    print(f"{out}: {counts}, divided by {options.by}.")
+    _show.row(f"{out}: {counts}, divided by {options.by}.")
+    _tell_formulas(divided, options.to or dataset.format)
     return 0
+
+
+def _tell_formulas(dataset: Dataset, format: str) -> None:
+    from kenpin.data.spreadsheets import TABLES, formula_note
+
+    if format in TABLES and (note := formula_note(dataset)) is not None:
+        _show.say(f"kenpin: {note}")
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -23,24 +22,24 @@ def demo(
     from kenpin.demo import WHY_THEY_DIFFER, run_demo
 
     with _show.progress_line() as progress:
-        result = run_demo(out, overwrite=overwrite, say=partial(print, flush=True), progress=progress)
-    print(f"\n{'':14}{'on':<18}{'accuracy':<27}AUROC")
+        result = run_demo(out, overwrite=overwrite, say=_show.lines, progress=progress)
+    _show.lines(f"\n{'':14}{'on':<18}{'accuracy':<27}AUROC")
     for (family, way), evaluation in result.crossed.items():
-        print(_row(family, f"{way} folds", evaluation))
+        _show.lines(_row(family, f"{way} folds", evaluation))
     for family, evaluation in result.tested.items():
-        print(_row(family, "its test cells", evaluation))
-    print(f"\n{WHY_THEY_DIFFER}")
+        _show.lines(_row(family, "its test cells", evaluation))
+    _show.lines(f"\n{WHY_THEY_DIFFER}")
     run = result.runs / "classifier"
-    print("\nNext, for example:")
-    print(f"  kenpin evaluate {run} --data {result.data} --split test  (the others were trained on)")
-    print(f"  kenpin report {run} --against {result.runs / 'mahalanobis'} --out {out / 'compared.html'}")
-    print("  kenpin doctor YOUR_DATA")
-    print("  kenpin train classifier --data YOUR_DATA --out runs/first")
-    print(f"\nDrawn predictions: {result.drawn[0].parent}\nSeconds:           {result.seconds:.0f}")
+    _show.lines("\nNext, for example:")
+    _show.lines(f"  kenpin evaluate {run} --data {result.data} --split test  (the others were trained on)")
+    _show.lines(f"  kenpin report {run} --against {result.runs / 'mahalanobis'} --out {out / 'compared.html'}")
+    _show.lines("  kenpin doctor YOUR_DATA")
+    _show.lines("  kenpin train classifier --data YOUR_DATA --out runs/first")
+    _show.lines(f"\nDrawn predictions: {result.drawn[0].parent}\nSeconds:           {result.seconds:.0f}")
     best = result.crossed["classifier", "random"].measures
-    print(f"Accuracy:          {_show.number(best['accuracy'])}")
-    print(f"AUROC:             {_show.number(best['auroc'])}")
-    print(f"Report:            {result.report}")
+    _show.lines(f"Accuracy:          {_show.number(best['accuracy'])}")
+    _show.lines(f"AUROC:             {_show.number(best['auroc'])}")
+    _show.lines(f"Report:            {result.report}")
     return 0
 
 

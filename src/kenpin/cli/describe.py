@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,7 +76,7 @@ def describe(
             **settings.model_dump(),
         )
         for one in found:
-            print("\n".join(_lines(one)), flush=True)
+            _tell(one)
             rows.append(to_json(one))
             marked += bool(one.described.contradictions)
     _show.say(f"{counted(len(rows), 'picture')} described, {marked} in contradiction to the evidence.")
@@ -87,18 +86,19 @@ def describe(
     return FINDINGS if bad else 0
 
 
-def _lines(one: DescribedPicture) -> list[str]:
-    """A description as people read it."""
+def _tell(one: DescribedPicture) -> None:
+    """Print a description as people read it."""
     said = one.described.description
     verdict = "-" if one.evidence.verdict is None else one.evidence.verdict.value
-    mark = "\tCONTRADICTORY" if one.described.contradictions else ""
+    mark = ["CONTRADICTORY"] if one.described.contradictions else []
     texts = {"looks": said.appearance, "cause": said.suggested_cause, "repair": said.suggested_repair}
-    return [
-        f"{one.id}\t{verdict}\t{said.finding}{mark}",
-        f"  place {said.place}, severity {said.severity}, confidence {said.confidence}",
-        *(f"  {name}: {' '.join(text.split())}" for name, text in texts.items() if text.strip()),
-        *(f"  ! {found.sentence}" for found in one.described.contradictions),
-    ]
+    _show.row(one.id, verdict, said.finding, *mark)
+    for line in (
+        f"place {said.place}, severity {said.severity}, confidence {said.confidence}",
+        *(f"{name}: {' '.join(text.split())}" for name, text in texts.items() if text.strip()),
+        *(f"! {found.sentence}" for found in one.described.contradictions),
+    ):
+        _show.row(f"  {line}")
 
 
 @Parameter(name="*")
@@ -158,8 +158,8 @@ def ablate(
         conditions = compare(describer, parts)
     placed = conditions[-1].place_cost
     places = f"the place of the defect is known for {placed.parts if placed else 0}"
-    print(f"{counted(len(dataset) - len(bad), 'picture')}, split {split or 'all'}; {places}")
-    print("\n".join(_table(conditions)))
+    _show.row(f"{counted(len(dataset) - len(bad), 'picture')}, split {split or 'all'}; {places}")
+    _show.lines("\n".join(_table(conditions)))
     if options.json is not None:
         write_json(options.json, {"model": model, "data": data, "split": split,
                                   "options": settings.model_dump(mode="json"), "conditions": to_json(conditions),
@@ -194,4 +194,4 @@ def _lost(cost: PairedDifference | None) -> tuple[str, str]:
 
 def _set_aside(bad: list[str], example: Example, error: Exception) -> None:
     bad.append(example.id)
-    print(f"kenpin: {error}", file=sys.stderr)
+    _show.say(f"kenpin: {error}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from kenpin.cli import FINDINGS
+from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import MAPS, OUTPUT, REQUIRED
 from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device
@@ -76,7 +75,7 @@ def explain(
 
     def set_aside(example: Example, error: Exception) -> None:
         bad.append(example.id)
-        print(f"kenpin: {error}", file=sys.stderr)
+        _show.say(f"kenpin: {error}")
 
     found: Iterable[Explanation]
     if options.against is not None:
@@ -85,7 +84,7 @@ def explain(
         found = maps_of(predictor, paths, way=options.way, label=options.label, on_error=set_aside)
     with nullcontext() if options.array is None else array_file(options.array) as add:
         for one, drawn in write_drawings(found, options.out, fails_from=predictor.fails_on_map):
-            print(f"{one.id}\t{drawn}\t{'; '.join(shown.shows for shown in one.maps) or 'nothing found'}")
+            _show.row(one.id, str(drawn), "; ".join(shown.shows for shown in one.maps) or "nothing found")
             if add is not None:
                 add(one)
     return FINDINGS if bad else 0

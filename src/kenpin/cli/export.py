@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from kenpin.cli import _show
 from kenpin.cli._groups import OUTPUT, REQUIRED
 from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Checkpoint
@@ -43,5 +44,5 @@ def export(
     from kenpin.export import export_merged, export_npz
 
     write = {"merged": export_merged, "npz": export_npz}[to]
-    print(write(run, out, dtype=dtype, checkpoint=checkpoint, overwrite=overwrite))
+    _show.row(str(write(run, out, dtype=dtype, checkpoint=checkpoint, overwrite=overwrite)))
     return 0

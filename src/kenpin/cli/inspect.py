@@ -73,7 +73,7 @@ def inspect(
     from kenpin.data.files import picture_files
     from kenpin.errors import OptionError
     from kenpin.files import check_writable
-    from kenpin.inspection.journal import JOURNAL, write_parquet
+    from kenpin.inspection.journal import JOURNAL, unguarded_lines, write_parquet
     from kenpin.inspection.line import Line, record_folder
     from kenpin.inspection.policy import read_policy
 
@@ -94,9 +94,11 @@ def inspect(
     with ExitStack() as opened:
         if sources:
             line = opened.enter_context(Line(chosen, options.out, device=options.device))
+            _tell_unguarded(line.journal.unguarded)
             status, folder = _inspect(line, chosen, paths, options.watch, options.until_idle), line.out
         else:
             folder = opened.enter_context(record_folder(options.out))
+            _tell_unguarded(unguarded_lines(folder / JOURNAL))
         if options.parquet is not None:
             _show.say(f"{options.parquet}: {counted(write_parquet(folder / JOURNAL, options.parquet), 'record')}.")
     return status
@@ -134,22 +136,23 @@ def _inspect(line: Line, policy: Policy, paths: list[str], watch: Path | None, u
     return {Verdict.PASS: 0, Verdict.FAIL: FAILED, Verdict.REVIEW: TO_REVIEW}[worst]
 
 
+def _tell_unguarded(count: int) -> None:
+    if count:
+        _show.say(
+            f"{counted(count, 'record')} {was_were(count)} written by an earlier kenpin, without a hash: it cannot be "
+            "told whether one was changed before a newer one came after it."
+        )
+
+
 def _tell(record: PartRecord) -> None:
     """One line a part. Raises OptionError where nobody reads it: a status of 0 would say that all parts pass."""
     from kenpin.errors import OptionError
 
-    line = "\t".join((_cell(record.id), record.verdict, _cell(record.reasons[0])))
-    encoding = sys.stdout.encoding or "utf-8"  # where it lacks a letter of a name, the line goes on without it
     try:
-        print(line.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+        _show.row(record.id, record.verdict, record.reasons[0])
     except BrokenPipeError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python tries again when it ends
         raise OptionError("standard output was closed before the last part; read it to its end.") from error
-
-
-def _cell(words: str) -> str:
-    """Words that keep to their cell of the line."""
-    return words.translate({ord("\t"): "\\t", ord("\n"): "\\n", ord("\r"): "\\r"})
 
 
 def _summary(tally: Tally) -> Iterator[str]:

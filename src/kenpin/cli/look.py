@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from kenpin.cli import FINDINGS
+from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import DATA, OUTPUT, REQUIRED, RUN
 from kenpin.cli._reading import ReadOptions
 from kenpin.cli.data import Overwrite
@@ -53,5 +53,5 @@ def look(
     pictures = f"{counted(found.pictures, 'picture')}, {found.opened:,} opened"
     entries = pictures if found.opened or not found.pictures else counted(found.pictures, "row")
 
-    print(f"{out}: {entries}, {counted(len(found.classes), 'class')}. {verdict(found)}")
+    _show.row(f"{out}: {entries}, {counted(len(found.classes), 'class')}. {verdict(found)}")
     return FINDINGS if found.has_errors else 0

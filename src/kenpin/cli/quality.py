@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kenpin.cli import _show
 from kenpin.cli._options import with_settings
 from kenpin.config import PlanOptions
 
@@ -23,5 +24,5 @@ def plan(*, settings: PlanOptions) -> int:
     if not plans:
         raise OptionError("there is no rate to plan for; give --escape-rate, --overkill-rate or both.")
     for one in plans:
-        print(one)
+        _show.lines(str(one))
     return 0

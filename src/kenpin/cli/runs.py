@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -104,19 +103,19 @@ def predict(
     if options.beside_truth and not predictor.target.locates:
         raise OptionError(f"option `--beside-truth`: {model} finds no boxes; leave it out.")
     if predictor.undecided is not None:
-        print(f"kenpin: {predictor.undecided}", file=sys.stderr)
+        _show.say(f"kenpin: {predictor.undecided}")
     if draw is not None and (note := font_note(predictor.labels)) is not None:
-        print(f"kenpin: {note}", file=sys.stderr)
+        _show.say(f"kenpin: {note}")
     bad: list[str] = []
 
     def set_aside(example: Example, error: Exception) -> None:
         bad.append(example.id)
-        print(f"kenpin: {error}", file=sys.stderr)
+        _show.say(f"kenpin: {error}")
 
     rows: list[dict[str, Any]] = []
     for example, prediction in _predicted(predictor, images, options.limit, set_aside, annotated=options.beside_truth):
         judgement = None if predictor.threshold is None else judge(prediction, predictor.threshold)
-        print(_line(prediction, judgement))
+        _show.row(*_cells(prediction, judgement))
         rows.append(asdict(prediction) | {"verdict": None, "reasons": []} | _decision(judgement))
         if draw is not None and example is not None:
             classes = predictor.labels or tuple(dict.fromkeys(example.boxes.labels if example.boxes else ()))
@@ -196,10 +195,10 @@ def _decision(judgement: Judgement | None) -> dict[str, Any]:
     return {} if judgement is None else {"verdict": judgement.verdict.value, "reasons": list(judgement.reasons)}
 
 
-def _line(prediction: Prediction, judgement: Judgement | None) -> str:
+def _cells(prediction: Prediction, judgement: Judgement | None) -> tuple[str, ...]:
     verdict = "-" if judgement is None else judgement.verdict.value
     score = "-" if prediction.defect_score is None else f"{prediction.defect_score:.4f}"
-    return f"{prediction.id}\t{verdict}\t{_said(prediction)}\t{score}"
+    return prediction.id, verdict, _said(prediction), score
 
 
 def _said(prediction: Prediction) -> str:
@@ -256,11 +255,11 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
     predictor = load_predictor(run, device=options.device)
     dataset = options.load(options.data)
     evaluation = evaluate_run(predictor, dataset, split=options.split, with_seen=options.with_seen)
-    print(
-        *headline(evaluation), "", f"{counted(len(evaluation.judged), 'picture')}, split {evaluation.split}", sep="\n"
-    )
-    print(_show.measures(evaluation))
-    print(f"\n{_judged.findings(evaluation)}")
+    measured_on = f"{counted(len(evaluation.judged), 'picture')}, split {evaluation.split}"
+    for sentence in (*headline(evaluation), "", measured_on):
+        _show.row(sentence)
+    _show.lines(_show.measures(evaluation))
+    _show.lines(f"\n{_judged.findings(evaluation)}")
     if options.json is not None:
         write_json(options.json, headed_json(evaluation))
     if kept is not None:
@@ -324,7 +323,7 @@ def report(
         umap=umap,
         overwrite=overwrite or out is None,  # a run's own can always be made again from what the run holds
     )
-    print(page)
+    _show.row(str(page))
     return 0
 
 
@@ -350,5 +349,5 @@ def scatter(
     for folder in runs:
         check_seal(folder, read_record(folder).files)
     check_writable(out, overwrite)
-    print(write_scatters(panels_of_runs(runs), out, name="Embeddings in a plane", overwrite=overwrite))
+    _show.row(str(write_scatters(panels_of_runs(runs), out, name="Embeddings in a plane", overwrite=overwrite)))
     return 0

@@ -47,7 +47,7 @@ def _train(family: str, options: TrainOptions) -> int:
         run = train(family, options, listener=listener)
     for line in closing_lines(run, options):
         _show.say(line)
-    print(run)
+    _show.row(str(run))
     return 0
 
 
@@ -57,7 +57,7 @@ def _forecast(family: str, options: TrainOptions) -> int:
     from kenpin.forecast import forecast_run
 
     forecast = forecast_run(family, options, say=_show.say)
-    print(forecast_lines(forecast))
+    _show.lines(forecast_lines(forecast))
     if forecast.refusal is not None:
         raise OptionError(forecast.refusal)
     return 0
@@ -67,5 +67,5 @@ def families() -> int:
     """Print each family's name and what it is."""
     width = max(map(len, family_names()))
     for name in family_names():
-        print(f"{name:<{width}}  {family_summary(name)}")
+        _show.row(f"{name:<{width}}  {family_summary(name)}")
     return 0

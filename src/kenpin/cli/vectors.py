@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -47,7 +46,7 @@ def embed(
     from kenpin.embedding import embed as write_vectors
 
     def tell(example: Example, error: Exception) -> None:
-        print(f"kenpin: {error}", file=sys.stderr)
+        _show.say(f"kenpin: {error}")
 
     dataset = reading.load(data)
     if split is not None:
@@ -55,7 +54,7 @@ def embed(
     with _show.progress_line() as progress:
         done = write_vectors(run, dataset, out, device=device, overwrite=overwrite, progress=progress, on_error=tell)
     count, dimension = done.vectors.shape
-    print(f"{out}: {counted(count, 'embedding')} of {counted(dimension, 'number')}.")
+    _show.row(f"{out}: {counted(count, 'embedding')} of {counted(dimension, 'number')}.")
     return FINDINGS if done.not_opened else 0
 
 
@@ -101,5 +100,5 @@ def prototypes(
             overwrite=overwrite,
             progress=progress,
         )
-    print(done)
+    _show.row(str(done))
     return 0

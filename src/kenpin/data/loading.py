@@ -17,6 +17,7 @@ from kenpin.data.recognising import Attempt, chosen, data_folder, has_errors, of
 from kenpin.data.taking import DataSource, taken
 from kenpin.errors import DatasetError, LabelError, OptionError
 from kenpin.files import new_folder, refuse_to_destroy
+from kenpin.network import check_hub
 from kenpin.records import Finding, Severity
 
 _HUB = "huggingface"
@@ -85,6 +86,8 @@ def load_dataset(
         get_format(format)
     if not path.exists() and format not in (None, _HUB):
         raise _missing(path)
+    if not path.exists() and (format == _HUB or huggingface.looks_like_hub_id(path)):
+        check_hub(path.as_posix(), "datasets")
     try:
         if format is not None:
             return _finished(attempt(path, format), path, outside, note)

@@ -14,7 +14,7 @@ from kenpin.config import GradientOptions, TrainOptions
 from kenpin.data.streaming import AHEAD
 from kenpin.data.taking import DataSource
 from kenpin.errors import KenpinError
-from kenpin.files import writing_seconds
+from kenpin.forecast.disk import writing_seconds
 from kenpin.forecast.meter import Course, Peak, live_at, peak_of
 from kenpin.forecast.rehearsal import Rehearsal, Scoring
 from kenpin.models.contract import Inspector, Trainable

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from kenpin.data.images import MAX_BYTES
+from kenpin.data.reading.pictures import is_picture
 from kenpin.inspection.journal import Journal
 from kenpin.inspection.pictures import Sighting, as_text, is_still_there, sighting_of, status_of
 from kenpin.inspection.record import PartRecord
@@ -24,12 +25,15 @@ _ESCAPED = re.compile(rb"\\x([0-9a-f]{2})")
 def place_aside(record: PartRecord) -> str:
     """Path for a part's file, below the folder of the records."""
     name = record.id.rpartition("/")[2]
-    return f"{_FOLDER}/{record.picture_hash[:8]}-{name[-60:]}"  # 255 bytes are the most that a name may have
+    kept = "".join(letter for letter in record.picture_hash[:8] if letter.isalnum())
+    return f"{_FOLDER}/{kept}-{name[-60:]}"  # 255 bytes are the most that a name may have
 
 
 def put_aside(seen: Sighting, place: Path) -> None:
     """Move a file unless it has changed, to a further name where that one is taken. Raises OSError."""
     place.parent.mkdir(exist_ok=True)
+    if place.parent.is_symlink():
+        raise OSError(errno.ELOOP, f"{place.parent.name} is a link to another folder")
     target, number = place, 1
     while os.path.lexists(target):
         number += 1
@@ -57,24 +61,36 @@ def not_moved(path: str, error: OSError) -> str:
     return f"{as_text(path)}: cannot be opened, and cannot be moved aside ({error.strerror or error}); it stays there."
 
 
-def finish_moves(journal: Journal, out: Path) -> str | None:
+def finish_moves(journal: Journal, watched: Path, out: Path) -> str | None:
     """Move files that an earlier inspection recorded as moved aside and then did not move: it was killed, or failed.
 
-    Returns a sentence on files that still cannot be moved. Raises RunError.
+    Whatever a record says, for the journal may be a stranger's, only files in the watched folder and the folders below
+    it are moved, and only to where this inspection would move them. Returns a sentence on files that still cannot be
+    moved. Raises RunError.
     """
     failed: list[str] = []
     for record in journal.set_aside():
-        for path in _paths_of(record.picture):
-            seen = sighting_of(record.id, path, status_of(path))
-            if not seen.inode or seen.state[:2] != (record.picture_bytes, record.modified_ns) or record.aside is None:
+        if record.aside != place_aside(record):
+            continue
+        for path in filter(lambda path: _lies_in(watched, path), _paths_of(record.id)):
+            seen = sighting_of(record.id, str(watched / path), status_of(str(watched / path)))
+            if not seen.inode or seen.state[:2] != (record.picture_bytes, record.modified_ns):
                 continue
             try:
                 put_aside(seen, out / record.aside)
             except OSError as error:
-                failed.append(not_moved(path, error))
+                failed.append(not_moved(seen.path, error))
     if len(failed) < 2:
         return failed[0] if failed else None
     return f"{failed[0]} So it is with {counted(len(failed) - 1, 'other')}."
+
+
+def _lies_in(watched: Path, path: str) -> bool:
+    """Whether a path leads to a picture below the watched folder, through no link."""
+    parts = path.split("/")
+    if not all(part and part not in (".", "..") and "\0" not in part for part in parts) or not is_picture(path):
+        return False
+    return not any(watched.joinpath(*parts[:depth]).is_symlink() for depth in range(1, len(parts)))
 
 
 def _paths_of(text: str) -> Iterator[str]:
@@ -87,13 +103,16 @@ def _paths_of(text: str) -> Iterator[str]:
 
 def _copy_and_remove(seen: Sighting, target: Path) -> None:
     """Move to another file system, by a copy. Raises OSError, and then leaves no copy."""
-    status = status_of(seen.path)
-    if status is None or not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
-        # a pipe or a device has no end, and would fill the disk of the records
+    status = os.lstat(seen.path)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+        # a pipe or a device has no end, and would fill the disk of the records; a link may lead to anything
         raise OSError(errno.EXDEV, "the folder of the records lies on another file system")
     temporary = target.with_name(".moving.partial")
     try:
-        shutil.copy2(seen.path, temporary)
+        temporary.unlink(missing_ok=True)
+        with open(seen.path, "rb") as file, open(temporary, "xb") as copy:  # x: through no link that lies there
+            shutil.copyfileobj(file, copy)
+        shutil.copystat(seen.path, temporary)
         temporary.rename(target)
         if is_still_there(seen):
             Path(seen.path).unlink()

@@ -39,7 +39,7 @@ def inspect(
     sentences on files that cannot be moved. Raises OSError where a record cannot be written, RunError.
     """
     inspection = _Inspection(line, source, report, note)
-    if source.sets_aside and (sentence := finish_moves(line.journal, line.out)) is not None:
+    if source.folder is not None and (sentence := finish_moves(line.journal, source.folder, line.out)) is not None:
         note(sentence)
     ahead: list[Future[Opened]] = []
     while True:
@@ -64,10 +64,10 @@ class _Inspection:
     def take(self, pictures: Sequence[Opened]) -> None:
         """Judge the files that are pictures, and those that will never be pictures."""
         ready = [picture for picture in pictures if picture.error is None or self.source.gives_up(picture)]
-        recorded = self.line.record(ready, sets_aside=self.source.sets_aside)
+        recorded = self.line.record(ready, sets_aside=self.source.folder is not None)
         durable_s = time.time()
         for picture, entry in zip(ready, recorded, strict=True):
-            if entry.is_new or not self.source.sets_aside:
+            if entry.is_new or self.source.folder is None:
                 self.tally.verdicts[entry.record.verdict] += 1
                 self.report(entry.record)
             self.source.judged(picture.seen)

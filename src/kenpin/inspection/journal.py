@@ -1,8 +1,11 @@
-"""The journal: part records as lines of JSON, append-only, on disk before they are reported, each part once."""
+"""The journal: part records as lines of JSON, append-only, on disk before they are reported, each part once.
+
+Each line holds the hash of all that stands above it: a line that is changed, or taken out, is noticed by the next one.
+"""
 
 from __future__ import annotations
 
-import json
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,11 +15,20 @@ from typing import IO, Any
 
 from kenpin.errors import RunError
 from kenpin.files import new_file, sync_folder
-from kenpin.inspection.record import SCHEMA, PartKey, PartRecord, from_values, part_key, to_line, to_row
+from kenpin.inspection.record import BEFORE, SCHEMA, PartKey, PartRecord, from_values, part_key, to_line, to_row
+from kenpin.strict_json import parse_json
 
 JOURNAL = "records.jsonl"
-_INDEXED = ("id", "picture_hash", "picture_bytes", "modified_ns", "aside")
+_INDEXED = {
+    "id": str,
+    "picture_hash": str,
+    "picture_bytes": int,
+    "modified_ns": int,
+    "aside": str | None,
+}
 _ROWS = 5_000  # records turned into Arrow at a time
+_LONGEST_LINE = 256 * 1024**2
+_REMEDY = "restore the file from a copy, or choose another --out and its parts are judged again"
 
 
 class Journal:
@@ -25,7 +37,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Open or create it. An incomplete last line of a killed writer is cut off: that part is judged again.
 
-        Raises RunError where a line is damaged.
+        Raises RunError where a line is damaged, changed or missing.
         """
         self.path = path
         self._offsets: dict[PartKey, int] = {}
@@ -33,9 +45,10 @@ class Journal:
         self._asides: list[PartKey] = []
         self._end = 0
         path.touch()
+        self._chain = _Chain(path)
         with path.open("rb") as file:
-            for offset, number, line in _whole_lines(file):
-                self._note(_values(line, f"{path} line {number}"), offset)
+            for offset, line in _whole_lines(file):
+                self._note(self._chain.values(line), offset)
                 self._end = offset + len(line)
         self._file = path.open("r+b", buffering=0)
         with self._named_errors():
@@ -45,6 +58,11 @@ class Journal:
 
     def __len__(self) -> int:
         return len(self._offsets)
+
+    @property
+    def unguarded(self) -> int:
+        """How many of the first lines an earlier kenpin wrote: a change of one is not noticed."""
+        return self._chain.unguarded
 
     def close(self) -> None:
         """Close the file."""
@@ -57,6 +75,7 @@ class Journal:
         """
         offsets: dict[PartKey, int] = {}
         data = b""
+        digest = self._chain.digest.copy()
         for record in records:
             key = _key(record)
             if key in self._offsets or key in offsets:
@@ -64,7 +83,9 @@ class Journal:
                     f"{self.path}: already has a record of {record.id} with this content; it stays as it is."
                 )
             offsets[key] = self._end + len(data)
-            data += to_line(record).encode()
+            line = to_line(record, digest.hexdigest()).encode()
+            digest.update(line)
+            data += line
         with self._named_errors():
             self._cut_off_the_rest()
             rest = memoryview(data)
@@ -72,6 +93,7 @@ class Journal:
                 rest = rest[self._file.write(rest) :]
             self._sync()
         self._end += len(data)
+        self._chain.digest = digest
         for record, offset in zip(records, offsets.values(), strict=True):
             self._note({name: getattr(record, name) for name in _INDEXED}, offset)
 
@@ -123,11 +145,22 @@ def _key(record: PartRecord) -> PartKey:
 
 
 def read_records(path: Path) -> Iterator[PartRecord]:
-    """The records in a journal, at any moment, also while it is being written. Raises RunError, OSError."""
+    """The records in a journal, at any moment, also while it is being written. Raises RunError where a line is damaged,
+    changed or missing, OSError."""
+    chain = _Chain(path)
     with path.open("rb") as file:
-        for _, number, line in _whole_lines(file):
-            where = f"{path} line {number}"
-            yield from_values(_values(line, where), where)
+        for _, line in _whole_lines(file):
+            yield from_values(chain.values(line), chain.where)
+
+
+def unguarded_lines(path: Path) -> int:
+    """How many of a journal's first lines an earlier kenpin wrote, without a hash. Raises RunError, OSError."""
+    chain = _Chain(path)
+    with path.open("rb") as file:
+        for _, line in _whole_lines(file):
+            if BEFORE in chain.values(line):
+                break
+    return chain.unguarded
 
 
 def write_parquet(path: Path, out: Path) -> int:
@@ -146,25 +179,55 @@ def write_parquet(path: Path, out: Path) -> int:
     return count
 
 
-def _whole_lines(file: IO[bytes]) -> Iterator[tuple[int, int, bytes]]:
-    """Offset in bytes, number from 1, and each complete line; the last may still be written."""
+class _Chain:
+    """The lines of a journal as they are read or written, each checked against the hash in the next one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._number = path, 0
+        self.digest = hashlib.blake2b(digest_size=16)
+        """Of all lines so far."""
+        self.unguarded = 0
+        """Lines so far without a hash; they stand above all others."""
+
+    @property
+    def where(self) -> str:
+        """The present line, for messages."""
+        return f"{self._path} line {self._number}"
+
+    def values(self, line: bytes) -> dict[str, Any]:
+        """The JSON of the next line. Raises RunError."""
+        self._number += 1
+        values = _values(line, self.where)
+        before = values.get(BEFORE)
+        if before is None and self.unguarded == self._number - 1:
+            self.unguarded += 1
+        elif before != self.digest.hexdigest():
+            what = f"line {self._number - 1} was changed, or a line was taken out or put in behind it"
+            if self._number == 1:
+                what = "a line was taken out above it"
+            raise RunError(f"{self.where}: does not follow what the inspection wrote before it: {what}; {_REMEDY}.")
+        self.digest.update(line)
+        return values
+
+
+def _whole_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Offset in bytes and each complete line; the last may still be written. Raises RunError for an endless one."""
     offset = 0
-    for number, line in enumerate(file, 1):
+    while line := file.readline(_LONGEST_LINE + 1):
+        if len(line) > _LONGEST_LINE:
+            raise RunError(f"{file.name} byte {offset}: a line has more than {_LONGEST_LINE:,} bytes; {_REMEDY}.")
         if line.endswith(b"\n"):
-            yield offset, number, line
+            yield offset, line
         offset += len(line)
 
 
 def _values(line: bytes, where: str) -> dict[str, Any]:
     try:
-        values: dict[str, Any] = json.loads(line)
-        for name in _INDEXED:
-            values[name]
+        values: dict[str, Any] = parse_json(line)
+        if not all(isinstance(values[name], kinds) for name, kinds in _INDEXED.items()):
+            raise TypeError
     except (ValueError, TypeError, KeyError) as error:
-        raise RunError(
-            f"{where}: is not a part record; restore the file from a copy, or remove the line and its part is judged "
-            "again."
-        ) from error
+        raise RunError(f"{where}: is not a part record; {_REMEDY}.") from error
     return values
 
 

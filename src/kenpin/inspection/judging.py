@@ -165,7 +165,7 @@ class Judges:
 def _with(record: PartRecord, *additions: Mapping[str, Any]) -> PartRecord:
     """A record with further fields. Raises the error of a record that a journal cannot write or read again."""
     fuller = replace(record, **{name: value for some in additions for name, value in some.items()})
-    from_values(json.loads(to_line(fuller).encode()), "the part")
+    from_values(json.loads(to_line(fuller, "").encode()), "the part")
     return fuller
 
 

@@ -163,8 +163,9 @@ def _whole_path(path: str) -> str:
 class Source(Protocol):
     """A source of pictures."""
 
-    sets_aside: bool
-    """Whether files that are no pictures are moved aside."""
+    @property
+    def folder(self) -> Path | None:
+        """The watched folder, whose files are moved aside where they are no pictures; None: no file is moved."""
 
     def next(self, most: int, *, wait: bool) -> list[Sighting] | None:
         """At most `most` files to open now; None when there will be no more. wait: until there is one."""
@@ -179,7 +180,7 @@ class Source(Protocol):
 class NamedPictures:
     """Pictures named on the command line, in their order."""
 
-    sets_aside = False
+    folder = None
 
     def __init__(self, paths: Iterable[str], stop: Event) -> None:
         self._paths, self._stop = iter(paths), stop

@@ -15,6 +15,11 @@ from kenpin.records import Detections, Verdict
 from kenpin.records_json import from_json, to_json
 
 SCHEMA_VERSION: Literal[1] = 1
+"""Of the table of records."""
+LINE_VERSION: Literal[2] = 2
+"""Of a line of the journal; lines of version 1 lack `BEFORE`."""
+BEFORE = "before"
+"""Key of a line: the hash of all that stands above it, by which a change is noticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +115,22 @@ def part_key(id: str, picture_hash: str, picture_bytes: int, modified_ns: int) -
     return id, picture_hash or f"{picture_bytes} {modified_ns}"
 
 
-def to_line(record: PartRecord) -> str:
-    """A record as one line of JSON with its end."""
-    values = {"schema": SCHEMA_VERSION, **to_json(record)}
+def to_line(record: PartRecord, before: str) -> str:
+    """A record as one line of JSON with its end; before: hash of the lines above it."""
+    values = {"schema": LINE_VERSION, BEFORE: before, **to_json(record)}
     return json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
 
 
 def from_values(values: Mapping[str, Any], where: str) -> PartRecord:
     """The record that a line's JSON holds. Raises RunError."""
-    if values.get("schema") != SCHEMA_VERSION:
+    if values.get("schema") not in (1, LINE_VERSION):
         raise RunError(
-            f"{where}: its schema is {values.get('schema')}, this kenpin reads {SCHEMA_VERSION}; use the kenpin that "
-            "wrote it."
+            f"{where}: its schema is {values.get('schema')}, this kenpin reads up to {LINE_VERSION}; use the kenpin "
+            "that wrote it."
         )
-    return from_json(PartRecord, {name: value for name, value in values.items() if name != "schema"}, where)
+    return from_json(
+        PartRecord, {name: value for name, value in values.items() if name not in ("schema", BEFORE)}, where
+    )
 
 
 _SHARES = pa.map_(pa.string(), pa.float64())

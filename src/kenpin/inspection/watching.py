@@ -42,8 +42,6 @@ class WatchedFolder:
     the watcher waits for it and hands out no files.
     """
 
-    sets_aside = True
-
     def __init__(
         self,
         folder: Path,
@@ -58,7 +56,7 @@ class WatchedFolder:
     ) -> None:
         """judged: size in bytes and modification time of files that were judged before, by their id; note: called with
         a sentence when the folder disappears, and when it is back."""
-        self._folder, self._clock, self._stop = folder, clock, stop
+        self.folder, self._clock, self._stop = folder, clock, stop
         self._settle_s, self._aside_after_s, self._until_idle_s = settle_s, aside_after_s, until_idle_s
         self._judged: dict[str, tuple[int, int, int | None]] = {id: (*state, None) for id, state in judged.items()}
         self._waiting: dict[str, _Waiting] = {}
@@ -120,14 +118,14 @@ class WatchedFolder:
         started_s = self._clock()
         at_all = at_all or started_s >= self._look_at_all_s
         try:
-            sightings_now = [*sightings(self._folder, {} if at_all else self._inodes)]
+            sightings_now = [*sightings(self.folder, {} if at_all else self._inodes)]
         except OSError as error:
             self._is_away(error)
             self._look_next_s = started_s + _POLL_ALL_S
             return
         if self._away_since_s is not None:
             self._away_since_s = None
-            self._note(f"{as_text(str(self._folder))}: is back.")
+            self._note(f"{as_text(str(self.folder))}: is back.")
         before, self._waiting = self._waiting, {}
         for seen in sightings_now:
             judged = self._judged.get(seen.id)
@@ -151,7 +149,7 @@ class WatchedFolder:
         if self._away_since_s is None:
             self._away_since_s = self._clock()
             reason = error.strerror or error
-            self._note(f"{as_text(str(self._folder))}: cannot be read ({reason}); waiting until it is back.")
+            self._note(f"{as_text(str(self.folder))}: cannot be read ({reason}); waiting until it is back.")
         if self._until_idle_s is not None:
             patience_s = max(self._until_idle_s, self._aside_after_s)
             if self._clock() - self._away_since_s >= patience_s:

@@ -17,6 +17,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError, RunError
 from kenpin.nearest import nearest_name
+from kenpin.network import check_hub
 from kenpin.quality.calibration import Calibration
 from kenpin.records import Example, Map, Prediction, Sampling, Threshold
 from kenpin.targets import Target
@@ -352,12 +353,14 @@ def trainable_share(module: nn.Module) -> tuple[int, int]:
 
 
 def check_there(base: str, built_in: Sequence[str] = ("toy",)) -> None:
-    """Refuse a path that does not exist, and a misspelt built-in base, before it is taken for a hub id. Raises
-    OptionError."""
+    """Refuse a path that does not exist, and a misspelt built-in base, before it is taken for a hub id, and a hub id
+    where the hub does not answer. Raises OptionError, DownloadError."""
     if "/" not in base and not Path(base).exists() and (near := nearest_name(base, built_in, like=_MISSPELT)):
         raise OptionError(f"base {base!r}: there is no such folder; did you mean `{near}`?")
     if (base.startswith(("/", ".", "~")) or base.count("/") > 1) and not Path(base).exists():
         raise OptionError(f"base {base!r}: there is no such folder; give a hub id, or a folder of save_pretrained.")
+    if base not in built_in and not Path(base).exists():
+        check_hub(base, "models")
 
 
 def check_base(expected: BaseRecord, loaded: BaseRecord, *, is_half: bool = False) -> None:

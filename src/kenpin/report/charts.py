@@ -29,6 +29,7 @@ from kenpin.report.drawing import (
 from kenpin.report.plots import line_figure
 
 _LINES = 4  # lines in one chart: the number of line styles
+_LARGEST_COST = 1e100  # sums of larger ones have no axis
 _MARKED = 12  # most points of a training that get marks
 _CURVES = 24  # classes with a curve; the table holds all
 
@@ -88,6 +89,9 @@ def cost_figure(evaluation: Evaluation) -> Figure | None:
         and part.verdict is not None
     ]
     if threshold is None or threshold.cost_escape is None or threshold.cost_overkill is None:
+        return None
+    costs = (threshold.cost_escape, threshold.cost_overkill, threshold.cost_review, threshold.expected_cost)
+    if not all(cost is None or abs(cost) <= _LARGEST_COST for cost in costs):
         return None
     if len({defective for _, defective, _ in known}) < 2:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from kenpin.run.maps import Maps, read_maps
 from kenpin.run.rows import read_rows
 from kenpin.run.thumbnails import read_thumbnails
 from kenpin.run.vectors import ProjectedEmbedding, read_embedding
+from kenpin.strict_json import parse_json, read_bounded
 from kenpin.taguchi.selection import Selection
 
 _SELECTION = "model/selection.json"
@@ -55,6 +55,8 @@ class ReportContent:
     """The items of a unit space, and how they were chosen."""
     doctor: Mapping[str, Any] | None = None
     """The data set's findings: `findings`, a list of Finding records as JSON."""
+    unsealed: tuple[str, ...] = ()
+    """Names of the files on the page that the run's seal does not cover."""
     before: ReportContent | None = None
     """The run that this one is compared with."""
 
@@ -91,9 +93,11 @@ def read_content(run_folder: Path, *, against: Path | None = None, name: str | N
     leading = read[0].split if read[0].split not in named else f"{read[0].split} (in training)"
     lines = run_folder / METRICS
     doctor, chosen = run_folder / "doctor.json", run_folder / _SELECTION
+    run = _json(run_folder / RECORD)
+    shown = [lines, doctor, chosen, *(file for files in (own, *others) for file in files.all)]
     return ReportContent(
         name=name or run_folder.resolve().name,
-        run=_json(run_folder / RECORD),
+        run=run,
         evaluations=dict(zip([leading, *named], read, strict=True)),
         training=read_rows(lines) if lines.exists() else (),
         thumbnails=read_thumbnails(own.thumbnails),
@@ -104,14 +108,32 @@ def read_content(run_folder: Path, *, against: Path | None = None, name: str | N
             for name, files in zip(named, others, strict=True)
         },
         selection=from_json(Selection, _json(chosen), str(chosen)) if chosen.exists() else None,
-        doctor=_json(doctor) if doctor.exists() else None,
+        doctor=_doctor(doctor) if doctor.exists() else None,
+        unsealed=_unsealed(run_folder, run, shown),
         before=None if against is None else read_content(against),
     )
 
 
+def _unsealed(run_folder: Path, run: Mapping[str, Any], shown: Sequence[Path]) -> tuple[str, ...]:
+    sealed = run.get("files")
+    names = [file.relative_to(run_folder).as_posix() for file in shown if file.exists()]
+    return tuple(name for name in names if not isinstance(sealed, Mapping) or name not in sealed)
+
+
+def _doctor(file: Path) -> dict[str, Any]:
+    values = _json(file)
+    findings = values.get("findings", [])
+    names = ("severity", "where", "what", "remedy")
+    if not isinstance(findings, list) or not all(
+        isinstance(finding, dict) and all(isinstance(finding.get(name), str) for name in names) for finding in findings
+    ):
+        raise RunError(f"{file}: its findings are damaged; write it again with `kenpin doctor --json`, or remove it.")
+    return values
+
+
 def _json(file: Path) -> dict[str, Any]:
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = parse_json(read_bounded(file))
     except FileNotFoundError as error:
         raise RunError(f"{file}: is missing; restore it from a copy or train again.") from error
     except (OSError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,11 +14,15 @@ from kenpin.report import words
 from kenpin.report.charts import training_figures
 from kenpin.report.document import data_url, template, write_document
 from kenpin.report.names import picture_name
-from kenpin.run.evolution import SNAPSHOTS, TRUTH
+from kenpin.run.evolution import SNAPSHOTS, TRUTH, read_snapshots, read_truth
 from kenpin.run.layout import EVOLUTION, METRICS
 from kenpin.run.rows import read_rows
+from kenpin.run.thumbnails import is_jpeg
+from kenpin.strict_json import read_bounded
+from kenpin.visible import short
 
 _COLUMNS = 24  # more would make a page of tens of megabytes
+_MOST_BYTES, _LARGEST_PX, _LONGEST_NAME = 64 * 1024**2, 16_384, 255  # of a drawn picture and its file
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +91,17 @@ def read_evolution(run_folder: Path) -> Evolution:
     for file in (TRUTH, SNAPSHOTS):
         if not (folder / file).is_file():
             raise RunError(f"{folder / file}: is missing; a run that learns to detect writes it while it trains.")
-    try:
-        truth = [(str(row["name"]), str(row["picture"])) for row in read_rows(folder / TRUTH)]
-        rows = [(row["step"], row["epoch"], row["scores"], row["pictures"]) for row in read_rows(folder / SNAPSHOTS)]
-    except KeyError as error:
-        raise RunError(f"{folder}: a row lacks {error}; restore the folder from a copy or train again.") from error
-    snapshots = [Snapshot(step, epoch, scores, ()) for step, epoch, scores, _ in rows]
+    truth, rows = read_truth(folder), read_snapshots(folder)
+    snapshots = [Snapshot(row.step, row.epoch, row.scores, ()) for row in rows]
     shown = {snapshot.step for snapshot in _shown(snapshots, _least_loss(snapshots))}
     return Evolution(
-        names=tuple(name for name, _ in truth),
-        truth=_read_all(folder, [picture for _, picture in truth], len(truth)),
+        names=tuple(row.name for row in truth),
+        truth=_read_all(folder, [row.picture for row in truth], len(truth)),
         snapshots=tuple(
-            replace(snapshot, pictures=_read_all(folder, pictures, len(truth))) if snapshot.step in shown else snapshot
-            for snapshot, (*_, pictures) in zip(snapshots, rows, strict=True)
+            replace(snapshot, pictures=_read_all(folder, row.pictures, len(truth)))
+            if snapshot.step in shown
+            else snapshot
+            for snapshot, row in zip(snapshots, rows, strict=True)
         ),
         training=read_rows(metrics) if metrics.exists() else (),
     )
@@ -109,10 +112,22 @@ def _read_all(folder: Path, files: Sequence[str], count: int) -> tuple[bytes, ..
         raise RunError(
             f"{folder / SNAPSHOTS}: a row has {counted(len(files), 'picture')} for {count} in {TRUTH}; train again."
         )
+    return tuple(_read_jpeg(folder, file) for file in files)
+
+
+def _read_jpeg(folder: Path, name: str) -> bytes:
+    """A picture that the training drew: a file in the folder itself, for the page embeds it. Raises RunError."""
+    if Path(name).name != name or len(os.fsencode(name)) > _LONGEST_NAME or (folder / name).is_symlink():
+        raise RunError(
+            f"{folder}: {short(name)!r} is not a picture in it; restore the folder from a copy or train again."
+        )
     try:
-        return tuple((folder / file).read_bytes() for file in files)
-    except OSError as error:
-        raise RunError(f"{error.filename}: cannot be read; restore it from a copy or train again.") from error
+        data = read_bounded(folder / name, _MOST_BYTES)
+    except (OSError, ValueError) as error:
+        raise RunError(f"{folder / name}: cannot be read; restore it from a copy or train again.") from error
+    if not is_jpeg(data, _LARGEST_PX):
+        raise RunError(f"{folder / name}: is no JPEG of usual size; restore it from a copy or train again.")
+    return data
 
 
 def _least_loss(snapshots: Sequence[Snapshot]) -> Snapshot | None:
@@ -120,7 +135,7 @@ def _least_loss(snapshots: Sequence[Snapshot]) -> Snapshot | None:
     measured = [
         (loss, snapshot.step, snapshot) for snapshot in snapshots if (loss := snapshot.scores.get("loss")) is not None
     ]
-    return min(measured)[2] if measured else None
+    return min(measured, key=lambda one: one[:2])[2] if measured else None
 
 
 def _shown(snapshots: Sequence[Snapshot], best: Snapshot | None) -> list[Snapshot]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from kenpin.records_json import from_json, to_json
 from kenpin.report.document import template, write_document
 from kenpin.report.drawing import Figure
 from kenpin.report.plots import BarPlot, LinePlot, Table, bar_figure, line_figure
+from kenpin.strict_json import parse_json, read_bounded
 
 _FORM = "kenpin findings 1"
 
@@ -59,7 +59,7 @@ def _read(path: Path) -> Findings:
         raise DatasetError(f"{path}: there is no such file; write it with --json of `kenpin judge`, `gage` or `drift`.")
     remedy = "give what `kenpin judge`, `gage` or `drift` wrote with --json"
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = parse_json(read_bounded(path))
         if not isinstance(values, dict) or values.pop("form", None) != _FORM:
             raise DatasetError(f"{path}: holds no findings; {remedy}.")
         return from_json(Findings, values, str(path))

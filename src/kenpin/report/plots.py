@@ -19,6 +19,7 @@ from kenpin.report.drawing import (
     percent,
     plain,
 )
+from kenpin.visible import visible
 
 Point = tuple[float, float]
 _BEGIN_NUMBERS = ("", *"0123456789+-–\N{MINUS SIGN}")
@@ -125,9 +126,9 @@ def as_text(table: Table) -> str:
     """The table for a terminal, numbers aligned to the right."""
     from rich.cells import cell_len  # names may be of any script
 
-    rows = [table.head, *table.rows]
+    rows = [tuple(map(visible, row)) for row in (table.head, *table.rows)]
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    lines = [table.title]
+    lines = [visible(table.title)]
     for row in rows:
         cells = []
         for cell, width, is_number in zip(row, widths, table.numeric, strict=True):

@@ -62,10 +62,16 @@ def _stated(content: ReportContent, of_boxes: bool) -> dict[str, _Split]:
     )
     if of_boxes and not boxes:
         return {}
-    return {
-        split: _Split(int(pictures.get(split, sum(showing.values()))), showing, boxes.get(split, {}))
-        for split, showing in counts.items()
-    }
+    found = {}
+    for split, numbers in counts.items():
+        showing = _numbers(numbers)
+        found[split] = _Split(_numbers(pictures).get(split, sum(showing.values())), showing, _numbers(boxes.get(split)))
+    return found
+
+
+def _numbers(value: object) -> dict[str, int]:
+    """The whole numbers of a mapping; empty for what is none."""
+    return {key: n for key, n in value.items() if isinstance(n, int)} if isinstance(value, Mapping) else {}
 
 
 def _judged(evaluation: Evaluation) -> _Split:

@@ -4,20 +4,59 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from PIL import Image
 
+from kenpin.errors import RunError
 from kenpin.files import new_file, write_text
+from kenpin.records_json import from_json
 from kenpin.run.layout import EVOLUTION
 from kenpin.run.rows import read_rows
 
 TRUTH = "truth.jsonl"
-"""Fields of each watched picture: `name`, and `picture`, the JPEG file with its annotation."""
+"""File of a `TruthRow` for each watched picture."""
 SNAPSHOTS = "snapshots.jsonl"
-"""Fields of each evaluation: `step`, `epoch`, `scores`, and `pictures`, JPEG files in the order of the names."""
+"""File of a `SnapshotRow` for each evaluation."""
 _QUALITY = 85
+
+
+@dataclass(frozen=True, slots=True)
+class TruthRow:
+    """A watched picture."""
+
+    name: str
+    picture: str
+    """JPEG file with its annotation."""
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRow:
+    """An evaluation during a training."""
+
+    step: int
+    epoch: float
+    scores: Mapping[str, float | None]
+    pictures: tuple[str, ...]
+    """JPEG files in the order of the names."""
+
+
+def read_truth(drawings: Path) -> list[TruthRow]:
+    """The watched pictures of a run, from its folder of drawings. Raises RunError."""
+    file = drawings / TRUTH
+    return [from_json(TruthRow, row, f"{file} line {number}") for number, row in enumerate(read_rows(file), 1)]
+
+
+def read_snapshots(drawings: Path) -> list[SnapshotRow]:
+    """The evaluations of a run, from its folder of drawings. Raises RunError."""
+    file = drawings / SNAPSHOTS
+    rows = [from_json(SnapshotRow, row, f"{file} line {number}") for number, row in enumerate(read_rows(file), 1)]
+    for number, row in enumerate(rows, 1):
+        if not all(math.isfinite(value) for value in (row.epoch, *row.scores.values()) if value is not None):
+            raise RunError(f"{file} line {number}: a number is not finite; restore the file, or train again.")
+    return rows
 
 
 def record_truth(folder: Path, names: Sequence[str], drawn: Sequence[Image.Image]) -> None:
@@ -38,15 +77,16 @@ def record_snapshot(
     """
     drawings = folder / EVOLUTION
     drawings.mkdir(parents=True, exist_ok=True)
-    earlier = read_rows(drawings / SNAPSHOTS) if (drawings / SNAPSHOTS).exists() else ()
-    kept = [row for row in earlier if row["step"] < step]
+    earlier = read_snapshots(drawings) if (drawings / SNAPSHOTS).exists() else []
+    kept = [row for row in earlier if row.step < step]
     if len(kept) < len(earlier):
         # before their pictures are replaced, or a kill would leave pictures of two trainings in one snapshot
-        _write_rows(drawings / SNAPSHOTS, kept)
+        _write_rows(drawings / SNAPSHOTS, map(asdict, kept))
     finite = {name: score if score is not None and math.isfinite(score) else None for name, score in scores.items()}
     pictures = _save(drawings, f"step-{step:08}", drawn)
     # last: a row names only pictures that are there
-    _write_rows(drawings / SNAPSHOTS, [*kept, {"step": step, "epoch": epoch, "scores": finite, "pictures": pictures}])
+    rows = (*kept, SnapshotRow(step, epoch, finite, tuple(pictures)))
+    _write_rows(drawings / SNAPSHOTS, map(asdict, rows))
 
 
 def _save(drawings: Path, name: str, drawn: Sequence[Image.Image]) -> list[str]:
@@ -59,5 +99,5 @@ def _save(drawings: Path, name: str, drawn: Sequence[Image.Image]) -> list[str]:
     return files
 
 
-def _write_rows(file: Path, rows: Sequence[Mapping[str, object]]) -> None:
+def _write_rows(file: Path, rows: Iterable[Mapping[str, object]]) -> None:
     write_text(file, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

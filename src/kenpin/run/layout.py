@@ -51,11 +51,15 @@ class EvaluationFiles:
     vectors: Path | None
     """None for a further evaluation: the plot of embeddings is of the run's own pictures."""
 
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """The files, the evaluation first."""
+        return tuple(file for file in (self.evaluation, self.thumbnails, self.maps, self.vectors) if file is not None)
+
     def clear(self) -> None:
         """Remove the files, the evaluation first: pictures without it are never read."""
-        for file in (self.evaluation, self.thumbnails, self.maps, self.vectors):
-            if file is not None:
-                file.unlink(missing_ok=True)
+        for file in self.all:
+            file.unlink(missing_ok=True)
 
 
 def evaluation_files(run: Path, name: str | None = None) -> EvaluationFiles:

@@ -129,9 +129,9 @@ def space_of(record: RunRecord) -> str:
     }
     base = (record.base_id, record.base_commit, record.base_probe, record.image_size_wh)
     identity = json.dumps([base, sorted(network.items())], ensure_ascii=False)
-    return hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(identity.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 def _seal_of(values: Mapping[str, Any]) -> str:
     canonical = json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
+    return hashlib.blake2b(canonical.encode(errors="surrogatepass"), digest_size=16).hexdigest()

@@ -1,8 +1,12 @@
-"""The seal: hashes of the files that decisions and reports use, and their check."""
+"""The seal: hashes of the files that decisions and reports use, and their check.
+
+It shows accidents, and changes by those who do not seal anew; it has no key, so it does not show who wrote a run.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,11 +23,17 @@ def seal(folder: Path) -> dict[str, str]:
 
 
 def check_seal(run: Path, files: Mapping[str, str], *, deciding_alone: bool = False) -> None:
-    """Raises RunError where a sealed file is missing or changed, or where one was added to the decision files.
+    """Raises RunError where a sealed file is missing or changed, where one was added to the decision files, or where a
+    folder is a link.
     `deciding_alone`: check the files of predictions alone, since a run without its thumbnails can still inspect."""
-    for path in sorted((run / MODEL).rglob("*")):
-        if path.is_file() and path.relative_to(run).as_posix() not in files:
-            raise RunError(f"{path}: was not written by the training; remove it.")
+    for folder, below, names in os.walk(run):
+        for path in (Path(folder, name) for name in below):
+            if path.is_symlink():
+                raise RunError(f"{path}: is a link to another folder, which the seal does not cover; remove it.")
+        for path in (Path(folder, name) for name in names):
+            name = path.relative_to(run).as_posix()
+            if name.startswith(f"{MODEL}/") and name not in files:
+                raise RunError(f"{path}: was not written by the training; remove it.")
     for name, expected in files.items():
         if deciding_alone and not name.startswith((f"{MODEL}/", LINEAGE)):
             continue
@@ -46,7 +56,10 @@ def _check_file(path: Path, expected: str) -> None:
     if not path.is_file():
         raise RunError(f"{path}: is missing; {REMEDY}.")
     if _hash(path) != expected:
-        raise RunError(f"{path}: is not the file that was trained; {REMEDY}.")
+        raise RunError(
+            f"{path}: is not the file that was trained; {REMEDY}. A run from somebody else is to be trusted as far as "
+            "its sender: the seal shows accidents, not intent."
+        )
 
 
 def _hash(path: Path) -> str:

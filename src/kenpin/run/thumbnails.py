@@ -15,6 +15,8 @@ from kenpin.errors import ImageError, RunError
 from kenpin.records import Example, ImageSource
 
 _SCHEMA = pa.schema([("id", pa.string()), ("jpeg", pa.binary())])
+_LARGEST_PX = 1024
+"""Longer side that a thumbnail may have; kenpin writes 128."""
 
 
 def write_thumbnails(
@@ -58,12 +60,25 @@ def read_thumbnails(path: Path) -> Mapping[str, bytes]:
         raise RunError(
             f"{path}: it is no table of thumbnails ({error}). Delete it or evaluate the run again."
         ) from error
-    return dict(zip(table.column("id").to_pylist(), table.column("jpeg").to_pylist(), strict=True))
+    thumbnails = dict(zip(table.column("id").to_pylist(), table.column("jpeg").to_pylist(), strict=True))
+    for id, jpeg in thumbnails.items():
+        if not is_jpeg(jpeg or b"", _LARGEST_PX):
+            raise RunError(f"{path}: {id!r:.60} has no small JPEG in it. Delete it or evaluate the run again.")
+    return thumbnails
+
+
+def is_jpeg(data: bytes, largest_px: int) -> bool:
+    """Whether the bytes begin as a JPEG with sides of at most so many pixels; nothing is decoded."""
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+            return max(image.size) <= largest_px
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
 
 
 def smaller(thumbnails: Mapping[str, bytes], max_side_px: int | None) -> Mapping[str, bytes]:
     """The thumbnails with longer sides of at most `max_side_px`; None: unchanged."""
     if max_side_px is None:
         return thumbnails
-    opened = ((id, Image.open(io.BytesIO(jpeg))) for id, jpeg in thumbnails.items())
+    opened = ((id, Image.open(io.BytesIO(jpeg), formats=("JPEG",))) for id, jpeg in thumbnails.items())
     return {id: jpeg_thumbnail(image, max_side_px) for id, image in opened}

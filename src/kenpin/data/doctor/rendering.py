@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kenpin.plural import counted
 from kenpin.records import Finding, Severity
+from kenpin.visible import short, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 5  # findings of a kind; all of them are in the JSON
 _SHOWN_CLASSES = 40
+_SENTENCE = 1_000  # letters; one that names a file is longer than a name may be
 
 
 def render(examination: Examination, *, width: int = 100) -> str:
@@ -34,7 +36,7 @@ def render_pair(pair: PairExamination, *, width: int = 100) -> str:
 
 def _heading(examination: Examination) -> str:
     read_as = f" (read as {examination.format})" if examination.format else ""
-    lines = [f"{examination.source or 'data set'}{read_as}: {counted(examination.pictures, 'picture')}"]
+    lines = [f"{visible(str(examination.source or 'data set'))}{read_as}: {counted(examination.pictures, 'picture')}"]
     if 0 < examination.opened < examination.pictures:
         lines.append(f"Opened: {examination.opened} of them; files, sizes and copies were checked only in these")
     if (sizes := examination.sizes) is not None:
@@ -55,9 +57,9 @@ def _table(examination: Examination, width: int) -> str:
     table = Table(box=SIMPLE)
     table.add_column("class", overflow="fold")
     for split in counts:
-        table.add_column(Text(split or "no split"), justify="right")
+        table.add_column(Text(short(split or "no split")), justify="right")
     for name in names[:_SHOWN_CLASSES]:  # Text: brackets in a name are no markup
-        table.add_row(Text(name or "none"), *(str(row.get(name, 0)) for row in counts.values()))
+        table.add_row(Text(short(name or "none")), *(str(row.get(name, 0)) for row in counts.values()))
     if len(names) > _SHOWN_CLASSES:
         table.add_row(f"and {len(names) - _SHOWN_CLASSES} more")
     text = StringIO()
@@ -78,10 +80,12 @@ def _kinds(findings: Sequence[Finding]) -> Iterator[str]:
 def _block(findings: Sequence[Finding]) -> str:
     first = findings[0]
     lines = [f"{first.severity.noun.upper()} {first.code} ({len(findings)})"]
-    lines += [f"  {finding.where}: {finding.what}." for finding in findings[:_SHOWN]]
+    lines += [f"  {visible(finding.where)}: {short(finding.what, _SENTENCE)}." for finding in findings[:_SHOWN]]
     if len(findings) > _SHOWN:
         lines.append(f"  and {len(findings) - _SHOWN} more")
-    lines += [f"  → {remedy}." for remedy in dict.fromkeys(finding.remedy for finding in findings[:_SHOWN])]
+    lines += [
+        f"  → {short(remedy, _SENTENCE)}." for remedy in dict.fromkeys(finding.remedy for finding in findings[:_SHOWN])
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from kenpin.errors import DownloadError, OptionError
+from kenpin.network import why_silent
 
 Progress = Callable[[str, int, int], None]
 """Called with the step, how much of it is done, and how much there is."""
@@ -75,6 +76,10 @@ def export_link(reference: Reference, export_format: str, progress: Progress) ->
     # nocache: an answer kept somewhere between would say forever that the export is not ready
     path = f"{reference.workspace}/{reference.project}/{reference.version}/{export_format}?nocache=true"
     url = f"{_base_url()}/{path}"
+    if (reason := why_silent(url)) is not None:
+        raise DownloadError(
+            f"{reference}: Roboflow does not answer ({reason}); check the network and run the command again."
+        )
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
         answer = _answer(Request(url, headers=headers), reference)

@@ -1,0 +1,44 @@
+"""Text of strangers, such as names and labels, made visible: it steers no terminal and no page, and is not endless."""
+
+from __future__ import annotations
+
+import re
+
+_NAMED = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
+# control characters, line and paragraph separators, what turns the direction of writing, halves of surrogate pairs
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_BYTES = range(0xDC80, 0xDD00)  # how Python holds bytes of a name that are no UTF-8 (PEP 383)
+
+
+def visible(text: str, *, keep: str = "") -> str:
+    r"""The text with every character that is not seen written as its code, except those in `keep`; a byte that is no
+    UTF-8 as `\x..`. The result can be written as UTF-8.
+
+    >>> print(visible("a.png\nb.png\tPASS"), visible("red \x1b[31m"), visible("caf\udce9.png"))
+    a.png\nb.png\tPASS red \x1b[31m caf\xe9.png
+    """
+    return _UNSEEN.sub(lambda match: match[0] if match[0] in keep else _code(match[0]), text)
+
+
+def in_brief(text: str, room: int) -> str:
+    """The text in at most `room` characters, at least 3: of a longer one the beginning and the end.
+
+    >>> in_brief("scratch on the edge", 9)
+    'scra…edge'
+    """
+    if len(text) <= room:
+        return text
+    end = (room - 1) // 2
+    return f"{text[: room - 1 - end]}…{text[-end:]}"
+
+
+def short(name: str, room: int = 100) -> str:
+    """A name for people: visible, and in at most about `room` characters."""
+    return in_brief(visible(in_brief(name, room)), room)
+
+
+def _code(character: str) -> str:
+    number = ord(character)
+    if number in _BYTES:
+        return f"\\x{number - 0xDC00:02x}"
+    return _NAMED.get(character) or (f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}")
