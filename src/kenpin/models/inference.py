@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kenpin.data.dataset import Dataset, content_hash
 from kenpin.data.images import read_image
+from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.plain_png import read_plain
 from kenpin.data.streaming import stream
 from kenpin.errors import DatasetError, ImageError, RunError
@@ -326,13 +327,15 @@ class _Opened:
 
 
 def _open(store: FeatureStore | None, example: Example) -> _Opened:
-    content = ""
+    content, source = "", example.image
     try:
-        if store is not None and (content := content_hash(example.image)):
+        if store is not None:
+            once = read_bytes_once(source)  # features are stored under the hash of the bytes that they come from
+            content, source = once.content, once.source
             (features,) = store.get([content])
             if features is not None:
                 return _Opened(example, content, features=torch.from_numpy(np.array(features)))
-        image = read_image(example.image)
+        image = read_image(source)
         return _Opened(replace(example, size_wh=image.size), content, image=image)
     except ImageError as error:
         return _Opened(example, error=error)

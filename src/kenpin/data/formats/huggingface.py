@@ -21,13 +21,13 @@ import pyarrow as pa
 
 from kenpin.data.dataset import SCHEMA, Dataset, as_table
 from kenpin.data.formats import CARRIABLE
+from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.reading import Note
 from kenpin.data.reading.columns import attribute_columns, has_pictures
 from kenpin.data.reading.content import tell
 from kenpin.data.reading.names import split_name
 from kenpin.data.reading.pictures import entries, file_name, subfolders
 from kenpin.data.reading.tables import CHAT_COLUMNS, TableReader
-from kenpin.errors import DatasetError
 from kenpin.records import Example
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def _row(example: Example, numbers: dict[str, int]) -> dict[str, Any]:
     return {
         **example.attributes,
         "id": example.id,
-        "image": {"bytes": _bytes(example), "path": file_name(example)},
+        "image": {"bytes": read_bytes_once(example.image).data, "path": file_name(example)},
         "split": example.split,
         "objects": objects,
         "label": None if example.label is None else numbers[example.label],
@@ -213,15 +213,6 @@ def _row(example: Example, numbers: dict[str, int]) -> dict[str, Any]:
         "prefix": example.prefix,
         "suffix": example.suffix,
     }
-
-
-def _bytes(example: Example) -> bytes:
-    if example.image.data is not None:
-        return example.image.data
-    try:
-        return Path(example.image.path or "").read_bytes()
-    except FileNotFoundError as error:
-        raise DatasetError(f"{example.image}: the picture is missing. Put it back, or leave it out.") from error
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from kenpin.data.images import PictureError, displayed_size
+from kenpin.data.images import displayed_size
+from kenpin.data.picture_files import PictureError
 from kenpin.data.reading import Note
 from kenpin.records import Box, Finding, ImageSource, Severity
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePath
 
 from kenpin.data.images import FORMATS, SUFFIXES, read_header
+from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.reading import Note
 from kenpin.data.reading.content import tell
 from kenpin.data.reading.names import UniqueNames
-from kenpin.errors import DatasetError
 from kenpin.plural import counted
 from kenpin.records import Example, ImageSource, Severity
 
@@ -137,7 +136,7 @@ class PictureCopier:
         self._made: set[str] = set()
 
     def copy(self, example: Example, folder: str = "") -> str:
-        """Copy one picture; its path below the root, with forward slashes. Raises DatasetError."""
+        """Copy one picture; its path below the root, with forward slashes. Raises ImageError."""
         name = self._names.take(folder, file_name(example))
         self.make(folder)
         target = self._root / folder / name
@@ -152,11 +151,5 @@ class PictureCopier:
 
 
 def copy_bytes(source: ImageSource, target: Path) -> None:
-    """A picture's bytes as they are, never encoded again. Raises DatasetError."""
-    if source.data is not None:
-        target.write_bytes(source.data)
-        return
-    try:
-        shutil.copyfile(source.path or "", target)
-    except FileNotFoundError as error:
-        raise DatasetError(f"{source}: the picture is missing. Put it back, or remove it from the data.") from error
+    """A picture's bytes as they are, never encoded again. Raises ImageError."""
+    target.write_bytes(read_bytes_once(source).data)
