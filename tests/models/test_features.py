@@ -173,14 +173,6 @@ def test_a_class_with_too_few_pictures_is_refused(targets: list[int]) -> None:
         fit_head("svm", np.random.default_rng(0).normal(size=(10, 3)), np.array(targets), 2, 1.0)
 
 
-def test_a_store_that_cannot_be_written_names_the_setting(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine")
-    (tmp_path / "features-2.sqlite").write_text("no database" * 99)
-    for folder in (tmp_path / "file", tmp_path):
-        with pytest.raises(OptionError, match=r"features cannot be kept there .*; point KENPIN_CACHE to a folder"):
-            FeatureStore(folder, "base")
-
-
 def test_a_run_gives_the_vectors_that_its_head_stands_on(parts: Path, tmp_path: Path, toy_run: ToyRun) -> None:
     predictor = load_predictor(toy_run("classifier", tmp_path / "run"))
     dataset = load_dataset(parts).select(range(0, 40, 4))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from kenpin.data.images import read_image
 from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.plain_png import read_plain
 from kenpin.data.streaming import stream
-from kenpin.errors import DatasetError, ImageError, RunError
+from kenpin.errors import DatasetError, ImageError
 from kenpin.models.contract import (
     Batch,
     EncodeGrey,
@@ -122,15 +122,11 @@ class StoredFeatures:
 
     store: FeatureStore
 
-    def of(self, example: Example) -> Tensor:
-        """The features of one picture. Raises RunError where they were dropped in the meantime."""
-        (features,) = self.store.get([content_hash(example.image)])
-        if features is None:
-            raise RunError(
-                f"{example.id}: its stored features were dropped by other runs; resume when these are done, or point "
-                "KENPIN_CACHE to a folder of its own."
-            )
-        return torch.from_numpy(np.array(features))
+    def of(self, examples: Sequence[Example]) -> list[Tensor] | None:
+        """The features of pictures; None where those of one of them are gone, for other runs may have dropped them."""
+        found = self.store.get([content_hash(example.image) for example in examples])
+        features = [torch.from_numpy(np.array(array)) for array in found if array is not None]
+        return features if len(features) == len(examples) else None
 
 
 @dataclass(frozen=True)
@@ -176,11 +172,13 @@ def keep_inputs(
                         example if example.image.data is None else _without_bytes(example) for example in opened
                     ]
                 batches.append(batch)
-            elif store is None:
+            elif store is None or not store.is_usable:
                 return None
         if batches:
             kept.append(KeptInputs({name: torch.cat([b[name] for b in batches]) for name in batches[0]}, examples))
-    return tuple(kept) if len(kept) == len(datasets) else StoredFeatures(cast(FeatureStore, store))
+    if len(kept) == len(datasets):
+        return tuple(kept)
+    return StoredFeatures(store) if store is not None and store.is_usable else None
 
 
 def _without_bytes(example: Example) -> Example:
