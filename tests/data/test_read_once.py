@@ -99,12 +99,14 @@ def test_a_picture_replaced_while_it_is_added_is_one_case(two: tuple[bytes, byte
     assert abs(np.asarray(shown, float).mean() - seen.mean()) < 2
 
 
-def test_the_doctor_hashes_the_picture_that_it_sees(
-    two: tuple[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_doctor_hashes_the_picture_that_it_sees(two: tuple[bytes, bytes], tmp_path: Path) -> None:
     name = tmp_path / "a.png"
     name.write_bytes(two[0])
-    _, look = look_at(Example("a", ImageSource(str(name))), lambda *_: name.write_bytes(two[1]) and None)
+
+    def replaced(*_: object) -> None:
+        name.write_bytes(two[1])
+
+    _, look = look_at(Example("a", ImageSource(str(name))), replaced)
     assert look.content == hash_of(two[0])
     assert look.perceptual == perceptual_hash(read_image(ImageSource("a", two[0]))).tobytes()
 

@@ -162,7 +162,7 @@ def test_saved_heads_say_the_same(kind: str, tmp_path: Path) -> None:
     head = fit_head(kind, x, targets, 3, 1.0)  # type: ignore[arg-type]
     np.savez(tmp_path / "head.npz", **asdict(head))
     with np.load(tmp_path / "head.npz", allow_pickle=False) as arrays:
-        again = head_from_arrays(arrays)
+        again = head_from_arrays(arrays, 3)
     assert type(again) is (LinearHead if kind == "linear" else SvmHead)
     np.testing.assert_array_equal(head.probabilities(x), again.probabilities(x))
 

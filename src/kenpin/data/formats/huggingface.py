@@ -25,6 +25,15 @@ from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.reading import Note
 from kenpin.data.reading.columns import attribute_columns, has_pictures
 from kenpin.data.reading.content import tell
+from kenpin.data.reading.library_tables import (
+    METADATA,
+    SPLITS,
+    STATE,
+    load_folder,
+    load_from_hub,
+    load_parquet,
+    load_saved,
+)
 from kenpin.data.reading.names import split_name
 from kenpin.data.reading.pictures import entries, file_name, subfolders
 from kenpin.data.reading.tables import CHAT_COLUMNS, TableReader
@@ -37,8 +46,6 @@ SUMMARY = "Hugging Face hub id, save_to_disk folder, Parquet files or image fold
 CARRIES = CARRIABLE - {"mask", "items"}
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
-_SAVED = ("dataset_dict.json", "state.json")
-_METADATA = {"metadata.csv", "metadata.jsonl", "metadata.parquet"}
 _BLOCK = 64  # pictures whose bytes are in memory at a time while writing
 
 
@@ -48,8 +55,8 @@ def recognises(path: Path) -> bool:
         return path.suffix == ".parquet" and _may_hold_pictures(path)
     names = {entry.name for entry in entries(path)}
     for folder in subfolders(path):
-        names |= {entry.name for entry in entries(folder) if entry.name in _METADATA or entry.name.endswith(".parquet")}
-    return not names.isdisjoint({*_SAVED, *_METADATA}) or any(name.endswith(".parquet") for name in names)
+        names |= {entry.name for entry in entries(folder) if entry.name in METADATA or entry.name.endswith(".parquet")}
+    return not names.isdisjoint({SPLITS, STATE, *METADATA}) or any(name.endswith(".parquet") for name in names)
 
 
 def _may_hold_pictures(file: Path) -> bool:
@@ -132,16 +139,16 @@ def write(dataset: Dataset, path: Path) -> None:
 
 def _tables(path: Path, note: Note) -> list[tuple[str | None, datasets.Dataset]]:
     """Name and table of each split; none, and a finding, where they cannot be read."""
-    import datasets
-
     try:
-        if any((path / name).is_file() for name in _SAVED):
-            loaded = datasets.load_from_disk(str(path))
+        if any((path / name).is_file() for name in (SPLITS, STATE)):
+            loaded = load_saved(path)
         elif path.is_file():
-            loaded = datasets.load_dataset("parquet", data_files=str(path), split="train")
+            loaded = load_parquet(path)
+        elif path.exists():
+            loaded = load_folder(path)
         else:
-            name, _, revision = path.as_posix().partition("@") if not path.exists() else (str(path), "", "")
-            loaded = datasets.load_dataset(name, revision=revision or None)
+            id, _, revision = path.as_posix().partition("@")
+            loaded = load_from_hub(id, revision or None)
     except Exception as error:  # noqa: BLE001 (the library raises its own, the hub's, pyarrow's and pandas' errors)
         reason = " ".join(str(error.__cause__ or error).split())[:300]
         if path.exists():

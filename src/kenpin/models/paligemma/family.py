@@ -9,7 +9,7 @@ from kenpin.errors import OptionError
 from kenpin.models.contract import Announced, BaseRecord, Inspector, Task
 from kenpin.models.language.bases import (
     LanguageBase,
-    from_pretrained,
+    load_base,
     read_tokenizer,
     untrained_options,
 )
@@ -71,7 +71,7 @@ def _load(options: PaliGemmaOptions, task: Task) -> LanguageBase:
         return LanguageBase(options.base, model_from_npz(options.base), read_tokenizer(options.tokenizer))
     from transformers import PaliGemmaForConditionalGeneration
 
-    return from_pretrained(PaliGemmaForConditionalGeneration, options, pictures=False)
+    return load_base(PaliGemmaForConditionalGeneration, options, pictures=False)
 
 
 FAMILY = PaliGemmaFamily()
