@@ -22,6 +22,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from kenpin.data.picture_files import COPY_AGAIN, MAX_PIXELS, PictureError, open_picture_file
+from kenpin.data.streaming import hold
 from kenpin.records import ImageSource
 
 if TYPE_CHECKING:
@@ -86,6 +87,12 @@ class Picture:
     """Highest stored value of deep grey (more than 8 bits); None of other pictures."""
 
 
+def bytes_of_size(size_wh: tuple[int, int]) -> int:
+    """Bytes of a decoded picture of this size: Pillow keeps four for a pixel of RGB."""
+    width, height = size_wh
+    return 4 * width * height
+
+
 def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """The displayed picture, mode RGB. Raises ImageError."""
     return read_picture(source, max_pixels=max_pixels).rgb
@@ -110,6 +117,7 @@ def read_header(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Header:
 def read_picture(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """The displayed picture and its header, decoded once. Raises ImageError."""
     with _opened(source, max_pixels) as (stored, header):
+        hold(bytes_of_size(stored.size))
         stored.load()
         rgb, highest = _displayed(source, stored, header.format, header.orientation, header.bit_depth)
         return Picture(rgb, header, highest)

@@ -15,10 +15,10 @@ from PIL.Image import Image
 from torch import Tensor
 
 from kenpin.data.dataset import Dataset, content_hash
-from kenpin.data.images import read_image
+from kenpin.data.images import bytes_of_size, read_image
 from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.plain_png import read_plain
-from kenpin.data.streaming import stream
+from kenpin.data.streaming import in_batches, stream
 from kenpin.errors import DatasetError, ImageError
 from kenpin.models.contract import (
     Batch,
@@ -240,10 +240,10 @@ def _picture_batches(
 ) -> Iterator[tuple[int, list[Example], Batch]]:
     """For each batch the number of pictures read, the examples that could be opened, and their inputs."""
     store = store_of(inspector)
-    opened = stream(partial(_open, store), dataset)
-    while batch := list(islice(opened, size)):
+    for batch in in_batches(stream(partial(_open, store), dataset), size, _held_bytes):
         sound = _sound(batch, on_error)
         yield len(batch), [item.example for item in sound], _encoded(inspector, sound, store, room)
+        del batch, sound  # else these pictures were held while the next ones are opened
 
 
 def _grey_encoder(inspector: Inspector, dataset: Dataset) -> EncodeGrey | None:
@@ -322,6 +322,10 @@ class _Opened:
     features: Tensor | None = None
     image: Image | None = None
     error: ImageError | None = None
+
+
+def _held_bytes(opened: _Opened) -> int:
+    return 0 if opened.image is None else bytes_of_size(opened.image.size)
 
 
 def _open(store: FeatureStore | None, example: Example) -> _Opened:
