@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from kenpin.data import streaming
+from kenpin.data.images import read_image
 from kenpin.inspection import pictures
 from kenpin.inspection.inspecting import inspect
 from kenpin.inspection.line import Line
@@ -73,7 +74,7 @@ def test_pictures_are_predicted_in_bounded_memory(
 ) -> None:
     monkeypatch.setenv("KENPIN_CACHE", str(tmp_path / "cache"))
     predictor = load_predictor(toy_run("classifier", tmp_path / "run"))
-    monkeypatch.setattr(inference, "read_image", alive.counting(inference.read_image))
+    monkeypatch.setattr(inference, "read_image", alive.counting(read_image))
     bounded = [one.defect_score for one in predictor.predict_files(large, batch_size=16)]
     assert 3 * EACH <= alive.peak <= BOUND
     monkeypatch.setenv("KENPIN_CACHE", str(tmp_path / "other"))
@@ -89,7 +90,7 @@ def test_pictures_are_inspected_in_bounded_memory(
 ) -> None:
     run = toy_run("classifier", tmp_path / "run")
     (tmp_path / "policy.yaml").write_text(f"runs:\n  look: {{run: {run}, fail_from: 0.5}}\nbatch_size: 12\n")
-    monkeypatch.setattr(pictures, "read_image", alive.counting(pictures.read_image))
+    monkeypatch.setattr(pictures, "read_image", alive.counting(read_image))
     with Line(tmp_path / "policy.yaml", tmp_path / "records") as line:
         tally = inspect(line, NamedPictures(large, threading.Event()), lambda _: None)
         assert sum(tally.verdicts.values()) == COUNT

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import os
 import socket
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import datasets
 import huggingface_hub
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
@@ -136,3 +140,33 @@ def test_a_table_that_unpacks_to_more_than_an_honest_one_is_refused(
     assert not (tmp_path / "cache").exists()
     parquet.write_table(pa.table({"image": BOMBS[kind](20)}), file)
     library_tables.load_parquet(file)
+
+
+def idx(file: Path, shape: tuple[int, ...], zeros: int) -> None:
+    """A packed IDX file that announces a shape, with so many bytes behind the head."""
+    with gzip.open(file, "wb", 9) as stream:
+        stream.write(bytes([0, 0, 8, len(shape)]) + np.array(shape, ">u4").tobytes())
+        for _ in range(zeros // 2**20):
+            stream.write(bytes(2**20))
+        stream.write(bytes(zeros % 2**20))
+
+
+def test_an_idx_file_is_unpacked_as_far_as_it_announces(tmp_path: Path) -> None:
+    images, labels = tmp_path / "t10k-images-idx3-ubyte.gz", tmp_path / "t10k-labels-idx1-ubyte.gz"
+    idx(images, (2, 3, 4), 24)
+    idx(labels, (2,), 2)
+    assert len(load_dataset(tmp_path)) == 2
+    idx(images, (2, 3, 4), 100 * 2**20)
+    tracemalloc.start()
+    with pytest.raises(DatasetError, match="not as long as it states"):
+        load_dataset(tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 * 2**20
+    idx(images, (2**31, 2**10, 2**10), 24)
+    with pytest.raises(DatasetError, match=r"announces 2,251,799,813,685,248 bytes, more than the 1,073,741,824"):
+        load_dataset(tmp_path)
+    images.unlink()
+    os.mkfifo(images)
+    with pytest.raises(DatasetError, match="it is not a file"):
+        load_dataset(tmp_path, format="idx")

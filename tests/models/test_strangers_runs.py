@@ -79,8 +79,8 @@ def code(tmp_path: Path) -> str:
         ("config.json", {"_attn_implementation": "owner/kernels"}, "names 'owner/kernels' as _attn_implementation"),
         ("config.json", {"attn_implementation": {"": "owner/k@main:f"}}, "names 'owner/k@main:f' as attn_impl"),
         ("config.json", {"_attn_implementation": "flash_attention_2"}, "nothing that computes is fetched"),
-        ("preprocessor_config.json", {"size": {"height": 60_000, "width": 60_000}}, "a height of 60,000 pixels"),
-        ("preprocessor_config.json", {"size": {"shortest_edge": 60_000}}, "shortest_edge of 60,000 pixels"),
+        ("preprocessor_config.json", {"size": {"height": 60_000, "width": 60_000}}, r"to 60,000 pixels \(height\)"),
+        ("preprocessor_config.json", {"size": {"shortest_edge": 60_000}}, r"to 60,000 pixels \(shortest_edge\)"),
     ],
 )
 @pytest.mark.parametrize("of", ["base", "run"])

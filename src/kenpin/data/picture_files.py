@@ -88,7 +88,7 @@ def open_picture_file(source: ImageSource) -> Iterator[tuple[IO[bytes], os.stat_
         remedy = "Give the example a path or bytes"
         raise PictureError(source, "image-missing", "there is neither a file nor bytes", remedy)
     try:
-        file = _open_regular(source.path)
+        file = open_regular(source.path)
     except PermissionError as error:
         remedy = "Allow it to be read, with chmod for example"
         raise PictureError(source, "image-forbidden", "it may not be read", remedy) from error
@@ -102,7 +102,7 @@ def open_picture_file(source: ImageSource) -> Iterator[tuple[IO[bytes], os.stat_
         yield file, os.fstat(file.fileno())
 
 
-def _open_regular(path: str) -> IO[bytes] | None:
+def open_regular(path: str) -> IO[bytes] | None:
     """The open file; None for a pipe, a device or a folder, of which none is waited for. Raises OSError, ValueError."""
     # some devices act when they are opened, so the name is asked first; and the descriptor, for it may be another file
     if not stat.S_ISREG(os.stat(path).st_mode):

@@ -31,7 +31,7 @@ def restore_run(run: Path) -> tuple[Inspector, RunRecord]:
     real = run.resolve()
     above = _restoring.get()
     if real in above:
-        raise RunError(f"{run}: stands on itself, by way of its own base; it is no run that kenpin trained.")
+        raise RunError(f"{run}: stands on itself, by way of its own base; restore it from a copy or train again.")
     token = _restoring.set((*above, real))
     try:
         return _restored(run)

@@ -173,7 +173,7 @@ def _json_object(file: Path) -> dict[str, Any]:
     except RecursionError:
         raise ValueError(f"{file.name} is nested too deeply") from None
     if not isinstance(found, dict):
-        raise ValueError(f"{file.name} is no JSON object")
+        raise ValueError(f"{file.name} is not a JSON object")
     return found
 
 

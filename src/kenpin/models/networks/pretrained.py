@@ -115,6 +115,4 @@ def _check_sizes(loaded: Any) -> None:
         most = MAX_SIDE_PX**2 if are_areas else MAX_SIDE_PX
         for key, length_px in lengths_px.items():
             if isinstance(length_px, int | float) and length_px > most:
-                raise ValueError(
-                    f"its processor brings pictures to a {key} of {length_px:,} pixels, more than {most:,}"
-                )
+                raise ValueError(f"its processor brings pictures to {length_px:,} pixels ({key}), more than {most:,}")
