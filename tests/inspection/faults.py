@@ -166,7 +166,7 @@ def break_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
     opened, renamed, listed = picture_files.open_regular, Path.rename, os.scandir
     once: set[str] = set()
 
-    def open_file(path: str) -> IO[bytes] | None:
+    def open_file(path: str) -> tuple[IO[bytes], os.stat_result] | None:
         name = Path(path).name
         first = name not in once
         once.add(name)
@@ -176,8 +176,8 @@ def break_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
         file = opened(path)
         if name == "damaged-disk.png" and file is not None:
-            file.close()
-            return _Damaged(path)
+            file[0].close()
+            return _Damaged(path), file[1]
         if name == "grows.png" and first:
             with open(path, "ab") as more_of_it:
                 more_of_it.write(b"more")

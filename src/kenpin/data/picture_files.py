@@ -88,7 +88,7 @@ def open_picture_file(source: ImageSource) -> Iterator[tuple[IO[bytes], os.stat_
         remedy = "Give the example a path or bytes"
         raise PictureError(source, "image-missing", "there is neither a file nor bytes", remedy)
     try:
-        file = open_regular(source.path)
+        opened = open_regular(source.path)
     except PermissionError as error:
         remedy = "Allow it to be read, with chmod for example"
         raise PictureError(source, "image-forbidden", "it may not be read", remedy) from error
@@ -96,19 +96,21 @@ def open_picture_file(source: ImageSource) -> Iterator[tuple[IO[bytes], os.stat_
         what = "there is no such file" if isinstance(error, FileNotFoundError) else f"it cannot be opened ({error})"
         remedy = "Put the picture there, or correct its path in the annotations"
         raise PictureError(source, "image-missing", what, remedy) from error
-    if file is None:
+    if opened is None:
         raise PictureError(source, "image-foreign", "this is not a file", "Name a picture file")
-    with file:
-        yield file, os.fstat(file.fileno())
+    with opened[0]:
+        yield opened
 
 
-def open_regular(path: str) -> IO[bytes] | None:
-    """The open file; None for a pipe, a device or a folder, of which none is waited for. Raises OSError, ValueError."""
+def open_regular(path: str) -> tuple[IO[bytes], os.stat_result] | None:
+    """The open file and its status; None for a pipe, a device or a folder, of which none is waited for. Raises OSError,
+    ValueError."""
     # some devices act when they are opened, so the name is asked first; and the descriptor, for it may be another file
     if not stat.S_ISREG(os.stat(path).st_mode):
         return None
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         return None
-    return open(descriptor, "rb")
+    return open(descriptor, "rb"), status
