@@ -147,9 +147,11 @@ def test_columns_of_a_data_set_go_before_what_is_said_of_all() -> None:
     image = ImageSource("parts.parquet", picture_bytes(1))
     told = case_of(
         Example("a", image, label="dent", attributes={"verdict": " negative", "lot": "7"}, group="8"),
+        "content",
         CaseDefaults(POSITIVE, "x", "y", "z"),
     )
     assert (told.verdict, told.label, told.note, told.lot) == (NEGATIVE, "dent", "y", "7")
+    assert told.id == "content"
     assert told.picture == "parts.parquet"
     with pytest.raises(DatasetError, match=r"table\.csv line 3: verdict 'BAD' is not among POSITIVE"):
-        case_of(Example("a", image, attributes={"verdict": "bad"}, origin="table.csv line 3"))
+        case_of(Example("a", image, attributes={"verdict": "bad"}, origin="table.csv line 3"), "")

@@ -250,7 +250,7 @@ def test_a_hub_id_and_its_revision_reach_the_library(tmp_path: Path, monkeypatch
     asked: list[tuple[str, str | None]] = []
     here = datasets.load_from_disk(str(saved(tmp_path / "data", {"label": Value("string")}, {"label": "a"})))
 
-    def load(name: str, revision: str | None) -> Any:
+    def load(name: str, revision: str | None, **_: object) -> Any:
         asked.append((name, revision))
         return datasets.DatasetDict({"train": here})
 

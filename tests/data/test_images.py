@@ -17,15 +17,15 @@ import pytest
 from PIL import Image, ImageFile, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
+from kenpin.data import picture_files
 from kenpin.data.images import (
-    MAX_PIXELS,
     SUFFIXES,
-    PictureError,
     displayed_size,
     read_header,
     read_image,
     read_picture,
 )
+from kenpin.data.picture_files import MAX_PIXELS, PictureError
 from kenpin.errors import ImageError
 from kenpin.records import ImageSource
 
@@ -254,7 +254,7 @@ def test_a_picture_that_may_not_be_read_is_not_called_missing(tmp_path: Path, mo
         raise PermissionError(13, "Permission denied")
 
     Image.new("L", (8, 8)).save(tmp_path / "a.png")
-    monkeypatch.setattr(Path, "open", denied)  # root may read everything
+    monkeypatch.setattr(picture_files, "open_regular", denied)  # root may read everything
     with pytest.raises(PictureError, match=r"it may not be read\. Allow it") as caught:
         read_image(ImageSource(str(tmp_path / "a.png")))
     assert caught.value.code == "image-forbidden"

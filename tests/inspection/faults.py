@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kenpin.data import picture_files
+
 SPARSE_BYTES = 60 * 10**9
 RAISES, NOT_A_NUMBER, TOO_FEW, NO_MAP, NO_CASES, NO_RECORD, NO_WORDS, ALL = ((65 + n, 64) for n in range(8))
 """Sizes of pictures on which a step fails, and of one on which none does."""
@@ -161,21 +163,23 @@ class _Damaged(io.FileIO):
 def break_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let calls fail for the files that say so in their names, as they would for who may not or on a bad disk; tests
     may run as root, who may do everything."""
-    opened, renamed, listed = Path.open, Path.rename, os.scandir
+    opened, renamed, listed = picture_files.open_regular, Path.rename, os.scandir
     once: set[str] = set()
 
-    def open_file(self: Path, *words: Any, **more: Any) -> IO[Any]:
-        first = self.name not in once
-        once.add(self.name)
-        if self.name == "unreadable.png":
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
-        if self.name == "flickers.png" and first:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self))
-        if self.name == "damaged-disk.png":
-            return _Damaged(self)
-        file: IO[Any] = opened(self, *words, **more)
-        if self.name == "grows.png" and first:
-            with opened(self, "ab") as more_of_it:
+    def open_file(path: str) -> tuple[IO[bytes], os.stat_result] | None:
+        name = Path(path).name
+        first = name not in once
+        once.add(name)
+        if name == "unreadable.png":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        if name == "flickers.png" and first:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        file = opened(path)
+        if name == "damaged-disk.png" and file is not None:
+            file[0].close()
+            return _Damaged(path), file[1]
+        if name == "grows.png" and first:
+            with open(path, "ab") as more_of_it:
                 more_of_it.write(b"more")
         return file
 
@@ -189,6 +193,6 @@ def break_file_system(monkeypatch: pytest.MonkeyPatch) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return listed(path)
 
-    monkeypatch.setattr(Path, "open", open_file)
+    monkeypatch.setattr(picture_files, "open_regular", open_file)
     monkeypatch.setattr(Path, "rename", rename)
     monkeypatch.setattr(os, "scandir", scandir)

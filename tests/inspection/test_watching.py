@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kenpin.data import picture_files
 from kenpin.inspection.pictures import Opened, Sighting, open_picture
 from kenpin.inspection.watching import WatchedFolder, sightings
 
@@ -254,7 +255,7 @@ def test_what_cannot_be_read_for_a_moment_is_judged_as_soon_as_it_can(
 ) -> None:
     line.write("a.png", _bytes("PNG"))
     with monkeypatch.context() as away:
-        away.setattr(Path, "open", _raises(OSError(error, os.strerror(error))))
+        away.setattr(picture_files, "open_regular", _raises(OSError(error, os.strerror(error))))
         assert line.after(0.1) == []
         assert line.after(1.5) == []
     assert line.after(1.5) == ["a.png"]

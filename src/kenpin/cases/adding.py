@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,10 @@ from numpy.typing import NDArray
 
 from kenpin.cases.case import Case, CaseFilter, CaseVerdict, Metric, VectorRun
 from kenpin.cases.library import CaseLibrary
-from kenpin.data.dataset import Dataset, content_hash
+from kenpin.data.dataset import Dataset
 from kenpin.data.images import jpeg_thumbnail, read_image
-from kenpin.errors import DatasetError
+from kenpin.data.picture_files import read_bytes_once
+from kenpin.errors import DatasetError, ImageError
 from kenpin.records import Example
 
 _Batch = tuple[list[Example], NDArray[np.float32]]
@@ -24,6 +24,8 @@ Embed = Callable[[Dataset], Iterator[_Batch]]
 """Batches of examples with an embedding each, as of `Predictor.embed`; unreadable pictures are left out."""
 _AT_ONCE = 1_000
 """Most pictures that are looked up, and cases that are written, at a time."""
+_BYTES_AT_ONCE = 256 * 1024**2
+"""Bytes of picture files that are held until their cases are written; one that has more is alone."""
 _WAIT_S = 2.0
 """Seconds that a case waits for others before it is written with them."""
 
@@ -67,8 +69,7 @@ def add_pictures(
     library = CaseLibrary.find(uri)
     if library is not None:
         library.check(run, metric)
-    named = ((example, case_of(example, defaults)) for example in pictures)
-    while block := list(islice(named, _AT_ONCE)):
+    for block in _blocks(pictures, defaults):
         known = frozenset() if library is None else library.known([case.id for _, case in block])
         new, others = _divided(block, known)
         cases = {case.id: case for _, case in new}
@@ -86,26 +87,52 @@ def add_pictures(
         library.tend()
 
 
-def case_of(example: Example, defaults: CaseDefaults = CaseDefaults()) -> Case:
+_Named = tuple[Example, Case]
+
+
+def _blocks(pictures: Dataset, defaults: CaseDefaults) -> Iterator[list[_Named]]:
+    """Pictures with their cases, some at a time. Each file is read once, and its bytes are held: the case's id, its
+    embedding and its thumbnail must be of one picture, whatever its file has become since."""
+    block: list[_Named] = []
+    held_bytes = 0
+    for example in pictures:
+        held, content = _held(example)
+        size = len(held.image.data or b"")
+        if block and (len(block) == _AT_ONCE or held_bytes + size > _BYTES_AT_ONCE):
+            yield block
+            block, held_bytes = [], 0
+        block.append((held, case_of(example, content, defaults)))
+        held_bytes += size
+    if block:
+        yield block
+
+
+def _held(example: Example) -> tuple[Example, str]:
+    """The example with its picture's bytes, and their hash; as it is, and nothing, where they cannot be read."""
+    try:
+        once = read_bytes_once(example.image)
+    except ImageError:
+        return example, ""
+    return replace(example, image=once.source), once.content
+
+
+def case_of(example: Example, content: str, defaults: CaseDefaults = CaseDefaults()) -> Case:
     """An example as a case; its verdict, note and lot are attributes of these names, or its group is its lot.
 
-    Raises DatasetError for an unknown verdict.
+    content: hash of its picture's bytes, the case's id. Raises DatasetError for an unknown verdict.
     """
     verdict = example.attributes.get("verdict", "").strip().upper()
     if verdict and verdict not in CaseVerdict.__members__:
         known = ", ".join(CaseVerdict)
         raise DatasetError(f"{example.origin or example.id}: verdict {verdict!r} is not among {known}; correct it.")
     return Case(
-        id=content_hash(example.image),
+        id=content,
         picture=str(Path(example.image.path or "").absolute()) if example.image.data is None else str(example.image),
         verdict=CaseVerdict(verdict) if verdict else defaults.verdict,
         label=example.label or defaults.label,
         note=example.attributes.get("note") or defaults.note,
         lot=example.attributes.get("lot") or example.group or defaults.lot,
     )
-
-
-_Named = tuple[Example, Case]
 
 
 def _divided(block: Sequence[_Named], known: frozenset[str]) -> tuple[list[_Named], list[Case]]:

@@ -15,9 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.reading.box_forms import BoxForm
 from kenpin.data.reading.names import path_of_stored, readable, stored_path
-from kenpin.errors import DatasetError
+from kenpin.errors import DatasetError, ImageError
 from kenpin.nearest import did_you_mean
 from kenpin.plural import counted
 from kenpin.records import Box, Detections, Example, Finding, ImageSource
@@ -374,11 +375,11 @@ class Dataset:
 
 
 def content_hash(source: ImageSource) -> str:
-    """Hash of the bytes of a picture file, 32 hexadecimal digits; empty where there is no file."""
-    if source.data is not None:
-        return hashlib.blake2b(source.data, digest_size=16).hexdigest()
+    """Hash of the bytes of a picture file, 32 hexadecimal digits; empty where there is no file that can be read.
+
+    Where the pixels are needed too, `read_bytes_once` gives both from one reading.
+    """
     try:
-        with open(source.path or "", "rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    except OSError:
+        return read_bytes_once(source).content
+    except ImageError:
         return ""

@@ -11,33 +11,24 @@ Rules, the same for every picture so that two of them stay comparable:
 
 from __future__ import annotations
 
-import os
-import stat
 import threading
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from kenpin.errors import ImageError
+from kenpin.data.picture_files import COPY_AGAIN, MAX_PIXELS, PictureError, open_picture_file
+from kenpin.data.streaming import hold
 from kenpin.records import ImageSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
-
-MAX_PIXELS = 178_956_970
-"""Pixels that a picture may have, Pillow's own limit against decompression bombs; 537 MB as RGB."""
-
-MAX_BYTES = 6 * MAX_PIXELS + 1024**2
-"""Bytes that a file may have to be read as a whole, 1.07 GB: the most pixels in three channels of 16 bits, not
-compressed, and a MiB for the header."""
 
 FORMATS = {
     "PNG": (".png",),
@@ -65,22 +56,9 @@ _ROTATIONS = {
     8: Image.Transpose.ROTATE_90,
 }
 _LATE_KEYWORDS = (b"XML:com.adobe.xmp", b"Raw profile type ")  # first 17 bytes of texts that may hold an orientation
-_COPY_AGAIN = "Copy or export it again from its source"
 _SAVE_AS_8_OR_16_BIT = "Save it as 8-bit or unsigned 16-bit grey, with the range you want to see"
 _JPEG_QUALITY = 80
 _warnings_lock = threading.Lock()
-
-
-class PictureError(ImageError):
-    """A picture that cannot be opened, with separate fields for code, problem and remedy.
-
-    Codes: image-missing, image-forbidden, image-empty, image-foreign, image-truncated, image-undecodable,
-    image-too-large.
-    """
-
-    def __init__(self, source: ImageSource, code: str, what: str, remedy: str) -> None:
-        super().__init__(f"{source}: {what}. {remedy}.")
-        self.code, self.what, self.remedy = code, what, remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +87,12 @@ class Picture:
     """Highest stored value of deep grey (more than 8 bits); None of other pictures."""
 
 
+def bytes_of_size(size_wh: tuple[int, int]) -> int:
+    """Bytes of a decoded picture of this size: Pillow keeps four for a pixel of RGB."""
+    width, height = size_wh
+    return 4 * width * height
+
+
 def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """The displayed picture, mode RGB. Raises ImageError."""
     return read_picture(source, max_pixels=max_pixels).rgb
@@ -124,22 +108,6 @@ def displayed_size(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> tupl
     return read_header(source, max_pixels=max_pixels).size_wh
 
 
-def read_file(path: str, *, max_bytes: int = MAX_BYTES) -> tuple[bytes, os.stat_result]:
-    """The bytes of a picture's file, and its status after they were read. Raises ImageError.
-
-    A larger file is not read; of a file that grows, at most a byte beyond its first size is read.
-    """
-    source = ImageSource(path)
-    with _file_of(source) as (file, status):
-        if status.st_size > max_bytes:
-            what = f"the file has {status.st_size:,} bytes, more than the {max_bytes:,} that are read"
-            raise PictureError(source, "image-too-large", what, "Cut it into tiles, or save it compressed")
-        try:
-            return file.read(status.st_size + 1), os.fstat(file.fileno())
-        except OSError as error:
-            raise PictureError(source, "image-missing", f"it cannot be read ({error})", _COPY_AGAIN) from error
-
-
 def read_header(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Header:
     """The header; the pixels may still be damaged. Raises ImageError."""
     with _opened(source, max_pixels) as (_, header):
@@ -149,6 +117,7 @@ def read_header(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Header:
 def read_picture(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """The displayed picture and its header, decoded once. Raises ImageError."""
     with _opened(source, max_pixels) as (stored, header):
+        hold(bytes_of_size(stored.size))
         stored.load()
         rgb, highest = _displayed(source, stored, header.format, header.orientation, header.bit_depth)
         return Picture(rgb, header, highest)
@@ -242,37 +211,13 @@ def _opened(source: ImageSource, max_pixels: int) -> Iterator[tuple[Image.Image,
 def _bytes_of(source: ImageSource) -> Iterator[IO[bytes]]:
     if source.data is not None:
         if not source.data:
-            raise PictureError(source, "image-empty", "the picture has 0 bytes", _COPY_AGAIN)
+            raise PictureError(source, "image-empty", "the picture has 0 bytes", COPY_AGAIN)
         yield BytesIO(source.data)
         return
-    with _file_of(source) as (file, status):
+    with open_picture_file(source) as (file, status):
         if not status.st_size:
-            raise PictureError(source, "image-empty", "the file has 0 bytes", _COPY_AGAIN)
+            raise PictureError(source, "image-empty", "the file has 0 bytes", COPY_AGAIN)
         yield file
-
-
-@contextmanager
-def _file_of(source: ImageSource) -> Iterator[tuple[IO[bytes], os.stat_result]]:
-    """The open file and its status. Raises PictureError where it is absent, not a file or not readable."""
-    if source.path is None:
-        remedy = "Give the example a path or bytes"
-        raise PictureError(source, "image-missing", "there is neither a file nor bytes", remedy)
-    path = Path(source.path)
-    try:
-        status = path.stat()
-        # opening a pipe or a device could wait for ever
-        file = path.open("rb") if stat.S_ISREG(status.st_mode) else None
-    except PermissionError as error:
-        remedy = "Allow it to be read, with chmod for example"
-        raise PictureError(source, "image-forbidden", "it may not be read", remedy) from error
-    except (OSError, ValueError) as error:
-        what = "there is no such file" if isinstance(error, FileNotFoundError) else f"it cannot be opened ({error})"
-        remedy = "Put the picture there, or correct its path in the annotations"
-        raise PictureError(source, "image-missing", what, remedy) from error
-    if file is None:
-        raise PictureError(source, "image-foreign", "this is not a file", "Name a picture file")
-    with file:
-        yield file, status
 
 
 @contextmanager
@@ -289,9 +234,9 @@ def _named_errors(source: ImageSource, file: IO[bytes], max_pixels: int) -> Iter
         # Pillow's plugins raise whatever breaks first: OSError, SyntaxError, struct.error, KeyError, MemoryError, …
         detail = " ".join(str(error).split()) or type(error).__name__
         if "truncated" in detail.lower():
-            raise PictureError(source, "image-truncated", f"the file is cut off ({detail})", _COPY_AGAIN) from error
+            raise PictureError(source, "image-truncated", f"the file is cut off ({detail})", COPY_AGAIN) from error
         what = f"the file is damaged and cannot be decoded ({detail})"
-        raise PictureError(source, "image-undecodable", what, _COPY_AGAIN) from error
+        raise PictureError(source, "image-undecodable", what, COPY_AGAIN) from error
 
 
 @contextmanager
@@ -364,7 +309,7 @@ def _foreign(source: ImageSource, file: IO[bytes]) -> PictureError:
     if start.startswith(b"version https://git-lfs"):
         what, remedy = "this is a pointer of Git LFS and not the picture itself", "Run `git lfs pull`"
     elif start.startswith(b"\x89PNG") and bytes(4) in (start[16:20], start[20:24]):
-        return PictureError(source, "image-undecodable", "the picture has no pixels", _COPY_AGAIN)
+        return PictureError(source, "image-undecodable", "the picture has no pixels", COPY_AGAIN)
     else:
         what = f"the content is not a picture of a known format (begins with {start[:8]!r})"
         remedy = f"Replace it by one of {', '.join(FORMATS)}"

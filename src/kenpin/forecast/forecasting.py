@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from kenpin.config import GradientOptions, TrainOptions
-from kenpin.data.streaming import AHEAD
+from kenpin.data.streaming import AHEAD, IN_FLIGHT_BYTES
 from kenpin.data.taking import DataSource
 from kenpin.errors import KenpinError
 from kenpin.forecast.disk import writing_seconds
@@ -289,7 +289,9 @@ class _Trial:
         batch_bytes = pictures * self._picture_bytes
         if self._steps is None:
             features_bytes = self._picture_bytes * len(self._parts.training) * _FIT_COPIES
-            return batch_bytes + ((AHEAD + pictures) * self._opened_bytes + features_bytes if self._on_cpu else 0)
+            most, opened = IN_FLIGHT_BYTES + self._opened_bytes, self._opened_bytes
+            opened_bytes = sum(min(count * opened, most) for count in (AHEAD, pictures))
+            return batch_bytes + (opened_bytes + features_bytes if self._on_cpu else 0)
         waiting = accumulate + 1
         if not self._on_cpu:
             return waiting * batch_bytes

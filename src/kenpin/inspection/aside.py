@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from kenpin.data.images import MAX_BYTES
+from kenpin.data.picture_files import MAX_BYTES
 from kenpin.data.reading.pictures import is_picture
 from kenpin.inspection.journal import Journal
 from kenpin.inspection.pictures import Sighting, as_text, is_still_there, sighting_of, status_of

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kenpin.inspection.aside import finish_moves, not_moved, put_aside
-from kenpin.inspection.pictures import Opened, Source
+from kenpin.inspection.pictures import Opened, Source, open_picture
 from kenpin.inspection.record import PartRecord
 from kenpin.records import Verdict
 
 if TYPE_CHECKING:
+    from kenpin.data.streaming import Pending
     from kenpin.inspection.line import Line
 
 
@@ -41,14 +41,17 @@ def inspect(
     inspection = _Inspection(line, source, report, note)
     if source.folder is not None and (sentence := finish_moves(line.journal, source.folder, line.out)) is not None:
         note(sentence)
-    ahead: list[Future[Opened]] = []
-    while True:
-        seen = source.next(line.batch_size, wait=not ahead)
-        following = line.open(seen or ())
-        inspection.take([opening.result() for opening in ahead])
-        ahead = following
-        if seen is None and not ahead:
-            return inspection.tally
+    ahead: deque[Pending[Opened]] = deque()
+    with line.reading() as reading:
+        while True:
+            seen = source.next(line.batch_size, wait=not ahead)
+            following = deque(reading.submit(open_picture, sighting) for sighting in seen or ())
+            for some in line.taken(ahead):
+                inspection.take(some)
+                del some  # else these pictures were held while the next ones are opened
+            ahead = following
+            if seen is None and not ahead:
+                return inspection.tally
 
 
 @dataclass

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -12,12 +13,14 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Self
 
+from kenpin.data.images import bytes_of_size
+from kenpin.data.streaming import Ahead, Pending, in_batches
 from kenpin.errors import OutputExistsError, RunError
 from kenpin.files import check_writable, read_json, sole_writer, write_json
 from kenpin.inspection.aside import place_aside
 from kenpin.inspection.journal import JOURNAL, Journal
 from kenpin.inspection.judging import Judges
-from kenpin.inspection.pictures import Opened, Sighting, open_bytes, open_picture
+from kenpin.inspection.pictures import Opened, open_bytes
 from kenpin.inspection.policy import Policy, read_policy
 from kenpin.inspection.record import PartKey, PartRecord
 
@@ -71,17 +74,29 @@ class Line:
         """Records of several parts, in their order: faster than one by one. Raises OSError as `judge` does."""
         records: list[PartRecord] = []
         coming = iter(pictures)
-        ahead: list[Future[Opened]] = []
-        while True:
-            following = [self._readers.submit(open_bytes, *one) for one in islice(coming, self.batch_size)]
-            records += [recorded.record for recorded in self.record([opening.result() for opening in ahead])]
-            if not following:
-                return records
-            ahead = following
+        ahead: deque[Pending[Opened]] = deque()
+        with self.reading() as reading:
+            while True:
+                following = deque(reading.submit(_open_named, one) for one in islice(coming, self.batch_size))
+                for some in self.taken(ahead):
+                    records += [recorded.record for recorded in self.record(some)]
+                    del some  # else these pictures were held while the next ones are opened
+                if not following:
+                    return records
+                ahead = following
 
-    def open(self, seen: Sequence[Sighting]) -> list[Future[Opened]]:
-        """Begin to read files, while others are judged."""
-        return [self._readers.submit(open_picture, sighting) for sighting in seen]
+    def reading(self) -> Ahead:
+        """Reading of pictures while others are judged; what is read ahead is bounded by bytes."""
+        return Ahead(self._readers)
+
+    def taken(self, pending: deque[Pending[Opened]]) -> Iterator[list[Opened]]:
+        """Pictures that were read ahead, as many at a time as their bytes allow. `pending` is emptied."""
+
+        def opened() -> Iterator[Opened]:
+            while pending:
+                yield pending.popleft().result()
+
+        return in_batches(opened(), self.batch_size, _held_bytes)
 
     def record(self, pictures: Sequence[Opened], *, sets_aside: bool = False) -> list[Recorded]:
         """The record of each picture, on disk. sets_aside: whether the caller moves files that are no pictures to where
@@ -112,6 +127,14 @@ class Line:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _open_named(picture: tuple[str, bytes]) -> Opened:
+    return open_bytes(*picture)
+
+
+def _held_bytes(opened: Opened) -> int:
+    return 0 if opened.image is None else bytes_of_size(opened.image.size)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import time
@@ -13,7 +12,8 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Protocol
 
-from kenpin.data.images import PictureError, read_file, read_image
+from kenpin.data.images import read_image
+from kenpin.data.picture_files import PictureError, hash_of, read_bytes_once
 from kenpin.errors import ImageError, first_line
 from kenpin.inspection.record import PartKey, part_key
 from kenpin.records import ImageSource
@@ -107,12 +107,11 @@ def open_picture(seen: Sighting) -> Opened:
     digest, image, error = "", None, None
     try:
         _refuse_folder(seen.path)
-        data, status = read_file(seen.path)
-        digest = _hash(data)
-        source = ImageSource(seen.path, data)
-        if len(data) != seen.size_bytes or sighting_of(seen.id, seen.path, status).state != seen.state:
-            raise PictureError(source, "image-truncated", "it changed while it was read", _AGAIN)
-        image = read_image(source)
+        once = read_bytes_once(ImageSource(seen.path))
+        digest = once.content
+        if len(once.data) != seen.size_bytes or sighting_of(seen.id, seen.path, once.status).state != seen.state:
+            raise PictureError(once.source, "image-truncated", "it changed while it was read", _AGAIN)
+        image = read_image(once.source)
     except Exception as hindrance:  # noqa: BLE001 a file may fail in any way, and none may hold up a line
         error = _as_image_error(seen.path, hindrance)
     return Opened(seen, _whole_path(seen.path), digest, image, error)
@@ -122,16 +121,12 @@ def open_bytes(name: str, data: bytes) -> Opened:
     """A picture in memory as an opened one, complete at this moment."""
     now_s, image, error = time.time(), None, None
     seen = Sighting(as_text(name), name, len(data), int(now_s * 1e9), 0, now_s)
-    digest = _hash(data)
+    digest = hash_of(data)
     try:
         image = read_image(ImageSource(name, data))
     except Exception as hindrance:  # noqa: BLE001 as above
         error = _as_image_error(name, hindrance)
     return Opened(seen, seen.id, digest, image, error)
-
-
-def _hash(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def _refuse_folder(path: str) -> None:

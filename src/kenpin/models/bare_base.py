@@ -7,6 +7,7 @@ from typing import Any
 from kenpin.errors import OptionError, first_line
 from kenpin.models import family_names, get_family
 from kenpin.models.contract import AnswersUntrained, check_there
+from kenpin.models.networks.pretrained import load_pretrained
 
 TOY = "toy"
 """Name of the toy base, which has no configuration: a family makes it."""
@@ -34,7 +35,7 @@ def _configuration(base: str) -> Any:
             f"base {base!r}: an .npz file holds no tokenizer, so it cannot be asked; give a folder or a hub id."
         )
     try:
-        return AutoConfig.from_pretrained(base, trust_remote_code=False)
+        return load_pretrained(AutoConfig, base)
     except (OSError, ValueError, KeyError) as error:
         raise OptionError(
             f"base {base!r} is not a run and cannot be loaded as a pretrained model ({first_line(error)}); give a run, "

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from kenpin.errors import RunError
 from kenpin.files import read_json, write_json
 from kenpin.models.contract import BaseRecord, Inspector, Task
+from kenpin.models.networks.pretrained import load_tensors
 from kenpin.run.layout import CHECKPOINTS
 
 OPTIONS = "options.json"
@@ -37,7 +37,7 @@ def save_learned(module: nn.Module, folder: Path) -> None:
 
 def load_learned(module: nn.Module, folder: Path) -> None:
     """Load the tensors that `save_learned` wrote. Raises RunError where they are not the module's."""
-    saved, own = load_file(folder / _LEARNED), _learned(module)
+    saved, own = load_tensors(folder / _LEARNED), _learned(module)
     if saved.keys() != own.keys():
         wrong = sorted(saved.keys() ^ own.keys())
         raise RunError(f"{folder}: does not fit the network, first at {wrong[0]}; start the run again.")
@@ -49,12 +49,12 @@ def load_learned(module: nn.Module, folder: Path) -> None:
 def take_learned(module: nn.Module, folder: Path) -> None:
     """Load what `save_learned` wrote into a finished run's module, which no longer trains. Raises RunError."""
     try:
-        saved = load_file(folder / _LEARNED)
+        saved = load_tensors(folder / _LEARNED)
         own = dict(module.named_parameters()) | dict(module.named_buffers())
         with torch.no_grad():
             for name, value in saved.items():
                 own[name].copy_(value)
-    except (OSError, KeyError, RuntimeError, SafetensorError) as error:
+    except (KeyError, RuntimeError) as error:
         raise RunError(f"{folder}: does not fit the network of its run; take another checkpoint.") from error
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,10 +15,11 @@ from PIL.Image import Image
 from torch import Tensor
 
 from kenpin.data.dataset import Dataset, content_hash
-from kenpin.data.images import read_image
+from kenpin.data.images import bytes_of_size, read_image
+from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.plain_png import read_plain
-from kenpin.data.streaming import stream
-from kenpin.errors import DatasetError, ImageError, RunError
+from kenpin.data.streaming import in_batches, stream
+from kenpin.errors import DatasetError, ImageError
 from kenpin.models.contract import (
     Batch,
     EncodeGrey,
@@ -121,15 +122,11 @@ class StoredFeatures:
 
     store: FeatureStore
 
-    def of(self, example: Example) -> Tensor:
-        """The features of one picture. Raises RunError where they were dropped in the meantime."""
-        (features,) = self.store.get([content_hash(example.image)])
-        if features is None:
-            raise RunError(
-                f"{example.id}: its stored features were dropped by other runs; resume when these are done, or point "
-                "KENPIN_CACHE to a folder of its own."
-            )
-        return torch.from_numpy(np.array(features))
+    def of(self, examples: Sequence[Example]) -> list[Tensor] | None:
+        """The features of pictures; None where those of one of them are gone, for other runs may have dropped them."""
+        found = self.store.get([content_hash(example.image) for example in examples])
+        features = [torch.from_numpy(np.array(array)) for array in found if array is not None]
+        return features if len(features) == len(examples) else None
 
 
 @dataclass(frozen=True)
@@ -175,11 +172,13 @@ def keep_inputs(
                         example if example.image.data is None else _without_bytes(example) for example in opened
                     ]
                 batches.append(batch)
-            elif store is None:
+            elif store is None or not store.is_usable:
                 return None
         if batches:
             kept.append(KeptInputs({name: torch.cat([b[name] for b in batches]) for name in batches[0]}, examples))
-    return tuple(kept) if len(kept) == len(datasets) else StoredFeatures(cast(FeatureStore, store))
+    if len(kept) == len(datasets):
+        return tuple(kept)
+    return StoredFeatures(store) if store is not None and store.is_usable else None
 
 
 def _without_bytes(example: Example) -> Example:
@@ -241,10 +240,10 @@ def _picture_batches(
 ) -> Iterator[tuple[int, list[Example], Batch]]:
     """For each batch the number of pictures read, the examples that could be opened, and their inputs."""
     store = store_of(inspector)
-    opened = stream(partial(_open, store), dataset)
-    while batch := list(islice(opened, size)):
+    for batch in in_batches(stream(partial(_open, store), dataset), size, _held_bytes):
         sound = _sound(batch, on_error)
         yield len(batch), [item.example for item in sound], _encoded(inspector, sound, store, room)
+        del batch, sound  # else these pictures were held while the next ones are opened
 
 
 def _grey_encoder(inspector: Inspector, dataset: Dataset) -> EncodeGrey | None:
@@ -331,14 +330,20 @@ class _Opened:
     error: ImageError | None = None
 
 
+def _held_bytes(opened: _Opened) -> int:
+    return 0 if opened.image is None else bytes_of_size(opened.image.size)
+
+
 def _open(store: FeatureStore | None, example: Example) -> _Opened:
-    content = ""
+    content, source = "", example.image
     try:
-        if store is not None and (content := content_hash(example.image)):
+        if store is not None:
+            once = read_bytes_once(source)  # features are stored under the hash of the bytes that they come from
+            content, source = once.content, once.source
             (features,) = store.get([content])
             if features is not None:
                 return _Opened(example, content, features=torch.from_numpy(np.array(features)))
-        image = read_image(example.image)
+        image = read_image(source)
         return _Opened(replace(example, size_wh=image.size), content, image=image)
     except ImageError as error:
         return _Opened(example, error=error)

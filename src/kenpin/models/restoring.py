@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +15,31 @@ from kenpin.models import get_family
 from kenpin.models.calibrated import read_calibration
 from kenpin.models.checkpoints import find_checkpoint, load_learned, read_begun, take_learned
 from kenpin.models.contract import BaseRecord, Calibrated, Inspector, LearnsVectors, Task, Trainable, check_base
+from kenpin.models.networks.pretrained import check_finite
 from kenpin.run.layout import MODEL, RECORD
 from kenpin.run.record import RunRecord, is_run, read_record, record_hash
 from kenpin.run.seal import check_checkpoint, check_seal
 
+_restoring: ContextVar[tuple[Path, ...]] = ContextVar("_restoring", default=())
+"""The runs that are being restored, each as the base of the one before."""
 SEAL = "seal "
 """Prefix of the hash of a run's record, where a base is a run."""
 
 
 def restore_run(run: Path) -> tuple[Inspector, RunRecord]:
     """The inspector of a finished run, on the CPU, and the run's record. Raises RunError, OptionError."""
+    real = run.resolve()
+    above = _restoring.get()
+    if real in above:
+        raise RunError(f"{run}: stands on itself, by way of its own base; restore it from a copy or train again.")
+    token = _restoring.set((*above, real))
+    try:
+        return _restored(run)
+    finally:
+        _restoring.reset(token)
+
+
+def _restored(run: Path) -> tuple[Inspector, RunRecord]:
     record = read_record(run)
     check_seal(run, record.files, deciding_alone=True)
     family = get_family(record.family)
@@ -38,6 +54,8 @@ def restore_run(run: Path) -> tuple[Inspector, RunRecord]:
         if stands_on_run and not is_run(Path(base.id)):
             raise RunError(f"{base.id}: no such run, and {run} is built on its network; restore it.") from error
         raise
+    weights = {name: values for name, values in inspector.module.state_dict().items() if isinstance(values, Tensor)}
+    check_finite(weights, run / MODEL)
     if isinstance(inspector, Calibrated):
         inspector.calibration = read_calibration(run / MODEL)
     return inspector, record

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from markupsafe import Markup
 
-from kenpin.data.images import Header, Picture, PictureError, jpeg_thumbnail, read_mask, read_picture
+from kenpin.data.images import Header, Picture, jpeg_thumbnail, read_mask, read_picture
+from kenpin.data.picture_files import PictureError
 from kenpin.errors import ImageError
 from kenpin.plural import counted
 from kenpin.records import Detections, Example, Finding, ImageSource

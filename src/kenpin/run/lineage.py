@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 
+from kenpin.arrays import read_npy, read_npz
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.errors import RunError
 from kenpin.files import new_file, partial_folder
@@ -45,13 +45,13 @@ def read_lineage(path: Path, *, of_network: bool = False) -> Lineage:
     file = _lineage_file(path)
     try:
         if not file.is_file() and (path / _TRAINED_ON).is_file():
-            hashes = np.load(path / _TRAINED_ON, allow_pickle=False)
+            hashes = read_npy(path / _TRAINED_ON)
             return Lineage(frozenset(hashes.astype(str).tolist()), complete=False)
-        with np.load(file, allow_pickle=False) as kept:
-            contents, within = kept["contents"].astype(str), kept["network"] if of_network else True
-            learned, chosen = (frozenset(contents[kept[role] & within].tolist()) for role in ("learned", "chosen"))
-            return Lineage(learned, chosen, tuple(kept["names"].tolist()))
-    except (OSError, ValueError, KeyError, IndexError, BadZipFile) as error:
+        kept = read_npz(file)
+        contents, within = kept["contents"].astype(str), kept["network"] if of_network else True
+        learned, chosen = (frozenset(contents[kept[role] & within].tolist()) for role in ("learned", "chosen"))
+        return Lineage(learned, chosen, tuple(kept["names"].tolist()))
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise RunError(f"{file}: is missing or damaged; {REMEDY}.") from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from kenpin.arrays import read_npz
 from kenpin.errors import RunError
 from kenpin.evaluation.mistakes import worst_first
 from kenpin.heat import Region
@@ -102,11 +102,12 @@ def read_maps(path: Path) -> Maps | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            kept = {name: arrays[name] for name in arrays.files}
+        kept = read_npz(path)
         shapes, mask_shapes = kept["shapes"], kept["mask_shapes"]
         levels = np.split(kept["levels"], np.cumsum(shapes.prod(axis=1))[:-1])
         areas = mask_shapes.prod(axis=1)
+        if (mask_shapes < 0).any() or areas.sum() > 8 * kept["masks"].size:  # it would be filled up with zeros
+            raise ValueError("its masks are larger than what is there of them")
         masks = np.split(np.unpackbits(kept["masks"], count=int(areas.sum())).astype(bool), np.cumsum(areas)[:-1])
         by_id = {}
         for number, id in enumerate(kept["ids"].tolist()):
@@ -122,5 +123,5 @@ def read_maps(path: Path) -> Maps | None:
         cut = float(kept["fails_from"])
         settings = bool(kept["of_score"]), bool(kept["held_out"]), None if np.isnan(cut) else cut
         return Maps(by_id, str(kept["unit"]), *settings)
-    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise RunError(f"{path}: it holds no maps of pictures ({error}). Delete it or train again.") from error

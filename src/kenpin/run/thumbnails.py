@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from kenpin.data.images import jpeg_thumbnail
+from kenpin.data.images import jpeg_thumbnail, read_image
 from kenpin.errors import ImageError, RunError
 from kenpin.records import Example, ImageSource
 
@@ -80,5 +80,5 @@ def smaller(thumbnails: Mapping[str, bytes], max_side_px: int | None) -> Mapping
     """The thumbnails with longer sides of at most `max_side_px`; None: unchanged."""
     if max_side_px is None:
         return thumbnails
-    opened = ((id, Image.open(io.BytesIO(jpeg), formats=("JPEG",))) for id, jpeg in thumbnails.items())
+    opened = ((id, read_image(ImageSource(id, jpeg))) for id, jpeg in thumbnails.items())
     return {id: jpeg_thumbnail(image, max_side_px) for id, image in opened}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from kenpin.arrays import read_npz
 from kenpin.errors import RunError
 from kenpin.metrics.projection import Projection
 
@@ -37,8 +37,8 @@ def read_embedding(path: Path) -> ProjectedEmbedding | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            projection = Projection(arrays["coordinates"], arrays["shares"], int(arrays["dimension"]))
-            return ProjectedEmbedding(tuple(arrays["ids"].tolist()), projection)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        arrays = read_npz(path)
+        projection = Projection(arrays["coordinates"], arrays["shares"], int(arrays["dimension"]))
+        return ProjectedEmbedding(tuple(arrays["ids"].tolist()), projection)
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path}: it holds no embeddings of pictures ({error}). Delete it or train again.") from error

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kenpin.arrays import read_npy, read_npz
 from kenpin.errors import DatasetError
 
 
@@ -27,13 +28,12 @@ def read_embeddings(path: str | Path) -> Embeddings:
     remedy = "give the vectors.npz that `kenpin embed` writes, or an .npy file of (n, d) floating-point numbers"
     ids: list[str] = []
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            found = loaded
+        if zipfile.is_zipfile(path):
+            loaded = read_npz(Path(path))
+            found, ids = loaded["vectors"], loaded["ids"].tolist() if "ids" in loaded else []
         else:
-            with loaded:
-                found, ids = loaded["vectors"], loaded["ids"].tolist() if "ids" in loaded else []
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            found = read_npy(Path(path))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DatasetError(f"{path}: cannot be read as embeddings; {remedy}.") from error
     if found.ndim != 2 or found.dtype.kind != "f":
         raise DatasetError(f"{path}: holds an array of shape {found.shape} and kind {found.dtype}; {remedy}.")

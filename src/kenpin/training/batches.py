@@ -88,12 +88,16 @@ class _Opened(TorchDataset[Row]):
 
     def __getitems__(self, rows: list[int]) -> Rows:
         kept = self.reader.kept
-        return kept.batch(rows) if isinstance(kept, KeptInputs) else [self[row] for row in rows]
+        if isinstance(kept, KeptInputs):
+            return kept.batch(rows)
+        if isinstance(kept, StoredFeatures):
+            examples = [self.reader.dataset[row] for row in rows]
+            if (features := kept.of(examples)) is not None:
+                return list(zip(examples, features, strict=True))
+        return [self[row] for row in rows]
 
     def __getitem__(self, row: int) -> Row:
         example = self.reader.dataset[row]
-        if isinstance(self.reader.kept, StoredFeatures):
-            return example, self.reader.kept.of(example)
         image = read_image(example.image)
         if self.reader.augmenter is not None:
             image, example = self.reader.augmenter(image, example, self.epoch, row)

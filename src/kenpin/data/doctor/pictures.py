@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from kenpin.data.dataset import content_hash
 from kenpin.data.doctor.quality import Quality, quality_of
 from kenpin.data.doctor.subject import listed
 from kenpin.data.duplicates import perceptual_hash
-from kenpin.data.images import SUFFIXES, Header, Picture, PictureError, read_picture
+from kenpin.data.images import SUFFIXES, Header, Picture, read_picture
+from kenpin.data.picture_files import PictureError, read_bytes_once
 from kenpin.plural import counted, is_are
 from kenpin.records import Finding, Severity
 
@@ -56,7 +56,8 @@ def look_at(example: Example, seen: Callable[[Example, Picture], None] | None = 
     if example.items is not None:
         return example, NOT_OPENED
     try:
-        picture = read_picture(example.image)
+        once = read_bytes_once(example.image)  # the hash that copies are found by is of the picture that was seen
+        picture = read_picture(once.source)
     except PictureError as error:
         where, about = str(example.image), (example.id,)
         return example, Look((Finding(Severity.ERROR, error.code, where, error.what, error.remedy, about),))
@@ -66,7 +67,7 @@ def look_at(example: Example, seen: Callable[[Example, Picture], None] | None = 
     findings = (*_disguise(example, header), *_orientation(example, header), *_stated_size(example, header))
     perceptual = perceptual_hash(picture.rgb).tobytes()
     quality = quality_of(picture.rgb)
-    return example, Look(findings, header, picture.highest, content_hash(example.image), perceptual, quality)
+    return example, Look(findings, header, picture.highest, once.content, perceptual, quality)
 
 
 def _disguise(example: Example, header: Header) -> Iterator[Finding]:

@@ -22,12 +22,21 @@ import pyarrow as pa
 
 from kenpin.data.dataset import SCHEMA, Dataset, as_table
 from kenpin.data.formats import CARRIABLE
+from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.reading import Reading
 from kenpin.data.reading.columns import attribute_columns, has_pictures
+from kenpin.data.reading.library_tables import (
+    METADATA,
+    SPLITS,
+    STATE,
+    load_folder,
+    load_from_hub,
+    load_parquet,
+    load_saved,
+)
 from kenpin.data.reading.names import split_name
 from kenpin.data.reading.pictures import entries, file_name, files_below, subfolders
 from kenpin.data.reading.tables import CHAT_COLUMNS, TableReader
-from kenpin.errors import DatasetError
 from kenpin.records import Example
 
 if TYPE_CHECKING:
@@ -37,8 +46,6 @@ SUMMARY = "Hugging Face hub id, save_to_disk folder, Parquet files or image fold
 CARRIES = CARRIABLE - {"mask", "items"}
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
-_SAVED = ("dataset_dict.json", "state.json")
-_METADATA = {"metadata.csv", "metadata.jsonl", "metadata.parquet"}
 _BLOCK = 64  # pictures whose bytes are in memory at a time while writing
 
 
@@ -48,8 +55,8 @@ def recognises(path: Path) -> bool:
         return path.suffix == ".parquet" and _may_hold_pictures(path)
     names = {entry.name for entry in entries(path)}
     for folder in subfolders(path):
-        names |= {entry.name for entry in entries(folder) if entry.name in _METADATA or entry.name.endswith(".parquet")}
-    return not names.isdisjoint({*_SAVED, *_METADATA}) or any(name.endswith(".parquet") for name in names)
+        names |= {entry.name for entry in entries(folder) if entry.name in METADATA or entry.name.endswith(".parquet")}
+    return not names.isdisjoint({SPLITS, STATE, *METADATA}) or any(name.endswith(".parquet") for name in names)
 
 
 def _may_hold_pictures(file: Path) -> bool:
@@ -78,7 +85,7 @@ def _own_files(path: Path) -> Iterator[str]:
     """The files in and below a folder that the library reads by itself."""
     for file in files_below(path, unlisted=[]):
         name = os.path.basename(file)
-        if name in {*_SAVED, *_METADATA, "dataset_info.json"} or name.endswith((".arrow", ".parquet")):
+        if name in {SPLITS, STATE, *METADATA, "dataset_info.json"} or name.endswith((".arrow", ".parquet")):
             yield file
 
 
@@ -142,16 +149,16 @@ def write(dataset: Dataset, path: Path) -> None:
 
 def _tables(path: Path, reading: Reading) -> list[tuple[str | None, datasets.Dataset]]:
     """Name and table of each split; none, and a finding, where they cannot be read."""
-    import datasets
-
     try:
-        if any((path / name).is_file() for name in _SAVED):
-            loaded = datasets.load_from_disk(str(path))
+        if any((path / name).is_file() for name in (SPLITS, STATE)):
+            loaded = load_saved(path)
         elif path.is_file():
-            loaded = datasets.load_dataset("parquet", data_files=str(path), split="train")
+            loaded = load_parquet(path)
+        elif path.exists():
+            loaded = load_folder(path)
         else:
-            name, _, revision = path.as_posix().partition("@") if not path.exists() else (str(path), "", "")
-            loaded = datasets.load_dataset(name, revision=revision or None)
+            id, _, revision = path.as_posix().partition("@")
+            loaded = load_from_hub(id, revision or None)
     except Exception as error:  # noqa: BLE001 (the library raises its own, the hub's, pyarrow's and pandas' errors)
         reason = " ".join(str(error.__cause__ or error).split())[:300]
         if path.exists():
@@ -215,7 +222,7 @@ def _row(example: Example, numbers: dict[str, int]) -> dict[str, Any]:
     return {
         **example.attributes,
         "id": example.id,
-        "image": {"bytes": _bytes(example), "path": file_name(example)},
+        "image": {"bytes": read_bytes_once(example.image).data, "path": file_name(example)},
         "split": example.split,
         "objects": objects,
         "label": None if example.label is None else numbers[example.label],
@@ -223,15 +230,6 @@ def _row(example: Example, numbers: dict[str, int]) -> dict[str, Any]:
         "prefix": example.prefix,
         "suffix": example.suffix,
     }
-
-
-def _bytes(example: Example) -> bytes:
-    if example.image.data is not None:
-        return example.image.data
-    try:
-        return Path(example.image.path or "").read_bytes()
-    except FileNotFoundError as error:
-        raise DatasetError(f"{example.image}: the picture is missing. Put it back, or leave it out.") from error
 
 
 @contextmanager

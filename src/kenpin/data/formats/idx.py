@@ -11,6 +11,7 @@ import io
 import json
 import math
 import re
+import stat
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,8 @@ CARRIES = frozenset({"split", "label", "classes"})
 _IMAGES = re.compile(r"(?:(.+)-)?images([-.]idx3-ubyte(?:\.gz)?)")
 _MNIST_NAMES = {"test": "t10k"}
 _CLASSES = "classes.json"
+LARGEST_BYTES = 1024**3
+"""Bytes of pixels that a file may hold, unpacked; EMNIST's largest holds 547 million."""
 _MOST_CLASSES = 256  # values of a byte
 
 
@@ -109,24 +112,33 @@ def _class_names(path: Path, reading: Reading) -> list[str] | None:
 def _array(file: Path, axes: int, reading: Reading) -> NDArray[np.uint8] | None:
     """The bytes of an IDX file in its shape; None and a finding where it holds something else."""
     reading.use(file)
+    start = 4 + 4 * axes
     try:
-        content = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+        if not stat.S_ISREG(file.stat().st_mode):  # a pipe would be waited for
+            reading.tell("unparsable-file", file, "it is not a file", "Put the file in its place")
+            return None
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
+            head = stream.read(start)
+            lengths = np.frombuffer(head[4:], dtype=">u4") if len(head) == start else ()
+            shape = tuple(int(length) for length in lengths)
+            announced = math.prod(shape)
+            if announced > LARGEST_BYTES:
+                what = f"it announces {announced:,} bytes, more than the {LARGEST_BYTES:,} that are read"
+                reading.tell("unparsable-file", file, what, "Divide it into smaller files")
+                return None
+            # a byte more than announced: a few may unpack to gigabytes
+            content = stream.read(announced + 1)
     except FileNotFoundError:
         reading.tell("missing-file", file, "it is missing", "Put it beside the other file of its pair")
         return None
     except (OSError, EOFError, zlib.error) as error:
         reading.tell("unparsable-file", file, f"it cannot be unpacked ({error})", "Copy it again")
         return None
-    start = 4 + 4 * axes
-    shape = (
-        tuple(int(length) for length in np.frombuffer(content[4:start], dtype=">u4")) if len(content) >= start else ()
-    )
-    announced = math.prod(shape)
-    if content[:4] != bytes([0, 0, 8, axes]) or len(content) - start != announced or (any(shape) and not announced):
+    if head[:4] != bytes([0, 0, 8, axes]) or len(content) != announced or not shape or (any(shape) and not announced):
         what = f"it is not an IDX file of {counted(axes, 'axis', 'axes')}, or is not as long as it states"
         reading.tell("unparsable-file", file, what, "Copy it again")
         return None
-    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
+    return np.frombuffer(content, dtype=np.uint8).reshape(shape)
 
 
 def _examples(path: Path, names: list[str] | None, reading: Reading) -> Iterator[Example]:

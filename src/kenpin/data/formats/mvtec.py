@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.images import PictureError, read_mask
+from kenpin.data.images import read_mask
+from kenpin.data.picture_files import PictureError
 from kenpin.data.reading import Reading
 from kenpin.data.reading.names import folder_of_label, label_of_folder, split_name
 from kenpin.data.reading.pictures import (

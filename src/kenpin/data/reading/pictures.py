@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePath
 
 from kenpin.data.images import FORMATS, SUFFIXES, read_header
+from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.reading import Reading
 from kenpin.data.reading.names import UniqueNames, familiar, is_of_another_machine, readable
-from kenpin.errors import DatasetError
 from kenpin.records import Example, ImageSource
 
 StrPath = str | os.PathLike[str]
@@ -195,7 +194,7 @@ class PictureCopier:
         self._made: set[str] = set()
 
     def copy(self, example: Example, folder: str = "") -> str:
-        """Copy one picture; its path below the root, with forward slashes. Raises DatasetError."""
+        """Copy one picture; its path below the root, with forward slashes. Raises ImageError."""
         name = self._names.take(folder, file_name(example))
         self.make(folder)
         target = self._root / folder / name
@@ -210,11 +209,5 @@ class PictureCopier:
 
 
 def copy_bytes(source: ImageSource, target: Path) -> None:
-    """A picture's bytes as they are, never encoded again. Raises DatasetError."""
-    if source.data is not None:
-        target.write_bytes(source.data)
-        return
-    try:
-        shutil.copyfile(source.path or "", target)
-    except FileNotFoundError as error:
-        raise DatasetError(f"{source}: the picture is missing. Put it back, or remove it from the data.") from error
+    """A picture's bytes as they are, never encoded again. Raises ImageError."""
+    target.write_bytes(read_bytes_once(source).data)

@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from kenpin.data.images import PictureError, displayed_size
+from kenpin.data.images import displayed_size
+from kenpin.data.picture_files import PictureError
 from kenpin.data.reading.box_forms import BoxForm, four_numbers
 from kenpin.data.reading.encodings import declared_encoding, decode, known_encoding
 from kenpin.data.reading.names import readable

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kenpin.errors import DatasetError
+from kenpin.errors import DatasetError, ShapeError
 
 Array = NDArray[np.float64]
 HeadKind = Literal["linear", "svm"]
@@ -152,7 +152,19 @@ def _fit_svm(
     )
 
 
-def head_from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Head:
-    """The head whose fields were saved under these names."""
-    kind = SvmHead if "vectors" in arrays else LinearHead
-    return kind(**arrays)
+def head_from_arrays(arrays: Mapping[str, NDArray[Any]], classes: int) -> Head:
+    """The head of this many classes whose fields were saved under these names. Raises TypeError where they are others,
+    ShapeError where their shapes do not belong together."""
+    head = SvmHead(**arrays) if "vectors" in arrays else LinearHead(**arrays)
+    items = head.mean.shape
+    if isinstance(head, LinearHead):
+        shapes = {"scale": items, "weights": (classes, *items), "bias": (classes,)}
+    else:
+        machines = 1 if classes == 2 else classes
+        rows = head.vectors.shape[:1]
+        shapes = {"scale": items, "vectors": (*rows, *items), "dual": (machines, *rows), "bias": (machines,)}
+        shapes |= {"gamma": (), "sigmoid": (machines, 2)}
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise ShapeError(f"{name} has the shape {arrays[name].shape}, where {shape} belongs")
+    return head

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from safetensors.torch import load_file
 from torch import nn
 
 from kenpin.data.dataset import Dataset
@@ -20,6 +19,7 @@ from kenpin.models.embedder.references import read_references
 from kenpin.models.enough import check_each_class
 from kenpin.models.networks.backbones import BUILT_IN, Backbone, backbone_of_network, load_backbone, read_backbone
 from kenpin.models.networks.lora import attach_lora, load_lora, without_adapters
+from kenpin.models.networks.pretrained import load_tensors
 from kenpin.models.networks.seeded import seeded
 from kenpin.models.networks.sizes import announced_by
 from kenpin.models.restoring import run_below
@@ -75,7 +75,7 @@ class EmbedderFamily:
             check_base(base, backbone.record)
         body = load_lora(backbone.network, folder / "adapter") if options.tuning == "lora" else backbone.network
         references = read_references(folder, options.neighbours)
-        learned = load_file(folder / WEIGHTS)
+        learned = load_tensors(folder / WEIGHTS)
         # the objective knows the classes it was trained on; classes that were added later have references only
         trained = Task(task.labels[: int(learned.pop(CLASSES))], task.ok_labels)
         module = _network(backbone, body, options, trained)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kenpin.errors import RunError, ShapeError
+from kenpin.run.arrays import read_run_arrays
 
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -88,9 +89,9 @@ def fit_references(
 def read_references(folder: Path, neighbours: int) -> References:
     """The references that `save` wrote. Raises RunError."""
     try:
-        with np.load(folder / FILE, allow_pickle=False) as arrays:
-            return References(arrays["vectors"], arrays["numbers"], neighbours, float(arrays["scale"]))
-    except (OSError, ValueError, KeyError) as error:
+        arrays = read_run_arrays(folder / FILE, ("vectors", "numbers", "scale"))
+        return References(arrays["vectors"], arrays["numbers"], neighbours, float(arrays["scale"]))
+    except (ShapeError, TypeError) as error:
         raise RunError(f"{folder / FILE}: cannot be read; restore it from a copy or train again.") from error
 
 

@@ -10,7 +10,7 @@ from kenpin.models.enough import LearnsAnyNumber
 from kenpin.models.florence2.inspector import Florence2Detector
 from kenpin.models.florence2.options import Florence2Options
 from kenpin.models.florence2.toy import toy_base
-from kenpin.models.language.bases import LanguageBase, from_pretrained, untrained_options
+from kenpin.models.language.bases import LanguageBase, load_base, untrained_options
 from kenpin.models.language.detector import as_it_comes, base_of_run, restored
 from kenpin.models.language.options import loaded_as
 from kenpin.models.networks.sizes import announced_by
@@ -54,7 +54,7 @@ def _load(options: Florence2Options, task: Task) -> LanguageBase:
         return base_of_run(options, "florence2")
     from transformers import Florence2ForConditionalGeneration
 
-    return from_pretrained(Florence2ForConditionalGeneration, options, pictures=True)
+    return load_base(Florence2ForConditionalGeneration, options, pictures=True)
 
 
 FAMILY = Florence2Family()

@@ -10,6 +10,7 @@ from kenpin.errors import OptionError, first_line
 from kenpin.models.contract import check_there
 from kenpin.models.language.options import LanguageOptions
 from kenpin.models.language.tuning import four_bit
+from kenpin.models.networks.pretrained import load_pretrained
 from kenpin.models.networks.quiet import without_bars
 
 Options = TypeVar("Options", bound=LanguageOptions)
@@ -35,7 +36,7 @@ class LanguageBase:
         return self.processor.size["width"], self.processor.size["height"]
 
 
-def from_pretrained(kind: Any, options: LanguageOptions, *, pictures: bool) -> LanguageBase:
+def load_base(kind: Any, options: LanguageOptions, *, pictures: bool) -> LanguageBase:
     """The base that the options name, of this class of transformers; `pictures`: with its image processor.
 
     Raises OptionError, MissingExtraError.
@@ -47,10 +48,10 @@ def from_pretrained(kind: Any, options: LanguageOptions, *, pictures: bool) -> L
     is_four_bit = options.tuning == "qlora"
     settings: dict[str, Any] = {"quantization_config": four_bit()} if is_four_bit else {"dtype": options.frozen_dtype}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=False)
+        tokenizer = load_pretrained(AutoTokenizer, base)
         processor = _picture_processor(base) if pictures else None
         with without_bars():
-            network = kind.from_pretrained(base, trust_remote_code=False, **settings).eval()
+            network = load_pretrained(kind, base, **settings).eval()
     except (OSError, ValueError, KeyError) as error:
         raise OptionError(
             f"base {base!r} cannot be loaded as {kind.__name__} ({first_line(error)}); give toy, a hub id, or a folder "
@@ -63,7 +64,7 @@ def _picture_processor(base: str) -> Any:
     """The PIL processor by name: scores must not depend on whether torchvision is installed."""
     from transformers import AutoImageProcessor
 
-    return AutoImageProcessor.from_pretrained(base, backend="pil", trust_remote_code=False)
+    return load_pretrained(AutoImageProcessor, base, backend="pil")
 
 
 def untrained_options(options: type[Options], base: str, dtype: str | None) -> Options:
@@ -82,7 +83,7 @@ def read_tokenizer(source: str) -> Any:
             return PreTrainedTokenizerFast(
                 tokenizer_file=source, pad_token="<pad>", eos_token="<eos>", bos_token="<bos>", unk_token="<unk>"
             )
-        return AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+        return load_pretrained(AutoTokenizer, source)
     except Exception as error:
         raise OptionError(
             f"tokenizer {source!r} cannot be loaded ({error}); give a hub id, a folder or a tokenizer.json."

@@ -13,13 +13,14 @@ from typing import Any, Literal, Self, TypeVar, cast
 
 import torch
 from PIL.Image import Image
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from kenpin.codecs import in_reading_order
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
-from kenpin.errors import LabelError, OptionError, RunError
+from kenpin.errors import LabelError, OptionError, RunError, first_line
 from kenpin.models.contract import BaseRecord, Batch, Task, check_base
 from kenpin.models.language.attention_maps import detection_maps
 from kenpin.models.language.bases import LanguageBase
@@ -30,6 +31,7 @@ from kenpin.models.language.options import LanguageOptions
 from kenpin.models.language.scores import AnswerReader
 from kenpin.models.language.tuning import freeze_randomness, prepare, sees_frozen
 from kenpin.models.networks.lora import load_lora, without_adapters
+from kenpin.models.networks.pretrained import load_pretrained, load_tensors
 from kenpin.models.networks.quiet import expected_warnings, without_bars
 from kenpin.models.restoring import run_below
 from kenpin.nearest import did_you_mean
@@ -286,15 +288,20 @@ class LanguageDetector(ABC):
         try:
             if tuning == "full":
                 with without_bars():
-                    trained = type(self.network).from_pretrained(folder / _WEIGHTS, dtype=self.network.dtype)
+                    trained = load_pretrained(
+                        type(self.network), folder / _WEIGHTS, dtype=self.network.dtype, use_safetensors=True
+                    )
                 self.network.load_state_dict(trained.state_dict())
             else:
                 own = dict(self.module.named_parameters())
-                for name, values in load_file(folder / _TRAINED).items():
+                for name, values in load_tensors(folder / _TRAINED).items():
                     own[name].data.copy_(values)
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
+        except RunError:
+            raise
+        except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
             raise RunError(
-                f"{folder}: the trained weights do not fit the base; provide the one it was trained on."
+                f"{folder}: the trained weights do not fit the base ({first_line(error)}); provide the one it was "
+                "trained on."
             ) from error
         return self
 

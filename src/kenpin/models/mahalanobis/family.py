@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
-from kenpin.errors import OptionError
+from kenpin.errors import OptionError, RunError, first_line
 from kenpin.models.contract import Announced, BaseRecord, Inspector, Task, check_base
 from kenpin.models.mahalanobis.inspector import SPACES, UnitSpaceInspector
 from kenpin.models.mahalanobis.items import item_source, of_table, same_source
@@ -19,6 +15,8 @@ from kenpin.models.mahalanobis.patch_inspector import PatchSpaceInspector
 from kenpin.models.mahalanobis.selection import check_count, divide_parts
 from kenpin.models.networks.backbones import BUILT_IN, load_backbone
 from kenpin.models.networks.sizes import announced_by
+from kenpin.run.arrays import read_run_arrays
+from kenpin.run.seal import REMEDY
 from kenpin.targets import Target
 
 
@@ -59,15 +57,19 @@ class MahalanobisFamily:
             inspector = _of_cells(options, task)
             check_base(base, inspector.base)
             return inspector.restored(folder)
-        with np.load(folder / "unit_space.npz", allow_pickle=False) as arrays:
-            saved: dict[str, NDArray[Any]] = dict(arrays)
+        file = folder / "unit_space.npz"
+        saved = read_run_arrays(file, ("items",), finite=False)
         if "names" in saved:
             source = of_table(tuple(saved.pop("names").tolist()))
         else:
             source = same_source(base, options.base, options.stages, task.labels, options.seed)
         check_base(base, source.base)
         items = saved.pop("items")
-        return UnitSpaceInspector(source, task, options, SPACES[options.method].from_arrays(saved), items)
+        try:
+            space = SPACES[options.method].from_arrays(saved)
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{file}: holds no unit space ({first_line(error)}); {REMEDY}.") from error
+        return UnitSpaceInspector(source, task, options, space, items)
 
 
 def _of_cells(options: MahalanobisOptions, task: Task) -> PatchSpaceInspector:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
-from kenpin.errors import OptionError, RunError
+from kenpin.errors import OptionError, RunError, first_line
 from kenpin.models.calibrated import CalibratedPictures
 from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.inference import compute_features
@@ -29,6 +29,8 @@ from kenpin.models.networks.backbones import Backbone
 from kenpin.plural import counted
 from kenpin.quality.calibration import distance_of_unit, least_score
 from kenpin.records import Example, Map, Prediction, Threshold
+from kenpin.run.arrays import read_run_arrays
+from kenpin.run.seal import REMEDY
 
 Where = Literal["positions", "pooled"]
 _TOGETHER = 32  # pictures a matrix product: enough to fill it, and few enough for the memory
@@ -163,13 +165,15 @@ class PatchSpaceInspector(CalibratedPictures):
         np.savez(folder / _FILE, channels=self._channels, **self._fitted.to_arrays())  # type: ignore[arg-type]
 
     def restored(self, folder: Path) -> PatchSpaceInspector:
-        """This inspector with what `save` wrote."""
-        with np.load(folder / _FILE, allow_pickle=False) as arrays:
-            saved = dict(arrays)
+        """This inspector with what `save` wrote. Raises RunError."""
+        saved = read_run_arrays(folder / _FILE, finite=False)
         if "channels" not in saved:
             raise RunError(f"{folder / _FILE}: an earlier version made other features of cells; train again.")
         self._take(saved.pop("channels"))  # the saved ones: another NumPy might sample others
-        self._spaces = CellSpaces.from_arrays(saved)
+        try:
+            self._spaces = CellSpaces.from_arrays(saved)
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{folder / _FILE}: holds no unit spaces ({first_line(error)}); {REMEDY}.") from error
         return self
 
     @property

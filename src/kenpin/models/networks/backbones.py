@@ -12,11 +12,13 @@ from typing import Any, cast
 
 import torch
 from PIL.Image import Image
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from kenpin.errors import OptionError, RunError, first_line
 from kenpin.models.contract import BaseRecord, Batch, check_there
 from kenpin.models.networks import lite0
+from kenpin.models.networks.pretrained import load_pretrained
 from kenpin.models.networks.quiet import without_bars, without_reports
 from kenpin.models.networks.seeded import seeded
 
@@ -158,8 +160,8 @@ def backbone_of_network(
     with TemporaryDirectory(prefix="kenpin-base-") as folder, without_bars(), without_reports(), seeded(seed):
         network.save_pretrained(folder)
         # read again, so that no layer stays frozen from the former training
-        config = type(network.config).from_pretrained(folder, **_ids(labels))
-        fresh = type(network).from_pretrained(folder, config=config, ignore_mismatched_sizes=True, dtype="float32")
+        config = load_pretrained(type(network.config), folder, **_ids(labels))
+        fresh = load_pretrained(type(network), folder, config=config, ignore_mismatched_sizes=True, dtype="float32")
     fresh.name_or_path = fresh.config.name_or_path = ""  # the folder is gone, and peft would look for it
     return Backbone(id, fresh.eval(), processor, commit)
 
@@ -175,12 +177,14 @@ def read_backbone(weights: Path, processor: Path, id: str, commit: str | None) -
     try:
         with without_bars():
             if '"kenpin_lite0"' in (weights / "config.json").read_text(encoding="utf-8"):
-                network = lite0.Lite0ForImageClassification.from_pretrained(weights)
+                kind = lite0.Lite0ForImageClassification
             else:
-                network = AutoModelForImageClassification.from_pretrained(weights, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+                kind = AutoModelForImageClassification
+            network = load_pretrained(kind, weights, use_safetensors=True)  # as kenpin writes it: never a pickle
+        read_processor = _read_processor(processor)
+    except (OSError, ValueError, SafetensorError) as error:
         raise RunError(f"{weights}: the weights cannot be read ({first_line(error)}). Train again.") from error
-    return Backbone(id, network.eval(), _read_processor(processor), commit)
+    return Backbone(id, network.eval(), read_processor, commit)
 
 
 def _processor(side_px: int) -> Any:
@@ -212,8 +216,8 @@ def load_with_its_classes(base: str) -> tuple[Backbone, tuple[str, ...]]:
     check_there(base, BUILT_IN)
     try:
         with without_bars():
-            network, report = AutoModelForImageClassification.from_pretrained(
-                base, dtype="float32", trust_remote_code=False, output_loading_info=True
+            network, report = load_pretrained(
+                AutoModelForImageClassification, base, dtype="float32", output_loading_info=True
             )
         processor = _read_processor(base)
     except (OSError, ValueError, KeyError) as error:
@@ -240,7 +244,7 @@ def _read_processor(source: str | Path) -> Any:
     """The PIL processor by name: scores must not depend on whether torchvision is installed."""
     from transformers import AutoImageProcessor
 
-    return AutoImageProcessor.from_pretrained(source, backend="pil", trust_remote_code=False)
+    return load_pretrained(AutoImageProcessor, source, backend="pil")
 
 
 def _from_transformers(base: str, ids: dict[str, Any]) -> Backbone:
@@ -248,14 +252,14 @@ def _from_transformers(base: str, ids: dict[str, Any]) -> Backbone:
 
     check_there(base, BUILT_IN)
     try:
-        config = AutoConfig.from_pretrained(base, trust_remote_code=False, **ids)
+        config = load_pretrained(AutoConfig, base, **ids)
         with without_bars(), without_reports():
-            network, report = AutoModelForImageClassification.from_pretrained(
+            network, report = load_pretrained(
+                AutoModelForImageClassification,
                 base,
                 config=config,
                 ignore_mismatched_sizes=True,
                 dtype="float32",
-                trust_remote_code=False,
                 output_loading_info=True,
             )
         processor = _read_processor(base)

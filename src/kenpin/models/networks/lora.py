@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, cast
 
+from safetensors import SafetensorError
 from torch import nn
 
-from kenpin.errors import OptionError, RunError
+from kenpin.errors import OptionError, RunError, first_line
+from kenpin.models.networks.pretrained import refuse_code
 from kenpin.models.networks.seeded import seeded
+from kenpin.run.seal import REMEDY
 
 _ATTENTION = ("q_proj", "v_proj", "query", "value")
 
@@ -71,11 +75,33 @@ def load_lora(network: nn.Module, folder: Path) -> nn.Module:
     """The network with the adapter that was saved in `folder`. Raises RunError."""
     from peft import PeftModel
 
+    _check_adapter(folder)
     _freeze_batch_norm(network)
     try:
         return cast(nn.Module, PeftModel.from_pretrained(network, str(folder)).eval())
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise RunError(f"{folder}: the adapter does not fit its base; provide the base it was trained on.") from error
+
+
+def _check_adapter(folder: Path) -> None:
+    """Refuse what PEFT would fetch, import or unpickle. Raises RunError."""
+    weights, file = folder / "adapter_model.safetensors", folder / "adapter_config.json"
+    if not weights.is_file():  # PEFT takes a pickle in its place, and asks the hub where there is none
+        raise RunError(f"{weights}: is missing; {REMEDY}.")
+    try:
+        refuse_code(folder)
+        configuration = json.loads(file.read_text(encoding="utf-8"))
+        kind = configuration["peft_type"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{file}: is no configuration of an adapter ({first_line(error)}); {REMEDY}.") from error
+    if kind != "LORA":
+        raise RunError(f"{file}: its kind is {kind!r}, and kenpin writes LORA alone; {REMEDY}.")
+    # the first names a module to import; the others compute or read weights in ways of their own
+    for key in ("megatron_config", "corda_config", "eva_config", "lora_ga_config", "layer_replication"):
+        if configuration.get(key):
+            raise RunError(f"{file}: its entry {key} is none that kenpin writes; {REMEDY}.")
+    if configuration.get("init_lora_weights") not in (None, True, False, "gaussian"):
+        raise RunError(f"{file}: its entry init_lora_weights is none that kenpin writes; {REMEDY}.")
 
 
 def without_adapters(module: nn.Module) -> nn.Module:

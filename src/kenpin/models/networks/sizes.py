@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from kenpin.models.contract import Announced
+from kenpin.models.networks.pretrained import load_pretrained
 
 FOUR_BITS = "4 bits"
 
@@ -17,7 +18,7 @@ def announced_by(base: str, dtype: str | None = None) -> Announced | None:
     import transformers
 
     try:
-        config = transformers.AutoConfig.from_pretrained(base)
+        config = load_pretrained(transformers.AutoConfig, base)
         kind = getattr(transformers, config.architectures[0])
         with torch.device("meta"):
             network = kind(config)

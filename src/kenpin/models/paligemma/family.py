@@ -10,7 +10,7 @@ from kenpin.models.contract import Announced, BaseRecord, Inspector, Task
 from kenpin.models.enough import LearnsAnyNumber
 from kenpin.models.language.bases import (
     LanguageBase,
-    from_pretrained,
+    load_base,
     read_tokenizer,
     untrained_options,
 )
@@ -72,7 +72,7 @@ def _load(options: PaliGemmaOptions, task: Task) -> LanguageBase:
         return LanguageBase(options.base, model_from_npz(options.base), read_tokenizer(options.tokenizer))
     from transformers import PaliGemmaForConditionalGeneration
 
-    return from_pretrained(PaliGemmaForConditionalGeneration, options, pictures=False)
+    return load_base(PaliGemmaForConditionalGeneration, options, pictures=False)
 
 
 FAMILY = PaliGemmaFamily()

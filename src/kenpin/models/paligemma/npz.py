@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,8 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration
 
+from kenpin.arrays import Arrays, Header, open_npz
 from kenpin.errors import OptionError
 from kenpin.files import check_free, new_file
+from kenpin.models.networks.pretrained import load_pretrained
 from kenpin.models.networks.quiet import without_bars
 
 _PREFIX = "params/"
@@ -139,6 +140,7 @@ def model_from_npz(path: str | Path, dtype: torch.dtype = torch.float32) -> Pali
     bfloat16 (2-byte void) arrays are converted to `dtype`. The image token is the id after the last one of the
     vocabulary. Raises OptionError, one sentence that names file, array and remedy.
     """
+    path = Path(path)
     headers = _headers(path)
     prefix = _PREFIX if any(name.startswith(_PREFIX) for name in headers) else ""
     expected = {prefix + array.name for array in _ARRAYS}
@@ -151,15 +153,20 @@ def model_from_npz(path: str | Path, dtype: torch.dtype = torch.float32) -> Pali
             raise OptionError(f"{path}: array {name} is of type {kind}; write it as float16, bfloat16 or float32.")
     sizes = _sizes(path, prefix, {name: shape for name, (shape, _) in headers.items()})
     weights: dict[str, Tensor] = {}
-    with zipfile.ZipFile(path) as archive:
+    with open_npz(path) as arrays:
         for array in _ARRAYS:
-            stacked = _read(path, archive, prefix + array.name)
+            stacked = _read(path, arrays, prefix + array.name)
             for index, weight in array.weights_in(sizes):
                 part = stacked[index].permute(array.order()).reshape(array.weight_shape(sizes))
                 weights[weight] = part.to(dtype, copy=True, memory_format=torch.contiguous_format)
     with without_bars():
-        model, report = PaliGemmaForConditionalGeneration.from_pretrained(
-            None, config=_config(sizes), state_dict=weights, dtype=dtype, output_loading_info=True
+        model, report = load_pretrained(
+            PaliGemmaForConditionalGeneration,
+            None,
+            config=_config(sizes),
+            state_dict=weights,
+            dtype=dtype,
+            output_loading_info=True,
         )
     if wrong := sorted(report["missing_keys"] | report["unexpected_keys"]):
         # a weight under another name would stay random without any other error
@@ -209,27 +216,19 @@ def npz_from_model(
                 npy.write_array(file, _as_numpy(path, array.name, stacked, dtype), allow_pickle=False)
 
 
-def _headers(path: str | Path) -> dict[str, tuple[tuple[int, ...], np.dtype[np.generic]]]:
+def _headers(path: Path) -> dict[str, Header]:
     """Shape and type of every array, without reading the gigabytes behind them."""
     try:
-        headers = {}
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.namelist():
-                with archive.open(member) as file:
-                    major = npy.read_magic(file)[0]
-                    read = npy.read_array_header_1_0 if major == 1 else npy.read_array_header_2_0
-                    shape, _, kind = read(file)
-                headers[member.removesuffix(".npy")] = shape, kind
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        with open_npz(path) as arrays:
+            return arrays.headers
+    except (OSError, ValueError) as error:
         raise OptionError(f"{path}: cannot be read as an .npz checkpoint ({error}); {_SHORTAGE}.") from error
-    return headers
 
 
-def _read(path: str | Path, archive: zipfile.ZipFile, name: str) -> Tensor:
+def _read(path: Path, arrays: Arrays, name: str) -> Tensor:
     try:
-        with archive.open(f"{name}.npy") as file:
-            array = npy.read_array(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        array = arrays.read(name)
+    except (OSError, ValueError) as error:
         raise OptionError(f"{path}: array {name} cannot be read ({error}); copy the file again.") from error
     if array.dtype.kind == "V":  # NumPy has no bfloat16
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)

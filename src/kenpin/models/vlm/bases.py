@@ -16,6 +16,7 @@ from PIL.Image import Image, Resampling
 from kenpin.errors import OptionError, first_line
 from kenpin.models.contract import BaseRecord, check_there
 from kenpin.models.language.tuning import four_bit
+from kenpin.models.networks.pretrained import load_pretrained
 from kenpin.models.networks.probe import probe_picture
 from kenpin.models.networks.quiet import without_bars
 from kenpin.models.vlm.turns import Turns
@@ -77,7 +78,7 @@ class ChatBase:
         return BaseRecord(self.id, self.commit, tuple(round(float(value), 4) for value in logits[indices]))
 
 
-def from_pretrained(base: str, *, dtype: str | None) -> ChatBase:
+def load_base(base: str, *, dtype: str | None) -> ChatBase:
     """The chat model of this hub id or folder, in a number format, or in 4 bits.
 
     Raises OptionError, MissingExtraError.
@@ -87,9 +88,9 @@ def from_pretrained(base: str, *, dtype: str | None) -> ChatBase:
     check_there(base)
     how = {"dtype": dtype} if dtype else {"quantization_config": four_bit((*PARTS_THAT_SEE, "lm_head"))}
     try:
-        processor = read_processor(base, AutoConfig.from_pretrained(base, trust_remote_code=False))
+        processor = read_processor(base, load_pretrained(AutoConfig, base))
         with without_bars():
-            network = AutoModelForImageTextToText.from_pretrained(base, trust_remote_code=False, **how).eval()
+            network = load_pretrained(AutoModelForImageTextToText, base, **how).eval()
     except (OSError, ValueError, KeyError) as error:
         raise OptionError(
             f"base {base!r} cannot be loaded as a chat model with pictures ({first_line(error)}); give toy, a hub "
@@ -109,13 +110,13 @@ def read_processor(source: str | Path, config: Any) -> Any:
     kind: Any = Idefics3Processor if config.model_type == "smolvlm" else PROCESSOR_MAPPING[type(config)]
     attributes = [name for name in kind.get_attributes() if "video" not in name]
     kind = type(kind.__name__, (kind,), {"get_attributes": classmethod(lambda cls: attributes)})
-    tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
+    tokenizer = load_pretrained(AutoTokenizer, source)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     # generation continues from the last column of the prompt, so padding is on the left
     tokenizer.padding_side = "left"
     # the PIL processor by name: answers must not depend on whether torchvision is installed
-    pictures = AutoImageProcessor.from_pretrained(source, backend="pil", trust_remote_code=False)
+    pictures = load_pretrained(AutoImageProcessor, source, backend="pil")
     parts = {"image_processor": pictures, "tokenizer": tokenizer}
     settings, _ = kind.get_processor_dict(str(source))
     processor = kind.from_args_and_dict([parts[name] for name in attributes], settings)

@@ -7,21 +7,22 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError
 from torch import nn
 
 from kenpin.cases.library import CaseLibrary
-from kenpin.errors import OptionError, RunError
+from kenpin.errors import OptionError, RunError, first_line
 from kenpin.files import read_json
 from kenpin.models.contract import Announced, BaseRecord, Inspector, Task, check_base
 from kenpin.models.enough import LearnsAnyNumber
 from kenpin.models.language.options import loaded_as
 from kenpin.models.language.tuning import prepare
 from kenpin.models.networks.lora import load_lora, without_adapters
+from kenpin.models.networks.pretrained import load_pretrained, load_tensors
 from kenpin.models.networks.quiet import expected_warnings, without_bars
 from kenpin.models.networks.sizes import announced_by
 from kenpin.models.restoring import run_below
-from kenpin.models.vlm.bases import PARTS_THAT_SEE, ChatBase, from_pretrained, read_processor
+from kenpin.models.vlm.bases import PARTS_THAT_SEE, ChatBase, load_base, read_processor
 from kenpin.models.vlm.inspector import ADAPTER, CHAT, EMBEDDER, PROJECTOR, WEIGHTS, ChatInspector
 from kenpin.models.vlm.options import VlmOptions
 from kenpin.models.vlm.soft_tokens import RunVectors, SoftPrompted
@@ -71,8 +72,8 @@ class VlmFamily(LearnsAnyNumber):
         inspector = ChatInspector(source, network, base, options, question=settings["question"], vectors=vectors)
         if isinstance(inspector.module, SoftPrompted):
             try:
-                inspector.module.projector.load_state_dict(load_file(folder / PROJECTOR))
-            except (OSError, RuntimeError) as error:
+                inspector.module.projector.load_state_dict(load_tensors(folder / PROJECTOR))
+            except RuntimeError as error:
                 raise RunError(f"{folder / PROJECTOR}: does not fit the network; restore it or train again.") from error
         inspector.module.eval()
         return inspector
@@ -97,7 +98,7 @@ def _load(options: VlmOptions, task: Task, saved_processor: Path | None = None) 
     if options.base != "toy" and is_run(Path(options.base)):
         return _base_of_run(options, half)
     if options.base != "toy":
-        return from_pretrained(options.base, dtype=None if options.tuning == "qlora" else options.frozen_dtype)
+        return load_base(options.base, dtype=None if options.tuning == "qlora" else options.frozen_dtype)
     source = toy_base((*task.questions, *task.answers), options.seed, saved_processor)
     source.half = half
     if half is not None:
@@ -126,11 +127,14 @@ def _read_whole(folder: Path, base: BaseRecord) -> ChatBase:
 
     try:
         with without_bars():
-            network = AutoModelForImageTextToText.from_pretrained(folder / WEIGHTS, dtype="float32").eval()
+            network = load_pretrained(
+                AutoModelForImageTextToText, folder / WEIGHTS, dtype="float32", use_safetensors=True
+            ).eval()
         return ChatBase(base.id, network, read_processor(folder / "processor", network.config), base.commit)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise RunError(
-            f"{folder}: the trained weights cannot be read; restore it from a copy or train again."
+            f"{folder}: the trained weights cannot be read ({first_line(error)}); restore it from a copy or train "
+            "again."
         ) from error
 
 

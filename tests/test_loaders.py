@@ -1,0 +1,103 @@
+"""What strangers may have written is opened in few places, each of which refuses what others would run or wait for."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import kenpin
+
+SOURCE = Path(kenpin.__file__).parent
+ALLOWED = {
+    # adapters: PEFT, whose configuration is checked there
+    "from_pretrained": {"models/networks/pretrained.py", "models/networks/lora.py"},
+    "from_config": set[str](),
+    "get_config_dict": {"models/networks/pretrained.py"},
+    "datasets.load_dataset": {"data/reading/library_tables.py"},
+    "load_from_disk": {"data/reading/library_tables.py"},
+    # the published weights of a package; what kenpin itself wrote while training
+    "torch.load": {"models/networks/lite0.py", "training/state.py"},
+    "load_file": {"models/networks/pretrained.py"},
+    "safe_open": set[str](),
+    "np.load": set[str](),
+    "read_array": {"arrays.py"},
+    "pickle.": set[str](),
+    "Image.open": {"data/images.py"},
+    "yaml.load": {"data/formats/yolo.py"},
+    "yaml.unsafe_load": set[str](),
+    "gzip.": {"data/formats/idx.py"},
+    "ZipFile": {"arrays.py", "data/roboflow/archive.py", "explain.py", "models/paligemma/npz.py"},
+    # bytes of files, pictures among them: what else reads some is no reader of pictures
+    "open:rb": {
+        "arrays.py",
+        "data/formats/coco.py",
+        "data/formats/idx.py",
+        "data/formats/voc.py",
+        "data/picture_files.py",
+        "drawing/_fonts.py",
+        "inspection/journal.py",
+        "inspection/watching.py",
+        "run/seal.py",
+    },
+    "read_bytes": {"data/formats/voc.py", "data/reading/content.py", "report/evolution.py"},
+    "copyfile": {"models/vlm/soft_tokens.py"},
+}
+"""Files below `src/kenpin` that may make each call."""
+
+
+def _name(call: ast.expr) -> str:
+    return f"{_name(call.value)}.{call.attr}" if isinstance(call, ast.Attribute) else getattr(call, "id", "")
+
+
+def calls_in(text: str) -> Iterator[tuple[str, ast.Call]]:
+    """Every call of a module that is among the watched ones, by its key."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call):
+            name = _name(node.func)
+            last = name.rpartition(".")[2]
+            modes = [
+                one.value
+                for one in (*node.args[:2], *(k.value for k in node.keywords))
+                if isinstance(one, ast.Constant)
+            ]
+            if last == "open" and any(isinstance(mode, str) and "b" in mode and "r" in mode for mode in modes):
+                yield "open:rb", node
+            for key in ALLOWED:
+                if key in (name, last) or (key.endswith(".") and name.startswith(key)):
+                    yield key, node
+
+
+@pytest.mark.parametrize("key", ALLOWED)
+def test_nothing_is_loaded_but_in_the_allowed_places(key: str) -> None:
+    found = {
+        path.relative_to(SOURCE).as_posix()
+        for path in SOURCE.rglob("*.py")
+        if any(one == key for one, _ in calls_in(path.read_text(encoding="utf-8")))
+    }
+    assert found == ALLOWED[key]
+
+
+def test_the_calls_are_found() -> None:
+    bad = "np.load(a)\nopen(a, 'rb')\nx.y.from_pretrained(a)\npickle.loads(a)\na.open(mode='br')\n"
+    text = bad + "open(a)\nself.load_dataset(a)"
+    assert [key for key, _ in calls_in(text)] == ["np.load", "open:rb", "from_pretrained", "pickle.", "open:rb"]
+
+
+def test_loaders_say_what_they_do_not_trust() -> None:
+    for path in SOURCE.rglob("*.py"):
+        for key, call in calls_in(path.read_text(encoding="utf-8")):
+            settings = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+            where = f"{path}:{call.lineno}"
+            if key == "torch.load":
+                assert settings.get("weights_only") == "True", where
+            if key in ("from_pretrained", "datasets.load_dataset") and "PeftModel" not in ast.unparse(call):
+                assert settings.get("trust_remote_code") == "False", where
+            if key == "read_array":
+                assert settings.get("allow_pickle") == "False", where
+            if key == "yaml.load":
+                assert settings.get("Loader") == "yaml.BaseLoader", where
+            if key == "Image.open":
+                assert "formats" in settings, where
