@@ -224,7 +224,7 @@ def test_what_no_line_or_folder_can_say_is_refused(tmp_path: Path) -> None:
         write_dataset(Dataset.from_examples([coloured]), tmp_path / "out", "idx")
     gone = Example("g", ImageSource(str(tmp_path / "gone.png")), label="7")
     for format in ("folders", "huggingface"):
-        with pytest.raises(DatasetError, match="the picture is missing"):
+        with pytest.raises(DatasetError, match="there is no such file"):
             write_dataset(Dataset.from_examples([gone]), tmp_path / "out", format)
     assert not (tmp_path / "out").exists()
 
