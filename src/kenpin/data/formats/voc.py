@@ -22,11 +22,10 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.data.reading import Reading
 from kenpin.data.reading.box_forms import BoxForm, four_numbers
-from kenpin.data.reading.names import familiar, readable, require_standard_split, split_name
+from kenpin.data.reading.names import familiar, readable, require_standard_split, require_xml_text, split_name
 from kenpin.data.reading.pictures import ByStem, PictureCopier, entries, files_below, id_below, is_picture, subfolders
 from kenpin.data.reading.reading import first_text
 from kenpin.data.reading.shapes import Point, box_around, corners_of, points_of
-from kenpin.errors import LabelError
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
 
 SUMMARY = "Pascal VOC: Annotations/*.xml with JPEGImages/ and ImageSets/Main/, or XML files beside the pictures"
@@ -38,7 +37,6 @@ _PICTURES = ("jpegimages", "images", "image", "imgs", "img", "pictures", "photos
 _FILES_TRIED = 20_000
 _LOOK_AT_BYTES = 1_000
 _START = re.compile(r"<annotations\b")  # CVAT's XML
-_NO_XML_TEXT = re.compile("[\x00-\x08\x0a-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,10 +277,8 @@ def _annotation(name: str, size_wh: tuple[int, int], detections: Detections) -> 
     for key, pixels in zip(("width", "height"), size_wh, strict=True):
         ElementTree.SubElement(size, key).text = str(pixels)
     for box, label in zip(detections.boxes_xyxy_px, detections.labels, strict=True):
-        if _NO_XML_TEXT.search(label):
-            raise LabelError(f"label {label!r} holds a character that XML cannot carry. Rename the class.")
         item = ElementTree.SubElement(xml, "object")
-        ElementTree.SubElement(item, "name").text = label
+        ElementTree.SubElement(item, "name").text = require_xml_text(label)
         box_element = ElementTree.SubElement(item, "bndbox")
         for key, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True):
             ElementTree.SubElement(box_element, key).text = repr(value).removesuffix(".0")
