@@ -15,15 +15,15 @@ NASTY: list[Any] = [
 ]  # fmt: skip
 """Values that no annotation has where one of them stands."""
 TEXTS = [
-    "", "nan", "inf", "-1", "1e309", "9" * 40, "0", "x", "\t", "\0", '"', "<", "&", "%s", "..", "*a", "&a", "[", "{", "良",
-    "\ufeff",
+    "", "nan", "inf", "-1", "1e309", "9" * 40, "0", "x", "\t", "\0", '"', "<", "&", "%s", "..", "*a", "&a", "[", "{",
+    "良", "\ufeff",
 ]  # fmt: skip
 
 
 def mutated(content: bytes, suffix: str, random_: random.Random) -> bytes:
     """The content with one to three changes: of its structure where it parses, of its text or bytes elsewhere."""
     for _ in range(random_.randint(1, 3)):
-        kinds = [_bytes_changed, _text_changed]
+        kinds: list[Callable[[bytes, random.Random], bytes]] = [_bytes_changed, _text_changed]
         if suffix in _STRUCTURES:
             kinds += [_STRUCTURES[suffix]] * 4
         content = random_.choice(kinds)(content, random_)

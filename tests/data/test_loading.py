@@ -58,7 +58,8 @@ def test_no_format_or_several(tmp_path: Path) -> None:
     ("content", "words"),
     [
         (b"path,label\na.png,ok\0\n", "it is not text"),
-        (b"a.png,ok\n", "first line names no column path"),
+        (b"a.png,ok\n", "first line holds a picture and no names of columns"),
+        (b"photo_of,label\na.png,ok\n", "first line names no column path"),
         (b"path,label,label\na.png,ok,scratch\n", r"list\.csv:1: its first line names the column label more than once"),
     ],
 )
@@ -216,8 +217,8 @@ def test_what_no_line_or_folder_can_say_is_refused(tmp_path: Path) -> None:
     drawn = example_at(tmp_path / "d.png", 1, split="test", label="crack", boxes=detections(((1, 2, 9, 5), "crack")))
     with pytest.raises(DatasetError, match="boxes are not those of a mask"):
         write_dataset(Dataset.from_examples([drawn]), tmp_path / "out", "mvtec")
-    named = example_at(tmp_path / "e.png", 1, attributes={"Lot": "7"})
-    with pytest.raises(DatasetError, match="attribute 'Lot'"):
+    named = example_at(tmp_path / "e.png", 1, attributes={"Image": "7"})
+    with pytest.raises(DatasetError, match="attribute 'Image'"):
         write_dataset(Dataset.from_examples([named]), tmp_path / "out", "csv")
     coloured = example_at(tmp_path / "f.png", 1, label="7")
     with pytest.raises(DatasetError, match="its pixels are RGB; IDX holds 8-bit grey"):
@@ -227,6 +228,15 @@ def test_what_no_line_or_folder_can_say_is_refused(tmp_path: Path) -> None:
         with pytest.raises(DatasetError, match="there is no such file"):
             write_dataset(Dataset.from_examples([gone]), tmp_path / "out", format)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_attribute_of_a_later_name_of_a_role_comes_back(tmp_path: Path) -> None:
+    attributes = {"Lot": "7", "判定": "ok", "ファイル名": "x"}
+    write_dataset(
+        Dataset.from_examples([example_at(tmp_path / "a.png", 1, attributes=attributes)]), tmp_path / "o", "csv"
+    )
+    again = load_dataset(tmp_path / "o")[0]
+    assert (again.attributes, again.group, again.label) == (attributes, None, None)
 
 
 def test_names_never_collide() -> None:

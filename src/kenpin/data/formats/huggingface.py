@@ -192,8 +192,9 @@ def _features(dataset: Dataset, *, has_split: bool) -> Any:
     if holds("label") or (dataset.declared_classes and "objects" not in columns):
         columns["label"] = category
     columns.update({name: text for name in ("group", "prefix", "suffix") if holds(name)})
-    taken = ("id", "objects", "response", *CHAT_COLUMNS)
-    columns.update(dict.fromkeys(attribute_columns((example.attributes for example in dataset), taken), text))
+    reserved = ("id", "objects", "response", *CHAT_COLUMNS)
+    further = attribute_columns((example.attributes for example in dataset), tuple(columns), reserved)
+    columns.update(dict.fromkeys(further, text))
     return datasets.Features(columns)
 
 

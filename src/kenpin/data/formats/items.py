@@ -1,15 +1,17 @@
 """Numbers: a CSV or Parquet table with a row for each part and a column for each measured item, without pictures.
 
-`label` (or class), `group` (or lot, part, serial), `split` and `id` are optional. A column of numbers is an item; every
-other column is an attribute. A CSV file is in UTF-8, its columns named by the first line; commas, semicolons, tabs
-and bars are understood. Of a folder, the one CSV file in it is read.
+`label` (or class, 判定 …), `group` (or lot, part, serial, ロット …), `split` and `id` are optional. A column of numbers
+is an item; every other column is an attribute. A CSV file may be in any encoding, its columns named by the first line;
+commas, semicolons, tabs and bars are understood, and so are decimal commas, thousands marks, and a line of units below
+the first. Of a folder, the one CSV file in it is read.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,19 +21,22 @@ from numpy.typing import NDArray
 
 from kenpin.data.dataset import SCHEMA, Dataset, as_table
 from kenpin.data.reading import Reading
-from kenpin.data.reading.columns import attribute_columns, column_of, has_pictures
+from kenpin.data.reading.columns import attribute_columns, column_of
 from kenpin.data.reading.names import split_name
+from kenpin.data.reading.number_tables import TEXTS, first_columns, read_number_table
+from kenpin.data.reading.numbers import MAY_BE_MARKED, NumberStyle, are_units, as_numbers, number_of, number_style
+from kenpin.data.reading.picture_tables import names_pictures
 from kenpin.data.reading.pictures import entries
 from kenpin.errors import DatasetError
+from kenpin.plural import counted
 from kenpin.records import Severity
 
 SUMMARY = "CSV or Parquet table of numbers, a row for each part, without pictures"
 CARRIES = frozenset({"split", "label", "group", "attributes", "items"})
 
-_DELIMITERS = ",;\t|"
-_TEXTS = (".csv", ".tsv")
 _OWN_COLUMNS = ("id", "label", "group", "split")
-_LOOKED_AT = 20  # rows read to recognise a table of numbers
+_ROLES = ("id", "label", "group", "split")
+_LOOKED_AT = 20  # rows that tell whether a column holds numbers
 
 
 def recognises(path: Path) -> bool:
@@ -39,11 +44,16 @@ def recognises(path: Path) -> bool:
     file = _file_of(path)
     if file is None:
         return False
-    try:
-        head = _read(file, rows=_LOOKED_AT)
-    except (pa.ArrowException, OSError):
+    columns = first_columns(file)
+    names = [name for name, _ in columns]
+    if names_pictures(names) or any(isinstance(cell, dict | bytes) for _, cells in columns for cell in cells):
         return False
-    return not has_pictures(head.schema) and bool(_item_names(head))
+    roles = {column_of(role, names) for role in _ROLES}
+    style = number_style((cell for _, cells in columns for cell in cells if isinstance(cell, str)), "")
+    return any(
+        name and name not in roles and _are_numbers(pa.array([_text(cell) for cell in cells], pa.string()), style)
+        for name, cells in columns
+    )
 
 
 def read(path: Path, reading: Reading) -> Dataset:
@@ -51,31 +61,44 @@ def read(path: Path, reading: Reading) -> Dataset:
     file = _file_of(path)
     if file is None:
         reading.tell("missing-file", path, "there is not exactly one CSV file in it", "Name the file itself")
+    found = None if file is None else read_number_table(file, reading)
+    if file is None or found is None:
         return Dataset.from_examples([], root=path, format="items")
-    try:
-        table = _read(file)
-    except (pa.ArrowException, OSError) as error:
-        what = f"it cannot be read as a table ({' '.join(str(error).split())[:200]})"
-        reading.tell("unparsable-file", file, what, "Give every row a cell for each column, or export it again")
-        return Dataset.from_examples([], root=path, format="items")
-    if twice := sorted({name for name in table.column_names if table.column_names.count(name) > 1}):
-        what = f"it names the column {twice[0]!r} more than once"
-        reading.tell("unparsable-file", file, what, "Give each column a name of its own")
-        return Dataset.from_examples([], root=path, format="items")
-    return of_table(table, path, reading, file)
+    return of_table(found.table, path, reading, file, delimiter=found.delimiter, first_line=found.first_line)
 
 
-def of_table(table: pa.Table, root: Path | None, reading: Reading, file: Path = Path("the table")) -> Dataset:
-    """The rows of a table whose columns have different names. root: its folder; None: in memory; file: for messages.
+def of_table(
+    table: pa.Table,
+    root: Path | None,
+    reading: Reading,
+    file: Path = Path("the table"),
+    *,
+    delimiter: str = "",
+    first_line: int = 0,
+) -> Dataset:
+    """The rows of a table whose columns have different names. root: its folder; None: in memory; file: for messages;
+    delimiter and first_line: of a CSV file, the line in which its first row stands.
 
     A row without a number in an item's cell is reported and left out.
     """
-    names = _item_names(table)
-    if not names:
-        reading.tell("unparsable-file", file, "no column holds numbers", "Add measured items, a column each")
+    if len(table) and are_units(_first_row(table)):
+        what = f"it holds units ({', '.join(filter(None, _first_row(table)))}) and is left out"
+        where = f"{file}:{first_line}" if first_line else f"{file}: row 0"
+        reading.tell("units-left-out", where, what, "Nothing to do", severity=Severity.INFO)
+        table, first_line = table.slice(1), first_line + 1
+    style = number_style(_unusual(table), delimiter)
+    names = _item_names(table, style)
+    if not names or _is_headless(table, names):
+        what, remedy = "no column holds numbers", "Add measured items, a column each"
+        if names:
+            what, remedy = "its first line holds numbers and no names of columns", "Write a line of names above it"
+        reading.tell("unparsable-file", file, what, remedy)
         return Dataset.from_examples([], root=root or "", format="items")
-    numbers, sound = _numbers(table, names, file, reading)
-    return _dataset(table.filter(pa.array(sound)), np.flatnonzero(sound), numbers[sound], names, root, file, reading)
+    _tell_style(style, file, reading)
+    source = _Source(file, first_line)
+    numbers, sound = _numbers(table, names, style, source, reading)
+    rows = np.flatnonzero(sound)
+    return _dataset(table.filter(pa.array(sound)), rows, numbers[sound], names, root, source, reading)
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -95,85 +118,105 @@ def write(dataset: Dataset, path: Path) -> None:
 def _file_of(path: Path) -> Path | None:
     """The file itself, or the only CSV table in the folder."""
     if path.is_file():
-        return path if path.suffix.lower() in (*_TEXTS, ".parquet") else None
-    tables = [Path(entry.path) for entry in entries(path) if Path(entry.path).suffix.lower() in _TEXTS]
+        return path if path.suffix.lower() in (*TEXTS, ".parquet") else None
+    tables = [Path(entry.path) for entry in entries(path) if Path(entry.path).suffix.lower() in TEXTS]
     return tables[0] if len(tables) == 1 else None
 
 
-def _read(file: Path, rows: int | None = None) -> pa.Table:
-    """The file's columns, those of a CSV file as text; the first rows alone where that is enough."""
-    if file.suffix.lower() == ".parquet":
-        import pyarrow.parquet as parquet
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where rows come from, for messages."""
 
-        if rows is None:
-            return parquet.read_table(file)
-        with parquet.ParquetFile(file) as opened:
-            batches = opened.iter_batches(batch_size=rows)
-            return pa.Table.from_batches([batch for batch, _ in zip(batches, [0], strict=False)], opened.schema_arrow)
-    import pyarrow.csv
+    file: Path
+    first_line: int
 
-    with file.open(encoding="utf-8-sig", errors="replace") as stream:
-        first = stream.readline()
-        columns, delimiter = max(((_cells(first, d), d) for d in _DELIMITERS), key=lambda pair: len(pair[0]))
-        source = pa.BufferReader((first + "".join(stream.readline() for _ in range(rows))).encode()) if rows else file
-    return pyarrow.csv.read_csv(
-        source,
-        parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=rows is None),
-        convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=True, null_values=[""]
-        ),
+    def of_row(self, row: int) -> str:
+        """File and line, where no cell before it spans several; file and row of a file without lines."""
+        return f"{self.file}:{row + self.first_line}" if self.first_line else f"{self.file}: row {row}"
+
+
+def _first_row(table: pa.Table) -> list[str]:
+    """The cells of text in the first row; of a table with columns of numbers, none."""
+    if not all(map(_is_text, table.schema.types)):
+        return []
+    return [str(column[0].as_py() or "") for column in table.columns]
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _text(cell: object) -> str | None:
+    return None if cell is None or isinstance(cell, bool) else str(cell)
+
+
+def _unusual(table: pa.Table) -> Iterator[str]:
+    """The cells that may be numbers with marks in them, each once, of all columns of text."""
+    for column in table.columns:
+        if _is_text(column.type):
+            marked = column.filter(pc.match_substring_regex(column, MAY_BE_MARKED))
+            yield from pc.unique(marked).to_pylist()
+
+
+def _item_names(table: pa.Table, style: NumberStyle) -> list[str]:
+    """Columns whose names have no other meaning, and most of whose cells are numbers."""
+    roles = {column_of(role, table.column_names) for role in _ROLES}
+    return [name for name in table.column_names if name not in roles and _is_numeric(table.column(name), style)]
+
+
+def _is_numeric(column: pa.ChunkedArray, style: NumberStyle) -> bool:
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type):
+        return True
+    return _is_text(column.type) and _are_numbers(column.slice(0, _LOOKED_AT).cast(pa.string()), style)
+
+
+def _are_numbers(cells: pa.ChunkedArray | pa.StringArray, style: NumberStyle) -> bool:
+    return bool(2 * (len(cells) - as_numbers(cells, style).null_count) > len(cells))
+
+
+def _is_headless(table: pa.Table, names: Sequence[str]) -> bool:
+    """Whether the names of the columns are the numbers of a part: none has another name, each is such as those below
+    it, and they do not count the columns or wavelengths."""
+    if len(names) < len(table.column_names) - 1 or any(column_of(role, table.column_names) for role in _ROLES):
+        return False
+    heads = [number_of(name) for name in names]
+    numbers = [number for number in heads if number is not None]
+    if len(numbers) < len(heads) or (len(heads) > 1 and numbers == sorted(set(numbers))):
+        return False
+    below = (as_numbers(table.column(name).cast(pa.string()), NumberStyle()) for name in names)
+    ranges = [(pc.min(column).as_py(), pc.max(column).as_py()) for column in below]
+    return all(
+        low is not None and 2 * low - high - 1 <= number <= 2 * high - low + 1
+        for number, (low, high) in zip(numbers, ranges, strict=True)
     )
 
 
-def _cells(line: str, delimiter: str) -> list[str]:
-    return next(csv.reader([line], delimiter=delimiter), [])
-
-
-def _item_names(table: pa.Table) -> list[str]:
-    """Columns whose names have no other meaning, and most of whose cells are numbers."""
-    roles = {column_of(role, table.column_names) for role in ("label", "group", "split")} | {"id"}
-    return [name for name in table.column_names if name not in roles and _is_numeric(table.column(name))]
-
-
-def _is_numeric(column: pa.ChunkedArray) -> bool:
-    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type):
-        return True
-    if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type):
-        return False
-    cells = column.slice(0, _LOOKED_AT).to_pylist()
-    return 2 * sum(_number(cell) is not None for cell in cells) > len(cells)
-
-
-def _number(cell: object) -> float | None:
-    try:
-        return float(str(cell))
-    except ValueError:
-        return None
+def _tell_style(style: NumberStyle, file: Path, reading: Reading) -> None:
+    if not style.pattern:
+        return
+    kind = "decimal commas" if style.has_decimal_commas else "marks between thousands"
+    what, remedy, severity = f"its numbers have {kind}, such as {style.example!r}", "Nothing to do", Severity.INFO
+    if style.is_doubtful:
+        what += "; nothing shows that they are no decimal commas"
+        remedy, severity = "Nothing to do if they are, else write the numbers with points", Severity.WARNING
+    reading.tell("number-style", file, what, remedy, severity=severity)
 
 
 def _numbers(
-    table: pa.Table, names: Sequence[str], file: Path, reading: Reading
+    table: pa.Table, names: Sequence[str], style: NumberStyle, source: _Source, reading: Reading
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Numbers of the items, (rows, items) float64, and which rows are sound, (rows,)."""
     numbers = np.empty((len(table), len(names)))
     for column_index, name in enumerate(names):
         column = table.column(name)
-        try:
-            values = pc.cast(column, pa.float64())
-        except pa.ArrowInvalid:
-            values = pa.chunked_array([pa.array([_number(cell) for cell in column.to_pylist()], pa.float64())])
+        values = as_numbers(column, style) if _is_text(column.type) else pc.cast(column, pa.float64())
         numbers[:, column_index] = pc.fill_null(values, float("nan")).to_numpy()
     sound = np.isfinite(numbers)
     for row, column_index in np.argwhere(~sound).tolist():
         cell = table.column(names[column_index])[row].as_py()
         what = f"item {names[column_index]} is {'empty' if cell is None else f'{cell!r}, not a finite number'}"
-        reading.tell("item-not-a-number", _where(file, row), what, "Measure it again, or leave the part out")
+        reading.tell("item-not-a-number", source.of_row(row), what, "Measure it again, or leave the part out")
     return numbers, np.asarray(sound.all(axis=1))
-
-
-def _where(file: Path, row: int) -> str:
-    """File and row for messages; the line of a CSV file, where no cell before it spans several."""
-    return f"{file}:{row + 2}" if file.suffix.lower() in _TEXTS else f"{file}: row {row}"
 
 
 def _dataset(
@@ -182,7 +225,7 @@ def _dataset(
     numbers: NDArray[np.float64],
     names: Sequence[str],
     root: Path | None,
-    file: Path,
+    source: _Source,
     reading: Reading,
 ) -> Dataset:
     """The sound rows as columns of a data set, without an object for each row."""
@@ -193,16 +236,9 @@ def _dataset(
             return [None] * count
         return [None if cell is None else str(cell) for cell in table.column(column).to_pylist()]
 
-    by_row: list[str | None] = [f"row/{row:06d}" for row in rows.tolist()]
-    ids = texts("id") if "id" in table.column_names else [None] * count
-    ids = [given or own for given, own in zip(ids, by_row, strict=True)]
-    if len(set(ids)) < count:
-        what = "some ids occur twice; parts are named by their rows"
-        remedy = "Nothing to do if the ids do not matter"
-        reading.tell("duplicate-id", file, what, remedy, severity=Severity.INFO)
-        ids = [*by_row]
-    label, group, split = (column_of(role, table.column_names) for role in ("label", "group", "split"))
-    further = [name for name in table.column_names if name not in {"id", label, group, split, *names}]
+    id_column, label, group, split = (column_of(role, table.column_names) for role in _ROLES)
+    ids = _ids(texts(id_column), [f"row/{row:06d}" for row in rows.tolist()], source.file, reading)
+    further = [name for name in table.column_names if name not in {id_column, label, group, split, *names}]
     cells = [texts(name) for name in further]
     attributes = [
         json.dumps(
@@ -217,8 +253,23 @@ def _dataset(
         "group": texts(group),
         "items": pa.ListArray.from_arrays(np.arange(count + 1, dtype=np.int32) * len(names), numbers.ravel()),
         "attributes": attributes,
-        "origin": [_where(file, row) for row in rows.tolist()],
+        "origin": [source.of_row(row) for row in rows.tolist()],
     }
     arrays = [pa.array(columns.get(field.name, [None] * count), field.type) for field in SCHEMA]
     data = pa.Table.from_arrays(arrays, schema=SCHEMA)
     return Dataset(as_table(data), root=str(root or ""), format="items", item_names=names)
+
+
+def _ids(stated: Sequence[str | None], by_row: list[str], file: Path, reading: Reading) -> list[str]:
+    """The id of each part: the stated one, or that of its row where there is none or where they are not unique."""
+    given = [id for id in stated if id]
+    if len(set(given)) < len(given):
+        what, remedy = "some ids occur twice; parts are named by their rows", "Nothing to do if the ids do not matter"
+        reading.tell("duplicate-id", file, what, remedy, severity=Severity.INFO)
+        return by_row
+    if given and len(given) < len(stated):
+        first = next(row for id, row in zip(stated, by_row, strict=True) if not id)
+        left = counted(len(stated) - len(given), "part")
+        what = f"{left} without an id, named by the row, the first is {first}"
+        reading.tell("id-left-out", file, what, "Nothing to do if ids do not matter", severity=Severity.INFO)
+    return [id or row for id, row in zip(stated, by_row, strict=True)]

@@ -30,6 +30,7 @@ _YEAR = re.compile(r"[-_]?(?:19|20)[0-9]{2}$")
 _UNFIT_IN_FOLDER = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]|^\.|[. ]$|%(?=[0-9A-Fa-f]{2})')
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _UNFIT_IN_FILE = re.compile(r"[\x00-\x1f\x7f/\\]|^\.")
+_NO_XML_TEXT = re.compile("[\x00-\x08\x0a-\x1f\ud800-\udfff\ufffe\uffff]")
 _LONGEST_NAME_BYTES = 255  # of every common file system
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")  # how Python holds a byte of a file name that is no UTF-8
 _STORED_BYTE = re.compile("[\U0010fe80-\U0010feff]")
@@ -112,6 +113,13 @@ def require_standard_split(split: str, format: str) -> str:
             "Rename the split, or write csv, coco or a JSON-lines format."
         )
     return split
+
+
+def require_xml_text(label: str) -> str:
+    """The label itself. Raises LabelError where it holds a character that XML cannot carry."""
+    if _NO_XML_TEXT.search(label):
+        raise LabelError(f"label {label!r} holds a character that XML cannot carry. Rename the class.")
+    return label
 
 
 def _escape(match: re.Match[str]) -> str:

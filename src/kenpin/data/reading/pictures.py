@@ -166,6 +166,27 @@ class Finder:
         )
 
 
+class ByStem:
+    """File names by their stems: as they are written, else whatever the case and the composition of their letters, as
+    macOS and Windows hold two of them for one name."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._exact: dict[str, list[str]] = {}
+        for name in names:
+            self._exact.setdefault(os.path.splitext(os.path.basename(name))[0], []).append(name)
+        self._folded: dict[str, list[str]] | None = None
+
+    def of(self, stem: str) -> list[str]:
+        """The names of this stem, in their order."""
+        if (found := self._exact.get(stem)) is not None:
+            return found
+        if self._folded is None:  # most data sets never need it
+            self._folded = {}
+            for exact, names in self._exact.items():
+                self._folded.setdefault(_folded(exact), []).extend(names)
+        return self._folded.get(_folded(stem), [])
+
+
 def _folded(name: str) -> str:
     return unicodedata.normalize("NFC", readable(name)).casefold()
 

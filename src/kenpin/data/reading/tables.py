@@ -20,14 +20,16 @@ from kenpin.data.reading.box_forms import BoxForm, four_numbers
 from kenpin.data.reading.columns import column_of
 from kenpin.data.reading.names import split_name
 from kenpin.data.reading.pictures import id_below
+from kenpin.data.reading.table_boxes import BoxCells, box_cells, is_list, item_feature, may_be_boxes
 from kenpin.data.reading.turns import exchanges
-from kenpin.records import Box, Detections, Example, ImageSource
+from kenpin.plural import counted
+from kenpin.records import Box, Detections, Example, ImageSource, Severity
 
 if TYPE_CHECKING:
     import datasets
 
 _FLORENCE_2 = re.compile(r"<loc_[0-9]+>")
-_READ_BY_NAME = ("objects", "response", "messages", "id")
+_READ_BY_NAME = ("response", "messages", "id")
 _QUESTIONS, _ANSWERS = ("prefix", "question"), ("suffix", "caption", "answer")
 CHAT_COLUMNS = ("messages", "text", *_QUESTIONS, *_ANSWERS)
 """Names of columns that may hold questions and answers."""
@@ -59,27 +61,38 @@ class TableReader:
         self._pictures: pa.ChunkedArray = arrow.column(self._image).cast(SCHEMA.field("image").type)
         self._rows = arrow.drop_columns([self._image])
         names = self._rows.column_names
-        self._label, self._group, self._split_column = (column_of(role, names) for role in ("label", "group", "split"))
-        self._by_name = {name for name in _READ_BY_NAME if name in names}
-        self._question = next((name for name in _QUESTIONS if name in names), None)
-        self._answer = next((name for name in _ANSWERS if name in names), None)
-        if self._answer is None and "text" in names and not self._label and not self._by_name - {"id"}:
+        self._cells = box_cells({name: self._features[name] for name in names})
+        taken = set() if self._cells is None else self._cells.columns
+        free = [name for name in names if name not in taken]
+        plain = [name for name in free if _is_plain(self._features[name])]
+        self._label, self._group, self._split_column = (column_of(role, plain) for role in ("label", "group", "split"))
+        self._by_name = {name for name in _READ_BY_NAME if name in free}
+        self._question = next((name for name in _QUESTIONS if name in free), None)
+        self._answer = next((name for name in _ANSWERS if name in free), None)
+        if self._answer is None and "text" in free and not self._label and not taken and not self._by_name - {"id"}:
             self._answer = "text"  # beside labels or boxes it may be anything
         roles = {self._label, self._group, self._split_column, self._question, self._answer}
-        plain = [name for name in names if name not in {*self._by_name, *roles}]
-        self._attributes = [name for name in plain if _is_plain(self._features[name])]
-        if unread := sorted(set(plain) - set(self._attributes)):
-            self._reading.tell_once(
-                "column-not-read", self._where, f"columns {', '.join(unread)} are not read", "Nothing to do"
-            )
+        read = {*self._by_name, *roles}
+        self._attributes = [name for name in plain if name not in read]
+        if unread := [name for name in free if name not in {*read, *plain}]:
+            self._tell_unread(unread, is_annotated=bool(taken or self._label or self._answer or self._by_name - {"id"}))
+
+    def _tell_unread(self, names: list[str], *, is_annotated: bool) -> None:
+        what = f"columns {', '.join(names)} are not read"
+        remedy = "Call boxes `objects` with `bbox` and `category`, if they are annotations"
+        if not is_annotated and any(may_be_boxes(self._features[name]) for name in names):
+            self._reading.tell("nothing-annotated", self._where, f"{what}, and no other one annotates", remedy)
+        else:
+            self._reading.tell_once("column-not-read", self._where, what, remedy, severity=Severity.WARNING)
 
     @property
     def classes(self) -> Sequence[str]:
         """Class names that the table's features declare."""
         if self._image is None:
             return ()
-        objects = self._features.get("objects")
-        features = [self._features.get(self._label), *(_inner(objects).values() if objects is not None else ())]
+        features = [self._features.get(self._label)]
+        if self._cells is not None and self._cells.classes is not None:
+            features.append(self._cells.features[self._cells.classes])
         return list(dict.fromkeys(name for feature in features for name in _class_names(feature)))
 
     def kept_pictures(self) -> pa.ChunkedArray:
@@ -144,12 +157,13 @@ class TableReader:
     ) -> Example:
         label = self._text(self._label, row)
         boxes, size = None, None
-        if row.get("objects") is not None:
-            boxes = self._objects(row["objects"], self._source_for_boxes(number), where)
+        objects = None if self._cells is None else self._cells.of_row(row)
+        if objects is not None and self._cells is not None:
+            boxes = self._objects(objects, self._cells, self._source_for_boxes(number), where)
         elif row.get("response") is not None:
             boxes, answered = self._response(row["response"], where)
             label = label or answered
-        if boxes is None and "objects" not in self._by_name and isinstance(suffix, str):
+        if boxes is None and self._cells is None and isinstance(suffix, str):
             source, codec = ImageSource(), florence2
             if LOCATION.search(suffix):  # only then is the picture's size needed, and its bytes are fetched
                 source = self._source(number)
@@ -184,22 +198,28 @@ class TableReader:
         form = self._reading.boxes
         return self._source(number) if form is not None and form.is_unit else ImageSource()
 
-    def _objects(self, objects: Any, source: ImageSource, where: str) -> Detections | None:
-        """`objects` as a dict of lists or a list of dicts; COCO's left, top, width, height in pixels."""
-        features = _inner(self._features["objects"])
-        if isinstance(objects, list):
-            objects = {key: [item[key] for item in objects] for key in features}
-        box_key = next((key for key in ("bbox", "bboxes") if key in features), "bbox")
-        label_key = next((key for key in ("category", "categories", "label", "labels") if key in features), "category")
-        given, names = objects.get(box_key), objects.get(label_key)
+    def _objects(
+        self, objects: Mapping[str, Any], cells: BoxCells, source: ImageSource, where: str
+    ) -> Detections | None:
+        """The boxes of a row; COCO's left, top, width, height in pixels unless the reading says otherwise."""
+        given = objects.get(cells.boxes)
         if given is None:
             return None
+        names = objects.get(cells.classes or "") or [None] * len(given)
+        if len(names) != len(given):
+            what = f"it has {counted(len(given), 'box')} and {counted(len(names), 'category')}"
+            self._reading.tell("box-unparsable", where, what, "Give each box a category")
+            return None
+        feature = item_feature(cells.features.get(cells.classes or ""))
+        if any(isinstance(name, int) for name in names) and not _class_names(feature):
+            what, remedy = "its classes are numbers without names", "Nothing to do if numbers will do; else name them"
+            self._reading.tell_once("class-without-name", self._where, what, remedy)
         boxes: list[Box] = []
         labels: list[str] = []
         kept: list[int] = []
-        for index, (values, name) in enumerate(zip(given, names or [None] * len(given), strict=True)):
+        for index, (values, name) in enumerate(zip(given, names, strict=True)):
             box = self._reading.box(values, BoxForm.XYWH, source)
-            label = _text(name, _item(features.get(label_key)))
+            label = _text(name, feature)
             if box is None or label is None:
                 what = f"bbox {values!r} with category {name!r} is not a labelled box"
                 remedy = "Write left, top, width and height in pixels, and a category"
@@ -243,22 +263,12 @@ class TableReader:
 
 
 def _is_plain(feature: Any) -> bool:
-    return _class_names(feature) != () or getattr(feature, "dtype", None) not in (None, "dict", "list", "binary")
+    """Whether a cell is one number, text or class."""
+    return not is_list(feature) and not str(getattr(feature, "dtype", "dict")).startswith(("dict", "PIL", "binary"))
 
 
 def _class_names(feature: Any) -> Sequence[str]:
-    return getattr(_item(feature), "names", None) or ()
-
-
-def _item(feature: Any) -> Any:
-    """The feature of a list's elements; any other feature itself."""
-    return getattr(feature, "feature", feature)
-
-
-def _inner(feature: Any) -> Mapping[str, Any]:
-    """The features of a dict of lists, or of a list of dicts."""
-    inner = _item(feature)
-    return inner if isinstance(inner, Mapping) else {}
+    return getattr(item_feature(feature), "names", None) or ()
 
 
 def _text(value: Any, feature: Any) -> str | None:

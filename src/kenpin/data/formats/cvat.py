@@ -1,0 +1,221 @@
+"""CVAT for images 1.1: one `annotations.xml` with all pictures, which lie in `images/`, beside it or below.
+
+A `box` is xtl ytl xbr ybr in pixels; of a turned one, a `polygon`, `ellipse`, `cuboid` and `mask` the surrounding box
+is read; `points`, `polyline` and `skeleton` have no area. A subset is the split, except CVAT's `default`. A picture
+without shapes is annotated as empty. A `tag` is the label of the whole picture; in a file of tags alone no picture has
+boxes. Tags are read and not written.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+from kenpin.data.dataset import Dataset
+from kenpin.data.images import displayed_size
+from kenpin.data.reading import Reading
+from kenpin.data.reading.box_forms import BoxForm, four_numbers
+from kenpin.data.reading.names import folder_of_split, require_xml_text, split_of_folder
+from kenpin.data.reading.pictures import Finder, PictureCopier, entries, id_below
+from kenpin.data.reading.reading import first_text
+from kenpin.data.reading.shapes import Point, box_around, corners_of, ellipse, points_of
+from kenpin.records import Box, Detections, Example, ImageSource, Severity
+
+SUMMARY = "CVAT for images 1.1: annotations.xml with images/"
+CARRIES = frozenset({"split", "boxes", "classes"})
+
+_LOOK_AT_BYTES = 2_000
+_CORNERS = ("xtl", "ytl", "xbr", "ybr")
+_SHAPES = ("box", "polygon", "ellipse", "cuboid", "mask")
+_WITHOUT_AREA = ("points", "polyline", "skeleton")
+
+
+def recognises(path: Path) -> bool:
+    """Whether there is an XML file of this form."""
+    return bool(_files(path))
+
+
+def read(path: Path, reading: Reading) -> Dataset:
+    """The pictures of all XML files of this form in the folder."""
+    root = path if path.is_dir() else path.parent
+    files = _files(path)
+    if not files:
+        reading.tell("missing-file", path, "there is no annotations.xml of CVAT in it", "Name the XML file itself")
+    parsed = [(file, xml) for file in files if (xml := _parse(file, reading)) is not None]
+    classes = [name.text or "" for _, xml in parsed for name in xml.findall("./meta/*/labels/label/name")]
+    listed: set[str] = set()
+    examples = (example for file, xml in parsed for example in _examples(file, xml, root, listed, reading))
+    return Dataset.from_examples(examples, classes=list(dict.fromkeys(classes)), root=path, format="cvat")
+
+
+def write(dataset: Dataset, path: Path) -> None:
+    """Write `annotations.xml` and `images/`, a folder in it for each split. Raises LabelError."""
+    copier = PictureCopier(path)
+    copier.make("images")
+    xml = ElementTree.Element("annotations")
+    ElementTree.SubElement(xml, "version").text = "1.1"
+    labels = ElementTree.SubElement(ElementTree.SubElement(ElementTree.SubElement(xml, "meta"), "task"), "labels")
+    for name in dataset.classes:
+        label = ElementTree.SubElement(labels, "label")
+        ElementTree.SubElement(label, "name").text = require_xml_text(name)
+    for number, example in enumerate(dataset):
+        folder = "images" if example.split is None else f"images/{folder_of_split(example.split)}"
+        written = copier.copy(example, folder)
+        width, height = example.size_wh or displayed_size(example.image)
+        about = {"id": str(number), "name": written.rpartition("/")[2], "width": str(width), "height": str(height)}
+        if example.split is not None:
+            about["subset"] = folder_of_split(example.split)
+        image = ElementTree.SubElement(xml, "image", about)
+        detections = example.boxes or Detections()
+        for box, name in zip(detections.boxes_xyxy_px, detections.labels, strict=True):
+            corners = dict(zip(_CORNERS, map(repr, box), strict=True))
+            ElementTree.SubElement(image, "box", {"label": name, "occluded": "0", **corners})
+    ElementTree.indent(xml)
+    ElementTree.ElementTree(xml).write(path / "annotations.xml", encoding="utf-8", xml_declaration=True)
+
+
+def _files(path: Path) -> list[Path]:
+    files = [path] if path.is_file() else [Path(entry.path) for entry in entries(path)]
+    return [
+        file for file in files if file.suffix.lower() == ".xml" and "<annotations" in first_text(file, _LOOK_AT_BYTES)
+    ]
+
+
+def _parse(file: Path, reading: Reading) -> ElementTree.Element | None:
+    text = reading.xml_text_of(file)
+    if text is None:
+        return None
+    try:
+        xml = ElementTree.fromstring(text)
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        reading.tell("unparsable-file", file, f"it is not XML ({error})", "Export it again, or correct it there")
+        return None
+    if (tracks := len(xml.findall("track"))) and not xml.findall("image"):
+        what = f"it holds the tracks of a video ({tracks}), whose frames are no pictures"
+        reading.tell("unparsable-file", file, what, "Export it as CVAT for images, COCO or YOLO, with images")
+        return None
+    return xml
+
+
+def _examples(
+    file: Path, xml: ElementTree.Element, root: Path, listed: set[str], reading: Reading
+) -> Iterator[Example]:
+    images = xml.findall("image")
+    has_shapes = any(item.tag in _SHAPES for image in images for item in image)
+    has_tags = any(item.tag == "tag" for image in images for item in image)
+    finders: dict[str, Finder] = {}
+    for index, image in enumerate(images):
+        where = f"{file}: image {index}"
+        name, subset = image.get("name"), image.get("subset") or ""
+        if not name:
+            reading.tell("unparsable-line", where, "it has no name", "Export it again")
+            continue
+        if subset not in finders:  # tasks of one project may hold pictures of the same name
+            folders = (f"images/{subset}", subset, "images", "")
+            finders[subset] = Finder([file.parent / folder for folder in folders], root, reading)
+        picture = finders[subset].find(name)
+        if picture is None:
+            finders[subset].tell_missing(where, name, "Export it with the option to save the images, or put it there")
+            continue
+        if picture in listed:
+            what = f"the picture {name!r} is listed a second time"
+            reading.tell("duplicate-id", where, what, "List each picture once")
+            continue
+        listed.add(picture)
+        size = _size(image)
+        boxes = _detections(image, where, ImageSource(picture), reading) if has_shapes or not has_tags else None
+        yield Example(
+            id_below(picture, root),
+            ImageSource(picture),
+            None if subset.casefold() in ("", "default") else split_of_folder(subset),
+            _tag(image, where, reading),
+            boxes,
+            size_wh=size,
+            origin=where,
+        )
+
+
+def _detections(image: ElementTree.Element, where: str, picture: ImageSource, reading: Reading) -> Detections:
+    boxes: list[Box] = []
+    labels: list[str] = []
+    for item in image:
+        if item.tag in _WITHOUT_AREA:
+            what, remedy = (
+                "points and lines have no area and are not read",
+                "Draw boxes or polygons, if they are wanted",
+            )
+            reading.tell_once("shape-not-read", where, what, remedy, severity=Severity.WARNING)
+        if item.tag not in _SHAPES:
+            continue
+        label = item.get("label")
+        box = _box(item, where, picture, reading)
+        if not label or box is None:
+            what = f"its {item.tag} has no label, or no coordinates"
+            reading.tell("box-unparsable", where, what, "Draw it again, or remove it")
+            continue
+        boxes.append(box)
+        labels.append(label)
+    return Detections(tuple(boxes), tuple(labels))
+
+
+def _box(item: ElementTree.Element, where: str, picture: ImageSource, reading: Reading) -> Box | None:
+    """x1, y1, x2, y2 of a shape or of the box around it."""
+    turn = _turn(item)
+    if item.tag == "box" and not turn:
+        return reading.box([item.get(key) for key in _CORNERS], BoxForm.XYXY, picture)
+    if item.tag == "box":
+        what = "oriented boxes are read as the boxes around them"
+        reading.tell_once("oriented-box", where, what, "Nothing to do if those are enough")
+    else:
+        what = "polygons, ellipses and masks are not read, only the boxes around them"
+        reading.tell_once("segmentation-not-read", where, what, "Nothing to do if boxes are enough")
+    return box_around(_outline(item, turn))
+
+
+def _outline(item: ElementTree.Element, turn: float) -> list[Point]:
+    """The points of a shape's edge; none where they cannot be had. turn: clockwise, in radians."""
+    if item.tag in ("box", "mask"):
+        keys = _CORNERS if item.tag == "box" else ("left", "top", "width", "height")
+        four = four_numbers([item.get(key) for key in keys])
+        if four is None:
+            return []
+        x1, y1, x2, y2 = four if item.tag == "box" else BoxForm.XYWH.to_xyxy_px(four, (1, 1))
+        return corners_of(((x1 + x2) / 2, (y1 + y2) / 2), (x2 - x1, y2 - y1), turn)
+    if item.tag == "ellipse":
+        four = four_numbers([item.get(key) for key in ("cx", "cy", "rx", "ry")])
+        if four is None:
+            return []
+        x, y, across, down = four
+        if turn:  # the half sides of the box around a turned ellipse
+            cos, sin = math.cos(turn), math.sin(turn)
+            across, down = math.hypot(across * cos, down * sin), math.hypot(across * sin, down * cos)
+        return ellipse((x, y), (across, down))
+    if item.tag == "cuboid":
+        ends = [key[1:] for key in item.keys() if key.startswith("x") and f"y{key[1:]}" in item.keys()]  # noqa: SIM118
+        return points_of([(item.get(f"x{end}"), item.get(f"y{end}")) for end in ends])
+    return points_of([pair.split(",") for pair in (item.get("points") or "").split(";") if pair])
+
+
+def _turn(item: ElementTree.Element) -> float:
+    """Rotation of a shape, clockwise as pixels are seen, in radians."""
+    angle = points_of([(item.get("rotation") or 0, 0)])
+    return math.radians(angle[0][0]) if angle else 0.0
+
+
+def _tag(image: ElementTree.Element, where: str, reading: Reading) -> str | None:
+    tags = list(dict.fromkeys(tag.get("label") or "" for tag in image.findall("tag")))
+    if len(tags) > 1:
+        what, remedy = f"it has several tags: {', '.join(tags)}", "Leave one; a picture has one label"
+        reading.tell("several-labels", where, what, remedy)
+        return None
+    return tags[0] or None if tags else None
+
+
+def _size(image: ElementTree.Element) -> tuple[int, int] | None:
+    try:
+        width, height = int(image.get("width") or 0), int(image.get("height") or 0)
+    except ValueError:
+        return None
+    return (width, height) if width > 0 and height > 0 else None

@@ -1,0 +1,240 @@
+"""labelme: a JSON file beside each picture, with shapes in pixels; X-AnyLabeling's dialect of it too.
+
+A `rectangle` is a box, whichever of its corners was drawn first. Of a `polygon`, `circle`, `rotation`, `mask` and
+whatever else has an area, the surrounding box is read; `point`, `line`, `linestrip` and `points` have none. Shapes of
+one label and `group_id` are one object, as labelme's own converters have it. `imagePath` names the picture, else it is
+the one of the file's own stem. A picture without a JSON file is not annotated; with one that has no shapes it is
+annotated as empty. A single flag that is true is the label.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from kenpin.data.dataset import Dataset
+from kenpin.data.images import displayed_size
+from kenpin.data.reading import Reading
+from kenpin.data.reading.box_forms import BoxForm
+from kenpin.data.reading.names import familiar, is_of_another_machine, require_standard_split, split_name
+from kenpin.data.reading.pictures import ByStem, Finder, PictureCopier, files_below, id_below, is_picture
+from kenpin.data.reading.reading import first_text, last_bytes
+from kenpin.data.reading.shapes import Point, box_around, ellipse, points_of
+from kenpin.records import Box, Detections, Example, ImageSource, Severity
+
+SUMMARY = "labelme: a JSON file with shapes beside each picture; X-AnyLabeling too"
+CARRIES = frozenset({"split", "boxes", "unannotated"})
+
+_FOLDERS = {"train": "train", "validation": "val", "test": "test"}
+_WITHOUT_AREA = ("point", "points", "line", "linestrip", "lines")
+_AS_BOXES = ("rectangle", "rotation")
+_SHAPES = re.compile(r'"shapes"\s*:')
+_OWN_KEYS = ("imagePath", "imageHeight", "imageWidth")
+_LOOK_AT_BYTES = 65_536
+_FILES_TRIED, _JSON_TRIED = 20_000, 20
+
+
+def recognises(path: Path) -> bool:
+    """Whether there is a JSON file of this form among the first that are found."""
+    if path.is_file():
+        return _is_json(str(path)) and _looks_right(str(path))
+    files = filter(_is_json, islice(files_below(path, unlisted=[]), _FILES_TRIED))
+    return any(map(_looks_right, islice(files, _JSON_TRIED)))
+
+
+def read(path: Path, reading: Reading) -> Dataset:
+    """The pictures with the shapes of their JSON files."""
+    return Dataset.from_examples(_examples(path, reading), root=path, format="labelme")
+
+
+def write(dataset: Dataset, path: Path) -> None:
+    """Write pictures and JSON files into `train/`, `val/` and `test/`. Raises DatasetError for other splits."""
+    copier = PictureCopier(path)
+    for example in dataset:
+        folder = "" if example.split is None else _FOLDERS[require_standard_split(example.split, "labelme")]
+        written = Path(copier.copy(example, folder))
+        if example.boxes is None:
+            continue
+        width, height = example.size_wh or displayed_size(example.image)
+        shapes: list[dict[str, Any]] = [
+            {"label": label, "points": [[x1, y1], [x2, y2]], "group_id": None, "shape_type": "rectangle", "flags": {}}
+            for (x1, y1, x2, y2), label in zip(example.boxes.boxes_xyxy_px, example.boxes.labels, strict=True)
+        ]
+        content: dict[str, Any] = {
+            "version": "5.5.0",
+            "flags": {},
+            "shapes": shapes,
+            "imagePath": written.name,
+            "imageData": None,
+            "imageHeight": height,
+            "imageWidth": width,
+        }
+        text = json.dumps(content, ensure_ascii=False, indent=2)
+        (path / written.with_suffix(".json")).write_text(text, "utf-8")
+
+
+def _is_json(name: str) -> bool:
+    return name.lower().endswith(".json")
+
+
+def _looks_right(file: str) -> bool:
+    """Whether a JSON file has shapes and says whose; a picture may lie in it between the two."""
+    text = first_text(file, _LOOK_AT_BYTES)
+    if _SHAPES.search(text) is None:
+        return False
+    return any(f'"{key}"' in text or f'"{key}"'.encode() in last_bytes(file, _LOOK_AT_BYTES) for key in _OWN_KEYS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Annotation:
+    """A JSON file of this form, and the folder and split that it lies in."""
+
+    file: str
+    content: Mapping[str, Any]
+
+
+def _examples(path: Path, reading: Reading) -> Iterator[Example]:
+    root = path if path.is_dir() else path.parent
+    all_files = list(files_below(root, unlisted=[]))
+    pictures = [file for file in all_files if is_picture(file)]
+    files = [str(path)] if path.is_file() else [file for file in all_files if _is_json(file) and _looks_right(file)]
+    finder = Finder([root], root, reading)
+    by_folder = _by_folder(pictures)
+    left = dict.fromkeys(pictures)
+    folders: set[str] = set()
+    for file in files:
+        content = reading.json_of(Path(file))
+        if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
+            if content is not None:
+                reading.tell("unparsable-file", file, "its shapes are no list", "Save it again in labelme")
+            continue
+        picture = _picture_of(file, content.get("imagePath"), root, by_folder, finder)
+        if picture is None:
+            finder.tell_missing(file, str(content.get("imagePath")), "Put it beside the JSON file, or remove that")
+        elif picture not in left:
+            what, remedy = f"another JSON file already annotates {picture!r}", "Keep one of the two"
+            reading.tell("duplicate-id", file, what, remedy)
+        else:
+            del left[picture]
+            folders |= {os.path.dirname(picture), os.path.dirname(file)}
+            boxes: Detections | None = _detections(content["shapes"], file, picture, reading)
+            label, size = _flag(content.get("flags"), file, reading), _size(content)
+            if label is not None and not content["shapes"]:
+                boxes = None  # it was sorted, not searched
+            yield Example(
+                id_below(picture, root),
+                ImageSource(picture),
+                _split_of(picture, root),
+                label,
+                boxes,
+                size_wh=size,
+                origin=file,
+            )
+    for picture in left if path.is_dir() else ():
+        if os.path.dirname(picture) in folders or _split_of(picture, root) is not None:
+            yield Example(id_below(picture, root), ImageSource(picture), _split_of(picture, root), origin=picture)
+
+
+def _by_folder(pictures: list[str]) -> dict[str, ByStem]:
+    names: dict[str, list[str]] = {}
+    for picture in pictures:
+        names.setdefault(os.path.dirname(picture), []).append(picture)
+    return {folder: ByStem(found) for folder, found in names.items()}
+
+
+def _split_of(picture: str, root: Path) -> str | None:
+    """The split whose name a folder above the picture has."""
+    parts = os.path.dirname(picture)[len(str(root)) :].split(os.sep)
+    return next((split for part in parts if (split := split_name(part)) is not None), None)
+
+
+def _picture_of(file: str, stated: object, root: Path, by_folder: Mapping[str, ByStem], finder: Finder) -> str | None:
+    """The picture of a JSON file: the one that it names beside it, that of its own stem, or the one that it names."""
+    folder, name = os.path.split(file)
+    stated = familiar(stated) if isinstance(stated, str) and "\0" not in stated else ""
+    own = os.path.normpath(os.path.join(folder, stated))
+    if stated and os.path.isfile(own):
+        return own
+    if (beside := by_folder.get(folder)) is not None:
+        wanted = os.path.basename(stated)
+        of_name = beside.of(os.path.splitext(wanted)[0])
+        found = [path for path in of_name if os.path.basename(path) == wanted] or of_name
+        if found := found or beside.of(os.path.splitext(name)[0]):
+            return found[0]
+    if not stated or is_of_another_machine(stated):
+        return finder.find(stated)
+    below = os.path.relpath(own, root)
+    return finder.find(stated if below.startswith("..") else below)
+
+
+def _detections(shapes: list[Any], file: str, picture: str, reading: Reading) -> Detections:
+    """A box for each object."""
+    outlines: list[list[Point]] = []
+    labels: list[str] = []
+    of_group: dict[tuple[str, object], int] = {}
+    for index, shape in enumerate(shapes):
+        where = f"{file}: shape {index}"
+        label = shape.get("label") if isinstance(shape, dict) else None
+        kind = str(shape.get("shape_type") or "polygon") if isinstance(shape, dict) else ""
+        if kind in _WITHOUT_AREA:
+            what, remedy = (
+                "points and lines have no area and are not read",
+                "Draw boxes or polygons, if they are wanted",
+            )
+            reading.tell_once("shape-not-read", where, what, remedy, severity=Severity.WARNING)
+            continue
+        outline = [] if not isinstance(shape, dict) else _outline(kind, points_of(shape.get("points")))
+        if not isinstance(label, str) or not label or len(outline) < 2:
+            what = f"it has no label, or no points of a {kind or 'shape'}"
+            reading.tell("box-unparsable", where, what, "Draw it again, or remove it")
+            continue
+        if kind == "rotation":
+            what = "oriented boxes are read as the boxes around them"
+            reading.tell_once("oriented-box", where, what, "Nothing to do if those are enough")
+        elif kind not in _AS_BOXES:
+            what = "polygons and masks are not read, only the boxes around them"
+            reading.tell_once("segmentation-not-read", where, what, "Nothing to do if boxes are enough")
+        group = shape.get("group_id")
+        if isinstance(group, int | str):
+            number = of_group.setdefault((label, group), len(outlines))
+            if number < len(outlines):
+                outlines[number] += outline
+                continue
+        outlines.append(outline)
+        labels.append(label)
+    around = [box_around(outline) for outline in outlines]
+    boxes: list[Box] = [box for box in around if box is not None]
+    if reading.boxes is not None:
+        boxes = [reading.box(box, BoxForm.XYXY, ImageSource(picture)) or box for box in boxes]
+    return Detections(tuple(boxes), tuple(labels))
+
+
+def _outline(kind: str, points: list[Point]) -> list[Point]:
+    """The points of a shape's edge; none where they are too few."""
+    if kind != "circle":
+        return points
+    if len(points) != 2:
+        return []
+    (x, y), (edge_x, edge_y) = points
+    radius = ((edge_x - x) ** 2 + (edge_y - y) ** 2) ** 0.5
+    return ellipse((x, y), (radius, radius))
+
+
+def _flag(flags: object, file: str, reading: Reading) -> str | None:
+    """The name of the flag that is true."""
+    true = [str(name) for name, value in flags.items() if value is True] if isinstance(flags, dict) else []
+    if len(true) > 1:
+        what, remedy = f"several of its flags are true: {', '.join(true)}", "Set one, if flags are the labels"
+        reading.tell("several-labels", file, what, remedy, severity=Severity.WARNING)
+    return true[0] if len(true) == 1 else None
+
+
+def _size(content: Mapping[str, Any]) -> tuple[int, int] | None:
+    width, height = content.get("imageWidth"), content.get("imageHeight")
+    return (width, height) if isinstance(width, int) and isinstance(height, int) and min(width, height) > 0 else None
