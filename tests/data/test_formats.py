@@ -20,6 +20,7 @@ from kenpin.data.dataset import content_hash
 from kenpin.data.formats import CARRIABLE, format_names, get_format
 from kenpin.data.loading import holdings
 from kenpin.errors import DatasetError, LabelError, OptionError
+from kenpin.outlines import Outline
 from kenpin.records import Detections, Example, Finding, ImageSource
 from tests.builders import ODD_LABELS, detections, example_at, picture_bytes, write_mask
 
@@ -41,7 +42,7 @@ def full_data(folder: Path, name: str) -> Dataset:
         {
             "split": "train",
             "label": "不良",
-            "boxes": BOXES,
+            "boxes": replace(BOXES, outlines=(Outline(((3, 11, 7.5, 12, 4, 19), (4, 15, 5, 15, 5, 16))), None)),
             "group": "lot 7",
             "attributes": {"line": "3", "湿度": "a,b"},
         },
@@ -60,6 +61,7 @@ def full_data(folder: Path, name: str) -> Dataset:
                 found.labels,
                 segments=found.segments if "segments" in carries else None,
                 crowd=found.crowd if "crowd" in carries else None,
+                outlines=found.outlines if "outlines" in carries else None,
             )
         if "boxes" in carries and "unannotated" not in carries:
             kept.setdefault("boxes", Detections())
@@ -95,6 +97,7 @@ class Facts:
     box_labels: tuple[str, ...] | None
     segments: tuple[str, ...] | None
     crowd: tuple[bool, ...] | None
+    outlines: tuple[Outline | None, ...] | None
     group: str | None
     prefix: str | None
     suffix: str | None
@@ -114,6 +117,7 @@ def facts(dataset: Dataset) -> dict[str, Facts]:
             None if boxes is None else boxes.labels,
             None if boxes is None else boxes.segments,
             None if boxes is None else boxes.crowd,
+            None if boxes is None else boxes.outlines,
             example.group,
             example.prefix,
             example.suffix,
