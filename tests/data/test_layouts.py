@@ -156,7 +156,9 @@ def test_yolo_with_a_root_lists_and_polygons(tmp_path: Path) -> None:
     label, box = only_box(data)
     assert label == "b"
     assert box == pytest.approx(BOX)
-    assert [finding.code for finding in findings] == ["segmentation-not-read"]
+    assert not findings
+    assert data[0].boxes is not None
+    assert data[0].boxes.outlines is not None, "the polygon is kept"
     assert data.column("split") == ["train", "validation"]
 
 

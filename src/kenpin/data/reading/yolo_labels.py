@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +13,7 @@ from kenpin.data.reading.box_forms import BoxForm, four_numbers
 from kenpin.data.reading.pictures import entries, is_picture
 from kenpin.data.reading.reading import Reading, first_text
 from kenpin.errors import ShapeError
-from kenpin.outlines import Outline
+from kenpin.outlines import Outline, Ring
 from kenpin.plural import counted, is_are
 from kenpin.records import Box, Detections, Example, Severity
 
@@ -21,6 +22,7 @@ _LINE = re.compile(r"\A\s*\d+(\.0+)?([ \t]+-?\d*\.?\d+(e-?\d+)?){4,}[ \t]*$", re
 _FILES_TRIED = 20
 _LOOK_AT_BYTES = 65_536
 _FEWEST_LINES = 3  # of which two numbers a point are believed to be key points
+_ROUNDING = 0.02  # share of its diagonal by which a rectangle may miss its shape
 _SLACK = 0.001  # by which rounding may put a key point outside of its box
 
 
@@ -50,7 +52,8 @@ def form_of_lines(files: Iterable[str | Path]) -> LineForm:
     for number, file in enumerate(files):
         if number == _FILES_TRIED:
             break
-        for line in first_text(file, _LOOK_AT_BYTES).splitlines()[:-1] or [first_text(file, _LOOK_AT_BYTES)]:
+        looked_at = first_text(file, _LOOK_AT_BYTES).splitlines()
+        for line in looked_at[: max(1, len(looked_at) - 1)]:  # the last one may be cut short
             try:
                 values = [float(value) for value in line.split()[1:]]
             except ValueError:
@@ -126,12 +129,12 @@ class LabelParser:
         """names: of the classes by their number; None: the numbers are the names."""
         self._names = names
         self._form, self._reading = form, reading
-        self._lengths: set[int] = set()  # of the lines read
+        self._are_rectangles: bool | None = None  # all lines read, turned perhaps; None: no line
 
     @property
     def is_of_oriented(self) -> bool:
-        """Whether all lines read so far are four corners, and nobody declared them to be polygons."""
-        return self._lengths == {8} and self._form.task != "segment"
+        """Whether all lines read so far are the corners of rectangles, and nobody declared them to be polygons."""
+        return bool(self._are_rectangles) and self._form.task != "segment"
 
     def parse(self, file: Path, size_wh: tuple[int, int]) -> Detections:
         """The boxes and outlines of one file; each line that is none is told."""
@@ -152,7 +155,8 @@ class LabelParser:
                 what = f"it names class {values[0]}, but {counted(declared, 'class')} {is_are(declared)} declared"
                 self._reading.tell("unknown-class-id", where, what, "Fix the number, or add the class to `names`")
             else:
-                self._lengths.add(len(values) - 1)
+                is_rectangle = found[1] is not None and _is_rectangle(found[1].rings[0])
+                self._are_rectangles = is_rectangle and self._are_rectangles is not False
                 boxes.append(found[0])
                 labels.append(label)
                 outlines.append(found[1])
@@ -171,7 +175,9 @@ class LabelParser:
                 what = f"{counted(points, 'key point')} of each box are not read, only the box"
                 self._reading.tell_once("key-points-not-read", where, what, "Nothing to do if boxes are enough")
             four = four_numbers(values[:4])
-            return None if four is None else ((self._reading.boxes or BoxForm.CXCYWH_UNIT).to_xyxy_px(four, size_wh), None)
+            return (
+                None if four is None else ((self._reading.boxes or BoxForm.CXCYWH_UNIT).to_xyxy_px(four, size_wh), None)
+            )
         if self._form.points:
             return None
         width, height = size_wh
@@ -182,6 +188,16 @@ class LabelParser:
         except (ValueError, ShapeError):
             return None
         return outline.box_xyxy_px, outline
+
+
+def _is_rectangle(ring: Ring) -> bool:
+    """Whether a polygon is a rectangle, turned perhaps, as far as rounded fractions of a picture tell."""
+    if len(ring) != 8:
+        return False
+    (ax, ay), (bx, by), (cx, cy), (dx, dy) = zip(ring[0::2], ring[1::2], strict=True)
+    slack = _ROUNDING * (1 + math.dist((ax, ay), (cx, cy)))
+    is_parallelogram = math.dist((ax + cx, ay + cy), (bx + dx, by + dy)) <= slack
+    return is_parallelogram and abs(math.dist((ax, ay), (cx, cy)) - math.dist((bx, by), (dx, dy))) <= slack
 
 
 def oriented(example: Example) -> Example:
