@@ -26,7 +26,8 @@ from tests.builders import ODD_LABELS, detections, example_at, picture_bytes, wr
 
 SIZE_WH = (32, 20)
 BINS = {"florence2_jsonl": florence2.BINS, "paligemma_jsonl": paligemma.BINS}
-OF_PICTURES = [name for name in format_names() if "items" not in get_format(name).CARRIES]
+WRITTEN = [name for name in format_names() if get_format(name).CARRIES]
+OF_PICTURES = [name for name in WRITTEN if "items" not in get_format(name).CARRIES]
 WITH_BOXES = [name for name in format_names() if "boxes" in get_format(name).CARRIES and name != "mvtec"]
 WITH_LABELS = [name for name in OF_PICTURES if "label" in get_format(name).CARRIES]
 # x1 y1 x2 y2 with four different numbers, off the diagonal: any other order gives another box

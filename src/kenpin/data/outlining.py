@@ -5,17 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from kenpin.data.images import read_mask
-from kenpin.masks import Mask, outline_of
+from kenpin.masks import Mask, outline_of, stack_of
 from kenpin.outlines import Outline
 from kenpin.records import Box, Example, ImageSource
 
 
-def regions_of_mask(source: ImageSource) -> tuple[tuple[Box, Outline], ...]:
-    """Box and outline of each connected region of a mask picture (corners connect), from top to bottom.
-
-    Raises ImageError.
-    """
-    labels, boxes = _labelled(read_mask(source))
+def regions_of(mask: Mask) -> tuple[tuple[Box, Outline], ...]:
+    """Box and outline of each connected region of a mask (corners connect), from top to bottom."""
+    labels, boxes = _labelled(mask)
     return tuple((box, _outline_of_region(labels, number, box)) for number, box in enumerate(boxes, start=1))
 
 
@@ -32,10 +29,23 @@ def outlines_of_example(example: Example) -> tuple[Outline | None, ...] | None:
     boxes = example.boxes
     if boxes is None or boxes.outlines is not None or example.mask is None:
         return None if boxes is None else boxes.outlines
-    regions = regions_of_mask(ImageSource(example.mask))
+    regions = regions_of(read_mask(ImageSource(example.mask)))
     if tuple(box for box, _ in regions) != boxes.boxes_xyxy_px:
         return None
     return tuple(outline for _, outline in regions)
+
+
+def truth_mask(example: Example, size_wh: tuple[int, int]) -> Mask | None:
+    """Which pixels of a picture are defective, (h, w), by its mask picture or the outlines of its boxes.
+
+    None where neither says so of every box. Raises ImageError, ShapeError.
+    """
+    if example.mask is not None:
+        return read_mask(ImageSource(example.mask))
+    boxes = example.boxes
+    if boxes is None or boxes.outlines is None or None in boxes.outlines:
+        return None
+    return np.asarray(stack_of(boxes.outlines, size_wh).any(axis=0))
 
 
 def _labelled(mask: Mask) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.int32]], tuple[Box, ...]]:

@@ -1,8 +1,8 @@
 """Darknet, as CVAT calls it YOLO 1.1: `obj.data`, `obj.names`, a list of pictures a split, labels beside the pictures.
 
 `obj.data` names the list of each split and that of the classes, by the paths of the machine that wrote it. A label
-file has a line `class cx cy w h` a box, as in YOLO. A picture without a label file is annotated as empty. Without a list, the
-pictures of all folders are in no split.
+file has a line `class cx cy w h` a box, as in YOLO. A picture without a label file is annotated as empty. Without a
+list, the pictures of all folders are in no split.
 """
 
 from __future__ import annotations
