@@ -13,9 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kenpin.errors import LabelError, MissingExtraError, ShapeError
+from kenpin.masks import mask_of, outline_of
+from kenpin.outlines import Outline
 from kenpin.records import Detections
 
 LABELS = ("傷", "solder-bridge", "C1.2 (void), \x00")
+OUTLINES = (Outline(((1.5, 2.0, 7.0, 2.0, 7.0, 6.0),)), Outline(runs=(9, 3, 36), size_wh=(8, 6)))
 PIXELS = st.floats(-10, 5000)
 
 
@@ -32,6 +35,7 @@ def made_detections(draw: st.DrawFn) -> Detections:
         scores=draw(st.none() | several(st.floats(0, 1), count)),
         segments=draw(st.none() | several(st.sampled_from(["", "<seg001>" * 16]), count)),
         crowd=draw(st.none() | several(st.booleans(), count)),
+        outlines=draw(st.none() | several(st.sampled_from([None, *OUTLINES]), count)),
     )
 
 
@@ -78,15 +82,11 @@ def test_a_box_without_a_label_is_refused(theirs: supervision.Detections, messag
         Detections.from_supervision(theirs, LABELS)
 
 
-@pytest.mark.parametrize(
-    "fields", [{"mask": np.zeros((1, 8, 8), dtype=bool)}, {"tracker_id": np.array([5])}], ids=["mask", "tracker_id"]
-)
-def test_what_boxes_cannot_carry_is_refused(fields: dict[str, Any]) -> None:
-    (name,) = fields
-    theirs = found(class_id=np.array([0]), **fields)
-    with pytest.raises(ShapeError, match=f"boxes cannot carry its {name}; set {name} = None"):
+def test_tracker_ids_which_boxes_cannot_carry_are_refused() -> None:
+    theirs = found(class_id=np.array([0]), tracker_id=np.array([5]))
+    with pytest.raises(ShapeError, match="boxes cannot carry its tracker_id; set tracker_id = None"):
         Detections.from_supervision(theirs, LABELS)
-    setattr(theirs, name, None)
+    theirs.tracker_id = None
     assert Detections.from_supervision(theirs, LABELS).labels == ("傷",)
 
 
@@ -105,9 +105,26 @@ def test_records_load_no_supervision_and_it_needs_no_opencv() -> None:
     code = """
 import sys
 sys.modules["cv2"] = None
+from kenpin.masks import mask_of, outline_of
+from kenpin.outlines import Outline
 from kenpin.records import Detections
 assert "supervision" not in sys.modules
 made = Detections(((1, 2, 3, 4),), ("dent",), (0.5,))
 assert Detections.from_supervision(made.to_supervision(["dent"])) == made
 """
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_outlines_are_masks_of_a_picture_and_masks_are_outlines() -> None:
+    boxes = ((1.0, 2.0, 7.0, 6.0),) * 3
+    made = Detections(boxes, ("傷",) * 3, outlines=(*OUTLINES, None))
+    there = made.to_supervision(LABELS, (8, 6))
+    assert there.mask is not None
+    assert there.mask.shape == (3, 6, 8)
+    assert there.mask.sum(axis=(1, 2)).tolist() == [mask_of(OUTLINES[0], (8, 6)).sum(), 3, 0]
+    assert Detections.from_supervision(there) == made
+    del there.data["outlines"]
+    taken = Detections.from_supervision(there).outlines
+    assert taken is not None
+    assert taken[1] == OUTLINES[1]
+    assert taken[0] == outline_of(there.mask[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from kenpin.display import Shown
 from kenpin.errors import LabelError, MissingExtraError, ShapeError
 from kenpin.nearest import did_you_mean
+from kenpin.outlines import Outline, from_text, to_text
 from kenpin.plural import counted
 from kenpin.targets import Target
 
@@ -96,7 +97,8 @@ class Detections(Shown):
 
     `boxes_xyxy_px`: n boxes; `labels`: n; `scores`: n numbers in [0, 1], or None where no score can be had;
     `segments`: n strings of PaliGemma's sixteen `<seg###>` codes (empty where a box has none), or None;
-    `crowd`: n COCO crowd flags, or None where none is set. Raises ShapeError when the lengths differ.
+    `crowd`: n COCO crowd flags, or None where none is set; `outlines`: n, each None where only the box is known, or
+    None. Raises ShapeError when the lengths differ.
     """
 
     boxes_xyxy_px: tuple[Box, ...] = ()
@@ -104,10 +106,11 @@ class Detections(Shown):
     scores: tuple[float, ...] | None = None
     segments: tuple[str, ...] | None = None
     crowd: tuple[bool, ...] | None = None
+    outlines: tuple[Outline | None, ...] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.boxes_xyxy_px)
-        for name in ("labels", "scores", "segments", "crowd"):
+        for name in ("labels", "scores", "segments", "crowd", "outlines"):
             values = getattr(self, name)
             if values is not None and len(values) != count:
                 raise ShapeError(
@@ -120,14 +123,13 @@ class Detections(Shown):
     @classmethod
     def from_supervision(cls, detections: supervision.Detections, labels: Sequence[str] = ()) -> Self:
         """What a `supervision.Detections` holds. A label is its `data["class_name"]` where that is given, and else the
-        one of `labels` that `class_id` counts to; scores are its `confidence`. Of `data`, `segments` and `crowd` are
-        taken too, and all else is left, like `metadata`.
+        one of `labels` that `class_id` counts to; scores are its `confidence`, outlines its `mask`. Of `data`,
+        `segments`, `crowd` and `outlines` are taken too, and all else is left, like `metadata`.
 
-        Raises LabelError for a box without a label, ShapeError for masks and tracker ids, which boxes cannot carry.
+        Raises LabelError for a box without a label, ShapeError for tracker ids, which boxes cannot carry.
         """
-        for name in ("mask", "tracker_id"):
-            if getattr(detections, name) is not None:
-                raise ShapeError(f"supervision: boxes cannot carry its {name}; set {name} = None to leave it out.")
+        if detections.tracker_id is not None:
+            raise ShapeError("supervision: boxes cannot carry its tracker_id; set tracker_id = None to leave it out.")
         names, numbers, scores = detections.data.get("class_name"), detections.class_id, detections.confidence
         if names is None:
             outside = [None] * len(detections) if numbers is None else [n for n in numbers if not 0 <= n < len(labels)]
@@ -137,20 +139,29 @@ class Detections(Shown):
                     'Give the label of each class in order, or data["class_name"].'
                 )
             names = [] if numbers is None else [labels[number] for number in numbers]
-        segments, crowd = detections.data.get("segments"), detections.data.get("crowd")
+        segments, crowd, texts = (detections.data.get(name) for name in ("segments", "crowd", "outlines"))
+        outlines: Iterable[Outline | None] | None = None
+        if texts is not None:
+            outlines = (from_text(str(text)) if text else None for text in texts)
+        elif detections.mask is not None:
+            from kenpin.masks import outline_of
+
+            outlines = map(outline_of, detections.mask)
         return cls(
             tuple((x1, y1, x2, y2) for x1, y1, x2, y2 in detections.xyxy.tolist()),
             tuple(map(str, names)),
             scores=None if scores is None else tuple(map(float, scores)),
             segments=None if segments is None else tuple(map(str, segments)),
             crowd=None if crowd is None else tuple(map(bool, crowd)),
+            outlines=None if outlines is None else tuple(outlines),
         )
 
-    def to_supervision(self, labels: Sequence[str]) -> supervision.Detections:
+    def to_supervision(self, labels: Sequence[str], size_wh: tuple[int, int] | None = None) -> supervision.Detections:
         """As a `supervision.Detections`, from which `from_supervision` makes the same again. `class_id` counts in
-        `labels`; `data` holds each label as `class_name`, and `segments` and `crowd` where they are set.
+        `labels`; `data` holds each label as `class_name`, and `segments`, `crowd` and `outlines` where they are set.
 
-        Raises LabelError for a label that is not among `labels`, MissingExtraError.
+        size_wh: of the picture; with it, outlines are a `mask` too, empty for a box without one. Raises LabelError for
+        a label that is not among `labels`, ShapeError for a mask of another size, MissingExtraError.
         """
         try:
             import supervision
@@ -158,13 +169,18 @@ class Detections(Shown):
             raise MissingExtraError('supervision is not installed: pip install "kenpin[detection]"') from error
         import numpy as np
 
+        from kenpin.masks import stack_of
+
         number_of = {label: number for number, label in enumerate(labels)}
         for label in self.labels:
             if label not in number_of:
                 raise LabelError(f"label {label!r} is not among those given; {did_you_mean(label, labels)}")
         data = {"class_name": self.labels, "segments": self.segments, "crowd": self.crowd}
+        if self.outlines is not None:
+            data["outlines"] = tuple("" if outline is None else to_text(outline) for outline in self.outlines)
         return supervision.Detections(
             xyxy=np.array(self.boxes_xyxy_px, dtype=np.float64).reshape(-1, 4),
+            mask=None if size_wh is None or self.outlines is None else stack_of(self.outlines, size_wh),
             confidence=None if self.scores is None else np.array(self.scores, dtype=np.float64),
             class_id=np.array([number_of[label] for label in self.labels], dtype=np.int64),
             data={name: np.array(values, dtype=object) for name, values in data.items() if values is not None},

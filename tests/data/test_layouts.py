@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from kenpin.data import Dataset, load_dataset, write_dataset
+from kenpin.outlines import Outline
 from kenpin.records import Example, Finding, ImageSource
 from tests.builders import picture_bytes, write_mask, write_picture
 
@@ -107,7 +108,8 @@ def test_coco_crowd_and_polygons(tmp_path: Path) -> None:
     found = load_dataset(tmp_path, note=findings.append)[0].boxes
     assert found is not None
     assert found.crowd == (True, False)
-    assert [finding.code for finding in findings] == ["segmentation-not-read"], "told once"
+    assert found.outlines == (Outline(((1, 2, 3, 4, 5, 6),)),) * 2
+    assert not findings
 
 
 def yolo(folder: Path, config: str) -> Path:
@@ -154,7 +156,9 @@ def test_yolo_with_a_root_lists_and_polygons(tmp_path: Path) -> None:
     label, box = only_box(data)
     assert label == "b"
     assert box == pytest.approx(BOX)
-    assert [finding.code for finding in findings] == ["segmentation-not-read"]
+    assert not findings
+    assert data[0].boxes is not None
+    assert data[0].boxes.outlines is not None, "the polygon is kept"
     assert data.column("split") == ["train", "validation"]
 
 

@@ -20,6 +20,7 @@ from kenpin.data.reading.box_forms import BoxForm
 from kenpin.data.reading.names import path_of_stored, readable, stored_path
 from kenpin.errors import DatasetError, ImageError
 from kenpin.nearest import did_you_mean
+from kenpin.outlines import Outline, from_text, to_text
 from kenpin.plural import counted
 from kenpin.records import Box, Detections, Example, Finding, ImageSource
 
@@ -45,6 +46,7 @@ SCHEMA = pa.schema(
         ("attributes", pa.string()),  # a JSON object; "{}" where there are none
         ("origin", pa.string()),
         ("items", pa.list_(pa.float64())),
+        ("box_outlines", pa.list_(pa.string())),  # of `outlines.to_text`
     ]
 )
 _BLOCK = 10_000  # examples turned into columns at a time, so that a long reader never holds them all as objects
@@ -70,7 +72,12 @@ def _row(example: Example) -> dict[str, Any]:
         "attributes": json.dumps(dict(example.attributes), ensure_ascii=False) if example.attributes else "{}",
         "origin": readable(example.origin),
         "items": None if example.items is None else list(example.items),
+        "box_outlines": None if boxes is None or boxes.outlines is None else _texts(boxes.outlines),
     }
+
+
+def _texts(outlines: Sequence[Outline | None]) -> list[str | None]:
+    return [None if outline is None else to_text(outline) for outline in outlines]
 
 
 def _stored(path: str | None) -> str | None:
@@ -89,7 +96,7 @@ def _box(values: Sequence[float]) -> Box:
 def _example(row: Sequence[Any]) -> Example:
     """The values of a row, in the order of `SCHEMA`, as an example."""
     (id, image, split, label, boxes_xyxy_px, box_labels, box_segments, box_crowd,
-     group, prefix, suffix, mask, size_wh, attributes, origin, items) = row  # fmt: skip
+     group, prefix, suffix, mask, size_wh, attributes, origin, items, box_outlines) = row  # fmt: skip
     boxes = None
     if boxes_xyxy_px is not None:
         boxes = Detections(
@@ -97,6 +104,9 @@ def _example(row: Sequence[Any]) -> Example:
             labels=tuple(box_labels),
             segments=None if box_segments is None else tuple(box_segments),
             crowd=None if box_crowd is None else tuple(box_crowd),
+            outlines=None
+            if box_outlines is None
+            else tuple(None if text is None else from_text(text) for text in box_outlines),
         )
     return Example(
         id=id,
@@ -342,8 +352,9 @@ class Dataset:
             digest.update(content.encode())
             row = _row(replace(example, origin="", mask=None))
             row.pop("image")
-            if row["items"] is None:
-                row.pop("items")  # pictures keep the fingerprints that they had before there were tables
+            for name in ("items", "box_outlines"):
+                if row[name] is None:
+                    row.pop(name)  # data sets keep the fingerprints that they had before there was such a column
             digest.update(json.dumps(row, ensure_ascii=False, sort_keys=True).encode())
         return digest.hexdigest()
 

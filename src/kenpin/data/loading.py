@@ -18,6 +18,7 @@ from kenpin.data.taking import DataSource, taken
 from kenpin.errors import DatasetError, LabelError, OptionError
 from kenpin.files import new_folder, refuse_to_destroy
 from kenpin.network import check_hub
+from kenpin.outlines import is_oriented
 from kenpin.records import Finding, Severity
 
 _HUB = "huggingface"
@@ -27,6 +28,7 @@ _COLUMNS = {
     "boxes": "boxes_xyxy_px",
     "segments": "box_segments",
     "crowd": "box_crowd",
+    "outlines": "box_outlines",
     "group": "group",
     "prefix": "prefix",
     "suffix": "suffix",
@@ -38,8 +40,10 @@ _ANNOTATIONS = {"label", "boxes", "prefix", "suffix", "mask"}
 _IN_WORDS = {
     "split": "splits",
     "label": "labels of whole pictures",
-    "segments": "outlines",
+    "segments": "codes of segments",
     "crowd": "crowd marks",
+    "outlines": "outlines, only the boxes around them",
+    "oriented": "the turn of oriented boxes",
     "group": "groups",
     "prefix": "instructions (prefix)",
     "suffix": "answers (suffix)",
@@ -175,6 +179,8 @@ def write_dataset(
         raise LabelError(f"{dataset.root}: a label is empty. Give the class a name, or no label to the picture.")
     held_kinds = holdings(dataset)
     lost = held_kinds - data_format.CARRIES
+    if "outlines" in lost:
+        lost -= {"oriented"}
     if "boxes" not in data_format.CARRIES:
         lost -= {"unannotated"}  # where no boxes are, none is taken for an empty annotation
     if "items" in lost:
@@ -201,6 +207,8 @@ def holdings(dataset: Dataset) -> frozenset[str]:
     kinds = {kind for kind, values in columns.items() if any(value is not None for value in values)}
     if any(value is None for value in columns["boxes"]):
         kinds.add("unannotated")
+    if any(text and is_oriented(text) for texts in columns["outlines"] for text in texts or ()):
+        kinds.add("oriented")
     if any(value != "{}" for value in dataset.column("attributes")):
         kinds.add("attributes")
     used = {label for label in columns["label"] if label is not None}

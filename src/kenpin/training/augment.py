@@ -167,7 +167,7 @@ def _mirrored(example: Example, classes: Mapping[str, str], size_wh: tuple[int, 
     corners[:, [axis, axis + 2]] = size_wh[axis] - corners[:, [axis + 2, axis]]
     labels = tuple(classes[name] for name in example.boxes.labels)
     # segments are pictures of the unmirrored object
-    boxes = replace(example.boxes, boxes_xyxy_px=_as_boxes(corners), labels=labels, segments=None)
+    boxes = replace(example.boxes, boxes_xyxy_px=_as_boxes(corners), labels=labels, segments=None, outlines=None)
     return replace(example, label=label, boxes=boxes)
 
 
@@ -191,7 +191,7 @@ def _cropped(pixels: Tensor, example: Example, draw: np.random.Generator) -> tup
     rest = np.flatnonzero(area(moved) >= 0.5 * area(corners))
     boxes = chosen(example.boxes, rest.tolist())
     scaled = _as_boxes(moved[rest] * [width / w, height / h, width / w, height / h])
-    return resized, replace(example, boxes=replace(boxes, boxes_xyxy_px=scaled, segments=None))
+    return resized, replace(example, boxes=replace(boxes, boxes_xyxy_px=scaled, segments=None, outlines=None))
 
 
 def _as_boxes(corners: NDArray[np.float64]) -> tuple[Box, ...]:

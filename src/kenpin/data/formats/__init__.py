@@ -45,6 +45,8 @@ CARRIABLE = frozenset(
         "boxes",
         "segments",
         "crowd",
+        "outlines",
+        "oriented",  # outlines that are boxes drawn turned; a format of outlines alone reads them back as polygons
         "unannotated",  # pictures whose boxes are None; a format of boxes without it reads them back as empty ones
         "group",
         "prefix",

@@ -1,8 +1,10 @@
 """COCO: one JSON file, or a folder with `annotations/*.json` or with Roboflow's `<split>/_annotations.coco.json`.
 
 `bbox` is left, top, width and height in pixels of the displayed picture, fractions allowed; boxes come out as
-x1 y1 x2 y2 in pixels. Ids may be any whole number, 0 too, or text. A picture without annotations is annotated as empty.
-Polygons and RLE masks are not read. Boxes survive writing and reading up to the rounding of one subtraction.
+x1 y1 x2 y2 in pixels. `segmentation` is a list of polygons, or an RLE mask as a list or compressed: the outline; where
+there is no `bbox`, the box around it. Ids may be any whole number, 0 too, or text. A picture without annotations is
+annotated as empty. CVAT calls its only part `default`, which is no split. Key points are not read. Boxes survive up to
+the rounding of one subtraction, outlines exactly.
 """
 
 from __future__ import annotations
@@ -18,18 +20,23 @@ from typing import Any
 from kenpin.boxes import xywh_from_xyxy
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
+from kenpin.data.outlining import outlines_of_example
 from kenpin.data.reading import Reading
 from kenpin.data.reading.box_forms import BoxForm
 from kenpin.data.reading.names import folder_of_split, split_name, split_of_folder
 from kenpin.data.reading.pictures import Finder, PictureCopier, entries, id_below, subfolders
+from kenpin.errors import ShapeError
+from kenpin.masks import area
+from kenpin.outlines import Outline, from_coco, to_coco
 from kenpin.plural import counted
 from kenpin.records import Box, Detections, Example, ImageSource
 
 SUMMARY = "COCO JSON: a single file, annotations/*.json, or <split>/_annotations.coco.json"
-CARRIES = frozenset({"split", "boxes", "crowd", "classes"})
+CARRIES = frozenset({"split", "boxes", "crowd", "outlines", "classes"})
 
 _ROBOFLOW = "_annotations.coco.json"
-_INSTANCES = re.compile(r"instances(?:_(.+))?")
+_INSTANCES = re.compile(r"(?:instances|(?P<of_points>person_keypoints))(?:_(?P<split>.+))?")
+_NO_SPLIT = "default"  # CVAT's and Datumaro's name of a part of which nobody said what it is
 _KEYS = (b'"images"', b'"annotations"', b'"categories"')
 _LOOK_AT_BYTES = 65_536
 
@@ -72,15 +79,19 @@ def write(dataset: Dataset, path: Path) -> None:
     annotations: dict[str | None, list[dict[str, Any]]] = defaultdict(list)
     for example in dataset:
         split = example.split
-        written = copier.copy(example, "images" if split is None else f"images/{folder_of_split(split)}")
+        written = copier.copy(example, "images" if split is None else f"images/{_folder(split)}")
         width, height = example.size_wh or displayed_size(example.image)
         image_id = len(images[split]) + 1
         name = written.rpartition("/")[2]
         images[split].append({"id": image_id, "file_name": name, "width": width, "height": height})
         detections = example.boxes or Detections()
         crowd = detections.crowd or (False,) * len(detections)
-        for box, label, is_crowd in zip(
-            xywh_from_xyxy(detections.boxes_xyxy_px).tolist(), detections.labels, crowd, strict=True
+        for box, label, is_crowd, outline in zip(
+            xywh_from_xyxy(detections.boxes_xyxy_px).tolist(),
+            detections.labels,
+            crowd,
+            outlines_of_example(example) or (None,) * len(detections),
+            strict=True,
         ):
             annotations[split].append(
                 {
@@ -88,17 +99,22 @@ def write(dataset: Dataset, path: Path) -> None:
                     "image_id": image_id,
                     "category_id": category_ids[label],
                     "bbox": box,
-                    "area": box[2] * box[3],
+                    "area": box[2] * box[3] if outline is None else area(outline, (width, height)),
                     "iscrowd": int(is_crowd),
-                    "segmentation": [],
+                    "segmentation": [] if outline is None else to_coco(outline),
                 }
             )
     copier.make("annotations")
     categories = [{"id": number, "name": name} for name, number in category_ids.items()]
     for split in images or [None]:
-        name = "instances.json" if split is None else f"instances_{folder_of_split(split)}.json"
+        name = "instances.json" if split is None else f"instances_{_folder(split)}.json"
         content = {"images": images[split], "annotations": annotations[split], "categories": categories}
         (path / "annotations" / name).write_text(json.dumps(content, ensure_ascii=False), "utf-8")
+
+
+def _folder(split: str) -> str:
+    name = folder_of_split(split)
+    return name if name != _NO_SPLIT else f"%{ord(name[0]):02X}{name[1:]}"
 
 
 def _annotation_files(path: Path) -> list[Path]:
@@ -109,7 +125,9 @@ def _annotation_files(path: Path) -> list[Path]:
     for folder in (path / "annotations", path):
         files = [Path(entry.path) for entry in entries(folder) if entry.name.endswith(".json")]
         # the original's captions and key points name the same pictures once more
-        candidates += [file for file in files if _INSTANCES.fullmatch(file.stem)] or files
+        named = [(file, match) for file in files if (match := _INSTANCES.fullmatch(file.stem))]
+        boxes = {match["split"] for _, match in named if not match["of_points"]}
+        candidates += [file for file, match in named if not match["of_points"] or match["split"] not in boxes] or files
     return [file for file in dict.fromkeys(candidates) if file.is_file() and _looks_like_coco(file)]
 
 
@@ -126,7 +144,7 @@ def _split_of(file: Path, root: Path) -> str | None:
     if file.name == _ROBOFLOW:
         return split_name(file.parent.name) if file.parent != root else None
     if match := _INSTANCES.fullmatch(file.stem):
-        return None if match.group(1) is None else split_of_folder(match.group(1))
+        return None if match["split"] in (None, _NO_SPLIT) else split_of_folder(match["split"])
     return split_name(file.stem)
 
 
@@ -188,7 +206,8 @@ def _id_in(entry: Any, key: str) -> int | str | None:
 def _examples(files: list[_File], root: Path, reading: Reading) -> Iterator[Example]:
     listed: set[str] = set()
     for file in files:
-        name = file.path.stem.removeprefix("instances_")
+        match = _INSTANCES.fullmatch(file.path.stem)
+        name = match["split"] or "" if match else file.path.stem
         finder = Finder([file.path.parent, root / "images" / name, root / name, root / "images", root], root, reading)
         known: set[int | str] = set()
         for index, image in enumerate(file.images):
@@ -227,25 +246,58 @@ def _detections(
     boxes: list[Box] = []
     labels: list[str] = []
     crowd: list[bool] = []
+    outlines: list[Outline | None] = []
     for index, annotation in annotations:
         where = f"{file.path}: annotation {index}"
-        if annotation.get("segmentation"):
-            what = "polygons and RLE masks are not read, only the boxes beside them"
-            reading.tell_once("segmentation-not-read", where, what, "Nothing to do if the boxes are right")
+        if annotation.get("keypoints"):
+            what = "key points are not read, only the boxes and outlines beside them"
+            reading.tell_once("key-points-not-read", where, what, "Nothing to do if these are enough")
         category = _id_in(annotation, "category_id")
         if category is None or category not in file.categories:
             what = f"it names category {category}, which is not among the {counted(len(file.categories), 'category')}"
             reading.tell("unknown-class-id", where, what, "Fix the id, or add the category")
             continue
-        box = reading.box(annotation.get("bbox"), BoxForm.XYWH, *picture)
+        outline = _outline(annotation.get("segmentation"), where, picture, reading)
+        given = annotation.get("bbox")
+        box = outline.box_xyxy_px if outline and given in (None, []) else reading.box(given, BoxForm.XYWH, *picture)
         if box is None:
-            what = f"bbox {annotation.get('bbox')!r} is not a list of four numbers"
+            what = f"bbox {given!r} is not a list of four numbers"
+            what += "" if outline else ", and there is no outline that it could be taken from"
             reading.tell("box-unparsable", where, what, "Write left, top, width and height in pixels")
             continue
         boxes.append(box)
         labels.append(file.categories[category])
         crowd.append(bool(annotation.get("iscrowd")))
-    return Detections(tuple(boxes), tuple(labels), crowd=tuple(crowd) if any(crowd) else None)
+        outlines.append(outline)
+    return Detections(
+        tuple(boxes),
+        tuple(labels),
+        crowd=tuple(crowd) if any(crowd) else None,
+        outlines=tuple(outlines) if any(outlines) else None,
+    )
+
+
+def _outline(
+    segmentation: Any, where: str, picture: tuple[ImageSource, tuple[int, int] | None], reading: Reading
+) -> Outline | None:
+    """The outline of one annotation; None where there is none, or where it is told to be none."""
+    if not segmentation:
+        return None
+    try:
+        outline = from_coco(segmentation)
+    except ShapeError as error:
+        reading.tell("outline-unparsable", where, str(error), "Draw the outline again, or remove it")
+        return None
+    size_wh = (picture[1] or reading.size_of(picture[0])) if outline.runs is not None else None
+    if size_wh is not None and outline.size_wh != size_wh:
+        mask = " × ".join(map(str, outline.size_wh or ()))
+        what = f"its mask has {mask} pixels, its picture {size_wh[0]} × {size_wh[1]}"
+        reading.tell("mask-size", where, what, "Export the masks again from pictures of this size")
+        return None
+    if outline.runs is not None and not any(outline.runs[1::2]):
+        reading.tell("empty-mask", where, "its mask has no pixel inside", "Draw it again, or remove the annotation")
+        return None
+    return outline
 
 
 def _size(image: dict[str, Any]) -> tuple[int, int] | None:

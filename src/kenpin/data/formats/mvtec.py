@@ -1,8 +1,11 @@
-"""The MVTec AD layout: `train/good`, `test/<defect>`, and masks in `ground_truth/<defect>/<name>_mask.png`.
+"""MVTec AD and its kin: `train/good`, `test/<defect>`, and masks in `ground_truth/<defect>/<name>_mask.png`.
 
 The folder's name is the label. A mask is a picture whose non-zero pixels are defective; each of its connected
 components (corners count as touching) becomes one box x1 y1 x2 y2 in pixels, x2 and y2 just past the last defective
-pixel. Good pictures are annotated as empty; a defective one without a mask has no boxes at all.
+pixel. Good pictures are annotated as empty; a defective one without a mask has no boxes at all. Read as well:
+MVTec AD 2 (`test_public/bad` with `test_public/ground_truth/bad`, `validation/good`; `test_private…` has no labels),
+MVTec LOCO (`ground_truth/<defect>/<name>/000.png`: several masks of a picture, which become outlines), and BTAD
+(`train/ok`, `test/ko`, `ground_truth/ko/<name>.png`).
 """
 
 from __future__ import annotations
@@ -11,41 +14,35 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_mask
-from kenpin.data.picture_files import PictureError
+from kenpin.data.outlining import boxes_of_mask
 from kenpin.data.reading import Reading
+from kenpin.data.reading.mask_pictures import MaskedPicture, examples_of, is_good, masks_by_stem, tell_orphans
 from kenpin.data.reading.names import folder_of_label, label_of_folder, split_name
-from kenpin.data.reading.pictures import (
-    PictureCopier,
-    copy_bytes,
-    entries,
-    id_below,
-    is_picture,
-    pictures_below,
-    subfolders,
-)
+from kenpin.data.reading.pictures import PictureCopier, copy_bytes, pictures_below, subfolders
 from kenpin.errors import DatasetError
-from kenpin.records import Box, Detections, Example, ImageSource, Severity
+from kenpin.records import Detections, Example, ImageSource
 
-SUMMARY = "MVTec AD layout: train/good, test/<defect>, ground_truth/<defect>/<name>_mask.png"
+SUMMARY = "MVTec AD, AD 2, LOCO and BTAD: train/good, test/<defect>, ground_truth/<defect>/<name>_mask.png"
 CARRIES = frozenset({"split", "label", "boxes", "mask", "unannotated", "classes"})
 
 _GOOD = "good"
 _MASKS = "ground_truth"
+_PUBLIC = "test_public"
 
 
 def recognises(path: Path) -> bool:
     """Whether there are a folder of good parts to train on and one of masks."""
-    return (path / "train" / _GOOD).is_dir() and (path / _MASKS).is_dir()
+    has_good = any(is_good(entry.name) for entry in subfolders(path / "train"))
+    return has_good and any(folder.is_dir() for folder in (path / _MASKS, *_mask_folders_of_tests(path)))
 
 
 def read(path: Path, reading: Reading) -> Dataset:
     """The pictures of the train and test folders with the boxes of their masks."""
     folders = list(_class_folders(path))
-    classes = sorted({label for _, _, label in folders}, key=lambda label: (label != _GOOD, label))
+    labels = {label for _, _, label in folders if label is not None}
+    classes = sorted(labels, key=lambda label: (not is_good(label), label))
     return Dataset.from_examples(_examples(path, folders, reading), classes=classes, root=path, format="mvtec")
 
 
@@ -74,80 +71,48 @@ def write(dataset: Dataset, path: Path) -> None:
             copy_bytes(ImageSource(example.mask), path / _MASKS / label / mask)
 
 
-def boxes_of_mask(source: ImageSource) -> tuple[Box, ...]:
-    """The boxes around a mask's connected components, from top to bottom. Raises ImageError."""
-    from scipy import ndimage
-
-    components, _ = ndimage.label(read_mask(source), structure=np.ones((3, 3)))
-    return tuple(
-        (float(columns.start), float(rows.start), float(columns.stop), float(rows.stop))
-        for rows, columns in ndimage.find_objects(components)
-    )
-
-
-def _detections(source: ImageSource, label: str) -> Detections:
-    boxes = boxes_of_mask(source)
-    return Detections(boxes, (label,) * len(boxes))
-
-
 def _says_more_than_mask(example: Example) -> bool:
     if example.boxes is None:
         return False
     if example.mask is None:
         return bool(example.boxes) or example.label != _GOOD
-    return example.boxes != _detections(ImageSource(example.mask), example.label or "")
+    boxes = boxes_of_mask(read_mask(ImageSource(example.mask)))
+    return example.boxes != Detections(boxes, (example.label or "",) * len(boxes))
 
 
-def _class_folders(root: Path) -> Iterator[tuple[str, str, str]]:
-    """Folder, split and label of each class folder."""
+def _mask_folders_of_tests(root: Path) -> list[Path]:
+    return [Path(entry.path, _MASKS) for entry in subfolders(root) if entry.name.startswith("test")]
+
+
+def _class_folders(root: Path) -> Iterator[tuple[str, str, str | None]]:
+    """Folder, split and label of each class folder; the private tests of AD 2 have no label."""
     for entry in subfolders(root):
-        if (split := split_name(entry.name)) is not None:
-            for inner in subfolders(entry.path):
-                yield inner.path, split, label_of_folder(inner.name)
+        split = "test" if entry.name == _PUBLIC else split_name(entry.name)
+        if split is None and entry.name.startswith("test_"):
+            yield entry.path, entry.name, None
+        for inner in subfolders(entry.path) if split is not None else ():
+            if inner.name != _MASKS:
+                yield inner.path, split or "", label_of_folder(inner.name)
 
 
-def _masks_of(folder: Path) -> dict[str, str]:
-    """Paths of the masks by the stem of their picture."""
-    pictures = (entry for entry in entries(folder) if is_picture(entry.name))
-    return {os.path.splitext(entry.name)[0].removesuffix("_mask"): entry.path for entry in pictures}
-
-
-def _examples(root: Path, folders: list[tuple[str, str, str]], reading: Reading) -> Iterator[Example]:
-    others: list[str] = []
-    masks: dict[str, dict[str, str]] = {}
+def _examples(root: Path, folders: list[tuple[str, str, str | None]], reading: Reading) -> Iterator[Example]:
+    masks: dict[Path, dict[str, tuple[str, ...]]] = {}
     used: set[str] = set()
-    for folder, split, label in folders:
-        name = os.path.basename(folder)
-        if name not in masks:
-            masks[name] = _masks_of(root / _MASKS / name)
-        for path in pictures_below(folder, others):
-            # the test masks' numbers start at 000 too: they do not belong to the training pictures
-            mask = (
-                None
-                if split == "train" and label == _GOOD
-                else masks[name].get(os.path.splitext(os.path.basename(path))[0])
-            )
-            used.update(filter(None, (mask,)))
-            boxes = _annotation(path, split, label, mask, reading)
-            yield Example(id_below(path, root), ImageSource(path), split, label, boxes, mask=mask, origin=path)
-    for entry in subfolders(root / _MASKS):
-        for mask in sorted(set(_masks_of(Path(entry.path)).values()) - used):
-            remedy = "Put its picture into the test folder, or remove the mask"
-            reading.tell(
-                "orphan-annotation", mask, "no picture belongs to this mask", remedy, severity=Severity.WARNING
-            )
 
+    def pictures() -> Iterator[MaskedPicture]:
+        for folder, split, label in folders:
+            own = Path(folder).parent / _MASKS
+            of_label = (own if own.is_dir() else root / _MASKS) / os.path.basename(folder)
+            if of_label not in masks:
+                masks[of_label] = masks_by_stem(of_label, ending="_mask")
+            for path in pictures_below(folder, []):
+                # the test masks' numbers start at 000 too: they do not belong to the training pictures
+                has_masks = label is not None and not (split != "test" and is_good(label))
+                found = masks[of_label].get(os.path.splitext(os.path.basename(path))[0], ()) if has_masks else ()
+                used.update(found)
+                yield MaskedPicture(path, split, label, found, is_masked=split != "train")
 
-def _annotation(path: str, split: str, label: str, mask: str | None, reading: Reading) -> Detections | None:
-    if mask is None:
-        if label == _GOOD:
-            return Detections()
-        if split != "train":
-            remedy = f"Put it into {_MASKS}; until then the picture counts as not annotated"
-            reading.tell("missing-file", path, "this defective picture has no mask", remedy, severity=Severity.WARNING)
-        return None
-    try:
-        return _detections(ImageSource(mask), label)
-    except PictureError as error:
-        reading.tell("unreadable-image", mask, error.what, error.remedy)
-        return None
+    yield from examples_of(pictures(), root, reading)
+    for folder in sorted({*masks, *(Path(entry.path) for entry in subfolders(root / _MASKS))}):
+        every = (mask for found in masks_by_stem(folder, ending="_mask").values() for mask in found)
+        tell_orphans(every, used, reading)

@@ -3,14 +3,18 @@
 A line is `class cx cy w h`: the class's number from 0, then the box's centre and size as fractions of the displayed
 picture. Boxes come out as x1 y1 x2 y2 in pixels, with the picture's size from its header. The text file lies where the
 picture's path has `labels` instead of its last `images`, else beside it. A picture without one is annotated as empty.
-A line with more numbers is a polygon: its surrounding box is kept. Boxes survive up to floating-point rounding.
+A line with more numbers is a polygon, the outline of its box. Where every line of the data set is four corners of a
+rectangle, they are oriented boxes; `task: segment` or `task: obb` in the YAML file settles it. With `kpt_shape`, or
+where the lines show it, key points follow the box and are not read. Without a YAML file, classes are called as
+`classes.txt` says, or by their numbers. Boxes survive up to floating-point rounding.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +23,72 @@ import yaml
 from kenpin.boxes import cxcywh_unit_from_xyxy_px
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
+from kenpin.data.outlining import outlines_of_example
 from kenpin.data.reading import Reading
-from kenpin.data.reading.box_forms import BoxForm, four_numbers
-from kenpin.data.reading.names import require_standard_split, split_name
-from kenpin.data.reading.pictures import Finder, PictureCopier, entries, id_below, is_picture, pictures_below
+from kenpin.data.reading.names import familiar, is_of_another_machine, require_standard_split, split_name
+from kenpin.data.reading.pictures import (
+    Finder,
+    PictureCopier,
+    entries,
+    id_below,
+    is_picture,
+    pictures_below,
+    subfolders,
+)
+from kenpin.data.reading.reading import first_text
+from kenpin.data.reading.yolo_labels import (
+    LabelFiles,
+    LabelParser,
+    LineForm,
+    form_of_lines,
+    looks_like_labels,
+    oriented,
+)
 from kenpin.errors import DatasetError
-from kenpin.plural import counted, is_are
+from kenpin.masks import joined_ring
+from kenpin.outlines import Outline, is_oriented
+from kenpin.plural import counted
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
 
 SUMMARY = "YOLO: data.yaml, images/ and labels/ with one text file a picture"
-CARRIES = frozenset({"split", "boxes", "classes"})
+CARRIES = frozenset({"split", "boxes", "outlines", "oriented", "classes"})
 
 _KEYS = {"train": "train", "validation": "val", "test": "test"}
 _DECLARES_CLASSES = re.compile(r"^(names|nc)\s*:", re.MULTILINE)
-_NO_ANNOTATIONS = re.compile(r"(classes|readme.*|notes)\.txt", re.IGNORECASE)
+_CLASS_LISTS = ("classes.txt", "labels.txt", "obj.names")
+_LOOK_AT_BYTES = 2**24
+_LABEL_FILES_TRIED = 20
 
 
 def recognises(path: Path) -> bool:
-    """Whether there is a YAML file that declares classes."""
-    return _config_file(path) is not None
+    """Whether there is a YAML file that declares classes, or text files of YOLO's lines for pictures."""
+    return _config_file(path) is not None or _labels_without_config(path)
 
 
 def read(path: Path, reading: Reading) -> Dataset:
     """The pictures of all splits that the YAML file names; where it names none, the pictures below `images`."""
-    file = _config_file(path) or (path / "data.yaml" if path.is_dir() else path)
-    config = _config(file, reading)
-    names = _names(config, file, reading)
-    examples = _examples(file, config, names, reading)
-    return Dataset.from_examples(examples, classes=list(names.values()), root=path, format="yolo")
+    file = _config_file(path)
+    if file is None and path.is_dir() and _labels_without_config(path):
+        return _dataset(path, path, {}, _listed_names(path, reading), reading)
+    file = file or (path / "data.yaml" if path.is_dir() else path)
+    config = reading.yaml_of(file) or {}
+    return _dataset(path, file, config, _names(config, file, reading), reading)
+
+
+def _dataset(
+    path: Path, file: Path, config: Mapping[str, Any], names: dict[int, str] | None, reading: Reading
+) -> Dataset:
+    parser = LabelParser(names, _declared_form(config, file, reading), reading)
+    examples = _without_config(path, parser, reading) if file == path and path.is_dir() else None
+    if examples is None:
+        examples = _examples(file, config, parser, reading)
+    classes = [] if names is None else list(names.values())
+    data = Dataset.from_examples(examples, classes=classes, root=path, format="yolo")
+    if not parser.is_of_oriented:
+        return data
+    what = "each line is the four corners of a rectangle, which is read as an oriented box"
+    reading.tell_once("oriented-boxes", file, what, "Nothing to do, or write `task: segment` if they are polygons")
+    return Dataset.from_examples(map(oriented, data), classes=classes, root=path, format="yolo")
 
 
 def write(dataset: Dataset, path: Path) -> None:
@@ -58,50 +100,107 @@ def write(dataset: Dataset, path: Path) -> None:
         raise DatasetError(f"{dataset.root}: some pictures have a split and some have none. Split all of them.")
     copier.make("images")
     copier.make("labels")
+    is_of_oriented = _writes_oriented(dataset)
     for example in dataset:
         folder = "" if example.split is None else f"/{_KEYS[example.split]}"
         written = Path(copier.copy(example, f"images{folder}"))
         copier.make(f"labels{folder}")
         detections = example.boxes or Detections()
-        boxes = (
-            cxcywh_unit_from_xyxy_px(detections.boxes_xyxy_px, displayed_size(example.image)).tolist()
-            if detections
-            else []
-        )
+        size_wh = displayed_size(example.image) if detections else (1, 1)
+        rows = cxcywh_unit_from_xyxy_px(detections.boxes_xyxy_px, size_wh).tolist()
+        outlines = outlines_of_example(example)
+        if is_of_oriented or (outlines is not None and any(outlines)):
+            # in a file of polygons other tools take four numbers for two corners: its boxes are polygons too
+            pairs = zip(outlines or [None] * len(rows), detections.boxes_xyxy_px, strict=True)
+            rows = [_ring_unit(outline, box, size_wh) for outline, box in pairs]
         lines = [
-            " ".join([str(numbers[label]), *map(repr, box)]) + "\n"
-            for label, box in zip(detections.labels, boxes, strict=True)
+            " ".join([str(numbers[label]), *map(repr, row)]) + "\n"
+            for label, row in zip(detections.labels, rows, strict=True)
         ]
         (path / f"labels{folder}" / f"{written.stem}.txt").write_text("".join(lines), "utf-8")
     folders = {key: f"images/{key}" for key in _KEYS.values() if key in splits}
     config = {**folders, "nc": len(numbers), "names": list(numbers)}
+    if any(dataset.column("box_outlines")):
+        config["task"] = "obb" if is_of_oriented else "segment"
     # legible where it can be: YAML takes some characters, bare, for line breaks
     legible = all(name.isprintable() for name in numbers)
     (path / "data.yaml").write_text(yaml.safe_dump(config, allow_unicode=legible, sort_keys=False), "utf-8")
 
 
+def _writes_oriented(dataset: Dataset) -> bool:
+    """Whether all outlines are oriented boxes. Raises DatasetError where some are: YOLO has one kind in a data set."""
+    texts = [text for row in dataset.column("box_outlines") for text in row or () if text]
+    turned = sum(map(is_oriented, texts))
+    if turned not in (0, len(texts)):
+        raise DatasetError(
+            f"{dataset.root}: {turned} of {counted(len(texts), 'outline')} are oriented boxes and the others are not; "
+            "YOLO has one kind in a data set. Write coco."
+        )
+    return turned > 0
+
+
+def _ring_unit(outline: Outline | None, box: Box, size_wh: tuple[int, int]) -> list[float]:
+    x1, y1, x2, y2 = box
+    ring = joined_ring(outline, size_wh) if outline else (x1, y1, x2, y1, x2, y2, x1, y2)
+    return [float(value) / size_wh[number % 2] for number, value in enumerate(ring)]
+
+
 def _config_file(path: Path) -> Path | None:
     files = [path] if path.is_file() else [path / "data.yaml", *map(Path, entries(path))]
     for file in files:
-        if file.suffix in (".yaml", ".yml") and file.is_file():
-            text = file.read_text("utf-8", errors="replace")
-            if _DECLARES_CLASSES.search(text):
-                return file
+        if file.suffix in (".yaml", ".yml") and _DECLARES_CLASSES.search(first_text(file, _LOOK_AT_BYTES)):
+            return file
     return None
 
 
-def _config(file: Path, reading: Reading) -> dict[str, Any]:
-    text = reading.text_of(file)
-    try:
-        # everything as text: YAML would turn classes called NO, off or 1.0 into something else
-        config = yaml.load(text or "{}", Loader=yaml.BaseLoader)
-    except (yaml.YAMLError, RecursionError) as error:
-        reading.tell("unparsable-file", file, f"it is not YAML ({' '.join(str(error).split())})", "Correct that line")
-        return {}
-    if not isinstance(config, dict):
-        reading.tell("unparsable-file", file, "it holds no keys", "Write `names:`, `train:` and `val:`")
-        return {}
-    return config
+def _label_folders(path: Path) -> Iterator[Path]:
+    """The folders in which labels without a YAML file may lie: with the pictures, or as `labels` beside them."""
+    yield from (path, path / "labels")
+    yield from (Path(entry.path) for entry in subfolders(path / "labels"))
+    yield from (Path(entry.path, "labels") for entry in subfolders(path) if split_name(entry.name) is not None)
+
+
+def _label_files(path: Path) -> Iterator[str]:
+    for folder in _label_folders(path):
+        listed = [entry.name for entry in entries(folder)]
+        stems = {os.path.splitext(name)[0] for name in listed if is_picture(name)}
+        for name in listed:
+            if name.endswith(".txt") and (folder != path or name[:-4] in stems):
+                yield os.path.join(folder, name)
+
+
+def _labels_without_config(path: Path) -> bool:
+    return path.is_dir() and any(map(looks_like_labels, islice(_label_files(path), _LABEL_FILES_TRIED)))
+
+
+def _listed_names(path: Path, reading: Reading) -> dict[int, str] | None:
+    """The classes of a list beside the labels, one a line; None where there is none."""
+    for folder in (path, path / "labels"):
+        for name in _CLASS_LISTS:
+            if (folder / name).is_file():
+                lines = (reading.text_of(folder / name) or "").splitlines()
+                return dict(enumerate(line.strip() for line in lines if line.strip()))
+    what, remedy = "no file says what the classes are called; they get their numbers", "Write the names to classes.txt"
+    reading.tell_once("no-class-names", path, what, remedy, severity=Severity.WARNING)
+    return None
+
+
+def _declared_form(config: Mapping[str, Any], file: Path, reading: Reading) -> LineForm:
+    """What the configuration says about lines; of key points, else what the first of them show."""
+    task = str(config.get("task") or "").strip().casefold() or None
+    shape = config.get("kpt_shape")
+    if isinstance(shape, list) and len(shape) == 2 and all(str(n).isdecimal() and len(str(n)) < 5 for n in shape):
+        return LineForm(points=(int(shape[0]), int(shape[1])))
+    if task in ("segment", "obb", "detect"):
+        return LineForm(task=task)
+    root = file if file.is_dir() else file.parent
+    form = form_of_lines(_label_files(root))
+    if form.points is not None:
+        points, each = form.points
+        what = f"{counted(points, 'key point')} of {each} numbers seem to follow each box"
+        remedy = f"Write `kpt_shape: [{points}, {each}]`, or `task: segment` if the lines are polygons"
+        reading.tell_once("key-points-guessed", file, what, remedy, severity=Severity.WARNING)
+    return form
 
 
 def _names(config: Mapping[str, Any], file: Path, reading: Reading) -> dict[int, str]:
@@ -122,14 +221,31 @@ def _names(config: Mapping[str, Any], file: Path, reading: Reading) -> dict[int,
     return dict(sorted(numbered.items()))
 
 
-def _examples(file: Path, config: Mapping[str, Any], names: Mapping[int, str], reading: Reading) -> Iterator[Example]:
-    root = file.parent / str(config.get("path") or "")
+def _without_config(path: Path, parser: LabelParser, reading: Reading) -> Iterator[Example]:
+    folder = path / "images" if (path / "images").is_dir() else path
+    pictures = [os.path.normpath(picture) for picture in pictures_below(folder, [])]
+
+    def split_of(picture: str) -> str | None:
+        above = os.path.relpath(picture, path).split(os.sep)[:-1]
+        return next((split for part in above if (split := split_name(part)) is not None), None)
+
+    return _parsed(((split_of(picture), picture) for picture in pictures), path, parser, reading)
+
+
+def _examples(file: Path, config: Mapping[str, Any], parser: LabelParser, reading: Reading) -> Iterator[Example]:
+    named = familiar(str(config.get("path") or ""))
+    root = file.parent / named
     if not root.is_dir():
         root = file.parent
-    labels = _LabelFiles(reading)
-    parser = _Parser(names, reading)
+    return _parsed(_pictures(file, root, config, reading), file.parent, parser, reading)
+
+
+def _parsed(
+    pictures: Iterable[tuple[str | None, str]], root: Path, parser: LabelParser, reading: Reading
+) -> Iterator[Example]:
+    labels = LabelFiles(reading)
     seen: set[str] = set()
-    for split, path in _pictures(file, root, config, reading):
+    for split, path in pictures:
         if path in seen:
             remedy = "List each picture once, in one split"
             reading.tell("duplicate-id", path, "the picture is listed a second time", remedy)
@@ -140,7 +256,7 @@ def _examples(file: Path, config: Mapping[str, Any], names: Mapping[int, str], r
         size = reading.size_of(source)
         boxes = None if size is None else Detections() if label_file is None else parser.parse(label_file, size)
         origin = path if label_file is None else str(label_file)
-        yield Example(id_below(path, file.parent), source, split, boxes=boxes, size_wh=size, origin=origin)
+        yield Example(id_below(path, root), source, split, boxes=boxes, size_wh=size, origin=origin)
     labels.tell_orphans()
 
 
@@ -151,24 +267,44 @@ def _pictures(file: Path, root: Path, config: Mapping[str, Any], reading: Readin
         for path in pictures_below(root / "images", []):
             yield None, os.path.normpath(path)
     for key, value in given:
-        for folder in map(str, value if isinstance(value, list) else [value]):
-            if not folder:
+        for name in map(str, value if isinstance(value, list) else [value]):
+            if not name:
                 continue
-            tries = [root / folder, file.parent / folder]
-            if folder.startswith("../"):  # Roboflow writes ../train/images and means train/images, whatever lies there
-                tries.insert(0, file.parent / re.sub(r"^(\.\./)+", "", folder))
-            target = next((path for path in tries if path.exists()), None)
+            target = _target(name, root, file)
             if target is None:
-                # exports often name a test folder that they do not hold
-                severity = Severity.WARNING if split_name(key) == "test" else Severity.ERROR
-                what, remedy = f"{key} names {folder!r}, which is missing", "Correct the path, or remove the line"
-                reading.tell("missing-file", file, what, remedy, severity=severity)
+                _tell_missing(key, name, file, reading)
             elif target.is_dir():
                 for path in pictures_below(target, []):
                     yield split_name(key), os.path.normpath(path)
+            elif is_picture(target.name):
+                yield split_name(key), os.path.normpath(target)
             else:
                 for path in _listed(target, root, reading):
                     yield split_name(key), path
+
+
+def _target(name: str, root: Path, file: Path) -> Path | None:
+    """The folder, list or picture that the YAML file names; as another system wrote it, too."""
+    tries = [root / name, file.parent / name]
+    if not is_of_another_machine(name):
+        parts = familiar(name).split("/")
+        tries += [root.joinpath(*parts), file.parent.joinpath(*parts)]
+        # CVAT writes data/images/train, and Roboflow ../train/images, which means train/images whatever lies there
+        below = [file.parent.joinpath(*parts[start:]) for start in range(1, len(parts)) if parts[start:] != [""]]
+        tries = [*below, *tries] if parts[0] == ".." else [*tries, *below]
+    return next((path for path in tries if path.exists()), None)
+
+
+def _tell_missing(key: str, name: str, file: Path, reading: Reading) -> None:
+    if is_of_another_machine(name):
+        what = f"{key} names {name!r}, a path of another machine"
+        remedy = f"Write the path from this file's folder on, `{key}: images/{key}` for example"
+        reading.tell_once("missing-file", file, what, remedy, severity=Severity.ERROR)
+        return
+    # exports often name a test folder that they do not hold
+    severity = Severity.WARNING if split_name(key) == "test" else Severity.ERROR
+    what, remedy = f"{key} names {name!r}, which is missing", "Correct the path, or remove the line"
+    reading.tell("missing-file", file, what, remedy, severity=severity)
 
 
 def _listed(file: Path, root: Path, reading: Reading) -> Iterator[str]:
@@ -181,96 +317,3 @@ def _listed(file: Path, root: Path, reading: Reading) -> Iterator[str]:
             finder.tell_missing(f"{file}:{number}", name, "Correct the line, or put the picture there")
         else:
             yield path
-
-
-class _LabelFiles:
-    """Finds the label file of a picture with one listing of each folder, and reports the files left over."""
-
-    def __init__(self, reading: Reading) -> None:
-        self._reading = reading
-        self._left: dict[str, dict[str, str]] = {}  # label folder -> stem -> file name
-        self._pictures: dict[str, str] = {}  # label folder -> picture folder
-
-    def of_picture(self, path: str) -> Path | None:
-        folder, name = os.path.split(path)
-        parts = folder.split(os.sep)
-        if "images" in parts:
-            last = len(parts) - 1 - parts[::-1].index("images")
-            parts[last] = "labels"
-        labels = os.sep.join(parts)
-        if labels not in self._left:
-            names = [entry.name for entry in entries(labels or ".")]
-            texts = (name for name in names if name.endswith(".txt") and not _NO_ANNOTATIONS.fullmatch(name))
-            self._left[labels] = {name[:-4]: name for name in texts}
-            self._pictures[labels] = folder
-        label_file = self._left[labels].pop(os.path.splitext(name)[0], None)
-        return None if label_file is None else Path(labels, label_file)
-
-    def tell_orphans(self) -> None:
-        for labels, left in self._left.items():
-            if not left:
-                continue
-            # a list may leave a picture out on purpose; then its label file is no orphan
-            names = [entry.name for entry in entries(self._pictures[labels])]
-            stems = {os.path.splitext(name)[0] for name in names if is_picture(name)}
-            for stem in sorted(left.keys() - stems):
-                remedy = "Put its picture there, or remove the file"
-                where = os.path.join(labels, left[stem])
-                self._reading.tell(
-                    "orphan-annotation",
-                    where,
-                    "it belongs to no picture",
-                    remedy,
-                    severity=Severity.WARNING,
-                )
-
-
-class _Parser:
-    """Reads label files with the class names of one data set."""
-
-    def __init__(self, names: Mapping[int, str], reading: Reading) -> None:
-        self._names = names
-        self._reading = reading
-
-    def parse(self, file: Path, size_wh: tuple[int, int]) -> Detections:
-        boxes: list[Box] = []
-        labels: list[str] = []
-        for number, line in enumerate((self._reading.text_of(file) or "").splitlines(), start=1):
-            values = line.split()
-            if not values:
-                continue
-            where = f"{file}:{number}"
-            four = self._centre_and_size(values[1:], where)
-            if four is None:
-                what = f"{line[:80]!r} is not `class cx cy w h`"
-                self._reading.tell("unparsable-line", where, what, "Write a class number and four fractions")
-            elif (label := self._names.get(_class_number(values[0]))) is None:
-                declared = len(self._names)
-                what = f"it names class {values[0]}, but {counted(declared, 'class')} {is_are(declared)} declared"
-                self._reading.tell("unknown-class-id", where, what, "Fix the number, or add the class to `names`")
-            else:
-                boxes.append((self._reading.boxes or BoxForm.CXCYWH_UNIT).to_xyxy_px(four, size_wh))
-                labels.append(label)
-        return Detections(tuple(boxes), tuple(labels))
-
-    def _centre_and_size(self, values: list[str], where: str) -> Box | None:
-        if len(values) == 4:
-            return four_numbers(values)
-        if len(values) < 6 or len(values) % 2:
-            return None
-        try:
-            xs, ys = [float(v) for v in values[0::2]], [float(v) for v in values[1::2]]
-        except ValueError:
-            return None
-        what = "polygons are not read, only the boxes around them"
-        self._reading.tell_once("segmentation-not-read", where, what, "Nothing to do if boxes are enough")
-        x1, y1, x2, y2 = min(xs), min(ys), max(xs), max(ys)
-        return four_numbers(((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1))
-
-
-def _class_number(text: str) -> int:
-    try:
-        number = float(text)  # some tools write 3.0
-    except ValueError:
-        return -1
-    return int(number) if number.is_integer() else -1

@@ -1,0 +1,66 @@
+"""Outlines of the boxes of a data set: those that it holds, or those of the regions of its mask pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kenpin.data.images import read_mask
+from kenpin.masks import Mask, outline_of, stack_of
+from kenpin.outlines import Outline
+from kenpin.records import Box, Example, ImageSource
+
+
+def regions_of(mask: Mask) -> tuple[tuple[Box, Outline], ...]:
+    """Box and outline of each connected region of a mask (corners connect), from top to bottom."""
+    labels, boxes = _labelled(mask)
+    return tuple((box, _outline_of_region(labels, number, box)) for number, box in enumerate(boxes, start=1))
+
+
+def boxes_of_mask(mask: Mask) -> tuple[Box, ...]:
+    """The boxes around a mask's connected regions, x2 and y2 just past the last pixel, from top to bottom."""
+    return _labelled(mask)[1]
+
+
+def outlines_of_example(example: Example) -> tuple[Outline | None, ...] | None:
+    """The outlines of an example's boxes: its own, or where it has a mask whose regions they are, these.
+
+    None where there are none. Raises ImageError.
+    """
+    boxes = example.boxes
+    if boxes is None or boxes.outlines is not None or example.mask is None:
+        return None if boxes is None else boxes.outlines
+    regions = regions_of(read_mask(ImageSource(example.mask)))
+    if tuple(box for box, _ in regions) != boxes.boxes_xyxy_px:
+        return None
+    return tuple(outline for _, outline in regions)
+
+
+def truth_mask(example: Example, size_wh: tuple[int, int]) -> Mask | None:
+    """Which pixels of a picture are defective, (h, w), by its mask picture or the outlines of its boxes.
+
+    None where neither says so of every box. Raises ImageError, ShapeError.
+    """
+    if example.mask is not None:
+        return read_mask(ImageSource(example.mask))
+    boxes = example.boxes
+    if boxes is None or boxes.outlines is None or None in boxes.outlines:
+        return None
+    return np.asarray(stack_of(boxes.outlines, size_wh).any(axis=0))
+
+
+def _labelled(mask: Mask) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.int32]], tuple[Box, ...]]:
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(mask, structure=np.ones((3, 3)))
+    boxes = tuple(
+        (float(columns.start), float(rows.start), float(columns.stop), float(rows.stop))
+        for rows, columns in ndimage.find_objects(labels)
+    )
+    return labels, boxes
+
+
+def _outline_of_region(labels: np.ndarray[tuple[int, int], np.dtype[np.int32]], number: int, box: Box) -> Outline:
+    x1, y1, x2, y2 = map(int, box)
+    mask = np.zeros(labels.shape, bool)
+    mask[y1:y2, x1:x2] = labels[y1:y2, x1:x2] == number
+    return outline_of(mask)

@@ -1,0 +1,198 @@
+"""Outlines as masks of pixels, and masks as outlines: the pixels of a polygon are those that pycocotools gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kenpin.errors import ShapeError
+from kenpin.outlines import Outline, Ring
+
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+_FINE = 5  # cocoapi rounds corners to fifths of a pixel
+
+
+def mask_of(outline: Outline, size_wh: tuple[int, int]) -> Mask:
+    """Which pixels of a picture an outline covers, (h, w). Of runs, the picture has their size. Raises ShapeError."""
+    width, height = size_wh
+    if outline.runs is not None:
+        if outline.size_wh != size_wh:
+            raise ShapeError(f"the mask has {outline.size_wh} pixels, the picture {size_wh}")
+        inside = np.arange(len(outline.runs)) % 2 == 1
+        return np.repeat(inside, outline.runs).reshape(width, height).T
+    mask = np.zeros((height, width), bool)
+    for ring in outline.rings:
+        mask |= _filled(ring, size_wh)
+    return mask
+
+
+def outline_of(mask: ArrayLike) -> Outline:
+    """The runs of a mask, (h, w)."""
+    pixels = np.asarray(mask, bool)
+    height, width = pixels.shape
+    flat = pixels.T.reshape(-1)
+    edges = np.flatnonzero(np.diff(flat, prepend=False))
+    runs = np.diff(edges, prepend=0, append=flat.size)
+    return Outline(runs=tuple(runs.tolist()), size_wh=(width, height))
+
+
+def stack_of(outlines: Sequence[Outline | None], size_wh: tuple[int, int]) -> Mask:
+    """The mask of each outline, (n, h, w); empty where there is none. Raises ShapeError."""
+    masks = np.zeros((len(outlines), size_wh[1], size_wh[0]), bool)
+    for mask, outline in zip(masks, outlines, strict=True):
+        if outline is not None:
+            mask[:] = mask_of(outline, size_wh)
+    return masks
+
+
+def area(outline: Outline, size_wh: tuple[int, int]) -> float:
+    """Number of pixels that an outline covers."""
+    if outline.runs is not None:
+        return float(sum(outline.runs[1::2]))
+    return float(mask_of(outline, size_wh).sum())
+
+
+def rings_of(outline: Outline) -> tuple[Ring, ...]:
+    """Polygons of the same pixels: of runs, one for each region (corners do not connect), along the pixels' edges.
+
+    A hole becomes part of its region's polygon, by a cut that is gone to it and back.
+    """
+    if outline.runs is None or outline.size_wh is None:
+        return outline.rings
+    from scipy import ndimage
+
+    x1, y1, x2, y2 = map(int, outline.box_xyxy_px)
+    regions, _ = ndimage.label(mask_of(outline, outline.size_wh)[y1:y2, x1:x2])
+    rings = []
+    for number, (rows, columns) in enumerate(ndimage.find_objects(regions), start=1):
+        around, *holes = _edges_of(regions[rows, columns] == number)
+        for hole in holes:
+            around = _joined(around, hole)
+        rings.append(tuple((around + np.array([x1 + columns.start, y1 + rows.start])).reshape(-1).tolist()))
+    return tuple(rings)
+
+
+def joined_ring(outline: Outline, size_wh: tuple[int, int]) -> Ring:
+    """One polygon of the same pixels, for formats that know no more: rings are joined by cuts, gone there and back.
+
+    size_wh: of the picture. Empty for runs without a pixel inside.
+    """
+    if len(outline.rings) > 1 and not _are_apart(outline.rings, size_wh):
+        outline = outline_of(mask_of(outline, size_wh))  # what lies in two rings would lie outside of the joined one
+    joined, *others = [np.array(ring).reshape(-1, 2) for ring in rings_of(outline)] or [np.zeros((0, 2))]
+    for ring in others:
+        joined = _joined(joined, ring)
+    return tuple(joined.reshape(-1).tolist())
+
+
+def _are_apart(rings: tuple[Ring, ...], size_wh: tuple[int, int]) -> bool:
+    return bool(np.sum([_filled(ring, size_wh) for ring in rings], axis=0).max() < 2)
+
+
+def _filled(ring: Ring, size_wh: tuple[int, int]) -> Mask:
+    # rleFrPoly of cocoapi, common/maskApi.c: dense points along the border on a finer grid; where they cross the middle
+    # of a column of pixels, the column changes between outside and inside
+    width, height = size_wh
+    corners = _within_reach(np.array(ring).reshape(-1, 2), size_wh)
+    if len(corners) < 3:
+        return np.zeros((height, width), bool)
+    fine = (_FINE * corners + 0.5).astype(np.int64)
+    points = np.concatenate([_line(start, end) for start, end in zip(fine, np.roll(fine, -1, 0), strict=True)])
+    (u, v), (last_u, last_v) = points[1:].T, points[:-1].T
+    steps = u != last_u
+    x = (np.minimum(u, last_u)[steps] + 0.5) / _FINE - 0.5
+    y = (np.minimum(v, last_v)[steps] + 0.5) / _FINE - 0.5
+    crossing = (np.floor(x) == x) & (x >= 0) & (x <= width - 1)
+    at = x[crossing].astype(np.int64) * height + np.ceil(np.clip(y[crossing], 0, height)).astype(np.int64)
+    changes = np.bincount(at, minlength=width * height + 1)[: width * height]
+    return np.asarray(np.cumsum(changes) % 2 == 1).reshape(width, height).T
+
+
+def _line(start: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Points of a line of the fine grid, both ends among them, (n, 2)."""
+    (dx, dy), along = np.abs(end - start), 0
+    if dx < dy:
+        along = 1
+    flipped = start[along] > end[along]
+    first, last = (end, start) if flipped else (start, end)
+    length = max(dx, dy)
+    steps = np.arange(length + 1)
+    points = np.empty((length + 1, 2), np.int64)
+    points[:, along] = steps + first[along]
+    slope = (last[1 - along] - first[1 - along]) / length if length else 0.0
+    points[:, 1 - along] = (first[1 - along] + slope * steps + 0.5).astype(np.int64)
+    return points[::-1] if flipped else points
+
+
+def _within_reach(corners: Floats, size_wh: tuple[int, int]) -> Floats:
+    """The polygon cut to a frame around the picture where it reaches far out, so that its border is never longer than
+    the picture makes it."""
+    for axis, size in enumerate(size_wh):
+        for sign, limit in ((-1, size), (1, 2 * size)):  # keep what lies between -size and twice the size
+            beyond = sign * corners[:, axis] > limit
+            if len(corners) and beyond.any():
+                corners = _cut(corners, beyond, axis, float(sign * limit))
+    return corners
+
+
+def _cut(corners: Floats, beyond: Mask, axis: int, at: float) -> Floats:
+    """A polygon without what lies beyond a line (Sutherland & Hodgman 1974)."""
+    kept: list[Floats] = []
+    for start, end, start_out, end_out in zip(
+        corners, np.roll(corners, -1, 0), beyond, np.roll(beyond, -1), strict=True
+    ):
+        if not start_out:
+            kept.append(start)
+        if start_out != end_out:
+            crossing = start + (end - start) * (at - start[axis]) / (end[axis] - start[axis])
+            crossing[axis] = at
+            kept.append(crossing)
+    return np.array(kept).reshape(-1, 2)
+
+
+def _edges_of(region: Mask) -> list[Floats]:
+    """Closed borders of a connected region along its pixels' edges, corners alone: the outer one, then its holes."""
+    padded = np.pad(region, 1)
+    follows: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    # directed so that the region lies to the right (y points down): along its upper edges to the right, and so on
+    sides = (
+        (padded & ~np.roll(padded, 1, 0), (0, 0), (1, 0)),
+        (padded & ~np.roll(padded, -1, 1), (1, 0), (1, 1)),
+        (padded & ~np.roll(padded, -1, 0), (1, 1), (0, 1)),
+        (padded & ~np.roll(padded, 1, 1), (0, 1), (0, 0)),
+    )
+    for edges, (ax, ay), (bx, by) in sides:
+        for y, x in np.argwhere(edges).tolist():
+            follows.setdefault((x - 1 + ax, y - 1 + ay), []).append((x - 1 + bx, y - 1 + by))
+    borders = []
+    while follows:
+        start = min(follows)
+        border, at, direction = [start], start, (0, 0)
+        while True:
+            ends = follows[at]
+            # where two pixels of the region touch at a corner, turn right, which stays on the same pixel
+            right = (at[0] - direction[1], at[1] + direction[0])
+            end = ends.pop(ends.index(right) if right in ends else 0)
+            if not ends:
+                del follows[at]
+            new_direction = (end[0] - at[0], end[1] - at[1])
+            if new_direction == direction:
+                border[-1] = end
+            else:
+                border.append(end)
+            at, direction = end, new_direction
+            if at == start:
+                break
+        borders.append(np.array(border[:-1], np.float64))
+    # the first one starts at the leftmost column, where only the outer border reaches
+    return borders
+
+
+def _joined(ring: Floats, other: Floats) -> Floats:
+    """One ring that goes from its corner nearest to the other one's first corner around that one, and back."""
+    near = int(np.argmin(((ring - other[0]) ** 2).sum(axis=1)))
+    return np.concatenate([ring[: near + 1], other, other[:1], ring[near:]])
