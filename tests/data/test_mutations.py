@@ -22,12 +22,12 @@ from tests.data.samples import write_sample
 
 LONGEST_S = 5.0
 FORMATS = format_names()
-_PICTURES = {".png", ".jpg", ".jpeg", ".bmp"}
+_PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
 _SLOW = {"huggingface"}  # each reading takes as long as ten of the others
 
 
 def _annotations(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix not in _PICTURES)
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix.lower() not in _PICTURES)
 
 
 def _mutations(folder: Path, count: int, seed: int) -> Iterator[str]:
@@ -98,7 +98,7 @@ def _explained(folder: Path, which: str) -> None:
         assert "--format" in error or "Name one" in error, f"{which}: {error}"
         return
     told = " ".join(f"{finding.where} {finding.what}" for finding in findings)
-    pictures = {str(path) for path in folder.rglob("*") if path.suffix in _PICTURES}
+    pictures = {str(path) for path in folder.rglob("*") if path.suffix.lower() in _PICTURES}
     read = {path for path in data.files() if path} | {mask for mask in data.column("mask") if mask}
     for picture in pictures - read:
         assert str(Path(picture).parent) in told or picture in told, f"{which}: {picture} was left without a word"
