@@ -37,6 +37,7 @@ from kenpin.data.reading.library_tables import (
 from kenpin.data.reading.names import split_name
 from kenpin.data.reading.pictures import entries, file_name, files_below, subfolders
 from kenpin.data.reading.tables import CHAT_COLUMNS, TableReader
+from kenpin.outlines import to_text
 from kenpin.records import Example
 
 if TYPE_CHECKING:
@@ -188,6 +189,8 @@ def _features(dataset: Dataset, *, has_split: bool) -> Any:
             objects["segments"] = datasets.List(text)
         if holds("box_crowd"):
             objects["iscrowd"] = datasets.List(datasets.Value("bool"))
+        if holds("box_outlines"):
+            objects["outlines"] = datasets.List(text)
         columns["objects"] = objects
     if holds("label") or (dataset.declared_classes and "objects" not in columns):
         columns["label"] = category
@@ -214,11 +217,13 @@ def _row(example: Example, numbers: dict[str, int]) -> dict[str, Any]:
     """All columns of an example; pyarrow leaves out those that the schema does not have."""
     detections, objects = example.boxes, None
     if detections is not None:
+        outlines = [None if outline is None else to_text(outline) for outline in detections.outlines or ()]
         objects = {
             "bbox": [[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in detections.boxes_xyxy_px],
             "category": [numbers[label] for label in detections.labels],
             "segments": detections.segments,
             "iscrowd": detections.crowd,
+            "outlines": outlines or None,
         }
     return {
         **example.attributes,

@@ -22,6 +22,8 @@ from kenpin.data.reading.names import split_name
 from kenpin.data.reading.pictures import id_below
 from kenpin.data.reading.table_boxes import BoxCells, box_cells, is_list, item_feature, may_be_boxes
 from kenpin.data.reading.turns import exchanges
+from kenpin.errors import ShapeError, first_line
+from kenpin.outlines import Outline, from_coco, from_text
 from kenpin.plural import counted
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
 
@@ -229,12 +231,29 @@ class TableReader:
             labels.append(label)
             kept.append(index)
         segments, crowd = objects.get("segments"), objects.get("iscrowd")
+        drawn = objects.get("outlines") or objects.get("segmentation") or ()
+        outlines = [self._outline(drawn[index], f"{where}, object {index}") for index in kept if index < len(drawn)]
         return Detections(
             tuple(boxes),
             tuple(labels),
             segments=tuple(segments[index] or "" for index in kept) if segments else None,
             crowd=tuple(bool(crowd[index]) for index in kept) if crowd and any(crowd) else None,
+            outlines=tuple(outlines) if len(outlines) == len(kept) and any(outlines) else None,
         )
+
+    def _outline(self, drawn: Any, where: str) -> Outline | None:
+        """An outline as kenpin writes it, a text, or as COCO has it; None where there is none, or it is told to be."""
+        if not drawn:
+            return None
+        try:
+            return from_text(drawn) if isinstance(drawn, str) else from_coco(drawn)
+        except (ShapeError, ValueError) as error:
+            what, remedy = (
+                f"its outline cannot be read ({first_line(error)})",
+                "Write it as COCO has it, or leave it out",
+            )
+            self._reading.tell("outline-unparsable", where, what, remedy)
+            return None
 
     def _response(self, response: Any, where: str) -> tuple[Detections | None, str | None]:
         """Boxes x1 y1 x2 y2 in pixels and, where only one class is named, the label of the whole picture.
