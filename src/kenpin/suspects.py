@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,13 +73,12 @@ def find_suspects(
         )
     judged = dataset.select(row for row, label in enumerate(labels) if label in classes)
     targets = np.array([classes.index(label) for label in judged.column("label")])
-    features = _features(judged, classes, base, seed, device, progress)
-    folds = _folds(judged, targets, seed)
-    doubted = np.zeros(len(judged), bool)
-    for _ in range(_ROUNDS):
-        probabilities = _out_of_fold(features, targets, folds, doubted, len(classes))
-        found = contradicted(probabilities, targets)
-        doubted = found.is_suspect
+    features = features_of(judged, classes, base=base, seed=seed, device=device, progress=progress)
+    groups = [group or content for group, content in zip(judged.column("group"), judged.contents(), strict=True)]
+    if len(set(groups)) < 2:
+        raise DatasetError(f"{dataset.root}: all pictures are of one group, so none can be judged by the others.")
+    probabilities = out_of_fold(features, targets, groups, seed)
+    found = contradicted(probabilities, targets)
     ids = judged.column("id")
     return tuple(
         Suspect(
@@ -93,8 +93,14 @@ def find_suspects(
     )
 
 
-def _features(
-    dataset: Dataset, classes: list[str], base: str, seed: int, device: str | None, progress: Progress | None
+def features_of(
+    dataset: Dataset,
+    classes: Sequence[str],
+    *,
+    base: str,
+    seed: int = 0,
+    device: str | None = None,
+    progress: Progress | None = None,
 ) -> NDArray[np.float32]:
     """Frozen features of each picture, (n, items)."""
     family = get_family("classifier")
@@ -105,14 +111,26 @@ def _features(
     return features
 
 
-def _folds(dataset: Dataset, targets: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """The fold of each picture, (n,): classes spread evenly, copies and groups kept together."""
+def out_of_fold(
+    features: NDArray[np.float32], targets: NDArray[np.int64], groups: Sequence[str], seed: int = 0
+) -> NDArray[np.float64]:
+    """Probabilities of each picture by a head fitted without it, its group, and whatever label was doubted before.
+
+    features: (n, items); targets: (n,) class numbers; groups: (n,), kept together. -> (n, classes).
+    """
+    folds = _folds(targets, groups, seed)
+    doubted = np.zeros(len(targets), bool)
+    for _ in range(_ROUNDS):
+        probabilities = _judged(features, targets, folds, doubted)
+        doubted = contradicted(probabilities, targets).is_suspect
+    return probabilities
+
+
+def _folds(targets: NDArray[np.int64], groups: Sequence[str], seed: int) -> NDArray[np.int64]:
+    """The fold of each picture, (n,): classes spread evenly, groups kept together."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    groups = [group or content for group, content in zip(dataset.column("group"), dataset.contents(), strict=True)]
     count = max(2, min(FOLDS, int(np.bincount(targets).min()), len(set(groups))))
-    if len(set(groups)) < count:
-        raise DatasetError(f"{dataset.root}: all pictures are of one group, so none can be judged by the others.")
     folds = np.zeros(len(targets), np.int64)
     divided = StratifiedGroupKFold(count, shuffle=True, random_state=seed).split(targets, targets, groups)
     for number, (_, held_out) in enumerate(divided):
@@ -120,27 +138,24 @@ def _folds(dataset: Dataset, targets: NDArray[np.int64], seed: int) -> NDArray[n
     return folds
 
 
-def _out_of_fold(
-    features: NDArray[np.float32],
-    targets: NDArray[np.int64],
-    folds: NDArray[np.int64],
-    doubted: NDArray[np.bool_],
-    classes: int,
+def _judged(
+    features: NDArray[np.float32], targets: NDArray[np.int64], folds: NDArray[np.int64], doubted: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Probabilities of each picture by a head fitted to the other folds without the doubted ones, (n, classes)."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    classes = int(targets.max()) + 1
     probabilities = np.full((len(targets), classes), 1.0 / classes)
     for fold in np.unique(folds):
         held_out = folds == fold
-        learned = ~held_out & ~doubted
-        if np.bincount(targets[learned], minlength=classes).min() < _FEWEST:
-            learned = ~held_out  # else a class would have nothing left to be learned from
-        if np.bincount(targets[learned], minlength=classes).min() < _FEWEST:
-            continue
-        head = make_pipeline(StandardScaler(), LogisticRegression(C=_HEAD_C, max_iter=2000))
-        head.fit(features[learned], targets[learned])
-        probabilities[held_out] = head.predict_proba(features[held_out])
+        # without the doubted ones, unless a class would have nothing left to be learned from
+        choices = (~held_out & ~doubted, ~held_out)
+        enough = (rows for rows in choices if np.bincount(targets[rows], minlength=classes).min() >= _FEWEST)
+        learned = next(enough, None)
+        if learned is not None:
+            head = make_pipeline(StandardScaler(), LogisticRegression(C=_HEAD_C, max_iter=2000))
+            head.fit(features[learned], targets[learned])
+            probabilities[held_out] = head.predict_proba(features[held_out])
     return probabilities

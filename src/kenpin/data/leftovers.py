@@ -93,6 +93,8 @@ def inside(dataset: Dataset, root: Path, reading: Reading, *, outside: bool) -> 
         what += f", the first is {readable(linked[0][1])}"
         remedy = "Copy the files into the data set, or allow it with --outside if the links are yours"
         reading.tell("link-outside", root, what, remedy)
+        for _, path in linked:
+            reading.use(path)
         gone = {row for row, _ in linked}
         dataset = dataset.select(row for row in range(len(dataset)) if row not in gone)
     if named:
@@ -135,12 +137,13 @@ def _tell_others(path: Path, others: list[str], listing: Listing, reading: Readi
     names = {
         folder: [os.path.basename(picture) for picture in pictures] for folder, pictures in listing.pictures.items()
     }
-    stems = {os.path.splitext(name)[0] for all_ in names.values() for name in all_}
+    every = [name for all_ in names.values() for name in all_]
+    stems = {os.path.splitext(name)[0] for name in every}
     plain: list[str] = []
     annotations: dict[tuple[str, str], list[str]] = {}
     for (folder, suffix), files in kinds.items():
         for number, file in enumerate(files):
-            why = _why_annotation(file, suffix, names.get(folder, []), stems) if number < _FILES_TRIED else None
+            why = _why_annotation(file, suffix, names.get(folder, every), stems) if number < _FILES_TRIED else None
             if why is None:
                 plain.append(file)
             else:
