@@ -21,8 +21,8 @@ demo: $(VENV)/demo.stamp  ## train, evaluate and report on real solar cells
 test: lint  ## lint, types, layers, docs, tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
-test-all: lint  ## the same with the slow tests
-	$(BIN)/pytest -m ""
+test-all: lint  ## the same with the slow tests, and with more examples for each property
+	$(BIN)/pytest -m "" --hypothesis-profile thorough
 
 lint: $(VENV)/dev.stamp  ## everything of `make test` but the tests
 	$(BIN)/ruff check

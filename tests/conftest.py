@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from tests.toy_runs import ToyRun
 
 
-settings.register_profile("kenpin", deadline=None)  # a busy machine is no fault of the code
-settings.load_profile("kenpin")
+settings.register_profile("thorough", deadline=None)  # a busy machine is no fault of the code
+settings.register_profile("quick", settings.get_profile("thorough"), max_examples=50)  # others each time it is run
+settings.load_profile("quick")
 
 
 @pytest.hookimpl(wrapper=True)
