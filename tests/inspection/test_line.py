@@ -23,8 +23,8 @@ pytestmark = pytest.mark.slow
 
 # in an order in which each is reached: the first ones leave most pictures to the later ones
 POINTS = [
-    "kenpin.inspection.closer_look:_save:1:before",  # no map yet
-    "kenpin.inspection.closer_look:_save:1:after",  # a map, and no record
+    "kenpin.inspection.closer_look:CloserLook._draw:1:before",  # no map yet
+    "kenpin.inspection.closer_look:CloserLook._draw:1:after",  # a map, and no record
     "kenpin.inspection.journal:Journal.append:1:before",  # judged, and nothing written
     "kenpin.inspection.journal:Journal.append:1:after",  # written, and nobody told
     "kenpin.inspection.journal:Journal._sync:3:before",  # written, and perhaps not on disk
