@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TORCH := torch==2.13.0
 export NO_MKDOCS_2_WARNING := 1
+unexport PYTHONDONTWRITEBYTECODE  # many processes import the same modules: one of them compiles
 
 .PHONY: help demo test test-all lint bench docs tree clean
 
@@ -20,8 +21,8 @@ demo: $(VENV)/demo.stamp  ## train, evaluate and report on real solar cells
 test: lint  ## lint, types, layers, docs, tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
 
-test-all: lint  ## the same with the slow tests
-	$(BIN)/pytest -m ""
+test-all: lint  ## the same with the slow tests, and with more examples for each property
+	$(BIN)/pytest -m "" --hypothesis-profile thorough
 
 lint: $(VENV)/dev.stamp  ## everything of `make test` but the tests
 	$(BIN)/ruff check

@@ -6,7 +6,9 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything imports huggingface_hub, which reads it once
 
+import gc
 import shutil
+from collections.abc import Generator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +24,20 @@ if TYPE_CHECKING:
     from tests.toy_runs import ToyRun
 
 
-settings.register_profile("kenpin", deadline=None)  # a busy machine is no fault of the code
-settings.load_profile("kenpin")
+settings.register_profile("thorough", deadline=None)  # a busy machine is no fault of the code
+settings.register_profile("quick", settings.get_profile("thorough"), max_examples=50)  # others each time it is run
+settings.load_profile("quick")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported and collected stays to the end: looking through it for garbage again and again finds none."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

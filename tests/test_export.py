@@ -102,6 +102,7 @@ def test_merging_changes_no_prediction(family: str, tuning: str, run: Run, merge
     assert loss(base, pictures) != pytest.approx(loss(learned, pictures), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_fresh_process_says_the_same_merged_and_unmerged(run: Run, merged: Run, parts: Path) -> None:
     ways = [("classifier", "lora"), ("florence2", "lora"), ("paligemma", "lora")]
     jobs = [f"{family}|{run(family, tuning)}|{merged(family, tuning)}" for family, tuning in ways]

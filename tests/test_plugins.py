@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import json
+import importlib
 import os
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
+import kenpin.cli
 from kenpin import models
+from kenpin.cli import main
 from kenpin.data import formats
 from kenpin.errors import OptionError
 from kenpin.models import family_names, get_family
-from kenpin.plugins import load_plugin
+from kenpin.plugins import load_plugin, plugins
 from kenpin.run.record import read_record
-from tests.commands import Run
 from tests.pictures import write_parts
 
 PLUGIN = Path(__file__).parent / "plugin"
@@ -42,51 +45,57 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
-_DRIVER = """
-import contextlib, io, json, sys
-from kenpin.cli import main
-for words in json.loads(sys.argv[1]):
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
-        try:
-            main(words)
-        except SystemExit as ended:
-            status = ended.code
-    print(json.dumps([status, said.getvalue()]))
-"""
+@contextmanager
+def _beside(site: Path) -> Iterator[None]:
+    """This process finds the packages of `site`; the command line, whose families are those that it finds, is anew."""
+    own = {name: module for name, module in sys.modules.items() if name.startswith("kenpin.cli")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(site))
+        patch.setattr(kenpin, "cli", kenpin.cli)  # what is imported anew takes its place
+        for name in own:
+            del sys.modules[name]
+        plugins.cache_clear()
+        yield
+    for name in [name for name in sys.modules if name.startswith(("kenpin.cli", "kenpin_tiles"))]:
+        del sys.modules[name]
+    sys.modules.update(own)
+    plugins.cache_clear()
 
 
-def _run_all(folder: Path, site: Path, *commands: str) -> list[str]:
-    """What each command prints, all of them in one process that finds the packages of `site`."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(site), *sys.path])}
-    words = json.dumps([command.split() for command in commands])
-    call = [sys.executable, "-W", "ignore", "-c", _DRIVER, words]
-    done = subprocess.run(call, cwd=folder, env=environment, capture_output=True, text=True, check=True)
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [status for status, _ in answers] == [0] * len(commands), answers
-    return [output for _, output in answers]
+def _run_all(capsys: pytest.CaptureFixture[str], *commands: str) -> list[str]:
+    """What each command prints."""
+    main = importlib.import_module("kenpin.cli").main
+    answers = []
+    for command in commands:
+        with pytest.raises(SystemExit) as ended:
+            main(command.split())
+        told = "".join(capsys.readouterr())
+        assert ended.value.code == 0, told
+        answers.append(told)
+    return answers
 
 
 def test_family_and_format_of_another_package_work_like_kenpins_own(
-    installed: Path, kenpin: Run, tmp_path: Path
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     write_parts(tmp_path / "parts", count=15)
     policy = "runs:\n  tiles: run\nrules:\n  - REVIEW if tiles FAIL\n  - PASS if tiles PASS\n"
     (tmp_path / "policy.yaml").write_text(policy)
     training = "train tiles --data listed --out run --epochs 20 --brightness 0"
-    families, _, examined, forecast, _, options, measured, _, judged = _run_all(
-        tmp_path,
-        installed,
-        "families",
-        "convert parts listed --to tilelist",
-        "doctor listed",
-        f"{training} --dry-run --device cpu",
-        training,
-        "train tiles --help",
-        "evaluate run --data parts --with-seen",
-        "report run --out again.html",
-        "inspect policy.yaml parts/ok/000.png --out records",
-    )
+    with _beside(installed):
+        families, _, examined, forecast, _, options, measured, _, judged = _run_all(
+            capsys,
+            "families",
+            "convert parts listed --to tilelist",
+            "doctor listed",
+            f"{training} --dry-run --device cpu",
+            training,
+            "train tiles --help",
+            "evaluate run --data parts --with-seen",
+            "report run --out again.html",
+            "inspect policy.yaml parts/ok/000.png --out records",
+        )
     assert "tiles" in families
     assert "brightness of the tiles" in families
     assert "listed (read as tilelist): 30 pictures" in examined
@@ -98,9 +107,10 @@ def test_family_and_format_of_another_package_work_like_kenpins_own(
     assert "PASS" in judged
     assert read_record(tmp_path / "run").family == "tiles"
     # without the package the run says what is missing
-    status, _, err = kenpin("predict", "run", "parts/ok/000.png")
-    assert status == 2
-    assert "family 'tiles' does not exist" in err
+    with pytest.raises(SystemExit) as ended:
+        main(["predict", "run", "parts/ok/000.png"])
+    assert ended.value.code == 2
+    assert "family 'tiles' does not exist" in capsys.readouterr().err
 
 
 def test_a_process_finds_what_is_installed(installed: Path, tmp_path: Path) -> None:

@@ -188,6 +188,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> CaseLibrary:
     return CaseLibrary.open(str(folder / "library"))
 
 
+@pytest.mark.slow
 def test_wanted_cases_come_first_after_learning_from_verdicts(
     judged: CaseLibrary, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

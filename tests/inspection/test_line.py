@@ -19,10 +19,12 @@ from tests.inspection.dropped import ASIDE_AFTER_S, dropped
 from tests.toy_runs import ToyRun
 from tests.tree import ROOT
 
+pytestmark = pytest.mark.slow
+
 # in an order in which each is reached: the first ones leave most pictures to the later ones
 POINTS = [
-    "kenpin.inspection.closer_look:_save:1:before",  # no map yet
-    "kenpin.inspection.closer_look:_save:1:after",  # a map, and no record
+    "kenpin.inspection.closer_look:CloserLook._draw:1:before",  # no map yet
+    "kenpin.inspection.closer_look:CloserLook._draw:1:after",  # a map, and no record
     "kenpin.inspection.journal:Journal.append:1:before",  # judged, and nothing written
     "kenpin.inspection.journal:Journal.append:1:after",  # written, and nobody told
     "kenpin.inspection.journal:Journal._sync:3:before",  # written, and perhaps not on disk
@@ -94,17 +96,10 @@ def _inspect_all(
     assert set(told) <= by_id.keys()
 
 
-def test_kills_lose_and_double_nothing(toy: Path, tmp_path: Path) -> None:
-    lot = random.Random(0)
-    _inspect_all(_policy(toy, tmp_path, 2), tmp_path, 40, [round(lot.uniform(0.1, 0.8), 3) for _ in range(2)])
-
-
-@pytest.mark.slow
 def test_kills_between_any_two_steps_lose_and_double_nothing(toy: Path, tmp_path: Path) -> None:
     _inspect_all(_policy(toy, tmp_path, 0), tmp_path, 60, POINTS, dropped_before=True)
 
 
-@pytest.mark.slow
 def test_many_kills_lose_and_double_nothing(toy: Path, tmp_path: Path) -> None:
     lot = random.Random(1)
     _inspect_all(_policy(toy, tmp_path, 2), tmp_path, 2_000, [round(lot.uniform(0.3, 4.0), 3) for _ in range(20)])

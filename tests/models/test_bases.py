@@ -57,7 +57,7 @@ def test_every_base_learns_and_comes_back_the_same(
     base: tuple[str, Path], tuning: str, parts: Path, tmp_path: Path
 ) -> None:
     epochs: dict[str, Any] = {} if tuning == "head" else {"epochs": 1}
-    dataset = load_dataset(parts)
+    dataset = load_dataset(parts).select(range(0, 48, 2))
     run = train(
         "classifier",
         data="-",
@@ -71,7 +71,7 @@ def test_every_base_learns_and_comes_back_the_same(
     predictor = load_predictor(run)
     assert predictor.labels == ("ok", "scratch")
     assert predictor.inspector.image_size_wh == (SIDE, SIDE)
-    few = dataset.select(range(0, 48, 6))
+    few = dataset.select(range(0, 24, 3))
     before = load_backbone(str(base[1]), ("ok", "scratch"), 0)
     processor = type(before.processor)
     assert processor.__name__ == f"{BASES[base[0]][1]}ImageProcessorPil"

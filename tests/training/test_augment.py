@@ -114,6 +114,7 @@ def test_each_setting_changes_the_picture(setting: str) -> None:
     assert all(isinstance(v, Image.Image) for v in varied)
 
 
+@pytest.mark.slow
 def test_training_with_defaults_separates_xplus_from_xminus(tmp_path: Path) -> None:
     data = write_terminals(tmp_path / "terminals", count=12)
     run = train("classifier", data=str(data), out=tmp_path / "run", ok_labels=("passed",))

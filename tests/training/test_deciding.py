@@ -55,7 +55,7 @@ def inspector(kind: type = Plain) -> Inspector:
     return cast(Inspector, kind())
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(st.integers(0, 10_000), st.integers(4, 30), st.integers(4, 30), st.booleans())
 def test_no_picture_has_a_say_in_its_own_verdict(seed: int, good: int, bad: int, calibrated: bool) -> None:
     """Whatever its score were, the threshold that it is judged by, and the calibration, would be the same."""

@@ -47,15 +47,6 @@ POINTS = [
     "kenpin.training.job:write_record:1:after",  # run.json stands in the partial folder
     "kenpin.training.job:finish:1:before",
 ]
-FEW_POINTS = [
-    "kenpin.training.state:save_random:1:before",  # half a checkpoint
-    "kenpin.training.engine:save_training:1:after",
-    "kenpin.training.step:GradientStep.change:2:after",  # between checkpoints
-    "kenpin.training.learning:write_json:1:after",  # learned and noted
-    "kenpin.training.job:finish:1:before",
-]
-"""Of those, one of each kind: the others show the same at further moments."""
-
 POINTS_OF_VECTORS = [
     "kenpin.models.embedder.inspector:mixed_order:1:before",
     "kenpin.training.engine:save_training:1:after",
@@ -115,11 +106,11 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("undisturbed") / "run"
 
 
-@pytest.mark.parametrize("points", [FEW_POINTS, pytest.param(POINTS, marks=pytest.mark.slow)], ids=["few", "all"])
+@pytest.mark.slow
 def test_killed_and_resumed_again_and_again_it_ends_bit_identical(
-    points: list[str], data: Path, undisturbed: Path, tmp_path: Path
+    data: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
-    _check_deaths(_drive("classifier", data, undisturbed, tmp_path / "run", *points))
+    _check_deaths(_drive("classifier", data, undisturbed, tmp_path / "run", *POINTS))
     assert _weights(tmp_path / "run") == _weights(undisturbed)
     assert _losses(tmp_path / "run") == _losses(undisturbed)
 

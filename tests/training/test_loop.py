@@ -176,7 +176,7 @@ def test_a_checkpoint_of_the_first_engine_is_refused_and_left_alone(interrupted:
     train("classifier", out=out, overwrite=True, **how)
 
 
-def test_a_full_disk_leaves_earlier_checkpoints_and_no_half_one(
+def test_a_full_disk_leaves_earlier_checkpoints_and_no_half_one_and_resumed_it_ends_bit_identical(
     interrupted: tuple[Path, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out, how = interrupted
@@ -193,3 +193,6 @@ def test_a_full_disk_leaves_earlier_checkpoints_and_no_half_one(
     assert list(checkpoint.parent.iterdir()) == [checkpoint]
     assert {path.name: path.read_bytes() for path in checkpoint.iterdir()} == before
     train("classifier", out=out, resume=True, **how)
+    undisturbed = train("classifier", out=out.with_name("undisturbed"), **how)
+    weights = [(run / "model" / "weights" / "model.safetensors").read_bytes() for run in (out, undisturbed)]
+    assert weights[0] == weights[1], "a training that went on ends elsewhere than one that was never stopped"

@@ -112,14 +112,14 @@ def test_an_early_stop_names_the_epoch_since_when_nothing_was_better(few_parts: 
 
 
 def test_each_epoch_is_told_with_the_mean_of_its_losses_and_the_scores_that_are_kept(
-    parts: Path, tmp_path: Path
+    few_parts: Path, tmp_path: Path
 ) -> None:
     found: list[Epoch] = []
     steps: list[Step] = []
-    settings: dict[str, Any] = {"base": "toy", "tuning": "full", "epochs": 3, "batch_size": 8, "evaluate_every": 24}
+    settings: dict[str, Any] = {"base": "toy", "tuning": "full", "epochs": 3, "batch_size": 4, "evaluate_every": 20}
     run = train(
         "classifier",
-        data=str(parts),
+        data=str(few_parts),
         out=tmp_path / "run",
         report=False,
         listener=Listener(epoch=found.append, step=steps.append),
@@ -129,12 +129,12 @@ def test_each_epoch_is_told_with_the_mean_of_its_losses_and_the_scores_that_are_
     assert [epoch.epoch for epoch in found] == [0, 1, 2, 3]
     assert [epoch.validation_loss is None for epoch in found] == [True, True, False, False]
     losses = {row["step"]: row["loss"] for row in rows if "loss" in row}
-    assert list(losses) == list(range(1, 37))
-    assert [(step.step, step.steps, step.loss) for step in steps] == [(at, 36, loss) for at, loss in losses.items()]
+    assert list(losses) == list(range(1, 31))
+    assert [(step.step, step.steps, step.loss) for step in steps] == [(at, 30, loss) for at, loss in losses.items()]
     assert [step.learning_rate for step in steps] == [row["learning_rate"] for row in rows if "loss" in row]
-    assert steps[3].learning_rate == max(step.learning_rate for step in steps), "a tenth of 36 steps warms up"
-    for epoch, first in zip(found[1:], (1, 13, 25), strict=True):
-        assert epoch.training_loss == pytest.approx(sum(losses[first + place] for place in range(12)) / 12)
+    assert steps[2].learning_rate == max(step.learning_rate for step in steps), "a tenth of 30 steps warms up"
+    for epoch, first in zip(found[1:], (1, 11, 21), strict=True):
+        assert epoch.training_loss == pytest.approx(sum(losses[first + place] for place in range(10)) / 10)
     evaluated = {row["epoch"]: row for row in rows if "eval_loss" in row}
     assert found[2].validation_loss == evaluated[2.0]["eval_loss"]
     assert found[2].scores["auroc"] is not None
@@ -146,13 +146,13 @@ def test_each_epoch_is_told_with_the_mean_of_its_losses_and_the_scores_that_are_
 
 
 def test_of_a_long_training_no_more_losses_are_kept_than_a_page_needs(
-    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few_parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kenpin.training.engine.LOGGED", 4)
     steps: list[Step] = []
-    settings: dict[str, Any] = {"base": "toy", "tuning": "full", "epochs": 1, "batch_size": 8, "report": False}
-    train("classifier", data=str(parts), out=tmp_path / "run", listener=Listener(step=steps.append), **settings)
-    assert [step.step for step in steps] == [3, 6, 9, 12]
+    settings: dict[str, Any] = {"base": "toy", "tuning": "full", "epochs": 1, "batch_size": 3, "report": False}
+    train("classifier", data=str(few_parts), out=tmp_path / "run", listener=Listener(step=steps.append), **settings)
+    assert [step.step for step in steps] == [4, 8, 12, 13]
 
 
 def test_python_is_told_nothing_unasked(few_parts: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -159,7 +159,7 @@ class Fitted(Inspector, Protocol):
     """An inspector that is fitted in one pass."""
 
     def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
-        """Learn from these examples; returns notes to the user.
+        """Learn from these examples alone, whatever was learned before; returns notes to the user.
 
         lineage: that of the inspector's base. Examples in it may be learned from, but not used to choose, calibrate or
         confirm anything.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def record_of(
         threshold=None if threshold is None else to_json(threshold),
         scores={name: measure.value for name, measure in (measures or {}).items()},
         notes=notes,
-        versions=_versions(),
+        versions={package: _version(package) for package in _PACKAGES},
         device=learned.device,
         precision=learned.precision,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -91,11 +92,9 @@ def _described(dataset: Dataset, fingerprint: str, parts: Parts, target: Target)
     }
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+@cache  # each is a file to be found and parsed, of hundreds of lines
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

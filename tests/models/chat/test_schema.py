@@ -116,7 +116,7 @@ def random_answers(schema: dict[str, Any], rows: int, seed: int, spread: float =
     return texts, written.shape[1] - prompt.shape[1]
 
 
-@settings(max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(schema=SCHEMAS, seed=st.integers(0, 2**16), rows=st.integers(1, 5))
 def test_any_schema_holds(schema: dict[str, Any], seed: int, rows: int) -> None:
     answers, steps = random_answers(schema, rows, seed)
@@ -141,9 +141,8 @@ DESCRIPTION: dict[str, Any] = {
 }
 
 
-def test_a_thousand_random_answers_are_valid() -> None:
-    answers = [answer for seed in range(2) for answer in random_answers(DESCRIPTION, 500, seed)[0]]
-    said = [json.loads(answer) for answer in answers]
+def test_random_answers_are_valid_and_say_everything() -> None:
+    said = [json.loads(answer) for answer in random_answers(DESCRIPTION, 200, seed=0)[0]]
     assert all(is_valid(one, DESCRIPTION) for one in said)
     assert {one["finding"] for one in said} == {*LABELS, "none"}, "an admitted word is never reached"
 
