@@ -65,7 +65,7 @@ def _text_changed(content: bytes, random_: random.Random) -> bytes:
 def _json_changed(content: bytes, random_: random.Random) -> bytes:
     try:
         value = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return _bytes_changed(content, random_)
     nodes: list[tuple[Any, Any]] = []
 

@@ -20,6 +20,7 @@ from kenpin.data.images import displayed_size
 from kenpin.data.reading import Reading
 from kenpin.data.reading.names import folder_of_split, split_name, split_of_folder
 from kenpin.data.reading.pictures import Finder, PictureCopier, entries, id_below, subfolders
+from kenpin.data.reading.reading import json_value
 from kenpin.errors import DatasetError
 from kenpin.records import Detections, Example, ImageSource
 
@@ -129,7 +130,7 @@ def _suffix(example: Example, codec: AnswerCodec) -> str | None:
 def json_object(line: str) -> dict[str, Any] | None:
     """The JSON object of a line; None where the line is none."""
     try:
-        value = json.loads(line)
+        value = json_value(line)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
