@@ -100,7 +100,7 @@ def main() -> None:
     head = ["data", "pictures", "kenpin", "cleanlab", "at least as many", "kenpin s", "cleanlab s"]
     text = (
         f"# Planted label errors\n\n{date.today()}, {machine.description()}.\n\n{_SHARE:.0%} of the labels were "
-        f"changed, in {_DRAWS} draws: the share of them that stands among as many first suspects, mean and range; both sides on "
+        f"changed, in {_DRAWS} draws: the share of them among as many first suspects, mean and range; both sides on "
         "the same features of lite0, and the seconds of a ranking without the features.\n\n"
     )
     RESULTS.write_text(text + table(head, rows), "utf-8")
