@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,6 +49,15 @@ def stack_of(outlines: Sequence[Outline | None], size_wh: tuple[int, int]) -> Ma
     return masks
 
 
+def union_of(outlines: Iterable[Outline | None], size_wh: tuple[int, int]) -> Mask:
+    """Which pixels of a picture any of the outlines covers, (h, w). Raises ShapeError."""
+    mask = np.zeros(size_wh[::-1], bool)
+    for outline in outlines:
+        if outline is not None:
+            mask |= mask_of(outline, size_wh)
+    return mask
+
+
 def area(outline: Outline, size_wh: tuple[int, int]) -> float:
     """Number of pixels that an outline covers."""
     if outline.runs is not None:
@@ -81,9 +90,14 @@ def joined_ring(outline: Outline, size_wh: tuple[int, int]) -> Ring:
 
     size_wh: of the picture. Empty for runs without a pixel inside.
     """
+    corners: list[Floats] = []
     if len(outline.rings) > 1 and not _are_apart(outline.rings, size_wh):
-        outline = outline_of(mask_of(outline, size_wh))  # what lies in two rings would lie outside of the joined one
-    joined, *others = [np.array(ring).reshape(-1, 2) for ring in rings_of(outline)] or [np.zeros((0, 2))]
+        # what lies in two rings would lie outside of the joined one, so their pixels are outlined; tips thinner than a
+        # pixel are lost in them, and cuts to the outermost corners keep the box
+        every = np.concatenate([np.array(ring).reshape(-1, 2) for ring in outline.rings])
+        corners = [every[[at]] for at in (*every.argmin(axis=0), *every.argmax(axis=0))]
+        outline = outline_of(mask_of(outline, size_wh))
+    joined, *others = [*(np.array(ring).reshape(-1, 2) for ring in rings_of(outline)), *corners] or [np.zeros((0, 2))]
     for ring in others:
         joined = _joined(joined, ring)
     return tuple(joined.reshape(-1).tolist())

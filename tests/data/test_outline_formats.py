@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kenpin.data import Dataset, load_dataset, write_dataset
+from kenpin.data import Dataset, examine, load_dataset, write_dataset
 from kenpin.masks import mask_of, outline_of
 from kenpin.outlines import Outline, to_coco
 from kenpin.records import Finding
@@ -110,7 +110,7 @@ def test_coco_of_cvat_has_no_split(tmp_path: Path, file: str) -> None:
     findings: list[Finding] = []
     data = load_dataset(tmp_path, note=findings.append)
     assert boxes(data) == [(16, 12, 48, 36)] * 3
-    assert data.splits == ()
+    assert not data.splits
     assert [(finding.code, finding.severity.value) for finding in findings] == [("key-points-not-read", "info")]
     write_dataset(data, tmp_path / "yolo", "yolo")
     # a split that is called so keeps its name
@@ -287,3 +287,19 @@ def test_darknet_of_cvat(tmp_path: Path) -> None:
     assert data[5].boxes is not None
     assert not len(data[5].boxes)
     assert not [finding for finding in data.findings if finding.severity.value != "info"]
+
+
+def test_the_doctor_tells_outlines_that_do_not_fit(tmp_path: Path) -> None:
+    outside = [-9, 12, 48, 12, 48, 36, -9, 36]
+    data = coco(
+        tmp_path,
+        {"segmentation": [RECTANGLE], "bbox": [16, 12, 32, 24]},
+        {"segmentation": [RECTANGLE], "bbox": [1, 2, 32, 24]},
+        {"segmentation": [outside], "bbox": [-9, 12, 57, 24]},
+    )
+    found = [f for f in examine(data).findings if f.code.startswith("outline")]
+    assert [(f.code, f.pictures) for f in found] == [
+        ("outline-apart", ("2.png",)),
+        ("outline-out-of-frame", ("3.png",)),
+    ]
+    assert "outline 1 (scratch) of 2.png" in found[0].where

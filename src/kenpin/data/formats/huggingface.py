@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import datasets
 
 SUMMARY = "Hugging Face hub id, save_to_disk folder, Parquet files or image folder with metadata"
-CARRIES = CARRIABLE - {"mask", "items"}
+CARRIES = CARRIABLE - {"mask", "items", "outlines", "oriented"}
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w./-]+)?")
 _SAVED = ("dataset_dict.json", "state.json")
