@@ -11,10 +11,14 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from kenpin.evaluation._box_matching import Truth, match_boxes
+from kenpin.evaluation.measures import measure_all
+from kenpin.evaluation.sample import Sample
 from kenpin.masks import outline_of
 from kenpin.metrics.average_precision import average_precision
 from kenpin.outlines import Outline, to_coco
-from kenpin.records import Detections
+from kenpin.records import Detections, JudgedExample, Prediction
+from kenpin.targets import Target
 
 SIZE_WH = (60, 44)
 LABELS = ("scratch", "void")
@@ -45,11 +49,15 @@ def reference(truth: list[Detections], found: list[Detections]) -> float:
     with contextlib.redirect_stdout(io.StringIO()):
         for pictures in (truth, found):
             one = COCO()
-            rows = []
+            rows: list[dict[str, object]] = []
             for image, detections in enumerate(pictures, 1):
                 for i, outline in enumerate(detections.outlines or ()):
                     assert outline is not None
-                    row = {"id": len(rows) + 1, "image_id": image, "category_id": LABELS.index(detections.labels[i])}
+                    row: dict[str, object] = {
+                        "id": len(rows) + 1,
+                        "image_id": image,
+                        "category_id": LABELS.index(detections.labels[i]),
+                    }
                     row |= {"segmentation": to_coco(outline), "area": 1, "iscrowd": 0, "bbox": [0, 0, 1, 1]}
                     rows.append(row if detections.scores is None else row | {"score": detections.scores[i]})
             images = [{"id": image, "width": SIZE_WH[0], "height": SIZE_WH[1]} for image in range(1, len(pictures) + 1)]
@@ -78,3 +86,23 @@ def test_average_precision_of_masks_is_that_of_pycocotools(seed: int) -> None:
     drawn = [replace(one, outlines=(full,)) for one in plain]
     scored = [replace(one, scores=(0.5,)) for one in plain]
     assert average_precision(drawn, scored, LABELS, sizes_wh=sizes[:2]).mean == pytest.approx(1)
+
+
+def test_masks_are_measured_where_predictions_have_outlines() -> None:
+    truth, found = a_split(3)
+
+    def measures(predicted: list[Detections], size_wh: tuple[int, int] | None = SIZE_WH) -> dict[str, float | None]:
+        parts = [
+            JudgedExample(str(i), None, None, None, Prediction(str(i), detections=one), None)
+            for i, one in enumerate(predicted)
+        ]
+        matches = match_boxes(parts, [Truth(one, size_wh) for one in truth], LABELS)
+        sample = Sample(matches.judged, LABELS, (), None, Target.BOXES, boxes=matches)
+        return {name: one.value for name, one in measure_all(sample).items() if name.startswith("mask_")}
+
+    sizes = [SIZE_WH] * len(truth)
+    expected = average_precision(truth, found, LABELS, sizes_wh=sizes)
+    assert measures(found) == {"mask_map": expected.mean, "mask_map_50": expected.at_50}
+    assert expected.mean is not None
+    assert measures([replace(one, outlines=None) for one in found]) == {}
+    assert measures(found, size_wh=None) == {}

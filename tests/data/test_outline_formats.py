@@ -96,15 +96,14 @@ def test_coco_outlines_that_are_none_are_told_and_the_box_is_kept(
     assert [finding.code for finding in findings] == [code, code, "box-unparsable"]
     assert findings[0].where.endswith("annotations.json: annotation 0")
     assert data[0].boxes is not None
-    assert data[0].boxes.boxes_xyxy_px == ((16, 12, 48, 36),)
+    assert list(data[0].boxes.boxes_xyxy_px) == [(16, 12, 48, 36)]
     assert data[0].boxes.outlines is None
 
 
 @pytest.mark.parametrize("file", ["instances_default.json", "person_keypoints_default.json"])
 def test_coco_of_cvat_has_no_split(tmp_path: Path, file: str) -> None:
-    coco(
-        tmp_path / "images" / "default", *[{"bbox": [16, 12, 32, 24], "keypoints": [20, 20, 2], "segmentation": []}] * 3
-    )
+    annotation: dict[str, object] = {"bbox": [16, 12, 32, 24], "keypoints": [20, 20, 2], "segmentation": []}
+    coco(tmp_path / "images" / "default", *[annotation] * 3)
     (tmp_path / "annotations").mkdir()
     (tmp_path / "images" / "default" / "annotations.json").rename(tmp_path / "annotations" / file)
     findings: list[Finding] = []
@@ -210,10 +209,9 @@ def test_yolo_oriented_boxes_are_told_from_polygons_by_the_whole_data_set(tmp_pa
         outline = only_outline(load_dataset(yolo(tmp_path / name, *lines, config=config)))
         assert outline is not None
         assert not outline.oriented, name
-    declared = load_dataset(yolo(tmp_path / "quad", quadrangle, config=CONFIG + "task: obb\n"))
-    outline = only_outline(declared)
-    assert outline is not None
-    assert outline.oriented
+    declared = only_outline(load_dataset(yolo(tmp_path / "quad", quadrangle, config=CONFIG + "task: obb\n")))
+    assert declared is not None
+    assert declared.oriented
 
 
 NAMES = "names:\n  0: void\n"
@@ -261,7 +259,7 @@ def test_yolo_without_a_yaml_file(tmp_path: Path, pictures: str, is_listed: bool
     assert data.format == "yolo"
     found = data[0].boxes
     assert found is not None
-    assert found.boxes_xyxy_px == ((16, 12, 48, 36),)
+    assert list(found.boxes_xyxy_px) == [(16, 12, 48, 36)]
     assert data.classes == (("void", "scratch") if is_listed else ("0",))
     assert data[0].split == ("train" if "train" in pictures else None)
     assert [finding.code for finding in data.findings if finding.severity.value == "warning"] == (

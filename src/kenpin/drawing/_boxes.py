@@ -68,7 +68,7 @@ def draw_detections(
     )
     names.font = lettering  # type: ignore[assignment]  # Pillow writes with every BaseImageFont
     drawn = _drawn_outlines(canvas, picture.size, detections, colours.tolist(), line_px)
-    framed = shown[~drawn]
+    framed = supervision.Detections(xyxy=boxes[~drawn], class_id=colours[~drawn])
     annotated: Image.Image = names.annotate(frames.annotate(halo.annotate(canvas, framed), framed), shown, captions)
     return annotated
 

@@ -37,8 +37,8 @@ def _problem(outline: Outline, box: Box, size_wh: tuple[int, int] | None) -> tup
     """Code, description and remedy; None where nothing is wrong."""
     around = x1, y1, x2, y2 = outline.box_xyxy_px
     reach = f"({x1:g}, {y1:g}) to ({x2:g}, {y2:g})"
-    if size_wh is not None and outline.size_wh not in (None, size_wh):
-        mask = " × ".join(map(str, outline.size_wh or ()))
+    if size_wh is not None and outline.size_wh is not None and outline.size_wh != size_wh:
+        mask = " × ".join(map(str, outline.size_wh))
         what = f"the mask has {mask} pixels, its picture {size_wh[0]} × {size_wh[1]}"
         return "mask-size", what, "Export the masks again from pictures of this size"
     differs = any(

@@ -197,7 +197,7 @@ def _declared_form(config: Mapping[str, Any], file: Path, reading: Reading) -> L
     form = form_of_lines(_label_files(root))
     if form.points is not None:
         points, each = form.points
-        what = f"{counted(points, 'key point')} of {each} numbers seem to follow each box"
+        what = f"each box seems to be followed by {counted(points, 'key point')}, {counted(each, 'number')} each"
         remedy = f"Write `kpt_shape: [{points}, {each}]`, or `task: segment` if the lines are polygons"
         reading.tell_once("key-points-guessed", file, what, remedy, severity=Severity.WARNING)
     return form
