@@ -109,6 +109,10 @@ def write(dataset: Dataset, path: Path) -> None:
         size_wh = displayed_size(example.image) if detections else (1, 1)
         rows = cxcywh_unit_from_xyxy_px(detections.boxes_xyxy_px, size_wh).tolist()
         outlines = outlines_of_example(example)
+        if foreign := [one for one in outlines or () if one and one.size_wh not in (None, size_wh)]:
+            raise DatasetError(
+                f"{example.id}: a mask has {foreign[0].size_wh} pixels, the picture {size_wh}. Export the masks again."
+            )
         if is_of_oriented or (outlines is not None and any(outlines)):
             # in a file of polygons other tools take four numbers for two corners: its boxes are polygons too
             pairs = zip(outlines or [None] * len(rows), detections.boxes_xyxy_px, strict=True)
