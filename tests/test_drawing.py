@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from PIL import Image
 from kenpin.drawing import _fonts, caption, draw_detections, draw_prediction, font_note, with_banner
 from kenpin.drawing._lettering import Lettering
 from kenpin.errors import MissingExtraError
+from kenpin.masks import outline_of
+from kenpin.outlines import Outline
 from kenpin.records import Box, Detections, Judgement, Prediction, Verdict
 
 GREY = (90, 90, 90)
@@ -62,6 +65,22 @@ def test_lines_lie_on_the_box_and_nowhere_else() -> None:
     assert untouched[210:390, 110:290].all()
     assert untouched[:, 310:].all()
     assert untouched[410:].all()
+
+
+def test_an_outline_is_drawn_in_place_of_its_box() -> None:
+    square = Outline(((100, 200, 300, 200, 300, 400, 100, 400),))
+    diamond = Outline(((200, 200, 300, 300, 200, 400, 100, 300),))
+    mask = np.zeros((480, 640), bool)
+    mask[200:400, 100:300] = True
+    for outline, is_square in ((square, True), (outline_of(mask), True), (diamond, False)):
+        drawn = draw_detections(plain(), replace(one((100, 200, 300, 400)), outlines=(outline,)), labels=["x"])
+        amber = pixels_of(drawn, AMBER)
+        assert amber[230:280, 98:103].any(axis=1).all() == is_square, "the left side of the box"
+        assert amber[345:355, 148:152].any() != is_square, "a side of the diamond"
+        assert not amber[:, :90].any()
+    other_size = replace(one((100, 200, 300, 400)), outlines=(outline_of(mask[:100]),))
+    drawn = draw_detections(plain(), other_size, labels=["x"])
+    assert pixels_of(drawn, AMBER)[230:280, 98:103].any(axis=1).all(), "of a mask that does not fit, the box is drawn"
 
 
 @pytest.mark.parametrize(("size_wh", "factor"), [((40, 30), 12), ((480, 200), 1), ((4000, 3000), 1)])

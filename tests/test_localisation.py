@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import precision_recall_curve, roc_auc_score
 
 from kenpin.data.loading import load_dataset
 from kenpin.errors import DatasetError, ShapeError
@@ -79,6 +79,8 @@ def test_whole_numbers_are_counted_exactly(seed: int) -> None:
     truth, scores = (np.concatenate([one[i].ravel() for one in pictures]) for i in (1, 0))
     assert seen.pixel_auroc == pytest.approx(roc_auc_score(truth, scores), abs=1e-12)
     assert seen.aupro == pytest.approx(_aupro(pictures), abs=1e-12)
+    precision, recall, _ = precision_recall_curve(truth, scores)
+    assert seen.best_f1 == pytest.approx(max(2 * precision * recall / (precision + recall)), abs=1e-12)
 
 
 def test_the_error_of_levels_is_bounded_and_small() -> None:

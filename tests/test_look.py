@@ -8,6 +8,7 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from shutil import copytree
@@ -23,6 +24,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.loading import write_dataset
 from kenpin.data.sampling import PER_CLASS
 from kenpin.errors import DatasetError, OptionError, OutputExistsError
+from kenpin.outlines import Outline
 from kenpin.records import Detections, Example, ImageSource
 from kenpin.report import look as look_module
 from kenpin.report.look import overview_of, render_look
@@ -135,6 +137,18 @@ def test_masks_are_outlined(tmp_path: Path) -> None:
     assert all('<path class="truth"' in card for card in scratched)
     assert not any('<path class="truth"' in card for card in cards_of(page, "good"))
     assert "masks, test" in text_of(page)
+
+
+def test_outlines_are_drawn_with_the_labels_of_their_boxes() -> None:
+    outline = Outline(((2, 2, 12, 2, 12, 12),))
+    boxes = replace(detections(((2, 2, 12, 12), "dent")), outlines=(outline,))
+    (card,) = cards_of(page_of([pictured(0, label="dent", boxes=boxes)]), "dent")
+    assert '<path class="truth"' in card
+    assert "<rect" in card
+    foreign = replace(boxes, outlines=(Outline(runs=(1, 2, 1), size_wh=(2, 2)),))
+    (card,) = cards_of(page_of([pictured(0, label="dent", boxes=foreign)]), "dent")
+    assert '<path class="truth"' not in card
+    assert "<rect" in card
 
 
 def test_a_mask_that_cannot_be_read_is_left_out(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_what_is_measured_is_registered_in_its_order(found: Evaluation) -> None:
 def test_what_is_computed_elsewhere_is_registered() -> None:
     of_cases = {f"precision_at_{K}_{name}" for name in ("before", "after", "gain")}
     elsewhere = {name for name, kind in MEASURES.items() if kind.compute is None and kind.each is None}
-    assert elsewhere == of_cases | {"pixel_auroc", "aupro"}
+    assert elsewhere == of_cases | {"pixel_auroc", "pixel_f1", "aupro"}
 
 
 def test_selections_name_rows_and_lines_have_short_names() -> None:

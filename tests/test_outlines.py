@@ -64,6 +64,13 @@ def test_masks_as_polygons_keep_each_pixel_holes_and_islands_among_them() -> Non
             assert (pycoco.decode(theirs).astype(bool) == mask).all()
 
 
+def test_hundreds_of_regions_become_one_polygon() -> None:
+    mask = np.indices((24, 30)).sum(axis=0) % 2 == 0  # 360 pixels that touch by corners alone
+    outline = outline_of(mask)
+    assert len(rings_of(outline)) == 360
+    assert (mask_of(Outline((joined_ring(outline, (30, 24)),)), (30, 24)) == mask).all()
+
+
 def test_overlapping_polygons_stay_covered_where_a_format_knows_only_one() -> None:
     both = Outline(((2, 2, 20, 2, 20, 20, 2, 20), (10, 10, 30, 10, 30, 30, 10, 30)))
     apart = Outline(((2, 2, 8, 2, 8, 8, 2, 8), (10, 10, 30, 10, 30, 30, 10, 30)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,7 @@ from kenpin.outlines import Outline, Ring
 Mask = NDArray[np.bool_]
 Floats = NDArray[np.float64]
 
+_MOST_NEAREST = 64
 _FINE = 5  # cocoapi rounds corners to fifths of a pixel
 
 
@@ -49,6 +50,15 @@ def stack_of(outlines: Sequence[Outline | None], size_wh: tuple[int, int]) -> Ma
     return masks
 
 
+def union_of(outlines: Iterable[Outline | None], size_wh: tuple[int, int]) -> Mask:
+    """Which pixels of a picture any of the outlines covers, (h, w). Raises ShapeError."""
+    mask = np.zeros(size_wh[::-1], bool)
+    for outline in outlines:
+        if outline is not None:
+            mask |= mask_of(outline, size_wh)
+    return mask
+
+
 def area(outline: Outline, size_wh: tuple[int, int]) -> float:
     """Number of pixels that an outline covers."""
     if outline.runs is not None:
@@ -69,9 +79,7 @@ def rings_of(outline: Outline) -> tuple[Ring, ...]:
     regions, _ = ndimage.label(mask_of(outline, outline.size_wh)[y1:y2, x1:x2])
     rings = []
     for number, (rows, columns) in enumerate(ndimage.find_objects(regions), start=1):
-        around, *holes = _edges_of(regions[rows, columns] == number)
-        for hole in holes:
-            around = _joined(around, hole)
+        around = _joined(_edges_of(regions[rows, columns] == number))
         rings.append(tuple((around + np.array([x1 + columns.start, y1 + rows.start])).reshape(-1).tolist()))
     return tuple(rings)
 
@@ -81,11 +89,15 @@ def joined_ring(outline: Outline, size_wh: tuple[int, int]) -> Ring:
 
     size_wh: of the picture. Empty for runs without a pixel inside.
     """
+    corners: list[Floats] = []
     if len(outline.rings) > 1 and not _are_apart(outline.rings, size_wh):
-        outline = outline_of(mask_of(outline, size_wh))  # what lies in two rings would lie outside of the joined one
-    joined, *others = [np.array(ring).reshape(-1, 2) for ring in rings_of(outline)] or [np.zeros((0, 2))]
-    for ring in others:
-        joined = _joined(joined, ring)
+        # what lies in two rings would lie outside of the joined one, so their pixels are outlined; tips thinner than a
+        # pixel are lost in them, and cuts to the outermost corners keep the box
+        every = np.concatenate([np.array(ring).reshape(-1, 2) for ring in outline.rings])
+        corners = [every[[at]] for at in (*every.argmin(axis=0), *every.argmax(axis=0))]
+        outline = outline_of(mask_of(outline, size_wh))
+    rings = [*(np.array(ring).reshape(-1, 2) for ring in rings_of(outline)), *corners]
+    joined = _joined(rings) if rings else np.zeros((0, 2))
     return tuple(joined.reshape(-1).tolist())
 
 
@@ -101,7 +113,7 @@ def _filled(ring: Ring, size_wh: tuple[int, int]) -> Mask:
     if len(corners) < 3:
         return np.zeros((height, width), bool)
     fine = (_FINE * corners + 0.5).astype(np.int64)
-    points = np.concatenate([_line(start, end) for start, end in zip(fine, np.roll(fine, -1, 0), strict=True)])
+    points = _border(fine, np.roll(fine, -1, 0))
     (u, v), (last_u, last_v) = points[1:].T, points[:-1].T
     steps = u != last_u
     x = (np.minimum(u, last_u)[steps] + 0.5) / _FINE - 0.5
@@ -112,20 +124,23 @@ def _filled(ring: Ring, size_wh: tuple[int, int]) -> Mask:
     return np.asarray(np.cumsum(changes) % 2 == 1).reshape(width, height).T
 
 
-def _line(start: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Points of a line of the fine grid, both ends among them, (n, 2)."""
-    (dx, dy), along = np.abs(end - start), 0
-    if dx < dy:
-        along = 1
-    flipped = start[along] > end[along]
-    first, last = (end, start) if flipped else (start, end)
-    length = max(dx, dy)
-    steps = np.arange(length + 1)
-    points = np.empty((length + 1, 2), np.int64)
-    points[:, along] = steps + first[along]
-    slope = (last[1 - along] - first[1 - along]) / length if length else 0.0
-    points[:, 1 - along] = (first[1 - along] + slope * steps + 0.5).astype(np.int64)
-    return points[::-1] if flipped else points
+def _border(starts: NDArray[np.int64], ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Points of the lines between corners of the fine grid, line by line, both ends of each among them, (m, 2)."""
+    lengths = np.abs(ends - starts)
+    along = np.argmax(lengths, axis=1)  # the axis on which a line is longer, x where both are equal
+    line = np.arange(len(starts))
+    flipped = starts[line, along] > ends[line, along]
+    first, last = np.where(flipped[:, None], ends, starts), np.where(flipped[:, None], starts, ends)
+    most = lengths[line, along]
+    slopes = (last - first)[line, 1 - along] / np.maximum(most, 1)
+    of_line = np.repeat(line, most + 1)
+    steps = np.arange(len(of_line)) - np.repeat(np.cumsum(most + 1) - most - 1, most + 1)
+    steps = np.where(flipped[of_line], most[of_line] - steps, steps)
+    points = np.empty((len(of_line), 2), np.int64)
+    rows, axis = np.arange(len(of_line)), along[of_line]
+    points[rows, axis] = first[of_line, axis] + steps
+    points[rows, 1 - axis] = (first[of_line, 1 - axis] + slopes[of_line] * steps + 0.5).astype(np.int64)
+    return points
 
 
 def _within_reach(corners: Floats, size_wh: tuple[int, int]) -> Floats:
@@ -141,17 +156,13 @@ def _within_reach(corners: Floats, size_wh: tuple[int, int]) -> Floats:
 
 def _cut(corners: Floats, beyond: Mask, axis: int, at: float) -> Floats:
     """A polygon without what lies beyond a line (Sutherland & Hodgman 1974)."""
-    kept: list[Floats] = []
-    for start, end, start_out, end_out in zip(
-        corners, np.roll(corners, -1, 0), beyond, np.roll(beyond, -1), strict=True
-    ):
-        if not start_out:
-            kept.append(start)
-        if start_out != end_out:
-            crossing = start + (end - start) * (at - start[axis]) / (end[axis] - start[axis])
-            crossing[axis] = at
-            kept.append(crossing)
-    return np.array(kept).reshape(-1, 2)
+    following, following_beyond = np.roll(corners, -1, 0), np.roll(beyond, -1)
+    crosses = beyond != following_beyond
+    span = np.where(crosses, following[:, axis] - corners[:, axis], 1.0)
+    crossings = corners + (following - corners) * ((at - corners[:, axis]) / span)[:, None]
+    crossings[:, axis] = at
+    kept = np.stack([~beyond, crosses], axis=1).reshape(-1)
+    return np.asarray(np.stack([corners, crossings], axis=1).reshape(-1, 2)[kept], np.float64)
 
 
 def _edges_of(region: Mask) -> list[Floats]:
@@ -192,7 +203,13 @@ def _edges_of(region: Mask) -> list[Floats]:
     return borders
 
 
-def _joined(ring: Floats, other: Floats) -> Floats:
-    """One ring that goes from its corner nearest to the other one's first corner around that one, and back."""
-    near = int(np.argmin(((ring - other[0]) ** 2).sum(axis=1)))
-    return np.concatenate([ring[: near + 1], other, other[:1], ring[near:]])
+def _joined(rings: Sequence[Floats]) -> Floats:
+    """One ring that goes around each in turn, by cuts from the first one to the first corner of the others and back."""
+    around, *others = rings
+    if len(others) > _MOST_NEAREST:  # to look for near corners takes the square of their number
+        cuts = [part for ring in others for part in (ring, ring[:1], around[:1])]
+        return np.concatenate([around, around[:1], *cuts])
+    for ring in others:
+        near = int(np.argmin(((around - ring[0]) ** 2).sum(axis=1)))
+        around = np.concatenate([around[: near + 1], ring, ring[:1], around[near:]])
+    return around

@@ -14,7 +14,7 @@ from kenpin.plural import counted
 Ring = tuple[float, ...]
 """x and y of each corner in turn, in pixels of the displayed picture."""
 
-MOST_PIXELS = 2**30
+MOST_PIXELS = 2**28
 """Pixels of the largest mask: a file may claim any size, and a mask takes a byte a pixel."""
 _LARGEST_COORDINATE = 1e9
 _MOST_DIGITS = 8  # of a run in base 32

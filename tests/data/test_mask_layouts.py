@@ -144,7 +144,7 @@ def test_mvtec_loco_has_several_masks_a_picture(tmp_path: Path) -> None:
     data = load_dataset(tmp_path)
     several, one = (example for example in data if example.label == "logical_anomalies")
     assert several.boxes is not None
-    assert several.boxes.boxes_xyxy_px == (BOX, (2, 2, 6, 6))
+    assert list(several.boxes.boxes_xyxy_px) == [BOX, (2, 2, 6, 6)]
     assert several.boxes.outlines is not None
     assert [outline and outline.box_xyxy_px for outline in several.boxes.outlines] == [BOX, (2, 2, 6, 6)]
     assert one.mask is not None

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kenpin.data import Dataset, load_dataset, write_dataset
+from kenpin.data import Dataset, examine, load_dataset, write_dataset
 from kenpin.masks import mask_of, outline_of
 from kenpin.outlines import Outline, to_coco
 from kenpin.records import Finding
@@ -96,21 +96,20 @@ def test_coco_outlines_that_are_none_are_told_and_the_box_is_kept(
     assert [finding.code for finding in findings] == [code, code, "box-unparsable"]
     assert findings[0].where.endswith("annotations.json: annotation 0")
     assert data[0].boxes is not None
-    assert data[0].boxes.boxes_xyxy_px == ((16, 12, 48, 36),)
+    assert list(data[0].boxes.boxes_xyxy_px) == [(16, 12, 48, 36)]
     assert data[0].boxes.outlines is None
 
 
 @pytest.mark.parametrize("file", ["instances_default.json", "person_keypoints_default.json"])
 def test_coco_of_cvat_has_no_split(tmp_path: Path, file: str) -> None:
-    coco(
-        tmp_path / "images" / "default", *[{"bbox": [16, 12, 32, 24], "keypoints": [20, 20, 2], "segmentation": []}] * 3
-    )
+    annotation: dict[str, object] = {"bbox": [16, 12, 32, 24], "keypoints": [20, 20, 2], "segmentation": []}
+    coco(tmp_path / "images" / "default", *[annotation] * 3)
     (tmp_path / "annotations").mkdir()
     (tmp_path / "images" / "default" / "annotations.json").rename(tmp_path / "annotations" / file)
     findings: list[Finding] = []
     data = load_dataset(tmp_path, note=findings.append)
     assert boxes(data) == [(16, 12, 48, 36)] * 3
-    assert data.splits == ()
+    assert not data.splits
     assert [(finding.code, finding.severity.value) for finding in findings] == [("key-points-not-read", "info")]
     write_dataset(data, tmp_path / "yolo", "yolo")
     # a split that is called so keeps its name
@@ -210,10 +209,9 @@ def test_yolo_oriented_boxes_are_told_from_polygons_by_the_whole_data_set(tmp_pa
         outline = only_outline(load_dataset(yolo(tmp_path / name, *lines, config=config)))
         assert outline is not None
         assert not outline.oriented, name
-    declared = load_dataset(yolo(tmp_path / "quad", quadrangle, config=CONFIG + "task: obb\n"))
-    outline = only_outline(declared)
-    assert outline is not None
-    assert outline.oriented
+    declared = only_outline(load_dataset(yolo(tmp_path / "quad", quadrangle, config=CONFIG + "task: obb\n")))
+    assert declared is not None
+    assert declared.oriented
 
 
 NAMES = "names:\n  0: void\n"
@@ -261,7 +259,7 @@ def test_yolo_without_a_yaml_file(tmp_path: Path, pictures: str, is_listed: bool
     assert data.format == "yolo"
     found = data[0].boxes
     assert found is not None
-    assert found.boxes_xyxy_px == ((16, 12, 48, 36),)
+    assert list(found.boxes_xyxy_px) == [(16, 12, 48, 36)]
     assert data.classes == (("void", "scratch") if is_listed else ("0",))
     assert data[0].split == ("train" if "train" in pictures else None)
     assert [finding.code for finding in data.findings if finding.severity.value == "warning"] == (
@@ -287,3 +285,19 @@ def test_darknet_of_cvat(tmp_path: Path) -> None:
     assert data[5].boxes is not None
     assert not len(data[5].boxes)
     assert not [finding for finding in data.findings if finding.severity.value != "info"]
+
+
+def test_the_doctor_tells_outlines_that_do_not_fit(tmp_path: Path) -> None:
+    outside = [-9, 12, 48, 12, 48, 36, -9, 36]
+    data = coco(
+        tmp_path,
+        {"segmentation": [RECTANGLE], "bbox": [16, 12, 32, 24]},
+        {"segmentation": [RECTANGLE], "bbox": [1, 2, 32, 24]},
+        {"segmentation": [outside], "bbox": [-9, 12, 57, 24]},
+    )
+    found = [f for f in examine(data).findings if f.code.startswith("outline")]
+    assert [(f.code, f.pictures) for f in found] == [
+        ("outline-apart", ("2.png",)),
+        ("outline-out-of-frame", ("3.png",)),
+    ]
+    assert "outline 1 (scratch) of 2.png" in found[0].where

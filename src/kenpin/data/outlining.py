@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kenpin.data.images import read_mask
-from kenpin.masks import Mask, outline_of, stack_of
+from kenpin.masks import Mask, outline_of, union_of
 from kenpin.outlines import Outline
 from kenpin.records import Box, Example, ImageSource
 
@@ -45,7 +45,7 @@ def truth_mask(example: Example, size_wh: tuple[int, int]) -> Mask | None:
     boxes = example.boxes
     if boxes is None or boxes.outlines is None or None in boxes.outlines:
         return None
-    return np.asarray(stack_of(boxes.outlines, size_wh).any(axis=0))
+    return union_of(boxes.outlines, size_wh) if len(boxes) else None
 
 
 def _labelled(mask: Mask) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.int32]], tuple[Box, ...]]:

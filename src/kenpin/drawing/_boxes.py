@@ -1,4 +1,4 @@
-"""Boxes on pictures, each with its label and score, drawn by supervision."""
+"""Boxes and outlines on pictures, each with its label and score; boxes and labels are drawn by supervision."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from kenpin.boxes import clip
 from kenpin.drawing._lettering import Lettering
 from kenpin.errors import MissingExtraError
+from kenpin.masks import rings_of
 from kenpin.records import Detections
 
 _SMALLEST_PX = 480
@@ -27,7 +29,7 @@ _LEFT_TO_RIGHT = "\u200e"  # invisible; without it the score would be shown befo
 def draw_detections(
     picture: Image.Image, detections: Detections, *, labels: Sequence[str] = (), longest_px: int | None = None
 ) -> Image.Image:
-    """The picture, mode RGB, with a box for each detection and its label, with the score where it has one.
+    """The picture, mode RGB, with the outline or box of each detection and its label, with the score where it has one.
 
     `labels`: all classes in order, of which each has its colour; one that is not among them takes its colour from its
     name. First a small picture is enlarged, and one whose longer side exceeds `longest_px` is shrunk to it.
@@ -65,8 +67,29 @@ def draw_detections(
         smart_position=True,
     )
     names.font = lettering  # type: ignore[assignment]  # Pillow writes with every BaseImageFont
-    annotated: Image.Image = names.annotate(frames.annotate(halo.annotate(canvas, shown), shown), shown, captions)
+    drawn = _drawn_outlines(canvas, picture.size, detections, colours.tolist(), line_px)
+    framed = supervision.Detections(xyxy=boxes[~drawn], class_id=colours[~drawn])
+    annotated: Image.Image = names.annotate(frames.annotate(halo.annotate(canvas, framed), framed), shown, captions)
     return annotated
+
+
+def _drawn_outlines(
+    canvas: Image.Image, size_wh: tuple[int, int], detections: Detections, colours: Sequence[int], line_px: int
+) -> NDArray[np.bool_]:
+    """Draw the outlines, which stand for their boxes, (n,): for which there is one."""
+    drawn = np.zeros(len(detections), bool)
+    ink = ImageDraw.Draw(canvas)
+    scale = np.array([canvas.width / size_wh[0], canvas.height / size_wh[1]])
+    for number, outline in enumerate(detections.outlines or ()):
+        if outline is None or (outline.size_wh is not None and outline.size_wh != size_wh):
+            continue
+        drawn[number] = True
+        for ring in rings_of(outline):
+            corners = (np.array([*ring, *ring[:2]]).reshape(-1, 2) * scale - 0.5).clip(-1, [2 * s for s in canvas.size])
+            points = [(float(x), float(y)) for x, y in corners]
+            ink.line(points, fill=_HALO, width=line_px + 2, joint="curve")
+            ink.line(points, fill=_COLOURS[colours[number]], width=line_px, joint="curve")
+    return drawn
 
 
 def _resized(picture: Image.Image, longest_px: int | None) -> Image.Image:

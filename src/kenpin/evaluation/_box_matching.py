@@ -153,7 +153,7 @@ def _judged_boxes(truth: Truth, detections: Detections, finds: Ints, cut: float 
         for match, counting in zip(finds.tolist(), counts.tolist(), strict=True)
     ]
     return JudgedBoxes(
-        truth=truth.boxes,
+        truth=replace(truth.boxes, outlines=None),  # measured by then, and long where they are kept
         found=tuple(hidden or i in reached for i, hidden in enumerate(crowd)),
         right=tuple(right),
         size_wh=truth.size_wh,

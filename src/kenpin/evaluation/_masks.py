@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.images import read_mask
+from kenpin.data.outlining import truth_mask
 from kenpin.errors import DatasetError
 from kenpin.evaluation._pictures import FEW
 from kenpin.evaluation.kinds import MeasureKind, Section, Unit
 from kenpin.metrics.intervals import measured
 from kenpin.metrics.localisation import Localisation
 from kenpin.plural import counted, is_are, was_were
-from kenpin.records import Example, ImageSource, Map, Measure
+from kenpin.records import Example, Map, Measure
 
 
 @runtime_checkable
@@ -33,13 +33,16 @@ class Localises(Protocol):
 def mask_measures(
     inspector: object, examples: Dataset, ok_labels: Sequence[str], seed: int, notes: list[str]
 ) -> dict[str, Measure]:
-    """Pixel AUROC and AUPRO where examples have masks and the inspector maps, with intervals over the pictures.
+    """Pixel AUROC, F1 and AUPRO where examples have masks or outlines and the inspector maps; of AUROC and AUPRO with
+    intervals over the pictures.
 
     Raises DatasetError, ImageError.
     """
-    if not isinstance(inspector, Localises) or not inspector.localises or not any(examples.column("mask")):
+    labels = examples.column("label")
+    outlines = (bool(texts) and all(texts) for texts in examples.column("box_outlines"))
+    masks = [bool(mask) or drawn for mask, drawn in zip(examples.column("mask"), outlines, strict=True)]
+    if not isinstance(inspector, Localises) or not inspector.localises or not any(masks):
         return {}
-    labels, masks = examples.column("label"), examples.column("mask")
     # a defective part without a mask has defective pixels that are not marked
     known = [i for i, (label, mask) in enumerate(zip(labels, masks, strict=True)) if mask or label in ok_labels]
     if left_out := len(examples) - len(known):
@@ -47,7 +50,7 @@ def mask_measures(
             f"{counted(left_out, 'defective picture')} without a mask {was_were(left_out)} left out of the pixel "
             "measures."
         )
-    masked = sum(bool(mask) for mask in masks)
+    masked = sum(masks)
     if masked < FEW:
         notes.append(
             f"There {is_are(masked)} only {counted(masked, 'picture')} with masked defects: the intervals of pixel "
@@ -55,16 +58,20 @@ def mask_measures(
         )
     seen = Localisation()
     for example, map_ in inspector.localise(examples.select(known)):
-        defective = None if example.mask is None else read_mask(ImageSource(example.mask))
+        defective = truth_mask(example, map_.values.shape[::-1])
         if defective is not None and defective.shape != map_.values.shape:
             height, width = defective.shape
             raise DatasetError(
-                f"{example.mask}: the mask has {width} × {height} pixels, its picture {map_.values.shape[1]} × "
-                f"{map_.values.shape[0]}; make them the same size."
+                f"{example.mask or example.origin}: the mask has {width} × {height} pixels, its picture "
+                f"{map_.values.shape[1]} × {map_.values.shape[0]}; make them the same size."
             )
         seen.add(map_.values, defective)
     of_auroc, of_aupro = seen.intervals(seed=seed)
-    return {"pixel_auroc": measured(seen.pixel_auroc, of_auroc), "aupro": measured(seen.aupro, of_aupro)}
+    return {
+        "pixel_auroc": measured(seen.pixel_auroc, of_auroc),
+        "pixel_f1": Measure(seen.best_f1),
+        "aupro": measured(seen.aupro, of_aupro),
+    }
 
 
 ROWS = (
@@ -72,6 +79,14 @@ ROWS = (
         "pixel_auroc",
         "AUROC of pixels",
         "How often a defective pixel has a higher number on its map than a good one.",
+        Section.MAPS,
+        Unit.NUMBER,
+    ),
+    MeasureKind(
+        "pixel_f1",
+        "F1 of pixels",
+        "How well defective pixels are told from good ones at the best threshold of these maps: the harmonic mean of "
+        "the share found and the share right.",
         Section.MAPS,
         Unit.NUMBER,
     ),

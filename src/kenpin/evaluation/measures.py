@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kenpin.evaluation import _boxes, _masks, _pictures, _texts, _vectors
+from kenpin.evaluation import _boxes, _masks, _outlines, _pictures, _texts, _vectors
 from kenpin.evaluation.kinds import Better, MeasureKind, Section
 from kenpin.evaluation.sample import Sample
 from kenpin.records import Measure
@@ -33,7 +33,8 @@ _OF_CASES = (
 )
 
 MEASURES: dict[str, MeasureKind] = {
-    row.name: row for row in (*_boxes.ROWS, *_pictures.ROWS, *_texts.ROWS, *_vectors.ROWS, *_masks.ROWS, *_OF_CASES)
+    row.name: row
+    for row in (*_boxes.ROWS, *_outlines.ROWS, *_pictures.ROWS, *_texts.ROWS, *_vectors.ROWS, *_masks.ROWS, *_OF_CASES)
 }
 """Measures by name. An added row is evaluated, shown and documented, and compared where it has a `change`."""
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kenpin.errors import RunError
 from kenpin.evaluation._box_matching import BoxMatches, BoxRates, box_rates
-from kenpin.metrics.average_precision import average_precision_intervals
+from kenpin.metrics.average_precision import AveragePrecision, average_precision, average_precision_intervals
 from kenpin.metrics.confusion import confusion_matrix
 from kenpin.metrics.intervals import Interval
 from kenpin.metrics.neighbours import nearest_others
@@ -72,6 +72,18 @@ class Sample:
     seed: int = 0
     boxes: BoxMatches | None = None
     """The annotated boxes, where boxes are judged."""
+
+    @cached_property
+    def mask_precision(self) -> AveragePrecision | None:
+        """Average precision of the pixels of outlines; None where no scored prediction has one, or a picture's size is
+        not known."""
+        boxes = self.boxes
+        if boxes is None or boxes.scores is None or not any(found.outlines for found in boxes.predicted):
+            return None
+        sizes_wh = [size_wh for judged in boxes.boxes if (size_wh := judged.size_wh) is not None]
+        if len(sizes_wh) < len(boxes.truth):
+            return None
+        return average_precision(boxes.truth, boxes.predicted, boxes.labels, sizes_wh=sizes_wh)
 
     @cached_property
     def is_named(self) -> bool:

@@ -1,4 +1,4 @@
-"""COCO's average precision of boxes, over whole splits, with bootstrap intervals.
+"""COCO's average precision of boxes or outlines, over whole splits, with bootstrap intervals.
 
 Truth and detections are one record a picture, in the same order; pictures without objects count, for any detection on
 them is wrong. Of one picture and class the 100 best detections count, as in COCO.
@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 
 from kenpin.boxes import area, xywh_from_xyxy
 from kenpin.errors import MissingExtraError
+from kenpin.masks import area as area_of
+from kenpin.masks import mask_of, outline_of
 from kenpin.metrics.detection import CROWD, match_at
 from kenpin.metrics.intervals import Interval, picture_intervals
+from kenpin.outlines import Outline, to_coco
 from kenpin.records import Detections
 
 Ints = NDArray[np.int64]
@@ -46,15 +49,24 @@ class AveragePrecision:
 
 
 def average_precision(
-    truth: Sequence[Detections], found: Sequence[Detections], labels: Sequence[str]
+    truth: Sequence[Detections],
+    found: Sequence[Detections],
+    labels: Sequence[str],
+    *,
+    sizes_wh: Sequence[tuple[int, int]] | None = None,
 ) -> AveragePrecision:
-    """Average precision as COCO defines it; every detection must have a score. Raises MissingExtraError."""
+    """Average precision as COCO defines it; every detection must have a score.
+
+    sizes_wh: of the pictures; with them, the pixels of the outlines are compared in place of the boxes, and a box
+    without an outline stands for its own pixels. Raises MissingExtraError.
+    """
     try:
         from faster_coco_eval import COCO, COCOeval_faster
     except ImportError as error:
         raise MissingExtraError('mAP needs faster-coco-eval: pip install "kenpin[detection]"') from error
     number = {label: i for i, label in enumerate(labels, 1)}
-    evaluation = COCOeval_faster(COCO(_coco(truth, number)), COCO(_coco(found, number)), "bbox")
+    both = (COCO(_coco(pictures, number, sizes_wh)) for pictures in (truth, found))
+    evaluation = COCOeval_faster(*both, "bbox" if sizes_wh is None else "segm")
     evaluation.evaluate()
     evaluation.accumulate()
     # overlaps, recalls, classes, areas, numbers of detections; -1 where there is no true box
@@ -103,7 +115,9 @@ def average_precision_intervals(
     return mean, at_50, at_75
 
 
-def _coco(pictures: Sequence[Detections], number: Mapping[str, int]) -> dict[str, Any]:
+def _coco(
+    pictures: Sequence[Detections], number: Mapping[str, int], sizes_wh: Sequence[tuple[int, int]] | None = None
+) -> dict[str, Any]:
     """The pictures in COCO's form. Ids begin at 1: its evaluation takes annotation 0 for one that was not found."""
     annotations: list[dict[str, Any]] = []
     for image, boxes in enumerate(pictures, 1):
@@ -117,12 +131,22 @@ def _coco(pictures: Sequence[Detections], number: Mapping[str, int]) -> dict[str
                 "area": size,
                 "iscrowd": int(boxes.crowd is not None and boxes.crowd[i]),
             }
+            if sizes_wh is not None:
+                runs = outline_of(mask_of(_outline(boxes, i), sizes_wh[image - 1]))
+                annotation |= {"segmentation": to_coco(runs), "area": area_of(runs, sizes_wh[image - 1])}
             annotations.append(annotation if boxes.scores is None else annotation | {"score": boxes.scores[i]})
+    sizes = sizes_wh or [(0, 0)] * len(pictures)
     return {
-        "images": [{"id": image} for image in range(1, len(pictures) + 1)],
+        "images": [{"id": image, "width": w, "height": h} for image, (w, h) in enumerate(sizes, 1)],
         "categories": [{"id": i, "name": label} for label, i in number.items()],
         "annotations": annotations,
     }
+
+
+def _outline(boxes: Detections, index: int) -> Outline:
+    outline = None if boxes.outlines is None else boxes.outlines[index]
+    x1, y1, x2, y2 = boxes.boxes_xyxy_px[index]
+    return outline or Outline(((x1, y1, x2, y1, x2, y2, x1, y2),))
 
 
 def _mean(precision: Floats) -> float | None:

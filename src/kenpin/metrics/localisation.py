@@ -1,4 +1,4 @@
-"""How well maps point at defects: pixel AUROC and AUPRO over any number of pictures, with intervals over the pictures.
+"""How well maps point at defects: pixel AUROC, F1 and AUPRO over any number of pictures, intervals over pictures.
 
 Every pixel's number is counted in one of two million levels: its float32 with the last eleven bits cut off, so that a
 level is 0.024 % wide at most. Numbers of one level count as equal, half right and half wrong;
@@ -102,6 +102,14 @@ class Localisation:
             return None
         used = (self._good_at > 0) | (self._overlap_at > 0)
         return float(_aupro_of_counts(self._overlap_at[used] / self._regions, self._good_at[used]))
+
+    @property
+    def best_f1(self) -> float | None:
+        """F1 of defective pixels at the threshold that makes it largest; None without a defective pixel."""
+        if not self._defective_at.any():
+            return None
+        right, alarms = np.cumsum(self._defective_at[::-1]), np.cumsum(self._good_at[::-1])
+        return float((2 * right / (right + alarms + right[-1])).max())
 
     def intervals(
         self, *, resamples: int = RESAMPLES, confidence: float = 0.95, seed: int = 0

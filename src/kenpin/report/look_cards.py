@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from kenpin.data.images import Header, Picture, jpeg_thumbnail, read_mask, read_picture
 from kenpin.data.picture_files import PictureError
-from kenpin.errors import ImageError
+from kenpin.errors import ImageError, ShapeError
+from kenpin.masks import union_of
 from kenpin.plural import counted
 from kenpin.records import Detections, Example, Finding, ImageSource
 from kenpin.report.document import data_url
@@ -126,17 +127,28 @@ def _finding_text(finding: Finding, id: str) -> str:
 
 
 def _annotated(example: Example, size_wh: tuple[int, int]) -> Markup | None:
-    """Lines around the mask, where there is one that can be read, or the boxes with their labels."""
-    if example.mask is not None:
-        try:
-            around = outline(shrunk(read_mask(ImageSource(example.mask))), size_wh)
-        except ImageError:
-            around = None  # its reader has a finding on this
-        if around is not None and len(around) <= _OUTLINE_LETTERS:
-            return around
+    """Lines around the mask, where there is one that can be read, or the boxes with their labels and outlines."""
+    around = _lines_around(example, size_wh)
+    if around is not None and (example.mask is not None or not example.boxes):
+        return around
     if not example.boxes:
         return None
-    return annotated_boxes(_largest(example.boxes), size_wh)
+    return annotated_boxes(_largest(example.boxes), size_wh) + (around or Markup())
+
+
+def _lines_around(example: Example, size_wh: tuple[int, int]) -> Markup | None:
+    """Lines around the pixels of the mask, or of the outlines; None where there are none, or too many lines."""
+    try:
+        if example.mask is not None:
+            mask = read_mask(ImageSource(example.mask))
+        elif example.boxes is not None and example.boxes.outlines is not None:
+            mask = union_of(example.boxes.outlines, size_wh)
+        else:
+            return None
+    except (ImageError, ShapeError):
+        return None  # its reader has a finding on this
+    around = outline(shrunk(mask), size_wh)
+    return around if len(around) <= _OUTLINE_LETTERS else None
 
 
 def _largest(boxes: Detections) -> Detections:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from kenpin.data.doctor.boxes import BoxesSeen
 from kenpin.data.doctor.classes import class_findings
 from kenpin.data.doctor.copies import copy_findings
+from kenpin.data.doctor.outlines import outline_findings
 from kenpin.data.doctor.pictures import NOT_OPENED, Look, collection_findings, look_at
 from kenpin.data.doctor.quality import quality_findings
 from kenpin.data.doctor.splits import split_findings
@@ -97,6 +98,7 @@ def examine_dataset(
     for example, look in _looks(dataset, opened, partial(look_at, seen=seen)):
         all_findings += look.findings
         boxes.see(example, look.size_wh or example.size_wh)
+        all_findings += outline_findings(example, look.size_wh or example.size_wh)
         subject.looks.append(look.without_findings())
     unopened = {finding.where for finding in all_findings}
     all_findings += (f for f in findings if not (f.code == _READERS_WORD and f.where in unopened))

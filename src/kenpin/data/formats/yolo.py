@@ -109,6 +109,10 @@ def write(dataset: Dataset, path: Path) -> None:
         size_wh = displayed_size(example.image) if detections else (1, 1)
         rows = cxcywh_unit_from_xyxy_px(detections.boxes_xyxy_px, size_wh).tolist()
         outlines = outlines_of_example(example)
+        if foreign := [one for one in outlines or () if one and one.size_wh not in (None, size_wh)]:
+            raise DatasetError(
+                f"{example.id}: a mask has {foreign[0].size_wh} pixels, the picture {size_wh}. Export the masks again."
+            )
         if is_of_oriented or (outlines is not None and any(outlines)):
             # in a file of polygons other tools take four numbers for two corners: its boxes are polygons too
             pairs = zip(outlines or [None] * len(rows), detections.boxes_xyxy_px, strict=True)
@@ -197,7 +201,7 @@ def _declared_form(config: Mapping[str, Any], file: Path, reading: Reading) -> L
     form = form_of_lines(_label_files(root))
     if form.points is not None:
         points, each = form.points
-        what = f"{counted(points, 'key point')} of {each} numbers seem to follow each box"
+        what = f"each box seems to be followed by {counted(points, 'key point')}, {counted(each, 'number')} each"
         remedy = f"Write `kpt_shape: [{points}, {each}]`, or `task: segment` if the lines are polygons"
         reading.tell_once("key-points-guessed", file, what, remedy, severity=Severity.WARNING)
     return form
