@@ -22,7 +22,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.data.outlining import outlines_of_example
 from kenpin.data.reading import Reading
-from kenpin.data.reading.box_forms import BoxForm
+from kenpin.data.reading.box_forms import BoxForm, stated_size
 from kenpin.data.reading.names import folder_of_split, split_name, split_of_folder
 from kenpin.data.reading.pictures import Finder, PictureCopier, entries, id_below, subfolders
 from kenpin.errors import ShapeError
@@ -301,5 +301,4 @@ def _outline(
 
 
 def _size(image: dict[str, Any]) -> tuple[int, int] | None:
-    width, height = image.get("width"), image.get("height")
-    return (width, height) if isinstance(width, int) and isinstance(height, int) else None
+    return stated_size(image.get("width"), image.get("height"))

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.data.reading import Reading
-from kenpin.data.reading.box_forms import BoxForm, four_numbers
+from kenpin.data.reading.box_forms import BoxForm, four_numbers, stated_size
 from kenpin.data.reading.names import folder_of_split, require_xml_text, split_of_folder
 from kenpin.data.reading.pictures import Finder, PictureCopier, entries, id_below
 from kenpin.data.reading.reading import first_text
@@ -214,8 +214,4 @@ def _tag(image: ElementTree.Element, where: str, reading: Reading) -> str | None
 
 
 def _size(image: ElementTree.Element) -> tuple[int, int] | None:
-    try:
-        width, height = int(image.get("width") or 0), int(image.get("height") or 0)
-    except ValueError:
-        return None
-    return (width, height) if width > 0 and height > 0 else None
+    return stated_size(image.get("width"), image.get("height"))

@@ -21,7 +21,7 @@ from typing import Any
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.data.reading import Reading
-from kenpin.data.reading.box_forms import BoxForm
+from kenpin.data.reading.box_forms import BoxForm, stated_size
 from kenpin.data.reading.names import familiar, is_of_another_machine, require_standard_split, split_name
 from kenpin.data.reading.pictures import ByStem, Finder, PictureCopier, files_below, id_below, is_picture
 from kenpin.data.reading.reading import first_text, last_bytes
@@ -236,5 +236,4 @@ def _flag(flags: object, file: str, reading: Reading) -> str | None:
 
 
 def _size(content: Mapping[str, Any]) -> tuple[int, int] | None:
-    width, height = content.get("imageWidth"), content.get("imageHeight")
-    return (width, height) if isinstance(width, int) and isinstance(height, int) and min(width, height) > 0 else None
+    return stated_size(content.get("imageWidth"), content.get("imageHeight"))

@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.data.reading import Reading
-from kenpin.data.reading.box_forms import BoxForm, four_numbers
+from kenpin.data.reading.box_forms import BoxForm, four_numbers, stated_size
 from kenpin.data.reading.names import familiar, readable, require_standard_split, require_xml_text, split_name
 from kenpin.data.reading.pictures import ByStem, PictureCopier, entries, files_below, id_below, is_picture, subfolders
 from kenpin.data.reading.reading import first_text
@@ -263,11 +263,7 @@ def _outline(item: ElementTree.Element, where: str, reading: Reading) -> list[Po
 
 
 def _size(xml: ElementTree.Element) -> tuple[int, int] | None:
-    try:
-        width, height = int(xml.findtext("size/width") or 0), int(xml.findtext("size/height") or 0)
-    except ValueError:
-        return None
-    return (width, height) if width > 0 and height > 0 else None
+    return stated_size(xml.findtext("size/width"), xml.findtext("size/height"))
 
 
 def _annotation(name: str, size_wh: tuple[int, int], detections: Detections) -> ElementTree.Element:
