@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kenpin.data.reading.names import path_of_stored, stored_path
+from kenpin.data.reading.names import path_of_stored, readable, stored_path
 from kenpin.errors import DatasetError
 from kenpin.nearest import did_you_mean
 from kenpin.plural import counted
@@ -52,7 +52,7 @@ _READ = 1_000  # rows turned into examples at a time
 def _row(example: Example) -> dict[str, Any]:
     boxes = example.boxes
     return {
-        "id": example.id,
+        "id": readable(example.id),
         "image": {"bytes": example.image.data, "path": _stored(example.image.path)},
         "split": example.split,
         "label": example.label,
@@ -66,7 +66,7 @@ def _row(example: Example) -> dict[str, Any]:
         "mask": _stored(example.mask),
         "size_wh": None if example.size_wh is None else list(example.size_wh),
         "attributes": json.dumps(dict(example.attributes), ensure_ascii=False) if example.attributes else "{}",
-        "origin": example.origin,
+        "origin": readable(example.origin),
         "items": None if example.items is None else list(example.items),
     }
 
