@@ -25,7 +25,7 @@ from kenpin.data.reading.box_forms import BoxForm, four_numbers
 from kenpin.data.reading.names import familiar, readable, require_standard_split, require_xml_text, split_name
 from kenpin.data.reading.pictures import ByStem, PictureCopier, entries, files_below, id_below, is_picture, subfolders
 from kenpin.data.reading.reading import first_text
-from kenpin.data.reading.shapes import Point, box_around, corners_of, points_of
+from kenpin.data.reading.shapes import Point, box_around, corners_of, points_of, stated_size
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
 
 SUMMARY = "Pascal VOC: Annotations/*.xml with JPEGImages/ and ImageSets/Main/, or XML files beside the pictures"
@@ -263,11 +263,7 @@ def _outline(item: ElementTree.Element, where: str, reading: Reading) -> list[Po
 
 
 def _size(xml: ElementTree.Element) -> tuple[int, int] | None:
-    try:
-        width, height = int(xml.findtext("size/width") or 0), int(xml.findtext("size/height") or 0)
-    except ValueError:
-        return None
-    return (width, height) if width > 0 and height > 0 else None
+    return stated_size(xml.findtext("size/width"), xml.findtext("size/height"))
 
 
 def _annotation(name: str, size_wh: tuple[int, int], detections: Detections) -> ElementTree.Element:
