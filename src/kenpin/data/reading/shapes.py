@@ -24,7 +24,7 @@ def stated_size(width: object, height: object) -> tuple[int, int] | None:
         size = int(float(str(width))), int(float(str(height)))
     except (ValueError, OverflowError):
         return None
-    return size if 0 < min(size) and max(size) <= _LARGEST_SIDE else None
+    return size if min(size) > 0 and max(size) <= _LARGEST_SIDE else None
 
 
 def points_of(values: object) -> list[Point]:
