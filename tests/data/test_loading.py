@@ -103,7 +103,12 @@ def test_all_formats_look_at_one_listing_of_a_folder(tmp_path: Path, monkeypatch
         write_picture(tmp_path / "ok" / f"{number}.png", number)
     listed: list[str] = []
     scan = os.scandir
-    monkeypatch.setattr(os, "scandir", lambda path: (listed.append(str(path)), scan(path))[1])
+
+    def counted(path: str) -> Any:
+        listed.append(str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", counted)
     assert recognising(tmp_path) == ["folders"]
     assert listed
     assert len(listed) == len(set(listed))
