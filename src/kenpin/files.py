@@ -32,6 +32,7 @@ _SYNCED_ONE_BY_ONE = 256  # files; of more, one call for all that the system has
 _EXCLUSIVE, _EXCHANGE = (4, 2) if sys.platform == "darwin" else (1, 2)  # flags of renamex_np and of renameat2
 _AT_WORKING_FOLDER = -100
 _AT_ONCE = 8  # hidden folders of one name that are looked for: as many writers of it may come together
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 # ---- guards ----
@@ -115,7 +116,10 @@ def write_text(target: Path, text: str, *, overwrite: bool = True) -> None:
 
 def write_json(target: Path, values: Mapping[str, Any], *, overwrite: bool = True) -> None:
     """Write a JSON object, completely or not at all. Raises OutputExistsError, OutputError."""
-    write_text(target, json.dumps(values, ensure_ascii=False, indent=1, allow_nan=False), overwrite=overwrite)
+    text = json.dumps(values, ensure_ascii=False, indent=1, allow_nan=False)
+    # a path with bytes that are no UTF-8 is read back as it was
+    text = _SURROGATE.sub(lambda character: f"\\u{ord(character.group()):04x}", text)
+    write_text(target, text, overwrite=overwrite)
 
 
 def read_json(path: Path) -> dict[str, Any]:

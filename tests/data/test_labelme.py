@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from kenpin.data import Dataset, load_dataset, write_dataset
+from kenpin.data.reading.shapes import stated_size
 from kenpin.records import Detections, Finding, Severity
 from tests.builders import write_picture
 
@@ -178,3 +179,10 @@ def test_what_is_written_is_what_labelme_opens(tmp_path: Path) -> None:
     assert set(content) == {"version", "flags", "shapes", "imagePath", "imageData", "imageHeight", "imageWidth"}
     assert (content["imagePath"], content["imageHeight"], content["imageWidth"]) == ("a.jpg", 48, 64)
     assert content["shapes"][0]["points"] == [[16, 12], [48, 36]]
+
+
+@pytest.mark.parametrize("side", [0, -1, "x", 10**40, 2**31, None, float("nan"), [1]])
+def test_a_size_that_no_picture_has_is_no_size(side: object, tmp_path: Path) -> None:
+    write(tmp_path / "a.json", RECTANGLE, imageWidth=side)
+    assert read(tmp_path)[0][0].size_wh is None
+    assert stated_size(48, side) is None

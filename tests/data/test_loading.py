@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from kenpin.data import Dataset, load_dataset, write_dataset
 from kenpin.data.formats import folders
 from kenpin.data.reading.names import UniqueNames, folder_of_label, label_of_folder, split_name
+from kenpin.data.recognising import recognising
 from kenpin.errors import DatasetError, LabelError, OptionError, OutputExistsError
 from kenpin.records import Detections, Example, ImageSource
 from tests.builders import detections, example_at, picture_bytes, write_picture
@@ -94,6 +96,24 @@ def test_annotations_behind_many_pictures_are_seen(tmp_path: Path, name: str, co
         write_picture(tmp_path / f"{number:03d}.png", 0)
     (tmp_path / name).write_text(content)
     assert load_dataset(tmp_path).format == format
+
+
+def test_all_formats_look_at_one_listing_of_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        write_picture(tmp_path / "ok" / f"{number}.png", number)
+    listed: list[str] = []
+    scan = os.scandir
+
+    def counted(path: str) -> Any:
+        listed.append(str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    assert recognising(tmp_path) == ["folders"]
+    assert listed
+    assert len(listed) == len(set(listed))
+    (tmp_path / "list.csv").write_text("path,label\nok/0.png,ok\n")
+    assert recognising(tmp_path) == ["csv", "folders"], "the next look sees what is new"
 
 
 def test_a_file_that_may_not_be_read_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,7 @@ def test_a_row_with_one_box(tmp_path: Path) -> None:
 
 def test_rows_without_boxes_and_empty_ones() -> None:
     features = {"bboxes": List(List(Value("float32"))), "labels": List(ClassLabel(names=["unused", "void"]))}
-    rows: tuple[dict[str, object], ...] = (
+    rows: tuple[dict[str, Any], ...] = (
         {"bboxes": [XYWH], "labels": [1]},
         {"bboxes": [], "labels": []},
         {"bboxes": None, "labels": None},

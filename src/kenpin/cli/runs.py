@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -113,7 +113,9 @@ def predict(
         _show.say(f"kenpin: {error}")
 
     rows: list[dict[str, Any]] = []
-    for example, prediction in _predicted(predictor, images, options.limit, set_aside, annotated=options.beside_truth):
+    path_of: dict[str, str] = {}
+    answers = _predicted(predictor, images, options.limit, set_aside, path_of, annotated=options.beside_truth)
+    for example, prediction in answers:
         judgement = None if predictor.threshold is None else judge(prediction, predictor.threshold)
         _show.row(*_cells(prediction, judgement))
         rows.append(asdict(prediction) | {"verdict": None, "reasons": []} | _decision(judgement))
@@ -121,9 +123,11 @@ def predict(
             classes = predictor.labels or tuple(dict.fromkeys(example.boxes.labels if example.boxes else ()))
             draw_beside_truth(example, prediction, judgement, draw, len(rows), labels=classes)
         elif draw is not None:
-            draw_prediction(Path(prediction.id), prediction, judgement, draw, len(rows), labels=predictor.labels)
+            picture = Path(path_of.get(prediction.id, prediction.id))
+            draw_prediction(picture, prediction, judgement, draw, len(rows), labels=predictor.labels)
     if options.json is not None:
-        for row, seen in zip(rows, _seen(predictor, images, [row["id"] for row in rows]), strict=False):
+        pictures = [path_of.get(row["id"], row["id"]) for row in rows]
+        for row, seen in zip(rows, _seen(predictor, images, pictures), strict=False):
             row["seen"] = seen
         write_json(options.json, {"run": model, "predictions": rows, "not_opened": bad})
     return FINDINGS if bad else 0
@@ -149,10 +153,14 @@ def _predicted(
     paths: Sequence[str],
     limit: int | None,
     set_aside: Callable[[Example, Exception], None],
+    path_of: dict[str, str],
     *,
     annotated: bool,
 ) -> Iterator[tuple[Example | None, Prediction]]:
-    """Predictions of pictures, or rows of tables; with what is annotated of them where they are of data sets."""
+    """Predictions of pictures, or rows of tables; with what is annotated of them where they are of data sets.
+
+    path_of: takes the path of each picture whose id is not its path, since that is no UTF-8.
+    """
     from kenpin.data.files import picture_files
     from kenpin.data.loading import load_dataset
     from kenpin.data.targets import annotated as with_boxes
@@ -160,7 +168,7 @@ def _predicted(
     from kenpin.targets import Target
 
     if not annotated:
-        files = paths if predictor.reads_tables else islice(picture_files(paths), limit)
+        files = paths if predictor.reads_tables else _remembered(islice(picture_files(paths), limit), path_of)
         yield from ((None, one) for one in islice(predictor.predict_files(files, on_error=set_aside), limit))
         return
     left = limit
@@ -176,7 +184,16 @@ def _predicted(
             yield next(example for example in examples if example.id == prediction.id), prediction
 
 
-def _seen(predictor: Predictor, paths: Sequence[str], ids: Sequence[str]) -> list[bool]:
+def _remembered(paths: Iterable[str], path_of: dict[str, str]) -> Iterator[str]:
+    from kenpin.data.reading.names import readable
+
+    for path in paths:
+        if (id := readable(path)) != path:
+            path_of[id] = path
+        yield path
+
+
+def _seen(predictor: Predictor, paths: Sequence[str], pictures: Sequence[str]) -> list[bool]:
     """Whether the inspector has learned from each of these predicted pictures, or rows of tables: then no decision may
     rest on it."""
     from kenpin.data.dataset import Dataset
@@ -184,11 +201,11 @@ def _seen(predictor: Predictor, paths: Sequence[str], ids: Sequence[str]) -> lis
     from kenpin.records import ImageSource
 
     if predictor.lineage is None:
-        return [False] * len(ids)
+        return [False] * len(pictures)
     if predictor.reads_tables:
         return [was for path in paths for was in predictor.lineage.seen(load_dataset(path))]
-    pictures = Dataset.from_examples(Example(str(row), ImageSource(path=id)) for row, id in enumerate(ids))
-    return predictor.lineage.seen(pictures)
+    examples = (Example(str(row), ImageSource(path=path)) for row, path in enumerate(pictures))
+    return predictor.lineage.seen(Dataset.from_examples(examples))
 
 
 def _decision(judgement: Judgement | None) -> dict[str, Any]:

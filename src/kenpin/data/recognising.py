@@ -11,7 +11,7 @@ from kenpin.data.formats import csv, format_names, get_format
 from kenpin.data.mistaken import is_a_run, what_it_is
 from kenpin.data.reading import Reading
 from kenpin.data.reading.foreign import names_one_of, tool_of
-from kenpin.data.reading.pictures import entries, files_below, is_picture, subfolders
+from kenpin.data.reading.pictures import entries, files_below, is_picture, listings_kept, subfolders
 from kenpin.errors import DatasetError
 from kenpin.plural import counted
 from kenpin.records import Finding, Severity
@@ -48,7 +48,8 @@ class Attempt:
 
 def recognising(path: Path) -> list[str]:
     """The formats that recognise a file or folder by a look at it. A look never fails."""
-    return [name for name in format_names() if _recognises(name, path)]
+    with listings_kept():
+        return [name for name in format_names() if _recognises(name, path)]
 
 
 def _recognises(name: str, path: Path) -> bool:

@@ -18,7 +18,7 @@ from kenpin.data.formats import huggingface, items
 from kenpin.data.images import png_of
 from kenpin.data.reading import Reading
 from kenpin.data.reading.columns import column_of, has_pictures
-from kenpin.data.reading.names import split_name
+from kenpin.data.reading.names import readable, split_name
 from kenpin.errors import DatasetError, first_line
 from kenpin.records import Example, ImageSource
 
@@ -82,8 +82,8 @@ def _examples(pictures: Iterable[Any]) -> Iterator[Example]:
         picture, label = entry if isinstance(entry, tuple) and len(entry) == 2 else (entry, None)
         name = f"picture/{number:06d}"
         if isinstance(picture, str | os.PathLike):
-            name = os.fspath(picture)
-            source = ImageSource(name)
+            source = ImageSource(os.fspath(picture))
+            name = readable(os.fspath(picture))
         elif isinstance(picture, bytes):
             source = ImageSource(name, picture)
         elif isinstance(picture, Image.Image | np.ndarray):

@@ -22,9 +22,10 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.data.outlining import outlines_of_example
 from kenpin.data.reading import Reading
-from kenpin.data.reading.box_forms import BoxForm, stated_size
+from kenpin.data.reading.box_forms import BoxForm
 from kenpin.data.reading.names import folder_of_split, split_name, split_of_folder
 from kenpin.data.reading.pictures import Finder, PictureCopier, entries, id_below, subfolders
+from kenpin.data.reading.shapes import stated_size
 from kenpin.errors import ShapeError
 from kenpin.masks import area
 from kenpin.outlines import Outline, from_coco, to_coco

@@ -16,11 +16,11 @@ from xml.etree import ElementTree
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.data.reading import Reading
-from kenpin.data.reading.box_forms import BoxForm, four_numbers, stated_size
+from kenpin.data.reading.box_forms import BoxForm, four_numbers
 from kenpin.data.reading.names import folder_of_split, require_xml_text, split_of_folder
 from kenpin.data.reading.pictures import Finder, PictureCopier, entries, id_below
 from kenpin.data.reading.reading import first_text
-from kenpin.data.reading.shapes import Point, box_around, corners_of, ellipse, points_of
+from kenpin.data.reading.shapes import Point, box_around, corners_of, ellipse, points_of, stated_size
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
 
 SUMMARY = "CVAT for images 1.1: annotations.xml with images/"
@@ -124,7 +124,7 @@ def _examples(
             reading.tell("duplicate-id", where, what, "List each picture once")
             continue
         listed.add(picture)
-        size = _size(image)
+        size = stated_size(image.get("width"), image.get("height"))
         boxes = _detections(image, where, ImageSource(picture), reading) if has_shapes or not has_tags else None
         yield Example(
             id_below(picture, root),
@@ -211,7 +211,3 @@ def _tag(image: ElementTree.Element, where: str, reading: Reading) -> str | None
         reading.tell("several-labels", where, what, remedy)
         return None
     return tags[0] or None if tags else None
-
-
-def _size(image: ElementTree.Element) -> tuple[int, int] | None:
-    return stated_size(image.get("width"), image.get("height"))

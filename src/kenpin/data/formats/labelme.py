@@ -21,11 +21,11 @@ from typing import Any
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.data.reading import Reading
-from kenpin.data.reading.box_forms import BoxForm, stated_size
+from kenpin.data.reading.box_forms import BoxForm
 from kenpin.data.reading.names import familiar, is_of_another_machine, require_standard_split, split_name
 from kenpin.data.reading.pictures import ByStem, Finder, PictureCopier, files_below, id_below, is_picture
 from kenpin.data.reading.reading import first_text, last_bytes
-from kenpin.data.reading.shapes import Point, box_around, ellipse, points_of
+from kenpin.data.reading.shapes import Point, box_around, ellipse, points_of, stated_size
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
 
 SUMMARY = "labelme: a JSON file with shapes beside each picture; X-AnyLabeling too"
@@ -112,7 +112,7 @@ def _examples(path: Path, reading: Reading) -> Iterator[Example]:
         content = reading.json_of(Path(file))
         if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
             if content is not None:
-                reading.tell("unparsable-file", file, "its shapes are no list", "Save it again in labelme")
+                reading.tell("unparsable-file", file, "its shapes are not a list", "Save it again in labelme")
             continue
         picture = _picture_of(file, content.get("imagePath"), root, by_folder, finder)
         if picture is None:
@@ -124,7 +124,10 @@ def _examples(path: Path, reading: Reading) -> Iterator[Example]:
             del left[picture]
             folders |= {os.path.dirname(picture), os.path.dirname(file)}
             boxes: Detections | None = _detections(content["shapes"], file, picture, reading)
-            label, size = _flag(content.get("flags"), file, reading), _size(content)
+            label, size = (
+                _flag(content.get("flags"), file, reading),
+                stated_size(content.get("imageWidth"), content.get("imageHeight")),
+            )
             if label is not None and not content["shapes"]:
                 boxes = None  # it was sorted, not searched
             yield Example(
@@ -191,7 +194,7 @@ def _detections(shapes: list[Any], file: str, picture: str, reading: Reading) ->
             continue
         outline = [] if not isinstance(shape, dict) else _outline(kind, points_of(shape.get("points")))
         if not isinstance(label, str) or not label or len(outline) < 2:
-            what = f"it has no label, or no points of a {kind or 'shape'}"
+            what = f"it has no label, or too few points for its kind ({kind or 'none'})"
             reading.tell("box-unparsable", where, what, "Draw it again, or remove it")
             continue
         if kind == "rotation":
@@ -233,7 +236,3 @@ def _flag(flags: object, file: str, reading: Reading) -> str | None:
         what, remedy = f"several of its flags are true: {', '.join(true)}", "Set one, if flags are the labels"
         reading.tell("several-labels", file, what, remedy, severity=Severity.WARNING)
     return true[0] if len(true) == 1 else None
-
-
-def _size(content: Mapping[str, Any]) -> tuple[int, int] | None:
-    return stated_size(content.get("imageWidth"), content.get("imageHeight"))

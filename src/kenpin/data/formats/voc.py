@@ -21,11 +21,11 @@ from xml.etree import ElementTree
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.data.reading import Reading
-from kenpin.data.reading.box_forms import BoxForm, four_numbers, stated_size
+from kenpin.data.reading.box_forms import BoxForm, four_numbers
 from kenpin.data.reading.names import familiar, readable, require_standard_split, require_xml_text, split_name
 from kenpin.data.reading.pictures import ByStem, PictureCopier, entries, files_below, id_below, is_picture, subfolders
 from kenpin.data.reading.reading import first_text
-from kenpin.data.reading.shapes import Point, box_around, corners_of, points_of
+from kenpin.data.reading.shapes import Point, box_around, corners_of, points_of, stated_size
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
 
 SUMMARY = "Pascal VOC: Annotations/*.xml with JPEGImages/ and ImageSets/Main/, or XML files beside the pictures"
@@ -137,7 +137,7 @@ def _splits(root: Path, reading: Reading) -> dict[str, str]:
 
 
 def _key(stem: str) -> str:
-    return unicodedata.normalize("NFC", readable(stem))
+    return stem if stem.isascii() else unicodedata.normalize("NFC", readable(stem))
 
 
 def _examples(root: Path, reading: Reading) -> Iterator[Example]:
@@ -224,13 +224,15 @@ def _parse(file: Path, reading: Reading) -> ElementTree.Element | None:
 def _detections(xml: ElementTree.Element, where: str, picture: str, reading: Reading) -> Detections:
     boxes: list[Box] = []
     labels: list[str] = []
+    size, source = _size(xml), ImageSource(picture)
     for index, item in enumerate(xml.iter("object")):
         name = item.findtext("name") or ""
         if "\n" in name:  # an editor's line breaks; spaces on one line are somebody's own
             name = name.strip()
-        texts = [item.findtext(f"bndbox/{key}") for key in ("xmin", "ymin", "xmax", "ymax")]
+        corners = item.find("bndbox")
+        texts = [] if corners is None else [corners.findtext(key) for key in ("xmin", "ymin", "xmax", "ymax")]
         outline = _outline(item, where, reading)
-        box = reading.box(texts, BoxForm.XYXY, ImageSource(picture), _size(xml)) or box_around(outline)
+        box = reading.box(texts, BoxForm.XYXY, source, size) or box_around(outline)
         if not name or box is None:
             what = f"name {name!r} with xmin, ymin, xmax, ymax {texts} is not a labelled box"
             reading.tell("box-unparsable", f"{where}: object {index}", what, "Give it a name and four numbers")
@@ -263,7 +265,8 @@ def _outline(item: ElementTree.Element, where: str, reading: Reading) -> list[Po
 
 
 def _size(xml: ElementTree.Element) -> tuple[int, int] | None:
-    return stated_size(xml.findtext("size/width"), xml.findtext("size/height"))
+    size = xml.find("size")
+    return None if size is None else stated_size(size.findtext("width"), size.findtext("height"))
 
 
 def _annotation(name: str, size_wh: tuple[int, int], detections: Detections) -> ElementTree.Element:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from kenpin.data.reading.box_forms import BoxForm, four_numbers
 from kenpin.data.reading.columns import key_of
 from kenpin.data.reading.pictures import is_picture
+from kenpin.data.reading.shapes import stated_size
 from kenpin.records import Box
 
 _FORMS = (
@@ -60,11 +61,7 @@ class BoxColumns:
         """Width and height of the picture, where the row states them."""
         if self.size_places is None:
             return None
-        try:
-            width, height = (int(float(cells[place])) for place in self.size_places)
-        except (ValueError, OverflowError):
-            return None
-        return (width, height) if width > 0 and height > 0 else None
+        return stated_size(*(cells[place] for place in self.size_places))
 
 
 def box_columns(names: Sequence[str]) -> BoxColumns | None:

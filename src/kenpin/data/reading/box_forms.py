@@ -13,8 +13,6 @@ from kenpin.records import Box
 
 _LARGEST_COORDINATE = 1e9  # no picture is that wide; beyond it sums and areas lose their meaning
 
-_LONGEST_SIDE = 10**7  # pixels; no picture is that wide, and what is larger was never one
-
 
 class BoxForm(StrEnum):
     """The meaning of four numbers, in pixels of the displayed picture, or as fractions of it (`…-unit`)."""
@@ -107,16 +105,3 @@ def four_numbers(values: object) -> Box | None:
         return None
     four = (first, second, third, fourth)
     return four if all(math.isfinite(v) and abs(v) < _LARGEST_COORDINATE for v in four) else None
-
-
-def stated_size(width: object, height: object) -> tuple[int, int] | None:
-    """Width and height in pixels as annotations state them, numbers or their texts; None where they are no size.
-
-    >>> stated_size("64", 48), stated_size(0, 48), stated_size("9" * 40, 1), stated_size(None, 1)
-    ((64, 48), None, None, None)
-    """
-    try:
-        sides = tuple(int(side) if isinstance(side, int | str) else 0 for side in (width, height))
-    except ValueError:
-        return None
-    return (sides[0], sides[1]) if all(0 < side < _LONGEST_SIDE for side in sides) else None

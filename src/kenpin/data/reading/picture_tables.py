@@ -11,10 +11,11 @@ from pathlib import Path
 from kenpin.data.reading import Reading
 from kenpin.data.reading.box_columns import BoxColumns, are_fractions, box_columns, columns_without_head
 from kenpin.data.reading.box_forms import BoxForm, four_numbers
-from kenpin.data.reading.columns import column_of
+from kenpin.data.reading.columns import column_of, key_of
 from kenpin.data.reading.delimited import TextTable, table_of_text
+from kenpin.data.reading.foreign import tool_of
 from kenpin.data.reading.names import split_name
-from kenpin.data.reading.pictures import Finder, id_below, is_picture
+from kenpin.data.reading.pictures import ByStem, Finder, id_below, is_picture, pictures_below
 from kenpin.plural import counted
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
 
@@ -32,7 +33,15 @@ class TableFile:
 
 def names_pictures(columns: Sequence[str]) -> bool:
     """Whether the first line of a table names a column of pictures, or is a row with a picture already."""
-    return column_of("image", columns) is not None or any(map(is_picture, columns))
+    return _picture_column(columns) is not None or any(map(is_picture, columns))
+
+
+def _picture_column(columns: Sequence[str]) -> str | None:
+    """The column of pictures; of boxes, that of names without an ending too, as Open Images has them."""
+    found = column_of("image", columns)
+    if found is None and box_columns(columns) is not None:
+        found = next((name for name in columns if key_of(name) == "imageid"), None)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,7 @@ class PictureTable:
     def __init__(self, source: TableFile, root: Path, listed: set[str], reading: Reading) -> None:
         """root: of the data set; listed: the pictures of the tables before this one, which gets those of it."""
         self._source, self._root, self._listed, self._reading = source, root, listed, reading
+        self._by_stem: ByStem | None = None
         folder = source.file.parent
         self._finder = Finder([folder, folder / "images", root, root / "images"], root, reading)
 
@@ -76,6 +86,10 @@ class PictureTable:
         file, reading = self._source.file, self._reading
         text = reading.text_of(file)
         if text is None:
+            return
+        if (tool := tool_of(file)) is not None and not tool.is_read:
+            what = f"this is {tool.name}, whose cells hold annotations of a form of their own"
+            reading.tell("unparsable-file", file, what, tool.remedy)
             return
         table = table_of_text(text)
         if table is None:
@@ -109,11 +123,20 @@ class PictureTable:
                 self._reading.tell("unparsable-line", where, what, remedy)
                 continue
             name = columns.value("image", cells)
-            picture = (self._finder.find(name) or self._finder.find(name.strip())) if name.strip() else None
+            picture = self._find(name.strip()) or self._find(name) if name.strip() else None
             if picture is None:
                 self._finder.tell_missing(where, name, "Put it there, or remove the line")
                 continue
             yield _Row(picture, where, cells, {columns.names[p]: cells[p] for p in columns.further if cells[p]})
+
+    def _find(self, name: str) -> str | None:
+        """Path of a picture, by its stem where the name has no ending of a picture."""
+        if is_picture(name):
+            return self._finder.find(name)
+        if self._by_stem is None:
+            self._by_stem = ByStem(pictures_below(self._root, [], unlisted=[]))
+        found = self._by_stem.of(name)
+        return self._finder.find(name) or (found[0] if len(found) == 1 else None)
 
     def _is_new(self, row: _Row, columns: _Columns) -> bool:
         if row.picture in self._listed:
@@ -196,7 +219,7 @@ def _columns(table: TextTable, file: Path, reading: Reading) -> _Columns | None:
         what = "its first line holds a picture and no names of columns, so that it is not known what the others mean"
         reading.tell("unparsable-file", where, what, "Write a line such as path,label above it")
         return None
-    if column_of("image", names) is None:
+    if _picture_column(names) is None:
         what = "its first line names no column path, image or file"
         reading.tell("unparsable-file", file, what, "Name the columns in the first line")
         return None
@@ -210,7 +233,7 @@ def _columns(table: TextTable, file: Path, reading: Reading) -> _Columns | None:
         what = f"column {unnamed[0] + 1} has no name, so that it is not read"
         reading.tell("column-not-read", where, what, "Name it, if it is of any use", severity=severity)
     box = box_columns(names)
-    by_name = {role: column_of(role, names) for role in _ROLES}
+    by_name = {role: column_of(role, names) for role in _ROLES} | {"image": _picture_column(names)}
     roles = {role: None if name is None else names.index(name) for role, name in by_name.items()}
     taken = {*roles.values(), *unnamed}
     if box is not None:

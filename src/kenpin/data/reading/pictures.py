@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path, PurePath
 
 from kenpin.data.images import FORMATS, SUFFIXES, read_header
@@ -22,6 +24,8 @@ _BY_PRODUCTS = {
     "lost+found", "__pycache__", "_gsdata_",
 }  # fmt: skip
 
+_LARGEST_KEPT = 200_000  # entries of a folder; of a larger one the memory is worth more
+_kept: ContextVar[dict[str, list[os.DirEntry[str]]] | None] = ContextVar("kept listings", default=None)
 _LONGEST_PATH = 4096  # of Linux; a longer name is no path
 
 
@@ -30,14 +34,30 @@ def is_picture(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
+@contextmanager
+def listings_kept() -> Iterator[None]:
+    """Within it a folder is listed once, whoever asks how often: many formats look at one data set."""
+    token = _kept.set({})
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
 def entries(folder: StrPath) -> list[os.DirEntry[str]]:
     """The entries of a folder, sorted by name, without hidden ones and those of `is_by_product`; empty where there is
     no such folder."""
+    kept, path = _kept.get(), os.fspath(folder)
+    if kept is not None and path in kept:
+        return kept[path]
     try:
-        with os.scandir(folder) as listing:
-            return sorted((e for e in listing if not is_by_product(e.name)), key=lambda entry: entry.name)
+        with os.scandir(path) as listing:
+            found = sorted((e for e in listing if not is_by_product(e.name)), key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError):
-        return []
+        found = []
+    if kept is not None and len(found) <= _LARGEST_KEPT:
+        kept[path] = found
+    return found
 
 
 def is_by_product(name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Outlines that annotation tools draw, as points: rotated boxes and circles; and the box around any of them."""
+"""What annotation tools state of a picture and draw on it: its size, outlines as points, and the box around them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,20 @@ from kenpin.records import Box
 Point: TypeAlias = tuple[float, float]
 """x and y in pixels of the displayed picture."""
 _CORNERS = 64  # of a circle
+_LARGEST_SIDE = 2**31 - 1  # pixels; what is beyond is a mistake, and more than a table can hold
+
+
+def stated_size(width: object, height: object) -> tuple[int, int] | None:
+    """Width and height of a picture from numbers or their texts; None where they are none that a picture can have.
+
+    >>> stated_size("64", 48.0), stated_size(0, 48), stated_size(None, 48)
+    ((64, 48), None, None)
+    """
+    try:
+        size = int(float(str(width))), int(float(str(height)))
+    except (ValueError, OverflowError):
+        return None
+    return size if min(size) > 0 and max(size) <= _LARGEST_SIDE else None
 
 
 def points_of(values: object) -> list[Point]:
