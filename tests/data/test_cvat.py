@@ -8,6 +8,7 @@ import pytest
 
 from kenpin.data import Dataset, load_dataset, write_dataset
 from kenpin.errors import DatasetError
+from kenpin.outlines import Outline
 from kenpin.records import Detections, Finding, Severity
 from tests.builders import write_picture
 
@@ -47,9 +48,11 @@ def test_boxes_and_polygons(place: str, tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "annotations.xml"):
         data, findings = read(path)
         assert (data.format, len(data), data.splits) == ("cvat", 4, ())
-        expected = Detections(((16.0, 12.0, 48.0, 36.0), (4.0, 4.0, 10.0, 9.0)), ("scratch", "void"))
+        polygon = Outline(((4.0, 4.0, 10.0, 4.0, 10.0, 9.0),))
+        boxes = ((16.0, 12.0, 48.0, 36.0), (4.0, 4.0, 10.0, 9.0))
+        expected = Detections(boxes, ("scratch", "void"), outlines=(None, polygon))
         assert all(example.boxes == expected for example in data)
-        assert [(f.code, f.severity) for f in findings] == [("segmentation-not-read", Severity.INFO)]
+        assert findings == []
     assert data.classes == ("scratch", "unused", "void")
     assert data[0].size_wh == SIZE_WH
 
@@ -72,7 +75,14 @@ def test_other_shapes_are_the_boxes_around_them(shape: str, box: tuple[float, ..
     data, findings = read(write(tmp_path, *(image(number, shape) for number in range(4))))
     assert data[0].boxes is not None
     assert data[0].boxes.boxes_xyxy_px[0] == pytest.approx(box)
-    assert [f.severity for f in findings] == [Severity.INFO]
+    assert [f.severity for f in findings] == [Severity.INFO] * shape.startswith(("<mask", "<cuboid"))
+    outline = (data[0].boxes.outlines or (None,))[0]
+    assert (outline is not None) == shape.startswith(("<box", "<ellipse")) & (
+        "ry" not in shape or "rotation" not in shape
+    )
+    if outline is not None:
+        assert outline.oriented == shape.startswith("<box")
+        assert outline.box_xyxy_px == pytest.approx(box)
 
 
 @pytest.mark.parametrize("kind", ["points", "polyline", "skeleton"])

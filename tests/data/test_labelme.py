@@ -13,6 +13,7 @@ import pytest
 
 from kenpin.data import Dataset, load_dataset, write_dataset
 from kenpin.data.reading.shapes import stated_size
+from kenpin.outlines import Outline
 from kenpin.records import Detections, Finding, Severity
 from tests.builders import write_picture
 
@@ -52,11 +53,11 @@ def test_rectangles_and_polygons_with_the_picture_in_the_file(tmp_path: Path) ->
         write(tmp_path / f"part_{number}.json", RECTANGLE, POLYGON, picture=picture, imagePath=path, imageData=data)
     found, findings = read(tmp_path)
     assert (found.format, len(found)) == ("labelme", 4)
-    assert all(
-        e.boxes == Detections(((16.0, 12.0, 48.0, 36.0), (4.0, 4.0, 10.0, 9.0)), ("scratch", "void")) for e in found
-    )
+    boxes = ((16.0, 12.0, 48.0, 36.0), (4.0, 4.0, 10.0, 9.0))
+    polygon = Outline(((4.0, 4.0, 10.0, 4.0, 10.0, 9.0),))
+    assert all(e.boxes == Detections(boxes, ("scratch", "void"), outlines=(None, polygon)) for e in found)
     assert found[0].size_wh == SIZE_WH
-    assert [(f.code, f.severity) for f in findings] == [("segmentation-not-read", Severity.INFO)]
+    assert findings == []
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,11 @@ def test_every_shape_with_an_area_is_a_box(shape: dict[str, Any], box: tuple[flo
     assert data[0].boxes is not None
     assert data[0].boxes.boxes_xyxy_px[0] == pytest.approx(box)
     assert not any(finding.severity is Severity.ERROR for finding in findings)
+    outline = (data[0].boxes.outlines or (None,))[0]
+    assert (outline is None) == (shape.get("shape_type") in ("rectangle", "mask"))
+    if outline is not None:
+        assert outline.box_xyxy_px == pytest.approx(box)
+        assert outline.oriented == (shape.get("shape_type") == "rotation")
 
 
 @pytest.mark.parametrize("kind", ["point", "line", "linestrip", "points"])
@@ -114,7 +120,10 @@ def test_shapes_of_one_group_are_one_object(tmp_path: Path) -> None:
     other = [[30, 1], [40, 1], [40, 3]]
     write(tmp_path / "a.json", {**POLYGON, "group_id": 1}, {**POLYGON, "points": other, "group_id": 1}, POLYGON)
     data, _ = read(tmp_path)
-    assert data[0].boxes == Detections(((4.0, 1.0, 40.0, 9.0), (4.0, 4.0, 10.0, 9.0)), ("void", "void"))
+    first, second = (4.0, 4.0, 10.0, 4.0, 10.0, 9.0), (30.0, 1.0, 40.0, 1.0, 40.0, 3.0)
+    outlines = (Outline((first, second)), Outline((first,)))
+    boxes = ((4.0, 1.0, 40.0, 9.0), (4.0, 4.0, 10.0, 9.0))
+    assert data[0].boxes == Detections(boxes, ("void", "void"), outlines=outlines)
 
 
 def test_splits_empty_and_unannotated_pictures(tmp_path: Path) -> None:

@@ -140,34 +140,40 @@ def test_names_that_macos_decomposed_are_found(tmp_path: Path) -> None:
         (
             "<robndbox><cx>32</cx><cy>24</cy><w>20</w><h>10</h><angle>1.5707963267948966</angle></robndbox>",
             (27, 14, 37, 34),
-            "oriented-box",
+            "oriented",
         ),
         (
             "<robndbox><cx>32</cx><cy>24</cy><w>20</w><h>20</h><angle>0.7853981633974483</angle></robndbox>",
             (17.857864, 9.857864, 46.142136, 38.142136),
-            "oriented-box",
+            "oriented",
         ),
         (
             "<polygon><x1>16</x1><y1>20</y1><x2>40</x2><y2>12</y2><x3>48</x3><y3>36</y3></polygon>" + BNDBOX,
             BOX,
-            "segmentation-not-read",
+            "polygon",
         ),
-        ("<polygon><x1>16</x1><y1>20</y1><x2>40</x2><y2>12</y2><x3>48</x3><y3>36</y3></polygon>", BOX,
-         "segmentation-not-read"),
-        ("<polygon><pt><x>16</x><y>36</y></pt><pt><x>48</x><y>12</y></pt></polygon>", BOX, "segmentation-not-read"),
+        ("<polygon><x1>16</x1><y1>20</y1><x2>40</x2><y2>12</y2><x3>48</x3><y3>36</y3></polygon>", BOX, "polygon"),
+        ("<polygon><pt><x>16</x><y>36</y></pt><pt><x>48</x><y>12</y></pt></polygon>", BOX, "a box alone"),
         ("<polygon></polygon>", None, "box-unparsable"),
         ("<robndbox><cx>32</cx></robndbox>", None, "box-unparsable"),
         ("<robndbox><cx>32</cx><cy>24</cy><w>20</w><h>20</h><angle>nan</angle></robndbox>", None, "box-unparsable"),
     ],
 )  # fmt: skip
-def test_oriented_boxes_and_polygons_are_boxes_and_told(
+def test_oriented_boxes_and_polygons_are_outlines(
     shape: str, box: tuple[float, ...] | None, told: str, tmp_path: Path
 ) -> None:
     annotated(tmp_path / "a.jpg", tmp_path / "a.xml", xml("a.jpg", shape=shape))
     data, findings = read(tmp_path)
     assert data[0].boxes is not None
     assert [pytest.approx(b) for b in data[0].boxes.boxes_xyxy_px] == ([] if box is None else [box])
-    assert told in [finding.code for finding in findings]
+    outline = (data[0].boxes.outlines or (None,))[0]
+    assert (outline is not None) == (told in ("oriented", "polygon"))
+    if outline is not None:
+        assert outline.oriented == (told == "oriented")
+        assert outline.box_xyxy_px == pytest.approx(box)
+    assert [finding.code for finding in findings if finding.severity.value == "error"] == [told] * told.startswith(
+        "box-"
+    )
 
 
 def test_another_xml_file_is_told_and_no_picture_is_missed(tmp_path: Path) -> None:

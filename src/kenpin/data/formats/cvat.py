@@ -20,7 +20,8 @@ from kenpin.data.reading.box_forms import BoxForm, four_numbers
 from kenpin.data.reading.names import folder_of_split, require_xml_text, split_of_folder
 from kenpin.data.reading.pictures import Finder, PictureCopier, entries, id_below
 from kenpin.data.reading.reading import first_text
-from kenpin.data.reading.shapes import Point, box_around, corners_of, ellipse, points_of, stated_size
+from kenpin.data.reading.shapes import Point, box_around, corners_of, ellipse, outline_of, points_of, stated_size
+from kenpin.outlines import Outline
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
 
 SUMMARY = "CVAT for images 1.1: annotations.xml with images/"
@@ -140,6 +141,7 @@ def _examples(
 def _detections(image: ElementTree.Element, where: str, picture: ImageSource, reading: Reading) -> Detections:
     boxes: list[Box] = []
     labels: list[str] = []
+    outlines: list[Outline | None] = []
     for item in image:
         if item.tag in _WITHOUT_AREA:
             what, remedy = (
@@ -157,7 +159,10 @@ def _detections(image: ElementTree.Element, where: str, picture: ImageSource, re
             continue
         boxes.append(box)
         labels.append(label)
-    return Detections(tuple(boxes), tuple(labels))
+        turn = _turn(item)
+        has_edge = item.tag == "polygon" or (item.tag == "box" and turn) or (item.tag == "ellipse" and not turn)
+        outlines.append(outline_of([_edge(item, turn)], oriented=item.tag == "box") if has_edge else None)
+    return Detections(tuple(boxes), tuple(labels), outlines=tuple(outlines) if any(outlines) else None)
 
 
 def _box(item: ElementTree.Element, where: str, picture: ImageSource, reading: Reading) -> Box | None:
@@ -165,16 +170,13 @@ def _box(item: ElementTree.Element, where: str, picture: ImageSource, reading: R
     turn = _turn(item)
     if item.tag == "box" and not turn:
         return reading.box([item.get(key) for key in _CORNERS], BoxForm.XYXY, picture)
-    if item.tag == "box":
-        what = "oriented boxes are read as the boxes around them"
-        reading.tell_once("oriented-box", where, what, "Nothing to do if those are enough")
-    else:
-        what = "polygons, ellipses and masks are not read, only the boxes around them"
-        reading.tell_once("segmentation-not-read", where, what, "Nothing to do if boxes are enough")
-    return box_around(_outline(item, turn))
+    if item.tag in ("mask", "cuboid"):
+        what = "masks and cuboids are not read, only the boxes around them"
+        reading.tell_once("segmentation-not-read", where, what, "Export them as COCO, if outlines are wanted")
+    return box_around(_edge(item, turn))
 
 
-def _outline(item: ElementTree.Element, turn: float) -> list[Point]:
+def _edge(item: ElementTree.Element, turn: float) -> list[Point]:
     """The points of a shape's edge; none where they cannot be had. turn: clockwise, in radians."""
     if item.tag in ("box", "mask"):
         keys = _CORNERS if item.tag == "box" else ("left", "top", "width", "height")

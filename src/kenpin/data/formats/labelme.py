@@ -25,7 +25,8 @@ from kenpin.data.reading.box_forms import BoxForm
 from kenpin.data.reading.names import familiar, is_of_another_machine, require_standard_split, split_name
 from kenpin.data.reading.pictures import ByStem, Finder, PictureCopier, files_below, id_below, is_picture
 from kenpin.data.reading.reading import first_text, last_bytes
-from kenpin.data.reading.shapes import Point, box_around, ellipse, points_of, stated_size
+from kenpin.data.reading.shapes import Point, box_around, ellipse, outline_of, points_of, stated_size
+from kenpin.outlines import Outline
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
 
 SUMMARY = "labelme: a JSON file with shapes beside each picture; X-AnyLabeling too"
@@ -33,7 +34,7 @@ CARRIES = frozenset({"split", "boxes", "unannotated"})
 
 _FOLDERS = {"train": "train", "validation": "val", "test": "test"}
 _WITHOUT_AREA = ("point", "points", "line", "linestrip", "lines")
-_AS_BOXES = ("rectangle", "rotation")
+_AS_BOXES = ("rectangle", "mask")
 _SHAPES = re.compile(r'"shapes"\s*:')
 _OWN_KEYS = ("imagePath", "imageHeight", "imageWidth")
 _LOOK_AT_BYTES = 65_536
@@ -178,7 +179,7 @@ def _picture_of(file: str, stated: object, root: Path, by_folder: Mapping[str, B
 
 def _detections(shapes: list[Any], file: str, picture: str, reading: Reading) -> Detections:
     """A box for each object."""
-    outlines: list[list[Point]] = []
+    objects: list[list[tuple[str, list[Point]]]] = []
     labels: list[str] = []
     of_group: dict[tuple[str, object], int] = {}
     for index, shape in enumerate(shapes):
@@ -192,33 +193,39 @@ def _detections(shapes: list[Any], file: str, picture: str, reading: Reading) ->
             )
             reading.tell_once("shape-not-read", where, what, remedy, severity=Severity.WARNING)
             continue
-        outline = [] if not isinstance(shape, dict) else _outline(kind, points_of(shape.get("points")))
-        if not isinstance(label, str) or not label or len(outline) < 2:
+        edge = [] if not isinstance(shape, dict) else _edge(kind, points_of(shape.get("points")))
+        if not isinstance(label, str) or not label or len(edge) < 2:
             what = f"it has no label, or too few points for its kind ({kind or 'none'})"
             reading.tell("box-unparsable", where, what, "Draw it again, or remove it")
             continue
-        if kind == "rotation":
-            what = "oriented boxes are read as the boxes around them"
-            reading.tell_once("oriented-box", where, what, "Nothing to do if those are enough")
-        elif kind not in _AS_BOXES:
-            what = "polygons and masks are not read, only the boxes around them"
-            reading.tell_once("segmentation-not-read", where, what, "Nothing to do if boxes are enough")
+        if kind == "mask":
+            what = "masks are not read, only the boxes around them"
+            reading.tell_once("segmentation-not-read", where, what, "Draw polygons, if outlines are wanted")
         group = shape.get("group_id")
         if isinstance(group, int | str):
-            number = of_group.setdefault((label, group), len(outlines))
-            if number < len(outlines):
-                outlines[number] += outline
+            number = of_group.setdefault((label, group), len(objects))
+            if number < len(objects):
+                objects[number].append((kind, edge))
                 continue
-        outlines.append(outline)
+        objects.append([(kind, edge)])
         labels.append(label)
-    around = [box_around(outline) for outline in outlines]
+    around = [box_around(point for _, edge in parts for point in edge) for parts in objects]
     boxes: list[Box] = [box for box in around if box is not None]
     if reading.boxes is not None:
         boxes = [reading.box(box, BoxForm.XYXY, ImageSource(picture)) or box for box in boxes]
-    return Detections(tuple(boxes), tuple(labels))
+    outlines = [_outline(parts) for parts in objects]
+    return Detections(tuple(boxes), tuple(labels), outlines=tuple(outlines) if any(outlines) else None)
 
 
-def _outline(kind: str, points: list[Point]) -> list[Point]:
+def _outline(parts: list[tuple[str, list[Point]]]) -> Outline | None:
+    """The outline of an object of these parts; None of a rectangle or a mask, whose box is all that is known."""
+    kinds = {kind for kind, _ in parts}
+    if kinds & {*_AS_BOXES}:
+        return None
+    return outline_of([edge for _, edge in parts], oriented=kinds == {"rotation"})
+
+
+def _edge(kind: str, points: list[Point]) -> list[Point]:
     """The points of a shape's edge; none where they are too few."""
     if kind != "circle":
         return points

@@ -25,7 +25,8 @@ from kenpin.data.reading.box_forms import BoxForm, four_numbers
 from kenpin.data.reading.names import familiar, readable, require_standard_split, require_xml_text, split_name
 from kenpin.data.reading.pictures import ByStem, PictureCopier, entries, files_below, id_below, is_picture, subfolders
 from kenpin.data.reading.reading import first_text
-from kenpin.data.reading.shapes import Point, box_around, corners_of, points_of, stated_size
+from kenpin.data.reading.shapes import Point, box_around, corners_of, outline_of, points_of, stated_size
+from kenpin.outlines import Outline
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
 
 SUMMARY = "Pascal VOC: Annotations/*.xml with JPEGImages/ and ImageSets/Main/, or XML files beside the pictures"
@@ -224,6 +225,7 @@ def _parse(file: Path, reading: Reading) -> ElementTree.Element | None:
 def _detections(xml: ElementTree.Element, where: str, picture: str, reading: Reading) -> Detections:
     boxes: list[Box] = []
     labels: list[str] = []
+    outlines: list[Outline | None] = []
     size, source = _size(xml), ImageSource(picture)
     for index, item in enumerate(xml.iter("object")):
         name = item.findtext("name") or ""
@@ -231,37 +233,34 @@ def _detections(xml: ElementTree.Element, where: str, picture: str, reading: Rea
             name = name.strip()
         corners = item.find("bndbox")
         texts = [] if corners is None else [corners.findtext(key) for key in ("xmin", "ymin", "xmax", "ymax")]
-        outline = _outline(item, where, reading)
-        box = reading.box(texts, BoxForm.XYXY, source, size) or box_around(outline)
+        points, is_turned = _edge(item)
+        box = reading.box(texts, BoxForm.XYXY, source, size) or box_around(points)
         if not name or box is None:
             what = f"name {name!r} with xmin, ymin, xmax, ymax {texts} is not a labelled box"
             reading.tell("box-unparsable", f"{where}: object {index}", what, "Give it a name and four numbers")
             continue
         boxes.append(box)
         labels.append(name)
-    return Detections(tuple(boxes), tuple(labels))
+        outlines.append(outline_of([points], oriented=is_turned))
+    return Detections(tuple(boxes), tuple(labels), outlines=tuple(outlines) if any(outlines) else None)
 
 
-def _outline(item: ElementTree.Element, where: str, reading: Reading) -> list[Point]:
-    """The corners of an object's oriented box, or of its polygon; none where it has neither."""
+def _edge(item: ElementTree.Element) -> tuple[list[Point], bool]:
+    """The corners of an object's oriented box, or of its polygon, and whether it is the former; none without either."""
     if (turned := item.find("robndbox")) is not None:  # of roLabelImg
         values = four_numbers([turned.findtext(key) for key in ("cx", "cy", "w", "h")])
         angle = points_of([(turned.findtext("angle"), 0)])
         if values is None or not angle:
-            return []
-        what = "oriented boxes are read as the boxes around them"
-        reading.tell_once("oriented-box", where, what, "Nothing to do if those are enough")
+            return [], False
         x, y, width, height = values
-        return corners_of((x, y), (width, height), angle[0][0])
+        return corners_of((x, y), (width, height), angle[0][0]), True
     polygon = item.find("polygon")
     if polygon is None:
-        return []
-    what = "polygons are not read, only the boxes around them"
-    reading.tell_once("segmentation-not-read", where, what, "Nothing to do if boxes are enough")
+        return [], False
     if (points := polygon.findall("pt")) or (points := polygon.findall("point")):
-        return points_of([(point.findtext("x"), point.findtext("y")) for point in points])
+        return points_of([(point.findtext("x"), point.findtext("y")) for point in points]), False
     texts = [value.text for value in polygon]  # x1, y1, x2, y2 … of Roboflow and V7
-    return points_of(list(zip(texts[0::2], texts[1::2], strict=False)))
+    return points_of(list(zip(texts[0::2], texts[1::2], strict=False))), False
 
 
 def _size(xml: ElementTree.Element) -> tuple[int, int] | None:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from kenpin.errors import ShapeError
+from kenpin.outlines import Outline
 from kenpin.records import Box
 
 Point: TypeAlias = tuple[float, float]
@@ -65,3 +67,18 @@ def ellipse(centre: Point, radii: tuple[float, float]) -> list[Point]:
     """An ellipse as a polygon, whose box is exact."""
     angles = [2 * math.pi * number / _CORNERS for number in range(_CORNERS)]
     return [(centre[0] + radii[0] * math.cos(a), centre[1] + radii[1] * math.sin(a)) for a in angles]
+
+
+def outline_of(parts: Sequence[Sequence[Point]], *, oriented: bool = False) -> Outline | None:
+    """The outline of an object whose parts have these corners; None where one is no polygon.
+
+    oriented: its only part is a rectangle that was drawn turned.
+
+    >>> outline_of([[(1, 2), (9, 3), (8, 7)]]).box_xyxy_px
+    (1, 2, 9, 7)
+    """
+    rings = tuple(tuple(value for point in part for value in point) for part in parts)
+    try:
+        return Outline(rings, oriented=oriented and [len(ring) for ring in rings] == [8])
+    except ShapeError:
+        return None
