@@ -369,7 +369,10 @@ def _foreign(source: ImageSource, file: IO[bytes]) -> PictureError:
         remedy = _SAY_WHAT_IS_WHITE if directory.is_grey else _SAVE_AS_8_OR_16_BIT
         return PictureError(source, "image-undecodable", what, remedy)
     elif (kind := not_opened(source.path or "", start)) is not None:
-        what, remedy = f"this is {kind.called}, which is not opened as a picture", kind.remedy
+        what, remedy = (
+            f"this is {kind.called}, which is not opened as a picture",
+            kind.remedy_for(source.path or "FILE"),
+        )
     else:
         what = f"the content is not a picture of a known format (begins with {start[:8]!r})"
         remedy = f"Replace it by one of {', '.join(_BY_PILLOW)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -26,6 +27,11 @@ class NotOpened:
     called: str
     """With its article."""
     remedy: str
+    """A sentence without a full stop, FILE for the path of the file."""
+
+    def remedy_for(self, path: str | os.PathLike[str]) -> str:
+        """The remedy for one file, as it can be pasted into a shell."""
+        return self.remedy.replace("FILE", shlex.quote(os.fspath(path)))
 
 
 _PHOTOSHOP = NotOpened("a Photoshop file", _AS_PICTURE)
@@ -38,8 +44,8 @@ _FITS = NotOpened("a FITS file", _AS_GREY)
 _MICROSCOPE = NotOpened("a microscope's own file", "Export it as TIFF or PNG from the microscope's program")
 _NUMBERS = NotOpened("a file of bare numbers without a header", "Save it as 8-bit or unsigned 16-bit PNG or TIFF")
 _WEB_PAGE = NotOpened("a web page", "Download the picture itself")
-_VIDEO = NotOpened("a video", "Write its frames as pictures: `kenpin convert VIDEO OUT --every 0.5`")
-_ARCHIVE = NotOpened("an archive", "Unpack it: `kenpin convert ARCHIVE OUT`")
+_VIDEO = NotOpened("a video", "Write its frames as pictures: `kenpin convert FILE OUT --every 0.5`")
+_ARCHIVE = NotOpened("an archive", "Unpack it: `kenpin convert FILE OUT`")
 _OTHER_ARCHIVE = NotOpened("an archive that is not unpacked", "Unpack it, and give the folder")
 
 _BY_ENDING = {
@@ -113,4 +119,4 @@ def in_words(kind: NotOpened, names: list[str]) -> tuple[str, str]:
     """What is not opened, and the remedy, as two sentences without a full stop."""
     first = f", the first is {names[0]}" if len(names) > 1 else f": {names[0]}"
     what = f"{counted(len(names), 'file')} {is_are(len(names))} not opened, {'each ' if len(names) > 1 else ''}"
-    return f"{what}{kind.called}{first}", kind.remedy
+    return f"{what}{kind.called}{first}", kind.remedy_for(names[0])
