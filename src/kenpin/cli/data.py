@@ -125,6 +125,14 @@ class ConvertOptions(ReadOptions):
     every: Annotated[
         float | None, Parameter(group=DATA, help="Video: seconds from one frame that is written to the next.")
     ] = None
+    range: Annotated[
+        tuple[float, float] | None,
+        Parameter(
+            group=OUTPUT,
+            help="Black and white of deep grey pictures in their own numbers, 0 4095 for 12 bits: they are rewritten "
+            "as unsigned 16-bit ones.",
+        ),
+    ] = None
 
     def refuse(self, **why: str) -> None:
         """Raises OptionError for an option that is given and does not apply. why: each option's reason."""
@@ -139,8 +147,7 @@ def convert(data: str, out: Path, /, *, options: ConvertOptions = ConvertOptions
     Parameters
     ----------
     data:
-        Data set: folder, file, hub id, zip or tar archive, video, or roboflow:workspace/project/version with the key
-        in ROBOFLOW_API_KEY.
+        Data set: folder, file, hub id, archive, video, or roboflow:workspace/project/version with ROBOFLOW_API_KEY.
     out:
         Folder or file to write.
     """
@@ -149,7 +156,7 @@ def convert(data: str, out: Path, /, *, options: ConvertOptions = ConvertOptions
     from kenpin.data.video import is_video
 
     if is_reference(data) or is_archive(data):
-        options.refuse(every="is for a video")
+        options.refuse(every="is for a video", range="is for a folder")
         done = _downloaded(data, out, options) if is_reference(data) else _unpacked(data, out, options)
         _show.row(f"{out}: {counted(done.picture_count, 'picture')} as {done.format}.")
         if done.error_count:
@@ -165,11 +172,25 @@ def convert(data: str, out: Path, /, *, options: ConvertOptions = ConvertOptions
 
 
 def _converted(data: str, out: Path, to: str, options: ConvertOptions) -> int:
+    from kenpin.data.grey_range import check_range, rewrite
     from kenpin.data.loading import write_dataset
 
+    kept: list[str] = []
+
+    def in_range(folder: Path) -> None:
+        if options.range is not None:
+            kept.extend(Path(path).relative_to(folder).as_posix() for path in rewrite(folder, *options.range)[1])
+
+    if options.range is not None:
+        check_range(*options.range)
     dataset = options.load(data)
-    write_dataset(dataset, out, to, overwrite=options.overwrite, allow_loss=options.allow_loss)
+    write_dataset(dataset, out, to, overwrite=options.overwrite, allow_loss=options.allow_loss, then=in_range)
     _show.row(f"{out}: {counted(len(dataset), 'picture')} as {to}.")
+    if kept:
+        _show.say(
+            f"kenpin: kept as they are, for they use more than the range: {', '.join(kept[:4])}"
+            f"{f' and {len(kept) - 4} more' if len(kept) > 4 else ''}."
+        )
     _tell_formulas(dataset, to)
     return 0
 
@@ -218,7 +239,7 @@ def _unpacked(data: str, out: Path, options: ConvertOptions) -> Unpacked:
 def _frames(data: str, out: Path, options: ConvertOptions) -> int:
     from kenpin.data.video import write_frames
 
-    options.refuse(to="is not for a video, whose frames nobody has annotated")
+    options.refuse(to="is not for a video, whose frames nobody has annotated", range="is not for a video")
     if options.every is None:
         raise OptionError("option `every` is missing. Give the seconds between two frames, --every 0.5 for example.")
     with _interrupted_when_stopped():

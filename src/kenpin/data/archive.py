@@ -207,7 +207,7 @@ def _unpack_tar(archive: Path, folder: Path, limit_bytes: int, encoding: str | N
                 while (entry := counted.bounded(opened.next)) is not None:
                     if len(names.taken) == LARGEST_FILE_COUNT:
                         raise _too_many()
-                    opened.members = []  # the library keeps all of them
+                    opened.members = []  # type: ignore[attr-defined]  # the library keeps all of them
                     left_bytes -= _write_tar_entry(opened, entry, folder, names, left_bytes, encoding)
 
 
