@@ -12,7 +12,7 @@ KenpinError
 ├── CaseLibraryError   a library of cases is absent, damaged or foreign (ValueError)
 ├── OutputExistsError  something would be overwritten                   (FileExistsError)
 ├── OutputError        there is no room or no right to write            (OSError)
-├── DownloadError      a download failed or cannot be trusted           (OSError)
+├── DownloadError      a download failed, or an archive is not trusted  (OSError)
 └── MissingExtraError  a package of an optional extra is not installed  (ImportError)
 
 The command line prints the sentence and ends with status 2; a traceback appears only under `--debug`.
@@ -68,7 +68,7 @@ class OutputError(KenpinError, OSError):
 
 
 class DownloadError(KenpinError, OSError):
-    """A download was refused, broke off or is not what it should be; the message holds neither key nor address."""
+    """A download broke off or was refused, or an archive is not trusted; the message holds neither key nor address."""
 
 
 class MissingExtraError(KenpinError, ImportError):

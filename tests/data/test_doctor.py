@@ -162,7 +162,7 @@ CASES: dict[str, tuple[Callable[[list[Example]], Any], set[tuple[str, str]]]] = 
     ),
     "one dark deep picture": (
         all_of(with_image(3, deep(4095)), with_image(4, deep(60000, seed=904))),
-        {("info", "image-deep"), ("warning", "image-dark")},
+        {("info", "image-deep"), ("warning", "image-low-bits"), ("warning", "image-dark")},
     ),
     "colour among grey": (
         with_image(3, encoded(noise(905, SIZE_WH).convert("RGB"), "rgb.png")), {("info", "grey-and-colour")},

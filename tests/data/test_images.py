@@ -167,7 +167,7 @@ def test_deep_colour_keeps_its_upper_byte() -> None:
 
 @pytest.mark.parametrize("type", [np.float32, np.int32])
 def test_pixels_without_a_white_are_refused(type: type) -> None:
-    with pytest.raises(ImageError, match=r"made\.tiff.*signed, 32-bit or floating-point.*Save it as 8-bit"):
+    with pytest.raises(ImageError, match=r"made\.tiff.*(signed|floating-point) numbers of 32 bits.*--range BLACK"):
         read_image(_saved(Image.fromarray(np.ones((2, 3), type)), "TIFF"))
 
 
@@ -230,10 +230,14 @@ def _damaged(tmp_path: Path) -> dict[str, tuple[ImageSource, str, str]]:
         "nothing": (ImageSource(), "image-missing", "neither a file nor bytes"),
         "nul": (ImageSource("a\0b"), "image-missing", "cannot be opened"),
         "cut": (ImageSource(str(cut)), "image-truncated", "cut off"),
-        "text": (ImageSource(str(text)), "image-foreign", "not a picture of a known format"),
+        "text": (ImageSource(str(text)), "image-foreign", "a web page, which is not opened"),
         "lfs": (ImageSource(str(pointer)), "image-foreign", "git lfs pull"),
-        "postscript": (ImageSource("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n" * 9), "image-foreign", "not a picture"),
-        "other format": (_saved(Image.new("L", (8, 8)), "PCX"), "image-foreign", "not a picture of a known format"),
+        "postscript": (ImageSource("a.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n" * 9), "image-foreign", "a drawing of lines"),
+        "other format": (
+            _saved(Image.new("L", (8, 8)), "PCX"),
+            "image-foreign",
+            "a picture of a kind (.pcx), which is not opened",
+        ),
         "no pixels": (ImageSource("none.png", flat), "image-undecodable", "no pixels"),
         "bomb": (ImageSource("bomb.png", bomb), "image-too-large", f"{MAX_PIXELS:,}"),
     }

@@ -14,9 +14,11 @@ from tests.pictures import part, write_parts
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("parts.zip", "it is an archive. Unpack it"),
-        ("parts.tar.gz", "it is an archive. Unpack it"),
-        ("line.MP4", "it is a video. Write its frames as pictures"),
+        ("parts.zip", "it is an archive. Unpack it: `kenpin convert {path} OUT`."),
+        ("parts.tar.gz", "it is an archive. Unpack it: `kenpin convert {path} OUT`."),
+        ("parts.7z", "it is an archive that is not unpacked. Unpack it, and give the folder."),
+        ("line.MP4", "it is a video. Write its frames as pictures: `kenpin convert {path} OUT --every 0.5`."),
+        ("part.psd", "it is a Photoshop file. Export it as PNG."),
         ("notes.odt", "no format recognises it"),
     ],
 )
@@ -24,7 +26,7 @@ def test_a_file_is_called_what_it_is(tmp_path: Path, name: str, words: str) -> N
     (tmp_path / name).write_bytes(b"\0" * 50)
     with pytest.raises(DatasetError) as refused:
         load_dataset(tmp_path / name)
-    assert str(refused.value).startswith(f"{tmp_path / name}: {words}")
+    assert str(refused.value).startswith(f"{tmp_path / name}: {words.format(path=tmp_path / name)}")
 
 
 def test_a_picture_names_its_folder(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kenpin.data.roboflow import archive
+from kenpin.data import archive
 from kenpin.errors import DownloadError
 from tests.data.roboflow_stub import EXPORT, REFERENCE, Server, zipped
 

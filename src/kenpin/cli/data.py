@@ -20,6 +20,7 @@ from kenpin.plural import counted
 if TYPE_CHECKING:
     from kenpin.data.dataset import Dataset
     from kenpin.data.doctor import Examination
+    from kenpin.data.unpacking import Unpacked
 
 Overwrite = Annotated[bool, Parameter(group=OUTPUT, negative=(), help="Replace what is there already.")]
 AllowLoss = Annotated[
@@ -98,69 +99,152 @@ def _examined(
     return look(dataset, out, whole=True, overwrite=overwrite)
 
 
-def convert(
-    data: str,
-    out: Path,
-    /,
-    *,
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertOptions(ReadOptions):
+    """What a data set is written as, and how it is fetched, unpacked or taken from a video."""
+
     to: Annotated[
-        str | None, Parameter(group=OUTPUT, help="Format to write; an export of Roboflow may be kept as it comes.")
-    ] = None,
-    reading: ReadOptions = ReadOptions(),
-    overwrite: Overwrite = False,
-    allow_loss: AllowLoss = False,
+        str | None,
+        Parameter(group=OUTPUT, help="Format to write; an archive and an export of Roboflow may be kept as they come."),
+    ] = None
+    overwrite: Overwrite = False
+    allow_loss: AllowLoss = False
     export_format: Annotated[
         str | None,
         Parameter(
             group=DATA, help="Roboflow: coco (the default), yolov8, paligemma, florence2-od; folder for classification."
         ),
-    ] = None,
+    ] = None
     limit_gib: Annotated[
         float | None,
-        Parameter(group=DATA, help="Roboflow: largest size of the archive, and of its files unpacked; 10 by default."),
-    ] = None,
-) -> int:
-    """Write a data set in another format, or download one from Roboflow.
+        Parameter(
+            group=DATA, help="Archive, and export of Roboflow: largest size, and of its files unpacked; 10 by default."
+        ),
+    ] = None
+    every: Annotated[
+        float | None, Parameter(group=DATA, help="Video: seconds from one frame that is written to the next.")
+    ] = None
+    range: Annotated[
+        tuple[float, float] | None,
+        Parameter(
+            group=OUTPUT,
+            help="Black and white of deep grey pictures in their own numbers, 0 4095 for 12 bits: they are rewritten "
+            "as unsigned 16-bit ones.",
+        ),
+    ] = None
+
+    def refuse(self, **why: str) -> None:
+        """Raises OptionError for an option that is given and does not apply. why: each option's reason."""
+        for name, reason in why.items():
+            if getattr(self, name) is not None:
+                raise OptionError(f"option `{name.replace('_', '-')}` {reason}. Leave it out.")
+
+
+def convert(data: str, out: Path, /, *, options: ConvertOptions = ConvertOptions()) -> int:
+    """Write a data set in another format, unpack one, take it from a video, or download one from Roboflow.
 
     Parameters
     ----------
     data:
-        Data set: folder, file, hub id, or roboflow:workspace/project/version with the key in ROBOFLOW_API_KEY.
+        Data set: folder, file, hub id, archive, video, or roboflow:workspace/project/version with ROBOFLOW_API_KEY.
     out:
         Folder or file to write.
     """
-    from kenpin.data.loading import write_dataset
-    from kenpin.data.roboflow import LIMIT_GIB, download_export, is_reference
+    from kenpin.data.roboflow import is_reference
+    from kenpin.data.unpacking import is_archive
+    from kenpin.data.video import is_video
 
-    if is_reference(data):
-        if reading != ReadOptions():
-            raise OptionError(
-                "options `format`, `encoding`, `boxes` and `outside` are not for Roboflow. Choose what it exports with "
-                "--export-format."
-            )
-        with _interrupted_when_stopped(), _show.progress_line() as progress:
-            done = download_export(
-                data,
-                out,
-                export_format=export_format or "coco",
-                to=to,
-                overwrite=overwrite,
-                allow_loss=allow_loss,
-                limit_gib=LIMIT_GIB if limit_gib is None else limit_gib,
-                progress=progress,
-            )
+    if is_reference(data) or is_archive(data):
+        options.refuse(every="is for a video", range="is for a folder")
+        done = _downloaded(data, out, options) if is_reference(data) else _unpacked(data, out, options)
         _show.row(f"{out}: {counted(done.picture_count, 'picture')} as {done.format}.")
         if done.error_count:
             _show.row(f"Errors in it: {done.error_count}; `kenpin doctor {out}` says where.")
         return 0
-    if export_format is not None or limit_gib is not None:
-        raise OptionError("options `export-format` and `limit-gib` are for roboflow:… alone. Leave them out.")
-    if to is None:
+    options.refuse(export_format="is for roboflow:… alone", limit_gib="is for an archive and for roboflow:… alone")
+    if is_video(data):
+        return _frames(data, out, options)
+    options.refuse(every="is for a video")
+    if options.to is None:
         raise OptionError("option `to` is missing. Name the format to write.")
-    dataset = reading.load(data)
-    write_dataset(dataset, out, to, overwrite=overwrite, allow_loss=allow_loss)
+    return _converted(data, out, options.to, options)
+
+
+def _converted(data: str, out: Path, to: str, options: ConvertOptions) -> int:
+    from kenpin.data.grey_range import check_range, rewrite
+    from kenpin.data.loading import write_dataset
+
+    kept: list[str] = []
+
+    def in_range(folder: Path) -> None:
+        if options.range is not None:
+            kept.extend(Path(path).relative_to(folder).as_posix() for path in rewrite(folder, *options.range)[1])
+
+    if options.range is not None:
+        check_range(*options.range)
+    dataset = options.load(data)
+    write_dataset(dataset, out, to, overwrite=options.overwrite, allow_loss=options.allow_loss, then=in_range)
     _show.row(f"{out}: {counted(len(dataset), 'picture')} as {to}.")
+    if kept:
+        _show.say(
+            f"kenpin: kept as they are, for they use more than the range: {', '.join(kept[:4])}"
+            f"{f' and {len(kept) - 4} more' if len(kept) > 4 else ''}."
+        )
     _tell_formulas(dataset, to)
+    return 0
+
+
+def _downloaded(data: str, out: Path, options: ConvertOptions) -> Unpacked:
+    from kenpin.data.roboflow import download_export
+    from kenpin.data.unpacking import LIMIT_GIB
+
+    if options.keywords != ReadOptions().keywords:
+        raise OptionError(
+            "options `format`, `encoding`, `boxes` and `outside` are not for Roboflow. Choose what it exports with "
+            "--export-format."
+        )
+    with _interrupted_when_stopped(), _show.progress_line() as progress:
+        return download_export(
+            data,
+            out,
+            export_format=options.export_format or "coco",
+            to=options.to,
+            overwrite=options.overwrite,
+            allow_loss=options.allow_loss,
+            limit_gib=LIMIT_GIB if options.limit_gib is None else options.limit_gib,
+            progress=progress,
+        )
+
+
+def _unpacked(data: str, out: Path, options: ConvertOptions) -> Unpacked:
+    from kenpin.data.unpacking import LIMIT_GIB, unpack_dataset
+
+    options.refuse(export_format="is for roboflow:… alone")
+    if options.outside:
+        raise OptionError("option `outside` is not for an archive: nothing outside of it is read. Leave it out.")
+    with _interrupted_when_stopped(), _show.progress_line() as progress:
+        return unpack_dataset(
+            data,
+            out,
+            to=options.to,
+            how=options.keywords,
+            overwrite=options.overwrite,
+            allow_loss=options.allow_loss,
+            limit_gib=LIMIT_GIB if options.limit_gib is None else options.limit_gib,
+            progress=progress,
+        )
+
+
+def _frames(data: str, out: Path, options: ConvertOptions) -> int:
+    from kenpin.data.video import write_frames
+
+    options.refuse(to="is not for a video, whose frames nobody has annotated", range="is not for a video")
+    if options.every is None:
+        raise OptionError("option `every` is missing. Give the seconds between two frames, --every 0.5 for example.")
+    with _interrupted_when_stopped():
+        count = write_frames(data, out, every_s=options.every, overwrite=options.overwrite)
+    _show.row(f"{out}: {counted(count, 'frame')}, one every {options.every:g} s.")
     return 0
 
 

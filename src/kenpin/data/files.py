@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from kenpin.data.mistaken import is_a_run, run_in_place_of_data
+from kenpin.data.not_opened import kinds_of
 from kenpin.data.reading.pictures import pictures_below
 from kenpin.errors import DatasetError
 
 
 def picture_files(paths: Iterable[str | Path], *, unlisted: list[str] | None = None) -> Iterator[str]:
-    """Each file, and the pictures below each folder in the order of their names.
+    """Each file, and the pictures below each folder in the order of their names, those behind them that are never
+    opened: opening these tells what they are.
 
     unlisted: takes the folders that cannot be listed. Raises DatasetError; OSError for such a folder where it is None.
     """
@@ -20,11 +22,14 @@ def picture_files(paths: Iterable[str | Path], *, unlisted: list[str] | None = N
         if not os.path.isdir(path):  # an unreadable path fails where it is opened
             yield str(path)
             continue
-        has_picture, before = False, len(unlisted or ())
-        for picture in pictures_below(path, others=[], unlisted=unlisted):
+        has_picture, before, others = False, len(unlisted or ()), list[str]()
+        for picture in pictures_below(path, others=others, unlisted=unlisted):
             has_picture = True
             yield picture
-        if not has_picture and len(unlisted or ()) == before:
+        # a file that is named is refused by name where it is opened, and none may be overlooked
+        never = [name for names in kinds_of(others).values() for name in names]
+        yield from never
+        if not (has_picture or never) and len(unlisted or ()) == before:
             if is_a_run(Path(path)):
                 raise DatasetError(run_in_place_of_data(Path(path)))
             raise DatasetError(f"{path}: there is no picture in this folder or below it; give a folder of pictures.")

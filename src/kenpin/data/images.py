@@ -5,7 +5,8 @@ Rules, the same for every picture so that two of them stay comparable:
 - EXIF orientation is applied; of an animation or a stack of pages the first picture counts.
 - 16-bit grey is scaled by its full range, round(value · 255 / 65535), never clipped and never by the picture's own
   extremes; a TIFF of fewer bits (12) is scaled by the range of those bits. Of 16-bit colour the upper byte is kept.
-- Signed, 32-bit and floating-point pixels have no defined white: they are refused, with the remedy.
+- A TIFF in which 0 is white is inverted, of any depth.
+- Signed, 32-bit, 64-bit and floating-point pixels have no defined white: they are refused, with the remedy.
 - Transparent parts show white, as browsers and labelling tools show them: so a label drawn there was drawn on white.
 """
 
@@ -21,8 +22,12 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from kenpin.data.picture_files import COPY_AGAIN, MAX_PIXELS, PictureError, open_picture_file
+from kenpin.data.not_opened import STARTS_BYTES, ending_of, not_opened
+from kenpin.data.picture_files import COPY_AGAIN, MAX_PIXELS, PictureError, open_picture_file, too_large
+from kenpin.data.plugin_formats import FORMATS as PLUGIN_FORMATS
+from kenpin.data.plugin_formats import open_by_plugin, plugin_format
 from kenpin.data.streaming import hold
+from kenpin.data.tiff import numbers_in_words, read_directory
 from kenpin.records import ImageSource
 
 if TYPE_CHECKING:
@@ -30,7 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-FORMATS = {
+_BY_PILLOW = {
     "PNG": (".png",),
     "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     "TIFF": (".tif", ".tiff"),
@@ -41,7 +46,10 @@ FORMATS = {
     "JPEG2000": (".jp2", ".j2k", ".jpx"),
     "AVIF": (".avif",),
 }
-"""The picture formats that are opened, and nothing else, with the endings that their files have."""
+
+FORMATS = _BY_PILLOW | PLUGIN_FORMATS
+"""The picture formats that are opened, and nothing else, with the endings that their files have; the last ones by the
+packages of extras."""
 
 SUFFIXES = {suffix: format for format, suffixes in FORMATS.items() for suffix in suffixes}
 """Format by the ending of the file name, in lower case."""
@@ -56,7 +64,12 @@ _ROTATIONS = {
     8: Image.Transpose.ROTATE_90,
 }
 _LATE_KEYWORDS = (b"XML:com.adobe.xmp", b"Raw profile type ")  # first 17 bytes of texts that may hold an orientation
-_SAVE_AS_8_OR_16_BIT = "Save it as 8-bit or unsigned 16-bit grey, with the range you want to see"
+_SAY_WHAT_IS_WHITE = (
+    "Say which of its values are black and white: `kenpin convert DATA OUT --to FORMAT --range BLACK WHITE`"
+)
+_SAVE_AS_8_OR_16_BIT = "Save it as 8-bit or unsigned 16-bit grey, or as 8-bit colour"
+_SAMPLE_FORMAT = 339  # tag of TIFF
+_ANIMATED = ("PNG", "GIF", "WEBP", "AVIF", "HEIF")
 _JPEG_QUALITY = 80
 _warnings_lock = threading.Lock()
 
@@ -84,7 +97,10 @@ class Picture:
     rgb: Image.Image
     header: Header
     highest: int | None = None
-    """Highest stored value of deep grey (more than 8 bits); None of other pictures."""
+    """Highest stored value of deep pictures (more than 8 bits), of colour with the lower byte taken as full; None of
+    other pictures."""
+    pages: int = 1
+    """How many pictures the file holds, of which the first is read; 2 of a GIF that has more than one."""
 
 
 def bytes_of_size(size_wh: tuple[int, int]) -> int:
@@ -118,9 +134,10 @@ def read_picture(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Pictur
     """The displayed picture and its header, decoded once. Raises ImageError."""
     with _opened(source, max_pixels) as (stored, header):
         hold(bytes_of_size(stored.size))
+        pages = _pages(stored, header.format)
         stored.load()
         rgb, highest = _displayed(source, stored, header.format, header.orientation, header.bit_depth)
-        return Picture(rgb, header, highest)
+        return Picture(rgb, header, highest, pages)
 
 
 def png_of(picture: Image.Image | NDArray[Any], name: str, *, max_pixels: int = MAX_PIXELS) -> bytes:
@@ -133,7 +150,7 @@ def png_of(picture: Image.Image | NDArray[Any], name: str, *, max_pixels: int = 
     with _named_errors(source, memory, max_pixels):
         stored = _of_array(source, picture) if isinstance(picture, np.ndarray) else picture
         if stored.width * stored.height > max_pixels:
-            raise _too_large(source, f"{stored.width} × {stored.height} pixels", max_pixels)
+            raise too_large(source, f"{stored.width} × {stored.height} pixels", max_pixels)
         stored.load()
         format = stored.format or ""
         rgb, _ = _displayed(source, stored, format, _orientation(stored, memory), _bit_depth(stored, format))
@@ -168,11 +185,13 @@ def _displayed(
 ) -> tuple[Image.Image, int | None]:
     """A decoded picture as upright RGB, and the highest stored value of deep grey. Raises PictureError."""
     highest = None
-    if stored.mode.startswith(("I", "F")):
-        if not stored.mode.startswith("I;16") and format != "PPM":  # Pillow widens 16-bit PPM to 32
-            what = f"its pixels are signed, 32-bit or floating-point numbers (mode {stored.mode}) without a white"
-            raise PictureError(source, "image-undecodable", what, _SAVE_AS_8_OR_16_BIT)
+    if _has_no_white(stored, format):
+        what = f"its pixels are {_numbers(stored, format)}, which have no white"
+        raise PictureError(source, "image-undecodable", what, _SAY_WHAT_IS_WHITE)
+    if stored.mode.startswith("I"):
         values = np.asarray(stored)
+        if format == "TIFF" and not stored.tag_v2.get(ExifTags.Base.PhotometricInterpretation, 1):  # type: ignore[attr-defined]
+            values = 2**bit_depth - 1 - values  # Pillow inverts those of 8 bits alone
         highest = int(values.max())
         rgb = Image.fromarray(_grey_of(values, 2**bit_depth - 1)).convert("RGB")
     elif stored.has_transparency_data:
@@ -181,11 +200,42 @@ def _displayed(
         rgb.paste(rgba, mask=rgba)
     else:
         rgb = stored.convert("RGB")
+        if bit_depth == 16 and stored.mode == "RGB":  # Pillow reads the upper byte of each colour
+            highest = 256 * max(top for _, top in rgb.getextrema()) + 255  # type: ignore[misc]
     # Pillow turns TIFF upright while it decodes
     if format != "TIFF" and orientation in _ROTATIONS:
         rgb = rgb.transpose(_ROTATIONS[orientation])
     rgb.info.clear()  # else a saved copy would carry the old orientation and be turned twice
     return rgb, highest
+
+
+def _has_no_white(stored: Any, format: str) -> bool:
+    if stored.mode.startswith(("I", "F")):
+        return not stored.mode.startswith("I;16") and format != "PPM"  # Pillow widens 16-bit PPM to 32
+    return format == "TIFF" and bool({2, 3} & {*stored.tag_v2.get(_SAMPLE_FORMAT, ())})  # taken for unsigned by Pillow
+
+
+def _numbers(stored: Any, format: str) -> str:
+    """The kind of the numbers of deep grey."""
+    if format == "TIFF":
+        bits, kinds = stored.tag_v2.get(ExifTags.Base.BitsPerSample, (1,)), stored.tag_v2.get(_SAMPLE_FORMAT, (1,))
+        return numbers_in_words(int(bits[0]), int(kinds[0]))
+    return "floating-point numbers" if stored.mode.startswith("F") else "signed or 32-bit numbers"
+
+
+def _pages(stored: Any, format: str) -> int:
+    """How many pictures a file holds. The first one stays chosen."""
+    if format == "TIFF":
+        directory = read_directory(stored.fp)
+        return 1 if directory is None else max(1, directory.pages)
+    if format not in _ANIMATED:
+        return 1
+    try:
+        if format == "GIF":  # it counts by reading on to the end
+            return 2 if stored.is_animated else 1
+        return int(getattr(stored, "n_frames", 1))
+    except Exception:  # noqa: BLE001 (what is behind the first picture may be damaged in any way)
+        return 1
 
 
 def _grey_of(values: NDArray[Any], white: int) -> NDArray[np.uint8]:
@@ -199,11 +249,15 @@ def _opened(source: ImageSource, max_pixels: int) -> Iterator[tuple[Image.Image,
     """The undecoded picture and its header; whatever fails in the body of the `with` becomes a PictureError."""
     with _bytes_of(source) as file, _named_errors(source, file, max_pixels):
         with _pillow_is_quiet():
-            stored = Image.open(file, formats=tuple(FORMATS))
+            format = plugin_format(file, ending_of(source.path or ""))
+            if format is None:
+                stored: Image.Image = Image.open(file, formats=tuple(_BY_PILLOW))
+            else:
+                stored = open_by_plugin(source, file, format, max_pixels)
             header = _header(stored, file)
         width, height = stored.size
         if width * height > max_pixels:
-            raise _too_large(source, f"{width} × {height} pixels", max_pixels)
+            raise too_large(source, f"{width} × {height} pixels", max_pixels)
         yield stored, header
 
 
@@ -227,7 +281,7 @@ def _named_errors(source: ImageSource, file: IO[bytes], max_pixels: int) -> Iter
     except PictureError:
         raise
     except Image.DecompressionBombError as error:
-        raise _too_large(source, "too many pixels", min(max_pixels, MAX_PIXELS)) from error
+        raise too_large(source, "too many pixels", min(max_pixels, MAX_PIXELS)) from error
     except UnidentifiedImageError as error:
         raise _foreign(source, file) from error
     except Exception as error:
@@ -289,6 +343,8 @@ def _has_late_orientation(stored: Image.Image, file: IO[bytes]) -> bool:
 
 
 def _bit_depth(stored: Any, format: str) -> int:
+    if format in PLUGIN_FORMATS:
+        return 16 if stored.mode.startswith("I") else int(stored.info.get("bit_depth", 8))
     if format == "TIFF":
         return int(stored.tag_v2.get(ExifTags.Base.BitsPerSample, (1,))[0])
     if stored.mode == "1":
@@ -298,19 +354,26 @@ def _bit_depth(stored: Any, format: str) -> int:
     return 16 if stored.mode.startswith("I") or ";16" in raw_mode else 8
 
 
-def _too_large(source: ImageSource, has: str, max_pixels: int) -> PictureError:
-    what = f"it has {has}, more than the {max_pixels:,} that are opened"
-    return PictureError(source, "image-too-large", what, "Cut it into tiles or make it smaller")
-
-
 def _foreign(source: ImageSource, file: IO[bytes]) -> PictureError:
     file.seek(0)
-    start = file.read(40)
+    start = file.read(STARTS_BYTES)
     if start.startswith(b"version https://git-lfs"):
         what, remedy = "this is a pointer of Git LFS and not the picture itself", "Run `git lfs pull`"
     elif start.startswith(b"\x89PNG") and bytes(4) in (start[16:20], start[20:24]):
         return PictureError(source, "image-undecodable", "the picture has no pixels", COPY_AGAIN)
+    elif (directory := read_directory(file)) is not None:
+        if directory.has_white:
+            what = f"this is a TIFF of a kind that is not opened: {directory.in_words()}"
+            return PictureError(source, "image-undecodable", what, _SAVE_AS_8_OR_16_BIT)
+        what = f"its pixels are {directory.in_words()}, which have no white"
+        remedy = _SAY_WHAT_IS_WHITE if directory.is_grey else _SAVE_AS_8_OR_16_BIT
+        return PictureError(source, "image-undecodable", what, remedy)
+    elif (kind := not_opened(source.path or "", start)) is not None:
+        what, remedy = (
+            f"this is {kind.called}, which is not opened as a picture",
+            kind.remedy_for(source.path or "FILE"),
+        )
     else:
         what = f"the content is not a picture of a known format (begins with {start[:8]!r})"
-        remedy = f"Replace it by one of {', '.join(FORMATS)}"
+        remedy = f"Replace it by one of {', '.join(_BY_PILLOW)}"
     return PictureError(source, "image-foreign", what, remedy)

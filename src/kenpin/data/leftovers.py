@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kenpin.data.dataset import Dataset
+from kenpin.data.not_opened import in_words, kinds_of
 from kenpin.data.reading import Reading
 from kenpin.data.reading.foreign import names_one_of, tool_of
 from kenpin.data.reading.names import path_of_stored, readable
@@ -152,6 +153,10 @@ def _tell_others(path: Path, others: list[str], listing: Listing, reading: Readi
         which = f"{counted(len(files), 'file')} of the kind {what}, the first is {files[0]}" if len(files) > 1 else what
         where = path if len(files) > 1 else files[0]
         reading.tell("annotation-not-read", where, f"it is not read: {which}", remedy, severity=Severity.WARNING)
+    for kind, files in kinds_of(plain).items():
+        what, remedy = in_words(kind, files)
+        reading.tell("picture-not-opened", path, what, remedy, severity=Severity.WARNING)
+        plain = [file for file in plain if file not in set(files)]
     if plain:
         what = f"it holds {counted(len(plain), 'file')} without the ending of a picture, the first is {plain[0]}"
         reading.tell("other-file", path, what, "Nothing to do if they are no annotations", severity=Severity.INFO)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TypedDict
@@ -164,9 +164,16 @@ def as_dataset(source: DataSource, *, note: Note | None = None) -> Dataset:
 
 
 def write_dataset(
-    dataset: DataSource, path: str | Path, format: str, *, overwrite: bool = False, allow_loss: bool = False
+    dataset: DataSource,
+    path: str | Path,
+    format: str,
+    *,
+    overwrite: bool = False,
+    allow_loss: bool = False,
+    then: Callable[[Path], None] | None = None,
 ) -> None:
-    """Write a data set into a new folder, complete or not at all; pictures are copied byte for byte.
+    """Write a data set into a new folder, complete or not at all; pictures are copied byte for byte. then: what is done
+    with the folder before it appears.
 
     Raises OutputExistsError where something is there and `overwrite` does not say to replace it, DatasetError where the
     format does not carry what the data set holds and `allow_loss` does not say to drop it, and OptionError.
@@ -199,6 +206,8 @@ def write_dataset(
         )
     with new_folder(target, overwrite=overwrite) as folder:
         data_format.write(dataset, folder)
+        if then is not None:
+            then(folder)
 
 
 def holdings(dataset: Dataset) -> frozenset[str]:

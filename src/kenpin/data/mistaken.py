@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kenpin.data.not_opened import not_opened
 from kenpin.data.reading.pictures import is_picture
 
-_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
-_VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".wmv", ".webm", ".m4v", ".mpg", ".mpeg")
 _RECORD, _MODEL = "run.json", "model"
 
 
@@ -26,17 +25,10 @@ def run_in_place_of_data(path: Path) -> str:
 
 def what_it_is(path: Path) -> str | None:
     """In a sentence what a file is that is no data set, and what to give instead; None where nothing tells."""
-    ending = path.suffix.lower()
     if is_picture(path.name):
         return (
             f"{path}: it is one picture, and a data set is needed here. Give the folder that the pictures lie in, such "
             f"as {path.absolute().parent}."
         )
-    if ending in _ARCHIVES:
-        return f"{path}: it is an archive. Unpack it, and give the folder that its files are unpacked into."
-    if ending in _VIDEOS:
-        return (
-            f"{path}: it is a video. Write its frames as pictures, with `ffmpeg -i {path} -vf fps=1 FRAMES/%06d.png` "
-            "for one a second, and give the folder FRAMES."
-        )
-    return None
+    kind = not_opened(path.name)
+    return None if kind is None else f"{path}: it is {kind.called}. {kind.remedy_for(path)}."

@@ -29,13 +29,19 @@ COPY_AGAIN = "Copy or export it again from its source"
 class PictureError(ImageError):
     """A picture that cannot be opened, with separate fields for code, problem and remedy.
 
-    Codes: image-missing, image-forbidden, image-empty, image-foreign, image-truncated, image-undecodable,
-    image-too-large.
+    Codes: image-missing, image-forbidden, image-empty, image-foreign, image-needs-extra, image-truncated,
+    image-undecodable, image-too-large.
     """
 
     def __init__(self, source: ImageSource, code: str, what: str, remedy: str) -> None:
         super().__init__(f"{source}: {what}. {remedy}.")
         self.code, self.what, self.remedy = code, what, remedy
+
+
+def too_large(source: ImageSource, has: str, max_pixels: int) -> PictureError:
+    """The error for a picture of too many pixels."""
+    what = f"it has {has}, more than the {max_pixels:,} that are opened"
+    return PictureError(source, "image-too-large", what, "Cut it into tiles or make it smaller")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import PurePath
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _GREY_MODES = ("1", "L", "LA", "I")
 _SIZE_RATIO = 4  # times as long: the same defect is then seen at very different scales
+_CAMERA_BITS = (8, 10, 12, 14)
 _LOW_BITS = 14  # a camera of 10, 12 or 14 bits that writes them unshifted into 16
 
 
@@ -36,6 +38,7 @@ class Look:
     content: str = ""
     perceptual: bytes = b""
     quality: Quality | None = None
+    pages: int = 1
 
     @property
     def size_wh(self) -> tuple[int, int] | None:
@@ -67,7 +70,7 @@ def look_at(example: Example, seen: Callable[[Example, Picture], None] | None = 
     findings = (*_disguise(example, header), *_orientation(example, header), *_stated_size(example, header))
     perceptual = perceptual_hash(picture.rgb).tobytes()
     quality = quality_of(picture.rgb)
-    return example, Look(findings, header, picture.highest, once.content, perceptual, quality)
+    return example, Look(findings, header, picture.highest, once.content, perceptual, quality, picture.pages)
 
 
 def _disguise(example: Example, header: Header) -> Iterator[Finding]:
@@ -106,9 +109,10 @@ def _stated_size(example: Example, header: Header) -> Iterator[Finding]:
 
 
 def collection_findings(subject: Subject) -> Iterator[Finding]:
-    """Findings across pictures: grey beside colour, sizes, bit depths."""
+    """Findings across pictures: grey beside colour, sizes, bit depths, pages."""
     headers = {name: look.header for name, look in zip(subject.ids, subject.looks, strict=True) if look.header}
     yield from _depth(subject, headers)
+    yield from _pages(subject)
     if not headers:
         return
     grey = [name for name, header in headers.items() if header.mode.split(";")[0] in _GREY_MODES]
@@ -131,15 +135,37 @@ def _depth(subject: Subject, headers: dict[str, Header]) -> Iterator[Finding]:
         return
     depths = Counter(headers[name].bit_depth for name in deep)
     counts = ", ".join(f"{number} of {counted(bits, 'bit')}" for bits, number in sorted(depths.items()))
-    what, remedy = f"deep pictures ({counts}): {listed(deep)}", "Nothing to do; their full range is scaled to 8 bits"
-    yield Finding(Severity.INFO, "image-deep", subject.name, what, remedy)
-    highest = [
-        look.highest
-        for look in subject.looks
+    highest = {
+        name: look.highest
+        for name, look in zip(subject.ids, subject.looks, strict=True)
         if look.highest is not None and look.header is not None and look.header.bit_depth == 16
-    ]
-    bits = max(highest, default=0).bit_length()
-    if highest and bits <= _LOW_BITS:
-        what = f"no 16-bit grey picture uses more than the lowest {counted(bits, 'bit')}, so all look nearly black"
-        remedy = f"Multiply their values by {2 ** (16 - max(bits, 1))} and save them again"
-        yield Finding(Severity.WARNING, "image-low-bits", subject.name, what, remedy)
+    }
+    low = [name for name, value in highest.items() if value.bit_length() <= _LOW_BITS]
+    what, remedy = f"deep pictures ({counts}): {listed(deep)}", "Their full range is scaled to 8 bits"
+    yield Finding(Severity.INFO, "image-deep", subject.name, what, remedy if low else f"Nothing to do. {remedy}")
+    if not low:
+        return
+    bits = max(highest[name].bit_length() for name in low)
+    camera = next(depth for depth in _CAMERA_BITS if bits <= depth)
+    if len(low) == len(highest):
+        what = f"no 16-bit picture uses more than the lowest {counted(bits, 'bit')}, so all look nearly black"
+    else:
+        what = f"{len(low)} of {counted(len(highest), '16-bit picture')} {'uses' if len(low) == 1 else 'use'} no more "
+        what += f"than the lowest {counted(bits, 'bit')} and {'looks' if len(low) == 1 else 'look'} nearly black"
+    remedy = f"If the camera has {camera} bits, rewrite the grey ones: "
+    remedy += f"`kenpin convert {shlex.quote(subject.name)} OUT --to FORMAT --range 0 {2**camera - 1}`"
+    yield Finding(Severity.WARNING, "image-low-bits", subject.name, f"{what}: {listed(low)}", remedy, tuple(low))
+
+
+def _pages(subject: Subject) -> Iterator[Finding]:
+    several = {
+        name: look.pages
+        for name, look in zip(subject.ids, subject.looks, strict=True)
+        if look.header and look.pages > 1
+    }
+    if several:
+        most = max(several, key=several.__getitem__)
+        what = f"{counted(len(several), 'file')} {'holds' if len(several) == 1 else 'hold'} several pictures, of which "
+        what += f"only the first is read: {listed(list(several))} ({most} holds {several[most]})"
+        remedy = "Save each page as a picture of its own where the others matter"
+        yield Finding(Severity.WARNING, "image-pages", subject.name, what, remedy, tuple(several))

@@ -20,11 +20,9 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
+from kenpin.data.archive import Progress
 from kenpin.errors import DownloadError, OptionError
 from kenpin.network import why_silent
-
-Progress = Callable[[str, int, int], None]
-"""Called with the step, how much of it is done, and how much there is."""
 
 KEY_VARIABLE = "ROBOFLOW_API_KEY"
 URL_VARIABLE = "ROBOFLOW_API_URL"

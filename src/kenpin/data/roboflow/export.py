@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from kenpin.data.dataset import Dataset
+from kenpin.data.archive import Progress, unpack
 from kenpin.data.formats import get_format
-from kenpin.data.loading import load_dataset, write_dataset
-from kenpin.data.roboflow.api import Progress, Reference, download, export_link, parse_reference
-from kenpin.data.roboflow.archive import unpack
-from kenpin.errors import DatasetError, DownloadError, OptionError
+from kenpin.data.loading import write_dataset
+from kenpin.data.roboflow.api import Reference, download, export_link, parse_reference
+from kenpin.data.unpacking import LIMIT_GIB, Unpacked, bytes_of, read_inside
+from kenpin.errors import DatasetError, OptionError
 from kenpin.files import cannot_write, hidden_folder, put_in_place, refuse_to_destroy
 from kenpin.nearest import did_you_mean
-from kenpin.records import Finding, Severity
 
 EXPORT_FORMATS = {
     "coco": "coco",
@@ -26,19 +24,6 @@ EXPORT_FORMATS = {
     "folder": "folders",
 }
 """Roboflow's names of the export formats that lose nothing on the way, and kenpin's names of them."""
-
-LIMIT_GIB = 10.0
-"""Limit of the archive's size, packed and unpacked, unless the caller sets another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Downloaded:
-    """A downloaded export on this machine."""
-
-    picture_count: int
-    format: str
-    error_count: int
-    """Errors in annotations that were kept as they came; `kenpin doctor` lists them."""
 
 
 def is_reference(text: str) -> bool:
@@ -56,7 +41,7 @@ def download_export(
     allow_loss: bool = False,
     limit_gib: float = LIMIT_GIB,
     progress: Progress = lambda *_: None,
-) -> Downloaded:
+) -> Unpacked:
     """Fetch `roboflow:workspace/project/version` into a new folder, written in the format `to` or kept as exported.
 
     The key is taken from ROBOFLOW_API_KEY. Raises OptionError, OutputExistsError, DownloadError, and DatasetError where
@@ -67,13 +52,11 @@ def download_export(
         raise OptionError(
             f"export format {export_format!r} is not known; {did_you_mean(export_format, EXPORT_FORMATS)}"
         )
-    if not 0 < limit_gib < 2**20:
-        raise OptionError(f"a limit of {limit_gib} GiB is impossible. Give a number above 0.")
     if to is not None:
         get_format(to)
+    limit_bytes = bytes_of(limit_gib)
     target = Path(out).expanduser().absolute()
     refuse_to_destroy(target, [Path.cwd()], overwrite=overwrite)
-    limit_bytes = int(limit_gib * 2**30)
     with cannot_write(target), hidden_folder(target) as hidden:
         archive, folder = hidden / "export.zip", hidden / "export"
         link = export_link(version, export_format, progress)
@@ -81,33 +64,17 @@ def download_export(
         unpack(archive, folder, limit_bytes=limit_bytes, progress=progress)
         archive.unlink()  # the disk may be needed for what is written next
         with _named(version, folder):
-            dataset, errors = _read(folder, EXPORT_FORMATS[export_format])
+            dataset, errors = read_inside(folder, {"format": EXPORT_FORMATS[export_format]})
             if to is None:
                 refuse_to_destroy(target, [Path.cwd()], overwrite=overwrite)  # a download takes time
                 put_in_place(folder, target, overwrite=overwrite)
-                return Downloaded(len(dataset), dataset.format, len(errors))
+                return Unpacked(len(dataset), dataset.format, len(errors))
             if errors:
                 raise DatasetError(
                     f"{errors[0]}. Without --to the export is kept as it is, and kenpin doctor says what else is wrong."
                 )
             write_dataset(dataset, target, to, overwrite=overwrite, allow_loss=allow_loss)
-    return Downloaded(len(dataset), to, 0)
-
-
-def _read(folder: Path, format: str) -> tuple[Dataset, list[Finding]]:
-    """The data set and the errors in it. Raises DatasetError, and DownloadError for files outside the folder."""
-    findings: list[Finding] = []
-    dataset = load_dataset(folder, format=format, note=findings.append)
-    inside = os.path.join(os.path.realpath(folder), "")
-    # annotations may name any file of this machine, and writing the data set would copy it
-    for file in dataset.files():
-        if file is not None and not os.path.realpath(file).startswith(inside):
-            raise DownloadError(f"the export names {file!r}, outside of it; nothing was kept, report it.")
-    errors = [finding for finding in findings if finding.severity is Severity.ERROR]
-    if not len(dataset):
-        why = f" ({errors[0]})" if errors else ""
-        raise DatasetError(f"{folder}: no picture was found in it{why}. Choose another --export-format.")
-    return dataset, errors
+    return Unpacked(len(dataset), to, 0)
 
 
 @contextmanager
