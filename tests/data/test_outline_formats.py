@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -301,3 +302,17 @@ def test_the_doctor_tells_outlines_that_do_not_fit(tmp_path: Path) -> None:
         ("outline-out-of-frame", ("3.png",)),
     ]
     assert "outline 1 (scratch) of 2.png" in found[0].where
+
+
+def test_yolo_labels_are_found_by_composed_names(tmp_path: Path) -> None:
+    """macOS decomposes the names of files; the tool that wrote the labels composed them."""
+    stems = ("バリ_ガ", "한글부품", "Prüfling", "ABC")
+    for number, stem in enumerate(stems):
+        write_picture(tmp_path / "images" / f"{unicodedata.normalize('NFD', stem).lower()}.jpg", number)
+        label = tmp_path / "labels" / f"{unicodedata.normalize('NFC', stem)}.txt"
+        label.parent.mkdir(exist_ok=True)
+        label.write_text("0 .5 .5 .5 .5\n")
+    (tmp_path / "data.yaml").write_text("train: images\nnames: [void]\n")
+    data = load_dataset(tmp_path)
+    assert [len(example.boxes or ()) for example in data] == [1, 1, 1, 1]
+    assert not data.findings

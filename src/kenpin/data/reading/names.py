@@ -85,6 +85,11 @@ def familiar(path: str) -> str:
     return path
 
 
+def folded(name: str) -> str:
+    """A name as macOS and Windows compare it: whatever the case and the composition of its letters."""
+    return unicodedata.normalize("NFC", readable(name)).casefold()
+
+
 def is_of_another_machine(path: str) -> bool:
     """Whether a path begins at a drive, a share or the root of a file system."""
     return path.startswith(("/", "\\")) or _DRIVE.match(path) is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,7 +11,7 @@ from pathlib import Path, PurePath
 from kenpin.data.images import FORMATS, SUFFIXES, read_header
 from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.reading import Reading
-from kenpin.data.reading.names import UniqueNames, familiar, is_of_another_machine, readable
+from kenpin.data.reading.names import UniqueNames, familiar, folded, is_of_another_machine, readable
 from kenpin.records import Example, ImageSource
 
 StrPath = str | os.PathLike[str]
@@ -157,7 +156,7 @@ class Finder:
         same_name = self._same_name(parts[-1]) if parts else []
         if not same_name:
             return None
-        wanted = [_folded(part) for part in parts]
+        wanted = [folded(part) for part in parts]
         for start in range(len(parts)):
             if start and self._is_folder(parts[start - 1]):
                 return None  # the folder is there, and the picture is not in it
@@ -175,10 +174,10 @@ class Finder:
         if self._by_name is None:
             self._by_name = {}
             for path in files_below(self._root, unlisted=[]):
-                self._by_name.setdefault(_folded(os.path.basename(path)), []).append(path)
+                self._by_name.setdefault(folded(os.path.basename(path)), []).append(path)
         start = len(self._root) + 1
-        paths = self._by_name.get(_folded(name), [])
-        return [(path, [_folded(part) for part in path[start:].split(os.sep)]) for path in paths]
+        paths = self._by_name.get(folded(name), [])
+        return [(path, [folded(part) for part in path[start:].split(os.sep)]) for path in paths]
 
     def _is_folder(self, name: str) -> bool:
         return name != ".." and any(
@@ -203,12 +202,8 @@ class ByStem:
         if self._folded is None:  # most data sets never need it
             self._folded = {}
             for exact, names in self._exact.items():
-                self._folded.setdefault(_folded(exact), []).extend(names)
-        return self._folded.get(_folded(stem), [])
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", readable(name)).casefold()
+                self._folded.setdefault(folded(exact), []).extend(names)
+        return self._folded.get(folded(stem), [])
 
 
 def id_below(path: str, root: StrPath) -> str:

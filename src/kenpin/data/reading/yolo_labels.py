@@ -84,6 +84,7 @@ class LabelFiles:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
         self._left: dict[str, dict[str, str]] = {}  # label folder -> stem -> file name
+        self._folded: dict[str, dict[str, str]] = {}  # label folder -> folded stem -> stem; most sets never need it
         self._pictures: dict[str, str] = {}  # label folder -> picture folder
 
     def of_picture(self, path: str) -> Path | None:
@@ -96,10 +97,15 @@ class LabelFiles:
         labels = os.sep.join(parts)
         if labels not in self._left:
             names = [entry.name for entry in entries(labels or ".")]
-            texts = (name for name in names if name.endswith(".txt") and not _NO_ANNOTATIONS.fullmatch(name))
+            texts = (name for name in names if name.lower().endswith(".txt") and not _NO_ANNOTATIONS.fullmatch(name))
             self._left[labels] = {name[:-4]: name for name in texts}
             self._pictures[labels] = folder
-        label_file = self._left[labels].pop(os.path.splitext(name)[0], None)
+        left, stem = self._left[labels], os.path.splitext(name)[0]
+        if stem not in left and left:
+            if labels not in self._folded:
+                self._folded[labels] = {folded(other): other for other in left}
+            stem = self._folded[labels].get(folded(stem), stem)
+        label_file = left.pop(stem, None)
         return None if label_file is None else Path(labels, label_file)
 
     def tell_orphans(self) -> None:
