@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kenpin.data.reading.box_forms import BoxForm, four_numbers
+from kenpin.data.reading.names import folded
 from kenpin.data.reading.pictures import entries, is_picture
 from kenpin.data.reading.reading import Reading, first_text
 from kenpin.errors import ShapeError
