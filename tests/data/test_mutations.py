@@ -36,8 +36,10 @@ def _mutations(folder: Path, count: int, seed: int) -> Iterator[str]:
     originals = {path: path.read_bytes() for path in _annotations(folder)}
     for number in range(count):
         path = random_.choice([*originals])
+        path.unlink()  # never in its place: a table may still be mapped from the file
         path.write_bytes(mutated(originals[path], path.suffix, random_))
         yield f"mutation {number} of seed {seed} of {path.relative_to(folder)}: {path.read_bytes()[:300]!r}"
+        path.unlink()
         path.write_bytes(originals[path])
 
 

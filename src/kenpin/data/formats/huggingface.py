@@ -37,6 +37,7 @@ from kenpin.data.reading.library_tables import (
 from kenpin.data.reading.names import split_name
 from kenpin.data.reading.pictures import entries, file_name, files_below, subfolders
 from kenpin.data.reading.tables import CHAT_COLUMNS, TableReader
+from kenpin.errors import first_line
 from kenpin.outlines import to_text
 from kenpin.records import Example
 
@@ -79,7 +80,13 @@ def read(path: Path, reading: Reading) -> Dataset:
     """The rows of all splits; their pictures are neither decoded nor copied."""
     for file in (path,) if path.is_file() else _own_files(path):
         reading.use(file)
-    return of_tables(_tables(path, reading), path, reading)
+    try:
+        return of_tables(_tables(path, reading), path, reading)
+    except (pa.ArrowException, TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        # the features of a file may say of its columns what they are not
+        what = f"its columns are not what it says of them ({first_line(error)})"
+        reading.tell("unparsable-file", path, what, "Save it again")
+        return Dataset.from_examples([], root=path, format="huggingface")
 
 
 def _own_files(path: Path) -> Iterator[str]:

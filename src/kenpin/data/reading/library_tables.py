@@ -47,7 +47,11 @@ def load_saved(folder: Path) -> datasets.Dataset | datasets.DatasetDict:
             file = part / _plain(entry.get("filename") if isinstance(entry, dict) else entry, STATE)
             if not _is_regular(file):
                 raise ValueError(f"{part.name}/{STATE} names {file.name}, which is not there")
-    return datasets.load_from_disk(str(folder))
+    loaded = datasets.load_from_disk(str(folder))
+    for table in loaded.values() if isinstance(loaded, datasets.DatasetDict) else (loaded,):
+        # Arrow believes the lengths in a file: past its end, reading a mapped one ends the process
+        table.data.table.validate(full=True)
+    return loaded
 
 
 def load_parquet(file: Path) -> datasets.Dataset:
