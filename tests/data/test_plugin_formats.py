@@ -21,6 +21,7 @@ from kenpin.records import ImageSource
 from tests.commands import Run
 from tests.data.tiffs import tiff
 from tests.pictures import write_parts
+from tests.toy_runs import ToyRun
 
 HEIC = struct.pack(">I4s4sI8s", 24, b"ftyp", b"heic", 0, b"mif1heic")
 AVIF = struct.pack(">I4s4sI8s", 24, b"ftyp", b"mif1", 0, b"mif1avif")
@@ -81,11 +82,14 @@ def test_without_its_package_a_picture_is_named_with_the_extra(
     assert f'pip install "kenpin[{extra}]"' in refused.value.remedy
 
 
-def test_they_are_pictures_by_their_ending_in_every_command(kenpin: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_they_are_pictures_by_their_ending_in_every_command(
+    kenpin: Run, toy_run: ToyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = toy_run("mahalanobis", tmp_path / "RUN")
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     write_parts(Path("parts"), count=24)
-    assert kenpin("train", "mahalanobis", "--data", "parts", "--out", "RUN", "--base", "toy", "--no-report")[0] == 0
-    Path("policy.yaml").write_text("runs: {a: RUN}\n", "utf-8")
+    Path("policy.yaml").write_text(f"runs: {{a: {run}}}\n", "utf-8")
     Path("parts/ok/IMG_1.HEIC").write_bytes(HEIC)
     wanted = "IMG_1.HEIC: it is a HEIC picture, and what opens such files is not installed. Install it with pip"
     status, told, _ = kenpin("doctor", "parts")
@@ -93,8 +97,8 @@ def test_they_are_pictures_by_their_ending_in_every_command(kenpin: Run, monkeyp
     assert "image-needs-extra" in told
     for words in (
         ("train", "mahalanobis", "--data", "parts", "--out", "OTHER", "--base", "toy", "--no-report"),
-        ("predict", "RUN", "parts/ok/IMG_1.HEIC"),
-        ("predict", "RUN", "parts"),
+        ("predict", str(run), "parts/ok/IMG_1.HEIC"),
+        ("predict", str(run), "parts"),
         ("inspect", "policy.yaml", "parts/ok/IMG_1.HEIC", "--out", "line"),
     ):
         status, said, told = kenpin(*words)

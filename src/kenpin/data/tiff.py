@@ -28,7 +28,7 @@ _MOST_VALUES = 1 << 20
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _STRIPS, _SAMPLES = 254, 256, 257, 258, 259, 262, 273, 277
 _STRIP_BYTES, _SUB_DIRECTORIES, _SAMPLE_FORMAT, _DNG_VERSION = 279, 330, 339, 50706
 _UNSIGNED, _SIGNED, _FLOATING = 1, 2, 3
-_NUMBERS = {_UNSIGNED: "unsigned", _SIGNED: "signed", _FLOATING: "floating-point"}
+_NUMBERS = {_UNSIGNED: "unsigned numbers", _SIGNED: "signed numbers", _FLOATING: "floating-point numbers"}
 _TYPES = {_UNSIGNED: "u", _SIGNED: "i", _FLOATING: "f"}
 _WHITE_IS_ZERO = 0
 _COMPRESSIONS = {
@@ -103,8 +103,8 @@ class Directory:
 
 def numbers_in_words(bits: int, sample_format: int) -> str:
     """What the numbers of a picture are, by two tags of TIFF."""
-    numbers = _NUMBERS.get(sample_format, "complex or undefined")
-    return f"{numbers} numbers of {counted(bits, 'bit')}"
+    kind = _NUMBERS.get(sample_format, "complex or undefined numbers")
+    return f"{kind} of {counted(bits, 'bit')}"
 
 
 def read_directory(file: IO[bytes]) -> Directory | None:

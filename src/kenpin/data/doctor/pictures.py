@@ -152,7 +152,7 @@ def _depth(subject: Subject, headers: dict[str, Header]) -> Iterator[Finding]:
     else:
         what = f"{len(low)} of {counted(len(highest), '16-bit picture')} {'uses' if len(low) == 1 else 'use'} no more "
         what += f"than the lowest {counted(bits, 'bit')} and {'looks' if len(low) == 1 else 'look'} nearly black"
-    remedy = f"If the camera has {camera} bits, rewrite the grey ones: "
+    remedy = f"If the camera has {counted(camera, 'bit')}, rewrite the grey ones: "
     remedy += f"`kenpin convert {shlex.quote(subject.name)} OUT --to FORMAT --range 0 {2**camera - 1}`"
     yield Finding(Severity.WARNING, "image-low-bits", subject.name, f"{what}: {listed(low)}", remedy, tuple(low))
 
@@ -165,7 +165,8 @@ def _pages(subject: Subject) -> Iterator[Finding]:
     }
     if several:
         most = max(several, key=several.__getitem__)
-        what = f"{counted(len(several), 'file')} {'holds' if len(several) == 1 else 'hold'} several pictures, of which "
-        what += f"only the first is read: {listed(list(several))} ({most} holds {several[most]})"
+        more = f", the most of them {several[most]}" if several[most] > 2 else ""
+        what = f"{counted(len(several), 'file')} with more than one page{more}, of which only the first is read: "
+        what += listed(list(several))
         remedy = "Save each page as a picture of its own where the others matter"
         yield Finding(Severity.WARNING, "image-pages", subject.name, what, remedy, tuple(several))
