@@ -188,7 +188,7 @@ def test_each_format_and_family_has_its_place(page: str, names: tuple[str, ...])
 def test_doctor_page_names_real_findings() -> None:
     page = (ROOT / "docs" / "doctor.md").read_text("utf-8")
     named = [code for row in re.findall(r"^\| (`.+?) \|", page, re.M) for code in re.findall(r"`([a-z-]+)`", row)]
-    source = "".join(path.read_text("utf-8") for path in (PACKAGE / "data").rglob("*.py"))
+    source = "".join(path.read_text("utf-8") for path in PACKAGE.rglob("*.py"))
     assert [code for code in named if f'"{code}"' not in source] == []
 
 
