@@ -23,7 +23,6 @@ FOLDS = 5
 _SVM_C = 3.0
 _LINEAR_C = 0.01  # weights that follow a wrong label cost more than they gain
 _MOST_OF_SVM = 5_000  # pictures; its fit takes their square
-_ROUNDS = 2  # in the second, nothing is learned from the suspects of the first
 _FEWEST = 2  # pictures of a class, without which it is held out with nothing to learn it from
 
 
@@ -116,19 +115,15 @@ def features_of(
 def out_of_fold(
     features: NDArray[np.float32], targets: NDArray[np.int64], groups: Sequence[str], seed: int = 0
 ) -> NDArray[np.float64]:
-    """Probabilities of each picture by a head fitted without it, its group, and whatever label was doubted before.
+    """Probabilities of each picture by a head fitted without it and its group.
 
     features: (n, items); targets: (n,) class numbers; groups: (n,), kept together. -> (n, classes).
     """
     from sklearn.linear_model import LogisticRegression
 
-    folds = _folds(targets, groups, seed)
-    doubted = np.zeros(len(targets), bool)
-    for _ in range(_ROUNDS):
-        decisions = _decisions(features, targets, folds, doubted)
-        # Platt's sigmoid, or its form for several classes, on decisions about pictures that were not learned from
-        probabilities: NDArray[np.float64] = LogisticRegression().fit(decisions, targets).predict_proba(decisions)
-        doubted = contradicted(probabilities, targets).is_suspect
+    decisions = _decisions(features, targets, _folds(targets, groups, seed))
+    # Platt's sigmoid, or its form for several classes, on decisions about pictures that were not learned from
+    probabilities: NDArray[np.float64] = LogisticRegression().fit(decisions, targets).predict_proba(decisions)
     return probabilities
 
 
@@ -145,9 +140,9 @@ def _folds(targets: NDArray[np.int64], groups: Sequence[str], seed: int) -> NDAr
 
 
 def _decisions(
-    features: NDArray[np.float32], targets: NDArray[np.int64], folds: NDArray[np.int64], doubted: NDArray[np.bool_]
+    features: NDArray[np.float32], targets: NDArray[np.int64], folds: NDArray[np.int64]
 ) -> NDArray[np.float64]:
-    """How far a head fitted to the other folds, without the doubted ones, decides for each class, (n, classes)."""
+    """How far a head fitted to the other folds decides for each class, (n, classes)."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -157,16 +152,10 @@ def _decisions(
     decisions = np.zeros((len(targets), classes))
     for fold in np.unique(folds):
         held_out = folds == fold
-        # without the doubted ones, unless a class would have nothing left to be learned from
-        choices = (~held_out & ~doubted, ~held_out)
-        enough = (rows for rows in choices if np.bincount(targets[rows], minlength=classes).min() >= _FEWEST)
-        learned = next(enough, None)
-        if learned is not None:
+        if np.bincount(targets[~held_out], minlength=classes).min():
             small = len(targets) <= _MOST_OF_SVM
-            head = make_pipeline(
-                StandardScaler(), SVC(C=_SVM_C) if small else LogisticRegression(C=_LINEAR_C, max_iter=500)
-            )
-            head.fit(features[learned], targets[learned])
+            last = SVC(C=_SVM_C) if small else LogisticRegression(C=_LINEAR_C, max_iter=500)
+            head = make_pipeline(StandardScaler(), last).fit(features[~held_out], targets[~held_out])
             decided = head.decision_function(features[held_out])
             decisions[held_out] = np.stack([-decided, decided], axis=1) if decided.ndim == 1 else decided
     return decisions
