@@ -18,7 +18,8 @@ def section(scale: Scale, folder: Path) -> str:
     """What each format's reader takes."""
     from kenpin.data.formats import format_names, get_format
 
-    of_pictures = [name for name in format_names() if "items" not in get_format(name).CARRIES]
+    written = {name: get_format(name).CARRIES for name in format_names()}
+    of_pictures = [name for name, carries in written.items() if carries and "items" not in carries]
     head = (
         "format",
         f"pictures/s of {scale.few:,}",

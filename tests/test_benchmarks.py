@@ -63,4 +63,8 @@ def test_the_kept_results_are_of_a_full_run() -> None:
     text = (ROOT / "benchmarks" / "RESULTS.md").read_text("utf-8")
     assert _sections(text) == SECTIONS
     assert "prove nothing" not in text
-    assert all(f"| {name} |" in text for name in format_names() if "items" not in get_format(name).CARRIES)
+    assert all(
+        f"| {name} |" in text
+        for name in format_names()
+        if get_format(name).CARRIES - {"items"} and "items" not in get_format(name).CARRIES
+    )

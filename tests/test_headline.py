@@ -186,7 +186,7 @@ class Verdicts(HTMLParser):
 def test_report_terminal_and_json_say_the_same_first(name: str, kenpin: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     made, expected = MADE[name]
     monkeypatch.setattr("kenpin.predictor.load_predictor", lambda run, device=None: made)
-    monkeypatch.setattr("kenpin.data.loading.load_dataset", lambda data, format=None: made.dataset())
+    monkeypatch.setattr("kenpin.data.loading.load_dataset", lambda data, **_: made.dataset())
     run = Path("run")
     run.mkdir()
     write_record(run, made.record)

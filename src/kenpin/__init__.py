@@ -3,7 +3,7 @@
 What a script or a notebook uses, see docs/python.md; each name is loaded on its first use:
 
 - `load_dataset` makes a `Dataset` of a path or of what is in memory; `look` shows it on a page, `examine` is the
-  doctor, `write_dataset` writes any format.
+  doctor, `find_suspects` ranks doubtful labels, `write_dataset` writes any format.
 - `train` trains and returns a `Run`; `load_run` finds an old one; a `Listener` hears how it goes.
 - `load_predictor` makes a `Predictor` of a run, which judges pictures, and `load_base` of a base as it comes;
   `evaluate` measures it, `embed` writes vectors, `write_report` a report.
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kenpin.predictor import Predictor, load_base, load_predictor
     from kenpin.report import write_report
     from kenpin.report.look import look
+    from kenpin.suspects import find_suspects
     from kenpin.training import Listener, train
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "errors",
     "evaluate",
     "examine",
+    "find_suspects",
     "load_base",
     "load_dataset",
     "load_predictor",
@@ -55,6 +57,7 @@ _HOMES = {
     "embed": "kenpin.embedding",
     "evaluate": "kenpin.evaluation",
     "examine": "kenpin.data.doctor",
+    "find_suspects": "kenpin.suspects",
     "load_base": "kenpin.predictor",
     "load_dataset": "kenpin.data.loading",
     "load_predictor": "kenpin.predictor",

@@ -19,6 +19,8 @@ from kenpin.predictor import best_device
 from kenpin.quality.label_errors import contradicted
 from kenpin.records import Finding, Severity
 
+__all__ = ["Suspect", "features_of", "find_suspects", "out_of_fold"]
+
 FOLDS = 5
 _SVM_C = 3.0
 _LINEAR_C = 0.01  # weights that follow a wrong label cost more than they gain

@@ -150,7 +150,7 @@ def test_a_picture_that_cannot_be_opened_is_a_finding(kenpin: Run, run: Path, pa
         (["add", "cases", "{run}"], "give pictures, a data set with --data, or a library with --cases"),
         (["add", "cases", "{run}", "{part}", "--data", "{parts}"], "only one of these"),
         (["add", "cases", "nowhere", "{part}"], "nowhere: no such run"),
-        (["add", "cases", "{run}", "{part}", "--format", "csv"], "is for --data alone"),
+        (["add", "cases", "{run}", "{part}", "--format", "csv"], "are for --data"),
         (["add", "cases", "{run}", "{part}", "--verdict", "good"], "verdict"),
         (["add", "cases", "{run}", "{part}", "--metric", "dot"], "metric"),
         (["add", "{parts}", "{run}", "{part}"], "is not a library of cases"),

@@ -243,5 +243,5 @@ def test_files_among_the_pictures_are_told(tmp_path: Path) -> None:
     (tmp_path / "ok" / "drawing.pdf").write_bytes(b"")
     findings: list[Finding] = []
     load_dataset(tmp_path, note=findings.append)
-    assert [finding.code for finding in findings] == ["other-file"]
+    assert [finding.code for finding in findings] == ["picture-not-opened"]
     assert "drawing.pdf" in findings[0].what

@@ -104,8 +104,8 @@ def test_deep_grey_is_scaled_by_its_full_range() -> None:
         (COLOURS.transpose(2, 0, 1), r"shape \(3, 9, 12\)"),
         (COLOURS.astype(np.uint16), "array of uint16"),
         (COLOURS[:0], "is not a picture"),
-        (Image.fromarray(GREYS.astype(np.float32)), "without a white"),
-        (Image.fromarray(GREYS.astype(np.int32)), "without a white"),
+        (Image.fromarray(GREYS.astype(np.float32)), "no white"),
+        (Image.fromarray(GREYS.astype(np.int32)), "no white"),
     ],
 )
 def test_pixels_without_a_white_are_refused(picture: Any, said: str) -> None:

@@ -16,7 +16,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
 from kenpin.data.lineage import NOTHING_SEEN
 from kenpin.data.loading import load_dataset
-from kenpin.errors import DatasetError, OptionError, RunError, UnitSpaceError
+from kenpin.errors import DatasetError, OptionError, RunError
 from kenpin.models import family_names, family_summary, get_family
 from kenpin.models.contract import BaseRecord, Fitted, Inspector, LearnsVectors, Task, Trainable, check_base
 from kenpin.models.networks.backbones import load_backbone
@@ -270,7 +270,7 @@ def test_few_good_parts_are_counted_not_their_items(tmp_path: Path, parts: Path,
 
 def test_good_parts_that_are_one_picture_span_no_space(tmp_path: Path, parts: Path) -> None:
     same = load_dataset(parts).select([0] * 30)
-    with pytest.raises(UnitSpaceError, match=r"all good parts \(30\) are the same picture"):
+    with pytest.raises(DatasetError, match=r"all 30 training pictures that may be held out are the same picture"):
         train("mahalanobis", dataset=same, data="-", out=tmp_path / "run", base="toy")
 
 

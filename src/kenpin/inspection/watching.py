@@ -7,10 +7,10 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from threading import Event
 
-from kenpin.data.reading.pictures import id_below, is_picture
+from kenpin.data.reading.pictures import is_picture
 from kenpin.inspection.pictures import Opened, Sighting, as_text, is_still_there, sighting_of, status_of
 
 _POLL_S, _POLL_ALL_S, _AGAIN_S = 0.05, 1.0, 1.0
@@ -188,12 +188,17 @@ def sightings(folder: Path, but: Mapping[str, int]) -> Iterator[Sighting]:
                     if _is_folder(entry):
                         waiting.append(entry.path)
                     elif is_picture(entry.name) and (status := _status(entry)) is not None:
-                        yield sighting_of(as_text(id_below(entry.path, folder)), entry.path, status)
+                        yield sighting_of(_name_below(entry.path, folder), entry.path, status)
         except OSError as error:
             if current == os.fspath(folder):
                 raise
             if not isinstance(error, FileNotFoundError):
-                yield sighting_of(f"{as_text(id_below(current, folder))}/", current, status_of(current))
+                yield sighting_of(f"{_name_below(current, folder)}/", current, status_of(current))
+
+
+def _name_below(path: str, folder: str | os.PathLike[str]) -> str:
+    """The path below the folder, every byte of it: two files that differ never have one name."""
+    return as_text(PurePath(os.path.relpath(path, folder)).as_posix())
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -23,6 +23,7 @@ from kenpin.quality.consequences import cost_notes
 from kenpin.quality.control_charts import ewma_chart, individuals_chart, means_chart, normal_scores, p_chart
 from kenpin.quality.costs import cut_costs, realised_cost
 from kenpin.quality.gage import gage_study
+from kenpin.quality.label_errors import contradicted
 from kenpin.quality.paired import mcnemar, paired_auroc, paired_difference, paired_share, verdict_differences
 from kenpin.quality.planning import bound_sentence, plan
 from kenpin.quality.platt import fit_platt
@@ -43,6 +44,7 @@ __all__ = [
     "bound_sentence",
     "clopper_pearson",
     "cohen_kappa",
+    "contradicted",
     "cost_notes",
     "cut_costs",
     "energy_test",

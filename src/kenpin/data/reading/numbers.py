@@ -95,5 +95,8 @@ def number_of(cell: object) -> float | None:
 
 def are_units(cells: Iterable[str | None]) -> bool:
     """Whether a row holds nothing but units of measurement and empty cells."""
-    texts = [text for cell in cells if (text := (cell or "").strip()) and text not in _NO_UNIT]
+    given = [text for cell in cells if (text := (cell or "").strip())]
+    texts = [text for text in given if text not in _NO_UNIT]
+    if any(number_of(text) is not None for text in given):
+        return False  # a part, whose id may be A
     return bool(texts) and all(_UNITS.fullmatch(text) for text in texts)
