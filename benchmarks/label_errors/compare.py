@@ -21,7 +21,7 @@ from kenpin.suspects import features_of, out_of_fold
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 PEER = Path(__file__).with_name("peer.py")
-_SHARE, _DRAWS = 0.05, 5
+_SHARE, _DRAWS = 0.05, 3
 _FASHION = "/usr/share/datasets/fashion-mnist"
 _PICTURES = 4_000  # of Fashion-MNIST: enough for the shares to differ by a tenth of a percent
 

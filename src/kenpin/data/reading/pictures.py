@@ -128,6 +128,7 @@ class Finder:
         self._folders = tuple(dict.fromkeys(str(folder) for folder in folders))
         self._root, self._reading = os.path.normpath(root), reading
         self._by_name: dict[str, list[str]] | None = None
+        self._folder_names: dict[str, bool] = {}  # thousands of names begin with the same folder
 
     def find(self, name: str) -> str | None:
         """Path of the picture; None where there is none, or several."""
@@ -180,9 +181,10 @@ class Finder:
         return [(path, [folded(part) for part in path[start:].split(os.sep)]) for path in paths]
 
     def _is_folder(self, name: str) -> bool:
-        return name != ".." and any(
-            os.path.isdir(os.path.join(folder, name)) for folder in (*self._folders, self._root)
-        )
+        if name not in self._folder_names:
+            places = (os.path.join(folder, name) for folder in (*self._folders, self._root))
+            self._folder_names[name] = name != ".." and any(map(os.path.isdir, places))
+        return self._folder_names[name]
 
 
 class ByStem:
