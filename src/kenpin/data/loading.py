@@ -13,7 +13,7 @@ from kenpin.data.formats import get_format, huggingface
 from kenpin.data.leftovers import inside, tell_leftovers
 from kenpin.data.mistaken import is_a_run, run_in_place_of_data
 from kenpin.data.reading import Note, Reading
-from kenpin.data.recognising import Attempt, chosen, data_folder, has_errors, of_a_table, recognising, unknown
+from kenpin.data.recognising import Attempt, chosen, has_errors, located, of_a_table, unknown
 from kenpin.data.taking import DataSource, taken
 from kenpin.errors import DatasetError, LabelError, OptionError
 from kenpin.files import new_folder, refuse_to_destroy
@@ -97,8 +97,8 @@ def load_dataset(
             return _finished(attempt(path, format), path, outside, note)
         if is_a_run(path):
             raise DatasetError(run_in_place_of_data(path))
-        folder = _hub_or(path) or data_folder(path)
-        names = [_HUB] if not path.exists() else recognising(folder)
+        of_hub = _hub_or(path)
+        folder, names = located(path) if of_hub is None else (of_hub, [_HUB])
         if of_a_table(folder, names):
             names = ["csv"]
         if not names:

@@ -59,18 +59,20 @@ def _recognises(name: str, path: Path) -> bool:
         return False
 
 
-def data_folder(path: Path) -> Path:
-    """The folder itself, or the only one in it, below folders alone, that a format recognises. Raises DatasetError."""
-    if not path.is_dir() or recognising(path):
-        return path
+def located(path: Path) -> tuple[Path, list[str]]:
+    """The path itself, or the only folder in it, below folders alone, that a format recognises; and the formats that
+    recognise it. Raises DatasetError."""
+    names = recognising(path)
+    if names or not path.is_dir():
+        return path, names
     found = _data_below(path, _DEEPEST)
     if len(found) == 1:
-        return found[0]
+        return found[0], recognising(found[0])
     if len(found) > 1:
-        names = ", ".join(str(folder.relative_to(path)) for folder in found[:4])
+        listed = ", ".join(str(folder.relative_to(path)) for folder in found[:4])
         more = f" and {len(found) - 4} more" if len(found) > 4 else ""
-        raise DatasetError(f"{path}: it holds {counted(len(found), 'data set')}: {names}{more}. Name one of them.")
-    return path
+        raise DatasetError(f"{path}: it holds {counted(len(found), 'data set')}: {listed}{more}. Name one of them.")
+    return path, []
 
 
 def _data_below(folder: Path, depth: int) -> list[Path]:

@@ -58,10 +58,8 @@ def plan_folds(training: Dataset, rows: Sequence[int], learned: Collection[str],
             continue
         return Folding(tuple(rows), tuple(folds), count)
     if len(judged) > 1 and len(set(judged.contents())) == 1:
-        raise DatasetError(
-            f"{training.root or 'the data set'}: all {counted(len(judged), 'training picture')} that may be held out are "
-            "the same picture; add others."
-        ) from refusal
+        where, number = training.root or "the data set", counted(len(judged), "training picture")
+        raise DatasetError(f"{where}: all {number} that may be held out are the same picture; add others.") from refusal
     if grouped:
         refuse_one_group(judged, learned)
     raise DatasetError(
