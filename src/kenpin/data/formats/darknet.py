@@ -58,8 +58,10 @@ def write(dataset: Dataset, path: Path) -> None:
     """Write the lists, and pictures and labels in `obj_<split>_data`. Raises DatasetError, LabelError."""
     copier = PictureCopier(path)
     numbers = {name: number for number, name in enumerate(dataset.classes)}
-    if broken := [name for name in numbers if "\n" in name or "\r" in name]:
-        raise LabelError(f"label {broken[0]!r} has a line break, but obj.names has a line a class. Rename the class.")
+    if broken := [name for name in numbers if {*name} & {"\n", "\r", "\0"}]:
+        raise LabelError(
+            f"label {broken[0]!r} has a line break or a zero byte, which obj.names cannot hold. Rename the class."
+        )
     splits = {None if s is None else _KEYS[require_standard_split(s, "darknet")] for s in dataset.column("split")}
     if None in splits and len(splits) > 1:
         raise DatasetError(f"{dataset.root}: some pictures have a split and some have none. Split all of them.")
