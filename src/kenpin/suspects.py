@@ -121,11 +121,18 @@ def out_of_fold(
 
     features: (n, items); targets: (n,) class numbers; groups: (n,), kept together. -> (n, classes).
     """
-    from sklearn.linear_model import LogisticRegression
+    from scipy.optimize import minimize_scalar
+    from scipy.special import log_softmax
 
     decisions = _decisions(features, targets, _folds(targets, groups, seed))
-    # Platt's sigmoid, or its form for several classes, on decisions about pictures that were not learned from
-    probabilities: NDArray[np.float64] = LogisticRegression().fit(decisions, targets).predict_proba(decisions)
+    rows = np.arange(len(targets))
+    # one temperature for all classes, by the likelihood of the labels: more numbers would follow the wrong ones
+    found = minimize_scalar(
+        lambda log_scale: -log_softmax(np.exp(log_scale) * decisions, axis=1)[rows, targets].mean(),
+        bounds=(-4.0, 4.0),
+        method="bounded",
+    )
+    probabilities: NDArray[np.float64] = np.exp(log_softmax(np.exp(found.x) * decisions, axis=1))
     return probabilities
 
 
