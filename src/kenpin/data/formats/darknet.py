@@ -16,11 +16,11 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.data.reading import Reading
 from kenpin.data.reading.names import familiar, require_standard_split, split_name
-from kenpin.data.reading.pictures import Finder, PictureCopier, entries, id_below, pictures_below
+from kenpin.data.reading.pictures import Finder, PictureCopier, entries, pictures_below
 from kenpin.data.reading.reading import first_text
-from kenpin.data.reading.yolo_labels import LabelFiles, LabelParser, LineForm
+from kenpin.data.reading.yolo_labels import LabelParser, LineForm, labelled_pictures, listed_pictures
 from kenpin.errors import DatasetError, LabelError
-from kenpin.records import Detections, Example, ImageSource
+from kenpin.records import Detections
 
 SUMMARY = "Darknet (CVAT's YOLO 1.1): obj.data, obj.names, train.txt, obj_train_data/ with pictures and labels"
 CARRIES = frozenset({"split", "boxes", "classes"})
@@ -50,7 +50,8 @@ def read(path: Path, reading: Reading) -> Dataset:
         reading.tell("missing-file", file or path, what, remedy)
     text = "" if list_of_names is None else reading.text_of(list_of_names) or ""
     names = [line.rstrip("\r") for line in text.removesuffix("\n").split("\n")] if text else []
-    examples = _examples(path, named, dict(enumerate(names)), reading)
+    parser = LabelParser(dict(enumerate(names)), LineForm(), reading)
+    examples = labelled_pictures(_pictures(path, named, reading), path, parser, reading)
     return Dataset.from_examples(examples, classes=names, root=path, format="darknet")
 
 
@@ -103,25 +104,6 @@ def _file_of(path: Path, name: str) -> Path | None:
     return next((file for file in tries if file.is_file()), None)
 
 
-def _examples(path: Path, named: dict[str, str], names: dict[int, str], reading: Reading) -> Iterator[Example]:
-    labels = LabelFiles(reading)
-    parser = LabelParser(names, LineForm(), reading)
-    seen: set[str] = set()
-    for split, picture in _pictures(path, named, reading):
-        if picture in seen:
-            remedy = "List each picture once, in one split"
-            reading.tell("duplicate-id", picture, "the picture is listed a second time", remedy)
-            continue
-        seen.add(picture)
-        source = ImageSource(picture)
-        label_file = labels.of_picture(picture)
-        size = reading.size_of(source)
-        boxes = None if size is None else Detections() if label_file is None else parser.parse(label_file, size)
-        origin = picture if label_file is None else str(label_file)
-        yield Example(id_below(picture, path), source, split, boxes=boxes, size_wh=size, origin=origin)
-    labels.tell_orphans()
-
-
 def _pictures(path: Path, named: dict[str, str], reading: Reading) -> Iterator[tuple[str | None, str]]:
     lists = [(split, name) for key, name in named.items() if (split := split_name(key)) is not None]
     if not lists:
@@ -132,10 +114,4 @@ def _pictures(path: Path, named: dict[str, str], reading: Reading) -> Iterator[t
         if file is None:
             reading.tell("missing-file", path, f"the list {name!r} is missing", "Put it there, a picture a line")
             continue
-        for number, line in enumerate((reading.text_of(file) or "").splitlines(), start=1):
-            if not line.strip():
-                continue
-            if (picture := finder.find(line.strip())) is None:
-                finder.tell_missing(f"{file}:{number}", line.strip(), "Correct the line, or put the picture there")
-            else:
-                yield split, picture
+        yield from ((split, picture) for picture in listed_pictures(file, finder, reading))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -30,17 +30,17 @@ from kenpin.data.reading.pictures import (
     Finder,
     PictureCopier,
     entries,
-    id_below,
     is_picture,
     pictures_below,
     subfolders,
 )
 from kenpin.data.reading.reading import first_text
 from kenpin.data.reading.yolo_labels import (
-    LabelFiles,
     LabelParser,
     LineForm,
     form_of_lines,
+    labelled_pictures,
+    listed_pictures,
     looks_like_labels,
     oriented,
 )
@@ -48,7 +48,7 @@ from kenpin.errors import DatasetError
 from kenpin.masks import joined_ring
 from kenpin.outlines import Outline, is_oriented
 from kenpin.plural import counted
-from kenpin.records import Box, Detections, Example, ImageSource, Severity
+from kenpin.records import Box, Detections, Example, Severity
 
 SUMMARY = "YOLO: data.yaml, images/ and labels/ with one text file a picture"
 CARRIES = frozenset({"split", "boxes", "outlines", "oriented", "classes"})
@@ -233,7 +233,7 @@ def _without_config(path: Path, parser: LabelParser, reading: Reading) -> Iterat
         above = os.path.relpath(picture, path).split(os.sep)[:-1]
         return next((split for part in above if (split := split_name(part)) is not None), None)
 
-    return _parsed(((split_of(picture), picture) for picture in pictures), path, parser, reading)
+    return labelled_pictures(((split_of(picture), picture) for picture in pictures), path, parser, reading)
 
 
 def _examples(file: Path, config: Mapping[str, Any], parser: LabelParser, reading: Reading) -> Iterator[Example]:
@@ -241,27 +241,7 @@ def _examples(file: Path, config: Mapping[str, Any], parser: LabelParser, readin
     root = file.parent / named
     if not root.is_dir():
         root = file.parent
-    return _parsed(_pictures(file, root, config, reading), file.parent, parser, reading)
-
-
-def _parsed(
-    pictures: Iterable[tuple[str | None, str]], root: Path, parser: LabelParser, reading: Reading
-) -> Iterator[Example]:
-    labels = LabelFiles(reading)
-    seen: set[str] = set()
-    for split, path in pictures:
-        if path in seen:
-            remedy = "List each picture once, in one split"
-            reading.tell("duplicate-id", path, "the picture is listed a second time", remedy)
-            continue
-        seen.add(path)
-        source = ImageSource(path)
-        label_file = labels.of_picture(path)
-        size = reading.size_of(source)
-        boxes = None if size is None else Detections() if label_file is None else parser.parse(label_file, size)
-        origin = path if label_file is None else str(label_file)
-        yield Example(id_below(path, root), source, split, boxes=boxes, size_wh=size, origin=origin)
-    labels.tell_orphans()
+    return labelled_pictures(_pictures(file, root, config, reading), file.parent, parser, reading)
 
 
 def _pictures(file: Path, root: Path, config: Mapping[str, Any], reading: Reading) -> Iterator[tuple[str | None, str]]:
@@ -283,7 +263,7 @@ def _pictures(file: Path, root: Path, config: Mapping[str, Any], reading: Readin
             elif is_picture(target.name):
                 yield split_name(key), os.path.normpath(target)
             else:
-                for path in _listed(target, root, reading):
+                for path in listed_pictures(target, Finder([target.parent, root], root, reading), reading):
                     yield split_name(key), path
 
 
@@ -309,15 +289,3 @@ def _tell_missing(key: str, name: str, file: Path, reading: Reading) -> None:
     severity = Severity.WARNING if split_name(key) == "test" else Severity.ERROR
     what, remedy = f"{key} names {name!r}, which is missing", "Correct the path, or remove the line"
     reading.tell("missing-file", file, what, remedy, severity=severity)
-
-
-def _listed(file: Path, root: Path, reading: Reading) -> Iterator[str]:
-    """The pictures that a text file names, one a line."""
-    finder = Finder([file.parent, root], root, reading)
-    for number, line in enumerate((reading.text_of(file) or "").splitlines(), start=1):
-        if not (name := line.strip()):
-            continue
-        if (path := finder.find(name)) is None:
-            finder.tell_missing(f"{file}:{number}", name, "Correct the line, or put the picture there")
-        else:
-            yield path

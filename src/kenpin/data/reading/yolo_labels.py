@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kenpin.data.reading.box_forms import BoxForm, four_numbers
 from kenpin.data.reading.names import folded
-from kenpin.data.reading.pictures import entries, is_picture
+from kenpin.data.reading.pictures import Finder, entries, id_below, is_picture
 from kenpin.data.reading.reading import Reading, first_text
 from kenpin.errors import ShapeError
 from kenpin.outlines import Outline, Ring
 from kenpin.plural import counted, is_are
-from kenpin.records import Box, Detections, Example, Severity
+from kenpin.records import Box, Detections, Example, ImageSource, Severity
 
 _NO_ANNOTATIONS = re.compile(r"(classes|readme.*|notes|labels|train|val|valid|test)\.txt", re.IGNORECASE)
 _LINE = re.compile(r"\A\s*\d+(\.0+)?([ \t]+-?\d*\.?\d+(e-?\d+)?){4,}[ \t]*$", re.MULTILINE | re.IGNORECASE)
@@ -77,6 +77,38 @@ def _holds_points(line: Sequence[float]) -> bool:
         abs(x - cx) <= width / 2 + _SLACK and abs(y - cy) <= height / 2 + _SLACK
         for x, y in zip(line[4::2], line[5::2], strict=True)
     )
+
+
+def listed_pictures(file: Path, finder: Finder, reading: Reading) -> Iterator[str]:
+    """The pictures that a text file names, one a line; a name without a picture is told."""
+    for number, line in enumerate((reading.text_of(file) or "").splitlines(), start=1):
+        if not (name := line.strip()):
+            continue
+        if (path := finder.find(name)) is None:
+            finder.tell_missing(f"{file}:{number}", name, "Correct the line, or put the picture there")
+        else:
+            yield path
+
+
+def labelled_pictures(
+    pictures: Iterable[tuple[str | None, str]], root: Path, parser: LabelParser, reading: Reading
+) -> Iterator[Example]:
+    """An example for each split and path, with the boxes of its label file; label files of no picture are told."""
+    labels = LabelFiles(reading)
+    seen: set[str] = set()
+    for split, path in pictures:
+        if path in seen:
+            remedy = "List each picture once, in one split"
+            reading.tell("duplicate-id", path, "the picture is listed a second time", remedy)
+            continue
+        seen.add(path)
+        source = ImageSource(path)
+        label_file = labels.of_picture(path)
+        size = reading.size_of(source)
+        boxes = None if size is None else Detections() if label_file is None else parser.parse(label_file, size)
+        origin = path if label_file is None else str(label_file)
+        yield Example(id_below(path, root), source, split, boxes=boxes, size_wh=size, origin=origin)
+    labels.tell_orphans()
 
 
 class LabelFiles:
