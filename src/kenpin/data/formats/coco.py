@@ -25,6 +25,7 @@ from kenpin.data.reading import Reading
 from kenpin.data.reading.box_forms import BoxForm
 from kenpin.data.reading.names import folder_of_split, split_name, split_of_folder
 from kenpin.data.reading.pictures import Finder, PictureCopier, entries, id_below, subfolders
+from kenpin.data.reading.reading import first_bytes, last_bytes
 from kenpin.data.reading.shapes import stated_size
 from kenpin.errors import ShapeError
 from kenpin.masks import area
@@ -134,10 +135,7 @@ def _annotation_files(path: Path) -> list[Path]:
 
 def _looks_like_coco(file: Path) -> bool:
     """Whether both ends of the file hold two of COCO's three keys: the third may lie deep inside a long file."""
-    with file.open("rb") as stream:
-        ends = stream.read(_LOOK_AT_BYTES)
-        stream.seek(max(file.stat().st_size - _LOOK_AT_BYTES, 0))
-        ends += stream.read()
+    ends = first_bytes(file, _LOOK_AT_BYTES) + last_bytes(file, _LOOK_AT_BYTES)
     return ends.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{") and sum(key in ends for key in _KEYS) >= 2
 
 

@@ -204,22 +204,22 @@ def json_value(text: str) -> Any:
 
 def first_bytes(path: str | os.PathLike[str], count: int) -> bytes:
     """The first bytes of a file; none where it is not a regular file or cannot be read: a look never fails."""
-    try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return b""
-        with open(path, "rb") as file:
-            return file.read(count)
-    except (OSError, ValueError):
-        return b""
+    return _part(path, count, from_end=False)
 
 
 def last_bytes(path: str | os.PathLike[str], count: int) -> bytes:
     """The last bytes of a file, as `first_bytes`."""
+    return _part(path, count, from_end=True)
+
+
+def _part(path: str | os.PathLike[str], count: int, *, from_end: bool) -> bytes:
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
             return b""
         with open(path, "rb") as file:
-            file.seek(max(os.fstat(file.fileno()).st_size - count, 0))
+            if from_end:
+                file.seek(max(status.st_size - count, 0))
             return file.read(count)
     except (OSError, ValueError):
         return b""
