@@ -57,7 +57,7 @@ def _row(example: Example) -> dict[str, Any]:
     boxes = example.boxes
     return {
         "id": readable(example.id),
-        "image": {"bytes": example.image.data, "path": _stored(example.image.path)},
+        "image": {"bytes": example.image.data, "path": stored_path(example.image.path)},
         "split": example.split,
         "label": example.label,
         "boxes_xyxy_px": None if boxes is None else [list(box) for box in boxes.boxes_xyxy_px],
@@ -67,7 +67,7 @@ def _row(example: Example) -> dict[str, Any]:
         "group": example.group,
         "prefix": example.prefix,
         "suffix": example.suffix,
-        "mask": _stored(example.mask),
+        "mask": stored_path(example.mask),
         "size_wh": None if example.size_wh is None else list(example.size_wh),
         "attributes": json.dumps(dict(example.attributes), ensure_ascii=False) if example.attributes else "{}",
         "origin": readable(example.origin),
@@ -78,14 +78,6 @@ def _row(example: Example) -> dict[str, Any]:
 
 def _texts(outlines: Sequence[Outline | None]) -> list[str | None]:
     return [None if outline is None else to_text(outline) for outline in outlines]
-
-
-def _stored(path: str | None) -> str | None:
-    return None if path is None else stored_path(path)
-
-
-def _path(stored: str | None) -> str | None:
-    return None if stored is None else path_of_stored(stored)
 
 
 def _box(values: Sequence[float]) -> Box:
@@ -110,14 +102,14 @@ def _example(row: Sequence[Any]) -> Example:
         )
     return Example(
         id=id,
-        image=ImageSource() if image is None else ImageSource(_path(image["path"]), image["bytes"]),
+        image=ImageSource() if image is None else ImageSource(path_of_stored(image["path"]), image["bytes"]),
         split=split,
         label=label,
         boxes=boxes,
         group=group,
         prefix=prefix,
         suffix=suffix,
-        mask=_path(mask),
+        mask=path_of_stored(mask),
         size_wh=None if size_wh is None else (size_wh[0], size_wh[1]),
         attributes={} if attributes == "{}" else json.loads(attributes),
         origin=origin,
@@ -250,12 +242,23 @@ class Dataset:
         values: list[Any] = self._column(name).to_pylist()
         return values
 
+    def has_any(self, *names: str) -> NDArray[np.bool_]:
+        """Which examples have a value in one of these columns of `SCHEMA`, (n,). No value is touched."""
+        found = np.zeros(len(self), bool)
+        for name in names:
+            found |= pc.is_valid(self._column(name)).to_numpy()
+        return found
+
     def files(self) -> list[str | None]:
         """Path of each picture's file, (n,); None where the picture lies in memory. No picture's bytes are touched."""
         image = self._column("image")
         in_memory = pc.is_valid(pc.struct_field(image, "bytes"))
         stored = pc.if_else(in_memory, None, pc.struct_field(image, "path")).to_pylist()
-        return [None if path is None else path_of_stored(path) for path in stored]
+        return list(map(path_of_stored, stored))
+
+    def masks(self) -> list[str | None]:
+        """Path of each picture's mask, (n,); None where it has none."""
+        return list(map(path_of_stored, self.column("mask")))
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.not_opened import in_words, kinds_of
 from kenpin.data.reading import Reading
 from kenpin.data.reading.foreign import names_one_of, tool_of
-from kenpin.data.reading.names import path_of_stored, readable
+from kenpin.data.reading.names import readable
 from kenpin.data.reading.pictures import is_by_product, is_folder, is_picture
 from kenpin.plural import counted, is_are
 from kenpin.records import Severity
@@ -84,8 +84,7 @@ def inside(dataset: Dataset, root: Path, reading: Reading, *, outside: bool) -> 
     own = os.path.join(os.path.abspath(root), "")
     linked: list[tuple[int, str]] = []
     named: list[tuple[int, str]] = []
-    masks = (None if mask is None else path_of_stored(mask) for mask in dataset.column("mask"))
-    for row, paths in enumerate(zip(dataset.files(), masks, strict=True)):
+    for row, paths in enumerate(zip(dataset.files(), dataset.masks(), strict=True)):
         for path in filter(None, paths):
             if not is_inside(path):
                 (linked if os.path.abspath(path).startswith(own) else named).append((row, path))
@@ -110,7 +109,7 @@ def tell_leftovers(dataset: Dataset, path: Path, reading: Reading, *, had_errors
     """Note what is in the folder and not in the data set. had_errors: the reader told what is wrong already."""
     pictures = {os.path.abspath(file) for file in dataset.files() if file}
     folders = {os.path.dirname(picture) for picture in pictures}
-    read = pictures | {os.path.abspath(path_of_stored(mask)) for mask in dataset.column("mask") if mask}
+    read = pictures | {os.path.abspath(mask) for mask in dataset.masks() if mask}
     listing = listing_of(path, folders)
     read |= reading.used
     left = {
@@ -153,11 +152,12 @@ def _tell_others(path: Path, others: list[str], listing: Listing, reading: Readi
         which = f"{counted(len(files), 'file')} of the kind {what}, the first is {files[0]}" if len(files) > 1 else what
         where = path if len(files) > 1 else files[0]
         reading.tell("annotation-not-read", where, f"it is not read: {which}", remedy, severity=Severity.WARNING)
-    for kind, files in kinds_of(plain).items():
+    of_kinds = kinds_of(plain)
+    for kind, files in of_kinds.items():
         what, remedy = in_words(kind, files)
         reading.tell("picture-not-opened", path, what, remedy, severity=Severity.WARNING)
-        plain = [file for file in plain if file not in set(files)]
-    if plain:
+    not_opened = {file for files in of_kinds.values() for file in files}
+    if plain := [file for file in plain if file not in not_opened]:
         what = f"it holds {counted(len(plain), 'file')} without the ending of a picture, the first is {plain[0]}"
         reading.tell("other-file", path, what, "Nothing to do if they are no annotations", severity=Severity.INFO)
     return bool(annotations)
@@ -183,7 +183,6 @@ def _tell_emptiness(dataset: Dataset, path: Path, reading: Reading, *, is_unread
         what = "there is no picture to learn from or to judge in it"
         reading.tell("no-pictures", path, what, "Name another folder, or settle the format with --format")
         return
-    annotated = (dataset.column(name) for name in ("label", "boxes_xyxy_px", "suffix", "items"))
-    if is_unread and not any(value is not None for column in annotated for value in column):
+    if is_unread and not dataset.has_any("label", "boxes_xyxy_px", "suffix", "items").any():
         what = "none of its pictures has an annotation, and annotations that lie in it were not read"
         reading.tell("nothing-annotated", path, what, "See what was not read, and settle the format with --format")

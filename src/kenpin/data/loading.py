@@ -88,17 +88,17 @@ def load_dataset(
     attempt = partial(_attempt, encoding=encoding, boxes=boxes)
     if format is not None:
         get_format(format)
-    if not path.exists() and format not in (None, _HUB):
-        raise _missing(path)
-    if not path.exists() and (format == _HUB or huggingface.looks_like_hub_id(path)):
+    of_hub = not path.exists() and (format == _HUB or (format is None and huggingface.looks_like_hub_id(path)))
+    if of_hub:
         check_hub(path.as_posix(), "datasets")
+    elif not path.exists():
+        raise _missing(path)
     try:
         if format is not None:
             return _finished(attempt(path, format), path, outside, note)
         if is_a_run(path):
             raise DatasetError(run_in_place_of_data(path))
-        of_hub = _hub_or(path)
-        folder, names = located(path) if of_hub is None else (of_hub, [_HUB])
+        folder, names = (path, [_HUB]) if of_hub else located(path)
         if of_a_table(folder, names):
             names = ["csv"]
         if not names:
@@ -230,15 +230,6 @@ def holdings(dataset: Dataset) -> frozenset[str]:
 
 def _words(holdings: Iterable[str]) -> str:
     return ", ".join(_IN_WORDS.get(kind, kind) for kind in sorted(holdings))
-
-
-def _hub_or(path: Path) -> Path | None:
-    """A hub id, which is no path; None for what lies here. Raises DatasetError for neither."""
-    if path.exists():
-        return None
-    if huggingface.looks_like_hub_id(path):
-        return path
-    raise _missing(path)
 
 
 def _missing(path: Path) -> DatasetError:

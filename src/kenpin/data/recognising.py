@@ -37,8 +37,7 @@ class Attempt:
         """How many pictures it gives an annotation, or uses as one: that tells a reading from a listing of files."""
         if self.name == _FOLDERS and len(set(self.dataset.column("label")) - {None}) < 2:
             return 0  # any folder with pictures in it is a class folder of its own name
-        columns = zip(*(self.dataset.column(name) for name in _ANNOTATED), strict=True)
-        return sum(any(value is not None for value in row) for row in columns) + sum(map(is_picture, self.reading.used))
+        return int(self.dataset.has_any(*_ANNOTATED).sum()) + sum(map(is_picture, self.reading.used))
 
     @property
     def parts(self) -> int:

@@ -68,12 +68,12 @@ class BoxesSeen:
         better = self._better_forms(read_as) if self.problems else []
         if not better:
             return findings
-        explained = [
-            problem for problem in self.problems if self._fits(problem.box, problem.size_wh, read_as, better[0])
-        ]
-        kept = [problem.finding for problem in self.problems if problem not in explained]
+        explained: list[Finding] = []
+        kept: list[Finding] = []
+        for one in self.problems:
+            (explained if self._fits(one.box, one.size_wh, read_as, better[0]) else kept).append(one.finding)
         count = counted(len(self._boxes), "box", "boxes")
-        forms, first = " or ".join(better), (explained or self.problems)[0].finding.where
+        forms, first = " or ".join(better), (explained or findings)[0].where
         what = f"of {count}, {self._fitting(read_as, read_as)} fit into the pictures as {read_as}, as which they were "
         what += f"read, but {self._fitting(read_as, better[0])} as {forms}; the first that does not fit is {first}"
         if form is None:

@@ -61,16 +61,18 @@ def _guessed(part: str) -> str:
     return found.text
 
 
-def stored_path(path: str) -> str:
+def stored_path(path: str | None) -> str | None:
     """A path as text that Arrow, JSON and pages can hold, whatever bytes it has; `path_of_stored` gives it back."""
-    if path.isascii():
+    if path is None or path.isascii():
         return path
     return _ESCAPED_BYTE.sub(lambda byte: chr(ord(byte.group()) + _STORED_AT), path)
 
 
-def path_of_stored(text: str) -> str:
+def path_of_stored(text: str | None) -> str | None:
     """The inverse of `stored_path`."""
-    return text if text.isascii() else _STORED_BYTE.sub(lambda byte: chr(ord(byte.group()) - _STORED_AT), text)
+    if text is None or text.isascii():
+        return text
+    return _STORED_BYTE.sub(lambda byte: chr(ord(byte.group()) - _STORED_AT), text)
 
 
 def familiar(path: str) -> str:
