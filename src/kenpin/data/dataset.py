@@ -239,7 +239,8 @@ class Dataset:
 
     def column(self, name: str) -> list[Any]:
         """One column of `SCHEMA` as a list, without touching the others."""
-        values: list[Any] = self._column(name).to_pylist()
+        column = self._column(name)
+        values: list[Any] = [None] * len(column) if column.null_count == len(column) else column.to_pylist()
         return values
 
     def has_any(self, *names: str) -> NDArray[np.bool_]:

@@ -11,8 +11,8 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.not_opened import in_words, kinds_of
 from kenpin.data.reading import Reading
 from kenpin.data.reading.foreign import names_one_of, tool_of
-from kenpin.data.reading.names import readable
-from kenpin.data.reading.pictures import is_by_product, is_folder, is_picture
+from kenpin.data.reading.names import AbsolutePaths, readable
+from kenpin.data.reading.pictures import listed
 from kenpin.plural import counted, is_are
 from kenpin.records import Severity
 
@@ -35,33 +35,30 @@ class Listing:
 def listing_of(path: Path, folders: set[str]) -> Listing:
     """The files in and below a folder; of a data set that is a file, the pictures in these folders."""
     listing = Listing()
-    waiting = [os.path.abspath(path)] if path.is_dir() else sorted(folders)
+    is_folder_of_data = path.is_dir()
+    # as its reader named it, for then it is listed already
+    waiting = [(os.fspath(path), os.path.abspath(path))] if is_folder_of_data else [(f, f) for f in sorted(folders)]
     seen: set[str] = set()
     while waiting:
-        current = waiting.pop()
+        current, absolute = waiting.pop()
         real = os.path.realpath(current)
         if real in seen:  # a link to a folder above would never end
             continue
         seen.add(real)
-        for entry in _entries_of(current):
-            if is_by_product(entry.name):
-                listing.by_products[readable(entry.name)] += 1
-            elif is_folder(entry):
-                if path.is_dir():
-                    waiting.append(entry.path)
-            elif is_picture(entry.name):
-                listing.pictures.setdefault(current, []).append(entry.path)
-            elif path.is_dir():
-                listing.others.append(entry.path)
+        try:
+            found = listed(current)
+        except OSError:
+            continue
+        for name in found.by_products:
+            listing.by_products[readable(name)] += 1
+        start = os.path.join(absolute, "")
+        if found.pictures:
+            listing.pictures[absolute] = [start + entry.name for entry in found.pictures]
+        if is_folder_of_data:
+            pictures = {entry.name for entry in found.pictures}
+            listing.others += [start + entry.name for entry in found.files if entry.name not in pictures]
+            waiting += [(entry.path, start + entry.name) for entry in found.folders]
     return listing
-
-
-def _entries_of(folder: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as scan:
-            return sorted(scan, key=lambda entry: entry.name)
-    except OSError:
-        return []
 
 
 def inside(dataset: Dataset, root: Path, reading: Reading, *, outside: bool) -> Dataset:
@@ -75,11 +72,10 @@ def inside(dataset: Dataset, root: Path, reading: Reading, *, outside: bool) -> 
     real_folders: dict[str, str] = {}
 
     def is_inside(path: str) -> bool:
-        folder, name = os.path.split(path)
-        if folder not in real_folders:
-            real_folders[folder] = os.path.join(os.path.realpath(folder), "")
-        real = os.path.realpath(path) if os.path.islink(path) else real_folders[folder] + name
-        return real.startswith(start)
+        folder = path[: path.rfind(os.sep) + 1]
+        if (real := real_folders.get(folder)) is None:
+            real = real_folders[folder] = os.path.join(os.path.realpath(folder), "")
+        return (os.path.realpath(path) if os.path.islink(path) else real).startswith(start)
 
     own = os.path.join(os.path.abspath(root), "")
     linked: list[tuple[int, str]] = []
@@ -107,10 +103,10 @@ def inside(dataset: Dataset, root: Path, reading: Reading, *, outside: bool) -> 
 
 def tell_leftovers(dataset: Dataset, path: Path, reading: Reading, *, had_errors: bool) -> None:
     """Note what is in the folder and not in the data set. had_errors: the reader told what is wrong already."""
-    pictures = {os.path.abspath(file) for file in dataset.files() if file}
-    folders = {os.path.dirname(picture) for picture in pictures}
-    read = pictures | {os.path.abspath(mask) for mask in dataset.masks() if mask}
-    listing = listing_of(path, folders)
+    absolute = AbsolutePaths()
+    read = set(map(absolute.of, filter(None, dataset.files())))
+    listing = listing_of(path, set() if path.is_dir() else set(map(os.path.dirname, read)))
+    read.update(map(absolute.of, filter(None, dataset.masks())))
     read |= reading.used
     left = {
         folder: lacking for folder, all_ in listing.pictures.items() if (lacking := [p for p in all_ if p not in read])
@@ -130,6 +126,8 @@ def tell_leftovers(dataset: Dataset, path: Path, reading: Reading, *, had_errors
 
 def _tell_others(path: Path, others: list[str], listing: Listing, reading: Reading) -> bool:
     """Note the files that no reader took; whether annotations are among them."""
+    if not others:
+        return False
     kinds: dict[tuple[str, str], list[str]] = {}
     for other in others:
         folder, name = os.path.split(other)

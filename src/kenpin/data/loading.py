@@ -13,6 +13,7 @@ from kenpin.data.formats import get_format, huggingface
 from kenpin.data.leftovers import inside, tell_leftovers
 from kenpin.data.mistaken import is_a_run, run_in_place_of_data
 from kenpin.data.reading import Note, Reading
+from kenpin.data.reading.pictures import listings_kept
 from kenpin.data.recognising import Attempt, chosen, has_errors, located, of_a_table, unknown
 from kenpin.data.taking import DataSource, taken
 from kenpin.errors import DatasetError, LabelError, OptionError
@@ -94,17 +95,18 @@ def load_dataset(
     elif not path.exists():
         raise _missing(path)
     try:
-        if format is not None:
-            return _finished(attempt(path, format), path, outside, note)
-        if is_a_run(path):
-            raise DatasetError(run_in_place_of_data(path))
-        folder, names = (path, [_HUB]) if of_hub else located(path)
-        if of_a_table(folder, names):
-            names = ["csv"]
-        if not names:
-            raise unknown(path)
-        done = attempt(folder, names[0]) if len(names) == 1 else chosen(folder, names, partial(attempt, folder))
-        return _finished(done, folder, outside, note, below=None if folder == path else path)
+        with listings_kept():
+            if format is not None:
+                return _finished(attempt(path, format), path, outside, note)
+            if is_a_run(path):
+                raise DatasetError(run_in_place_of_data(path))
+            folder, names = (path, [_HUB]) if of_hub else located(path)
+            if of_a_table(folder, names):
+                names = ["csv"]
+            if not names:
+                raise unknown(path)
+            done = attempt(folder, names[0]) if len(names) == 1 else chosen(folder, names, partial(attempt, folder))
+            return _finished(done, folder, outside, note, below=None if folder == path else path)
     except OSError as error:
         if isinstance(error, DatasetError):
             raise

@@ -11,7 +11,7 @@ from kenpin.data.formats import csv, format_names, get_format
 from kenpin.data.mistaken import is_a_run, what_it_is
 from kenpin.data.reading import Reading
 from kenpin.data.reading.foreign import names_one_of, tool_of
-from kenpin.data.reading.pictures import entries, files_below, is_picture, listings_kept, subfolders
+from kenpin.data.reading.pictures import files_below, is_picture, listed, listings_kept, subfolders
 from kenpin.errors import DatasetError
 from kenpin.plural import counted
 from kenpin.records import Finding, Severity
@@ -85,7 +85,7 @@ def _data_below(folder: Path, depth: int) -> list[Path]:
 
 def unknown(path: Path) -> DatasetError:
     """The error for a file or folder that no format recognises."""
-    if path.is_dir() and not entries(path):
+    if path.is_dir() and not listed(path):
         return DatasetError(f"{path}: the folder is empty. Put pictures in it, or correct the path.")
     if (mistaken := what_it_is(path)) is not None:
         return DatasetError(mistaken)
@@ -179,5 +179,5 @@ def of_a_table(path: Path, names: Sequence[str]) -> bool:
     table = csv.table_of(path)
     if table is None or any(name != _FOLDERS for name in names):
         return False
-    pictures = [entry.name for entry in entries(table.parent) if is_picture(entry.name)]
+    pictures = [entry.name for entry in listed(table.parent).pictures]
     return not names or names_one_of(table, pictures)

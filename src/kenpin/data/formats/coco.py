@@ -24,7 +24,7 @@ from kenpin.data.outlining import outlines_of_example
 from kenpin.data.reading import Reading
 from kenpin.data.reading.box_forms import BoxForm
 from kenpin.data.reading.names import folder_of_split, split_name, split_of_folder
-from kenpin.data.reading.pictures import Finder, PictureCopier, entries, id_below, subfolders
+from kenpin.data.reading.pictures import Finder, PictureCopier, id_below, listed, subfolders
 from kenpin.data.reading.reading import first_bytes, last_bytes
 from kenpin.data.reading.shapes import stated_size
 from kenpin.errors import ShapeError
@@ -125,7 +125,7 @@ def _annotation_files(path: Path) -> list[Path]:
     exports = [Path(entry.path) / _ROBOFLOW for entry in subfolders(path)]
     candidates = [path / _ROBOFLOW, *exports]
     for folder in (path / "annotations", path):
-        files = [Path(entry.path) for entry in entries(folder) if entry.name.endswith(".json")]
+        files = [Path(entry.path) for entry in listed(folder).ending(".json")]
         # the original's captions and key points name the same pictures once more
         named = [(file, match) for file in files if (match := _INSTANCES.fullmatch(file.stem))]
         boxes = {match["split"] for _, match in named if not match["of_points"]}
@@ -242,6 +242,8 @@ def _detections(
     picture: tuple[ImageSource, tuple[int, int] | None],
     reading: Reading,
 ) -> Detections:
+    if not annotations:
+        return Detections()
     boxes: list[Box] = []
     labels: list[str] = []
     crowd: list[bool] = []

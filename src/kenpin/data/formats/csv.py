@@ -22,7 +22,7 @@ from kenpin.data.reading.columns import attribute_columns
 from kenpin.data.reading.delimited import table_of_text
 from kenpin.data.reading.names import split_name
 from kenpin.data.reading.picture_tables import PictureTable, TableFile, names_pictures
-from kenpin.data.reading.pictures import PictureCopier, entries, subfolders
+from kenpin.data.reading.pictures import PictureCopier, listed, subfolders
 from kenpin.data.reading.reading import first_text
 from kenpin.errors import LabelError
 
@@ -81,8 +81,8 @@ def table_of(path: Path) -> Path | None:
 
 def _tables_in(folder: Path) -> list[Path]:
     # metadata.csv is the Hugging Face image folder's
-    files = (Path(entry.path) for entry in entries(folder))
-    return [file for file in files if file.suffix.lower() in _ENDINGS and file.stem != "metadata" and file.is_file()]
+    files = (Path(entry.path) for entry in listed(folder).ending(*_ENDINGS))
+    return [file for file in files if file.stem != "metadata" and file.is_file()]
 
 
 def _sources(path: Path) -> list[TableFile]:

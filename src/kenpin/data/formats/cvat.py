@@ -18,7 +18,7 @@ from kenpin.data.images import displayed_size
 from kenpin.data.reading import Reading
 from kenpin.data.reading.box_forms import BoxForm, four_numbers
 from kenpin.data.reading.names import folder_of_split, require_xml_text, split_of_folder
-from kenpin.data.reading.pictures import Finder, PictureCopier, entries, id_below
+from kenpin.data.reading.pictures import Finder, PictureCopier, id_below, listed
 from kenpin.data.reading.reading import first_text
 from kenpin.data.reading.shapes import Point, box_around, corners_of, ellipse, outline_of, points_of, stated_size
 from kenpin.outlines import Outline
@@ -78,7 +78,7 @@ def write(dataset: Dataset, path: Path) -> None:
 
 
 def _files(path: Path) -> list[Path]:
-    files = [path] if path.is_file() else [Path(entry.path) for entry in entries(path)]
+    files = [path] if path.is_file() else [Path(entry.path) for entry in listed(path).ending(".xml")]
     return [
         file for file in files if file.suffix.lower() == ".xml" and "<annotations" in first_text(file, _LOOK_AT_BYTES)
     ]

@@ -16,7 +16,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.data.reading import Reading
 from kenpin.data.reading.names import familiar, require_standard_split, split_name
-from kenpin.data.reading.pictures import Finder, PictureCopier, entries, pictures_below
+from kenpin.data.reading.pictures import Finder, PictureCopier, listed, pictures_below
 from kenpin.data.reading.reading import first_text
 from kenpin.data.reading.yolo_labels import LabelParser, LineForm, labelled_pictures, listed_pictures
 from kenpin.errors import DatasetError, LabelError
@@ -89,11 +89,10 @@ def write(dataset: Dataset, path: Path) -> None:
 
 
 def _data_file(path: Path) -> Path | None:
-    for entry in entries(path):
-        if entry.name.endswith(".data"):
-            keys = {line.partition("=")[0].strip() for line in first_text(entry.path, 4096).splitlines()}
-            if "names" in keys:
-                return Path(entry.path)
+    for entry in listed(path).ending(".data"):
+        keys = {line.partition("=")[0].strip() for line in first_text(entry.path, 4096).splitlines()}
+        if "names" in keys:
+            return Path(entry.path)
     return None
 
 

@@ -7,7 +7,6 @@ The name of a folder is the label of every picture in or below it; characters th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 
 from kenpin.data.dataset import Dataset
@@ -22,10 +21,8 @@ from kenpin.data.reading.names import (
 )
 from kenpin.data.reading.pictures import (
     PictureCopier,
-    entries,
     id_below,
-    is_folder,
-    is_picture,
+    listed,
     pictures_below,
     subfolders,
 )
@@ -41,9 +38,7 @@ def recognises(path: Path) -> bool:
     """Whether there are pictures, or folders of pictures, and none of the folders of masks that MVTec has."""
     if not path.is_dir() or (path / "ground_truth").is_dir():
         return False
-    upper = (entry.name for entry in entries(path))
-    lower = (entry.name for folder, _, _ in _folders(path) for entry in entries(folder))
-    return any(map(is_picture, chain(upper, lower)))
+    return bool(listed(path).pictures) or any(listed(folder).pictures for folder, _, _ in _folders(path))
 
 
 def read(path: Path, reading: Reading) -> Dataset:
@@ -91,7 +86,7 @@ def _examples(root: Path) -> Iterator[Example]:
 
 
 def _directly_in(folder: Path | str) -> Iterator[str]:
-    return (entry.path for entry in entries(folder) if is_picture(entry.name) and not is_folder(entry))
+    return (entry.path for entry in listed(folder).pictures)
 
 
 def _example(path: str, root: Path, split: str | None, label: str | None) -> Example:

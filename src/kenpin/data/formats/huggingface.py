@@ -35,7 +35,7 @@ from kenpin.data.reading.library_tables import (
     load_saved,
 )
 from kenpin.data.reading.names import split_name
-from kenpin.data.reading.pictures import entries, file_name, files_below, subfolders
+from kenpin.data.reading.pictures import file_name, files_below, listed, subfolders
 from kenpin.data.reading.tables import CHAT_COLUMNS, TableReader
 from kenpin.errors import first_line
 from kenpin.outlines import to_text
@@ -55,9 +55,10 @@ def recognises(path: Path) -> bool:
     """Whether it is a Parquet file or a folder in one of the library's own forms; the hub is not contacted."""
     if path.is_file():
         return path.suffix == ".parquet" and _may_hold_pictures(path)
-    names = {entry.name for entry in entries(path)}
+    names = {entry.name for entry in listed(path).files}
     for folder in subfolders(path):
-        names |= {entry.name for entry in entries(folder) if entry.name in METADATA or entry.name.endswith(".parquet")}
+        files = (entry.name for entry in listed(folder).files)
+        names |= {name for name in files if name in METADATA or name.endswith(".parquet")}
     return not names.isdisjoint({SPLITS, STATE, *METADATA}) or any(name.endswith(".parquet") for name in names)
 
 

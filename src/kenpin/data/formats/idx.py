@@ -25,7 +25,7 @@ from kenpin.data.images import read_picture
 from kenpin.data.plain_png import fits, plain_pngs
 from kenpin.data.reading import Reading
 from kenpin.data.reading.names import require_standard_split, split_name
-from kenpin.data.reading.pictures import entries
+from kenpin.data.reading.pictures import listed
 from kenpin.errors import DatasetError
 from kenpin.plural import counted
 from kenpin.records import Example, ImageSource
@@ -43,7 +43,7 @@ _MOST_CLASSES = 256  # values of a byte
 
 def recognises(path: Path) -> bool:
     """Whether there is a file named as IDX pictures are."""
-    return any(_IMAGES.fullmatch(entry.name) for entry in entries(path))
+    return any(_IMAGES.fullmatch(entry.name) for entry in listed(path).files)
 
 
 def read(path: Path, reading: Reading) -> Dataset:
@@ -142,7 +142,7 @@ def _array(file: Path, axes: int, reading: Reading) -> NDArray[np.uint8] | None:
 
 
 def _examples(path: Path, names: list[str] | None, reading: Reading) -> Iterator[Example]:
-    for entry in entries(path):
+    for entry in listed(path).files:
         if (match := _IMAGES.fullmatch(entry.name)) is None:
             continue
         start, end = match.groups()

@@ -26,7 +26,7 @@ from kenpin.data.reading.names import split_name
 from kenpin.data.reading.number_tables import TEXTS, first_columns, read_number_table
 from kenpin.data.reading.numbers import MAY_BE_MARKED, NumberStyle, are_units, as_numbers, number_of, number_style
 from kenpin.data.reading.picture_tables import names_pictures
-from kenpin.data.reading.pictures import entries
+from kenpin.data.reading.pictures import listed
 from kenpin.errors import DatasetError
 from kenpin.plural import counted
 from kenpin.records import Severity
@@ -119,7 +119,7 @@ def _file_of(path: Path) -> Path | None:
     """The file itself, or the only CSV table in the folder."""
     if path.is_file():
         return path if path.suffix.lower() in (*TEXTS, ".parquet") else None
-    tables = [Path(entry.path) for entry in entries(path) if Path(entry.path).suffix.lower() in TEXTS]
+    tables = [Path(entry.path) for entry in listed(path).ending(*TEXTS)]
     return tables[0] if len(tables) == 1 else None
 
 

@@ -61,7 +61,12 @@ def _folders(path: Path) -> Iterator[tuple[str, list[str]]]:
 def _paired(paths: list[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each picture with its mask."""
     stems = {os.path.splitext(path)[0]: path for path in paths}
-    masks = {stem: stems[stem + ending] for stem in stems for ending in _ENDINGS if stem + ending in stems}
+    masks = {
+        own: path
+        for stem, path in stems.items()
+        for ending in _ENDINGS
+        if stem.endswith(ending) and (own := stem.removesuffix(ending)) in stems
+    }
     are_masks = set(masks.values())
     for path in paths:
         if path not in are_masks:

@@ -110,7 +110,7 @@ def _examples(path: Path, reading: Reading) -> Iterator[Example]:
     left = dict.fromkeys(pictures)
     folders: set[str] = set()
     for file in files:
-        content = reading.json_of(Path(file))
+        content = reading.json_of(file)
         if not isinstance(content, dict) or not isinstance(content.get("shapes"), list):
             if content is not None:
                 reading.tell("unparsable-file", file, "its shapes are not a list", "Save it again in labelme")

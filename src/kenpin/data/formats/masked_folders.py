@@ -23,7 +23,7 @@ from kenpin.data.reading.mask_pictures import (
     tell_orphans,
 )
 from kenpin.data.reading.names import label_of_folder, split_name
-from kenpin.data.reading.pictures import entries, is_folder, pictures_below, subfolders
+from kenpin.data.reading.pictures import listed, pictures_below, subfolders
 from kenpin.records import Example
 
 SUMMARY = "images/ with masks/ beside it, of equal names: anomalib's test/anomalous/images and masks"
@@ -67,7 +67,7 @@ def _folders(path: Path, depth: int = _DEEPEST) -> Iterator[tuple[Path, Path | N
 def _has_pair(images: Path, masks: Path) -> bool:
     for folder in (images, *(Path(entry.path) for entry in subfolders(images))):
         found = masks_by_stem(masks / folder.relative_to(images))
-        if any(os.path.splitext(entry.name)[0] in found for entry in entries(folder) if not is_folder(entry)):
+        if found and any(os.path.splitext(entry.name)[0] in found for entry in listed(folder).files):
             return True
     return False
 

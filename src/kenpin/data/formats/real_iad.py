@@ -14,7 +14,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.reading import Reading
 from kenpin.data.reading.mask_pictures import MaskedPicture, examples_of, only_read
 from kenpin.data.reading.names import split_name
-from kenpin.data.reading.pictures import Finder, entries
+from kenpin.data.reading.pictures import Finder, listed
 from kenpin.data.reading.reading import first_text
 from kenpin.records import Example
 
@@ -41,8 +41,8 @@ def write(dataset: Dataset, path: Path) -> None:
 
 
 def _files(path: Path) -> list[Path]:
-    files = [path] if path.is_file() else [Path(entry.path) for entry in entries(path)]
-    texts = ((file, first_text(file, _LOOK_AT_BYTES)) for file in files if file.suffix == ".json" and file.is_file())
+    files = [path] if path.is_file() else [Path(entry.path) for entry in listed(path).ending(".json")]
+    texts = ((file, first_text(file, _LOOK_AT_BYTES)) for file in files if file.suffix.lower() == ".json")
     return [file for file, text in texts if all(key in text for key in _KEYS)]
 
 

@@ -23,7 +23,7 @@ from kenpin.data.images import displayed_size
 from kenpin.data.reading import Reading
 from kenpin.data.reading.box_forms import BoxForm, four_numbers
 from kenpin.data.reading.names import familiar, readable, require_standard_split, require_xml_text, split_name
-from kenpin.data.reading.pictures import ByStem, PictureCopier, entries, files_below, id_below, is_picture, subfolders
+from kenpin.data.reading.pictures import ByStem, PictureCopier, files_below, id_below, is_picture, listed, subfolders
 from kenpin.data.reading.reading import first_text
 from kenpin.data.reading.shapes import Point, box_around, corners_of, outline_of, points_of, stated_size
 from kenpin.outlines import Outline
@@ -125,7 +125,7 @@ def _section(base: Path, split: str | None, without: frozenset[str]) -> _Section
 def _splits(root: Path, reading: Reading) -> dict[str, str]:
     """Split by the composed stem of the picture, from `ImageSets/Main`; lists of single classes are left alone."""
     splits: dict[str, str] = {}
-    texts = (entry for entry in entries(root / "ImageSets" / "Main") if entry.name.lower().endswith(".txt"))
+    texts = listed(root / "ImageSets" / "Main").ending(".txt")
     lists = {os.path.splitext(entry.name)[0].lower(): Path(entry.path) for entry in texts}
     named = [(split, lists[name]) for name in lists if (split := split_name(name)) is not None]
     if "trainval" in lists:  # last, for pictures that the other lists do not name
@@ -158,7 +158,7 @@ def _examples(root: Path, reading: Reading) -> Iterator[Example]:
             return Example(id_below(path, root), ImageSource(path), split, boxes=boxes, size_wh=size, origin=origin)
 
         for file in xmls:
-            xml = _parse(Path(file), reading)
+            xml = _parse(file, reading)
             if xml is not None and xml.tag != "annotation":
                 what, remedy = (
                     f"it is not read: its XML begins with <{xml.tag}>",
@@ -211,7 +211,7 @@ def _pictures_of(file: str, xml: ElementTree.Element | None, section: _Section, 
     return found
 
 
-def _parse(file: Path, reading: Reading) -> ElementTree.Element | None:
+def _parse(file: str, reading: Reading) -> ElementTree.Element | None:
     text = reading.xml_text_of(file)
     if text is None:
         return None

@@ -29,8 +29,8 @@ from kenpin.data.reading.names import familiar, is_of_another_machine, require_s
 from kenpin.data.reading.pictures import (
     Finder,
     PictureCopier,
-    entries,
     is_picture,
+    listed,
     pictures_below,
     subfolders,
 )
@@ -58,6 +58,7 @@ _DECLARES_CLASSES = re.compile(r"^(names|nc)\s*:", re.MULTILINE)
 _CLASS_LISTS = ("classes.txt", "labels.txt", "obj.names")
 _LOOK_AT_BYTES = 2**24
 _LABEL_FILES_TRIED = 20
+_CONFIGS = (".yaml", ".yml")
 
 
 def recognises(path: Path) -> bool:
@@ -150,9 +151,9 @@ def _ring_unit(outline: Outline | None, box: Box, size_wh: tuple[int, int]) -> l
 
 
 def _config_file(path: Path) -> Path | None:
-    files = [path] if path.is_file() else [path / "data.yaml", *map(Path, entries(path))]
+    files = [path] if path.is_file() else [path / "data.yaml", *map(Path, listed(path).ending(*_CONFIGS))]
     for file in files:
-        if file.suffix in (".yaml", ".yml") and _DECLARES_CLASSES.search(first_text(file, _LOOK_AT_BYTES)):
+        if file.suffix.lower() in _CONFIGS and _DECLARES_CLASSES.search(first_text(file, _LOOK_AT_BYTES)):
             return file
     return None
 
@@ -166,11 +167,11 @@ def _label_folders(path: Path) -> Iterator[Path]:
 
 def _label_files(path: Path) -> Iterator[str]:
     for folder in _label_folders(path):
-        listed = [entry.name for entry in entries(folder)]
-        stems = {os.path.splitext(name)[0] for name in listed if is_picture(name)}
-        for name in listed:
-            if name.endswith(".txt") and (folder != path or name[:-4] in stems):
-                yield os.path.join(folder, name)
+        texts = listed(folder).ending(".txt")
+        stems = {os.path.splitext(entry.name)[0] for entry in listed(folder).pictures} if texts else set()
+        for entry in texts:
+            if folder != path or entry.name[:-4] in stems:
+                yield os.path.join(folder, entry.name)
 
 
 def _labels_without_config(path: Path) -> bool:

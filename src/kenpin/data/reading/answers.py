@@ -19,7 +19,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.data.reading import Reading
 from kenpin.data.reading.names import folder_of_split, split_name, split_of_folder
-from kenpin.data.reading.pictures import Finder, PictureCopier, entries, id_below, subfolders
+from kenpin.data.reading.pictures import Finder, PictureCopier, id_below, listed, subfolders
 from kenpin.data.reading.reading import json_value
 from kenpin.errors import DatasetError
 from kenpin.records import Detections, Example, ImageSource
@@ -59,9 +59,9 @@ def line_files(path: Path) -> list[Path]:
     """The JSON-lines files of a data set: the file itself, or the files in the folder and one level below."""
     if path.is_file():
         return [path] if path.suffix == ".jsonl" else []
-    files = [entry for folder in (path, *subfolders(path)) for entry in entries(folder)]
+    files = [entry for folder in (path, *subfolders(path)) for entry in listed(folder).ending(".jsonl")]
     # metadata.jsonl is the Hugging Face image folder's
-    return [Path(e.path) for e in files if e.name.endswith(".jsonl") and e.name != "metadata.jsonl"]
+    return [Path(entry.path) for entry in files if entry.name != "metadata.jsonl"]
 
 
 def opening_lines(path: Path) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from kenpin.data.images import read_mask
 from kenpin.data.outlining import boxes_of_mask, regions_of
 from kenpin.data.picture_files import PictureError
-from kenpin.data.reading.pictures import entries, id_below, is_picture
+from kenpin.data.reading.pictures import id_below, listed
 from kenpin.data.reading.reading import Reading
 from kenpin.errors import DatasetError
 from kenpin.masks import Mask
@@ -49,18 +49,17 @@ def is_good(label: str) -> bool:
 
 def pictures_in(folder: str | Path) -> list[str]:
     """Paths of the pictures in a folder itself, sorted by name."""
-    return [entry.path for entry in entries(folder) if is_picture(entry.name)]
+    return [entry.path for entry in listed(folder).pictures]
 
 
 def masks_by_stem(folder: str | Path, *, ending: str = "") -> dict[str, tuple[str, ...]]:
     """The masks in a folder by the stem of their picture, with or without an ending such as `_mask`; a folder of a
     stem's name holds several masks of one picture."""
-    found: dict[str, tuple[str, ...]] = {}
-    for entry in entries(folder):
-        if is_picture(entry.name):
-            found[os.path.splitext(entry.name)[0].removesuffix(ending)] = (entry.path,)
-        elif inside := pictures_in(entry.path):
-            found[entry.name] = tuple(inside)
+    listing = listed(folder)
+    inside = {entry.name: tuple(pictures_in(entry.path)) for entry in listing.folders}
+    found = {stem: masks for stem, masks in inside.items() if masks}
+    for entry in listing.pictures:
+        found[os.path.splitext(entry.name)[0].removesuffix(ending)] = (entry.path,)
     return found
 
 

@@ -75,6 +75,21 @@ def path_of_stored(text: str | None) -> str | None:
     return _STORED_BYTE.sub(lambda byte: chr(ord(byte.group()) - _STORED_AT), text)
 
 
+class AbsolutePaths:
+    """Absolute paths of files. Most lie in few folders, and each of those is looked up once."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def of(self, path: str) -> str:
+        """The absolute path of a file."""
+        at = path.rfind(os.sep) + 1
+        folder = path[:at]
+        if (start := self._folders.get(folder)) is None:
+            start = self._folders[folder] = os.path.join(os.path.abspath(folder), "")
+        return start + path[at:]
+
+
 def familiar(path: str) -> str:
     """A path as this system writes it: forward slashes, no drive, no `./` in front, composed characters (NFC).
 

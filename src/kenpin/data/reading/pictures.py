@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path, PurePath
 
 from kenpin.data.images import FORMATS, SUFFIXES, read_header
@@ -23,40 +26,83 @@ _BY_PRODUCTS = {
     "lost+found", "__pycache__", "_gsdata_",
 }  # fmt: skip
 
-_LARGEST_KEPT = 200_000  # entries of a folder; of a larger one the memory is worth more
-_kept: ContextVar[dict[str, list[os.DirEntry[str]]] | None] = ContextVar("kept listings", default=None)
+_MOST_KEPT = 200_000  # entries of all kept listings; of more, the memory is worth more than the time
+_kept: ContextVar[_Kept | None] = ContextVar("kept listings", default=None)
+_NOT_PLAIN = re.compile(r"(?:^|/)\.{0,2}(?:/|$)")  # what normalising a path changes
 _LONGEST_PATH = 4096  # of Linux; a longer name is no path
+
+
+@dataclass(slots=True)
+class Entries:
+    """What lies in a folder, each list sorted by name."""
+
+    folders: list[os.DirEntry[str]] = field(default_factory=list)
+    """Links to folders are among them."""
+    files: list[os.DirEntry[str]] = field(default_factory=list)
+    by_products: list[str] = field(default_factory=list)
+    """Names of what `is_by_product`; it is in neither of the others."""
+    _pictures: list[os.DirEntry[str]] | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.folders or self.files)
+
+    def ending(self, *endings: str) -> list[os.DirEntry[str]]:
+        """Those files whose names end so, in letters of any case."""
+        return [entry for entry in self.files if entry.name.lower().endswith(endings)]
+
+    @property
+    def pictures(self) -> list[os.DirEntry[str]]:
+        """Those files that are pictures, by their ending."""
+        if self._pictures is None:  # several formats ask for them, others never do
+            self._pictures = [entry for entry in self.files if is_picture(entry.name)]
+        return self._pictures
+
+
+@dataclass(slots=True)
+class _Kept:
+    listings: dict[str, Entries] = field(default_factory=dict)
+    count: int = 0
 
 
 def is_picture(name: str) -> bool:
     """Whether a file of this name is a picture, by its ending."""
-    return os.path.splitext(name)[1].lower() in SUFFIXES
+    # most names end without doubt, and of thousands each step counts
+    return name[name.rfind(".") :].lower() in SUFFIXES and os.path.splitext(name)[1] != ""
 
 
 @contextmanager
 def listings_kept() -> Iterator[None]:
     """Within it a folder is listed once, whoever asks how often: many formats look at one data set."""
-    token = _kept.set({})
+    if _kept.get() is not None:
+        yield
+        return
+    token = _kept.set(_Kept())
     try:
         yield
     finally:
         _kept.reset(token)
 
 
-def entries(folder: StrPath) -> list[os.DirEntry[str]]:
-    """The entries of a folder, sorted by name, without hidden ones and those of `is_by_product`; empty where there is
-    no such folder."""
+def listed(folder: StrPath) -> Entries:
+    """What lies in a folder; nothing where there is no such folder. Raises OSError where it cannot be listed."""
     kept, path = _kept.get(), os.fspath(folder)
-    if kept is not None and path in kept:
-        return kept[path]
+    if kept is not None and (known := kept.listings.get(path)) is not None:
+        return known
+    listing = Entries()
     try:
-        with os.scandir(path) as listing:
-            found = sorted((e for e in listing if not is_by_product(e.name)), key=lambda entry: entry.name)
+        with os.scandir(path) as scan:
+            found = sorted(scan, key=lambda entry: entry.name)
     except (FileNotFoundError, NotADirectoryError):
         found = []
-    if kept is not None and len(found) <= _LARGEST_KEPT:
-        kept[path] = found
-    return found
+    for entry in found:
+        if is_by_product(entry.name):
+            listing.by_products.append(entry.name)
+        else:
+            (listing.folders if is_folder(entry) else listing.files).append(entry)
+    if kept is not None and kept.count + len(found) <= _MOST_KEPT:
+        kept.listings[path] = listing
+        kept.count += len(found)
+    return listing
 
 
 def is_by_product(name: str) -> bool:
@@ -66,7 +112,7 @@ def is_by_product(name: str) -> bool:
 
 def subfolders(folder: StrPath) -> list[os.DirEntry[str]]:
     """The folders in a folder, sorted by name."""
-    return [entry for entry in entries(folder) if is_folder(entry)]
+    return listed(folder).folders
 
 
 def files_below(folder: StrPath, *, unlisted: list[str] | None = None) -> Iterator[str]:
@@ -82,20 +128,16 @@ def files_below(folder: StrPath, *, unlisted: list[str] | None = None) -> Iterat
         if real in seen:
             continue
         seen.add(real)
-        inside: list[str] = []
         try:
-            listed = entries(current)
+            listing = listed(current)
         except OSError:
             if unlisted is None:
                 raise
             unlisted.append(current)
             continue
-        for entry in listed:
-            if is_folder(entry):
-                inside.append(entry.path)
-            else:
-                yield entry.path
-        waiting.extend(reversed(inside))
+        for entry in listing.files:
+            yield entry.path
+        waiting.extend(entry.path for entry in reversed(listing.folders))
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
@@ -125,8 +167,10 @@ class Finder:
     """
 
     def __init__(self, folders: Iterable[Path], root: Path, reading: Reading) -> None:
-        self._folders = tuple(dict.fromkeys(str(folder) for folder in folders))
         self._root, self._reading = os.path.normpath(root), reading
+        named = dict.fromkeys(map(os.path.normpath, folders))
+        self._folders = tuple(filter(os.path.isdir, named)) or (self._root,)
+        self._starts = tuple("" if folder == "." else os.path.join(folder, "") for folder in self._folders)
         self._by_name: dict[str, list[str]] | None = None
         self._folder_names: dict[str, bool] = {}  # thousands of names begin with the same folder
 
@@ -134,11 +178,14 @@ class Finder:
         """Path of the picture; None where there is none, or several."""
         if "\0" in name:
             return None
-        # an absolute name is found in any folder
-        paths = (os.path.normpath(os.path.join(folder, name)) for folder in self._folders)
-        found = next((path for path in paths if os.path.isfile(path)), None)
-        if found is not None or is_of_another_machine(name):
-            return found
+        is_plain = os.sep == "/" and _NOT_PLAIN.search(name) is None
+        for start in self._starts:
+            # an absolute name is found in any folder
+            path = start + name if is_plain else os.path.normpath(os.path.join(start, name))
+            if os.path.isfile(path):
+                return path
+        if is_of_another_machine(name):
+            return None
         return self._found_otherwise(familiar(name))
 
     def tell_missing(self, where: object, name: str, remedy: str) -> None:
@@ -210,9 +257,13 @@ class ByStem:
 
 def id_below(path: str, root: StrPath) -> str:
     """A picture's id: its path below the root with forward slashes, or the whole path where it lies elsewhere."""
-    start = os.path.join(os.path.normpath(root), "")
-    path = os.path.normpath(path)
-    return readable(PurePath(path.removeprefix(start)).as_posix())
+    below = os.path.normpath(path).removeprefix(_start_of(os.fspath(root)))
+    return readable(below if os.sep == "/" else below.replace(os.sep, "/"))
+
+
+@lru_cache(maxsize=8)  # thousands of pictures have one root
+def _start_of(root: str) -> str:
+    return os.path.join(os.path.normpath(root), "")
 
 
 def file_name(example: Example) -> str:

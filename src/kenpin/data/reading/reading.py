@@ -7,7 +7,6 @@ import os
 import re
 import stat
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -16,12 +15,14 @@ from kenpin.data.images import displayed_size
 from kenpin.data.picture_files import PictureError
 from kenpin.data.reading.box_forms import BoxForm, four_numbers
 from kenpin.data.reading.encodings import declared_encoding, decode, known_encoding
-from kenpin.data.reading.names import readable
+from kenpin.data.reading.names import AbsolutePaths, readable
 from kenpin.errors import OptionError
 from kenpin.records import Box, Finding, ImageSource, Severity
 
 Note = Callable[[Finding], None]
 """Takes every problem that a reader meets; it may raise to end the reading."""
+
+StrPath = str | os.PathLike[str]
 
 LARGEST_TEXT = 2**29
 """Bytes of the largest annotation file that is read, 512 MiB: a little more than that of COCO 2017 itself."""
@@ -49,6 +50,7 @@ class Reading:
         self.used: set[str] = set()
         """Absolute paths of the annotation files that were opened, or left for a reason that was told."""
         self._told: set[str] = set()
+        self._absolute = AbsolutePaths()
 
     def tell(self, code: str, where: object, what: str, remedy: str, *, severity: Severity = Severity.ERROR) -> None:
         """Hand on one finding."""
@@ -62,9 +64,9 @@ class Reading:
             self._told.add(code)
             self.tell(code, where, what, remedy, severity=severity)
 
-    def use(self, path: str | os.PathLike[str]) -> None:
+    def use(self, path: StrPath) -> None:
         """Remember that a file was read, or left for a reason that is told."""
-        self.used.add(os.path.abspath(path))
+        self.used.add(self._absolute.of(os.fspath(path)))
 
     def size_of(self, source: ImageSource) -> tuple[int, int] | None:
         """Displayed width and height from the picture's header; None and a finding where it cannot be read."""
@@ -90,11 +92,11 @@ class Reading:
             size_wh = (1, 1)
         return None if four is None or size_wh is None else form.to_xyxy_px(four, size_wh)
 
-    def bytes_of(self, path: Path, *, limit: int = LARGEST_TEXT) -> bytes | None:
+    def bytes_of(self, path: StrPath, *, limit: int = LARGEST_TEXT) -> bytes | None:
         """The content of an annotation file; None and a finding where it cannot be read or is larger than `limit`."""
         self.use(path)
         try:
-            status = path.stat()
+            status = os.stat(path)
             if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
                 self.tell("missing-file", path, "this is not a file", "Put the annotation file there")
                 return None
@@ -102,14 +104,14 @@ class Reading:
                 what = f"it has {status.st_size:,} bytes, more than the {limit:,} that are read"
                 self.tell("file-too-large", path, what, "Export it in parts, a folder each")
                 return None
-            with path.open("rb") as file:
-                return file.read(limit + 1)[: limit + 1]
+            with open(path, "rb") as file:
+                return file.read(status.st_size + 1)  # memory of that size is taken, however few bytes there are
         except OSError as error:
             what = f"it cannot be read ({error.strerror or error})"
             self.tell("missing-file", path, what, "Put it there, or correct its name")
         return None
 
-    def text_of(self, path: Path, *, limit: int = LARGEST_TEXT) -> str | None:
+    def text_of(self, path: StrPath, *, limit: int = LARGEST_TEXT) -> str | None:
         """The file as text, line ends unchanged; None and a finding where it cannot be read so.
 
         A file that is not Unicode is read in the encoding that was settled, or in the most plausible one: it is told.
@@ -117,7 +119,7 @@ class Reading:
         content = self.bytes_of(path, limit=limit)
         return None if content is None else self.decoded(content, path)
 
-    def decoded(self, content: bytes, path: Path) -> str | None:
+    def decoded(self, content: bytes, path: StrPath) -> str | None:
         """The content of a file as text, as `text_of` has it."""
         found = decode(content, self.encoding)
         if found is None:
@@ -134,7 +136,7 @@ class Reading:
             self.tell_once("text-encoding", path, what, remedy, severity=severity)
         return found.text
 
-    def json_of(self, path: Path) -> Any:
+    def json_of(self, path: StrPath) -> Any:
         """The file's JSON value, without lone surrogates, which are no characters; None and a finding where there is
         none."""
         text = self.text_of(path)
@@ -148,7 +150,7 @@ class Reading:
             )
         return None
 
-    def yaml_of(self, path: Path) -> dict[str, Any] | None:
+    def yaml_of(self, path: StrPath) -> dict[str, Any] | None:
         """The keys of a YAML file, every value as text; None and a finding where there are none.
 
         Aliases are refused: a few lines of them stand for billions of values.
@@ -168,7 +170,7 @@ class Reading:
             return None
         return config
 
-    def xml_text_of(self, path: Path) -> str | None:
+    def xml_text_of(self, path: StrPath) -> str | None:
         """An XML file as text, in the encoding that it declares; None and a finding where it is not in that one.
 
         A file that declares none is UTF-8 or UTF-16 by the rules of XML; any other is refused, and which it may be is
@@ -202,17 +204,17 @@ def json_value(text: str) -> Any:
     return _without_surrogates(value) if _ESCAPED_SURROGATE.search(text) else value
 
 
-def first_bytes(path: str | os.PathLike[str], count: int) -> bytes:
+def first_bytes(path: StrPath, count: int) -> bytes:
     """The first bytes of a file; none where it is not a regular file or cannot be read: a look never fails."""
     return _part(path, count, from_end=False)
 
 
-def last_bytes(path: str | os.PathLike[str], count: int) -> bytes:
+def last_bytes(path: StrPath, count: int) -> bytes:
     """The last bytes of a file, as `first_bytes`."""
     return _part(path, count, from_end=True)
 
 
-def _part(path: str | os.PathLike[str], count: int, *, from_end: bool) -> bytes:
+def _part(path: StrPath, count: int, *, from_end: bool) -> bytes:
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
@@ -225,7 +227,7 @@ def _part(path: str | os.PathLike[str], count: int, *, from_end: bool) -> bytes:
         return b""
 
 
-def first_text(path: str | os.PathLike[str], count: int, encoding: str | None = None) -> str:
+def first_text(path: StrPath, count: int, encoding: str | None = None) -> str:
     """The first bytes of a file as text, whatever its encoding; empty where it is no text: a look never fails."""
     content = first_bytes(path, count)
     for shorter in range(5):  # the end may lie within a character

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kenpin.data.reading.box_forms import BoxForm, four_numbers
 from kenpin.data.reading.names import folded
-from kenpin.data.reading.pictures import Finder, entries, id_below, is_picture
+from kenpin.data.reading.pictures import Finder, id_below, listed
 from kenpin.data.reading.reading import Reading, first_text
 from kenpin.errors import ShapeError
 from kenpin.outlines import Outline, Ring
@@ -106,7 +106,7 @@ def labelled_pictures(
         label_file = labels.of_picture(path)
         size = reading.size_of(source)
         boxes = None if size is None else Detections() if label_file is None else parser.parse(label_file, size)
-        origin = path if label_file is None else str(label_file)
+        origin = label_file or path
         yield Example(id_below(path, root), source, split, boxes=boxes, size_wh=size, origin=origin)
     labels.tell_orphans()
 
@@ -120,7 +120,7 @@ class LabelFiles:
         self._folded: dict[str, dict[str, str]] = {}  # label folder -> folded stem -> stem; most sets never need it
         self._pictures: dict[str, str] = {}  # label folder -> picture folder
 
-    def of_picture(self, path: str) -> Path | None:
+    def of_picture(self, path: str) -> str | None:
         """The label file of a picture, once."""
         folder, name = os.path.split(path)
         parts = folder.split(os.sep)
@@ -129,9 +129,8 @@ class LabelFiles:
             parts[last] = "labels"
         labels = os.sep.join(parts)
         if labels not in self._left:
-            names = [entry.name for entry in entries(labels or ".")]
-            texts = (name for name in names if name.lower().endswith(".txt") and not _NO_ANNOTATIONS.fullmatch(name))
-            self._left[labels] = {name[:-4]: name for name in texts}
+            texts = (entry.name for entry in listed(labels or ".").ending(".txt"))
+            self._left[labels] = {name[:-4]: name for name in texts if not _NO_ANNOTATIONS.fullmatch(name)}
             self._pictures[labels] = folder
         left, stem = self._left[labels], os.path.splitext(name)[0]
         if stem not in left and left:
@@ -139,7 +138,7 @@ class LabelFiles:
                 self._folded[labels] = {folded(other): other for other in left}
             stem = self._folded[labels].get(folded(stem), stem)
         label_file = left.pop(stem, None)
-        return None if label_file is None else Path(labels, label_file)
+        return None if label_file is None else os.path.join(labels, label_file)
 
     def tell_orphans(self) -> None:
         """Note the label files of which no picture was asked for."""
@@ -147,8 +146,8 @@ class LabelFiles:
             if not left:
                 continue
             # a list may leave a picture out on purpose; then its label file is no orphan
-            names = [entry.name for entry in entries(self._pictures[labels])]
-            stems = {os.path.splitext(name)[0] for name in names if is_picture(name)}
+            pictures = listed(self._pictures[labels] or ".").pictures
+            stems = {os.path.splitext(entry.name)[0] for entry in pictures}
             for stem in sorted(left.keys() - stems):
                 remedy = "Put its picture there, or remove the file"
                 where = os.path.join(labels, left[stem])
@@ -175,7 +174,7 @@ class LabelParser:
         """Whether all lines read so far are the corners of rectangles, and nobody declared them to be polygons."""
         return bool(self._are_rectangles) and self._form.task != "segment"
 
-    def parse(self, file: Path, size_wh: tuple[int, int]) -> Detections:
+    def parse(self, file: str, size_wh: tuple[int, int]) -> Detections:
         """The boxes and outlines of one file; each line that is none is told."""
         boxes: list[Box] = []
         labels: list[str] = []
