@@ -4,6 +4,7 @@ crash, a hang or a silent loss."""
 from __future__ import annotations
 
 import random
+import resource
 import shutil
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from tests.data.mutations import mutated
 from tests.data.samples import write_sample
 
 LONGEST_S = 5.0
+MOST_BYTES = 2**30  # by which the process's peak may grow over all mutations of a format
 FORMATS = format_names()
 _PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff"}
 _SLOW = {"huggingface"}  # each reading takes as long as ten of the others
@@ -56,12 +58,18 @@ def _survives(folder: Path, format: str | None, which: str) -> None:
     assert time.process_time() - started < LONGEST_S, which
 
 
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+
+
 def _try(tmp_path: Path, format: str, count: int) -> None:
     folder = write_sample(tmp_path / "data", format)
     if not _annotations(folder):
         pytest.skip(f"{format} has no annotation files")
+    peak = _peak_bytes()
     for number, which in enumerate(_mutations(folder, count, seed=0)):
         _survives(folder, format if number % 2 else None, which)
+        assert _peak_bytes() - peak < MOST_BYTES, which
 
 
 @pytest.mark.parametrize("format", FORMATS)
