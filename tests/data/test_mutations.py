@@ -80,7 +80,7 @@ def test_a_mutated_annotation_is_a_finding_or_a_sentence(tmp_path: Path, format:
 @pytest.mark.slow
 @pytest.mark.parametrize("format", FORMATS)
 def test_ten_thousand_mutations(tmp_path: Path, format: str) -> None:
-    _try(tmp_path, format, 200 if format in _SLOW else 10_000 // (len(FORMATS) - 3))
+    _try(tmp_path, format, 200 if format in _SLOW else 700)  # of fourteen formats
 
 
 def _mixed(folder: Path, first: Path, second: Path, random_: random.Random) -> None:
