@@ -206,7 +206,7 @@ def train_as_kenpin(base: str, way: str, pictures: int, epochs: int, cache: str)
     import torch
 
     from kenpin.data.images import read_image
-    from kenpin.models.inference import keep_inputs
+    from kenpin.models.kept_inputs import keep_inputs
     from kenpin.training.batches import readers
     from kenpin.training.engine import train_by_gradients
     from kenpin.training.precision import choose_precision

@@ -12,6 +12,7 @@ from pydantic import (
     model_validator,
 )
 
+from kenpin.runtime.engines import EngineName
 from kenpin.strict_options import InGroup, OptionGroup, StrictOptions
 
 
@@ -115,6 +116,11 @@ class TrainOptions(DecisionOptions):
     )
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="Seed of every random choice.")
     device: str | None = Field(None, description="Device such as cpu or cuda:0; by default the best available.")
+    engine: EngineName = Field(
+        "auto",
+        description="Program that computes frozen networks on a CPU: openvino, onnx or torch; auto: the first of them "
+        "that is installed.",
+    )
     resume: bool = Field(False, description="Continue a run that was interrupted.")
     overwrite: Annotated[bool, InGroup("output")] = Field(False, description="Replace the run folder if it exists.")
     report: Annotated[bool, InGroup("output")] = Field(True, description="Write report.html into the run folder.")

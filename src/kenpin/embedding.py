@@ -35,6 +35,7 @@ from kenpin.plural import counted
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Example
 from kenpin.run.record import space_of
+from kenpin.runtime.engines import EngineName
 
 PARQUET, NPZ = "vectors.parquet", "vectors.npz"
 _RECORD, _SCHEMA = "embedding.json", 1
@@ -64,6 +65,7 @@ def embed(
     out: str | Path,
     *,
     device: str | None = None,
+    engine: EngineName = "auto",
     overwrite: bool = False,
     progress: Progress | None = None,
     on_error: Callable[[Example, ImageError], None] | None = None,
@@ -78,7 +80,7 @@ def embed(
     _check_target(out, overwrite, (run, dataset.root, Path.cwd()))
     if not len(dataset):
         raise DatasetError(f"{dataset.root or 'the data set'}: there is no picture to embed; choose another split.")
-    predictor = load_predictor(run, device=device)
+    predictor = load_predictor(run, device=device, engine=engine)
     assert predictor.record is not None
     record = predictor.record
     job = {
@@ -91,6 +93,8 @@ def embed(
         "pictures": len(dataset),
         "piece": _PIECE,
     }
+    if predictor.engine != "torch":  # pieces of two engines differ by their rounding
+        job["engine"] = predictor.engine
     partial = partial_folder(out)
     with cannot_write(out), sole_writer(partial), _removed_if_empty(partial):
         _take_up(partial, job, overwrite)

@@ -20,6 +20,7 @@ from kenpin.records_json import evaluation_from_json, from_json
 from kenpin.report import read_thumbnails
 from kenpin.run.layout import RECORD, REPORT, evaluation_files
 from kenpin.run.record import RunRecord, is_run, read_record
+from kenpin.runtime.engines import EngineName
 
 if TYPE_CHECKING:
     _Path = Path
@@ -66,10 +67,16 @@ class Run(_Path):
         page = self / REPORT
         return page if page.is_file() else None
 
-    def predictor(self, *, device: str | None = None, checkpoint: str | int | Path | None = None) -> Predictor:
-        """What turns pictures into predictions; checkpoint: an earlier state, as `load_predictor` takes it. Raises
-        RunError, OptionError."""
-        return load_predictor(self, device=device, checkpoint=checkpoint)
+    def predictor(
+        self,
+        *,
+        device: str | None = None,
+        checkpoint: str | int | Path | None = None,
+        engine: EngineName = "auto",
+    ) -> Predictor:
+        """What turns pictures into predictions; checkpoint: an earlier state, engine: that computes frozen networks,
+        both as `load_predictor` takes them. Raises RunError, OptionError, MissingExtraError."""
+        return load_predictor(self, device=device, checkpoint=checkpoint, engine=engine)
 
     def evaluate(
         self, data: DataSource, *, split: str | None = None, with_seen: bool = False, device: str | None = None

@@ -23,7 +23,7 @@ from kenpin.files import partial_folder
 from kenpin.models import get_family
 from kenpin.models.bare_base import TOY, family_of_base
 from kenpin.models.contract import Conversational, Inspector, Localised, Progress, Promptable, ReadsTables
-from kenpin.models.inference import OnError, decode, infer_batches
+from kenpin.models.inference import OnError, decode, frozen_of, infer_batches
 from kenpin.models.restoring import checkpoint_of, restore_checkpoint, restore_run, vectors_of
 from kenpin.quality.threshold import judge
 from kenpin.records import Example, ImageSource, Judgement, Map, Prediction, Threshold
@@ -31,6 +31,7 @@ from kenpin.records_json import from_json
 from kenpin.run.layout import RECORD
 from kenpin.run.lineage import read_lineage
 from kenpin.run.record import RunRecord, is_run
+from kenpin.runtime.engines import EngineName, chosen_engine
 from kenpin.targets import Target
 
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
@@ -64,6 +65,12 @@ class Predictor:
     def reads_tables(self) -> bool:
         """Whether it judges rows of a table, not pictures."""
         return isinstance(self.inspector, ReadsTables) and bool(self.inspector.table_items)
+
+    @property
+    def engine(self) -> str:
+        """What computes its frozen network: `torch`, or the name and version of another engine."""
+        frozen = frozen_of(self.inspector)
+        return "torch" if frozen is None else frozen.key
 
     def prompted(self, prompt: str, max_new_tokens: int | None = None) -> Predictor:
         """The same model with another question; its answers are words, or boxes, and are not judged.
@@ -196,25 +203,31 @@ class Predictor:
 
 
 def load_predictor(
-    run: str | Path, *, device: str | None = None, checkpoint: str | int | Path | None = None
+    run: str | Path,
+    *,
+    device: str | None = None,
+    checkpoint: str | int | Path | None = None,
+    engine: EngineName = "auto",
 ) -> Predictor:
     """The predictor of a finished run, or of an earlier state of a run, finished or interrupted.
 
     checkpoint: the step it was kept at, `last`, `best` (of the least validation loss), or its folder; None: what the
-    run ships. Raises RunError, OptionError.
+    run ships. engine: that computes frozen networks on a CPU, as `kenpin.runtime.chosen_engine` takes it. Raises
+    RunError, OptionError, MissingExtraError.
     """
     folder = Path(run)
+    chosen_engine(engine)
     if checkpoint is not None:
-        return _of_checkpoint(folder, str(checkpoint), best_device(device))
-    inspector, record = restore_run(folder)
+        return _of_checkpoint(folder, str(checkpoint), best_device(device), engine)
+    inspector, record = restore_run(folder, engine)
     inspector.module.to(best_device(device))
     where = f"{folder / RECORD}: threshold"
     threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
     return Predictor(inspector, threshold, record, read_lineage(folder), get_family(record.family).target)
 
 
-def _of_checkpoint(run: Path, wanted: str, device: Any) -> Predictor:
-    inspector, record = restore_checkpoint(run, wanted)
+def _of_checkpoint(run: Path, wanted: str, device: Any, engine: str) -> Predictor:
+    inspector, record = restore_checkpoint(run, wanted, engine)
     inspector.module.to(device)
     return Predictor(
         inspector,

@@ -393,7 +393,7 @@ def test_a_head_learns_from_stored_features_and_varies_nothing(parts: Path, tmp_
 def test_what_is_kept_in_memory_changes_nothing(parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     values = {"base": "toy", "brightness": 0.0, "contrast": 0.0, "epochs": 2, "batch_size": 32, "precision": "fp32"}
     kept = _train(parts, tmp_path / "kept", **values)
-    monkeypatch.setattr("kenpin.models.inference.KEPT_BYTES", 0)
+    monkeypatch.setattr("kenpin.models.kept_inputs.KEPT_BYTES", 0)
     read = _train(parts, tmp_path / "read", **values)
     models = [(run / "model" / "weights" / "model.safetensors").read_bytes() for run in (kept, read)]
     assert models[0] == models[1]
@@ -404,7 +404,7 @@ def test_features_too_large_for_memory_come_from_disk(
 ) -> None:
     values = {"base": "toy", "tuning": "head", "precision": "fp32"}
     kept = _train(parts, tmp_path / "kept", **values)
-    monkeypatch.setattr("kenpin.models.inference.KEPT_BYTES", 0)
+    monkeypatch.setattr("kenpin.models.kept_inputs.KEPT_BYTES", 0)
     read = _train(parts, tmp_path / "read", **values)
     models = [(run / "model" / "embedder.safetensors").read_bytes() for run in (kept, read)]
     assert models[0] == models[1]

@@ -14,7 +14,7 @@ import pytest
 
 from kenpin.data.dataset import content_hash
 from kenpin.data.loading import load_dataset
-from kenpin.models import inference
+from kenpin.models import kept_inputs
 from kenpin.models.networks import feature_store
 from kenpin.models.networks.feature_store import FeatureStore
 from kenpin.predictor import Predictor, load_predictor
@@ -201,7 +201,7 @@ def test_exchanged_rows_change_no_verdict(
 def test_training_goes_on_where_stored_features_were_dropped(few_parts: Path, tmp_path: Path) -> None:
     store = FeatureStore(tmp_path, "base")
     examples = list(load_dataset(few_parts).select([0, 1]))
-    stored = inference.StoredFeatures(store)
+    stored = kept_inputs.StoredFeatures(store)
     assert stored.of(examples) is None
     store.put([content_hash(examples[0].image)], ROWS[:1])
     assert stored.of(examples) is None

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import MAPS, OUTPUT, REQUIRED
 from kenpin.cli.data import Overwrite
-from kenpin.cli.runs import Device
+from kenpin.cli.runs import Device, Engine
 from kenpin.records import Example
 
 
@@ -38,6 +38,7 @@ class ExplainOptions:
     ] = None
     label: Annotated[str | None, Parameter(group=MAPS, help="Class to explain, in place of the predicted one.")] = None
     device: Device = None
+    engine: Engine = "auto"
     overwrite: Overwrite = False
 
 
@@ -70,7 +71,7 @@ def explain(
     check_writable(options.array, options.overwrite)
     if options.array is not None and options.array.suffix != ".npz":
         raise OptionError(f"command line: `--array` {options.array} must end in .npz.")
-    predictor = load_predictor(run, device=options.device)
+    predictor = load_predictor(run, device=options.device, engine=options.engine)
     bad: list[str] = []
 
     def set_aside(example: Example, error: Exception) -> None:

@@ -17,7 +17,7 @@ from cyclopts import Parameter
 from kenpin.cli import _show
 from kenpin.cli._groups import DATA, OUTPUT, REQUIRED
 from kenpin.cli.data import Overwrite
-from kenpin.cli.runs import Device
+from kenpin.cli.runs import Device, Engine
 from kenpin.inspection.fusing import SEVERITY
 from kenpin.plural import counted, was_were
 from kenpin.records import Verdict
@@ -53,6 +53,7 @@ class InspectOptions:
     lot: Annotated[str | None, Parameter(group=DATA, help="Name of the lot, in place of the policy's.")] = None
     parquet: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all records to this file at the end.")] = None
     device: Device = None
+    engine: Engine = "auto"
     overwrite: Overwrite = False
 
 
@@ -93,7 +94,7 @@ def inspect(
     status = 0
     with ExitStack() as opened:
         if sources:
-            line = opened.enter_context(Line(chosen, options.out, device=options.device))
+            line = opened.enter_context(Line(chosen, options.out, device=options.device, engine=options.engine))
             _tell_unguarded(line.journal.unguarded)
             status, folder = _inspect(line, chosen, paths, options.watch, options.until_idle), line.out
         else:

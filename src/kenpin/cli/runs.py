@@ -18,6 +18,7 @@ from kenpin.cli._reading import ReadOptions
 from kenpin.cli.data import Overwrite
 from kenpin.plural import counted
 from kenpin.records import Example, Judgement, Prediction
+from kenpin.runtime.engines import EngineName
 
 if TYPE_CHECKING:  # the command line alone must not load torch
     from kenpin.predictor import Predictor
@@ -30,6 +31,15 @@ Checkpoint = Annotated[
 ]
 Device = Annotated[
     str | None, Parameter(group=RUN, help="Device such as cpu or cuda:0; by default the best available.")
+]
+
+Engine = Annotated[
+    EngineName,
+    Parameter(
+        group=RUN,
+        help="Program that computes frozen networks on a CPU; auto: the first that is installed of openvino, onnx, "
+        "torch.",
+    ),
 ]
 
 WithSeen = Annotated[
@@ -66,6 +76,7 @@ class PredictOptions:
     ] = None
     checkpoint: Checkpoint = None
     device: Device = None
+    engine: Engine = "auto"
     overwrite: Overwrite = False
 
 
@@ -97,7 +108,7 @@ def predict(
         raise OptionError(f"option `--limit` is {options.limit}; give 1 or more.")
     if options.beside_truth and draw is None:
         raise OptionError("option `--beside-truth` says how to draw; give a folder with --draw.")
-    predictor = _predictor(model, options.checkpoint, options.prompt, options.device)
+    predictor = _predictor(model, options)
     if predictor.reads_tables and draw is not None:
         raise OptionError("option `--draw`: this run judges rows of a table, which have no picture; leave it out.")
     if options.beside_truth and not predictor.target.locates:
@@ -133,19 +144,19 @@ def predict(
     return FINDINGS if bad else 0
 
 
-def _predictor(model: str, checkpoint: str | None, prompt: str | None, device: str | None) -> Predictor:
+def _predictor(model: str, options: PredictOptions) -> Predictor:
     """Of a run, at a checkpoint or as it ships, or of a base; asked the prompt."""
     from kenpin.errors import OptionError
     from kenpin.predictor import is_base, load_base, load_predictor
 
     if is_base(model):
-        if checkpoint is not None:
+        if options.checkpoint is not None:
             raise OptionError(
                 f"option `--checkpoint`: {model} is not a run, and only runs have checkpoints; leave it out."
             )
-        return load_base(model, prompt=prompt, device=device)
-    predictor = load_predictor(model, device=device, checkpoint=checkpoint)
-    return predictor if prompt is None else predictor.prompted(prompt)
+        return load_base(model, prompt=options.prompt, device=options.device)
+    predictor = load_predictor(model, device=options.device, checkpoint=options.checkpoint, engine=options.engine)
+    return predictor if options.prompt is None else predictor.prompted(options.prompt)
 
 
 def _predicted(
@@ -242,6 +253,7 @@ class EvaluateOptions(ReadOptions):
     with_seen: WithSeen = False
     json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write the evaluation to this JSON file.")] = None
     device: Device = None
+    engine: Engine = "auto"
     overwrite: Overwrite = False
 
 
@@ -269,7 +281,7 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
     kept = None if options.name is None else evaluation_files(run, options.name)
     check_writable(options.json, options.overwrite)
     check_writable(None if kept is None else kept.evaluation, options.overwrite)
-    predictor = load_predictor(run, device=options.device)
+    predictor = load_predictor(run, device=options.device, engine=options.engine)
     dataset = options.load(options.data)
     evaluation = evaluate_run(predictor, dataset, split=options.split, with_seen=options.with_seen)
     measured_on = f"{counted(len(evaluation.judged), 'picture')}, split {evaluation.split}"

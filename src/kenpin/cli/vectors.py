@@ -11,7 +11,7 @@ from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import DATA, RUN
 from kenpin.cli._reading import ReadOptions
 from kenpin.cli.data import Overwrite
-from kenpin.cli.runs import Device
+from kenpin.cli.runs import Device, Engine
 from kenpin.errors import OptionError
 from kenpin.plural import counted
 from kenpin.records import Example
@@ -28,6 +28,7 @@ def embed(
     split: Split = None,
     reading: ReadOptions = ReadOptions(),
     device: Device = None,
+    engine: Engine = "auto",
     overwrite: Overwrite = False,
 ) -> int:
     """Write the embeddings of a data set's pictures as Parquet and .npz.
@@ -52,7 +53,9 @@ def embed(
     if split is not None:
         dataset = dataset.required_split(split)
     with _show.progress_line() as progress:
-        done = write_vectors(run, dataset, out, device=device, overwrite=overwrite, progress=progress, on_error=tell)
+        done = write_vectors(
+            run, dataset, out, device=device, engine=engine, overwrite=overwrite, progress=progress, on_error=tell
+        )
     count, dimension = done.vectors.shape
     _show.row(f"{out}: {counted(count, 'embedding')} of {counted(dimension, 'number')}.")
     return FINDINGS if done.not_opened else 0

@@ -21,7 +21,8 @@ from kenpin.evaluation import summarise
 from kenpin.forecast.meter import Course, course_of
 from kenpin.models.contract import Batch, Inspector, Task, Trainable
 from kenpin.models.devices import device_of, on_device
-from kenpin.models.inference import KEPT_BYTES, batch_size_of, encode, kept_bytes
+from kenpin.models.inference import batch_size_of, encode
+from kenpin.models.kept_inputs import KEPT_BYTES, kept_bytes
 from kenpin.models.networks.cpu_memory import keep_freed_memory
 from kenpin.models.networks.feature_store import DEFAULT_LIMIT_BYTES
 from kenpin.records import Detections, Example, Prediction

@@ -28,21 +28,23 @@ from kenpin.models.inference import batch_size_of, decode, infer_together
 from kenpin.quality.threshold import judge
 from kenpin.records import Judgement, Prediction, Verdict
 from kenpin.records_json import to_json
+from kenpin.runtime.engines import EngineName
 
 
 class Judges:
     """The loaded runs of a policy."""
 
-    def __init__(self, policy: Policy, *, device: str | None = None) -> None:
+    def __init__(self, policy: Policy, *, device: str | None = None, engine: EngineName = "auto") -> None:
         """Load the runs, and judge one picture. Raises OptionError, RunError, CaseLibraryError, MissingExtraError."""
         self._policy = policy
-        self._runs = {name: load_run(name, options, device) for name, options in policy.runs.items()}
+        self._runs = {name: load_run(name, options, device, engine) for name, options in policy.runs.items()}
         self._check_rules()
         self._closer_look = CloserLook(policy, self._runs, device)
         self.identity: dict[str, Any] = {
             "policy": policy.model_dump(mode="json", include={"rules", "maps", "cases", "describe"}),
             "runs": {
-                name: {"version": run.version, "threshold": to_json(run.threshold)} for name, run in self._runs.items()
+                name: {"version": run.version, "threshold": to_json(run.threshold), **_engine_of(run)}
+                for name, run in self._runs.items()
             },
             "describer": self._closer_look.describes_by,
         }
@@ -201,3 +203,9 @@ def _answer(run: PolicyRun, prediction: Prediction, judgement: Judgement | None,
         text=prediction.text,
         map=map,
     )
+
+
+def _engine_of(run: PolicyRun) -> dict[str, str]:
+    """What computes the run's network, where it is not torch: its rounding may decide of a part at the threshold."""
+    engine = run.predictor.engine
+    return {} if engine == "torch" else {"engine": engine}

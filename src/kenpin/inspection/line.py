@@ -23,6 +23,7 @@ from kenpin.inspection.judging import Judges
 from kenpin.inspection.pictures import Opened, open_bytes
 from kenpin.inspection.policy import Policy, read_policy
 from kenpin.inspection.record import PartKey, PartRecord
+from kenpin.runtime.engines import EngineName
 
 _IDENTITY = "inspection.json"
 _READERS = 2  # threads that open the next pictures while the networks compute
@@ -44,7 +45,9 @@ class Line:
     ...     print(record.verdict, *record.reasons)
     """
 
-    def __init__(self, policy: Policy | str | Path, out: str | Path, *, device: str | None = None) -> None:
+    def __init__(
+        self, policy: Policy | str | Path, out: str | Path, *, device: str | None = None, engine: EngineName = "auto"
+    ) -> None:
         """Load the runs, and judge one picture. out: folder of the records, created where it does not exist.
 
         Raises OptionError, RunError, OutputExistsError, CaseLibraryError, MissingExtraError, OSError.
@@ -52,7 +55,7 @@ class Line:
         policy = policy if isinstance(policy, Policy) else read_policy(Path(policy))
         with ExitStack() as opening:
             self.out = opening.enter_context(record_folder(Path(out)))
-            self._judges = Judges(policy, device=device)
+            self._judges = Judges(policy, device=device, engine=engine)
             _keep_identity(self.out / _IDENTITY, self._judges.identity)
             self.journal = opening.enter_context(closing(Journal(self.out / JOURNAL)))
             self._readers = opening.enter_context(ThreadPoolExecutor(_READERS))

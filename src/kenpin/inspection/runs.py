@@ -12,6 +12,7 @@ from kenpin.inspection.policy import RunOptions
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Example, ImageSource, Judgement, Prediction, Threshold, Verdict
 from kenpin.run.record import RunRecord, record_hash
+from kenpin.runtime.engines import EngineName
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,9 +50,9 @@ class JudgedPart:
     reasons: tuple[str, ...]
 
 
-def load_run(name: str, options: RunOptions, device: str | None) -> PolicyRun:
+def load_run(name: str, options: RunOptions, device: str | None, engine: EngineName) -> PolicyRun:
     """Load the run with this name in the policy. Raises RunError, OptionError."""
-    predictor = load_predictor(options.run, device=device)
+    predictor = load_predictor(options.run, device=device, engine=engine)
     if predictor.reads_tables:
         raise OptionError(f"{options.run}: run {name} judges rows of a table, not pictures; take another.")
     predictor.inspector.module.eval()

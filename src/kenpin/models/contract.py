@@ -101,6 +101,15 @@ class Inspector(Protocol):
 
 
 @runtime_checkable
+class Whole(Inspector, Protocol):
+    """An inspector whose whole network is frozen once it has learned."""
+
+    @property
+    def whole(self) -> Callable[[Batch], Tensor] | None:
+        """Output of `encode` -> its only raw output, which `infer` hands on under its name; None while it learns."""
+
+
+@runtime_checkable
 class Questioned(Inspector, Protocol):
     """An inspector that takes a question with each picture."""
 

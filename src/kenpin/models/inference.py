@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -11,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor
 
-from kenpin.data.dataset import Dataset, content_hash
+from kenpin.data.dataset import Dataset
 from kenpin.data.images import bytes_of_size, read_image
 from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.plain_png import read_plain
@@ -29,15 +31,14 @@ from kenpin.models.contract import (
     Questioned,
     ReadsGrey,
     ReadsTables,
-    Trainable,
+    Whole,
 )
 from kenpin.models.devices import Room, device_of, on_device
 from kenpin.models.networks.cpu_memory import keep_freed_memory
 from kenpin.models.networks.feature_store import FeatureStore, default_folder
-from kenpin.records import Example, ImageSource, Prediction
+from kenpin.models.networks.on_engine import OnEngine
+from kenpin.records import Example, Prediction
 
-KEPT_BYTES = 256 * 1024**2
-"""Limit of the network inputs that are kept in memory while training."""
 _ON_CPU, _ON_ONE_CORE, _ON_GPU = 8, 16, 64
 """Pictures a batch: on a CPU as many as keep the activations near its caches, on a GPU as many as fill it. With one
 thread PyTorch leaves its fast convolution alone below 16 pictures, and takes half as long again."""
@@ -63,7 +64,7 @@ def infer_batches(
     the reverse.
     """
     room = Room(inspector)
-    for examples, batch in _opened_batches(inspector, dataset, doing, progress, on_error, batch_size):
+    for examples, batch in opened_batches(inspector, dataset, doing, progress, on_error, batch_size):
         for part, outputs in room.compute(inspector.infer, batch, len(examples)):
             yield examples[part], {name: values.cpu() for name, values in outputs.items()}
 
@@ -79,13 +80,18 @@ def infer_together(inspectors: Sequence[Inspector], images: Sequence[Image]) -> 
         keep_freed_memory()
     with torch.inference_mode():
         for inspector in inspectors:
-            if inspector.extract is None:
-                batch = inspector.encode(images)
-            else:
-                key = _feature_key(inspector)
-                if key not in shared:
-                    shared[key] = inspector.extract(on_device(inspector, inspector.encode(images))).float().cpu()
+            frozen, key = frozen_of(inspector), _feature_key(inspector)
+            if inspector.extract is not None and key in shared:
                 batch = {"features": shared[key]}
+            elif frozen is not None:
+                rows = frozen.begin(np.stack([frozen.prepare(image) for image in images]), "single")()
+                batch = {frozen.output: rows}
+            else:
+                batch = inspector.encode(images)
+                if inspector.extract is not None:
+                    batch = {"features": inspector.extract(on_device(inspector, batch)).float().cpu()}
+            if inspector.extract is not None:
+                shared[key] = batch["features"]
             outputs = inspector.infer(on_device(inspector, batch))
             answers.append({name: values.cpu() for name, values in outputs.items()})
     return answers
@@ -112,82 +118,8 @@ def compute_features(
     inspector: Inspector, dataset: Dataset, *, doing: str = "computing features", progress: Progress | None = None
 ) -> Iterator[Tensor]:
     """Features of each picture, on the CPU, in the data set's order. Raises ImageError."""
-    for _, batch in _opened_batches(inspector, dataset, doing, progress, None, None):
+    for _, batch in opened_batches(inspector, dataset, doing, progress, None, None):
         yield from batch["features"]
-
-
-@dataclass(frozen=True)
-class StoredFeatures:
-    """Features in the feature store, read picture by picture."""
-
-    store: FeatureStore
-
-    def of(self, examples: Sequence[Example]) -> list[Tensor] | None:
-        """The features of pictures; None where those of one of them are gone, for other runs may have dropped them."""
-        found = self.store.get([content_hash(example.image) for example in examples])
-        features = [torch.from_numpy(np.array(array)) for array in found if array is not None]
-        return features if len(features) == len(examples) else None
-
-
-@dataclass(frozen=True)
-class KeptInputs:
-    """Network inputs of all pictures of a data set, in memory: `encode`d pictures, or features."""
-
-    rows: Batch
-    """Tensors with a row for each picture; the targets are among them where each is a number."""
-    examples: Sequence[Example] | None
-    """Without the pictures' bytes; None where the targets are among the rows."""
-
-    def batch(self, indices: Sequence[int]) -> tuple[Sequence[Example] | None, Batch]:
-        """The examples and rows of these indices."""
-        at = torch.tensor(indices)
-        examples = None if self.examples is None else [self.examples[index] for index in indices]
-        return examples, {name: rows.index_select(0, at) for name, rows in self.rows.items()}
-
-
-def keep_inputs(
-    inspector: Trainable, datasets: Sequence[Dataset], progress: Progress
-) -> tuple[KeptInputs, ...] | StoredFeatures | None:
-    """Network inputs of all pictures, computed once: in memory where they are small enough, else features on disk. None
-    where neither fits. Raises ImageError."""
-    pictures = sum(map(len, datasets))
-    store = store_of(inspector)
-    kept: list[KeptInputs] = []
-    for dataset in datasets:
-        examples: list[Example] | None = []
-        batches: list[Batch] = []
-        for opened, batch in _opened_batches(inspector, dataset, "reading pictures", progress, None, None):
-            picture_bytes = kept_bytes(batch)
-            if store is not None and picture_bytes * pictures > store.limit_bytes:
-                return None
-            if batches and any(rows.shape[1:] != batches[0][name].shape[1:] for name, rows in batch.items()):
-                return None  # questions, or pieces of pictures, of different lengths
-            if picture_bytes * pictures <= KEPT_BYTES:
-                if examples is None or not batches:
-                    targets = inspector.encode_targets(opened)
-                    if all(rows.ndim == 1 for rows in targets.values()):
-                        examples, batch = None, batch | targets
-                if examples is not None:
-                    examples += [
-                        example if example.image.data is None else _without_bytes(example) for example in opened
-                    ]
-                batches.append(batch)
-            elif store is None or not store.is_usable:
-                return None
-        if batches:
-            kept.append(KeptInputs({name: torch.cat([b[name] for b in batches]) for name in batches[0]}, examples))
-    if len(kept) == len(datasets):
-        return tuple(kept)
-    return StoredFeatures(store) if store is not None and store.is_usable else None
-
-
-def _without_bytes(example: Example) -> Example:
-    return replace(example, image=ImageSource(example.image.path))
-
-
-def kept_bytes(batch: Batch) -> int:
-    """Bytes of one picture of a batch."""
-    return sum(rows.nbytes // len(rows) for rows in batch.values())
 
 
 def encode(inspector: Inspector, images: Sequence[Image], examples: Sequence[Example]) -> Batch:
@@ -206,7 +138,7 @@ def batch_size_of(inspector: Inspector) -> int:
     return _ON_CPU if torch.get_num_threads() > 1 else _ON_ONE_CORE
 
 
-def _opened_batches(
+def opened_batches(
     inspector: Inspector,
     dataset: Dataset,
     doing: str,
@@ -239,11 +171,18 @@ def _picture_batches(
     inspector: Inspector, dataset: Dataset, size: int, on_error: OnError | None, room: Room
 ) -> Iterator[tuple[int, list[Example], Batch]]:
     """For each batch the number of pictures read, the examples that could be opened, and their inputs."""
-    store = store_of(inspector)
-    for batch in in_batches(stream(partial(_open, store), dataset), size, _held_bytes):
+    store, frozen = store_of(inspector), frozen_of(inspector)
+    depth = 0 if frozen is None else frozen.depth
+    begun: deque[tuple[int, list[Example], Callable[[], Batch]]] = deque()
+    for batch in in_batches(stream(partial(_open, store, frozen), dataset), size, _held_bytes):
         sound = _sound(batch, on_error)
-        yield len(batch), [item.example for item in sound], _encoded(inspector, sound, store, room)
+        begun.append((len(batch), [item.example for item in sound], _encoded(inspector, sound, store, room, frozen)))
         del batch, sound  # else these pictures were held while the next ones are opened
+        while len(begun) > depth:
+            count, examples, finish = begun.popleft()
+            yield count, examples, finish()
+    for count, examples, finish in begun:
+        yield count, examples, finish()
 
 
 def _grey_encoder(inspector: Inspector, dataset: Dataset) -> EncodeGrey | None:
@@ -269,8 +208,8 @@ def _grey_batches(
             sized = [opened if opened.size_wh == size_wh else replace(opened, size_wh=size_wh) for opened in batch]
             yield len(batch), sized, encode_grey(pixels)
         else:
-            sound = _sound([_open(None, example) for example in batch], on_error)
-            yield len(batch), [item.example for item in sound], _encoded(inspector, sound, None, room)
+            sound = _sound([_open(None, None, example) for example in batch], on_error)
+            yield len(batch), [item.example for item in sound], _encoded(inspector, sound, None, room, None)()
 
 
 def _sound(batch: list[_Opened], on_error: OnError | None) -> list[_Opened]:
@@ -321,20 +260,24 @@ def _numbers_in_batches(
 
 @dataclass(frozen=True)
 class _Opened:
-    """An example with its picture, or with its stored features, or with the error that prevented both."""
+    """An example with its picture, or that as the engine takes it, or with its stored features, or with the error that
+    prevented all three."""
 
     example: Example
     content: str = ""
     features: Tensor | None = None
     image: Image | None = None
+    row: NDArray[Any] | None = None
     error: ImageError | None = None
 
 
 def _held_bytes(opened: _Opened) -> int:
+    if opened.row is not None:
+        return opened.row.nbytes
     return 0 if opened.image is None else bytes_of_size(opened.image.size)
 
 
-def _open(store: FeatureStore | None, example: Example) -> _Opened:
+def _open(store: FeatureStore | None, frozen: OnEngine | None, example: Example) -> _Opened:
     content, source = "", example.image
     try:
         if store is not None:
@@ -344,24 +287,52 @@ def _open(store: FeatureStore | None, example: Example) -> _Opened:
             if features is not None:
                 return _Opened(example, content, features=torch.from_numpy(np.array(features)))
         image = read_image(source)
-        return _Opened(replace(example, size_wh=image.size), content, image=image)
+        opened = replace(example, size_wh=image.size)
+        if frozen is not None:
+            return _Opened(opened, content, row=frozen.prepare(image))
+        return _Opened(opened, content, image=image)
     except ImageError as error:
         return _Opened(example, error=error)
 
 
-def _encoded(inspector: Inspector, batch: list[_Opened], store: FeatureStore | None, room: Room) -> Batch:
+def _encoded(
+    inspector: Inspector, batch: list[_Opened], store: FeatureStore | None, room: Room, frozen: OnEngine | None
+) -> Callable[[], Batch]:
+    """Begin with the inputs of `infer`; the function returned waits for them."""
+    if frozen is not None:
+        new = [item for item in batch if item.row is not None]
+        wait = frozen.begin(np.stack([item.row for item in new if item.row is not None])) if new else None
+        return lambda: _completed(batch, None if wait is None else wait(), store, frozen.output)
     opened = [(item.image, item.example) for item in batch if item.image is not None]
     images = [image for image, _ in opened]
     encoded = encode(inspector, images, [example for _, example in opened]) if images else {}
     extract = inspector.extract
     if store is None or extract is None or not batch:
-        return encoded
-    rows: Iterator[Tensor] = iter(())
+        return lambda: encoded
+    computed = None
     if images:
         computed = torch.cat([of.float().cpu() for _, of in room.compute(extract, encoded, len(images))])
-        store.put([item.content for item in batch if item.image is not None], computed.numpy())
+    found = _completed([replace(item, image=None) for item in batch], computed, store, "features")
+    return lambda: found
+
+
+def _completed(batch: list[_Opened], computed: Tensor | None, store: FeatureStore | None, name: str) -> Batch:
+    """Rows of all pictures of a batch: those that were computed, which are stored, between those that were."""
+    if not batch:
+        return {}
+    rows: Iterator[Tensor] = iter(())
+    if computed is not None:
+        if store is not None:
+            store.put([item.content for item in batch if item.features is None], computed.numpy())
         rows = iter(computed)
-    return {"features": torch.stack([next(rows) if item.features is None else item.features for item in batch])}
+    return {name: torch.stack([next(rows) if item.features is None else item.features for item in batch])}
+
+
+def frozen_of(inspector: Inspector) -> OnEngine | None:
+    """What computes the inspector's features, or all of it, on an engine; None where torch does."""
+    whole = inspector.whole if isinstance(inspector, Whole) else None
+    frozen = inspector.extract if whole is None else whole
+    return frozen if isinstance(frozen, OnEngine) and frozen.is_on else None
 
 
 def store_of(inspector: Inspector) -> FeatureStore | None:
@@ -375,6 +346,8 @@ def _feature_key(inspector: Inspector) -> str:
     """Key in the feature store; inspectors with equal keys extract equal features."""
     base = inspector.base
     key = f"{base.id}\0{base.commit}\0{base.probe}\0{inspector.image_size_wh}"
+    if (frozen := frozen_of(inspector)) is not None:
+        key += f"\0{frozen.key}"
     if isinstance(inspector, Localised):
         key += f"\0{inspector.feature_kind}"
     return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()

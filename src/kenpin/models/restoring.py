@@ -26,25 +26,27 @@ SEAL = "seal "
 """Prefix of the hash of a run's record, where a base is a run."""
 
 
-def restore_run(run: Path) -> tuple[Inspector, RunRecord]:
-    """The inspector of a finished run, on the CPU, and the run's record. Raises RunError, OptionError."""
+def restore_run(run: Path, engine: str = "auto") -> tuple[Inspector, RunRecord]:
+    """The inspector of a finished run, on the CPU, and the run's record. engine: that computes its frozen networks,
+    whatever the training took. Raises RunError, OptionError."""
     real = run.resolve()
     above = _restoring.get()
     if real in above:
         raise RunError(f"{run}: stands on itself, by way of its own base; restore it from a copy or train again.")
     token = _restoring.set((*above, real))
     try:
-        return _restored(run)
+        return _restored(run, engine)
     finally:
         _restoring.reset(token)
 
 
-def _restored(run: Path) -> tuple[Inspector, RunRecord]:
+def _restored(run: Path, engine: str) -> tuple[Inspector, RunRecord]:
     record = read_record(run)
     check_seal(run, record.files, deciding_alone=True)
     family = get_family(record.family)
     base = BaseRecord(record.base_id, record.base_commit, record.base_probe)
     options = family.Options.from_mapping(record.options, f"{run / RECORD}: options")
+    options = options.model_copy(update={"engine": engine})
     stands_on_run = base.commit is not None and base.commit.startswith(SEAL)
     if stands_on_run:  # wherever the training was started
         options = options.model_copy(update={"base": base.id})
@@ -61,14 +63,14 @@ def _restored(run: Path) -> tuple[Inspector, RunRecord]:
     return inspector, record
 
 
-def restore_checkpoint(run: Path, wanted: str) -> tuple[Inspector, RunRecord]:
+def restore_checkpoint(run: Path, wanted: str, engine: str = "auto") -> tuple[Inspector, RunRecord]:
     """A run, finished or interrupted, as it was at a checkpoint (a step, `last`, `best` or a folder): uncalibrated,
     without references, and its record without a threshold. Raises RunError, OptionError."""
     folder, record = checkpoint_of(run, wanted), record_at(run)
     if not is_run(run):
         return _begun_anew(run, folder, record), record
     check_checkpoint(run, record.files, folder)
-    inspector, _ = restore_run(run)
+    inspector, _ = restore_run(run, engine)
     take_learned(inspector.module, folder)
     if isinstance(inspector, Calibrated):
         inspector.calibration = None  # it was made for the weights that ship

@@ -16,7 +16,8 @@ from kenpin.config import GradientOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
 from kenpin.models.contract import Batch, Sampled, Trainable
-from kenpin.models.inference import KeptInputs, StoredFeatures, encode
+from kenpin.models.inference import encode
+from kenpin.models.kept_inputs import KeptInputs, StoredFeatures
 from kenpin.records import Example
 from kenpin.training.augment import Augmenter
 

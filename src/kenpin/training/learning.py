@@ -22,7 +22,7 @@ from kenpin.models.contract import (
     Trainable,
     trainable_share,
 )
-from kenpin.models.inference import keep_inputs
+from kenpin.models.kept_inputs import keep_inputs
 from kenpin.run.layout import CHECKPOINTS, MODEL
 from kenpin.training.augment import augments, plan_augmentation
 from kenpin.training.batches import readers

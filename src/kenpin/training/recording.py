@@ -18,12 +18,17 @@ from kenpin.report.words import NO_BOXES, NO_LABEL
 from kenpin.run.lineage import write_lineage
 from kenpin.run.record import RunRecord
 from kenpin.run.seal import seal
+from kenpin.runtime.engines import PACKAGES
 from kenpin.targets import Target
 from kenpin.training.learning import Learned
 from kenpin.training.parts import Parts
 from kenpin.training.start import Start
 
 _PACKAGES = ("kenpin", "torch", "transformers", "peft", "datasets", "numpy", "scikit-learn", "pillow")
+
+
+def _engine_of(engine: str) -> tuple[str, ...]:
+    return () if engine == "torch" else (PACKAGES[engine],)
 
 
 def record_of(
@@ -51,7 +56,7 @@ def record_of(
         threshold=None if threshold is None else to_json(threshold),
         scores={name: measure.value for name, measure in (measures or {}).items()},
         notes=notes,
-        versions={package: _version(package) for package in _PACKAGES},
+        versions={package: _version(package) for package in (*_PACKAGES, *_engine_of(start.options.engine))},
         device=learned.device,
         precision=learned.precision,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

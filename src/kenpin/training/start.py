@@ -25,6 +25,7 @@ from kenpin.models.contract import Announces, Calibrated, Family, Fitted, Forese
 from kenpin.models.inference import check_readable, refuse_table
 from kenpin.plural import counted
 from kenpin.run.record import check_run_free
+from kenpin.runtime import chosen_engine
 from kenpin.targets import Target
 from kenpin.training.below import lineage_below, runs_below
 from kenpin.training.capacity import refuse_unloadable
@@ -117,6 +118,7 @@ def begin(
     elif values:
         raise OptionError(f"train: give options or their values, not both ({', '.join(values)}).")
     # a base may be a folder too: a run that another stands on must not be replaced by that other
+    options = options.model_copy(update={"engine": chosen_engine(options.engine)})  # `auto` may be another tomorrow
     read: tuple[str | Path, ...] = (
         Path(options.data).expanduser(),
         *runs_below(options).values(),

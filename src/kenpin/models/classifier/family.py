@@ -73,12 +73,12 @@ class ClassifierFamily:
         """The inspector that was saved in `folder`. Raises RunError."""
         if options.tuning == "full":
             backbone = read_backbone(folder / "weights", folder / "processor", base.id, base.commit)
-            return NetworkClassifier(backbone, backbone.network, task, base)
+            return NetworkClassifier(backbone, backbone.network, task, base, options.engine)
         backbone = _load(options, task)
         check_base(base, backbone.record)
         if options.tuning == "head":
             return HeadClassifier(backbone, task, options, _read_head(folder / "head.npz", len(task.labels)))
-        return NetworkClassifier(backbone, load_lora(backbone.network, folder / "adapter"), task, base)
+        return NetworkClassifier(backbone, load_lora(backbone.network, folder / "adapter"), task, base, options.engine)
 
     def closeness(self, config: Any) -> int:
         """1 for any image classifier of transformers."""

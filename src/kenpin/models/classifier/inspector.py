@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import cast
 
@@ -24,6 +24,7 @@ from kenpin.models.naming import class_numbers, predictions
 from kenpin.models.networks.backbones import (
     Backbone,
 )
+from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.quiet import without_bars
 from kenpin.plural import counted
 from kenpin.records import Example, Map, Prediction
@@ -39,7 +40,8 @@ class HeadClassifier(CalibratedPictures):
         self.base = backbone.record
         self.image_size_wh = backbone.image_size_wh
         self.module = backbone.network
-        self.encode, self.extract, self.processor = backbone.encode, backbone.extract, backbone.processor
+        self.encode, self.processor = backbone.encode, backbone.processor
+        self.extract = backbone.on_engine(options.engine)
         self._backbone, self._task, self._options, self._head = backbone, task, options, head
 
     def infer(self, batch: Batch) -> Batch:
@@ -89,13 +91,24 @@ class NetworkClassifier(CalibratedPictures):
     batch_size = None
     extract = None
 
-    def __init__(self, backbone: Backbone, module: nn.Module, task: Task, base: BaseRecord) -> None:
+    def __init__(
+        self, backbone: Backbone, module: nn.Module, task: Task, base: BaseRecord, engine: str | None = None
+    ) -> None:
+        """engine: that computes the trained network; None while it learns."""
         self.labels = task.labels
         self.base = base
         self.image_size_wh = backbone.image_size_wh
         self.module = module
         self.encode, self.processor = backbone.encode, backbone.processor
         self._backbone, self._task = backbone, task
+        self.whole = None if engine is None else self._on_engine(engine)
+
+    def _on_engine(self, engine: str) -> OnEngine:
+        trained = replace(self._backbone, network=self.module)
+        return trained.on_engine(engine, self._probabilities, output="probabilities")
+
+    def _probabilities(self, pixel_values: Tensor) -> Tensor:
+        return cast(Tensor, self.module(pixel_values=pixel_values).logits.float().softmax(dim=1))
 
     def check(self, training: Dataset) -> tuple[str, ...]:
         """Any class can be learned."""
@@ -116,7 +129,8 @@ class NetworkClassifier(CalibratedPictures):
 
     def infer(self, batch: Batch) -> dict[str, Tensor]:
         """Class probabilities, (n, classes)."""
-        return {"probabilities": self.module(**batch).logits.float().softmax(dim=1)}
+        known = batch.get("probabilities")
+        return {"probabilities": self._probabilities(batch["pixel_values"]) if known is None else known}
 
     def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
         """One prediction a picture."""

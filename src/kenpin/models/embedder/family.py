@@ -85,7 +85,7 @@ class EmbedderFamily:
             raise RunError(f"{folder / WEIGHTS}: does not fit the network; restore it or train again.") from error
         if unknown or any(not name.startswith("body.") for name in absent):
             raise RunError(f"{folder / WEIGHTS}: does not fit the network; restore it or train again.")
-        return EmbeddingInspector(backbone, module.eval(), task, options, base, references)
+        return EmbeddingInspector(backbone, module.eval(), task, options, base, references, options.engine)
 
 
 def _load(options: EmbedderOptions) -> Backbone:

@@ -26,11 +26,13 @@ from kenpin.models.embedder.references import References, fit_references
 from kenpin.models.inference import infer_batches
 from kenpin.models.naming import class_numbers, predictions
 from kenpin.models.networks.backbones import Backbone
+from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.quiet import without_bars
 from kenpin.plural import counted, is_are
 from kenpin.records import Example, Prediction
 
 WEIGHTS = "embedder.safetensors"
+_OUTPUT = "embedding"
 CLASSES = "classes"  # among the weights: number of classes of the objective
 _MLP_BATCH = 256  # pictures of 28 × 28 at a time: a few of them do not fill a processor
 _UNSEEN = 2_000  # validation pictures that the references are scaled on
@@ -51,20 +53,28 @@ class EmbeddingInspector(CalibratedPictures):
         options: EmbedderOptions,
         base: BaseRecord,
         references: References | None = None,
+        engine: str | None = None,
     ) -> None:
+        """engine: that computes the trained network; None while it learns."""
         self.labels = task.labels
         self.base = base
         self.image_size_wh = backbone.image_size_wh
         self.module: nn.Module = module
         self.encode, self.processor = backbone.encode, backbone.processor
-        self.extract = backbone.extract if options.tuning == "head" else None
+        is_mlp = isinstance(backbone, MlpBackbone)  # it costs less than handing pictures over would
+        self.extract = backbone.on_engine("torch" if is_mlp else options.engine) if options.tuning == "head" else None
         self.batch_size = _MLP_BATCH if isinstance(backbone, MlpBackbone) else None
         self.encode_grey = backbone.encode_grey if isinstance(backbone, MlpBackbone) else None
         self._backbone, self._task, self._options, self._references = backbone, task, options, references
+        self.whole = None if engine is None or is_mlp or self.extract is not None else self._on_engine(engine)
         scattered = {UNWANTED} if options.from_cases is not None else set()
         if options.together == "good":
             scattered |= set(task.labels) - set(task.ok_labels)
         self._scattered = [number for number, label in enumerate(task.labels) if label in scattered]
+
+    def _on_engine(self, engine: str) -> OnEngine:
+        trained = replace(self._backbone, network=self.module)
+        return trained.on_engine(engine, lambda pixels: cast(Tensor, self.module(pixel_values=pixels)), output=_OUTPUT)
 
     def check(self, training: Dataset) -> tuple[str, ...]:
         """Refuse to gather good parts where none is known. Raises OptionError."""
@@ -94,7 +104,8 @@ class EmbeddingInspector(CalibratedPictures):
 
     def infer(self, batch: Batch) -> Batch:
         """Embeddings, `embedding` (n, dimension)."""
-        return {"embedding": self.module(**batch)}
+        known = batch.get(_OUTPUT)
+        return {_OUTPUT: self.module(**batch) if known is None else known}
 
     def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
         """Embeddings -> predictions with them, and with class probabilities where there are references."""
@@ -146,6 +157,7 @@ class EmbeddingInspector(CalibratedPictures):
         knowing = EmbeddingInspector(
             self._backbone, cast(EmbeddingNetwork, self.module), task, self._options, self.base, after
         )
+        knowing.whole = self.whole
         knowing.calibration = self.calibration  # the threshold is on its scale
         return knowing
 

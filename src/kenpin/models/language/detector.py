@@ -29,8 +29,9 @@ from kenpin.models.language.grammar import Grammar
 from kenpin.models.language.losses import IGNORED, example_losses, token_losses
 from kenpin.models.language.options import LanguageOptions
 from kenpin.models.language.scores import AnswerReader
-from kenpin.models.language.tuning import freeze_randomness, prepare, sees_frozen
+from kenpin.models.language.tuning import freeze_randomness, prepare, sees_frozen, vision_of
 from kenpin.models.networks.lora import load_lora, without_adapters
+from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.pretrained import load_pretrained, load_tensors
 from kenpin.models.networks.quiet import expected_warnings, without_bars
 from kenpin.models.restoring import run_below
@@ -70,9 +71,17 @@ class LanguageDetector(ABC):
         self.module: nn.Module = module or self._prepared()
         self.batch_size = options.predict_batch_size
         self.calibration: Calibration | None = None
-        self.extract = self._extract if sees_frozen(self.module) else None
-        if self.extract is not None:
+        self.extract: OnEngine | None = None
+        if sees_frozen(self.module):
             freeze_randomness(self.module)
+            self.extract = OnEngine(
+                self.features,
+                vision_of(self.network),
+                self.encode,
+                processor=base.processor,
+                size_wh=self.image_size_wh,
+                engine=options.engine,
+            )
 
     # ---- defined by each family ----
 
@@ -316,9 +325,6 @@ class LanguageDetector(ABC):
             targets=options.lora_targets,
             seed=options.seed,
         )
-
-    def _extract(self, batch: Batch) -> Tensor:
-        return self.features(batch["pixel_values"])
 
     def features(self, pixel_values: Tensor) -> Tensor:
         """The picture tokens for the language model. (n, 3, h, w) -> (n, picture tokens, width)."""

@@ -94,6 +94,12 @@ def sees_frozen(module: nn.Module) -> bool:
     )
 
 
+def vision_of(network: nn.Module) -> nn.Module:
+    """The parts of a network that see the picture."""
+    parts = (part for name, part in network.named_modules() if name.rsplit(".", 1)[-1] in VISION)
+    return nn.ModuleList(parts).eval()
+
+
 def freeze_randomness(module: nn.Module) -> None:
     """Keep the frozen vision part in evaluation mode while the rest trains: it must drop nothing at random."""
     for name, part in module.named_modules():

@@ -52,4 +52,5 @@ def as_grid(hidden: Tensor, size_hw: tuple[int, ...] | None) -> Tensor:
         raise OptionError(
             f"{counted(tokens, 'token')} of a picture of {width} × {height} pixels make no grid; take another base."
         )
-    return hidden[:, tokens - rows * columns :].mT.reshape(len(hidden), -1, rows, columns)
+    places = hidden[:, tokens - rows * columns :].transpose(1, 2)
+    return places.reshape(hidden.shape[0], hidden.shape[2], rows, columns)

@@ -48,7 +48,7 @@ class MahalanobisFamily:
         """An inspector on its base, or on the table of the task. Raises OptionError, MissingExtraError, RunError."""
         if options.where != "none":
             return _of_cells(options, task)
-        source = item_source(options.base, options.stages, task.labels, task.items, options.seed)
+        source = item_source(options.base, options.stages, task.labels, task.items, options.seed, options.engine)
         return UnitSpaceInspector(source, task, options)
 
     def restore(self, folder: Path, base: BaseRecord, options: MahalanobisOptions, task: Task) -> Inspector:
@@ -62,7 +62,7 @@ class MahalanobisFamily:
         if "names" in saved:
             source = of_table(tuple(saved.pop("names").tolist()))
         else:
-            source = same_source(base, options.base, options.stages, task.labels, options.seed)
+            source = same_source(base, options.base, options.stages, task.labels, options.seed, options.engine)
         check_base(base, source.base)
         items = saved.pop("items")
         try:
@@ -77,7 +77,7 @@ def _of_cells(options: MahalanobisOptions, task: Task) -> PatchSpaceInspector:
     if task.items:
         raise OptionError("option `where` does nothing with a table of numbers; leave it out.")
     backbone = load_backbone(options.base, task.labels, options.seed).frozen()
-    return PatchSpaceInspector(backbone, task, options.where, options.stages, options.place_items, options.ridge)
+    return PatchSpaceInspector(backbone, task, options)
 
 
 FAMILY = MahalanobisFamily()

@@ -20,6 +20,7 @@ from kenpin.models.contract import BaseRecord, Batch, Inspector, Progress
 from kenpin.models.inference import compute_features
 from kenpin.models.mahalanobis.options import DEFAULT_STAGES
 from kenpin.models.networks.backbones import BUILT_IN, Backbone, load_backbone
+from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.probe import probe_picture
 from kenpin.models.restoring import SEAL, name_of_seal, restore_run, vectors_of
 from kenpin.run.record import is_run
@@ -71,7 +72,7 @@ class ItemSource:
 
 
 def item_source(
-    base: str, stages: tuple[int, ...], labels: Sequence[str], table: tuple[str, ...], seed: int
+    base: str, stages: tuple[int, ...], labels: Sequence[str], table: tuple[str, ...], seed: int, engine: str
 ) -> ItemSource:
     """The source of the options, or of a table with these columns. Raises OptionError, RunError."""
     if table:
@@ -81,15 +82,17 @@ def item_source(
     if base not in BUILT_IN and is_run(Path(base)):
         if stages != DEFAULT_STAGES:
             raise OptionError(f"option `stages` does nothing with base {base}, a run; leave it out.")
-        return _of_run(Path(base).absolute())
-    return _of_backbone(load_backbone(base, labels, seed), stages)
+        return _of_run(Path(base).absolute(), engine)
+    return _of_backbone(load_backbone(base, labels, seed), stages, engine)
 
 
-def same_source(base: BaseRecord, wanted: str, stages: tuple[int, ...], labels: Sequence[str], seed: int) -> ItemSource:
+def same_source(
+    base: BaseRecord, wanted: str, stages: tuple[int, ...], labels: Sequence[str], seed: int, engine: str
+) -> ItemSource:
     """The source of a saved unit space of pictures. Raises RunError where it is gone."""
     if base.commit is not None and base.commit.startswith(SEAL):
-        return _of_run(Path(base.id))
-    return _of_backbone(load_backbone(wanted, labels, seed), stages)
+        return _of_run(Path(base.id), engine)
+    return _of_backbone(load_backbone(wanted, labels, seed), stages, engine)
 
 
 def of_table(names: tuple[str, ...]) -> ItemSource:
@@ -101,7 +104,7 @@ def of_table(names: tuple[str, ...]) -> ItemSource:
     return ItemSource(BaseRecord(TABLE, None, ()), (0, 0), nn.Identity(), encode, None, names, np.arange(len(names)))
 
 
-def _of_backbone(backbone: Backbone, stages: tuple[int, ...]) -> ItemSource:
+def _of_backbone(backbone: Backbone, stages: tuple[int, ...], engine: str) -> ItemSource:
     """Features of a network. Raises OptionError where stages are asked of a base without any."""
     names = backbone.item_names
     if names[0].startswith("stage"):
@@ -116,25 +119,26 @@ def _of_backbone(backbone: Backbone, stages: tuple[int, ...]) -> ItemSource:
         backbone.image_size_wh,
         backbone.network,
         backbone.encode,
-        backbone.extract,
+        backbone.on_engine(engine),
         names,
         candidates,
         backbone.processor,
     )
 
 
-def _of_run(run: Path) -> ItemSource:
+def _of_run(run: Path, engine: str) -> ItemSource:
     """Embeddings of a finished run, else the features of its frozen base. Raises RunError, OptionError."""
-    inspector, record = restore_run(run)
+    inspector, record = restore_run(run, engine)
 
-    def extract(batch: Batch) -> Tensor:
+    def vectors(pixel_values: Tensor) -> Tensor:
+        batch = {"pixel_values": pixel_values}
         if inspector.extract is not None:
             batch = {"features": inspector.extract(batch)}
         return vectors_of(inspector.infer(batch))
 
-    module = inspector.module.eval()
+    module, processor = inspector.module.eval(), getattr(inspector, "processor", None)
     with torch.inference_mode():
-        answer = extract(inspector.encode([probe_picture(inspector.image_size_wh)]))[0].float()
+        answer = vectors(inspector.encode([probe_picture(inspector.image_size_wh)])["pixel_values"])[0].float()
     indices = np.linspace(0, len(answer) - 1, 16).astype(int)
     probe = tuple(round(float(answer[index]), 5) for index in indices)
     return ItemSource(
@@ -142,8 +146,10 @@ def _of_run(run: Path) -> ItemSource:
         inspector.image_size_wh,
         module,
         inspector.encode,
-        extract,
+        OnEngine(
+            vectors, module, inspector.encode, processor=processor, size_wh=inspector.image_size_wh, engine=engine
+        ),
         tuple(f"vector.{index}" for index in range(len(answer))),
         np.arange(len(answer)),
-        getattr(inspector, "processor", None),
+        processor,
     )

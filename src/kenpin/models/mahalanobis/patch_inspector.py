@@ -7,7 +7,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -20,10 +19,11 @@ from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError, RunError, first_line
 from kenpin.models.calibrated import CalibratedPictures
 from kenpin.models.contract import Batch, Progress, Task
-from kenpin.models.inference import compute_features
+from kenpin.models.inference import compute_features, infer_together
 from kenpin.models.looking.cells import cell_outputs
 from kenpin.models.looking.maps import map_of_cells, seen_region
 from kenpin.models.mahalanobis.cell_spaces import CellSpaces, fit_spaces
+from kenpin.models.mahalanobis.options import MahalanobisOptions
 from kenpin.models.mahalanobis.selection import check_count
 from kenpin.models.networks.backbones import Backbone
 from kenpin.plural import counted
@@ -32,37 +32,26 @@ from kenpin.records import Example, Map, Prediction, Threshold
 from kenpin.run.arrays import read_run_arrays
 from kenpin.run.seal import REMEDY
 
-Where = Literal["positions", "pooled"]
 _TOGETHER = 32  # pictures a matrix product: enough to fill it, and few enough for the memory
 _FILE = "place_spaces.npz"
 WAY = "distance"
 
 
 class PatchSpaceInspector(CalibratedPictures):
-    """Unit spaces of the cells of a picture, on the stages of a frozen backbone.
-
-    where: `positions`, a space for each cell, for parts that always lie alike; `pooled`, one for the patches of all
-    cells, for parts that move. stages: of Lite0. items: most items of a cell, with `positions`.
-    """
+    """Unit spaces of the cells of a picture, on the stages of a frozen backbone: a space for each cell, for parts that
+    always lie alike, or one for the patches of all cells, for parts that move."""
 
     batch_size = None
 
-    def __init__(
-        self,
-        backbone: Backbone,
-        task: Task,
-        where: Where,
-        stages: tuple[int, ...],
-        items: int,
-        ridge: float | Literal["ledoit-wolf"],
-    ) -> None:
+    def __init__(self, backbone: Backbone, task: Task, options: MahalanobisOptions) -> None:
         self.labels: tuple[str, ...] = ()
         self.base = backbone.record
         self.image_size_wh = backbone.image_size_wh
         self.module = backbone.network
-        self.encode, self.extract = backbone.encode, self._extract
-        self._backbone, self._task, self._where, self._ridge = backbone, task, where, ridge
-        self._stages = tuple(sorted(set(stages)))
+        self.encode, self.processor = backbone.encode, backbone.processor
+        self.extract = backbone.on_engine(options.engine, self._extract)
+        self._backbone, self._task, self._where, self._ridge = backbone, task, options.where, options.ridge
+        self._stages = tuple(sorted(set(options.stages)))
         width, height = self.image_size_wh
         with torch.inference_mode():
             outputs = cell_outputs(backbone, torch.zeros(1, 3, height, width, device=backbone.device), self._stages)
@@ -71,7 +60,8 @@ class PatchSpaceInspector(CalibratedPictures):
         # a cell of the coarsest stage covers so many of the finest, or one less: an odd number has a middle cell
         self._around = max(self._grid[0] // rows for _, rows, _ in self._sizes) | 1
         channels = sum(count for count, *_ in self._sizes)
-        self._take(np.arange(channels) if where == "pooled" else _choice(channels, min(items, channels)))
+        items = min(options.place_items, channels)
+        self._take(np.arange(channels) if self._where == "pooled" else _choice(channels, items))
         self._spaces: CellSpaces | None = None
 
     def _take(self, channels: NDArray[np.int64]) -> None:
@@ -84,10 +74,10 @@ class PatchSpaceInspector(CalibratedPictures):
         starts = [0, *ends[:-1]]
         self._of_stages = [torch.from_numpy(own - start) for own, start in zip(of_stages, starts, strict=True)]
 
-    def _extract(self, batch: Batch) -> Tensor:
+    def _extract(self, pixel_values: Tensor) -> Tensor:
         """The chosen channels at the cells of each stage. -> (n, numbers)."""
-        outputs = cell_outputs(self._backbone, batch["pixel_values"], self._stages)
-        chosen = (o.movedim(1, 3)[..., c.to(o.device)] for o, c in zip(outputs, self._of_stages, strict=True))
+        outputs = cell_outputs(self._backbone, pixel_values, self._stages)
+        chosen = (o.movedim(1, 3).index_select(3, c.to(o.device)) for o, c in zip(outputs, self._of_stages, strict=True))
         return torch.cat([grid.flatten(1) for grid in chosen], dim=1)
 
     def _items(self, features: Tensor) -> Tensor:
@@ -137,10 +127,8 @@ class PatchSpaceInspector(CalibratedPictures):
         """The distance at every cell. Raises OptionError."""
         if way not in (None, WAY) or label is not None:
             raise OptionError("this run's map shows the distance from good parts; leave --way and --label out.")
-        with torch.inference_mode():
-            pixels = self.encode(images)["pixel_values"].to(self._backbone.device)
-            grids = self.infer({"features": self._extract({"pixel_values": pixels}).float()})["map"].cpu()
-        return [(self.map_of(grid, image.size),) for grid, image in zip(grids, images, strict=True)]
+        (outputs,) = infer_together([self], images)
+        return [(self.map_of(grid, image.size),) for grid, image in zip(outputs["map"], images, strict=True)]
 
     def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
         """Learn the spaces from the good parts alone; nothing is set aside. Raises UnitSpaceError."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from kenpin.errors import OptionError, RunError, first_line
 from kenpin.models.contract import BaseRecord, Batch, check_there
 from kenpin.models.networks import lite0
+from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.pretrained import load_pretrained
 from kenpin.models.networks.quiet import without_bars, without_reports
 from kenpin.models.networks.seeded import seeded
@@ -47,9 +48,19 @@ class Backbone:
         """RGB pictures -> `pixel_values` (n, 3, h, w) float32."""
         return {"pixel_values": cast(Tensor, self.processor(images=list(images), return_tensors="pt")["pixel_values"])}
 
-    def extract(self, batch: Batch) -> Tensor:
-        """Pooled features of the output of `encode`."""
-        return self.features(batch["pixel_values"])
+    def on_engine(
+        self, engine: str, function: Callable[[Tensor], Tensor] | None = None, *, output: str = "features"
+    ) -> OnEngine:
+        """Pooled features, or another function of pixel values by this network, computed on an engine."""
+        return OnEngine(
+            function or self.features,
+            self.network,
+            self.encode,
+            processor=self.processor,
+            size_wh=self.image_size_wh,
+            engine=engine,
+            output=output,
+        )
 
     def features(self, pixel_values: Tensor) -> Tensor:
         """Pooled features: average and maximum of each channel at each stage of Lite0; of a transformers backbone's

@@ -1,0 +1,79 @@
+"""Converted networks, kept on disk: each in a folder of its own by its key, complete or not at all, the oldest dropped
+first."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from kenpin.models.networks.feature_store import default_folder
+
+LIMIT_BYTES = 4 * 1024**3
+_FILES = {"openvino": "model.xml", "onnx": "model.onnx"}
+_SUM = "sum"  # hash of the files beside it
+_in_use: list[tempfile.TemporaryDirectory[str]] = []  # of this process, where the cache cannot be written
+
+
+def kept_network(key: str, engine: str, convert: Callable[[Path], None]) -> Path:
+    """The file of a converted network. `convert` writes it into an empty folder where there is none that is as it was
+    written; where the cache cannot be written, the folder lives as long as the process."""
+    folder = default_folder() / "networks" / key
+    if _is_whole(folder):
+        with suppress(OSError):  # of a cache that may only be read
+            os.utime(folder)
+        return folder / _FILES[engine]
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
+    except OSError:
+        _in_use.append(tempfile.TemporaryDirectory(prefix="kenpin-network-"))
+        convert(Path(_in_use[-1].name))
+        return Path(_in_use[-1].name) / _FILES[engine]
+    try:
+        convert(made)
+        (made / _SUM).write_text(_sum_of(made))
+        shutil.rmtree(folder, ignore_errors=True)  # a damaged one
+        try:
+            made.rename(folder)
+        except OSError:
+            if not _is_whole(folder):  # else another process was first
+                raise
+        _drop_oldest(folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return folder / _FILES[engine]
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        return (folder / _SUM).read_text() == _sum_of(folder)
+    except OSError:
+        return False
+
+
+def _sum_of(folder: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for file in sorted(folder.iterdir()):
+        if file.name != _SUM:
+            with file.open("rb") as stream:
+                digest.update(hashlib.file_digest(stream, "blake2b").digest())
+    return digest.hexdigest()
+
+
+def _drop_oldest(used: Path) -> None:
+    """Remove the networks that were not used for longest, beyond the limit; never the one in use."""
+    folders = sorted((f for f in used.parent.iterdir() if f != used), key=lambda f: f.stat().st_mtime, reverse=True)
+    total_bytes = _bytes_of(used)
+    for folder in folders:
+        total_bytes += _bytes_of(folder)
+        if total_bytes > LIMIT_BYTES and not folder.name.startswith("."):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bytes_of(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())

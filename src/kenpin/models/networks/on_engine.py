@@ -1,0 +1,194 @@
+"""A frozen function of pictures on an engine: converted once, kept on disk, computed beside the caller.
+
+It is an aid and never a condition: where `auto` chose an engine that cannot take the network, torch computes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL.Image import Image
+from torch import Tensor, nn
+
+from kenpin.errors import OptionError, first_line
+from kenpin.models.contract import Batch
+from kenpin.models.networks.kept_networks import kept_network
+from kenpin.models.networks.stored_pixels import StoredPixels
+from kenpin.runtime import Network, chosen_engine, load_network, version_of
+from kenpin.runtime.network import Work
+
+_log = logging.getLogger(__name__)
+
+
+class OnEngine:
+    """A function of pixel values, (n, c, h, w) -> rows, that no training changes any more.
+
+    Called with a batch it computes with torch, as for gradients and on other devices. `begin` computes on the engine,
+    whose input are the pictures as `prepare` brings them to size: bytes where the processor allows it, a quarter of
+    what would be moved else.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Tensor], Tensor],
+        network: nn.Module,
+        encode: Callable[[Sequence[Image]], Batch],
+        *,
+        processor: Any,
+        size_wh: tuple[int, int],
+        engine: str,
+        output: str = "features",
+    ) -> None:
+        """network: its weights are those of the function; engine: as `chosen_engine` takes it; output: the name under
+        which `infer` takes the rows."""
+        self.output = output
+        self._function, self._network, self._encode = function, network, encode
+        self._processor, self._size_wh = processor, size_wh
+        self._wanted, self._engine = engine, chosen_engine(engine)
+        self._stored: StoredPixels | None = None
+        self._networks: dict[Work, Network] = {}
+        self._is_ready = False
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """The rows of a batch of `encode`, by torch."""
+        return self._function(batch["pixel_values"])
+
+    @property
+    def key(self) -> str:
+        """What computes: rows of equal keys and weights are equal."""
+        return self._engine if self._engine == "torch" else f"{self._engine} {version_of(self._engine)} fp32"
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the engine computes: it is another than torch, and the weights are 32-bit numbers on the CPU."""
+        if self._engine == "torch" or self._network.training:
+            return False
+        weights = next(self._network.parameters(), None)
+        if weights is None or weights.device.type != "cpu" or weights.dtype != torch.float32:
+            return False
+        return self._made_ready()
+
+    def prepare(self, image: Image) -> NDArray[Any]:
+        """One picture as the engine's network takes it: (h, w, 3) uint8, or (3, h, w) float32."""
+        if self._stored is not None:
+            return self._stored.of(image)
+        return self._encode([image])["pixel_values"][0].numpy()
+
+    def begin(self, rows: NDArray[Any], work: Work = "many") -> Callable[[], Tensor]:
+        """Begin with prepared pictures, (n, …); the function returned waits for their rows, on the CPU. At most `depth`
+        batches are computed at a time."""
+        pending = self._on(work).submit(rows)
+        return lambda: torch.from_numpy(pending.result()[self.output])
+
+    @property
+    def depth(self) -> int:
+        """Batches that are computed at a time."""
+        return self._on("many").depth
+
+    def _made_ready(self) -> bool:
+        """Convert and load; where that fails and the engine was not asked for by name, torch computes from now on."""
+        if self._is_ready:
+            return True
+        try:
+            self._stored = StoredPixels.of_processor(self._processor, self._encode, self._size_wh)
+            self._on("many")
+        except Exception as error:  # converters raise whatever breaks first
+            if self._wanted != "auto":
+                raise OptionError(
+                    f"option `engine`: {self._engine} cannot take this network ({first_line(error)}); take torch."
+                ) from error
+            _log.warning("%s cannot take this network (%s); torch computes it.", self._engine, first_line(error))
+            self._engine = "torch"
+            return False
+        self._is_ready = True
+        return True
+
+    def _on(self, work: Work) -> Network:
+        if work not in self._networks:
+            file = kept_network(self._key_of_network(), self._engine, self._converted)
+            self._networks[work] = load_network(self._engine, file, work=work, threads=torch.get_num_threads())
+        return self._networks[work]
+
+    def _key_of_network(self) -> str:
+        digest = hashlib.blake2b(digest_size=16)
+        digest.update(f"{self.key} torch {torch.__version__} {type(self._network).__qualname__}".encode())
+        digest.update(f"{self._size_wh} {self.output} {self._stored}".encode())
+        for name, values in self._network.state_dict().items():
+            digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+            digest.update(values.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        # the function may use a part of the network alone: its answer for a fixed picture tells which
+        with torch.inference_mode():
+            digest.update(self._graph()(self._example()).float().numpy().tobytes())
+        return digest.hexdigest()
+
+    def _example(self) -> Tensor:
+        width, height = self._size_wh
+        draw = np.random.default_rng(0)
+        if self._stored is not None:
+            return torch.from_numpy(draw.integers(0, 256, (1, height, width, 3), np.uint8))
+        return torch.from_numpy(draw.standard_normal((1, 3, height, width), np.float32))
+
+    def _graph(self) -> nn.Module:
+        return _Graph(self._function, self._network, self._stored).eval()
+
+    def _converted(self, folder: Path) -> None:
+        """Write the network's file for the engine into a folder."""
+        with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad(), _without_advice():
+            warnings.simplefilter("ignore")  # the tracer's, of Python branches that depend on shapes alone
+            if self._engine == "openvino":
+                _to_openvino(self._graph(), self._example(), folder / "model.xml", self.output)
+            else:
+                _to_onnx(self._graph(), self._example(), folder / "model.onnx", self.output)
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Without what PyTorch's exporter logs of packages that are not installed, which nothing here needs."""
+    exporter = logging.getLogger("torch.onnx")
+    before = exporter.level
+    exporter.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        exporter.setLevel(before)
+
+
+class _Graph(nn.Module):
+    """From prepared pictures to rows."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor], network: nn.Module, stored: StoredPixels | None) -> None:
+        super().__init__()
+        self.network = network  # so that its weights are this module's
+        self._function, self._stored = function, stored
+
+    def forward(self, rows: Tensor) -> Tensor:
+        pixels = rows if self._stored is None else self._stored.pixel_values(rows)
+        return self._function(pixels).float()
+
+
+def _to_openvino(graph: nn.Module, example: Tensor, file: Path, output: str) -> None:
+    from kenpin.runtime.openvino import imported
+
+    openvino = imported()
+    shape = openvino.PartialShape([-1, *example.shape[1:]])
+    model = openvino.convert_model(graph, example_input=example, input=[shape])
+    model.outputs[0].set_names({output})
+    openvino.save_model(model, file, compress_to_fp16=False)
+
+
+def _to_onnx(graph: nn.Module, example: Tensor, file: Path, output: str) -> None:
+    batch = torch.export.Dim("batch")
+    two = torch.cat([example, example])  # a batch of one would be taken for a constant
+    torch.onnx.export(
+        graph, (two,), str(file), dynamo=True, dynamic_shapes=({0: batch},), input_names=["rows"],
+        output_names=[output], external_data=False, verbose=False,
+    )  # fmt: skip
