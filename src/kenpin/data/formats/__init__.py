@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -79,5 +80,6 @@ def get_format(name: str) -> Format:
     return cast("Format", load_plugin("format", plugins(GROUP)[name]))
 
 
-def _own_names() -> set[str]:
-    return {module.name for module in pkgutil.iter_modules(__path__)}
+@cache
+def _own_names() -> frozenset[str]:
+    return frozenset(module.name for module in pkgutil.iter_modules(__path__))
