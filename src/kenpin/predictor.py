@@ -11,7 +11,6 @@ from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
@@ -24,7 +23,8 @@ from kenpin.models import get_family
 from kenpin.models.bare_base import TOY, family_of_base
 from kenpin.models.contract import Conversational, Inspector, Localised, Progress, Promptable, ReadsTables
 from kenpin.models.inference import OnError, decode, frozen_of, infer_batches
-from kenpin.models.restoring import checkpoint_of, restore_checkpoint, restore_run, vectors_of
+from kenpin.models.outputs import Outputs, vectors_of
+from kenpin.models.restoring import checkpoint_of, restore_checkpoint, restore_run
 from kenpin.quality.threshold import judge
 from kenpin.records import Example, ImageSource, Judgement, Map, Prediction, Threshold
 from kenpin.records_json import from_json
@@ -155,7 +155,7 @@ class Predictor:
         Raises ImageError as `predict` does, and OptionError where the run has no vectors.
         """
         for examples, outputs in self._outputs(dataset, progress, on_error, batch_size):
-            yield examples, vectors_of(outputs).float().numpy()
+            yield examples, vectors_of(outputs).astype(np.float32, copy=False)
 
     @property
     def localises(self) -> bool:
@@ -184,7 +184,7 @@ class Predictor:
 
     def _outputs(
         self, dataset: DataSource, progress: Progress | None, on_error: OnError | None, batch_size: int | None
-    ) -> Iterator[tuple[list[Example], dict[str, Tensor]]]:
+    ) -> Iterator[tuple[list[Example], Outputs]]:
         training = self.inspector.module.training
         self.inspector.module.eval()
         try:

@@ -147,14 +147,12 @@ def _predictions(
     before: Predictor, after: LearnsVectors, pictures: Dataset, vectors: NDArray[np.float32], chosen: list[int]
 ) -> list[Prediction]:
     """Predictions of the new run; for a picture that is a reference, those without that reference."""
-    import torch
-
     assert isinstance(before.inspector, LearnsVectors)
     examples, labels = list(pictures), pictures.column("label")
-    predictions = after.decode({"embedding": torch.from_numpy(vectors)}, examples)
+    predictions = after.decode({"embedding": vectors}, examples)
     for index in chosen:
         others = [other for other in chosen if other != index]
         knowing = before.inspector.with_references(vectors[others], [labels[other] for other in others])
-        own = {"embedding": torch.from_numpy(vectors[index : index + 1])}
+        own = {"embedding": vectors[index : index + 1]}
         (predictions[index],) = knowing.decode(own, examples[index : index + 1])
     return predictions

@@ -10,8 +10,8 @@ from pathlib import Path
 from threading import Event, Timer
 from typing import Any
 
+import numpy as np
 import pytest
-import torch
 
 from kenpin.cli import main
 from kenpin.data.dataset import Dataset
@@ -104,10 +104,9 @@ def _break_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         sizes = [image.size for image in images]
         if RAISES in sizes:
             raise RuntimeError("out of memory")
-        outputs = infer_together(inspectors, images)
-        with torch.inference_mode():
-            for values in (values for of_run in outputs for values in of_run.values()):
-                values[[index for index, size in enumerate(sizes) if size == NOT_A_NUMBER]] = torch.nan
+        outputs: list[Any] = infer_together(inspectors, images)
+        for values in (values for of_run in outputs for values in of_run.values()):
+            values[[index for index, size in enumerate(sizes) if size == NOT_A_NUMBER]] = np.nan
         if TOO_FEW in sizes:
             return [{name: values[1:] for name, values in of_run.items()} for of_run in outputs]
         return outputs

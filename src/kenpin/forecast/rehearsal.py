@@ -25,6 +25,7 @@ from kenpin.models.inference import batch_size_of, encode
 from kenpin.models.kept_inputs import KEPT_BYTES, kept_bytes
 from kenpin.models.networks.cpu_memory import keep_freed_memory
 from kenpin.models.networks.feature_store import DEFAULT_LIMIT_BYTES
+from kenpin.models.outputs import as_arrays
 from kenpin.records import Detections, Example, Prediction
 from kenpin.targets import Target
 from kenpin.training.augment import Augmenter, augments, plan_augmentation
@@ -228,7 +229,7 @@ class Rehearsal:
     def _predicted(self, inputs: Batch, examples: Sequence[Example]) -> list[Prediction]:
         with torch.inference_mode():
             outputs = self._inspector.infer(inputs)
-        return self._inspector.decode({name: values.cpu() for name, values in outputs.items()}, examples)
+        return self._inspector.decode(as_arrays(outputs), examples)
 
     # ---- one step ----
 

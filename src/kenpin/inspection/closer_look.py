@@ -19,7 +19,7 @@ from kenpin.inspection.isolating import Failed, attempt, on_each
 from kenpin.inspection.policy import Policy
 from kenpin.inspection.runs import JudgedPart, PolicyRun, example_of
 from kenpin.models.contract import Explained, Localised
-from kenpin.models.restoring import vectors_of
+from kenpin.models.outputs import vectors_of
 from kenpin.predictor import load_conversational
 from kenpin.records import Map
 from kenpin.run.record import read_record, record_hash, space_of
@@ -146,7 +146,7 @@ class CloserLook:
         asked = self._policy.cases
         if asked is None or self._library is None or not (always or part.verdict in asked.when):
             return ()
-        vector = vectors_of(part.outputs[asked.run].raw).float().numpy()
+        vector = vectors_of(part.outputs[asked.run].raw)
         (hits,) = self._library.search(vector, k=asked.nearest + 1)
         return tuple(near for near in hits if near.case.id != part.opened.picture_hash)[: asked.nearest]
 

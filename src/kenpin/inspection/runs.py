@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from kenpin.errors import OptionError
 from kenpin.inspection.pictures import Opened
 from kenpin.inspection.policy import RunOptions
+from kenpin.models.outputs import Outputs
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Example, ImageSource, Judgement, Prediction, Threshold, Verdict
 from kenpin.run.record import RunRecord, record_hash
 from kenpin.runtime.engines import EngineName
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class RunOutput:
     """A run's prediction for one picture, with its row of the raw outputs."""
 
     prediction: Prediction
-    raw: Mapping[str, Tensor]
+    raw: Outputs
 
 
 @dataclass(frozen=True)

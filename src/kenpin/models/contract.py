@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
-from torch import Tensor, nn
 
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError, RunError
+from kenpin.models.outputs import Outputs
 from kenpin.nearest import nearest_name
 from kenpin.network import check_hub
 from kenpin.quality.calibration import Calibration
 from kenpin.records import Example, Map, Prediction, Sampling, Threshold
 from kenpin.targets import Target
 
-Batch = dict[str, Tensor]
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Batch = dict[str, "Tensor"]
 _MISSPELT = 0.8  # share of equal letters from which a name is not one of the hub's few without an owner
 
 
@@ -93,8 +96,8 @@ class Inspector(Protocol):
         """On the model's device, `features` where there is an `extract`, else the output of `encode` -> raw outputs, n
         rows each. `embedding` (n, d), or else `features`, are the pictures' embeddings."""
 
-    def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
-        """Raw outputs on the CPU -> one prediction a picture."""
+    def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
+        """Raw outputs as arrays -> one prediction a picture."""
 
     def save(self, folder: Path) -> None:
         """Write all that `restore` needs, and nothing pickled, into an existing empty folder."""
@@ -287,7 +290,7 @@ class Localised(Explained, Protocol):
     feature_kind: str
     """Part of the key in the feature store: tells these features from the base's pooled ones."""
 
-    def map_of(self, grid: Tensor, size_wh: tuple[int, int]) -> Map:
+    def map_of(self, grid: NDArray[np.float32], size_wh: tuple[int, int]) -> Map:
         """One picture's row of `map`, in the frame of the picture as displayed."""
 
     def fails_on_map(self, threshold: Threshold) -> float:

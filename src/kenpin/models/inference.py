@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import islice
@@ -37,6 +37,7 @@ from kenpin.models.devices import Room, device_of, on_device
 from kenpin.models.networks.cpu_memory import keep_freed_memory
 from kenpin.models.networks.feature_store import FeatureStore, default_folder
 from kenpin.models.networks.on_engine import OnEngine
+from kenpin.models.outputs import Outputs, as_arrays
 from kenpin.records import Example, Prediction
 
 _ON_CPU, _ON_ONE_CORE, _ON_GPU = 8, 16, 64
@@ -55,7 +56,7 @@ def infer_batches(
     progress: Progress | None = None,
     on_error: OnError | None = None,
     batch_size: int | None = None,
-) -> Iterator[tuple[list[Example], dict[str, Tensor]]]:
+) -> Iterator[tuple[list[Example], Outputs]]:
     """Examples with their raw outputs on the CPU, in the data set's order; their sizes are filled in where their
     pictures were opened.
 
@@ -66,16 +67,16 @@ def infer_batches(
     room = Room(inspector)
     for examples, batch in opened_batches(inspector, dataset, doing, progress, on_error, batch_size):
         for part, outputs in room.compute(inspector.infer, batch, len(examples)):
-            yield examples[part], {name: values.cpu() for name, values in outputs.items()}
+            yield examples[part], as_arrays(outputs)
 
 
-def infer_together(inspectors: Sequence[Inspector], images: Sequence[Image]) -> list[dict[str, Tensor]]:
+def infer_together(inspectors: Sequence[Inspector], images: Sequence[Image]) -> list[Outputs]:
     """Raw outputs of each inspector on the CPU, for the same pictures; features that several share are computed once.
 
     The feature store is left alone: a line sees each picture once.
     """
     shared: dict[str, Tensor] = {}
-    answers = []
+    answers: list[Outputs] = []
     if any(device_of(inspector).type == "cpu" for inspector in inspectors):
         keep_freed_memory()
     with torch.inference_mode():
@@ -93,11 +94,11 @@ def infer_together(inspectors: Sequence[Inspector], images: Sequence[Image]) -> 
             if inspector.extract is not None:
                 shared[key] = batch["features"]
             outputs = inspector.infer(on_device(inspector, batch))
-            answers.append({name: values.cpu() for name, values in outputs.items()})
+            answers.append(as_arrays(outputs))
     return answers
 
 
-def decode(inspector: Inspector, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
+def decode(inspector: Inspector, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
     """The inspector's predictions from raw outputs. NumPy's BLAS gets one thread where a network computes beside it:
     its threads busy-wait for their next product and take the cores from the network."""
     if isinstance(inspector, ReadsTables) and inspector.table_items:

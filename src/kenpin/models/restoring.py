@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,17 +176,3 @@ def run_below(base: str, family: str, *, tuning: str) -> RunBelow:
 def name_of_seal(record: RunRecord) -> str:
     """The commit of a base that is a run: it identifies the training."""
     return f"{SEAL}{record_hash(record)}"
-
-
-def vectors_of(outputs: Mapping[str, Tensor]) -> Tensor:
-    """The pictures' embeddings (n, d) among the outputs of `infer`: learned ones, else a frozen base's features.
-
-    Raises OptionError where there are neither.
-    """
-    vectors = outputs.get("embedding", outputs.get("features"))
-    if vectors is None or vectors.ndim != 2:
-        raise OptionError(
-            "this run's model makes no embeddings of pictures; take a run of family embedder or mahalanobis, or a "
-            "classifier with tuning head."
-        )
-    return vectors

@@ -77,9 +77,9 @@ class TilesInspector(CalibratedPictures):
         """Probabilities."""
         return {"probabilities": self.module(self._numbers(batch["pixel_values"])).float().softmax(dim=1)}
 
-    def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
+    def decode(self, outputs: Mapping[str, Any], examples: Sequence[Example]) -> list[Prediction]:
         """One prediction a picture."""
-        found = predictions(examples, outputs["probabilities"].double().numpy(), self._task)
+        found = predictions(examples, outputs["probabilities"].astype(np.float64), self._task)
         return [self.calibrated(one) for one in found]
 
     def save(self, folder: Path) -> None:

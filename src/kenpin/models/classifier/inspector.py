@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import cast
@@ -26,6 +26,7 @@ from kenpin.models.networks.backbones import (
 )
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.quiet import without_bars
+from kenpin.models.outputs import Outputs
 from kenpin.plural import counted
 from kenpin.records import Example, Map, Prediction
 
@@ -48,11 +49,11 @@ class HeadClassifier(CalibratedPictures):
         """The features as they are: the head is no network."""
         return batch
 
-    def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
+    def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
         """Features -> class probabilities."""
         if self._head is None:
             raise ValueError("the classifier has no head yet; fit it first.")
-        uncalibrated = predictions(examples, self._head.probabilities(outputs["features"].numpy()), self._task)
+        uncalibrated = predictions(examples, self._head.probabilities(outputs["features"]), self._task)
         return [self.calibrated(prediction) for prediction in uncalibrated]
 
     def maps(
@@ -132,9 +133,9 @@ class NetworkClassifier(CalibratedPictures):
         known = batch.get("probabilities")
         return {"probabilities": self._probabilities(batch["pixel_values"]) if known is None else known}
 
-    def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
+    def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
         """One prediction a picture."""
-        uncalibrated = predictions(examples, outputs["probabilities"].double().numpy(), self._task)
+        uncalibrated = predictions(examples, outputs["probabilities"].astype(np.float64), self._task)
         return [self.calibrated(prediction) for prediction in uncalibrated]
 
     def maps(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -28,6 +28,7 @@ from kenpin.models.naming import class_numbers, predictions
 from kenpin.models.networks.backbones import Backbone
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.quiet import without_bars
+from kenpin.models.outputs import Outputs
 from kenpin.plural import counted, is_are
 from kenpin.records import Example, Prediction
 
@@ -107,9 +108,9 @@ class EmbeddingInspector(CalibratedPictures):
         known = batch.get(_OUTPUT)
         return {_OUTPUT: self.module(**batch) if known is None else known}
 
-    def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
+    def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
         """Embeddings -> predictions with them, and with class probabilities where there are references."""
-        vectors = outputs["embedding"].numpy()
+        vectors = outputs["embedding"]
         short = _short(vectors)
         if self._references is None:
             return [Prediction(example.id, embedding=row) for example, row in zip(examples, short, strict=True)]
@@ -188,7 +189,7 @@ class EmbeddingInspector(CalibratedPictures):
 
 def _vectors(inspector: EmbeddingInspector, pictures: Dataset, progress: Progress) -> NDArray[np.float32]:
     blocks = [
-        outputs["embedding"].numpy()
+        outputs["embedding"]
         for _, outputs in infer_batches(inspector, pictures, doing="taking references", progress=progress)
     ]
     return np.concatenate(blocks)

@@ -13,6 +13,7 @@ from torch import Tensor
 from kenpin.models.looking.attention import Attention, watched_attention
 from kenpin.models.looking.cells import as_grid
 from kenpin.models.looking.maps import map_of_cells
+from kenpin.models.outputs import as_arrays
 from kenpin.records import Detections, Example, Map
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def detection_maps(detector: LanguageDetector, image: Image, example: Example, l
     batch = {name: detector.on_device(values) for name, values in detector.encode([image]).items()}
     if detector.extract is not None:
         batch = {"features": detector.extract(batch)}
-    outputs = {name: values.cpu() for name, values in detector.infer(batch).items()}
+    outputs = as_arrays(detector.infer(batch))
     detections = detector.decode(outputs, [example])[0].detections or Detections()
     answer = outputs["tokens"][0].tolist()
     answer = answer[: answer.index(detector.end)] if detector.end in answer else answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import cached_property
@@ -34,6 +34,7 @@ from kenpin.models.networks.lora import load_lora, without_adapters
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.pretrained import load_pretrained, load_tensors
 from kenpin.models.networks.quiet import expected_warnings, without_bars
+from kenpin.models.outputs import Outputs
 from kenpin.models.restoring import run_below
 from kenpin.nearest import did_you_mean
 from kenpin.plural import counted, is_are
@@ -210,7 +211,7 @@ class LanguageDetector(ABC):
             )
         return {"tokens": answers.tokens, "log_masses": answers.log_masses}
 
-    def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
+    def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
         """Answers -> boxes with scores; the defect score is the highest of a box whose class is not OK."""
         rows = zip(examples, outputs["tokens"].tolist(), outputs["log_masses"].tolist(), strict=True)
         return [self.calibrated(self._prediction(*row)) for row in rows]

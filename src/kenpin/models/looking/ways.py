@@ -19,7 +19,7 @@ from kenpin.models.looking.attention import Attention, relevance, rollout, watch
 from kenpin.models.looking.cells import as_grid
 from kenpin.models.looking.maps import map_of_cells, seen_region
 from kenpin.models.networks.lite0 import Lite0ForImageClassification
-from kenpin.models.restoring import vectors_of
+from kenpin.models.outputs import vectors_of
 from kenpin.nearest import did_you_mean
 from kenpin.records import Map
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from kenpin.models.looking.ways import distance_maps
 from kenpin.models.mahalanobis.items import ItemSource
 from kenpin.models.mahalanobis.options import MahalanobisOptions
 from kenpin.models.mahalanobis.selection import Portions, check_count, choose, divide_parts
+from kenpin.models.outputs import Outputs
 from kenpin.plural import counted, was_were
 from kenpin.quality.threshold import threshold_from_quantile
 from kenpin.records import Example, Map, Prediction, Threshold
@@ -61,10 +62,10 @@ class UnitSpaceInspector(CalibratedPictures):
         """The features as they are: the unit space is no network."""
         return batch
 
-    def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
+    def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
         """Features -> D²/k and its largest shares."""
         space, items = self._fitted()
-        shares = space.contributions(outputs["features"].numpy()[:, items])
+        shares = space.contributions(outputs["features"][:, items])
         strongest = np.argsort(-shares, axis=1)[:, :_STRONGEST]
         names = _names_of_shares(space, [self._source.names[item] for item in items])
         return [

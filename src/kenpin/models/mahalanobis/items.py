@@ -22,7 +22,8 @@ from kenpin.models.mahalanobis.options import DEFAULT_STAGES
 from kenpin.models.networks.backbones import BUILT_IN, Backbone, load_backbone
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.probe import probe_picture
-from kenpin.models.restoring import SEAL, name_of_seal, restore_run, vectors_of
+from kenpin.models.outputs import vectors_of
+from kenpin.models.restoring import SEAL, name_of_seal, restore_run
 from kenpin.run.record import is_run
 
 TABLE = "table"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from kenpin.models.mahalanobis.cell_spaces import CellSpaces, fit_spaces
 from kenpin.models.mahalanobis.options import MahalanobisOptions
 from kenpin.models.mahalanobis.selection import check_count
 from kenpin.models.networks.backbones import Backbone
+from kenpin.models.outputs import Outputs
 from kenpin.plural import counted
 from kenpin.quality.calibration import distance_of_unit, least_score
 from kenpin.records import Example, Map, Prediction, Threshold
@@ -77,8 +78,8 @@ class PatchSpaceInspector(CalibratedPictures):
     def _extract(self, pixel_values: Tensor) -> Tensor:
         """The chosen channels at the cells of each stage. -> (n, numbers)."""
         outputs = cell_outputs(self._backbone, pixel_values, self._stages)
-        chosen = (o.movedim(1, 3).index_select(3, c.to(o.device)) for o, c in zip(outputs, self._of_stages, strict=True))
-        return torch.cat([grid.flatten(1) for grid in chosen], dim=1)
+        chosen = (o.index_select(1, c.to(o.device)) for o, c in zip(outputs, self._of_stages, strict=True))
+        return torch.cat([grid.movedim(1, 3).flatten(1) for grid in chosen], dim=1)
 
     def _items(self, features: Tensor) -> Tensor:
         """Items of each cell: the stages on the finest of their grids, each number averaged over as many cells as one
@@ -101,19 +102,19 @@ class PatchSpaceInspector(CalibratedPictures):
         self._spaces = self._fitted.to(x.device)
         return {"map": self._spaces.distances(x).reshape(-1, *self._grid)}
 
-    def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
+    def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
         """The D²/k of the farthest cell is the part's."""
-        farthest = outputs["map"].flatten(1).amax(dim=1).tolist()
+        farthest = outputs["map"].max(axis=(1, 2)).tolist()
         return [
             self.calibrated(Prediction(example.id, defect_score=far, distance=far))
             for example, far in zip(examples, farthest, strict=True)
         ]
 
-    def map_of(self, grid: Tensor, size_wh: tuple[int, int]) -> Map:
+    def map_of(self, grid: NDArray[np.float32], size_wh: tuple[int, int]) -> Map:
         """One picture's row of `map`, in the frame of the picture as displayed."""
         region = seen_region(self._backbone.processor, size_wh)
         shows = "distance from good parts"
-        return map_of_cells(grid.numpy(), size_wh, shows, "D²/k", region=region, score=float(grid.max()))
+        return map_of_cells(grid, size_wh, shows, "D²/k", region=region, score=float(grid.max()))
 
     def fails_on_map(self, threshold: Threshold) -> float:
         """The uncalibrated distance from which the threshold fails a part."""

@@ -21,6 +21,7 @@ from kenpin.errors import LabelError, OptionError, ShapeError
 from kenpin.models.contract import BaseRecord, Batch
 from kenpin.models.language.losses import IGNORED, example_losses, token_losses
 from kenpin.models.networks.quiet import expected_warnings, without_bars
+from kenpin.models.outputs import Outputs
 from kenpin.models.vlm.bases import ChatBase, no_larger_than
 from kenpin.models.vlm.generation import generated, settings_of, streamed
 from kenpin.models.vlm.options import VlmOptions
@@ -181,7 +182,7 @@ class ChatInspector:
         """Answers as `tokens` (n, t), by greedy decoding."""
         return {"tokens": self._generated(batch, self._settings(None), None)}
 
-    def decode(self, outputs: Mapping[str, Tensor], examples: Sequence[Example]) -> list[Prediction]:
+    def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
         """Answers -> their texts."""
         rows = zip(examples, outputs["tokens"].tolist(), strict=True)
         return [Prediction(example.id, text=self.turns.text_of(row)) for example, row in rows]

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from kenpin.cases.case import VectorRun
 from kenpin.models.networks.probe import probe_picture
 from kenpin.models.networks.seeded import seeded
-from kenpin.models.restoring import restore_run, vectors_of
+from kenpin.models.outputs import vectors_of
+from kenpin.models.restoring import restore_run
 from kenpin.run.layout import LINEAGE, MODEL, RECORD
 from kenpin.run.record import space_of
 
