@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,12 +17,14 @@ from kenpin.cli._groups import DATA, OUTPUT, RUN
 from kenpin.cli._reading import ReadOptions
 from kenpin.errors import OptionError
 from kenpin.plural import counted
+from kenpin.visible import short
 
 if TYPE_CHECKING:
     from kenpin.data.dataset import Dataset
     from kenpin.data.doctor import Examination
     from kenpin.data.unpacking import Unpacked
 
+_NAMED = 5  # classes that are too rare for a split, of which each is told
 Overwrite = Annotated[bool, Parameter(group=OUTPUT, negative=(), help="Replace what is there already.")]
 AllowLoss = Annotated[
     bool,
@@ -289,7 +292,7 @@ def split(data: str, out: Path, /, *, options: SplitOptions = SplitOptions()) ->
     """
     from kenpin.config import LARGEST_SEED
     from kenpin.data.loading import write_dataset
-    from kenpin.data.splitting import split_by
+    from kenpin.data.splitting import rare_classes, split_by
 
     shares = {"train": options.train, "validation": options.validation, "test": options.test}
     ratios = {name: share for name, share in shares.items() if share != 0}
@@ -311,6 +314,11 @@ def split(data: str, out: Path, /, *, options: SplitOptions = SplitOptions()) ->
     )
     counts = ", ".join(f"{len(divided.of_split(name))} {name}" for name in ratios)
     _show.row(f"{out}: {counts}, divided by {options.by}.")
+    rare = rare_classes(divided, tuple(ratios))
+    for name, without in islice(rare.items(), _NAMED):
+        _show.say(f"kenpin: class {short(name)} is too rare, or in too few groups, to be in {' and '.join(without)}.")
+    if len(rare) > _NAMED:
+        _show.say(f"kenpin: so are {counted(len(rare) - _NAMED, 'more class', 'more classes')}.")
     _tell_formulas(divided, options.to or dataset.format)
     return 0
 
