@@ -6,7 +6,6 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +16,6 @@ from kenpin.cli._groups import DATA, OUTPUT, RUN
 from kenpin.cli._reading import ReadOptions
 from kenpin.errors import OptionError
 from kenpin.plural import counted
-from kenpin.visible import short
 
 if TYPE_CHECKING:
     from kenpin.data.dataset import Dataset
@@ -292,7 +290,7 @@ def split(data: str, out: Path, /, *, options: SplitOptions = SplitOptions()) ->
     """
     from kenpin.config import LARGEST_SEED
     from kenpin.data.loading import write_dataset
-    from kenpin.data.splitting import rare_classes, split_by
+    from kenpin.data.splitting import rare_class_notes, split_by
 
     shares = {"train": options.train, "validation": options.validation, "test": options.test}
     ratios = {name: share for name, share in shares.items() if share != 0}
@@ -314,11 +312,11 @@ def split(data: str, out: Path, /, *, options: SplitOptions = SplitOptions()) ->
     )
     counts = ", ".join(f"{len(divided.of_split(name))} {name}" for name in ratios)
     _show.row(f"{out}: {counts}, divided by {options.by}.")
-    rare = rare_classes(divided, tuple(ratios))
-    for name, without in islice(rare.items(), _NAMED):
-        _show.say(f"kenpin: class {short(name)} is too rare, or in too few groups, to be in {' and '.join(without)}.")
+    rare = rare_class_notes(divided, tuple(ratios))
+    for note in rare[:_NAMED]:
+        _show.say(f"kenpin: {note}")
     if len(rare) > _NAMED:
-        _show.say(f"kenpin: so are {counted(len(rare) - _NAMED, 'more class', 'more classes')}.")
+        _show.say(f"kenpin: so it is with {counted(len(rare) - _NAMED, 'more class', 'more classes')}.")
     _tell_formulas(divided, options.to or dataset.format)
     return 0
 

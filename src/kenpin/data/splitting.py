@@ -12,6 +12,7 @@ from kenpin.data.duplicates import NEAR_DISTANCE, cluster_of_each, perceptual_ha
 from kenpin.errors import DatasetError, OptionError
 from kenpin.nearest import did_you_mean
 from kenpin.plural import counted
+from kenpin.visible import short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,15 +117,19 @@ def split_by_duplicates(
     return dataset.with_splits(_splits_of_groups(dataset, clusters, ratios, seed, kind))
 
 
-def rare_classes(divided: Dataset, splits: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The classes, of whole pictures and of boxes, that are not in all of these splits, and where each is missing."""
-    of_split: dict[str | None, set[str]] = {split: set() for split in divided.column("split")}
+def rare_class_notes(divided: Dataset, splits: Sequence[str]) -> list[str]:
+    """A sentence on each class, of whole pictures or of boxes, of which there is nothing in one of these splits."""
+    counts: dict[str, Counter[str]] = {split: Counter() for split in splits}
     columns = (divided.column(name) for name in ("split", "label", "box_labels"))
     for split, label, boxes in zip(*columns, strict=True):
-        of_split[split].update(boxes or () if label is None else (label,))
-    classes = sorted(set().union(*of_split.values()))
-    lacking = {name: tuple(split for split in splits if name not in of_split.get(split, ())) for name in classes}
-    return {name: without for name, without in lacking.items() if without}
+        counts[split].update(set(boxes or ()) if label is None else (label,))
+    total = sum(counts.values(), Counter[str]())
+    lacking = {name: [split for split in splits if not counts[split][name]] for name in sorted(total)}
+    return [
+        f"class {short(name)} has {counted(total[name], 'picture')}, and none of it is in {' and '.join(without)}."
+        for name, without in lacking.items()
+        if without
+    ]
 
 
 def _place(dataset: Dataset) -> str:

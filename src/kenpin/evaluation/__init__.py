@@ -134,6 +134,7 @@ def _nothing_to_measure(dataset: Dataset, target: Target, split: str | None) -> 
     if len(annotated(dataset, target)):
         return f"{where}; choose another of its splits, {' or '.join(dataset.splits)}, or all of them."
     how = ", by folders that are named like the classes" if target is Target.LABEL else ""
+    how = ", in a column `label`" if dataset.item_names else how
     return (
         f"{where}, and nothing can be measured; add {target.several}{how}, or use `kenpin predict`, which needs none."
     )
