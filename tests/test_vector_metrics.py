@@ -80,7 +80,12 @@ def test_neighbours_are_those_of_scikit_learn_without_the_picture_itself() -> No
     clear = [i for i, row in enumerate(votes) if len(row) == 1 or row[0][1] > row[1][1]]
     right = np.mean([votes[i][0][0] == labels[i] for i in clear])
     assert knn_accuracy([labels[i] for i in range(len(labels))], nearest) == pytest.approx(right, abs=0.05)
-    assert knn_accuracy(["a", "a", "b"], np.array([[1, 2], [0, 2], [0, 1]])) == pytest.approx(2 / 3), "the nearer wins"
+    near, lone = np.array([[1, 2], [0, 2], [0, 3], [0, 2]]), np.array([[1, 2], [0, 2], [0, 1]])
+    assert knn_accuracy(["a", "a", "b", "b"], near) == pytest.approx(2 / 4), "the nearer wins"
+    assert knn_accuracy(["a", "a", "b"], lone) == 1, "none of the others can be a b"
+    assert recall_at(["a", "a", "b"], lone, 1) == 1
+    assert knn_accuracy(["a", "b"], np.array([[1], [0]])) is None
+    assert recall_at(["a", "b"], np.array([[1], [0]]), 1) is None
     first = np.mean([labels[row[0]] == label for row, label in zip(expected, labels, strict=True)])
     assert recall_at(labels, nearest, 1) == pytest.approx(first)
     assert (recall_at(labels, nearest, 5) or 0) > first

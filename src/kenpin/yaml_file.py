@@ -66,6 +66,8 @@ def read_yaml(path: Path) -> YamlMapping:
             return super().construct_mapping(node, deep)
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("(?:true|True|TRUE|false|False|FALSE)$"), "tTfF")
+    if path.is_dir():
+        raise OptionError(f"{path}: it is a folder, and a YAML file is needed here; give the path of one.")
     try:
         text = read_bounded(path, _MOST_BYTES).decode("utf-8")
         _check_depth(text)

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import energy_distance
 
 from kenpin.errors import ShapeError
-from kenpin.quality.same_distribution import MOST, energy_test, mean_distances
+from kenpin.quality.same_distribution import MOST, energy_test, least_p_value, mean_distances
 
 
 def test_the_distance_is_scipys_in_one_dimension() -> None:
@@ -60,3 +60,12 @@ def test_mean_distances_tell_which_vectors_are_far() -> None:
     known, seen = mean_distances(x, np.concatenate([x[:50], x[:50] + 5]))
     assert known.shape == (MOST,)
     assert seen[:50].max() < seen[50:].min()
+
+
+@pytest.mark.parametrize(("old", "new"), [(2, 2), (3, 2), (4, 2), (3, 3)])
+def test_no_difference_has_a_smaller_p_value_than_the_least(old: int, new: int) -> None:
+    """However far apart they lie: some of the divisions are the true one."""
+    far = [energy_test(np.arange(old)[:, None], 1e6 + np.arange(new)[:, None], seed=seed) for seed in range(20)]
+    expected = least_p_value(old, new)
+    assert np.mean([one.p_value for one in far]) == pytest.approx(expected, abs=0.02)
+    assert least_p_value(500, 500) == 1 / 1000

@@ -16,6 +16,7 @@ from kenpin.cases.library import CaseLibrary
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import jpeg_thumbnail, read_image
 from kenpin.data.picture_files import read_bytes_once
+from kenpin.data.targets import refuse_table
 from kenpin.errors import DatasetError, ImageError
 from kenpin.records import Example
 
@@ -63,9 +64,10 @@ def add_pictures(
     """Each picture's case with its outcome, as soon as it is on disk. The library is created with its first case.
 
     change: update verdict, label, note and lot of known cases, which else stay unchanged. The same content twice is one
-    case. metric: of a new library, by default cosine. Raises CaseLibraryError, DatasetError for an unknown verdict,
-    MissingExtraError.
+    case. metric: of a new library, by default cosine. Raises CaseLibraryError, DatasetError for an unknown verdict or a
+    table of numbers, MissingExtraError.
     """
+    refuse_table(pictures)
     library = CaseLibrary.find(uri)
     if library is not None:
         library.check(run, metric)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum
+from itertools import takewhile
 from typing import Any, Literal, get_args, get_origin
 
 import cyclopts
@@ -45,6 +46,12 @@ def sentence(error: cyclopts.CycloptsError, global_options: tuple[str, ...] = ()
             return f"option `{error.token.keyword}` is given twice; give it once."
         case cyclopts.MissingArgumentError(argument=argument) if argument is not None:
             option = error.keyword or (argument.name if argument.name.startswith("-") else None)
+            chain = list(error.command_chain or ())
+            rest = (error.root_input_tokens or ())[len(chain) :]
+            given = list(takewhile(lambda word: not word.startswith("-"), rest))
+            if option == "--data" and len(given) == 2:
+                right = f"`kenpin {' '.join(chain)} {given[0]} --data {given[1]}`"
+                return f"unexpected argument `{given[1]}`; data is given by name: {right}."
             if option is None:
                 return f"argument {_name(argument)} is missing; see {_help(error)}."
             what = "has no value" if argument.tokens or error.keyword else "is missing"

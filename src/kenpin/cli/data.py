@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kenpin.data.doctor import Examination
     from kenpin.data.unpacking import Unpacked
 
+_NAMED = 5  # classes that are too rare for a split, of which each is told
 Overwrite = Annotated[bool, Parameter(group=OUTPUT, negative=(), help="Replace what is there already.")]
 AllowLoss = Annotated[
     bool,
@@ -289,7 +290,7 @@ def split(data: str, out: Path, /, *, options: SplitOptions = SplitOptions()) ->
     """
     from kenpin.config import LARGEST_SEED
     from kenpin.data.loading import write_dataset
-    from kenpin.data.splitting import split_by
+    from kenpin.data.splitting import rare_class_notes, split_by
 
     shares = {"train": options.train, "validation": options.validation, "test": options.test}
     ratios = {name: share for name, share in shares.items() if share != 0}
@@ -311,6 +312,11 @@ def split(data: str, out: Path, /, *, options: SplitOptions = SplitOptions()) ->
     )
     counts = ", ".join(f"{len(divided.of_split(name))} {name}" for name in ratios)
     _show.row(f"{out}: {counts}, divided by {options.by}.")
+    rare = rare_class_notes(divided, tuple(ratios))
+    for note in rare[:_NAMED]:
+        _show.say(f"kenpin: {note}")
+    if len(rare) > _NAMED:
+        _show.say(f"kenpin: so it is with {counted(len(rare) - _NAMED, 'more class', 'more classes')}.")
     _tell_formulas(divided, options.to or dataset.format)
     return 0
 

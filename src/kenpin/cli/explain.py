@@ -55,12 +55,14 @@ def explain(
         Picture files and folders of pictures.
     """
     from kenpin.data.files import picture_files
+    from kenpin.data.mistaken import refuse_exchanged
     from kenpin.errors import OptionError
     from kenpin.explain import Explanation, array_file, compare, write_drawings
     from kenpin.explain import explain as maps_of
     from kenpin.files import check_writable
     from kenpin.predictor import load_predictor
 
+    refuse_exchanged(run, images, f"explain RUN DATA --out {options.out}")
     paths = list(picture_files(images))
     single = options.out.suffix.lower() == ".png"
     if options.against is not None and (len(paths) > 1 or options.way is not None or options.label is not None):

@@ -96,6 +96,7 @@ def predict(
     images:
         Picture files and folders; tables, for a run that was trained on one; data sets, with --beside-truth.
     """
+    from kenpin.data.mistaken import refuse_exchanged
     from kenpin.drawing import draw_beside_truth, draw_prediction, font_note
     from kenpin.errors import OptionError
     from kenpin.files import check_writable, write_json
@@ -108,6 +109,7 @@ def predict(
         raise OptionError(f"option `--limit` is {options.limit}; give 1 or more.")
     if options.beside_truth and draw is None:
         raise OptionError("option `--beside-truth` says how to draw; give a folder with --draw.")
+    refuse_exchanged(model, images, "predict RUN DATA")
     predictor = _predictor(model, options)
     if predictor.reads_tables and draw is not None:
         raise OptionError("option `--draw`: this run judges rows of a table, which have no picture; leave it out.")
@@ -266,6 +268,7 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
         Run folder.
     """
     from kenpin.cli import _judged
+    from kenpin.data.mistaken import refuse_exchanged
     from kenpin.errors import OptionError
     from kenpin.files import check_writable, write_json
     from kenpin.finished_run import evaluate_run
@@ -277,12 +280,13 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
 
     if options.name is not None and not re.fullmatch(r"\w[\w .+-]*", options.name):
         raise OptionError(f"option `--name`: {options.name!r} must be usable as part of a file name; give a word.")
+    refuse_exchanged(run, [options.data], "evaluate RUN --data DATA")
     read_record(run)
     kept = None if options.name is None else evaluation_files(run, options.name)
     check_writable(options.json, options.overwrite)
     check_writable(None if kept is None else kept.evaluation, options.overwrite)
-    predictor = load_predictor(run, device=options.device, engine=options.engine)
     dataset = options.load(options.data)
+    predictor = load_predictor(run, device=options.device, engine=options.engine)
     evaluation = evaluate_run(predictor, dataset, split=options.split, with_seen=options.with_seen)
     measured_on = f"{counted(len(evaluation.judged), 'picture')}, split {evaluation.split}"
     for sentence in (*headline(evaluation), "", measured_on):

@@ -44,11 +44,13 @@ def embed(
     out:
         Folder to write.
     """
+    from kenpin.data.mistaken import refuse_exchanged
     from kenpin.embedding import embed as write_vectors
 
     def tell(example: Example, error: Exception) -> None:
         _show.say(f"kenpin: {error}")
 
+    refuse_exchanged(run, [data], f"embed RUN DATA {out}")
     dataset = reading.load(data)
     if split is not None:
         dataset = dataset.required_split(split)

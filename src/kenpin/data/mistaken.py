@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from kenpin.data.not_opened import not_opened
 from kenpin.data.reading.pictures import is_picture
+from kenpin.errors import DatasetError
 
 _RECORD, _MODEL = "run.json", "model"
 
@@ -21,6 +25,16 @@ def run_in_place_of_data(path: Path) -> str:
         f"{path}: it is a run, and a data set is needed here. Give the folder or file of the pictures or numbers; data "
         f"and run may be exchanged. `kenpin report {path}` shows what the run was trained on."
     )
+
+
+def refuse_exchanged(run: str | Path, data: Sequence[str], command: str) -> None:
+    """Refuse a data set in place of a run, and a run in place of the data set. Raises DatasetError.
+
+    command: the right one, with RUN and DATA for the two.
+    """
+    if len(data) == 1 and is_a_run(Path(data[0])) and os.path.exists(run) and not is_a_run(Path(run)):
+        right = command.replace("RUN", shlex.quote(data[0])).replace("DATA", shlex.quote(os.fspath(run)))
+        raise DatasetError(f"{run}: it is no run, but {data[0]} is one; exchange them: `kenpin {right}`.")
 
 
 def what_it_is(path: Path) -> str | None:

@@ -48,6 +48,13 @@ _VIDEO = NotOpened("a video", "Write its frames as pictures: `kenpin convert FIL
 _ARCHIVE = NotOpened("an archive", "Unpack it: `kenpin convert FILE OUT`")
 _OTHER_ARCHIVE = NotOpened("an archive that is not unpacked", "Unpack it, and give the folder")
 
+_TABLE = NotOpened(
+    "a table",
+    "Give the pictures or their folder; a run judges rows of a table where it was trained on one, and "
+    "`kenpin evaluate RUN --data FILE` reads a table of pictures",
+)
+_TABLES = (".csv", ".tsv", ".parquet", ".xlsx", ".xls", ".ods")
+
 _BY_ENDING = {
     **dict.fromkeys((".psd", ".psb"), _PHOTOSHOP),
     **dict.fromkeys((".svg", ".svgz", ".eps", ".ps", ".ai", ".dxf", ".wmf", ".emf"), _DRAWING),
@@ -95,6 +102,8 @@ def not_opened(name: str, start: bytes | None = None) -> NotOpened | None:
     """The kind of a file that is never opened as a picture, by its first `STARTS_BYTES`, else by its name; None where
     neither tells."""
     if start is not None:
+        if ending_of(name) in _TABLES:
+            return _TABLE
         if start[128:132] == b"DICM":
             return _DICOM
         is_film = start[4:8] == b"ftyp" and start[8:11] in (b"iso", b"mp4", b"M4V", b"qt ", b"avc", b"3gp", b"dby")
@@ -102,7 +111,7 @@ def not_opened(name: str, start: bytes | None = None) -> NotOpened | None:
             return _VIDEO
         for begin, kind in _BY_START:
             if start.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(begin):
-                return kind
+                return _BY_ENDING.get(ending_of(name), kind) if kind is _OTHER_ARCHIVE else kind
     return _BY_ENDING.get(ending_of(name))
 
 

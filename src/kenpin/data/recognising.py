@@ -9,6 +9,7 @@ from pathlib import Path
 from kenpin.data.dataset import Dataset
 from kenpin.data.formats import csv, format_names, get_format
 from kenpin.data.mistaken import is_a_run, what_it_is
+from kenpin.data.not_opened import in_words, kinds_of
 from kenpin.data.reading import Reading
 from kenpin.data.reading.foreign import names_one_of, tool_of
 from kenpin.data.reading.pictures import files_below, is_picture, listed, listings_kept, subfolders
@@ -95,6 +96,10 @@ def unknown(path: Path) -> DatasetError:
             return DatasetError(
                 f"{file}: this is {tool.name}, and nothing else here says how to read it. {tool.remedy}."
             )
+    if path.is_dir() and not any(map(is_picture, files)):
+        for kind, names in kinds_of(files).items():
+            what, remedy = in_words(kind, names)
+            return DatasetError(f"{path}: there is no picture in it, and {what}. {remedy}.")
     known = ", ".join(format_names())
     return DatasetError(f"{path}: no format recognises it. Say which it is with --format, one of {known}.")
 

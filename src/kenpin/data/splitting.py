@@ -12,6 +12,7 @@ from kenpin.data.duplicates import NEAR_DISTANCE, cluster_of_each, perceptual_ha
 from kenpin.errors import DatasetError, OptionError
 from kenpin.nearest import did_you_mean
 from kenpin.plural import counted
+from kenpin.visible import short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,7 +53,7 @@ def split_by_ratio(dataset: Dataset, ratios: Mapping[str, float], *, seed: int, 
     >>> sorted(zip(split.column("split"), split.column("label")))
     [('test', 'ng'), ('test', 'ok'), ('train', 'ng'), ('train', 'ok')]
     """
-    sizes = _sizes(len(dataset), ratios)
+    sizes = _sizes(_place(dataset), len(dataset), ratios)
     classes = _class_of_each(dataset) if stratify else [""] * len(dataset)
     names = sorted(set(classes))
     rows = {name: [row for row, of in enumerate(classes) if of == name] for name in names}
@@ -70,7 +71,7 @@ def split_in_order(dataset: Dataset, ratios: Mapping[str, float]) -> Dataset:
 
     Raises OptionError for impossible ratios, DatasetError for too few pictures.
     """
-    sizes = _sizes(len(dataset), ratios)
+    sizes = _sizes(_place(dataset), len(dataset), ratios)
     return dataset.with_splits([str(split) for split in np.repeat([*ratios], sizes)])
 
 
@@ -96,10 +97,10 @@ def split_by_group(dataset: Dataset, ratios: Mapping[str, float], *, column: str
             raise OptionError(f"column {column!r}: no picture has it; {did_you_mean(column, (*_WAYS, *known))}")
     if without := [name for name, group in zip(dataset.column("id"), groups, strict=True) if not group]:
         raise DatasetError(
-            f"{dataset.root or 'data'}: {column} is missing for {len(without)} of {counted(len(dataset), 'picture')}, "
+            f"{_place(dataset)}: {column} is missing for {len(without)} of {counted(len(dataset), 'picture')}, "
             f"the first is {without[0]}. Give each picture one, or split by another column."
         )
-    return dataset.with_splits(_splits_of_groups(groups, _class_of_each(dataset), ratios, seed, f"of {column!r}"))
+    return dataset.with_splits(_splits_of_groups(dataset, groups, ratios, seed, f"of {column!r}"))
 
 
 def split_by_duplicates(
@@ -110,26 +111,53 @@ def split_by_duplicates(
     Raises ImageError for a picture that cannot be opened, OptionError for impossible ratios, DatasetError where too few
     pictures are unlike each other.
     """
+    _sizes(_place(dataset), len(dataset), ratios)  # before any picture is opened
     clusters = [str(cluster) for cluster in cluster_of_each(perceptual_hashes(dataset), distance)]
-    return dataset.with_splits(
-        _splits_of_groups(clusters, _class_of_each(dataset), ratios, seed, f"of near-duplicates (distance {distance})")
-    )
+    kind = f"of near-duplicates (distance {distance})"
+    return dataset.with_splits(_splits_of_groups(dataset, clusters, ratios, seed, kind))
 
 
-def _sizes(total: int, ratios: Mapping[str, float]) -> NDArray[np.int64]:
-    """Pictures of each split, by largest remainder. Raises OptionError, DatasetError."""
+def rare_class_notes(divided: Dataset, splits: Sequence[str]) -> list[str]:
+    """A sentence on each class, of whole pictures or of boxes, of which there is nothing in one of these splits."""
+    counts: dict[str, Counter[str]] = {split: Counter() for split in splits}
+    columns = (divided.column(name) for name in ("split", "label", "box_labels"))
+    for split, label, boxes in zip(*columns, strict=True):
+        counts[split].update(set(boxes or ()) if label is None else (label,))
+    total = sum(counts.values(), Counter[str]())
+    lacking = {name: [split for split in splits if not counts[split][name]] for name in sorted(total)}
+    return [
+        f"class {short(name)} has {counted(total[name], 'picture')}, and none of it is in {' and '.join(without)}."
+        for name, without in lacking.items()
+        if without
+    ]
+
+
+def _place(dataset: Dataset) -> str:
+    return str(dataset.root or "the data set")
+
+
+def _check_ratios(ratios: Mapping[str, float]) -> None:
+    """Raises OptionError."""
     shares = [*ratios.values()]
     if not shares or not all(math.isfinite(share) and share > 0 for share in shares) or abs(sum(shares) - 1) > 1e-6:
         stated = ", ".join(f"{name} {share:g}" for name, share in ratios.items()) or "none"
         raise OptionError(f"ratios: {stated}; give positive shares that add up to 1, such as train 0.8 and test 0.2.")
+
+
+def _sizes(place: str, total: int, ratios: Mapping[str, float]) -> NDArray[np.int64]:
+    """Pictures of each split, by largest remainder. Raises OptionError, DatasetError."""
+    _check_ratios(ratios)
+    shares = [*ratios.values()]
     wanted = np.array(shares) * total
     sizes: NDArray[np.int64] = np.floor(wanted).astype(np.int64)
     sizes[np.argsort(sizes - wanted, kind="stable")[: total - sizes.sum()]] += 1
     if not sizes.all():
         empty = [*ratios][int(np.argmin(sizes))]
+        enough = math.ceil(1 / min(shares) - 1e-9)
+        least = "divide into fewer splits" if total < len(shares) else f"give each split a share of 1/{total} or more"
         raise DatasetError(
-            f"split {empty}: {ratios[empty]:g} of {counted(total, 'picture')} is less than one. Add pictures, or raise "
-            "the share."
+            f"{place}: split {empty}: {ratios[empty]:g} of {counted(total, 'picture')} is less than one. "
+            f"Add pictures, {enough:,} in all are enough, or {least}."
         )
     return sizes
 
@@ -169,18 +197,19 @@ def _counts_by_class(totals: Sequence[int], shares: NDArray[np.float64], sizes: 
 
 
 def _splits_of_groups(
-    groups: Sequence[str], classes: Sequence[str], ratios: Mapping[str, float], seed: int, kind: str
+    dataset: Dataset, groups: Sequence[str], ratios: Mapping[str, float], seed: int, kind: str
 ) -> list[str]:
     """The split of each picture, whole groups at a time, the largest first. Raises OptionError, DatasetError."""
-    sizes = _sizes(len(groups), ratios)
+    _check_ratios(ratios)
     group_names, group_of_each = np.unique(groups, return_inverse=True)
     if len(group_names) < len(ratios):
         raise DatasetError(
-            f"{counted(len(group_names), f'group {kind}', f'groups {kind}')} cannot fill "
-            f"{counted(len(ratios), 'split')} ({', '.join(ratios)}). Split by a column with more groups, or into fewer "
-            "splits."
+            f"{_place(dataset)}: {counted(len(group_names), f'group {kind}', f'groups {kind}')} cannot fill "
+            f"{counted(len(ratios), 'split')} ({', '.join(ratios)}). Add pictures of other groups, or split by a "
+            f"column with more groups{', or into fewer splits' if len(group_names) > 1 else ''}."
         )
-    class_names, class_of_each = np.unique(classes, return_inverse=True)
+    sizes = _sizes(_place(dataset), len(groups), ratios)
+    class_names, class_of_each = np.unique(_class_of_each(dataset), return_inverse=True)
     content = np.zeros((len(group_names), len(class_names)), np.int64)
     np.add.at(content, (group_of_each, class_of_each), 1)
     # size and classes in shares of the whole, so that a rare class weighs as much as a frequent one

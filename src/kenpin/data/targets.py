@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kenpin.data.dataset import Dataset
+from kenpin.errors import DatasetError
 from kenpin.targets import Target
 
 
@@ -18,3 +19,12 @@ def classes_of_each(dataset: Dataset, target: Target) -> list[set[str]]:
         return [set() for _ in range(len(dataset))]
     column = dataset.column(target.column)
     return [set(labels) for labels in column] if target.locates else [{label} for label in column]
+
+
+def refuse_table(dataset: Dataset) -> None:
+    """Refuse a table of numbers where pictures are expected. Raises DatasetError."""
+    if dataset.item_names:
+        raise DatasetError(
+            f"{dataset.root or 'the data set'}: it is a table of numbers, and this model looks at pictures; train "
+            "mahalanobis on it."
+        )

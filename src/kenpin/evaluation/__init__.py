@@ -11,6 +11,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.data.lineage import NOTHING_SEEN, Lineage, held_out
 from kenpin.data.loading import as_dataset
+from kenpin.data.ok_labels import guess_ok_labels
 from kenpin.data.taking import DataSource
 from kenpin.data.targets import annotated, classes_of_each
 from kenpin.errors import DatasetError, ImageError, LabelError, OptionError, RunError
@@ -24,7 +25,7 @@ from kenpin.evaluation.kinds import Better, MeasureKind, Unit
 from kenpin.evaluation.measures import MEASURES, measure_all
 from kenpin.evaluation.sample import NOT_OK, OK, VECTOR_SAMPLE, Sample, score_of, vectors_of
 from kenpin.metrics import confusion
-from kenpin.nearest import did_you_mean
+from kenpin.nearest import did_you_mean, nearest_name
 from kenpin.plural import counted, was_were
 from kenpin.quality.threshold import judge
 from kenpin.records import Evaluation, Example, JudgedExample, Prediction, Threshold
@@ -88,17 +89,15 @@ def evaluate(
     how many are judged and how many there are.
 
     Raises DatasetError when nothing is left, LabelError for labels that the inspector does not know, OptionError when
-    no OK label occurs anywhere, MissingExtraError for boxes without the extra that scores them.
+    no OK label occurs anywhere and another one may be meant, MissingExtraError for boxes without the extra that scores
+    them.
     """
     target, dataset = predictor.target, as_dataset(dataset)
     chosen = dataset if split is None else dataset.required_split(split)
     known = annotated(chosen, target)
     if not len(known):
-        place = dataset.root or "the data set"
-        raise DatasetError(
-            f"{place}: no {target.picture} is in {'it' if split is None else f'split {split}'}; its splits are "
-            f"{', '.join(dataset.splits) or 'none'}. Choose another split or add {target.several}."
-        )
+        raise DatasetError(_nothing_to_measure(dataset, target, split))
+    notes: list[str] = []
     occurring = set().union(*classes_of_each(known, target))
     unknown = sorted(occurring - set(predictor.labels)) if predictor.labels else []
     if unknown:
@@ -107,9 +106,7 @@ def evaluate(
             f"{list(predictor.labels)}. Rename them, leave their pictures out, or train again."
         )
     if ok_labels and not set(ok_labels) & (occurring | set(predictor.labels)):
-        labels = sorted(occurring | set(predictor.labels))
-        raise OptionError(f"none of the OK labels {list(ok_labels)} occurs; {did_you_mean(ok_labels[0], labels)}")
-    notes = []
+        notes.append(_no_good_part(dataset, sorted(occurring | set(predictor.labels)), ok_labels, target))
     if left_out := len(chosen) - len(known):
         notes.append(f"{counted(left_out, 'picture')} without {target.one} {was_were(left_out)} left out.")
     known, of_seen = held_out(known, predictor.lineage, with_seen=with_seen)
@@ -130,6 +127,26 @@ def evaluate(
         judged = (replace(part, seen=was) for part, was in zip(evaluation.judged, seen, strict=True))
         evaluation = replace(evaluation, judged=tuple(judged))
     return with_mask_measures(evaluation, predictor, known, seed)
+
+
+def _nothing_to_measure(dataset: Dataset, target: Target, split: str | None) -> str:
+    where = f"{dataset.root or 'the data set'}: no {target.picture} is in {'it' if split is None else f'split {split}'}"
+    if len(annotated(dataset, target)):
+        return f"{where}; choose another of its splits, {' or '.join(dataset.splits)}, or all of them."
+    how = ", by folders that are named like the classes" if target is Target.LABEL else ""
+    how = ", in a column `label`" if dataset.item_names else how
+    return (
+        f"{where}, and nothing can be measured; add {target.several}{how}, or use `kenpin predict`, which needs none."
+    )
+
+
+def _no_good_part(dataset: Dataset, labels: Sequence[str], ok_labels: Sequence[str], target: Target) -> str:
+    """The note that all parts are defective. Raises OptionError where one of the labels may mean a good part."""
+    likely = [*filter(None, (nearest_name(ok, labels) for ok in ok_labels)), *guess_ok_labels(labels)]
+    if likely or target.locates:
+        meant = f"did you mean `{likely[0]}`? Give both one name." if likely else did_you_mean(ok_labels[0], labels)
+        raise OptionError(f"{dataset.root or 'the data set'}: none of the OK labels {list(ok_labels)} occurs; {meant}")
+    return f"No picture has the label of a good part ({', '.join(ok_labels)}), so all are taken for defective."
 
 
 def _counted(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from kenpin.evaluation.kinds import Better, MeasureKind, Section, Unit
 from kenpin.evaluation.sample import VECTOR_SAMPLE, Neighbourhood, Sample, vectors_of
 from kenpin.metrics import collapse, neighbours, verification
 from kenpin.metrics.intervals import measured, wilson
+from kenpin.plural import counted, is_are
 from kenpin.records import Measure
 
 
@@ -56,13 +59,25 @@ def effective_rank(sample: Sample) -> Measure | None:
 
 def vector_notes(sample: Sample) -> list[str]:
     """Notes on the measures of embeddings."""
-    if len(vectors_of(sample.judged)[1]) <= VECTOR_SAMPLE:
-        return []
-    return [f"Embeddings are compared among {VECTOR_SAMPLE:,} sampled pictures."]
+    notes = []
+    if len(vectors_of(sample.judged)[1]) > VECTOR_SAMPLE:
+        notes.append(f"Embeddings are compared among {VECTOR_SAMPLE:,} sampled pictures.")
+    if (near := sample.neighbourhood) is not None and (alone := len(near.labels) - _in_company(near)):
+        notes.append(
+            f"{counted(alone, 'picture')} {is_are(alone)} alone of the class, so that no neighbour can be of it: "
+            f"{'it is' if alone == 1 else 'they are'} left out of the measures of neighbours."
+        )
+    return notes
+
+
+def _in_company(near: Neighbourhood) -> int:
+    """How many pictures there are of classes with several."""
+    return sum(count for count in Counter(near.labels).values() if count > 1)
 
 
 def _share(near: Neighbourhood, share: float | None) -> Measure:
-    return measured(share, None if share is None else wilson(round(share * len(near.labels)), len(near.labels)))
+    cases = _in_company(near)
+    return measured(share, None if share is None else wilson(round(share * cases), cases))
 
 
 ROWS = (

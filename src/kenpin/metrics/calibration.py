@@ -52,14 +52,16 @@ def calibration_error(probability: ArrayLike, happened: ArrayLike, bins: int = B
 def calibration_interval(
     probability: ArrayLike, happened: ArrayLike, bins: int = BINS, *, seed: int = 0
 ) -> Interval | None:
-    """Two-sided 95 % interval of the calibration error; None without cases, or where resampling does not move it.
+    """Two-sided 95 % interval of the calibration error; None without cases, and where no bin holds both
+    what happened and what did not: then resampling cannot show by how much chance could change its rate.
 
     # Basic bootstrap (Davison & Hinkley 1997, section 5.2): a calibration error is too large by chance alone, and that
     # of a resample by as much again, so that percentiles would lie above the truth. Raises ShapeError.
     """
     stated, event, bin_of = _bins(probability, happened, bins)
     error = calibration_error(stated, event, bins)
-    if error is None:
+    happened_in, others_in = (np.bincount(bin_of, kind, minlength=bins) for kind in (event, ~event))
+    if error is None or not (happened_in * others_in).any():
         return None
     # the error is the mean over all cases of |sum of stated - happened| in each bin
     excess = np.zeros((len(stated), bins))

@@ -36,28 +36,36 @@ def nearest_others(vectors: ArrayLike, count: int) -> Ints:
 def knn_accuracy(labels: Sequence[str], nearest: Ints) -> float | None:
     """Share of pictures whose class is that of most of their nearest others; of equally many, the nearer one's.
 
-    nearest: (n, k), as `nearest_others` gives. None without others.
+    nearest: (n, k), as `nearest_others` gives. A picture that is alone of its class is not asked about, since none of
+    the others can be of it; None where each is.
     """
-    if not nearest.size:
-        return None
     names, numbers = np.unique(np.asarray(labels), return_inverse=True)
+    asked = _in_company(numbers)
+    if not asked.any():
+        return None
     classes = numbers[nearest]
     votes = np.zeros((len(classes), len(names)))
     for rank in range(classes.shape[1]):
         # nearer neighbours weigh slightly more, together less than one vote: only ties are decided by it
         votes[np.arange(len(classes)), classes[:, rank]] += 1 + 0.5 ** (rank + 2)
-    return float((votes.argmax(1) == numbers).mean())
+    return float((votes.argmax(1) == numbers)[asked].mean())
 
 
 def recall_at(labels: Sequence[str], nearest: Ints, count: int) -> float | None:
-    """Share of pictures with at least one of their class among the `count` nearest others. None without others.
+    """Share of pictures with at least one of their class among the `count` nearest others; those alone of it are left
+    out, as in `knn_accuracy`.
 
     # Jégou, Douze & Schmid 2011, Product Quantization for Nearest Neighbor Search, § V; here of classes
     """
-    if not nearest.size:
-        return None
     _, numbers = np.unique(np.asarray(labels), return_inverse=True)
-    return float((numbers[nearest[:, :count]] == numbers[:, None]).any(1).mean())
+    asked = _in_company(numbers)
+    if not asked.any():
+        return None
+    return float((numbers[nearest[:, :count]] == numbers[:, None]).any(1)[asked].mean())
+
+
+def _in_company(classes: Ints) -> NDArray[np.bool_]:
+    return np.asarray(np.bincount(classes)[classes] > 1)
 
 
 def silhouette(vectors: ArrayLike, labels: Sequence[str]) -> float | None:

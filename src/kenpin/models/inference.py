@@ -21,6 +21,7 @@ from kenpin.data.images import bytes_of_size, read_image
 from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.plain_png import read_plain
 from kenpin.data.streaming import in_batches, stream
+from kenpin.data.targets import refuse_table
 from kenpin.errors import DatasetError, ImageError
 from kenpin.models.contract import (
     Batch,
@@ -236,15 +237,6 @@ def check_readable(inspector: Inspector, dataset: Dataset) -> tuple[str, ...]:
     if not items:
         refuse_table(dataset)
     return items
-
-
-def refuse_table(dataset: Dataset) -> None:
-    """Refuse a table of numbers where pictures are expected. Raises DatasetError."""
-    if dataset.item_names:
-        raise DatasetError(
-            f"{dataset.root or 'the data set'}: it is a table of numbers, and this model looks at pictures; train "
-            "mahalanobis on it."
-        )
 
 
 def _numbers_in_batches(

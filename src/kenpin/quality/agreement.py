@@ -13,6 +13,7 @@ from kenpin.errors import OptionError, ShapeError
 from kenpin.plural import counted
 
 Floats = NDArray[np.float64]
+_ROUNDING = 1e-6  # an error that is 0 but for rounding is the root of its square's rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Kappa:
     """None where everybody always gave one and the same category: then chance explains everything."""
     low: float | None
     high: float | None
+    """None where `value` is, and where all agree: then the sample does not show how far chance could change it."""
     z: float | None
     """`value` over the error that it would have if there were no agreement beyond chance; None where `value` is."""
     observed: float
@@ -129,10 +131,11 @@ def _with_interval(
     if not 0 < confidence < 1:
         raise OptionError(f"a confidence of {confidence} is impossible; give one between 0 and 1, such as 0.95.")
     half = NormalDist().inv_cdf(0.5 + confidence / 2) * error
+    known = half > _ROUNDING
     return Kappa(
         value=value,
-        low=max(-1.0, value - half),
-        high=min(1.0, value + half),
+        low=max(-1.0, value - half) if known else None,
+        high=min(1.0, value + half) if known else None,
         z=value / null_error if null_error > 0 else None,
         observed=observed,
         expected=expected,

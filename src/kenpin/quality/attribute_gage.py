@@ -43,7 +43,7 @@ class Appraiser:
 
     name: str
     within: Share | None
-    """Parts of which every trial says the same; None where there is one trial alone."""
+    """Parts judged in several trials of which every trial says the same; None where there are none."""
     effectiveness: Share | None
     """Parts of which every trial says what is true."""
     missed: Share | None
@@ -62,7 +62,7 @@ class AttributeStudy:
     parts: int
     appraisers: tuple[Appraiser, ...]
     between: Share | None
-    """Parts of which every trial of everybody says the same; None for one appraiser alone."""
+    """Parts judged by several of which every trial of everybody says the same; None where there are none."""
     all_right: Share | None
     """Parts of which every trial of everybody says what is true."""
     pairs: tuple[tuple[str, str, Kappa], ...]
@@ -101,7 +101,7 @@ def attribute_study(
     def appraiser(name: str) -> Appraiser:
         decisions = told[name]
         said = _by_part(decisions)
-        within = agreeing(said, None) if max(map(len, said.values())) > 1 else None
+        within = agreeing({part: words for part, words in said.items() if len(words) > 1}, None)
         if truth is None:
             return Appraiser(name, within, None, None, None, None, None)
         pairs = [(truth[part] == ok, word == ok) for (part, _), word in decisions.items()]
@@ -114,10 +114,11 @@ def attribute_study(
 
     everything = _by_part(*told.values())
     several = len(told) > 1
+    judges = Counter(part for decisions in told.values() for part in _by_part(decisions))
     return AttributeStudy(
         parts=len(everything),
         appraisers=tuple(appraiser(name) for name in told),
-        between=agreeing(everything, None) if several else None,
+        between=agreeing({part: words for part, words in everything.items() if judges[part] > 1}, None),
         all_right=agreeing(everything, truth) if several and truth is not None else None,
         pairs=tuple(
             (first, second, cohen_kappa(crossed(*zip(*both, strict=True))[0], confidence))

@@ -110,7 +110,7 @@ def _kinds(is_defective: NDArray[np.bool_], defect_rate: float | None) -> tuple[
     if not defective_count or not ok_count:
         raise OptionError(
             f"costs need scored OK and defective parts for a threshold, and there are {ok_count} and "
-            f"{defective_count}; add the missing kind, or take the threshold from a quantile of good parts."
+            f"{defective_count}; add those of the missing kind."
         )
     if defect_rate is not None and not 0 < defect_rate < 1:
         raise OptionError(f"a defect rate of {defect_rate} leaves nothing to decide; give one between 0 and 1.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +48,17 @@ def energy_test(
     # rounding must not make a permutation of equal energy look smaller
     as_far = int((energies[1:] >= energies[0] - 1e-12 * distances.mean()).sum())
     return SameDistribution(float(energies[0]), (as_far + 1) / (permutations + 1), (len(old), len(now)))
+
+
+def least_p_value(old_count: int, new_count: int) -> float:
+    """The smallest p-value that the energy test of so many vectors has, on average over its permutations.
+
+    >>> least_p_value(2, 2), least_p_value(25, 2) < 0.01
+    (0.3333333333333333, True)
+    """
+    # two halves of one size may change their sides, and lie as far apart then
+    divisions = math.comb(min(old_count, MOST) + min(new_count, MOST), min(new_count, MOST))
+    return max((1 + (old_count == new_count)) / divisions, 1 / (PERMUTATIONS + 1))
 
 
 def mean_distances(reference: ArrayLike, new: ArrayLike, *, seed: int = 0) -> tuple[Floats, Floats]:

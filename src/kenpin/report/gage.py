@@ -120,7 +120,8 @@ def _kappa_table(kappas: list[tuple[str, str, Kappa]]) -> Table:
 
 
 def _kappa_text(kappa: Kappa) -> str:
-    return f"{kappa.value:.3f} ({kappa.low:.3f} to {kappa.high:.3f})"
+    span = "" if kappa.low is None else f" ({kappa.low:.3f} to {kappa.high:.3f})"
+    return f"{kappa.value:.3f}{span}"
 
 
 def _share_plot(shares: list[tuple[str, str, Share]]) -> BarPlot:

@@ -122,7 +122,9 @@ def mistakes(verdicts: Sequence[Verdict], defective: Sequence[bool]) -> tuple[st
     }
     escapes, overkills = of[True].count(Verdict.PASS), of[False].count(Verdict.FAIL)
     escaped = f"{escapes} of {_parts(len(of[True]), 'defective')} escaped"
-    failed = f"{overkills} of {_parts(len(of[False]), 'good')} {was_were(overkills)} failed"
+    failed = (
+        f"{overkills} of {_parts(len(of[False]), 'good')} {was_were(1 if len(of[False]) == 1 else overkills)} failed"
+    )
     escape_rate, overkill_rate = at_most(escapes, len(of[True])), at_most(overkills, len(of[False]))
     sentences = []
     if escape_rate is not None and overkill_rate is not None:

@@ -94,6 +94,8 @@ def record_hash(record: RunRecord) -> str:
 def read_record(run: Path) -> RunRecord:
     """The record of a finished run. Raises RunError."""
     if not run.is_dir():
+        if run.is_file():
+            raise RunError(f"{run}: it is a file, and a run is a folder; give the folder that a training wrote.")
         remedy = "continue it with --resume" if partial_folder(run).exists() else "give the folder of a finished run"
         raise RunError(f"{run}: no such run; {remedy}.")
     if run.name.startswith(".") and run.name.endswith(".partial"):

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kenpin.errors import OptionError
+from kenpin.errors import DatasetError, OptionError
 from kenpin.plural import counted, is_are
 from kenpin.quality.control_charts import FEWEST, Chart, ewma_chart, means_chart, normal_scores, p_chart
 from kenpin.quality.run_length import best_weight
-from kenpin.quality.same_distribution import energy_test, mean_distances
+from kenpin.quality.same_distribution import energy_test, least_p_value, mean_distances
 from kenpin.report.control import control_plot
 from kenpin.report.findings import Findings
 from kenpin.studies.embeddings import Embeddings
@@ -82,9 +82,13 @@ def study_drift(
     """
     if lot_size < 1:
         raise OptionError(f"option `lot_size` is {lot_size}; give 1 or more.")
+    measures = measures or (usual_measure(rows),)
+    _refuse_few(rows, reference, measures)
+    if embeddings is not None:
+        _refuse_few_embeddings(*embeddings)
     lots = rows.column(lot) if rows.has(lot) else [str(1 + i // lot_size) for i in range(len(rows))]
     aim = _Aim(arl, shift)
-    charted = _charted(rows, reference, measures or (usual_measure(rows),), lots, aim)
+    charted = _charted(rows, reference, measures, lots, aim)
     tested: list[str] = []
     moved = False
     if embeddings is not None:
@@ -108,6 +112,36 @@ def study_drift(
         tuple(control_plot(one.chart, one.title, one.unit, one.found, caption) for one in charted),
         alarm=bool(alarmed) or moved,
     )
+
+
+def _refuse_few(rows: Rows, reference: Rows, measures: Sequence[str]) -> None:
+    """Raises DatasetError where there is no part, or no reference that shows a spread."""
+    if not len(rows):
+        columns = " and ".join(f"`{measure}`" for measure in measures)
+        raise DatasetError(f"{rows.where}: no part has {columns}, so that there is nothing to chart; name a column.")
+    if len(reference) < FEWEST:
+        there = f"{counted(len(reference), 'part')} {is_are(len(reference))} too few for the limits of a chart"
+        raise DatasetError(
+            f"{reference.where}: {there}, which {FEWEST} reference parts show; add {FEWEST - len(reference)}."
+        )
+
+
+def _refuse_few_embeddings(new: Embeddings, reference: Embeddings) -> None:
+    """Raises DatasetError where no difference between so few could be told from chance, or they cannot be compared."""
+    for of in (new, reference):
+        if not np.isfinite(of.vectors).all():
+            raise DatasetError(f"{of.where}: it holds numbers that are not finite; embed these parts again.")
+    if new.vectors.shape[1] != reference.vectors.shape[1]:
+        raise DatasetError(
+            f"{new.where}: its embeddings have {counted(new.vectors.shape[1], 'number')}, and those of "
+            f"{reference.where} {reference.vectors.shape[1]}; give embeddings by the same run."
+        )
+    counts = len(reference.vectors), len(new.vectors)
+    if min(counts) < 2 or least_p_value(*counts) > _SURE:
+        raise DatasetError(
+            f"{new.where}: {counted(counts[1], 'embedding')} against {counts[0]} of {reference.where} cannot show a "
+            f"difference, however large it is; give 2 or more, against {FEWEST} or more of the reference."
+        )
 
 
 def usual_measure(rows: Rows) -> str:

@@ -21,6 +21,8 @@ class Embeddings:
 
     vectors: NDArray[np.floating[Any]]
     ids: Sequence[str]
+    where: str = "embeddings"
+    """The file that they stand in, for messages."""
 
 
 def read_embeddings(path: str | Path) -> Embeddings:
@@ -38,4 +40,4 @@ def read_embeddings(path: str | Path) -> Embeddings:
     if found.ndim != 2 or found.dtype.kind != "f":
         raise DatasetError(f"{path}: holds an array of shape {found.shape} and kind {found.dtype}; {remedy}.")
     named = len(ids) == len(found)
-    return Embeddings(found, ids if named else [f"embedding {number}" for number in range(1, len(found) + 1)])
+    return Embeddings(found, ids if named else [f"embedding {n}" for n in range(1, len(found) + 1)], str(path))

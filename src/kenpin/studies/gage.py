@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
 from kenpin.data.ok_labels import guess_ok_labels
 from kenpin.errors import DatasetError
+from kenpin.plural import counted
 from kenpin.quality.attribute_gage import Appraisal, AttributeStudy, attribute_study
 from kenpin.quality.gage import GageStudy, gage_study
 from kenpin.report.findings import Findings
@@ -56,26 +58,43 @@ def _attribute(rows: Rows, ok: Sequence[str]) -> AttributeStudy:
             word = _word(str(row["reference"]), ok)
             if truth.setdefault(part, word) != word:
                 raise DatasetError(f"{rows.where}: the reference of part {part} is both OK and NG; correct it.")
+    if not truth and max(Counter(parts).values()) == 1:
+        raise DatasetError(
+            f"{rows.where}: no part is judged a second time, so that no two verdicts can be compared; let every "
+            "part be judged in two trials or by two appraisers, or add a column `reference` with what is true."
+        )
     return attribute_study(appraisals, truth or None)
 
 
 def _variable(rows: Rows, measure: str) -> GageStudy:
     parts, trials = (rows.column(name) for name in ("part", "trial"))
     appraisers = [str(row.get("appraiser") or _INSPECTOR) for row in rows.rows]
+    numbers = rows.numbers(measure)
     axes = [list(dict.fromkeys(names)) for names in (parts, appraisers, trials)]
     x = np.full([len(names) for names in axes], np.nan)
-    for *key, number in zip(parts, appraisers, trials, rows.numbers(measure), strict=True):
+    for *key, number in zip(parts, appraisers, trials, numbers, strict=True):
         place = tuple(names.index(name) for names, name in zip(axes, key, strict=True))
         if not np.isnan(x[place]):
             raise DatasetError(
                 f"{rows.where}: part {key[0]}, {key[1]}, trial {key[2]} is there twice; number the trials."
             )
         x[place] = number
+    if len(axes[0]) < 2 or len(axes[2]) < 2:
+        there = f"{counted(len(axes[0]), 'part')} in {counted(len(axes[2]), 'trial')}"
+        raise DatasetError(
+            f"{rows.where}: `{measure}` is there of {there}, and it takes 2 parts in 2 trials to tell the gage from "
+            "the parts; measure several parts, each of them several times."
+        )
     if np.isnan(x).any():
         part, appraiser, trial = (names[i] for names, i in zip(axes, np.argwhere(np.isnan(x))[0], strict=True))
         raise DatasetError(
             f"{rows.where}: {appraiser} has not measured part {part} in trial {trial}; every appraiser must measure "
             "every part equally often."
+        )
+    if np.ptp(x) == 0:
+        raise DatasetError(
+            f"{rows.where}: `{measure}` is {x.flat[0]:g} in all {counted(x.size, 'measurement')}, so that nothing "
+            "tells the gage from the parts; measure parts that differ, with more digits."
         )
     return gage_study(x)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -118,6 +119,9 @@ def _is_defective(row: Row, ok_labels: Sequence[str] | None) -> bool | None:
 
 def _chosen(rows: Rows, scores: Sequence[float], defective: Sequence[bool], prices: dict[str, Any]) -> Threshold:
     """By costs, or where no part is defective by good parts alone. Raises DatasetError, OptionError."""
+    if all(defective):
+        there = {0: "no part", 1: "1 part, a defective one"}.get(len(scores), f"{len(scores):,} parts, all defective")
+        raise DatasetError(f"{rows.where}: it holds {there}, and a threshold lets good parts pass; add good ones.")
     if any(defective):
         basis = f"least expected cost on {counted(len(scores), 'part')} of {Path(rows.where).name}"
         return threshold_from_costs(scores, defective, **prices, basis=basis)
@@ -130,6 +134,10 @@ def _chosen(rows: Rows, scores: Sequence[float], defective: Sequence[bool], pric
 
 
 def _cuts(threshold: Threshold) -> str:
+    if threshold.fail_from == -math.inf:
+        return "FAIL whatever the score."
+    if threshold.review_from == -math.inf:
+        return f"FAIL from {threshold.fail_from:.6g}, REVIEW below."
     if threshold.review_from is None or threshold.review_from == threshold.fail_from:
         return f"FAIL from {threshold.fail_from:.6g}, PASS below."
     return f"FAIL from {threshold.fail_from:.6g}, REVIEW from {threshold.review_from:.6g}, PASS below."

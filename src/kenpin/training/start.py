@@ -18,11 +18,11 @@ from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.data.loading import HowToRead, as_dataset, load_dataset
 from kenpin.data.mistaken import is_a_run, run_in_place_of_data
 from kenpin.data.taking import DataSource
-from kenpin.data.targets import classes_of_each
+from kenpin.data.targets import classes_of_each, refuse_table
 from kenpin.errors import DatasetError, LabelError, OptionError
 from kenpin.models import get_family
 from kenpin.models.contract import Announces, Calibrated, Family, Fitted, Foresees, Inspector, Task
-from kenpin.models.inference import check_readable, refuse_table
+from kenpin.models.inference import check_readable
 from kenpin.plural import counted
 from kenpin.run.record import check_run_free
 from kenpin.runtime import chosen_engine
