@@ -64,6 +64,15 @@ def outline_of_rows(runs: Sequence[int], frame: tuple[int, int, int, int], size_
     return outline_of(rows, (left, top), size_wh)
 
 
+def framed(outline: Outline, size_wh: tuple[int, int]) -> tuple[Mask, tuple[int, int]]:
+    """The smallest mask that holds all pixels of an outline of runs, (h, w), and x and y of its upper left pixel.
+
+    Raises ShapeError.
+    """
+    x1, y1, x2, y2 = map(int, outline.box_xyxy_px)
+    return mask_of(outline, size_wh)[y1:y2, x1:x2], (x1, y1)
+
+
 def stack_of(outlines: Sequence[Outline | None], size_wh: tuple[int, int]) -> Mask:
     """The mask of each outline, (n, h, w); empty where there is none. Raises ShapeError."""
     masks = np.zeros((len(outlines), size_wh[1], size_wh[0]), bool)

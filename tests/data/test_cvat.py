@@ -9,9 +9,9 @@ import pytest
 
 from kenpin.data import Dataset, load_dataset, write_dataset
 from kenpin.errors import DatasetError
-from kenpin.masks import mask_of
+from kenpin.masks import mask_of, outline_of
 from kenpin.outlines import Outline
-from kenpin.records import Detections, Finding, Severity
+from kenpin.records import Detections, Example, Finding, ImageSource, Severity
 from tests.builders import write_picture
 
 SIZE_WH = (64, 48)
@@ -203,3 +203,18 @@ def test_what_is_written_has_the_form_of_cvat(tmp_path: Path) -> None:
     assert '<image id="3" name="0003.png" width="64" height="48" subset="line 3">' in text
     assert '<box label="scratch" occluded="0" xtl="16.0" ytl="12.0" xbr="48.0" ybr="36.0" />' in text
     assert (tmp_path / "out" / "images" / "line 3" / "0003.png").is_file()
+
+
+def test_outlines_are_written_as_cvat_draws_them(tmp_path: Path) -> None:
+    pixels = np.zeros(SIZE_WH[::-1], bool)
+    pixels[8:12, 7:10] = [[0, 1, 1], [1, 0, 1], [1, 1, 0], [0, 0, 1]]
+    polygon = Outline(((4.0, 4.5, 10.0, 4.5, 10.0, 9.0),))
+    found = Detections(
+        ((7.0, 8.0, 10.0, 12.0), (4.0, 4.5, 10.0, 9.0)), ("a", "b"), outlines=(outline_of(pixels), polygon)
+    )
+    picture = ImageSource(str(write_picture(tmp_path / "a.png", 1, size_wh=SIZE_WH)))
+    write_dataset(Dataset.from_examples([Example("a", picture, boxes=found)]), tmp_path / "out", "cvat")
+    text = (tmp_path / "out" / "annotations.xml").read_text("utf-8")
+    assert '<mask label="a" occluded="0" rle="1, 3, 1, 3, 3, 1" left="7" top="8" width="3" height="4" />' in text
+    assert '<polygon label="b" occluded="0" points="4.0,4.5;10.0,4.5;10.0,9.0" />' in text
+    assert load_dataset(tmp_path / "out")[0].boxes == found

@@ -2,7 +2,7 @@
 
 A `box` is xtl ytl xbr ybr in pixels. A turned one, a `polygon`, an `ellipse` and a `mask` are outlines with the box
 around them, of a `cuboid` and a turned `ellipse` this box alone is read; `points`, `polyline` and `skeleton` have no
-area. A subset is the split, except CVAT's `default`. A picture
+area. Outlines are written as polygons and masks. A subset is the split, except CVAT's `default`. A picture
 without shapes is annotated as empty. A `tag` is the label of the whole picture; in a file of tags alone no picture has
 boxes. Tags are read and not written.
 """
@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
+from kenpin.data.outlining import outlines_to_write
 from kenpin.data.reading import Reading
 from kenpin.data.reading.box_forms import BoxForm, four_numbers
 from kenpin.data.reading.names import folder_of_split, require_xml_text, split_of_folder
@@ -23,12 +24,13 @@ from kenpin.data.reading.pictures import Finder, PictureCopier, id_below, listed
 from kenpin.data.reading.reading import first_text
 from kenpin.data.reading.shapes import Point, box_around, corners_of, ellipse, outline_of, points_of, stated_size
 from kenpin.errors import ShapeError
-from kenpin.masks import outline_of_rows
+from kenpin.masks import framed, joined_ring, outline_of_rows
+from kenpin.masks import outline_of as outline_of_mask
 from kenpin.outlines import Outline
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
 
 SUMMARY = "CVAT for images 1.1: annotations.xml with images/"
-CARRIES = frozenset({"split", "boxes", "classes"})
+CARRIES = frozenset({"split", "boxes", "outlines", "classes"})
 
 _LOOK_AT_BYTES = 2_000
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
@@ -56,7 +58,8 @@ def read(path: Path, reading: Reading) -> Dataset:
 
 
 def write(dataset: Dataset, path: Path) -> None:
-    """Write `annotations.xml` and `images/`, a folder in it for each split. Raises LabelError."""
+    """Write `annotations.xml` and `images/`, a folder in it for each split. Raises LabelError, DatasetError for a mask
+    of another size than its picture's."""
     copier = PictureCopier(path)
     copier.make("images")
     xml = ElementTree.Element("annotations")
@@ -74,11 +77,26 @@ def write(dataset: Dataset, path: Path) -> None:
             about["subset"] = folder_of_split(example.split)
         image = ElementTree.SubElement(xml, "image", about)
         detections = example.boxes or Detections()
-        for box, name in zip(detections.boxes_xyxy_px, detections.labels, strict=True):
-            corners = dict(zip(_CORNERS, map(repr, box), strict=True))
-            ElementTree.SubElement(image, "box", {"label": name, "occluded": "0", **corners})
+        outlines = outlines_to_write(example, (width, height))
+        for box, name, outline in zip(detections.boxes_xyxy_px, detections.labels, outlines, strict=True):
+            tag, shape = _drawn(box, outline, (width, height))
+            ElementTree.SubElement(image, tag, {"label": name, "occluded": "0", **shape})
     ElementTree.indent(xml)
     ElementTree.ElementTree(xml).write(path / "annotations.xml", encoding="utf-8", xml_declaration=True)
+
+
+def _drawn(box: Box, outline: Outline | None, size_wh: tuple[int, int]) -> tuple[str, dict[str, str]]:
+    """Tag and coordinates of a box or its outline; of several polygons as one, joined by cuts."""
+    if outline is None:
+        return "box", dict(zip(_CORNERS, map(repr, box), strict=True))
+    if outline.runs is None:
+        ring = outline.rings[0] if len(outline.rings) == 1 else joined_ring(outline, size_wh)
+        return "polygon", {"points": ";".join(f"{x!r},{y!r}" for x, y in zip(ring[0::2], ring[1::2], strict=True))}
+    mask, (left, top) = framed(outline, size_wh)
+    height, width = mask.shape
+    rows = outline_of_mask(mask.T).runs or ()
+    frame = dict(zip(_FRAME, map(str, (left, top, width, height)), strict=True))
+    return "mask", {"rle": ", ".join(map(str, rows)), **frame}
 
 
 def _files(path: Path) -> list[Path]:
