@@ -102,6 +102,7 @@ def write(dataset: Dataset, path: Path) -> None:
     copier.make("images")
     copier.make("labels")
     is_of_oriented = _writes_oriented(dataset)
+    has_outlines = is_of_oriented
     for example in dataset:
         folder = "" if example.split is None else f"/{_KEYS[example.split]}"
         written = Path(copier.copy(example, f"images{folder}"))
@@ -112,6 +113,7 @@ def write(dataset: Dataset, path: Path) -> None:
         outlines = outlines_to_write(example, size_wh)
         if is_of_oriented or any(outlines):
             # in a file of polygons other tools take four numbers for two corners: its boxes are polygons too
+            has_outlines = True
             pairs = zip(outlines, detections.boxes_xyxy_px, strict=True)
             rows = [_ring_unit(outline, box, size_wh) for outline, box in pairs]
         lines = [
@@ -121,7 +123,7 @@ def write(dataset: Dataset, path: Path) -> None:
         (path / f"labels{folder}" / f"{written.stem}.txt").write_text("".join(lines), "utf-8")
     folders = {key: f"images/{key}" for key in _KEYS.values() if key in splits}
     config = {**folders, "nc": len(numbers), "names": list(numbers)}
-    if any(dataset.column("box_outlines")):
+    if has_outlines:
         config["task"] = "obb" if is_of_oriented else "segment"
     # legible where it can be: YAML takes some characters, bare, for line breaks
     legible = all(name.isprintable() for name in numbers)
