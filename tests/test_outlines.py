@@ -8,7 +8,7 @@ from pycocotools import mask as pycoco
 
 from kenpin.data import Dataset
 from kenpin.errors import ShapeError
-from kenpin.masks import area, joined_ring, mask_of, outline_of, rings_of
+from kenpin.masks import area, joined_ring, mask_of, outline_of, outline_of_rows, rings_of
 from kenpin.outlines import Outline, decode_runs, encode_runs, from_coco, from_text, to_coco, to_text
 from kenpin.records import Detections, Example, ImageSource
 
@@ -51,6 +51,27 @@ def test_runs_are_those_of_pycocotools_in_both_forms() -> None:
         if mask.any():
             x, y, box_width, box_height = pycoco.toBbox(theirs)
             assert ours.box_xyxy_px == (x, y, x + box_width, y + box_height)
+
+
+def test_a_mask_in_its_frame_is_that_of_the_whole_picture() -> None:
+    rng = np.random.default_rng(3)
+    for number in range(200):
+        width, height = rng.integers(1, 9, 2).tolist()
+        x1, y1 = rng.integers(0, (width, height)).tolist()
+        x2, y2 = (width, height) if number % 3 else (x1 + 1, y1 + 1)
+        mask = np.zeros((height, width), bool)
+        mask[y1:y2, x1:x2] = rng.random((y2 - y1, x2 - x1)) < rng.choice([0, 0.5, 0.9, 1])
+        part = mask[y1:y2, x1:x2]
+        rows = outline_of(part.T).runs
+        assert rows is not None
+        whole = Outline(runs=rows, size_wh=part.shape)
+        assert (part == mask_of(whole, part.shape).T).all(), "runs of rows are those of the columns of its transpose"
+        encoded = pycoco.encode(np.asfortranarray(mask.astype(np.uint8)))["counts"].decode()
+        for found in (outline_of(mask), outline_of(part, (x1, y1), (width, height))):
+            assert encode_runs(found.runs or ()) == encoded
+        assert outline_of_rows(rows, (x1, y1, x2 - x1, y2 - y1), (width, height)) == outline_of(mask)
+        with pytest.raises(ShapeError, match="reaches out of its picture"):
+            outline_of(part, (x1 + width - x2 + 1, y1), (width, height))
 
 
 def test_masks_as_polygons_keep_each_pixel_holes_and_islands_among_them() -> None:

@@ -31,14 +31,46 @@ def mask_of(outline: Outline, size_wh: tuple[int, int]) -> Mask:
     return mask
 
 
-def outline_of(mask: ArrayLike) -> Outline:
-    """The runs of a mask, (h, w)."""
+def outline_of(mask: ArrayLike, at_xy: tuple[int, int] = (0, 0), size_wh: tuple[int, int] | None = None) -> Outline:
+    """The runs of a mask, (h, w), whose upper left pixel lies at `at_xy` in a picture of this size, else in its own.
+
+    Raises ShapeError where it reaches out of the picture, or the picture is too large.
+    """
     pixels = np.asarray(mask, bool)
-    height, width = pixels.shape
-    flat = pixels.T.reshape(-1)
-    edges = np.flatnonzero(np.diff(flat, prepend=False))
-    runs = np.diff(edges, prepend=0, append=flat.size)
+    (left, top), (below, across) = at_xy, pixels.shape
+    width, height = size_wh or (across, below)
+    if left < 0 or top < 0 or left + across > width or top + below > height:
+        raise ShapeError(
+            f"the mask of {across} × {below} pixels at ({left}, {top}) reaches out of its picture of "
+            f"{width} × {height} pixels"
+        )
+    columns = np.pad(pixels.T, ((0, 0), (1, 1)))
+    x, y = np.nonzero(columns[:, 1:] != columns[:, :-1])
+    edges = (left + x) * height + top + y
+    # a run that goes on in the next column ends where that begins; one up to the end has nothing behind it
+    goes_on = np.diff(edges, append=width * height) == 0
+    edges = edges[~(goes_on | np.append(False, goes_on[:-1])[: len(edges)])]
+    runs = np.diff(edges, prepend=0, append=width * height)
     return Outline(runs=tuple(runs.tolist()), size_wh=(width, height))
+
+
+def outline_of_rows(runs: Sequence[int], frame: tuple[int, int, int, int], size_wh: tuple[int, int]) -> Outline:
+    """The outline of a mask whose runs go row by row, outside first, as CVAT has them.
+
+    frame: its left, top, width and height in a picture of `size_wh`. Raises ShapeError.
+    """
+    left, top, width, height = frame
+    rows = mask_of(Outline(runs=tuple(runs), size_wh=(height, width)), (height, width)).T
+    return outline_of(rows, (left, top), size_wh)
+
+
+def framed(outline: Outline, size_wh: tuple[int, int]) -> tuple[Mask, tuple[int, int]]:
+    """The smallest mask that holds all pixels of an outline of runs, (h, w), and x and y of its upper left pixel.
+
+    Raises ShapeError.
+    """
+    x1, y1, x2, y2 = map(int, outline.box_xyxy_px)
+    return mask_of(outline, size_wh)[y1:y2, x1:x2], (x1, y1)
 
 
 def stack_of(outlines: Sequence[Outline | None], size_wh: tuple[int, int]) -> Mask:

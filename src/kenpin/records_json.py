@@ -13,14 +13,16 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from kenpin.errors import RunError
-from kenpin.records import Evaluation
+from kenpin.errors import RunError, ShapeError
+from kenpin.records import Evaluation, Prediction, Threshold
 
 EVALUATION_SCHEMA = 3
 HEADLINE = "headline"
 """A key of evaluation.json: sentences derived from the rest for readers of the file; ignored on loading."""
 
 Record = TypeVar("Record")
+_UNBOUNDED = (Prediction, Threshold)
+"""Records whose numbers may lie beyond all bounds: the distance of a part unlike any other, a cut below all scores."""
 
 
 def to_json(value: object) -> Any:
@@ -43,14 +45,16 @@ def to_json(value: object) -> Any:
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
-def from_json(kind: type[Record], value: object, where: str) -> Record:
+def from_json(kind: type[Record], value: object, where: str, *, finite: bool = False) -> Record:
     """The record of this type that `to_json` wrote; `where` names the file in messages. Raises RunError.
+
+    finite: refuse NaN and infinity, except in predictions and thresholds, which may lie beyond all bounds.
 
     >>> from kenpin.records import Measure
     >>> from_json(Measure, {"value": 0.9, "low": 0.8, "high": None}, "measure.json")
     Measure(value=0.9, low=0.8, high=None)
     """
-    return _read(kind, value, where)  # type: ignore[no-any-return]
+    return _read(kind, value, where, finite=finite)  # type: ignore[no-any-return]
 
 
 def evaluation_to_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -60,40 +64,42 @@ def evaluation_to_json(evaluation: Evaluation) -> dict[str, Any]:
 
 def evaluation_from_json(value: Mapping[str, Any], where: str = "evaluation.json") -> Evaluation:
     """The evaluation that `evaluation_to_json` wrote, whatever its headline. Raises RunError for another version or a
-    damaged file."""
+    damaged file, one with a measure among it that is NaN or infinite."""
     if not isinstance(value, Mapping) or value.get("schema") != EVALUATION_SCHEMA:
         schema = value.get("schema") if isinstance(value, Mapping) else None
         raise RunError(
             f"{where}: its schema is {schema}, this kenpin reads {EVALUATION_SCHEMA}. Evaluate the run again."
         )
     values = {key: item for key, item in value.items() if key not in ("schema", HEADLINE)}
-    evaluation = from_json(Evaluation, values, where)
+    evaluation = from_json(Evaluation, values, where, finite=True)
     counts = len(evaluation.labels)
     if evaluation.confusion and [*map(len, evaluation.confusion)] != [counts] * counts:
         raise RunError(
             f"{where}: its confusion has not a row and a column for each label. Restore the file, or evaluate again."
         )
-    points = (number for curve in evaluation.curves.values() for point in curve for number in point)
-    if not all(map(math.isfinite, points)):
-        raise RunError(f"{where}: a point of a curve is not finite. Restore the file, or evaluate again.")
     return evaluation
 
 
-def _read(kind: Any, value: Any, where: str) -> Any:
+def _read(kind: Any, value: Any, where: str, *, finite: bool) -> Any:
     origin, parameters = get_origin(kind), get_args(kind)
     if origin in (types.UnionType, Union):  # of these, records use only `X | None`
-        return None if value is None else _read(next(p for p in parameters if p is not types.NoneType), value, where)
+        one = next(p for p in parameters if p is not types.NoneType)
+        return None if value is None else _read(one, value, where, finite=finite)
     if is_dataclass(kind):
-        return _read_record(kind, value, where)
+        return _read_record(kind, value, where, finite=finite and kind not in _UNBOUNDED)
     if origin is tuple and isinstance(value, list):
         if parameters[-1] is Ellipsis:
-            return tuple(_read(parameters[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+            return tuple(_read(parameters[0], item, f"{where}[{i}]", finite=finite) for i, item in enumerate(value))
         if len(parameters) == len(value):
             pairs = zip(parameters, value, strict=True)
-            return tuple(_read(parameter, item, f"{where}[{i}]") for i, (parameter, item) in enumerate(pairs))
+            return tuple(
+                _read(parameter, item, f"{where}[{i}]", finite=finite) for i, (parameter, item) in enumerate(pairs)
+            )
     elif origin is Mapping and isinstance(value, dict):
-        return {key: _read(parameters[1], item, f"{where}.{key}") for key, item in value.items()}
+        return {key: _read(parameters[1], item, f"{where}.{key}", finite=finite) for key, item in value.items()}
     elif kind is float and (type(value) in (int, float) or value in ("inf", "-inf", "nan")):
+        if finite and not math.isfinite(float(value)):
+            raise RunError(f"{where}: {value} is not a finite number. Restore the file, or evaluate again.")
         return float(value)
     elif isinstance(kind, type) and issubclass(kind, StrEnum) and value in list(kind):
         return kind(value)
@@ -102,14 +108,18 @@ def _read(kind: Any, value: Any, where: str) -> Any:
     raise RunError(f"{where}: {value!r:.60} is not {kind}. Restore the file, or evaluate again.")
 
 
-def _read_record(kind: Any, value: Any, where: str) -> Any:
+def _read_record(kind: Any, value: Any, where: str, *, finite: bool) -> Any:
     if not isinstance(value, dict):
         raise RunError(f"{where}: {value!r:.60} is not of type {kind.__name__}. Restore the file, or evaluate again.")
     hints, optional = _hints(kind)
     wrong = sorted((hints.keys() ^ value.keys()) - (optional - value.keys()))
     if wrong:
         raise RunError(f"{where}: the fields {wrong} are missing or unknown. Restore the file, or evaluate again.")
-    return kind(**{name: _read(hints[name], item, f"{where}.{name}") for name, item in value.items()})
+    parts = {name: _read(hints[name], item, f"{where}.{name}", finite=finite) for name, item in value.items()}
+    try:
+        return kind(**parts)
+    except ShapeError as error:
+        raise RunError(f"{where}: {error} Restore the file, or evaluate again.") from error
 
 
 @cache  # made anew for each record it would take most of the time

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kenpin.data import Dataset, load_dataset, write_dataset
 from kenpin.errors import DatasetError
+from kenpin.masks import mask_of, outline_of
 from kenpin.outlines import Outline
-from kenpin.records import Detections, Finding, Severity
+from kenpin.records import Detections, Example, Finding, ImageSource, Severity
 from tests.builders import write_picture
 
 SIZE_WH = (64, 48)
@@ -67,7 +69,6 @@ def test_boxes_and_polygons(place: str, tmp_path: Path) -> None:
         ),
         ('<ellipse label="a" cx="20" cy="21" rx="5" ry="3"/>', (15, 18, 25, 24)),
         ('<ellipse label="a" cx="20" cy="21" rx="5" ry="3" rotation="90"/>', (17, 16, 23, 26)),
-        ('<mask label="a" rle="1, 2, 1" left="7" top="8" width="2" height="3"/>', (7, 8, 9, 11)),
         ('<cuboid label="a" xtl1="1" ytl1="2" xbl1="1" ybl1="9" xtr1="5" ytr1="2" xbr2="8" ybr2="7"/>', (1, 2, 8, 9)),
     ],
 )
@@ -75,7 +76,7 @@ def test_other_shapes_are_the_boxes_around_them(shape: str, box: tuple[float, ..
     data, findings = read(write(tmp_path, *(image(number, shape) for number in range(4))))
     assert data[0].boxes is not None
     assert data[0].boxes.boxes_xyxy_px[0] == pytest.approx(box)
-    assert [f.severity for f in findings] == [Severity.INFO] * shape.startswith(("<mask", "<cuboid"))
+    assert [f.severity for f in findings] == [Severity.INFO] * shape.startswith("<cuboid")
     outline = (data[0].boxes.outlines or (None,))[0]
     assert (outline is not None) == shape.startswith(("<box", "<ellipse")) & (
         "ry" not in shape or "rotation" not in shape
@@ -83,6 +84,48 @@ def test_other_shapes_are_the_boxes_around_them(shape: str, box: tuple[float, ..
     if outline is not None:
         assert outline.oriented == shape.startswith("<box")
         assert outline.box_xyxy_px == pytest.approx(box)
+
+
+@pytest.mark.parametrize("size", ['width="64" height="48"', ""], ids=["stated size", "size of the picture"])
+def test_a_mask_is_an_outline_of_rows_in_its_own_frame(size: str, tmp_path: Path) -> None:
+    # by hand, in rows: . # #   # . #   # # .   . . .
+    shape = '<mask label="a" source="manual" rle="1, 3, 1, 3, 4" left="7" top="8" width="3" height="4"/>'
+    images = (image(n, shape + BOX).replace('width="64" height="48"', size) for n in range(4))
+    data, findings = read(write(tmp_path, *images))
+    assert findings == []
+    found = data[0].boxes
+    assert found is not None
+    assert found.outlines is not None
+    assert list(found.boxes_xyxy_px) == [(7, 8, 10, 11), (16, 12, 48, 36)], "around the pixels, not around the frame"
+    outline, of_box = found.outlines
+    assert of_box is None
+    assert outline is not None
+    mask = np.zeros(SIZE_WH[::-1], bool)
+    mask[8:11, 7:10] = [[0, 1, 1], [1, 0, 1], [1, 1, 0]]
+    assert (mask_of(outline, SIZE_WH) == mask).all()
+
+
+@pytest.mark.parametrize(
+    ("about", "problem"),
+    [
+        ('rle="1, 3, 1" left="7" top="8" width="3" height="4"', "the runs of the mask do not fill its"),
+        ('rle="2, -1, 11" left="7" top="8" width="3" height="4"', "the runs of the mask do not fill its"),
+        ('rle="1, x" left="7" top="8" width="3" height="4"', "are no whole numbers"),
+        ('left="7" top="8" width="3" height="4"', "are no whole numbers"),
+        ('rle="12" left="7" top="8" width="3" height="4"', "has no pixel inside"),
+        ('rle="0, 12" left="62" top="8" width="3" height="4"', "reaches out of its picture"),
+        ('rle="0, 12" left="-1" top="8" width="3" height="4"', "reaches out of its picture"),
+        ('rle="0, 9999999999" left="0" top="0" width="99999" height="100001"', "is that of no picture"),
+    ],
+)
+def test_a_mask_that_cannot_be_read_is_told_and_its_frame_is_kept(about: str, problem: str, tmp_path: Path) -> None:
+    shape = f'<mask label="a" {about}/>'
+    data, findings = read(write(tmp_path, *(image(n, BOX + shape * (n == 2)) for n in range(4))))
+    assert [(f.code, f.where.rpartition(": ")[2]) for f in findings] == [("outline-unparsable", "image 2")]
+    assert problem in findings[0].what
+    assert data[2].boxes is not None
+    assert data[2].boxes.outlines is None
+    assert len(data[2].boxes) == 2
 
 
 @pytest.mark.parametrize("kind", ["points", "polyline", "skeleton"])
@@ -160,3 +203,18 @@ def test_what_is_written_has_the_form_of_cvat(tmp_path: Path) -> None:
     assert '<image id="3" name="0003.png" width="64" height="48" subset="line 3">' in text
     assert '<box label="scratch" occluded="0" xtl="16.0" ytl="12.0" xbr="48.0" ybr="36.0" />' in text
     assert (tmp_path / "out" / "images" / "line 3" / "0003.png").is_file()
+
+
+def test_outlines_are_written_as_cvat_draws_them(tmp_path: Path) -> None:
+    pixels = np.zeros(SIZE_WH[::-1], bool)
+    pixels[8:12, 7:10] = [[0, 1, 1], [1, 0, 1], [1, 1, 0], [0, 0, 1]]
+    polygon = Outline(((4.0, 4.5, 10.0, 4.5, 10.0, 9.0),))
+    found = Detections(
+        ((7.0, 8.0, 10.0, 12.0), (4.0, 4.5, 10.0, 9.0)), ("a", "b"), outlines=(outline_of(pixels), polygon)
+    )
+    picture = ImageSource(str(write_picture(tmp_path / "a.png", 1, size_wh=SIZE_WH)))
+    write_dataset(Dataset.from_examples([Example("a", picture, boxes=found)]), tmp_path / "out", "cvat")
+    text = (tmp_path / "out" / "annotations.xml").read_text("utf-8")
+    assert '<mask label="a" occluded="0" rle="1, 3, 1, 3, 3, 1" left="7" top="8" width="3" height="4" />' in text
+    assert '<polygon label="b" occluded="0" points="4.0,4.5;10.0,4.5;10.0,9.0" />' in text
+    assert load_dataset(tmp_path / "out")[0].boxes == found

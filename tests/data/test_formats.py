@@ -182,8 +182,10 @@ def test_everything_carried_comes_back(name: str, tmp_path: Path) -> None:
     data = full_data(tmp_path / "source", name)
     carries = get_format(name).CARRIES
     held = holdings(data) if "boxes" in carries else holdings(data) - {"unannotated"}
-    # of a data set in YOLO's form, all outlines are oriented boxes or none is
-    assert held == carries - {"oriented"}, "the sample holds everything that the format carries"
+    # of a data set in YOLO's form, all outlines are oriented boxes or none is; those of MVTec come back as masks
+    assert held == carries - {"oriented"} - ({"outlines"} if name == "mvtec" else set()), (
+        "the sample holds everything that the format carries"
+    )
     write_dataset(data, tmp_path / "out", name)
     back = load_dataset(tmp_path / "out")
     assert back.format == name, "recognised without being told"

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
 import unicodedata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from kenpin.data import Dataset, load_dataset, write_dataset
 from kenpin.data.reading.shapes import stated_size
+from kenpin.errors import DatasetError
+from kenpin.masks import outline_of
 from kenpin.outlines import Outline
-from kenpin.records import Detections, Finding, Severity
+from kenpin.records import Detections, Example, Finding, ImageSource, Severity
 from tests.builders import write_picture
 
 SIZE_WH = (64, 48)
@@ -68,7 +73,6 @@ def test_rectangles_and_polygons_with_the_picture_in_the_file(tmp_path: Path) ->
         ({"shape_type": "circle", "points": [[20, 20], [23, 24]]}, (15, 15, 25, 25)),
         ({"shape_type": "rotation", "points": [[20, 10], [30, 20], [20, 30], [10, 20]], "direction": math.pi / 4},
          (10, 10, 30, 30)),
-        ({"shape_type": "mask", "points": [[3, 4], [9, 11]], "mask": "aGk="}, (3, 4, 9, 11)),
         ({"shape_type": "quadrilateral", "points": [[1, 2], [9, 3], [8, 7], [2, 6]]}, (1, 2, 9, 7)),
         ({"points": [["1", "2"], ["9.5", 3], [8, 7]]}, (1, 2, 9.5, 7)),
     ],
@@ -80,10 +84,93 @@ def test_every_shape_with_an_area_is_a_box(shape: dict[str, Any], box: tuple[flo
     assert data[0].boxes.boxes_xyxy_px[0] == pytest.approx(box)
     assert not any(finding.severity is Severity.ERROR for finding in findings)
     outline = (data[0].boxes.outlines or (None,))[0]
-    assert (outline is None) == (shape.get("shape_type") in ("rectangle", "mask"))
+    assert (outline is None) == (shape.get("shape_type") == "rectangle")
     if outline is not None:
         assert outline.box_xyxy_px == pytest.approx(box)
         assert outline.oriented == (shape.get("shape_type") == "rotation")
+
+
+def png(pixels: object) -> str:
+    """Pixels of 0 and 1 as labelme keeps them."""
+    memory = io.BytesIO()
+    Image.fromarray(np.array(pixels, np.uint8)).save(memory, "PNG")
+    return base64.b64encode(memory.getvalue()).decode()
+
+
+MASK: dict[str, Any] = {"label": "void", "shape_type": "mask", "mask": png([[0, 1, 1], [1, 0, 1]])}
+
+
+@pytest.mark.parametrize(
+    ("last", "sizes"),
+    [([9, 5], {}), ([10, 6], {}), ([9, 5], {"imageWidth": None})],
+    ids=["last pixel", "just past it", "size of the picture"],
+)
+def test_a_mask_is_an_outline_from_its_upper_left_pixel_on(
+    last: list[int], sizes: dict[str, Any], tmp_path: Path
+) -> None:
+    polygon = {**POLYGON, "group_id": 1, "points": [[20, 4], [24, 4], [24, 8], [20, 8]]}
+    shapes = [RECTANGLE, {**MASK, "points": [[7, 4], last]}, {**MASK, "points": [[7, 4], last], "group_id": 1}, polygon]
+    write(tmp_path / "a.json", *shapes, **sizes)
+    data, findings = read(tmp_path)
+    assert findings == []
+    found = data[0].boxes
+    assert found is not None
+    assert found.outlines is not None
+    assert list(found.boxes_xyxy_px) == [(16, 12, 48, 36), (7, 4, 10, 6), (7, 4, 24, 8)]
+    expected = np.zeros((2, *SIZE_WH[::-1]), bool)
+    expected[:, 4:6, 7:10] = [[0, 1, 1], [1, 0, 1]]
+    expected[1, 4:8, 20:24] = True
+    assert found.outlines == (None, *map(outline_of, expected))
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        ({"mask": "aGk="}, "its mask is not a picture in base 64 (the content is not a picture"),
+        ({"mask": "?"}, "its mask is not a picture in base 64"),
+        ({"mask": None}, "its mask is not a picture in base 64"),
+        ({"points": [[7, 4], [12, 5]]}, "its mask has 3 × 2 pixels, its frame 6 × 2"),
+        ({"points": [[62, 4], [64, 5]]}, "reaches out of its picture"),
+        ({"mask": png([[0, 0, 0], [0, 0, 0]])}, "no pixel inside"),
+    ],
+)
+def test_a_mask_that_cannot_be_read_is_told_and_its_frame_is_kept(
+    changed: dict[str, Any], problem: str, tmp_path: Path
+) -> None:
+    write(tmp_path / "a.json", RECTANGLE, {**MASK, "points": [[7, 4], [9, 5]], **changed})
+    data, findings = read(tmp_path)
+    assert [(f.code, f.where.rpartition(": ")[2]) for f in findings] == [("outline-unparsable", "shape 1")]
+    assert problem in findings[0].what
+    assert data[0].boxes is not None
+    assert data[0].boxes.outlines is None
+    assert len(data[0].boxes) == 2
+
+
+def test_outlines_are_written_as_labelme_draws_them(tmp_path: Path) -> None:
+    two = Outline(((4.0, 4.0, 10.0, 4.0, 10.0, 9.0), (20.5, 4.0, 24.0, 4.0, 24.0, 8.0)))
+    pixels = np.zeros(SIZE_WH[::-1], bool)
+    pixels[4:6, 7:10] = [[0, 1, 1], [1, 0, 1]]
+    empty = outline_of(np.zeros_like(pixels))
+    boxes = ((4.0, 4.0, 24.0, 9.0), (7.0, 4.0, 10.0, 6.0), (1.0, 2.0, 3.0, 4.0))
+    found = Detections(boxes, ("a", "b", "c"), outlines=(two, outline_of(pixels), empty))
+    picture = ImageSource(str(write_picture(tmp_path / "a.png", 1, size_wh=SIZE_WH)))
+    write_dataset(Dataset.from_examples([Example("a", picture, boxes=found)]), tmp_path / "out", "labelme")
+    shapes = json.loads((tmp_path / "out" / "a.json").read_text())["shapes"]
+    assert [(s["label"], s["shape_type"], s["group_id"]) for s in shapes] == [
+        ("a", "polygon", 1), ("a", "polygon", 1), ("b", "mask", None), ("c", "rectangle", None)
+    ]  # fmt: skip
+    assert shapes[2]["points"] == [[7, 4], [9, 5]], "the last pixel is counted in"
+    assert np.asarray(Image.open(io.BytesIO(base64.b64decode(shapes[2]["mask"])))).tolist() == [[0, 1, 1], [1, 0, 1]]
+    back = load_dataset(tmp_path / "out")[0].boxes
+    assert back == Detections(boxes, found.labels, outlines=(two, outline_of(pixels), None))
+
+
+@pytest.mark.parametrize("name", ["labelme", "cvat", "yolo"])
+def test_a_mask_of_another_size_than_its_picture_is_not_written(name: str, tmp_path: Path) -> None:
+    found = Detections(((0.0, 0.0, 1.0, 1.0),), ("a",), outlines=(outline_of(np.eye(9)),))
+    picture = ImageSource(str(write_picture(tmp_path / "a.png", 1, size_wh=SIZE_WH)))
+    with pytest.raises(DatasetError, match=r"^a: a mask has \(9, 9\) pixels, the picture \(64, 48\)\. Export"):
+        write_dataset(Dataset.from_examples([Example("a", picture, boxes=found)]), tmp_path / "out", name)
 
 
 @pytest.mark.parametrize("kind", ["point", "line", "linestrip", "points"])

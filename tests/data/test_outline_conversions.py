@@ -13,7 +13,9 @@ from pycocotools import mask as pycoco
 from kenpin.data import Dataset, load_dataset, write_dataset
 from kenpin.data.dataset import content_hash
 from kenpin.data.formats import format_names, get_format
-from kenpin.masks import outline_of
+from kenpin.data.outlining import truth_mask
+from kenpin.errors import DatasetError
+from kenpin.masks import mask_of, outline_of
 from kenpin.outlines import Outline, to_coco
 from kenpin.records import Box, Detections, Example, ImageSource
 from tests.builders import write_picture
@@ -21,7 +23,7 @@ from tests.builders import write_picture
 # pycocotools is not ready for NumPy 2
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-FORMATS = [name for name in format_names() if "outlines" in get_format(name).CARRIES]
+FORMATS = [name for name in format_names() if "outlines" in get_format(name).CARRIES and name != "mvtec"]
 Pixels = NDArray[np.uint8]
 
 
@@ -84,3 +86,84 @@ def test_boxes_and_masks_are_those_of_pycocotools(first: str, second: str, tmp_p
             if wanted.any():
                 theirs = (pycoco.toBbox(pycoco.encode(np.asfortranarray(mask))) for mask in (wanted, got))
                 assert np.abs(np.subtract(*theirs)).max() <= 0.5
+
+
+def separate_outlines(folder: Path) -> Dataset:
+    """Pictures to train and test on, of the same names: without boxes, or with polygons and masks that are apart."""
+    rng = np.random.default_rng(0)
+    examples = []
+    for number in range(6):
+        split, size_wh = ("train", "test")[number % 2], (90, 40)
+        path = write_picture(folder / split / f"{number // 2}.png", number, size_wh=size_wh)
+        outlines = []
+        for left in range(0, 90 if number > 1 else 0, 30):
+            (x1, y1), (x2, y2) = (
+                rng.uniform((left + 2, 2), (left + 6, 6)),
+                rng.uniform((left + 15, 22), (left + 27, 35)),
+            )
+            x, y = np.linspace(x1, x2, 4), np.linspace(y1, y2, 4)
+            ring = np.column_stack([x[[1, 2, 3, 3, 2, 1, 0, 0]], y[[0, 0, 1, 2, 3, 3, 2, 1]]])
+            outline = Outline((tuple(ring.reshape(-1).tolist()),))
+            if number > 3:
+                mask = mask_of(outline, size_wh)
+                mask[int(y1 + y2) // 2, int(x1 + x2) // 2] = False
+                outline = outline_of(mask)
+            outlines.append(outline)
+        labels = (("dent", "void")[number // 4],) * len(outlines)
+        boxes = Detections(tuple(one.box_xyxy_px for one in outlines), labels, outlines=tuple(outlines) or None)
+        examples.append(Example(f"{split}/{path.name}", ImageSource(str(path)), split, boxes=boxes, size_wh=size_wh))
+    return Dataset.from_examples(examples, root=folder)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_outlines_become_masks_of_mvtec_and_outlines_again(name: str, tmp_path: Path) -> None:
+    data = separate_outlines(tmp_path / "made")
+    write_dataset(data, tmp_path / "first", name)
+    write_dataset(load_dataset(tmp_path / "first"), tmp_path / "mvtec", "mvtec", allow_loss=True)
+    masked = load_dataset(tmp_path / "mvtec")
+    assert (masked.format, masked.findings) == ("mvtec", ())
+    write_dataset(masked, tmp_path / "again", name, allow_loss=True)
+    for back in (masked, load_dataset(tmp_path / "again")):
+        of_content = {content_hash(example.image): example for example in back}
+        for example in data:
+            after = of_content[content_hash(example.image)]
+            assert example.boxes is not None
+            assert after.boxes is not None
+            assert example.size_wh is not None
+            assert (after.split, after.boxes.labels) == (example.split, example.boxes.labels)
+            if back is masked:
+                assert after.label == (example.boxes.labels or ("good",))[0]
+            if not example.boxes:
+                continue
+            boxes = np.array(sorted(after.boxes.boxes_xyxy_px)) - np.array(sorted(example.boxes.boxes_xyxy_px))
+            assert np.abs(boxes).max() <= 0.5
+            wanted, got = truth_mask(example, example.size_wh), truth_mask(after, example.size_wh)
+            assert wanted is not None
+            assert got is not None
+            assert (wanted != got).sum() <= 3, "a corner may round to the other side of a pixel's middle"
+
+
+LEFT, RIGHT = (Outline(((x, 4.0, x + 9, 4.0, x + 9, 12.0, x, 12.0),)) for x in (2.0, 20.0))
+
+
+@pytest.mark.parametrize(
+    ("outlines", "labels", "split", "problem"),
+    [
+        ((LEFT, RIGHT), ("a", "b"), "test", r"several labels \(a, b\).* Write coco, yolo or cvat"),
+        ((LEFT, None), ("a", "a"), "test", "its boxes are not those of a mask"),
+        ((LEFT, LEFT), ("a", "a"), "test", "two of its outlines touch, or one has several parts"),
+        ((Outline(LEFT.rings + RIGHT.rings),), ("a",), "test", "two of its outlines touch, or one has several parts"),
+        ((Outline(((2.1, 4.1, 2.2, 4.1, 2.2, 4.2),)),), ("a",), "test", "two of its outlines touch, or one has"),
+        ((LEFT,), ("ok",), "train", "it is labelled 'ok' and has boxes"),
+        ((LEFT,), ("a",), None, "split None, label a; the MVTec layout needs"),
+        ((outline_of(np.eye(9)),), ("a",), "test", r"a mask has \(9, 9\) pixels, the picture \(32, 20\)"),
+    ],
+)
+def test_outlines_that_no_mask_of_mvtec_has_are_refused(
+    outlines: tuple[Outline | None, ...], labels: tuple[str, ...], split: str | None, problem: str, tmp_path: Path
+) -> None:
+    picture = ImageSource(str(write_picture(tmp_path / "a.png", 1)))
+    boxes = Detections(tuple((one or LEFT).box_xyxy_px for one in outlines), labels, outlines=outlines)
+    with pytest.raises(DatasetError, match=f"^a: .*{problem}" if split else f"^a: {problem}"):
+        write_dataset(Dataset.from_examples([Example("a", picture, split, boxes=boxes)]), tmp_path / "out", "mvtec")
+    assert not (tmp_path / "out").exists()

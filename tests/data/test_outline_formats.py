@@ -13,7 +13,7 @@ from kenpin.data import Dataset, examine, load_dataset, write_dataset
 from kenpin.masks import mask_of, outline_of
 from kenpin.outlines import Outline, to_coco
 from kenpin.records import Finding
-from tests.builders import write_picture
+from tests.builders import write_mask, write_picture
 
 SIZE_WH = (64, 48)
 RECTANGLE = [16.0, 12.0, 48.0, 12.0, 48.0, 36.0, 16.0, 36.0]
@@ -213,6 +213,17 @@ def test_yolo_oriented_boxes_are_told_from_polygons_by_the_whole_data_set(tmp_pa
     declared = only_outline(load_dataset(yolo(tmp_path / "quad", quadrangle, config=CONFIG + "task: obb\n")))
     assert declared is not None
     assert declared.oriented
+
+
+def test_yolo_says_that_regions_of_a_mask_are_polygons(tmp_path: Path) -> None:
+    write_picture(tmp_path / "test" / "void" / "0.png", 0, size_wh=SIZE_WH)
+    write_picture(tmp_path / "train" / "good" / "0.png", 1)
+    write_mask(tmp_path / "ground_truth" / "void" / "0_mask.png", ((16, 12, 48, 36),), size_wh=SIZE_WH)
+    write_dataset(load_dataset(tmp_path), tmp_path / "yolo", "yolo", allow_loss=True)
+    back = load_dataset(tmp_path / "yolo")
+    outline = next(one.boxes.outlines[0] for one in back if one.boxes and one.boxes.outlines)
+    assert outline is not None
+    assert not outline.oriented
 
 
 NAMES = "names:\n  0: void\n"

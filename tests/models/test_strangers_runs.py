@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import copy
 import io
 import json
 import pickle
 import shutil
 import zipfile
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,10 @@ from safetensors.torch import load_file, save_file
 from kenpin.arrays import read_npy, read_npz
 from kenpin.errors import KenpinError, OptionError, RunError
 from kenpin.files import read_json
+from kenpin.finished_run import load_run
 from kenpin.models.networks.backbones import load_backbone
 from kenpin.predictor import load_predictor
+from kenpin.run.layout import CALIBRATION, MODEL
 from kenpin.run.maps import Maps, PictureMap, read_maps, write_maps
 from kenpin.run.record import RunRecord, read_record, write_record
 from kenpin.run.seal import seal
@@ -219,6 +223,64 @@ def test_arrays_of_other_families_are_checked_as_well(name: str, tmp_path: Path,
     for spoil in (plain_npy, lambda file: np.savez(file), lambda file: bomb(file, (300 * 2**17,), 300 * 2**20)):
         spoil(file)
         with pytest.raises(RunError, match=name.replace(".", r"\.")):
+            load_predictor(sealed(run))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"method": "rt"}, {"where": "pooled"}, {"where": "positions"}], ids=["mt", "rt", "pooled", "places"]
+)
+def test_no_array_of_a_unit_space_holds_what_is_no_number(
+    options: dict[str, Any], tmp_path: Path, toy_run: ToyRun
+) -> None:
+    run = toy_run("mahalanobis", tmp_path / "run", **options)
+    load_predictor(run)
+    (file,) = (run / "model").glob("*_space*.npz")
+    with np.load(file) as saved:
+        whole = dict(saved)
+    floats = [name for name, array in whole.items() if array.dtype.kind == "f"]
+    assert {"mean", "ridge"} <= {*floats}
+    for name, number in zip(floats, cycle((np.nan, np.inf, -np.inf)), strict=False):
+        spoiled = whole[name].copy()
+        spoiled.reshape(-1)[-1] = number
+        np.savez(file, **(whole | {name: spoiled}))
+        with pytest.raises(RunError, match=rf"space.*\.npz: array {name} holds numbers that are none \(NaN or inf"):
+            load_predictor(sealed(run))
+
+
+def _floats_of(value: Any) -> list[tuple[Any, Any]]:
+    """Holder and key of every number with a point in the values of a JSON file."""
+    items = [*value.items()] if isinstance(value, dict) else [*enumerate(value)] if isinstance(value, list) else []
+    inside = [found for _, item in items for found in _floats_of(item)]
+    return [(value, key) for key, item in items if isinstance(item, float)] + inside
+
+
+def test_what_is_no_number_in_an_evaluation_or_a_decision_is_one_sentence(tmp_path: Path, toy_run: ToyRun) -> None:
+    run = toy_run("classifier", tmp_path / "run")
+    whole = read_json(run / "evaluation.json")
+    for part in ("measures", "per_class", "curves"):
+        for number in ("nan", "inf", "-inf", float("nan"), float("inf")):
+            values = copy.deepcopy(whole)
+            holder, key = _floats_of(values[part])[-1]
+            holder[key] = number
+            (run / "evaluation.json").write_text(json.dumps(values))
+            with pytest.raises(RunError, match=rf"evaluation\.json\.{part}\S* .*is not a finite number\. Restore"):
+                _ = load_run(run).evaluation
+    # a distance may overflow, and a cut may lie below all scores
+    values = copy.deepcopy(whole)
+    values["judged"][0]["prediction"] |= {"distance": "inf", "defect_score": "nan"}
+    values["threshold"]["fail_from"] = "-inf"
+    (run / "evaluation.json").write_text(json.dumps(values))
+    assert load_run(run).evaluation.judged[0].prediction.distance == np.inf
+    threshold = read_json(run / "run.json")["threshold"]
+    with pytest.raises(RunError, match=r"run\.json: threshold: Threshold: .* fail_from nan\. Restore the file"):
+        load_predictor(sealed(run, threshold=threshold | {"fail_from": "nan"}))
+    sealed(run, threshold=threshold)
+    for curve, where in (
+        ({"slope": "nan", "offset": 0.0}, "slope"),
+        ({"scores": [0.0, float("inf")], "precisions": [0.0, 1.0]}, r"scores\[1\]"),
+    ):
+        (run / MODEL / CALIBRATION).write_text(json.dumps(curve))
+        with pytest.raises(RunError, match=rf"{CALIBRATION}\.{where}: .* is not a finite number"):
             load_predictor(sealed(run))
 
 

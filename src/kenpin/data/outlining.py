@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from kenpin.data.images import read_mask
-from kenpin.masks import Mask, outline_of, union_of
+from kenpin.errors import DatasetError
+from kenpin.masks import Mask, mask_of, outline_of, union_of
 from kenpin.outlines import Outline
 from kenpin.records import Box, Example, ImageSource
 
@@ -33,6 +36,31 @@ def outlines_of_example(example: Example) -> tuple[Outline | None, ...] | None:
     if tuple(box for box, _ in regions) != boxes.boxes_xyxy_px:
         return None
     return tuple(outline for _, outline in regions)
+
+
+def outlines_to_write(example: Example, size_wh: tuple[int, int]) -> tuple[Outline | None, ...]:
+    """For each of an example's boxes what is to be drawn in a picture of this size; None for the box itself.
+
+    A mask without a pixel inside cannot be drawn, and its box is. Raises DatasetError for a mask of another size,
+    ImageError.
+    """
+    outlines = outlines_of_example(example) or (None,) * len(example.boxes or ())
+    if foreign := [one for one in outlines if one and one.size_wh not in (None, size_wh)]:
+        raise DatasetError(
+            f"{example.id}: a mask has {foreign[0].size_wh} pixels, the picture {size_wh}. Export the masks again."
+        )
+    return tuple(one if one is None or one.runs is None or any(one.runs[1::2]) else None for one in outlines)
+
+
+def mask_of_regions(outlines: Sequence[Outline], size_wh: tuple[int, int]) -> Mask | None:
+    """The mask of a picture, (h, w), whose connected regions (corners connect) are these outlines, one each.
+
+    None where no mask has them: two touch, or one has several parts or none. Raises ShapeError.
+    """
+    mask = union_of(outlines, size_wh)
+    labels, boxes = _labelled(mask)
+    regions = [np.unique(labels[mask_of(outline, size_wh)]).tolist() for outline in outlines]
+    return mask if sorted(regions) == [[number] for number in range(1, len(boxes) + 1)] else None
 
 
 def truth_mask(example: Example, size_wh: tuple[int, int]) -> Mask | None:

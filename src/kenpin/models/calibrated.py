@@ -55,4 +55,4 @@ def read_calibration(folder: Path) -> Calibration | None:
         return None
     values = read_json(path)
     kind: type[LogisticCurve] | type[IsotonicCurve] = LogisticCurve if "slope" in values else IsotonicCurve
-    return from_json(kind, values, str(path))
+    return from_json(kind, values, str(path), finite=True)

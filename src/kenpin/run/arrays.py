@@ -14,11 +14,9 @@ from kenpin.errors import RunError
 from kenpin.run.seal import REMEDY
 
 
-def read_run_arrays(path: Path, needed: Iterable[str] = (), *, finite: bool = True) -> dict[str, NDArray[Any]]:
-    """All arrays of an `.npz` file of a run, by name. Raises RunError, where one of `needed` is missing, too.
-
-    finite: refuse arrays that hold NaN or infinity, with which a score would be none.
-    """
+def read_run_arrays(path: Path, needed: Iterable[str] = ()) -> dict[str, NDArray[Any]]:
+    """All arrays of an `.npz` file of a run, by name. Raises RunError, where one of `needed` is missing, too, and where
+    one holds NaN or infinity, with which a score would be none."""
     try:
         arrays = read_npz(path)
     except (OSError, ValueError) as error:
@@ -27,6 +25,6 @@ def read_run_arrays(path: Path, needed: Iterable[str] = (), *, finite: bool = Tr
         if name not in arrays:
             raise RunError(f"{path}: holds no array {name}; {REMEDY}.")
     for name, array in arrays.items():
-        if finite and array.dtype.kind in "fc" and not np.isfinite(array).all():
+        if array.dtype.kind in "fc" and not np.isfinite(array).all():
             raise RunError(f"{path}: array {name} holds numbers that are none (NaN or infinity); {REMEDY}.")
     return arrays

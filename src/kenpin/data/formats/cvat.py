@@ -1,7 +1,8 @@
 """CVAT for images 1.1: one `annotations.xml` with all pictures, which lie in `images/`, beside it or below.
 
-A `box` is xtl ytl xbr ybr in pixels; of a turned one, a `polygon`, `ellipse`, `cuboid` and `mask` the surrounding box
-is read; `points`, `polyline` and `skeleton` have no area. A subset is the split, except CVAT's `default`. A picture
+A `box` is xtl ytl xbr ybr in pixels. A turned one, a `polygon`, an `ellipse` and a `mask` are outlines with the box
+around them, of a `cuboid` and a turned `ellipse` this box alone is read; `points`, `polyline` and `skeleton` have no
+area. Outlines are written as polygons and masks. A subset is the split, except CVAT's `default`. A picture
 without shapes is annotated as empty. A `tag` is the label of the whole picture; in a file of tags alone no picture has
 boxes. Tags are read and not written.
 """
@@ -15,20 +16,25 @@ from xml.etree import ElementTree
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
+from kenpin.data.outlining import outlines_to_write
 from kenpin.data.reading import Reading
 from kenpin.data.reading.box_forms import BoxForm, four_numbers
 from kenpin.data.reading.names import folder_of_split, require_xml_text, split_of_folder
 from kenpin.data.reading.pictures import Finder, PictureCopier, id_below, listed
 from kenpin.data.reading.reading import first_text
 from kenpin.data.reading.shapes import Point, box_around, corners_of, ellipse, outline_of, points_of, stated_size
+from kenpin.errors import ShapeError
+from kenpin.masks import framed, joined_ring, outline_of_rows
+from kenpin.masks import outline_of as outline_of_mask
 from kenpin.outlines import Outline
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
 
 SUMMARY = "CVAT for images 1.1: annotations.xml with images/"
-CARRIES = frozenset({"split", "boxes", "classes"})
+CARRIES = frozenset({"split", "boxes", "outlines", "classes"})
 
 _LOOK_AT_BYTES = 2_000
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
+_FRAME = ("left", "top", "width", "height")
 _SHAPES = ("box", "polygon", "ellipse", "cuboid", "mask")
 _WITHOUT_AREA = ("points", "polyline", "skeleton")
 
@@ -52,7 +58,8 @@ def read(path: Path, reading: Reading) -> Dataset:
 
 
 def write(dataset: Dataset, path: Path) -> None:
-    """Write `annotations.xml` and `images/`, a folder in it for each split. Raises LabelError."""
+    """Write `annotations.xml` and `images/`, a folder in it for each split. Raises LabelError, DatasetError for a mask
+    of another size than its picture's."""
     copier = PictureCopier(path)
     copier.make("images")
     xml = ElementTree.Element("annotations")
@@ -70,11 +77,26 @@ def write(dataset: Dataset, path: Path) -> None:
             about["subset"] = folder_of_split(example.split)
         image = ElementTree.SubElement(xml, "image", about)
         detections = example.boxes or Detections()
-        for box, name in zip(detections.boxes_xyxy_px, detections.labels, strict=True):
-            corners = dict(zip(_CORNERS, map(repr, box), strict=True))
-            ElementTree.SubElement(image, "box", {"label": name, "occluded": "0", **corners})
+        outlines = outlines_to_write(example, (width, height))
+        for box, name, outline in zip(detections.boxes_xyxy_px, detections.labels, outlines, strict=True):
+            tag, shape = _drawn(box, outline, (width, height))
+            ElementTree.SubElement(image, tag, {"label": name, "occluded": "0", **shape})
     ElementTree.indent(xml)
     ElementTree.ElementTree(xml).write(path / "annotations.xml", encoding="utf-8", xml_declaration=True)
+
+
+def _drawn(box: Box, outline: Outline | None, size_wh: tuple[int, int]) -> tuple[str, dict[str, str]]:
+    """Tag and coordinates of a box or its outline; of several polygons as one, joined by cuts."""
+    if outline is None:
+        return "box", dict(zip(_CORNERS, map(repr, box), strict=True))
+    if outline.runs is None:
+        ring = outline.rings[0] if len(outline.rings) == 1 else joined_ring(outline, size_wh)
+        return "polygon", {"points": ";".join(f"{x!r},{y!r}" for x, y in zip(ring[0::2], ring[1::2], strict=True))}
+    mask, (left, top) = framed(outline, size_wh)
+    height, width = mask.shape
+    rows = outline_of_mask(mask.T).runs or ()
+    frame = dict(zip(_FRAME, map(str, (left, top, width, height)), strict=True))
+    return "mask", {"rle": ", ".join(map(str, rows)), **frame}
 
 
 def _files(path: Path) -> list[Path]:
@@ -126,7 +148,7 @@ def _examples(
             continue
         listed.add(picture)
         size = stated_size(image.get("width"), image.get("height"))
-        boxes = _detections(image, where, ImageSource(picture), reading) if has_shapes or not has_tags else None
+        boxes = _detections(image, where, (ImageSource(picture), size), reading) if has_shapes or not has_tags else None
         yield Example(
             id_below(picture, root),
             ImageSource(picture),
@@ -138,7 +160,13 @@ def _examples(
         )
 
 
-def _detections(image: ElementTree.Element, where: str, picture: ImageSource, reading: Reading) -> Detections:
+def _detections(
+    image: ElementTree.Element, where: str, pictured: tuple[ImageSource, tuple[int, int] | None], reading: Reading
+) -> Detections:
+    """What is drawn on a picture, whose stated size comes with it."""
+    picture, size_wh = pictured
+    if size_wh is None and image.find("mask") is not None:
+        size_wh = reading.size_of(picture)
     boxes: list[Box] = []
     labels: list[str] = []
     outlines: list[Outline | None] = []
@@ -157,12 +185,41 @@ def _detections(image: ElementTree.Element, where: str, picture: ImageSource, re
             what = f"its {item.tag} has no label, or no coordinates"
             reading.tell("box-unparsable", where, what, "Draw it again, or remove it")
             continue
-        boxes.append(box)
+        outline = _mask(item, where, size_wh, reading) if item.tag == "mask" else _outline(item)
+        boxes.append(outline.box_xyxy_px if outline is not None and item.tag == "mask" else box)
         labels.append(label)
-        turn = _turn(item)
-        has_edge = item.tag == "polygon" or (item.tag == "box" and turn) or (item.tag == "ellipse" and not turn)
-        outlines.append(outline_of([_edge(item, turn)], oriented=item.tag == "box") if has_edge else None)
+        outlines.append(outline)
     return Detections(tuple(boxes), tuple(labels), outlines=tuple(outlines) if any(outlines) else None)
+
+
+def _outline(item: ElementTree.Element) -> Outline | None:
+    """The outline of a shape that is drawn by its edge; None where it is its box."""
+    turn = _turn(item)
+    has_edge = item.tag == "polygon" or (item.tag == "box" and turn) or (item.tag == "ellipse" and not turn)
+    return outline_of([_edge(item, turn)], oriented=item.tag == "box") if has_edge else None
+
+
+def _mask(item: ElementTree.Element, where: str, size_wh: tuple[int, int] | None, reading: Reading) -> Outline | None:
+    """The outline of a mask in a picture of this size; None where it is told to be none, as an unknown size was."""
+    if size_wh is None:
+        return None
+    try:
+        left, top, width, height = (int(float(item.get(key) or "")) for key in _FRAME)
+        runs = [int(run) for run in (item.get("rle") or "").split(",")]
+    except (ValueError, OverflowError):
+        problem = "the runs of its mask (rle) are no whole numbers"
+    else:
+        try:
+            outline = outline_of_rows(runs, (left, top, width, height), size_wh)
+        except ShapeError as error:
+            problem = str(error)
+        else:
+            if any(runs[1::2]):
+                return outline
+            problem = "its mask has no pixel inside"
+    remedy = "Draw it again, or remove it; until then only the frame around it is read"
+    reading.tell("outline-unparsable", where, problem, remedy)
+    return None
 
 
 def _box(item: ElementTree.Element, where: str, picture: ImageSource, reading: Reading) -> Box | None:
@@ -170,16 +227,16 @@ def _box(item: ElementTree.Element, where: str, picture: ImageSource, reading: R
     turn = _turn(item)
     if item.tag == "box" and not turn:
         return reading.box([item.get(key) for key in _CORNERS], BoxForm.XYXY, picture)
-    if item.tag in ("mask", "cuboid"):
-        what = "masks and cuboids are not read, only the boxes around them"
-        reading.tell_once("segmentation-not-read", where, what, "Export them as COCO, if outlines are wanted")
+    if item.tag == "cuboid":
+        what = "cuboids are not read, only the boxes around them"
+        reading.tell_once("segmentation-not-read", where, what, "Draw polygons, if outlines are wanted")
     return box_around(_edge(item, turn))
 
 
 def _edge(item: ElementTree.Element, turn: float) -> list[Point]:
     """The points of a shape's edge; none where they cannot be had. turn: clockwise, in radians."""
     if item.tag in ("box", "mask"):
-        keys = _CORNERS if item.tag == "box" else ("left", "top", "width", "height")
+        keys = _CORNERS if item.tag == "box" else _FRAME
         four = four_numbers([item.get(key) for key in keys])
         if four is None:
             return []

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from kenpin.data.dataset import SCHEMA, Dataset, as_table
 from kenpin.data.formats import CARRIABLE
+from kenpin.data.outlining import outlines_of_example
 from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.reading import Reading
 from kenpin.data.reading.columns import attribute_columns, has_pictures
@@ -197,7 +198,7 @@ def _features(dataset: Dataset, *, has_split: bool) -> Any:
             objects["segments"] = datasets.List(text)
         if holds("box_crowd"):
             objects["iscrowd"] = datasets.List(datasets.Value("bool"))
-        if holds("box_outlines"):
+        if holds("box_outlines") or holds("mask"):
             objects["outlines"] = datasets.List(text)
         columns["objects"] = objects
     if holds("label") or (dataset.declared_classes and "objects" not in columns):
@@ -225,7 +226,7 @@ def _row(example: Example, numbers: dict[str, int]) -> dict[str, Any]:
     """All columns of an example; pyarrow leaves out those that the schema does not have."""
     detections, objects = example.boxes, None
     if detections is not None:
-        outlines = [None if outline is None else to_text(outline) for outline in detections.outlines or ()]
+        outlines = [None if outline is None else to_text(outline) for outline in outlines_of_example(example) or ()]
         objects = {
             "bbox": [[x1, y1, x2 - x1, y2 - y1] for x1, y1, x2, y2 in detections.boxes_xyxy_px],
             "category": [numbers[label] for label in detections.labels],

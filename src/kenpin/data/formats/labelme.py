@@ -1,7 +1,7 @@
 """labelme: a JSON file beside each picture, with shapes in pixels; X-AnyLabeling's dialect of it too.
 
-A `rectangle` is a box, whichever of its corners was drawn first. Of a `polygon`, `circle`, `rotation`, `mask` and
-whatever else has an area, the surrounding box is read; `point`, `line`, `linestrip` and `points` have none. Shapes of
+A `rectangle` is a box, whichever of its corners was drawn first. A `polygon`, `circle`, `rotation`, `mask` and whatever
+else has an area is an outline with the box around it; `point`, `line`, `linestrip` and `points` have none. Shapes of
 one label and `group_id` are one object, as labelme's own converters have it. `imagePath` names the picture, else it is
 the one of the file's own stem. A picture without a JSON file is not annotated; with one that has no shapes it is
 annotated as empty. A single flag that is true is the label.
@@ -9,6 +9,7 @@ annotated as empty. A single flag that is true is the label.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -16,21 +17,28 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.images import displayed_size
+from kenpin.data.images import displayed_size, png_of, read_mask
+from kenpin.data.outlining import outlines_to_write
+from kenpin.data.picture_files import PictureError
 from kenpin.data.reading import Reading
 from kenpin.data.reading.box_forms import BoxForm
 from kenpin.data.reading.names import familiar, is_of_another_machine, require_standard_split, split_name
 from kenpin.data.reading.pictures import ByStem, Finder, PictureCopier, files_below, id_below, is_picture
 from kenpin.data.reading.reading import first_text, last_bytes
 from kenpin.data.reading.shapes import Point, box_around, ellipse, outline_of, points_of, stated_size
+from kenpin.errors import ShapeError
+from kenpin.masks import framed, union_of
+from kenpin.masks import outline_of as outline_of_mask
 from kenpin.outlines import Outline
 from kenpin.records import Box, Detections, Example, ImageSource, Severity
 
 SUMMARY = "labelme: a JSON file with shapes beside each picture; X-AnyLabeling too"
-CARRIES = frozenset({"split", "boxes", "unannotated"})
+CARRIES = frozenset({"split", "boxes", "outlines", "unannotated"})
 
 _FOLDERS = {"train": "train", "validation": "val", "test": "test"}
 _WITHOUT_AREA = ("point", "points", "line", "linestrip", "lines")
@@ -55,7 +63,8 @@ def read(path: Path, reading: Reading) -> Dataset:
 
 
 def write(dataset: Dataset, path: Path) -> None:
-    """Write pictures and JSON files into `train/`, `val/` and `test/`. Raises DatasetError for other splits."""
+    """Write pictures and JSON files into `train/`, `val/` and `test/`. Raises DatasetError for other splits and
+    for a mask of another size than its picture's."""
     copier = PictureCopier(path)
     for example in dataset:
         folder = "" if example.split is None else _FOLDERS[require_standard_split(example.split, "labelme")]
@@ -63,10 +72,14 @@ def write(dataset: Dataset, path: Path) -> None:
         if example.boxes is None:
             continue
         width, height = example.size_wh or displayed_size(example.image)
-        shapes: list[dict[str, Any]] = [
-            {"label": label, "points": [[x1, y1], [x2, y2]], "group_id": None, "shape_type": "rectangle", "flags": {}}
-            for (x1, y1, x2, y2), label in zip(example.boxes.boxes_xyxy_px, example.boxes.labels, strict=True)
-        ]
+        outlines = outlines_to_write(example, (width, height))
+        shapes: list[dict[str, Any]] = []
+        for number, (box, label, outline) in enumerate(
+            zip(example.boxes.boxes_xyxy_px, example.boxes.labels, outlines, strict=True), start=1
+        ):
+            drawn = _drawn(box, outline, (width, height))
+            group = number if len(drawn) > 1 else None  # the parts of one object
+            shapes += [{"label": label, "group_id": group, "flags": {}, **shape} for shape in drawn]
         content: dict[str, Any] = {
             "version": "5.5.0",
             "flags": {},
@@ -78,6 +91,20 @@ def write(dataset: Dataset, path: Path) -> None:
         }
         text = json.dumps(content, ensure_ascii=False, indent=2)
         (path / written.with_suffix(".json")).write_text(text, "utf-8")
+
+
+def _drawn(box: Box, outline: Outline | None, size_wh: tuple[int, int]) -> list[dict[str, Any]]:
+    """Kind and points of the shapes that are one object."""
+    x1, y1, x2, y2 = box
+    if outline is None:
+        return [{"points": [[x1, y1], [x2, y2]], "shape_type": "rectangle"}]
+    if outline.runs is None:
+        rings = ([list(point) for point in zip(ring[0::2], ring[1::2], strict=True)] for ring in outline.rings)
+        return [{"points": ring, "shape_type": "polygon"} for ring in rings]
+    mask, (left, top) = framed(outline, size_wh)
+    last = [left + mask.shape[1] - 1, top + mask.shape[0] - 1]
+    png = base64.b64encode(png_of(mask.astype(np.uint8), "mask")).decode()
+    return [{"points": [[left, top], last], "shape_type": "mask", "mask": png}]
 
 
 def _is_json(name: str) -> bool:
@@ -124,11 +151,9 @@ def _examples(path: Path, reading: Reading) -> Iterator[Example]:
         else:
             del left[picture]
             folders |= {os.path.dirname(picture), os.path.dirname(file)}
-            boxes: Detections | None = _detections(content["shapes"], file, picture, reading)
-            label, size = (
-                _flag(content.get("flags"), file, reading),
-                stated_size(content.get("imageWidth"), content.get("imageHeight")),
-            )
+            label = _flag(content.get("flags"), file, reading)
+            size = stated_size(content.get("imageWidth"), content.get("imageHeight"))
+            boxes: Detections | None = _detections(content["shapes"], file, (ImageSource(picture), size), reading)
             if label is not None and not content["shapes"]:
                 boxes = None  # it was sorted, not searched
             yield Example(
@@ -177,9 +202,19 @@ def _picture_of(file: str, stated: object, root: Path, by_folder: Mapping[str, B
     return finder.find(stated if below.startswith("..") else below)
 
 
-def _detections(shapes: list[Any], file: str, picture: str, reading: Reading) -> Detections:
-    """A box for each object."""
-    objects: list[list[tuple[str, list[Point]]]] = []
+class _Part(NamedTuple):
+    """A shape: its kind, the points of its edge, and of a mask the outline."""
+
+    kind: str
+    edge: list[Point]
+    mask: Outline | None = None
+
+
+def _detections(
+    shapes: list[Any], file: str, pictured: tuple[ImageSource, tuple[int, int] | None], reading: Reading
+) -> Detections:
+    """A box for each object drawn on a picture, whose stated size comes with it."""
+    objects: list[list[_Part]] = []
     labels: list[str] = []
     of_group: dict[tuple[str, object], int] = {}
     for index, shape in enumerate(shapes):
@@ -198,31 +233,71 @@ def _detections(shapes: list[Any], file: str, picture: str, reading: Reading) ->
             what = f"it has no label, or too few points for its kind ({kind or 'none'})"
             reading.tell("box-unparsable", where, what, "Draw it again, or remove it")
             continue
-        if kind == "mask":
-            what = "masks are not read, only the boxes around them"
-            reading.tell_once("segmentation-not-read", where, what, "Draw polygons, if outlines are wanted")
+        part = _Part(kind, edge) if kind != "mask" else _masked(edge, shape.get("mask"), pictured, where, reading)
         group = shape.get("group_id")
         if isinstance(group, int | str):
             number = of_group.setdefault((label, group), len(objects))
             if number < len(objects):
-                objects[number].append((kind, edge))
+                objects[number].append(part)
                 continue
-        objects.append([(kind, edge)])
+        objects.append([part])
         labels.append(label)
-    around = [box_around(point for _, edge in parts for point in edge) for parts in objects]
+    around = [box_around(point for part in parts for point in part.edge) for parts in objects]
     boxes: list[Box] = [box for box in around if box is not None]
     if reading.boxes is not None:
-        boxes = [reading.box(box, BoxForm.XYXY, ImageSource(picture)) or box for box in boxes]
+        boxes = [reading.box(box, BoxForm.XYXY, pictured[0]) or box for box in boxes]
     outlines = [_outline(parts) for parts in objects]
     return Detections(tuple(boxes), tuple(labels), outlines=tuple(outlines) if any(outlines) else None)
 
 
-def _outline(parts: list[tuple[str, list[Point]]]) -> Outline | None:
-    """The outline of an object of these parts; None of a rectangle or a mask, whose box is all that is known."""
-    kinds = {kind for kind, _ in parts}
-    if kinds & {*_AS_BOXES}:
+def _outline(parts: list[_Part]) -> Outline | None:
+    """The outline of an object of these parts; None where only the box of one of them is known."""
+    masks = [part.mask for part in parts if part.mask is not None]
+    drawn = [part for part in parts if part.mask is None]
+    if any(part.kind in _AS_BOXES for part in drawn):
         return None
-    return outline_of([edge for _, edge in parts], oriented=kinds == {"rotation"})
+    polygons = outline_of([part.edge for part in drawn], oriented={part.kind for part in drawn} == {"rotation"})
+    if not masks or (drawn and polygons is None):
+        return polygons
+    size_wh = masks[0].size_wh
+    return masks[0] if len(parts) == 1 or size_wh is None else outline_of_mask(union_of([*masks, polygons], size_wh))
+
+
+def _masked(
+    frame: list[Point], text: object, pictured: tuple[ImageSource, tuple[int, int] | None], where: str, reading: Reading
+) -> _Part:
+    """A mask as a part; where its pixels are told to be none of the picture, its frame alone.
+
+    frame: the outermost pixels; text: a PNG file of the pixels from the one to the other, in base 64.
+    """
+    picture, size_wh = pictured
+    if (size_wh := size_wh or reading.size_of(picture)) is None:
+        return _Part("mask", frame)
+    try:
+        outline = _outline_of_png(frame, text, size_wh)
+    except ShapeError as error:
+        remedy = "Draw it again, or remove it; until then only the frame around it is read"
+        reading.tell("outline-unparsable", where, str(error), remedy)
+        return _Part("mask", frame)
+    x1, y1, x2, y2 = outline.box_xyxy_px
+    return _Part("mask", [(x1, y1), (x2, y2)], outline)
+
+
+def _outline_of_png(frame: list[Point], text: object, size_wh: tuple[int, int]) -> Outline:
+    left, top, right, bottom = map(int, box_around(frame) or (0, 0, 0, 0))
+    try:
+        mask = read_mask(ImageSource("mask", base64.b64decode(text, validate=True) if isinstance(text, str) else b""))
+    except (ValueError, PictureError) as error:
+        what = error.what if isinstance(error, PictureError) else str(error)
+        raise ShapeError(f"its mask is not a picture in base 64 ({what})") from error
+    height, width = mask.shape
+    # labelme counts the last pixel in, others draw the frame around it
+    if not (0 <= width - (right - left) <= 1 and 0 <= height - (bottom - top) <= 1):
+        frame_wh = f"{right - left + 1} × {bottom - top + 1}"
+        raise ShapeError(f"its mask has {width} × {height} pixels, its frame {frame_wh}")
+    if not mask.any():
+        raise ShapeError("its mask has no pixel inside")
+    return outline_of_mask(mask, (left, top), size_wh)
 
 
 def _edge(kind: str, points: list[Point]) -> list[Point]:

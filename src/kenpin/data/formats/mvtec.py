@@ -5,7 +5,7 @@ components (corners count as touching) becomes one box x1 y1 x2 y2 in pixels, x2
 pixel. Good pictures are annotated as empty; a defective one without a mask has no boxes at all. Read as well:
 MVTec AD 2 (`test_public/bad` with `test_public/ground_truth/bad`, `validation/good`; `test_private…` has no labels),
 MVTec LOCO (`ground_truth/<defect>/<name>/000.png`: several masks of a picture, which become outlines), and BTAD
-(`train/ok`, `test/ko`, `ground_truth/ko/<name>.png`).
+(`train/ok`, `test/ko`, `ground_truth/ko/<name>.png`). Masks of pictures to train on lie in `train/ground_truth`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from kenpin.data.dataset import Dataset
-from kenpin.data.images import read_mask
-from kenpin.data.outlining import boxes_of_mask
+from kenpin.data.images import displayed_size, png_of, read_mask
+from kenpin.data.outlining import boxes_of_mask, mask_of_regions, outlines_to_write
 from kenpin.data.reading import Reading
 from kenpin.data.reading.mask_pictures import MaskedPicture, examples_of, is_good, masks_by_stem, tell_orphans
 from kenpin.data.reading.names import folder_of_label, label_of_folder, split_name
@@ -25,7 +27,7 @@ from kenpin.errors import DatasetError
 from kenpin.records import Detections, Example, ImageSource
 
 SUMMARY = "MVTec AD, AD 2, LOCO and BTAD: train/good, test/<defect>, ground_truth/<defect>/<name>_mask.png"
-CARRIES = frozenset({"split", "label", "boxes", "mask", "unannotated", "classes"})
+CARRIES = frozenset({"split", "label", "boxes", "outlines", "mask", "unannotated", "classes"})
 
 _GOOD = "good"
 _MASKS = "ground_truth"
@@ -47,37 +49,81 @@ def read(path: Path, reading: Reading) -> Dataset:
 
 
 def write(dataset: Dataset, path: Path) -> None:
-    """Copy pictures and masks. Raises DatasetError for boxes without a mask, and for other splits."""
+    """Copy pictures and masks, or make these of outlines: one a picture, whose regions are the outlines.
+
+    A picture without a label has that of its boxes. Raises DatasetError for what no mask says, and for other splits.
+    """
     copier = PictureCopier(path)
     for folder in ("train/good", _MASKS, *(f"test/{folder_of_label(label)}" for label in dataset.declared_classes)):
         copier.make(folder)
     for example in dataset:
-        if example.split not in ("train", "test") or example.label is None:
+        label = example.label if example.label is not None else _label_of_boxes(example)
+        if example.split not in ("train", "test") or label is None:
             raise DatasetError(
-                f"{example.id}: split {example.split}, label {example.label}; the MVTec layout needs a label and the "
+                f"{example.id}: split {example.split}, label {label}; the MVTec layout needs a label and the "
                 "split train or test. Split the data so, or write another format."
             )
-        if _says_more_than_mask(example):
-            raise DatasetError(
-                f"{example.id}: its boxes are not those of a mask, and the MVTec layout carries only masks. Write "
-                "coco, yolo or voc."
-            )
-        label = folder_of_label(example.label)
-        written = Path(copier.copy(example, f"{example.split}/{label}"))
-        if example.mask is not None:
+        mask = _mask_of(example, label)
+        folder = folder_of_label(label)
+        written = Path(copier.copy(example, f"{example.split}/{folder}"))
+        if mask is not None:
+            # pictures to train on may have the names of those to test on
+            masks = f"{_MASKS}/{folder}" if example.split == "test" else f"{example.split}/{_MASKS}/{folder}"
+            copier.make(masks)
             # a mask of another file type keeps its ending, for it is copied as it is
-            mask = f"{written.stem}_mask{Path(example.mask).suffix}"
-            copier.make(f"{_MASKS}/{label}")
-            copy_bytes(ImageSource(example.mask), path / _MASKS / label / mask)
+            copy_bytes(mask, path / masks / f"{written.stem}_mask{Path(mask.path or '').suffix}")
 
 
-def _says_more_than_mask(example: Example) -> bool:
+def _label_of_boxes(example: Example) -> str | None:
+    """The only label of a picture's boxes, good without any; None where nobody looked for boxes."""
     if example.boxes is None:
-        return False
-    if example.mask is None:
-        return bool(example.boxes) or example.label != _GOOD
-    boxes = boxes_of_mask(read_mask(ImageSource(example.mask)))
-    return example.boxes != Detections(boxes, (example.label or "",) * len(boxes))
+        return None
+    names = sorted(set(example.boxes.labels))
+    if len(names) > 1:
+        raise DatasetError(
+            f"{example.id}: its boxes have several labels ({', '.join(names)}), and the MVTec layout has one a "
+            "picture. Write coco, yolo or cvat."
+        )
+    return names[0] if names else _GOOD
+
+
+def _mask_of(example: Example, label: str) -> ImageSource | None:
+    """The mask picture that says where a picture's boxes are; None where it has none to say."""
+    boxes = example.boxes
+    if boxes is None or example.mask is not None:
+        if boxes is not None and _says_more_than_mask(boxes, label, example.mask or ""):
+            raise _not_of_a_mask(example)
+        return None if example.mask is None else ImageSource(example.mask)
+    if not boxes and is_good(label):
+        return None
+    size_wh = displayed_size(example.image)
+    outlines = [outline for outline in outlines_to_write(example, size_wh) if outline is not None]
+    if not boxes or len(outlines) < len(boxes) or set(boxes.labels) != {label}:
+        raise _not_of_a_mask(example)
+    if is_good(label) and example.split == "train":
+        raise DatasetError(
+            f"{example.id}: it is labelled {label!r} and has boxes, and the MVTec layout has no masks of good "
+            "pictures to train on. Label it otherwise, or write coco, yolo or voc."
+        )
+    mask = mask_of_regions(outlines, size_wh)
+    if mask is None:
+        raise DatasetError(
+            f"{example.id}: two of its outlines touch, or one has several parts, and the MVTec layout has one box "
+            "for each connected region of a mask. Write coco, yolo or cvat."
+        )
+    return ImageSource("mask.png", png_of(mask.astype(np.uint8) * np.uint8(255), f"mask of {example.id}"))
+
+
+def _not_of_a_mask(example: Example) -> DatasetError:
+    return DatasetError(
+        f"{example.id}: its boxes are not those of a mask, and the MVTec layout carries only masks. Write coco, yolo "
+        "or voc."
+    )
+
+
+def _says_more_than_mask(found: Detections, label: str, mask: str) -> bool:
+    boxes = boxes_of_mask(read_mask(ImageSource(mask)))
+    return found != Detections(boxes, (label,) * len(boxes))
 
 
 def _mask_folders_of_tests(root: Path) -> list[Path]:

@@ -23,7 +23,7 @@ import yaml
 from kenpin.boxes import cxcywh_unit_from_xyxy_px
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
-from kenpin.data.outlining import outlines_of_example
+from kenpin.data.outlining import outlines_to_write
 from kenpin.data.reading import Reading
 from kenpin.data.reading.names import familiar, is_of_another_machine, require_standard_split, split_name
 from kenpin.data.reading.pictures import (
@@ -102,6 +102,7 @@ def write(dataset: Dataset, path: Path) -> None:
     copier.make("images")
     copier.make("labels")
     is_of_oriented = _writes_oriented(dataset)
+    has_outlines = is_of_oriented
     for example in dataset:
         folder = "" if example.split is None else f"/{_KEYS[example.split]}"
         written = Path(copier.copy(example, f"images{folder}"))
@@ -109,14 +110,11 @@ def write(dataset: Dataset, path: Path) -> None:
         detections = example.boxes or Detections()
         size_wh = displayed_size(example.image) if detections else (1, 1)
         rows = cxcywh_unit_from_xyxy_px(detections.boxes_xyxy_px, size_wh).tolist()
-        outlines = outlines_of_example(example)
-        if foreign := [one for one in outlines or () if one and one.size_wh not in (None, size_wh)]:
-            raise DatasetError(
-                f"{example.id}: a mask has {foreign[0].size_wh} pixels, the picture {size_wh}. Export the masks again."
-            )
-        if is_of_oriented or (outlines is not None and any(outlines)):
+        outlines = outlines_to_write(example, size_wh)
+        if is_of_oriented or any(outlines):
             # in a file of polygons other tools take four numbers for two corners: its boxes are polygons too
-            pairs = zip(outlines or [None] * len(rows), detections.boxes_xyxy_px, strict=True)
+            has_outlines = True
+            pairs = zip(outlines, detections.boxes_xyxy_px, strict=True)
             rows = [_ring_unit(outline, box, size_wh) for outline, box in pairs]
         lines = [
             " ".join([str(numbers[label]), *map(repr, row)]) + "\n"
@@ -125,7 +123,7 @@ def write(dataset: Dataset, path: Path) -> None:
         (path / f"labels{folder}" / f"{written.stem}.txt").write_text("".join(lines), "utf-8")
     folders = {key: f"images/{key}" for key in _KEYS.values() if key in splits}
     config = {**folders, "nc": len(numbers), "names": list(numbers)}
-    if any(dataset.column("box_outlines")):
+    if has_outlines:
         config["task"] = "obb" if is_of_oriented else "segment"
     # legible where it can be: YAML takes some characters, bare, for line breaks
     legible = all(name.isprintable() for name in numbers)

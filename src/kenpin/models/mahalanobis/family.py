@@ -58,7 +58,7 @@ class MahalanobisFamily:
             check_base(base, inspector.base)
             return inspector.restored(folder)
         file = folder / "unit_space.npz"
-        saved = read_run_arrays(file, ("items",), finite=False)
+        saved = read_run_arrays(file, ("items",))
         if "names" in saved:
             source = of_table(tuple(saved.pop("names").tolist()))
         else:

@@ -155,7 +155,7 @@ class PatchSpaceInspector(CalibratedPictures):
 
     def restored(self, folder: Path) -> PatchSpaceInspector:
         """This inspector with what `save` wrote. Raises RunError."""
-        saved = read_run_arrays(folder / _FILE, finite=False)
+        saved = read_run_arrays(folder / _FILE)
         if "channels" not in saved:
             raise RunError(f"{folder / _FILE}: an earlier version made other features of cells; train again.")
         self._take(saved.pop("channels"))  # the saved ones: another NumPy might sample others
