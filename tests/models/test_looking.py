@@ -27,7 +27,8 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from kenpin.errors import OptionError
 from kenpin.models.classifier import ClassifierOptions, HeadClassifier
-from kenpin.models.classifier.heads import fit_head, logits
+from kenpin.models.classifier.heads import fit_head
+from kenpin.models.classifier.inspector import logits
 from kenpin.models.looking.attention import relevance, rollout, watched_attention
 from kenpin.models.looking.cells import as_grid, cell_outputs
 from kenpin.models.looking.ways import likeness_maps, look

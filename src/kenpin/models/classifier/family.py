@@ -7,8 +7,9 @@ from typing import Any, cast
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
-from kenpin.errors import OptionError, RunError, ShapeError, first_line
-from kenpin.models.classifier.heads import Head, head_from_arrays
+from kenpin.errors import OptionError
+from kenpin.models.classifier.decoding import HEAD_FILE
+from kenpin.models.classifier.heads import read_head
 from kenpin.models.classifier.inspector import HeadClassifier, NetworkClassifier
 from kenpin.models.classifier.options import ClassifierOptions
 from kenpin.models.contract import Announced, BaseRecord, Inspector, Task, check_base
@@ -24,10 +25,7 @@ from kenpin.models.networks.backbones import (
 from kenpin.models.networks.lora import attach_lora, load_lora, without_adapters
 from kenpin.models.networks.sizes import announced_by
 from kenpin.models.restoring import run_below
-from kenpin.plural import counted
-from kenpin.run.arrays import read_run_arrays
 from kenpin.run.record import is_run
-from kenpin.run.seal import REMEDY
 from kenpin.targets import Target
 
 
@@ -77,7 +75,7 @@ class ClassifierFamily:
         backbone = _load(options, task)
         check_base(base, backbone.record)
         if options.tuning == "head":
-            return HeadClassifier(backbone, task, options, _read_head(folder / "head.npz", len(task.labels)))
+            return HeadClassifier(backbone, task, options, read_head(folder / HEAD_FILE, len(task.labels)))
         return NetworkClassifier(backbone, load_lora(backbone.network, folder / "adapter"), task, base, options.engine)
 
     def closeness(self, config: Any) -> int:
@@ -96,16 +94,6 @@ class ClassifierFamily:
             )
         backbone, labels = load_with_its_classes(base)
         return NetworkClassifier(backbone, backbone.network, Task(labels, ()), backbone.record)
-
-
-def _read_head(file: Path, classes: int) -> Head:
-    """The head that was saved, for this many classes. Raises RunError."""
-    try:
-        return head_from_arrays(read_run_arrays(file), classes)
-    except (TypeError, ShapeError) as error:
-        raise RunError(
-            f"{file}: holds no head of {counted(classes, 'class')} ({first_line(error)}); {REMEDY}."
-        ) from error
 
 
 def _load(options: ClassifierOptions, task: Task) -> Backbone:

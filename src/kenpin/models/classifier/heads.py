@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from kenpin.errors import DatasetError, ShapeError
+from kenpin.errors import DatasetError, RunError, ShapeError, first_line
+from kenpin.plural import counted
+from kenpin.run.arrays import read_run_arrays
+from kenpin.run.seal import REMEDY
 
 Array = NDArray[np.float64]
 HeadKind = Literal["linear", "svm"]
@@ -65,20 +67,6 @@ class SvmHead:
 
 
 Head = LinearHead | SvmHead
-
-
-def logits(head: Head, features: Tensor) -> Tensor:
-    """Differentiable logits: of the linear head's softmax, or the log-odds of each SVM. (n, items) -> (n, classes),
-    float64 on the CPU."""
-    mean, scale, bias = (torch.from_numpy(array) for array in (head.mean, head.scale, head.bias))
-    x = (features.double().cpu() - mean) / scale
-    if isinstance(head, LinearHead):
-        return x @ torch.from_numpy(head.weights).T + bias
-    vectors, sigmoid = torch.from_numpy(head.vectors), torch.from_numpy(head.sigmoid)
-    squared = (x**2).sum(1)[:, None] + (vectors**2).sum(1)[None] - 2 * x @ vectors.T
-    decision = torch.exp(-float(head.gamma) * squared) @ torch.from_numpy(head.dual).T + bias
-    positive = decision * sigmoid[:, 0] + sigmoid[:, 1]
-    return torch.cat([-positive, positive], dim=1) if positive.shape[1] == 1 else positive
 
 
 def calibratable(targets: NDArray[np.int64], classes: int) -> bool:
@@ -168,3 +156,13 @@ def head_from_arrays(arrays: Mapping[str, NDArray[Any]], classes: int) -> Head:
         if arrays[name].shape != shape:
             raise ShapeError(f"{name} has the shape {arrays[name].shape}, where {shape} belongs")
     return head
+
+
+def read_head(file: Path, classes: int) -> Head:
+    """The head that was saved, for this many classes. Raises RunError."""
+    try:
+        return head_from_arrays(read_run_arrays(file), classes)
+    except (TypeError, ShapeError) as error:
+        raise RunError(
+            f"{file}: holds no head of {counted(classes, 'class')} ({first_line(error)}); {REMEDY}."
+        ) from error

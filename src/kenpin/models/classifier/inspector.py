@@ -14,47 +14,39 @@ from torch import Tensor, nn
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
-from kenpin.models.calibrated import CalibratedPictures
-from kenpin.models.classifier.heads import Head, calibratable, fit_head, logits
+from kenpin.models.classifier.decoding import HEAD_FILE, HeadDecoding, NetworkDecoding
+from kenpin.models.classifier.heads import Head, LinearHead, calibratable, fit_head
 from kenpin.models.classifier.options import ClassifierOptions
 from kenpin.models.contract import BaseRecord, Batch, Progress, Task
 from kenpin.models.inference import compute_features
 from kenpin.models.looking.ways import class_maps
-from kenpin.models.naming import class_numbers, predictions
+from kenpin.models.naming import class_numbers
 from kenpin.models.networks.backbones import (
     Backbone,
 )
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.quiet import without_bars
-from kenpin.models.outputs import Outputs
 from kenpin.plural import counted
-from kenpin.records import Example, Map, Prediction
+from kenpin.records import Example, Map
 
 
-class HeadClassifier(CalibratedPictures):
+class HeadClassifier(HeadDecoding):
     """A head on the frozen features of a backbone; learns in one pass."""
 
     batch_size = None
 
     def __init__(self, backbone: Backbone, task: Task, options: ClassifierOptions, head: Head | None = None) -> None:
-        self.labels = task.labels
+        super().__init__(task, head)
         self.base = backbone.record
         self.image_size_wh = backbone.image_size_wh
         self.module = backbone.network
         self.encode, self.processor = backbone.encode, backbone.processor
         self.extract = backbone.on_engine(options.engine)
-        self._backbone, self._task, self._options, self._head = backbone, task, options, head
+        self._backbone, self._options = backbone, options
 
     def infer(self, batch: Batch) -> Batch:
         """The features as they are: the head is no network."""
         return batch
-
-    def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
-        """Features -> class probabilities."""
-        if self._head is None:
-            raise ValueError("the classifier has no head yet; fit it first.")
-        uncalibrated = predictions(examples, self._head.probabilities(outputs["features"]), self._task)
-        return [self.calibrated(prediction) for prediction in uncalibrated]
 
     def maps(
         self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
@@ -83,10 +75,10 @@ class HeadClassifier(CalibratedPictures):
 
     def save(self, folder: Path) -> None:
         """The head's arrays; the base is loaded again by its id."""
-        np.savez(folder / "head.npz", **asdict(cast(Head, self._head)))
+        np.savez(folder / HEAD_FILE, **asdict(cast(Head, self._head)))
 
 
-class NetworkClassifier(CalibratedPictures):
+class NetworkClassifier(NetworkDecoding):
     """A whole network, its weights or its adapters trained by gradients."""
 
     batch_size = None
@@ -96,12 +88,12 @@ class NetworkClassifier(CalibratedPictures):
         self, backbone: Backbone, module: nn.Module, task: Task, base: BaseRecord, engine: str | None = None
     ) -> None:
         """engine: that computes the trained network; None while it learns."""
-        self.labels = task.labels
+        super().__init__(task)
         self.base = base
         self.image_size_wh = backbone.image_size_wh
         self.module = module
         self.encode, self.processor = backbone.encode, backbone.processor
-        self._backbone, self._task = backbone, task
+        self._backbone = backbone
         self.whole = None if engine is None else self._on_engine(engine)
 
     def _on_engine(self, engine: str) -> OnEngine:
@@ -133,11 +125,6 @@ class NetworkClassifier(CalibratedPictures):
         known = batch.get("probabilities")
         return {"probabilities": self._probabilities(batch["pixel_values"]) if known is None else known}
 
-    def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
-        """One prediction a picture."""
-        uncalibrated = predictions(examples, outputs["probabilities"].astype(np.float64), self._task)
-        return [self.calibrated(prediction) for prediction in uncalibrated]
-
     def maps(
         self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
     ) -> list[tuple[Map, ...]]:
@@ -150,3 +137,17 @@ class NetworkClassifier(CalibratedPictures):
         with without_bars():
             self.module.save_pretrained(folder / ("adapter" if is_adapter else "weights"))  # type: ignore[operator]
         self._backbone.processor.save_pretrained(folder / "processor")
+
+
+def logits(head: Head, features: Tensor) -> Tensor:
+    """Differentiable logits: of the linear head's softmax, or the log-odds of each SVM. (n, items) -> (n, classes),
+    float64 on the CPU."""
+    mean, scale, bias = (torch.from_numpy(array) for array in (head.mean, head.scale, head.bias))
+    x = (features.double().cpu() - mean) / scale
+    if isinstance(head, LinearHead):
+        return x @ torch.from_numpy(head.weights).T + bias
+    vectors, sigmoid = torch.from_numpy(head.vectors), torch.from_numpy(head.sigmoid)
+    squared = (x**2).sum(1)[:, None] + (vectors**2).sum(1)[None] - 2 * x @ vectors.T
+    decision = torch.exp(-float(head.gamma) * squared) @ torch.from_numpy(head.dual).T + bias
+    positive = decision * sigmoid[:, 0] + sigmoid[:, 1]
+    return torch.cat([-positive, positive], dim=1) if positive.shape[1] == 1 else positive

@@ -16,30 +16,28 @@ from torch import Tensor, nn
 from kenpin.cases.learning import UNWANTED
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError
-from kenpin.models.calibrated import CalibratedPictures
 from kenpin.models.contract import BaseRecord, Batch, Progress, Task
 from kenpin.models.embedder.batches import alone, mixed_order
+from kenpin.models.embedder.decoding import OUTPUT, EmbeddingDecoding
 from kenpin.models.embedder.networks import EmbeddingNetwork, MlpBackbone
 from kenpin.models.embedder.objectives import COMPARING
 from kenpin.models.embedder.options import EmbedderOptions
 from kenpin.models.embedder.references import References, fit_references
 from kenpin.models.inference import infer_batches
-from kenpin.models.naming import class_numbers, predictions
+from kenpin.models.naming import class_numbers
 from kenpin.models.networks.backbones import Backbone
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.quiet import without_bars
-from kenpin.models.outputs import Outputs
 from kenpin.plural import counted, is_are
-from kenpin.records import Example, Prediction
+from kenpin.records import Example
 
 WEIGHTS = "embedder.safetensors"
-_OUTPUT = "embedding"
 CLASSES = "classes"  # among the weights: number of classes of the objective
 _MLP_BATCH = 256  # pictures of 28 × 28 at a time: a few of them do not fill a processor
 _UNSEEN = 2_000  # validation pictures that the references are scaled on
 
 
-class EmbeddingInspector(CalibratedPictures):
+class EmbeddingInspector(EmbeddingDecoding):
     """A network that computes embeddings, and the references to compare them with.
 
     Pairs and triplets are formed within each batch on each device: the loss of accumulated batches, or of several
@@ -57,7 +55,7 @@ class EmbeddingInspector(CalibratedPictures):
         engine: str | None = None,
     ) -> None:
         """engine: that computes the trained network; None while it learns."""
-        self.labels = task.labels
+        super().__init__(task, references)
         self.base = base
         self.image_size_wh = backbone.image_size_wh
         self.module: nn.Module = module
@@ -66,7 +64,7 @@ class EmbeddingInspector(CalibratedPictures):
         self.extract = backbone.on_engine("torch" if is_mlp else options.engine) if options.tuning == "head" else None
         self.batch_size = _MLP_BATCH if isinstance(backbone, MlpBackbone) else None
         self.encode_grey = backbone.encode_grey if isinstance(backbone, MlpBackbone) else None
-        self._backbone, self._task, self._options, self._references = backbone, task, options, references
+        self._backbone, self._options = backbone, options
         self.whole = None if engine is None or is_mlp or self.extract is not None else self._on_engine(engine)
         scattered = {UNWANTED} if options.from_cases is not None else set()
         if options.together == "good":
@@ -75,7 +73,7 @@ class EmbeddingInspector(CalibratedPictures):
 
     def _on_engine(self, engine: str) -> OnEngine:
         trained = replace(self._backbone, network=self.module)
-        return trained.on_engine(engine, lambda pixels: cast(Tensor, self.module(pixel_values=pixels)), output=_OUTPUT)
+        return trained.on_engine(engine, lambda pixels: cast(Tensor, self.module(pixel_values=pixels)), output=OUTPUT)
 
     def check(self, training: Dataset) -> tuple[str, ...]:
         """Refuse to gather good parts where none is known. Raises OptionError."""
@@ -105,20 +103,8 @@ class EmbeddingInspector(CalibratedPictures):
 
     def infer(self, batch: Batch) -> Batch:
         """Embeddings, `embedding` (n, dimension)."""
-        known = batch.get(_OUTPUT)
-        return {_OUTPUT: self.module(**batch) if known is None else known}
-
-    def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
-        """Embeddings -> predictions with them, and with class probabilities where there are references."""
-        vectors = outputs["embedding"]
-        short = _short(vectors)
-        if self._references is None:
-            return [Prediction(example.id, embedding=row) for example, row in zip(examples, short, strict=True)]
-        shares = self._references.probabilities(vectors)
-        return [
-            self.calibrated(replace(prediction, embedding=row))
-            for prediction, row in zip(predictions(examples, shares, self._task), short, strict=True)
-        ]
+        known = batch.get(OUTPUT)
+        return {OUTPUT: self.module(**batch) if known is None else known}
 
     def take_references(self, training: Dataset, validation: Dataset, progress: Progress) -> tuple[str, ...]:
         """Take the embeddings of training pictures, some of each class, with the scale that fits the probabilities of
@@ -193,8 +179,3 @@ def _vectors(inspector: EmbeddingInspector, pictures: Dataset, progress: Progres
         for _, outputs in infer_batches(inspector, pictures, doing="taking references", progress=progress)
     ]
     return np.concatenate(blocks)
-
-
-def _short(vectors: NDArray[np.float32]) -> list[tuple[float, ...]]:
-    """Rows of numbers with the digits of 32-bit floats, half as many as those of 64-bit floats."""
-    return [tuple(row) for row in vectors.astype(str).astype(np.float64).tolist()]

@@ -6,17 +6,16 @@ from pathlib import Path
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
-from kenpin.errors import OptionError, RunError, first_line
+from kenpin.errors import OptionError
 from kenpin.models.contract import Announced, BaseRecord, Inspector, Task, check_base
-from kenpin.models.mahalanobis.inspector import SPACES, UnitSpaceInspector
+from kenpin.models.mahalanobis.decoding import SPACE_FILE, read_space
+from kenpin.models.mahalanobis.inspector import UnitSpaceInspector
 from kenpin.models.mahalanobis.items import item_source, of_table, same_source
 from kenpin.models.mahalanobis.options import MahalanobisOptions
 from kenpin.models.mahalanobis.patch_inspector import PatchSpaceInspector
 from kenpin.models.mahalanobis.selection import check_count, divide_parts
 from kenpin.models.networks.backbones import BUILT_IN, load_backbone
 from kenpin.models.networks.sizes import announced_by
-from kenpin.run.arrays import read_run_arrays
-from kenpin.run.seal import REMEDY
 from kenpin.targets import Target
 
 
@@ -57,18 +56,12 @@ class MahalanobisFamily:
             inspector = _of_cells(options, task)
             check_base(base, inspector.base)
             return inspector.restored(folder)
-        file = folder / "unit_space.npz"
-        saved = read_run_arrays(file, ("items",))
-        if "names" in saved:
-            source = of_table(tuple(saved.pop("names").tolist()))
+        space, items, columns = read_space(folder / SPACE_FILE, options.method)
+        if columns:
+            source = of_table(columns)
         else:
             source = same_source(base, options.base, options.stages, task.labels, options.seed, options.engine)
         check_base(base, source.base)
-        items = saved.pop("items")
-        try:
-            space = SPACES[options.method].from_arrays(saved)
-        except (KeyError, TypeError, ValueError) as error:
-            raise RunError(f"{file}: holds no unit space ({first_line(error)}); {REMEDY}.") from error
         return UnitSpaceInspector(source, task, options, space, items)
 
 

@@ -15,16 +15,15 @@ from torch import Tensor
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError, UnitSpaceError
-from kenpin.models.calibrated import CalibratedPictures
 from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.looking.ways import distance_maps
+from kenpin.models.mahalanobis.decoding import SPACE_FILE, AnySpace, SpaceDecoding
 from kenpin.models.mahalanobis.items import ItemSource
 from kenpin.models.mahalanobis.options import MahalanobisOptions
 from kenpin.models.mahalanobis.selection import Portions, check_count, choose, divide_parts
-from kenpin.models.outputs import Outputs
 from kenpin.plural import counted, was_were
 from kenpin.quality.threshold import threshold_from_quantile
-from kenpin.records import Example, Map, Prediction, Threshold
+from kenpin.records import Example, Map, Threshold
 from kenpin.records_json import to_json
 from kenpin.taguchi import AdjugateSpace, Moments, RecognitionSpace, UnitSpace, sum_of_fourth_powers
 from kenpin.taguchi.limits import chi_square_limit, f_limit, tolerance_limit
@@ -32,12 +31,9 @@ from kenpin.taguchi.selection import Selection
 
 SELECTION = "selection.json"
 """File of a run's model folder: the chosen items, and how the choice was confirmed."""
-_STRONGEST = 10  # items whose contributions a prediction carries; all of them would be 1,568 numbers a picture
-AnySpace = UnitSpace | AdjugateSpace | RecognitionSpace
-SPACES: dict[str, type[AnySpace]] = {"mt": UnitSpace, "mta": AdjugateSpace, "rt": RecognitionSpace}
 
 
-class UnitSpaceInspector(CalibratedPictures):
+class UnitSpaceInspector(SpaceDecoding):
     """A space of good parts on the items of a source."""
 
     batch_size = None
@@ -50,35 +46,16 @@ class UnitSpaceInspector(CalibratedPictures):
         space: AnySpace | None = None,
         items: NDArray[np.int64] | None = None,
     ) -> None:
-        self.labels: tuple[str, ...] = ()  # it scores parts and names nothing, so any class can be evaluated
+        super().__init__(task, space, items, source.names)
         self.base, self.image_size_wh, self.module = source.base, source.image_size_wh, source.module
         self.encode, self.extract, self.table_items = source.encode, source.extract, source.table_items
         self.processor = source.processor
-        self._source, self._task, self._options = source, task, options
-        self._space, self._items = space, items
+        self._source, self._options = source, options
         self._selection: Selection | None = None
 
     def infer(self, batch: Batch) -> Batch:
         """The features as they are: the unit space is no network."""
         return batch
-
-    def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
-        """Features -> D²/k and its largest shares."""
-        space, items = self._fitted()
-        shares = space.contributions(outputs["features"][:, items])
-        strongest = np.argsort(-shares, axis=1)[:, :_STRONGEST]
-        names = _names_of_shares(space, [self._source.names[item] for item in items])
-        return [
-            self.calibrated(
-                Prediction(
-                    id=example.id,
-                    defect_score=distance,
-                    distance=distance,
-                    contributions={names[item]: float(row[item]) for item in best},
-                )
-            )
-            for example, row, best, distance in zip(examples, shares, strongest, shares.sum(1).tolist(), strict=True)
-        ]
 
     def items_of(self, features: NDArray[np.float32]) -> NDArray[Any]:
         """The items of the space, where it standardises them in units of the good parts' spread. (n, d) -> (n, k)."""
@@ -173,15 +150,10 @@ class UnitSpaceInspector(CalibratedPictures):
         arrays: dict[str, Any] = {"items": items, **space.to_arrays()}
         if self.table_items:
             arrays["names"] = np.array(self.table_items)
-        np.savez(folder / "unit_space.npz", **arrays)
+        np.savez(folder / SPACE_FILE, **arrays)
         if self._selection is not None:
             content = json.dumps(to_json(self._selection), ensure_ascii=False, indent=1, allow_nan=False)
             (folder / SELECTION).write_text(content, encoding="utf-8")
-
-    def _fitted(self) -> tuple[AnySpace, NDArray[np.int64]]:
-        if self._space is None or self._items is None:
-            raise ValueError("the unit space is empty; fit it first.")
-        return self._space, self._items
 
     def _check_law(self, seen: Sequence[bool], is_good: Sequence[bool], lineage: Lineage) -> None:
         """Refuse a law of the distance where items were learned from the same parts: these lie nearer together than any
@@ -203,11 +175,6 @@ class UnitSpaceInspector(CalibratedPictures):
         space = UnitSpace(options.ridge, options.inverse)
         powers = sum_of_fourth_powers(good, of_items, chosen) if space.needs_fourth_powers else None
         return space.fit_moments(of_items, powers)
-
-
-def _names_of_shares(space: AnySpace, names: list[str]) -> list[str]:
-    """Names of the shares of a distance: the items, or characteristics of all items."""
-    return ["sensitivity", "deviation"] if isinstance(space, RecognitionSpace) else names
 
 
 def _space_sentence(space: AnySpace, good: int, items: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -17,19 +18,17 @@ from torch import Tensor, nn
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError, RunError, first_line
-from kenpin.models.calibrated import CalibratedPictures
 from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.inference import compute_features, infer_together
 from kenpin.models.looking.cells import cell_outputs
-from kenpin.models.looking.maps import map_of_cells, seen_region
+from kenpin.models.looking.maps import seen_region
 from kenpin.models.mahalanobis.cell_spaces import CellSpaces, fit_spaces
+from kenpin.models.mahalanobis.decoding import CellDecoding
 from kenpin.models.mahalanobis.options import MahalanobisOptions
 from kenpin.models.mahalanobis.selection import check_count
 from kenpin.models.networks.backbones import Backbone
-from kenpin.models.outputs import Outputs
 from kenpin.plural import counted
-from kenpin.quality.calibration import distance_of_unit, least_score
-from kenpin.records import Example, Map, Prediction, Threshold
+from kenpin.records import Example, Map
 from kenpin.run.arrays import read_run_arrays
 from kenpin.run.seal import REMEDY
 
@@ -38,20 +37,20 @@ _FILE = "place_spaces.npz"
 WAY = "distance"
 
 
-class PatchSpaceInspector(CalibratedPictures):
+class PatchSpaceInspector(CellDecoding):
     """Unit spaces of the cells of a picture, on the stages of a frozen backbone: a space for each cell, for parts that
     always lie alike, or one for the patches of all cells, for parts that move."""
 
     batch_size = None
 
     def __init__(self, backbone: Backbone, task: Task, options: MahalanobisOptions) -> None:
-        self.labels: tuple[str, ...] = ()
+        super().__init__(task, partial(seen_region, backbone.processor))
         self.base = backbone.record
         self.image_size_wh = backbone.image_size_wh
         self.module = backbone.network
         self.encode, self.processor = backbone.encode, backbone.processor
         self.extract = backbone.on_engine(options.engine, self._extract)
-        self._backbone, self._task, self._where, self._ridge = backbone, task, options.where, options.ridge
+        self._backbone, self._where, self._ridge = backbone, options.where, options.ridge
         self._stages = tuple(sorted(set(options.stages)))
         width, height = self.image_size_wh
         with torch.inference_mode():
@@ -101,26 +100,6 @@ class PatchSpaceInspector(CalibratedPictures):
         x = self._items(batch["features"])
         self._spaces = self._fitted.to(x.device)
         return {"map": self._spaces.distances(x).reshape(-1, *self._grid)}
-
-    def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
-        """The D²/k of the farthest cell is the part's."""
-        farthest = outputs["map"].max(axis=(1, 2)).tolist()
-        return [
-            self.calibrated(Prediction(example.id, defect_score=far, distance=far))
-            for example, far in zip(examples, farthest, strict=True)
-        ]
-
-    def map_of(self, grid: NDArray[np.float32], size_wh: tuple[int, int]) -> Map:
-        """One picture's row of `map`, in the frame of the picture as displayed."""
-        region = seen_region(self._backbone.processor, size_wh)
-        shows = "distance from good parts"
-        return map_of_cells(grid, size_wh, shows, "D²/k", region=region, score=float(grid.max()))
-
-    def fails_on_map(self, threshold: Threshold) -> float:
-        """The uncalibrated distance from which the threshold fails a part."""
-        if self.calibration is None:
-            return threshold.fail_from
-        return distance_of_unit(least_score(self.calibration, threshold.fail_from))
 
     def maps(
         self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
