@@ -17,9 +17,7 @@ from kenpin.data.images import read_image
 from kenpin.drawing import draw_maps
 from kenpin.errors import ImageError, OptionError
 from kenpin.files import new_file
-from kenpin.models.contract import Explained
-from kenpin.models.inference import OnError
-from kenpin.models.looking.ways import likeness_maps
+from kenpin.models.contract import Explained, OnError
 from kenpin.predictor import Predictor
 from kenpin.records import Example, ImageSource, Map
 
@@ -46,12 +44,11 @@ def explain(
     way: relevance, rollout, gradcam or shares, where the run's network leaves a choice; label: the class to explain
     instead of the predicted one. Raises OptionError, and ImageError where no `on_error` is given.
     """
-    inspector = predictor.inspector
+    inspector = predictor.model
     if not isinstance(inspector, Explained):
         raise OptionError(
             "this run has no map of an answer; compare two pictures with --against, or train mahalanobis with --where."
         )
-    inspector.module.eval()
     for path in images:
         example = Example(id=str(path), image=ImageSource(path=str(path)))
         try:
@@ -67,7 +64,8 @@ def explain(
 
 def compare(predictor: Predictor, image: str | Path, against: str | Path) -> tuple[Explanation, Explanation]:
     """Maps of the similarity of two pictures' embeddings, one in each picture. Raises OptionError, ImageError."""
-    predictor.inspector.module.eval()
+    from kenpin.models.looking.ways import likeness_maps
+
     paths = str(image), str(against)
     first, second = (read_image(ImageSource(path=path)) for path in paths)
     of_first, of_second = likeness_maps(predictor.inspector, [first, second])

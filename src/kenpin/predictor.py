@@ -20,11 +20,19 @@ from kenpin.data.taking import DataSource, Picture, is_picture, of_pictures
 from kenpin.errors import OptionError, RunError, first_line
 from kenpin.files import partial_folder
 from kenpin.models import get_family
-from kenpin.models.bare_base import TOY, family_of_base
-from kenpin.models.contract import Conversational, Inspector, Localised, Progress, Promptable, ReadsTables
-from kenpin.models.inference import OnError, decode, frozen_of, infer_batches
+from kenpin.models.contract import (
+    Conversational,
+    Inspector,
+    Judge,
+    Localised,
+    OnError,
+    Progress,
+    Promptable,
+    ReadsTables,
+)
 from kenpin.models.outputs import Outputs, vectors_of
-from kenpin.models.restoring import checkpoint_of, restore_checkpoint, restore_run
+from kenpin.models.package import is_package, open_package
+from kenpin.models.passing import decode, engine_of, network_of, outputs_of
 from kenpin.quality.threshold import judge
 from kenpin.records import Example, ImageSource, Judgement, Map, Prediction, Threshold
 from kenpin.records_json import from_json
@@ -34,6 +42,7 @@ from kenpin.run.record import RunRecord, is_run
 from kenpin.runtime.engines import EngineName, chosen_engine
 from kenpin.targets import Target
 
+_TOY = "toy"  # the toy base, which has no folder
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
@@ -42,15 +51,16 @@ class Predictor:
 
     def __init__(
         self,
-        inspector: Inspector,
+        model: Judge,
         threshold: Threshold | None = None,
         record: RunRecord | None = None,
         lineage: Lineage | None = None,
         target: Target = Target.LABEL,
         undecided: str | None = None,
     ) -> None:
-        self.inspector = inspector
-        self.labels = inspector.labels
+        self.model = model
+        """What judges: an inspector with its network, or a package."""
+        self.labels = model.labels
         self.threshold = threshold
         """The decision that was chosen on the validation pictures."""
         self.record = record
@@ -62,15 +72,19 @@ class Predictor:
         """A sentence on why it gives no verdicts, where it is not the run as it ships."""
 
     @property
+    def inspector(self) -> Inspector:
+        """The inspector with its network. Raises OptionError for a package, which has none that torch knows."""
+        return network_of(self.model)
+
+    @property
     def reads_tables(self) -> bool:
         """Whether it judges rows of a table, not pictures."""
-        return isinstance(self.inspector, ReadsTables) and bool(self.inspector.table_items)
+        return isinstance(self.model, ReadsTables) and bool(self.model.table_items)
 
     @property
     def engine(self) -> str:
         """What computes its frozen network: `torch`, or the name and version of another engine."""
-        frozen = frozen_of(self.inspector)
-        return "torch" if frozen is None else frozen.key
+        return engine_of(self.model)
 
     def prompted(self, prompt: str, max_new_tokens: int | None = None) -> Predictor:
         """The same model with another question; its answers are words, or boxes, and are not judged.
@@ -78,9 +92,9 @@ class Predictor:
         max_new_tokens: of an answer, at most; None: as many as before. Raises OptionError where the model takes no
         prompts.
         """
-        if not isinstance(self.inspector, Promptable):
+        if not isinstance(self.model, Promptable):
             raise OptionError("option `prompt`: this run's model reads no words; take a run of a language model.")
-        asked = self.inspector.prompted(prompt, max_new_tokens)
+        asked = self.model.prompted(prompt, max_new_tokens)
         return Predictor(asked, None, self.record, self.lineage, self.target, self.undecided)
 
     @overload  # a path is that of a picture
@@ -139,7 +153,7 @@ class Predictor:
         batch_size: int | None = None,
     ) -> Iterator[Prediction]:
         for examples, outputs in self._outputs(dataset, progress, on_error, batch_size):
-            yield from decode(self.inspector, outputs, examples)
+            yield from decode(self.model, outputs, examples)
 
     def embed(
         self,
@@ -160,21 +174,21 @@ class Predictor:
     @property
     def localises(self) -> bool:
         """Whether its score is the maximum of a map."""
-        return isinstance(self.inspector, Localised)
+        return isinstance(self.model, Localised)
 
     @property
     def fails_on_map(self) -> float | None:
         """The number of its maps from which a part fails; None where none decides."""
-        if self.threshold is None or not isinstance(self.inspector, Localised):
+        if self.threshold is None or not isinstance(self.model, Localised):
             return None
-        return self.inspector.fails_on_map(self.threshold)
+        return self.model.fails_on_map(self.threshold)
 
     def localise(self, dataset: DataSource, **settings: Any) -> Iterator[tuple[Example, Map]]:
         """Each example with the map that its score is read off; `settings` as for `predict`.
 
         Raises ImageError, and OptionError where the score is none of a map.
         """
-        inspector = self.inspector
+        inspector = self.model
         if not isinstance(inspector, Localised):
             raise OptionError("this run's score does not come from a map; train mahalanobis with --where.")
         settings = {"progress": None, "on_error": None, "batch_size": None} | settings
@@ -185,14 +199,9 @@ class Predictor:
     def _outputs(
         self, dataset: DataSource, progress: Progress | None, on_error: OnError | None, batch_size: int | None
     ) -> Iterator[tuple[list[Example], Outputs]]:
-        training = self.inspector.module.training
-        self.inspector.module.eval()
-        try:
-            yield from infer_batches(
-                self.inspector, as_dataset(dataset), progress=progress, on_error=on_error, batch_size=batch_size
-            )
-        finally:
-            self.inspector.module.train(training)
+        yield from outputs_of(
+            self.model, as_dataset(dataset), progress=progress, on_error=on_error, batch_size=batch_size
+        )
 
     def predict_files(self, paths: Iterable[str | Path], **settings: Any) -> Iterator[Prediction]:
         """One prediction a picture file, or for a run on a table a row of each table; `settings` as for `predict`."""
@@ -216,19 +225,35 @@ def load_predictor(
     RunError, OptionError, MissingExtraError.
     """
     folder = Path(run)
+    if is_package(folder):
+        return _of_package(folder, device, checkpoint, engine)
     chosen_engine(engine)
     if checkpoint is not None:
         return _of_checkpoint(folder, str(checkpoint), best_device(device), engine)
+    from kenpin.models.restoring import restore_run
+
     inspector, record = restore_run(folder, engine)
-    inspector.module.to(best_device(device))
+    inspector.module.to(best_device(device)).eval()
     where = f"{folder / RECORD}: threshold"
     threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
     return Predictor(inspector, threshold, record, read_lineage(folder), get_family(record.family).target)
 
 
+def _of_package(folder: Path, device: str | None, checkpoint: str | int | Path | None, engine: str) -> Predictor:
+    if checkpoint is not None:
+        raise OptionError(f"option `checkpoint`: {folder} is a package, which has none; take the run it was made from.")
+    package = open_package(folder, device, engine)
+    record = package.run
+    where = f"{folder / RECORD}: threshold"
+    threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
+    return Predictor(package.judge, threshold, record, read_lineage(folder), Target.LABEL)
+
+
 def _of_checkpoint(run: Path, wanted: str, device: Any, engine: str) -> Predictor:
+    from kenpin.models.restoring import checkpoint_of, restore_checkpoint
+
     inspector, record = restore_checkpoint(run, wanted, engine)
-    inspector.module.to(device)
+    inspector.module.to(device).eval()
     return Predictor(
         inspector,
         record=record,
@@ -256,6 +281,8 @@ def load_base(
     target_device = best_device(device)
     if four_bit and target_device.type != "cuda":
         raise OptionError("option `four_bit`: 4 bits need a CUDA device; leave it out on this machine.")
+    from kenpin.models.bare_base import family_of_base
+
     family = family_of_base(base)
     inspector = family.untrained(base, dtype=None if four_bit else _native_dtype(target_device), prompt=prompt)
     if not four_bit:  # else they lie on the device already, and are not moved
@@ -270,7 +297,7 @@ def is_base(model: str) -> bool:
     folder = Path(model)
     if folder.exists() or partial_folder(folder).exists():
         return (folder / "config.json").is_file() and not is_run(folder)
-    return model == TOY or bool(_HUB_ID.fullmatch(model))
+    return model == _TOY or bool(_HUB_ID.fullmatch(model))
 
 
 def load_asked(
@@ -295,7 +322,7 @@ def load_conversational(
 
     four_bit: load a base in 4 bits. Raises RunError, OptionError, MissingExtraError.
     """
-    inspector: Inspector = load_asked(model, device=device, four_bit=four_bit, question=question or None).inspector
+    inspector: Judge = load_asked(model, device=device, four_bit=four_bit, question=question or None).model
     if not isinstance(inspector, Conversational):
         whose, remedy = ("this run's", "a run of family vlm") if is_run(Path(model)) else ("this", "a chat model")
         raise OptionError(f"{model}: {whose} model answers no questions; take {remedy}.")

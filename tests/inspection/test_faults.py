@@ -26,7 +26,7 @@ from kenpin.inspection.journal import JOURNAL
 from kenpin.inspection.pictures import NamedPictures
 from kenpin.inspection.record import to_line
 from kenpin.inspection.watching import WatchedFolder
-from kenpin.models.inference import decode, infer_together
+from kenpin.models.passing import decode, outputs_together
 from kenpin.records import Verdict
 from kenpin.training import train
 from tests.inspection.faults import (
@@ -104,7 +104,7 @@ def _break_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         sizes = [image.size for image in images]
         if RAISES in sizes:
             raise RuntimeError("out of memory")
-        outputs: list[Any] = infer_together(inspectors, images)
+        outputs: list[Any] = outputs_together(inspectors, images)
         for values in (values for of_run in outputs for values in of_run.values()):
             values[[index for index, size in enumerate(sizes) if size == NOT_A_NUMBER]] = np.nan
         if TOO_FEW in sizes:
@@ -134,7 +134,7 @@ def _break_steps(monkeypatch: pytest.MonkeyPatch) -> None:
             raise ValueError("no such token\nsecond line")
         return describe(self, images, *words)
 
-    monkeypatch.setattr(judging, "infer_together", runs)
+    monkeypatch.setattr(judging, "outputs_together", runs)
     monkeypatch.setattr(judging, "decode", decoded)
     monkeypatch.setattr(closer_look, "draw_maps", drawn)
     monkeypatch.setattr(CloserLook, "_cases", cases)

@@ -241,7 +241,8 @@ def test_bytes_become_the_pixel_values_of_the_processor(name: str, processor: An
     own = Backbone("made", nn.Linear(1, 1), processor)
     stored = StoredPixels.of_processor(processor, own.encode, own.image_size_wh)
     assert stored is not None
-    assert (stored.resample is None) == (name == "cropped")
+    assert stored.resizing is not None
+    assert (stored.resizing.shortest_px is not None) == (name == "cropped")
     picture = Image.effect_noise((91, 57), 80).convert("RGB")
     found = stored.pixel_values(torch.from_numpy(stored.of(picture))[None])
     torch.testing.assert_close(found, own.encode([picture])["pixel_values"], rtol=0, atol=1e-6)

@@ -18,8 +18,7 @@ from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.data.ok_labels import guess_ok_labels
 from kenpin.description.evidence import Part, Witness, evidence_of, witness_of
 from kenpin.errors import CaseLibraryError, ImageError, OptionError
-from kenpin.models.contract import Explained, Progress
-from kenpin.models.inference import OnError
+from kenpin.models.contract import Explained, OnError, Progress
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.quality.threshold import judge
 from kenpin.records import Example, Judgement, Map, Prediction, Verdict
@@ -143,12 +142,11 @@ def _map_against(
     predictor: Predictor, prediction: Prediction, judgement: Judgement | None, example: Example, image: Image
 ) -> Map | None:
     """The run's map against a part; None where the run passes it, predicts a good class, or has no such map."""
-    inspector, record = predictor.inspector, predictor.record
+    inspector, record = predictor.model, predictor.record
     passed = judgement is not None and judgement.verdict is Verdict.PASS
     good = record is not None and prediction.label in record.ok_labels
     if passed or good or predictor.target is not Target.LABEL or not isinstance(inspector, Explained):
         return None
-    inspector.module.eval()
     try:
         ((map_,),) = inspector.maps([image], [example])
     except OptionError:  # its network or its method has no maps

@@ -65,7 +65,7 @@ class CloserLook:
         """Raises OptionError, RunError, CaseLibraryError, MissingExtraError."""
         self._policy, self._runs = policy, runs
         for name in policy.maps.of if policy.maps else ():
-            if not isinstance(runs[name].predictor.inspector, Explained):
+            if not isinstance(runs[name].predictor.model, Explained):
                 raise OptionError(f"option `maps`: run {name} has no map of its answers; leave it out.")
         self._library = _library(policy, runs)
         self._describer = _describer(policy, device)
@@ -182,7 +182,7 @@ class CloserLook:
 
 def _maps_of(run: PolicyRun, part: JudgedPart) -> tuple[Map, ...]:
     """The run's maps of a part: from its raw outputs where its score is from a map, else computed now."""
-    inspector, image = run.predictor.inspector, part.opened.image
+    inspector, image = run.predictor.model, part.opened.image
     assert image is not None
     if isinstance(inspector, Localised):
         return (inspector.map_of(part.outputs[run.name].raw["map"][0], image.size),)

@@ -24,7 +24,7 @@ from kenpin.inspection.pictures import Opened, Sighting, as_text
 from kenpin.inspection.policy import Policy
 from kenpin.inspection.record import Answer, PartRecord, RecordedCase, from_values, to_line
 from kenpin.inspection.runs import JudgedPart, PolicyRun, RunOutput, example_of, load_run
-from kenpin.models.inference import batch_size_of, decode, infer_together
+from kenpin.models.passing import batch_size_of, decode, outputs_together
 from kenpin.quality.threshold import judge
 from kenpin.records import Judgement, Prediction, Verdict
 from kenpin.records_json import to_json
@@ -52,7 +52,7 @@ class Judges:
         identity = json.dumps(self.identity, sort_keys=True, ensure_ascii=False)
         self._hash = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
         self._kenpin = version("kenpin")
-        sizes = [batch_size_of(run.predictor.inspector) for run in self._runs.values()]
+        sizes = [batch_size_of(run.predictor.model) for run in self._runs.values()]
         self.batch_size = policy.batch_size or min(sizes)
         self._rehearse()
 
@@ -75,10 +75,10 @@ class Judges:
         """Outputs of each run for each picture, and the verdicts."""
         if not pictures:
             return []
-        inspectors = [run.predictor.inspector for run in self._runs.values()]
-        outputs = infer_together(inspectors, [item.image for item in pictures if item.image is not None])
+        models = [run.predictor.model for run in self._runs.values()]
+        outputs = outputs_together(models, [item.image for item in pictures if item.image is not None])
         examples = [example_of(item) for item in pictures]
-        predictions = [decode(inspector, raw, examples) for inspector, raw in zip(inspectors, outputs, strict=True)]
+        predictions = [decode(model, raw, examples) for model, raw in zip(models, outputs, strict=True)]
         judged = []
         for index, (picture, *answers) in enumerate(zip(pictures, *predictions, strict=True)):
             outputs_of = {

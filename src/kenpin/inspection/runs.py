@@ -52,7 +52,6 @@ def load_run(name: str, options: RunOptions, device: str | None, engine: EngineN
     predictor = load_predictor(options.run, device=device, engine=engine)
     if predictor.reads_tables:
         raise OptionError(f"{options.run}: run {name} judges rows of a table, not pictures; take another.")
-    predictor.inspector.module.eval()
     assert predictor.record is not None
     threshold = predictor.threshold
     if options.fail_from is not None:

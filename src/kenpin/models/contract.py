@@ -14,7 +14,7 @@ from PIL.Image import Image
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
-from kenpin.errors import OptionError, RunError
+from kenpin.errors import ImageError, OptionError, RunError
 from kenpin.models.outputs import Outputs
 from kenpin.nearest import nearest_name
 from kenpin.network import check_hub
@@ -72,17 +72,26 @@ class Task:
     """Questions and answers where answers in words are learned, each text once, the most frequent first."""
 
 
-class Inspector(Protocol):
-    """A loaded model. encode → extract → infer → decode is the one way from pictures to predictions."""
+class Judge(Protocol):
+    """What turns pictures into predictions: an inspector with its network, or a package of one."""
 
     labels: tuple[str, ...]
-    base: BaseRecord
     image_size_wh: tuple[int, int]
-    module: nn.Module
 
     @property
     def batch_size(self) -> int | None:
         """Batch size when predicting; None: chosen for the device."""
+
+    def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
+        """Raw outputs as arrays -> one prediction a picture."""
+
+
+@runtime_checkable
+class Inspector(Judge, Protocol):
+    """A loaded model. encode → extract → infer → decode is the one way from pictures to predictions."""
+
+    base: BaseRecord
+    module: nn.Module
 
     @property
     def extract(self) -> Callable[[Batch], Tensor] | None:
@@ -96,11 +105,24 @@ class Inspector(Protocol):
         """On the model's device, `features` where there is an `extract`, else the output of `encode` -> raw outputs, n
         rows each. `embedding` (n, d), or else `features`, are the pictures' embeddings."""
 
-    def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
-        """Raw outputs as arrays -> one prediction a picture."""
-
     def save(self, folder: Path) -> None:
         """Write all that `restore` needs, and nothing pickled, into an existing empty folder."""
+
+
+@runtime_checkable
+class Computes(Judge, Protocol):
+    """What computes its raw outputs by itself, without torch."""
+
+    engine: str
+    """Name and version of what computes."""
+
+    def outputs(
+        self, dataset: Dataset, *, progress: Progress | None, on_error: OnError | None, batch_size: int | None
+    ) -> Iterator[tuple[list[Example], Outputs]]:
+        """Examples with their raw outputs, in the data set's order, as `infer_batches` gives them."""
+
+    def outputs_of(self, images: Sequence[Image]) -> Outputs:
+        """Raw outputs of single pictures, mode RGB."""
 
 
 @runtime_checkable
@@ -179,8 +201,8 @@ class Fitted(Inspector, Protocol):
 
 
 @runtime_checkable
-class ReadsTables(Inspector, Protocol):
-    """An inspector that may judge rows of a table; `features` are then the rows' numbers."""
+class ReadsTables(Judge, Protocol):
+    """A judge that may judge rows of a table; `features` are then the rows' numbers."""
 
     @property
     def table_items(self) -> tuple[str, ...]:
@@ -269,8 +291,8 @@ class Calibrated(Inspector, Protocol):
 
 
 @runtime_checkable
-class Explained(Inspector, Protocol):
-    """An inspector that can show where in a picture its answer comes from."""
+class Explained(Judge, Protocol):
+    """A judge that can show where in a picture its answer comes from."""
 
     def maps(
         self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
@@ -284,11 +306,8 @@ class Explained(Inspector, Protocol):
 
 @runtime_checkable
 class Localised(Explained, Protocol):
-    """An inspector that gets its score from a map: `map` among the outputs of `infer`, (n, rows, columns), whose
-    maximum is the defect score, before any calibration."""
-
-    feature_kind: str
-    """Part of the key in the feature store: tells these features from the base's pooled ones."""
+    """A judge that gets its score from a map: `map` among the raw outputs, (n, rows, columns), whose maximum is the
+    defect score, before any calibration."""
 
     def map_of(self, grid: NDArray[np.float32], size_wh: tuple[int, int]) -> Map:
         """One picture's row of `map`, in the frame of the picture as displayed."""
@@ -297,8 +316,29 @@ class Localised(Explained, Protocol):
         """The uncalibrated map value from which the threshold fails a part."""
 
 
+@runtime_checkable
+class OwnFeatures(Inspector, Protocol):
+    """An inspector whose features are others than the base's pooled ones."""
+
+    feature_kind: str
+    """Part of the key in the feature store."""
+
+
+@runtime_checkable
+class Packable(Inspector, Protocol):
+    """An inspector that can become a package: a frozen network, and files that its family's `decoding` reads."""
+
+    def packed(self) -> Callable[[Batch], Tensor]:
+        """The network from pictures to raw outputs. Raises OptionError where there is none."""
+
+    def write_decision(self, folder: Path) -> None:
+        """Write what `of_package` of its family's `decoding` reads, but for the calibration."""
+
+
 Progress = Callable[[str, int, int], None]
 """Called with the step, how many are done and how many there are."""
+OnError = Callable[[Example, ImageError], None]
+"""Called with a picture that cannot be opened, which is then left out."""
 Taken = TypeVar("Taken", bound=TrainOptions)
 """The options type of a family."""
 

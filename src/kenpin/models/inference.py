@@ -6,7 +6,7 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -27,7 +27,8 @@ from kenpin.models.contract import (
     Batch,
     EncodeGrey,
     Inspector,
-    Localised,
+    OnError,
+    OwnFeatures,
     Progress,
     Questioned,
     ReadsGrey,
@@ -39,14 +40,13 @@ from kenpin.models.networks.cpu_memory import keep_freed_memory
 from kenpin.models.networks.feature_store import FeatureStore, default_folder
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.outputs import Outputs, as_arrays
-from kenpin.records import Example, Prediction
+from kenpin.records import Example
 
 _ON_CPU, _ON_ONE_CORE, _ON_GPU = 8, 16, 64
 """Pictures a batch: on a CPU as many as keep the activations near its caches, on a GPU as many as fill it. With one
 thread PyTorch leaves its fast convolution alone below 16 pictures, and takes half as long again."""
 _ROWS = 1_024
 """Rows of a table a batch."""
-OnError = Callable[[Example, ImageError], None]
 
 
 def infer_batches(
@@ -76,6 +76,8 @@ def infer_together(inspectors: Sequence[Inspector], images: Sequence[Image]) -> 
 
     The feature store is left alone: a line sees each picture once.
     """
+    for inspector in inspectors:
+        inspector.module.eval()
     shared: dict[str, Tensor] = {}
     answers: list[Outputs] = []
     if any(device_of(inspector).type == "cpu" for inspector in inspectors):
@@ -97,23 +99,6 @@ def infer_together(inspectors: Sequence[Inspector], images: Sequence[Image]) -> 
             outputs = inspector.infer(on_device(inspector, batch))
             answers.append(as_arrays(outputs))
     return answers
-
-
-def decode(inspector: Inspector, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
-    """The inspector's predictions from raw outputs. NumPy's BLAS gets one thread where a network computes beside it:
-    its threads busy-wait for their next product and take the cores from the network."""
-    if isinstance(inspector, ReadsTables) and inspector.table_items:
-        return inspector.decode(outputs, examples)
-    with _blas().limit(limits=1):
-        return inspector.decode(outputs, examples)
-
-
-@cache
-def _blas() -> Any:
-    import scipy.linalg  # noqa: F401 brings a BLAS of its own, which is found only once it is loaded
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController().select(user_api="blas")
 
 
 def compute_features(
@@ -341,6 +326,6 @@ def _feature_key(inspector: Inspector) -> str:
     key = f"{base.id}\0{base.commit}\0{base.probe}\0{inspector.image_size_wh}"
     if (frozen := frozen_of(inspector)) is not None:
         key += f"\0{frozen.key}"
-    if isinstance(inspector, Localised):
+    if isinstance(inspector, OwnFeatures):
         key += f"\0{inspector.feature_kind}"
     return hashlib.blake2b(key.encode(), digest_size=16).hexdigest()

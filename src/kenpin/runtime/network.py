@@ -7,6 +7,8 @@ from typing import Any, Literal, Protocol
 
 from numpy.typing import NDArray
 
+NETWORK_FILES = {"openvino": "model.xml", "onnx": "model.onnx"}
+"""File of a network in its folder, by the program that it is written for."""
 Outputs = dict[str, NDArray[Any]]
 """Arrays by the names of the network's outputs, n rows each."""
 Work = Literal["many", "single"]

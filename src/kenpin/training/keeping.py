@@ -12,7 +12,7 @@ from kenpin.data.images import read_image, read_mask
 from kenpin.errors import ImageError, OptionError
 from kenpin.evaluation.mistakes import worst_first
 from kenpin.metrics.projection import principal_components
-from kenpin.models.contract import ChoosesItems, Explained, Localised, ReadsTables
+from kenpin.models.contract import ChoosesItems, Explained, Inspector, Localised, ReadsTables
 from kenpin.predictor import Predictor
 from kenpin.records import Evaluation, Example, ImageSource, Map
 from kenpin.run import maps, thumbnails
@@ -84,7 +84,8 @@ def _keep_maps(predictor: Predictor, pictures: Dataset, evaluation: Evaluation, 
 
 def _explained(inspector: Explained, pictures: Dataset) -> Iterator[tuple[Example, Map]]:
     """The map of each picture's answer, one picture after the other; none where it has no places, or no room."""
-    inspector.module.eval()
+    if isinstance(inspector, Inspector):
+        inspector.module.eval()
     for example in pictures:
         try:
             (found,) = inspector.maps([read_image(example.image)], [example])

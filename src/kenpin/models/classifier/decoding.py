@@ -13,6 +13,7 @@ from kenpin.models.classifier.heads import Head, read_head
 from kenpin.models.contract import Task
 from kenpin.models.naming import predictions
 from kenpin.models.outputs import Outputs
+from kenpin.models.resizing import Resizing
 from kenpin.records import Example, Prediction
 
 HEAD_FILE = "head.npz"
@@ -44,7 +45,7 @@ class NetworkDecoding(CalibratedPictures):
         return [self.calibrated(prediction) for prediction in uncalibrated]
 
 
-def of_package(folder: Path, task: Task, options: Mapping[str, Any], about: Mapping[str, Any]) -> CalibratedPictures:
+def of_package(folder: Path, task: Task, options: Mapping[str, Any], resizing: Resizing) -> CalibratedPictures:
     """The decoding of a package whose decision files are in this folder. Raises RunError."""
     if options.get("tuning") == "head":
         return HeadDecoding(task, read_head(folder / HEAD_FILE, len(task.labels)))

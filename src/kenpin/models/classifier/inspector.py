@@ -77,6 +77,14 @@ class HeadClassifier(HeadDecoding):
         """The head's arrays; the base is loaded again by its id."""
         np.savez(folder / HEAD_FILE, **asdict(cast(Head, self._head)))
 
+    def packed(self) -> OnEngine:
+        """The features."""
+        return self.extract
+
+    def write_decision(self, folder: Path) -> None:
+        """The head's arrays."""
+        self.save(folder)
+
 
 class NetworkClassifier(NetworkDecoding):
     """A whole network, its weights or its adapters trained by gradients."""
@@ -137,6 +145,13 @@ class NetworkClassifier(NetworkDecoding):
         with without_bars():
             self.module.save_pretrained(folder / ("adapter" if is_adapter else "weights"))  # type: ignore[operator]
         self._backbone.processor.save_pretrained(folder / "processor")
+
+    def packed(self) -> OnEngine:
+        """The class probabilities."""
+        return self._on_engine("torch")
+
+    def write_decision(self, folder: Path) -> None:
+        """Nothing: the network answers with probabilities."""
 
 
 def logits(head: Head, features: Tensor) -> Tensor:

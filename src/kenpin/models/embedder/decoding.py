@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kenpin.errors import RunError
 from kenpin.models.calibrated import CalibratedPictures
 from kenpin.models.contract import Task
-from kenpin.models.embedder.references import References
+from kenpin.models.embedder.references import References, read_references
 from kenpin.models.naming import predictions
 from kenpin.models.outputs import Outputs
+from kenpin.models.resizing import Resizing
 from kenpin.records import Example, Prediction
 
 OUTPUT = "embedding"
@@ -36,6 +39,14 @@ class EmbeddingDecoding(CalibratedPictures):
             self.calibrated(replace(prediction, embedding=row))
             for prediction, row in zip(predictions(examples, shares, self._task), short, strict=True)
         ]
+
+
+def of_package(folder: Path, task: Task, options: Mapping[str, Any], resizing: Resizing) -> CalibratedPictures:
+    """The decoding of a package whose decision files are in this folder. Raises RunError."""
+    neighbours = options.get("neighbours")
+    if not isinstance(neighbours, int) or neighbours < 1:
+        raise RunError(f"{folder}: the run's option neighbours is {neighbours!r}; export the run again.")
+    return EmbeddingDecoding(task, read_references(folder, neighbours))
 
 
 def _short(vectors: NDArray[Any]) -> list[tuple[float, ...]]:

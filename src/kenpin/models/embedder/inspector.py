@@ -168,6 +168,18 @@ class EmbeddingInspector(EmbeddingDecoding):
         if self._references is not None:
             self.save_references(folder)
 
+    def packed(self) -> OnEngine:
+        """The embeddings. Raises OptionError on base mlp, whose pictures no package brings to size."""
+        if isinstance(self._backbone, MlpBackbone):
+            raise OptionError(
+                "base mlp: it is a network of a notebook, and no package is made of it; use the run itself."
+            )
+        return self._on_engine("torch")
+
+    def write_decision(self, folder: Path) -> None:
+        """The references."""
+        self.save_references(folder)
+
     def save_references(self, folder: Path) -> None:
         """Write `references.npz`."""
         cast(References, self._references).save(folder)

@@ -43,9 +43,9 @@ class CellSpaces:
         """D²/k of every cell. x: (n, cells, k) -> (n, cells)."""
         n, cells, k = x.shape
         if len(self.mean) == 1:
-            white = (x.reshape(-1, k) - self.mean) @ self.whitening[0].mT
+            white = (x.reshape(-1, k) - self.mean) @ self.whitening[0].T
             return white.square().mean(dim=1).view(n, cells)
-        white = torch.bmm((x - self.mean).transpose(0, 1), self.whitening.mT)
+        white = torch.bmm((x - self.mean).transpose(0, 1), self.whitening.transpose(1, 2))
         return white.square().mean(dim=2).T
 
     def to(self, device: torch.device) -> CellSpaces:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kenpin.errors import RunError, first_line
+from kenpin.files import read_json
 from kenpin.heat import Region
 from kenpin.models.calibrated import CalibratedPictures
 from kenpin.models.contract import Task
 from kenpin.models.looking.maps import map_of_cells
 from kenpin.models.outputs import Outputs
+from kenpin.models.resizing import Resizing
 from kenpin.quality.calibration import distance_of_unit, least_score
 from kenpin.records import Example, Map, Prediction, Threshold
 from kenpin.run.arrays import read_run_arrays
@@ -21,6 +24,8 @@ from kenpin.run.seal import REMEDY
 from kenpin.taguchi import AdjugateSpace, RecognitionSpace, UnitSpace
 
 SPACE_FILE = "unit_space.npz"
+NAMES_FILE = "feature_names.json"
+"""File of a package: names of all features that its network gives, in their order."""
 _STRONGEST = 10  # items whose contributions a prediction carries; all of them would be 1,568 numbers a picture
 AnySpace = UnitSpace | AdjugateSpace | RecognitionSpace
 SPACES: dict[str, type[AnySpace]] = {"mt": UnitSpace, "mta": AdjugateSpace, "rt": RecognitionSpace}
@@ -102,3 +107,14 @@ class CellDecoding(CalibratedPictures):
         if self.calibration is None:
             return threshold.fail_from
         return distance_of_unit(least_score(self.calibration, threshold.fail_from))
+
+
+def of_package(folder: Path, task: Task, options: Mapping[str, Any], resizing: Resizing) -> CalibratedPictures:
+    """The decoding of a package whose decision files are in this folder. Raises RunError."""
+    if options.get("where", "none") != "none":
+        return CellDecoding(task, resizing.seen_region)
+    space, items, _ = read_space(folder / SPACE_FILE, str(options.get("method")))
+    names = read_json(folder / NAMES_FILE).get("names")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RunError(f"{folder / NAMES_FILE}: holds no names; {REMEDY}.")
+    return SpaceDecoding(task, space, items, names)

@@ -15,12 +15,14 @@ from torch import Tensor
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError, UnitSpaceError
+from kenpin.files import write_json
 from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.looking.ways import distance_maps
-from kenpin.models.mahalanobis.decoding import SPACE_FILE, AnySpace, SpaceDecoding
+from kenpin.models.mahalanobis.decoding import NAMES_FILE, SPACE_FILE, AnySpace, SpaceDecoding
 from kenpin.models.mahalanobis.items import ItemSource
 from kenpin.models.mahalanobis.options import MahalanobisOptions
 from kenpin.models.mahalanobis.selection import Portions, check_count, choose, divide_parts
+from kenpin.models.networks.on_engine import OnEngine
 from kenpin.plural import counted, was_were
 from kenpin.quality.threshold import threshold_from_quantile
 from kenpin.records import Example, Map, Threshold
@@ -154,6 +156,17 @@ class UnitSpaceInspector(SpaceDecoding):
         if self._selection is not None:
             content = json.dumps(to_json(self._selection), ensure_ascii=False, indent=1, allow_nan=False)
             (folder / SELECTION).write_text(content, encoding="utf-8")
+
+    def packed(self) -> OnEngine:
+        """The features. Raises OptionError for a unit space of a table, which has no network."""
+        if not isinstance(self.extract, OnEngine):
+            raise OptionError("a unit space of a table has no network: use the run itself, which computes with NumPy.")
+        return self.extract
+
+    def write_decision(self, folder: Path) -> None:
+        """The space's arrays, and the names of the features."""
+        self.save(folder)
+        write_json(folder / NAMES_FILE, {"names": list(self._source.names)})
 
     def _check_law(self, seen: Sequence[bool], is_good: Sequence[bool], lineage: Lineage) -> None:
         """Refuse a law of the distance where items were learned from the same parts: these lie nearer together than any

@@ -27,6 +27,7 @@ from kenpin.models.mahalanobis.decoding import CellDecoding
 from kenpin.models.mahalanobis.options import MahalanobisOptions
 from kenpin.models.mahalanobis.selection import check_count
 from kenpin.models.networks.backbones import Backbone
+from kenpin.models.networks.on_engine import OnEngine
 from kenpin.plural import counted
 from kenpin.records import Example, Map
 from kenpin.run.arrays import read_run_arrays
@@ -93,7 +94,11 @@ class PatchSpaceInspector(CellDecoding):
             part.view(-1, *shape).movedim(3, 1) for part, shape in zip(parts, shapes, strict=True) if part.numel()
         ]
         x = torch.cat([nn.functional.interpolate(stage, self._grid) for stage in stages], dim=1)
-        return nn.functional.avg_pool2d(x, self._around, 1, self._around // 2, count_include_pad=False).flatten(2).mT
+        return (
+            nn.functional.avg_pool2d(x, self._around, 1, self._around // 2, count_include_pad=False)
+            .flatten(2)
+            .transpose(1, 2)
+        )
 
     def infer(self, batch: Batch) -> Batch:
         """D²/k at every cell: `map`, (n, rows, columns)."""
@@ -143,6 +148,16 @@ class PatchSpaceInspector(CellDecoding):
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{folder / _FILE}: holds no unit spaces ({first_line(error)}); {REMEDY}.") from error
         return self
+
+    def packed(self) -> OnEngine:
+        """The maps."""
+        return self._backbone.on_engine("torch", self._map, output="map")
+
+    def write_decision(self, folder: Path) -> None:
+        """Nothing: the spaces are part of the network."""
+
+    def _map(self, pixel_values: Tensor) -> Tensor:
+        return self.infer({"features": self._extract(pixel_values)})["map"]
 
     @property
     def _fitted(self) -> CellSpaces:

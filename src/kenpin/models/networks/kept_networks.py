@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from kenpin.models.networks.feature_store import default_folder
+from kenpin.runtime.network import NETWORK_FILES
 
 LIMIT_BYTES = 4 * 1024**3
-_FILES = {"openvino": "model.xml", "onnx": "model.onnx"}
 _SUM = "sum"  # hash of the files beside it
 _in_use: list[tempfile.TemporaryDirectory[str]] = []  # of this process, where the cache cannot be written
 
@@ -26,14 +26,14 @@ def kept_network(key: str, engine: str, convert: Callable[[Path], None]) -> Path
     if _is_whole(folder):
         with suppress(OSError):  # of a cache that may only be read
             os.utime(folder)
-        return folder / _FILES[engine]
+        return folder / NETWORK_FILES[engine]
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
     except OSError:
         _in_use.append(tempfile.TemporaryDirectory(prefix="kenpin-network-"))
         convert(Path(_in_use[-1].name))
-        return Path(_in_use[-1].name) / _FILES[engine]
+        return Path(_in_use[-1].name) / NETWORK_FILES[engine]
     try:
         convert(made)
         (made / _SUM).write_text(_sum_of(made))
@@ -46,7 +46,7 @@ def kept_network(key: str, engine: str, convert: Callable[[Path], None]) -> Path
         _drop_oldest(folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    return folder / _FILES[engine]
+    return folder / NETWORK_FILES[engine]
 
 
 def _is_whole(folder: Path) -> bool:

@@ -24,7 +24,7 @@ from kenpin.models.contract import Batch
 from kenpin.models.networks.kept_networks import kept_network
 from kenpin.models.networks.stored_pixels import StoredPixels
 from kenpin.runtime import Network, chosen_engine, load_network, version_of
-from kenpin.runtime.network import Work
+from kenpin.runtime.network import NETWORK_FILES, Work
 
 _log = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ class OnEngine:
         if self._is_ready:
             return True
         try:
-            self._stored = StoredPixels.of_processor(self._processor, self._encode, self._size_wh)
+            self._stored = self.stored()
             self._on("many")
         except Exception as error:  # converters raise whatever breaks first
             if self._wanted != "auto":
@@ -137,17 +137,33 @@ class OnEngine:
             return torch.from_numpy(draw.integers(0, 256, (1, height, width, 3), np.uint8))
         return torch.from_numpy(draw.standard_normal((1, 3, height, width), np.float32))
 
+    def stored(self) -> StoredPixels | None:
+        """How its pictures are brought to bytes, where they can be."""
+        return StoredPixels.of_processor(self._processor, self._encode, self._size_wh)
+
+    def graph(self, stored: StoredPixels | None) -> nn.Module:
+        """The network from prepared pictures to rows, that the engine computes."""
+        return FrozenGraph(self._function, self._network, stored).eval()
+
     def _graph(self) -> nn.Module:
-        return _Graph(self._function, self._network, self._stored).eval()
+        return self.graph(self._stored)
 
     def _converted(self, folder: Path) -> None:
         """Write the network's file for the engine into a folder."""
-        with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad(), _without_advice():
-            warnings.simplefilter("ignore")  # the tracer's, of Python branches that depend on shapes alone
-            if self._engine == "openvino":
-                _to_openvino(self._graph(), self._example(), folder / "model.xml", self.output)
-            else:
-                _to_onnx(self._graph(), self._example(), folder / "model.onnx", self.output)
+        write_network(self._engine, self._graph(), self._example(), folder, self.output)
+
+
+def write_network(
+    engine: str, graph: nn.Module, example: Tensor, folder: Path, output: str, *, half: bool = False
+) -> None:
+    """Write a network for an engine into a folder. example: one row of its input; half: keep the weights in 16 bits,
+    which openvino can. Raises whatever the converters raise."""
+    with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad(), _without_advice():
+        warnings.simplefilter("ignore")  # the tracer's, of Python branches that depend on shapes alone
+        if engine == "openvino":
+            _to_openvino(graph, example, folder / NETWORK_FILES[engine], output, half)
+        else:
+            _to_onnx(graph, example, folder / NETWORK_FILES[engine], output)
 
 
 @contextmanager
@@ -162,7 +178,7 @@ def _without_advice() -> Iterator[None]:
         exporter.setLevel(before)
 
 
-class _Graph(nn.Module):
+class FrozenGraph(nn.Module):
     """From prepared pictures to rows."""
 
     def __init__(self, function: Callable[[Tensor], Tensor], network: nn.Module, stored: StoredPixels | None) -> None:
@@ -175,14 +191,14 @@ class _Graph(nn.Module):
         return self._function(pixels).float()
 
 
-def _to_openvino(graph: nn.Module, example: Tensor, file: Path, output: str) -> None:
+def _to_openvino(graph: nn.Module, example: Tensor, file: Path, output: str, half: bool) -> None:
     from kenpin.runtime.openvino import imported
 
     openvino = imported()
     shape = openvino.PartialShape([-1, *example.shape[1:]])
     model = openvino.convert_model(graph, example_input=example, input=[shape])
     model.outputs[0].set_names({output})
-    openvino.save_model(model, file, compress_to_fp16=False)
+    openvino.save_model(model, file, compress_to_fp16=half)
 
 
 def _to_onnx(graph: nn.Module, example: Tensor, file: Path, output: str) -> None:

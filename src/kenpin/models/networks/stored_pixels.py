@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -14,6 +14,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from kenpin.models.contract import Batch
+from kenpin.models.resizing import Resizing
 
 _CLOSE = 1e-6  # what another order of the same arithmetic may change
 
@@ -23,21 +24,20 @@ class StoredPixels:
     """Resizing to bytes, and the factor, mean and deviation that make pixel values of them."""
 
     processor: Any
+    resizing: Resizing | None
+    """None: the processor does something else, and is asked for the bytes."""
     size_wh: tuple[int, int]
-    resample: int | None
-    """Pillow's filter where resizing to the size is all that is done; None: the processor does more, cropping say."""
     factor: float
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
 
     def __repr__(self) -> str:
-        return f"StoredPixels({self.size_wh}, {self.resample}, {self.factor}, {self.mean}, {self.deviation})"
+        return f"StoredPixels({self.size_wh}, {self.resizing}, {self.factor}, {self.mean}, {self.deviation})"
 
     def of(self, image: Image) -> NDArray[np.uint8]:
         """An RGB picture -> (h, w, 3)."""
-        if self.resample is not None:
-            # an array of its own: Pillow's memory may only be read
-            return np.array(image.resize(self.size_wh, cast(Any, self.resample)))
+        if self.resizing is not None:
+            return self.resizing.of(image)
         stored = self.processor(images=[image], do_rescale=False, do_normalize=False, return_tensors="np")
         return np.ascontiguousarray(np.moveaxis(stored["pixel_values"][0], 0, 2))
 
@@ -59,8 +59,8 @@ class StoredPixels:
         if getattr(processor, "do_normalize", False):
             mean, deviation = tuple(processor.image_mean), tuple(processor.image_std)
         factor = float(processor.rescale_factor)
-        for resample in (getattr(processor, "resample", None), None):
-            stored = cls(processor, size_wh, None if resample is None else int(resample), factor, mean, deviation)
+        for resizing in (*Resizing.candidates(processor, size_wh), None):
+            stored = cls(processor, resizing, size_wh, factor, mean, deviation)
             if all(_is_same(stored, encode, probe) for probe in _probes(size_wh)):
                 return stored
         return None

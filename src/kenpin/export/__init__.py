@@ -1,0 +1,6 @@
+"""Export: a run's network with its adapters merged, for other programs and as a base; or a package that only judges."""
+
+from kenpin.export.networks import export_merged, export_npz
+from kenpin.export.packages import export_package
+
+__all__ = ["export_merged", "export_npz", "export_package"]

@@ -1,0 +1,147 @@
+"""A package at work: pictures opened and resized by threads while the engine computes the batches before."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from kenpin.data.dataset import Dataset
+from kenpin.data.images import read_image
+from kenpin.data.streaming import in_batches, stream
+from kenpin.errors import DatasetError, ImageError, OptionError, RunError, first_line
+from kenpin.models.contract import OnError, Progress
+from kenpin.models.outputs import Outputs
+from kenpin.models.resizing import Resizing
+from kenpin.records import Example, ImageSource, Map, Prediction, Threshold
+from kenpin.runtime.network import Network, PendingOutputs, Work
+
+_BATCH = 8
+
+
+class PackageJudge:
+    """Computes the network's output, and decodes it as the run does."""
+
+    batch_size: int | None = _BATCH
+
+    def __init__(
+        self, decoding: Any, resizing: Resizing, load: Callable[[Work], Network], output: str, engine: str
+    ) -> None:
+        """decoding: of the run's family; load: the network for many pictures, or for single ones."""
+        self.labels: tuple[str, ...] = decoding.labels
+        self.image_size_wh = resizing.size_wh
+        self.engine = engine
+        self._decoding, self._resizing, self._load, self._output = decoding, resizing, load, output
+        self._networks: dict[Work, Network] = {}
+
+    def check(self) -> None:
+        """Judge a black picture. Raises RunError where the network and the decision files do not fit."""
+        width, height = self.image_size_wh
+        try:
+            outputs = self._network("single")(np.zeros((1, height, width, 3), np.uint8))
+            self.decode({self._output: outputs[self._output]}, [Example("", ImageSource())])
+        except (RuntimeError, ValueError, KeyError, IndexError, TypeError) as error:
+            what = f"the package's network and its decision files do not fit ({first_line(error)})"
+            raise RunError(f"{what}. Export the run again.") from error
+
+    def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
+        """Raw outputs -> one prediction a picture."""
+        predictions: list[Prediction] = self._decoding.decode(outputs, examples)
+        return predictions
+
+    def outputs_of(self, images: Sequence[Image]) -> Outputs:
+        """Raw outputs of single pictures, mode RGB."""
+        return self._network("single")(np.stack([self._resizing.of(image) for image in images]))
+
+    def outputs(
+        self, dataset: Dataset, *, progress: Progress | None, on_error: OnError | None, batch_size: int | None
+    ) -> Iterator[tuple[list[Example], Outputs]]:
+        """Examples with their raw outputs, in the data set's order."""
+        if dataset.item_names:
+            raise DatasetError(
+                f"{dataset.root or 'the data set'}: it is a table of numbers, and this package looks at pictures."
+            )
+        network, done = self._network("many"), 0
+        begun: deque[tuple[int, list[Example], PendingOutputs | None]] = deque()
+        opened = stream(partial(_opened, self._resizing), dataset)
+        batches = in_batches(opened, batch_size or _BATCH, lambda item: 0 if item.row is None else item.row.nbytes)
+        for batch in batches:
+            sound = _sound(batch, on_error)
+            rows = np.stack([row for item in sound if (row := item.row) is not None]) if sound else None
+            examples = [item.example for item in sound]
+            begun.append((len(batch), examples, None if rows is None else network.submit(rows)))
+            while len(begun) > network.depth:
+                done += begun[0][0]
+                yield from _finished(begun.popleft(), progress, done, len(dataset))
+        while begun:
+            done += begun[0][0]
+            yield from _finished(begun.popleft(), progress, done, len(dataset))
+
+    def _network(self, work: Work) -> Network:
+        if work not in self._networks:
+            self._networks[work] = self._load(work)
+        return self._networks[work]
+
+
+class CellJudge(PackageJudge):
+    """Gets its score from a map of the distance from good parts."""
+
+    def map_of(self, grid: NDArray[np.float32], size_wh: tuple[int, int]) -> Map:
+        """One picture's row of `map`, in the frame of the picture as displayed."""
+        found: Map = self._decoding.map_of(grid, size_wh)
+        return found
+
+    def fails_on_map(self, threshold: Threshold) -> float:
+        """The uncalibrated distance from which the threshold fails a part."""
+        return float(self._decoding.fails_on_map(threshold))
+
+    def maps(
+        self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
+    ) -> list[tuple[Map, ...]]:
+        """The distance at every cell. Raises OptionError."""
+        if way not in (None, "distance") or label is not None:
+            raise OptionError("this package's map shows the distance from good parts; leave --way and --label out.")
+        grids = self.outputs_of(images)["map"]
+        return [(self.map_of(grid, image.size),) for grid, image in zip(grids, images, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """An example with its picture as the network takes it, or with the error that prevented it."""
+
+    example: Example
+    row: NDArray[np.uint8] | None = None
+    error: ImageError | None = None
+
+
+def _opened(resizing: Resizing, example: Example) -> _Opened:
+    try:
+        image = read_image(example.image)
+    except ImageError as error:
+        return _Opened(example, error=error)
+    return _Opened(replace(example, size_wh=image.size), resizing.of(image))
+
+
+def _sound(batch: list[_Opened], on_error: OnError | None) -> list[_Opened]:
+    for item in batch:
+        if item.error is not None:
+            if on_error is None:
+                raise item.error
+            on_error(item.example, item.error)
+    return [item for item in batch if item.error is None]
+
+
+def _finished(
+    one: tuple[int, list[Example], PendingOutputs | None], progress: Progress | None, done: int, total: int
+) -> Iterator[tuple[list[Example], Outputs]]:
+    _, examples, pending = one
+    if pending is not None:
+        yield examples, pending.result()
+    if progress is not None:
+        progress("predicting", done, total)

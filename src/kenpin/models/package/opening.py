@@ -1,0 +1,80 @@
+"""A package opened: its network on an engine, and the decoding of its family."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from kenpin.errors import RunError, first_line
+from kenpin.models.calibrated import read_calibration
+from kenpin.models.contract import Judge, Task
+from kenpin.models.package.judge import CellJudge, PackageJudge
+from kenpin.models.package.record import DECISION, NETWORK, PACKAGE, REMEDY, PackageRecord, read_package_record
+from kenpin.run.record import RunRecord
+from kenpin.runtime import chosen_engine, load_network, version_of
+from kenpin.runtime.network import NETWORK_FILES, Network, Precision, Work
+
+PACKABLE = ("classifier", "embedder", "mahalanobis")
+"""Families whose runs become packages."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """What judges, and the run that it was made from."""
+
+    judge: Judge
+    record: PackageRecord
+
+    @property
+    def run(self) -> RunRecord:
+        """The record of the run."""
+        return self.record.run
+
+
+def is_package(folder: Path) -> bool:
+    """Whether the folder is a package."""
+    return (folder / PACKAGE).is_file()
+
+
+def open_package(folder: Path, device: str | None = None, engine: str = "auto") -> Package:
+    """Open a package. device: of the engine, such as GPU or NPU of OpenVINO; engine: for a package made for onnx, which
+    both read. Raises RunError, OptionError, MissingExtraError."""
+    record = read_package_record(folder)
+    if record.run.family not in PACKABLE:
+        raise RunError(f"{folder / PACKAGE}: family {record.run.family} has no packages. {REMEDY}.")
+    chosen = chosen_engine(_engine_for(record.made_for, engine))
+    threads = int(os.environ["OMP_NUM_THREADS"]) if os.environ.get("OMP_NUM_THREADS", "").isdigit() else None
+    file = folder / NETWORK / NETWORK_FILES[record.made_for]
+    precision: Precision = "bf16" if record.precision == "bf16" else "fp32"
+
+    def network(work: Work) -> Network:
+        try:
+            return load_network(chosen, file, work=work, threads=threads, device=_device(device), precision=precision)
+        except RuntimeError as error:
+            raise RunError(f"{file}: {chosen} cannot read it ({first_line(error)}). {REMEDY}.") from error
+
+    task = Task(record.run.labels, record.run.ok_labels)
+    decoding = importlib.import_module(f"kenpin.models.{record.run.family}.decoding").of_package(
+        folder / DECISION, task, record.run.options, record.resizing
+    )
+    decoding.calibration = read_calibration(folder / DECISION)
+    kind = CellJudge if record.output == "map" else PackageJudge
+    judge = kind(decoding, record.resizing, network, record.output, f"{chosen} {version_of(chosen)} {record.precision}")
+    judge.check()
+    return Package(judge, record)
+
+
+def _engine_for(made_for: str, wanted: str) -> str:
+    """OpenVINO reads both forms; a package made for it is read by nothing else."""
+    if made_for == "openvino" or wanted == "torch":
+        return made_for
+    if wanted == "auto":
+        return "openvino" if version_of("openvino") is not None else "onnx"
+    return wanted
+
+
+def _device(wanted: str | None) -> str | None:
+    """As the engine calls it: `cpu` and `auto` of torch are its default."""
+    return None if wanted is None or wanted.lower() in ("cpu", "auto") else wanted

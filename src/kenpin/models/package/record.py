@@ -1,0 +1,114 @@
+"""`package.json`: what a package holds, which run it was made from, and the seal over all of its files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from kenpin.errors import RunError
+from kenpin.files import read_json, write_json
+from kenpin.models.resizing import Resizing
+from kenpin.run.record import RunRecord, record_hash
+
+PACKAGE = "package.json"
+"""File of a package's record; written last."""
+NETWORK, DECISION = "network", "decision"
+"""Folders of the network, and of everything that turns its outputs into verdicts."""
+SCHEMA_VERSION: Literal[1] = 1
+REMEDY = "Copy it again, or export it again"
+
+
+class PackageRecord(BaseModel):
+    """What a package holds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    made_for: Literal["openvino", "onnx"]
+    precision: Literal["fp32", "fp16", "bf16"]
+    output: str
+    """Name of the network's output."""
+    size_wh: tuple[int, int]
+    """Of the pictures that the network takes, in pixels."""
+    resample: int = Field(ge=0, le=5)
+    shortest_px: int | None = Field(None, ge=1)
+    run: RunRecord
+    """The record of the run that it was made from."""
+    run_seal: str
+    """Hash of that record: it identifies the run."""
+    versions: dict[str, str]
+    created: str
+    files: dict[str, str]
+    """Hash of every other file, by its path below the package, with forward slashes."""
+
+    @property
+    def resizing(self) -> Resizing:
+        """How pictures are brought to the network's size."""
+        return Resizing(self.size_wh, self.resample, self.shortest_px)
+
+
+def write_package_record(folder: Path, record: PackageRecord) -> None:
+    """Write `package.json`, sealed by a hash over its own content."""
+    values = record.model_dump(mode="json")
+    write_json(folder / PACKAGE, values | {"seal": _seal_of(values)})
+
+
+def read_package_record(folder: Path) -> PackageRecord:
+    """The record of a package, all of whose files are as they were written. Raises RunError."""
+    file = folder / PACKAGE
+    values = read_json(file)
+    version = values.get("schema_version") if isinstance(values, dict) else None
+    if version != SCHEMA_VERSION:
+        raise RunError(
+            f"{file}: has schema version {version}, this kenpin reads {SCHEMA_VERSION}. Export the run again with this "
+            "version, or use the one that made it."
+        )
+    if values.pop("seal", None) != _seal_of(values):
+        raise RunError(f"{file}: is not what the export wrote. {REMEDY}.")
+    try:
+        record = PackageRecord.model_validate(values)
+    except ValidationError as error:
+        field = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise RunError(f"{file}: {field} is missing or wrong. {REMEDY}.") from error
+    if record_hash(record.run) != record.run_seal:
+        raise RunError(f"{file}: its run is not the one that it was made from. {REMEDY}.")
+    _check_files(folder, record.files)
+    return record
+
+
+def hashes_below(folder: Path) -> dict[str, str]:
+    """Hash of each file in and below a folder, but of the record, by its path with forward slashes. Raises RunError
+    for a link, which leads to what no seal covers."""
+    found: dict[str, str] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            raise RunError(f"{path}: is a link, which a package has none of. {REMEDY}.")
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and name != PACKAGE:
+            with path.open("rb") as stream:
+                found[name] = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    return found
+
+
+def _check_files(folder: Path, files: Mapping[str, str]) -> None:
+    try:
+        found = hashes_below(folder)
+    except OSError as error:
+        raise RunError(f"{error.filename or folder}: cannot be read ({error.strerror}). {REMEDY}.") from error
+    for name in sorted({*files, *found}):
+        if name not in found:
+            raise RunError(f"{folder / name}: is missing. {REMEDY}.")
+        if name not in files:
+            raise RunError(f"{folder / name}: was not written by the export. Remove it.")
+        if found[name] != files[name]:
+            raise RunError(f"{folder / name}: is not the file that was exported. {REMEDY}.")
+
+
+def _seal_of(values: Mapping[str, Any]) -> str:
+    canonical = json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(canonical.encode(errors="surrogatepass"), digest_size=16).hexdigest()

@@ -1,0 +1,98 @@
+"""From pictures to predictions by whatever judges them: a network with torch, or a package without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Any
+
+from PIL.Image import Image
+
+from kenpin.data.dataset import Dataset
+from kenpin.errors import OptionError
+from kenpin.models.contract import Computes, Inspector, Judge, OnError, Progress, ReadsTables
+from kenpin.models.outputs import Outputs
+from kenpin.records import Example, Prediction
+
+_OF_PACKAGE = 8
+"""Pictures a batch of a package."""
+
+
+def outputs_of(
+    judge: Judge,
+    dataset: Dataset,
+    *,
+    progress: Progress | None = None,
+    on_error: OnError | None = None,
+    batch_size: int | None = None,
+) -> Iterator[tuple[list[Example], Outputs]]:
+    """Examples with their raw outputs, in the data set's order; their sizes are filled in where their pictures were
+    opened. Raises ImageError where no `on_error` is given, DatasetError."""
+    if isinstance(judge, Computes):
+        yield from judge.outputs(dataset, progress=progress, on_error=on_error, batch_size=batch_size)
+        return
+    from kenpin.models.inference import infer_batches
+
+    inspector = network_of(judge)
+    was_training = inspector.module.training
+    inspector.module.eval()
+    try:
+        yield from infer_batches(inspector, dataset, progress=progress, on_error=on_error, batch_size=batch_size)
+    finally:
+        inspector.module.train(was_training)
+
+
+def outputs_together(judges: Sequence[Judge], images: Sequence[Image]) -> list[Outputs]:
+    """Raw outputs of each judge for the same pictures; features that several networks share are computed once."""
+    found = {number: judge.outputs_of(images) for number, judge in enumerate(judges) if isinstance(judge, Computes)}
+    networks = [number for number in range(len(judges)) if number not in found]
+    if networks:
+        from kenpin.models.inference import infer_together
+
+        found.update(zip(networks, infer_together([network_of(judges[n]) for n in networks], images), strict=True))
+    return [found[number] for number in range(len(judges))]
+
+
+def decode(judge: Judge, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
+    """The judge's predictions from raw outputs. NumPy's BLAS gets one thread where a network computes beside it: its
+    threads busy-wait for their next product and take the cores from the network."""
+    if isinstance(judge, ReadsTables) and judge.table_items:
+        return judge.decode(outputs, examples)
+    with _blas().limit(limits=1):
+        return judge.decode(outputs, examples)
+
+
+@cache
+def _blas() -> Any:
+    import scipy.linalg  # noqa: F401 brings a BLAS of its own, which is found only once it is loaded
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+def batch_size_of(judge: Judge) -> int:
+    """Default batch size."""
+    if judge.batch_size is not None:
+        return judge.batch_size
+    if isinstance(judge, Computes):
+        return _OF_PACKAGE
+    from kenpin.models import inference
+
+    return inference.batch_size_of(network_of(judge))
+
+
+def engine_of(judge: Judge) -> str:
+    """What computes the judge's frozen network: `torch`, or the name and version of another engine."""
+    if isinstance(judge, Computes):
+        return judge.engine
+    from kenpin.models.inference import frozen_of
+
+    frozen = frozen_of(network_of(judge))
+    return "torch" if frozen is None else frozen.key
+
+
+def network_of(judge: Judge) -> Inspector:
+    """The inspector with its network. Raises OptionError for a package, which has none that torch knows."""
+    if not isinstance(judge, Inspector):
+        raise OptionError("a package judges, and no more: take the run that it was made from.")
+    return judge
