@@ -162,4 +162,9 @@ def test_remedies_work_when_they_are_followed(kenpin: Run) -> None:
     assert "RUN: it is a run" in told
     status, _, told = kenpin("predict", "outer/parts", "RUN")
     assert status == 2
-    assert "it is not a finished run; give the folder that a training wrote" in told
+    assert kenpin(*told_command(told))[0] == 0
+    status, _, told = kenpin("evaluate", "outer/parts", "RUN")
+    assert status == 2
+    status, _, told = kenpin(*told_command(told))
+    assert status == 2
+    assert told_command(told) == ["evaluate", "RUN", "--data", "outer/parts"]

@@ -35,3 +35,9 @@ def test_it_holds_the_measured_error_and_nothing_below_0() -> None:
 def test_where_nothing_varies_there_is_none() -> None:
     assert calibration_interval([], []) is None
     assert calibration_interval([0.5], [True]) is None
+
+
+def test_parts_that_all_behave_alike_show_no_interval() -> None:
+    """Resamples of them differ by what was stated alone, as if nothing else could happen."""
+    assert calibration_interval([0.01, 0.02, 0.97, 0.99], [False, False, True, True]) is None
+    assert calibration_interval([0.01, 0.02, 0.03], [False, True, False]) is not None

@@ -34,7 +34,7 @@ def refuse_exchanged(run: str | Path, data: Sequence[str], command: str) -> None
     """
     if len(data) == 1 and is_a_run(Path(data[0])) and os.path.exists(run) and not is_a_run(Path(run)):
         right = command.replace("RUN", shlex.quote(data[0])).replace("DATA", shlex.quote(os.fspath(run)))
-        raise DatasetError(f"{run}: it is no run, but {data[0]} is one; exchange them: `kenpin {right}`.")
+        raise DatasetError(f"{run}: it is not a run, and {data[0]} is one; exchange them: `kenpin {right}`.")
 
 
 def what_it_is(path: Path) -> str | None:

@@ -75,7 +75,8 @@ def calibration_interval(
     if interval is None:
         return None
     low, high = interval
-    return min(error, max(0.0, 2 * error - high)), max(error, 2 * error - low)
+    low, high = min(error, max(0.0, 2 * error - high)), max(error, 2 * error - low)
+    return (low, high) if low < high else None  # of no error at all the reflection leaves nothing
 
 
 def reliability_curve(probability: ArrayLike, happened: ArrayLike, bins: int = BINS) -> tuple[tuple[float, float], ...]:

@@ -28,7 +28,7 @@ from kenpin.quality.paired import mcnemar, paired_auroc, paired_difference, pair
 from kenpin.quality.planning import bound_sentence, plan
 from kenpin.quality.platt import fit_platt
 from kenpin.quality.run_length import best_weight, ewma_run_length, ewma_width, shewhart_width
-from kenpin.quality.same_distribution import energy_test, mean_distances
+from kenpin.quality.same_distribution import energy_test, least_p_value, mean_distances
 from kenpin.quality.threshold import (
     judge,
     quantile_interval,
@@ -57,6 +57,7 @@ __all__ = [
     "gage_study",
     "individuals_chart",
     "judge",
+    "least_p_value",
     "mcnemar",
     "mean_distances",
     "means_chart",

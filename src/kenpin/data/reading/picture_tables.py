@@ -220,8 +220,10 @@ def _columns(table: TextTable, file: Path, reading: Reading) -> _Columns | None:
         reading.tell("unparsable-file", where, what, "Write a line such as path,label above it")
         return None
     if _picture_column(names) is None:
-        what = "its first line names no column path, image or file"
-        reading.tell("unparsable-file", file, what, "Name the columns in the first line")
+        what, remedy = "its first line names no column path, image or file", "Name the columns in the first line"
+        if next(table.rows(), None) is None:
+            what, remedy = "there is no row below its first line", "Write one for each picture or part"
+        reading.tell("unparsable-file", file, what, remedy)
         return None
     if twice := [name for name, count in Counter(names).items() if name and count > 1]:
         what = f"its first line names the column {twice[0]} more than once"
