@@ -14,7 +14,7 @@ import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from kenpin.data.dataset import Dataset, content_hash
+from kenpin.data.dataset import Dataset
 from kenpin.data.images import bytes_of_size, read_image
 from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.plain_png import read_plain
@@ -122,11 +122,12 @@ class StoredFeatures:
 
     store: FeatureStore
 
-    def of(self, examples: Sequence[Example]) -> list[Tensor] | None:
-        """The features of pictures; None where those of one of them are gone, for other runs may have dropped them."""
-        found = self.store.get([content_hash(example.image) for example in examples])
+    def of(self, contents: Sequence[str]) -> list[Tensor] | None:
+        """The features of pictures with these content hashes; None where those of one of them are gone, for other runs
+        may have dropped them."""
+        found = self.store.get(contents)
         features = [torch.from_numpy(np.array(array)) for array in found if array is not None]
-        return features if len(features) == len(examples) else None
+        return features if len(features) == len(contents) else None
 
 
 @dataclass(frozen=True)
@@ -240,7 +241,7 @@ def _picture_batches(
 ) -> Iterator[tuple[int, list[Example], Batch]]:
     """For each batch the number of pictures read, the examples that could be opened, and their inputs."""
     store = store_of(inspector)
-    for batch in in_batches(stream(partial(_open, store), dataset), size, _held_bytes):
+    for batch in in_batches(stream(partial(_open, store, dataset), dataset), size, _held_bytes):
         sound = _sound(batch, on_error)
         yield len(batch), [item.example for item in sound], _encoded(inspector, sound, store, room)
         del batch, sound  # else these pictures were held while the next ones are opened
@@ -269,7 +270,7 @@ def _grey_batches(
             sized = [opened if opened.size_wh == size_wh else replace(opened, size_wh=size_wh) for opened in batch]
             yield len(batch), sized, encode_grey(pixels)
         else:
-            sound = _sound([_open(None, example) for example in batch], on_error)
+            sound = _sound([_open(None, dataset, example) for example in batch], on_error)
             yield len(batch), [item.example for item in sound], _encoded(inspector, sound, None, room)
 
 
@@ -334,9 +335,10 @@ def _held_bytes(opened: _Opened) -> int:
     return 0 if opened.image is None else bytes_of_size(opened.image.size)
 
 
-def _open(store: FeatureStore | None, example: Example) -> _Opened:
-    content, source = "", example.image
+def _open(store: FeatureStore | None, dataset: Dataset, example: Example) -> _Opened:
+    content = ""
     try:
+        source = dataset.source_of(example)
         if store is not None:
             once = read_bytes_once(source)  # features are stored under the hash of the bytes that they come from
             content, source = once.content, once.source

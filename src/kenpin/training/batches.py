@@ -91,14 +91,14 @@ class _Opened(TorchDataset[Row]):
         if isinstance(kept, KeptInputs):
             return kept.batch(rows)
         if isinstance(kept, StoredFeatures):
-            examples = [self.reader.dataset[row] for row in rows]
-            if (features := kept.of(examples)) is not None:
+            examples = self.reader.dataset.select(rows)
+            if (features := kept.of(examples.contents())) is not None:
                 return list(zip(examples, features, strict=True))
         return [self[row] for row in rows]
 
     def __getitem__(self, row: int) -> Row:
         example = self.reader.dataset[row]
-        image = read_image(example.image)
+        image = read_image(self.reader.dataset.source_of(example))
         if self.reader.augmenter is not None:
             image, example = self.reader.augmenter(image, example, self.epoch, row)
         return replace(example, size_wh=image.size), image
