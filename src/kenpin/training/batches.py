@@ -107,6 +107,8 @@ class _Opened(TorchDataset[Row]):
             opened += examples
             encoded.append(encode(inspector, images, examples))
             del part, images  # else these pictures were held while the next ones are opened
+        if len(encoded) == 1:  # nearly always; it would only be copied
+            return opened, encoded[0]
         return opened, {name: torch.cat([one[name] for one in encoded]) for name in encoded[0]}
 
     def __getitem__(self, row: int) -> Row:
