@@ -18,7 +18,7 @@ from kenpin.cases.learning import UNWANTED, training_set
 from kenpin.cases.library import CaseLibrary
 from kenpin.cli import main
 from kenpin.data.dataset import Dataset
-from kenpin.errors import DatasetError, OptionError
+from kenpin.errors import DatasetError, ImageError, OptionError
 from kenpin.files import read_json
 from kenpin.models import get_family
 from kenpin.models.contract import Task
@@ -82,6 +82,19 @@ def test_pictures_that_were_moved_or_changed_teach_nothing(tmp_path: Path) -> No
     classes, notes = _learned(library)
     assert classes == {"a": 5, UNWANTED: 5}
     assert notes == ("2 cases were left out: the picture was moved or changed.",)
+
+
+def test_a_picture_that_changes_after_it_was_looked_for_is_not_learned_from(tmp_path: Path) -> None:
+    library = _library(tmp_path, [(POSITIVE, "a", None), (NEGATIVE, "a", None)] * 6)
+    dataset, _ = training_set(library, test_share=0.2, seed=0)
+    assert dataset.contents() == dataset.column("id")
+    write_picture(tmp_path / "pictures" / "1.png", 99)
+    (changed,) = (example for example in dataset if example.image.path == str(tmp_path / "pictures" / "1.png"))
+    for other in dataset:
+        if other.id != changed.id:
+            dataset.source_of(other)
+    with pytest.raises(ImageError, match="another picture came under this name"):
+        dataset.source_of(changed)
 
 
 @pytest.mark.parametrize(

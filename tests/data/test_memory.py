@@ -1,4 +1,4 @@
-"""Large pictures are predicted and inspected in bounded memory, however many they are."""
+"""Large pictures are predicted, inspected and learned from in bounded memory, however many they are."""
 
 from __future__ import annotations
 
@@ -10,16 +10,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from kenpin.data import streaming
+from kenpin.data import Dataset, streaming
 from kenpin.data.images import read_image
 from kenpin.inspection import pictures
 from kenpin.inspection.inspecting import inspect
 from kenpin.inspection.line import Line
 from kenpin.inspection.pictures import NamedPictures
-from kenpin.models import inference
+from kenpin.models import get_family, inference
+from kenpin.models.contract import Batch, Shrinks, Task, Trainable
+from kenpin.models.inference import encode
 from kenpin.predictor import load_predictor
+from kenpin.records import Example, ImageSource
+from kenpin.training import batches
+from kenpin.training.batches import Reader
 from tests.toy_runs import ToyRun
 
 SIDE_PX, COUNT = 160, 24
@@ -99,3 +105,51 @@ def test_pictures_are_inspected_in_bounded_memory(
         records = line.judge_many((f"again {path}", Path(path).read_bytes()) for path in large)
     assert len(records) == COUNT
     assert 3 * EACH <= alive.peak <= BOUND
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # it does not, here
+def test_a_batch_to_learn_from_is_opened_in_bounded_memory(
+    large: list[str], alive: Alive, toy_run: ToyRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inspector = load_predictor(toy_run("classifier", tmp_path / "run", tuning="full", epochs=1)).inspector
+    assert isinstance(inspector, Trainable)
+    examples = (Example(path, ImageSource(path), label=inspector.labels[0]) for path in large)
+    data = Dataset.from_examples(examples)
+    monkeypatch.setattr(batches, "read_image", alive.counting(read_image))
+
+    def read(workers: int = 0) -> list[Batch]:
+        """All batches, in this process, as a worker of so many would."""
+        alive.peak = 0
+        reader = Reader(inspector, data, 12, workers=workers)
+        opened: Any = reader.batches([]).dataset
+        return [reader.collate(opened.__getitems__([*range(start, start + 12)])) for start in (0, 12)]
+
+    bounded = read()
+    assert alive.peak == 3 * EACH
+    shared = read(workers=3)
+    assert alive.peak == EACH, "each of three workers has a third of the room"
+    monkeypatch.setattr(streaming, "IN_FLIGHT_BYTES", 99 * EACH)
+    whole = read()
+    assert alive.peak == 12 * EACH
+    for some in (bounded, shared):
+        for one, other in zip(some, whole, strict=True):
+            assert one.keys() == other.keys() == {"pixel_values", "labels"}
+            assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_pictures_with_questions_are_opened_one_by_one_and_kept_small(
+    large: list[str], alive: Alive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = get_family("vlm").Options.from_mapping({"data": "-", "out": "-", "base": "toy", "picture_px": 48})
+    inspector = get_family("vlm").create(options, Task((), (), answers=("a",)))
+    assert isinstance(inspector, Trainable)
+    assert isinstance(inspector, Shrinks)
+    examples = (Example(path, ImageSource(path), suffix="a", prefix="?" * n) for n, path in enumerate(large))
+    monkeypatch.setattr(batches, "read_image", alive.counting(read_image))
+    for batch in Reader(inspector, Dataset.from_examples(examples), 12).batches([*range(COUNT)]):
+        assert len(batch["input_ids"]) == 12
+    assert alive.peak <= 2 * EACH
+    whole = read_image(ImageSource(large[0]))
+    given = [Example("a", ImageSource("a"))]
+    small, same = (encode(inspector, [image], given) for image in (inspector.shrunk(whole), whole))
+    assert all(torch.equal(small[name], same[name]) for name in same)

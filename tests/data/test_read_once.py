@@ -22,9 +22,12 @@ from kenpin.data.duplicates import perceptual_hash
 from kenpin.data.images import read_header, read_image, read_picture
 from kenpin.data.picture_files import PictureError, hash_of, read_bytes_once
 from kenpin.data.reading.pictures import copy_bytes
+from kenpin.errors import ImageError
 from kenpin.models.networks.feature_store import FeatureStore
 from kenpin.predictor import load_predictor
 from kenpin.records import Example, ImageSource
+from kenpin.training import train
+from kenpin.training.recording import keep_lineage
 from tests.cases.made import RUN
 from tests.commands import Run
 from tests.pictures import part
@@ -97,6 +100,67 @@ def test_a_picture_replaced_while_it_is_added_is_one_case(two: tuple[bytes, byte
     assert found.distance == pytest.approx(0, abs=1e-5)
     shown = read_image(ImageSource("thumbnail", case.thumbnail))
     assert abs(np.asarray(shown, float).mean() - seen.mean()) < 2
+
+
+def test_what_was_hashed_is_what_is_opened(two: tuple[bytes, bytes], tmp_path: Path) -> None:
+    name = tmp_path / "a.png"
+    name.write_bytes(two[0])
+    pictures = Dataset.from_examples([Example("a", ImageSource(str(name))), Example("b", ImageSource("b", two[0]))])
+    (example, in_memory), (chosen,) = pictures, pictures.select([0])
+    assert pictures.source_of(example) == example.image, "nobody asked for its hash"
+    pictures.contents()
+    assert pictures.source_of(example).data == two[0]
+    assert pictures.source_of(in_memory) == in_memory.image
+    name.write_bytes(two[1])
+    for asked in (pictures, pictures.select([0]), pictures.with_splits(["test"] * 2)):
+        with pytest.raises(
+            PictureError, match=r"a\.png: another picture came under this name .* Start again"
+        ) as caught:
+            asked.source_of(chosen)
+        assert caught.value.code == "image-replaced"
+    assert Dataset.from_examples(pictures).source_of(chosen) == chosen.image
+    name.unlink()
+    with pytest.raises(PictureError, match="no such file"):
+        pictures.source_of(chosen)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_pictures_of_one_id_keep_their_own_hashes_in_every_selection(
+    two: tuple[bytes, bytes], seed: int, tmp_path: Path
+) -> None:
+    for number, content in enumerate(two):
+        (tmp_path / f"{number}.png").write_bytes(content)
+    same = Dataset.from_examples([Example("a", ImageSource(str(tmp_path / f"{number}.png"))) for number in range(2)])
+    for number in (seed, 1 - seed):
+        chosen = same.select([number])
+        assert chosen.contents() == [hash_of(two[number])]
+        assert read_image(chosen.source_of(chosen[0])) == read_image(ImageSource("", two[number]))
+
+
+@pytest.mark.parametrize("family", ["classifier", "embedder", "mahalanobis"])
+@pytest.mark.parametrize("options", [{}, {"workers": 1, "tuning": "full"}], ids=["kept", "each epoch"])
+def test_a_picture_replaced_before_it_is_learned_from_is_not_in_the_lineage(
+    family: str, options: dict[str, Any], two: tuple[bytes, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if family == "mahalanobis" and options:
+        return
+    root = tmp_path / "parts"
+    for number in range(24):
+        for label in ("good", "bad"):
+            (root / "train" / label).mkdir(parents=True, exist_ok=True)
+            part(number, scratched=label == "bad").save(root / "train" / label / f"{number}.png")
+    asked = keep_lineage
+
+    def replacing(*given: Any) -> None:
+        """Another picture comes when all hashes are known, and nothing is learned."""
+        asked(*given)
+        (root / "train" / "good" / "7.png").write_bytes(two[1])
+
+    monkeypatch.setattr("kenpin.training.job.keep_lineage", replacing)
+    labels: dict[str, Any] = {"ok_labels": "good"} if family != "embedder" else {}
+    with pytest.raises(ImageError, match=r"7\.png: another picture came under this name while it was being worked on"):
+        train(family, data=str(root), out=tmp_path / "run", base="toy", report=False, **labels, **options)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_doctor_hashes_the_picture_that_it_sees(two: tuple[bytes, bytes], tmp_path: Path) -> None:

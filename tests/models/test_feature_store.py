@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kenpin.data.dataset import content_hash
 from kenpin.data.loading import load_dataset
 from kenpin.models import kept_inputs
 from kenpin.models.networks import feature_store
@@ -200,11 +199,11 @@ def test_exchanged_rows_change_no_verdict(
 
 def test_training_goes_on_where_stored_features_were_dropped(few_parts: Path, tmp_path: Path) -> None:
     store = FeatureStore(tmp_path, "base")
-    examples = list(load_dataset(few_parts).select([0, 1]))
+    contents = load_dataset(few_parts).select([0, 1]).contents()
     stored = kept_inputs.StoredFeatures(store)
-    assert stored.of(examples) is None
-    store.put([content_hash(examples[0].image)], ROWS[:1])
-    assert stored.of(examples) is None
-    features = stored.of(examples[:1])
+    assert stored.of(contents) is None
+    store.put(contents[:1], ROWS[:1])
+    assert stored.of(contents) is None
+    features = stored.of(contents[:1])
     assert features is not None
     np.testing.assert_array_equal(features[0].numpy(), ROWS[0])

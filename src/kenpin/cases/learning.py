@@ -73,6 +73,8 @@ def answers_of(library: CaseLibrary, *, test_share: float, seed: int) -> tuple[D
 
 def _divided(kept: Sequence[Example], library: CaseLibrary, test_share: float, seed: int) -> Dataset:
     dataset = Dataset.from_examples(kept, root=library.uri, format="cases")
+    # a case is called by its picture's hash: what is learned from later is what was judged, or refused
+    dataset = dataset.with_contents(dataset.column("id"))
     ratios = {"train": 1 - test_share, "test": test_share}
     if all(example.group is not None for example in kept):
         return split_by_group(dataset, ratios, column="group", seed=seed)

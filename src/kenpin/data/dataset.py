@@ -15,14 +15,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kenpin.data.picture_files import read_bytes_once
+from kenpin.data.picture_files import read_as_known, read_bytes_once
 from kenpin.data.reading.box_forms import BoxForm
 from kenpin.data.reading.names import path_of_stored, readable, stored_path
 from kenpin.errors import DatasetError, ImageError
 from kenpin.nearest import did_you_mean
-from kenpin.outlines import Outline, from_text, to_text
+from kenpin.outlines import from_text, to_text
 from kenpin.plural import counted
-from kenpin.records import Box, Detections, Example, Finding, ImageSource
+from kenpin.records import Detections, Example, Finding, ImageSource
 
 if TYPE_CHECKING:
     import datasets
@@ -55,6 +55,7 @@ _READ = 1_000  # rows turned into examples at a time
 
 def _row(example: Example) -> dict[str, Any]:
     boxes = example.boxes
+    outlines = None if boxes is None else boxes.outlines
     return {
         "id": readable(example.id),
         "image": {"bytes": example.image.data, "path": stored_path(example.image.path)},
@@ -72,17 +73,8 @@ def _row(example: Example) -> dict[str, Any]:
         "attributes": json.dumps(dict(example.attributes), ensure_ascii=False) if example.attributes else "{}",
         "origin": readable(example.origin),
         "items": None if example.items is None else list(example.items),
-        "box_outlines": None if boxes is None or boxes.outlines is None else _texts(boxes.outlines),
+        "box_outlines": None if outlines is None else [outline and to_text(outline) for outline in outlines],
     }
-
-
-def _texts(outlines: Sequence[Outline | None]) -> list[str | None]:
-    return [None if outline is None else to_text(outline) for outline in outlines]
-
-
-def _box(values: Sequence[float]) -> Box:
-    x1, y1, x2, y2 = values
-    return x1, y1, x2, y2
 
 
 def _example(row: Sequence[Any]) -> Example:
@@ -92,13 +84,11 @@ def _example(row: Sequence[Any]) -> Example:
     boxes = None
     if boxes_xyxy_px is not None:
         boxes = Detections(
-            boxes_xyxy_px=tuple(_box(values) for values in boxes_xyxy_px),
+            boxes_xyxy_px=tuple((x1, y1, x2, y2) for x1, y1, x2, y2 in boxes_xyxy_px),
             labels=tuple(box_labels),
             segments=None if box_segments is None else tuple(box_segments),
             crowd=None if box_crowd is None else tuple(box_crowd),
-            outlines=None
-            if box_outlines is None
-            else tuple(None if text is None else from_text(text) for text in box_outlines),
+            outlines=None if box_outlines is None else tuple(text and from_text(text) for text in box_outlines),
         )
     return Example(
         id=id,
@@ -333,8 +323,8 @@ class Dataset:
 
         Each file is read once; selections of the data set share the hashes.
         """
-        ids = self.column("id")
-        if len(set(ids)) < len(ids):  # put together by hand: an id may stand for several pictures
+        ids, every = self.column("id"), self._arrow.column("id")
+        if pc.count_distinct(every).as_py() < len(every):  # put together by hand: an id may stand for several pictures
             return [content_hash(example.image) for example in self]
         missing = [row for row, id in enumerate(ids) if id not in self._hashes]
         if missing and self.item_names:
@@ -345,6 +335,17 @@ class Dataset:
             for example in self.select(missing):
                 self._hashes[example.id] = content_hash(example.image)
         return [self._hashes[id] for id in ids]
+
+    def with_contents(self, contents: Sequence[str]) -> Dataset:
+        """The same examples, whose content hashes are known to be these, one for each."""
+        dataset = self._with(self._table, self._rows)
+        dataset._hashes = dict(zip(self.column("id"), contents, strict=True))
+        return dataset
+
+    def source_of(self, example: Example) -> ImageSource:
+        """The picture of one of the examples, to be opened: the very bytes that `contents` is of, where that was asked
+        for. Raises PictureError where another picture came under its name since."""
+        return read_as_known(example.image, self._hashes.get(example.id, ""))
 
     def fingerprint(self) -> str:
         """Hash of all annotations and all picture contents; independent of where the data set lies."""
@@ -390,10 +391,8 @@ class Dataset:
 
 
 def content_hash(source: ImageSource) -> str:
-    """Hash of the bytes of a picture file, 32 hexadecimal digits; empty where there is no file that can be read.
-
-    Where the pixels are needed too, `read_bytes_once` gives both from one reading.
-    """
+    """Hash of the bytes of a picture file, 32 hexadecimal digits; empty where there is no file that can be read. Where
+    the pixels are needed too, `read_bytes_once` gives both from one reading."""
     try:
         return read_bytes_once(source).content
     except ImageError:

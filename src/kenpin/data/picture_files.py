@@ -30,7 +30,7 @@ class PictureError(ImageError):
     """A picture that cannot be opened, with separate fields for code, problem and remedy.
 
     Codes: image-missing, image-forbidden, image-empty, image-foreign, image-needs-extra, image-truncated,
-    image-undecodable, image-too-large.
+    image-undecodable, image-too-large, image-replaced.
     """
 
     def __init__(self, source: ImageSource, code: str, what: str, remedy: str) -> None:
@@ -84,6 +84,21 @@ def read_bytes_once(source: ImageSource, limit: int = MAX_BYTES) -> PictureBytes
         except OSError as error:
             raise PictureError(source, "image-missing", f"it cannot be read ({error})", COPY_AGAIN) from error
     return PictureBytes(ImageSource(source.path, data), hash_of(data), after)
+
+
+def read_as_known(source: ImageSource, content: str) -> ImageSource:
+    """The picture with the bytes that have this hash; as it is where it lies in memory, or no hash is known ("").
+
+    Raises PictureError where its file holds others by now.
+    """
+    if not content or source.data is not None:
+        return source
+    once = read_bytes_once(source)
+    if once.content != content:
+        what = "another picture came under this name while it was being worked on"
+        remedy = "Start again with the data set as it is now, once nothing writes there any more"
+        raise PictureError(source, "image-replaced", what, remedy)
+    return once.source
 
 
 @contextmanager

@@ -59,6 +59,7 @@ def in_batches(
     for item in items:
         batch.append(item)
         held += bytes_of(item)
+        del item  # else it was held while the next one is made
         if len(batch) == most or held >= limit:
             yield batch
             batch, held = [], 0

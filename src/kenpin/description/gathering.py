@@ -12,7 +12,7 @@ from PIL.Image import Image
 
 from kenpin.cases.case import Found
 from kenpin.cases.library import CaseLibrary
-from kenpin.data.dataset import Dataset, content_hash
+from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.data.ok_labels import guess_ok_labels
@@ -109,9 +109,10 @@ class Gatherer:
         if self._library is None or self._embeds is None:
             return [()] * len(examples)
         near: list[tuple[Found, ...]] = []
-        for batch, vectors in self._embeds.embed(examples):
-            for example, hits in zip(batch, self._library.search(vectors, k=self._nearest + 1), strict=True):
-                itself = content_hash(example.image)
+        contents = iter(examples.contents())
+        for _, vectors in self._embeds.embed(examples):
+            for hits in self._library.search(vectors, k=self._nearest + 1):
+                itself = next(contents)
                 near.append(tuple(hit for hit in hits if hit.case.id != itself)[: self._nearest])
         return near
 

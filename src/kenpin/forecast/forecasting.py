@@ -17,7 +17,7 @@ from kenpin.errors import KenpinError
 from kenpin.forecast.disk import writing_seconds
 from kenpin.forecast.meter import Course, Peak, live_at, peak_of
 from kenpin.forecast.rehearsal import Rehearsal, Scoring
-from kenpin.models.contract import Inspector, Trainable
+from kenpin.models.contract import Inspector, Questioned, Trainable
 from kenpin.models.inference import batch_size_of
 from kenpin.predictor import best_device
 from kenpin.training.capacity import held, resident_bytes, room_bytes, size
@@ -203,6 +203,7 @@ class _Trial:
         self._size = batch_size_of(inspector) if self._steps is None else self._steps.batch_size
         self._accumulate = 1 if self._steps is None else self._steps.accumulate
         self._room = room_bytes(self.device) if room is None else room
+        self._opens_in_parts = not isinstance(inspector, Questioned)
         self._held = held(inspector.module, None if self._steps is None else self._steps.optimiser)
         self._scoring = Scoring(0.0, 0.0, 0)
         self._picture_bytes = self._opened_bytes = self._kept_bytes = self.answer_tokens = 0
@@ -287,16 +288,17 @@ class _Trial:
     def _data_bytes(self, pictures: int, accumulate: int) -> int:
         """Batches that wait for their turn; in main memory the opened pictures of one, or all features of a fit."""
         batch_bytes = pictures * self._picture_bytes
+        most, opened = IN_FLIGHT_BYTES + self._opened_bytes, self._opened_bytes
         if self._steps is None:
             features_bytes = self._picture_bytes * len(self._parts.training) * _FIT_COPIES
-            most, opened = IN_FLIGHT_BYTES + self._opened_bytes, self._opened_bytes
             opened_bytes = sum(min(count * opened, most) for count in (AHEAD, pictures))
             return batch_bytes + (opened_bytes + features_bytes if self._on_cpu else 0)
         waiting = accumulate + 1
         if not self._on_cpu:
             return waiting * batch_bytes
         read_ahead = 2 * self._steps.workers
-        return (waiting + read_ahead) * batch_bytes + pictures * self._opened_bytes + self._kept_bytes
+        opened_bytes = min(pictures * opened, most) if self._opens_in_parts else pictures * opened
+        return (waiting + read_ahead) * batch_bytes + opened_bytes + self._kept_bytes
 
     def _times(self) -> Times:
         parts, scoring = self._parts, self._scoring

@@ -143,6 +143,14 @@ class Questioned(Inspector, Protocol):
 
 
 @runtime_checkable
+class Shrinks(Protocol):
+    """An inspector that looks at large pictures on a smaller scale, of its own."""
+
+    def shrunk(self, image: Image) -> Image:
+        """A picture as small as it will be looked at; given in its place it is the same to `encode`."""
+
+
+@runtime_checkable
 class Trainable(Inspector, Protocol):
     """An inspector that learns by gradients. The loss of a step is the sum of `total_loss` over its pictures, on
     whatever devices and in however many batches they are computed, divided by the sum of `loss_count`."""

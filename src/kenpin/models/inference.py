@@ -161,7 +161,7 @@ def _picture_batches(
     store, frozen = store_of(inspector), frozen_of(inspector)
     depth = 0 if frozen is None else frozen.depth
     begun: deque[tuple[int, list[Example], Callable[[], Batch]]] = deque()
-    for batch in in_batches(stream(partial(_open, store, frozen), dataset), size, _held_bytes):
+    for batch in in_batches(stream(partial(_open, store, dataset, frozen), dataset), size, _held_bytes):
         sound = _sound(batch, on_error)
         begun.append((len(batch), [item.example for item in sound], _encoded(inspector, sound, store, room, frozen)))
         del batch, sound  # else these pictures were held while the next ones are opened
@@ -195,7 +195,7 @@ def _grey_batches(
             sized = [opened if opened.size_wh == size_wh else replace(opened, size_wh=size_wh) for opened in batch]
             yield len(batch), sized, encode_grey(pixels)
         else:
-            sound = _sound([_open(None, None, example) for example in batch], on_error)
+            sound = _sound([_open(None, dataset, None, example) for example in batch], on_error)
             yield len(batch), [item.example for item in sound], _encoded(inspector, sound, None, room, None)()
 
 
@@ -255,9 +255,10 @@ def _held_bytes(opened: _Opened) -> int:
     return 0 if opened.image is None else bytes_of_size(opened.image.size)
 
 
-def _open(store: FeatureStore | None, frozen: OnEngine | None, example: Example) -> _Opened:
-    content, source = "", example.image
+def _open(store: FeatureStore | None, dataset: Dataset, frozen: OnEngine | None, example: Example) -> _Opened:
+    content = ""
     try:
+        source = dataset.source_of(example)
         if store is not None:
             once = read_bytes_once(source)  # features are stored under the hash of the bytes that they come from
             content, source = once.content, once.source

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kenpin.data.dataset import Dataset, content_hash
+from kenpin.data.dataset import Dataset
 from kenpin.models.contract import Batch, Progress, Trainable
 from kenpin.models.inference import opened_batches, store_of
 from kenpin.models.networks.feature_store import FeatureStore
@@ -25,11 +25,12 @@ class StoredFeatures:
 
     store: FeatureStore
 
-    def of(self, examples: Sequence[Example]) -> list[Tensor] | None:
-        """The features of pictures; None where those of one of them are gone, for other runs may have dropped them."""
-        found = self.store.get([content_hash(example.image) for example in examples])
+    def of(self, contents: Sequence[str]) -> list[Tensor] | None:
+        """The features of pictures with these content hashes; None where those of one of them are gone, for other runs
+        may have dropped them."""
+        found = self.store.get(contents)
         features = [torch.from_numpy(np.array(array)) for array in found if array is not None]
-        return features if len(features) == len(examples) else None
+        return features if len(features) == len(contents) else None
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from kenpin.config import GradientOptions
+from kenpin.data import streaming
 from kenpin.data.dataset import Dataset
-from kenpin.data.images import read_image
-from kenpin.models.contract import Batch, Sampled, Trainable
+from kenpin.data.images import bytes_of_size, read_image
+from kenpin.models.contract import Batch, Questioned, Sampled, Shrinks, Trainable
 from kenpin.models.inference import encode
 from kenpin.models.kept_inputs import KeptInputs, StoredFeatures
 from kenpin.records import Example
@@ -92,17 +93,37 @@ class _Opened(TorchDataset[Row]):
         if isinstance(kept, KeptInputs):
             return kept.batch(rows)
         if isinstance(kept, StoredFeatures):
-            examples = [self.reader.dataset[row] for row in rows]
-            if (features := kept.of(examples)) is not None:
-                return list(zip(examples, features, strict=True))
-        return [self[row] for row in rows]
+            chosen = self.reader.dataset.select(rows)
+            if (features := kept.of(chosen.contents())) is not None:
+                return list(zip(chosen, features, strict=True))
+        inspector = self.reader.inspector
+        if isinstance(inspector, Questioned):  # their texts are padded to the longest of the batch
+            return [self[row] for row in rows]
+        opened: list[Example] = []
+        encoded: list[Batch] = []
+        # so that large pictures do not lie in memory as a whole batch; each worker has its share of the room
+        room = streaming.IN_FLIGHT_BYTES // max(1, self.reader.workers)
+        for part in streaming.in_batches(map(self.__getitem__, rows), len(rows), _held_bytes, room):
+            examples, images = zip(*part, strict=True)
+            opened += examples
+            encoded.append(encode(inspector, images, examples))
+            del part, images  # else these pictures were held while the next ones are opened
+        if len(encoded) == 1:  # nearly always; it would only be copied
+            return opened, encoded[0]
+        return opened, {name: torch.cat([one[name] for one in encoded]) for name in encoded[0]}
 
     def __getitem__(self, row: int) -> Row:
         example = self.reader.dataset[row]
-        image = read_image(example.image)
+        image = read_image(self.reader.dataset.source_of(example))
         if self.reader.augmenter is not None:
             image, example = self.reader.augmenter(image, example, self.epoch, row)
-        return replace(example, size_wh=image.size), image
+        example, inspector = replace(example, size_wh=image.size), self.reader.inspector
+        return example, inspector.shrunk(image) if isinstance(inspector, Shrinks) else image
+
+
+def _held_bytes(row: Row) -> int:
+    _, image = row
+    return 0 if isinstance(image, Tensor) else bytes_of_size(image.size)
 
 
 def training_order(inspector: Trainable, pictures: Dataset, seed: int, epoch: int) -> list[int]:

@@ -69,7 +69,7 @@ class PackageJudge:
             )
         network, done = self._network("many"), 0
         begun: deque[tuple[int, list[Example], PendingOutputs | None]] = deque()
-        opened = stream(partial(_opened, self._resizing), dataset)
+        opened = stream(partial(_opened, self._resizing, dataset), dataset)
         batches = in_batches(opened, batch_size or _BATCH, lambda item: 0 if item.row is None else item.row.nbytes)
         for batch in batches:
             sound = _sound(batch, on_error)
@@ -120,9 +120,9 @@ class _Opened:
     error: ImageError | None = None
 
 
-def _opened(resizing: Resizing, example: Example) -> _Opened:
+def _opened(resizing: Resizing, dataset: Dataset, example: Example) -> _Opened:
     try:
-        image = read_image(example.image)
+        image = read_image(dataset.source_of(example))
     except ImageError as error:
         return _Opened(example, error=error)
     return _Opened(replace(example, size_wh=image.size), resizing.of(image))

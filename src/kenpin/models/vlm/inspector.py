@@ -72,6 +72,10 @@ class ChatInspector:
         of the pictures, n rows each. Raises OptionError."""
         return self._asked(images, [example.prefix or self.question for example in examples])
 
+    def shrunk(self, image: Image) -> Image:
+        """No larger than the option `picture_px` says; as it is where vectors are made of it too."""
+        return image if self._vectors is not None else no_larger_than(image, self._options.picture_px)
+
     def _asked(self, images: Sequence[Image], questions: Sequence[str], vectors: Tensor | None = None) -> Batch:
         for question in questions:
             if mark := self.turns.mark_in(question):
