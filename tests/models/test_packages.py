@@ -124,6 +124,7 @@ def test_the_commands_take_a_package_for_a_run(kenpin: Run, toy_run: ToyRun, tmp
     assert kenpin("predict", "elsewhere", picture)[0] == 0
     assert kenpin("evaluate", "elsewhere", "--data", str(few_parts), "--with-seen")[0] == 0
     assert kenpin("explain", "elsewhere", picture, "--out", "map.png")[0] == 0
+    assert kenpin("report", "elsewhere", "--out", "page.html")[0] == 0
     status, _, error = kenpin("evaluate", "elsewhere", "--data", str(few_parts))
     assert status == 2
     assert "learned" in error, "its lineage came along"
@@ -195,8 +196,12 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "network gone": (lambda folder: (folder / "network" / "model.onnx").unlink(), "is missing"),
     "another file": (lambda folder: (folder / "decision" / "more.npz").write_bytes(b""), "was not written by the"),
     "a link": (lambda folder: (folder / "network" / "more").symlink_to("/etc/passwd"), "is a link"),
-    "changed threshold": (
-        _resealed(lambda values: values["run"].__setitem__("threshold", None)),
+    "changed run": (
+        lambda folder: (folder / "run" / "run.json").write_bytes(b"{}"),
+        "is not the file that was exported",
+    ),
+    "changed precision": (
+        _resealed(lambda values: values.__setitem__("precision", "bf16")),
         "is not what the export wrote",
     ),
     "another version": (_resealed(lambda values: values.__setitem__("schema_version", 9)), "schema version 9"),

@@ -272,16 +272,19 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
     from kenpin.errors import OptionError
     from kenpin.files import check_writable, write_json
     from kenpin.finished_run import evaluate_run
+    from kenpin.models.package import is_package
     from kenpin.predictor import load_predictor
     from kenpin.report.headline import headed_json, headline
     from kenpin.run.layout import evaluation_files
     from kenpin.run.record import read_record
-    from kenpin.training.keeping import keep_for_report
 
     if options.name is not None and not re.fullmatch(r"\w[\w .+-]*", options.name):
         raise OptionError(f"option `--name`: {options.name!r} must be usable as part of a file name; give a word.")
     refuse_exchanged(run, [options.data], "evaluate RUN --data DATA")
-    read_record(run)
+    if not is_package(run):
+        read_record(run)
+    elif options.name is not None:
+        raise OptionError(f"option `--name`: {run} is a package, in which nothing is kept; take --json FILE.")
     kept = None if options.name is None else evaluation_files(run, options.name)
     check_writable(options.json, options.overwrite)
     check_writable(None if kept is None else kept.evaluation, options.overwrite)
@@ -296,6 +299,8 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
     if options.json is not None:
         write_json(options.json, headed_json(evaluation))
     if kept is not None:
+        from kenpin.training.keeping import keep_for_report
+
         seen_of = {part.id: part.seen for part in evaluation.judged}
         pictures = dataset.select(row for row, id in enumerate(dataset.column("id")) if id in seen_of)
         kept.clear()
@@ -337,27 +342,40 @@ def report(
     run:
         Run folder.
     """
+    from kenpin.errors import OptionError
     from kenpin.files import check_writable
+    from kenpin.models.package import is_package
     from kenpin.report import write_report
     from kenpin.report.findings import read_findings
     from kenpin.run.layout import REPORT
-    from kenpin.run.record import read_record
-    from kenpin.run.seal import check_seal
 
-    for folder in (run, against):
-        if folder is not None:
-            check_seal(folder, read_record(folder).files)
+    if out is None and is_package(run):
+        raise OptionError(f"option `--out`: {run} is a package, in which nothing is written; name an HTML file.")
     check_writable(out, overwrite)
     page = write_report(
-        run,
+        _shown(run),
         out or run / REPORT,
-        against=against,
+        against=None if against is None else _shown(against),
         findings=read_findings(findings),
         umap=umap,
         overwrite=overwrite or out is None,  # a run's own can always be made again from what the run holds
     )
     _show.row(str(page))
     return 0
+
+
+def _shown(run: Path) -> Path:
+    """The folder that a report reads, its seal checked: the run, or the part of it in a package."""
+    from kenpin.models.package import is_package
+    from kenpin.models.package.record import RUN, read_package_record
+    from kenpin.run.record import read_record
+    from kenpin.run.seal import check_seal
+
+    if is_package(run):
+        read_package_record(run)
+        return run / RUN
+    check_seal(run, read_record(run).files)
+    return run
 
 
 def scatter(
@@ -376,11 +394,8 @@ def scatter(
     """
     from kenpin.files import check_writable
     from kenpin.report.scatter import panels_of_runs, write_scatters
-    from kenpin.run.record import read_record
-    from kenpin.run.seal import check_seal
 
-    for folder in runs:
-        check_seal(folder, read_record(folder).files)
     check_writable(out, overwrite)
-    _show.row(str(write_scatters(panels_of_runs(runs), out, name="Embeddings in a plane", overwrite=overwrite)))
+    shown = tuple(map(_shown, runs))
+    _show.row(str(write_scatters(panels_of_runs(shown), out, name="Embeddings in a plane", overwrite=overwrite)))
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,8 +16,9 @@ from kenpin.models.calibrated import write_calibration
 from kenpin.models.contract import Calibrated, Packable
 from kenpin.models.networks.on_engine import OnEngine, write_network
 from kenpin.models.package import PackageRecord, is_package
-from kenpin.models.package.record import DECISION, NETWORK, hashes_below, write_package_record
+from kenpin.models.package.record import DECISION, NETWORK, RUN, hashes_below, write_package_record
 from kenpin.predictor import load_predictor
+from kenpin.run.layout import METRICS, RECORD, evaluation_files
 from kenpin.run.lineage import read_lineage, write_lineage
 from kenpin.run.record import read_record, record_hash
 from kenpin.runtime import chosen_engine, version_of
@@ -72,6 +74,7 @@ def export_package(
         inspector.write_decision(folder / DECISION)
         if isinstance(inspector, Calibrated) and inspector.calibration is not None:
             write_calibration(folder / DECISION, inspector.calibration)
+        _copy_record(run, folder / RUN)
         write_lineage(folder, read_lineage(run), read_lineage(run, of_network=True))
         packages = ("kenpin", "torch", "numpy", "pillow")
         write_package_record(
@@ -83,7 +86,6 @@ def export_package(
                 size_wh=stored.size_wh,
                 resample=stored.resizing.resample,
                 shortest_px=stored.resizing.shortest_px,
-                run=record,
                 run_seal=record_hash(record),
                 versions={name: version(name) for name in packages} | {to: version_of(to) or ""},
                 created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -91,3 +93,11 @@ def export_package(
             ),
         )
     return out
+
+
+def _copy_record(run: Path, folder: Path) -> None:
+    """The run's record, and what its report shows."""
+    folder.mkdir()
+    for file in (run / RECORD, run / METRICS, *evaluation_files(run).all):
+        if file.is_file():
+            shutil.copyfile(file, folder / file.name)

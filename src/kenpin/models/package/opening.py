@@ -11,8 +11,8 @@ from kenpin.errors import RunError, first_line
 from kenpin.models.calibrated import read_calibration
 from kenpin.models.contract import Judge, Task
 from kenpin.models.package.judge import CellJudge, PackageJudge
-from kenpin.models.package.record import DECISION, NETWORK, PACKAGE, REMEDY, PackageRecord, read_package_record
-from kenpin.run.record import RunRecord
+from kenpin.models.package.record import DECISION, NETWORK, PACKAGE, REMEDY, RUN, PackageRecord, read_package_record
+from kenpin.run.record import RunRecord, read_record, record_hash
 from kenpin.runtime import chosen_engine, load_network, version_of
 from kenpin.runtime.network import NETWORK_FILES, Network, Precision, Work
 
@@ -26,11 +26,8 @@ class Package:
 
     judge: Judge
     record: PackageRecord
-
-    @property
-    def run(self) -> RunRecord:
-        """The record of the run."""
-        return self.record.run
+    run: RunRecord
+    """The record of the run."""
 
 
 def is_package(folder: Path) -> bool:
@@ -42,8 +39,9 @@ def open_package(folder: Path, device: str | None = None, engine: str = "auto") 
     """Open a package. device: of the engine, such as GPU or NPU of OpenVINO; engine: for a package made for onnx, which
     both read. Raises RunError, OptionError, MissingExtraError."""
     record = read_package_record(folder)
-    if record.run.family not in PACKABLE:
-        raise RunError(f"{folder / PACKAGE}: family {record.run.family} has no packages. {REMEDY}.")
+    run = read_record(folder / RUN)
+    if record_hash(run) != record.run_seal or run.family not in PACKABLE:
+        raise RunError(f"{folder / RUN}: is not the run that the package was made from. {REMEDY}.")
     chosen = chosen_engine(_engine_for(record.made_for, engine))
     threads = int(os.environ["OMP_NUM_THREADS"]) if os.environ.get("OMP_NUM_THREADS", "").isdigit() else None
     file = folder / NETWORK / NETWORK_FILES[record.made_for]
@@ -55,15 +53,15 @@ def open_package(folder: Path, device: str | None = None, engine: str = "auto") 
         except RuntimeError as error:
             raise RunError(f"{file}: {chosen} cannot read it ({first_line(error)}). {REMEDY}.") from error
 
-    task = Task(record.run.labels, record.run.ok_labels)
-    decoding = importlib.import_module(f"kenpin.models.{record.run.family}.decoding").of_package(
-        folder / DECISION, task, record.run.options, record.resizing
+    task = Task(run.labels, run.ok_labels)
+    decoding = importlib.import_module(f"kenpin.models.{run.family}.decoding").of_package(
+        folder / DECISION, task, run.options, record.resizing
     )
     decoding.calibration = read_calibration(folder / DECISION)
     kind = CellJudge if record.output == "map" else PackageJudge
     judge = kind(decoding, record.resizing, network, record.output, f"{chosen} {version_of(chosen)} {record.precision}")
     judge.check()
-    return Package(judge, record)
+    return Package(judge, record, run)
 
 
 def _engine_for(made_for: str, wanted: str) -> str:

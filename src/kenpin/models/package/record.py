@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from kenpin.errors import RunError
 from kenpin.files import read_json, write_json
 from kenpin.models.resizing import Resizing
-from kenpin.run.record import RunRecord, record_hash
 
 PACKAGE = "package.json"
 """File of a package's record; written last."""
-NETWORK, DECISION = "network", "decision"
-"""Folders of the network, and of everything that turns its outputs into verdicts."""
+NETWORK, DECISION, RUN = "network", "decision", "run"
+"""Folders of the network, of everything that turns its outputs into verdicts, and of the run's record with what its
+report shows."""
 SCHEMA_VERSION: Literal[1] = 1
 REMEDY = "Copy it again, or export it again"
 
@@ -37,10 +37,8 @@ class PackageRecord(BaseModel):
     """Of the pictures that the network takes, in pixels."""
     resample: int = Field(ge=0, le=5)
     shortest_px: int | None = Field(None, ge=1)
-    run: RunRecord
-    """The record of the run that it was made from."""
     run_seal: str
-    """Hash of that record: it identifies the run."""
+    """Hash of the record of the run that it was made from: it identifies the run."""
     versions: dict[str, str]
     created: str
     files: dict[str, str]
@@ -75,8 +73,6 @@ def read_package_record(folder: Path) -> PackageRecord:
     except ValidationError as error:
         field = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise RunError(f"{file}: {field} is missing or wrong. {REMEDY}.") from error
-    if record_hash(record.run) != record.run_seal:
-        raise RunError(f"{file}: its run is not the one that it was made from. {REMEDY}.")
     _check_files(folder, record.files)
     return record
 
