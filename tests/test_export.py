@@ -344,7 +344,7 @@ def test_an_export_that_fails_leaves_what_was_there(
 
     out = shutil.copytree(merged("classifier", "lora"), tmp_path / "out")
     before = contents(tmp_path)
-    monkeypatch.setattr("kenpin.export.write_json", full)
+    monkeypatch.setattr("kenpin.export.networks.write_json", full)
     with pytest.raises(OutputError, match=f"{out}: there is no room left"):
         export_merged(run("classifier", "full"), out, overwrite=True)
     assert contents(tmp_path) == before

@@ -185,7 +185,7 @@ class Verdicts(HTMLParser):
 @pytest.mark.parametrize("name", MADE)
 def test_report_terminal_and_json_say_the_same_first(name: str, kenpin: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     made, expected = MADE[name]
-    monkeypatch.setattr("kenpin.predictor.load_predictor", lambda run, device=None: made)
+    monkeypatch.setattr("kenpin.predictor.load_predictor", lambda run, **_: made)
     monkeypatch.setattr("kenpin.data.loading.load_dataset", lambda data, **_: made.dataset())
     run = Path("run")
     run.mkdir()

@@ -13,7 +13,7 @@ import pytest
 from kenpin.data.loading import load_dataset
 from kenpin.data.roboflow import api
 from kenpin.errors import DownloadError
-from kenpin.models.contract import check_there
+from kenpin.models.bases import check_there
 from kenpin.network import check_hub, why_silent
 
 
@@ -56,7 +56,11 @@ def test_a_proxy_stands_for_the_server(server: str, closed: str, monkeypatch: py
 
 
 def test_a_network_that_swallows_everything_costs_no_more_than_the_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "create_connection", lambda *_: time.sleep(60))
+    def swallowed(*_: object) -> socket.socket:
+        time.sleep(60)
+        return socket.socket()  # the thread outlives this test
+
+    monkeypatch.setattr(socket, "create_connection", swallowed)
     began_s = time.monotonic()
     assert why_silent("https://huggingface.co", 0.1) == "no answer in 0 seconds"
     assert time.monotonic() - began_s < 5

@@ -18,6 +18,8 @@ KenpinError
 The command line prints the sentence and ends with status 2; a traceback appears only under `--debug`.
 """
 
+from importlib.util import find_spec
+
 
 class KenpinError(Exception):
     """Parent of every error that kenpin raises on purpose."""
@@ -73,6 +75,29 @@ class DownloadError(KenpinError, OSError):
 
 class MissingExtraError(KenpinError, ImportError):
     """A package of an optional extra is missing; the message names the install command."""
+
+
+_OF_TRAINING = {"accelerate", "kornia", "peft", "pytorch_metric_learning", "safetensors", "torch", "transformers"}
+
+
+def lacks_training(error: BaseException) -> MissingExtraError | None:
+    """The error that names the extra `train`, where a package of it is what could not be imported; else None."""
+    if not isinstance(error, ModuleNotFoundError) or (error.name or "").split(".")[0] not in _OF_TRAINING:
+        return None
+    return _lacks(error.name or "")
+
+
+def check_training_installed() -> None:
+    """Raises MissingExtraError where PyTorch is not installed. It is not imported."""
+    if find_spec("torch") is None:
+        raise _lacks("torch")
+
+
+def _lacks(package: str) -> MissingExtraError:
+    return MissingExtraError(
+        f'this needs {package}, as training and judging by a run do: pip install "kenpin[train]". A package of the '
+        "run, from `kenpin export RUN PACKAGE --to openvino` where that is installed, is judged without it."
+    )
 
 
 def first_line(error: BaseException) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+from kenpin.errors import lacks_training
+
 
 def on_first_use(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
     """The `__getattr__` of a package. modules: the module below the package that each name is in.
@@ -16,7 +18,10 @@ def on_first_use(package: str, modules: Mapping[str, str]) -> Callable[[str], An
 
     def resolve(name: str) -> Any:
         if name in modules:
-            return getattr(import_module(f"{package}.{modules[name]}"), name)
+            try:
+                return getattr(import_module(f"{package}.{modules[name]}"), name)
+            except ModuleNotFoundError as error:
+                raise lacks_training(error) or error from error
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
     return resolve

@@ -17,7 +17,7 @@ from kenpin.data.images import displayed_size
 from kenpin.data.lineage import Lineage
 from kenpin.data.loading import as_dataset, load_dataset
 from kenpin.data.taking import DataSource, Picture, is_picture, of_pictures
-from kenpin.errors import OptionError, RunError, first_line
+from kenpin.errors import OptionError, RunError, check_training_installed, first_line
 from kenpin.files import partial_folder
 from kenpin.models import get_family
 from kenpin.models.contract import (
@@ -228,6 +228,7 @@ def load_predictor(
     if is_package(folder):
         return _of_package(folder, device, checkpoint, engine)
     chosen_engine(engine)
+    check_training_installed()
     if checkpoint is not None:
         return _of_checkpoint(folder, str(checkpoint), best_device(device), engine)
     from kenpin.models.restoring import restore_run
@@ -278,6 +279,7 @@ def load_base(
     >>> [prediction.text for prediction in predictor.predict_files(["part.png"])]  # doctest: +SKIP
     """
     base = os.fspath(base)
+    check_training_installed()
     target_device = best_device(device)
     if four_bit and target_device.type != "cuda":
         raise OptionError("option `four_bit`: 4 bits need a CUDA device; leave it out on this machine.")

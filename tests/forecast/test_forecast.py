@@ -22,7 +22,8 @@ from kenpin.forecast import Forecast, forecast_run
 from kenpin.forecast.meter import course_of, live_at, peak_of
 from kenpin.forecast.rehearsal import Rehearsal
 from kenpin.models import get_family
-from kenpin.models.contract import Announced, Announces
+from kenpin.models.bases import Announced
+from kenpin.models.contract import Announces
 from kenpin.models.florence2 import Florence2Options
 from kenpin.models.paligemma import PaliGemmaOptions
 from kenpin.training import train

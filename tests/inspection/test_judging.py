@@ -16,6 +16,7 @@ from kenpin.inspection.judging import Judges
 from kenpin.inspection.pictures import Opened, open_picture, sighting_of
 from kenpin.inspection.policy import Policy
 from kenpin.models.inference import infer_together
+from kenpin.models.passing import outputs_together
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import ImageSource, Prediction
 from tests.pictures import write_parts
@@ -114,12 +115,12 @@ def test_a_picture_that_a_run_fails_on_is_for_review_and_holds_up_no_other(
     paths = [parts / "ok" / "000.png", parts / "scratch" / "000.png", parts / "ok" / "001.png"]
     before = judges.judge(list(map(_opened, paths)), tmp_path)
 
-    def fails_on_the_second(inspectors: object, images: list[Any]) -> object:
+    def fails_on_the_second(models: Any, images: list[Any]) -> object:
         if any(image.tobytes() == read_image(ImageSource(str(paths[1]))).tobytes() for image in images):
             raise RuntimeError("not enough memory\nsecond line")
-        return infer_together(inspectors, images)  # type: ignore[arg-type]
+        return outputs_together(models, images)
 
-    monkeypatch.setattr(judging, "infer_together", fails_on_the_second)
+    monkeypatch.setattr(judging, "outputs_together", fails_on_the_second)
     records = judges.judge(list(map(_opened, paths)), tmp_path)
     assert [len(record.answers) for record in records] == [1, 0, 1]
     assert [record.verdict for record in records] == [before[0].verdict, "REVIEW", before[2].verdict]

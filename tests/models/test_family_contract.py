@@ -18,7 +18,8 @@ from kenpin.data.lineage import NOTHING_SEEN
 from kenpin.data.loading import load_dataset
 from kenpin.errors import DatasetError, OptionError, RunError
 from kenpin.models import family_names, family_summary, get_family
-from kenpin.models.contract import BaseRecord, Fitted, Inspector, LearnsVectors, Task, Trainable, check_base
+from kenpin.models.bases import BaseRecord, check_base
+from kenpin.models.contract import Fitted, Inspector, LearnsVectors, Task, Trainable
 from kenpin.models.networks.backbones import load_backbone
 from kenpin.plural import counted
 from kenpin.predictor import Predictor, load_predictor

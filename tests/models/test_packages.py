@@ -148,7 +148,7 @@ def test_what_a_package_cannot_is_said(package: Path, kenpin: Run, few_parts: Pa
     ("family", "options", "said"),
     [
         ("embedder", {"base": "mlp", "tuning": "full", "epochs": 1}, "base mlp"),
-        ("florence2", {"epochs": 1}, "answers in words"),
+        ("florence2", {"epochs": 1}, "no package is made yet"),
     ],
 )
 def test_a_run_that_becomes_no_package_is_refused(

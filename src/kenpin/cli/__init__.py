@@ -16,7 +16,7 @@ from cyclopts import Parameter
 from kenpin.cli import _show
 from kenpin.cli._groups import DATA_SETS, GENERAL, JUDGING, LINE, LOOKING, START, TRAINING_RUNS
 from kenpin.cli._misuse import sentence
-from kenpin.errors import KenpinError, first_line
+from kenpin.errors import KenpinError, first_line, lacks_training
 from kenpin.files import why_unwritable
 
 FINDINGS, MISUSE = 1, 2
@@ -130,6 +130,9 @@ def _run(words: list[str]) -> int:
     except Exception as error:
         if debug:
             raise
+        if (lacking := lacks_training(error)) is not None:
+            _show.say(f"kenpin: {lacking}")
+            return MISUSE
         if (unwritable := why_unwritable(error)) is not None:  # of libraries that raise errors of their own
             _show.say(f"kenpin: {unwritable}")
             return MISUSE

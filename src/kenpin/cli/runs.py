@@ -344,38 +344,24 @@ def report(
     """
     from kenpin.errors import OptionError
     from kenpin.files import check_writable
-    from kenpin.models.package import is_package
+    from kenpin.models.package import folder_of_report, is_package
     from kenpin.report import write_report
     from kenpin.report.findings import read_findings
     from kenpin.run.layout import REPORT
 
     if out is None and is_package(run):
-        raise OptionError(f"option `--out`: {run} is a package, in which nothing is written; name an HTML file.")
+        raise OptionError(f"option `--out`: {run} is a package, in which nothing is written; name another file.")
     check_writable(out, overwrite)
     page = write_report(
-        _shown(run),
+        folder_of_report(run),
         out or run / REPORT,
-        against=None if against is None else _shown(against),
+        against=None if against is None else folder_of_report(against),
         findings=read_findings(findings),
         umap=umap,
         overwrite=overwrite or out is None,  # a run's own can always be made again from what the run holds
     )
     _show.row(str(page))
     return 0
-
-
-def _shown(run: Path) -> Path:
-    """The folder that a report reads, its seal checked: the run, or the part of it in a package."""
-    from kenpin.models.package import is_package
-    from kenpin.models.package.record import RUN, read_package_record
-    from kenpin.run.record import read_record
-    from kenpin.run.seal import check_seal
-
-    if is_package(run):
-        read_package_record(run)
-        return run / RUN
-    check_seal(run, read_record(run).files)
-    return run
 
 
 def scatter(
@@ -393,9 +379,10 @@ def scatter(
         Run folders with embeddings, evaluated on the same pictures.
     """
     from kenpin.files import check_writable
+    from kenpin.models.package import folder_of_report
     from kenpin.report.scatter import panels_of_runs, write_scatters
 
     check_writable(out, overwrite)
-    shown = tuple(map(_shown, runs))
+    shown = tuple(map(folder_of_report, runs))
     _show.row(str(write_scatters(panels_of_runs(shown), out, name="Embeddings in a plane", overwrite=overwrite)))
     return 0

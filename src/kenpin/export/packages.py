@@ -48,8 +48,8 @@ def export_package(
     inspector = load_predictor(run, device="cpu", engine="torch").inspector
     if not isinstance(inspector, Packable):
         raise OptionError(
-            f"{run}: a run of family {record.family} answers in words, which no package does yet; use the run itself, "
-            "whose vision part runs on an engine by itself."
+            f"{run}: of family {record.family} no package is made yet, for it gives answers in words; use the run "
+            "itself, whose vision part an engine computes."
         )
     frozen = inspector.packed()
     assert isinstance(frozen, OnEngine)

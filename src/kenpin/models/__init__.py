@@ -18,8 +18,9 @@ from kenpin.nearest import did_you_mean
 from kenpin.plugins import load_plugin, plugins
 
 if TYPE_CHECKING:  # listing families must not load torch
+    from kenpin.models.bases import BaseRecord
     from kenpin.models.calibrated import CalibratedPictures
-    from kenpin.models.contract import BaseRecord, Batch, Family, Fitted, Inspector, Task, Trainable
+    from kenpin.models.contract import Batch, Family, Fitted, Inspector, Task, Trainable
     from kenpin.models.naming import class_numbers, predictions
     from kenpin.models.networks.seeded import seeded
 
@@ -47,7 +48,7 @@ GROUP = "kenpin.families"
 __getattr__ = on_first_use(
     __name__,
     {
-        "BaseRecord": "contract",
+        "BaseRecord": "bases",
         "Batch": "contract",
         "CalibratedPictures": "calibrated",
         "Family": "contract",

@@ -6,7 +6,8 @@ from typing import Any
 
 from kenpin.errors import OptionError, first_line
 from kenpin.models import family_names, get_family
-from kenpin.models.contract import AnswersUntrained, check_there
+from kenpin.models.bases import check_there
+from kenpin.models.contract import AnswersUntrained
 from kenpin.models.networks.pretrained import load_pretrained
 
 TOY = "toy"

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from kenpin.errors import RunError
 from kenpin.files import read_json, write_json
-from kenpin.models.contract import BaseRecord, Inspector, Task
+from kenpin.models.bases import BaseRecord
+from kenpin.models.contract import Inspector, Task
 from kenpin.models.networks.pretrained import load_tensors
 from kenpin.run.layout import CHECKPOINTS
 

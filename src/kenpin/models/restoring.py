@@ -11,9 +11,10 @@ from torch import Tensor
 from kenpin.errors import OptionError, RunError
 from kenpin.files import partial_folder
 from kenpin.models import get_family
+from kenpin.models.bases import BaseRecord, check_base
 from kenpin.models.calibrated import read_calibration
 from kenpin.models.checkpoints import find_checkpoint, load_learned, read_begun, take_learned
-from kenpin.models.contract import BaseRecord, Calibrated, Inspector, LearnsVectors, Task, Trainable, check_base
+from kenpin.models.contract import Calibrated, Inspector, LearnsVectors, Task, Trainable
 from kenpin.models.networks.pretrained import check_finite
 from kenpin.run.layout import MODEL, RECORD
 from kenpin.run.record import RunRecord, is_run, read_record, record_hash

@@ -19,7 +19,7 @@ REMEDY = "restore it from a copy or train again"
 def seal(folder: Path) -> dict[str, str]:
     """Hash of each file that decisions and reports use, by its path below the run folder, with forward slashes."""
     paths = sorted(path for pattern in SEALED for path in folder.glob(pattern) if path.is_file())
-    return {path.relative_to(folder).as_posix(): _hash(path) for path in paths}
+    return {path.relative_to(folder).as_posix(): file_hash(path) for path in paths}
 
 
 def check_seal(run: Path, files: Mapping[str, str], *, deciding_alone: bool = False) -> None:
@@ -55,13 +55,14 @@ def check_checkpoint(run: Path, files: Mapping[str, str], checkpoint: Path) -> N
 def _check_file(path: Path, expected: str) -> None:
     if not path.is_file():
         raise RunError(f"{path}: is missing; {REMEDY}.")
-    if _hash(path) != expected:
+    if file_hash(path) != expected:
         raise RunError(
             f"{path}: is not the file that was trained; {REMEDY}. A run from somebody else is to be trusted as far as "
             "its sender: the seal shows accidents, not intent."
         )
 
 
-def _hash(path: Path) -> str:
+def file_hash(path: Path) -> str:
+    """Hash of a file's content, 32 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from kenpin.errors import OptionError
-from kenpin.models.contract import Announced
+from kenpin.models.bases import Announced
 
 _OPTIMISER_STATES = {"adamw": 2, "sgd": 0}
 """Numbers that an optimiser holds for each trained parameter."""

@@ -13,15 +13,9 @@ import torch
 from kenpin.config import GradientOptions
 from kenpin.errors import OptionError
 from kenpin.files import read_json, write_json
+from kenpin.models.bases import BaseRecord, trainable_share
 from kenpin.models.checkpoints import latest_checkpoint
-from kenpin.models.contract import (
-    BaseRecord,
-    Fitted,
-    Inspector,
-    LearnsVectors,
-    Trainable,
-    trainable_share,
-)
+from kenpin.models.contract import Fitted, Inspector, LearnsVectors, Trainable
 from kenpin.models.kept_inputs import keep_inputs
 from kenpin.run.layout import CHECKPOINTS, MODEL
 from kenpin.training.augment import augments, plan_augmentation

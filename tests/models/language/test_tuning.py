@@ -10,7 +10,8 @@ import torch
 from kenpin.data.images import read_image
 from kenpin.errors import LabelError, MissingExtraError, OptionError
 from kenpin.models import get_family
-from kenpin.models.contract import Task, Trainable, trainable_share
+from kenpin.models.bases import trainable_share
+from kenpin.models.contract import Task, Trainable
 from tests.objects import LABELS, made_objects
 
 FAMILIES = ["florence2", "paligemma"]

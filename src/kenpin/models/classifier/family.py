@@ -8,11 +8,12 @@ from typing import Any, cast
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError
+from kenpin.models.bases import Announced, BaseRecord, check_base
 from kenpin.models.classifier.decoding import HEAD_FILE
 from kenpin.models.classifier.heads import read_head
 from kenpin.models.classifier.inspector import HeadClassifier, NetworkClassifier
 from kenpin.models.classifier.options import ClassifierOptions
-from kenpin.models.contract import Announced, BaseRecord, Inspector, Task, check_base
+from kenpin.models.contract import Inspector, Task
 from kenpin.models.enough import check_each_class
 from kenpin.models.networks.backbones import (
     BUILT_IN,

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
+from kenpin.models.bases import BaseRecord
 from kenpin.models.classifier.decoding import HEAD_FILE, HeadDecoding, NetworkDecoding
 from kenpin.models.classifier.heads import Head, LinearHead, calibratable, fit_head
 from kenpin.models.classifier.options import ClassifierOptions
-from kenpin.models.contract import BaseRecord, Batch, Progress, Task
+from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.inference import compute_features
 from kenpin.models.looking.ways import class_maps
 from kenpin.models.naming import class_numbers

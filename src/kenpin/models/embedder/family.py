@@ -10,7 +10,8 @@ from torch import nn
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError, RunError
-from kenpin.models.contract import Announced, BaseRecord, Inspector, Task, check_base
+from kenpin.models.bases import Announced, BaseRecord, check_base
+from kenpin.models.contract import Inspector, Task
 from kenpin.models.embedder.inspector import CLASSES, WEIGHTS, EmbeddingInspector
 from kenpin.models.embedder.networks import EmbeddingNetwork, MlpBackbone, mlp
 from kenpin.models.embedder.objectives import Objective

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from kenpin.cases.learning import UNWANTED
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError
-from kenpin.models.contract import BaseRecord, Batch, Progress, Task
+from kenpin.models.bases import BaseRecord
+from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.embedder.batches import alone, mixed_order
 from kenpin.models.embedder.decoding import OUTPUT, EmbeddingDecoding
 from kenpin.models.embedder.networks import EmbeddingNetwork, MlpBackbone

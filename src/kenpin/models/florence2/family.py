@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kenpin.models.contract import Announced, BaseRecord, Inspector, Task
+from kenpin.models.bases import Announced, BaseRecord
+from kenpin.models.contract import Inspector, Task
 from kenpin.models.enough import LearnsAnyNumber
 from kenpin.models.florence2.inspector import Florence2Detector
 from kenpin.models.florence2.options import Florence2Options

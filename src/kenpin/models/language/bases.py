@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from kenpin.errors import OptionError, first_line
-from kenpin.models.contract import check_there
+from kenpin.models.bases import check_there
 from kenpin.models.language.options import LanguageOptions
 from kenpin.models.language.tuning import four_bit
 from kenpin.models.networks.pretrained import load_pretrained

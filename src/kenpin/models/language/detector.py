@@ -21,7 +21,8 @@ from kenpin.codecs import in_reading_order
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.errors import LabelError, OptionError, RunError, first_line
-from kenpin.models.contract import BaseRecord, Batch, Task, check_base
+from kenpin.models.bases import BaseRecord, check_base
+from kenpin.models.contract import Batch, Task
 from kenpin.models.language.attention_maps import detection_maps
 from kenpin.models.language.bases import LanguageBase
 from kenpin.models.language.generation import Asked, generate_answers

@@ -7,7 +7,8 @@ from pathlib import Path
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError
-from kenpin.models.contract import Announced, BaseRecord, Inspector, Task, check_base
+from kenpin.models.bases import Announced, BaseRecord, check_base
+from kenpin.models.contract import Inspector, Task
 from kenpin.models.mahalanobis.decoding import SPACE_FILE, read_space
 from kenpin.models.mahalanobis.inspector import UnitSpaceInspector
 from kenpin.models.mahalanobis.items import item_source, of_table, same_source

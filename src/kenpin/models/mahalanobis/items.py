@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError
-from kenpin.models.contract import BaseRecord, Batch, Inspector, Progress
+from kenpin.models.bases import BaseRecord
+from kenpin.models.contract import Batch, Inspector, Progress
 from kenpin.models.inference import compute_features
 from kenpin.models.mahalanobis.options import DEFAULT_STAGES
 from kenpin.models.networks.backbones import BUILT_IN, Backbone, load_backbone

@@ -16,7 +16,8 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from kenpin.errors import OptionError, RunError, first_line
-from kenpin.models.contract import BaseRecord, Batch, check_there
+from kenpin.models.bases import BaseRecord, check_there
+from kenpin.models.contract import Batch
 from kenpin.models.networks import lite0
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.pretrained import load_pretrained

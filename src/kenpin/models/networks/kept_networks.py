@@ -3,7 +3,6 @@ first."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -12,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from kenpin.models.networks.feature_store import default_folder
+from kenpin.run.seal import file_hash
 from kenpin.runtime.network import NETWORK_FILES
 
 LIMIT_BYTES = 4 * 1024**3
@@ -57,12 +57,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _sum_of(folder: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for file in sorted(folder.iterdir()):
-        if file.name != _SUM:
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "blake2b").digest())
-    return digest.hexdigest()
+    return " ".join(f"{file.name} {file_hash(file)}" for file in sorted(folder.iterdir()) if file.name != _SUM)
 
 
 def _drop_oldest(used: Path) -> None:

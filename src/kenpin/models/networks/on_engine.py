@@ -10,6 +10,7 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ class OnEngine:
         self._function, self._network, self._encode = function, network, encode
         self._processor, self._size_wh = processor, size_wh
         self._wanted, self._engine = engine, chosen_engine(engine)
+        if engine == "auto" and self._engine == "onnx" and find_spec("onnxscript") is None:
+            self._engine = "torch"  # the runtime alone judges packages, and converts nothing
         self._stored: StoredPixels | None = None
         self._networks: dict[Work, Network] = {}
         self._is_ready = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from kenpin.models.contract import Announced
+from kenpin.models.bases import Announced
 from kenpin.models.networks.pretrained import load_pretrained
 
 FOUR_BITS = "4 bits"

@@ -13,6 +13,7 @@ from kenpin.models.contract import Judge, Task
 from kenpin.models.package.judge import CellJudge, PackageJudge
 from kenpin.models.package.record import DECISION, NETWORK, PACKAGE, REMEDY, RUN, PackageRecord, read_package_record
 from kenpin.run.record import RunRecord, read_record, record_hash
+from kenpin.run.seal import check_seal
 from kenpin.runtime import chosen_engine, load_network, version_of
 from kenpin.runtime.network import NETWORK_FILES, Network, Precision, Work
 
@@ -33,6 +34,16 @@ class Package:
 def is_package(folder: Path) -> bool:
     """Whether the folder is a package."""
     return (folder / PACKAGE).is_file()
+
+
+def folder_of_report(folder: Path) -> Path:
+    """The folder that a report reads, after its seal was checked: the run, or the part of it in a package. Raises
+    RunError."""
+    if is_package(folder):
+        read_package_record(folder)
+        return folder / RUN
+    check_seal(folder, read_record(folder).files)
+    return folder
 
 
 def open_package(folder: Path, device: str | None = None, engine: str = "auto") -> Package:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from kenpin.errors import RunError
 from kenpin.files import read_json, write_json
 from kenpin.models.resizing import Resizing
+from kenpin.run.seal import file_hash
 
 PACKAGE = "package.json"
 """File of a package's record; written last."""
@@ -86,8 +87,7 @@ def hashes_below(folder: Path) -> dict[str, str]:
             raise RunError(f"{path}: is a link, which a package has none of. {REMEDY}.")
         name = path.relative_to(folder).as_posix()
         if path.is_file() and name != PACKAGE:
-            with path.open("rb") as stream:
-                found[name] = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+            found[name] = file_hash(path)
     return found
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from kenpin.errors import OptionError
-from kenpin.models.contract import Announced, BaseRecord, Inspector, Task
+from kenpin.models.bases import Announced, BaseRecord
+from kenpin.models.contract import Inspector, Task
 from kenpin.models.enough import LearnsAnyNumber
 from kenpin.models.language.bases import (
     LanguageBase,

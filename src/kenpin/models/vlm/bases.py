@@ -14,7 +14,7 @@ import torch
 from PIL.Image import Image, Resampling
 
 from kenpin.errors import OptionError, first_line
-from kenpin.models.contract import BaseRecord, check_there
+from kenpin.models.bases import BaseRecord, check_there
 from kenpin.models.language.tuning import four_bit
 from kenpin.models.networks.pretrained import load_pretrained
 from kenpin.models.networks.probe import probe_picture

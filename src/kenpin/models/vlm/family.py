@@ -13,7 +13,8 @@ from torch import nn
 from kenpin.cases.library import CaseLibrary
 from kenpin.errors import OptionError, RunError, first_line
 from kenpin.files import read_json
-from kenpin.models.contract import Announced, BaseRecord, Inspector, Task, check_base
+from kenpin.models.bases import Announced, BaseRecord, check_base
+from kenpin.models.contract import Inspector, Task
 from kenpin.models.enough import LearnsAnyNumber
 from kenpin.models.language.options import loaded_as
 from kenpin.models.language.tuning import prepare

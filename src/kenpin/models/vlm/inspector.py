@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from kenpin.data.dataset import Dataset
 from kenpin.errors import LabelError, OptionError, ShapeError
-from kenpin.models.contract import BaseRecord, Batch
+from kenpin.models.bases import BaseRecord
+from kenpin.models.contract import Batch
 from kenpin.models.language.losses import IGNORED, example_losses, token_losses
 from kenpin.models.networks.quiet import expected_warnings, without_bars
 from kenpin.models.outputs import Outputs
