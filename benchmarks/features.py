@@ -30,8 +30,8 @@ def section(scale: Scale, folder: Path, rates: Figures) -> str:
     )
     counted = in_fresh_process(count, batch_size=int(usual["batch_size"][0]))
     return (
-        f"## Features\n\n`lite0` on {scale.pictures} real pictures of solar cells, 300 × 300 PNG, from an empty "
-        f"feature store; {usual['batch_size'][0]:.0f} pictures a batch, as by default.\n\n{_parts(scale, usual)}\n"
+        f"## Features\n\n`lite0` by torch on {scale.pictures} real pictures of solar cells, 300 × 300 PNG, from an "
+        f"empty feature store; {usual['batch_size'][0]:.0f} pictures a batch, by default.\n\n{_parts(scale, usual)}\n"
         f"{_share(scale, usual, counted, rates)}\n"
         "The process with the network loaded takes "
         f"{megabytes(usual['loaded_bytes'][0])} MB, at its peak {megabytes(usual['peak_bytes'][0])} MB.\n\n"
@@ -161,5 +161,5 @@ def _inspector() -> HeadClassifier:
     from kenpin.models.networks.backbones import load_backbone
 
     task = Task(("functional", "defective"), ("functional",))
-    options = ClassifierOptions(data="", out="", base="lite0", tuning="head")
+    options = ClassifierOptions(data="", out="", base="lite0", tuning="head", engine="torch")
     return HeadClassifier(load_backbone("lite0", task.labels, 0), task, options)

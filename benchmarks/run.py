@@ -18,6 +18,7 @@ from benchmarks import (
     cases,
     doctor,
     embedding,
+    engines,
     features,
     inspection,
     language,
@@ -40,6 +41,7 @@ def results(scale: Scale, folder: Path) -> str:
     at_start = machine.measure_rates()
     sections = [
         features.section(scale, folder / "features", at_start),
+        engines.section(scale, folder / "engines"),
         readers.section(scale, folder / "readers"),
         doctor.section(scale, folder / "doctor"),
         startup.section(scale),
@@ -65,6 +67,7 @@ def results(scale: Scale, folder: Path) -> str:
 _APART: dict[str, Callable[[Scale, Path], str]] = {
     "cases": cases.section,
     "embedding": embedding.section,
+    "engines": engines.section,
     "inspection": inspection.section,
     "language": language.section,
     "planes": planes.section,

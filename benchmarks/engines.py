@@ -1,0 +1,160 @@
+"""Frozen networks on engines beside torch, and packages beside their run: pictures a second, one picture's time, and
+what changes in the scores."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from benchmarks.fresh import Figures, in_fresh_process, seconds_of
+from benchmarks.scale import Scale
+from benchmarks.tables import figure, rate, table
+
+_ENGINES = ("torch", "openvino", "onnx")
+_PACKAGES = {
+    "openvino fp32": ("openvino", "fp32"),
+    "openvino bf16": ("openvino", "bf16"),
+    "onnx fp32": ("onnx", "fp32"),
+}
+_SINGLE = 60  # pictures that are judged one by one
+
+
+def section(scale: Scale, folder: Path) -> str:
+    """A head on Lite0, on the solar cells, by each engine and from each package."""
+    folder.mkdir(parents=True)
+    train_s = in_fresh_process(prepare, folder=str(folder))["train"][0]
+    rows: dict[str, Figures] = {}
+    for name in (*_ENGINES, *_PACKAGES):
+        what = str(folder / (name if name in _PACKAGES else "run"))
+        rows[name] = in_fresh_process(
+            judge,
+            cache=str(folder / f"cache {name}"),
+            run=what,
+            engine="auto" if name in _PACKAGES else name,
+            pictures=scale.pictures,
+            repetitions=scale.repetitions,
+        )
+    bare = in_fresh_process(
+        loop,
+        network=str(folder / "openvino fp32" / "network" / "model.xml"),
+        pictures=scale.pictures,
+        repetitions=scale.repetitions,
+    )
+    usual = rows["torch"]
+    head = (
+        "engine", "pictures/s", "times torch", "one picture, ms: p50", "p99", "largest relative difference of a score",
+        "changed verdicts",
+    )  # fmt: skip
+    compared = [
+        (
+            name if name in _ENGINES else f"package, {name}",
+            rate(scale.pictures, found["many"]),
+            figure(min(usual["many"]) / min(found["many"])),
+            figure(found["p50_ms"][0]),
+            figure(found["p99_ms"][0]),
+            f"{_difference(usual['scores'], found['scores']):.0e}",
+            str(sum(a != b for a, b in zip(usual["verdicts"], found["verdicts"], strict=True))),
+        )
+        for name, found in rows.items()
+    ]
+    share = min(bare["many"]) / min(rows["openvino fp32"]["many"])
+    shutil.rmtree(folder)
+    return (
+        f"## Engine\n\nA head on frozen features of `lite0`, trained in {train_s:.0f} s, from {scale.pictures} real "
+        "pictures of solar cells (files, 300 × 300 PNG) to verdicts, each in a process of its own, nothing in the "
+        "feature store; `torch`, `openvino` and `onnx` judge by the run, the others are packages. Scores are held "
+        f"against torch's on the same pictures.\n\n{table(head, compared)}\n"
+        "A bare loop of two threads that open and resize and OpenVINO's own queue does "
+        f"{rate(scale.pictures, bare['many'])} pictures/s: the package has {share:.2f} of its rate.\n"
+    )
+
+
+def _difference(ours: list[float], theirs: list[float]) -> float:
+    return max(abs(a - b) / max(abs(a), 1e-9) for a, b in zip(ours, theirs, strict=True))
+
+
+def prepare(folder: str) -> Figures:
+    """In the child: train the run, and export the packages."""
+    import time
+
+    from kenpin.demo import solar_cells
+    from kenpin.export import export_package
+    from kenpin.training import train
+
+    os.environ["KENPIN_CACHE"] = f"{folder}/cache"
+    started = time.perf_counter()
+    run = train(
+        "classifier", data=solar_cells().select(range(0, 2_600, 4)), out=f"{folder}/run", report=False, engine="torch",
+        ok_labels=("functional",), cost_review=0.5,
+    )  # fmt: skip
+    seconds = time.perf_counter() - started
+    for name, (to, precision) in _PACKAGES.items():
+        export_package(run, f"{folder}/{name}", to=to, precision=precision)  # type: ignore[arg-type]
+    return {"train": [seconds]}
+
+
+def judge(cache: str, run: str, engine: Any, pictures: int, repetitions: int) -> Figures:
+    """In the child: many pictures, each time from an empty store, then single ones."""
+    import numpy as np
+
+    from kenpin.data.images import read_image
+    from kenpin.demo import solar_cells
+    from kenpin.models.passing import outputs_together
+    from kenpin.predictor import load_predictor
+    from kenpin.records import Verdict
+
+    predictor, cells = load_predictor(run, engine=engine), solar_cells()
+    dataset = cells.select(range(pictures))
+    os.environ["KENPIN_CACHE"] = f"{cache} warm"
+    list(predictor.predict(cells.select(range(pictures, pictures + 16))))
+    found: list[Any] = []
+
+    def go() -> None:
+        found[:] = predictor.predict(dataset)
+
+    figures: Figures = {"many": []}
+    for repetition in range(repetitions):
+        os.environ["KENPIN_CACHE"] = f"{cache} {repetition}"  # the network is loaded, its features are stored nowhere
+        figures["many"] += seconds_of(go, 1)
+    figures["scores"] = [one.defect_score for one in found]
+    figures["verdicts"] = [float([*Verdict].index(predictor.judge(one).verdict)) for one in found]
+    images = [read_image(example.image) for example in cells.select(range(_SINGLE))]
+    outputs_together([predictor.model], images[:1])
+    times = [seconds_of(lambda: outputs_together([predictor.model], [image]), 1)[0] for image in images]  # noqa: B023
+    figures["p50_ms"], figures["p99_ms"] = ([float(np.percentile(times, share)) * 1e3] for share in (50, 99))
+    return figures
+
+
+def loop(network: str, pictures: int, repetitions: int) -> Figures:
+    """In the child: what the engine does with the least around it."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import numpy as np
+    import openvino
+    from PIL import Image
+
+    from kenpin.demo import solar_cells
+
+    paths = [path for path in solar_cells().select(range(pictures)).files() if path]
+    settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+    compiled = openvino.Core().compile_model(network, "CPU", settings)
+
+    def opened(path: str) -> Any:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("RGB").resize((224, 224), Image.Resampling.BILINEAR))
+
+    def go() -> None:
+        queue = openvino.AsyncInferQueue(compiled)
+        with ThreadPoolExecutor(2) as pool:
+            rows = list[Any]()
+            for row in pool.map(opened, paths):
+                rows.append(row)
+                if len(rows) == 8:
+                    queue.start_async({0: np.stack(rows)})
+                    rows = []
+        queue.wait_all()
+
+    go()
+    return {"many": seconds_of(go, repetitions)}
