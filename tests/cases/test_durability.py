@@ -59,6 +59,7 @@ def _survives(library: Path, kills: int) -> None:
     assert sorted(_held(library)) == list(range(CASES))
 
 
+@pytest.mark.slow
 def test_kills_lose_nothing(tmp_path: Path) -> None:
     _survives(tmp_path / "library", 2)
 

@@ -212,6 +212,7 @@ def test_what_is_not_indexed_yet_is_found(tmp_path: Path, large: CaseLibrary) ->
     assert len(library) == 2_320
 
 
+@pytest.mark.slow
 def test_many_small_files_are_joined(tmp_path: Path) -> None:
     library = made_library(tmp_path / "library")
     numbers = range(_index._FILES + 1)

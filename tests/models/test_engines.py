@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,15 +64,29 @@ def backbone() -> Backbone:
     return load_backbone("toy", ("ok", "scratch"), 0)
 
 
-@pytest.mark.parametrize(("family", "options"), WAYS, ids=lambda value: str(value))
-def test_an_engine_says_what_torch_says(
+@pytest.mark.parametrize(("family", "options"), [WAYS[2], WAYS[4]], ids=str)
+def test_openvino_says_what_torch_says(
     family: str, options: dict[str, Any], tmp_path: Path, toy_run: ToyRun, pictures: Dataset
+) -> None:
+    _compare(family, options, tmp_path, toy_run, pictures, ("openvino",))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("family", "options"), WAYS, ids=str)
+def test_every_engine_says_what_torch_says(
+    family: str, options: dict[str, Any], tmp_path: Path, toy_run: ToyRun, pictures: Dataset
+) -> None:
+    _compare(family, options, tmp_path, toy_run, pictures, ENGINES)
+
+
+def _compare(
+    family: str, options: dict[str, Any], tmp_path: Path, toy_run: ToyRun, pictures: Dataset, engines: Sequence[str]
 ) -> None:
     run = toy_run(family, tmp_path / "run", **options)
     by_torch = load_predictor(run, engine="torch")
     expected = list(by_torch.predict(pictures))
     assert by_torch.engine == "torch"
-    for engine in ENGINES:
+    for engine in engines:
         predictor = load_predictor(run, engine=engine)  # type: ignore[arg-type]
         assert predictor.engine.startswith(engine)
         for found, wanted in zip(predictor.predict(pictures), expected, strict=True):
@@ -105,7 +119,7 @@ def test_a_training_records_the_engine_that_made_its_features(
 
 
 def test_features_of_one_engine_never_answer_for_another(cache: Path, pictures: Dataset) -> None:
-    of = {engine: head(engine) for engine in ("torch", *ENGINES)}
+    of = {engine: head(engine) for engine in ("torch", "openvino")}
     from kenpin.models.inference import compute_features, store_of
 
     keys = set()

@@ -40,7 +40,8 @@ WAYS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-BOTH = [WAYS[3], WAYS[4], WAYS[6]]  # each form of output; the exporter for onnx takes its time
+FEW = (0, 3, 6, 9)  # of each family and form of output one
+BOTH = [WAYS[4], WAYS[6], WAYS[7]]  # each form of output; the exporter for onnx takes its time
 
 
 @pytest.fixture
@@ -61,7 +62,13 @@ def package(exported: Path, tmp_path: Path) -> Path:
     return shutil.copytree(exported / "package", tmp_path / "package")
 
 
-@pytest.mark.parametrize(("family", "options"), WAYS, ids=str)
+@pytest.mark.parametrize(
+    ("family", "options"),
+    [
+        pytest.param(*way, marks=() if number in FEW else pytest.mark.slow, id=f"{way}")
+        for number, way in enumerate(WAYS)
+    ],
+)
 def test_a_package_judges_as_its_run(
     family: str, options: dict[str, Any], tmp_path: Path, toy_run: ToyRun, pictures: Dataset
 ) -> None:
