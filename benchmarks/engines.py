@@ -86,7 +86,7 @@ def prepare(folder: str) -> Figures:
     os.environ["KENPIN_CACHE"] = f"{folder}/cache"
     started = time.perf_counter()
     run = train(
-        "classifier", data=solar_cells().select(range(0, 2_600, 4)), out=f"{folder}/run", report=False, engine="torch",
+        "classifier", data=solar_cells().select(range(0, 2_329, 4)), out=f"{folder}/run", report=False, engine="torch",
         ok_labels=("functional",), cost_review=0.5,
     )  # fmt: skip
     seconds = time.perf_counter() - started

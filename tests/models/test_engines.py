@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +51,8 @@ WAYS: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of its own."""
+    """A cache of its own, and nothing loaded yet."""
+    monkeypatch.setattr(on_engine, "_networks", OrderedDict())
     monkeypatch.setenv("KENPIN_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -139,6 +141,9 @@ def head(engine: str) -> Any:
 def test_a_network_is_converted_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert frozen_of(head("openvino")) is not None
     monkeypatch.setattr(on_engine, "_to_openvino", lambda *_: pytest.fail("converted a second time"))
+    monkeypatch.setattr(on_engine, "_networks", OrderedDict())  # as in another process
+    assert frozen_of(head("openvino")) is not None
+    monkeypatch.setattr(on_engine, "load_network", lambda *_, **__: pytest.fail("loaded a second time"))
     assert frozen_of(head("openvino")) is not None
 
 
@@ -154,12 +159,14 @@ def test_a_damaged_network_is_converted_anew(damage: str, cache: Path) -> None:
     weights.unlink()  # never in its place: the network may be mapped from it
     if damage != "gone":
         weights.write_bytes(content[:-9] if damage == "cut" else content)
+    on_engine._networks.clear()  # as in another process
     again = frozen_of(head("openvino"))
     assert again is not None
     assert torch.equal(again.begin(rows)(), expected)
 
 
 def test_a_cache_that_cannot_be_written_costs_nothing_but_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(on_engine, "_networks", OrderedDict())
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("KENPIN_CACHE", str(tmp_path / "file"))
     frozen = frozen_of(head("openvino"))

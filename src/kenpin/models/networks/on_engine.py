@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import logging
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,10 @@ from kenpin.runtime import Network, chosen_engine, load_network, version_of
 from kenpin.runtime.network import NETWORK_FILES, Work
 
 _log = logging.getLogger(__name__)
+_MOST_LOADED = 4
+_networks: OrderedDict[tuple[str, Work, int], Network] = OrderedDict()
+"""Networks that this process has loaded, the last used ones: folds of a training have one base, each an inspector of
+its own."""
 
 
 class OnEngine:
@@ -117,10 +123,10 @@ class OnEngine:
 
     def _on(self, work: Work) -> Network:
         if work not in self._networks:
-            file = kept_network(self._key_of_network(), self._engine, self._converted)
-            self._networks[work] = load_network(self._engine, file, work=work, threads=torch.get_num_threads())
+            self._networks[work] = _loaded(self._engine, self._key_of_network, work, self._converted)
         return self._networks[work]
 
+    @cached_property
     def _key_of_network(self) -> str:
         digest = hashlib.blake2b(digest_size=16)
         digest.update(f"{self.key} torch {torch.__version__} {type(self._network).__qualname__}".encode())
@@ -154,6 +160,17 @@ class OnEngine:
     def _converted(self, folder: Path) -> None:
         """Write the network's file for the engine into a folder."""
         write_network(self._engine, self._graph(), self._example(), folder, self.output)
+
+
+def _loaded(engine: str, key: str, work: Work, convert: Callable[[Path], None]) -> Network:
+    threads = torch.get_num_threads()
+    if (key, work, threads) not in _networks:
+        file = kept_network(key, engine, convert)
+        _networks[key, work, threads] = load_network(engine, file, work=work, threads=threads)
+        while len(_networks) > _MOST_LOADED:
+            _networks.popitem(last=False)
+    _networks.move_to_end((key, work, threads))
+    return _networks[key, work, threads]
 
 
 def write_network(
