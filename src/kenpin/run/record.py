@@ -69,7 +69,7 @@ def check_run_free(out: Path, overwrite: bool, needed: Iterable[str | Path]) -> 
 def write_record(folder: Path, record: RunRecord) -> None:
     """Write `run.json`, sealed by a hash over its own content."""
     values = record.model_dump(mode="json")
-    write_json(folder / RECORD, values | {"seal": _seal_of(values)})
+    write_json(folder / RECORD, values | {"seal": seal_of(values)})
 
 
 def finish(partial: Path, out: Path, overwrite: bool, needed: Iterable[str | Path] = ()) -> None:
@@ -88,7 +88,7 @@ def is_run(folder: Path) -> bool:
 
 def record_hash(record: RunRecord) -> str:
     """Hash over a run's record, which holds the hashes of its files: it identifies the run."""
-    return _seal_of(record.model_dump(mode="json"))
+    return seal_of(record.model_dump(mode="json"))
 
 
 def read_record(run: Path) -> RunRecord:
@@ -112,7 +112,7 @@ def read_record(run: Path) -> RunRecord:
             f"{run / RECORD}: has schema version {version}, this kenpin reads {SCHEMA_VERSION}; use the kenpin that "
             "trained it."
         )
-    if values.pop("seal", None) != _seal_of(values):
+    if values.pop("seal", None) != seal_of(values):
         raise RunError(f"{run / RECORD}: is not what the training wrote; {REMEDY}.")
     try:
         return RunRecord.model_validate(values)
@@ -134,6 +134,7 @@ def space_of(record: RunRecord) -> str:
     return hashlib.blake2b(identity.encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
-def _seal_of(values: Mapping[str, Any]) -> str:
+def seal_of(values: Mapping[str, Any]) -> str:
+    """Hash over the values of a record, whatever their order."""
     canonical = json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.blake2b(canonical.encode(errors="surrogatepass"), digest_size=16).hexdigest()

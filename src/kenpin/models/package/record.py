@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from kenpin.errors import RunError
 from kenpin.files import read_json, write_json
 from kenpin.models.resizing import Resizing
+from kenpin.run.record import seal_of
 from kenpin.run.seal import file_hash
 
 PACKAGE = "package.json"
@@ -54,7 +53,7 @@ class PackageRecord(BaseModel):
 def write_package_record(folder: Path, record: PackageRecord) -> None:
     """Write `package.json`, sealed by a hash over its own content."""
     values = record.model_dump(mode="json")
-    write_json(folder / PACKAGE, values | {"seal": _seal_of(values)})
+    write_json(folder / PACKAGE, values | {"seal": seal_of(values)})
 
 
 def read_package_record(folder: Path) -> PackageRecord:
@@ -67,7 +66,7 @@ def read_package_record(folder: Path) -> PackageRecord:
             f"{file}: has schema version {version}, this kenpin reads {SCHEMA_VERSION}. Export the run again with this "
             "version, or use the one that made it."
         )
-    if values.pop("seal", None) != _seal_of(values):
+    if values.pop("seal", None) != seal_of(values):
         raise RunError(f"{file}: is not what the export wrote. {REMEDY}.")
     try:
         record = PackageRecord.model_validate(values)
@@ -103,8 +102,3 @@ def _check_files(folder: Path, files: Mapping[str, str]) -> None:
             raise RunError(f"{folder / name}: was not written by the export. Remove it.")
         if found[name] != files[name]:
             raise RunError(f"{folder / name}: is not the file that was exported. {REMEDY}.")
-
-
-def _seal_of(values: Mapping[str, Any]) -> str:
-    canonical = json.dumps(values, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(canonical.encode(errors="surrogatepass"), digest_size=16).hexdigest()
