@@ -41,7 +41,6 @@ def results(scale: Scale, folder: Path) -> str:
     at_start = machine.measure_rates()
     sections = [
         features.section(scale, folder / "features", at_start),
-        engines.section(scale, folder / "engines"),
         readers.section(scale, folder / "readers"),
         doctor.section(scale, folder / "doctor"),
         startup.section(scale),
@@ -52,6 +51,7 @@ def results(scale: Scale, folder: Path) -> str:
         embedding.section(scale, folder / "embedding"),
         planes.section(scale, folder / "planes"),
         inspection.section(scale, folder / "inspection"),
+        engines.section(scale, folder / "engines"),
     ]
     rates = machine.section(at_start, machine.measure_rates())
     minutes = (time.monotonic() - started) / 60
