@@ -6,6 +6,7 @@ import os
 import sys
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -294,3 +295,16 @@ def test_batches_of_any_size_are_computed_together(cache: Path) -> None:
     waits = [frozen.begin(batch) for batch in batches]
     for batch, wait in zip(batches, waits, strict=True):
         torch.testing.assert_close(wait(), frozen.begin(batch, "single")(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_threads_get_the_outputs_of_their_own_pictures(engine: str, cache: Path) -> None:
+    frozen = backbone().on_engine(engine)
+    assert frozen.is_on
+    draw = np.random.default_rng(0)
+    batches = [draw.integers(0, 256, (1 + number % 3, 32, 32, 3), np.uint8) for number in range(120)]
+    expected = [frozen.begin(batch, "single")() for batch in batches]
+    with ThreadPoolExecutor(6) as pool:
+        found = list(pool.map(lambda batch: frozen.begin(batch, "single")(), batches))
+    for ours, alone in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, alone, rtol=1e-5, atol=1e-5)

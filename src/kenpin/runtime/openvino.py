@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, cast
 
 import numpy as np
@@ -54,11 +55,13 @@ class OpenVinoNetwork:
         self._names = tuple(output.get_any_name() for output in compiled.outputs)
         self._requests = [_Request(compiled.create_infer_request(), self._names) for _ in range(self.depth)]
         self._next = 0
+        self._choosing = Lock()
 
     def submit(self, rows: NDArray[Any]) -> PendingOutputs:
-        """Begin with a batch; waits for the oldest one where all requests are busy."""
-        request = self._requests[self._next]
-        self._next = (self._next + 1) % self.depth
+        """Begin with a batch, from any thread; waits for the oldest one where all requests are busy."""
+        with self._choosing:
+            request = self._requests[self._next]
+            self._next = (self._next + 1) % self.depth
         return request.start(rows)
 
     def __call__(self, rows: NDArray[Any]) -> Outputs:
@@ -72,14 +75,17 @@ class _Request:
     def __init__(self, request: Any, names: tuple[str, ...]) -> None:
         self._request, self._names = request, names
         self._pending: _Pending | None = None
+        self.lock = Lock()
+        """Held while it is begun, and while its outputs are copied: another thread may want to begin anew."""
 
     def start(self, rows: NDArray[Any]) -> _Pending:
-        if self._pending is not None:
-            self._pending.settle()  # its outputs lie in this request's memory
         rows = np.ascontiguousarray(rows)
-        self._request.start_async({0: rows}, share_inputs=True)
-        self._pending = _Pending(self, rows)
-        return self._pending
+        with self.lock:
+            if self._pending is not None:
+                self._pending.settle()  # its outputs lie in this request's memory
+            self._request.start_async({0: rows}, share_inputs=True)
+            self._pending = _Pending(self, rows)
+            return self._pending
 
     def outputs(self) -> Outputs:
         self._request.wait()
@@ -94,6 +100,7 @@ class _Pending:
         self._outputs: Outputs | RuntimeError | None = None
 
     def settle(self) -> None:
+        """Take the outputs out of the request, whose lock the caller holds."""
         if self._outputs is None:
             try:
                 self._outputs = self._request.outputs()
@@ -102,7 +109,8 @@ class _Pending:
             del self._rows
 
     def result(self) -> Outputs:
-        self.settle()
+        with self._request.lock:
+            self.settle()
         assert self._outputs is not None
         if isinstance(self._outputs, RuntimeError):
             raise self._outputs
