@@ -67,6 +67,19 @@ def in_batches(
         yield batch
 
 
+def pipelined(items: Iterable[Item], begin: Callable[[Item], Callable[[], Result]], depth: int) -> Iterator[Result]:
+    """Begin with each item, and give the results in their order while at most `depth` later ones are begun. begin:
+    returns what waits for the result."""
+    waiting: deque[Callable[[], Result]] = deque()
+    for item in items:
+        waiting.append(begin(item))
+        del item  # else it were held while the next one is made
+        while len(waiting) > depth:
+            yield waiting.popleft()()
+    while waiting:
+        yield waiting.popleft()()
+
+
 def hold(size_bytes: int) -> None:
     """Wait until so many bytes have room beside what waits for its turn, where the caller is such work ahead."""
     ahead: Ahead | None = getattr(_thread, "ahead", None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +19,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import bytes_of_size, read_image
 from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.plain_png import read_plain
-from kenpin.data.streaming import in_batches, stream
+from kenpin.data.streaming import in_batches, pipelined, stream
 from kenpin.data.targets import refuse_table
 from kenpin.errors import DatasetError, ImageError
 from kenpin.models.contract import (
@@ -39,6 +38,7 @@ from kenpin.models.devices import Room, device_of, on_device
 from kenpin.models.networks.cpu_memory import keep_freed_memory
 from kenpin.models.networks.feature_store import FeatureStore, default_folder
 from kenpin.models.networks.on_engine import OnEngine
+from kenpin.models.opened import sound
 from kenpin.models.outputs import Outputs, as_arrays
 from kenpin.records import Example
 
@@ -159,17 +159,15 @@ def _picture_batches(
 ) -> Iterator[tuple[int, list[Example], Batch]]:
     """For each batch the number of pictures read, the examples that could be opened, and their inputs."""
     store, frozen = store_of(inspector), frozen_of(inspector)
-    depth = 0 if frozen is None else frozen.depth
-    begun: deque[tuple[int, list[Example], Callable[[], Batch]]] = deque()
-    for batch in in_batches(stream(partial(_open, store, dataset, frozen), dataset), size, _held_bytes):
-        sound = _sound(batch, on_error)
-        begun.append((len(batch), [item.example for item in sound], _encoded(inspector, sound, store, room, frozen)))
-        del batch, sound  # else these pictures were held while the next ones are opened
-        while len(begun) > depth:
-            count, examples, finish = begun.popleft()
-            yield count, examples, finish()
-    for count, examples, finish in begun:
-        yield count, examples, finish()
+
+    def begin(batch: list[_Opened]) -> Callable[[], tuple[int, list[Example], Batch]]:
+        opened = sound(batch, on_error)
+        count, examples = len(batch), [item.example for item in opened]
+        finish = _encoded(inspector, opened, store, room, frozen)
+        return lambda: (count, examples, finish())
+
+    batches = in_batches(stream(partial(_open, store, dataset, frozen), dataset), size, _held_bytes)
+    return pipelined(batches, begin, 0 if frozen is None else frozen.depth)
 
 
 def _grey_encoder(inspector: Inspector, dataset: Dataset) -> EncodeGrey | None:
@@ -192,21 +190,11 @@ def _grey_batches(
     while batch := list(islice(examples, size)):
         pixels = read_plain([example.image.data for example in batch])
         if pixels is not None and pixels.shape[1:] == (height, width):
-            sized = [opened if opened.size_wh == size_wh else replace(opened, size_wh=size_wh) for opened in batch]
+            sized = [one if one.size_wh == size_wh else replace(one, size_wh=size_wh) for one in batch]
             yield len(batch), sized, encode_grey(pixels)
         else:
-            sound = _sound([_open(None, dataset, None, example) for example in batch], on_error)
-            yield len(batch), [item.example for item in sound], _encoded(inspector, sound, None, room, None)()
-
-
-def _sound(batch: list[_Opened], on_error: OnError | None) -> list[_Opened]:
-    """The pictures that could be opened. Raises ImageError for any other, where no `on_error` takes it."""
-    for item in batch:
-        if item.error is not None:
-            if on_error is None:
-                raise item.error
-            on_error(item.example, item.error)
-    return [item for item in batch if item.error is None]
+            opened = sound([_open(None, dataset, None, example) for example in batch], on_error)
+            yield len(batch), [item.example for item in opened], _encoded(inspector, opened, None, room, None)()
 
 
 def check_readable(inspector: Inspector, dataset: Dataset) -> tuple[str, ...]:

@@ -63,7 +63,7 @@ class EmbeddingInspector(EmbeddingDecoding):
         self.encode, self.processor = backbone.encode, backbone.processor
         is_mlp = isinstance(backbone, MlpBackbone)  # it costs less than handing pictures over would
         self.extract = backbone.on_engine("torch" if is_mlp else options.engine) if options.tuning == "head" else None
-        self.batch_size = _MLP_BATCH if isinstance(backbone, MlpBackbone) else None
+        self.batch_size = _MLP_BATCH if is_mlp else None
         self.encode_grey = backbone.encode_grey if isinstance(backbone, MlpBackbone) else None
         self._backbone, self._options = backbone, options
         self.whole = None if engine is None or is_mlp or self.extract is not None else self._on_engine(engine)

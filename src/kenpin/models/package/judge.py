@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,13 +13,15 @@ from PIL.Image import Image
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
-from kenpin.data.streaming import in_batches, stream
-from kenpin.errors import DatasetError, ImageError, OptionError, RunError, first_line
+from kenpin.data.streaming import in_batches, pipelined, stream
+from kenpin.data.targets import refuse_table
+from kenpin.errors import ImageError, OptionError, RunError, first_line
 from kenpin.models.contract import OnError, Progress
+from kenpin.models.opened import sound
 from kenpin.models.outputs import Outputs
 from kenpin.models.resizing import Resizing
 from kenpin.records import Example, ImageSource, Map, Prediction, Threshold
-from kenpin.runtime.network import Network, PendingOutputs, Work
+from kenpin.runtime.network import Network, Work
 
 _BATCH = 8
 
@@ -63,25 +64,27 @@ class PackageJudge:
         self, dataset: Dataset, *, progress: Progress | None, on_error: OnError | None, batch_size: int | None
     ) -> Iterator[tuple[list[Example], Outputs]]:
         """Examples with their raw outputs, in the data set's order."""
-        if dataset.item_names:
-            raise DatasetError(
-                f"{dataset.root or 'the data set'}: it is a table of numbers, and this package looks at pictures."
-            )
+        refuse_table(dataset)
         network, done = self._network("many"), 0
-        begun: deque[tuple[int, list[Example], PendingOutputs | None]] = deque()
-        opened = stream(partial(_opened, self._resizing, dataset), dataset)
-        batches = in_batches(opened, batch_size or _BATCH, lambda item: 0 if item.row is None else item.row.nbytes)
-        for batch in batches:
-            sound = _sound(batch, on_error)
-            rows = np.stack([row for item in sound if (row := item.row) is not None]) if sound else None
-            examples = [item.example for item in sound]
-            begun.append((len(batch), examples, None if rows is None else network.submit(rows)))
-            while len(begun) > network.depth:
-                done += begun[0][0]
-                yield from _finished(begun.popleft(), progress, done, len(dataset))
-        while begun:
-            done += begun[0][0]
-            yield from _finished(begun.popleft(), progress, done, len(dataset))
+
+        def begin(batch: list[_Opened]) -> Callable[[], tuple[int, list[Example], Outputs | None]]:
+            opened = sound(batch, on_error)
+            count, examples = len(batch), [item.example for item in opened]
+            rows = [item.row for item in opened if item.row is not None]
+            pending = network.submit(np.stack(rows)) if rows else None
+            return lambda: (count, examples, None if pending is None else pending.result())
+
+        batches = in_batches(
+            stream(partial(_opened, self._resizing, dataset), dataset),
+            batch_size or _BATCH,
+            lambda item: 0 if item.row is None else item.row.nbytes,
+        )
+        for count, examples, outputs in pipelined(batches, begin, network.depth):
+            if outputs is not None:
+                yield examples, outputs
+            done += count
+            if progress is not None:
+                progress("predicting", done, len(dataset))
 
     def _network(self, work: Work) -> Network:
         if work not in self._networks:
@@ -126,22 +129,3 @@ def _opened(resizing: Resizing, dataset: Dataset, example: Example) -> _Opened:
     except ImageError as error:
         return _Opened(example, error=error)
     return _Opened(replace(example, size_wh=image.size), resizing.of(image))
-
-
-def _sound(batch: list[_Opened], on_error: OnError | None) -> list[_Opened]:
-    for item in batch:
-        if item.error is not None:
-            if on_error is None:
-                raise item.error
-            on_error(item.example, item.error)
-    return [item for item in batch if item.error is None]
-
-
-def _finished(
-    one: tuple[int, list[Example], PendingOutputs | None], progress: Progress | None, done: int, total: int
-) -> Iterator[tuple[list[Example], Outputs]]:
-    _, examples, pending = one
-    if pending is not None:
-        yield examples, pending.result()
-    if progress is not None:
-        progress("predicting", done, total)
