@@ -132,6 +132,7 @@ def test_the_commands_take_a_package_for_a_run(kenpin: Run, toy_run: ToyRun, tmp
     assert kenpin("evaluate", "elsewhere", "--data", str(few_parts), "--with-seen")[0] == 0
     assert kenpin("explain", "elsewhere", picture, "--out", "map.png")[0] == 0
     assert kenpin("report", "elsewhere", "--out", "page.html")[0] == 0
+    assert "<h1>elsewhere</h1>" in Path("page.html").read_text("utf-8")
     status, _, error = kenpin("evaluate", "elsewhere", "--data", str(few_parts))
     assert status == 2
     assert "learned" in error, "its lineage came along"

@@ -355,6 +355,7 @@ def report(
     page = write_report(
         folder_of_report(run),
         out or run / REPORT,
+        name=run.resolve().name,  # of a package its own, not that of the part that is shown
         against=None if against is None else folder_of_report(against),
         findings=read_findings(findings),
         umap=umap,
