@@ -1,4 +1,7 @@
-"""Families at their real size on a GPU, with random weights: `python benchmarks/gpu.py [--out FILE]`."""
+"""Families at their real size on a GPU, with random weights: `python benchmarks/gpu.py [--out FILE] [--small]`.
+
+Each part stands alone: one that fails is told with its error, and the others go on.
+"""
 
 from __future__ import annotations
 
@@ -6,150 +9,124 @@ import argparse
 import sys
 import tempfile
 import time
+import traceback
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script finds its own folder, not the one above
 
+from benchmarks import real_size
 from benchmarks.tables import figure, table
 
 if TYPE_CHECKING:
-    from kenpin.forecast import Forecast
+    from kenpin.data.dataset import Dataset
     from kenpin.models.contract import Trainable
-    from kenpin.models.language.detector import LanguageDetector
 
-_LABELS = ("scratch", "dent", "solder-bridge")
 _SIDE = 8_192
 _STEPS, _WARM_UP = 10, 3
-_BATCH = 8
-_NEW_TOKENS = 64
-_CASES = [("florence2", "lora"), ("florence2", "attention"), ("paligemma", "lora"), ("paligemma", "attention")]
-_VIT_BATCH = 64
-_LEARNED, _VALIDATED = 256, 32
-"""Pictures of the training that is forecast."""
+_BATCH, _VIT_BATCH = 8, 64
+_LEARNED, _VALIDATED, _JUDGED = 256, 32, 512
+"""Pictures of the trainings that are forecast, and of those judged afterwards."""
+_STEP_HEAD = ("family, tuning, given", "training, pictures/s", "peak memory, GiB", "share of the matmul rate",
+              "answers, pictures/s")  # fmt: skip
+_RUN_HEAD = ("family, tuning", "memory promised, GiB", "held", "time promised, s", "taken", "files judged a second")
 
 
-def matmul_flop_per_second() -> float:
+class Place(NamedTuple):
+    """Where it runs, at which size."""
+
+    device: str
+    small: bool
+    flop_per_second: float
+
+    def size(self, real: int, small: int) -> int:
+        """One number for each size."""
+        return small if self.small else real
+
+    def sync(self) -> None:
+        """Wait for the device."""
+        import torch
+
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+
+    def forget(self) -> int:
+        """Start the measurement of a peak; bytes held already."""
+        import torch
+
+        if self.device != "cuda":
+            return 0
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.memory_allocated()
+
+    def peak_bytes(self) -> int:
+        """Of the tensors since `forget`."""
+        import torch
+
+        return torch.cuda.max_memory_allocated() if self.device == "cuda" else 0
+
+
+def matmul_flop_per_second(device: str, side: int) -> float:
     """Best of several products of large bf16 matrices."""
     import torch
 
-    left, right = torch.randn(2, _SIDE, _SIDE, device="cuda", dtype=torch.bfloat16)
+    here = Place(device, False, 0)
+    left, right = torch.randn(2, side, side, device=device, dtype=torch.bfloat16)
     best = 0.0
     for _ in range(10):
-        torch.cuda.synchronize()
+        here.sync()
         started = time.perf_counter()
         torch.mm(left, right)
-        torch.cuda.synchronize()
-        best = max(best, 2 * _SIDE**3 / (time.perf_counter() - started))
+        here.sync()
+        best = max(best, 2 * side**3 / (time.perf_counter() - started))
     return best
 
 
-def real_size(family: str, tuning: str) -> LanguageDetector:
-    """A detector of the published size on the GPU, its weights random; frozen ones in bf16."""
-    import torch
-    from transformers import (
-        CLIPImageProcessorPil,
-        Florence2Config,
-        Florence2ForConditionalGeneration,
-        PaliGemmaConfig,
-        PaliGemmaForConditionalGeneration,
-    )
-
-    from kenpin.models import florence2, get_family, paligemma
-    from kenpin.models.contract import Task
-    from kenpin.models.florence2.toy import toy_base as florence2_toy
-    from kenpin.models.language.bases import LanguageBase
-    from kenpin.models.paligemma.toy import toy_base as paligemma_toy
-
-    task = Task(_LABELS, ())
-    options = get_family(family).Options.from_mapping(
-        {"data": "-", "out": "-", "tuning": tuning, "max_new_tokens": _NEW_TOKENS}
-    )
-    detector: Any
-    if family == "florence2":
-        toy = florence2_toy(task, 0)
-        text = {"model_type": "bart", "vocab_size": 51_328, "d_model": 768, "encoder_layers": 6, "decoder_layers": 6,
-                "encoder_attention_heads": 12, "decoder_attention_heads": 12, "encoder_ffn_dim": 3_072,
-                "decoder_ffn_dim": 3_072, "max_position_embeddings": 4_096}  # fmt: skip
-        image_id = toy.network.config.image_token_id
-        config = Florence2Config(text_config=text, vision_config={"projection_dim": 768}, image_token_id=image_id)
-        kind, detector = Florence2ForConditionalGeneration, florence2.Florence2Detector
-        processor = CLIPImageProcessorPil(size={"height": 768, "width": 768}, do_center_crop=False, resample=3)
-    else:
-        toy = paligemma_toy(task, 0)
-        vision = {"model_type": "siglip_vision_model", "image_size": 224, "patch_size": 14, "num_hidden_layers": 27,
-                  "hidden_size": 1_152, "intermediate_size": 4_304, "num_attention_heads": 16,
-                  "vision_use_head": False}  # fmt: skip
-        text = {"model_type": "gemma", "vocab_size": 257_216, "num_hidden_layers": 18, "hidden_size": 2_048,
-                "intermediate_size": 16_384, "num_attention_heads": 8, "num_key_value_heads": 1, "head_dim": 256,
-                "hidden_act": "gelu_pytorch_tanh", "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2}  # fmt: skip
-        config = PaliGemmaConfig(vision_config=vision, text_config=text, image_token_index=257_152,
-                                 projection_dim=2_048, hidden_size=2_048)  # fmt: skip
-        kind, detector, processor = PaliGemmaForConditionalGeneration, paligemma.PaliGemmaDetector, None
-    torch.manual_seed(0)
-    with torch.device("cuda"):
-        network = kind(config).eval()
-    inspector: LanguageDetector = detector(LanguageBase(family, network, toy.tokenizer, processor), task, options)
-    for parameter in inspector.module.parameters():
-        if not parameter.requires_grad:
-            parameter.data = parameter.data.to(torch.bfloat16)
-    return inspector
-
-
-def measure(family: str, tuning: str, flop_per_second: float) -> list[str]:
+def steps_of_detector(here: Place, family: str, tuning: str) -> list[str]:
     """One row: a training step's and an answer's pace and memory."""
     import torch
 
     from kenpin.records import Detections
 
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
-    inspector = real_size(family, tuning)
+    here.forget()
+    inspector = real_size.detector(family, tuning, here.device, small=here.small)
     width, height = inspector.image_size_wh
     found = Detections(((10.0, 20.0, 400.0, 500.0), (500.0, 20.0, 600.0, 500.0)), ("scratch", "dent"))
     answers = [inspector.codec.encode(found, (640, 640))] * _BATCH
     batch = {"pixel_values": torch.randn(_BATCH, 3, height, width)} | inspector.encode_answers(answers)
-    batch = {name: values.cuda() for name, values in batch.items()}
+    batch = {name: values.to(here.device) for name, values in batch.items()}
     if inspector.extract is not None:
-        with torch.no_grad(), torch.autocast("cuda", torch.bfloat16):
+        with torch.no_grad(), torch.autocast(here.device, torch.bfloat16):
             batch["features"] = inspector.extract(batch)
         del batch["pixel_values"]
     kept = "kept features" if inspector.extract is not None else "pictures"
     seen = {name: values for name, values in batch.items() if name in ("features", "pixel_values")}
-    return [f"{family}, {tuning}, {kept}", *_row(inspector, batch, seen, flop_per_second)]
+    return [f"{family}, {tuning}, {kept}", *_row(here, inspector, batch, seen)]
 
 
-def measure_classifier(flop_per_second: float) -> list[str]:
+def steps_of_classifier(here: Place) -> list[str]:
     """The same of a ViT-base that is trained whole."""
     import torch
-    from transformers import ViTConfig, ViTForImageClassification
 
     from kenpin.models import get_family
     from kenpin.models.contract import Task
 
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats()
-    family = get_family("classifier")
+    here.forget()
+    family, pictures = get_family("classifier"), here.size(_VIT_BATCH, 4)
     with tempfile.TemporaryDirectory() as folder:
-        base = _saved_vit(Path(folder), ViTForImageClassification(ViTConfig()))
+        base = real_size.vit_folder(Path(folder), small=here.small)
         options = family.Options.from_mapping({"data": "-", "out": "-", "base": base, "tuning": "full"})
         inspector: Any = family.create(options, Task(("ok", "scratch"), ("ok",)))
-    inspector.module.cuda()
-    batch = {"pixel_values": torch.randn(_VIT_BATCH, 3, 224, 224).cuda()}
-    answers = {"labels": torch.randint(2, (_VIT_BATCH,)).cuda()}
-    return ["classifier, full, ViT-base, pictures", *_row(inspector, batch | answers, batch, flop_per_second)]
+    inspector.module.to(here.device)
+    batch = {"pixel_values": torch.randn(pictures, 3, 224, 224, device=here.device)}
+    answers = {"labels": torch.randint(2, (pictures,), device=here.device)}
+    return ["classifier, full, pictures", *_row(here, inspector, batch | answers, batch)]
 
 
-def _saved_vit(folder: Path, network: Any) -> str:
-    from transformers import ViTImageProcessorPil
-
-    network.save_pretrained(folder)
-    ViTImageProcessorPil().save_pretrained(folder)
-    return str(folder)
-
-
-def _row(inspector: Trainable, batch: Any, seen: Any, flop_per_second: float) -> list[str]:
+def _row(here: Place, inspector: Trainable, batch: Any, seen: Any) -> list[str]:
     """Paces of the engine's own step and of an answer, the peak's memory, and the share of the card's rate."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -169,104 +146,190 @@ def _row(inspector: Trainable, batch: Any, seen: Any, flop_per_second: float) ->
     with computing_in("bf16", inspector.module):
         with FlopCounterMode(display=False) as counter:
             learn()
-        training = _seconds(learn)
-    peak_bytes = torch.cuda.max_memory_allocated()
+        training = _seconds(here, learn)
+    peak_bytes = here.peak_bytes()
     inspector.module.eval()
 
     def answer() -> None:
-        with torch.inference_mode(), torch.autocast("cuda", torch.bfloat16):
+        with torch.inference_mode(), torch.autocast(here.device, torch.bfloat16):
             inspector.infer(seen)
 
-    answering = _seconds(answer)
-    share = counter.get_total_flops() / training / flop_per_second
+    answering = _seconds(here, answer)
+    share = counter.get_total_flops() / training / here.flop_per_second
     return [f"{pictures / training:.1f}", f"{peak_bytes / 2**30:.1f}", f"{share:.0%}", f"{pictures / answering:.1f}"]
 
 
-def promised_and_kept() -> list[list[str]]:
-    """What the forecast of a training says, and what the training takes: memory, and seconds of an epoch."""
-    import numpy as np
-    import torch
-    from PIL import Image
-    from transformers import ViTConfig, ViTForImageClassification
+def _seconds(here: Place, work: Callable[[], None]) -> float:
+    """Mean seconds of a call, warmed up."""
+    steps, warm_up = here.size(_STEPS, 1), here.size(_WARM_UP, 1)
+    for _ in range(warm_up):
+        work()
+    here.sync()
+    started = time.perf_counter()
+    for _ in range(steps):
+        work()
+    here.sync()
+    return (time.perf_counter() - started) / steps
 
-    from kenpin.data.dataset import Dataset
+
+def whole_run(here: Place, family: str, **how: Any) -> list[str]:
+    """One row: what the forecast says of a training, what it takes, and how many files its run judges a second."""
     from kenpin.forecast import forecast_run
-    from kenpin.records import Example, ImageSource
+    from kenpin.predictor import load_predictor
     from kenpin.training import train
 
-    rows = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        draw = np.random.default_rng(0)
-        examples = []
-        for number in range(_LEARNED + _VALIDATED):
-            path = folder / f"{number}.png"
-            Image.fromarray(draw.integers(0, 255, (256, 256, 3), np.uint8)).save(path)
-            split = "train" if number < _LEARNED else "validation"
-            label = "scratch" if number % 2 else "ok"
-            examples.append(Example(id=str(number), image=ImageSource(path=str(path)), label=label, split=split))
-        dataset = Dataset.from_examples(examples)
-        base = _saved_vit(folder / "base", ViTForImageClassification(ViTConfig()))
-        for tuning in ("full", "lora"):
-            how: dict[str, Any] = {"data": "-", "base": base, "tuning": tuning, "epochs": 3, "batch_size": 32,
-                                   "report": False, "out": str(folder / tuning), "ok_labels": ("ok",)}  # fmt: skip
-            found: Forecast = forecast_run("classifier", dataset=dataset, **how)
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-            before = torch.cuda.memory_allocated()
-            started = time.perf_counter()
-            train("classifier", dataset=dataset, **how)
-            took = time.perf_counter() - started
-            held = torch.cuda.max_memory_allocated() - before
-            assert found.times is not None
-            rows.append([f"classifier, {tuning}, ViT-base", f"{found.memory.total / 2**30:.2f}", f"{held / 2**30:.2f}",
-                         f"{found.times.total:.1f}", f"{took:.1f}"])  # fmt: skip
-    return rows
+        learned, validated, judged = (
+            here.size(real, small) for real, small in ((_LEARNED, 64), (_VALIDATED, 24), (_JUDGED, 24))
+        )
+        dataset = _made(family, folder, learned, validated)
+        base = _base(here, family, folder / "base", dataset)
+        settings = {"data": "-", "base": base, "report": False, "out": str(folder / "run"), **how}
+        if family in ("florence2", "vlm"):
+            settings |= {"max_new_tokens": here.size(real_size.NEW_TOKENS, 8), "epochs": 1, "batch_size": here.size(8, 2)}
+        elif how.get("tuning") in ("full", "lora"):
+            settings |= {"epochs": here.size(3, 1), "batch_size": here.size(32, 4)}
+        found = forecast_run(family, dataset=dataset, **settings)
+        before = here.forget()
+        started = time.perf_counter()
+        run = train(family, dataset=dataset, **settings)
+        took = time.perf_counter() - started
+        held = here.peak_bytes() - before
+        predictor = load_predictor(run)
+        pictures = dataset.select([number % len(dataset) for number in range(judged)])
+        list(predictor.predict(pictures.select(range(min(judged, 64)))))
+        started = time.perf_counter()
+        list(predictor.predict(pictures))
+        pace = judged / (time.perf_counter() - started)
+    promised = "—" if found.times is None else f"{found.times.total:.1f}"
+    shown = ", ".join((family, *(value for value in how.values() if isinstance(value, str))))
+    return [shown, f"{found.memory.total / 2**30:.2f}", f"{held / 2**30:.2f}",
+            promised, f"{took:.1f}", f"{pace:.1f}"]  # fmt: skip
 
 
-def _seconds(work: Any) -> float:
-    """Mean seconds of a call, warmed up."""
-    import torch
+_QUESTION, _ANSWERS = "What is to be seen?", ("a whole part", "a scratch across the part")
 
-    for _ in range(_WARM_UP):
-        work()
-    torch.cuda.synchronize()
+
+def _made(family: str, folder: Path, learned: int, validated: int) -> Dataset:
+    """Pictures of noise in files, labelled by turns, with boxes or questions where the family learns from those."""
+    import numpy as np
+    from PIL import Image
+
+    from kenpin.data.dataset import Dataset
+    from kenpin.records import Detections, Example, ImageSource
+
+    draw = np.random.default_rng(0)
+    examples = []
+    for number in range(learned + validated):
+        path = folder / f"{number}.png"
+        noise = draw.integers(0, 255, (256, 256, 3), np.uint8)
+        noise[:32, :32] = 255 * (number % 2)
+        Image.fromarray(noise).save(path)
+        what: dict[str, Any] = {"label": "scratch" if number % 2 else "ok"}
+        if family == "florence2":
+            what = {"boxes": Detections(((0.0, 0.0, 32.0, 32.0),), (real_size.LABELS[number % 2],)),
+                    "size_wh": (256, 256)}  # fmt: skip
+        elif family == "vlm":
+            what |= {"prefix": _QUESTION, "suffix": _ANSWERS[number % 2]}
+        split = "train" if number < learned else "validation"
+        examples.append(Example(id=str(number), image=ImageSource(path=str(path)), split=split, **what))
+    return Dataset.from_examples(examples, **({"classes": real_size.LABELS} if family == "florence2" else {}))
+
+
+def _base(here: Place, family: str, folder: Path, dataset: Dataset) -> str:
+    if family == "florence2":
+        return real_size.florence2_folder(folder, small=here.small)
+    if family == "vlm":
+        return real_size.chat_folder(folder, [_QUESTION, *_ANSWERS], small=here.small)
+    return real_size.vit_folder(folder, small=here.small)
+
+
+_STEP_PARTS: list[tuple[str, Callable[[Place], list[str]]]] = [
+    ("classifier, full", steps_of_classifier),
+    *(
+        (f"{family}, {tuning}", lambda here, family=family, tuning=tuning: steps_of_detector(here, family, tuning))
+        for family in ("florence2", "paligemma")
+        for tuning in ("lora", "attention")
+    ),
+]
+_LABELLED = {"ok_labels": ("ok",)}
+_RUN_PARTS: list[tuple[str, dict[str, Any]]] = [
+    ("classifier", {"tuning": "full"}),
+    ("classifier", {"tuning": "lora"}),
+    ("classifier", {"tuning": "head"}),
+    ("mahalanobis", {}),
+    ("mahalanobis", {"where": "positions"}),
+    ("embedder", {"tuning": "full"}),
+    ("florence2", {"tuning": "lora"}),
+    ("florence2", {"tuning": "attention"}),
+    ("florence2", {"tuning": "qlora"}),
+    ("vlm", {"tuning": "lora"}),
+]
+
+
+def _alone(name: str, part: Callable[[], list[str]], columns: int, failures: list[str]) -> list[str]:
+    """The row of one part, or a row that says it failed."""
     started = time.perf_counter()
-    for _ in range(_STEPS):
-        work()
-    torch.cuda.synchronize()
-    return (time.perf_counter() - started) / _STEPS
+    try:
+        row = part()
+    except Exception as error:
+        traceback.print_exc()
+        failures.append(f"{name}: {type(error).__name__}: {error}")
+        row = [name, *["failed"] * (columns - 1)]
+    print(f"{name}: {time.perf_counter() - started:.0f} s: {row}", file=sys.stderr, flush=True)
+    return row
 
 
 def main() -> int:
-    """Measure, print, and write the file; without a GPU say so."""
+    """Measure, print, and write the file; without a GPU say so. The status is 1 where a part failed."""
     import torch
 
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, help="where to write; by default RESULTS-<device>.md beside this file")
+    parser.add_argument("--out", type=Path, help="where to write; by default gpu/<device>.md beside this file")
+    parser.add_argument("--small", action="store_true", help="small networks, on the CPU too: a trial of the script")
     arguments = parser.parse_args()
-    if not torch.cuda.is_available():
+    if not torch.cuda.is_available() and not arguments.small:
         print("Skipped: there is no CUDA device here, and a CPU's figures at this size would say nothing of one.")
         return 0
-    device = torch.cuda.get_device_name()
-    rate = matmul_flop_per_second()
-    rows = [measure_classifier(rate), *(measure(family, tuning, rate) for family, tuning in _CASES)]
-    promises = promised_and_kept()
-    head = ("family, tuning, given", "training, pictures/s", "peak memory, GiB", "share of the matmul rate",
-            "answers, pictures/s")  # fmt: skip
-    promised = ("family, tuning", "memory promised, GiB", "held", "time promised, s", "taken")
-    text = (
-        f"# Families at real size on {device}\n\nWritten by `python benchmarks/gpu.py` on {date.today():%-d %B %Y}, "
-        f"torch {torch.__version__}. Florence-2-base at 768 pixels and PaliGemma-3B at 224, random weights, bf16, "
-        f"batches of {_BATCH}, answers of {_NEW_TOKENS} tokens at most; ViT-base at 224, batches of {_VIT_BATCH}. This "
-        f"card multiplies bf16 matrices of {_SIDE} at {figure(rate / 1e12)} TFLOP/s.\n\n{table(head, rows)}\n"
-        f"What `--dry-run` promises of a training on {_LEARNED} pictures, and what it took:\n\n"
-        f"{table(promised, promises)}"
-    )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    card = torch.cuda.get_device_name() if device == "cuda" else "a CPU"
+    side = 512 if arguments.small else _SIDE
+    here = Place(device, arguments.small, matmul_flop_per_second(device, side))
+    failures: list[str] = []
+    steps = [_alone(name, lambda part=part: part(here), len(_STEP_HEAD), failures) for name, part in _STEP_PARTS]
+    runs = []
+    for family, how in _RUN_PARTS:
+        labels = _LABELLED if family not in ("florence2", "vlm") else {}
+        name = ", ".join(("run of " + family, *how.values()))
+        runs.append(
+            _alone(name, lambda f=family, h=how, o=labels: whole_run(here, f, **h, **o), len(_RUN_HEAD), failures)
+        )
+    text = _text(here, card, side, steps, runs, failures)
     print(text)
-    name = "".join(letter if letter.isalnum() else "-" for letter in device.lower())
-    (arguments.out or Path(__file__).with_name(f"RESULTS-{name}.md")).write_text(text, encoding="utf-8")
-    return 0
+    name = "".join(letter if letter.isalnum() else "-" for letter in card.lower())
+    out = arguments.out or Path(__file__).with_name("gpu") / f"{name}.md"
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(text, encoding="utf-8")
+    return 1 if failures else 0
+
+
+def _text(
+    here: Place, card: str, side: int, steps: list[list[str]], runs: list[list[str]], failures: list[str]
+) -> str:
+    import torch
+    import transformers
+
+    failed = "".join(f"\n- failed: {line}" for line in failures)
+    return (
+        f"# Families at {'small' if here.small else 'real'} size on {card}\n\nWritten by `python benchmarks/gpu.py` on "
+        f"{date.today():%-d %B %Y}, torch {torch.__version__}, transformers {transformers.__version__}. Random "
+        f"weights, bf16: Florence-2-base at 768 pixels and PaliGemma-3B at 224 in batches of {_BATCH}, answers of "
+        f"{real_size.NEW_TOKENS} tokens at most; ViT-base at 224 in batches of {_VIT_BATCH}. Matrices of {side} in bf16 are "
+        f"multiplied at {figure(here.flop_per_second / 1e12)} TFLOP/s.\n\n{table(_STEP_HEAD, steps)}\n"
+        f"What `--dry-run` promises of a training on {_LEARNED} pictures of 256 pixels, what it took, and how many "
+        f"files the run judges a second, reading included:\n\n{table(_RUN_HEAD, runs)}{failed}"
+    )
 
 
 if __name__ == "__main__":
