@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -187,7 +188,11 @@ def whole_run(here: Place, family: str, **how: Any) -> list[str]:
         base = _base(here, family, folder / "base", dataset)
         settings = {"data": "-", "base": base, "report": False, "out": str(folder / "run"), **how}
         if family in ("florence2", "vlm"):
-            settings |= {"max_new_tokens": here.size(real_size.NEW_TOKENS, 8), "epochs": 1, "batch_size": here.size(8, 2)}
+            settings |= {
+                "max_new_tokens": here.size(real_size.NEW_TOKENS, 8),
+                "epochs": 1,
+                "batch_size": here.size(8, 2),
+            }
         elif how.get("tuning") in ("full", "lora"):
             settings |= {"epochs": here.size(3, 1), "batch_size": here.size(32, 4)}
         found = forecast_run(family, dataset=dataset, **settings)
@@ -234,7 +239,7 @@ def _made(family: str, folder: Path, learned: int, validated: int) -> Dataset:
             what |= {"prefix": _QUESTION, "suffix": _ANSWERS[number % 2]}
         split = "train" if number < learned else "validation"
         examples.append(Example(id=str(number), image=ImageSource(path=str(path)), split=split, **what))
-    return Dataset.from_examples(examples, **({"classes": real_size.LABELS} if family == "florence2" else {}))
+    return Dataset.from_examples(examples, classes=real_size.LABELS if family == "florence2" else ())
 
 
 def _base(here: Place, family: str, folder: Path, dataset: Dataset) -> str:
@@ -273,7 +278,7 @@ def _alone(name: str, part: Callable[[], list[str]], columns: int, failures: lis
     started = time.perf_counter()
     try:
         row = part()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- one part's failure is told, and the others go on
         traceback.print_exc()
         failures.append(f"{name}: {type(error).__name__}: {error}")
         row = [name, *["failed"] * (columns - 1)]
@@ -288,6 +293,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, help="where to write; by default gpu/<device>.md beside this file")
     parser.add_argument("--small", action="store_true", help="small networks, on the CPU too: a trial of the script")
+    parser.add_argument("--only", default="", help="take the parts whose names contain this")
     arguments = parser.parse_args()
     if not torch.cuda.is_available() and not arguments.small:
         print("Skipped: there is no CUDA device here, and a CPU's figures at this size would say nothing of one.")
@@ -297,14 +303,18 @@ def main() -> int:
     side = 512 if arguments.small else _SIDE
     here = Place(device, arguments.small, matmul_flop_per_second(device, side))
     failures: list[str] = []
-    steps = [_alone(name, lambda part=part: part(here), len(_STEP_HEAD), failures) for name, part in _STEP_PARTS]
+    steps = [
+        _alone(name, partial(part, here), len(_STEP_HEAD), failures)
+        for name, part in _STEP_PARTS
+        if arguments.only in name
+    ]
     runs = []
     for family, how in _RUN_PARTS:
         labels = _LABELLED if family not in ("florence2", "vlm") else {}
         name = ", ".join(("run of " + family, *how.values()))
-        runs.append(
-            _alone(name, lambda f=family, h=how, o=labels: whole_run(here, f, **h, **o), len(_RUN_HEAD), failures)
-        )
+        if arguments.only not in name:
+            continue
+        runs.append(_alone(name, partial(whole_run, here, family, **how, **labels), len(_RUN_HEAD), failures))
     text = _text(here, card, side, steps, runs, failures)
     print(text)
     name = "".join(letter if letter.isalnum() else "-" for letter in card.lower())
@@ -314,9 +324,7 @@ def main() -> int:
     return 1 if failures else 0
 
 
-def _text(
-    here: Place, card: str, side: int, steps: list[list[str]], runs: list[list[str]], failures: list[str]
-) -> str:
+def _text(here: Place, card: str, side: int, steps: list[list[str]], runs: list[list[str]], failures: list[str]) -> str:
     import torch
     import transformers
 
@@ -325,8 +333,8 @@ def _text(
         f"# Families at {'small' if here.small else 'real'} size on {card}\n\nWritten by `python benchmarks/gpu.py` on "
         f"{date.today():%-d %B %Y}, torch {torch.__version__}, transformers {transformers.__version__}. Random "
         f"weights, bf16: Florence-2-base at 768 pixels and PaliGemma-3B at 224 in batches of {_BATCH}, answers of "
-        f"{real_size.NEW_TOKENS} tokens at most; ViT-base at 224 in batches of {_VIT_BATCH}. Matrices of {side} in bf16 are "
-        f"multiplied at {figure(here.flop_per_second / 1e12)} TFLOP/s.\n\n{table(_STEP_HEAD, steps)}\n"
+        f"{real_size.NEW_TOKENS} tokens at most; ViT-base at 224 in batches of {_VIT_BATCH}. Matrices of {side} in "
+        f"bf16 are multiplied at {figure(here.flop_per_second / 1e12)} TFLOP/s.\n\n{table(_STEP_HEAD, steps)}\n"
         f"What `--dry-run` promises of a training on {_LEARNED} pictures of 256 pixels, what it took, and how many "
         f"files the run judges a second, reading included:\n\n{table(_RUN_HEAD, runs)}{failed}"
     )

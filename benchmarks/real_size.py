@@ -1,4 +1,4 @@
-"""Networks of published sizes with random weights, in memory or as folders of bases; small ones for a trial on a CPU."""
+"""Networks of published sizes with random weights, in memory or as bases in folders; small ones for a CPU."""
 
 from __future__ import annotations
 

@@ -189,3 +189,26 @@ def test_a_network_without_vectors_is_refused(parts: Path, tmp_path: Path, toy_r
     predictor = load_predictor(toy_run("classifier", tmp_path / "run", tuning="full", epochs=1))
     with pytest.raises(OptionError, match="makes no embeddings"):
         next(predictor.embed(load_dataset(parts)))
+
+
+def test_pictures_prepared_one_by_one_in_many_threads_give_the_same_outputs(
+    parts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # as for a GPU, which no machine of these tests has
+    dataset = load_dataset(parts)
+    options = get_family("classifier").Options.from_mapping({"data": "-", "out": "-", "tuning": "full", "base": "toy"})
+    inspector: Any = get_family("classifier").create(options, TASK)
+    inspector.module.eval()
+    expected = [outputs["probabilities"] for _, outputs in inference.infer_batches(inspector, dataset)]
+    monkeypatch.setattr(inference, "_is_far", lambda inspector: True)
+    encoded: list[int] = []
+    encode = inspector.encode
+
+    def one_by_one(images: Any) -> Any:
+        encoded.append(len(images))
+        return encode(images)
+
+    monkeypatch.setattr(inspector, "encode", one_by_one)
+    found = [outputs["probabilities"] for _, outputs in inference.infer_batches(inspector, dataset)]
+    assert encoded == [1] * len(dataset)
+    np.testing.assert_array_equal(np.concatenate(found), np.concatenate(expected))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -45,6 +46,8 @@ from kenpin.records import Example
 _ON_CPU, _ON_ONE_CORE, _ON_GPU = 8, 16, 64
 """Pictures a batch: on a CPU as many as keep the activations near its caches, on a GPU as many as fill it. With one
 thread PyTorch leaves its fast convolution alone below 16 pictures, and takes half as long again."""
+_READERS = 16
+"""Threads at most that open and prepare pictures for a GPU."""
 _ROWS = 1_024
 """Rows of a table a batch."""
 
@@ -166,7 +169,9 @@ def _picture_batches(
         finish = _encoded(inspector, opened, store, room, frozen)
         return lambda: (count, examples, finish())
 
-    batches = in_batches(stream(partial(_open, store, dataset, frozen), dataset), size, _held_bytes)
+    readers = min(_READERS, os.cpu_count() or 1) if _is_far(inspector) else 2
+    opened = stream(partial(_open, inspector, store, dataset, frozen), dataset, workers=readers)
+    batches = in_batches(opened, size, _held_bytes)
     return pipelined(batches, begin, 0 if frozen is None else frozen.depth)
 
 
@@ -193,7 +198,7 @@ def _grey_batches(
             sized = [one if one.size_wh == size_wh else replace(one, size_wh=size_wh) for one in batch]
             yield len(batch), sized, encode_grey(pixels)
         else:
-            opened = sound([_open(None, dataset, None, example) for example in batch], on_error)
+            opened = sound([_open(inspector, None, dataset, None, example) for example in batch], on_error)
             yield len(batch), [item.example for item in opened], _encoded(inspector, opened, None, room, None)()
 
 
@@ -226,24 +231,36 @@ def _numbers_in_batches(
 
 @dataclass(frozen=True)
 class _Opened:
-    """An example with its picture, or that as the engine takes it, or with its stored features, or with the error that
-    prevented all three."""
+    """An example with its picture, or that as the engine or torch takes it, or with its stored features, or with the
+    error that prevented all of these."""
 
     example: Example
     content: str = ""
     features: Tensor | None = None
     image: Image | None = None
     row: NDArray[Any] | None = None
+    inputs: Batch | None = None
     error: ImageError | None = None
 
 
 def _held_bytes(opened: _Opened) -> int:
     if opened.row is not None:
         return opened.row.nbytes
+    if opened.inputs is not None:
+        return sum(values.nbytes for values in opened.inputs.values())
     return 0 if opened.image is None else bytes_of_size(opened.image.size)
 
 
-def _open(store: FeatureStore | None, dataset: Dataset, frozen: OnEngine | None, example: Example) -> _Opened:
+def _is_far(inspector: Inspector) -> bool:
+    """Whether the network computes beside the processor: then many threads open pictures and prepare each as well,
+    since a GPU takes them faster than one thread does. On a CPU they would take the network's cores, and to prepare a
+    batch at once costs less."""
+    return device_of(inspector).type != "cpu"
+
+
+def _open(
+    inspector: Inspector, store: FeatureStore | None, dataset: Dataset, frozen: OnEngine | None, example: Example
+) -> _Opened:
     content = ""
     try:
         source = dataset.source_of(example)
@@ -257,6 +274,9 @@ def _open(store: FeatureStore | None, dataset: Dataset, frozen: OnEngine | None,
         opened = replace(example, size_wh=image.size)
         if frozen is not None:
             return _Opened(opened, content, row=frozen.prepare(image))
+        # questions of a batch are made equally long
+        if _is_far(inspector) and not isinstance(inspector, Questioned):
+            return _Opened(opened, content, inputs=inspector.encode([image]))
         return _Opened(opened, content, image=image)
     except ImageError as error:
         return _Opened(example, error=error)
@@ -270,17 +290,25 @@ def _encoded(
         new = [item for item in batch if item.row is not None]
         wait = frozen.begin(np.stack([item.row for item in new if item.row is not None])) if new else None
         return lambda: _completed(batch, None if wait is None else wait(), store, frozen.output)
-    opened = [(item.image, item.example) for item in batch if item.image is not None]
-    images = [image for image, _ in opened]
-    encoded = encode(inspector, images, [example for _, example in opened]) if images else {}
+    encoded, count = _joined(inspector, batch)
     extract = inspector.extract
     if store is None or extract is None or not batch:
         return lambda: encoded
     computed = None
-    if images:
-        computed = torch.cat([of.float().cpu() for _, of in room.compute(extract, encoded, len(images))])
-    found = _completed([replace(item, image=None) for item in batch], computed, store, "features")
+    if count:
+        computed = torch.cat([of.float().cpu() for _, of in room.compute(extract, encoded, count)])
+    found = _completed([replace(item, image=None, inputs=None) for item in batch], computed, store, "features")
     return lambda: found
+
+
+def _joined(inspector: Inspector, batch: list[_Opened]) -> tuple[Batch, int]:
+    """Network inputs of the pictures of a batch whose features are not known yet, and how many these are."""
+    pictures = [(item.image, item.example) for item in batch if item.image is not None]
+    if pictures:
+        images, examples = zip(*pictures, strict=True)
+        return encode(inspector, images, examples), len(pictures)
+    each = [item.inputs for item in batch if item.inputs is not None]
+    return {name: torch.cat([inputs[name] for inputs in each]) for name in (each[0] if each else ())}, len(each)
 
 
 def _completed(batch: list[_Opened], computed: Tensor | None, store: FeatureStore | None, name: str) -> Batch:
