@@ -20,7 +20,7 @@ from kenpin.models.package.record import DECISION, NETWORK, RUN, hashes_below, w
 from kenpin.predictor import load_predictor
 from kenpin.run.layout import METRICS, RECORD, evaluation_files
 from kenpin.run.lineage import read_lineage, write_lineage
-from kenpin.run.record import read_record, record_hash
+from kenpin.run.record import RunRecord, read_record, record_hash
 from kenpin.runtime import chosen_engine, version_of
 
 Target = Literal["openvino", "onnx"]
@@ -41,10 +41,7 @@ def export_package(
     if to == "onnx" and precision != "fp32":
         raise OptionError(f"option `precision`: a package for onnx is fp32; take --to openvino for {precision}.")
     record = read_record(run)
-    check_free(out, overwrite)
-    if out.exists() and not is_package(out):
-        raise OutputExistsError(f"{out} is not a package and was not replaced; choose another name.")
-    refuse_to_destroy(out, (run, record.options["base"], Path.cwd()), overwrite=overwrite)
+    check_out(run, record, out, overwrite)
     inspector = load_predictor(run, device="cpu", engine="torch").inspector
     if not isinstance(inspector, Packable):
         raise OptionError(
@@ -93,6 +90,14 @@ def export_package(
             ),
         )
     return out
+
+
+def check_out(run: Path, record: RunRecord, out: Path, overwrite: bool) -> None:
+    """Whether a package may be written there. Raises OutputExistsError, OptionError."""
+    check_free(out, overwrite)
+    if out.exists() and not is_package(out):
+        raise OutputExistsError(f"{out} is not a package and was not replaced; choose another name.")
+    refuse_to_destroy(out, (run, record.options["base"], Path.cwd()), overwrite=overwrite)
 
 
 def _copy_record(run: Path, folder: Path) -> None:

@@ -23,6 +23,28 @@ SCHEMA_VERSION: Literal[1] = 1
 REMEDY = "Copy it again, or export it again"
 
 
+class Quantised(BaseModel):
+    """What INT8 changes on the pictures that judged it: the package in 32 bits before, and this one now."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    calibrated_on: int
+    """Pictures that the ranges of numbers come from, which the run learned from."""
+    controlled: bool
+    """Whether the layers that cost most were left in 32 bits."""
+    parts: int
+    changed: int
+    """Verdicts, or labels where nothing is judged, that are others now."""
+    cost_before: float
+    cost_now: float
+    """Mean of a part, in the currency of the threshold's costs; without those each wrong verdict costs 1."""
+    auroc_before: float | None
+    auroc_now: float | None
+    low: float | None
+    high: float | None
+    """95 % interval of the change of the AUROC, on the same parts."""
+
+
 class PackageRecord(BaseModel):
     """What a package holds."""
 
@@ -30,7 +52,7 @@ class PackageRecord(BaseModel):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     made_for: Literal["openvino", "onnx"]
-    precision: Literal["fp32", "fp16", "bf16"]
+    precision: Literal["fp32", "fp16", "bf16", "int8"]
     output: str
     """Name of the network's output."""
     size_wh: tuple[int, int]
@@ -43,6 +65,7 @@ class PackageRecord(BaseModel):
     created: str
     files: dict[str, str]
     """Hash of every other file, by its path below the package, with forward slashes."""
+    quantised: Quantised | None = None
 
     @property
     def resizing(self) -> Resizing:
