@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kenpin.cli import _show
 from kenpin.config import TrainOptions
+from kenpin.data.loading import how_to_read
 from kenpin.evaluation.measures import FOLLOWED, kind_of
 from kenpin.files import read_json
 from kenpin.plural import counted
@@ -22,7 +23,6 @@ from kenpin.run.layout import EVOLUTION_PAGE, REPORT, evaluation_files
 from kenpin.run.record import read_record
 from kenpin.training import Epoch, Listener
 from kenpin.training.listener import SCORING, TRAINING, VALIDATING
-from kenpin.training.start import how_to_read
 
 _AGAIN_AND_AGAIN = {TRAINING, VALIDATING, SCORING}
 _PLAIN_S = 60.0

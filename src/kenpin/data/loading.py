@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
+from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.formats import get_format, huggingface
 from kenpin.data.leftovers import inside, tell_leftovers
@@ -258,3 +259,13 @@ def _collecting(findings: list[Finding], note: Note) -> Note:
         findings.append(finding)
 
     return keep
+
+
+def how_to_read(options: TrainOptions) -> HowToRead:
+    """What the options settle about the files of the data set, as keywords of `load_dataset`."""
+    return {
+        "format": options.data_format,
+        "encoding": options.data_encoding,
+        "boxes": options.data_boxes,
+        "outside": options.data_outside,
+    }

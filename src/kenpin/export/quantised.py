@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
-from kenpin.data.loading import as_dataset, load_dataset
+from kenpin.data.loading import as_dataset, how_to_read, load_dataset
 from kenpin.data.streaming import IN_FLIGHT_BYTES
 from kenpin.data.taking import DataSource
 from kenpin.errors import MissingExtraError, OptionError, first_line
@@ -43,7 +43,6 @@ from kenpin.records import Evaluation, Threshold, Verdict
 from kenpin.run.lineage import read_lineage, write_lineage
 from kenpin.run.record import RunRecord, read_record
 from kenpin.runtime.network import NETWORK_FILES
-from kenpin.training.start import how_to_read
 
 TOLERANCE = 0.1
 _CALIBRATED_ON = 300

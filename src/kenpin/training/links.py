@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kenpin.config import CaseOptions, TrainOptions
 from kenpin.data.dataset import Dataset
-from kenpin.data.loading import load_dataset
+from kenpin.data.loading import how_to_read, load_dataset
 from kenpin.errors import OptionError
 from kenpin.models import get_family
 from kenpin.run.layout import RECORD
@@ -17,7 +17,7 @@ from kenpin.training.learning import learn
 from kenpin.training.listener import SILENT
 from kenpin.training.processes import Processes
 from kenpin.training.recording import keep_lineage, record_of
-from kenpin.training.start import begin, how_to_read
+from kenpin.training.start import begin
 
 _OF_ITS_CALL = {"resume": False, "overwrite": False, "report": False, "folds": "last", "calibrate": "none"}
 

@@ -15,7 +15,7 @@ from kenpin.cases.library import CaseLibrary
 from kenpin.config import CaseOptions, GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
-from kenpin.data.loading import HowToRead, as_dataset, load_dataset
+from kenpin.data.loading import as_dataset, how_to_read, load_dataset
 from kenpin.data.mistaken import is_a_run, run_in_place_of_data
 from kenpin.data.taking import DataSource
 from kenpin.data.targets import classes_of_each, refuse_table
@@ -264,13 +264,3 @@ def _check_labels(inspector: Inspector, parts: Parts, target: Target) -> None:
                 f"split {name} holds {held}, of which there is no training picture; add some, or leave these pictures "
                 "out."
             )
-
-
-def how_to_read(options: TrainOptions) -> HowToRead:
-    """What the options settle about the files of the data set, as keywords of `load_dataset`."""
-    return {
-        "format": options.data_format,
-        "encoding": options.data_encoding,
-        "boxes": options.data_boxes,
-        "outside": options.data_outside,
-    }
