@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
@@ -27,7 +27,6 @@ from kenpin.evaluation.comparison import Comparison, compare
 from kenpin.export.packages import check_out, export_package
 from kenpin.files import new_folder
 from kenpin.models import get_family
-from kenpin.models.package.opening import open_package
 from kenpin.models.package.record import (
     NETWORK,
     PackageRecord,
@@ -37,7 +36,7 @@ from kenpin.models.package.record import (
     write_package_record,
 )
 from kenpin.plural import counted
-from kenpin.predictor import load_predictor
+from kenpin.predictor import Predictor, load_predictor
 from kenpin.quality.threshold import judge
 from kenpin.records import Evaluation, Threshold, Verdict
 from kenpin.run.lineage import read_lineage, write_lineage
@@ -74,22 +73,21 @@ def export_int8(
     record = read_record(run)
     check_out(run, record, out, overwrite)
     learned, judging, chosen = _pictures(run, record, data)
-    with TemporaryDirectory(prefix="kenpin-export-") as name, _quiet():
+    with TemporaryDirectory(prefix="kenpin-export-") as name:
         exact = export_package(run, Path(name) / "fp32", to="openvino")
-        before = _evaluation(exact, judging)
+        opened, predictor = read_package_record(exact), load_predictor(exact)
+        before = _evaluation(predictor, judging)
         most = tolerance * _cost(before)
-        opened = read_package_record(exact)
-        rows = _Rows(exact, learned, judging)
+        quantiser = _Quantiser(opened, predictor, before, learned, judging)
         with new_folder(out, overwrite=overwrite) as folder:
+            shutil.copytree(exact, folder, dirs_exist_ok=True)
+            if chosen:
+                write_lineage(folder, read_lineage(run).chosen_by(judging), read_lineage(run, of_network=True))
             for controlled in (False, True):
-                shutil.rmtree(folder)
-                shutil.copytree(exact, folder)
-                rows.quantise(folder, most if controlled else None)
-                if chosen:
-                    write_lineage(folder, read_lineage(run).chosen_by(judging), read_lineage(run, of_network=True))
+                quantiser.write(exact, folder, most if controlled else None)
                 _seal(folder, opened, None)
-                now = _evaluation(folder, judging)
-                found = _figures(before, now, controlled, len(rows.calibrating))
+                now = _evaluation(load_predictor(folder), judging)
+                found = _figures(before, now, controlled, len(quantiser.calibrating))
                 if found.cost_now <= found.cost_before + most + 1e-12:
                     _seal(folder, opened, found)
                     return found
@@ -140,48 +138,49 @@ def _within(dataset: Dataset, contents: frozenset[str]) -> Dataset:
     return dataset.select(row for row, content in enumerate(dataset.contents()) if content in contents)
 
 
-class _Rows:
-    """Pictures as the network takes them."""
+class _Quantiser:
+    """A package's network in INT8, with pictures as the network takes them."""
 
-    def __init__(self, package: Path, learned: Dataset, judging: Dataset) -> None:
-        opened = open_package(package)
-        self._judge, self._resizing, self._output = opened.judge, opened.record.resizing, opened.record.output
-        self._threshold = load_predictor(package).threshold
+    def __init__(
+        self, opened: PackageRecord, predictor: Predictor, before: Evaluation, learned: Dataset, judging: Dataset
+    ) -> None:
+        self._resizing, self._output = opened.resizing, opened.output
+        self._predictor, self._judging = predictor, judging
+        self._defective = {part.id: part.defective for part in before.judged}
+        self._kept: dict[int, NDArray[np.uint8]] = {}
         drawn = np.random.default_rng(0).permutation(len(learned))[:_CALIBRATED_ON]
         self.calibrating = self._prepared(learned.select(sorted(drawn.tolist())))
-        self._judging = judging
-        self._kept: dict[int, NDArray[np.uint8]] = {}
-        self._ok_labels = opened.run.ok_labels
 
-    def quantise(self, folder: Path, most: float | None) -> None:
-        """Write the network of a package again, in INT8. most: by how much the cost may rise; None: by anything."""
-        import nncf
-
+    def write(self, exact: Path, folder: Path, most: float | None) -> None:
+        """Write a package's network in INT8 into another. most: by how much the cost may rise; None: by anything."""
         from kenpin.runtime.openvino import imported
 
-        openvino = imported()
-        file = folder / NETWORK / NETWORK_FILES["openvino"]
-        model = openvino.Core().read_model(file)
+        openvino = imported()  # its telemetry is left out before NNCF looks for it
+        import nncf
+
+        nncf.set_log_level(logging.ERROR)
+        file = Path(NETWORK) / NETWORK_FILES["openvino"]
+        model = openvino.Core().read_model(exact / file)
         calibrating = nncf.Dataset([row[None] for row in self.calibrating])
         try:
-            if most is None:
-                found = nncf.quantize(model, calibrating)
-            else:
-                starts = list(range(0, len(self._judging), _ROWS))
-                found = nncf.quantize_with_accuracy_control(
-                    model,
-                    calibrating,
-                    nncf.Dataset(starts, self._batch),
-                    self._worth,
-                    max_drop=most,
-                    drop_type=nncf.DropType.ABSOLUTE,
-                )
+            with redirect_stdout(StringIO()):  # its bars have no switch
+                if most is None:
+                    found = nncf.quantize(model, calibrating)
+                else:
+                    starts = list(range(0, len(self._judging), _ROWS))
+                    found = nncf.quantize_with_accuracy_control(
+                        model,
+                        calibrating,
+                        nncf.Dataset(starts, self._batch),
+                        self._worth,
+                        max_drop=most,
+                        drop_type=nncf.DropType.ABSOLUTE,
+                    )
         except Exception as error:  # whatever breaks first in the quantiser
             raise OptionError(f"{folder.name}: NNCF cannot quantise this network ({first_line(error)}).") from error
-        del model
-        openvino.save_model(found, file.with_name("int8.xml"), compress_to_fp16=False)
-        for ending in (".xml", ".bin"):
-            file.with_name("int8" + ending).replace(file.with_suffix(ending))
+        for ending in (".xml", ".bin"):  # not in place: the one before may still be mapped into memory
+            (folder / file).with_suffix(ending).unlink()
+        openvino.save_model(found, folder / file, compress_to_fp16=False)
 
     def _prepared(self, dataset: Dataset) -> list[NDArray[np.uint8]]:
         return [self._resizing.of(read_image(dataset.source_of(example))) for example in dataset]
@@ -201,15 +200,13 @@ class _Rows:
         for start in starts:
             examples = list(self._judging.select(range(start, min(start + _ROWS, len(self._judging)))))
             rows = np.array(next(iter(model(self._batch(start)).values())))
-            for example, said in zip(examples, self._judge.decode({self._output: rows}, examples), strict=True):
-                verdict = None if self._threshold is None else judge(said, self._threshold).verdict
-                defective = None if example.label is None else example.label not in self._ok_labels
-                decided.append((defective, verdict))
-        return -_mean_cost(decided, self._threshold)
+            for said in self._predictor.model.decode({self._output: rows}, examples):
+                verdict = None if self._predictor.threshold is None else judge(said, self._predictor.threshold).verdict
+                decided.append((self._defective.get(said.id), verdict))
+        return -_mean_cost(decided, self._predictor.threshold)
 
 
-def _evaluation(package: Path, pictures: Dataset) -> Evaluation:
-    predictor = load_predictor(package)
+def _evaluation(predictor: Predictor, pictures: Dataset) -> Evaluation:
     assert predictor.record is not None
     ok_labels = predictor.record.ok_labels
     return evaluate(predictor, pictures, ok_labels=ok_labels, threshold=predictor.threshold, split=None, with_seen=True)
@@ -260,16 +257,3 @@ def _seal(folder: Path, record: PackageRecord, found: Quantised | None) -> None:
     """Write the record of a package in 32 bits anew, for the files that are there now."""
     changed = {"precision": "int8", "quantised": found, "files": hashes_below(folder)}
     write_package_record(folder, record.model_copy(update=changed))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what NNCF tells of its steps."""
-    from kenpin.runtime.openvino import imported
-
-    imported()  # its telemetry is left out before NNCF looks for it
-    import nncf
-
-    nncf.set_log_level(logging.ERROR)
-    with redirect_stdout(StringIO()):  # its bars have no switch
-        yield
