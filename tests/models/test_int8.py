@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from kenpin.run.lineage import read_lineage
 from kenpin.training import train
 from tests.commands import Run
 
-pytest.importorskip("nncf", reason="the extra int8 is not installed")
+if find_spec("nncf") is None:  # not imported here: that would bring its telemetry into every test of this process
+    pytest.skip("the extra int8 is not installed", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")

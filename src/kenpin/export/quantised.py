@@ -158,7 +158,7 @@ class _Quantiser:
         openvino = imported()  # its telemetry is left out before NNCF looks for it
         import nncf
 
-        nncf.set_log_level(logging.ERROR)
+        logging.getLogger("nncf").setLevel(logging.ERROR)  # its own function would mute others' handlers too
         file = Path(NETWORK) / NETWORK_FILES["openvino"]
         model = openvino.Core().read_model(exact / file)
         calibrating = nncf.Dataset([row[None] for row in self.calibrating])
