@@ -95,7 +95,10 @@ def export(run: Path, out: Path, /, *, options: ExportOptions) -> int:
     if engine == "onnx":
         raise OptionError("option `--precision`: a package in int8 is for openvino; take --to openvino.")
     tolerance = TOLERANCE if options.tolerance is None else options.tolerance
-    found = export_int8(run, out, data=options.data, tolerance=tolerance, overwrite=options.overwrite)
+    with _show.progress_line() as progress:
+        found = export_int8(
+            run, out, data=options.data, tolerance=tolerance, overwrite=options.overwrite, progress=progress
+        )
     _show.row(str(out))
     _show.lines(f"In INT8, {told(found)}.")
     return 0

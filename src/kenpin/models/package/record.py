@@ -30,8 +30,12 @@ class Quantised(BaseModel):
 
     calibrated_on: int
     """Pictures that the ranges of numbers come from, which the run learned from."""
+    exact_layers: int
+    """Convolutions, from the picture on, that compute in 32 bits."""
     controlled: bool
-    """Whether the layers that cost most were left in 32 bits."""
+    """Whether the other layers that cost most were left in 32 bits too."""
+    corrected: bool
+    """Whether the features are corrected towards those in 32 bits, by a regression on the calibrating pictures."""
     parts: int
     changed: int
     """Verdicts, or labels where nothing is judged, that are others now."""
