@@ -2,6 +2,7 @@
 
 No escape in 59 NG parts shows an escape rate of at most 5 %, and no fewer parts do:
 
+>>> from kenpin.quality import at_most, bound_sentence, parts_needed, threshold_from_costs
 >>> round(at_most(0, 59), 4), parts_needed(0.05)
 (0.0495, 59)
 >>> print(bound_sentence("escape", events=0, parts=59))
