@@ -77,7 +77,9 @@ class MissingExtraError(KenpinError, ImportError):
     """A package of an optional extra is missing; the message names the install command."""
 
 
-_OF_TRAINING = {"accelerate", "kornia", "peft", "pytorch_metric_learning", "safetensors", "torch", "transformers"}
+_OF_TRAINING = {
+    "accelerate", "kornia", "peft", "pytorch_metric_learning", "safetensors", "sklearn", "torch", "transformers"
+}  # fmt: skip
 
 
 def lacks_training(error: BaseException) -> MissingExtraError | None:
@@ -91,6 +93,15 @@ def check_training_installed() -> None:
     """Raises MissingExtraError where PyTorch is not installed. It is not imported."""
     if find_spec("torch") is None:
         raise _lacks("torch")
+
+
+def check_datasets_installed(doing: str, otherwise: str = "") -> None:
+    """Raises MissingExtraError where the library `datasets` is not installed. It is not imported.
+
+    doing: what needs it, the beginning of a sentence; otherwise: what else helps, its end.
+    """
+    if find_spec("datasets") is None:
+        raise MissingExtraError(f'{doing} needs the package datasets: pip install "kenpin[hub]"{otherwise}.')
 
 
 def _lacks(package: str) -> MissingExtraError:

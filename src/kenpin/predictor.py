@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.data.lineage import Lineage
-from kenpin.data.loading import as_dataset, load_dataset
-from kenpin.data.taking import DataSource, Picture, is_picture, of_pictures
 from kenpin.errors import OptionError, RunError, check_training_installed, first_line
 from kenpin.files import partial_folder
 from kenpin.models import get_family
@@ -41,6 +39,9 @@ from kenpin.run.lineage import read_lineage
 from kenpin.run.record import RunRecord, is_run
 from kenpin.runtime.engines import EngineName, chosen_engine
 from kenpin.targets import Target
+
+if TYPE_CHECKING:  # what reads data sets takes longer to load than it takes to judge a picture
+    from kenpin.data.taking import DataSource, Picture
 
 _TOY = "toy"  # the toy base, which has no folder
 _HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
@@ -112,8 +113,10 @@ class Predictor:
         settings, of several pictures: `progress`, told of each advance; `on_error`, given a picture that cannot be
         opened, which is then left out; `batch_size`. Raises ImageError, DatasetError.
         """
+        from kenpin.data.taking import is_picture, of_pictures
+
         if not is_picture(pictures):
-            predictions = self._predictions(as_dataset(pictures), **settings)
+            predictions = self._predictions(_as_dataset(pictures), **settings)
             return list(predictions) if isinstance(pictures, list | tuple) else predictions
         if settings:
             raise OptionError(f"predict: {', '.join(settings)} is for several pictures; leave it out, or give a list.")
@@ -200,15 +203,25 @@ class Predictor:
         self, dataset: DataSource, progress: Progress | None, on_error: OnError | None, batch_size: int | None
     ) -> Iterator[tuple[list[Example], Outputs]]:
         yield from outputs_of(
-            self.model, as_dataset(dataset), progress=progress, on_error=on_error, batch_size=batch_size
+            self.model, _as_dataset(dataset), progress=progress, on_error=on_error, batch_size=batch_size
         )
 
     def predict_files(self, paths: Iterable[str | Path], **settings: Any) -> Iterator[Prediction]:
         """One prediction a picture file, or for a run on a table a row of each table; `settings` as for `predict`."""
         if self.reads_tables:
+            from kenpin.data.loading import load_dataset
+
             return chain.from_iterable(self._predictions(load_dataset(path), **settings) for path in paths)
         examples = (Example(id=str(path), image=ImageSource(path=str(path))) for path in paths)
         return self._predictions(Dataset.from_examples(examples), **settings)
+
+
+def _as_dataset(source: DataSource) -> Dataset:
+    if isinstance(source, Dataset):
+        return source
+    from kenpin.data.loading import as_dataset
+
+    return as_dataset(source)
 
 
 def load_predictor(

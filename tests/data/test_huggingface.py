@@ -194,6 +194,23 @@ def test_pictures_stay_in_the_mapped_file(tmp_path: Path) -> None:
     assert data[count - 1].image.data == bytes([count - 1]) * length
 
 
+def test_a_selection_as_a_table_copies_no_picture() -> None:
+    picture = {"bytes": bytes(1_000_000), "path": None}
+    table = pa.table({"image": [picture] * 10, "id": list("abcdefghij")})
+    data = load_dataset(table)
+    before, held = pa.total_allocated_bytes(), []
+    for rows in ([3, 4, 5, 1, 1, 9, 0], [], list(range(10))):
+        chosen = data.select(rows)
+        held.append(chosen.arrow)
+        assert chosen.arrow.column("id").to_pylist() == chosen.column("id") == ["abcdefghij"[row] for row in rows]
+        assert chosen.table["id"][:] == chosen.column("id")
+    assert pa.total_allocated_bytes() - before < 1_000_000
+    assert data[-1].id == data.select([9])[0].id == "j"
+    for wrong in (10, -11):
+        with pytest.raises(IndexError):
+            data[wrong]
+
+
 def test_rows_without_a_picture_are_told_and_left_out(tmp_path: Path) -> None:
     gone = {"bytes": None, "path": "gone.png"}
     rows: list[dict[str, Any]] = [

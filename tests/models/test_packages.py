@@ -18,8 +18,9 @@ from kenpin.errors import KenpinError, OptionError, RunError
 from kenpin.explain import explain
 from kenpin.export import export_package
 from kenpin.inspection import Line
+from kenpin.models.package import opening
 from kenpin.predictor import load_predictor
-from kenpin.runtime import version_of
+from kenpin.runtime import Network, load_network, version_of
 from tests.commands import Run
 from tests.toy_runs import ToyRun
 
@@ -88,6 +89,22 @@ def test_a_package_judges_as_its_run(
             assert list(found.contributions or ()) == list(wanted.contributions or ())
             if wanted.embedding is not None:
                 np.testing.assert_allclose(found.embedding or (), wanted.embedding, rtol=CLOSE, atol=CLOSE)
+
+
+def test_few_pictures_wait_for_one_network(package: Path, pictures: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def loading(*given: Any, **settings: Any) -> Network:
+        asked.append(settings["work"])
+        return load_network(*given, **settings)
+
+    monkeypatch.setattr(opening, "load_network", loading)
+    predictor = load_predictor(package)
+    few = list(predictor.predict(pictures.select(range(3))))
+    assert asked == ["single"]
+    scores = [one.defect_score or 0.0 for one in predictor.predict(pictures)]
+    assert asked == ["single", "many"]
+    np.testing.assert_allclose([one.defect_score or 0.0 for one in few], scores[:3], rtol=CLOSE)
 
 
 def test_onnx_runtime_reads_what_openvino_reads(package: Path, pictures: Dataset) -> None:

@@ -97,7 +97,6 @@ def predict(
         Picture files and folders; tables, for a run that was trained on one; data sets, with --beside-truth.
     """
     from kenpin.data.mistaken import refuse_exchanged
-    from kenpin.drawing import draw_beside_truth, draw_prediction, font_note
     from kenpin.errors import OptionError
     from kenpin.files import check_writable, write_json
     from kenpin.quality.threshold import judge
@@ -117,8 +116,11 @@ def predict(
         raise OptionError(f"option `--beside-truth`: {model} finds no boxes; leave it out.")
     if predictor.undecided is not None:
         _show.say(f"kenpin: {predictor.undecided}")
-    if draw is not None and (note := font_note(predictor.labels)) is not None:
-        _show.say(f"kenpin: {note}")
+    if draw is not None:
+        from kenpin.drawing import draw_beside_truth, draw_prediction, font_note
+
+        if (note := font_note(predictor.labels)) is not None:
+            _show.say(f"kenpin: {note}")
     bad: list[str] = []
 
     def set_aside(example: Example, error: Exception) -> None:
@@ -175,15 +177,16 @@ def _predicted(
     path_of: takes the path of each picture whose id is not its path, since that is no UTF-8.
     """
     from kenpin.data.files import picture_files
-    from kenpin.data.loading import load_dataset
-    from kenpin.data.targets import annotated as with_boxes
-    from kenpin.errors import DatasetError
-    from kenpin.targets import Target
 
     if not annotated:
         files = paths if predictor.reads_tables else _remembered(islice(picture_files(paths), limit), path_of)
         yield from ((None, one) for one in islice(predictor.predict_files(files, on_error=set_aside), limit))
         return
+    from kenpin.data.loading import load_dataset
+    from kenpin.data.targets import annotated as with_boxes
+    from kenpin.errors import DatasetError
+    from kenpin.targets import Target
+
     left = limit
     for path in paths:
         known = with_boxes(load_dataset(path), Target.BOXES)

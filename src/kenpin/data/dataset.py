@@ -1,163 +1,41 @@
-"""Dataset: labelled pictures, or measured parts, as one table of fixed columns, memory-mapped where its source is."""
+"""Dataset: labelled pictures, or measured parts, as an Arrow table of fixed columns, mapped where its source is."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from kenpin.data.picture_files import read_as_known, read_bytes_once
 from kenpin.data.reading.box_forms import BoxForm
-from kenpin.data.reading.names import path_of_stored, readable, stored_path
+from kenpin.data.reading.library_tables import as_table
+from kenpin.data.reading.names import path_of_stored
+from kenpin.data.rows import READ, SCHEMA, blocks_of, examples_of, gathered, row_of
 from kenpin.errors import DatasetError, ImageError
 from kenpin.nearest import did_you_mean
-from kenpin.outlines import from_text, to_text
 from kenpin.plural import counted
-from kenpin.records import Detections, Example, Finding, ImageSource
+from kenpin.records import Example, Finding, ImageSource
 
 if TYPE_CHECKING:
     import datasets
     from numpy.typing import NDArray
 
-SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
-        ("split", pa.string()),
-        ("label", pa.string()),
-        ("boxes_xyxy_px", pa.list_(pa.list_(pa.float64()))),
-        ("box_labels", pa.list_(pa.string())),
-        ("box_segments", pa.list_(pa.string())),
-        ("box_crowd", pa.list_(pa.bool_())),
-        ("group", pa.string()),
-        ("prefix", pa.string()),
-        ("suffix", pa.string()),
-        ("mask", pa.string()),
-        ("size_wh", pa.list_(pa.int64())),
-        ("attributes", pa.string()),  # a JSON object; "{}" where there are none
-        ("origin", pa.string()),
-        ("items", pa.list_(pa.float64())),
-        ("box_outlines", pa.list_(pa.string())),  # of `outlines.to_text`
-    ]
-)
-_BLOCK = 10_000  # examples turned into columns at a time, so that a long reader never holds them all as objects
-_READ = 1_000  # rows turned into examples at a time
-
-
-def _row(example: Example) -> dict[str, Any]:
-    boxes = example.boxes
-    outlines = None if boxes is None else boxes.outlines
-    return {
-        "id": readable(example.id),
-        "image": {"bytes": example.image.data, "path": stored_path(example.image.path)},
-        "split": example.split,
-        "label": example.label,
-        "boxes_xyxy_px": None if boxes is None else [list(box) for box in boxes.boxes_xyxy_px],
-        "box_labels": None if boxes is None else list(boxes.labels),
-        "box_segments": None if boxes is None or boxes.segments is None else list(boxes.segments),
-        "box_crowd": None if boxes is None or boxes.crowd is None else list(boxes.crowd),
-        "group": example.group,
-        "prefix": example.prefix,
-        "suffix": example.suffix,
-        "mask": stored_path(example.mask),
-        "size_wh": None if example.size_wh is None else list(example.size_wh),
-        "attributes": json.dumps(dict(example.attributes), ensure_ascii=False) if example.attributes else "{}",
-        "origin": readable(example.origin),
-        "items": None if example.items is None else list(example.items),
-        "box_outlines": None if outlines is None else [outline and to_text(outline) for outline in outlines],
-    }
-
-
-def _example(row: Sequence[Any]) -> Example:
-    """The values of a row, in the order of `SCHEMA`, as an example."""
-    (id, image, split, label, boxes_xyxy_px, box_labels, box_segments, box_crowd,
-     group, prefix, suffix, mask, size_wh, attributes, origin, items, box_outlines) = row  # fmt: skip
-    boxes = None
-    if boxes_xyxy_px is not None:
-        boxes = Detections(
-            boxes_xyxy_px=tuple((x1, y1, x2, y2) for x1, y1, x2, y2 in boxes_xyxy_px),
-            labels=tuple(box_labels),
-            segments=None if box_segments is None else tuple(box_segments),
-            crowd=None if box_crowd is None else tuple(box_crowd),
-            outlines=None if box_outlines is None else tuple(text and from_text(text) for text in box_outlines),
-        )
-    return Example(
-        id=id,
-        image=ImageSource() if image is None else ImageSource(path_of_stored(image["path"]), image["bytes"]),
-        split=split,
-        label=label,
-        boxes=boxes,
-        group=group,
-        prefix=prefix,
-        suffix=suffix,
-        mask=path_of_stored(mask),
-        size_wh=None if size_wh is None else (size_wh[0], size_wh[1]),
-        attributes={} if attributes == "{}" else json.loads(attributes),
-        origin=origin,
-        items=None if items is None else tuple(items),
-    )
-
-
-def _examples(block: pa.Table | pa.RecordBatch) -> Iterator[Example]:
-    """The rows of a block as examples. Most columns are empty; no value is read from those."""
-    columns = (block.column(name) for name in SCHEMA.names)
-    values = (repeat(None) if column.null_count == len(block) else column.to_pylist() for column in columns)
-    return map(_example, zip(*values, strict=False))
-
-
-def _gathered(arrow: pa.Table, rows: NDArray[np.int64]) -> Iterator[Example]:
-    """The examples of these rows, taken batch by batch: `datasets` cuts out row by row, and each row then costs as much
-    as opening a small picture."""
-    batches = arrow.to_batches()
-    ends = np.cumsum([len(batch) for batch in batches])
-    for start in range(0, len(rows), _READ):
-        wanted = rows[start : start + _READ]
-        examples: dict[int, Example] = {}
-        of_batch = np.searchsorted(ends, wanted, side="right")
-        for number in np.unique(of_batch):
-            at = np.flatnonzero(of_batch == number)
-            batch = batches[number]
-            taken = batch.take(pa.array(wanted[at] - (ends[number] - len(batch))))
-            examples.update(zip(at.tolist(), _examples(taken), strict=True))
-        yield from (examples[row] for row in range(len(wanted)))
-
-
-def _blocks(examples: Iterable[Example]) -> Iterator[pa.Table]:
-    rows: list[dict[str, Any]] = []
-    for example in examples:
-        rows.append(_row(example))
-        if len(rows) == _BLOCK:
-            yield pa.Table.from_pylist(rows, schema=SCHEMA)
-            rows = []
-    yield pa.Table.from_pylist(rows, schema=SCHEMA)
-
-
-def as_table(arrow: pa.Table) -> datasets.Dataset:
-    """Arrow data as a `datasets` table; nothing is copied."""
-    import datasets
-
-    # a random name: without one, the library hashes every byte of every picture
-    return datasets.Dataset(arrow, fingerprint=secrets.token_hex(8))
-
 
 class Dataset:
-    """Labelled pictures: a `datasets` table with the columns of `SCHEMA`, and the classes in their declared order.
+    """Labelled pictures: an Arrow table with the columns of `SCHEMA`, and the classes in their declared order.
 
     Indexing and iterating give `Example`s; pictures are never opened here (`kenpin.data.images` does that).
     """
 
     def __init__(
         self,
-        table: datasets.Dataset,
+        table: pa.Table,
         *,
         classes: Sequence[str] = (),
         root: str = "",
@@ -188,7 +66,7 @@ class Dataset:
         cls, examples: Iterable[Example], *, classes: Sequence[str] = (), root: Path | str = "", format: str = ""
     ) -> Dataset:
         """Collect examples, block by block, into a data set. `classes`: the declared ones, in order."""
-        return cls(as_table(pa.concat_tables(_blocks(examples))), classes=classes, root=str(root), format=format)
+        return cls(pa.concat_tables(blocks_of(examples)), classes=classes, root=str(root), format=format)
 
     def __repr__(self) -> str:
         from kenpin.data.showing import in_a_line
@@ -204,28 +82,40 @@ class Dataset:
         return len(self._table if self._rows is None else self._rows)
 
     def __getitem__(self, index: int) -> Example:
-        row = self._table[index if self._rows is None else int(self._rows[index])]
-        return _example([row[name] for name in SCHEMA.names])
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index {index} is out of range: there are {counted(len(self), 'example')}")
+        row = index % len(self) if self._rows is None else int(self._rows[index])
+        (example,) = examples_of(self._table.slice(row, 1))
+        return example
 
     def __iter__(self) -> Iterator[Example]:
         if self._rows is not None:
-            yield from _gathered(self._arrow, self._rows)
+            yield from gathered(self._table, self._rows)
             return
-        for start in range(0, len(self), _READ):
-            yield from _examples(self._arrow.slice(start, _READ))
+        for start in range(0, len(self), READ):
+            yield from examples_of(self._table.slice(start, READ))
 
     @property
     def table(self) -> datasets.Dataset:
-        """The examples as a `datasets` table with the columns of `SCHEMA`."""
-        return self._table if self._rows is None else self._table.select(self._rows)
+        """The examples as a `datasets` table with the columns of `SCHEMA`. Raises MissingExtraError."""
+        return as_table(self.arrow, "a data set as a table of that library")
 
     @property
-    def _arrow(self) -> pa.Table:
-        return self._table.data.table
+    def arrow(self) -> pa.Table:
+        """The examples as an Arrow table with the columns of `SCHEMA`; no picture is copied."""
+        if self._rows is None:
+            return self._table
+        # slices, since `take` puts the pictures of all chunks into one array, which ends at 2 GiB
+        ends = np.flatnonzero(np.diff(self._rows) != 1) + 1
+        runs = np.split(self._rows, ends)
+        return pa.concat_tables([self._table.slice(int(run[0]) if len(run) else 0, len(run)) for run in runs])
+
+    def _of_examples(self, column: pa.ChunkedArray) -> pa.ChunkedArray:
+        """The values of the examples, of all rows' values; not of pictures, see `arrow`."""
+        return column if self._rows is None else column.take(pa.array(self._rows))
 
     def _column(self, name: str) -> pa.ChunkedArray:
-        column = self._arrow.column(name)
-        return column if self._rows is None else column.take(pa.array(self._rows))
+        return self._of_examples(self._table.column(name))
 
     def column(self, name: str) -> list[Any]:
         """One column of `SCHEMA` as a list, without touching the others."""
@@ -235,16 +125,20 @@ class Dataset:
 
     def has_any(self, *names: str) -> NDArray[np.bool_]:
         """Which examples have a value in one of these columns of `SCHEMA`, (n,). No value is touched."""
+        import pyarrow.compute as pc  # takes as long to load as Arrow itself, and one picture does not need it
+
         found = np.zeros(len(self), bool)
         for name in names:
-            found |= pc.is_valid(self._column(name)).to_numpy()
+            found |= self._of_examples(pc.is_valid(self._table.column(name))).to_numpy()
         return found
 
     def files(self) -> list[str | None]:
         """Path of each picture's file, (n,); None where the picture lies in memory. No picture's bytes are touched."""
-        image = self._column("image")
+        import pyarrow.compute as pc
+
+        image = self._table.column("image")
         in_memory = pc.is_valid(pc.struct_field(image, "bytes"))
-        stored = pc.if_else(in_memory, None, pc.struct_field(image, "path")).to_pylist()
+        stored = self._of_examples(pc.if_else(in_memory, None, pc.struct_field(image, "path"))).to_pylist()
         return list(map(path_of_stored, stored))
 
     def masks(self) -> list[str | None]:
@@ -323,7 +217,9 @@ class Dataset:
 
         Each file is read once; selections of the data set share the hashes.
         """
-        ids, every = self.column("id"), self._arrow.column("id")
+        import pyarrow.compute as pc
+
+        ids, every = self.column("id"), self._table.column("id")
         if pc.count_distinct(every).as_py() < len(every):  # put together by hand: an id may stand for several pictures
             return [content_hash(example.image) for example in self]
         missing = [row for row, id in enumerate(ids) if id not in self._hashes]
@@ -355,7 +251,7 @@ class Dataset:
         contents = [""] * len(self) if self.item_names else self.contents()
         for example, content in zip(self, contents, strict=True):
             digest.update(content.encode())
-            row = _row(replace(example, origin="", mask=None))
+            row = row_of(replace(example, origin="", mask=None))
             row.pop("image")
             for name in ("items", "box_outlines"):
                 if row[name] is None:
@@ -364,17 +260,15 @@ class Dataset:
         return digest.hexdigest()
 
     def _with_column(self, name: str, values: Sequence[str | None]) -> Dataset:
-        rows, arrow = self._rows, self._arrow
+        rows, arrow = self._rows, self._table
         if rows is not None and len(np.unique(rows)) < len(rows):  # a row that comes twice may get two values
-            rows, arrow = None, self.table.with_format("arrow")[:]
+            rows, arrow = None, self.arrow
         all_values = np.full(len(arrow), None, object)
         all_values[slice(None) if rows is None else rows] = values
         column = arrow.set_column(arrow.column_names.index(name), SCHEMA.field(name), pa.array(all_values, pa.string()))
-        return self._with(as_table(column), rows)
+        return self._with(column, rows)
 
-    def _with(
-        self, table: datasets.Dataset, rows: NDArray[np.int64] | None, classes: Sequence[str] | None = None
-    ) -> Dataset:
+    def _with(self, table: pa.Table, rows: NDArray[np.int64] | None, classes: Sequence[str] | None = None) -> Dataset:
         known = self._classes if classes is None else classes
         dataset = Dataset(
             table,

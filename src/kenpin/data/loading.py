@@ -6,9 +6,8 @@ import os
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
-from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.formats import get_format, huggingface
 from kenpin.data.leftovers import inside, tell_leftovers
@@ -22,6 +21,9 @@ from kenpin.files import new_folder, refuse_to_destroy
 from kenpin.network import check_hub
 from kenpin.outlines import is_oriented
 from kenpin.records import Finding, Severity
+
+if TYPE_CHECKING:  # who judges waits for no options of a training
+    from kenpin.config import TrainOptions
 
 _HUB = "huggingface"
 _COLUMNS = {
@@ -92,6 +94,7 @@ def load_dataset(
         get_format(format)
     of_hub = not path.exists() and (format == _HUB or (format is None and huggingface.looks_like_hub_id(path)))
     if of_hub:
+        huggingface.check_installed(path)
         check_hub(path.as_posix(), "datasets")
     elif not path.exists():
         raise _missing(path)

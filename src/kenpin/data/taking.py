@@ -13,12 +13,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from kenpin.data.dataset import SCHEMA, Dataset, as_table
+from kenpin.data.dataset import Dataset
 from kenpin.data.formats import huggingface, items
 from kenpin.data.images import png_of
 from kenpin.data.reading import Reading
 from kenpin.data.reading.columns import column_of, has_pictures
+from kenpin.data.reading.library_tables import as_table
 from kenpin.data.reading.names import readable, split_name
+from kenpin.data.rows import SCHEMA
 from kenpin.errors import DatasetError, first_line
 from kenpin.records import Example, ImageSource
 
@@ -52,7 +54,7 @@ def taken(source: object, reading: Reading, part: Callable[[Any], Dataset]) -> D
     table = _arrow(source)
     if table is not None:
         if has_pictures(table.schema):
-            return huggingface.of_tables([(None, as_table(table))], None, reading)
+            return huggingface.of_tables([(None, as_table(table, "a table with pictures"))], None, reading)
         return items.of_table(table, None, reading)
     if isinstance(source, Iterable) and not isinstance(source, str | bytes):
         return of_pictures(source)
@@ -166,14 +168,14 @@ def _joined(parts: Mapping[str, Dataset]) -> Dataset:
     tables = []
     for name, part in parts.items():
         split = split_name(name) or name
-        table = part.with_splits([split] * len(part)).table.with_format("arrow")[:]
+        table = part.with_splits([split] * len(part)).arrow
         if not is_unique:
             column = pa.array([f"{split}/{id}" for id in part.column("id")], pa.string())
             table = table.set_column(table.column_names.index("id"), SCHEMA.field("id"), column)
         tables.append(table.cast(SCHEMA))
     first = next(iter(parts.values()))
     return Dataset(
-        as_table(pa.concat_tables(tables)),
+        pa.concat_tables(tables),
         classes=tuple(dict.fromkeys(name for part in parts.values() for name in part.declared_classes)),
         root=_common_root(parts.values()),
         format=first.format if len({part.format for part in parts.values()}) == 1 else "",

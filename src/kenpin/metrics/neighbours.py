@@ -74,10 +74,23 @@ def silhouette(vectors: ArrayLike, labels: Sequence[str]) -> float | None:
 
     # Rousseeuw 1987, Silhouettes
     """
-    from sklearn.metrics import silhouette_score
+    from scipy.spatial.distance import cdist
 
     rows = np.asarray(vectors, np.float64)
-    classes = len(set(labels))
-    if not 1 < classes < len(rows):
+    _, numbers = np.unique(np.asarray(labels), return_inverse=True)
+    sizes = np.bincount(numbers)
+    if not 1 < len(sizes) < len(rows):
         return None
-    return float(silhouette_score(rows, np.asarray(labels)))
+    of_class = np.eye(len(sizes))[numbers]
+    total = 0.0
+    for start in range(0, len(rows), _BLOCK):
+        own = numbers[start : start + _BLOCK]
+        at = np.arange(len(own))
+        sums = cdist(rows[start : start + _BLOCK], rows) @ of_class
+        within = sums[at, own] / np.maximum(sizes[own] - 1, 1)  # its distance from itself is none of them
+        sums[at, own] = np.inf
+        nearest = (sums / sizes).min(1)
+        larger = np.maximum(within, nearest)
+        shares = np.divide(nearest - within, larger, out=np.zeros(len(own)), where=larger > 0)
+        total += float(shares[sizes[own] > 1].sum())  # alone of its class: 0, as Rousseeuw defines it
+    return total / len(rows)

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
 from kenpin.errors import ImageError
@@ -21,8 +20,10 @@ from kenpin.quality.calibration import Calibration
 from kenpin.records import Example, Map, Prediction, Sampling, Threshold
 from kenpin.targets import Target
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # who judges by a package waits for neither torch nor the options of a training
     from torch import Tensor, nn
+
+    from kenpin.config import TrainOptions
 
 Batch = dict[str, "Tensor"]
 
@@ -318,7 +319,7 @@ Progress = Callable[[str, int, int], None]
 """Called with the step, how many are done and how many there are."""
 OnError = Callable[[Example, ImageError], None]
 """Called with a picture that cannot be opened, which is then left out."""
-Taken = TypeVar("Taken", bound=TrainOptions)
+Taken = TypeVar("Taken", bound="TrainOptions")
 """The options type of a family."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
@@ -58,13 +59,14 @@ def decode(judge: Judge, outputs: Outputs, examples: Sequence[Example]) -> list[
     threads busy-wait for their next product and take the cores from the network."""
     if isinstance(judge, ReadsTables) and judge.table_items:
         return judge.decode(outputs, examples)
-    with _blas().limit(limits=1):
+    with _blas("scipy.linalg" in sys.modules).limit(limits=1):
         return judge.decode(outputs, examples)
 
 
 @cache
-def _blas() -> Any:
-    import scipy.linalg  # noqa: F401 brings a BLAS of its own, which is found only once it is loaded
+def _blas(with_scipy: bool) -> Any:
+    """What limits it. SciPy brings one of its own, which is found only once it is loaded, and is not loaded for this:
+    a decoding that needs it has loaded it after its first batch."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")

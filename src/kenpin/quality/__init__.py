@@ -2,6 +2,7 @@
 
 No escape in 59 NG parts shows an escape rate of at most 5 %, and no fewer parts do:
 
+>>> from kenpin.quality import at_most, bound_sentence, parts_needed, threshold_from_costs
 >>> round(at_most(0, 59), 4), parts_needed(0.05)
 (0.0495, 59)
 >>> print(bound_sentence("escape", events=0, parts=59))
@@ -15,27 +16,34 @@ Where an escape costs ten times as much as an overkill, a good part is failed so
 0.3
 """
 
-from kenpin.quality.agreement import cohen_kappa, fleiss_kappa
-from kenpin.quality.attribute_gage import attribute_study
-from kenpin.quality.bounds import at_most, clopper_pearson, parts_needed
-from kenpin.quality.calibration import fit_calibration, unit_of_distance
-from kenpin.quality.consequences import cost_notes
-from kenpin.quality.control_charts import ewma_chart, individuals_chart, means_chart, normal_scores, p_chart
-from kenpin.quality.costs import cut_costs, realised_cost
-from kenpin.quality.gage import gage_study
-from kenpin.quality.label_errors import contradicted
-from kenpin.quality.paired import mcnemar, paired_auroc, paired_difference, paired_share, verdict_differences
-from kenpin.quality.planning import bound_sentence, plan
-from kenpin.quality.platt import fit_platt
-from kenpin.quality.run_length import best_weight, ewma_run_length, ewma_width, shewhart_width
-from kenpin.quality.same_distribution import energy_test, least_p_value, mean_distances
-from kenpin.quality.threshold import (
-    judge,
-    quantile_interval,
-    threshold_from_costs,
-    threshold_from_good_parts,
-    threshold_from_quantile,
-)
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kenpin.lazy import on_first_use
+
+if TYPE_CHECKING:
+    from kenpin.quality.agreement import cohen_kappa, fleiss_kappa
+    from kenpin.quality.attribute_gage import attribute_study
+    from kenpin.quality.bounds import at_most, clopper_pearson, parts_needed
+    from kenpin.quality.calibration import fit_calibration, unit_of_distance
+    from kenpin.quality.consequences import cost_notes
+    from kenpin.quality.control_charts import ewma_chart, individuals_chart, means_chart, normal_scores, p_chart
+    from kenpin.quality.costs import cut_costs, realised_cost
+    from kenpin.quality.gage import gage_study
+    from kenpin.quality.label_errors import contradicted
+    from kenpin.quality.paired import mcnemar, paired_auroc, paired_difference, paired_share, verdict_differences
+    from kenpin.quality.planning import bound_sentence, plan
+    from kenpin.quality.platt import fit_platt
+    from kenpin.quality.run_length import best_weight, ewma_run_length, ewma_width, shewhart_width
+    from kenpin.quality.same_distribution import energy_test, least_p_value, mean_distances
+    from kenpin.quality.threshold import (
+        judge,
+        quantile_interval,
+        threshold_from_costs,
+        threshold_from_good_parts,
+        threshold_from_quantile,
+    )
 
 __all__ = [
     "at_most",
@@ -77,3 +85,48 @@ __all__ = [
     "unit_of_distance",
     "verdict_differences",
 ]
+
+# a verdict needs one of them
+__getattr__ = on_first_use(
+    __name__,
+    {
+        "at_most": "bounds",
+        "attribute_study": "attribute_gage",
+        "best_weight": "run_length",
+        "bound_sentence": "planning",
+        "clopper_pearson": "bounds",
+        "cohen_kappa": "agreement",
+        "contradicted": "label_errors",
+        "cost_notes": "consequences",
+        "cut_costs": "costs",
+        "energy_test": "same_distribution",
+        "ewma_chart": "control_charts",
+        "ewma_run_length": "run_length",
+        "ewma_width": "run_length",
+        "fit_calibration": "calibration",
+        "fit_platt": "platt",
+        "fleiss_kappa": "agreement",
+        "gage_study": "gage",
+        "individuals_chart": "control_charts",
+        "judge": "threshold",
+        "least_p_value": "same_distribution",
+        "mcnemar": "paired",
+        "mean_distances": "same_distribution",
+        "means_chart": "control_charts",
+        "normal_scores": "control_charts",
+        "p_chart": "control_charts",
+        "paired_auroc": "paired",
+        "paired_difference": "paired",
+        "paired_share": "paired",
+        "parts_needed": "bounds",
+        "plan": "planning",
+        "quantile_interval": "threshold",
+        "realised_cost": "costs",
+        "shewhart_width": "run_length",
+        "threshold_from_costs": "threshold",
+        "threshold_from_good_parts": "threshold",
+        "threshold_from_quantile": "threshold",
+        "unit_of_distance": "calibration",
+        "verdict_differences": "paired",
+    },
+)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from kenpin.data.dataset import SCHEMA, Dataset, as_table
+from kenpin.data.dataset import Dataset
 from kenpin.data.formats import CARRIABLE
 from kenpin.data.outlining import outlines_of_example
 from kenpin.data.picture_files import read_bytes_once
@@ -38,7 +38,8 @@ from kenpin.data.reading.library_tables import (
 from kenpin.data.reading.names import split_name
 from kenpin.data.reading.pictures import file_name, files_below, listed, subfolders
 from kenpin.data.reading.tables import CHAT_COLUMNS, TableReader
-from kenpin.errors import first_line
+from kenpin.data.rows import SCHEMA
+from kenpin.errors import check_datasets_installed, first_line
 from kenpin.outlines import to_text
 from kenpin.records import Example
 
@@ -79,7 +80,8 @@ def looks_like_hub_id(path: Path) -> bool:
 
 
 def read(path: Path, reading: Reading) -> Dataset:
-    """The rows of all splits; their pictures are neither decoded nor copied."""
+    """The rows of all splits; their pictures are neither decoded nor copied. Raises MissingExtraError."""
+    check_installed(path)
     for file in (path,) if path.is_file() else _own_files(path):
         reading.use(file)
     try:
@@ -89,6 +91,16 @@ def read(path: Path, reading: Reading) -> Dataset:
         what = f"its columns are not what it says of them ({first_line(error)})"
         reading.tell("unparsable-file", path, what, "Save it again")
         return Dataset.from_examples([], root=path, format="huggingface")
+
+
+def check_installed(path: Path) -> None:
+    """Raises MissingExtraError where the library that reads this is not installed."""
+    if path.exists():
+        doing, otherwise = f"{path}: reading it as Hugging Face data", "; where it is of another format, name that"
+        check_datasets_installed(doing, f"{otherwise} with --format")
+        return
+    doing = f"{path}: there is no such file or folder, and asking the Hugging Face hub for it"
+    check_datasets_installed(doing, "; or correct the path")
 
 
 def _own_files(path: Path) -> Iterator[str]:
@@ -115,9 +127,9 @@ def of_tables(tables: Iterable[tuple[str | None, datasets.Dataset]], root: Path 
         return annotations
     kind = SCHEMA.field("image").type
     pictures = pa.chunked_array([chunk for reader in readers for chunk in reader.kept_pictures().chunks], kind)
-    table = annotations.table.with_format("arrow")[:]
+    table = annotations.arrow
     table = table.set_column(table.column_names.index("image"), SCHEMA.field("image"), pictures)
-    return Dataset(as_table(table), **properties)
+    return Dataset(table, **properties)
 
 
 def tables_of(loaded: datasets.Dataset | datasets.DatasetDict) -> list[tuple[str | None, datasets.Dataset]]:
@@ -133,8 +145,10 @@ def tables_of(loaded: datasets.Dataset | datasets.DatasetDict) -> list[tuple[str
 def write(dataset: Dataset, path: Path) -> None:
     """Write a `save_to_disk` folder with the pictures' own bytes in it, one table for each split.
 
-    Where splits are not the standard ones, or some pictures have none, it is one table with a column `split`.
+    Where splits are not the standard ones, or some pictures have none, it is one table with a column `split`. Raises
+    MissingExtraError.
     """
+    check_datasets_installed("writing Hugging Face data", "; or choose another format")
     import datasets
 
     splits = set(dataset.column("split"))

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from kenpin.data.dataset import SCHEMA, Dataset, as_table
+from kenpin.data.dataset import Dataset
 from kenpin.data.reading import Reading
 from kenpin.data.reading.columns import attribute_columns, column_of
 from kenpin.data.reading.names import split_name
@@ -27,6 +27,7 @@ from kenpin.data.reading.number_tables import TEXTS, first_columns, read_number_
 from kenpin.data.reading.numbers import MAY_BE_MARKED, NumberStyle, are_units, as_numbers, number_of, number_style
 from kenpin.data.reading.picture_tables import names_pictures
 from kenpin.data.reading.pictures import listed
+from kenpin.data.rows import SCHEMA
 from kenpin.errors import DatasetError
 from kenpin.plural import counted
 from kenpin.records import Severity
@@ -257,7 +258,7 @@ def _dataset(
     }
     arrays = [pa.array(columns.get(field.name, [None] * count), field.type) for field in SCHEMA]
     data = pa.Table.from_arrays(arrays, schema=SCHEMA)
-    return Dataset(as_table(data), root=str(root or ""), format="items", item_names=names)
+    return Dataset(data, root=str(root or ""), format="items", item_names=names)
 
 
 def _ids(stated: Sequence[str | None], by_row: list[str], file: Path, reading: Reading) -> list[str]:

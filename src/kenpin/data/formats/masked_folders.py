@@ -44,7 +44,7 @@ def read(path: Path, reading: Reading) -> Dataset:
     examples = _examples(path, reading)
     data = Dataset.from_examples(examples, root=path, format="masked_folders")
     classes = sorted(data.classes, key=lambda label: (not is_good(label), label))
-    return Dataset(data.table, classes=classes, root=str(path), format="masked_folders")
+    return Dataset(data.arrow, classes=classes, root=str(path), format="masked_folders")
 
 
 def write(dataset: Dataset, path: Path) -> None:

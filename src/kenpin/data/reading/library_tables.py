@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import stat
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from kenpin.data.reading.names import split_name
 from kenpin.data.reading.pictures import files_below, is_picture
+from kenpin.errors import check_datasets_installed
 
 if TYPE_CHECKING:
     import datasets
@@ -27,6 +29,16 @@ ROOM_BYTES = 256 * 1024**2
 _RATIO = 20
 _SHARD = re.compile(r"(\w+)-\d{5}-of-\d{5}")
 _LARGEST_STATE_BYTES = 16 * 1024**2
+
+
+def as_table(arrow: pa.Table, doing: str) -> datasets.Dataset:
+    """Arrow data as a table of the library; nothing is copied. doing: what it is for, the beginning of a sentence.
+    Raises MissingExtraError."""
+    check_datasets_installed(doing)
+    import datasets
+
+    # a random name: without one, the library hashes every byte of every picture
+    return datasets.Dataset(arrow, fingerprint=secrets.token_hex(8))
 
 
 def load_saved(folder: Path) -> datasets.Dataset | datasets.DatasetDict:

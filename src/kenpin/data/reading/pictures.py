@@ -10,12 +10,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from kenpin.data.images import FORMATS, SUFFIXES, read_header
 from kenpin.data.picture_files import read_bytes_once
-from kenpin.data.reading import Reading
 from kenpin.data.reading.names import UniqueNames, familiar, folded, is_of_another_machine, readable
 from kenpin.records import Example, ImageSource
+
+if TYPE_CHECKING:
+    from kenpin.data.reading.reading import Reading
 
 StrPath = str | os.PathLike[str]
 

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kenpin.codecs import florence2, paligemma
-from kenpin.data.dataset import SCHEMA
 from kenpin.data.reading import Reading
 from kenpin.data.reading.answers import LOCATION, decoded
 from kenpin.data.reading.box_forms import BoxForm, four_numbers
@@ -22,6 +21,7 @@ from kenpin.data.reading.names import split_name
 from kenpin.data.reading.pictures import id_below
 from kenpin.data.reading.table_boxes import BoxCells, box_cells, is_list, item_feature, may_be_boxes
 from kenpin.data.reading.turns import exchanges
+from kenpin.data.rows import SCHEMA
 from kenpin.errors import ShapeError, first_line
 from kenpin.outlines import Outline, from_coco, from_text
 from kenpin.plural import counted
