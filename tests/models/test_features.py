@@ -15,6 +15,7 @@ from sklearn.svm import SVC
 from kenpin.data.loading import load_dataset
 from kenpin.errors import DatasetError, ImageError, OptionError
 from kenpin.models import get_family, inference
+from kenpin.models.classifier import heads
 from kenpin.models.classifier.heads import LinearHead, SvmHead, fit_head, head_from_arrays
 from kenpin.models.contract import Task
 from kenpin.models.networks import lite0
@@ -212,3 +213,15 @@ def test_pictures_prepared_one_by_one_in_many_threads_give_the_same_outputs(
     found = [outputs["probabilities"] for _, outputs in inference.infer_batches(inspector, dataset)]
     assert encoded == [1] * len(dataset)
     np.testing.assert_array_equal(np.concatenate(found), np.concatenate(expected))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_kernel_that_is_kept_fits_the_same_machines(classes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(classes)
+    targets = np.arange(90) % classes
+    features = draw.normal(size=(90, 7)) + targets[:, None] * 0.4
+    kept = fit_head("svm", features, targets, classes, 1.0)
+    monkeypatch.setattr(heads, "_KERNEL_ROWS", 0)
+    anew = fit_head("svm", features, targets, classes, 1.0)
+    unseen = draw.normal(size=(50, 7))
+    np.testing.assert_allclose(kept.probabilities(unseen), anew.probabilities(unseen), atol=1e-9)

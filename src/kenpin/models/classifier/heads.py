@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from kenpin.run.seal import REMEDY
 Array = NDArray[np.float64]
 HeadKind = Literal["linear", "svm"]
 _FOLDS = 5
+_KERNEL_ROWS = 5_000  # whose kernel takes 200 MB
 _FEWEST = 10  # examples of a class, below which a sigmoid's slope is a guess
 
 
@@ -56,14 +58,17 @@ class SvmHead:
 
     def probabilities(self, features: NDArray[Any]) -> Array:
         """(n, items) -> (n, classes)."""
-        x = (features - self.mean) / self.scale
-        squared = (x**2).sum(1)[:, None] + (self.vectors**2).sum(1)[None] - 2 * x @ self.vectors.T
-        decision = np.exp(-self.gamma * np.maximum(squared, 0)) @ self.dual.T + self.bias
+        kernel = _rbf((features - self.mean) / self.scale, self.vectors, float(self.gamma), self._lengths)
+        decision = kernel @ self.dual.T + self.bias
         positive = 1 / (1 + np.exp(-(decision * self.sigmoid[:, 0] + self.sigmoid[:, 1])))
         if positive.shape[1] == 1:
             return np.concatenate([1 - positive, positive], axis=1)
         shares: Array = positive / np.maximum(positive.sum(axis=1, keepdims=True), 1e-300)
         return shares
+
+    @cached_property
+    def _lengths(self) -> Array:
+        return _squared_lengths(self.vectors)
 
 
 Head = LinearHead | SvmHead
@@ -122,15 +127,19 @@ def _fit_svm(
     gamma = 1.0 / (x.shape[1] * x.var())
     folds = min(_FOLDS, int(np.bincount(targets).min()))
     dual, bias, sigmoid = np.zeros((len(machines), len(x))), [], []
+    # libsvm computes each value of the kernel anew for every fold and machine, one by one; a product of matrices does
+    # it once
+    is_small = len(x) <= _KERNEL_ROWS
+    rows = _rbf(x, x, gamma, _squared_lengths(x)) if is_small else x
     for row, positive in enumerate(machines):
         truth = targets == positive
-        machine = SVC(C=c, gamma=gamma)
+        machine = SVC(C=c, kernel="precomputed") if is_small else SVC(C=c, gamma=gamma)
         # Platt 1999: the sigmoid is fitted to decisions on pictures that the machine has not seen
         unseen = cross_val_predict(
-            machine, x, truth, cv=StratifiedKFold(folds, shuffle=True, random_state=0), method="decision_function"
+            machine, rows, truth, cv=StratifiedKFold(folds, shuffle=True, random_state=0), method="decision_function"
         )
         platt = LogisticRegression(C=1e6).fit(unseen[judging, None], truth[judging])
-        machine.fit(x, truth)
+        machine.fit(rows, truth)
         dual[row, machine.support_] = machine.dual_coef_[0]
         bias.append(machine.intercept_[0])
         sigmoid.append([platt.coef_[0, 0], platt.intercept_[0]])
@@ -138,6 +147,18 @@ def _fit_svm(
     return SvmHead(
         mean, scale, x[used], dual[:, used], np.array(bias), np.array(gamma), np.array(sigmoid, dtype=np.float64)
     )
+
+
+def _rbf(x: NDArray[Any], vectors: NDArray[Any], gamma: float, lengths: Array) -> Array:
+    """The kernel exp(-gamma |x - v|²). (n, items), (m, items), squared lengths of the latter (m,) -> (n, m)"""
+    squared = _squared_lengths(x)[:, None] + lengths - 2 * x @ vectors.T
+    kernel: Array = np.exp(-gamma * np.maximum(squared, 0))
+    return kernel
+
+
+def _squared_lengths(x: NDArray[Any]) -> Array:
+    lengths: Array = (x**2).sum(1)
+    return lengths
 
 
 def head_from_arrays(arrays: Mapping[str, NDArray[Any]], classes: int) -> Head:
