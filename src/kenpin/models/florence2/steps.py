@@ -27,6 +27,10 @@ class Reading(nn.Module):
     """Picture tokens, (n, p, width) -> keys and values of picture and question for each layer that writes, each
     (n, heads, p + q, head width)."""
 
+    encoder: Any
+    layers: Any
+    words: Tensor
+
     def __init__(self, network: Any, question: Sequence[int]) -> None:
         super().__init__()
         self.encoder, self.layers = network.get_encoder(), network.model.language_model.decoder.layers
@@ -53,6 +57,9 @@ class Step(nn.Module):
     seen: those of `Reading`. -> log-probabilities of the next token (n, b, vocabulary), and the keys and values of
     this one.
     """
+
+    decoder: Any
+    head: Any
 
     def __init__(self, network: Any) -> None:
         super().__init__()
@@ -142,7 +149,8 @@ class StepsOnEngine:
 def _by_head(x: Tensor, attention: Any) -> Tensor:
     """(n, t, width) -> (n, heads, t, head width)."""
     n, t, _ = x.shape
-    return x.reshape(n, t, attention.num_heads, attention.head_dim).transpose(1, 2)
+    heads: tuple[int, int] = (attention.num_heads, attention.head_dim)
+    return x.reshape(n, t, *heads).transpose(1, 2)
 
 
 def _attended(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:

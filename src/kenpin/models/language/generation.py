@@ -173,7 +173,7 @@ class _Watcher(LogitsProcessor):  # type: ignore[misc]
         if length == 0:
             table, _ = admission.first(rows, self._limit)
         else:
-            steps = torch.stack([parents, written[:, -1]]).tolist()
-            table, _ = admission.further(*steps, self._limit - length)
+            before, last = torch.stack([parents, written[:, -1]]).tolist()
+            table, _ = admission.further(before, last, self._limit - length)
         admitted = torch.from_numpy(table).to(scores.device)
         return torch.full_like(scores, -torch.inf).scatter_(1, admitted, scores.gather(1, admitted))

@@ -128,7 +128,8 @@ class _Texts(NamedTuple):
 
     def of(self, rows: Ids) -> _Texts:
         """These rows of each picture. rows: (pictures, k)."""
-        tokens, masses = (np.take_along_axis(part, rows[..., None], 1) for part in (self.tokens, self.masses))
+        tokens = np.take_along_axis(self.tokens, rows[..., None], 1)
+        masses = np.take_along_axis(self.masses, rows[..., None], 1)
         return _Texts(tokens, masses, np.take_along_axis(self.scores, rows, 1))
 
 
