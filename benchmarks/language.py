@@ -68,8 +68,8 @@ def section(scale: Scale, folder: Path) -> str:
         f"What looks at the picture does {figure(scale.asked / min(looking['seconds']))} pictures/s alone, by torch. "
         "kenpin's prediction computes it, and the language model, on OpenVINO; converting both once, which is kept, is "
         "left out of its time and not of its memory. The rows of the published size are a Florence-2-base with random "
-        f"weights and pictures of 768 × 768: {scale.large} of them, {scale.large_epochs} epochs; its answers are free, of "
-        f"{_LARGE_TOKENS} tokens at most.\n"
+        f"weights and pictures of 768 × 768: {scale.large} of them, {scale.large_epochs} epochs; its answers are free, "
+        f"of {_LARGE_TOKENS} tokens at most.\n"
     )
 
 

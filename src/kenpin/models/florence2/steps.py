@@ -23,7 +23,7 @@ from kenpin.runtime.network import NETWORK_FILES
 _log = logging.getLogger(__name__)
 
 
-class Reading(nn.Module):
+class PictureReading(nn.Module):
     """Picture tokens, (n, p, width) -> keys and values of picture and question for each layer that writes, each
     (n, heads, p + q, head width)."""
 
@@ -50,12 +50,12 @@ class Reading(nn.Module):
         )
 
 
-class Step(nn.Module):
+class TokenStep(nn.Module):
     """One further token of each row; n pictures have b rows each.
 
     tokens (n, b), position (1,), past (t, 2 layers, n b, heads, head width): keys and values of the tokens before;
-    seen: those of `Reading`. -> log-probabilities of the next token (n, b, vocabulary), and the keys and values of
-    this one.
+    seen: those of `PictureReading`. -> log-probabilities of the next token (n, b, vocabulary), and the keys and values
+    of this one.
     """
 
     decoder: Any
@@ -98,7 +98,12 @@ def write_steps(engine: str, network: Any, question: Sequence[int], tokens: int,
     (folder / READ).mkdir()
     features = torch.zeros(2, tokens, width)
     write_calls(
-        engine, Reading(network, question).eval(), {"features": (features, (0,))}, names, folder / READ, half=half
+        engine,
+        PictureReading(network, question).eval(),
+        {"features": (features, (0,))},
+        names,
+        folder / READ,
+        half=half,
     )
     # each a tensor of its own: the exporter for onnx takes the same one for the same input
     seen: dict[str, Input] = {name: (torch.zeros(2, heads, tokens + len(question), size), (0,)) for name in names}
@@ -108,7 +113,7 @@ def write_steps(engine: str, network: Any, question: Sequence[int], tokens: int,
         "past": (torch.zeros(2, len(names), 6, heads, size), (0, 2)),
     }
     (folder / STEP).mkdir()
-    write_calls(engine, Step(network).eval(), given | seen, ("logs", "new"), folder / STEP, half=half)
+    write_calls(engine, TokenStep(network).eval(), given | seen, ("logs", "new"), folder / STEP, half=half)
 
 
 class StepsOnEngine:
@@ -150,7 +155,8 @@ def _by_head(x: Tensor, attention: Any) -> Tensor:
     """(n, t, width) -> (n, heads, t, head width)."""
     n, t, _ = x.shape
     heads: tuple[int, int] = (attention.num_heads, attention.head_dim)
-    return x.reshape(n, t, *heads).transpose(1, 2)
+    split: Tensor = x.reshape(n, t, *heads).transpose(1, 2)
+    return split
 
 
 def _attended(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
