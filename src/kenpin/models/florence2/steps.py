@@ -161,4 +161,6 @@ def _by_head(x: Tensor, attention: Any) -> Tensor:
 
 def _attended(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     # written out: OpenVINO 2026.4 computes torch's own function wrongly for one query and a growing number of keys
-    return (query @ keys.transpose(2, 3) * query.shape[-1] ** -0.5).softmax(dim=-1) @ values
+    shares = (query @ keys.transpose(2, 3) * query.shape[-1] ** -0.5).softmax(dim=-1)
+    heard: Tensor = shares @ values
+    return heard
