@@ -31,6 +31,9 @@ class Scale:
     asked: int
     """Generated pictures that it is asked about, after as many epochs as it needs to know them."""
     teaching_epochs: int
+    large: int
+    """Generated pictures of a language model of published size, and epochs on them; 0: it is left out."""
+    large_epochs: int
     cases: int
     """Generated vectors in a library of cases."""
     searches: int
@@ -56,6 +59,8 @@ FULL = Scale(
     epochs=10,
     asked=48,
     teaching_epochs=60,
+    large=4,
+    large_epochs=10,
     cases=100_000,
     searches=200,
     digits=None,
@@ -76,6 +81,8 @@ QUICK = Scale(
     epochs=1,
     asked=6,
     teaching_epochs=1,
+    large=0,
+    large_epochs=0,
     cases=500,
     searches=10,
     digits=500,

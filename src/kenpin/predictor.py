@@ -260,7 +260,7 @@ def _of_package(folder: Path, device: str | None, checkpoint: str | int | Path |
     record = package.run
     where = f"{folder / RECORD}: threshold"
     threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
-    return Predictor(package.judge, threshold, record, read_lineage(folder), Target.LABEL)
+    return Predictor(package.judge, threshold, record, read_lineage(folder), package.target)
 
 
 def _of_checkpoint(run: Path, wanted: str, device: Any, engine: str) -> Predictor:

@@ -25,7 +25,7 @@ from kenpin.models.classifier.family import FAMILY
 from kenpin.models.classifier.options import ClassifierOptions
 from kenpin.models.contract import Task
 from kenpin.models.inference import frozen_of, infer_together
-from kenpin.models.networks import kept_networks, on_engine
+from kenpin.models.networks import converting, kept_networks, on_engine
 from kenpin.models.networks.backbones import Backbone, load_backbone
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.stored_pixels import StoredPixels
@@ -142,7 +142,7 @@ def head(engine: str) -> Any:
 
 def test_a_network_is_converted_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert frozen_of(head("openvino")) is not None
-    monkeypatch.setattr(on_engine, "_to_openvino", lambda *_: pytest.fail("converted a second time"))
+    monkeypatch.setattr(converting, "_to_openvino", lambda *_: pytest.fail("converted a second time"))
     monkeypatch.setattr(on_engine, "_networks", OrderedDict())  # as in another process
     assert frozen_of(head("openvino")) is not None
     monkeypatch.setattr(on_engine, "load_network", lambda *_, **__: pytest.fail("loaded a second time"))
@@ -183,11 +183,11 @@ def test_the_oldest_networks_are_dropped_but_never_the_one_in_use(cache: Path, m
         (folder / "model.onnx").write_bytes(b"x" * 2_000)
 
     def network(name: str) -> Path:
-        return kept_networks.kept_network(name, "onnx", convert)
+        return kept_networks.kept_network(name, convert)
 
-    assert network("first").is_file()
+    assert (network("first") / "model.onnx").is_file()
     os.utime(cache / "networks" / "first", (1, 1))
-    assert network("second").is_file()
+    assert (network("second") / "model.onnx").is_file()
     assert [folder.name for folder in (cache / "networks").iterdir()] == ["second"]
 
 
@@ -197,7 +197,7 @@ def test_torch_takes_over_where_auto_chose_an_engine_that_cannot(
     def refuse(*_: object) -> None:
         raise RuntimeError("no such operation")
 
-    monkeypatch.setattr(on_engine, "_to_openvino", refuse)
+    monkeypatch.setattr(converting, "_to_openvino", refuse)
     monkeypatch.setenv("KENPIN_ENGINE", "openvino")
     inspector = head("auto")
     assert frozen_of(inspector) is None

@@ -173,7 +173,7 @@ def test_what_a_package_cannot_is_said(package: Path, kenpin: Run, few_parts: Pa
     ("family", "options", "said"),
     [
         ("embedder", {"base": "mlp", "tuning": "full", "epochs": 1}, "base mlp"),
-        ("florence2", {"epochs": 1}, "no package is made yet"),
+        ("paligemma", {"epochs": 1}, "computed by torch alone"),
     ],
 )
 def test_a_run_that_becomes_no_package_is_refused(
@@ -181,7 +181,7 @@ def test_a_run_that_becomes_no_package_is_refused(
 ) -> None:
     from tests.toy_runs import trained
 
-    if family == "florence2":
+    if family == "paligemma":
         run = trained(family, tmp_path / "run", None, **options)
     else:
         run = toy_run(family, tmp_path / "run", **options)

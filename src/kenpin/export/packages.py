@@ -13,8 +13,9 @@ import torch
 from kenpin.errors import OptionError, OutputExistsError, first_line
 from kenpin.files import check_free, new_folder, refuse_to_destroy
 from kenpin.models.calibrated import write_calibration
-from kenpin.models.contract import Calibrated, Packable
-from kenpin.models.networks.on_engine import OnEngine, write_network
+from kenpin.models.contract import Calibrated, Packable, PackableWithNetworks
+from kenpin.models.networks.converting import write_network
+from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.package import PackageRecord, is_package
 from kenpin.models.package.record import DECISION, NETWORK, RUN, hashes_below, write_package_record
 from kenpin.predictor import load_predictor
@@ -45,8 +46,8 @@ def export_package(
     inspector = load_predictor(run, device="cpu", engine="torch").inspector
     if not isinstance(inspector, Packable):
         raise OptionError(
-            f"{run}: of family {record.family} no package is made yet, for it gives answers in words; use the run "
-            "itself, whose vision part an engine computes."
+            f"{run}: of family {record.family} no package is made, for its language model is computed by torch alone; "
+            "use the run itself, or train florence2 where boxes are asked for."
         )
     frozen = inspector.packed()
     assert isinstance(frozen, OnEngine)
@@ -64,6 +65,8 @@ def export_package(
         try:
             graph = frozen.graph(stored)
             write_network(to, graph, example, folder / NETWORK, frozen.output, half=precision == "fp16")
+            if isinstance(inspector, PackableWithNetworks):
+                inspector.write_networks(folder / DECISION, to, half=precision == "fp16")
         except Exception as error:  # converters raise whatever breaks first
             if isinstance(error, OSError):
                 raise

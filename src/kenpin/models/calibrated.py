@@ -12,11 +12,13 @@ from kenpin.quality.calibration import Calibration, IsotonicCurve, LogisticCurve
 from kenpin.records import Prediction
 from kenpin.records_json import from_json, to_json
 from kenpin.run.layout import CALIBRATION
+from kenpin.targets import Target
 
 
 class CalibratedPictures:
     """An inspector whose defect score, a probability or a distance, becomes the calibrated probability of a defect."""
 
+    target = Target.LABEL
     calibration: Calibration | None = None
     _task: Task
 

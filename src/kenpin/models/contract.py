@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # who judges by a package waits for neither torch nor the opt
     from torch import Tensor, nn
 
     from kenpin.config import TrainOptions
+    from kenpin.runtime.calls import Calls
 
 Batch = dict[str, "Tensor"]
 
@@ -313,6 +314,23 @@ class Packable(Inspector, Protocol):
 
     def write_decision(self, folder: Path) -> None:
         """Write what `of_package` of its family's `decoding` reads, but for the calibration."""
+
+
+@runtime_checkable
+class PackableWithNetworks(Packable, Protocol):
+    """An inspector whose decision is computed by further networks, which lie among its decision files."""
+
+    def write_networks(self, folder: Path, engine: str, *, half: bool) -> None:
+        """Write them into folders below this one; half: with weights in 16 bits. Raises whatever the converters
+        raise."""
+
+
+@runtime_checkable
+class OpensNetworks(Protocol):
+    """A decoding of a package that computes with further networks."""
+
+    def open_networks(self, load: Callable[[str], Calls]) -> None:
+        """Load them. load: the network in a folder of this name among the decision files."""
 
 
 Progress = Callable[[str, int, int], None]

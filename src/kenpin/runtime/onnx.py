@@ -15,6 +15,11 @@ from kenpin.runtime.network import Outputs, PendingOutputs, Precision
 
 def load(file: Path, threads: int | None, device: str | None, precision: Precision) -> OnnxNetwork:
     """The network of an `.onnx` file. Raises OptionError, RuntimeError."""
+    return OnnxNetwork(session(file, threads, device, precision))
+
+
+def session(file: Path, threads: int | None, device: str | None, precision: Precision) -> Any:
+    """The session of a file. Raises OptionError, RuntimeError."""
     import onnxruntime
 
     if precision != "fp32":
@@ -28,10 +33,9 @@ def load(file: Path, threads: int | None, device: str | None, precision: Precisi
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
-        session = onnxruntime.InferenceSession(str(file), options, providers=[provider])
+        return onnxruntime.InferenceSession(str(file), options, providers=[provider])
     except Exception as error:  # its exceptions have no common base but this one
         raise RuntimeError(str(error)) from error
-    return OnnxNetwork(session)
 
 
 class OnnxNetwork:

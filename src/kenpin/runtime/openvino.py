@@ -20,6 +20,11 @@ _FORMATS = {"fp32": "f32", "bf16": "bf16"}
 
 def load(file: Path, work: Work, threads: int | None, device: str | None, precision: Precision) -> OpenVinoNetwork:
     """The network of an `.xml` or `.onnx` file. Raises OptionError, RuntimeError."""
+    return OpenVinoNetwork(compiled(file, work, threads, device, precision))
+
+
+def compiled(file: Path, work: Work, threads: int | None, device: str | None, precision: Precision) -> Any:
+    """The compiled model of a file. Raises OptionError, RuntimeError."""
     core, device = _core(), device or "CPU"
     if device.split(".")[0] not in core.available_devices:
         known = ", ".join(core.available_devices)
@@ -31,7 +36,7 @@ def load(file: Path, work: Work, threads: int | None, device: str | None, precis
     }
     if device == "CPU" and threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
-    return OpenVinoNetwork(core.compile_model(core.read_model(file), device, settings))
+    return core.compile_model(core.read_model(file), device, settings)
 
 
 def imported() -> Any:

@@ -13,7 +13,8 @@ from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
 from kenpin.codecs import florence2, paligemma
-from kenpin.models.language.generation import NEIGHBOURHOOD, Answers, Asked, generate_answers
+from kenpin.models.language.generation import Answers, Asked, generate_answers
+from kenpin.models.language.writing import NEIGHBOURHOOD, Ending, Ids, Logs, write_answers
 from tests.models.language.toys import LABELS, Toy, make_toy
 
 SIZE_WH = (640, 479)
@@ -164,6 +165,43 @@ def test_settings_of_the_checkpoint_change_nothing(place: int, beams: int, free:
     )
     answers = _answers(toy, toy.inputs(0, PROMPTS), model, beams=beams, budget=BUDGET, free=free)
     assert torch.equal(answers.tokens, _batch(place, 0, beams, free).tokens)
+
+
+class _Reread:
+    """`Steps` that reads prompt and answer anew for every token."""
+
+    def __init__(self, place: int, seed: int) -> None:
+        self.toy, self.model = TOYS[place], _model(place, seed)
+        self.inputs = self.toy.inputs(seed, PROMPTS)
+        self.rows = [(picture, torch.empty(0, dtype=torch.int64)) for picture in range(len(PROMPTS))]
+
+    def first(self) -> Logs:
+        return self._logs()
+
+    def further(self, parents: Ids, tokens: Ids) -> Logs:
+        before = [self.rows[parent] for parent in parents]
+        pairs = zip(before, tokens, strict=True)
+        self.rows = [(picture, torch.cat([text, torch.tensor([token])])) for (picture, text), token in pairs]
+        return self._logs()
+
+    def _logs(self) -> Logs:
+        found = []
+        for picture, text in self.rows:
+            padded = torch.cat([text, torch.tensor([0])])  # the last one is only predicted
+            found.append(self.toy.logits(self.model, self.toy.one(self.inputs, picture), padded)[-1].log_softmax(0))
+        return torch.stack(found).numpy()
+
+
+@by_place
+@by_beams
+@by_freedom
+def test_answers_are_the_same_whatever_computes_the_tokens(place: int, beams: int, free: bool) -> None:
+    toy, grammar = TOYS[place], None if free else TOYS[place].grammar
+    ending = Ending(toy.end, toy.pad, toy.locations)
+    found = write_answers(_Reread(place, 1), ending, grammar=grammar, beams=beams, max_new_tokens=15)
+    wanted = _batch(place, 1, beams, free, 15)
+    assert found.tokens.tolist() == wanted.tokens.tolist()
+    torch.testing.assert_close(torch.from_numpy(found.log_masses), wanted.log_masses, rtol=0, atol=1e-4)
 
 
 @by_beams

@@ -12,6 +12,8 @@ from kenpin.errors import LabelError, MissingExtraError, OptionError
 from kenpin.models import get_family
 from kenpin.models.bases import trainable_share
 from kenpin.models.contract import Task, Trainable
+from kenpin.models.florence2.toy import toy_base
+from kenpin.models.language.tuning import prepare, sees_frozen
 from tests.objects import LABELS, made_objects
 
 FAMILIES = ["florence2", "paligemma"]
@@ -102,6 +104,14 @@ def test_lora_moves_adapters_alone(family: str) -> None:
     assert targets == expected[family]
     # Florence-2's adapters reach into the vision part, so that its features are no longer the base's
     assert (inspector.extract is None) == (family == "florence2")
+
+
+@pytest.mark.parametrize(("targets", "is_frozen"), [(("fc2",), False), (("*language_model*.fc2",), True)])
+def test_restored_adapters_on_what_sees_the_picture_are_not_the_base(targets: Any, is_frozen: bool) -> None:
+    """Features of the base are kept by its name: those of adapters are others, though they train no more."""
+    network = toy_base(Task(LABELS, ()), 0).network
+    adapted = prepare(network, "lora", rank=2, alpha=2, dropout=0.0, targets=targets, seed=0)
+    assert sees_frozen(adapted.requires_grad_(False)) == is_frozen
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -25,6 +25,7 @@ from kenpin.models.bases import BaseRecord, check_base
 from kenpin.models.contract import Batch, Task
 from kenpin.models.language.attention_maps import detection_maps
 from kenpin.models.language.bases import LanguageBase
+from kenpin.models.language.decoding import LanguageDecoding
 from kenpin.models.language.generation import Asked, generate_answers
 from kenpin.models.language.grammar import Grammar
 from kenpin.models.language.losses import IGNORED, example_losses, token_losses
@@ -35,22 +36,19 @@ from kenpin.models.networks.lora import load_lora, without_adapters
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.pretrained import load_pretrained, load_tensors
 from kenpin.models.networks.quiet import expected_warnings, without_bars
-from kenpin.models.outputs import Outputs
 from kenpin.models.restoring import run_below
 from kenpin.nearest import did_you_mean
 from kenpin.plural import counted, is_are
-from kenpin.quality.calibration import Calibration
-from kenpin.records import Detections, Example, Map, Prediction
+from kenpin.records import Detections, Example, Map
 
 _TRAINED, _ADAPTER, _WEIGHTS = "trained.safetensors", "adapter", "weights"
 
 Detector = TypeVar("Detector", bound="LanguageDetector")
 
 
-class LanguageDetector(ABC):
+class LanguageDetector(LanguageDecoding):
     """A language model that answers with labels and boxes."""
 
-    labels: tuple[str, ...]
     base: BaseRecord
     image_size_wh: tuple[int, int]
     codec: Any
@@ -72,18 +70,28 @@ class LanguageDetector(ABC):
         self.base = BaseRecord(base.id, base.commit, self._probe())
         self.module: nn.Module = module or self._prepared()
         self.batch_size = options.predict_batch_size
-        self.calibration: Calibration | None = None
         self.extract: OnEngine | None = None
+        self.whole: OnEngine | None = None
+        """What sees the picture, where it was trained and changes no more."""
         if sees_frozen(self.module):
             freeze_randomness(self.module)
-            self.extract = OnEngine(
-                self.features,
-                vision_of(self.network),
-                self.encode,
-                processor=base.processor,
-                size_wh=self.image_size_wh,
-                engine=options.engine,
-            )
+            self.extract = self.looking(options.engine)
+
+    def looking(self, engine: str) -> OnEngine:
+        """What sees the picture, on an engine."""
+        return OnEngine(
+            self.features,
+            vision_of(self.network),
+            self.encode,
+            processor=self.source.processor,
+            size_wh=self.image_size_wh,
+            engine=engine,
+        )
+
+    def settle(self) -> None:
+        """What was learned changes no more: engines may compute it."""
+        if self.extract is None and self._options.tuning != "qlora":
+            self.whole = self.looking(self._options.engine)
 
     # ---- defined by each family ----
 
@@ -212,33 +220,10 @@ class LanguageDetector(ABC):
             )
         return {"tokens": answers.tokens, "log_masses": answers.log_masses}
 
-    def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
-        """Answers -> boxes with scores; the defect score is the highest of a box whose class is not OK."""
-        rows = zip(examples, outputs["tokens"].tolist(), outputs["log_masses"].tolist(), strict=True)
-        return [self.calibrated(self._prediction(*row)) for row in rows]
-
-    def calibrated(self, prediction: Prediction) -> Prediction:
-        """The prediction with calibrated scores."""
-        detections = prediction.detections
-        if detections is None or detections.scores is None:
-            return prediction
-        scores = detections.scores
-        if self.calibration is not None:
-            scores = tuple(self.calibration.apply(scores).tolist())
-        detections = replace(detections, scores=scores)
-        if not self.labels:  # a base without a run: nothing it finds is known to be a defect
-            return replace(prediction, detections=detections)
-        of_defects = (
-            s for s, label in zip(scores, detections.labels, strict=True) if label not in self._task.ok_labels
-        )
-        return replace(prediction, detections=detections, defect_score=max(of_defects, default=0.0))
-
-    def _prediction(self, example: Example, tokens: list[int], log_masses: list[float]) -> Prediction:
-        reading = self.reader.read(tokens, log_masses, self._size_wh(example))
-        answered_in = self.answered_in(self.prompt)
-        if answered_in == "words" or (answered_in == "either" and not len(reading.detections)):
-            return Prediction(id=example.id, text=reading.text)
-        return Prediction(id=example.id, detections=reading.detections, text=reading.text, rejected=reading.rejected)
+    @property
+    def form(self) -> Literal["boxes", "words", "either"]:
+        """Of the answers to the prompt."""
+        return self.answered_in(self.prompt)
 
     # ---- maps ----
 
@@ -263,10 +248,13 @@ class LanguageDetector(ABC):
         def text_of(ids: Sequence[int]) -> str:
             return cast(str, tokenizer.decode(list(ids), clean_up_tokenization_spaces=False))
 
-        special = set(tokenizer.all_special_ids) | set(tokenizer.get_added_vocab().values())
-        marks = {id: text_of([id]) for id in special}
+        return AnswerReader(self.codec, text_of, self.marks, self.end)
 
-        return AnswerReader(self.codec, text_of, marks, self.end)
+    @property
+    def marks(self) -> dict[int, str]:
+        """Texts of the tokens that stand for themselves."""
+        special = set(self.tokenizer.all_special_ids) | set(self.tokenizer.get_added_vocab().values())
+        return {id: self.tokenizer.decode([id], clean_up_tokenization_spaces=False) for id in sorted(special)}
 
     @property
     @abstractmethod
@@ -386,4 +374,6 @@ def base_of_run(options: LanguageOptions, family: str) -> LanguageBase:
 def restored(inspector: LanguageDetector, folder: Path, base: BaseRecord) -> LanguageDetector:
     """The inspector with the weights that `save` wrote, where its base is that of the training. Raises RunError."""
     check_base(base, inspector.base, is_half=inspector.is_half)
-    return inspector.restore(folder)
+    trained = inspector.restore(folder)
+    trained.settle()
+    return trained

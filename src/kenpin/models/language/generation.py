@@ -6,16 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from kenpin.models.language.grammar import Admitted, Grammar, State
+from kenpin.models.language.grammar import Grammar
+from kenpin.models.language.writing import Admission, log_masses, reach_of
 
-NEIGHBOURHOOD = 0.01
-"""How far from a location, as a share of the frame, other locations count as equal."""
 # switches off a checkpoint's own generation settings, so that only the grammar and the model's probabilities count
 # (Florence-2's forbid to repeat three tokens, which boxes do)
 PLAIN: dict[str, Any] = {
@@ -102,13 +99,12 @@ class _Watcher(LogitsProcessor):  # type: ignore[misc]
     """
 
     def __init__(self, grammar: Grammar | None, beams: int, max_new_tokens: int, end: int, locations: range) -> None:
-        self._grammar, self._beams, self._limit, self._end = grammar, beams, max_new_tokens, end
-        self._locations = locations
-        self._reach = round(NEIGHBOURHOOD * len(locations))
+        self._admission = None if grammar is None else Admission(grammar)
+        self._beams, self._limit, self._end = beams, max_new_tokens, end
+        self._locations, self._reach = locations, reach_of(locations)
         self._prompt_length = 0
         self._written = torch.empty(0)
         self._log_probabilities = torch.empty(0)
-        self._states: list[State] = []
         # by step, of each row: log-probabilities of the ids around the last token's (rows, 2 reach + 1), and of ending
         self._around: list[Tensor] = []
         self._ending: list[Tensor] = []
@@ -125,7 +121,7 @@ class _Watcher(LogitsProcessor):  # type: ignore[misc]
         # beam search hands over log-probabilities, greedy search plain logits
         self._log_probabilities = scores.log_softmax(1) if self._beams == 1 else scores
         self._ending.append(self._log_probabilities[:, self._end].clone())
-        return scores if self._grammar is None else self._only_admitted(self._grammar, parents, written, scores)
+        return scores if self._admission is None else self._only_admitted(self._admission, parents, written, scores)
 
     def answers(self, sequences: Tensor, beam_indices: Tensor | None, pad: int) -> Answers:
         """The returned hypotheses with the noted log-probabilities of their tokens."""
@@ -169,29 +165,15 @@ class _Watcher(LogitsProcessor):  # type: ignore[misc]
         return self._log_probabilities[rows[:, None], near]
 
     def _masses(self, tokens: Tensor, around: Tensor) -> Tensor:
-        """Log-mass of the locations around each token; of other tokens their own log-probability."""
-        first, beyond = self._locations.start, self._locations.stop
-        near = tokens[..., None] + torch.arange(-self._reach, self._reach + 1, device=tokens.device)
-        masses = around.masked_fill((near < first) | (near >= beyond), -torch.inf).logsumexp(-1)
-        return torch.where((tokens >= first) & (tokens < beyond), masses, around[..., self._reach])
+        masses = log_masses(tokens.cpu().numpy(), around.cpu().numpy(), self._locations)
+        return torch.from_numpy(masses).to(tokens.device)
 
-    def _only_admitted(self, grammar: Grammar, parents: Tensor, written: Tensor, scores: Tensor) -> Tensor:
-        length = written.shape[1]
+    def _only_admitted(self, admission: Admission, parents: Tensor, written: Tensor, scores: Tensor) -> Tensor:
+        rows, length = written.shape
         if length == 0:
-            self._states = [grammar.start] * len(written)
+            table, _ = admission.first(rows, self._limit)
         else:
-            steps = torch.stack([parents, written[:, -1]], dim=1).tolist()
-            self._states = [grammar.advance(self._states[parent], token) for parent, token in steps]
-        table = _table([grammar.allowed(state, max(self._limit - length, 1)) for state in self._states])
+            before, last = torch.stack([parents, written[:, -1]]).tolist()
+            table, _ = admission.further(before, last, self._limit - length)
         admitted = torch.from_numpy(table).to(scores.device)
         return torch.full_like(scores, -torch.inf).scatter_(1, admitted, scores.gather(1, admitted))
-
-
-def _table(admitted: Sequence[Admitted]) -> NDArray[np.int64]:
-    """The ids that are admitted, one row each, filled up with one of them to the longest."""
-    table = np.empty((len(admitted), max(len(ids) + len(run) for ids, run in admitted)), np.int64)
-    for row, (ids, run) in zip(table, admitted, strict=True):
-        row[:] = ids[0] if ids else run.start
-        row[: len(ids)] = ids
-        row[len(ids) : len(ids) + len(run)] = np.arange(run.start, run.stop)
-    return table

@@ -4,7 +4,7 @@ score = P(link) · P(label) · (P(x1) · P(y1) · P(x2) · P(y2))^¼
 
 - P(label) is the product of the label's tokens: the probability of this name among all names. A mean over the tokens
   would favour long labels, since after the first token the others are nearly certain.
-- P(x1) … are the masses of the locations near each corner (`generation.NEIGHBOURHOOD`), because a neighbouring bin is
+- P(x1) … are the masses of the locations near each corner (`writing.NEIGHBOURHOOD`), because a neighbouring bin is
   as good; one bin's own probability would fall with every bin that is as good. Their geometric mean, not their
   product: the four err together, and a box may be right at an overlap of a half though each corner is off by more.
 - P(link) is the probability of the separator before this object (PaliGemma); elsewhere the choice between another

@@ -17,6 +17,7 @@ from kenpin.models.networks.seeded import seeded
 Tuning = Literal["lora", "attention", "frozen-vision", "full", "qlora"]
 VISION = ("vision_tower", "multi_modal_projector")
 """Parts of both families' networks that look at the picture; everything else is language."""
+_ADAPTED = frozenset({"lora_A", "lora_B", "modules_to_save"})  # of PEFT, which restores them frozen
 
 
 def prepare(
@@ -88,9 +89,12 @@ def _plain(layer: nn.Module) -> bool:
 
 
 def sees_frozen(module: nn.Module) -> bool:
-    """Whether no part that sees the picture trains: its features are then the base's own."""
+    """Whether no part that sees the picture trains, or was trained as adapters: its features are then the base's
+    own."""
     return not any(
-        parameter.requires_grad for name, parameter in module.named_parameters() if any(part in name for part in VISION)
+        parameter.requires_grad or not _ADAPTED.isdisjoint(name.split("."))
+        for name, parameter in module.named_parameters()
+        if any(part in name for part in VISION)
     )
 
 

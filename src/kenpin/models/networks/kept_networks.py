@@ -12,28 +12,27 @@ from pathlib import Path
 
 from kenpin.models.networks.feature_store import default_folder
 from kenpin.run.seal import file_hash
-from kenpin.runtime.network import NETWORK_FILES
 
 LIMIT_BYTES = 4 * 1024**3
 _SUM = "sum"  # hash of the files beside it
 _in_use: list[tempfile.TemporaryDirectory[str]] = []  # of this process, where the cache cannot be written
 
 
-def kept_network(key: str, engine: str, convert: Callable[[Path], None]) -> Path:
-    """The file of a converted network. `convert` writes it into an empty folder where there is none that is as it was
+def kept_network(key: str, convert: Callable[[Path], None]) -> Path:
+    """The folder of a converted network. `convert` writes it into an empty one where there is none that is as it was
     written; where the cache cannot be written, the folder lives as long as the process."""
     folder = default_folder() / "networks" / key
     if _is_whole(folder):
         with suppress(OSError):  # of a cache that may only be read
             os.utime(folder)
-        return folder / NETWORK_FILES[engine]
+        return folder
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=".", dir=folder.parent))
     except OSError:
         _in_use.append(tempfile.TemporaryDirectory(prefix="kenpin-network-"))
         convert(Path(_in_use[-1].name))
-        return Path(_in_use[-1].name) / NETWORK_FILES[engine]
+        return Path(_in_use[-1].name)
     try:
         convert(made)
         (made / _SUM).write_text(_sum_of(made))
@@ -46,7 +45,7 @@ def kept_network(key: str, engine: str, convert: Callable[[Path], None]) -> Path
         _drop_oldest(folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    return folder / NETWORK_FILES[engine]
+    return folder
 
 
 def _is_whole(folder: Path) -> bool:
@@ -57,7 +56,8 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _sum_of(folder: Path) -> str:
-    return " ".join(f"{file.name} {file_hash(file)}" for file in sorted(folder.iterdir()) if file.name != _SUM)
+    files = (file for file in sorted(folder.rglob("*")) if file.is_file() and file.name != _SUM)
+    return " ".join(f"{file.relative_to(folder).as_posix()} {file_hash(file)}" for file in files)
 
 
 def _drop_oldest(used: Path) -> None:
@@ -71,4 +71,4 @@ def _drop_oldest(used: Path) -> None:
 
 
 def _bytes_of(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +22,7 @@ from torch import Tensor, nn
 
 from kenpin.errors import OptionError, first_line
 from kenpin.models.contract import Batch
+from kenpin.models.networks.converting import write_network
 from kenpin.models.networks.kept_networks import kept_network
 from kenpin.models.networks.stored_pixels import StoredPixels
 from kenpin.runtime import Network, chosen_engine, load_network, version_of
@@ -131,9 +130,7 @@ class OnEngine:
         digest = hashlib.blake2b(digest_size=16)
         digest.update(f"{self.key} torch {torch.__version__} {type(self._network).__qualname__}".encode())
         digest.update(f"{self._size_wh} {self.output} {self._stored}".encode())
-        for name, values in self._network.state_dict().items():
-            digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
-            digest.update(values.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        update_by_weights(digest, self._network)
         # the function may use a part of the network alone: its answer for a fixed picture tells which
         with torch.inference_mode():
             digest.update(self._graph()(self._example()).float().numpy().tobytes())
@@ -165,7 +162,7 @@ class OnEngine:
 def _loaded(engine: str, key: str, work: Work, convert: Callable[[Path], None]) -> Network:
     threads = torch.get_num_threads()
     if (key, work, threads) not in _networks:
-        file = kept_network(key, engine, convert)
+        file = kept_network(key, convert) / NETWORK_FILES[engine]
         _networks[key, work, threads] = load_network(engine, file, work=work, threads=threads)
         while len(_networks) > _MOST_LOADED:
             _networks.popitem(last=False)
@@ -173,29 +170,11 @@ def _loaded(engine: str, key: str, work: Work, convert: Callable[[Path], None]) 
     return _networks[key, work, threads]
 
 
-def write_network(
-    engine: str, graph: nn.Module, example: Tensor, folder: Path, output: str, *, half: bool = False
-) -> None:
-    """Write a network for an engine into a folder. example: one row of its input; half: keep the weights in 16 bits,
-    which openvino can. Raises whatever the converters raise."""
-    with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad(), _without_advice():
-        warnings.simplefilter("ignore")  # the tracer's, of Python branches that depend on shapes alone
-        if engine == "openvino":
-            _to_openvino(graph, example, folder / NETWORK_FILES[engine], output, half)
-        else:
-            _to_onnx(graph, example, folder / NETWORK_FILES[engine], output)
-
-
-@contextmanager
-def _without_advice() -> Iterator[None]:
-    """Without what PyTorch's exporter logs of packages that are not installed, which nothing here needs."""
-    exporter = logging.getLogger("torch.onnx")
-    before = exporter.level
-    exporter.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        exporter.setLevel(before)
+def update_by_weights(digest: Any, network: nn.Module) -> None:
+    """Update a hash by names, shapes and values of all weights."""
+    for name, values in network.state_dict().items():
+        digest.update(f"{name} {values.dtype} {tuple(values.shape)}".encode())
+        digest.update(values.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
 
 
 class FrozenGraph(nn.Module):
@@ -209,22 +188,3 @@ class FrozenGraph(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         pixels = rows if self._stored is None else self._stored.pixel_values(rows)
         return self._function(pixels).float()
-
-
-def _to_openvino(graph: nn.Module, example: Tensor, file: Path, output: str, half: bool) -> None:
-    from kenpin.runtime.openvino import imported
-
-    openvino = imported()
-    shape = openvino.PartialShape([-1, *example.shape[1:]])
-    model = openvino.convert_model(graph, example_input=example, input=[shape])
-    model.outputs[0].set_names({output})
-    openvino.save_model(model, file, compress_to_fp16=half)
-
-
-def _to_onnx(graph: nn.Module, example: Tensor, file: Path, output: str) -> None:
-    batch = torch.export.Dim("batch")
-    two = torch.cat([example, example])  # a batch of one would be taken for a constant
-    torch.onnx.export(
-        graph, (two,), str(file), dynamo=True, dynamic_shapes=({0: batch},), input_names=["rows"],
-        output_names=[output], external_data=False, verbose=False,
-    )  # fmt: skip

@@ -22,6 +22,7 @@ from kenpin.models.outputs import Outputs
 from kenpin.models.resizing import Resizing
 from kenpin.records import Example, ImageSource, Map, Prediction, Threshold
 from kenpin.runtime.network import Network, Work
+from kenpin.targets import Target
 
 _BATCH = 8
 _FEW = 2 * _BATCH  # pictures
@@ -37,6 +38,7 @@ class PackageJudge:
     ) -> None:
         """decoding: of the run's family; load: the network for many pictures, or for single ones."""
         self.labels: tuple[str, ...] = decoding.labels
+        self.target: Target = decoding.target
         self.image_size_wh = resizing.size_wh
         self.engine = engine
         self._decoding, self._resizing, self._load, self._output = decoding, resizing, load, output
@@ -47,7 +49,8 @@ class PackageJudge:
         width, height = self.image_size_wh
         try:
             outputs = self._network("single")(np.zeros((1, height, width, 3), np.uint8))
-            self.decode({self._output: outputs[self._output]}, [Example("", ImageSource())])
+            black = Example("", ImageSource(), size_wh=self.image_size_wh)
+            self.decode({self._output: outputs[self._output]}, [black])
         except (RuntimeError, ValueError, KeyError, IndexError, TypeError) as error:
             what = f"the package's network and its decision files do not fit ({first_line(error)})"
             raise RunError(f"{what}. Export the run again.") from error

@@ -9,15 +9,17 @@ from pathlib import Path
 
 from kenpin.errors import RunError, first_line
 from kenpin.models.calibrated import read_calibration
-from kenpin.models.contract import Judge, Task
+from kenpin.models.contract import Judge, OpensNetworks, Task
 from kenpin.models.package.judge import CellJudge, PackageJudge
 from kenpin.models.package.record import DECISION, NETWORK, PACKAGE, REMEDY, RUN, PackageRecord, read_package_record
 from kenpin.run.record import RunRecord, read_record, record_hash
 from kenpin.run.seal import check_seal
 from kenpin.runtime import chosen_engine, load_network, version_of
+from kenpin.runtime.calls import Calls, load_calls
 from kenpin.runtime.network import NETWORK_FILES, Network, Precision, Work
+from kenpin.targets import Target
 
-PACKABLE = ("classifier", "embedder", "mahalanobis")
+PACKABLE = ("classifier", "embedder", "florence2", "mahalanobis")
 """Families whose runs become packages."""
 
 
@@ -29,6 +31,8 @@ class Package:
     record: PackageRecord
     run: RunRecord
     """The record of the run."""
+    target: Target
+    """Of its predictions."""
 
 
 def is_package(folder: Path) -> bool:
@@ -64,15 +68,24 @@ def open_package(folder: Path, device: str | None = None, engine: str = "auto") 
         except RuntimeError as error:
             raise RunError(f"{file}: {chosen} cannot read it ({first_line(error)}). {REMEDY}.") from error
 
+    def call(name: str) -> Calls:
+        beside = folder / DECISION / name / file.name
+        try:
+            return load_calls(chosen, beside, threads=threads, device=_device(device), precision=precision)
+        except RuntimeError as error:
+            raise RunError(f"{beside}: {chosen} cannot read it ({first_line(error)}). {REMEDY}.") from error
+
     task = Task(run.labels, run.ok_labels)
     decoding = importlib.import_module(f"kenpin.models.{run.family}.decoding").of_package(
         folder / DECISION, task, run.options, record.resizing
     )
     decoding.calibration = read_calibration(folder / DECISION)
+    if isinstance(decoding, OpensNetworks):
+        decoding.open_networks(call)
     kind = CellJudge if record.output == "map" else PackageJudge
     judge = kind(decoding, record.resizing, network, record.output, f"{chosen} {version_of(chosen)} {record.precision}")
     judge.check()
-    return Package(judge, record, run)
+    return Package(judge, record, run, judge.target)
 
 
 def _engine_for(made_for: str, wanted: str) -> str:

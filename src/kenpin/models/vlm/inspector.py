@@ -25,6 +25,7 @@ from kenpin.models.networks.quiet import expected_warnings, without_bars
 from kenpin.models.outputs import Outputs
 from kenpin.models.vlm.bases import ChatBase, no_larger_than
 from kenpin.models.vlm.generation import generated, settings_of, streamed
+from kenpin.models.vlm.looking import Looking
 from kenpin.models.vlm.options import VlmOptions
 from kenpin.models.vlm.soft_tokens import RunVectors, SoftPrompted, with_room
 from kenpin.plural import counted, is_are
@@ -59,6 +60,11 @@ class ChatInspector:
         self.turns = source.turns
         self._accepted = frozenset(signature(type(source.network).forward).parameters)
         self.module: nn.Module = network
+        self._looking: Looking | None = None
+        # a base without a probe, asked as it comes, has no key to keep features by
+        if vectors is None and base.probe and Looking.fits(network, source.network, self._accepted):
+            how = {"size_wh": self.image_size_wh, "engine": options.engine}
+            self._looking = Looking(source.network, self.encode, base, **how)
         if vectors is not None:
             self.module = SoftPrompted(network, vectors.dimension, options.soft_tokens, options.seed)
 
@@ -146,7 +152,7 @@ class ChatInspector:
 
     def answer_logits(self, module: nn.Module, batch: Batch) -> Tensor:
         """Teacher-forced logits of the answers' tokens. -> (n, t, v)"""
-        labels, inputs = batch["labels"], self._inputs(batch)
+        labels, inputs = batch["labels"], self._seen(batch)
         prompts = inputs["input_ids"]
         is_answer = (labels != IGNORED).long()
         behind = {
@@ -154,7 +160,7 @@ class ChatInspector:
             "attention_mask": is_answer,
         }
         for name, rows in list(inputs.items()):
-            if rows.shape == prompts.shape:
+            if isinstance(rows, Tensor) and rows.shape == prompts.shape:
                 inputs[name] = torch.cat([rows, behind.get(name, torch.zeros_like(labels)).to(rows.dtype)], dim=1)
         if "image_grid_thw" not in inputs:  # Qwen computes its three-dimensional positions itself
             inputs["position_ids"] = (inputs["attention_mask"].cumsum(1) - 1).clamp(min=0)
@@ -167,6 +173,11 @@ class ChatInspector:
     def _inputs(self, batch: Batch) -> dict[str, Any]:
         """The module's inputs of a batch."""
         return _by_piece({name: rows for name, rows in batch.items() if name != "labels"})
+
+    def _seen(self, batch: Batch) -> dict[str, Any]:
+        """The inputs, with picture tokens in place of pixels where an engine computes them."""
+        inputs = self._inputs(batch)
+        return inputs if self._looking is None else self._looking.seen(inputs)
 
     # ---- answering ----
 
@@ -222,7 +233,7 @@ class ChatInspector:
         self, image: Image, question: str, *, sampling: Sampling | None = None, max_new_tokens: int | None = None
     ) -> Iterator[str]:
         """The pieces of one answer, as they come."""
-        inputs = self._inputs(self._placed(self._asked([image], [question])))
+        inputs = self._seen(self._placed(self._asked([image], [question])))
         seed = None if sampling is None else sampling.seed
         settings = self._settings(max_new_tokens, None, sampling)
 
@@ -244,7 +255,7 @@ class ChatInspector:
     def _generated(self, batch: Batch, settings: Mapping[str, Any], seed: int | None) -> Tensor:
         self.module.eval()
         with self.source.arithmetic():
-            return generated(cast(Any, self.module).generate, self._inputs(batch), settings, seed)
+            return generated(cast(Any, self.module).generate, self._seen(batch), settings, seed)
 
     def _placed(self, batch: Batch) -> Batch:
         device = self.source.network.device
