@@ -38,6 +38,14 @@ class Scale:
     """Training pictures, and test pictures, of the Siamese network; None for all."""
     siamese_epochs: tuple[int, ...]
     """Lengths of its training by kenpin; the notebook's loop takes `epochs`."""
+    seen_small: int
+    """Real pictures that a ViT-S sees."""
+    seen_large: int
+    """Real pictures that the vision part of a language model sees."""
+    judged: int
+    """Real pictures that a run and its packages judge."""
+    mapped: int
+    """Real pictures whose maps are compared."""
     repetitions: int
     starts: int
     """Starts of each command."""
@@ -60,6 +68,10 @@ FULL = Scale(
     searches=200,
     digits=None,
     siamese_epochs=(2, 3, 4, 5, 10),
+    seen_small=64,
+    seen_large=16,
+    judged=1_000,
+    mapped=48,
     repetitions=3,
     starts=7,
 )
@@ -80,6 +92,10 @@ QUICK = Scale(
     searches=10,
     digits=500,
     siamese_epochs=(1,),
+    seen_small=8,
+    seen_large=8,
+    judged=16,
+    mapped=2,
     repetitions=1,
     starts=2,
 )
