@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from benchmarks import larger_networks
 from benchmarks.fresh import Figures, in_fresh_process, seconds_of
 from benchmarks.scale import Scale
 from benchmarks.tables import figure, rate, table
@@ -34,6 +35,7 @@ def section(scale: Scale, folder: Path) -> str:
             run=what,
             engine="auto" if name in _PACKAGES else name,
             pictures=scale.pictures,
+            verdicts=scale.verdicts,
             repetitions=scale.repetitions,
         )
     bare = in_fresh_process(
@@ -59,15 +61,17 @@ def section(scale: Scale, folder: Path) -> str:
         )
         for name, found in rows.items()
     ]
+    larger = larger_networks.part(scale, folder)
     share = min(bare["many"]) / min(rows["openvino fp32"]["many"])
     shutil.rmtree(folder)
     return (
         f"## Engine\n\nA head on frozen features of `lite0`, trained in {train_s:.0f} s, from {scale.pictures} real "
         "pictures of solar cells (files, 300 × 300 PNG) to verdicts, each in a process of its own, nothing in the "
-        "feature store; `torch`, `openvino` and `onnx` judge by the run, the others are packages. Scores are held "
-        f"against torch's on the same pictures.\n\n{table(head, compared)}\n"
+        "feature store; `torch`, `openvino` and `onnx` judge by the run, the others are packages. Scores and "
+        f"verdicts are held against torch's, on {len(usual['scores']):,} pictures.\n\n{table(head, compared)}\n"
         "A bare loop of two threads that open and resize and OpenVINO's own queue does "
-        f"{rate(scale.pictures, bare['many'])} pictures/s: the package has {share:.2f} of its rate.\n"
+        f"{rate(scale.pictures, bare['many'])} pictures/s: the package has {share:.2f} of its rate.\n\n"
+        f"{larger}"
     )
 
 
@@ -95,8 +99,8 @@ def prepare(folder: str) -> Figures:
     return {"train": [seconds]}
 
 
-def judge(cache: str, run: str, engine: Any, pictures: int, repetitions: int) -> Figures:
-    """In the child: many pictures, each time from an empty store, then single ones."""
+def judge(cache: str, run: str, engine: Any, pictures: int, verdicts: int, repetitions: int) -> Figures:
+    """In the child: many pictures, each time from an empty store, then those whose verdicts count, then single ones."""
     import numpy as np
 
     from kenpin.data.images import read_image
@@ -118,6 +122,7 @@ def judge(cache: str, run: str, engine: Any, pictures: int, repetitions: int) ->
     for repetition in range(repetitions):
         os.environ["KENPIN_CACHE"] = f"{cache} {repetition}"  # the network is loaded, its features are stored nowhere
         figures["many"] += seconds_of(go, 1)
+    found[:] = predictor.predict(cells.select(range(min(verdicts, len(cells)))))
     figures["scores"] = [one.defect_score for one in found]
     figures["verdicts"] = [float([*Verdict].index(predictor.judge(one).verdict)) for one in found]
     images = [read_image(example.image) for example in cells.select(range(_SINGLE))]
