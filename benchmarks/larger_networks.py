@@ -72,6 +72,7 @@ def measure(
 
     frozen, encode, is_real = (_vit if network == "vit" else _florence2)(engine, small)
     images = _pictures(pictures)
+    begin: Callable[[Any], Callable[[], Any]]
     if frozen.is_on:
         rows = np.stack([frozen.prepare(image) for image in images])
         begin = frozen.begin if precision == "fp32" else _in_bf16(frozen, engine, Path(folder) / network)
