@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from benchmarks import larger_networks
 from benchmarks.fresh import Figures, in_fresh_process, seconds_of
 from benchmarks.scale import Scale
 from benchmarks.tables import figure, rate, table
@@ -16,6 +17,7 @@ _ENGINES = ("torch", "openvino", "onnx")
 _PACKAGES = {
     "openvino fp32": ("openvino", "fp32"),
     "openvino bf16": ("openvino", "bf16"),
+    "openvino int8": ("openvino", "int8"),
     "onnx fp32": ("onnx", "fp32"),
 }
 _SINGLE = 60  # pictures that are judged one by one
@@ -24,7 +26,7 @@ _SINGLE = 60  # pictures that are judged one by one
 def section(scale: Scale, folder: Path) -> str:
     """A head on Lite0, on the solar cells, by each engine and from each package."""
     folder.mkdir(parents=True)
-    train_s = in_fresh_process(prepare, folder=str(folder))["train"][0]
+    made = in_fresh_process(prepare, folder=str(folder))
     rows: dict[str, Figures] = {}
     for name in (*_ENGINES, *_PACKAGES):
         what = str(folder / (name if name in _PACKAGES else "run"))
@@ -34,11 +36,12 @@ def section(scale: Scale, folder: Path) -> str:
             run=what,
             engine="auto" if name in _PACKAGES else name,
             pictures=scale.pictures,
+            verdicts=scale.verdicts,
             repetitions=scale.repetitions,
         )
-    bare = in_fresh_process(
-        loop,
-        network=str(folder / "openvino fp32" / "network" / "model.xml"),
+    beside = in_fresh_process(
+        beside_a_loop,
+        package=str(folder / "openvino fp32"),
         pictures=scale.pictures,
         repetitions=scale.repetitions,
     )
@@ -59,15 +62,24 @@ def section(scale: Scale, folder: Path) -> str:
         )
         for name, found in rows.items()
     ]
-    share = min(bare["many"]) / min(rows["openvino fp32"]["many"])
+    parts, changed, layers, *costs = made["int8"]
+    auroc = made["int8 auroc"]
+    larger = larger_networks.part(scale, folder)
+    share = min(beside["bare"]) / min(beside["package"])
     shutil.rmtree(folder)
     return (
-        f"## Engine\n\nA head on frozen features of `lite0`, trained in {train_s:.0f} s, from {scale.pictures} real "
+        f"## Engine\n\nA head on frozen features of `lite0`, trained in {made['train'][0]:.0f} s, from {scale.pictures} real "
         "pictures of solar cells (files, 300 × 300 PNG) to verdicts, each in a process of its own, nothing in the "
-        "feature store; `torch`, `openvino` and `onnx` judge by the run, the others are packages. Scores are held "
-        f"against torch's on the same pictures.\n\n{table(head, compared)}\n"
+        "feature store; `torch`, `openvino` and `onnx` judge by the run, the others are packages. Scores and "
+        f"verdicts are held against torch's, on {len(usual['scores']):,} pictures.\n\n{table(head, compared)}\n"
         "A bare loop of two threads that open and resize and OpenVINO's own queue does "
-        f"{rate(scale.pictures, bare['many'])} pictures/s: the package has {share:.2f} of its rate.\n"
+        f"{rate(scale.pictures, beside['bare'])} pictures/s; by turns with it in one process, the package does "
+        f"{rate(scale.pictures, beside['package'])}, {share:.2f} of its rate, in "
+        f"{min(beside['package cpu']) / min(beside['bare cpu']):.2f} times the processor time.\n\n"
+        f"INT8 was judged by its export on {parts:.0f} cells that the run had not seen: {layers:.0f} first convolution(s) in 32 "
+        f"bits, {changed:.0f} verdicts changed, cost per part {costs[0]:.3f} to {costs[1]:.3f}, AUROC {auroc[0]:.4f} to "
+        f"{auroc[1]:.4f} (95 % interval of the change {auroc[2]:+.4f} to {auroc[3]:+.4f}).\n\n"
+        f"{larger}"
     )
 
 
@@ -80,7 +92,7 @@ def prepare(folder: str) -> Figures:
     import time
 
     from kenpin.demo import solar_cells
-    from kenpin.export import export_package
+    from kenpin.export import export_int8, export_package
     from kenpin.training import train
 
     os.environ["KENPIN_CACHE"] = f"{folder}/cache"
@@ -91,12 +103,24 @@ def prepare(folder: str) -> Figures:
     )  # fmt: skip
     seconds = time.perf_counter() - started
     for name, (to, precision) in _PACKAGES.items():
-        export_package(run, f"{folder}/{name}", to=to, precision=precision)  # type: ignore[arg-type]
-    return {"train": [seconds]}
+        if precision != "int8":
+            export_package(run, f"{folder}/{name}", to=to, precision=precision)  # type: ignore[arg-type]
+    # as many cells again judge it, which are among those that are compared
+    cells = solar_cells().select(row for row in range(2_329) if row % 4 in (0, 2))
+    found = export_int8(run, f"{folder}/openvino int8", data=cells, tolerance=0.1)
+    assert found.auroc_before is not None
+    assert found.auroc_now is not None
+    assert found.low is not None
+    assert found.high is not None
+    return {
+        "train": [seconds],
+        "int8": [found.parts, found.changed, found.exact_layers, found.cost_before, found.cost_now],
+        "int8 auroc": [found.auroc_before, found.auroc_now, found.low, found.high],
+    }
 
 
-def judge(cache: str, run: str, engine: Any, pictures: int, repetitions: int) -> Figures:
-    """In the child: many pictures, each time from an empty store, then single ones."""
+def judge(cache: str, run: str, engine: Any, pictures: int, verdicts: int, repetitions: int) -> Figures:
+    """In the child: many pictures, each time from an empty store, then those whose verdicts count, then single ones."""
     import numpy as np
 
     from kenpin.data.images import read_image
@@ -118,6 +142,7 @@ def judge(cache: str, run: str, engine: Any, pictures: int, repetitions: int) ->
     for repetition in range(repetitions):
         os.environ["KENPIN_CACHE"] = f"{cache} {repetition}"  # the network is loaded, its features are stored nowhere
         figures["many"] += seconds_of(go, 1)
+    found[:] = predictor.predict(cells.select(range(min(verdicts, len(cells)))))
     figures["scores"] = [one.defect_score for one in found]
     figures["verdicts"] = [float([*Verdict].index(predictor.judge(one).verdict)) for one in found]
     images = [read_image(example.image) for example in cells.select(range(_SINGLE))]
@@ -127,8 +152,10 @@ def judge(cache: str, run: str, engine: Any, pictures: int, repetitions: int) ->
     return figures
 
 
-def loop(network: str, pictures: int, repetitions: int) -> Figures:
-    """In the child: what the engine does with the least around it."""
+def beside_a_loop(package: str, pictures: int, repetitions: int) -> Figures:
+    """In the child: a package, and what the engine does with the least around it, by turns: the machine's other load
+    then slows both."""
+    import time
     from concurrent.futures import ThreadPoolExecutor
 
     import numpy as np
@@ -136,9 +163,12 @@ def loop(network: str, pictures: int, repetitions: int) -> Figures:
     from PIL import Image
 
     from kenpin.demo import solar_cells
+    from kenpin.predictor import load_predictor
 
-    paths = [path for path in solar_cells().select(range(pictures)).files() if path]
+    predictor, cells = load_predictor(package, engine="openvino"), solar_cells().select(range(pictures))
+    paths = [path for path in cells.files() if path]
     settings = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+    network = Path(package) / "network" / "model.xml"
     compiled = openvino.Core().compile_model(network, "CPU", settings)
 
     def opened(path: str) -> Any:
@@ -156,5 +186,15 @@ def loop(network: str, pictures: int, repetitions: int) -> Figures:
                     rows = []
         queue.wait_all()
 
+    def judge_all() -> None:
+        list(predictor.predict(cells))
+
+    figures: Figures = {"bare": [], "package": [], "bare cpu": [], "package cpu": []}
     go()
-    return {"many": seconds_of(go, repetitions)}
+    judge_all()
+    for _ in range(repetitions):
+        for name, work in (("bare", go), ("package", judge_all)):
+            before = time.process_time()
+            figures[name] += seconds_of(work, 1)
+            figures[f"{name} cpu"] += [time.process_time() - before]
+    return figures

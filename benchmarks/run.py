@@ -23,6 +23,7 @@ from benchmarks import (
     inspection,
     language,
     machine,
+    packages,
     planes,
     readers,
     scoring,
@@ -52,6 +53,7 @@ def results(scale: Scale, folder: Path) -> str:
         planes.section(scale, folder / "planes"),
         inspection.section(scale, folder / "inspection"),
         engines.section(scale, folder / "engines"),
+        packages.section(scale, folder / "packages"),
     ]
     rates = machine.section(at_start, machine.measure_rates())
     minutes = (time.monotonic() - started) / 60
@@ -70,6 +72,7 @@ _APART: dict[str, Callable[[Scale, Path], str]] = {
     "engines": engines.section,
     "inspection": inspection.section,
     "language": language.section,
+    "packages": packages.section,
     "planes": planes.section,
     "taguchi": lambda scale, _: taguchi.section(scale),
 }

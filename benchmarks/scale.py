@@ -41,6 +41,16 @@ class Scale:
     """Training pictures, and test pictures, of the Siamese network; None for all."""
     siamese_epochs: tuple[int, ...]
     """Lengths of its training by kenpin; the notebook's loop takes `epochs`."""
+    verdicts: int
+    """Real pictures whose verdicts are compared between engines."""
+    seen_small: int
+    """Real pictures that a ViT-S sees."""
+    seen_large: int
+    """Real pictures that the vision part of a language model sees."""
+    judged: int
+    """Real pictures that a run and its packages judge."""
+    mapped: int
+    """Real pictures whose maps are compared."""
     repetitions: int
     starts: int
     """Starts of each command."""
@@ -65,6 +75,11 @@ FULL = Scale(
     searches=200,
     digits=None,
     siamese_epochs=(2, 3, 4, 5, 10),
+    verdicts=2_329,
+    seen_small=64,
+    seen_large=16,
+    judged=1_000,
+    mapped=48,
     repetitions=3,
     starts=7,
 )
@@ -87,6 +102,11 @@ QUICK = Scale(
     searches=10,
     digits=500,
     siamese_epochs=(1,),
+    verdicts=24,
+    seen_small=8,
+    seen_large=8,
+    judged=16,
+    mapped=2,
     repetitions=1,
     starts=2,
 )

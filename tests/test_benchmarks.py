@@ -27,6 +27,7 @@ SECTIONS = [
     "Three objectives in a plane",
     "Inspection",
     "Engine",
+    "Package",
 ]
 
 

@@ -19,7 +19,9 @@ from kenpin.explain import explain
 from kenpin.export import export_package
 from kenpin.inspection import Line
 from kenpin.models.package import opening
+from kenpin.models.package.record import hashes_below
 from kenpin.predictor import load_predictor
+from kenpin.run.record import seal_of
 from kenpin.runtime import Network, load_network, version_of
 from tests.commands import Run
 from tests.toy_runs import ToyRun
@@ -258,6 +260,7 @@ def _mutated(content: bytes, draw: random.Random) -> bytes:
 
 
 def _try_mutations(package: Path, count: int) -> None:
+    """Files change on the way, which the seal shows."""
     draw = random.Random(0)
     originals = {file: file.read_bytes() for file in package.rglob("*") if file.is_file()}
     for number in range(count):
@@ -281,3 +284,32 @@ def test_mutated_files_are_refused(package: Path) -> None:
 @pytest.mark.slow
 def test_a_thousand_mutated_files_are_refused(package: Path) -> None:
     _try_mutations(package, 1_000)
+
+
+def _try_sealed_mutations(package: Path, pictures: Dataset, count: int) -> None:
+    """Files are changed by somebody who seals them again: they are read, and judge or are refused."""
+    draw = random.Random(0)
+    record = json.loads((package / "package.json").read_text())
+    record.pop("seal")
+    originals = {file: file.read_bytes() for file in package.rglob("*") if file.is_file()}
+    for number in range(count):
+        file = draw.choice([one for one in originals if one.name != "package.json"])
+        file.write_bytes(_mutated(originals[file], draw))
+        values = record | {"files": hashes_below(package)}
+        (package / "package.json").write_text(json.dumps(values | {"seal": seal_of(values)}))
+        told = ""
+        try:
+            list(load_predictor(package).predict(pictures.select([0])))
+        except KenpinError as error:
+            told = str(error)
+        assert "\n" not in told, f"mutation {number} of {file.name}"
+        file.write_bytes(originals[file])
+
+
+def test_mutated_files_that_are_sealed_again_judge_or_are_refused(package: Path, pictures: Dataset) -> None:
+    _try_sealed_mutations(package, pictures, 6)
+
+
+@pytest.mark.slow
+def test_many_mutated_files_that_are_sealed_again_judge_or_are_refused(package: Path, pictures: Dataset) -> None:
+    _try_sealed_mutations(package, pictures, 300)
