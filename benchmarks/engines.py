@@ -68,17 +68,17 @@ def section(scale: Scale, folder: Path) -> str:
     share = min(beside["bare"]) / min(beside["package"])
     shutil.rmtree(folder)
     return (
-        f"## Engine\n\nA head on frozen features of `lite0`, trained in {made['train'][0]:.0f} s, from {scale.pictures} real "
-        "pictures of solar cells (files, 300 × 300 PNG) to verdicts, each in a process of its own, nothing in the "
-        "feature store; `torch`, `openvino` and `onnx` judge by the run, the others are packages. Scores and "
+        f"## Engine\n\nA head on frozen features of `lite0`, trained in {made['train'][0]:.0f} s, from "
+        f"{scale.pictures} real pictures of solar cells (files, 300 × 300 PNG) to verdicts, each in a process of its "
+        "own, nothing in the feature store; `torch`, `openvino` and `onnx` judge by the run, the others are packages. Scores and "
         f"verdicts are held against torch's, on {len(usual['scores']):,} pictures.\n\n{table(head, compared)}\n"
         "A bare loop of two threads that open and resize and OpenVINO's own queue does "
         f"{rate(scale.pictures, beside['bare'])} pictures/s; by turns with it in one process, the package does "
         f"{rate(scale.pictures, beside['package'])}, {share:.2f} of its rate, in "
         f"{min(beside['package cpu']) / min(beside['bare cpu']):.2f} times the processor time.\n\n"
-        f"INT8 was judged by its export on {parts:.0f} cells that the run had not seen: {layers:.0f} first convolution(s) in 32 "
-        f"bits, {changed:.0f} verdicts changed, cost per part {costs[0]:.3f} to {costs[1]:.3f}, AUROC {auroc[0]:.4f} to "
-        f"{auroc[1]:.4f} (95 % interval of the change {auroc[2]:+.4f} to {auroc[3]:+.4f}).\n\n"
+        f"INT8 was judged by its export on {parts:.0f} cells that the run had not seen: convolutions in 32 bits "
+        f"{layers:.0f}, verdicts changed {changed:.0f}, cost per part {costs[0]:.3f} to {costs[1]:.3f}, AUROC "
+        f"{auroc[0]:.4f} to {auroc[1]:.4f} (95 % interval of the change {auroc[2]:+.4f} to {auroc[3]:+.4f}).\n\n"
         f"{larger}"
     )
 

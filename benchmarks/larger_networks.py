@@ -100,7 +100,7 @@ def _in_bf16(frozen: OnEngine, engine: str, folder: Path) -> Callable[[NDArray[A
     """As a package of this precision computes it."""
     import torch
 
-    from kenpin.models.networks.on_engine import write_network
+    from kenpin.models.networks.converting import write_network
     from kenpin.runtime import load_network
     from kenpin.runtime.network import NETWORK_FILES
 
