@@ -70,8 +70,8 @@ def section(scale: Scale, folder: Path) -> str:
     return (
         f"## Engine\n\nA head on frozen features of `lite0`, trained in {made['train'][0]:.0f} s, from "
         f"{scale.pictures} real pictures of solar cells (files, 300 × 300 PNG) to verdicts, each in a process of its "
-        "own, nothing in the feature store; `torch`, `openvino` and `onnx` judge by the run, the others are packages. Scores and "
-        f"verdicts are held against torch's, on {len(usual['scores']):,} pictures.\n\n{table(head, compared)}\n"
+        "own, nothing in the feature store; `torch`, `openvino` and `onnx` judge by the run, the others are packages. "
+        f"Scores and verdicts are held against torch's, on {len(usual['scores']):,} pictures.\n\n{table(head, compared)}\n"
         "A bare loop of two threads that open and resize and OpenVINO's own queue does "
         f"{rate(scale.pictures, beside['bare'])} pictures/s; by turns with it in one process, the package does "
         f"{rate(scale.pictures, beside['package'])}, {share:.2f} of its rate, in "
