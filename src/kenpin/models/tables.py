@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.targets import refuse_pictures
 from kenpin.errors import OptionError, RunError, first_line
 from kenpin.models.calibrated import read_calibration
-from kenpin.models.contract import OnError, Progress, Task
+from kenpin.models.contract import OnError, Packable, Progress, ReadsTables, Task
 from kenpin.models.outputs import Outputs
 from kenpin.records import Example, ImageSource, Prediction
 from kenpin.run.layout import MODEL
@@ -29,6 +29,15 @@ _FAMILIES = ("mahalanobis",)
 """Families that read tables: each has `of_table` in its `decoding`."""
 _ROWS = 1_024
 """Rows a batch."""
+
+
+@runtime_checkable
+class PackableTable(Packable, ReadsTables, Protocol):
+    """An inspector that may judge rows of a table: then all of it is a graph for onnx."""
+
+    def write_table_graph(self, file: Path) -> str:
+        """Write the graph of rows (n, `table_items`) float64: its output `score` (n,) is what the threshold is for.
+        Returns the unit of the uncalibrated score."""
 
 
 class TableJudge:
