@@ -143,27 +143,36 @@ def test_pictures_are_refused(package: Path, few_parts: Path) -> None:
         list(load_predictor(package).predict(load_dataset(few_parts)))
 
 
-CURVES = (
-    None,
-    LogisticCurve(0.7, -1.3),
-    IsotonicCurve((0.0, 0.2, 0.5, 0.5, 1 - 2.0**-53, 1.0), (0.01, 0.1, 0.3, 0.6, 0.9, 0.99)),
+def _curve(kind: str, units: NDArray[np.float64]) -> LogisticCurve | IsotonicCurve | None:
+    """One whose scores, where it is a curve through points, have a step right below one of the units."""
+    if kind == "logistic":
+        return LogisticCurve(0.7, -1.3)
+    step = float(np.sort(units)[20]) - 1e-9
+    scores = (0.0, step / 2, step, step, 1 - 2.0**-53, 1.0)
+    return IsotonicCurve(scores, (0.01, 0.1, 0.3, 0.6, 0.9, 0.99)) if kind == "points" else None
+
+
+@pytest.mark.parametrize("kind", ["none", "logistic", "points"])
+@pytest.mark.parametrize(
+    "space",
+    [UnitSpace(), AdjugateSpace(), RecognitionSpace([[0, 3, 1], [4, 2]])],
+    ids=lambda space: type(space).__name__,
 )
-
-
-@pytest.mark.parametrize("curve", CURVES, ids=str)
-@pytest.mark.parametrize("space", [UnitSpace(), AdjugateSpace(), RecognitionSpace([[0, 3, 1], [4, 2]])], ids=str)
-def test_the_graph_is_the_space_and_its_curve(space: Any, curve: Any, tmp_path: Path) -> None:
+def test_the_graph_is_the_space_and_its_curve(space: Any, kind: str, tmp_path: Path) -> None:
     draw = np.random.default_rng(3)
     rows = draw.normal(size=(60, 5)) @ draw.normal(size=(5, 5)) + 1e3
     items = np.array([6, 0, 3, 4, 1])
     space.fit(rows)
-    # from good to so far away that its score rounds to 1
-    given = draw.normal(size=(40, 7)) * 10.0 ** np.arange(40)[:, None]
+    given = draw.normal(size=(80, 7))
+    given[:40, items] = rows[:40]
+    given[40:] *= 10.0 ** np.arange(40)[:, None]  # so far away at last that the score rounds to 1
+    distances = space.score_samples(given[:, items])
+    units = np.array([inside_unit(unit_of_distance(distance)) for distance in distances.tolist()])
+    curve = _curve(kind, units)
     write_graph(tmp_path / "model.onnx", space, items, tuple("abcdefg"), curve)
-    said, distances = _alone(tmp_path / "model.onnx", given), space.score_samples(given[:, items])
-    units = [inside_unit(unit_of_distance(distance)) for distance in distances.tolist()]
+    said = _alone(tmp_path / "model.onnx", given)
     np.testing.assert_allclose(said["distance"], distances, rtol=1e-6)
-    np.testing.assert_allclose(said["shares"], space.contributions(given[:, items]), rtol=1e-6)
+    np.testing.assert_allclose(said["shares"], space.contributions(given[:, items]), rtol=1e-6, atol=1e-9)
     np.testing.assert_allclose(said["score"], distances if curve is None else curve.apply(units), rtol=1e-6)
     for wrong in (np.nan, np.inf, -np.inf, 1e200):
         broken = np.array(given)
