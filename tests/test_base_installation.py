@@ -121,10 +121,13 @@ def test_a_line_needs_the_base_alone(packages: Path) -> None:
 def test_a_run_of_a_table_needs_the_base_alone(tmp_path: Path) -> None:
     write_table(tmp_path / "parts.csv")
     run = train("mahalanobis", data=str(tmp_path / "parts.csv"), out=tmp_path / "run", report=False)
+    if with_onnx := version_of("onnx") is not None:
+        export_package(run, tmp_path / "package", to="onnx")
     lines = (
         "predict run parts.csv --json said.json",
         "evaluate run --data parts.csv --with-seen",
         "report run --out page.html",
+        *(["predict package parts.csv", "evaluate package --data parts.csv --with-seen"] if with_onnx else ()),
     )
     statuses, error, _ = _bare(tmp_path, *lines)
     assert statuses == dict.fromkeys(lines, 0), error

@@ -184,6 +184,10 @@ def test_the_graph_is_the_space_and_its_curve(space: Any, kind: str, tmp_path: P
 def test_the_commands_take_a_package_of_a_table(kenpin: Run, exported: Path, table: Path, tmp_path: Path) -> None:
     run = shutil.copytree(exported / "run", tmp_path / "run")
     assert kenpin("export", str(run), "package", "--to", "onnx")[:2] == (0, "package\n")
+    for folder in ("run", "package"):
+        for against in ((), ("--against", str(table))):
+            status, _, error = kenpin("explain", folder, str(table), "--out", "maps", *against)
+            assert (status, "gives the share of each item" in error) == (2, True), (folder, against, error)
     shutil.rmtree(run)
     rows = str(table)
     status, out, _ = kenpin("predict", "package", rows, "--json", "said.json")
@@ -225,3 +229,14 @@ def test_a_changed_package_of_a_table_is_refused(package: Path) -> None:
     file.write_text(json.dumps(values))
     with pytest.raises(RunError, match="is not what the export wrote"):
         load_predictor(package)
+
+
+def test_a_changed_byte_of_any_file_is_refused(package: Path) -> None:
+    for file in [path for path in package.rglob("*") if path.is_file()]:
+        content = file.read_bytes()
+        for at in (0, len(content) // 2, len(content) - 1):
+            file.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+            with pytest.raises(RunError):
+                load_predictor(package)
+        file.write_bytes(content)
+    load_predictor(package)
