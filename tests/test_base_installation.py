@@ -3,6 +3,7 @@ library, and loads little before the first verdict."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +18,10 @@ import pytest
 from kenpin.data.loading import load_dataset, write_dataset
 from kenpin.errors import MissingExtraError
 from kenpin.export import export_package
+from kenpin.predictor import load_predictor
 from kenpin.runtime import version_of
+from kenpin.training import train
+from tests.tables import write_table
 from tests.toy_runs import ToyRun
 
 if version_of("openvino") is None:
@@ -112,6 +116,24 @@ def test_a_line_needs_the_base_alone(packages: Path) -> None:
     statuses, error, _ = _bare(packages, *lines)
     assert statuses == dict.fromkeys(lines, 0), error
     assert "torch" not in error
+
+
+def test_a_run_of_a_table_needs_the_base_alone(tmp_path: Path) -> None:
+    write_table(tmp_path / "parts.csv")
+    run = train("mahalanobis", data=str(tmp_path / "parts.csv"), out=tmp_path / "run", report=False)
+    if with_onnx := version_of("onnx") is not None:
+        export_package(run, tmp_path / "package", to="onnx")
+    lines = (
+        "predict run parts.csv --json said.json",
+        "evaluate run --data parts.csv --with-seen",
+        "report run --out page.html",
+        *(["predict package parts.csv", "evaluate package --data parts.csv --with-seen"] if with_onnx else ()),
+    )
+    statuses, error, _ = _bare(tmp_path, *lines)
+    assert statuses == dict.fromkeys(lines, 0), error
+    found = [row["defect_score"] for row in json.loads((tmp_path / "said.json").read_text())["predictions"]]
+    expected = [one.defect_score for one in load_predictor(run).predict(load_dataset(tmp_path / "parts.csv"))]
+    assert found == expected
 
 
 def test_a_verdict_loads_little(packages: Path) -> None:

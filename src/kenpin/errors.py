@@ -89,9 +89,14 @@ def lacks_training(error: BaseException) -> MissingExtraError | None:
     return _lacks(error.name or "")
 
 
+def is_training_installed() -> bool:
+    """Whether PyTorch is installed. It is not imported."""
+    return find_spec("torch") is not None
+
+
 def check_training_installed() -> None:
-    """Raises MissingExtraError where PyTorch is not installed. It is not imported."""
-    if find_spec("torch") is None:
+    """Raises MissingExtraError where PyTorch is not installed."""
+    if not is_training_installed():
         raise _lacks("torch")
 
 

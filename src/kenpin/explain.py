@@ -44,6 +44,7 @@ def explain(
     way: relevance, rollout, gradcam or shares, where the run's network leaves a choice; label: the class to explain
     instead of the predicted one. Raises OptionError, and ImageError where no `on_error` is given.
     """
+    _refuse_tables(predictor)
     inspector = predictor.model
     if not isinstance(inspector, Explained):
         raise OptionError(
@@ -66,10 +67,19 @@ def compare(predictor: Predictor, image: str | Path, against: str | Path) -> tup
     """Maps of the similarity of two pictures' embeddings, one in each picture. Raises OptionError, ImageError."""
     from kenpin.models.looking.ways import likeness_maps
 
+    _refuse_tables(predictor)
     paths = str(image), str(against)
     first, second = (read_image(ImageSource(path=path)) for path in paths)
     of_first, of_second = likeness_maps(predictor.inspector, [first, second])
     return Explanation(paths[0], first, (of_first,)), Explanation(paths[1], second, (of_second,))
+
+
+def _refuse_tables(predictor: Predictor) -> None:
+    if predictor.reads_tables:
+        raise OptionError(
+            "this run judges rows of a table, of which there are no maps; `kenpin predict RUN TABLE --json FILE` gives "
+            "the share of each item in a row's distance."
+        )
 
 
 def write_drawings(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
 from kenpin.data.lineage import Lineage
-from kenpin.errors import OptionError, RunError, check_training_installed, first_line
+from kenpin.errors import OptionError, RunError, check_training_installed, first_line, is_training_installed
 from kenpin.files import partial_folder
 from kenpin.models import get_family
 from kenpin.models.contract import (
@@ -31,6 +31,7 @@ from kenpin.models.contract import (
 from kenpin.models.outputs import Outputs, vectors_of
 from kenpin.models.package import is_package, open_package
 from kenpin.models.passing import decode, engine_of, network_of, outputs_of
+from kenpin.models.tables import open_table_run
 from kenpin.quality.threshold import judge
 from kenpin.records import Example, ImageSource, Judgement, Map, Prediction, Threshold
 from kenpin.records_json import from_json
@@ -241,6 +242,9 @@ def load_predictor(
     if is_package(folder):
         return _of_package(folder, device, checkpoint, engine)
     chosen_engine(engine)
+    if checkpoint is None and not is_training_installed() and (table := open_table_run(folder)) is not None:
+        rows, record = table
+        return _judging(folder, rows, record, rows.target)
     check_training_installed()
     if checkpoint is not None:
         return _of_checkpoint(folder, str(checkpoint), best_device(device), engine)
@@ -257,10 +261,13 @@ def _of_package(folder: Path, device: str | None, checkpoint: str | int | Path |
     if checkpoint is not None:
         raise OptionError(f"option `checkpoint`: {folder} is a package, which has none; take the run it was made from.")
     package = open_package(folder, device, engine)
-    record = package.run
+    return _judging(folder, package.judge, package.run, package.target)
+
+
+def _judging(folder: Path, model: Judge, record: RunRecord, target: Target) -> Predictor:
     where = f"{folder / RECORD}: threshold"
     threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
-    return Predictor(package.judge, threshold, record, read_lineage(folder), package.target)
+    return Predictor(model, threshold, record, read_lineage(folder), target)
 
 
 def _of_checkpoint(run: Path, wanted: str, device: Any, engine: str) -> Predictor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from scipy.stats import linregress
 from sklearn.datasets import load_iris
 
 from kenpin.errors import OptionError, ShapeError, UnitSpaceError
-from kenpin.taguchi import AdjugateSpace, RecognitionSpace, SignalEstimator, UnitSpace
+from kenpin.taguchi import AdjugateSpace, GramSchmidtSpace, RecognitionSpace, SignalEstimator, UnitSpace
 from tests.taguchi.published import (
     IRISES_DEVIATION,
     IRISES_GOOD,
@@ -23,6 +24,8 @@ from tests.taguchi.published import (
     PLANT_NEW_ESTIMATES,
     PLANT_UNIT,
 )
+
+SPACES = (UnitSpace(), AdjugateSpace(), GramSchmidtSpace(), RecognitionSpace(), RecognitionSpace([[0, 1], [3, 4]]))
 
 
 def _parts(count: int, items: int, seed: int = 0) -> np.ndarray:
@@ -173,3 +176,16 @@ def test_t1_follows_an_item_without_error_exactly() -> None:
 def test_t1_refuses_what_tells_nothing(x: np.ndarray, y: np.ndarray, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         SignalEstimator().fit(x, y)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 1e200, -1e308])
+@pytest.mark.parametrize("space", SPACES, ids=lambda space: type(space).__name__)
+def test_no_distance_or_share_is_made_of_a_number_that_cannot_be_squared(space: Any, wrong: float) -> None:
+    x = _parts(60, 5)
+    space.fit(x)
+    new = _parts(4, 5, seed=1)
+    new[2, 3] = wrong
+    said = "too large to be squared" if np.isfinite(wrong) else "item 3 of part 2 is not a finite number"
+    for ask in (space.score_samples, space.contributions):
+        with pytest.raises(UnitSpaceError, match=said):
+            ask(new)

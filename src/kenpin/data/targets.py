@@ -21,6 +21,14 @@ def classes_of_each(dataset: Dataset, target: Target) -> list[set[str]]:
     return [set(labels) for labels in column] if target.locates else [{label} for label in column]
 
 
+def refuse_pictures(dataset: Dataset) -> None:
+    """Refuse pictures where a table of numbers is expected. Raises DatasetError."""
+    if len(dataset) and not dataset.item_names:
+        raise DatasetError(
+            f"{dataset.root or 'the data set'}: it holds pictures, and this model judges rows of a table."
+        )
+
+
 def refuse_table(dataset: Dataset) -> None:
     """Refuse a table of numbers where pictures are expected. Raises DatasetError."""
     if dataset.item_names:

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
 import torch
 
-from kenpin.errors import OptionError, OutputExistsError, first_line
+from kenpin.errors import MissingExtraError, OptionError, OutputExistsError, first_line
 from kenpin.files import check_free, new_folder, refuse_to_destroy
 from kenpin.models.calibrated import write_calibration
 from kenpin.models.contract import Calibrated, Packable, PackableWithNetworks
 from kenpin.models.networks.converting import write_network
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.package import PackageRecord, is_package
-from kenpin.models.package.record import DECISION, NETWORK, RUN, hashes_below, write_package_record
+from kenpin.models.package.record import (
+    DECISION,
+    NETWORK,
+    RUN,
+    PictureInput,
+    TableInput,
+    hashes_below,
+    write_package_record,
+)
+from kenpin.models.tables import PackableTable, is_table
 from kenpin.predictor import load_predictor
 from kenpin.run.layout import METRICS, RECORD, evaluation_files
 from kenpin.run.lineage import read_lineage, write_lineage
 from kenpin.run.record import RunRecord, read_record, record_hash
 from kenpin.runtime import chosen_engine, version_of
+from kenpin.runtime.network import NETWORK_FILES
 
 Target = Literal["openvino", "onnx"]
 Precision = Literal["fp32", "fp16", "bf16"]
+_ONNX_WRITERS = ("onnx", "onnxscript")
 
 
 def export_package(
@@ -39,9 +52,13 @@ def export_package(
     """
     run, out = Path(run), Path(out)
     chosen_engine(to)
+    record = read_record(run)
+    if is_table(record) and (to != "onnx" or precision != "fp32"):
+        raise OptionError(f"{run}: the distances of a table need 64 bits; take --to onnx, and leave --precision out.")
     if to == "onnx" and precision != "fp32":
         raise OptionError(f"option `precision`: a package for onnx is fp32; take --to openvino for {precision}.")
-    record = read_record(run)
+    if to == "onnx" and (missing := [name for name in _ONNX_WRITERS if find_spec(name) is None]):
+        raise MissingExtraError(f'a package for onnx is written by {missing[0]}: pip install "kenpin[onnx-export]"')
     check_out(run, record, out, overwrite)
     inspector = load_predictor(run, device="cpu", engine="torch").inspector
     if not isinstance(inspector, Packable):
@@ -49,6 +66,8 @@ def export_package(
             f"{run}: of family {record.family} no package is made, for its language model is computed by torch alone; "
             "use the run itself, or train florence2 where boxes are asked for."
         )
+    if isinstance(inspector, PackableTable) and inspector.table_items:
+        return _of_table(run, record, inspector, out, overwrite)
     frozen = inspector.packed()
     assert isinstance(frozen, OnEngine)
     stored = frozen.stored()
@@ -71,28 +90,58 @@ def export_package(
             if isinstance(error, OSError):
                 raise
             raise OptionError(f"{run}: {to} cannot take this network ({first_line(error)}).") from error
-        inspector.write_decision(folder / DECISION)
-        if isinstance(inspector, Calibrated) and inspector.calibration is not None:
-            write_calibration(folder / DECISION, inspector.calibration)
-        _copy_record(run, folder / RUN)
-        write_lineage(folder, read_lineage(run), read_lineage(run, of_network=True))
-        packages = ("kenpin", "torch", "numpy", "pillow")
-        write_package_record(
-            folder,
-            PackageRecord(
-                made_for=to,
-                precision=precision,
-                output=frozen.output,
-                size_wh=stored.size_wh,
-                resample=stored.resizing.resample,
-                shortest_px=stored.resizing.shortest_px,
-                run_seal=record_hash(record),
-                versions={name: version(name) for name in packages} | {to: version_of(to) or ""},
-                created=datetime.now(UTC).isoformat(timespec="seconds"),
-                files=hashes_below(folder),
-            ),
-        )
+        resizing = stored.resizing
+        pictures = PictureInput(size_wh=stored.size_wh, resample=resizing.resample, shortest_px=resizing.shortest_px)
+        holds = _Holds(to, precision, frozen.output, pictures, ("kenpin", "torch", "numpy", "pillow"))
+        _complete(folder, run, record, inspector, holds)
     return out
+
+
+def _of_table(run: Path, record: RunRecord, inspector: PackableTable, out: Path, overwrite: bool) -> Path:
+    """A package of a run of a table, for onnx: a graph in 64 bits, where OpenVINO computes in 32."""
+    with new_folder(out, overwrite=overwrite) as folder:
+        (folder / NETWORK).mkdir()
+        (folder / DECISION).mkdir()
+        unit = inspector.write_table_graph(folder / NETWORK / NETWORK_FILES["onnx"])
+        calibrated = isinstance(inspector, Calibrated) and inspector.calibration is not None
+        table = TableInput(
+            items=inspector.table_items, distance_unit=unit, score_unit="probability" if calibrated else unit
+        )
+        _complete(folder, run, record, inspector, _Holds("onnx", "fp64", "score", table, ("kenpin", "numpy")))
+    return out
+
+
+@dataclass(frozen=True)
+class _Holds:
+    """What the network of a package is."""
+
+    made_for: Target
+    precision: Precision | Literal["fp64"]
+    output: str
+    input: PictureInput | TableInput
+    packages: tuple[str, ...]
+    """Those that made it, beside the engine's."""
+
+
+def _complete(folder: Path, run: Path, record: RunRecord, inspector: Packable, holds: _Holds) -> None:
+    """Write what decides, what the run's report shows, and the record, beside a network."""
+    inspector.write_decision(folder / DECISION)
+    if isinstance(inspector, Calibrated) and inspector.calibration is not None:
+        write_calibration(folder / DECISION, inspector.calibration)
+    _copy_record(run, folder / RUN)
+    write_lineage(folder, read_lineage(run), read_lineage(run, of_network=True))
+    engine = {holds.made_for: version_of(holds.made_for) or ""}
+    package_record = PackageRecord(
+        made_for=holds.made_for,
+        precision=holds.precision,
+        output=holds.output,
+        input=holds.input,
+        run_seal=record_hash(record),
+        versions={name: version(name) for name in holds.packages} | engine,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        files=hashes_below(folder),
+    )
+    write_package_record(folder, package_record)
 
 
 def check_out(run: Path, record: RunRecord, out: Path, overwrite: bool) -> None:

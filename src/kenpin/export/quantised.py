@@ -31,6 +31,7 @@ from kenpin.models.package.record import (
     read_package_record,
     write_package_record,
 )
+from kenpin.models.tables import is_table
 from kenpin.plural import counted
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.quality.costs import realised_cost
@@ -66,6 +67,8 @@ def export_int8(
         raise OptionError(f"option `--tolerance`: {tolerance} must be a share from 0, such as 0.1 for a tenth.")
     record = read_record(run)
     check_out(run, record, out, overwrite)
+    if is_table(record):
+        raise OptionError(f"{run}: the distances of a table need 64 bits; take --to onnx, and leave --precision out.")
     learned, judging, chosen = _pictures(run, record, data)
     with TemporaryDirectory(prefix="kenpin-export-") as name:
         progress("writing 32 bits", 0, 1)

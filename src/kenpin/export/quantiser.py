@@ -18,7 +18,7 @@ from kenpin.data.images import read_image
 from kenpin.data.streaming import IN_FLIGHT_BYTES
 from kenpin.errors import OptionError, first_line
 from kenpin.export.correction import Correction, fit_correction
-from kenpin.models.package.record import NETWORK, PackageRecord
+from kenpin.models.package.record import NETWORK, PackageRecord, PictureInput
 from kenpin.runtime.network import NETWORK_FILES
 
 _CALIBRATED_ON = 300
@@ -56,6 +56,8 @@ class Quantiser:
         from kenpin.runtime.openvino import imported
 
         self._openvino = imported()  # its telemetry is left out before NNCF looks for it
+        assert isinstance(opened.input, PictureInput), "export_int8 takes runs of pictures"
+        self._resizing = opened.input.resizing
         self._file = Path(NETWORK) / NETWORK_FILES["openvino"]
         self._exact, self._opened, self._judging = exact / self._file, opened, judging
         self._kept: dict[int, NDArray[np.uint8]] = {}
@@ -147,7 +149,7 @@ class Quantiser:
         model.validate_nodes_and_infer_types()
 
     def _prepared(self, dataset: Dataset) -> list[NDArray[np.uint8]]:
-        return [self._opened.resizing.of(read_image(dataset.source_of(example))) for example in dataset]
+        return [self._resizing.of(read_image(dataset.source_of(example))) for example in dataset]
 
     def _batch(self, start: int) -> NDArray[np.uint8]:
         """Judging pictures from a row on; those that were opened first are kept, for they are asked for often."""

@@ -21,8 +21,8 @@ from kenpin.data.images import bytes_of_size, read_image
 from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.plain_png import read_plain
 from kenpin.data.streaming import in_batches, pipelined, stream
-from kenpin.data.targets import refuse_table
-from kenpin.errors import DatasetError, ImageError
+from kenpin.data.targets import refuse_pictures, refuse_table
+from kenpin.errors import ImageError
 from kenpin.models.contract import (
     Batch,
     EncodeGrey,
@@ -41,6 +41,7 @@ from kenpin.models.networks.feature_store import FeatureStore, default_folder
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.opened import sound
 from kenpin.models.outputs import Outputs, as_arrays
+from kenpin.models.tables import numbers_in_batches
 from kenpin.records import Example
 
 _ON_CPU, _ON_ONE_CORE, _ON_GPU = 8, 16, 64
@@ -48,8 +49,6 @@ _ON_CPU, _ON_ONE_CORE, _ON_GPU = 8, 16, 64
 thread PyTorch leaves its fast convolution alone below 16 pictures, and takes half as long again."""
 _READERS = 16
 """Threads at most that open and prepare pictures for a GPU."""
-_ROWS = 1_024
-"""Rows of a table a batch."""
 
 
 def infer_batches(
@@ -138,7 +137,8 @@ def opened_batches(
 ) -> Iterator[tuple[list[Example], Batch]]:
     """Examples with the inputs of `infer`, on the CPU."""
     if items := check_readable(inspector, dataset):
-        yield from _numbers_in_batches(dataset, items, doing, progress, batch_size)
+        for rows, numbers in numbers_in_batches(dataset, items, doing, progress, batch_size):
+            yield rows, {"features": torch.from_numpy(numbers)}
         return
     if device_of(inspector).type == "cpu":
         keep_freed_memory()
@@ -208,25 +208,8 @@ def check_readable(inspector: Inspector, dataset: Dataset) -> tuple[str, ...]:
     Raises DatasetError for a table where pictures are expected, and the reverse.
     """
     items = inspector.table_items if isinstance(inspector, ReadsTables) else ()
-    if items and len(dataset) and not dataset.item_names:
-        raise DatasetError(
-            f"{dataset.root or 'the data set'}: it holds pictures, and this model judges rows of a table."
-        )
-    if not items:
-        refuse_table(dataset)
+    (refuse_pictures if items else refuse_table)(dataset)
     return items
-
-
-def _numbers_in_batches(
-    dataset: Dataset, items: tuple[str, ...], doing: str, progress: Progress | None, batch_size: int | None
-) -> Iterator[tuple[list[Example], Batch]]:
-    size, done = batch_size or _ROWS, 0
-    for start in range(0, len(dataset), size):
-        chosen = dataset.select(range(start, min(start + size, len(dataset))))
-        yield list(chosen), {"features": torch.from_numpy(chosen.numbers(items))}
-        done += len(chosen)
-        if progress is not None:
-            progress(doing, done, len(dataset))
 
 
 @dataclass(frozen=True)

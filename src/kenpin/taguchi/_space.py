@@ -101,6 +101,7 @@ class QuadraticSpace(Space):
             check_finite(distances[rows], parts, rows)
         return distances
 
+    @np.errstate(over="ignore", invalid="ignore")  # an overflow is refused with its row
     def contributions(self, x: ArrayLike) -> Array:
         """Share of each item in each part's D²/k; the rows add up to it. (n, k) -> (n, k). Raises as score_samples.
 
@@ -113,8 +114,8 @@ class QuadraticSpace(Space):
         for rows, block in blocks(parts):
             block -= self.mean_
             block /= self.scale_
-            check_finite(block.sum(axis=1), parts, rows)
             np.multiply(block, block @ self.precision_, out=shares[rows])
+            check_finite(shares[rows].sum(axis=1), parts, rows)
         shares /= self.mean_.size
         return shares
 

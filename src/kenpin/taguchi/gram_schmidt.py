@@ -47,14 +47,16 @@ class GramSchmidtSpace(Space):
         self.spreads_ = spreads
         return self
 
+    @np.errstate(over="ignore", invalid="ignore")  # an overflow is refused with its row
     def contributions(self, x: ArrayLike) -> Array:
         """(u_j / s_j)² / k of each item; the rows add up to D²/k. (n, k) -> (n, k). Raises as `fit`."""
         parts = as_parts(x, self.mean_.size)
         rest = (parts - self.mean_) / self.scale_
-        check_finite(rest.sum(axis=1), parts, slice(0, len(parts)))
         for item in range(parts.shape[1]):
             rest[:, item + 1 :] -= np.outer(rest[:, item], self.coefficients_[item, item + 1 :])
-        return np.asarray((rest / self.spreads_) ** 2 / parts.shape[1])
+        shares = np.asarray((rest / self.spreads_) ** 2 / parts.shape[1])
+        check_finite(shares.sum(axis=1), parts, slice(0, len(parts)))
+        return shares
 
     def score_samples(self, x: ArrayLike) -> Array:
         """D²/k of each part. x: (n, k) -> (n,). Raises ShapeError, UnitSpaceError."""

@@ -47,18 +47,20 @@ class RecognitionSpace(Space):
         self.space_ = UnitSpace(ridge=0).fit(self.characteristics(parts))
         return self
 
+    @np.errstate(over="ignore", invalid="ignore")  # an overflow is refused with its row
     def characteristics(self, x: ArrayLike) -> Array:
         """β and √Vₑ of each set, side by side. x: (n, k) -> (n, 2 · sets). Raises ShapeError, UnitSpaceError."""
         parts = as_parts(x, self.standard_.size)
         found = np.empty((len(parts), 2 * len(self.sets_)))
         for rows, block in blocks(parts):
-            check_finite(block.sum(axis=1), parts, rows)
+            check_finite(block.sum(axis=1), parts, rows)  # no set may hold a wrong item
             for number, chosen in enumerate(self.sets_):
                 items, standard = block[:, chosen], self.standard_[chosen]
                 sensitivity = items @ standard / (standard @ standard)
                 error = items - np.outer(sensitivity, standard)
                 found[rows, 2 * number] = sensitivity
                 found[rows, 2 * number + 1] = (np.einsum("ij,ij->i", error, error) / (len(chosen) - 1)) ** 0.5
+            check_finite(found[rows].sum(axis=1), parts, rows)
         return found
 
     def score_samples(self, x: ArrayLike) -> Array:

@@ -45,7 +45,7 @@ class SpaceDecoding(CalibratedPictures):
     def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
         """Features -> D²/k and its largest shares."""
         space, items = self._fitted()
-        shares = space.contributions(outputs["features"][:, items])
+        shares = self._shares(outputs)
         strongest = np.argsort(-shares, axis=1)[:, :_STRONGEST]
         # of a recognition space they are characteristics of all items
         is_rt = isinstance(space, RecognitionSpace)
@@ -62,10 +62,23 @@ class SpaceDecoding(CalibratedPictures):
             for example, row, best, distance in zip(examples, shares, strongest, shares.sum(1).tolist(), strict=True)
         ]
 
+    def _shares(self, outputs: Outputs) -> NDArray[np.float64]:
+        space, items = self._fitted()
+        return space.contributions(outputs["features"][:, items])
+
     def _fitted(self) -> tuple[AnySpace, NDArray[np.int64]]:
         if self._space is None or self._items is None:
             raise ValueError("the unit space is empty; fit it first.")
         return self._space, self._items
+
+
+class TableDecoding(SpaceDecoding):
+    """Reads the shares that the network of a package computes of a table's rows."""
+
+    def _shares(self, outputs: Outputs) -> NDArray[np.float64]:
+        shares: NDArray[np.float64] = outputs["shares"]
+        # of a row that is refused the run's own way says why
+        return shares if np.isfinite(shares).all() else super()._shares(outputs)
 
 
 def read_space(file: Path, method: str) -> tuple[AnySpace, NDArray[np.int64], tuple[str, ...]]:
@@ -118,3 +131,14 @@ def of_package(folder: Path, task: Task, options: Mapping[str, Any], resizing: R
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise RunError(f"{folder / NAMES_FILE}: holds no names; {REMEDY}.")
     return SpaceDecoding(task, space, items, names)
+
+
+def of_table(
+    folder: Path, task: Task, options: Mapping[str, Any], *, of_network: bool
+) -> tuple[SpaceDecoding, tuple[str, ...]]:
+    """The decoding of a table whose decision files are in this folder, and the names of its columns; of_network: of
+    what a package's network computes. Raises RunError."""
+    space, items, columns = read_space(folder / SPACE_FILE, str(options.get("method")))
+    if not columns:
+        raise RunError(f"{folder / SPACE_FILE}: names no columns of a table; {REMEDY}.")
+    return (TableDecoding if of_network else SpaceDecoding)(task, space, items, columns), columns

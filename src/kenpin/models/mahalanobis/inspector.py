@@ -19,6 +19,7 @@ from kenpin.files import write_json
 from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.looking.ways import distance_maps
 from kenpin.models.mahalanobis.decoding import NAMES_FILE, SPACE_FILE, AnySpace, SpaceDecoding
+from kenpin.models.mahalanobis.graph import write_graph
 from kenpin.models.mahalanobis.items import ItemSource
 from kenpin.models.mahalanobis.options import MahalanobisOptions
 from kenpin.models.mahalanobis.selection import Portions, check_count, choose, divide_parts
@@ -158,15 +159,21 @@ class UnitSpaceInspector(SpaceDecoding):
             (folder / SELECTION).write_text(content, encoding="utf-8")
 
     def packed(self) -> OnEngine:
-        """The features. Raises OptionError for a unit space of a table, which has no network."""
-        if not isinstance(self.extract, OnEngine):
-            raise OptionError("a unit space of a table has no network: use the run itself, which computes with NumPy.")
+        """The features of pictures."""
+        assert isinstance(self.extract, OnEngine), "a table is written by write_table_graph"
         return self.extract
 
+    def write_table_graph(self, file: Path) -> str:
+        """The whole of a unit space of a table, with its calibration."""
+        space, items = self._fitted()
+        write_graph(file, space, items, self.table_items, self.calibration)
+        return space.scale
+
     def write_decision(self, folder: Path) -> None:
-        """The space's arrays, and the names of the features."""
+        """The space's arrays, and the names of the features of pictures."""
         self.save(folder)
-        write_json(folder / NAMES_FILE, {"names": list(self._source.names)})
+        if not self.table_items:  # its names are with the arrays
+            write_json(folder / NAMES_FILE, {"names": list(self._source.names)})
 
     def _check_law(self, seen: Sequence[bool], is_good: Sequence[bool], lineage: Lineage) -> None:
         """Refuse a law of the distance where items were learned from the same parts: these lie nearer together than any

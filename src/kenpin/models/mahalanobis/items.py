@@ -25,10 +25,9 @@ from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.probe import probe_picture
 from kenpin.models.outputs import vectors_of
 from kenpin.models.restoring import SEAL, name_of_seal, restore_run
+from kenpin.models.tables import TABLE, refuse_images
 from kenpin.run.record import is_run
 
-TABLE = "table"
-"""Base of a unit space that reads a table of numbers."""
 _SPREAD_OF_FEATURES, _SPREAD_OF_NUMBERS = 1e-6, 1e-12
 """Spread of an item, as a share of its size, below which it is rounding, in float32 and in float64."""
 
@@ -101,7 +100,7 @@ def of_table(names: tuple[str, ...]) -> ItemSource:
     """Columns of a table: the numbers themselves are the items."""
 
     def encode(images: Sequence[Image]) -> Batch:
-        raise OptionError("this run judges rows of a table; give it a table of numbers, not pictures.")
+        refuse_images()
 
     return ItemSource(BaseRecord(TABLE, None, ()), (0, 0), nn.Identity(), encode, None, names, np.arange(len(names)))
 

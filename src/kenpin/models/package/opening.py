@@ -7,11 +7,21 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from kenpin.errors import RunError, first_line
+from kenpin.errors import OptionError, RunError, first_line
 from kenpin.models.calibrated import read_calibration
 from kenpin.models.contract import Judge, OpensNetworks, Task
 from kenpin.models.package.judge import CellJudge, PackageJudge
-from kenpin.models.package.record import DECISION, NETWORK, PACKAGE, REMEDY, RUN, PackageRecord, read_package_record
+from kenpin.models.package.record import (
+    DECISION,
+    NETWORK,
+    PACKAGE,
+    REMEDY,
+    RUN,
+    PackageRecord,
+    TableInput,
+    read_package_record,
+)
+from kenpin.models.tables import TableJudge, table_decoding
 from kenpin.run.record import RunRecord, read_record, record_hash
 from kenpin.run.seal import check_seal
 from kenpin.runtime import chosen_engine, load_network, version_of
@@ -57,8 +67,12 @@ def open_package(folder: Path, device: str | None = None, engine: str = "auto") 
     run = read_record(folder / RUN)
     if record_hash(run) != record.run_seal or run.family not in PACKABLE:
         raise RunError(f"{folder / RUN}: is not the run that the package was made from. {REMEDY}.")
+    if isinstance(record.input, TableInput):
+        judge = _table_judge(folder, record, run, engine, device)
+        return Package(judge, record, run, judge.target)
+    resizing = record.input.resizing
     chosen = chosen_engine(_engine_for(record.made_for, engine))
-    threads = int(os.environ["OMP_NUM_THREADS"]) if os.environ.get("OMP_NUM_THREADS", "").isdigit() else None
+    threads = _threads()
     file = folder / NETWORK / NETWORK_FILES[record.made_for]
     precision: Precision = "bf16" if record.precision == "bf16" else "fp32"
 
@@ -77,15 +91,36 @@ def open_package(folder: Path, device: str | None = None, engine: str = "auto") 
 
     task = Task(run.labels, run.ok_labels)
     decoding = importlib.import_module(f"kenpin.models.{run.family}.decoding").of_package(
-        folder / DECISION, task, run.options, record.resizing
+        folder / DECISION, task, run.options, resizing
     )
     decoding.calibration = read_calibration(folder / DECISION)
     if isinstance(decoding, OpensNetworks):
         decoding.open_networks(call)
     kind = CellJudge if record.output == "map" else PackageJudge
-    judge = kind(decoding, record.resizing, network, record.output, f"{chosen} {version_of(chosen)} {record.precision}")
+    pictures = kind(decoding, resizing, network, record.output, f"{chosen} {version_of(chosen)} {record.precision}")
+    pictures.check()
+    return Package(pictures, record, run, pictures.target)
+
+
+def _table_judge(folder: Path, record: PackageRecord, run: RunRecord, engine: str, device: str | None) -> TableJudge:
+    """What judges rows of numbers. Raises RunError, OptionError, MissingExtraError."""
+    if engine == "openvino":  # it computes in 32, whatever a file holds
+        raise OptionError(f"option `engine`: a package of a table is computed in 64 bits, by {record.made_for} alone.")
+    chosen = chosen_engine(record.made_for)
+    file = folder / NETWORK / NETWORK_FILES[record.made_for]
+    decoding, items = table_decoding(folder / DECISION, run, of_network=True)
+    try:
+        network = load_network(chosen, file, threads=_threads(), device=_device(device))
+    except RuntimeError as error:
+        raise RunError(f"{file}: {chosen} cannot read it ({first_line(error)}). {REMEDY}.") from error
+    judge = TableJudge(decoding, items, network, f"{chosen} {version_of(chosen)} {record.precision}")
     judge.check()
-    return Package(judge, record, run, judge.target)
+    return judge
+
+
+def _threads() -> int | None:
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdigit() else None
 
 
 def _engine_for(made_for: str, wanted: str) -> str:

@@ -49,6 +49,34 @@ class Quantised(BaseModel):
     """95 % interval of the change of the AUROC, on the same parts."""
 
 
+class PictureInput(BaseModel):
+    """Pictures as a package's network takes them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size_wh: tuple[int, int]
+    """In pixels."""
+    resample: int = Field(ge=0, le=5)
+    shortest_px: int | None = Field(None, ge=1)
+
+    @property
+    def resizing(self) -> Resizing:
+        """How pictures are brought to the network's size."""
+        return Resizing(self.size_wh, self.resample, self.shortest_px)
+
+
+class TableInput(BaseModel):
+    """Rows of numbers as a package's network takes them, and what it says of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    items: tuple[str, ...] = Field(min_length=1)
+    """Names of a row's numbers, in the order in which the network takes them."""
+    distance_unit: str
+    score_unit: str
+    """Of the output `score`, which the threshold is for: the distance's, or `probability` where it is calibrated."""
+
+
 class PackageRecord(BaseModel):
     """What a package holds."""
 
@@ -56,13 +84,10 @@ class PackageRecord(BaseModel):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     made_for: Literal["openvino", "onnx"]
-    precision: Literal["fp32", "fp16", "bf16", "int8"]
+    precision: Literal["fp64", "fp32", "fp16", "bf16", "int8"]
     output: str
-    """Name of the network's output."""
-    size_wh: tuple[int, int]
-    """Of the pictures that the network takes, in pixels."""
-    resample: int = Field(ge=0, le=5)
-    shortest_px: int | None = Field(None, ge=1)
+    """Name of the network's output; of several, of the one that decides."""
+    input: PictureInput | TableInput
     run_seal: str
     """Hash of the record of the run that it was made from: it identifies the run."""
     versions: dict[str, str]
@@ -70,11 +95,6 @@ class PackageRecord(BaseModel):
     files: dict[str, str]
     """Hash of every other file, by its path below the package, with forward slashes."""
     quantised: Quantised | None = None
-
-    @property
-    def resizing(self) -> Resizing:
-        """How pictures are brought to the network's size."""
-        return Resizing(self.size_wh, self.resample, self.shortest_px)
 
 
 def write_package_record(folder: Path, record: PackageRecord) -> None:
