@@ -20,11 +20,13 @@ from kenpin.export import export_package, quantised
 from kenpin.export.correction import fit_correction
 from kenpin.export.quantised import export_int8, told
 from kenpin.export.quantiser import Quantiser, Way
+from kenpin.models import get_family
 from kenpin.models.package.record import Quantised, read_package_record
 from kenpin.predictor import load_predictor
 from kenpin.records import Prediction, Threshold
 from kenpin.run.lineage import read_lineage
 from kenpin.runtime import load_network
+from kenpin.targets import Target
 from kenpin.training import train
 from tests.commands import Run
 
@@ -202,3 +204,9 @@ def test_noise_is_not_corrected() -> None:
     draw = np.random.default_rng(1)
     exact = draw.normal(size=(60, 50)).astype(np.float32)
     assert fit_correction(exact, exact) is None
+
+
+def test_answers_that_are_no_labels_are_refused(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(get_family("classifier"), "target", Target.BOXES, raising=True)
+    with pytest.raises(OptionError, match="judged by verdicts and labels"):
+        export_int8(run, tmp_path / "int8")

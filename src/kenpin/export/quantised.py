@@ -39,6 +39,7 @@ from kenpin.quality.threshold import judge
 from kenpin.records import Evaluation, Prediction, Verdict
 from kenpin.run.lineage import read_lineage, write_lineage
 from kenpin.run.record import RunRecord, read_record
+from kenpin.targets import Target
 
 TOLERANCE = 0.1
 
@@ -69,6 +70,11 @@ def export_int8(
     check_out(run, record, out, overwrite)
     if is_table(record):
         raise OptionError(f"{run}: the distances of a table need 64 bits; take --to onnx, and leave --precision out.")
+    if get_family(record.family).target is not Target.LABEL:
+        raise OptionError(
+            f"{run}: INT8 is judged by verdicts and labels, and family {record.family} answers with others; take "
+            "--precision fp32."
+        )
     learned, judging, chosen = _pictures(run, record, data)
     with TemporaryDirectory(prefix="kenpin-export-") as name:
         progress("writing 32 bits", 0, 1)
