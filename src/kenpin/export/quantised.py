@@ -72,7 +72,7 @@ def export_int8(
         raise OptionError(f"{run}: the distances of a table need 64 bits; take --to onnx, and leave --precision out.")
     if get_family(record.family).target is not Target.LABEL:
         raise OptionError(
-            f"{run}: INT8 is judged by verdicts and labels, and family {record.family} answers with others; take "
+            f"{run}: INT8 is judged by verdicts and labels, which family {record.family} does not give; take "
             "--precision fp32."
         )
     learned, judging, chosen = _pictures(run, record, data)
