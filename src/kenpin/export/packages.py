@@ -54,7 +54,7 @@ def export_package(
     chosen_engine(to)
     record = read_record(run)
     if is_table(record) and (to != "onnx" or precision != "fp32"):
-        raise OptionError(f"{run}: the distances of a table need 64 bits; take --to onnx, and leave --precision out.")
+        raise needs_64_bits(run)
     if to == "onnx" and precision != "fp32":
         raise OptionError(f"option `precision`: a package for onnx is fp32; take --to openvino for {precision}.")
     if to == "onnx" and (missing := [name for name in _ONNX_WRITERS if find_spec(name) is None]):
@@ -142,6 +142,11 @@ def _complete(folder: Path, run: Path, record: RunRecord, inspector: Packable, h
         files=hashes_below(folder),
     )
     write_package_record(folder, package_record)
+
+
+def needs_64_bits(run: Path) -> OptionError:
+    """What is said of a run of a table where another package is asked for."""
+    return OptionError(f"{run}: the distances of a table need 64 bits; take --to onnx, and leave --precision out.")
 
 
 def check_out(run: Path, record: RunRecord, out: Path, overwrite: bool) -> None:

@@ -19,7 +19,7 @@ from kenpin.data.taking import DataSource
 from kenpin.errors import MissingExtraError, OptionError
 from kenpin.evaluation import evaluate
 from kenpin.evaluation.comparison import compare
-from kenpin.export.packages import check_out, export_package
+from kenpin.export.packages import check_out, export_package, needs_64_bits
 from kenpin.export.quantiser import Quantiser
 from kenpin.files import new_folder
 from kenpin.models import get_family
@@ -69,7 +69,7 @@ def export_int8(
     record = read_record(run)
     check_out(run, record, out, overwrite)
     if is_table(record):
-        raise OptionError(f"{run}: the distances of a table need 64 bits; take --to onnx, and leave --precision out.")
+        raise needs_64_bits(run)
     if get_family(record.family).target is not Target.LABEL:
         raise OptionError(
             f"{run}: INT8 is judged by verdicts and labels, which family {record.family} does not give; take "

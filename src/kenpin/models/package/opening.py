@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,17 +79,13 @@ def open_package(folder: Path, device: str | None = None, engine: str = "auto") 
     precision: Precision = "bf16" if record.precision == "bf16" else "fp32"
 
     def network(work: Work) -> Network:
-        try:
+        with _reading(file, chosen):
             return load_network(chosen, file, work=work, threads=threads, device=_device(device), precision=precision)
-        except RuntimeError as error:
-            raise RunError(f"{file}: {chosen} cannot read it ({first_line(error)}). {REMEDY}.") from error
 
     def call(name: str) -> Calls:
         beside = folder / DECISION / name / file.name
-        try:
+        with _reading(beside, chosen):
             return load_calls(chosen, beside, threads=threads, device=_device(device), precision=precision)
-        except RuntimeError as error:
-            raise RunError(f"{beside}: {chosen} cannot read it ({first_line(error)}). {REMEDY}.") from error
 
     task = Task(run.labels, run.ok_labels)
     decoding = importlib.import_module(f"kenpin.models.{run.family}.decoding").of_package(
@@ -98,7 +96,8 @@ def open_package(folder: Path, device: str | None = None, engine: str = "auto") 
         decoding.open_networks(call)
     kind = CellJudge if record.output == "map" else PackageJudge
     pictures = kind(decoding, resizing, network, record.output, f"{chosen} {version_of(chosen)} {record.precision}")
-    pictures.check()
+    with _trying():
+        pictures.check()
     return Package(pictures, record, run, pictures.target)
 
 
@@ -109,13 +108,31 @@ def _table_judge(folder: Path, record: PackageRecord, run: RunRecord, engine: st
     chosen = chosen_engine(record.made_for)
     file = folder / NETWORK / NETWORK_FILES[record.made_for]
     decoding, items = table_decoding(folder / DECISION, run, of_network=True)
-    try:
+    with _reading(file, chosen):
         network = load_network(chosen, file, threads=_threads(), device=_device(device))
-    except RuntimeError as error:
-        raise RunError(f"{file}: {chosen} cannot read it ({first_line(error)}). {REMEDY}.") from error
     judge = TableJudge(decoding, items, network, f"{chosen} {version_of(chosen)} {record.precision}")
-    judge.check()
+    with _trying():
+        judge.check()
     return judge
+
+
+@contextmanager
+def _reading(file: Path, engine: str) -> Iterator[None]:
+    """Raises RunError where the engine cannot read a network's file."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise RunError(f"{file}: {engine} cannot read it ({first_line(error)}). {REMEDY}.") from error
+
+
+@contextmanager
+def _trying() -> Iterator[None]:
+    """Raises RunError where the network and the decision files do not fit, by whatever breaks first."""
+    try:
+        yield
+    except (RuntimeError, ValueError, KeyError, IndexError, TypeError) as error:
+        what = f"the package's network and its decision files do not fit ({first_line(error)})"
+        raise RunError(f"{what}. Export the run again.") from error
 
 
 def _threads() -> int | None:
