@@ -19,11 +19,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from kenpin.chained import line_of
 from kenpin.errors import KenpinError, OptionError, RunError
 from kenpin.files import read_json, sole_writer, write_json
 from kenpin.inspection.journal import Journal, read_records
 from kenpin.inspection.policy import read_policy
-from kenpin.inspection.record import to_line
+from kenpin.inspection.record import to_values
 from kenpin.report.charts import training_figures
 from kenpin.report.content import read_content
 from kenpin.report.evolution import read_evolution, render_evolution, write_evolution
@@ -154,7 +155,7 @@ def test_mutated_drawings_of_a_training_end_in_a_sentence(tmp_path: Path) -> Non
 
 def test_mutated_journals_end_in_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
-    whole = json.loads(to_line(record(1), blake2b(digest_size=16).hexdigest()))
+    whole = json.loads(line_of(to_values(record(1)), blake2b(digest_size=16).hexdigest()))
     told = 0
     for seed in range(MUTATIONS):
         values = mutated(whole, Random(seed))

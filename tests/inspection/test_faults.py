@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kenpin.chained import line_of
 from kenpin.cli import main
 from kenpin.data.dataset import Dataset
 from kenpin.data.files import picture_files
@@ -24,7 +25,7 @@ from kenpin.inspection.closer_look import CloserLook
 from kenpin.inspection.inspecting import inspect
 from kenpin.inspection.journal import JOURNAL
 from kenpin.inspection.pictures import NamedPictures
-from kenpin.inspection.record import to_line
+from kenpin.inspection.record import to_values
 from kenpin.inspection.watching import WatchedFolder
 from kenpin.models.passing import decode, outputs_together
 from kenpin.records import Verdict
@@ -213,8 +214,10 @@ def test_200_parts_with_every_fault_have_200_records_and_the_good_ones_are_as_ev
     reported, notes = _inspected(toy, folder, out, watched=watched)
     _check(reported, without, "" if watched else f"{folder}/", watched)
 
-    written = [to_line(one, "") for one in read_records(out / JOURNAL)]
-    assert written == [to_line(one, "") for one in reported]  # lines, for a score that is no number equals none
+    written = [line_of(to_values(one), "") for one in read_records(out / JOURNAL)]
+    assert written == [
+        line_of(to_values(one), "") for one in reported
+    ]  # lines, for a score that is no number equals none
     whole, no_map, no_cases = (_record(reported, f"{name}.png") for name in ("all", "no-map", "no-cases"))
     assert whole.answers[0].map is not None
     assert whole.description is not None

@@ -14,9 +14,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from kenpin.chained import line_of
 from kenpin.errors import RunError
 from kenpin.inspection.journal import Journal, read_records, unguarded_lines, write_parquet
-from kenpin.inspection.record import SCHEMA, PartRecord, part_key, to_line
+from kenpin.inspection.record import SCHEMA, PartRecord, part_key, to_values
 from tests.inspection.made import record, unreadable
 
 RECORDS = [record(1), unreadable(2), record(3)]
@@ -29,7 +30,7 @@ def _lines(records: Sequence[PartRecord]) -> list[bytes]:
     """The lines of a journal: each holds the hash of all above it."""
     lines: list[bytes] = []
     for one in records:
-        lines.append(to_line(one, blake2b(b"".join(lines), digest_size=16).hexdigest()).encode())
+        lines.append(line_of(to_values(one), blake2b(b"".join(lines), digest_size=16).hexdigest()).encode())
     return lines
 
 
@@ -111,7 +112,7 @@ def test_a_damaged_line_is_refused_and_nothing_is_lost(tmp_path: Path, damage: b
 
 
 def test_a_journal_of_another_schema_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "records.jsonl").write_text(to_line(record(1), _EMPTY).replace('"schema":2', '"schema":9'))
+    (tmp_path / "records.jsonl").write_text(line_of(to_values(record(1)), _EMPTY).replace('"schema":2', '"schema":9'))
     with pytest.raises(RunError, match="its schema is 9, this kenpin reads up to 2"):
         list(read_records(tmp_path / "records.jsonl"))
 

@@ -27,7 +27,7 @@ POINTS = [
     "kenpin.inspection.closer_look:CloserLook._draw:1:after",  # a map, and no record
     "kenpin.inspection.journal:Journal.append:1:before",  # judged, and nothing written
     "kenpin.inspection.journal:Journal.append:1:after",  # written, and nobody told
-    "kenpin.inspection.journal:Journal._sync:3:before",  # written, and perhaps not on disk
+    "kenpin.chained:ChainedFile._sync:3:before",  # written, and perhaps not on disk
     "kenpin.inspection.inspecting:put_aside:1:before",  # recorded as set aside, and not moved
     "kenpin.inspection.aside:put_aside:1:after",
 ]

@@ -16,13 +16,14 @@ import numpy as np
 from PIL import Image
 
 from kenpin.cases.case import Found
+from kenpin.chained import line_of
 from kenpin.errors import OptionError, first_line
 from kenpin.inspection.closer_look import CloserLook, Seen
 from kenpin.inspection.fusing import fuse
 from kenpin.inspection.isolating import Failed, attempt, on_each
 from kenpin.inspection.pictures import Opened, Sighting, as_text
 from kenpin.inspection.policy import Policy
-from kenpin.inspection.record import Answer, PartRecord, RecordedCase, from_values, to_line
+from kenpin.inspection.record import Answer, PartRecord, RecordedCase, from_values, to_values
 from kenpin.inspection.runs import JudgedPart, PolicyRun, RunOutput, example_of, load_run
 from kenpin.models.passing import batch_size_of, decode, outputs_together
 from kenpin.quality.threshold import judge
@@ -167,7 +168,7 @@ class Judges:
 def _with(record: PartRecord, *additions: Mapping[str, Any]) -> PartRecord:
     """A record with further fields. Raises the error of a record that a journal cannot write or read again."""
     fuller = replace(record, **{name: value for some in additions for name, value in some.items()})
-    from_values(json.loads(to_line(fuller, "").encode()), "the part")
+    from_values(json.loads(line_of(to_values(fuller), "").encode()), "the part")
     return fuller
 
 

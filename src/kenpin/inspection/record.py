@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import pyarrow as pa
 
+from kenpin.chained import BEFORE
 from kenpin.description.answers import Description
 from kenpin.errors import RunError
 from kenpin.records import Detections, Verdict
@@ -17,9 +17,7 @@ from kenpin.records_json import from_json, to_json
 SCHEMA_VERSION: Literal[1] = 1
 """Of the table of records."""
 LINE_VERSION: Literal[2] = 2
-"""Of a line of the journal; lines of version 1 lack `BEFORE`."""
-BEFORE = "before"
-"""Key of a line: the hash of all that stands above it, by which a change is noticed."""
+"""Of a line of the journal; lines of version 1 hold no hash of what stands above them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +113,9 @@ def part_key(id: str, picture_hash: str, picture_bytes: int, modified_ns: int) -
     return id, picture_hash or f"{picture_bytes} {modified_ns}"
 
 
-def to_line(record: PartRecord, before: str) -> str:
-    """A record as one line of JSON with its end; before: hash of the lines above it."""
-    values = {"schema": LINE_VERSION, BEFORE: before, **to_json(record)}
-    return json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+def to_values(record: PartRecord) -> dict[str, Any]:
+    """A record as a line of the journal holds it, without the hash."""
+    return {"schema": LINE_VERSION, **to_json(record)}
 
 
 def from_values(values: Mapping[str, Any], where: str) -> PartRecord:

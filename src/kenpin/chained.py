@@ -1,0 +1,192 @@
+"""Files of lines that are only ever appended, on disk before they are reported.
+
+Each line is a JSON object and holds the hash of all that stands above it: a line that is changed, or taken out, is
+noticed by the next one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from kenpin.errors import RunError
+from kenpin.files import sync_folder
+from kenpin.strict_json import parse_json
+
+BEFORE = "before"
+"""Key of a line: the hash of all that stands above it."""
+_LONGEST_LINE = 256 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class LineKind:
+    """What the lines of a file are, for its checks and messages."""
+
+    line: str
+    """A line in words: "a part record"."""
+    writer: str
+    """Who writes them: "the inspection"."""
+    remedy: str
+    """What to do about a file that is damaged."""
+    check: Callable[[Mapping[str, Any]], bool]
+    """Whether the JSON of a line holds what every line must; may raise KeyError, TypeError."""
+
+
+def line_of(values: Mapping[str, Any], before: str) -> str:
+    """A line with its end. values: a JSON object whose first key is `schema`; before: hash of the lines above it."""
+    with_hash = {"schema": values["schema"], BEFORE: before, **values}
+    return json.dumps(with_hash, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+
+
+def read_lines(path: Path, kind: LineKind) -> Iterator[tuple[dict[str, Any], str]]:
+    """The JSON of each complete line, and its place for messages; at any moment, also while the file is being written.
+    Raises RunError where a line is damaged, changed or missing, OSError."""
+    chain = _Chain(path, kind)
+    with path.open("rb") as file:
+        for _, line in _whole_lines(file, kind):
+            yield chain.values(line), chain.where
+
+
+def unguarded_lines(path: Path, kind: LineKind) -> int:
+    """How many of the first lines an earlier kenpin wrote, without a hash. Raises RunError, OSError."""
+    count = 0
+    for values, _ in read_lines(path, kind):
+        if BEFORE in values:
+            break
+        count += 1
+    return count
+
+
+class ChainedFile:
+    """A file of chained lines, for its only writer."""
+
+    def __init__(self, path: Path, kind: LineKind, note: Callable[[Mapping[str, Any], int], None]) -> None:
+        """Open or create it. note: called with the JSON of each line and its offset in bytes. An incomplete last line
+        of a killed writer is cut off. Raises RunError where a line is damaged, changed or missing, OSError."""
+        self.path = path
+        self.end = 0
+        """Size of all complete lines in bytes: where the next one begins."""
+        self._chain = _Chain(path, kind)
+        self._kind = kind
+        path.touch()
+        with path.open("rb") as file:
+            for offset, line in _whole_lines(file, kind):
+                note(self._chain.values(line), offset)
+                self.end = offset + len(line)
+        self._file = path.open("r+b", buffering=0)
+        with self._named_errors():
+            self._cut_off_the_rest()
+            self._sync()
+        sync_folder(path.parent)
+
+    @property
+    def unguarded(self) -> int:
+        """How many of the first lines an earlier kenpin wrote: a change of one is not noticed."""
+        return self._chain.unguarded
+
+    def append(self, several: Sequence[Mapping[str, Any]]) -> list[int]:
+        """Add lines, and return the offset of each in bytes; when this returns they are on disk. Raises OSError with
+        the name of the file, and then none of them is in it."""
+        offsets, data = [], b""
+        digest = self._chain.digest.copy()
+        for values in several:
+            offsets.append(self.end + len(data))
+            line = line_of(values, digest.hexdigest()).encode()
+            digest.update(line)
+            data += line
+        with self._named_errors():
+            self._cut_off_the_rest()
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            self._sync()
+        self.end += len(data)
+        self._chain.digest = digest
+        return offsets
+
+    def at(self, offset: int) -> tuple[dict[str, Any], str]:
+        """The JSON of the line at an offset, and its place for messages. Raises RunError."""
+        where = f"{self.path} byte {offset}"
+        with self.path.open("rb") as file:
+            file.seek(offset)
+            return _values(file.readline(), where, self._kind), where
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _cut_off_the_rest(self) -> None:
+        """Cut off the bytes that a killed writer or a failed append left behind the last line."""
+        self._file.truncate(self.end)
+        self._file.seek(self.end)
+
+    @contextmanager
+    def _named_errors(self) -> Iterator[None]:
+        """Add the file's name to errors on the open file, which lack it."""
+        try:
+            yield
+        except OSError as error:
+            raise type(error)(error.errno, error.strerror, str(self.path)) from error
+
+    def _sync(self) -> None:
+        os.fsync(self._file.fileno())
+
+
+class _Chain:
+    """The lines of a file as they are read or written, each checked against the hash in the next one."""
+
+    def __init__(self, path: Path, kind: LineKind) -> None:
+        self._path, self._kind, self._number = path, kind, 0
+        self.digest = hashlib.blake2b(digest_size=16)
+        """Of all lines so far."""
+        self.unguarded = 0
+        """Lines so far without a hash; they stand above all others."""
+
+    @property
+    def where(self) -> str:
+        """The present line, for messages."""
+        return f"{self._path} line {self._number}"
+
+    def values(self, line: bytes) -> dict[str, Any]:
+        """The JSON of the next line. Raises RunError."""
+        self._number += 1
+        values = _values(line, self.where, self._kind)
+        before = values.get(BEFORE)
+        if before is None and self.unguarded == self._number - 1:
+            self.unguarded += 1
+        elif before != self.digest.hexdigest():
+            what = f"line {self._number - 1} was changed, or a line was taken out or put in behind it"
+            if self._number == 1:
+                what = "a line was taken out above it"
+            raise RunError(
+                f"{self.where}: does not follow what {self._kind.writer} wrote before it: {what}; {self._kind.remedy}."
+            )
+        self.digest.update(line)
+        return values
+
+
+def _whole_lines(file: IO[bytes], kind: LineKind) -> Iterator[tuple[int, bytes]]:
+    """Offset in bytes and each complete line; the last may still be written. Raises RunError for an endless one."""
+    offset = 0
+    while line := file.readline(_LONGEST_LINE + 1):
+        if len(line) > _LONGEST_LINE:
+            raise RunError(f"{file.name} byte {offset}: a line has more than {_LONGEST_LINE:,} bytes; {kind.remedy}.")
+        if line.endswith(b"\n"):
+            yield offset, line
+        offset += len(line)
+
+
+def _values(line: bytes, where: str, kind: LineKind) -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = parse_json(line)
+        if not isinstance(values, dict) or not kind.check(values):
+            raise TypeError
+    except (ValueError, TypeError, KeyError) as error:
+        raise RunError(f"{where}: is not {kind.line}; {kind.remedy}.") from error
+    return values
