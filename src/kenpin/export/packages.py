@@ -77,7 +77,7 @@ def export_package(
             "which is all that a package does; use the run itself."
         )
     width, height = stored.size_wh
-    example = torch.zeros(1, height, width, 3, dtype=torch.uint8)
+    example = torch.randint(256, (1, height, width, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     with new_folder(out, overwrite=overwrite) as folder:
         (folder / NETWORK).mkdir()
         (folder / DECISION).mkdir()
