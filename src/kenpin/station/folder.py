@@ -1,0 +1,81 @@
+"""The folder of a station: every path in it, once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from kenpin.errors import OptionError
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+_HASH = re.compile(r"[0-9a-f]{32}")
+
+
+def check_name(name: str, what: str) -> str:
+    """The name of a node, a product, a source or a sink, which names files too. Raises OptionError."""
+    if not _NAME.fullmatch(name):
+        raise OptionError(
+            f"{what} {name!r} has other characters than a to z, 0 to 9 and -, begins or ends with -, or has more than "
+            "40 of them; choose another."
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class StationFolder:
+    """Where a station keeps what."""
+
+    path: Path
+
+    @property
+    def settings(self) -> Path:
+        """What the operator set."""
+        return self.path / "station.yaml"
+
+    @property
+    def store(self) -> Path:
+        """The SQLite database, where no other store is named."""
+        return self.path / "store.sqlite"
+
+    @property
+    def pictures(self) -> Path:
+        """The parts' pictures, by their content."""
+        return self.path / "pictures"
+
+    @property
+    def trails(self) -> Path:
+        """The trails of all nodes."""
+        return self.path / "trails"
+
+    @property
+    def records(self) -> Path:
+        """The records of all nodes."""
+        return self.path / "records"
+
+    @property
+    def data_sets(self) -> Path:
+        """Frozen data sets of reviewed parts."""
+        return self.path / "data-sets"
+
+    @property
+    def jobs(self) -> Path:
+        """Trainings: a folder each with its log and its run."""
+        return self.path / "jobs"
+
+    def picture(self, picture_hash: str) -> Path:
+        """The file of a picture, by its content hash of 32 hexadecimal digits; its format is told by its content."""
+        assert _HASH.fullmatch(picture_hash), picture_hash
+        return self.pictures / picture_hash[:2] / picture_hash
+
+    def trail(self, node: str) -> Path:
+        """The trail of a node."""
+        return self.trails / f"{node}.jsonl"
+
+    def records_of(self, node: str, product: str, version: int) -> Path:
+        """The folder in which a node's `Line` keeps the records of a version."""
+        return self.records / node / f"{product}-{version}"
+
+    def version(self, product: str, version: int) -> Path:
+        """The folder of a version: its policy, its runs, and who made it."""
+        return self.path / "versions" / product / f"{version}"

@@ -1,0 +1,107 @@
+"""What the operator of a station sets: `station.yaml` in its folder, with defaults that need no file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from kenpin.records import Verdict
+from kenpin.station.folder import check_name
+from kenpin.strict_options import StrictOptions
+from kenpin.yaml_file import read_yaml
+
+Language = Literal["en", "ja", "zh"]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ProductSettings(StrictOptions):
+    """A product: what judges it at first, and what its errors cost."""
+
+    policy: Path | None = Field(
+        None, description="Policy of its first version, from the station's folder; without it: set up in a browser."
+    )  # fmt: skip
+    title: str | None = Field(None, description="Its name on the pages.")
+    escape_cost: float = Field(10.0, ge=0, description="Cost of a defective part that passes.")
+    overkill_cost: float = Field(1.0, ge=0, description="Cost of a good part that fails.")
+    reviewed_passes: Share = Field(
+        0.02, description="Chance with which a part that passes is drawn for review, for an honest escape rate."
+    )
+    second_reviews: Share = Field(
+        0.1, description="Chance with which a reviewed part is reviewed by a second person who does not see the first."
+    )
+
+
+class RetentionRule(StrictOptions):
+    """Which pictures are removed after a time; records are never removed."""
+
+    after_days: float = Field(gt=0, description="Days after the part was judged.")
+    verdicts: tuple[Verdict, ...] = Field(tuple(Verdict), description="Verdicts of the parts.")
+    reviewed: bool | None = Field(
+        None, description="Only pictures of parts that people reviewed, or only of others; without it both."
+    )
+    larger_than_bytes: int = Field(0, ge=0, description="Only pictures of this size and more.")
+
+
+class Limits(StrictOptions):
+    """What the station takes at a time."""
+
+    picture_bytes: int = Field(64 * 1024**2, gt=0, description="Largest picture that is taken, in bytes.")
+    upload_bytes: int = Field(2 * 1024**3, gt=0, description="Largest upload of a set of pictures, in bytes.")
+    waiting_parts: int = Field(64, gt=0, description="Parts that may wait to be judged; beyond it the answer is 429.")
+    waiting_bytes: int = Field(512 * 1024**2, gt=0, description="Bytes of their pictures, opened.")
+    free_bytes: int = Field(
+        1024**3, ge=0, description="Free bytes on the disk below which no parts are taken, so that records are safe."
+    )
+
+
+class StationSettings(StrictOptions):
+    """The settings of a station."""
+
+    node: str = Field("node-1", description="Name of this process: several on one store have a name each.")
+    store: str | None = Field(
+        None, description="URL of the store, such as postgresql://kenpin@db/kenpin; by default SQLite in the folder."
+    )
+    host: str = Field("127.0.0.1", description="Address to listen at; without an account it is always 127.0.0.1.")
+    port: int = Field(8470, ge=0, le=65535, description="Port to listen at; 0: any free one.")
+    hosts: tuple[str, ...] = Field(
+        (), description="Names by which browsers reach it, besides its address and localhost."
+    )
+    language: Language = Field("en", description="Language of whoever has not chosen one.")
+    products: dict[str, ProductSettings] = Field(default_factory=dict, description="Products by their names.")
+    limits: Limits = Field(Limits(), description="What it takes at a time.")
+    retention: tuple[RetentionRule, ...] = Field((), description="Which pictures are removed after a time.")
+    sources: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Sources of parts by their names: `kind`, and what that kind takes."
+    )
+    sinks: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Sinks of records by their names: `kind`, and what that kind takes."
+    )
+    four_eyes: bool = Field(
+        True, description="Whether another person than the one who started a training must approve its version."
+    )
+
+    @field_validator("node")
+    @classmethod
+    def _node_names_files(cls, node: str) -> str:
+        return check_name(node, "node")  # an OptionError is a ValueError, which pydantic takes up
+
+    @field_validator("products", "sources", "sinks")
+    @classmethod
+    def _names_name_files(cls, named: dict[str, Any]) -> dict[str, Any]:
+        for name in named:
+            check_name(name, "its name")
+        return named
+
+
+def read_settings(file: Path) -> StationSettings:
+    """The settings in a YAML file; the defaults where there is none. Raises OptionError."""
+    if not file.exists():
+        return StationSettings()
+    settings = StationSettings.from_mapping(read_yaml(file), str(file))
+    products = {
+        name: product if product.policy is None else product.model_copy(update={"policy": file.parent / product.policy})
+        for name, product in settings.products.items()
+    }
+    return settings.model_copy(update={"products": products})
