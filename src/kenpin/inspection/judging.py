@@ -137,7 +137,7 @@ class Judges:
             size_wh=None if opened.image is None else opened.image.size,
             verdict=verdict,
             reasons=tuple(map(as_text, reasons)),
-            lot=self._policy.lot,
+            lot=self._policy.lot if opened.lot is None else opened.lot,
             policy=self._hash,
             kenpin=self._kenpin,
             judged_at=datetime.fromtimestamp(now_s, UTC).isoformat(timespec="milliseconds"),

@@ -95,6 +95,8 @@ class Opened:
     """Of the content, 32 hexadecimal digits; empty where it could not be read."""
     image: Image | None
     error: ImageError | None
+    lot: str | None = None
+    """Name of its lot, in place of the policy's."""
 
     @property
     def key(self) -> PartKey:
@@ -117,8 +119,8 @@ def open_picture(seen: Sighting) -> Opened:
     return Opened(seen, _whole_path(seen.path), digest, image, error)
 
 
-def open_bytes(name: str, data: bytes) -> Opened:
-    """A picture in memory as an opened one, complete at this moment."""
+def open_bytes(name: str, data: bytes, *, lot: str | None = None) -> Opened:
+    """A picture in memory as an opened one, complete at this moment. lot: name of its lot, in place of the policy's."""
     now_s, image, error = time.time(), None, None
     seen = Sighting(as_text(name), name, len(data), int(now_s * 1e9), 0, now_s)
     digest = hash_of(data)
@@ -126,7 +128,7 @@ def open_bytes(name: str, data: bytes) -> Opened:
         image = read_image(ImageSource(name, data))
     except Exception as hindrance:  # noqa: BLE001 as above
         error = _as_image_error(name, hindrance)
-    return Opened(seen, seen.id, digest, image, error)
+    return Opened(seen, seen.id, digest, image, error, None if lot is None else as_text(lot))
 
 
 def _refuse_folder(path: str) -> None:

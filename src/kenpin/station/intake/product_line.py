@@ -1,0 +1,262 @@
+"""A product's line: parts wait, are judged in batches by a thread, and each waits for its record."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Protocol
+
+from kenpin.data.streaming import Pending
+from kenpin.errors import KenpinError, first_line
+from kenpin.inspection.line import Line
+from kenpin.inspection.pictures import Opened, open_bytes
+from kenpin.inspection.record import PartKey, PartRecord
+from kenpin.station.arrival import Arrival, LineFullError, LineStoppedError
+from kenpin.station.kept_pictures import KeptPictures
+from kenpin.station.settings import Limits
+
+_AGAIN_S = 5.0
+"""Seconds after which a line that could not write tries again."""
+_RECENT = 64  # batches by which the rate is told
+_LOOKS_AT_DISK_S = 1.0
+
+
+class KnownParts(Protocol):
+    """What the store knows of the parts of a product."""
+
+    def find(self, keys: Sequence[PartKey]) -> Mapping[PartKey, PartRecord]:
+        """The records of those parts that have one, by any version and any node."""
+
+    def claim(self, keys: Sequence[PartKey]) -> Sequence[PartKey]:
+        """Claim parts for this node, and return those that another one has claimed and not yet recorded."""
+
+    def follow(self) -> None:
+        """Take up what was added to this node's journals."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineState:
+    """What a product's line is doing."""
+
+    version: int
+    waiting: int
+    """Parts that wait."""
+    hindrance: str | None
+    """Why it takes no parts; None where it does."""
+    judged: int
+    """Parts that this process recorded."""
+    last_us: int | None
+    """When it last recorded one, in microseconds since 1970."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A part that waits for its record."""
+
+    arrival: Arrival
+    answer: Future[PartRecord]
+    fault: Exception | None = None
+    """Why its picture could not be kept."""
+
+
+class ProductLine:
+    """The running version of a product, and the parts that wait for it; for any thread."""
+
+    def __init__(
+        self, product: str, version: int, line: Line, known: KnownParts, pictures: KeptPictures, limits: Limits
+    ) -> None:
+        self.product = product
+        self._version, self._line, self._known, self._pictures, self._limits = version, line, known, pictures, limits
+        self._next: tuple[int, Line, Callable[[], None]] | None = None
+        self._queue: deque[_Waiting] = deque()
+        self._waiting = self._waiting_bytes = 0
+        """Parts, and bytes of their files, that are taken and have no record yet."""
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._fault: str | None = None
+        """Why the last batch could not be recorded."""
+        self._try_again_s = 0.0
+        self._looked_s, self._free_bytes = -_LOOKS_AT_DISK_S, 0
+        self._judged = 0
+        self._last_us: int | None = None
+        self._rates: deque[tuple[float, int]] = deque(maxlen=_RECENT)
+        self._thread = threading.Thread(target=self._work, name=f"line {product}", daemon=True)
+        self._thread.start()
+
+    @property
+    def state(self) -> LineState:
+        """What it is doing."""
+        with self._changed:
+            return LineState(
+                self._version, self._waiting, self._disk_is_full() or self._fault, self._judged, self._last_us
+            )
+
+    def submit(self, arrival: Arrival) -> Future[PartRecord]:
+        """Take a part; its record is on disk when the result is there. Raises LineFullError, LineStoppedError."""
+        with self._changed:
+            self._check_open()
+            size = len(arrival.data)
+            if self._waiting and (
+                self._waiting >= self._limits.waiting_parts or self._waiting_bytes + size > self._limits.waiting_bytes
+            ):
+                raise LineFullError(
+                    f"{self.product}: {self._waiting} parts wait already; send it again later.", self._retry_after_s()
+                )
+            waiting = _Waiting(arrival, Future())
+            waiting.answer.set_running_or_notify_cancel()  # a part that was taken is judged, whoever has hung up
+            self._queue.append(waiting)
+            self._waiting += 1
+            self._waiting_bytes += size
+            self._changed.notify_all()
+            return waiting.answer
+
+    def switch(self, version: int, line: Line, done: Callable[[], None]) -> None:
+        """Judge by another version from the next batch on; no part is lost, and the former line is closed. done: called
+        when it judges."""
+        with self._changed:
+            if self._next is not None:
+                self._next[1].close()
+            self._next = (version, line, done)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Judge what waits, and end."""
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _check_open(self) -> None:
+        if self._stopping:
+            raise LineStoppedError(f"{self.product}: the station is closing; send the part again when it is back.")
+        if (full := self._disk_is_full()) is not None:
+            raise LineStoppedError(full)
+        if self._fault is not None and time.monotonic() < self._try_again_s:
+            raise LineStoppedError(self._fault)
+
+    def _disk_is_full(self) -> str | None:
+        now_s = time.monotonic()
+        if now_s - self._looked_s > _LOOKS_AT_DISK_S:
+            self._looked_s, self._free_bytes = now_s, self._pictures.free_bytes
+        if self._free_bytes >= self._limits.free_bytes:
+            return None
+        return (
+            f"{self.product}: the disk has {self._free_bytes:,} bytes left, fewer than `free_bytes` of the settings; "
+            "make room, and it goes on by itself."
+        )
+
+    def _retry_after_s(self) -> float:
+        """Seconds in which what waits will be judged, by the last batches."""
+        taken = sum(seconds for seconds, _ in self._rates)
+        parts = sum(count for _, count in self._rates)
+        return max(1.0, self._waiting * taken / parts if parts else 1.0)
+
+    # ---- the thread ----
+
+    def _work(self) -> None:
+        while True:
+            with self._line.reading() as reading:
+                ahead: deque[Pending[Opened]] = deque()
+                opening: deque[_Waiting] = deque()
+                while True:
+                    taken = self._take(wait=not ahead)
+                    coming = deque(reading.submit(self._open, one) for one in taken)
+                    for some in self._line.taken(ahead):
+                        self._record(some, [opening.popleft() for _ in some])
+                        del some  # else these pictures were held while the next ones are opened
+                    ahead = coming
+                    opening.extend(taken)
+                    if not taken and not ahead:
+                        break
+            if not self._go_on():
+                self._line.close()
+                return
+
+    def _take(self, *, wait: bool) -> list[_Waiting]:
+        """Parts that wait, at most a batch; none where another version is to judge them, or where it ends."""
+        with self._changed:
+            if wait:
+                self._changed.wait_for(lambda: self._queue or self._next is not None or self._stopping)
+            if self._next is not None:
+                return []
+            return [self._queue.popleft() for _ in range(min(len(self._queue), self._line.batch_size))]
+
+    def _go_on(self) -> bool:
+        """Take up the next version; False where it ends."""
+        with self._changed:
+            following, self._next = self._next, None
+            if following is None:
+                return not (self._stopping and not self._queue)
+        version, line, done = following
+        former = self._line
+        with self._changed:
+            self._version, self._line = version, line
+        former.close()
+        done()
+        return True
+
+    def _open(self, waiting: _Waiting) -> Opened:
+        arrival = waiting.arrival
+        opened = open_bytes(arrival.id, arrival.data, lot=arrival.lot)
+        try:
+            self._pictures.keep(opened.picture_hash, arrival.data)
+        except Exception as error:  # noqa: BLE001 raised here, it would end the thread that all parts wait for
+            waiting.fault = error
+        return opened
+
+    def _record(self, pictures: Sequence[Opened], waiting: Sequence[_Waiting]) -> None:
+        began_s = time.monotonic()
+        try:
+            for one in waiting:
+                if one.fault is not None:
+                    raise one.fault
+            if self._fault is not None:
+                self._known.follow()  # what was recorded before it is not judged again
+            records = self._judged_once(pictures)
+        except Exception as error:  # noqa: BLE001 whatever it is, these parts must hear of it, and the line must live
+            self._fail(error, waiting)
+            return
+        with self._changed:
+            self._fault = None
+            self._judged += len(records)
+            self._last_us = time.time_ns() // 1000
+            self._rates.append((time.monotonic() - began_s, len(records)))
+            self._settle(waiting)
+        for one, record in zip(waiting, records, strict=True):
+            if isinstance(record, LineFullError):
+                one.answer.set_exception(record)
+            else:
+                one.answer.set_result(record)
+
+    def _judged_once(self, pictures: Sequence[Opened]) -> list[PartRecord | LineFullError]:
+        keys = [picture.key for picture in pictures]
+        known = dict(self._known.find(keys))
+        elsewhere = set(self._known.claim([key for key in dict.fromkeys(keys) if key not in known]))
+        new = [picture for picture in pictures if picture.key not in known and picture.key not in elsewhere]
+        if new:
+            known |= {picture.key: one.record for picture, one in zip(new, self._line.record(new), strict=True)}
+            self._known.follow()
+        return [
+            LineFullError(f"{key[0]}: another node of the station has begun with this part; ask again.", _AGAIN_S)
+            if key in elsewhere
+            else known[key]
+            for key in keys
+        ]
+
+    def _fail(self, error: Exception, waiting: Sequence[_Waiting]) -> None:
+        why = f"{error}" if isinstance(error, KenpinError | OSError) else first_line(error)
+        sentence = f"{self.product}: parts cannot be recorded ({why}); it is tried again by itself."
+        with self._changed:
+            self._fault = sentence
+            self._try_again_s = time.monotonic() + _AGAIN_S
+            self._settle(waiting)
+        for one in waiting:
+            one.answer.set_exception(LineStoppedError(sentence))
+
+    def _settle(self, waiting: Sequence[_Waiting]) -> None:
+        self._waiting -= len(waiting)
+        self._waiting_bytes -= sum(len(one.arrival.data) for one in waiting)

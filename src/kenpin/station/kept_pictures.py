@@ -1,0 +1,68 @@
+"""Pictures of parts as files by their content, on disk before the part has a record."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from kenpin.files import cannot_write
+from kenpin.station.folder import StationFolder
+
+
+class KeptPictures:
+    """The pictures of a station, for any thread."""
+
+    def __init__(self, folder: StationFolder) -> None:
+        """Make the folders, one for the first two digits each: none has too many files. Raises OutputError."""
+        self._folder = folder
+        with cannot_write(folder.pictures):
+            for number in range(256):
+                (folder.pictures / f"{number:02x}").mkdir(parents=True, exist_ok=True)
+
+    def keep(self, picture_hash: str, data: bytes) -> None:
+        """Write a picture; when this returns it is on disk. Raises OutputError."""
+        target = self._folder.picture(picture_hash)
+        if target.exists():
+            return
+        with cannot_write(target):
+            descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".partial")
+            try:
+                with os.fdopen(descriptor, "wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(name).replace(target)
+            except BaseException:
+                with suppress(OSError):
+                    Path(name).unlink()
+                raise
+
+    def find(self, picture_hash: str) -> Path | None:
+        """The file of a picture; None where it was removed, or never kept."""
+        file = self._folder.picture(picture_hash)
+        return file if file.is_file() else None
+
+    def remove(self, picture_hash: str) -> int:
+        """Remove a picture, and return its bytes; 0 where it was gone. Raises OutputError."""
+        file = self._folder.picture(picture_hash)
+        with cannot_write(file):
+            try:
+                size = file.stat().st_size
+                file.unlink()
+            except FileNotFoundError:
+                return 0
+        return size
+
+    def clean_up(self) -> None:
+        """Remove what a killed process left half written; called while no other process of the station writes."""
+        for file in self._folder.pictures.glob("*/.*.partial"):
+            with suppress(OSError):
+                file.unlink()
+
+    @property
+    def free_bytes(self) -> int:
+        """Bytes that the disk has left."""
+        return shutil.disk_usage(self._folder.pictures).free
