@@ -1,0 +1,1 @@
+"""Reviews: which parts people look at, in which order, and what their verdicts tell about the line."""
