@@ -1,0 +1,103 @@
+"""What the programming interface answers with: records without the paths of this machine."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from kenpin.inspection.record import Answer, PartRecord
+
+
+class BoxAnswer(BaseModel):
+    """A box that a run found."""
+
+    label: str
+    score: float | None
+    xyxy_px: tuple[float, float, float, float]
+
+
+class RunAnswer(BaseModel):
+    """What one run says of a part."""
+
+    run: str = Field(description="Its name in the policy.")
+    version: str = Field(description="Hash of the run's record, which holds those of its files.")
+    verdict: str | None
+    score: float | None
+    fail_from: float | None = Field(description="Score from which parts fail.")
+    review_from: float | None
+    reasons: tuple[str, ...]
+    label: str | None
+    probabilities: dict[str, float] | None
+    distance: float | None = Field(description="D²/k.")
+    contributions: dict[str, float] | None
+    boxes: tuple[BoxAnswer, ...] | None
+    text: str | None
+    has_map: bool
+
+
+class PartAnswer(BaseModel):
+    """A part's record."""
+
+    id: str
+    product: str
+    version: int = Field(description="Version of the product's policy that judged.")
+    lot: str | None
+    verdict: str
+    reasons: tuple[str, ...]
+    label: str | None
+    distance: float | None
+    picture_hash: str
+    size_wh: tuple[int, int] | None
+    judged_at: str
+    latency_s: float
+    description: dict[str, str | None] | None
+    contradictions: tuple[str, ...]
+    runs: tuple[RunAnswer, ...]
+
+
+def part_answer(record: PartRecord, product: str, version: int) -> PartAnswer:
+    """A record as the interface answers with it."""
+    described = record.description
+    return PartAnswer(
+        id=record.id,
+        product=product,
+        version=version,
+        lot=record.lot,
+        verdict=record.verdict.value,
+        reasons=record.reasons,
+        label=record.label,
+        distance=record.distance,
+        picture_hash=record.picture_hash,
+        size_wh=record.size_wh,
+        judged_at=record.judged_at,
+        latency_s=record.latency_s,
+        description=None if described is None else {key: getattr(described, key) for key in described.__slots__},
+        contradictions=record.contradictions,
+        runs=tuple(map(_run_answer, record.answers)),
+    )
+
+
+def _run_answer(answer: Answer) -> RunAnswer:
+    boxes = answer.boxes
+    return RunAnswer(
+        run=answer.run,
+        version=answer.version,
+        verdict=None if answer.verdict is None else answer.verdict.value,
+        score=answer.score,
+        fail_from=answer.fail_from,
+        review_from=answer.review_from,
+        reasons=answer.reasons,
+        label=answer.label,
+        probabilities=None if answer.probabilities is None else dict(answer.probabilities),
+        distance=answer.distance,
+        contributions=None if answer.contributions is None else dict(answer.contributions),
+        boxes=None
+        if boxes is None
+        else tuple(
+            BoxAnswer(label=label, score=score, xyxy_px=box)
+            for box, label, score in zip(
+                boxes.boxes_xyxy_px, boxes.labels, boxes.scores or (None,) * len(boxes), strict=True
+            )
+        ),
+        text=answer.text,
+        has_map=answer.map is not None,
+    )

@@ -1,0 +1,63 @@
+"""Templates to HTML, in a language."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from babel.dates import format_datetime
+from babel.numbers import format_decimal, format_percent
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from kenpin.visible import in_brief, visible
+from kenpin.words import LANGUAGES, NAMES, Language, Words
+
+STATIC = Path(__file__).parent / "static"
+_TEMPLATES = Path(__file__).parent / "templates"
+_LONGEST = 20_000  # letters of a value, which may come from a stranger
+_LOCALES = {"en": "en", "ja": "ja", "zh": "zh_Hans"}
+
+
+def render(name: str, language: Language, **values: Any) -> str:
+    """A page or a fragment: `name` is the template's, values are escaped."""
+    return _environment(language).get_template(f"{name}.html.jinja").render(values)
+
+
+@cache
+def _environment(language: Language) -> Environment:
+    words = Words(language)
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_bounded,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_translations(words.translations, newstyle=True)  # type: ignore[attr-defined]
+    locale = _LOCALES[language]
+    environment.globals |= {"language": language, "languages": {one: NAMES[one] for one in LANGUAGES}}
+    environment.filters |= {
+        "number": lambda value, digits=3: format_decimal(_rounded(value, digits), locale=locale),
+        "percent": lambda share: format_percent(share, format="#,##0.0##%", locale=locale),
+        "moment": lambda us: format_datetime(_moment(us), "yyyy-MM-dd HH:mm:ss", locale=locale),
+        "iso": lambda us: _moment(us).isoformat(timespec="milliseconds"),
+    }
+    return environment
+
+
+def _bounded(value: object) -> object:
+    return in_brief(visible(value, keep="\n\t"), _LONGEST) if type(value) is str else value
+
+
+def _rounded(value: float, digits: int) -> float:
+    """To so many digits that count."""
+    return float(f"{value:.{digits}g}") if isinstance(value, float) else value
+
+
+def _moment(us: int) -> datetime:
+    """A time of the store; shown in UTC, and in the browser's own time where scripts run."""
+    return datetime.fromtimestamp(us / 1e6, UTC)

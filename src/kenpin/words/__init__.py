@@ -1,0 +1,51 @@
+"""The catalogue: fixed texts in English, Japanese and Chinese, one source for pages, reports and sentences.
+
+English stands in the code and is the key. The others lie beside this file as gettext's catalogues, which
+`python -m tests.catalogues` brings up to date.
+"""
+
+from __future__ import annotations
+
+import gettext
+from functools import cache
+from pathlib import Path
+from typing import Literal, get_args
+
+Language = Literal["en", "ja", "zh"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+FOLDER = Path(__file__).parent
+DOMAIN = "kenpin"
+NAMES: dict[Language, str] = {"en": "English", "ja": "日本語", "zh": "中文"}
+"""Each language in itself."""
+
+
+class Words:
+    """The texts of a language.
+
+    >>> Words("ja")("Review")
+    'レビュー'
+    >>> Words("en").count("%(count)s part", "%(count)s parts", 2)
+    '2 parts'
+    """
+
+    def __init__(self, language: Language) -> None:
+        self.language = language
+        self.translations = translations(language)
+        """As Jinja takes them."""
+
+    def __call__(self, text: str, **values: object) -> str:
+        """A text in this language, with its values at `%(name)s`."""
+        found = self.translations.gettext(text)
+        return found % values if values else found
+
+    def count(self, one: str, many: str, count: int, **values: object) -> str:
+        """A text that depends on a number, which stands at `%(count)s`."""
+        return self.translations.ngettext(one, many, count) % {"count": f"{count:,}", **values}
+
+
+@cache
+def translations(language: Language) -> gettext.NullTranslations:
+    """gettext's catalogue of a language; that of English is empty."""
+    if language == "en":
+        return gettext.NullTranslations()
+    return gettext.translation(DOMAIN, FOLDER, [language])

@@ -1,0 +1,79 @@
+"""The texts of the catalogue as the sources use them; `python -m tests.catalogues` brings the catalogues up to date."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_file
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+from kenpin.words import DOMAIN, FOLDER, LANGUAGES, Language
+from tests.tree import PACKAGE
+
+TRANSLATED: tuple[Language, ...] = tuple(language for language in LANGUAGES if language != "en")
+_KEYWORDS = {"_": None, "words": None, "ngettext": (1, 2), "count": (1, 2)}
+
+
+def files(language: Language) -> tuple[Path, Path]:
+    """The catalogue of a language to read, and as gettext reads it."""
+    folder = FOLDER / language / "LC_MESSAGES"
+    return folder / f"{DOMAIN}.po", folder / f"{DOMAIN}.mo"
+
+
+def used() -> Catalog:
+    """All texts that templates and code take out of the catalogue, with where they stand."""
+    catalogue = Catalog(fuzzy=False)
+    for path, texts in _extracted():
+        for text in texts:
+            catalogue.add(text, locations=[(path.relative_to(PACKAGE).as_posix(), 1)])
+    return catalogue
+
+
+def _extracted() -> Iterator[tuple[Path, list[str | tuple[str, ...]]]]:
+    for path in sorted(PACKAGE.rglob("*")):
+        if path.suffix == ".jinja":
+            found = extract_from_file("jinja2.ext:babel_extract", path, keywords=_KEYWORDS)
+        elif path.suffix == ".py" and "Words" in path.read_text("utf-8"):
+            found = extract_from_file("python", path, keywords=_KEYWORDS)
+        else:
+            continue
+        yield path, [message for _, message, *_ in found if message and message != ("", "")]
+
+
+def kept(language: Language) -> Catalog:
+    """The catalogue of a language as it is kept."""
+    file = files(language)[0]
+    if not file.exists():
+        return Catalog(locale=language, fuzzy=False)
+    with file.open("rb") as opened:
+        return read_po(opened, locale=language)
+
+
+def compiled(catalogue: Catalog) -> bytes:
+    """A catalogue as gettext reads it."""
+    file = io.BytesIO()
+    write_mo(file, catalogue)
+    return file.getvalue()
+
+
+def _update() -> None:
+    template = used()
+    for language in TRANSLATED:
+        catalogue = kept(language)
+        catalogue.update(template, no_fuzzy_matching=True)
+        catalogue.obsolete.clear()
+        catalogue.header_comment = "# kenpin's texts; the English ones stand in the code."
+        readable, machine = files(language)
+        readable.parent.mkdir(parents=True, exist_ok=True)
+        with readable.open("wb") as opened:
+            write_po(opened, catalogue, width=120, omit_header=False, include_lineno=False, sort_output=True)
+        machine.write_bytes(compiled(kept(language)))
+        print(f"{language}: {sum(not message.string for message in catalogue if message.id)} texts lack a translation")
+
+
+if __name__ == "__main__":
+    _update()
