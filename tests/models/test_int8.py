@@ -19,13 +19,14 @@ from kenpin.errors import OptionError
 from kenpin.export import export_package, quantised
 from kenpin.export.correction import fit_correction
 from kenpin.export.quantised import export_int8, told
-from kenpin.export.quantiser import Quantiser, Way
+from kenpin.export.quantiser import Quantiser, Way, is_attention
 from kenpin.models import get_family
 from kenpin.models.package.record import Quantised, read_package_record
 from kenpin.predictor import load_predictor
 from kenpin.records import Prediction, Threshold
 from kenpin.run.lineage import read_lineage
 from kenpin.runtime import load_network
+from kenpin.runtime.openvino import imported
 from kenpin.targets import Target
 from kenpin.training import train
 from tests.commands import Run
@@ -210,3 +211,14 @@ def test_answers_that_are_no_labels_are_refused(run: Path, tmp_path: Path, monke
     monkeypatch.setattr(get_family("classifier"), "target", Target.BOXES, raising=True)
     with pytest.raises(OptionError, match="judged by verdicts and labels"):
         export_int8(run, tmp_path / "int8")
+
+
+def test_attention_is_told_from_an_answer_s_softmax() -> None:
+    """Transformers are quantised in another way, which is not meant for a classifier of convolutions."""
+    openvino = imported()
+    ops = openvino.opset13
+    rows = ops.parameter([1, 4, 4], np.float32)
+    answer = ops.softmax(rows, -1)
+    assert not any(map(is_attention, openvino.Model([answer], [rows]).get_ordered_ops()))
+    for attended in (ops.matmul(answer, rows, False, False), ops.scaled_dot_product_attention(rows, rows, rows)):
+        assert any(map(is_attention, openvino.Model([attended], [rows]).get_ordered_ops()))

@@ -101,7 +101,7 @@ class Quantiser:
         ops = model.get_ordered_ops()
         first = [op.get_friendly_name() for op in ops if op.get_type_name() in _CONVOLUTIONS][: way.exact_layers]
         settings: dict[str, Any] = {"ignored_scope": nncf.IgnoredScope(names=first)}
-        if any(op.get_type_name() in ("ScaledDotProductAttention", "Softmax") for op in ops):
+        if any(map(is_attention, ops)):
             settings["model_type"] = nncf.ModelType.TRANSFORMER
         calibrating = nncf.Dataset([row[None] for row in self.calibrating])
         if not way.controlled:
@@ -159,3 +159,10 @@ class Quantiser:
         if sum(kept.nbytes for kept in self._kept.values()) + rows.nbytes <= IN_FLIGHT_BYTES:
             self._kept[start] = rows
         return rows
+
+
+def is_attention(op: Any) -> bool:
+    """Whether an operation weighs values by their attention: the softmax of a classifier's answer is none."""
+    if op.get_type_name() != "Softmax":
+        return bool(op.get_type_name() == "ScaledDotProductAttention")
+    return any(target.get_node().get_type_name() == "MatMul" for target in op.output(0).get_target_inputs())
