@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -15,6 +16,7 @@ from kenpin.words import DOMAIN, FOLDER, LANGUAGES, Language
 from tests.tree import PACKAGE
 
 TRANSLATED: tuple[Language, ...] = tuple(language for language in LANGUAGES if language != "en")
+_ALWAYS = datetime(2026, 1, 1, tzinfo=UTC)  # a catalogue changes with its texts alone
 _KEYWORDS = {"_": None, "words": None, "ngettext": (1, 2), "count": (1, 2)}
 
 
@@ -67,6 +69,9 @@ def _update() -> None:
         catalogue.update(template, no_fuzzy_matching=True)
         catalogue.obsolete.clear()
         catalogue.header_comment = "# kenpin's texts; the English ones stand in the code."
+        catalogue.project, catalogue.version = "kenpin", "1"
+        catalogue.msgid_bugs_address = catalogue.last_translator = catalogue.language_team = "kenpin"
+        catalogue.creation_date = catalogue.revision_date = _ALWAYS
         readable, machine = files(language)
         readable.parent.mkdir(parents=True, exist_ok=True)
         with readable.open("wb") as opened:

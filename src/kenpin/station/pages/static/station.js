@@ -35,3 +35,50 @@ const localTimes = () => {
 };
 laid();
 localTimes();
+
+// pictures in full resolution, with the map above them
+const zoomed = () => {
+  for (const place of document.querySelectorAll("[data-zoom]:not([data-opened])")) {
+    if (!window.OpenSeadragon) return;
+    place.dataset.opened = "";
+    place.querySelector("img")?.remove();
+    const viewer = OpenSeadragon({
+      element: place, tileSources: { type: "image", url: place.dataset.zoom, buildPyramid: false },
+      showNavigationControl: false, gestureSettingsMouse: { clickToZoom: false }, animationTime: 0.3, maxZoomPixelRatio: 12,
+      imageSmoothingEnabled: false, drawer: "canvas", keyboardNavEnabled: false,
+    });
+    place.viewer = viewer;
+    if (place.dataset.map) {
+      viewer.addOnceHandler("open", () => {
+        const bounds = viewer.world.getItemAt(0).getBounds();
+        viewer.addTiledImage({
+          tileSource: { type: "image", url: place.dataset.map, buildPyramid: false },
+          x: bounds.x, y: bounds.y, width: bounds.width, opacity: opacity / 100,
+        });
+      });
+    }
+  }
+};
+window.addEventListener("load", zoomed);
+document.body.addEventListener("htmx:afterSwap", zoomed);
+
+// keys; none where somebody writes
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea, select")) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  const key = event.key.toLowerCase();
+  const viewer = document.querySelector("[data-zoom]")?.viewer;
+  if (key === "n") {
+    const note = document.querySelector("[data-note]");
+    if (note) { event.preventDefault(); note.focus(); }
+  } else if (viewer && "+-0m".includes(key)) {
+    if (key === "0") viewer.viewport.goHome();
+    else if (key === "m") { const map = viewer.world.getItemAt(1); if (map) map.setOpacity(map.getOpacity() ? 0 : opacity / 100); }
+    else viewer.viewport.zoomBy(key === "+" ? 1.5 : 1 / 1.5).applyConstraints();
+  } else {
+    const button = document.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    if (button && !event.repeat) { event.preventDefault(); button.click(); }
+  }
+});
