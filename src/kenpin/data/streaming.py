@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from time import perf_counter
@@ -82,9 +83,32 @@ def pipelined(items: Iterable[Item], begin: Callable[[Item], Callable[[], Result
 
 def hold(size_bytes: int) -> None:
     """Wait until so many bytes have room beside what waits for its turn, where the caller is such work ahead."""
-    ahead: Ahead | None = getattr(_thread, "ahead", None)
+    ahead: Ahead | _Elsewhere | None = getattr(_thread, "ahead", None)
     if ahead is not None:
         ahead.hold(_thread.turn, size_bytes)
+
+
+@contextmanager
+def room_asked_of(ask: Callable[[int], None]) -> Iterator[None]:
+    """In this thread, let what opens a picture ask for room elsewhere. ask: called with bytes, returns when there is
+    room."""
+    before = getattr(_thread, "ahead", None)
+    _thread.ahead, _thread.turn = _Elsewhere(ask), 0
+    try:
+        yield
+    finally:
+        _thread.ahead = before
+
+
+@dataclass(frozen=True)
+class _Elsewhere:
+    """Room that another process gives."""
+
+    ask: Callable[[int], None]
+
+    def hold(self, _: int, size_bytes: int) -> None:
+        """Wait until so many bytes have room."""
+        self.ask(size_bytes)
 
 
 @dataclass(frozen=True)

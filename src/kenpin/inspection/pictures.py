@@ -121,14 +121,18 @@ def open_picture(seen: Sighting) -> Opened:
 
 def open_bytes(name: str, data: bytes, *, lot: str | None = None) -> Opened:
     """A picture in memory as an opened one, complete at this moment. lot: name of its lot, in place of the policy's."""
-    now_s, image, error = time.time(), None, None
-    seen = Sighting(as_text(name), name, len(data), int(now_s * 1e9), 0, now_s)
-    digest = hash_of(data)
+    opened = unopened(name, data, hash_of(data), lot=lot)
     try:
-        image = read_image(ImageSource(name, data))
+        return replace(opened, image=read_image(ImageSource(name, data)))
     except Exception as hindrance:  # noqa: BLE001 as above
-        error = _as_image_error(name, hindrance)
-    return Opened(seen, seen.id, digest, image, error, None if lot is None else as_text(lot))
+        return replace(opened, error=_as_image_error(name, hindrance))
+
+
+def unopened(name: str, data: bytes, digest: str, *, lot: str | None = None) -> Opened:
+    """A picture in memory, complete at this moment, before it is opened. digest: hash of its content."""
+    now_s = time.time()
+    seen = Sighting(as_text(name), name, len(data), int(now_s * 1e9), 0, now_s)
+    return Opened(seen, seen.id, digest, None, None, None if lot is None else as_text(lot))
 
 
 def _refuse_folder(path: str) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol
 from kenpin.data.streaming import Pending
 from kenpin.errors import KenpinError, first_line
 from kenpin.inspection.line import Line
-from kenpin.inspection.pictures import Opened, open_bytes
+from kenpin.inspection.pictures import Opened
 from kenpin.inspection.record import PartKey, PartRecord
 from kenpin.station.arrival import Arrival, LineFullError, LineStoppedError
 from kenpin.station.kept_pictures import KeptPictures
@@ -67,10 +67,19 @@ class ProductLine:
     """The running version of a product, and the parts that wait for it; for any thread."""
 
     def __init__(
-        self, product: str, version: int, line: Line, known: KnownParts, pictures: KeptPictures, limits: Limits
+        self,
+        product: str,
+        version: int,
+        line: Line,
+        known: KnownParts,
+        pictures: KeptPictures,
+        limits: Limits,
+        opening: Callable[[Arrival], Opened],
     ) -> None:
+        """opening: opens a part's picture, from any thread; what it cannot open is in its result."""
         self.product = product
-        self._version, self._line, self._known, self._pictures, self._limits = version, line, known, pictures, limits
+        self._version, self._line, self._known, self._opening = version, line, known, opening
+        self._pictures, self._limits = pictures, limits
         self._next: tuple[int, Line, Callable[[], None]] | None = None
         self._queue: deque[_Waiting] = deque()
         self._waiting = self._waiting_bytes = 0
@@ -201,7 +210,7 @@ class ProductLine:
 
     def _open(self, waiting: _Waiting) -> Opened:
         arrival = waiting.arrival
-        opened = open_bytes(arrival.id, arrival.data, lot=arrival.lot)
+        opened = self._opening(arrival)
         try:
             self._pictures.keep(opened.picture_hash, arrival.data)
         except Exception as error:  # noqa: BLE001 raised here, it would end the thread that all parts wait for

@@ -41,7 +41,7 @@ def _environment(language: Language) -> Environment:
     locale = _LOCALES[language]
     environment.globals |= {"language": language, "languages": {one: NAMES[one] for one in LANGUAGES}}
     environment.filters |= {
-        "number": lambda value, digits=3: format_decimal(_rounded(value, digits), locale=locale),
+        "number": lambda value: format_decimal(_rounded(value), locale=locale),
         "percent": lambda share: format_percent(share, format="#,##0.0##%", locale=locale),
         "moment": lambda us: format_datetime(_moment(us), "yyyy-MM-dd HH:mm:ss", locale=locale),
         "iso": lambda us: _moment(us).isoformat(timespec="milliseconds"),
@@ -53,9 +53,9 @@ def _bounded(value: object) -> object:
     return in_brief(visible(value, keep="\n\t"), _LONGEST) if type(value) is str else value
 
 
-def _rounded(value: float, digits: int) -> float:
-    """To so many digits that count."""
-    return float(f"{value:.{digits}g}") if isinstance(value, float) else value
+def _rounded(value: float) -> float:
+    """To three digits that count; counts stay whole."""
+    return float(f"{value:.3g}") if isinstance(value, float) else value
 
 
 def _moment(us: int) -> datetime:

@@ -1,0 +1,64 @@
+"""The process that opens pictures of strangers: it may run out of memory, hang or crash without harm to the station.
+
+It reads requests from standard input and answers on standard output, both framed: the length of a JSON object in four
+bytes, the object, and as many raw bytes as the object's `bytes` says.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from typing import BinaryIO
+
+_LENGTH = struct.Struct(">I")
+_MEMORY_BYTES = 6 * 1024**3
+"""Address space: the largest picture that is opened, some copies of it, and the libraries."""
+
+
+def write_frame(file: BinaryIO, values: dict[str, object], data: bytes | memoryview = b"") -> None:
+    """Write an object and raw bytes. Raises OSError."""
+    text = json.dumps({**values, "bytes": len(data)}).encode()
+    file.write(_LENGTH.pack(len(text)) + text)
+    file.write(data)
+    file.flush()
+
+
+def frame_length(head: bytes) -> int:
+    """Length of the object that follows the four bytes."""
+    return int(_LENGTH.unpack(head)[0])
+
+
+def main() -> None:
+    """Answer until standard input ends."""
+    import resource
+
+    from kenpin.data.streaming import room_asked_of
+    from kenpin.inspection.pictures import open_bytes
+
+    requests = os.fdopen(os.dup(0), "rb")
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no answer
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    def ask(size_bytes: int) -> None:
+        write_frame(answers, {"room": size_bytes})
+        requests.read(1)
+
+    write_frame(answers, {"ready": True})
+    while head := requests.read(_LENGTH.size):
+        asked = json.loads(requests.read(frame_length(head)))
+        with room_asked_of(ask):
+            opened = open_bytes(asked["name"], requests.read(asked["bytes"]))
+        image = opened.image
+        answer: dict[str, object] = {"error": None if opened.error is None else f"{opened.error}"}
+        if image is None:
+            write_frame(answers, {**answer, "size_wh": None})
+        else:
+            write_frame(answers, {**answer, "size_wh": image.size}, image.tobytes())
+        del opened, image
+
+
+if __name__ == "__main__":
+    main()

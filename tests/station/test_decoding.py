@@ -1,0 +1,73 @@
+"""Pictures opened in other processes: the same ones, and no harm by those that cannot be opened."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+from PIL import Image
+
+from kenpin.inspection.pictures import open_bytes
+from kenpin.station.arrival import Arrival
+from kenpin.station.intake.decoding import Decoder
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Iterator[Decoder]:
+    """Two processes."""
+    opened = Decoder(2)
+    yield opened
+    opened.close()
+
+
+def _file(kind: str, size: tuple[int, int] = (37, 23)) -> bytes:
+    file = io.BytesIO()
+    Image.effect_noise(size, 90).convert("RGB").save(file, kind)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "TIFF"])
+def test_a_picture_is_the_one_that_is_opened_here(kind: str, decoder: Decoder) -> None:
+    data = _file(kind)
+    here, there = open_bytes("é/a.png", data, lot="L"), decoder.open(Arrival("é/a.png", data, lot="L"))
+    assert here.image is not None
+    assert there.image is not None
+    assert (there.image.size, there.image.tobytes()) == (here.image.size, here.image.tobytes())
+    assert (there.key, there.lot, there.error) == (here.key, "L", None)
+
+
+@pytest.mark.parametrize(
+    "data",
+    ids=["empty", "words", "cut", "beginning"],
+    argvalues=[b"", b"no picture", _file("PNG")[:-60], _file("JPEG")[:50]],
+)
+def test_what_is_no_picture_is_told_in_the_same_words(data: bytes, decoder: Decoder) -> None:
+    here, there = open_bytes("a.png", data), decoder.open(Arrival("a.png", data))
+    assert there.image is None
+    assert f"{there.error}" == f"{here.error}"
+    assert there.key == here.key
+
+
+def test_a_process_that_dies_or_hangs_is_replaced() -> None:
+    decoder, data = Decoder(1), _file("PNG")
+    try:
+        assert decoder.open(Arrival("a.png", data)).error is None
+        child = decoder._idle.get()
+        assert child is not None
+        os.kill(child._process.pid, signal.SIGSTOP)
+        decoder._idle.put(child)
+        decoder._seconds = 0.05
+        assert "takes longer" in f"{decoder.open(Arrival('a.png', data)).error}"
+        decoder._seconds = 30.0
+        assert decoder.open(Arrival("a.png", data)).error is None
+        child = decoder._idle.get()
+        assert child is not None
+        os.kill(child._process.pid, signal.SIGKILL)
+        decoder._idle.put(child)
+        assert "a.png: the process that opened it died" in f"{decoder.open(Arrival('a.png', data)).error}"
+        assert decoder.open(Arrival("a.png", data)).error is None
+    finally:
+        decoder.close()
