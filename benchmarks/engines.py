@@ -148,8 +148,8 @@ def judge(cache: str, run: str, engine: Any, pictures: int, verdicts: int) -> Fi
     figures: Figures = {"many": []}
     for repetition in range(_AGAIN):
         os.environ["KENPIN_CACHE"] = f"{cache} {repetition}"  # the network is loaded, its features are stored nowhere
-        figures["many"] += seconds_of(go, 1)
         shutil.rmtree(os.environ["KENPIN_CACHE"], ignore_errors=True)
+        figures["many"] += seconds_of(go, 1)
     found[:] = predictor.predict(cells.select(range(min(verdicts, len(cells)))))
     figures["scores"] = [one.defect_score for one in found]
     figures["verdicts"] = [float([*Verdict].index(predictor.judge(one).verdict)) for one in found]

@@ -27,7 +27,7 @@ _WAYS: tuple[tuple[str, Precision], ...] = (
 )  # fmt: skip
 _SIZE_OF_S = {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6}
 _MEAN, _DEVIATION = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
-_BATCH = 8
+_BATCH = {"vit": 8, "florence2": 2}  # of few pictures so many that every request of an engine has some
 _COMPARED = 2  # pictures whose rows are compared
 
 
@@ -82,8 +82,8 @@ def measure(
         begin, depth = (lambda batch: lambda: frozen({"pixel_values": torch.from_numpy(batch)})), 0
 
     def go() -> None:
-        starts = range(0, len(rows), _BATCH)
-        for _ in pipelined((rows[start : start + _BATCH] for start in starts), begin, depth):
+        starts = range(0, len(rows), _BATCH[network])
+        for _ in pipelined((rows[start : start + _BATCH[network]] for start in starts), begin, depth):
             pass
 
     with torch.inference_mode():
