@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.loading import load_dataset
+from kenpin.inspection.closer_look import layer_of
 from kenpin.inspection.journal import JOURNAL, read_records
 from kenpin.inspection.record import PartRecord
 from kenpin.training import train
@@ -94,3 +97,18 @@ def test_only_a_run_that_answers_questions_describes(kenpin: Run, runs: Path, pa
     status, _, err = kenpin("inspect", runs / "policy.yaml", parts / "ok" / "000.png", "--out", "records")
     assert status == 2
     assert "this run's model answers no questions" in err
+
+
+def test_a_map_is_written_as_a_layer_too(kenpin: Run, runs: Path, parts: Path) -> None:
+    pictures = sorted((parts / "scratch").iterdir())[:3]
+    plain = _inspected(kenpin, runs, "maps: {of: classifier, when: [PASS, FAIL]}", *pictures)
+    # the same inspection goes on: a layer decides nothing
+    _inspected(kenpin, runs, "maps: {of: classifier, when: [PASS, FAIL], layers: true}", parts / "ok" / "000.png")
+    record = [*read_records(Path("records") / JOURNAL)][-1]
+    assert record.answers[0].map is not None
+    assert not (Path("records") / layer_of(plain[0].answers[0].map or "")).exists()
+    with Image.open(Path("records") / layer_of(record.answers[0].map)) as layer:
+        assert layer.mode == "RGBA"
+        assert layer.size == record.size_wh
+        opacity = np.asarray(layer)[..., 3]
+    assert opacity.max() > 200 > opacity.min()

@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from kenpin.drawing._beside import draw_beside_truth
     from kenpin.drawing._boxes import draw_detections
     from kenpin.drawing._fonts import font_note
-    from kenpin.drawing._heat import draw_maps
+    from kenpin.drawing._heat import draw_layer, draw_maps
 
 __all__ = [
     "caption",
     "draw_beside_truth",
     "draw_detections",
+    "draw_layer",
     "draw_maps",
     "draw_prediction",
     "font_note",
@@ -30,6 +31,7 @@ __getattr__ = on_first_use(
         "caption": "_banner",
         "draw_beside_truth": "_beside",
         "draw_detections": "_boxes",
+        "draw_layer": "_heat",
         "draw_maps": "_heat",
         "draw_prediction": "_banner",
         "font_note": "_fonts",

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from kenpin.drawing._lettering import Lettering
@@ -37,6 +38,17 @@ def draw_maps(picture: Image.Image, maps: Sequence[Map], *, fails_from: float | 
     return _beside([_titled(shown, "picture", text), *panels], gap_px=text.height_px)
 
 
+def draw_layer(map_: Map, *, fails_from: float | None = None) -> Image.Image:
+    """The map's colours alone, mode RGBA, to be laid over the picture; its longer side has at most 900 pixels. Colours
+    are those of `draw_maps`; what lies low is clear, so that the picture shows through."""
+    height, width = map_.values.shape
+    scale = min(1.0, _LONGEST_PX / max(width, height))
+    low, high = _limits(map_, fails_from)
+    shares, seen = _shares(map_, (max(1, round(width * scale)), max(1, round(height * scale))), low, high)
+    opacity = np.where(seen, shares, 0)[..., None] * 255
+    return Image.fromarray(np.rint(np.concatenate([colours(shares), opacity], axis=-1)).astype(np.uint8))
+
+
 def _panel(shown: Image.Image, map_: Map, caption: str, text: Lettering, fails_from: float | None) -> Image.Image:
     low, high = _limits(map_, fails_from)
     bar = _bar(max(shown.height, 9 * text.height_px), low, high, map_.unit, text, fails_from)
@@ -55,12 +67,18 @@ def _limits(map_: Map, fails_from: float | None) -> tuple[float, float]:
     return low, high if high > low else low + 1.0
 
 
-def _laid_over(shown: Image.Image, map_: Map, low: float, high: float) -> Image.Image:
+def _shares(
+    map_: Map, size_wh: tuple[int, int], low: float, high: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The map at another size: its numbers from 0 at `low` to 1 at `high`, and where it has some."""
     known = np.isfinite(map_.values)
     filled = Image.fromarray(np.where(known, map_.values, low).astype(np.float32))
-    shares = (np.asarray(filled.resize(shown.size, Image.Resampling.BILINEAR), np.float64) - low) / (high - low)
-    seen = np.asarray(Image.fromarray(known).resize(shown.size, Image.Resampling.NEAREST))
-    shares = shares.clip(0, 1)
+    shares = (np.asarray(filled.resize(size_wh, Image.Resampling.BILINEAR), np.float64) - low) / (high - low)
+    return shares.clip(0, 1), np.asarray(Image.fromarray(known).resize(size_wh, Image.Resampling.NEAREST))
+
+
+def _laid_over(shown: Image.Image, map_: Map, low: float, high: float) -> Image.Image:
+    shares, seen = _shares(map_, shown.size, low, high)
     share = np.where(seen, cover(shares), 0)[..., None]
     grey = np.asarray(shown.convert("L").convert("RGB"), np.float64)
     grey[~seen] = 0.5 * grey[~seen] + 127  # pale: nobody looked there

@@ -12,7 +12,7 @@ from kenpin.cases.case import Found, VectorRun
 from kenpin.description import describer_of
 from kenpin.description.evidence import Evidence, evidence_of, witness_of
 from kenpin.description.options import AblationOptions
-from kenpin.drawing import draw_maps
+from kenpin.drawing import draw_layer, draw_maps
 from kenpin.errors import OptionError, first_line
 from kenpin.files import new_file
 from kenpin.inspection.isolating import Failed, attempt, on_each
@@ -139,6 +139,9 @@ class CloserLook:
         if out is not None:
             with new_file(out / file) as unfinished:
                 picture.save(unfinished, "PNG")
+            if maps and self._policy.maps is not None and self._policy.maps.layers:
+                with new_file(out / layer_of(file)) as unfinished:
+                    draw_layer(maps[0], fails_from=run.predictor.fails_on_map).save(unfinished, "PNG")
         return file
 
     def _cases(self, part: JudgedPart, always: bool) -> tuple[Found, ...]:
@@ -178,6 +181,15 @@ class CloserLook:
             classes=[label for run in self._runs.values() for label in run.record.labels],
             ok_classes=[label for run in self._runs.values() for label in run.record.ok_labels],
         )
+
+
+def layer_of(map_file: str) -> str:
+    """The file of the layer beside that of a map.
+
+    >>> layer_of("maps/ab-distance-12.png")
+    'maps/ab-distance-12-layer.png'
+    """
+    return f"{map_file.removesuffix('.png')}-layer.png"
 
 
 def _maps_of(run: PolicyRun, part: JudgedPart) -> tuple[Map, ...]:

@@ -42,7 +42,9 @@ class Judges:
         self._check_rules()
         self._closer_look = CloserLook(policy, self._runs, device)
         self.identity: dict[str, Any] = {
-            "policy": policy.model_dump(mode="json", include={"rules", "maps", "cases", "describe"}),
+            "policy": policy.model_dump(
+                mode="json", include={"rules", "maps", "cases", "describe"}, exclude={"maps": {"layers"}}
+            ),
             "runs": {
                 name: {"version": run.version, "threshold": to_json(run.threshold), **_engine_of(run)}
                 for name, run in self._runs.items()

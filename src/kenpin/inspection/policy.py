@@ -50,6 +50,9 @@ class MapOptions(StrictOptions):
 
     of: tuple[str, ...] = Field(min_length=1, description="Names of the runs whose maps are drawn.")
     when: tuple[Verdict, ...] = Field(DOUBTFUL, description="Verdicts of the parts that they are drawn of.")
+    layers: bool = Field(
+        False, description="Also write each run's first map by itself, as a transparent picture to lay over the part's."
+    )
 
 
 class CaseSearchOptions(StrictOptions):
