@@ -39,7 +39,7 @@ class PartAnswer(BaseModel):
 
     id: str
     product: str
-    version: int = Field(description="Version of the product's policy that judged.")
+    policy: str = Field(description="Hash of the policy that judged, and of its runs.")
     lot: str | None
     verdict: str
     reasons: tuple[str, ...]
@@ -54,13 +54,23 @@ class PartAnswer(BaseModel):
     runs: tuple[RunAnswer, ...]
 
 
-def part_answer(record: PartRecord, product: str, version: int) -> PartAnswer:
+class LineAnswer(BaseModel):
+    """What a product's line does."""
+
+    version: int = Field(description="The version that judges.")
+    waiting: int = Field(description="Parts that wait.")
+    hindrance: str | None = Field(description="Why it takes no parts; null where it does.")
+    judged: int = Field(description="Parts that this process recorded.")
+    last_us: int | None = Field(description="When it last recorded one, in microseconds since 1970.")
+
+
+def part_answer(record: PartRecord, product: str) -> PartAnswer:
     """A record as the interface answers with it."""
     described = record.description
     return PartAnswer(
         id=record.id,
         product=product,
-        version=version,
+        policy=record.policy,
         lot=record.lot,
         verdict=record.verdict.value,
         reasons=record.reasons,

@@ -20,9 +20,9 @@ _LONGEST = 20_000  # letters of a value, which may come from a stranger
 _LOCALES = {"en": "en", "ja": "ja", "zh": "zh_Hans"}
 
 
-def render(name: str, language: Language, **values: Any) -> str:
-    """A page or a fragment: `name` is the template's, values are escaped."""
-    return _environment(language).get_template(f"{name}.html.jinja").render(values)
+def render(template: str, language: Language, /, **values: Any) -> str:
+    """A page or a fragment; values are escaped."""
+    return _environment(language).get_template(f"{template}.html.jinja").render(values)
 
 
 @cache
@@ -42,7 +42,7 @@ def _environment(language: Language) -> Environment:
     environment.globals |= {"language": language, "languages": {one: NAMES[one] for one in LANGUAGES}}
     environment.filters |= {
         "number": lambda value: format_decimal(_rounded(value), locale=locale),
-        "percent": lambda share: format_percent(share, format="#,##0.0##%", locale=locale),
+        "percent": lambda share: format_percent(share, format="#,##0.0%", locale=locale),
         "moment": lambda us: format_datetime(_moment(us), "yyyy-MM-dd HH:mm:ss", locale=locale),
         "iso": lambda us: _moment(us).isoformat(timespec="milliseconds"),
     }

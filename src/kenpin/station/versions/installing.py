@@ -1,4 +1,4 @@
-"""Versions: the policies with their runs by which a product is judged, each a folder that nothing changes any more."""
+"""A version on disk: a policy with its runs, a folder that nothing changes any more."""
 
 from __future__ import annotations
 

@@ -1,0 +1,80 @@
+"""Parts by HTTP: hand one in and get its record, look for those that are recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import StreamingResponse
+
+from kenpin.station.api.answers import LineAnswer, PartAnswer, part_answer
+from kenpin.station.api.depending import Asking, asking
+from kenpin.station.arrival import Arrival
+from kenpin.station.who.rights import Right
+
+ROUTER = APIRouter(prefix="/api/v1")
+_LONGEST_NAME = 200
+_BEAT_S = 15.0
+"""Seconds after which a stream of events shows that it lives."""
+_PAUSE_S, _RETRY_MS = 0.2, 2_000
+
+
+@ROUTER.post(
+    "/parts",
+    responses={
+        413: {"description": "The picture is larger than the station takes."},
+        429: {"description": "As many parts wait as may; `Retry-After` says when to send it again."},
+        503: {"description": "The line takes no parts now, and says why. What was taken before is safe."},
+    },
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+async def post_part(
+    request: Request,
+    asked: Annotated[Asking, Depends(asking(Right.SUBMIT))],
+    id: Annotated[str, Query(min_length=1, max_length=1_000, description="The part's name on the line.")],
+    product: Annotated[str | None, Query(max_length=_LONGEST_NAME)] = None,
+    lot: Annotated[str | None, Query(max_length=_LONGEST_NAME)] = None,
+) -> PartAnswer:
+    """Judge a part. The body is its picture, as a file holds it; the answer comes when its record is on disk.
+
+    The same id with the same picture is the same part: it is judged once, and sent again it gets the record that it
+    has. A file that is no picture is a part too, whose verdict is REVIEW.
+    """
+    taken = asked.station.submit(Arrival(id, await request.body(), product, lot))
+    record = await asyncio.wrap_future(taken.record)
+    return part_answer(record, taken.product)
+
+
+@ROUTER.get("/state")
+def get_state(asked: Annotated[Asking, Depends(asking(Right.LOOK))]) -> dict[str, LineAnswer]:
+    """What the line of each product does, and what hinders it."""
+    return {product: LineAnswer(**asdict(state)) for product, state in asked.station.state().items()}
+
+
+@ROUTER.get("/events", response_class=StreamingResponse)
+async def get_events(request: Request, asked: Annotated[Asking, Depends(asking(Right.LOOK))]) -> StreamingResponse:
+    """Server-sent events: `part` when parts were recorded, or a version was switched to. Ask then for what you show."""
+
+    async def events() -> AsyncIterator[str]:
+        loop, told = asyncio.get_running_loop(), asyncio.Event()
+        with asked.station.news.listening(lambda: loop.call_soon_threadsafe(told.set)):
+            yield f"retry: {_RETRY_MS}\n\n"
+            while not await request.is_disconnected():
+                try:
+                    await asyncio.wait_for(told.wait(), _BEAT_S)
+                except TimeoutError:
+                    yield ": still here\n\n"
+                    continue
+                told.clear()
+                yield "event: part\ndata:\n\n"
+                await asyncio.sleep(_PAUSE_S)
+
+    return StreamingResponse(events(), media_type="text/event-stream")

@@ -1,0 +1,272 @@
+"""Pages that show: the line, the parts, one part, and its pictures."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response, StreamingResponse
+from PIL import Image
+
+from kenpin.errors import OptionError
+from kenpin.inspection.closer_look import layer_of
+from kenpin.inspection.record import PartRecord
+from kenpin.records import Verdict
+from kenpin.station.arrival import Arrival
+from kenpin.station.pages.asking import PageAsked, asked_page
+from kenpin.station.pages.rendering import render
+from kenpin.station.pages.views import boxes_of, line_view
+from kenpin.station.running import NotThereError, Station
+from kenpin.station.store.exporting import csv_pieces, parquet_pieces
+from kenpin.station.store.filtering import PartFilter
+from kenpin.station.store.full_records import read_record
+from kenpin.station.store.queries import PartRow, count, find_part, lots, page, read_cursor, stream
+from kenpin.station.who.rights import Right
+
+ROUTER = APIRouter(include_in_schema=False)
+_OPEN = "open"  # in the filter: not settled
+_THUMBNAIL_PX = 320
+_KEPT = {"Cache-Control": "private, max-age=86400, immutable"}  # a picture's address holds its content
+_FORMATS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+
+
+@ROUTER.get("/")
+def first_page(request: Request) -> Response:
+    """The line; where nothing is set up, the set-up."""
+    asked_page(request, Right.LOOK)
+    return RedirectResponse("/line", 303)
+
+
+@ROUTER.get("/line")
+def line_page(request: Request) -> HTMLResponse:
+    """The last part, large, and the counts of its lot; it follows the line by itself."""
+    asked = asked_page(request, Right.LOOK)
+    return asked.answer("line", "line", view=_line(asked))
+
+
+@ROUTER.get("/line/now")
+def line_now(request: Request) -> HTMLResponse:
+    """What changes on the page of the line."""
+    asked = asked_page(request, Right.LOOK)
+    return HTMLResponse(render("line_now", asked.language, shell=asked.shell("line"), view=_line(asked)))
+
+
+@ROUTER.get("/parts")
+def parts_page(request: Request) -> HTMLResponse:
+    """Parts by a filter, the newest first."""
+    asked = asked_page(request, Right.LOOK)
+    filter_ = FilterForm.of(asked)
+    before = request.query_params.get("before")
+    with asked.station.store.reading() as connection:
+        found = page(connection, filter_.asked(), size=60, behind=read_cursor(before) if before else None)
+        counted = count(connection, filter_.asked())
+        known_lots = [one.lot for one in lots(connection, asked.product, size=100) if one.lot]
+    words = asked.words
+    told = words.count("%(count)s part", "%(count)s parts", counted.parts)
+    if not counted.is_exact:
+        told = words("more than %(parts)s", parts=told)
+    return asked.answer(
+        "parts", "parts", parts=found.parts, older=found.following, filter=filter_, lots=known_lots,
+        found_words=told, query=filter_.query(),
+    )  # fmt: skip
+
+
+@ROUTER.get("/parts.csv")
+def parts_as_csv(request: Request) -> StreamingResponse:
+    """The filtered parts for a spreadsheet: texts that it would compute as formulas are escaped."""
+    asked = asked_page(request, Right.LOOK)
+    rows = stream(asked.station.store, FilterForm.of(asked).asked())
+    pieces = csv_pieces(rows, for_spreadsheets=True)
+    return _download(("\ufeff" + piece if first else piece for first, piece in _numbered(pieces)), "text/csv", "csv")
+
+
+@ROUTER.get("/parts.parquet")
+def parts_as_parquet(request: Request) -> StreamingResponse:
+    """The filtered parts as Parquet."""
+    asked = asked_page(request, Right.LOOK)
+    rows = stream(asked.station.store, FilterForm.of(asked).asked())
+    return _download(parquet_pieces(rows), "application/vnd.apache.parquet", "parquet")
+
+
+@ROUTER.get("/parts/{key}")
+def part_page(request: Request, key: str) -> HTMLResponse:
+    """All that is known of a part."""
+    asked = asked_page(request, Right.LOOK)
+    part, record = _part(asked.station, key)
+    has_picture = bool(part.picture_hash) and asked.station.pictures.find(part.picture_hash) is not None
+    return asked.answer(
+        "part", "parts", part=part, record=record, boxes=boxes_of(record), has_picture=has_picture, reviews=()
+    )
+
+
+@ROUTER.get("/parts/{key}/picture")
+def part_picture(request: Request, key: str) -> Response:
+    """Its picture as it came, where browsers show its format, else as PNG."""
+    asked = asked_page(request, Right.LOOK)
+    file = _picture_file(asked.station, key)
+    with file.open("rb") as opened:
+        head = opened.read(4)
+    media_type = next((kind for beginning, kind in _FORMATS.items() if head.startswith(beginning)), None)
+    if media_type is not None:
+        return FileResponse(file, media_type=media_type, headers=_KEPT)
+    return _image(_opened(asked.station, file), "PNG")
+
+
+@ROUTER.get("/parts/{key}/thumbnail")
+def part_thumbnail(request: Request, key: str) -> Response:
+    """Its picture, small, encoded anew."""
+    asked = asked_page(request, Right.LOOK)
+    image = _opened(asked.station, _picture_file(asked.station, key))
+    image.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX))
+    return _image(image, "JPEG")
+
+
+@ROUTER.get("/parts/{key}/layer")
+def part_layer(request: Request, key: str) -> Response:
+    """Its map, to be laid over the picture."""
+    asked = asked_page(request, Right.LOOK)
+    part, record = _part(asked.station, key)
+    named = next((answer.map for answer in record.answers if answer.map is not None), None)
+    if named is None:
+        raise NotThereError("the part has no map.")
+    file = asked.station.folder.records_of(part.node, part.product, part.version) / layer_of(named)
+    if not file.is_file():
+        raise NotThereError("the part's map was removed.")
+    return FileResponse(file, media_type="image/png", headers=_KEPT)
+
+
+@dataclass(frozen=True, slots=True)
+class FilterForm:
+    """The filter of the page of parts, as it stands in the address."""
+
+    product: str
+    lot: str | None = None
+    verdict: str | None = None
+    label: str | None = None
+    settled: str | None = None
+    score_from: float | None = None
+    score_to: float | None = None
+    since: str | None = None
+    until: str | None = None
+    person: str | None = None
+
+    @staticmethod
+    def of(asked: PageAsked) -> FilterForm:
+        """The filter that an address holds. Raises OptionError."""
+        given = {name: value for name, value in asked.request.query_params.items() if value}
+        texts = {name: given.get(name) for name in ("lot", "verdict", "label", "settled", "since", "until", "person")}
+        return FilterForm(
+            asked.product, **texts, score_from=_number(given, "score_from"), score_to=_number(given, "score_to")
+        )
+
+    def asked(self) -> PartFilter:
+        """As the store takes it. Raises OptionError."""
+        return PartFilter(
+            product=self.product,
+            lot=self.lot,
+            verdict=_verdict(self.verdict),
+            label=self.label,
+            settled=None if self.settled == _OPEN else _verdict(self.settled),
+            is_settled=False if self.settled == _OPEN else None,
+            score_from=self.score_from,
+            score_to=self.score_to,
+            from_us=_micros(self.since),
+            to_us=_micros(self.until),
+            reviewer=self.person,
+        )
+
+    def query(self) -> str:
+        """As it stands in an address."""
+        names = (
+            *("product", "lot", "verdict", "label", "settled"),
+            "score_from",
+            "score_to",
+            "since",
+            "until",
+            "person",
+        )
+        return urlencode({name: value for name in names if (value := getattr(self, name)) is not None})
+
+
+def _line(asked: PageAsked) -> Any:
+    station = asked.station
+    with station.store.reading() as connection:
+        return line_view(connection, asked.product, lambda part: _record(station, part))
+
+
+def _part(station: Station, key: str) -> tuple[PartRow, PartRecord]:
+    with station.store.reading() as connection:
+        part = find_part(connection, key)
+    if part is None:
+        raise NotThereError("there is no such part; it may have been judged by a store that was filled anew.")
+    return part, _record(station, part)
+
+
+def _record(station: Station, part: PartRow) -> PartRecord:
+    return read_record(station.folder, part.journal, part.offset_bytes, part.key)
+
+
+def _picture_file(station: Station, key: str) -> Path:
+    part, _ = _part(station, key)
+    file = station.pictures.find(part.picture_hash) if part.picture_hash else None
+    if file is None:
+        raise NotThereError("the part's picture was removed, or could not be kept.")
+    return file
+
+
+def _opened(station: Station, file: Path) -> Image.Image:
+    """A stranger's picture, opened elsewhere."""
+    image = station.decoder.open(Arrival(file.name, file.read_bytes())).image
+    if image is None:
+        raise NotThereError("the part's file is no picture that can be opened.")
+    return image
+
+
+def _image(image: Image.Image, kind: str) -> Response:
+    file = io.BytesIO()
+    image.save(file, kind)
+    return Response(file.getvalue(), media_type=f"image/{kind.lower()}", headers=_KEPT)
+
+
+def _download(pieces: Iterator[Any], media_type: str, ending: str) -> StreamingResponse:
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    headers = {"Content-Disposition": f'attachment; filename="parts-{now}.{ending}"'}
+    return StreamingResponse(pieces, media_type=media_type, headers=headers)
+
+
+def _numbered(pieces: Iterator[str]) -> Iterator[tuple[bool, str]]:
+    for number, piece in enumerate(pieces):
+        yield number == 0, piece
+
+
+def _verdict(text: str | None) -> Verdict | None:
+    if text is None:
+        return None
+    try:
+        return Verdict(text)
+    except ValueError as error:
+        raise OptionError(f"filter: {text!r:.60} is no verdict; take PASS, FAIL or REVIEW.") from error
+
+
+def _number(given: dict[str, str], name: str) -> float | None:
+    try:
+        return float(given[name]) if name in given else None
+    except ValueError as error:
+        raise OptionError(f"filter: {given[name]!r:.60} is no number.") from error
+
+
+def _micros(text: str | None) -> int | None:
+    """Microseconds since 1970 of a moment; one without a zone is UTC."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise OptionError(f"filter: {text!r:.60} is no date and time.") from error
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)

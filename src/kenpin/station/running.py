@@ -1,0 +1,196 @@
+"""A running station without HTTP: its store and trail, and a line for each product."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from kenpin.errors import KenpinError, OptionError
+from kenpin.files import sole_writer
+from kenpin.inspection.line import Line
+from kenpin.inspection.policy import read_policy
+from kenpin.inspection.record import PartRecord
+from kenpin.runtime.engines import EngineName
+from kenpin.station.arrival import Arrival, LineStoppedError
+from kenpin.station.folder import StationFolder
+from kenpin.station.intake.decoding import Decoder
+from kenpin.station.intake.product_line import LineState, ProductLine
+from kenpin.station.kept_pictures import KeptPictures
+from kenpin.station.news import News
+from kenpin.station.settings import ProductSettings, StationSettings
+from kenpin.station.store.addresses import default_address
+from kenpin.station.store.applying import needs_of
+from kenpin.station.store.following import Follower
+from kenpin.station.store.node_parts import NodeParts
+from kenpin.station.store.opening import Store
+from kenpin.station.trail import Trail
+from kenpin.station.versions.deciding import Versions
+from kenpin.station.versions.installing import read_version
+from kenpin.station.who.rights import CONSOLE
+
+_log = logging.getLogger(__name__)
+_LOOKS_S = 1.0
+"""Seconds between two looks whether another version is to judge: a switch may come from another node."""
+
+
+class NotThereError(KenpinError, LookupError):
+    """What was asked for does not exist, or no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A part that was taken."""
+
+    product: str
+    version: int
+    """The version that will judge it, unless another one is switched to before, or it has a record already."""
+    record: Future[PartRecord]
+
+
+class Station:
+    """A station that is open; for any thread."""
+
+    def __init__(
+        self, path: Path, settings: StationSettings, *, device: str | None = None, engine: EngineName = "auto"
+    ) -> None:
+        """Open its store, take up what its files hold, and load the version that judges of each product.
+
+        Raises OptionError, RunError, OutputError, StoreError, MissingExtraError, OSError.
+        """
+        self.folder, self.settings = StationFolder(path.absolute()), settings
+        self._device, self._engine = device, engine
+        self._lines: dict[str, ProductLine] = {}
+        self._opening = threading.Lock()
+        self._stop = threading.Event()
+        self.news = News()
+        with ExitStack() as opened:
+            for folder in (self.folder.path, self.folder.trails, self.folder.records):
+                folder.mkdir(parents=True, exist_ok=True)
+            opened.enter_context(sole_writer(self.folder.trails / settings.node, "running a station of this name"))
+            self.trail = opened.enter_context(closing(Trail(self.folder.trail(settings.node), settings.node)))
+            self.store = opened.enter_context(Store(settings.store or default_address(self.folder)))
+            self._needs = needs_of(settings)
+            self.follower = Follower(self.store, self.folder, self._needs)
+            self.follower.take_up(settings.node)
+            self.pictures = KeptPictures(self.folder)
+            self.decoder = opened.enter_context(closing(Decoder()))
+            self.versions = Versions(self.folder, self.store, self.trail, self.follower)
+            opened.callback(self._close_lines)
+            self._install_first()
+            for product, version in self.versions.running().items():
+                self._open(product, version)
+            self._closing = opened.pop_all()
+        self._watch = threading.Thread(target=self._follow_switches, name="versions", daemon=True)
+        self._watch.start()
+
+    @property
+    def products(self) -> Mapping[str, ProductSettings]:
+        """The products that it knows, by their settings or because a version of theirs judges."""
+        return {**dict.fromkeys(self._lines, ProductSettings()), **self.settings.products}
+
+    def submit(self, arrival: Arrival) -> Submitted:
+        """Take a part. Raises LineFullError, LineStoppedError, and OptionError where no line is for it."""
+        line = self._line_of(arrival)
+        return Submitted(line.product, line.state.version, line.submit(arrival))
+
+    def state(self) -> dict[str, LineState]:
+        """What each product's line does."""
+        return {product: line.state for product, line in sorted(self._lines.items())}
+
+    def close(self) -> None:
+        """Judge and record what waits, and release everything."""
+        self._stop.set()
+        self._watch.join()
+        self._closing.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---- lines ----
+
+    def _line_of(self, arrival: Arrival) -> ProductLine:
+        lines = self._lines
+        if arrival.product is not None:
+            if arrival.product not in lines:
+                known = ", ".join(lines) or "none yet"
+                raise OptionError(
+                    f"product {arrival.product!r:.60}: no version of it judges; the products are {known}."
+                )
+            return lines[arrival.product]
+        if len(lines) == 1:
+            return next(iter(lines.values()))
+        if not lines:
+            raise LineStoppedError("no product is set up yet; set one up, and send the part again.")
+        raise OptionError(f"there are several products; name one of them as `product`: {', '.join(lines)}.")
+
+    def _install_first(self) -> None:
+        """Install and run the policies of the settings, where no version of their product was ever installed."""
+        running = self.versions.running()
+        for product, settings in self.settings.products.items():
+            if settings.policy is not None and product not in running:
+                version = self.versions.install(CONSOLE, product, read_policy(settings.policy), f"{settings.policy}")
+                reason = "named in the settings"
+                self.versions.approve(CONSOLE, product, version, reason, four_eyes=False)
+                self.versions.switch(CONSOLE, product, version, reason)
+
+    def _open(self, product: str, version: int) -> None:
+        """Load a version, and let it judge from the next batch on."""
+        node = self.settings.node
+        policy = read_version(self.folder, product, version)
+        line = Line(policy, self.folder.records_of(node, product, version), device=self._device, engine=self._engine)
+        with self._opening:
+            running = self._lines.get(product)
+            if running is not None:
+                running.switch(version, line, self.news.tell)
+                return
+            known = _Telling(NodeParts(self.store, self.folder, node, product, self._needs), self.news.tell)
+            self._lines = self._lines | {
+                product: ProductLine(
+                    product, version, line, known, self.pictures, self.settings.limits, self.decoder.open
+                )
+            }
+
+    def _follow_switches(self) -> None:
+        """Load the versions that are switched to, by this node or another one."""
+        failed: dict[str, int] = {}
+        while not self._stop.wait(_LOOKS_S):
+            try:
+                running = self.versions.running()
+            except KenpinError as error:  # the lines go on, and say themselves what hinders them
+                _log.warning("%s", error)
+                continue
+            for product, version in running.items():
+                line = self._lines.get(product)
+                if (line is not None and line.state.version == version) or failed.get(product) == version:
+                    continue
+                try:
+                    self._open(product, version)
+                except (KenpinError, OSError) as error:
+                    failed[product] = version  # the former version goes on judging
+                    _log.error("version %s of %s cannot be loaded: %s", version, product, error)
+
+    def _close_lines(self) -> None:
+        with ThreadPoolExecutor(max(len(self._lines), 1)) as closing_lines:
+            list(closing_lines.map(ProductLine.close, self._lines.values()))
+
+
+class _Telling:
+    """What the store knows of parts, and news of each that it took up."""
+
+    def __init__(self, parts: NodeParts, tell: Callable[[], None]) -> None:
+        self.find, self.claim = parts.find, parts.claim
+        self._parts, self._tell = parts, tell
+
+    def follow(self) -> None:
+        """As `NodeParts.follow`."""
+        self._parts.follow()
+        self._tell()
