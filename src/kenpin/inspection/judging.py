@@ -59,6 +59,12 @@ class Judges:
         self.batch_size = policy.batch_size or min(sizes)
         self._rehearse()
 
+    @property
+    def defects(self) -> tuple[str, ...]:
+        """Classes of defects that the runs tell apart, in the policy's order."""
+        records = [run.record for run in self._runs.values()]
+        return tuple(dict.fromkeys(one for record in records for one in record.labels if one not in record.ok_labels))
+
     def judge(self, pictures: Sequence[Opened], out: Path) -> list[PartRecord]:
         """One record a picture, whatever fails. out: the folder of the records, where maps are written."""
         answers = iter(on_each(self._judge, [picture for picture in pictures if picture.image is not None]))

@@ -64,6 +64,11 @@ class Line:
         """Most pictures at a time."""
         self._recording = Lock()
 
+    @property
+    def defects(self) -> tuple[str, ...]:
+        """Classes of defects that the runs tell apart."""
+        return self._judges.defects
+
     def judge(self, name: str, data: bytes) -> PartRecord:
         """The record of a part, by its name and the bytes of its picture; it is on disk.
 

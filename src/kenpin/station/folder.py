@@ -39,6 +39,11 @@ class StationFolder:
         return self.path / "store.sqlite"
 
     @property
+    def secret(self) -> Path:
+        """The number by which parts are drawn for review."""
+        return self.path / "drawing.key"
+
+    @property
     def pictures(self) -> Path:
         """The parts' pictures, by their content."""
         return self.path / "pictures"

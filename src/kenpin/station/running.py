@@ -18,14 +18,16 @@ from kenpin.inspection.policy import read_policy
 from kenpin.inspection.record import PartRecord
 from kenpin.runtime.engines import EngineName
 from kenpin.station.arrival import Arrival, LineStoppedError
+from kenpin.station.drawing_key import drawing_key
 from kenpin.station.folder import StationFolder
 from kenpin.station.intake.decoding import Decoder
 from kenpin.station.intake.product_line import LineState, ProductLine
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.news import News
+from kenpin.station.reviewing.needs import ReviewNeeds
+from kenpin.station.reviewing.queue import Reviewing
 from kenpin.station.settings import ProductSettings, StationSettings
 from kenpin.station.store.addresses import default_address
-from kenpin.station.store.applying import needs_of
 from kenpin.station.store.following import Follower
 from kenpin.station.store.node_parts import NodeParts
 from kenpin.station.store.opening import Store
@@ -75,11 +77,13 @@ class Station:
             opened.enter_context(sole_writer(self.folder.trails / settings.node, "running a station of this name"))
             self.trail = opened.enter_context(closing(Trail(self.folder.trail(settings.node), settings.node)))
             self.store = opened.enter_context(Store(settings.store or default_address(self.folder)))
-            self._needs = needs_of(settings)
+            self.drawing_key = drawing_key(self.folder)
+            self._needs = ReviewNeeds(settings.products, self.drawing_key)
             self.follower = Follower(self.store, self.folder, self._needs)
             self.follower.take_up(settings.node)
             self.pictures = KeptPictures(self.folder)
             self.decoder = opened.enter_context(closing(Decoder()))
+            self.reviewing = Reviewing(self.store, self.trail, self.follower, self.drawing_key, self.settings_of)
             self.versions = Versions(self.folder, self.store, self.trail, self.follower)
             opened.callback(self._close_lines)
             self._install_first()
@@ -93,6 +97,15 @@ class Station:
     def products(self) -> Mapping[str, ProductSettings]:
         """The products that it knows, by their settings or because a version of theirs judges."""
         return {**dict.fromkeys(self._lines, ProductSettings()), **self.settings.products}
+
+    def settings_of(self, product: str) -> ProductSettings:
+        """The settings of a product; the usual ones where it has none."""
+        return self.settings.products.get(product, ProductSettings())
+
+    def defects_of(self, product: str) -> tuple[str, ...]:
+        """Classes of defects that a product's running version tells apart."""
+        line = self._lines.get(product)
+        return () if line is None else line.defects
 
     def submit(self, arrival: Arrival) -> Submitted:
         """Take a part. Raises LineFullError, LineStoppedError, and OptionError where no line is for it."""

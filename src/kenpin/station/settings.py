@@ -25,8 +25,16 @@ class ProductSettings(StrictOptions):
     title: str | None = Field(None, description="Its name on the pages.")
     escape_cost: float = Field(10.0, ge=0, description="Cost of a defective part that passes.")
     overkill_cost: float = Field(1.0, ge=0, description="Cost of a good part that fails.")
+    review_from_cost: float = Field(
+        1.0,
+        ge=0,
+        description="Expected cost of a verdict from which people look at the part; at REVIEW always.",
+    )
     reviewed_passes: Share = Field(
-        0.02, description="Chance with which a part that passes is drawn for review, for an honest escape rate."
+        0.02, description="Chance with which a part that passes is drawn for review, for an honest rate of escapes."
+    )
+    reviewed_fails: Share = Field(
+        0.05, description="Chance with which a part that fails is drawn for review, for an honest rate of overkills."
     )
     second_reviews: Share = Field(
         0.1, description="Chance with which a reviewed part is reviewed by a second person who does not see the first."

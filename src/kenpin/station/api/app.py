@@ -26,6 +26,7 @@ STATUS: Mapping[type[KenpinError], int] = {
     BusyError: 503,
     StoreError: 503,
     OutputError: 507,
+    KenpinError: 500,
 }
 
 

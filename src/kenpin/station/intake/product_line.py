@@ -104,6 +104,12 @@ class ProductLine:
                 self._version, self._waiting, self._disk_is_full() or self._fault, self._judged, self._last_us
             )
 
+    @property
+    def defects(self) -> tuple[str, ...]:
+        """Classes of defects that the running version tells apart."""
+        with self._changed:
+            return self._line.defects
+
     def submit(self, arrival: Arrival) -> Future[PartRecord]:
         """Take a part; its record is on disk when the result is there. Raises LineFullError, LineStoppedError."""
         with self._changed:

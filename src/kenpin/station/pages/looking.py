@@ -99,9 +99,11 @@ def part_page(request: Request, key: str) -> HTMLResponse:
     """All that is known of a part."""
     asked = asked_page(request, Right.LOOK)
     part, record = _part(asked.station, key)
+    with asked.station.store.reading() as connection:
+        reviews = asked.station.reviewing.reviews_of(connection, key)
     has_picture = bool(part.picture_hash) and asked.station.pictures.find(part.picture_hash) is not None
     return asked.answer(
-        "part", "parts", part=part, record=record, boxes=boxes_of(record), has_picture=has_picture, reviews=()
+        "part", "parts", part=part, record=record, boxes=boxes_of(record), has_picture=has_picture, reviews=reviews
     )
 
 

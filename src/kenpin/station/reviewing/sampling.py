@@ -14,23 +14,19 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kenpin.inspection.record import PartKey
 from kenpin.quality.lot_bounds import defective_in_lot
 
 _BLOCK = 10  # parts; as many bad ones in a row are rare where defects are
 
 
-def number_of(secret: bytes, product: str, key: PartKey) -> float:
-    """The number of a part, in [0, 1). secret: at most 64 bytes.
+def number_of(secret: bytes, key: str) -> float:
+    """The number of a part, in [0, 1). secret: at most 64 bytes; key: the part's name in the store.
 
-    >>> 0 <= number_of(b"secret", "cells", ("a.png", "0" * 32)) < 1
+    >>> 0 <= number_of(b"secret", "0" * 32) < 1
     True
     """
-    digest = hashlib.blake2b(digest_size=8, key=secret)
-    for text in (product, *key):
-        digest.update(text.encode("utf-8", "surrogatepass"))
-        digest.update(b"\0")
-    return (int.from_bytes(digest.digest()) >> 11) / 2**53
+    digest = hashlib.blake2b(key.encode(), digest_size=8, key=secret).digest()
+    return (int.from_bytes(digest) >> 11) / 2**53
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,101 @@
+"""Pages of reviews: one part after the other, and what the person says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+
+from kenpin.errors import OptionError
+from kenpin.inspection.record import RecordedCase
+from kenpin.records import Verdict
+from kenpin.station.pages.asking import PageAsked, asked_page
+from kenpin.station.pages.rendering import render
+from kenpin.station.reviewing.queue import ReviewTask
+from kenpin.station.store.full_records import read_record
+from kenpin.station.store.queries import PartRow
+from kenpin.station.who.rights import Right
+
+ROUTER = APIRouter(include_in_schema=False)
+_CLASS = "class:"
+_Text = Annotated[str, Form(max_length=4_000)]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """A part to review, as it is shown."""
+
+    part: PartRow
+    why: str
+    shows_verdict: bool
+    """Not to somebody whose own look is wanted."""
+    classes: Sequence[str]
+    nearest: Sequence[RecordedCase]
+    description: str | None
+
+
+@ROUTER.get("/review")
+def review_page(request: Request) -> HTMLResponse:
+    """The part that this person is to look at next."""
+    asked = asked_page(request, Right.REVIEW)
+    return asked.answer("review", "review", **_task(asked, None))
+
+
+@ROUTER.post("/review/{key}")
+def review(request: Request, key: str, say: _Text, note: _Text = "") -> Response:
+    """What the person says of a part, and then the next one."""
+    asked = asked_page(request, Right.REVIEW)
+    reviewing, words = asked.station.reviewing, asked.words
+    notice = None
+    try:
+        if say == "skip":
+            reviewing.leave(asked.who, key)
+        elif say == "undo":
+            undone = reviewing.undo(asked.who)
+            notice = words("Undone; the part waits again.") if undone else words("There is nothing to undo.")
+        else:
+            verdict, label = _said(say, asked.station.defects_of(asked.product))
+            reviewing.review(asked.who, key, verdict, label, note.strip() or None)
+            asked.station.news.tell()
+    except OptionError as error:  # another person was quicker; the next part is shown with the sentence
+        notice = f"{error}"
+    if "hx-request" not in request.headers:
+        return RedirectResponse(f"/review?product={asked.product}", 303)
+    return HTMLResponse(render("review_task", asked.language, shell=asked.shell("review"), **_task(asked, notice)))
+
+
+def _task(asked: PageAsked, notice: str | None) -> dict[str, object]:
+    """What the page shows of the next part."""
+    station = asked.station
+    waiting = station.reviewing.waiting(asked.product)
+    told = asked.words.count("%(count)s part waits", "%(count)s parts wait", waiting)
+    task = station.reviewing.next_task(asked.who, asked.product)
+    return {"task": None if task is None else _view(asked, task), "waiting_words": told, "notice": notice}
+
+
+def _view(asked: PageAsked, task: ReviewTask) -> TaskView:
+    part = task.part
+    record = read_record(asked.station.folder, part.journal, part.offset_bytes, part.key)
+    described = None if record.description is None else record.description.appearance
+    return TaskView(
+        part=part,
+        why=task.why,
+        shows_verdict=not task.is_blind,
+        classes=asked.station.defects_of(asked.product),
+        nearest=() if task.is_blind else record.cases,
+        description=None if task.is_blind else described,
+    )
+
+
+def _said(say: str, classes: Sequence[str]) -> tuple[Verdict, str | None]:
+    """Verdict and class of what a button sends. Raises OptionError."""
+    if say == "pass":
+        return Verdict.PASS, None
+    if say == "fail":
+        return Verdict.FAIL, None
+    if say.startswith(_CLASS) and say.removeprefix(_CLASS) in classes:
+        return Verdict.FAIL, say.removeprefix(_CLASS)
+    raise OptionError(f"review: {say!r:.60} is nothing that can be said of a part.")

@@ -1,0 +1,86 @@
+"""What the trail's entries about reviews mean for the store."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from kenpin.records import Verdict
+from kenpin.station.reviewing.settling import Outcome, Review, ReviewState, outcome
+from kenpin.station.store.adding import note_reviewer, settle
+from kenpin.station.store.applying import applies
+from kenpin.station.store.part_tables import PARTS
+from kenpin.station.store.review_tables import LENT, REVIEWS, WANTED
+from kenpin.station.store.tables import insert_into, micros_of
+from kenpin.station.trail import Entry
+
+REVIEWED, UNDONE = "part-reviewed", "review-undone"
+
+
+@applies(REVIEWED)
+def part_reviewed(connection: Connection, entry: Entry) -> None:
+    """A person said what a part is; what they said of it before counts no longer."""
+    about = entry.about
+    key = about["part"]
+    mine = (REVIEWS.c.key == key) & (REVIEWS.c.who == entry.who)
+    connection.execute(update(REVIEWS).where(mine).values(undone=True))
+    connection.execute(
+        insert(REVIEWS).values(
+            node=entry.node,
+            number=entry.number,
+            key=key,
+            who=entry.who,
+            verdict=about["verdict"],
+            label=about["label"],
+            note=about["note"],
+            at_us=micros_of(entry.at),
+            undone=False,
+        )
+    )
+    connection.execute(delete(LENT).where(LENT.c.key == key))
+    _take_up(connection, key, wants_second=about["wants_second"])
+    if _exists(connection, key):
+        note_reviewer(connection, key, entry.who)
+
+
+@applies(UNDONE)
+def review_undone(connection: Connection, entry: Entry) -> None:
+    """What a person said of a part counts no longer."""
+    key = entry.about["part"]
+    mine = (REVIEWS.c.key == key) & (REVIEWS.c.who == entry.who)
+    connection.execute(update(REVIEWS).where(mine).values(undone=True))
+    _take_up(connection, key, wants_second=entry.about["wants_second"])
+    if _exists(connection, key):
+        note_reviewer(connection, key, entry.who, reviewed=False)
+
+
+def _take_up(connection: Connection, key: str, *, wants_second: bool) -> None:
+    """Settle the part by all reviews that count, or want another person."""
+    counting = select(REVIEWS).where(REVIEWS.c.key == key, ~REVIEWS.c.undone)
+    rows = connection.execute(counting.order_by(REVIEWS.c.at_us, REVIEWS.c.node, REVIEWS.c.number)).all()
+    reviews = [Review(row.who, Verdict(row.verdict), row.label) for row in rows]
+    found = outcome(reviews, wants_second=wants_second)
+    settle(connection, key, found.verdict, found.label)
+    _want(connection, key, reviews, found)
+
+
+def _want(connection: Connection, key: str, reviews: list[Review], found: Outcome) -> None:
+    connection.execute(delete(WANTED).where(WANTED.c.key == key))
+    if found.state not in (ReviewState.SECOND, ReviewState.THIRD):
+        return
+    part = connection.execute(select(PARTS.c.product, PARTS.c.priority).where(PARTS.c.key == key)).one_or_none()
+    if part is None:
+        return
+    connection.execute(
+        insert_into(connection, WANTED).values(
+            key=key,
+            product=part.product,
+            state=found.state,
+            priority=part.priority or 0.0,
+            first_by=reviews[0].who,
+            second_by=reviews[1].who if len(reviews) > 1 else None,
+        )
+    )
+
+
+def _exists(connection: Connection, key: str) -> bool:
+    return connection.execute(select(PARTS.c.key).where(PARTS.c.key == key)).one_or_none() is not None
