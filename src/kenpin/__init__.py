@@ -4,7 +4,8 @@ What a script or a notebook uses, see docs/python.md; each name is loaded on its
 
 - `load_dataset` makes a `Dataset` of a path or of what is in memory; `look` shows it on a page, `examine` is the
   doctor, `find_suspects` ranks doubtful labels, `write_dataset` writes any format.
-- `train` trains and returns a `Run`; `load_run` finds an old one; a `Listener` hears how it goes.
+- `train` trains and returns a `Run`; `load_run` finds an old one; a `Listener` hears how it goes; `update` adds good
+  parts to a unit space.
 - `load_predictor` makes a `Predictor` of a run, which judges pictures, and `load_base` of a base as it comes;
   `evaluate` measures it, `embed` writes vectors, `write_report` a report.
 - `records` are what they hand out, `errors` what they raise.
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from kenpin.report.look import look
     from kenpin.suspects import find_suspects
     from kenpin.training import Listener, train
+    from kenpin.updating import update
 
 __all__ = [
     "Dataset",
@@ -46,6 +48,7 @@ __all__ = [
     "look",
     "records",
     "train",
+    "update",
     "write_dataset",
     "write_report",
 ]
@@ -65,6 +68,7 @@ _HOMES = {
     "look": "kenpin.report.look",
     "train": "kenpin.training",
     "Listener": "kenpin.training",
+    "update": "kenpin.updating",
     "write_dataset": "kenpin.data.loading",
     "write_report": "kenpin.report",
 }

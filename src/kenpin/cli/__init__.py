@@ -45,6 +45,7 @@ _COMMANDS = (
     (TRAINING_RUNS, "train:app", "Train an inspector."),
     (TRAINING_RUNS, "vectors:embed", "Write the embeddings of a data set's pictures."),
     (TRAINING_RUNS, "vectors:prototypes", "Add classes to an embedder from a few pictures, without training."),
+    (TRAINING_RUNS, "successors:update", "Add good parts to a unit space, without training."),
     (JUDGING, "runs:predict", "Inspect pictures."),
     (JUDGING, "runs:evaluate", "Measure an inspector on labelled pictures."),
     (JUDGING, "runs:report", "Write a run's report, alone or against another run."),
