@@ -48,6 +48,7 @@ _COMMANDS = (
     (TRAINING_RUNS, "successors:update", "Add good parts to a unit space, without training."),
     (JUDGING, "runs:predict", "Inspect pictures."),
     (JUDGING, "runs:evaluate", "Measure an inspector on labelled pictures."),
+    (JUDGING, "successors:compare", "Compare two inspectors on pictures that neither has learned from."),
     (JUDGING, "runs:report", "Write a run's report, alone or against another run."),
     (JUDGING, "judge:judge", "Choose a threshold from what wrong decisions cost, and say how far to trust it."),
     (JUDGING, "quality:plan", "Plan how many parts a test needs to prove a rate of escapes or overkills."),
