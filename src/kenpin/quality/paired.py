@@ -114,8 +114,8 @@ def paired_cost(
     Each kind of part is weighed by the defect rate of the prices, or by its share of these parts, which then counts as
     known. Raises ShapeError, OptionError.
     """
-    # The change is a sum of changed rates, of escapes, overkills and reviews of either kind, each times its price. Their
-    # intervals at a share of the error (Bonferroni) hold together whatever the true rates, and so does their sum.
+    # The change is a sum of changed rates, of escapes, overkills and reviews of either kind, each times its price.
+    # Their intervals at a share of the error (Bonferroni) hold together whatever the true rates; so does their sum.
     if len(set(map(bool, defective))) < 2:
         return None
     costs = [realised_cost(said, defective, **asdict(prices)) for said in (before, now)]

@@ -204,8 +204,8 @@ def _of_neither(before: Candidate, now: Candidate, dataset: Dataset) -> tuple[Da
         if seen := sum(lineage.seen(known)):
             left_out[one.name] = seen
             notes.append(
-                f"{counted(seen, 'picture')} {was_were(seen)} left out: {one.name}, or a run below it, has learned from "
-                "them or was chosen by them."
+                f"{counted(seen, 'picture')} {was_were(seen)} left out: {one.name}, or a run below it, has learned "
+                "from them or was chosen by them."
             )
     unseen = joint.unseen_of(known)
     if not len(unseen):
