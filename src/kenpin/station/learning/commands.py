@@ -25,7 +25,8 @@ def training_command(family: str, data: Path, out: Path, values: Mapping[str, An
     if forbidden := sorted(values.keys() & OF_THE_JOB):
         raise OptionError(f"option `{forbidden[0]}`: the station sets it; leave it out.")
     options = kind.from_mapping({**values, "data": str(data), "out": str(out)}, f"train {family}")
-    words = [sys.executable, "-m", "kenpin", "train", family, f"--data={data}", f"--out={out}"]
+    # -P: the folder of the job, in which it runs, holds no modules
+    words = [sys.executable, "-P", "-m", "kenpin", "train", family, f"--data={data}", f"--out={out}"]
     for name in values:
         words += _words(f"--{name.replace('_', '-')}", getattr(options, name))
     return tuple(words)

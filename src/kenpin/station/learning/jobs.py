@@ -1,7 +1,7 @@
 """Trainings as jobs: processes of their own, whose state is read from files and the process table by any service.
 
-`job.json` says what is wanted, `begun.json` which process does it, `cancelled.json` who stopped it, and `ended.json` how
-it ended. The service may be restarted, or killed, at any moment: the job goes on, and whoever asks next is told.
+`job.json` says what is wanted, `begun.json` which process does it, `cancelled.json` who stopped it, and `ended.json`
+how it ended. The service may be restarted, or killed, at any moment: the job goes on, and whoever asks next is told.
 """
 
 from __future__ import annotations
@@ -31,8 +31,12 @@ GRACE_S = 20.0
 _FREE_BYTES = 1024**3
 _LAST_BYTES = 64 * 1024
 """Of a log that are looked at."""
-_SHELL = 'nice -n 10 "$@"; printf "{\\"status\\": %d}" "$?" > "$0.new" && mv "$0.new" "$0"'
-"""Runs a command so that the line comes first, and writes how it ended; a shell, since it takes no memory beside it."""
+_SHELL = """read -r begun || exit 1
+nice -n 10 "$@" < /dev/null
+printf '{"status": %d}' "$?" > "$0.new" && mv "$0.new" "$0"
+"""
+"""Waits until it is written down that it runs, and ends where nobody does. Then runs a command so that the line comes
+first, and writes how that ended. A shell takes no memory beside it."""
 _OF = re.compile(r"(?P<doing>[a-z][^:]*): (?P<done>[\d,]+) of (?P<total>[\d,]+)")
 _EPOCH = re.compile(r"epoch +(?P<done>[\d.e+]+) of (?P<total>[\d.e+]+)")
 
@@ -60,7 +64,7 @@ class JobOrder:
     """Which process of the station does it."""
     product: str
     command: tuple[str, ...]
-    """The words of the command line."""
+    """The words of the command line; it runs in the folder of the job."""
     out: str
     """The run that it writes, below the folder of the job."""
     data_set: str
@@ -124,9 +128,10 @@ class Jobs:
     def __init__(self, folder: StationFolder, node: str, *, at_once: int = 1, grace_s: float = GRACE_S) -> None:
         self._folder, self._node = folder.jobs, node
         self._at_once, self._grace_s = at_once, grace_s
+        self._children: list[subprocess.Popen[bytes]] = []
 
     def order(self, order: JobOrder, *, free_bytes: int = _FREE_BYTES) -> int:
-        """Put a job at the end of the queue, and return its number. The words `{job}` in its command become its folder.
+        """Put a job at the end of the queue, and return its number.
 
         Raises OutputError where the disk has fewer free bytes, or nothing can be written.
         """
@@ -134,8 +139,8 @@ class Jobs:
             self._folder.mkdir(parents=True, exist_ok=True)
             if (free := shutil.disk_usage(self._folder).free) < free_bytes:
                 raise OutputError(
-                    f"{self._folder}: its disk has {free / 1e9:.1f} GB left, and a training needs {free_bytes / 1e9:.1f} "
-                    "GB; free some."
+                    f"{self._folder}: its disk has {free / 1e9:.1f} GB left, and a training needs "
+                    f"{free_bytes / 1e9:.1f} GB; free some."
                 )
             number = max(self._numbers(), default=0) + 1
             while True:
@@ -165,12 +170,12 @@ class Jobs:
     def tend(self) -> tuple[int, ...]:
         """What a service does every few seconds: kill what was cancelled and does not end, and begin what waits, in its
         order. Returns the numbers of the jobs that it began. Raises OutputError."""
+        self._children = [child for child in self._children if child.poll() is None]
         jobs = [job for job in self.all() if job.order.node == self._node]
         for job in jobs:
             if job.cancelled_by is not None and job.state is JobState.RUNNING:
                 asked_us = int(read_json(job.folder / "cancelled.json")["at_us"])
-                if _now_us() - asked_us > 1e6 * self._grace_s:
-                    end(_process(job.folder), at_once=True)
+                end(_process(job.folder), at_once=_now_us() - asked_us > 1e6 * self._grace_s)
         waiting = [job for job in jobs if job.state is JobState.WAITING]
         free = self._at_once - sum(job.state is JobState.RUNNING for job in jobs)
         if not waiting or free < 1:
@@ -179,7 +184,7 @@ class Jobs:
         with sole_writer(self._folder / self._node, "beginning jobs"):
             for job in waiting[:free]:
                 if self.find(job.number).state is JobState.WAITING:  # another thread may have begun it
-                    _begin(job)
+                    self._children.append(_begin(job))
                     begun.append(job.number)
         return tuple(begun)
 
@@ -244,6 +249,8 @@ class Jobs:
             return JobState.CANCELLED if is_cancelled else JobState.FAILED
         if alive:
             return JobState.RUNNING
+        if is_run(folder / order.out):  # the machine died after the run was written
+            return JobState.FINISHED
         return JobState.CANCELLED if is_cancelled else JobState.DIED
 
 
@@ -270,26 +277,26 @@ def forecast(command: Sequence[str], *, timeout_s: float = 600.0) -> tuple[str, 
     return tuple(line.rstrip() for line in asked.stdout.splitlines() if line.strip())
 
 
-def _begin(job: Job) -> None:
+def _begin(job: Job) -> subprocess.Popen[bytes]:
     """Start its process as a session of its own, and write down which it is. Raises OutputError."""
-    words = [word.replace("{job}", str(job.folder)) for word in job.order.command]
+    words = [*job.order.command]
     if (partial_folder(job.run) / OPTIONS).is_file():
         words.append("--resume")
     with cannot_write(job.folder), job.log.open("ab") as log:
         process = subprocess.Popen(
             ["/bin/sh", "-c", _SHELL, str(job.folder / "ended.json"), *words],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             cwd=job.folder,
             start_new_session=True,
         )
-        begun = {"process": to_json(mark_of(process.pid)), "command": words, "at_us": _now_us()}
-        try:
+        assert process.stdin is not None
+        with process.stdin:  # closed without a word, where this process dies or cannot write
+            begun = {"process": to_json(mark_of(process.pid)), "command": words, "at_us": _now_us()}
             write_json(job.folder / "begun.json", begun)
-        except BaseException:  # nobody would know of it
-            end(ProcessMark(process.pid, mark_of(process.pid).mark), at_once=True)
-            raise
+            process.stdin.write(b"begun\n")
+    return process
 
 
 def _process(folder: Path) -> ProcessMark:

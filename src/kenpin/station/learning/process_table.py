@@ -51,9 +51,8 @@ def end(process: ProcessMark, *, at_once: bool = False) -> None:
 def _mark(pid: int) -> str | None:
     """None where no process of this number runs."""
     if sys.platform != "linux":
-        asked = subprocess.run(
-            ["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
-        )
+        words = ["ps", "-o", "stat=,lstart=", "-p", f"{pid}"]
+        asked = subprocess.run(words, capture_output=True, text=True, check=False)
         state, _, began = asked.stdout.strip().partition(" ")
         return None if not began or state.startswith("Z") else began.strip()
     fields = _stat(pid)
@@ -64,9 +63,9 @@ def _session_members(pid: int) -> Iterator[int]:
     if sys.platform != "linux":
         return
     for entry in _PROC.iterdir():
-        if entry.name.isdecimal() and (fields := _stat(int(entry.name))) is not None:
-            if int(fields[3]) == pid and fields[0] not in "ZX":
-                yield int(entry.name)
+        fields = _stat(int(entry.name)) if entry.name.isdecimal() else None
+        if fields is not None and int(fields[3]) == pid and fields[0] not in "ZX":
+            yield int(entry.name)
 
 
 def _stat(pid: int) -> list[str] | None:
