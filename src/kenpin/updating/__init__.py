@@ -171,4 +171,6 @@ def _keep(
     predictor = Predictor(before.inspector, decided.threshold, target=Target.LABEL)
     pictures = scored.pictures if test is None else test
     if len(pictures):
-        keep_for_report(predictor, pictures, evaluation, kept, held_out=pictures is not scored.pictures)
+        keep_for_report(
+            predictor, pictures, evaluation, kept, held_out=test is not None or scored.split == "validation"
+        )

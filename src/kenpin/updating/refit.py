@@ -10,7 +10,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.folds import random_folds
 from kenpin.models.calibrated import write_calibration
 from kenpin.models.contract import Calibrated, Progress
-from kenpin.plural import counted, is_are
+from kenpin.plural import counted
 from kenpin.predictor import Predictor
 from kenpin.quality.bounds import at_most
 from kenpin.quality.planning import percent_down, percent_up
@@ -21,6 +21,10 @@ from kenpin.taguchi import PairMoments
 from kenpin.training.deciding import Decided, Scored
 from kenpin.training.folding import FOLDS, learned_without
 from kenpin.updating.given import Before, Further
+
+
+_KEPT = " Kept through an update"
+"""Where the first basis of a threshold ends, and what a later update says of it begins."""
 
 
 def refitted(before: Before, further: Further, progress: Progress) -> tuple[Scored, tuple[str, ...], PairMoments]:
@@ -93,7 +97,7 @@ def kept_decision(before: Before, scored: Scored, folder: Path) -> Decided:
     if threshold is None:
         return Decided(predictions, None, (), f"No threshold: {before.run} has none; --decide anew chooses one.")
     worth = _worth(threshold, predictions, scored.defective)
-    basis = f"{threshold.basis} Chosen for {before.run}, on distances before its update. {worth}"
+    basis = f"{threshold.basis.partition(_KEPT)[0]}{_KEPT} of {before.run}, with which distances moved. {worth}"
     kept = replace(threshold, basis=basis, expected_cost=None)
     return Decided(predictions, kept, (), f"Threshold {kept.fail_from:.4g}: {basis}")
 
@@ -107,14 +111,14 @@ def _worth(threshold: Threshold, predictions: Sequence[Prediction], defective: S
     sentences = []
     if passed:
         sentences.append(
-            f"Of {counted(len(passed), 'new good part')} that it has not learned from {sum(passed)} pass: at least "
-            f"{percent_down(least)} of such, with 95 % confidence."
+            f"Of {counted(len(passed), 'new good part')}, each scored by a fit without it, {sum(passed)} "
+            f"{'passes' if sum(passed) == 1 else 'pass'}: at least {percent_down(least)} of such, with 95 % confidence."
         )
     if escaped:
         most = at_most(sum(escaped), len(escaped)) or 0.0
         sentences.append(
-            f"Of {counted(len(escaped), 'defective part')} {sum(escaped)} {is_are(sum(escaped))} passed: at most "
-            f"{percent_up(most)} of such, with 95 % confidence."
+            f"Of {counted(len(escaped), 'defective part')} {sum(escaped)} "
+            f"{'escapes' if sum(escaped) == 1 else 'escape'}: at most {percent_up(most)} of such, with 95 % confidence."
         )
     else:
         sentences.append("How many defective parts escape now is unknown: no defective part was given.")
