@@ -137,7 +137,7 @@ def test_the_threshold_is_kept_and_says_what_it_is_worth(before: Run, tmp_path: 
     assert updated.threshold.fail_from == before.threshold.fail_from
     basis = updated.threshold.basis
     assert f"Kept through an update of {before}, with which distances moved" in basis
-    assert "Of 13 new good parts, each scored by a fit without it, 13 pass: at least 79 %" in basis
+    assert "Of 13 new good parts, each scored by a fit that has not learned from it, 13 pass: at least 79 %" in basis
     assert "Of 6 defective parts 0 escape" in basis
     again = kenpin.update(updated, _good(800, 2), tmp_path / "again")
     assert (again.threshold or updated.threshold).basis.count("Kept through an update") == 1

@@ -76,7 +76,7 @@ def learn(start: Start, folder: Path, processes: Processes, listener: Listener) 
     inspector.save(folder / MODEL)
     if isinstance(inspector, Updatable) and inspector.keeps_moments:
         good = of_labels(parts.training, start.task.ok_labels)
-        write_moments(folder, inspector.moments_of(good, listener.progress), good.contents())
+        write_moments(folder, inspector.moments_of(good, SILENT.progress), good.contents())
     learned = Learned(inspector, tuple(notes), precision, str(processes.device), time.monotonic() - began)
     about = {name: getattr(learned, name) for name in ("notes", "precision", "device", "seconds")}
     write_json(folder / _LEARNED, {"base": asdict(inspector.base), **about})

@@ -133,8 +133,8 @@ def further_parts(before: Before, dataset: Dataset, ok_labels: Sequence[str] | N
     parts = outside(parts, NOTHING_SEEN.having_learned(good), "they are training pictures too, byte for byte")
     if parts.validation is None and parts.test is None and not before.lineage.untouched(training):
         raise DatasetError(
-            f"{dataset.root or 'the data set'}: {before.run}, or a run below it, has seen all of these parts, so none can "
-            "show what the update does; add some that it has not seen."
+            f"{dataset.root or 'the data set'}: {before.run}, or a run below it, has seen all of these parts, so none "
+            "can show what the update does; add some that it has not seen."
         )
     return Further(parts, good, (*notes, *parts.notes))
 

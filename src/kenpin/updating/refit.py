@@ -22,7 +22,6 @@ from kenpin.training.deciding import Decided, Scored
 from kenpin.training.folding import FOLDS, learned_without
 from kenpin.updating.given import Before, Further
 
-
 _KEPT = " Kept through an update"
 """Where the first basis of a threshold ends, and what a later update says of it begins."""
 
@@ -110,15 +109,17 @@ def _worth(threshold: Threshold, predictions: Sequence[Prediction], defective: S
     least = 1 - (at_most(len(passed) - sum(passed), len(passed)) or 0.0)
     sentences = []
     if passed:
+        pass_ = "passes" if sum(passed) == 1 else "pass"
         sentences.append(
-            f"Of {counted(len(passed), 'new good part')}, each scored by a fit without it, {sum(passed)} "
-            f"{'passes' if sum(passed) == 1 else 'pass'}: at least {percent_down(least)} of such, with 95 % confidence."
+            f"Of {counted(len(passed), 'new good part')}, each scored by a fit that has not learned from it, "
+            f"{sum(passed)} {pass_}: at least {percent_down(least)} of such, with 95 % confidence."
         )
     if escaped:
         most = at_most(sum(escaped), len(escaped)) or 0.0
+        escape = "escapes" if sum(escaped) == 1 else "escape"
         sentences.append(
-            f"Of {counted(len(escaped), 'defective part')} {sum(escaped)} "
-            f"{'escapes' if sum(escaped) == 1 else 'escape'}: at most {percent_up(most)} of such, with 95 % confidence."
+            f"Of {counted(len(escaped), 'defective part')} {sum(escaped)} {escape}: at most {percent_up(most)} of "
+            "such, with 95 % confidence."
         )
     else:
         sentences.append("How many defective parts escape now is unknown: no defective part was given.")

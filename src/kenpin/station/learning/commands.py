@@ -1,4 +1,4 @@
-"""The command line of a training, from what people chose on a page: no value becomes an option, or names a file."""
+"""The command line of a job, from what people chose on a page: no value becomes an option of another name."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ OF_THE_JOB = frozenset(
     {"data", "out", "resume", "overwrite", "report", "from_cases", "data_outside", "embedding_from", "tracker"}
 )
 """Options that the station sets, or that would reach beyond its folder."""
+_KENPIN = (sys.executable, "-P", "-m", "kenpin")
+"""-P: the folder of the job, in which it runs, holds no modules."""
 
 
 def training_command(family: str, data: Path, out: Path, values: Mapping[str, Any]) -> tuple[str, ...]:
@@ -25,11 +27,15 @@ def training_command(family: str, data: Path, out: Path, values: Mapping[str, An
     if forbidden := sorted(values.keys() & OF_THE_JOB):
         raise OptionError(f"option `{forbidden[0]}`: the station sets it; leave it out.")
     options = kind.from_mapping({**values, "data": str(data), "out": str(out)}, f"train {family}")
-    # -P: the folder of the job, in which it runs, holds no modules
-    words = [sys.executable, "-P", "-m", "kenpin", "train", family, f"--data={data}", f"--out={out}"]
+    words = [*_KENPIN, "train", family, f"--data={data}", f"--out={out}"]
     for name in values:
         words += _words(f"--{name.replace('_', '-')}", getattr(options, name))
     return tuple(words)
+
+
+def update_command(run: Path, data: Path, out: Path, *, decide: str = "kept") -> tuple[str, ...]:
+    """The words of `kenpin update`, by which a unit space takes the good parts of a data set."""
+    return (*_KENPIN, "update", f"{run.absolute()}", f"--data={data}", f"--out={out}", f"--decide={decide}")
 
 
 def _words(option: str, value: object) -> list[str]:
