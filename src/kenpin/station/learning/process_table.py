@@ -32,8 +32,6 @@ def mark_of(pid: int) -> ProcessMark:
 def is_alive(process: ProcessMark) -> bool:
     """Whether the process, or another of its session, still runs. One that has ended counts as gone, whether or not
     its parent has asked for its status."""
-    with suppress(ChildProcessError):  # where this service is the parent, it asks
-        os.waitpid(process.pid, os.WNOHANG)
     found = _mark(process.pid)
     if found is not None:
         return found == process.mark
