@@ -147,14 +147,14 @@ def test_the_threshold_is_kept_and_says_what_it_is_worth(before: Run, tmp_path: 
 
 def test_given_parts_may_decide_anew(before: Run, tmp_path: Path) -> None:
     given = [*NEW, *_bad(300, 6)]
-    updated = kenpin.update(before, given, tmp_path / "run", decide="anew")
+    updated = kenpin.update(before, given, tmp_path / "run", decide="again")
     assert updated.threshold is not None
     assert before.threshold is not None
     assert updated.threshold.fail_from != before.threshold.fail_from
     assert "6 defective" in updated.threshold.basis
     assert set(kenpin.load_dataset(given).contents()) <= read_lineage(updated).contents
     with pytest.raises(DatasetError, match=r"add 7, or defective parts.* Or keep the threshold"):
-        kenpin.update(before, NEW, tmp_path / "few", decide="anew")
+        kenpin.update(before, NEW, tmp_path / "few", decide="again")
     assert not (tmp_path / "few").exists()
 
 

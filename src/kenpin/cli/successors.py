@@ -41,10 +41,10 @@ class UpdateOptions(ReadOptions):
     out: Annotated[Path, Parameter(group=REQUIRED, help="Run folder to write; must not exist.")]
     ok_labels: OkLabels = ()
     decide: Annotated[
-        Literal["kept", "anew"],
+        Literal["kept", "again"],
         Parameter(
             group=DECISION,
-            help="Threshold and calibration: those of the run, or anew by the parts that are given, with the run's "
+            help="Threshold and calibration: those of the run, or again by the parts that are given, with the run's "
             "costs.",
         ),
     ] = "kept"

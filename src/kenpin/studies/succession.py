@@ -106,8 +106,8 @@ class Succession:
             effects = [change.effect for change in self.changes]
             told = ", ".join(f"{effects.count(one)} {one}" for one in dict.fromkeys(effects))
             sentences.append(
-                f"{counted(len(self.changes), 'part')} of {self.parts} {was_were(len(self.changes))} judged otherwise"
-                f"{f': {told}' if told else ''}."
+                f"{counted(len(self.changes), 'part')} of {self.parts} {'has' if len(self.changes) == 1 else 'have'} "
+                f"another verdict{f': {told}' if told else ''}."
             )
         return (*sentences, *self.notes)
 

@@ -45,7 +45,7 @@ from kenpin.updating.refit import kept_decision, refitted
 
 __all__ = ["Decide", "update"]
 
-Decide = Literal["kept", "anew"]
+Decide = Literal["kept", "again"]
 """Where the threshold comes from: the run before; or the parts that are given, as a training takes them."""
 _UNMEASURED = (
     "The figures of {run} are of its space before the update; measure this run on the same parts again with kenpin "
@@ -66,11 +66,11 @@ def update(
 ) -> Run:
     """Write a new run that also knows the good parts of `data`, as if `run` had been fitted to all of them together.
 
-    Pictures that the run knows are left out, by their content. What is computed anew: means, scales, correlations,
+    Pictures that the run knows are left out, by their content. What is computed again: means, scales, correlations,
     ridge, and which items vary. What stays: the base, items that were selected, and with `decide` kept threshold and
     calibration, which were chosen on distances before the update: a note says what they are worth on the new parts.
-    With anew these parts choose them, as in a training: good ones, each scored by a fit without it, and defective ones.
-    A limit by the distribution of the distance is always computed anew. ok_labels: further classes of good parts; where
+    With again these parts choose them, as in a training: good ones, each scored by a fit without it, and defective ones.
+    A limit by the distribution of the distance is always computed again. ok_labels: further classes of good parts; where
     nothing has a label, all are good. The new run is evaluated on the test pictures of `data`, else on all that nothing
     below has seen, good ones by fits without them. Raises KenpinError.
     """
@@ -97,17 +97,17 @@ def update(
         (folder / MODEL).mkdir()
         before.inspector.save(folder / MODEL)
         write_moments(folder, moments, {*before.known.contents, *further.good.contents()})
-        if decide == "anew":
+        if decide == "again":
             decided = training.decide(learned, scored)
             if decided.threshold is None:
-                raise DatasetError(f"{decided.why} Or keep the threshold of {run}, without --decide anew.")
+                raise DatasetError(f"{decided.why} Or keep the threshold of {run}, without --decide again.")
         else:
             decided = kept_decision(before, scored, folder)
             listener.say(decided.why)
         evaluation = _evaluated(training, learned, scored, decided, decide)
         _keep(folder, before, training, scored, decided, evaluation)
         seen = before.lineage.having_learned(further.good)
-        seen = seen.chosen_by(scored.pictures) if decide == "anew" else seen
+        seen = seen.chosen_by(scored.pictures) if decide == "again" else seen
         write_lineage(folder, seen, read_lineage(run, of_network=True))
         sentences = (*notes, *space_notes, *decided.meaning, decided.why, _UNMEASURED.format(run=run))
         record = record_of(
@@ -148,7 +148,7 @@ def _start(before: Before, dataset: Dataset, parts: Parts, out: Path, notes: tup
 def _evaluated(training: Training, learned: Learned, scored: Scored, decided: Decided, decide: Decide) -> Evaluation:
     """On the test pictures; without any, on those that were scored, whose truth the kept threshold has not seen."""
     start = training.start
-    if start.parts.test is not None or decide == "anew":
+    if start.parts.test is not None or decide == "again":
         return training.evaluate(learned, scored, decided)
     return summarise(
         scored.pictures,

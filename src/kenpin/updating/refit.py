@@ -94,7 +94,7 @@ def kept_decision(before: Before, scored: Scored, folder: Path) -> Decided:
         return Decided(predictions, of_law, (), f"Threshold {of_law.fail_from:.4g}: {of_law.basis}")
     threshold = before.predictor.threshold
     if threshold is None:
-        return Decided(predictions, None, (), f"No threshold: {before.run} has none; --decide anew chooses one.")
+        return Decided(predictions, None, (), f"No threshold: {before.run} has none; --decide again chooses one.")
     worth = _worth(threshold, predictions, scored.defective)
     basis = f"{threshold.basis.partition(_KEPT)[0]}{_KEPT} of {before.run}, with which distances moved. {worth}"
     kept = replace(threshold, basis=basis, expected_cost=None)
