@@ -66,13 +66,13 @@ def update(
 ) -> Run:
     """Write a new run that also knows the good parts of `data`, as if `run` had been fitted to all of them together.
 
-    Pictures that the run knows are left out, by their content. What is computed again: means, scales, correlations,
-    ridge, and which items vary. What stays: the base, items that were selected, and with `decide` kept threshold and
-    calibration, which were chosen on distances before the update: a note says what they are worth on the new parts.
-    With again these parts choose them, as in a training: good ones, each scored by a fit without it, and defective ones.
-    A limit by the distribution of the distance is always computed again. ok_labels: further classes of good parts; where
-    nothing has a label, all are good. The new run is evaluated on the test pictures of `data`, else on all that nothing
-    below has seen, good ones by fits without them. Raises KenpinError.
+    Pictures that the run knows are left out, by their content. Computed from all parts: means, scales, correlations,
+    ridge, which items vary, and a limit by the distribution of the distance. Kept: the base, items that were selected,
+    and with `decide` kept threshold and calibration, which were chosen on distances before the update: a note says what
+    they are worth on the new parts. With `decide` again these parts choose them, as in a training: good ones, each
+    scored by a fit without it, and defective ones. ok_labels: further classes of good parts; where nothing has a label,
+    all are good. The new run is evaluated on the test pictures of `data`, else on all that nothing below has seen, good
+    ones by fits without them. Raises KenpinError.
     """
     started = time.monotonic()
     run, out, dataset = Path(run), Path(out), as_dataset(data)
