@@ -4,9 +4,10 @@ What a script or a notebook uses, see docs/python.md; each name is loaded on its
 
 - `load_dataset` makes a `Dataset` of a path or of what is in memory; `look` shows it on a page, `examine` is the
   doctor, `find_suspects` ranks doubtful labels, `write_dataset` writes any format.
-- `train` trains and returns a `Run`; `load_run` finds an old one; a `Listener` hears how it goes.
+- `train` trains and returns a `Run`; `load_run` finds an old one; a `Listener` hears how it goes; `update` adds good
+  parts to a unit space.
 - `load_predictor` makes a `Predictor` of a run, which judges pictures, and `load_base` of a base as it comes;
-  `evaluate` measures it, `embed` writes vectors, `write_report` a report.
+  `evaluate` measures it, `compare` two of them on the same pictures, `embed` writes vectors, `write_report` a report.
 - `records` are what they hand out, `errors` what they raise.
 """
 
@@ -22,18 +23,20 @@ if TYPE_CHECKING:
     from kenpin.data.loading import load_dataset, write_dataset
     from kenpin.embedding import embed
     from kenpin.evaluation import evaluate
-    from kenpin.finished_run import Run, load_run
+    from kenpin.finished_run import Run, compare, load_run
     from kenpin.predictor import Predictor, load_base, load_predictor
     from kenpin.report import write_report
     from kenpin.report.look import look
     from kenpin.suspects import find_suspects
     from kenpin.training import Listener, train
+    from kenpin.updating import update
 
 __all__ = [
     "Dataset",
     "Listener",
     "Predictor",
     "Run",
+    "compare",
     "embed",
     "errors",
     "evaluate",
@@ -46,6 +49,7 @@ __all__ = [
     "look",
     "records",
     "train",
+    "update",
     "write_dataset",
     "write_report",
 ]
@@ -54,6 +58,7 @@ _HOMES = {
     "Dataset": "kenpin.data.dataset",
     "Predictor": "kenpin.predictor",
     "Run": "kenpin.finished_run",
+    "compare": "kenpin.finished_run",
     "embed": "kenpin.embedding",
     "evaluate": "kenpin.evaluation",
     "examine": "kenpin.data.doctor",
@@ -65,6 +70,7 @@ _HOMES = {
     "look": "kenpin.report.look",
     "train": "kenpin.training",
     "Listener": "kenpin.training",
+    "update": "kenpin.updating",
     "write_dataset": "kenpin.data.loading",
     "write_report": "kenpin.report",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +15,14 @@ from kenpin.evaluation import evaluate
 from kenpin.evaluation.mistakes import worst_first
 from kenpin.files import read_json
 from kenpin.predictor import Predictor, load_predictor
+from kenpin.quality.costs import Prices
 from kenpin.records import Evaluation, Threshold
 from kenpin.records_json import evaluation_from_json, from_json
 from kenpin.report import read_thumbnails
 from kenpin.run.layout import RECORD, REPORT, evaluation_files
 from kenpin.run.record import RunRecord, is_run, read_record
 from kenpin.runtime.engines import EngineName
+from kenpin.studies.succession import Candidate, Succession, study_succession
 
 if TYPE_CHECKING:
     _Path = Path
@@ -135,6 +137,33 @@ def evaluate_run(predictor: Predictor, dataset: Dataset, *, split: str | None, w
         split="test" if split is None and "test" in dataset.splits else split,
         with_seen=with_seen,
     )
+
+
+def compare(
+    before: str | Path,
+    now: str | Path,
+    data: DataSource,
+    *,
+    split: str | None = None,
+    ok_labels: Sequence[str] | None = None,
+    prices: Prices | None = None,
+    device: str | None = None,
+) -> Succession:
+    """Two runs or packages on the same labelled pictures that neither, nor anything below them, has learned from.
+
+    split: None for `test` where there is one, and else all pictures; ok_labels: classes of good parts, by default those
+    of the two; prices: by default the costs of the thresholds. Raises KenpinError.
+    """
+    dataset = as_dataset(data)
+    split = "test" if split is None and "test" in dataset.splits else split
+    candidates = []
+    for run in (before, now):
+        predictor = load_predictor(run, device=device)
+        assert predictor.record is not None
+        candidates.append(Candidate(str(run), predictor, predictor.record.ok_labels, predictor.threshold))
+    old, new = candidates
+    pictures = dataset if split is None else dataset.required_split(split)
+    return study_succession(old, new, pictures, ok_labels=ok_labels, prices=prices)
 
 
 def load_run(folder: str | Path) -> Run:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from kenpin.data.dataset import Dataset
 from kenpin.errors import DatasetError
 from kenpin.targets import Target
@@ -19,6 +21,11 @@ def classes_of_each(dataset: Dataset, target: Target) -> list[set[str]]:
         return [set() for _ in range(len(dataset))]
     column = dataset.column(target.column)
     return [set(labels) for labels in column] if target.locates else [{label} for label in column]
+
+
+def of_labels(dataset: Dataset, labels: Collection[str]) -> Dataset:
+    """The pictures whose own label is one of these."""
+    return dataset.select(row for row, label in enumerate(dataset.column("label")) if label in labels)
 
 
 def refuse_pictures(dataset: Dataset) -> None:

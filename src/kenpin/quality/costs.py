@@ -17,6 +17,18 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
+class Prices:
+    """What wrong decisions and reviews cost, in one currency."""
+
+    cost_escape: float
+    cost_overkill: float
+    cost_review: float | None = None
+    """None: a review costs nothing."""
+    defect_rate: float | None = None
+    """Share of defective parts on the line; None: as in the sample."""
+
+
+@dataclass(frozen=True, slots=True)
 class CutCosts:
     """Expected cost per part of every possible pair of cuts, as a sum of one term for each. All (m,), cuts rising."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import NormalDist
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from kenpin.errors import ShapeError
 from kenpin.plural import counted
 from kenpin.quality.bounds import clopper_pearson
+from kenpin.quality.costs import Prices, realised_cost
 from kenpin.quality.planning import Wrong
 from kenpin.records import Measure, Verdict
 
@@ -83,6 +84,54 @@ def verdict_differences(
         return paired_difference(were, are, confidence)
 
     return {"escape": change(True, Verdict.PASS), "overkill": change(False, Verdict.FAIL)}
+
+
+@dataclass(frozen=True, slots=True)
+class CostDifference:
+    """Mean cost of a part now and before, on the same parts."""
+
+    before: float
+    now: float
+    low: float
+    """Bounds of the change from before to now."""
+    high: float
+
+    @property
+    def change(self) -> float:
+        """Cost now minus before; below 0 it became cheaper."""
+        return self.now - self.before
+
+
+def paired_cost(
+    defective: Sequence[bool],
+    before: Sequence[Verdict],
+    now: Sequence[Verdict],
+    prices: Prices,
+    confidence: float = 0.95,
+) -> CostDifference | None:
+    """Change of the cost of a part with an exact interval; None without parts of both kinds.
+
+    Each kind of part is weighed by the defect rate of the prices, or by its share of these parts, which then counts as
+    known. Raises ShapeError, OptionError.
+    """
+    # The change is a sum of changed rates, of escapes, overkills and reviews of either kind, each times its price.
+    # Their intervals at a share of the error (Bonferroni) hold together whatever the true rates; so does their sum.
+    if len(set(map(bool, defective))) < 2:
+        return None
+    costs = [realised_cost(said, defective, **asdict(prices)) for said in (before, now)]
+    rate = sum(map(bool, defective)) / len(defective) if prices.defect_rate is None else prices.defect_rate
+    terms = [(True, Verdict.PASS, prices.cost_escape), (False, Verdict.FAIL, prices.cost_overkill)]
+    if prices.cost_review is not None:
+        terms += [(side, Verdict.REVIEW, prices.cost_review) for side in (True, False)]
+    low = high = 0.0
+    for side, verdict, price in terms:
+        own = [place for place, bad in enumerate(defective) if bool(bad) is side]
+        were, are = ([said[place] is verdict for place in own] for said in (before, now))
+        found = paired_difference(were, are, 1 - (1 - confidence) / len(terms))
+        assert found is not None, "there are parts of both kinds"
+        weight = price * (rate if side else 1 - rate)
+        low, high = low + weight * found.low, high + weight * found.high
+    return CostDifference(costs[0], costs[1], low, high)
 
 
 def paired_share(before: Sequence[bool], now: Sequence[bool]) -> Measure:

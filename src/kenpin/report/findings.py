@@ -22,7 +22,7 @@ class Findings:
     """The findings of a command on some parts."""
 
     kind: str
-    """The kind of findings: `threshold`, `gage`, `drift`."""
+    """The kind of findings: `threshold`, `gage`, `drift`, `succession`."""
     name: str
     """Name of the examined file."""
     sentences: tuple[str, ...]
@@ -56,8 +56,10 @@ def read_findings(paths: Sequence[Path]) -> tuple[Findings, ...]:
 
 def _read(path: Path) -> Findings:
     if not path.is_file():
-        raise DatasetError(f"{path}: there is no such file; write it with --json of `kenpin judge`, `gage` or `drift`.")
-    remedy = "give what `kenpin judge`, `gage` or `drift` wrote with --json"
+        raise DatasetError(
+            f"{path}: there is no such file; write it with --json of `kenpin judge`, `compare`, `gage` or `drift`."
+        )
+    remedy = "give what `kenpin judge`, `compare`, `gage` or `drift` wrote with --json"
     try:
         values = parse_json(read_bounded(path))
         if not isinstance(values, dict) or values.pop("form", None) != _FORM:

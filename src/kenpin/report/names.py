@@ -33,6 +33,7 @@ TITLES = {
     "out": "Run folder",
     "path": "Folder or file",
     "pictures": "Pictures",
+    "before": "Updated from",
     "precision": "Number format",
     "review_from": "REVIEW from",
     "schema_version": "Version of the record",

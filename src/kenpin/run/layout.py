@@ -16,6 +16,8 @@ CHECKPOINTS = "checkpoints"
 LINEAGE = "lineage.npz"
 """File of the lineage of a run, or of a network exported from one: content hashes of 32 ASCII bytes each, the role of
 each, and the `names` of the runs below."""
+MOMENTS = "moments.npz"
+"""File of the moments of the good parts of a unit space, by which others are added."""
 EXPORTED = "kenpin.json"
 """File of an exported network that names the run it comes from."""
 METRICS = "metrics.jsonl"
@@ -29,6 +31,7 @@ _EVALUATION, _THUMBNAILS, _MAPS, _VECTORS = "evaluation.json", "thumbnails.parqu
 SEALED = (
     f"{MODEL}/**/*",
     LINEAGE,
+    MOMENTS,
     _EVALUATION,
     _THUMBNAILS,
     _MAPS,

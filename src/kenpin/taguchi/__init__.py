@@ -5,6 +5,7 @@ from kenpin.taguchi.graded import SignalEstimator
 from kenpin.taguchi.gram_schmidt import GramSchmidtSpace
 from kenpin.taguchi.limits import Limit, chi_square_limit, f_limit, tolerance_limit
 from kenpin.taguchi.moments import Moments, sum_of_fourth_powers
+from kenpin.taguchi.pair_moments import PairMoments
 from kenpin.taguchi.recognition import RecognitionSpace
 from kenpin.taguchi.selection import select_items
 from kenpin.taguchi.unit_space import UnitSpace, parts_needed
@@ -14,6 +15,7 @@ __all__ = [
     "GramSchmidtSpace",
     "Limit",
     "Moments",
+    "PairMoments",
     "RecognitionSpace",
     "SignalEstimator",
     "UnitSpace",

@@ -11,13 +11,15 @@ from pathlib import Path
 import torch
 
 from kenpin.config import GradientOptions
+from kenpin.data.targets import of_labels
 from kenpin.errors import OptionError
 from kenpin.files import read_json, write_json
 from kenpin.models.bases import BaseRecord, trainable_share
 from kenpin.models.checkpoints import latest_checkpoint
-from kenpin.models.contract import Fitted, Inspector, LearnsVectors, Trainable
+from kenpin.models.contract import Fitted, Inspector, LearnsVectors, Trainable, Updatable
 from kenpin.models.kept_inputs import keep_inputs
 from kenpin.run.layout import CHECKPOINTS, MODEL
+from kenpin.run.moments import write_moments
 from kenpin.training.augment import augments, plan_augmentation
 from kenpin.training.batches import readers
 from kenpin.training.engine import train_by_gradients
@@ -72,6 +74,9 @@ def learn(start: Start, folder: Path, processes: Processes, listener: Listener) 
     shutil.rmtree(folder / MODEL, ignore_errors=True)
     (folder / MODEL).mkdir()
     inspector.save(folder / MODEL)
+    if isinstance(inspector, Updatable) and inspector.keeps_moments:
+        good = of_labels(parts.training, start.task.ok_labels)
+        write_moments(folder, inspector.moments_of(good, SILENT.progress), good.contents())
     learned = Learned(inspector, tuple(notes), precision, str(processes.device), time.monotonic() - began)
     about = {name: getattr(learned, name) for name in ("notes", "precision", "device", "seconds")}
     write_json(folder / _LEARNED, {"base": asdict(inspector.base), **about})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from kenpin.errors import UnitSpaceError
 from kenpin.plural import counted
-from kenpin.taguchi import parts_needed
+from kenpin.taguchi import PairMoments, parts_needed
+from kenpin.taguchi.unit_space import Ridge
 
 SCALE_FLOOR = 0.1
 """Least scale of an item at a cell, as a share of its usual scale: where all good parts are alike (a black margin), the
@@ -76,17 +77,41 @@ class CellSpaces:
         return cls(mean, whitening, torch.from_numpy(arrays["ridge"]), int(arrays["parts"]))
 
 
-def fit_spaces(
-    pictures: Callable[[], Iterable[Tensor]], *, pooled: bool, ridge: float | Literal["ledoit-wolf"]
-) -> CellSpaces:
+def fit_spaces(pictures: Callable[[], Iterable[Tensor]], *, pooled: bool, ridge: Ridge) -> CellSpaces:
     """Unit spaces of good parts, in two passes over them: means and scales, then correlations of standardised items.
 
     pictures: at each call yields the same batches, (n, cells, k) float32; memory holds the matrices in float64 and one
     batch. pooled: one space for the patches of all cells. Raises UnitSpaceError.
     # Defard et al. 2021 (PaDiM) fit a Gaussian at each cell so; ridge: Ledoit & Wolf 2004 on standardised items.
     """
-    count, mean, scale = _means_and_scales(_samples(pictures(), pooled))
-    k = mean.shape[1]
+    count, mean, scale = _means_and_scales(samples_of(pictures(), pooled=pooled))
+    inverse_scale = _inverse_scale(count, scale, ridge)
+    correlation, fourth = _correlations(samples_of(pictures(), pooled=pooled), mean, inverse_scale)
+    return _spaces(count, mean, inverse_scale, correlation, fourth, ridge)
+
+
+def spaces_of_moments(moments: PairMoments, ridge: Ridge) -> CellSpaces:
+    """The same spaces from the moments of `samples_of` of all good parts, (cells, k), without the parts. Raises
+    UnitSpaceError."""
+    count, mean = moments.count, torch.from_numpy(moments.mean)
+    scatter = torch.from_numpy(moments.scatter)
+    scale = (scatter.diagonal(dim1=1, dim2=2).clamp(min=0) / (count - 1)).sqrt()
+    inverse_scale = _inverse_scale(count, scale, ridge)
+    correlation = scatter * inverse_scale[:, :, None] * inverse_scale[:, None, :] / count
+    fourth = torch.from_numpy(moments.sum_of_fourth_powers(inverse_scale.numpy())) / count
+    return _spaces(count, mean, inverse_scale, correlation, fourth, ridge)
+
+
+def samples_of(pictures: Iterable[Tensor], *, pooled: bool) -> Iterator[Tensor]:
+    """(n, cells, k) in float64, or where the cells are pooled (n · cells, 1, k)."""
+    for some in pictures:
+        x = some.double()
+        yield x.reshape(-1, 1, x.shape[2]) if pooled else x
+
+
+def _inverse_scale(count: int, scale: Tensor, ridge: Ridge) -> Tensor:
+    """What items are multiplied with, (cells, k), 0 where they are left out. Raises UnitSpaceError for too few."""
+    k = scale.shape[1]
     if ridge == 0 and count < (needed := parts_needed(k, ridge)):
         raise UnitSpaceError(
             f"unit space: {counted(count, 'good part')} for {counted(k, 'item')} in each cell; at least {needed} are "
@@ -94,8 +119,13 @@ def fit_spaces(
         )
     floor = SCALE_FLOOR * scale.square().mean(dim=0).sqrt()
     # an item that is constant over all good parts has no scale to measure a distance in: it is left out
-    inverse_scale = torch.where(floor > 0, 1 / torch.maximum(scale, floor), 0.0)
-    correlation, fourth = _correlations(_samples(pictures(), pooled), mean, inverse_scale)
+    return torch.where(floor > 0, 1 / torch.maximum(scale, floor), 0.0)
+
+
+def _spaces(
+    count: int, mean: Tensor, inverse_scale: Tensor, correlation: Tensor, fourth: Tensor, ridge: Ridge
+) -> CellSpaces:
+    """The spaces. correlation: the mean of z zᵀ, (cells, k, k), which is overwritten; fourth: of ‖z‖⁴, (cells,)."""
     if ridge == "ledoit-wolf":
         shares = _shrinkage(correlation, fourth, count)
     else:
@@ -103,13 +133,6 @@ def fit_spaces(
     correlation *= count / (count - 1)
     correlation.diagonal(dim1=1, dim2=2).fill_(1)  # the floor's addition to a scale counts as the item's own noise
     return CellSpaces(mean.float(), _whitening(correlation, shares, inverse_scale, count), shares.float(), count)
-
-
-def _samples(pictures: Iterable[Tensor], pooled: bool) -> Iterator[Tensor]:
-    """(n, cells, k) in float64, or where the cells are pooled (n · cells, 1, k)."""
-    for some in pictures:
-        x = some.double()
-        yield x.reshape(-1, 1, x.shape[2]) if pooled else x
 
 
 def _means_and_scales(samples: Iterable[Tensor]) -> tuple[int, Tensor, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +14,32 @@ from torch import Tensor
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
-from kenpin.errors import OptionError, UnitSpaceError
+from kenpin.data.targets import of_labels
+from kenpin.errors import OptionError, RunError, UnitSpaceError
 from kenpin.files import write_json
 from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.looking.ways import distance_maps
 from kenpin.models.mahalanobis.decoding import NAMES_FILE, SPACE_FILE, AnySpace, SpaceDecoding
 from kenpin.models.mahalanobis.graph import write_graph
 from kenpin.models.mahalanobis.items import ItemSource
-from kenpin.models.mahalanobis.options import MahalanobisOptions
+from kenpin.models.mahalanobis.options import MahalanobisOptions, keeps_moments
 from kenpin.models.mahalanobis.selection import Portions, check_count, choose, divide_parts
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.plural import counted, was_were
 from kenpin.quality.threshold import threshold_from_quantile
 from kenpin.records import Example, Map, Threshold
 from kenpin.records_json import to_json
-from kenpin.taguchi import AdjugateSpace, Moments, RecognitionSpace, UnitSpace, sum_of_fourth_powers
+from kenpin.run.seal import REMEDY
+from kenpin.taguchi import AdjugateSpace, Moments, PairMoments, RecognitionSpace, UnitSpace, sum_of_fourth_powers
 from kenpin.taguchi.limits import chi_square_limit, f_limit, tolerance_limit
 from kenpin.taguchi.selection import Selection
 
 SELECTION = "selection.json"
 """File of a run's model folder: the chosen items, and how the choice was confirmed."""
+
+
+_LAWS = ("chi-square", "f")
+"""Limits by the distribution of the distance."""
 
 
 class UnitSpaceInspector(SpaceDecoding):
@@ -98,14 +104,8 @@ class UnitSpaceInspector(SpaceDecoding):
         rows = self._source.rows(self, training.select(portions.all_rows), progress)
         good = rows[: sum(is_good)]
         moments = Moments.of(good)
-        # a channel that is constant over all good parts has no scale to measure a distance in
-        varying = moments.scale > self._source.least_spread * np.abs(moments.mean).clip(1e-6)
-        if not varying.any():
-            kind = "row" if self.table_items else "picture"
-            raise UnitSpaceError(
-                f"unit space: all good parts ({len(good)}) are the same {kind} to base {self.base.id}. Add others."
-            )
-        chosen = np.flatnonzero(varying)
+        varying = self._varying(moments)
+        chosen = varying
         notes = []
         if options.select_items:
             self._selection, sentence = choose(
@@ -121,15 +121,47 @@ class UnitSpaceInspector(SpaceDecoding):
             confirmed = self._selection.confirmation
             if confirmed is None or not confirmed.lost:
                 chosen = chosen[list(self._selection.kept)]
-        self._items = self._source.candidates[chosen]
-        self._space = self._fit_space(good, moments, chosen)
-        if options.limit in ("chi-square", "f"):
-            self.limit(())  # refused here, before anything is saved
-        silent = int((~varying).sum())
-        notes.append(_space_sentence(self._space, len(good), len(chosen)) + (
-            f" {counted(silent, 'item')} without variation {was_were(silent)} left out." if silent else ""
-        ))  # fmt: skip
-        return tuple(notes)
+        of_items = moments.of_items(chosen)
+        if options.method == "rt":
+            self._take(RecognitionSpace().fit(good[:, chosen]), chosen)
+        else:
+            self._take(self._fit_space(of_items, lambda: sum_of_fourth_powers(good, of_items, chosen)), chosen)
+        return (*notes, self._sentence(len(good), len(varying)))
+
+    @property
+    def cannot_update(self) -> str | None:
+        """Method rt compares each part with the mean pattern of all, which moves with every part."""
+        if self._options.method != "rt":
+            return None
+        return "method rt compares every part with the mean of all, which others would move; train again on all parts."
+
+    def limit_of_law(self) -> Threshold | None:
+        """The limit by the distribution of the distance."""
+        return self.limit(()) if self._options.limit in _LAWS else None
+
+    @property
+    def keeps_moments(self) -> bool:
+        """Whether a run is to keep the moments of its good parts."""
+        return keeps_moments(self._options, len(self._source.candidates))
+
+    def moments_of(self, training: Dataset, progress: Progress) -> PairMoments:
+        """Moments of all features of the good parts that may be items."""
+        return PairMoments.of(self._source.rows(self, of_labels(training, self._task.ok_labels), progress))
+
+    def fit_moments(self, moments: PairMoments) -> tuple[str, ...]:
+        """Learn the space from moments of `moments_of`. Selected items stay selected; else all that vary are taken.
+        Raises UnitSpaceError, OptionError, RunError."""
+        candidates = self._source.candidates
+        if moments.mean.shape != candidates.shape:
+            raise RunError(f"the moments are those of other items than the run's; {REMEDY}.")
+        varying = chosen = self._varying(moments.moments)
+        if self._options.select_items:
+            _, items = self._fitted()
+            chosen = np.intersect1d(np.flatnonzero(np.isin(candidates, items)), varying)
+        of_items, weights = moments.moments.of_items(chosen), np.zeros(len(candidates))
+        weights[chosen] = 1 / of_items.scale
+        self._take(self._fit_space(of_items, lambda: float(moments.sum_of_fourth_powers(weights))), chosen)
+        return (self._sentence(moments.count, len(varying)),)
 
     def limit(self, good_scores: Sequence[float]) -> Threshold | None:
         """The threshold by a law or by good parts, where the options ask for it. Raises OptionError, UnitSpaceError."""
@@ -179,22 +211,42 @@ class UnitSpaceInspector(SpaceDecoding):
         """Refuse a law of the distance where items were learned from the same parts: these lie nearer together than any
         others will. Raises OptionError."""
         count = sum(good and was for good, was in zip(is_good, seen, strict=True))
-        if self._options.limit in ("chi-square", "f") and count:
+        if self._options.limit in _LAWS and count:
             raise OptionError(
                 f"option `limit` {self._options.limit}: {lineage.having()} learned from {count} of "
                 f"{counted(sum(is_good), 'good part')}, and other parts do not follow their law; take limit quantile "
                 "or costs, or parts that it has not seen."
             )
 
-    def _fit_space(self, good: NDArray[Any], moments: Moments, chosen: NDArray[np.int64]) -> AnySpace:
-        options, of_items = self._options, moments.of_items(chosen)
-        if options.method == "rt":
-            return RecognitionSpace().fit(good[:, chosen])
+    def _varying(self, moments: Moments) -> NDArray[np.int64]:
+        """Indices of the candidates that vary among the good parts. Raises UnitSpaceError where none does."""
+        # a channel that is constant over all good parts has no scale to measure a distance in
+        varying = np.flatnonzero(moments.scale > self._source.least_spread * np.abs(moments.mean).clip(1e-6))
+        if not len(varying):
+            kind = "row" if self.table_items else "picture"
+            raise UnitSpaceError(
+                f"unit space: all good parts ({moments.count}) are the same {kind} to base {self.base.id}. Add others."
+            )
+        return varying
+
+    def _fit_space(self, of_items: Moments, fourth_powers: Callable[[], float]) -> AnySpace:
+        """By moments of the chosen items, and the sum of ‖z‖⁴ over all parts where the ridge needs it."""
+        options = self._options
         if options.method == "mta":
             return AdjugateSpace().fit_moments(of_items)
         space = UnitSpace(options.ridge, options.inverse)
-        powers = sum_of_fourth_powers(good, of_items, chosen) if space.needs_fourth_powers else None
-        return space.fit_moments(of_items, powers)
+        return space.fit_moments(of_items, fourth_powers() if space.needs_fourth_powers else None)
+
+    def _take(self, space: AnySpace, chosen: NDArray[np.int64]) -> None:
+        self._space, self._items = space, self._source.candidates[chosen]
+        if self._options.limit in _LAWS:
+            self.limit(())  # refused here, before anything is saved
+
+    def _sentence(self, good: int, varying: int) -> str:
+        space, items = self._fitted()
+        silent = len(self._source.candidates) - varying
+        left_out = f" {counted(silent, 'item')} without variation {was_were(silent)} left out." if silent else ""
+        return _space_sentence(space, good, len(items)) + left_out
 
 
 def _space_sentence(space: AnySpace, good: int, items: int) -> str:

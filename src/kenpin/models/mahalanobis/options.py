@@ -8,11 +8,16 @@ from pydantic import Field, model_validator
 
 from kenpin.config import TOY, TrainOptions
 from kenpin.strict_options import InGroup, OptionGroup
+from kenpin.taguchi import PairMoments
 from kenpin.taguchi.selection import DEFAULT_FACTORS
 
 DEFAULT_STAGES = (6,)
 MAP_STAGES = (4, 5, 6)
 """Stages of Lite0 whose features make a map: on real solar cells better than earlier and later ones."""
+
+
+_MOST_BYTES = 64_000_000
+"""Of moments that are kept without being asked for."""
 
 
 class MahalanobisOptions(TrainOptions):
@@ -64,6 +69,11 @@ class MahalanobisOptions(TrainOptions):
         ge=2,
         description="Columns of the orthogonal array; more items than that are selected in groups.",
     )
+    updatable: Annotated[Literal["auto", "always", "never"], InGroup("advanced")] = Field(
+        "auto",
+        description="Keep moments of the good parts in the run, with which `kenpin update` adds others; auto: where "
+        "they take at most 64 MB.",
+    )
     limit: Annotated[Literal["costs", "chi-square", "f", "quantile"], InGroup("decision")] = Field(
         "costs",
         description="How the limit is set from which parts fail: by costs, by a distribution of the distance, or by a "
@@ -98,6 +108,8 @@ class MahalanobisOptions(TrainOptions):
             idle |= dict.fromkeys(("ridge", "select_items"), "inverse pseudo")
         if self.method != "mt":
             idle |= dict.fromkeys(("inverse", "ridge", "select_items"), f"method {self.method}")
+        if self.method == "rt":
+            idle["updatable"] = "method rt"
         if not self.select_items:
             idle |= dict.fromkeys(("keep_share", "confirm_share", "factors"), "no --select-items")
         if self.limit == "costs":
@@ -128,3 +140,11 @@ class MahalanobisOptions(TrainOptions):
         if self.limit == "f" and self.method == "mt" and self.inverse == "ridge" and self.ridge != 0:
             raise ValueError("`limit` f holds without a ridge alone; set ridge 0, or take another limit.")
         return self
+
+
+def keeps_moments(options: MahalanobisOptions, items: int, cells: int = 1) -> bool:
+    """Whether a run with these options keeps the moments of so many items, of each of so many cells."""
+    if options.method == "rt" and options.where == "none":
+        return False
+    small = PairMoments.bytes_of(items, cells) <= _MOST_BYTES
+    return options.updatable == "always" or (options.updatable == "auto" and small)

@@ -17,14 +17,15 @@ from torch import Tensor, nn
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
+from kenpin.data.targets import of_labels
 from kenpin.errors import OptionError, RunError, first_line
 from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.inference import compute_features, infer_together
 from kenpin.models.looking.cells import cell_outputs
 from kenpin.models.looking.maps import seen_region
-from kenpin.models.mahalanobis.cell_spaces import CellSpaces, fit_spaces
+from kenpin.models.mahalanobis.cell_spaces import CellSpaces, fit_spaces, samples_of, spaces_of_moments
 from kenpin.models.mahalanobis.decoding import CellDecoding
-from kenpin.models.mahalanobis.options import MahalanobisOptions
+from kenpin.models.mahalanobis.options import MahalanobisOptions, keeps_moments
 from kenpin.models.mahalanobis.selection import check_count
 from kenpin.models.networks.backbones import Backbone
 from kenpin.models.networks.on_engine import OnEngine
@@ -32,6 +33,7 @@ from kenpin.plural import counted
 from kenpin.records import Example, Map
 from kenpin.run.arrays import read_run_arrays
 from kenpin.run.seal import REMEDY
+from kenpin.taguchi import PairMoments
 
 _TOGETHER = 32  # pictures a matrix product: enough to fill it, and few enough for the memory
 _FILE = "place_spaces.npz"
@@ -51,7 +53,7 @@ class PatchSpaceInspector(CellDecoding):
         self.module = backbone.network
         self.encode, self.processor = backbone.encode, backbone.processor
         self.extract = backbone.on_engine(options.engine, self._extract)
-        self._backbone, self._where, self._ridge = backbone, options.where, options.ridge
+        self._backbone, self._where, self._options = backbone, options.where, options
         self._stages = tuple(sorted(set(options.stages)))
         width, height = self.image_size_wh
         with torch.inference_mode():
@@ -117,20 +119,55 @@ class PatchSpaceInspector(CellDecoding):
 
     def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
         """Learn the spaces from the good parts alone; nothing is set aside. Raises UnitSpaceError."""
-        good = training.select(i for i, label in enumerate(training.column("label")) if label in self._task.ok_labels)
+        good = of_labels(training, self._task.ok_labels)
         check_count(len(good), "ledoit-wolf")
+        self._spaces = fit_spaces(
+            partial(self._pictures, good, progress), pooled=self._is_pooled, ridge=self._options.ridge
+        )
+        return (self._sentence(len(good)),)
 
-        def pictures() -> Iterator[Tensor]:
-            features = compute_features(self, good, progress=progress)
-            while some := list(islice(features, _TOGETHER)):
-                yield self._items(torch.stack(some))
+    cannot_update = None
 
-        self._spaces = fit_spaces(pictures, pooled=self._where == "pooled", ridge=self._ridge)
+    def limit_of_law(self) -> None:
+        """None: the farthest of many cells follows no known law."""
+
+    @property
+    def keeps_moments(self) -> bool:
+        """Whether a run is to keep the moments of its good parts."""
+        return keeps_moments(self._options, len(self._channels), 1 if self._is_pooled else math.prod(self._grid))
+
+    def moments_of(self, training: Dataset, progress: Progress) -> PairMoments:
+        """Moments of the items of the good parts' cells, of each cell or of all together."""
+        pictures = self._pictures(of_labels(training, self._task.ok_labels), progress)
+        total = PairMoments.none(1 if self._is_pooled else math.prod(self._grid), len(self._channels))
+        for x in samples_of(pictures, pooled=self._is_pooled):
+            total = total + PairMoments.of_cells(x.numpy())
+        return total
+
+    def fit_moments(self, moments: PairMoments) -> tuple[str, ...]:
+        """Learn the spaces from moments of `moments_of`. Raises UnitSpaceError, RunError."""
+        cells = 1 if self._is_pooled else math.prod(self._grid)
+        if moments.mean.shape != (cells, len(self._channels)):
+            raise RunError(f"the moments are those of other items than the run's; {REMEDY}.")
+        self._spaces = spaces_of_moments(moments, self._options.ridge)
+        return (self._sentence(moments.count // (math.prod(self._grid) if self._is_pooled else 1)),)
+
+    def _pictures(self, good: Dataset, progress: Progress) -> Iterator[Tensor]:
+        """Items of the cells of each picture, some pictures together, (n, cells, k)."""
+        features = compute_features(self, good, progress=progress)
+        while some := list(islice(features, _TOGETHER)):
+            yield self._items(torch.stack(some))
+
+    @property
+    def _is_pooled(self) -> bool:
+        return self._where == "pooled"
+
+    def _sentence(self, good: int) -> str:
         rows, columns = self._grid
-        spaces = "one unit space" if self._where == "pooled" else "a unit space in each"
+        spaces = "one unit space" if self._is_pooled else "a unit space in each"
         return (
-            f"{rows} × {columns} cells of {counted(len(good), 'good part')}, {spaces}: "
-            f"{counted(self._spaces.mean.shape[1], 'item')}, mean ridge {float(self._spaces.ridge.mean()):.4f}.",
+            f"{rows} × {columns} cells of {counted(good, 'good part')}, {spaces}: "
+            f"{counted(self._fitted.mean.shape[1], 'item')}, mean ridge {float(self._fitted.ridge.mean()):.4f}."
         )
 
     def save(self, folder: Path) -> None:

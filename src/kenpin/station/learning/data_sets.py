@@ -1,0 +1,306 @@
+"""Reviewed parts as a frozen data set: the pictures, what people settled, and who did; written whole or not at all."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from kenpin.data.dataset import Dataset
+from kenpin.data.loading import load_dataset, write_dataset
+from kenpin.errors import DatasetError, OptionError, RunError
+from kenpin.files import new_folder, read_json, write_json
+from kenpin.plural import counted, is_are, was_were
+from kenpin.records import Detections, Example, ImageSource, Verdict
+from kenpin.records_json import from_json, to_json
+from kenpin.run.record import seal_of
+from kenpin.station.learning.splitting import Split, Unit, divide
+
+FROZEN, DATA = "frozen.json", "data"
+SCHEMA: Literal[1] = 1
+GOOD, DEFECTIVE = "ok", "defective"
+"""Classes of parts whose class nobody named."""
+_SHOWN = 5  # ids in a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedPart:
+    """A part as people settled it."""
+
+    id: str
+    content: str
+    """Hash of its picture's bytes, 32 hexadecimal digits."""
+    picture: Path
+    verdict: Verdict
+    """PASS or FAIL."""
+    label: str | None
+    """Its class, where the product has some."""
+    boxes: Detections | None
+    """Where it is defective, in pixels; None where nobody drew any."""
+    settled_by: str
+    settled_us: int
+    """UTC, microseconds since 1970."""
+    sampled: bool
+    """Whether it was drawn for review at random."""
+
+    @property
+    def said(self) -> tuple[Verdict, str | None, Detections | None]:
+        """What was settled."""
+        return self.verdict, self.label, self.boxes
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenPart:
+    """A part in a frozen data set."""
+
+    file: str
+    """Its picture, below the folder of the data."""
+    split: str
+    id: str
+    content: str
+    verdict: Verdict
+    label: str
+    """Its class in the data set."""
+    settled_by: str
+    settled_us: int
+    sampled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutPart:
+    """A part that was left out, and why."""
+
+    id: str
+    content: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenDataSet:
+    """What `frozen.json` holds."""
+
+    fingerprint: str
+    """Of the data set, as `Dataset.fingerprint` gives it."""
+    frozen_by: str
+    frozen_us: int
+    ok_labels: tuple[str, ...]
+    """Classes of good parts."""
+    parts: tuple[FrozenPart, ...]
+    left_out: tuple[LeftOutPart, ...]
+    notes: tuple[str, ...]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Parts of each class, by split."""
+        return {
+            split: dict(Counter(part.label for part in self.parts if part.split == split))
+            for split in ("train", "test")
+        }
+
+
+def freeze(
+    parts: Sequence[ReviewedPart],
+    target: Path,
+    *,
+    who: str,
+    at_us: int,
+    earlier: Iterable[FrozenDataSet] = (),
+    test_share: float = 0.3,
+) -> FrozenDataSet:
+    """Write a folder with the data set in `data` and `frozen.json`, whole or not at all.
+
+    The data set has class folders, or boxes in COCO's form where any part has some. earlier: the frozen data sets of
+    the product, whose test parts stay test parts; test_share: share of each class that is held out. Left out and told
+    are parts of one picture that were settled differently, and parts whose picture is gone. Raises OutputError, and
+    OptionError or DatasetError where a part is not settled, a picture is not the one that was settled, or nothing is
+    left.
+    """
+    if not 0 < test_share < 1:
+        raise OptionError(f"a test share of {test_share} leaves nothing to learn from or to test on; give one between.")
+    for part in parts:
+        if part.verdict is Verdict.REVIEW:
+            raise OptionError(f"part {part.id}: is not settled; freeze parts that people passed or failed.")
+    usable, left_out = _usable(parts)
+    if not usable:
+        raise DatasetError("data set: no reviewed part is left to learn from; review some first.")
+    of_boxes = any(part.boxes is not None and len(part.boxes) for part in usable)
+    if of_boxes:
+        usable, without = _with_boxes(usable)
+        left_out += without
+    labels, notes = _labels(usable)
+    splits = _splits(usable, labels, test_share, earlier)
+    examples = (
+        Example(
+            part.content, ImageSource(str(part.picture)), split, label=None if of_boxes else label, boxes=part.boxes
+        )
+        for part, label, split in zip(usable, labels, splits, strict=True)
+    )
+    if of_boxes:
+        examples = (_of_boxes(example, label) for example, label in zip(examples, labels, strict=True))
+    with new_folder(target, overwrite=False) as folder:
+        format = "coco" if of_boxes else "folders"
+        write_dataset(Dataset.from_examples(examples, format=format), folder / DATA, format)
+        written = load_dataset(folder / DATA)
+        files = _files(written, usable)
+        frozen = FrozenDataSet(
+            fingerprint=written.fingerprint(),
+            frozen_by=who,
+            frozen_us=at_us,
+            ok_labels=tuple(sorted({label for part, label in zip(usable, labels, strict=True) if _is_good(part)})),
+            parts=tuple(
+                FrozenPart(
+                    files[part.content],
+                    split,
+                    part.id,
+                    part.content,
+                    part.verdict,
+                    label,
+                    part.settled_by,
+                    part.settled_us,
+                    part.sampled,
+                )
+                for part, label, split in zip(usable, labels, splits, strict=True)
+            ),
+            left_out=tuple(left_out),
+            notes=(*notes, *_told(left_out), *_of_test(usable, splits)),
+        )
+        values = {"schema": SCHEMA, **to_json(frozen)}
+        write_json(folder / FROZEN, values | {"seal": seal_of(values)})
+    return frozen
+
+
+def read_frozen(folder: Path) -> FrozenDataSet:
+    """The frozen data set in a folder. Raises RunError where it is none, or not as it was frozen."""
+    file = folder / FROZEN
+    values: dict[str, Any] = read_json(file)
+    if values.get("schema") != SCHEMA:
+        raise RunError(f"{file}: its schema is {values.get('schema')}, this kenpin reads {SCHEMA}; freeze it again.")
+    if values.pop("seal", None) != seal_of(values):
+        raise RunError(f"{file}: is not what was frozen; restore it from a copy, or freeze the parts again.")
+    return from_json(FrozenDataSet, {name: one for name, one in values.items() if name != "schema"}, str(file))
+
+
+def load_frozen(folder: Path) -> Dataset:
+    """The pictures of a frozen data set with what was settled. Raises RunError where they are not frozen so."""
+    dataset = load_dataset(folder / DATA)
+    if dataset.fingerprint() != read_frozen(folder).fingerprint:
+        raise RunError(f"{folder / DATA}: is not as it was frozen; restore it from a copy, or freeze the parts again.")
+    return dataset
+
+
+def _is_good(part: ReviewedPart) -> bool:
+    return part.verdict is Verdict.PASS
+
+
+def _usable(parts: Sequence[ReviewedPart]) -> tuple[list[ReviewedPart], list[LeftOutPart]]:
+    """Each picture once, in the order of the parts; without those that were settled differently, and those gone."""
+    of_content: dict[str, list[ReviewedPart]] = defaultdict(list)
+    for part in parts:
+        of_content[part.content].append(part)
+    usable, left_out = [], []
+    for content, own in of_content.items():
+        if any(part.said != own[0].said for part in own):
+            why = "the same picture was settled differently"
+            left_out += [LeftOutPart(part.id, content, why) for part in own]
+        elif not own[0].picture.is_file():
+            left_out += [LeftOutPart(part.id, content, "its picture is not kept any more") for part in own]
+        else:
+            usable.append(own[0])
+            left_out += [LeftOutPart(part.id, content, f"a copy of part {own[0].id}") for part in own[1:]]
+    return usable, left_out
+
+
+def _with_boxes(parts: Sequence[ReviewedPart]) -> tuple[list[ReviewedPart], list[LeftOutPart]]:
+    """Without parts that failed and have no box: a detector would learn that nothing is there."""
+    fit, left_out = [], []
+    for part in parts:
+        if _is_good(part) or (part.boxes is not None and len(part.boxes)):
+            fit.append(part)
+        else:
+            left_out.append(LeftOutPart(part.id, part.content, "it failed, and nobody drew a box"))
+    return fit, left_out
+
+
+def _of_boxes(example: Example, label: str) -> Example:
+    """An example whose boxes have a class each, none of which is empty; a good part has no box."""
+    boxes = example.boxes or Detections()
+    named = tuple(own or label for own in boxes.labels)
+    return Example(example.id, example.image, example.split, boxes=Detections(boxes.boxes_xyxy_px, named))
+
+
+def _labels(parts: Sequence[ReviewedPart]) -> tuple[list[str], list[str]]:
+    """The class of each part in the data set, and notes. A class that failed parts have is none of good parts."""
+    of_failed = {part.label or DEFECTIVE for part in parts if not _is_good(part)}
+    if GOOD in of_failed:
+        raise OptionError(f"data set: parts that failed are of class {GOOD}; give them the class of their defect.")
+    labels, renamed = [], []
+    for part in parts:
+        label = part.label or (GOOD if _is_good(part) else DEFECTIVE)
+        if _is_good(part) and label in of_failed:
+            renamed.append(part.id)
+            label = GOOD
+        labels.append(label)
+    if not renamed:
+        return labels, []
+    return labels, [
+        f"{counted(len(renamed), 'part')} that passed {is_are(len(renamed))} named like a defect, and taken as {GOOD}: "
+        f"{_some(renamed)}."
+    ]
+
+
+def _splits(
+    parts: Sequence[ReviewedPart], labels: Sequence[str], share: float, earlier: Iterable[FrozenDataSet]
+) -> list[Split]:
+    before: dict[str, Split] = {}
+    for data_set in earlier:
+        for frozen in data_set.parts:
+            split: Split = "test" if frozen.split == "test" else "train"
+            before[frozen.content] = "train" if before.get(frozen.content) == "train" else split
+    of_id: dict[str, list[int]] = defaultdict(list)
+    for row, part in enumerate(parts):
+        of_id[part.id].append(row)
+    units = [Unit(tuple(parts[row].content for row in rows), labels[rows[0]]) for rows in of_id.values()]
+    splits: list[Split] = ["train"] * len(parts)
+    for rows, found in zip(of_id.values(), divide(units, share, before), strict=True):
+        for row in rows:
+            splits[row] = found
+    return splits
+
+
+def _files(written: Dataset, parts: Sequence[ReviewedPart]) -> Mapping[str, str]:
+    """The file of each content. Raises DatasetError where a picture that was written is not the one of its part."""
+    files = dict(zip(written.contents(), written.column("id"), strict=True))
+    for part in parts:
+        if part.content not in files:
+            raise DatasetError(
+                f"{part.picture}: is not the picture of part {part.id} that was settled; restore it from a copy, or "
+                "leave the part out."
+            )
+    return files
+
+
+def _told(left_out: Sequence[LeftOutPart]) -> list[str]:
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for part in left_out:
+        reasons[part.why if not part.why.startswith("a copy") else "copies of other parts' pictures"].append(part.id)
+    return [
+        f"{counted(len(ids), 'part')} {was_were(len(ids))} left out, {why}: {_some(ids)}."
+        for why, ids in reasons.items()
+    ]
+
+
+def _of_test(parts: Sequence[ReviewedPart], splits: Sequence[str]) -> list[str]:
+    """How far the test parts stand for the line."""
+    test = [part for part, split in zip(parts, splits, strict=True) if split == "test"]
+    sampled = sum(part.sampled for part in test)
+    if sampled == len(test):
+        return []
+    return [
+        f"Of {counted(len(test), 'test part')} {sampled} {is_are(sampled)} drawn at random and the others chosen for "
+        "review, by doubt and cost: they compare inspectors with one another, and are not the line's usual parts."
+    ]
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:_SHOWN]) + (f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else "")
