@@ -40,6 +40,10 @@ class KeptPictures:
                     Path(name).unlink()
                 raise
 
+    def path(self, picture_hash: str) -> Path:
+        """Where the file of a picture is, or was."""
+        return self._folder.picture(picture_hash)
+
     def find(self, picture_hash: str) -> Path | None:
         """The file of a picture; None where it was removed, or never kept."""
         file = self._folder.picture(picture_hash)

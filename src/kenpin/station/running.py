@@ -23,6 +23,7 @@ from kenpin.station.folder import StationFolder
 from kenpin.station.intake.decoding import Decoder
 from kenpin.station.intake.product_line import LineState, ProductLine
 from kenpin.station.kept_pictures import KeptPictures
+from kenpin.station.learning.steering import Learning
 from kenpin.station.news import News
 from kenpin.station.reviewing.needs import ReviewNeeds
 from kenpin.station.reviewing.queue import Reviewing
@@ -39,6 +40,7 @@ from kenpin.station.who.rights import CONSOLE
 _log = logging.getLogger(__name__)
 _LOOKS_S = 1.0
 """Seconds between two looks whether another version is to judge: a switch may come from another node."""
+_TENDS_S = 2.0
 
 
 class NotThereError(KenpinError, LookupError):
@@ -72,7 +74,7 @@ class Station:
         self._stop = threading.Event()
         self.news = News()
         with ExitStack() as opened:
-            for folder in (self.folder.path, self.folder.trails, self.folder.records):
+            for folder in (self.folder.path, self.folder.trails, self.folder.records, self.folder.data_sets):
                 folder.mkdir(parents=True, exist_ok=True)
             opened.enter_context(sole_writer(self.folder.trails / settings.node, "running a station of this name"))
             self.trail = opened.enter_context(closing(Trail(self.folder.trail(settings.node), settings.node)))
@@ -85,18 +87,26 @@ class Station:
             self.decoder = opened.enter_context(closing(Decoder()))
             self.reviewing = Reviewing(self.store, self.trail, self.follower, self.drawing_key, self.settings_of)
             self.versions = Versions(self.folder, self.store, self.trail, self.follower)
+            self.learning = Learning(self.folder, self.store, self.trail, self.follower, self.versions, self.pictures)
             opened.callback(self._close_lines)
             self._install_first()
             for product, version in self.versions.running().items():
                 self._open(product, version)
             self._closing = opened.pop_all()
-        self._watch = threading.Thread(target=self._follow_switches, name="versions", daemon=True)
-        self._watch.start()
+        self._watching = [
+            threading.Thread(target=work, name=name, daemon=True)
+            for work, name in ((self._follow_switches, "versions"), (self._tend, "jobs"))
+        ]
+        for thread in self._watching:
+            thread.start()
 
     @property
     def products(self) -> Mapping[str, ProductSettings]:
-        """The products that it knows, by their settings or because a version of theirs judges."""
-        return {**dict.fromkeys(self._lines, ProductSettings()), **self.settings.products}
+        """The products that it knows: by their settings, a version that judges, or a data set to begin with."""
+        sets = [path.name for path in self.folder.data_sets.iterdir() if not path.name.startswith(".")]
+        begun = sorted({name.rpartition("-")[0] for name in sets})
+        usual = ProductSettings()
+        return {**dict.fromkeys([*self._lines, *begun], usual), **self.settings.products}
 
     def settings_of(self, product: str) -> ProductSettings:
         """The settings of a product; the usual ones where it has none."""
@@ -119,7 +129,8 @@ class Station:
     def close(self) -> None:
         """Judge and record what waits, and release everything."""
         self._stop.set()
-        self._watch.join()
+        for thread in self._watching:
+            thread.join()
         self._closing.close()
 
     def __enter__(self) -> Self:
@@ -190,6 +201,14 @@ class Station:
                 except (KenpinError, OSError) as error:
                     failed[product] = version  # the former version goes on judging
                     _log.error("version %s of %s cannot be loaded: %s", version, product, error)
+
+    def _tend(self) -> None:
+        """Begin trainings, and make versions of what they wrote."""
+        while not self._stop.wait(_TENDS_S):
+            try:
+                self.learning.tend()
+            except (KenpinError, OSError) as error:
+                _log.warning("%s", error)
 
     def _close_lines(self) -> None:
         with ThreadPoolExecutor(max(len(self._lines), 1)) as closing_lines:

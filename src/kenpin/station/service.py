@@ -12,6 +12,7 @@ from kenpin.errors import OptionError
 from kenpin.runtime.engines import EngineName
 from kenpin.station.api.app import create_app
 from kenpin.station.pages.app import add_pages
+from kenpin.station.pages.set_up import SET_UP
 from kenpin.station.running import Station
 from kenpin.station.settings import StationSettings
 from kenpin.station.who.clock import now_us
@@ -64,7 +65,7 @@ def gate(station: Station, host: str) -> ASGIApp:
     limits = station.settings.limits
 
     def limit_bytes(scope: Scope) -> int:
-        return limits.picture_bytes if scope["path"] == "/api/v1/parts" else _FORM_BYTES
+        return {"/api/v1/parts": limits.picture_bytes, SET_UP: limits.upload_bytes}.get(scope["path"], _FORM_BYTES)
 
     return guarded(app, door, Hosts.of(host, station.settings.hosts), limit_bytes)
 

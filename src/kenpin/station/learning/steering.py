@@ -1,0 +1,245 @@
+"""From reviewed parts to a version that waits for approval: data sets, trainings, and what their runs change."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from sqlalchemy import select
+
+from kenpin.data.picture_files import hash_of
+from kenpin.errors import KenpinError, OptionError, RunError
+from kenpin.files import write_json
+from kenpin.inspection.policy import MapOptions, Policy, RunOptions
+from kenpin.models.package import folder_of_report
+from kenpin.records import Verdict
+from kenpin.run.record import read_record
+from kenpin.station.folder import StationFolder, check_name
+from kenpin.station.kept_pictures import KeptPictures
+from kenpin.station.learning.applied import CANCELLED, FROZEN, ORDERED
+from kenpin.station.learning.commands import training_command
+from kenpin.station.learning.data_sets import DATA, FrozenDataSet, ReviewedPart, freeze, read_frozen
+from kenpin.station.learning.jobs import Job, JobOrder, Jobs, JobState, forecast
+from kenpin.station.store.following import Follower
+from kenpin.station.store.opening import Store
+from kenpin.station.store.part_tables import PARTS
+from kenpin.station.store.review_tables import REVIEWS
+from kenpin.station.trail import Trail
+from kenpin.station.versions.deciding import Versions, versions_of
+from kenpin.station.versions.installing import read_version
+from kenpin.station.who.clock import Clock, now_us
+from kenpin.station.who.rights import Person, Right
+
+_log = logging.getLogger(__name__)
+RUN = "run"
+_COMPARED, _COMPARED_PAGE = "comparison.json", "comparison.html"
+_COMPARES_S = 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class NamedDataSet:
+    """A frozen data set and its name."""
+
+    name: str
+    frozen: FrozenDataSet
+
+
+class Learning:
+    """What a station learns from what people said; for any thread."""
+
+    def __init__(
+        self, folder: StationFolder, store: Store, trail: Trail, follower: Follower, versions: Versions,
+        pictures: KeptPictures, clock: Clock = now_us,
+    ) -> None:  # fmt: skip
+        self._folder, self._store, self._trail, self._follower = folder, store, trail, follower
+        self._versions, self._pictures, self._clock = versions, pictures, clock
+        self.jobs = Jobs(folder, trail.node)
+        self._changing = Lock()
+
+    # ---- data sets ----
+
+    def data_sets(self, product: str) -> list[NamedDataSet]:
+        """The frozen data sets of a product, the newest first. Raises RunError where one is not as it was frozen."""
+        numbers = [
+            int(number)
+            for path in self._folder.data_sets.glob(f"{product}-*")
+            if (number := path.name.removeprefix(f"{product}-")).isdecimal()
+        ]
+        names = [f"{product}-{number}" for number in sorted(numbers, reverse=True)]
+        return [NamedDataSet(name, read_frozen(self._folder.data_sets / name)) for name in names]
+
+    def freeze(self, who: Person, product: str) -> NamedDataSet:
+        """Freeze all settled parts of a product as its next data set. Parts that were held out stay held out. Raises
+        NotAllowedError, DatasetError, OptionError, OutputError, StoreError."""
+        who.check(Right.LEARN)
+        return self._freeze(who, product, self._reviewed(product))
+
+    def _freeze(self, who: Person, product: str, parts: Sequence[ReviewedPart]) -> NamedDataSet:
+        with self._changing:
+            earlier = self.data_sets(product)
+            number = max((int(one.name.rpartition("-")[2]) for one in earlier), default=0) + 1
+            name = f"{product}-{number}"
+            self._folder.data_sets.mkdir(exist_ok=True)
+            frozen = freeze(
+                parts, self._folder.data_sets / name, who=who.name, at_us=self._clock(),
+                earlier=[one.frozen for one in reversed(earlier)],
+            )  # fmt: skip
+            about = {"product": product, "data_set": name, "fingerprint": frozen.fingerprint}
+            self._enter(who, FROZEN, {**about, "parts": len(frozen.parts)})
+            return NamedDataSet(name, frozen)
+
+    def take_good(self, who: Person, product: str, pictures: Iterable[tuple[str, bytes]]) -> NamedDataSet:
+        """Freeze pictures of good parts, by their names, as a data set to begin with. Raises NotAllowedError,
+        DatasetError where there are none, OutputError."""
+        who.check(Right.UPLOAD)
+        check_name(product, "product")
+        now, parts = self._clock(), dict[str, ReviewedPart]()
+        for name, data in pictures:
+            content = hash_of(data)
+            self._pictures.keep(content, data)
+            file = self._pictures.path(content)
+            parts[content] = ReviewedPart(name, content, file, Verdict.PASS, None, None, who.name, now, sampled=False)
+        return self._freeze(who, product, [*parts.values()])
+
+    def _reviewed(self, product: str) -> list[ReviewedPart]:
+        settled = select(PARTS).where(PARTS.c.product == product, PARTS.c.settled_verdict.is_not(None))
+        said = select(REVIEWS.c.key, REVIEWS.c.who, REVIEWS.c.at_us).where(~REVIEWS.c.undone).order_by(REVIEWS.c.at_us)
+        with self._store.reading(most_s=None) as connection:
+            rows = connection.execute(settled.order_by(PARTS.c.seq)).all()
+            last = {row.key: row for row in connection.execute(said)}
+        return [
+            ReviewedPart(
+                id=row.id,
+                content=row.picture_hash,
+                picture=self._pictures.path(row.picture_hash),
+                verdict=Verdict(row.settled_verdict),
+                label=row.settled_label,
+                boxes=None,
+                settled_by=last[row.key].who if row.key in last else "",
+                settled_us=last[row.key].at_us if row.key in last else row.judged_us,
+                sampled=row.sampled is not None,
+            )
+            for row in rows
+            if row.picture_hash
+        ]
+
+    # ---- trainings ----
+
+    def order(self, who: Person, product: str, data_set: str, family: str, values: Mapping[str, Any]) -> int:
+        """Order a training on a frozen data set, and return the number of its job. values: options of the family.
+        Raises NotAllowedError, OptionError where the options or the forecast do not fit, OutputError."""
+        who.check(Right.LEARN)
+        if data_set not in {one.name for one in self.data_sets(product)}:
+            raise OptionError(f"data set {data_set!r:.60}: {product} has none of this name; freeze one.")
+        frozen = read_frozen(self._folder.data_sets / data_set)
+        data = self._folder.data_sets / data_set / DATA
+        options = {"ok_labels": [*frozen.ok_labels], **values}
+        command = training_command(family, data, Path(RUN), options)
+        told = forecast(command)
+        with self._changing:
+            number = self.jobs.order(
+                JobOrder(self._trail.node, product, command, RUN, data_set, who.name, self._clock(), told)
+            )
+            self._enter(who, ORDERED, {"product": product, "job": number, "data_set": data_set, "family": family})
+        return number
+
+    def cancel(self, who: Person, number: int) -> Job:
+        """Ask a job to end. Raises NotAllowedError, OptionError, RunError."""
+        who.check(Right.LEARN)
+        job = self.jobs.cancel(number, who.name)
+        self._enter(who, CANCELLED, {"product": job.order.product, "job": number})
+        return job
+
+    def tend(self) -> None:
+        """What a service does every few seconds: begin jobs that wait, and make versions of the runs of finished ones.
+        A fault of one job is in the log, and hinders no other."""
+        self.jobs.tend()
+        for job in self.jobs.all():
+            if job.order.node != self._trail.node or job.state is not JobState.FINISHED or self._is_version(job):
+                continue
+            try:
+                self._compare(job)
+                self._install(job)
+            except (KenpinError, OSError, subprocess.SubprocessError) as error:
+                _log.error("job %s became no version: %s", job.number, error)
+                write_json(job.folder / "version.json", {"error": f"{error}"})
+
+    def comparison(self, number: int) -> Path | None:
+        """The page on which a job's run is compared with the version that judged then; None where there was none."""
+        page = self.jobs.find(number).folder / _COMPARED_PAGE
+        return page if page.is_file() else None
+
+    def _is_version(self, job: Job) -> bool:
+        if (job.folder / "version.json").is_file():
+            return True
+        with self._store.reading() as connection:
+            return any(one.origin == _origin(job) for one in versions_of(connection, job.order.product))
+
+    def _running(self, product: str) -> Policy | None:
+        version = self._versions.running().get(product)
+        return None if version is None else read_version(self._folder, product, version)
+
+    def _compare(self, job: Job) -> None:
+        """Compare with the run of its family that judges now, in a process of its own."""
+        policy = self._running(job.order.product)
+        name = None if policy is None else _run_of(policy, job.run)
+        if policy is None or name is None or (job.folder / _COMPARED).is_file():
+            return
+        frozen = read_frozen(self._folder.data_sets / job.order.data_set)
+        data = self._folder.data_sets / job.order.data_set / DATA
+        words = [
+            *job.order.command[:4], "compare", str(policy.runs[name].run), str(job.run), f"--data={data}",
+            *(f"--ok-labels={label}" for label in frozen.ok_labels), f"--json={job.folder / _COMPARED}",
+            f"--out={job.folder / _COMPARED_PAGE}", "--overwrite",
+        ]  # fmt: skip
+        with (job.folder / "comparison.txt").open("wb") as log:
+            subprocess.run(
+                words, stdout=log, stderr=log, stdin=subprocess.DEVNULL, timeout=_COMPARES_S, check=False
+            )  # what cannot be compared is told beside the version, which a person decides about
+
+    def _install(self, job: Job) -> None:
+        """Make a version of its run, which then waits for a decision."""
+        policy = self._running(job.order.product)
+        who = Person(job.order.who, None, frozenset(), None)
+        self._versions.install(who, job.order.product, with_run(policy, job.run), _origin(job))
+
+    def _enter(self, who: Person, what: str, about: dict[str, object]) -> None:
+        self._trail.append(who.name, what, about)
+        self._follower.trail(self._trail.node, self._trail.end)
+
+
+def with_run(policy: Policy | None, run: Path) -> Policy:
+    """A policy with a new run in place of the one of its family; where there is none, of this run alone, with maps of
+    what does not pass where the family can show them. Raises RunError."""
+    family = _family(run)
+    if policy is None:
+        maps = MapOptions(of=(family,), layers=True) if family == "mahalanobis" else None
+        return Policy(runs={family: {"run": str(run)}}, maps=maps)
+    name = _run_of(policy, run)
+    if name is None:
+        raise RunError(
+            f"{run}: is of family {family}, and the version that judges has no run of it; install a policy with both "
+            "by `kenpin station install`."
+        )
+    # its own threshold: the one that was set for the former run belongs to other scores
+    return policy.model_copy(update={"runs": {**policy.runs, name: RunOptions(run=run)}})
+
+
+def _run_of(policy: Policy, run: Path) -> str | None:
+    """The run of a policy that is of the same family as another run."""
+    family = _family(run)
+    return next((name for name, one in policy.runs.items() if _family(one.run) == family), None)
+
+
+def _family(run: Path) -> str:
+    """The family of a run, or of the run that a package came from."""
+    return read_record(folder_of_report(run)).family
+
+
+def _origin(job: Job) -> str:
+    return f"job {job.number}"
