@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -39,6 +40,18 @@ _log = logging.getLogger(__name__)
 RUN = "run"
 _COMPARED, _COMPARED_PAGE = "comparison.json", "comparison.html"
 _COMPARES_S = 3_600
+_ORDERINGS = 5  # that are told
+
+
+@dataclass(frozen=True, slots=True)
+class Ordering:
+    """A training whose memory and time are being forecast, or that was refused by it."""
+
+    who: str
+    product: str
+    data_set: str
+    family: str
+    refusal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +72,8 @@ class Learning:
         self._folder, self._store, self._trail, self._follower = folder, store, trail, follower
         self._versions, self._pictures, self._clock = versions, pictures, clock
         self.jobs = Jobs(folder, trail.node)
+        self._forecasting = ThreadPoolExecutor(1, "forecast")
+        self._orderings: dict[int, Ordering] = {}
         self._changing = Lock()
 
     # ---- data sets ----
@@ -130,16 +145,54 @@ class Learning:
 
     # ---- trainings ----
 
-    def order(self, who: Person, product: str, data_set: str, family: str, values: Mapping[str, Any]) -> int:
-        """Order a training on a frozen data set, and return the number of its job. values: options of the family.
-        Raises NotAllowedError, OptionError where the options or the forecast do not fit, OutputError."""
+    def begin(
+        self, who: Person, product: str, data_set: str, family: str, values: Mapping[str, Any]
+    ) -> Future[int | None]:
+        """Order a training, which takes a while: its first steps are tried for the forecast. The result is the number
+        of its job, or None where the forecast refused it, as `orderings` tells. Raises NotAllowedError, OptionError."""
         who.check(Right.LEARN)
+        self._command(product, data_set, family, values)
+        ordering = Ordering(who.name, product, data_set, family)
+        with self._changing:
+            number = max(self._orderings, default=0) + 1
+            self._orderings[number] = ordering
+
+        def work() -> int | None:
+            refusal: str | None = None
+            try:
+                return self.order(who, product, data_set, family, values)
+            except (KenpinError, OSError) as error:
+                refusal = f"{error}"
+                return None
+            finally:
+                with self._changing:
+                    self._orderings.pop(number)
+                    if refusal is not None:
+                        self._orderings[number] = replace(ordering, refusal=refusal)
+
+        return self._forecasting.submit(work)
+
+    def orderings(self, product: str) -> list[Ordering]:
+        """Trainings that are being forecast, and the last that were refused by it, the newest first."""
+        with self._changing:
+            return [one for one in reversed(self._orderings.values()) if one.product == product][:_ORDERINGS]
+
+    def close(self) -> None:
+        """End forecasts; trainings go on."""
+        self._forecasting.shutdown(cancel_futures=True)
+
+    def _command(self, product: str, data_set: str, family: str, values: Mapping[str, Any]) -> tuple[str, ...]:
         if data_set not in {one.name for one in self.data_sets(product)}:
             raise OptionError(f"data set {data_set!r:.60}: {product} has none of this name; freeze one.")
         frozen = read_frozen(self._folder.data_sets / data_set)
         data = self._folder.data_sets / data_set / DATA
-        options = {"ok_labels": [*frozen.ok_labels], **values}
-        command = training_command(family, data, Path(RUN), options)
+        return training_command(family, data, Path(RUN), {"ok_labels": [*frozen.ok_labels], **values})
+
+    def order(self, who: Person, product: str, data_set: str, family: str, values: Mapping[str, Any]) -> int:
+        """Order a training on a frozen data set, and return the number of its job. values: options of the family.
+        Raises NotAllowedError, OptionError where the options or the forecast do not fit, OutputError."""
+        who.check(Right.LEARN)
+        command = self._command(product, data_set, family, values)
         told = forecast(command)
         with self._changing:
             number = self.jobs.order(

@@ -64,7 +64,7 @@ def freeze(request: Request) -> Response:
 def train(request: Request, data_set: _Text, family: _Text) -> Response:
     """Order a training."""
     asked = asked_page(request, Right.LEARN)
-    return _done(asked, lambda: asked.station.learning.order(asked.who, asked.product, data_set, family, {}))
+    return _done(asked, lambda: asked.station.learning.begin(asked.who, asked.product, data_set, family, {}))
 
 
 @ROUTER.post("/learn/jobs/{number}/cancel")
@@ -151,8 +151,13 @@ def _page(asked: PageAsked, notice: str | None = None, status: int = 200) -> HTM
         for job in reversed(station.learning.jobs.all())
         if job.order.product == product
     ]
+    values = {
+        "data_sets": station.learning.data_sets(product),
+        "orderings": station.learning.orderings(product),
+        "running": switches[0].version if switches else None,
+        "families": [name for name in _FAMILIES if name in family_names()],
+    }
     return asked.answer(
-        "learn", "learn", status, notice=notice, data_sets=station.learning.data_sets(product), jobs=jobs,
-        versions=versions, switches=switches, running=switches[0].version if switches else None,
-        families=[name for name in _FAMILIES if name in family_names()], rights=asked.who.rights,
+        "learn", "learn", status, notice=notice, jobs=jobs, versions=versions, switches=switches,
+        rights=asked.who.rights, **values,
     )  # fmt: skip
