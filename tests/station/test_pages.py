@@ -8,10 +8,15 @@ import json
 from pathlib import Path
 
 import pytest
-from kenpin.station.who.rights import Role
-from starlette.testclient import TestClient
+from kenpin.station.who.clock import now_us
+from kenpin.station.who.rights import RIGHTS_OF, Person, Role
 
+from kenpin.data.picture_files import hash_of
+from kenpin.records import Verdict
+from kenpin.station.arrival import Arrival
+from kenpin.station.retaining import Removed, remove_pictures
 from kenpin.station.running import Station
+from kenpin.station.settings import RetentionRule
 from tests.station.conftest import SignIn
 
 _HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'=cmd|"
@@ -115,7 +120,35 @@ def test_a_station_that_is_opened_again_knows_its_parts(
     station.close()
     with Station(station.folder.path, station.settings, engine="torch") as again:
         assert again.versions.running() == {"parts": 1}
-        from kenpin.station.arrival import Arrival
-
         record = again.submit(Arrival("a.png", pictures[0])).record.result(30)
         assert record.judged_at == first["judged_at"]
+
+
+def test_pictures_are_removed_by_rules_and_records_stay(
+    sign_in: SignIn, station: Station, pictures: list[bytes]
+) -> None:
+    browser = sign_in()
+    first = _send(browser, "a.png", pictures[0])
+    _send(browser, "again.png", pictures[0])
+    _send(browser, "b.png", pictures[1])
+    day_us = 24 * 3600 * 1_000_000
+    verdict = Verdict(str(first["verdict"]))
+    rules = [RetentionRule(after_days=2, verdicts=(verdict,), reviewed=False)]
+
+    def remove(days: float) -> Removed:
+        return remove_pictures(station.store, station.pictures, ["parts"], rules, int(now_us() + days * day_us))
+
+    assert remove(1) == Removed()
+    task = station.reviewing.next_task(_person(), "parts")
+    assert task is not None
+    station.reviewing.review(_person(), task.part.key, Verdict.PASS, None, None)
+    removed = remove(3)
+    kept = [one for one in pictures[:2] if station.pictures.find(hash_of(one)) is not None]
+    assert removed.pictures == 2 - len(kept)
+    assert kept, "a picture that a reviewed part shares was removed"
+    for page in ("/line", "/parts"):
+        assert browser.get(page).status_code == 200
+
+
+def _person() -> Person:
+    return Person("ann", Role.ADMIN, RIGHTS_OF[Role.ADMIN], None)

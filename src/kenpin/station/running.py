@@ -23,8 +23,10 @@ from kenpin.station.folder import StationFolder
 from kenpin.station.intake.decoding import Decoder
 from kenpin.station.intake.product_line import LineState, ProductLine
 from kenpin.station.kept_pictures import KeptPictures
+from kenpin.station.learning.applied import PICTURES_REMOVED
 from kenpin.station.learning.steering import Learning
 from kenpin.station.news import News
+from kenpin.station.retaining import remove_pictures
 from kenpin.station.reviewing.needs import ReviewNeeds
 from kenpin.station.reviewing.queue import Reviewing
 from kenpin.station.settings import ProductSettings, StationSettings
@@ -35,12 +37,14 @@ from kenpin.station.store.opening import Store
 from kenpin.station.trail import Trail
 from kenpin.station.versions.deciding import Versions
 from kenpin.station.versions.installing import read_version
-from kenpin.station.who.rights import CONSOLE
+from kenpin.station.who.clock import now_us
+from kenpin.station.who.rights import CONSOLE, STATION
 
 _log = logging.getLogger(__name__)
 _LOOKS_S = 1.0
 """Seconds between two looks whether another version is to judge: a switch may come from another node."""
 _TENDS_S = 2.0
+_RETAINS_FIRST_S, _RETAINS_S = 60.0, 24 * 3600.0
 
 
 class NotThereError(KenpinError, LookupError):
@@ -95,7 +99,7 @@ class Station:
             self._closing = opened.pop_all()
         self._watching = [
             threading.Thread(target=work, name=name, daemon=True)
-            for work, name in ((self._follow_switches, "versions"), (self._tend, "jobs"))
+            for work, name in ((self._follow_switches, "versions"), (self._tend, "jobs"), (self._retain, "retention"))
         ]
         for thread in self._watching:
             thread.start()
@@ -209,6 +213,21 @@ class Station:
                 self.learning.tend()
             except (KenpinError, OSError) as error:
                 _log.warning("%s", error)
+
+    def _retain(self) -> None:
+        """Remove pictures by the settings' rules, once a day; what was removed is in the trail."""
+        wait_s = _RETAINS_FIRST_S
+        while not self._stop.wait(wait_s):
+            wait_s = _RETAINS_S
+            try:
+                rules = self.settings.retention
+                removed = remove_pictures(self.store, self.pictures, [*self.products], rules, now_us())
+                if removed.pictures:
+                    about = {"pictures": removed.pictures, "size_bytes": removed.size_bytes}
+                    self.trail.append(STATION.name, PICTURES_REMOVED, about)
+                    self.follower.trail(self.trail.node, self.trail.end)
+            except (KenpinError, OSError) as error:
+                _log.warning("pictures could not be removed: %s", error)
 
     def _close_lines(self) -> None:
         with ThreadPoolExecutor(max(len(self._lines), 1)) as closing_lines:

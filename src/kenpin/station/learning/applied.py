@@ -1,4 +1,5 @@
-"""What the trail's entries about data sets and jobs mean for the store: nothing, as folders hold them."""
+"""What the trail's entries about data sets, jobs and removed pictures mean for the store: nothing, as folders hold
+them."""
 
 from __future__ import annotations
 
@@ -8,10 +9,12 @@ from kenpin.station.store.applying import applies
 from kenpin.station.trail import Entry
 
 FROZEN, ORDERED, CANCELLED = "data-set-frozen", "job-ordered", "job-cancelled"
+PICTURES_REMOVED = "pictures-removed"
 
 
 @applies(FROZEN)
 @applies(ORDERED)
 @applies(CANCELLED)
+@applies(PICTURES_REMOVED)
 def fills_no_rows(connection: Connection, entry: Entry) -> None:
-    """The data set and the job stand in their folders."""
+    """Data sets, jobs and pictures stand in their folders."""

@@ -1,0 +1,48 @@
+"""Retention: pictures are removed by the operator's rules, records never."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kenpin.station.kept_pictures import KeptPictures
+from kenpin.station.settings import RetentionRule
+from kenpin.station.store.filtering import PartFilter
+from kenpin.station.store.opening import Store
+from kenpin.station.store.queries import PartRow, stream
+
+_DAY_US = 24 * 3600 * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """What was removed."""
+
+    pictures: int = 0
+    size_bytes: int = 0
+
+
+def remove_pictures(
+    store: Store, pictures: KeptPictures, products: Sequence[str], rules: Sequence[RetentionRule], now_us: int
+) -> Removed:
+    """Remove the pictures that rules cover. One that several parts share stays as long as any of them wants it. Raises
+    StoreError, OutputError."""
+    if not rules:
+        return Removed()
+    covered, wanted = set[str](), set[str]()
+    for product in products:
+        for part in stream(store, PartFilter(product)):
+            if part.picture_hash:
+                (covered if any(_covers(rule, part, now_us) for rule in rules) else wanted).add(part.picture_hash)
+    sizes = [size for content in sorted(covered - wanted) if (size := pictures.remove(content))]
+    return Removed(len(sizes), sum(sizes))
+
+
+def _covers(rule: RetentionRule, part: PartRow, now_us: int) -> bool:
+    is_reviewed = part.settled_verdict is not None
+    return (
+        part.judged_us <= now_us - rule.after_days * _DAY_US
+        and part.verdict in rule.verdicts
+        and (rule.reviewed is None or rule.reviewed == is_reviewed)
+        and part.picture_bytes >= rule.larger_than_bytes
+    )
