@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from kenpin.station.who.clock import now_us
 from kenpin.station.who.rights import RIGHTS_OF, Person, Role
+from starlette.testclient import TestClient
 
 from kenpin.data.picture_files import hash_of
 from kenpin.records import Verdict
