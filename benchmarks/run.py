@@ -28,6 +28,7 @@ from benchmarks import (
     readers,
     scoring,
     startup,
+    station_store,
     taguchi,
 )
 from benchmarks.scale import FULL, QUICK, Scale
@@ -74,6 +75,7 @@ _APART: dict[str, Callable[[Scale, Path], str]] = {
     "language": language.section,
     "packages": packages.section,
     "planes": planes.section,
+    "store": station_store.section,
     "taguchi": lambda scale, _: taguchi.section(scale),
 }
 """Sections that stand on no other's figures."""

@@ -37,6 +37,8 @@ class Scale:
     cases: int
     """Generated vectors in a library of cases."""
     searches: int
+    stored: tuple[int, ...]
+    """Parts in a station's store."""
     digits: int | None
     """Training pictures, and test pictures, of the Siamese network; None for all."""
     siamese_epochs: tuple[int, ...]
@@ -73,6 +75,7 @@ FULL = Scale(
     large_epochs=10,
     cases=100_000,
     searches=200,
+    stored=(10_000, 1_000_000),
     digits=None,
     siamese_epochs=(2, 3, 4, 5, 10),
     verdicts=2_329,
@@ -100,6 +103,7 @@ QUICK = Scale(
     large_epochs=0,
     cases=500,
     searches=10,
+    stored=(500, 2_000),
     digits=500,
     siamese_epochs=(1,),
     verdicts=24,

@@ -10,18 +10,20 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from kenpin.errors import RunError
-from kenpin.files import sync_folder
+from kenpin.files import sync, sync_folder
 from kenpin.strict_json import parse_json
 
 BEFORE = "before"
 """Key of a line: the hash of all that stands above it."""
 _LONGEST_LINE = 256 * 1024**2
+_DIGEST_BYTES = 16
+_READ_BYTES = 1024**2  # at a time, where lines are only hashed
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,29 @@ class LineKind:
     """Whether the JSON of a line holds what every line must; may raise KeyError, TypeError."""
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a file was read."""
+
+    offset: int = 0
+    """Size of the lines that were read, in bytes."""
+    lines: int = 0
+    digest: str = hashlib.blake2b(digest_size=_DIGEST_BYTES).hexdigest()
+    """Hash of these lines, as the next one holds it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChainedLine:
+    """A line that was read."""
+
+    values: dict[str, Any]
+    """Its JSON."""
+    offset: int
+    """Where it begins, in bytes."""
+    where: str
+    """Its file and number, for messages."""
+
+
 def line_of(values: Mapping[str, Any], before: str) -> str:
     """A line with its end. values: a JSON object whose first key is `schema`; before: hash of the lines above it."""
     with_hash = {"schema": values["schema"], BEFORE: before, **values}
@@ -51,6 +76,14 @@ def read_lines(path: Path, kind: LineKind) -> Iterator[tuple[dict[str, Any], str
     with path.open("rb") as file:
         for _, line in _whole_lines(file, kind):
             yield chain.values(line), chain.where
+
+
+def line_at(path: Path, kind: LineKind, offset: int) -> tuple[dict[str, Any], str]:
+    """The JSON of the line at an offset in bytes, and its place for messages. Raises RunError, OSError."""
+    where = f"{path} byte {offset}"
+    with path.open("rb") as file:
+        file.seek(offset)
+        return _values(file.readline(_LONGEST_LINE + 1), where, kind), where
 
 
 def unguarded_lines(path: Path, kind: LineKind) -> int:
@@ -102,20 +135,22 @@ class ChainedFile:
             data += line
         with self._named_errors():
             self._cut_off_the_rest()
-            rest = memoryview(data)
-            while rest:
-                rest = rest[self._file.write(rest) :]
-            self._sync()
+            try:
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[self._file.write(rest) :]
+                self._sync()
+            except OSError:
+                with suppress(OSError):  # at once: a reader would take whole lines for written ones
+                    self._cut_off_the_rest()
+                raise
         self.end += len(data)
         self._chain.digest = digest
         return offsets
 
     def at(self, offset: int) -> tuple[dict[str, Any], str]:
         """The JSON of the line at an offset, and its place for messages. Raises RunError."""
-        where = f"{self.path} byte {offset}"
-        with self.path.open("rb") as file:
-            file.seek(offset)
-            return _values(file.readline(), where, self._kind), where
+        return line_at(self.path, self._kind, offset)
 
     def close(self) -> None:
         """Close the file."""
@@ -138,12 +173,91 @@ class ChainedFile:
         os.fsync(self._file.fileno())
 
 
+class ChainReader:
+    """Reads a file of chained lines further and further, also while it is written; of any process."""
+
+    def __init__(self, path: Path, kind: LineKind) -> None:
+        """At the beginning of the file."""
+        self.path, self._kind = path, kind
+        self._chain, self._offset = _Chain(path, kind), 0
+
+    @property
+    def mark(self) -> Mark:
+        """How far it has read."""
+        return Mark(self._offset, self._chain.number, self._chain.digest.hexdigest())
+
+    def copy(self) -> ChainReader:
+        """Another one that has read as far."""
+        other = ChainReader(self.path, self._kind)
+        other._chain, other._offset = self._chain.copy(), self._offset
+        return other
+
+    def move_to(self, mark: Mark) -> None:
+        """Take up where another reader stopped. Lines before it are hashed and not parsed, and those that this one has
+        read are not read again. Raises RunError where the file is shorter, or holds other lines, OSError."""
+        if mark == self.mark:
+            return
+        if mark.offset <= self._offset:
+            self._chain, self._offset = _Chain(self.path, self._kind), 0
+        digest = self._chain.digest
+        with self.path.open("rb") as file:
+            self._check_size(file, mark.offset)
+            file.seek(self._offset)
+            while self._offset < mark.offset:
+                data = file.read(min(_READ_BYTES, mark.offset - self._offset))
+                digest.update(data)
+                self._offset += len(data)
+        if digest.hexdigest() != mark.digest:
+            raise RunError(
+                f"{self.path}: of its first {mark.offset:,} bytes, which were read before, some are others now; "
+                f"{self._kind.remedy}."
+            )
+        self._chain.number = mark.lines
+
+    def read(
+        self,
+        most_lines: int,
+        most_bytes: int,
+        *,
+        end: int | None = None,
+        takes: Callable[[Mapping[str, Any]], bool] | None = None,
+    ) -> list[ChainedLine]:
+        """The next complete lines, at least one where there is any; they are on disk.
+
+        end: offset beyond which nothing is read; takes: whether a line is read, by its JSON, else it stops before it.
+        Raises RunError where the file is shorter than what was read, or a line is damaged, changed or missing, OSError.
+        """
+        lines: list[ChainedLine] = []
+        with self.path.open("rb") as file:
+            self._check_size(file, self._offset)
+            began = self._offset
+            for offset, line in _whole_lines(file, self._kind, self._offset):
+                after = offset + len(line)
+                full = len(lines) == most_lines or (lines and after - began > most_bytes)
+                if full or (end is not None and after > end):
+                    break
+                if takes is not None and not takes(self._chain.parsed(line)):
+                    break
+                lines.append(ChainedLine(self._chain.values(line), offset, self._chain.where))
+                self._offset = after
+            if lines:
+                sync(self.path)  # what its writer was killed before it could do
+        return lines
+
+    def _check_size(self, file: IO[bytes], least: int) -> None:
+        size = os.fstat(file.fileno()).st_size
+        if size < least:
+            raise RunError(f"{self.path}: has {size:,} bytes, and {least:,} were read before; {self._kind.remedy}.")
+
+
 class _Chain:
     """The lines of a file as they are read or written, each checked against the hash in the next one."""
 
     def __init__(self, path: Path, kind: LineKind) -> None:
-        self._path, self._kind, self._number = path, kind, 0
-        self.digest = hashlib.blake2b(digest_size=16)
+        self._path, self._kind = path, kind
+        self.number = 0
+        """Lines so far."""
+        self.digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         """Of all lines so far."""
         self.unguarded = 0
         """Lines so far without a hash; they stand above all others."""
@@ -151,18 +265,28 @@ class _Chain:
     @property
     def where(self) -> str:
         """The present line, for messages."""
-        return f"{self._path} line {self._number}"
+        return f"{self._path} line {self.number}"
+
+    def copy(self) -> _Chain:
+        """Another one of the same lines."""
+        other = _Chain(self._path, self._kind)
+        other.number, other.digest, other.unguarded = self.number, self.digest.copy(), self.unguarded
+        return other
+
+    def parsed(self, line: bytes) -> dict[str, Any]:
+        """The JSON of the next line, which is not yet taken. Raises RunError."""
+        return _values(line, f"{self._path} line {self.number + 1}", self._kind)
 
     def values(self, line: bytes) -> dict[str, Any]:
         """The JSON of the next line. Raises RunError."""
-        self._number += 1
+        self.number += 1
         values = _values(line, self.where, self._kind)
         before = values.get(BEFORE)
-        if before is None and self.unguarded == self._number - 1:
+        if before is None and self.unguarded == self.number - 1:
             self.unguarded += 1
         elif before != self.digest.hexdigest():
-            what = f"line {self._number - 1} was changed, or a line was taken out or put in behind it"
-            if self._number == 1:
+            what = f"line {self.number - 1} was changed, or a line was taken out or put in behind it"
+            if self.number == 1:
                 what = "a line was taken out above it"
             raise RunError(
                 f"{self.where}: does not follow what {self._kind.writer} wrote before it: {what}; {self._kind.remedy}."
@@ -171,9 +295,10 @@ class _Chain:
         return values
 
 
-def _whole_lines(file: IO[bytes], kind: LineKind) -> Iterator[tuple[int, bytes]]:
-    """Offset in bytes and each complete line; the last may still be written. Raises RunError for an endless one."""
-    offset = 0
+def _whole_lines(file: IO[bytes], kind: LineKind, offset: int = 0) -> Iterator[tuple[int, bytes]]:
+    """Offset in bytes and each complete line from one on; the last may still be written. Raises RunError for an endless
+    one."""
+    file.seek(offset)
     while line := file.readline(_LONGEST_LINE + 1):
         if len(line) > _LONGEST_LINE:
             raise RunError(f"{file.name} byte {offset}: a line has more than {_LONGEST_LINE:,} bytes; {kind.remedy}.")

@@ -59,6 +59,7 @@ _COMMANDS = (
     (LOOKING, "describe:describe", "Describe pictures in words, checked against runs and known cases."),
     (LOOKING, "describe:ablate", "Measure what the evidence adds to descriptions."),
     (LINE, "inspect:inspect", "Judge a line's pictures by a policy, each part once."),
+    (LINE, "station:app", "Keep a station, which judges a line's parts and shows them in a browser."),
     (LINE, "drift:drift", "Check whether scores, failures and embeddings are still as they were."),
     (LINE, "cases:app", "Keep known cases, and find the wanted ones most like a picture."),
     (LINE, "export:export", "Write a trained network for use elsewhere and as a base."),

@@ -40,6 +40,15 @@ def is_formula(cell: str) -> bool:
     return False
 
 
+def as_text_cell(cell: str) -> str:
+    """The text as a cell that a spreadsheet shows and does not compute: an apostrophe is put before a formula.
+
+    >>> as_text_cell("=1+1"), as_text_cell("-1.5"), as_text_cell("L-7")
+    ("'=1+1", '-1.5', 'L-7')
+    """
+    return f"'{cell}" if is_formula(cell) else cell
+
+
 def _cells(dataset: Dataset) -> Iterator[str]:
     for name in ("label", "group", "split"):
         yield from (cell for cell in dataset.column(name) if cell is not None)

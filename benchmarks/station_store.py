@@ -1,0 +1,221 @@
+"""The station's store at 10,000 and at 1,000,000 parts, SQLite and PostgreSQL: every list, filter, count and chart."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.fresh import Figures, in_fresh_process, seconds_of
+from benchmarks.scale import Scale
+from benchmarks.tables import figure, table
+
+if TYPE_CHECKING:
+    from kenpin.station.store.opening import Store
+
+_REPETITIONS = 7
+_BLOCK = 10_000
+_HOUR_US = 3_600_000_000
+_BEGAN_US = 1_767_225_600_000_000
+_EVERY_US = 3_000_000  # a part each three seconds, day and night
+_OF_A_LOT = 1_000
+_GOAL_MS = 300
+
+
+def section(scale: Scale, folder: Path) -> str:
+    """Median time of each question, by the size of the store."""
+    from tests.station.postgresql import MISSING, is_installed, running_server
+
+    folder.mkdir()
+    taken: dict[str, list[Figures]] = {"SQLite": [], "PostgreSQL": []}
+    for parts in scale.stored:
+        address = f"sqlite:///{folder / f'{parts}.sqlite'}"
+        taken["SQLite"].append(in_fresh_process(ask, address=address, parts=parts))
+    if is_installed():
+        with running_server() as server:
+            for parts in scale.stored:
+                taken["PostgreSQL"].append(in_fresh_process(ask, address=server.new_database(), parts=parts))
+    stores = [name for name, figures in taken.items() if figures]
+    head = ("question", *(f"{name} {parts:,}, ms" for name in stores for parts in scale.stored))
+    cells = [figures for name in stores for figures in taken[name]]
+    rows = [(what, *(figure(1e3 * median(one[what])) for one in cells)) for what in cells[0] if what != "bytes a part"]
+    slowest = max(1e3 * median(one[what]) for one in cells for what in one if what != "bytes a part")
+    sizes = ", ".join(f"{name} {figure(taken[name][-1]['bytes a part'][0])}" for name in stores)
+    lacking = "" if is_installed() else f" {MISSING}, so its figures are left out."
+    return (
+        f"## Station's store\n\nParts of two products, {_OF_A_LOT:,} in a lot, a few of each hundred with a fault, one "
+        f"in fifty reviewed. Median of {_REPETITIONS} times in ms, of which the first reads from the system's cache "
+        f"(in memory here); the goal is {_GOAL_MS}, the slowest of all takes {figure(slowest)}. Bytes a part, indexes "
+        f"included: {sizes}.{lacking}\n\n" + table(head, rows)
+    )
+
+
+def ask(address: str, parts: int) -> Figures:
+    """In the child: fill a store, and ask each question."""
+    from kenpin.station.store.opening import Store
+
+    with Store(address) as store:
+        fill(store, parts)
+        figures = {what: seconds_of(question, _REPETITIONS) for what, question in questions(store, parts).items()}
+        return figures | {"bytes a part": [_size_bytes(store) / parts]}
+
+
+def questions(store: Store, parts: int) -> dict[str, Callable[[], object]]:
+    """Each question by its name."""
+    from kenpin.records import Verdict
+    from kenpin.station.store import queries
+    from kenpin.station.store.exporting import csv_pieces
+    from kenpin.station.store.filtering import PartFilter
+
+    middle_us = _BEGAN_US + parts // 2 * _EVERY_US
+    behind = queries.Cursor(middle_us, parts)
+    lot = f"lot {parts // 2 // _OF_A_LOT}"
+    escape = PartFilter("housing", verdict=Verdict.PASS, settled=Verdict.FAIL)
+    filters = {
+        "newest": PartFilter("housing"),
+        "newest of all products": PartFilter(),
+        "a lot": PartFilter("housing", lot=lot),
+        "an hour": PartFilter("housing", from_us=middle_us, to_us=middle_us + _HOUR_US),
+        "FAIL": PartFilter("housing", verdict=Verdict.FAIL),
+        "a class": PartFilter("housing", label="crack"),
+        "a rare class": PartFilter("housing", label="rare"),
+        "a class that passed": PartFilter("housing", verdict=Verdict.PASS, label="crack"),
+        "highest scores": PartFilter("housing", score_from=0.9999),
+        "scores that none has": PartFilter("housing", score_from=2.0),
+        "scores of a rare product": PartFilter("cover", score_from=0.9, score_to=0.95),
+        "a reviewer": PartFilter("housing", reviewer="ando"),
+        "a reviewer and a class": PartFilter("housing", reviewer="ando", label="crack"),
+        "settled": PartFilter("housing", is_settled=True),
+        "passed, settled FAIL": escape,
+        "an id": PartFilter("housing", id=f"{parts // 2:08}.png"),
+        "an id that none has": PartFilter("housing", id="none.png"),
+        "a version with a verdict": PartFilter("housing", version=1, verdict=Verdict.REVIEW),
+    }
+
+    def reading(question: Callable[[Any], object]) -> Callable[[], object]:
+        def asked() -> object:
+            with store.reading() as connection:
+                return question(connection)
+
+        return asked
+
+    def listed(asked: PartFilter, **more: Any) -> Callable[[], object]:
+        return reading(lambda connection: queries.page(connection, asked, **more))
+
+    def counted(asked: PartFilter) -> Callable[[], object]:
+        return reading(lambda connection: queries.count(connection, asked))
+
+    def first_row(asked: PartFilter) -> Callable[[], object]:
+        return lambda: [*zip(range(2), csv_pieces(queries.stream(store, asked)), strict=False)]
+
+    day = PartFilter("housing", from_us=middle_us, to_us=middle_us + 24 * _HOUR_US)
+    return (
+        {f"list: {name}": listed(asked) for name, asked in filters.items()}
+        | {"list: from the middle on": listed(PartFilter("housing"), behind=behind)}
+        | {f"count: {name}": counted(asked) for name, asked in filters.items()}
+        | {
+            "lots": reading(lambda connection: queries.lots(connection, "housing")),
+            "chart: verdicts by hour": reading(
+                lambda connection: queries.tallied(connection, PartFilter("housing"), ("hour", "verdict"))
+            ),
+            "chart: verdicts by hour of a day": reading(
+                lambda connection: queries.tallied(connection, day, ("hour", "verdict"))
+            ),
+            "chart: classes by lot": reading(
+                lambda connection: queries.tallied(connection, PartFilter("housing"), ("lot", "label"))
+            ),
+            "verdicts beside settled ones": reading(
+                lambda connection: queries.confusion(connection, PartFilter("housing"))
+            ),
+            "CSV's first row": first_row(PartFilter("housing")),
+            "CSV's first row of FAIL": first_row(PartFilter("housing", verdict=Verdict.FAIL)),
+            "CSV's first row of passed, settled FAIL": first_row(escape),
+        }
+    )
+
+
+def fill(store: Store, parts: int) -> None:
+    """Fill a store, as journals and reviews of so many parts would."""
+    from sqlalchemy import func, insert, literal, select, text
+
+    from kenpin.station.store.adding import HOUR_US
+    from kenpin.station.store.part_tables import LOTS, NONE, PARTS, REVIEWERS, TALLIES
+    from kenpin.station.store.tables import is_postgresql
+
+    for block in _blocks(parts):
+        with store.writing() as connection:
+            connection.execute(PARTS.insert(), block)
+    columns = PARTS.c
+    or_none = [func.coalesce(columns[name], NONE) for name in ("lot", "label", "settled_verdict")]
+    kinds = [columns.product, columns.judged_us // HOUR_US, columns.version, or_none[0], columns.verdict, *or_none[1:]]
+    tallies = select(*kinds, func.count()).group_by(*kinds)
+    of = [func.sum((columns.verdict == verdict).cast(TALLIES.c.hour.type)) for verdict in ("PASS", "FAIL", "REVIEW")]
+    times = func.min(columns.judged_us), func.max(columns.judged_us)
+    lots = select(columns.product, or_none[0], *of, *times).group_by(columns.product, or_none[0])
+    reviewed = select(literal("ando"), columns.judged_us, columns.seq).where(columns.settled_verdict.is_not(None))
+    with store.writing() as connection:
+        connection.execute(insert(TALLIES).from_select([*TALLIES.c], tallies))
+        connection.execute(insert(LOTS).from_select([*LOTS.c], lots))
+        connection.execute(insert(REVIEWERS).from_select([*REVIEWERS.c], reviewed))
+    with store._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        # PostgreSQL does so by itself after a while
+        connection.execute(text("VACUUM ANALYZE" if is_postgresql(connection) else "PRAGMA optimize"))
+
+
+def _blocks(parts: int) -> Iterator[list[dict[str, Any]]]:
+    """Rows of parts, some at a time."""
+    chance = random.Random(0)
+    for start in range(0, parts, _BLOCK):
+        yield [_row(number, chance) for number in range(start, min(start + _BLOCK, parts))]
+
+
+def _row(number: int, chance: random.Random) -> dict[str, Any]:
+    key = hashlib.blake2b(b"%d" % number, digest_size=16).hexdigest()
+    score = chance.random()
+    verdict = "FAIL" if score > 0.97 else "REVIEW" if score > 0.96 else "PASS"
+    label = "rare" if number % 50_000 == 7 else "crack" if score > 0.98 else "scratch" if score > 0.96 else "ok"
+    settled = None
+    if chance.random() < 0.02:
+        settled = chance.choices([verdict, "FAIL" if verdict == "PASS" else "PASS"], (0.98, 0.02))[0]
+    return {
+        "key": key,
+        "product": "cover" if number % 200 == 0 else "housing",
+        "id": f"{number:08}.png",
+        "content": key[::-1],
+        "picture_hash": key[::-1],
+        "lot": f"lot {number // _OF_A_LOT}",
+        "node": "node-1",
+        "version": 1 + number // 300_000,
+        "offset_bytes": number * 1_500,
+        "verdict": verdict,
+        "label": label,
+        "score": score,
+        "distance": 1 + score,
+        "reason": f"classifier: the score {score:.3f} lies on that side of the threshold 0.970.",
+        "has_map": verdict != "PASS",
+        "judged_us": _BEGAN_US + number * _EVERY_US,
+        "latency_s": 0.05,
+        "picture_bytes": 200_000,
+        "width_px": 640,
+        "height_px": 480,
+        "priority": score if verdict == "REVIEW" else None,
+        "sampled": 0.02 if settled is not None else None,
+        "settled_verdict": settled,
+        "settled_label": None,
+    }
+
+
+def _size_bytes(store: Store) -> float:
+    """Size of the whole database."""
+    from sqlalchemy import text
+
+    from kenpin.station.store.tables import is_postgresql
+
+    with store.reading(None) as connection:
+        if is_postgresql(connection):
+            return float(connection.execute(text("SELECT pg_database_size(current_database())")).scalar_one())
+        pages = connection.execute(text("PRAGMA page_count")).scalar_one()
+        return float(pages * connection.execute(text("PRAGMA page_size")).scalar_one())

@@ -1,0 +1,182 @@
+"""Parts into the store: rows of journal lines, what people settled, and the tallies that follow both."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, case, delete, select, update
+
+from kenpin.errors import RunError
+from kenpin.inspection.record import PartRecord, part_key
+from kenpin.records import Verdict
+from kenpin.station.store.applying import Needs
+from kenpin.station.store.part_tables import CLAIMS, FORMER, LOTS, NONE, PARTS, REVIEWERS, TALLIES, key_of
+from kenpin.station.store.tables import insert_into, micros_of, short_text
+
+HOUR_US = 3_600_000_000
+_OF_TALLY = ("product", "hour", "version", "lot", "verdict", "label", "settled_verdict")
+_COUNTED_AS = {Verdict.PASS: "passes", Verdict.FAIL: "fails", Verdict.REVIEW: "reviews"}
+
+
+@dataclass(frozen=True, slots=True)
+class JournalName:
+    """Whose journal it is: a node's, of a version of a product."""
+
+    node: str
+    product: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordLine:
+    """A line of a journal."""
+
+    record: PartRecord
+    offset: int
+    where: str
+    """Its file and number, for messages."""
+
+
+def add_parts(connection: Connection, journal: JournalName, lines: Sequence[RecordLine], needs: Needs) -> int:
+    """Add the parts of these lines that the store lacks, and end the claims on all of them; returns how many were
+    added. Called in its turn (`wait_for_turn`). Raises RunError for a line without a moment."""
+    rows = {row["key"]: row for row in (_row(journal, line, needs) for line in reversed(lines))}
+    known = set(connection.execute(select(PARTS.c.key).where(PARTS.c.key.in_(rows))).scalars())
+    new = [row for key, row in reversed(rows.items()) if key not in known]
+    if new:
+        kept = connection.execute(select(FORMER).where(FORMER.c.key.in_(rows)))
+        former = {one.key: one.seq for one in kept}
+        numbered = [{**row, "seq": former[row["key"]]} for row in new if row["key"] in former]
+        for some in (numbered, [row for row in new if row["key"] not in former]):
+            if some:
+                connection.execute(PARTS.insert(), some)
+        _tally(connection, Counter(_tally_of(row) for row in new))
+        _note_lots(connection, new)
+    connection.execute(delete(CLAIMS).where(CLAIMS.c.key.in_(rows)))
+    return len(new)
+
+
+def settle(connection: Connection, key: str, verdict: Verdict | None, label: str | None = None) -> bool:
+    """Keep what people settled on a part, or with None that nothing is settled any more; False where there is no such
+    part. key: of `key_of`. Called in its turn, as each function that applies an entry is."""
+    found = connection.execute(select(PARTS).where(PARTS.c.key == key)).mappings().one_or_none()
+    if found is None:
+        return False
+    values = {"settled_verdict": verdict and verdict.value, "settled_label": label}
+    connection.execute(update(PARTS).where(PARTS.c.key == key).values(values))
+    changes = Counter({_tally_of({**found, **values}): 1})
+    changes.subtract({_tally_of(dict(found)): 1})
+    _tally(connection, changes)
+    return True
+
+
+def set_need(connection: Connection, key: str, priority: float | None) -> None:
+    """Put a part into the queue of reviews, or take it out with None."""
+    connection.execute(update(PARTS).where(PARTS.c.key == key).values(priority=priority))
+
+
+def note_reviewer(connection: Connection, key: str, who: str, *, reviewed: bool = True) -> None:
+    """Keep that a person reviewed a part, or that it was undone, so that parts can be asked for by reviewer."""
+    part = connection.execute(select(PARTS.c.judged_us, PARTS.c.seq).where(PARTS.c.key == key)).one()
+    values = {"who": who, "judged_us": part.judged_us, "seq": part.seq}
+    if reviewed:
+        connection.execute(insert_into(connection, REVIEWERS).values(values).on_conflict_do_nothing())
+    else:
+        same = [REVIEWERS.c[name] == value for name, value in values.items()]
+        connection.execute(delete(REVIEWERS).where(*same))
+
+
+def keep_numbers(connection: Connection) -> None:
+    """Note the numbers of all parts before a rebuild, which gives the same ones again: sinks go on where they were."""
+    numbers = select(PARTS.c.key, PARTS.c.seq).where(PARTS.c.key.not_in(select(FORMER.c.key)))
+    connection.execute(FORMER.insert().from_select(["key", "seq"], numbers))
+
+
+def forget_numbers(connection: Connection) -> None:
+    """End what `keep_numbers` began."""
+    connection.execute(delete(FORMER))
+
+
+def _row(journal: JournalName, line: RecordLine, needs: Needs) -> dict[str, Any]:
+    record = line.record
+    part = part_key(record.id, record.picture_hash, record.picture_bytes, record.modified_ns)
+    try:
+        judged_us = micros_of(record.judged_at)
+    except ValueError as error:
+        raise RunError(f"{line.where}: was judged at {record.judged_at!r:.60}, which is no moment.") from error
+    need = needs(journal.product, record)
+    width_px, height_px = record.size_wh or (None, None)
+    return {
+        "key": key_of(journal.product, part),
+        "product": journal.product,
+        "id": record.id,
+        "content": part[1],
+        "picture_hash": record.picture_hash,
+        "lot": record.lot or None,
+        "node": journal.node,
+        "version": journal.version,
+        "offset_bytes": line.offset,
+        "verdict": record.verdict.value,
+        "label": record.label or None,
+        "score": _number(next((one.score for one in record.answers if one.score is not None), None)),
+        "distance": _number(record.distance),
+        "reason": next(iter(record.reasons), ""),
+        "has_map": any(one.map is not None for one in record.answers),
+        "judged_us": judged_us,
+        "latency_s": record.latency_s,
+        "picture_bytes": record.picture_bytes,
+        "width_px": width_px,
+        "height_px": height_px,
+        "priority": need.priority,
+        "sampled": need.sampled,
+        "settled_verdict": None,
+        "settled_label": None,
+    }
+
+
+def _number(value: float | None) -> float | None:
+    """A number that can be compared; SQLite has no NaN."""
+    return None if value is None or math.isnan(value) else value
+
+
+def _tally_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The key of a part's tally."""
+    return (
+        row["product"],
+        row["judged_us"] // HOUR_US,
+        row["version"],
+        short_text(row["lot"] or NONE),
+        row["verdict"],
+        short_text(row["label"] or NONE),
+        row["settled_verdict"] or NONE,
+    )
+
+
+def _tally(connection: Connection, changes: Counter[tuple[Any, ...]]) -> None:
+    rows = [{**dict(zip(_OF_TALLY, key, strict=True)), "parts": more} for key, more in changes.items() if more]
+    if rows:
+        insert = insert_into(connection, TALLIES)
+        more = TALLIES.c.parts + insert.excluded.parts
+        connection.execute(insert.on_conflict_do_update(index_elements=_OF_TALLY, set_={"parts": more}), rows)
+
+
+def _note_lots(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
+    lots: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in rows:
+        lot, at = short_text(row["lot"] or NONE), row["judged_us"]
+        counts = dict.fromkeys(_COUNTED_AS.values(), 0)
+        new = {"product": row["product"], "lot": lot, "first_us": at, "last_us": at, **counts}
+        found = lots.setdefault((row["product"], lot), new)
+        found[_COUNTED_AS[row["verdict"]]] += 1
+        found["first_us"], found["last_us"] = min(found["first_us"], at), max(found["last_us"], at)
+    insert = insert_into(connection, LOTS)
+    now, then = LOTS.c, insert.excluded
+    changed = {name: now[name] + then[name] for name in _COUNTED_AS.values()} | {
+        "first_us": case((then.first_us < now.first_us, then.first_us), else_=now.first_us),
+        "last_us": case((then.last_us > now.last_us, then.last_us), else_=now.last_us),
+    }
+    connection.execute(insert.on_conflict_do_update(index_elements=["product", "lot"], set_=changed), [*lots.values()])

@@ -1,0 +1,78 @@
+"""Tables of parts hold every part as it is, and begin before the last is read."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from kenpin.data.spreadsheets import is_formula
+from kenpin.records import Verdict
+from kenpin.station.folder import StationFolder
+from kenpin.station.store.exporting import COLUMNS, csv_pieces, parquet_pieces, table_row
+from kenpin.station.store.filtering import PartFilter
+from kenpin.station.store.following import Follower
+from kenpin.station.store.opening import Store
+from kenpin.station.store.queries import PartRow, stream
+from tests.station.store.made import append, part
+
+ODD = (
+    *("=cmd|' /C calc'!A0", "+1", "-1.5", "@SUM(A1)", "-ab", "\ttab"),
+    *('a "quoted", comma', "two\r\nlines", "傷", "-", ""),
+)
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> list[PartRow]:
+    """Parts with odd ids, lots, labels and reasons."""
+    folder = StationFolder(tmp_path)
+    append(folder, [part(n, id=text or "x", lot=text, label=text, reasons=(text,)) for n, text in enumerate(ODD)])
+    with Store(f"sqlite:///{tmp_path / 'store.sqlite'}") as store:
+        Follower(store, folder).take_up("n1")
+        return [*stream(store, PartFilter())]
+
+
+def _rows(text: str) -> list[dict[str, str]]:
+    return [*csv.DictReader(io.StringIO(text, newline=""))]
+
+
+def test_csv_holds_every_text_as_it_is(parts: list[PartRow]) -> None:
+    rows = _rows("".join(csv_pieces(parts)))
+    assert [row["lot"] for row in rows] == [*ODD[::-1]]
+    assert [*rows[0]] == [*COLUMNS]
+    assert rows[-1]["judged_at"] == "2026-01-01T00:00:00.000000+00:00"
+    assert (rows[-1]["settled_verdict"], rows[-1]["verdict"]) == ("", Verdict.PASS)
+
+
+def test_for_a_spreadsheet_no_cell_is_a_formula(parts: list[PartRow]) -> None:
+    plain, safe = (_rows("".join(csv_pieces(parts, for_spreadsheets=wanted))) for wanted in (False, True))
+    assert any(is_formula(cell) for row in plain for cell in row.values())
+    assert not any(is_formula(cell) for row in safe for cell in row.values())
+    assert [{name: cell.removeprefix("'") for name, cell in row.items()} for row in safe] == plain
+
+
+def test_parquet_holds_the_same(parts: list[PartRow]) -> None:
+    pieces = [*parquet_pieces(parts)]
+    table = pq.read_table(io.BytesIO(b"".join(pieces)))
+    assert table.to_pylist() == [table_row(one) for one in parts]
+    assert table.column_names == [*COLUMNS]
+    empty = pq.read_table(io.BytesIO(b"".join(parquet_pieces([]))))
+    assert (empty.num_rows, empty.schema) == (0, table.schema)
+
+
+def test_the_first_rows_are_there_before_the_last(parts: list[PartRow]) -> None:
+    def endless() -> Iterator[PartRow]:
+        while True:
+            yield from parts
+
+    pieces = csv_pieces(endless())
+    assert next(pieces).startswith("product,id")
+    assert next(pieces).count("2026-01-01") < 200
+    assert next(pieces) != ""
+    blocks = parquet_pieces(endless())
+    assert len(next(blocks)) > 0
+    assert next(blocks) != b""
