@@ -14,12 +14,16 @@ from kenpin.errors import RunError
 from kenpin.records_json import from_json, to_json
 
 ENTRY_VERSION: Literal[1] = 1
-_ENTRIES = LineKind(
+TRAIL_ENTRIES = LineKind(
     line="an entry of the trail",
     writer="the station",
     remedy="restore the file from a copy; what stands above this line is sound",
-    check=lambda values: isinstance(values["what"], str) and isinstance(values["number"], int),
+    # no station has written one without a hash, and else the hashes could be taken from all lines
+    check=lambda values: (
+        isinstance(values["what"], str) and isinstance(values["number"], int) and isinstance(values[BEFORE], str)
+    ),
 )
+"""The lines of a trail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ class Trail:
         """
         self.path, self.node = path, node
         self._count = 0
-        self._lines = ChainedFile(path, _ENTRIES, self._note)
+        self._lines = ChainedFile(path, TRAIL_ENTRIES, self._note)
         self._writing = Lock()
 
     def __len__(self) -> int:
@@ -77,14 +81,15 @@ class Trail:
         self._count += 1
         if values["number"] != self._count:
             raise RunError(
-                f"{self.path} byte {offset}: is entry {values['number']} in place {self._count}; {_ENTRIES.remedy}."
+                f"{self.path} byte {offset}: is entry {values['number']} in place {self._count}; "
+                f"{TRAIL_ENTRIES.remedy}."
             )
 
 
 def read_entries(path: Path) -> Iterator[Entry]:
     """The entries in a trail, at any moment, also while it is being written. Raises RunError where a line is damaged,
     changed or missing, OSError."""
-    for values, where in read_lines(path, _ENTRIES):
+    for values, where in read_lines(path, TRAIL_ENTRIES):
         yield entry_of(values, where)
 
 
