@@ -69,6 +69,31 @@ def line_of(values: Mapping[str, Any], before: str) -> str:
     return json.dumps(with_hash, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
 
 
+class CheckedLines:
+    """The complete lines of a file, read once, and what was found sound so far; also behind an error."""
+
+    def __init__(self, path: Path, kind: LineKind) -> None:
+        self._path, self._kind = path, kind
+        self._chain = _Chain(path, kind)
+        self.lines = 0
+        self.end = 0
+        """Size in bytes of the lines so far."""
+
+    @property
+    def digest(self) -> str:
+        """Hash of the lines so far: what the next one holds as `before`, 32 hexadecimal digits."""
+        return self._chain.digest.hexdigest()
+
+    def __iter__(self) -> Iterator[tuple[dict[str, Any], str]]:
+        """The JSON of each line, and its place for messages. Raises as `read_lines` does."""
+        with self._path.open("rb") as file:
+            for offset, line in _whole_lines(file, self._kind):
+                values = self._chain.values(line)
+                self.lines += 1
+                self.end = offset + len(line)
+                yield values, self._chain.where
+
+
 def read_lines(path: Path, kind: LineKind) -> Iterator[tuple[dict[str, Any], str]]:
     """The JSON of each complete line, and its place for messages; at any moment, also while the file is being written.
     Raises RunError where a line is damaged, changed or missing, OSError."""

@@ -85,7 +85,7 @@ def _read(kind: Any, value: Any, where: str, *, finite: bool) -> Any:
     if origin in (types.UnionType, Union):  # of these, records use only `X | None`
         one = next(p for p in parameters if p is not types.NoneType)
         return None if value is None else _read(one, value, where, finite=finite)
-    if kind is Any:
+    if kind is Any:  # whatever JSON holds
         return value
     if is_dataclass(kind):
         return _read_record(kind, value, where, finite=finite and kind not in _UNBOUNDED)

@@ -62,6 +62,7 @@ _COMMANDS = (
     (LINE, "station:app", "Keep a station, which judges a line's parts and shows them in a browser."),
     (LINE, "drift:drift", "Check whether scores, failures and embeddings are still as they were."),
     (LINE, "cases:app", "Keep known cases, and find the wanted ones most like a picture."),
+    (LINE, "audit:app", "Check and show what people and a station decided."),
     (LINE, "export:export", "Write a trained network for use elsewhere and as a base."),
 )
 _PAGE_ENDS = {

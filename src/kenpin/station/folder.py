@@ -8,6 +8,8 @@ from pathlib import Path
 
 from kenpin.errors import OptionError
 
+CONSOLE_NODE = "console"
+"""As which commands on the machine of the station write a trail."""
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _HASH = re.compile(r"[0-9a-f]{32}")
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
+from kenpin.errors import OptionError
 from kenpin.records import Verdict
-from kenpin.station.folder import check_name
+from kenpin.station.folder import CONSOLE_NODE, check_name
 from kenpin.strict_options import StrictOptions
 from kenpin.yaml_file import read_yaml
 
@@ -93,6 +94,8 @@ class StationSettings(StrictOptions):
     @field_validator("node")
     @classmethod
     def _node_names_files(cls, node: str) -> str:
+        if node == CONSOLE_NODE:
+            raise OptionError(f"node {node!r} is the console, whose commands write a trail too; choose another.")
         return check_name(node, "node")  # an OptionError is a ValueError, which pydantic takes up
 
     @field_validator("products", "sources", "sinks")

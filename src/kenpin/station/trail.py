@@ -18,7 +18,10 @@ TRAIL_ENTRIES = LineKind(
     line="an entry of the trail",
     writer="the station",
     remedy="restore the file from a copy; what stands above this line is sound",
-    check=lambda values: isinstance(values["what"], str) and isinstance(values["number"], int),
+    # no station has written one without a hash, and else the hashes could be taken from all lines
+    check=lambda values: (
+        isinstance(values["what"], str) and isinstance(values["number"], int) and isinstance(values[BEFORE], str)
+    ),
 )
 """The lines of a trail."""
 

@@ -1,0 +1,151 @@
+"""Who asks: the session or machine token of a request becomes a person, and what changes something needs their page."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import parse_qsl
+
+from kenpin.errors import KenpinError
+from kenpin.station.who.asgi import SAFE_METHODS, headers_of, only_header, refuse
+from kenpin.station.who.cookies import session_of
+from kenpin.station.who.origins import bearer_of
+from kenpin.station.who.rights import NotSignedInError, Person, Right
+from kenpin.station.who.secret import Secret, csrf_token, is_csrf_token
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from kenpin.station.who.door import Door
+
+CSRF_HEADER, CSRF_FIELD = "X-CSRF-Token", "csrf_token"
+"""Where a page sends its token: a header, or a field of a plain form."""
+_LARGEST_FORM = 64 * 1024
+_MOST_FIELDS = 1000
+_THREADS = 4
+_FORM = "application/x-www-form-urlencoded"
+Result = TypeVar("Result")
+
+
+def person_of(scope: Scope) -> Person:
+    """Who asks. Raises NotSignedInError."""
+    person: Person | None = scope["state"]["person"]
+    if person is None:
+        raise NotSignedInError("nobody is signed in; sign in, or send a token as `Authorization: Bearer TOKEN`.")
+    return person
+
+
+def person_with(scope: Scope, right: Right) -> Person:
+    """Who asks, who has this right. Raises NotSignedInError, NotAllowedError."""
+    person = person_of(scope)
+    person.check(right)
+    return person
+
+
+class Identity:
+    """Puts `person`, `session` and `csrf_token` into `scope["state"]`, None where nobody is signed in.
+
+    A wrong machine token is answered 401, and a change in a session without its page's token 403. A long answer, such
+    as one of events, ends soon after the session has.
+    """
+
+    def __init__(self, app: ASGIApp, door: Door, look_again_s: float = 15.0) -> None:
+        """look_again_s: how often a long answer looks whether its session has ended."""
+        self._app, self._door, self._look_again_s = app, door, look_again_s
+        # of its own: parts that wait for their verdicts may take all threads of the service
+        self._threads = ThreadPoolExecutor(_THREADS, "identity")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state = scope.setdefault("state", {})
+        state |= {"person": None, "session": None, "csrf_token": None}
+        session = None
+        try:
+            if headers_of(scope, b"authorization"):
+                token = bearer_of(scope)
+                person = None if token is None else await self._ask(self._door.which_machine, Secret(token))
+                if person is None:
+                    further = ((b"www-authenticate", b"Bearer"),)
+                    await refuse(scope, send, 401, "this is no token, or it was revoked; ask for another.", further)
+                    return
+                state["person"] = person
+            elif (session := session_of(scope)) is not None:
+                state["person"] = await self._ask(self._door.who_has, session)
+        except KenpinError as error:  # the store cannot be asked
+            await refuse(scope, send, 503, f"{error}")
+            return
+        if session is not None and state["person"] is not None:
+            state |= {"session": session, "csrf_token": csrf_token(session)}
+            if scope["method"] not in SAFE_METHODS:
+                sent, receive = await _sent_token(scope, receive)
+                if not is_csrf_token(session, sent):
+                    await refuse(scope, send, 403, "this page is older than your session; load it again.")
+                    return
+            send = _WhileOpen(send, session, self._is_open, self._look_again_s).send
+        await self._app(scope, receive, send)
+
+    async def _is_open(self, session: Secret) -> bool:
+        try:
+            return await self._ask(self._door.is_open, session)
+        except KenpinError:  # it cannot be told; a browser asks again for events that end
+            return False
+
+    async def _ask(self, question: Callable[[Secret], Result], secret: Secret) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, question, secret)
+
+
+class _WhileOpen:
+    """Sends a long answer as long as the session is open."""
+
+    def __init__(self, send: Send, session: Secret, is_open: Callable[[Secret], Any], look_again_s: float) -> None:
+        self._send, self._session, self._is_open, self._look_again_s = send, session, is_open, look_again_s
+        self._looked_s, self._has_ended = time.monotonic(), False
+
+    async def send(self, message: Message) -> None:
+        """Send a message of the app, or end the answer in its place."""
+        if self._has_ended:
+            return
+        if message.get("more_body") and time.monotonic() - self._looked_s >= self._look_again_s:
+            self._looked_s = time.monotonic()
+            if not await self._is_open(self._session):
+                self._has_ended = True  # the server tells the app that the client is gone
+                message = {"type": "http.response.body", "body": b""}
+        await self._send(message)
+
+
+async def _sent_token(scope: Scope, receive: Receive) -> tuple[str | None, Receive]:
+    """The token that a page sent, and what gives the body from its beginning."""
+    if (sent := only_header(scope, CSRF_HEADER.lower().encode())) is not None:
+        return sent, receive
+    kind = (only_header(scope, b"content-type") or "").partition(";")[0].strip().lower()
+    if kind != _FORM:
+        return None, receive
+    messages: list[Message] = []
+    size, more = 0, True
+    while more and size <= _LARGEST_FORM:
+        message = await receive()
+        messages.append(message)
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+
+    async def again() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    body = b"".join(message.get("body", b"") for message in messages)
+    return None if more else _field(body), again
+
+
+def _field(form: bytes) -> str | None:
+    """The token's field in a form; None where it is absent or comes several times."""
+    try:
+        pairs = parse_qsl(form.decode("latin-1"), keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return None
+    values = [value for name, value in pairs if name == CSRF_FIELD]
+    return values[0] if len(values) == 1 else None
