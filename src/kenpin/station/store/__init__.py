@@ -1,0 +1,1 @@
+"""The store: tables, migrations, queries, and the code that follows the files."""

@@ -1,0 +1,5 @@
+"""The one list of all tables in the store."""
+
+from sqlalchemy import MetaData
+
+METADATA = MetaData()
