@@ -41,9 +41,11 @@ NO_ADJECTIVES = frozenset(
 """Words behind which a noun is not what the number counts."""
 WORDED = frozenset({"value", "way"})
 """Placeholders for a word, or for a number with its unit."""
-SPELLED = frozenset({"F1", "FN", "HDF5", "LLM", "MT", "MVTec", "NG", "NPZ", "RGB", "RMS", "RT", "SVG", "SVM", "XML"})
+SPELLED = frozenset(
+    {"F1", "FN", "HDF5", "LLM", "MQTT", "MT", "MVTec", "NG", "NPZ", "RGB", "RMS", "RT", "SVG", "SVM", "XML"}
+)
 """Read letter by letter, the first of which sounds like `em`, `ef` or `ess`."""
-AS_YOU = re.compile(r"eu|one\b|once|ubiq|uint|uni|us[ae]|usual|util|U\b|UMAP|UR[IL]|UTF")
+AS_YOU = re.compile(r"eu|one\b|once|ubiq|uint|uni|us[ae]|usual|util|U\b|UMAP|UR[IL]|USB|UTF")
 """Beginnings that are written with a vowel and said with a consonant."""
 AS_VOWEL = re.compile(r"8|1[18](?!\d)|heir|hour|honest|https?\b|lm_|svm\b|x-ray|X-ray|xml\b")
 """Beginnings that are said with a vowel and written without one."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from kenpin.errors import RunError, ShapeError
 from kenpin.records import Evaluation, Prediction, Threshold
@@ -105,7 +105,9 @@ def _read(kind: Any, value: Any, where: str, *, finite: bool) -> Any:
         return float(value)
     elif isinstance(kind, type) and issubclass(kind, StrEnum) and value in list(kind):
         return kind(value)
-    elif kind in (str, int, bool) and type(value) is kind:
+    elif (kind in (str, int, bool) and type(value) is kind) or (
+        origin is Literal and type(value) is str and value in parameters
+    ):
         return value
     raise RunError(f"{where}: {value!r:.60} is not {kind}. Restore the file, or evaluate again.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -106,17 +106,23 @@ class Opened:
 
 def open_picture(seen: Sighting) -> Opened:
     """Read the file once, so that hash and picture are of the same bytes. Errors are in the result."""
-    digest, image, error = "", None, None
+    return open_with_bytes(seen)[0]
+
+
+def open_with_bytes(seen: Sighting, opens: Callable[[ImageSource], Image | None] = read_image) -> tuple[Opened, bytes]:
+    """As `open_picture`, and the file's bytes; none where it could not be read. opens: makes the picture of bytes, and
+    raises where they are none; None where it only looks at them."""
+    digest, data, image, error = "", b"", None, None
     try:
         _refuse_folder(seen.path)
         once = read_bytes_once(ImageSource(seen.path))
-        digest = once.content
-        if len(once.data) != seen.size_bytes or sighting_of(seen.id, seen.path, once.status).state != seen.state:
+        digest, data = once.content, once.data
+        if len(data) != seen.size_bytes or sighting_of(seen.id, seen.path, once.status).state != seen.state:
             raise PictureError(once.source, "image-truncated", "it changed while it was read", _AGAIN)
-        image = read_image(once.source)
+        image = opens(once.source)
     except Exception as hindrance:  # noqa: BLE001 a file may fail in any way, and none may hold up a line
         error = _as_image_error(seen.path, hindrance)
-    return Opened(seen, _whole_path(seen.path), digest, image, error)
+    return Opened(seen, _whole_path(seen.path), digest, image, error), data
 
 
 def open_bytes(name: str, data: bytes, *, lot: str | None = None) -> Opened:

@@ -67,6 +67,11 @@ class WatchedFolder:
         self._note = note
         self._away_since_s: float | None = None
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the folder could not be listed."""
+        return self._away_since_s is not None
+
     def next(self, most: int, *, wait: bool) -> list[Sighting] | None:
         """Files that may be complete and whose present state was not tried, the oldest first.
 
@@ -216,6 +221,11 @@ def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
         return status_of(entry.path) if os.path.lexists(entry.path) else None
     except OSError:
         return status_of(entry.path)
+
+
+def ends_as_its_format(data: bytes) -> bool:
+    """Whether the bytes of a file end with the end mark of their format; False where that has none."""
+    return any(data.startswith(begin) and data.endswith(end) for begin, end in _ENDS.items())
 
 
 def _shows_its_end(path: str) -> bool:

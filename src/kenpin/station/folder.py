@@ -70,6 +70,11 @@ class StationFolder:
         """Trainings: a folder each with its log and its run."""
         return self.path / "jobs"
 
+    @property
+    def asides(self) -> Path:
+        """Files from watched folders that are no pictures, a folder for each source."""
+        return self.path / "aside"
+
     def picture(self, picture_hash: str) -> Path:
         """The file of a picture, by its content hash of 32 hexadecimal digits; its format is told by its content."""
         assert _HASH.fullmatch(picture_hash), picture_hash

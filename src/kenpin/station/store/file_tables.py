@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Column, String, Table
 
-from kenpin.station.store.tables import FROM_FILES, METADATA, BigNumber
+from kenpin.station.store.metadata import METADATA
+from kenpin.station.store.tables import FROM_FILES, BigNumber
 
 FOLLOWED = Table(
     "followed",

@@ -7,7 +7,8 @@ import hashlib
 from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, String, Table
 
 from kenpin.inspection.record import PartKey
-from kenpin.station.store.tables import FROM_FILES, METADATA, BigNumber, ShortText
+from kenpin.station.store.metadata import METADATA
+from kenpin.station.store.tables import FROM_FILES, BigNumber, ShortText
 
 NONE = ""
 """What stands in a tally for a part without a lot, without a label, or that nobody has settled."""

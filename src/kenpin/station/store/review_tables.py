@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from kenpin.station.store.tables import FROM_FILES, METADATA, BigNumber, ShortText
 from sqlalchemy import Boolean, Column, Float, Index, Integer, String, Table
+
+from kenpin.station.store.metadata import METADATA
+from kenpin.station.store.tables import FROM_FILES, BigNumber, ShortText
 
 REVIEWS = Table(
     "reviews",

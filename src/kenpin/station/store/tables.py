@@ -12,7 +12,8 @@ from sqlalchemy import BigInteger, Connection, Integer, MetaData, Table, Text, T
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
-METADATA = MetaData()
+from kenpin.station.store.metadata import METADATA
+
 FROM_FILES = {"from_files": True}
 """`info` of a table that the station's files fill: it is emptied before a store is filled from them again."""
 BigNumber = BigInteger().with_variant(Integer, "sqlite")

@@ -1,0 +1,1 @@
+"""Sources: where parts come from, each in a thread of its own that never stops the others."""

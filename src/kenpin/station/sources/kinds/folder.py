@@ -1,0 +1,138 @@
+"""Folder: pictures that a line writes into a watched folder, each handed on once, when it is complete."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from pydantic import Field, field_validator
+
+from kenpin.data.images import read_image
+from kenpin.inspection.aside import not_moved, place_aside, put_aside
+from kenpin.inspection.pictures import Sighting, open_with_bytes
+from kenpin.inspection.record import PartRecord
+from kenpin.inspection.watching import WatchedFolder, ends_as_its_format, sightings
+from kenpin.records import ImageSource
+from kenpin.station.arrival import Arrival
+from kenpin.station.sources.belonging import Belongings
+from kenpin.station.sources.contract import SourceOptions, SourcePlace
+from kenpin.station.sources.handing import Handing
+from kenpin.station.sources.naming import check_rule
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SUMMARY = "a folder that a line or a camera writes pictures into"
+NEEDS = "A folder that can be read; where it can be written to, files that are no pictures are moved out of it."
+
+_LOOKS_EVERY_S = 0.05
+
+
+class FolderSourceOptions(SourceOptions):
+    """What a watched folder takes."""
+
+    folder: Path = Field(description="Folder to watch, with all below it; from the station's folder.")
+    path: str | None = Field(
+        None,
+        description="Rule on the path below the folder: {product} and {lot} in braces, * for a name, ** for any "
+        "folders, as {product}/{lot}/*.png.",
+    )
+    settle_s: float = Field(
+        0.5, ge=0, description="Seconds without a change after which a file without an end mark is complete."
+    )
+    aside_after_s: float = Field(
+        30.0,
+        ge=0,
+        description="Seconds after which a file that cannot be opened as a picture is recorded, REVIEW, and moved aside.",
+    )
+
+    @field_validator("path")
+    @classmethod
+    def _is_a_path_rule(cls, rule: str | None) -> str | None:
+        return None if rule is None else check_rule(rule)
+
+
+OPTIONS = FolderSourceOptions
+
+
+def open(options: FolderSourceOptions, place: SourcePlace) -> FolderSource:
+    """A watched folder, which may be missing for a time. Raises MissingExtraError."""
+    return FolderSource(options, place)
+
+
+class FolderSource:
+    """A watched folder."""
+
+    def __init__(self, options: FolderSourceOptions, place: SourcePlace) -> None:
+        self._options, self._place = options, place
+        self._folder = place.path(options.folder)
+        self._belongings = Belongings(options, options.path)
+        self._recorded: dict[str, tuple[int, int]] = {}
+        """Files that have their records, and are not yet in the source's memory."""
+
+    def run(self, handing: Handing) -> None:
+        """Hand on what comes, until the station ends."""
+        watched = WatchedFolder(
+            self._folder,
+            self._remembered(),
+            settle_s=self._options.settle_s,
+            aside_after_s=self._options.aside_after_s,
+            until_idle_s=None,
+            stop=handing.stop,
+            note=lambda sentence: handing.hinder(sentence if watched.is_away else None),
+        )
+        while (ready := watched.next(handing.most, wait=not len(handing))) is not None:
+            for seen in ready:
+                self._take(seen, watched, handing)
+            handing.settle(_LOOKS_EVERY_S if not ready else 0.0)
+            self._remember()
+        handing.settle()
+        self._remember()
+
+    def _take(self, seen: Sighting, watched: WatchedFolder, handing: Handing) -> None:
+        """Hand a file on, or leave it for a later try."""
+        opened, data = open_with_bytes(seen, _look)
+        if opened.error is not None and not watched.gives_up(opened):
+            return
+        if not opened.picture_hash:
+            handing.tell(str(opened.error))  # there is nothing to record; it is tried again every second
+            return
+        belonging = self._belongings.of(seen.id, data)
+        arrival = Arrival(f"{self._place.name}/{seen.id}", data, belonging.product, belonging.lot)
+        handing.hand(arrival, lambda record: self._done(seen, record, watched, handing))
+        if opened.error is not None:
+            handing.finish()  # a file that was given up is handed out again until it is judged
+
+    def _done(self, seen: Sighting, record: PartRecord | None, watched: WatchedFolder, handing: Handing) -> None:
+        watched.judged(seen)
+        if record is None:
+            return  # no line took it: it is tried again when the station starts again
+        self._recorded[seen.id] = (seen.size_bytes, seen.modified_ns)
+        if record.size_wh is None and not seen.is_folder:
+            try:
+                self._place.aside.mkdir(parents=True, exist_ok=True)
+                put_aside(seen, self._place.aside / PurePosixPath(place_aside(record)).name)
+            except OSError as error:
+                handing.tell(not_moved(seen.path, error))
+
+    def _remembered(self) -> dict[str, tuple[int, int]]:
+        """The files that have their records; those that are gone are forgotten."""
+        remembered = self._place.seen.all()
+        try:
+            there = {seen.id for seen in sightings(self._folder, {})}
+        except OSError:
+            return remembered
+        gone = remembered.keys() - there
+        if there and gone:  # an empty folder may be one whose disk is not there
+            self._place.seen.remove(gone)
+        return {id: state for id, state in remembered.items() if id in there}
+
+    def _remember(self) -> None:
+        if self._recorded:
+            self._place.seen.add(self._recorded)
+            self._recorded = {}
+
+
+def _look(source: ImageSource) -> Image | None:
+    """Raises ImageError for a file that may not be complete; one with its end mark is opened by the line alone."""
+    return None if ends_as_its_format(source.data or b"") else read_image(source)
