@@ -45,7 +45,9 @@ def _commands(inner: Any = app, before: tuple[str, ...] = ()) -> Iterator[tuple[
         if name.startswith("-"):
             continue
         words = (*before, name)
-        below = [*_commands(inner[name], words)] if name in ("train", "cases", "audit", "station") and not before else []
+        below = (
+            [*_commands(inner[name], words)] if name in ("train", "cases", "audit", "station") and not before else []
+        )
         yield from below or [words]
 
 

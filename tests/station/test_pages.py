@@ -8,8 +8,6 @@ import json
 from pathlib import Path
 
 import pytest
-from kenpin.station.who.clock import now_us
-from kenpin.station.who.rights import RIGHTS_OF, Person, Role
 from starlette.testclient import TestClient
 
 from kenpin.data.picture_files import hash_of
@@ -18,6 +16,8 @@ from kenpin.station.arrival import Arrival
 from kenpin.station.retaining import Removed, remove_pictures
 from kenpin.station.running import Station
 from kenpin.station.settings import RetentionRule
+from kenpin.station.who.clock import now_us
+from kenpin.station.who.rights import RIGHTS_OF, Person, Role
 from tests.station.conftest import SignIn
 
 _HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'=cmd|"

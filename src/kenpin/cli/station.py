@@ -1,4 +1,4 @@
-"""Commands on a station: `station rebuild`."""
+"""The command `station`, which serves a line and its people, and the commands on its folder."""
 
 from __future__ import annotations
 
@@ -10,11 +10,51 @@ import cyclopts
 from cyclopts import Parameter
 
 from kenpin.cli import _show
-from kenpin.cli._groups import OUTPUT
+from kenpin.cli._groups import DATA, OUTPUT
+from kenpin.cli.runs import Device, Engine
 from kenpin.errors import OptionError
 from kenpin.plural import counted, was_were
 
 app = cyclopts.App(name="station")
+app.command("kenpin.cli.station_accounts:app", name="account")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationOptions:
+    """Where the station keeps everything, and where it listens."""
+
+    folder: Annotated[Path, Parameter(group=DATA, help="Folder of the station, made where it does not exist.")] = Path(
+        "station"
+    )
+    product: Annotated[str, Parameter(group=DATA, help="Name of the product that the policy is for.")] = "parts"
+    host: Annotated[str | None, Parameter(group=OUTPUT, help="Address to listen at, in place of the settings'.")] = None
+    port: Annotated[int | None, Parameter(group=OUTPUT, help="Port to listen at; 0: any free one.")] = None
+    device: Device = None
+    engine: Engine = "auto"
+
+
+@app.default
+def station(policy: Path | None = None, /, *, options: StationOptions = StationOptions()) -> None:
+    """Judge a line's parts, and show them in a browser, until it is stopped.
+
+    The first start prints a link that makes the first account. Settings stand in `station.yaml` in the folder.
+
+    Parameters
+    ----------
+    policy:
+        Policy of the first version of a product; without it the settings name it, or it is set up in a browser.
+    """
+    from kenpin.station.folder import check_name
+    from kenpin.station.service import serve
+    from kenpin.station.settings import ProductSettings, read_settings
+
+    settings = read_settings(options.folder / "station.yaml")
+    given = {name: value for name in ("host", "port") if (value := getattr(options, name)) is not None}
+    if policy is not None:
+        product = settings.products.get(options.product, ProductSettings()).model_copy(update={"policy": policy})
+        given["products"] = {**settings.products, check_name(options.product, "product"): product}
+    serve(options.folder, settings.model_copy(update=given), _show.row, device=options.device, engine=options.engine)
 
 
 @Parameter(name="*")

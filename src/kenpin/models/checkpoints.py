@@ -18,10 +18,8 @@ from kenpin.files import read_json, write_json
 from kenpin.models.bases import BaseRecord
 from kenpin.models.contract import Inspector, Task
 from kenpin.models.networks.pretrained import load_tensors
-from kenpin.run.layout import CHECKPOINTS
+from kenpin.run.layout import CHECKPOINTS, OPTIONS
 
-OPTIONS = "options.json"
-"""File of a run's options, written when it begins."""
 _PREFIX, _PARTIAL = "checkpoint-", ".partial"
 _LEARNED = "learned.safetensors"
 STATE = "trainer_state.json"

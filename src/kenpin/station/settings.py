@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
@@ -11,9 +11,9 @@ from kenpin.errors import OptionError
 from kenpin.records import Verdict
 from kenpin.station.folder import CONSOLE_NODE, check_name
 from kenpin.strict_options import StrictOptions
+from kenpin.words import Language
 from kenpin.yaml_file import read_yaml
 
-Language = Literal["en", "ja", "zh"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -14,14 +14,14 @@ from kenpin.data.taking import DataSource
 from kenpin.errors import OptionError, OutputExistsError, RunError
 from kenpin.files import cannot_write, partial_folder, read_json, sole_writer, write_json
 from kenpin.finished_run import Run
-from kenpin.models.checkpoints import OPTIONS, write_begun
+from kenpin.models.checkpoints import write_begun
 from kenpin.models.contract import Trainable
 from kenpin.predictor import Predictor
 from kenpin.records import Evaluation
 from kenpin.report import write_report
 from kenpin.report.evolution import write_evolution
 from kenpin.report.headline import headed_json
-from kenpin.run.layout import EVOLUTION, EVOLUTION_PAGE, REPORT, evaluation_files
+from kenpin.run.layout import EVOLUTION, EVOLUTION_PAGE, OPTIONS, REPORT, evaluation_files
 from kenpin.run.record import finish, write_record
 from kenpin.training.capacity import refuse_unfit
 from kenpin.training.deciding import Decided, Scored

@@ -9,7 +9,6 @@ from kenpin.data.doctor import examine_dataset
 from kenpin.errors import DatasetError
 from kenpin.records import Finding
 from kenpin.station.learning.data_sets import load_frozen, read_frozen
-from kenpin.suspects import find_suspects
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +30,8 @@ def doubts(folder: Path, *, base: str = "lite0", device: str | None = None) -> t
     dataset, frozen = load_frozen(folder), read_frozen(folder)
     part_of = {part.file: part.id for part in frozen.parts}
     findings = [*examine_dataset(dataset, dataset.findings).findings]
+    from kenpin.suspects import find_suspects  # which loads torch
+
     try:
         suspects = [one for one in find_suspects(dataset, base=base, device=device) if one.is_likely]
     except DatasetError:  # nothing to compare a label with

@@ -18,9 +18,8 @@ from typing import Literal
 
 from kenpin.errors import OptionError, OutputError, RunError
 from kenpin.files import cannot_write, partial_folder, read_json, sole_writer, write_json
-from kenpin.models.checkpoints import OPTIONS
 from kenpin.records_json import from_json, to_json
-from kenpin.run.layout import EVOLUTION_PAGE
+from kenpin.run.layout import EVOLUTION_PAGE, OPTIONS
 from kenpin.run.record import is_run
 from kenpin.station.folder import StationFolder
 from kenpin.station.learning.process_table import ProcessMark, end, is_alive, mark_of

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 
 from kenpin.data.picture_files import hash_of
-from kenpin.errors import KenpinError, OptionError, RunError
+from kenpin.errors import KenpinError, OptionError, RunError, check_training_installed
 from kenpin.files import write_json
 from kenpin.inspection.policy import MapOptions, Policy, RunOptions
 from kenpin.models.package import folder_of_report
@@ -112,6 +112,7 @@ class Learning:
         """Freeze pictures of good parts, by their names, as a data set to begin with. Raises NotAllowedError,
         DatasetError where there are none, OutputError."""
         who.check(Right.UPLOAD)
+        check_training_installed()
         check_name(product, "product")
         now, parts = self._clock(), dict[str, ReviewedPart]()
         for name, data in pictures:
@@ -151,6 +152,7 @@ class Learning:
         """Order a training, which takes a while: its first steps are tried for the forecast. The result is the number
         of its job, or None where the forecast refused it, as `orderings` tells. Raises NotAllowedError, OptionError."""
         who.check(Right.LEARN)
+        check_training_installed()
         self._command(product, data_set, family, values)
         ordering = Ordering(who.name, product, data_set, family)
         with self._changing:

@@ -5,15 +5,25 @@ from __future__ import annotations
 from sqlalchemy import Connection, delete, insert, select, update
 
 from kenpin.records import Verdict
+from kenpin.station.drawing_key import drawing_key
+from kenpin.station.folder import StationFolder
+from kenpin.station.reviewing.needs import ReviewNeeds
 from kenpin.station.reviewing.settling import Outcome, Review, ReviewState, outcome
+from kenpin.station.settings import StationSettings
 from kenpin.station.store.adding import note_reviewer, settle
-from kenpin.station.store.applying import applies
+from kenpin.station.store.applying import Needs, applies, tells_needs
 from kenpin.station.store.part_tables import PARTS
 from kenpin.station.store.review_tables import LENT, REVIEWS, WANTED
 from kenpin.station.store.tables import insert_into, micros_of
 from kenpin.station.trail import Entry
 
 REVIEWED, UNDONE = "part-reviewed", "review-undone"
+
+
+@tells_needs
+def review_needs(folder: StationFolder, settings: StationSettings) -> Needs:
+    """By cost, and by the station's own draw."""
+    return ReviewNeeds(settings.products, drawing_key(folder))
 
 
 @applies(REVIEWED)

@@ -7,10 +7,10 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 
 from sqlalchemy import Connection
 
-import kenpin.station
 from kenpin.errors import RunError
 from kenpin.inspection.record import PartRecord
 from kenpin.station.folder import StationFolder
@@ -85,7 +85,7 @@ def apply_entry(connection: Connection, entry: Entry, where: str) -> None:
 
 def _load() -> None:
     """Import what registers itself."""
-    for package in pkgutil.iter_modules(kenpin.station.__path__, f"{kenpin.station.__name__}."):
+    for package in pkgutil.iter_modules([str(Path(__file__).parents[1])], "kenpin.station."):
         name = f"{package.name}.{MODULE}"
         if package.ispkg and find_spec(name) is not None:
             importlib.import_module(name)

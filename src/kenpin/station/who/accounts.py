@@ -17,13 +17,13 @@ from sqlalchemy.exc import IntegrityError
 from kenpin.errors import OptionError
 from kenpin.nearest import did_you_mean
 from kenpin.plural import counted
-from kenpin.station.settings import Language
 from kenpin.station.store.account_tables import accounts
 from kenpin.station.who.entries import ACCOUNT_ADDED, ACCOUNT_CHANGED
 from kenpin.station.who.rights import RESERVED_NAMES, RIGHTS_OF, Person, Right, Role
 from kenpin.station.who.sessions import end_all_sessions
 from kenpin.station.who.tries import forget_account
 from kenpin.visible import visible
+from kenpin.words import Language
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Row

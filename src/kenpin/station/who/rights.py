@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from kenpin.errors import KenpinError
 from kenpin.station.folder import CONSOLE_NODE
-from kenpin.station.settings import Language
+from kenpin.words import Language
 
 
 class Right(StrEnum):
