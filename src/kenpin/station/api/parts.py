@@ -65,7 +65,11 @@ async def get_events(request: Request, asked: Annotated[Asking, Depends(asking(R
 
     async def events() -> AsyncIterator[str]:
         loop, told = asyncio.get_running_loop(), asyncio.Event()
-        with asked.station.news.listening(lambda: loop.call_soon_threadsafe(told.set)):
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(told.set)
+
+        with asked.station.news.listening(wake):
             yield f"retry: {_RETRY_MS}\n\n"
             while not await request.is_disconnected():
                 try:

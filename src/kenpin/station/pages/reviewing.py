@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -67,7 +67,7 @@ def review(request: Request, key: str, say: _Text, note: _Text = "") -> Response
     return HTMLResponse(render("review_task", asked.language, shell=asked.shell("review"), **_task(asked, notice)))
 
 
-def _task(asked: PageAsked, notice: str | None) -> dict[str, object]:
+def _task(asked: PageAsked, notice: str | None) -> dict[str, Any]:
     """What the page shows of the next part."""
     station = asked.station
     waiting = station.reviewing.waiting(asked.product)

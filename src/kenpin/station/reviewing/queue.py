@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from threading import Lock
 from typing import Literal
@@ -133,7 +133,8 @@ class Reviewing:
         mine = select(REVIEWS.c.key).where(REVIEWS.c.who == who.name, ~REVIEWS.c.undone)
         with self._entering:
             with self._store.reading() as connection:
-                key = connection.execute(mine.order_by(REVIEWS.c.at_us.desc()).limit(1)).scalar_one_or_none()
+                last = mine.order_by(REVIEWS.c.at_us.desc()).limit(1)
+                key: str | None = connection.execute(last).scalar_one_or_none()
             if key is None:
                 return None
             part = self._part(key)
@@ -204,7 +205,7 @@ class Reviewing:
     def _others(self, key: str, who: Person) -> int:
         return len(self._reviewers(key) - {who.name})
 
-    def _enter(self, who: Person, what: str, about: dict[str, object]) -> None:
+    def _enter(self, who: Person, what: str, about: Mapping[str, object]) -> None:
         self._trail.append(who.name, what, about)
         self._follower.trail(self._trail.node, self._trail.end)
 
