@@ -19,7 +19,7 @@ from kenpin.records import Prediction, Threshold, Verdict
 from kenpin.records_json import from_json, to_json
 from kenpin.studies.succession import Candidate, Succession, study_succession
 from kenpin.targets import Target
-from tests.conftest import Run as Kenpin
+from tests.commands import Run as Kenpin
 from tests.pictures import part, write_parts
 
 PASS, FAIL, REVIEW = Verdict.PASS, Verdict.FAIL, Verdict.REVIEW
@@ -112,7 +112,8 @@ def test_what_is_not_known_is_told(pictures: Dataset) -> None:
     assert any("old has no threshold" in note for note in found.notes)
     assert any("not known what all old has learned from" in note for note in found.notes)
     plain = Threshold(0.5, None, "good parts alone")
-    found = study_succession(*(_candidate(n, pictures, NOW, threshold=plain) for n in ("old", "new")), pictures)
+    old, new = (_candidate(name, pictures, NOW, threshold=plain) for name in ("old", "new"))
+    found = study_succession(old, new, pictures)
     assert found.cost is None
     assert any("--cost-escape" in note for note in found.notes)
     assert found.decisions["escape"] is not None
@@ -126,7 +127,7 @@ def test_good_labels_must_agree(pictures: Dataset) -> None:
 
 
 def test_the_cost_is_the_sum_of_its_rates_and_its_interval_holds() -> None:
-    """Of 400 samples of a known change at most 5 % may miss it; the interval is exact, and so misses fewer."""
+    """Of 200 samples of a known change at most 5 % may miss it; the interval is exact, and so misses fewer."""
     rng = np.random.default_rng(0)
     defective = [False] * 60 + [True] * 40
     chances = {False: {(PASS, PASS): 0.8, (FAIL, PASS): 0.1, (PASS, REVIEW): 0.1}, True: {}}
@@ -141,7 +142,7 @@ def test_the_cost_is_the_sum_of_its_rates_and_its_interval_holds() -> None:
         for (before, now), chance in pairs.items()
     )
     missed = 0
-    for _ in range(400):
+    for _ in range(200):
         drawn = []
         for bad in defective:
             pairs = [*chances[bad]]
@@ -156,7 +157,7 @@ def test_the_cost_is_the_sum_of_its_rates_and_its_interval_holds() -> None:
             assert value == pytest.approx(expected)
         assert found.low <= found.change <= found.high
         missed += not found.low <= true_change <= found.high
-    assert missed <= 0.05 * 400
+    assert missed <= 0.05 * 200
 
 
 def test_without_both_kinds_of_parts_there_is_no_cost() -> None:
@@ -165,8 +166,8 @@ def test_without_both_kinds_of_parts_there_is_no_cost() -> None:
 
 
 def test_the_command_compares_two_runs(kenpin: Kenpin, toy_run: Any, tmp_path: Path) -> None:
-    toy_run("classifier", tmp_path / "old", tuning="head", epochs=1)
-    toy_run("classifier", tmp_path / "new", tuning="head", epochs=2)
+    toy_run("classifier", tmp_path / "old", tuning="head")
+    toy_run("classifier", tmp_path / "new", tuning="head", seed=1)
     write_parts(tmp_path / "unseen", count=5, first=9000)
     status, out, _ = kenpin("compare", "old", "new", "--data", "unseen", "--json", "found.json")
     assert status == 0

@@ -17,7 +17,7 @@ from kenpin.errors import DatasetError, OptionError, RunError
 from kenpin.records import Detections, Verdict
 from kenpin.station.learning.data_sets import FROZEN, FrozenDataSet, ReviewedPart, freeze, load_frozen, read_frozen
 from kenpin.station.learning.doubts import doubts
-from kenpin.station.learning.splitting import Split, Unit, divide
+from kenpin.station.learning.splitting import Split, SplitUnit, divide
 from tests.builders import picture_bytes
 from tests.pictures import part
 
@@ -175,7 +175,7 @@ def test_no_content_ever_changes_sides(data: st.DataObject) -> None:
     earlier: dict[str, Split] = {}
     for _ in range(data.draw(st.integers(1, 5))):
         chosen = data.draw(st.lists(st.sampled_from(contents), unique=True, min_size=1))
-        units = [Unit((content,), "ok" if int(content[:2], 16) % 3 else "scratch") for content in chosen]
+        units = [SplitUnit((content,), "ok" if int(content[:2], 16) % 3 else "scratch") for content in chosen]
         share = data.draw(st.floats(0.05, 0.95))
         splits = dict(zip(chosen, divide(units, share, earlier), strict=True))
         assert all(splits[content] == before for content, before in earlier.items() if content in splits)

@@ -19,7 +19,7 @@ _CONTENTS = "contents"
 
 
 @dataclass(frozen=True)
-class KnownParts:
+class RunMoments:
     """The good parts that a run was fitted to, without the parts."""
 
     moments: PairMoments
@@ -33,7 +33,7 @@ def write_moments(folder: Path, moments: PairMoments, contents: Iterable[str]) -
         np.savez(file, contents=np.array(sorted(set(contents)), dtype="S32"), **moments.to_arrays())  # type: ignore[arg-type]
 
 
-def read_moments(run: Path) -> KnownParts | None:
+def read_moments(run: Path) -> RunMoments | None:
     """The parts that a run knows; None where it kept no moments. Raises RunError for damaged ones."""
     file = run / MOMENTS
     if not file.is_file():
@@ -41,6 +41,6 @@ def read_moments(run: Path) -> KnownParts | None:
     arrays = read_run_arrays(file, (_CONTENTS,))
     contents = frozenset(arrays.pop(_CONTENTS).astype(str).tolist())
     try:
-        return KnownParts(PairMoments.from_arrays(arrays), contents)
+        return RunMoments(PairMoments.from_arrays(arrays), contents)
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise RunError(f"{file}: holds no moments ({first_line(error)}); {REMEDY}.") from error

@@ -16,8 +16,9 @@ from kenpin.errors import OptionError
 from kenpin.files import read_json, write_json
 from kenpin.models.bases import BaseRecord, trainable_share
 from kenpin.models.checkpoints import latest_checkpoint
-from kenpin.models.contract import Fitted, Inspector, LearnsVectors, Trainable, Updatable
+from kenpin.models.contract import Fitted, Inspector, LearnsVectors, Trainable
 from kenpin.models.kept_inputs import keep_inputs
+from kenpin.models.updatable import Updatable
 from kenpin.run.layout import CHECKPOINTS, MODEL
 from kenpin.run.moments import write_moments
 from kenpin.training.augment import augments, plan_augmentation

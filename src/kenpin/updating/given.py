@@ -14,16 +14,17 @@ from kenpin.data.ok_labels import guess_ok_labels
 from kenpin.data.targets import of_labels
 from kenpin.errors import DatasetError, OptionError, RunError
 from kenpin.models import get_family
-from kenpin.models.contract import Task, Updatable
+from kenpin.models.contract import Task
 from kenpin.models.inference import check_readable
 from kenpin.models.package import is_package
+from kenpin.models.updatable import Updatable
 from kenpin.nearest import did_you_mean
 from kenpin.plural import counted, was_were
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.quality.threshold import judge
 from kenpin.records import Severity, Verdict
 from kenpin.run.lineage import read_lineage
-from kenpin.run.moments import KnownParts, read_moments
+from kenpin.run.moments import RunMoments, read_moments
 from kenpin.run.record import RunRecord
 from kenpin.run.seal import check_seal
 from kenpin.targets import Target
@@ -43,7 +44,7 @@ class Before:
     inspector: Updatable
     record: RunRecord
     options: TrainOptions
-    known: KnownParts
+    known: RunMoments
     lineage: Lineage
 
     @property

@@ -16,7 +16,7 @@ from kenpin.plural import counted, is_are, was_were
 from kenpin.records import Detections, Example, ImageSource, Verdict
 from kenpin.records_json import from_json, to_json
 from kenpin.run.record import seal_of
-from kenpin.station.learning.splitting import Split, Unit, divide
+from kenpin.station.learning.splitting import Split, SplitUnit, divide
 
 FROZEN, DATA = "frozen.json", "data"
 SCHEMA: Literal[1] = 1
@@ -260,7 +260,7 @@ def _splits(
     of_id: dict[str, list[int]] = defaultdict(list)
     for row, part in enumerate(parts):
         of_id[part.id].append(row)
-    units = [Unit(tuple(parts[row].content for row in rows), labels[rows[0]]) for rows in of_id.values()]
+    units = [SplitUnit(tuple(parts[row].content for row in rows), labels[rows[0]]) for rows in of_id.values()]
     splits: list[Split] = ["train"] * len(parts)
     for rows, found in zip(of_id.values(), divide(units, share, before), strict=True):
         for row in rows:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -179,10 +180,10 @@ class Jobs:
         free = self._at_once - sum(job.state is JobState.RUNNING for job in jobs)
         if not waiting or free < 1:
             return ()
-        begun = []
-        with sole_writer(self._folder / self._node, "beginning jobs"):
+        begun: list[int] = []
+        with suppress(RunError), sole_writer(self._folder / self._node):  # else another thread is at it
             for job in waiting[:free]:
-                if self.find(job.number).state is JobState.WAITING:  # another thread may have begun it
+                if self.find(job.number).state is JobState.WAITING:
                     self._children.append(_begin(job))
                     begun.append(job.number)
         return tuple(begun)

@@ -12,7 +12,7 @@ Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class SplitUnit:
     """Pictures that stay on one side: all those of a part."""
 
     contents: tuple[str, ...]
@@ -26,14 +26,14 @@ class Unit:
         return (int.from_bytes(digest) >> 11) / 2**53
 
 
-def divide(units: Sequence[Unit], share: float, earlier: Mapping[str, Split]) -> list[Split]:
+def divide(units: Sequence[SplitUnit], share: float, earlier: Mapping[str, Split]) -> list[Split]:
     """The split of each unit: as any of its contents was split earlier, else such that of each class this share is held
     out, rounded up from two units on, of those that are new the ones of the lowest numbers.
 
     So nothing that was held out is ever learned from, and nothing that was learned from held out; what is new does not
     depend on the order of the parts, nor on how many of them there are of other classes.
 
-    >>> divide([Unit(("a",), "ok"), Unit(("b",), "ok")], 0.3, {"a": "test"})
+    >>> divide([SplitUnit(("a",), "ok"), SplitUnit(("b",), "ok")], 0.3, {"a": "test"})
     ['test', 'train']
     """
     # learned from wins: a part of which one picture was learned from is not held out by another
