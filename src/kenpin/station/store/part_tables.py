@@ -108,7 +108,7 @@ Index("parts_by_id", PARTS.c.id)
 _waits = PARTS.c.settled_verdict.is_(None) & (PARTS.c.priority.is_not(None) | PARTS.c.sampled.is_not(None))
 Index(
     "parts_to_review",
-    *(PARTS.c[name] for name in ("product", "priority", "sampled", "key")),
+    *(PARTS.c[name] for name in ("product", "priority", "sampled", "key", "settled_verdict")),
     sqlite_where=_waits,
     postgresql_where=_waits,
 )

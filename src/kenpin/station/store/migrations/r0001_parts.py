@@ -57,7 +57,7 @@ def upgrade() -> None:
     op.create_index(
         "parts_to_review",
         "parts",
-        ["product", "priority", "sampled", "key"],
+        ["product", "priority", "sampled", "key", "settled_verdict"],
         sqlite_where=waits,
         postgresql_where=waits,
     )
