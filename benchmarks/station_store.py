@@ -14,6 +14,8 @@ from benchmarks.scale import Scale
 from benchmarks.tables import figure, table
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from kenpin.station.store.opening import Store
 
 _REPETITIONS = 7
@@ -147,7 +149,10 @@ def fill(store: Store, parts: int) -> None:
 
     for block in _blocks(parts):
         with store.writing() as connection:
-            connection.execute(PARTS.insert(), block)
+            if is_postgresql(connection):
+                _copy(connection, block)
+            else:
+                connection.execute(PARTS.insert(), block)
     columns = PARTS.c
     or_none = [func.coalesce(columns[name], NONE) for name in ("lot", "label", "settled_verdict")]
     kinds = [columns.product, columns.judged_us // HOUR_US, columns.version, or_none[0], columns.verdict, *or_none[1:]]
@@ -155,14 +160,26 @@ def fill(store: Store, parts: int) -> None:
     of = [func.sum((columns.verdict == verdict).cast(TALLIES.c.hour.type)) for verdict in ("PASS", "FAIL", "REVIEW")]
     times = func.min(columns.judged_us), func.max(columns.judged_us)
     lots = select(columns.product, or_none[0], *of, *times).group_by(columns.product, or_none[0])
-    reviewed = select(literal("ando"), columns.judged_us, columns.seq).where(columns.settled_verdict.is_not(None))
+    reviewed = select(literal("ando"), columns.judged_us, columns.seq, columns.product).where(
+        columns.settled_verdict.is_not(None)
+    )
     with store.writing() as connection:
         connection.execute(insert(TALLIES).from_select([*TALLIES.c], tallies))
         connection.execute(insert(LOTS).from_select([*LOTS.c], lots))
-        connection.execute(insert(REVIEWERS).from_select([*REVIEWERS.c], reviewed))
+        connection.execute(
+            insert(REVIEWERS).from_select([*REVIEWERS.c], reviewed.where(columns.settled_verdict.is_not(None)))
+        )
     with store._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         # PostgreSQL does so by itself after a while
         connection.execute(text("VACUUM ANALYZE" if is_postgresql(connection) else "PRAGMA optimize"))
+
+
+def _copy(connection: Connection, block: list[dict[str, Any]]) -> None:
+    """As an INSERT, in a fraction of its time."""
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor, cursor.copy(f"COPY parts ({', '.join(block[0])}) FROM STDIN") as copy:
+        for row in block:
+            copy.write_row([*row.values()])
 
 
 def _blocks(parts: int) -> Iterator[list[dict[str, Any]]]:

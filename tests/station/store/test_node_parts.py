@@ -78,7 +78,7 @@ def test_a_journal_that_holds_another_part_is_told(store: Store, folder: Station
     parts.follow()
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(lines[1] + lines[0])
-    with pytest.raises(RunError, match=r"records\.jsonl byte 0: another part stands there than the store says"):
+    with pytest.raises(RunError, match=r"records\.jsonl byte 0: holds another part than the store says"):
         parts.find([key(part(1))])
     path.unlink()
     with pytest.raises(RunError, match=r"records\.jsonl: is gone; restore it"):

@@ -81,8 +81,8 @@ def set_need(connection: Connection, key: str, priority: float | None) -> None:
 
 def note_reviewer(connection: Connection, key: str, who: str, *, reviewed: bool = True) -> None:
     """Keep that a person reviewed a part, or that it was undone, so that parts can be asked for by reviewer."""
-    part = connection.execute(select(PARTS.c.judged_us, PARTS.c.seq).where(PARTS.c.key == key)).one()
-    values = {"who": who, "judged_us": part.judged_us, "seq": part.seq}
+    part = connection.execute(select(PARTS.c.product, PARTS.c.judged_us, PARTS.c.seq).where(PARTS.c.key == key)).one()
+    values = {"who": who, "judged_us": part.judged_us, "seq": part.seq, "product": part.product}
     if reviewed:
         connection.execute(insert_into(connection, REVIEWERS).values(values).on_conflict_do_nothing())
     else:

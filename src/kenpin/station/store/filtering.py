@@ -52,6 +52,9 @@ class AskedParts:
     """A filter as SQL."""
 
     source: FromClause
+    """Whose rows are parts, and perhaps more."""
+    counted: FromClause
+    """Has as many rows, perhaps without the parts."""
     where: tuple[ColumnElement[bool], ...]
     judged_us: ColumnElement[int]
     """By this and `seq` the rows are in order."""
@@ -60,10 +63,7 @@ class AskedParts:
 
 def asked_parts(asked: PartFilter) -> AskedParts:
     """The filter on parts. Those of a reviewer are found by the reviewer, in the same order."""
-    source: FromClause = PARTS
-    judged_us, seq = PARTS.c.judged_us, PARTS.c.seq
-    where = [
-        *_same(PARTS.c.product, asked.product),
+    of_parts = [
         *_same(PARTS.c.version, asked.version),
         *_same_or_null(PARTS.c.lot, asked.lot),
         *_same(PARTS.c.verdict, asked.verdict),
@@ -73,17 +73,19 @@ def asked_parts(asked: PartFilter) -> AskedParts:
     ]
     if asked.is_settled is not None:
         is_null = PARTS.c.settled_verdict.is_(None)
-        where.append(~is_null if asked.is_settled else is_null)
-    if asked.reviewer is not None:
-        source = REVIEWERS.join(PARTS, REVIEWERS.c.seq == PARTS.c.seq)
-        judged_us, seq = REVIEWERS.c.judged_us, REVIEWERS.c.seq
-        where.append(REVIEWERS.c.who == asked.reviewer)
-    where += between(judged_us, asked.from_us, asked.to_us)
+        of_parts.append(~is_null if asked.is_settled else is_null)
     if asked.score_from is not None:
-        where.append(PARTS.c.score >= asked.score_from)
+        of_parts.append(PARTS.c.score >= asked.score_from)
     if asked.score_to is not None:
-        where.append(PARTS.c.score <= asked.score_to)
-    return AskedParts(source, tuple(where), judged_us, seq)
+        of_parts.append(PARTS.c.score <= asked.score_to)
+    table = PARTS if asked.reviewer is None else REVIEWERS
+    judged_us, seq = table.c.judged_us, table.c.seq
+    where = [*_same(table.c.product, asked.product), *between(judged_us, asked.from_us, asked.to_us), *of_parts]
+    if asked.reviewer is None:
+        return AskedParts(PARTS, PARTS, tuple(where), judged_us, seq)
+    where.append(REVIEWERS.c.who == asked.reviewer)
+    both = REVIEWERS.join(PARTS, REVIEWERS.c.seq == PARTS.c.seq)
+    return AskedParts(both, both if of_parts else REVIEWERS, tuple(where), judged_us, seq)
 
 
 def asked_tallies(asked: PartFilter) -> list[ColumnElement[bool]] | None:

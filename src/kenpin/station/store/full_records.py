@@ -12,8 +12,8 @@ from kenpin.station.store.part_tables import key_of
 
 
 def read_record(folder: StationFolder, journal: JournalName, offset: int, key: str) -> PartRecord:
-    """The record at an offset of a journal. key: of the part that stands there, by `key_of`. Raises RunError where
-    another one does, or the file is gone."""
+    """The record at an offset of a journal. key: of its part, by `key_of`. Raises RunError where it is of another part, or
+    the file is gone."""
     path = folder.records_of(journal.node, journal.product, journal.version) / JOURNAL
     try:
         record = from_values(*line_at(path, PART_RECORDS, offset))
@@ -22,7 +22,7 @@ def read_record(folder: StationFolder, journal: JournalName, offset: int, key: s
     part = part_key(record.id, record.picture_hash, record.picture_bytes, record.modified_ns)
     if key_of(journal.product, part) != key:
         raise RunError(
-            f"{path} byte {offset}: another part stands there than the store says; fill the store again by `kenpin "
-            "station rebuild`."
+            f"{path} byte {offset}: holds another part than the store says; fill the store again by `kenpin station "
+            "rebuild`."
         )
     return record

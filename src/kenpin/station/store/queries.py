@@ -161,7 +161,7 @@ def count(connection: Connection, asked: PartFilter, *, most: int = MOST_COUNTED
     """How many these parts are: exact where tallies tell, else up to a bound."""
     if asked_tallies(asked) is None:
         sql = asked_parts(asked)
-        some = select(sql.seq).select_from(sql.source).where(*sql.where).limit(most + 1).subquery()
+        some = select(sql.seq).select_from(sql.counted).where(*sql.where).limit(most + 1).subquery()
         found = connection.execute(select(func.count()).select_from(some)).scalar_one()
         return PartCount(min(found, most), found <= most)
     first, end = asked.from_us, asked.to_us
@@ -218,7 +218,7 @@ def _is_behind(
 
 def _counted(connection: Connection, asked: PartFilter) -> int:
     sql = asked_parts(asked)
-    counted = select(func.count()).select_from(sql.source).where(*sql.where)
+    counted = select(func.count()).select_from(sql.counted).where(*sql.where)
     return connection.execute(counted).scalar_one()
 
 

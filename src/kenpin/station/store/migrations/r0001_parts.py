@@ -48,14 +48,16 @@ def upgrade() -> None:
         sa.Column("settled_label", sa.Text),
         sqlite_autoincrement=True,
     )
-    of_filters = ["product", "verdict", "label", "score", "lot", "version", "settled_verdict"]
-    op.create_index("parts_by_time", "parts", ["judged_us", "seq", *of_filters])
+    filtered = ["product", "verdict", "score", "version", "settled_verdict"]
+    op.create_index("parts_by_time", "parts", ["judged_us", "seq", *filtered])
+    op.create_index("parts_by_lot", "parts", ["lot", "judged_us", "seq", *filtered, "label"])
+    op.create_index("parts_by_label", "parts", ["label", "judged_us", "seq", *filtered, "lot"])
     op.create_index("parts_by_id", "parts", ["id"])
     waits = sa.text("settled_verdict IS NULL AND (priority IS NOT NULL OR sampled IS NOT NULL)")
     op.create_index(
         "parts_to_review",
         "parts",
-        ["product", "priority", "sampled", "key"],
+        ["product", "priority", "sampled", "key", "settled_verdict"],
         sqlite_where=waits,
         postgresql_where=waits,
     )
@@ -85,6 +87,7 @@ def upgrade() -> None:
         sa.Column("who", sa.Text, primary_key=True),
         sa.Column("judged_us", _NUMBER, primary_key=True, autoincrement=False),
         sa.Column("seq", _NUMBER, sa.ForeignKey("parts.seq"), primary_key=True, autoincrement=False),
+        sa.Column("product", sa.String, nullable=False),
     )
     op.create_table(
         "claims",
