@@ -235,6 +235,25 @@ def test_an_event_comes_back_from_the_store_as_it_was(
     engine.dispose()
 
 
+def test_what_waits_behind_a_message_that_is_sent_again_or_is_gone_is_sent_too(store: Engine) -> None:
+    """Another thread may ask for that, or give the message up, at any moment."""
+    marks = SinkMarks(store, "plant", "node-1")
+
+    def again() -> list[bool]:
+        return [one.again for one in marks.asides(9)]
+
+    marks.put_aside(told(1), "part", "no", 3)
+    marks.put_aside(told(2), "part", "waits", 0)
+    assert again() == [False, False]
+    marks.send_again([1])
+    marks.put_aside(told(3), "part", "waits", 0)
+    assert again() == [True, True, True]
+    for position in (1, 2, 3):
+        marks.remove(position, "part")
+    marks.put_aside(told(4), "part", "waits", 0)
+    assert again() == [True]
+
+
 def test_what_is_no_event_in_the_store_is_told(store: Engine) -> None:
     marks = SinkMarks(store, "plant", "node-1")
     marks.put_aside(told(1), "part", "no", 1)
@@ -262,6 +281,18 @@ def test_a_message_that_is_given_up_lets_those_behind_it_pass(store: Engine) -> 
     events.add(told(4, "a", "reviewed"))
     _turn_to_the_end(delivery)
     assert sink.positions == [2, 3, 4]
+
+
+def test_a_sink_that_refuses_is_shown_as_that_and_stays_open(store: Engine) -> None:
+    sink = _refusing("poison")
+    delivery = delivery_to(sink, MemoryEvents([told(1, "poison")]), store, tries=2)
+    with pytest.raises(MessageRefusedError) as refused:
+        delivery.turn()
+    delivery.failed(refused.value)
+    assert (delivery.state.standing, delivery.state.last_error) == ("refuses", "poison is not known.")
+    assert (sink.opened, sink.closed) == (1, 0)
+    _turn_to_the_end(delivery)
+    assert (delivery.state.standing, sink.opened) == ("up", 1)
 
 
 def test_a_message_on_which_the_code_of_a_sink_breaks_is_put_aside_too(store: Engine) -> None:
