@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, delete
 from sqlalchemy.exc import OperationalError
 
 from kenpin.errors import OptionError, RunError
@@ -18,7 +18,7 @@ from kenpin.records import Verdict
 from kenpin.station.sinks.contract import KINDS, MessageRefusedError, SinkAwayError, SinkOptions
 from kenpin.station.sinks.delivery import Deliveries, Delivery
 from kenpin.station.sinks.message import as_bytes, key_of, message_of, part_of
-from kenpin.station.store.sink_tables import SinkMarks
+from kenpin.station.store.sink_tables import SINK_ASIDES, SINK_CURSORS, SinkMarks
 from kenpin.station.told import Told, ToldKind
 from kenpin.station.waits import wait_s
 from tests.station.sinks.told_events import (
@@ -39,6 +39,21 @@ def store() -> Iterator[Engine]:
     engine = memory_store()
     yield engine
     engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Engine]:
+    """For the many examples of a property, each of which empties it."""
+    engine = memory_store()
+    yield engine
+    engine.dispose()
+
+
+def _emptied(engine: Engine) -> Engine:
+    with engine.begin() as connection:
+        for table in (SINK_CURSORS, SINK_ASIDES):
+            connection.execute(delete(table))
+    return engine
 
 
 def _never_backwards(events: list[Told]) -> bool:
@@ -126,9 +141,9 @@ class _Dying:
     refused=st.sets(st.integers(1, 12), max_size=3),
 )
 def test_killed_at_any_step_and_started_again_it_loses_none(
-    parts: list[int], kills: list[int], refused: set[int]
+    shared: Engine, parts: list[int], kills: list[int], refused: set[int]
 ) -> None:
-    engine = memory_store()
+    engine = _emptied(shared)
     events = MemoryEvents([told(number + 1, f"part-{part}") for number, part in enumerate(parts)])
 
     def refuses(one: Told) -> None:
@@ -158,7 +173,6 @@ def test_killed_at_any_step_and_started_again_it_loses_none(
     assert marks.count_aside() == 0
     assert set(sink.positions) == set(range(1, len(parts) + 1))
     assert _never_backwards(sink.told)
-    engine.dispose()
 
 
 def test_a_part_is_not_told_of_its_next_event_before_the_store_knows_of_the_last(store: Engine) -> None:
@@ -215,24 +229,46 @@ ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
 @given(
-    st.sampled_from(["judged", "reviewed", "switched"]),
-    st.none() | ANY_TEXT,
-    st.none() | st.sampled_from(Verdict),
-    st.none() | st.floats(allow_nan=False),
-    st.lists(ANY_TEXT).map(tuple),
+    kind=st.sampled_from(["judged", "reviewed", "switched"]),
+    lot=st.none() | ANY_TEXT,
+    verdict=st.none() | st.sampled_from(Verdict),
+    score=st.none() | st.floats(allow_nan=False),
+    reasons=st.lists(ANY_TEXT).map(tuple),
 )
 def test_an_event_comes_back_from_the_store_as_it_was(
-    kind: ToldKind, lot: str | None, verdict: Verdict | None, score: float | None, reasons: tuple[str, ...]
+    shared: Engine,
+    kind: ToldKind,
+    lot: str | None,
+    verdict: Verdict | None,
+    score: float | None,
+    reasons: tuple[str, ...],
 ) -> None:
-    engine = memory_store()
     one = told(2**40, "不良", kind, lot=lot, verdict=verdict, score=score, reasons=reasons)
-    marks = SinkMarks(engine, "plant", "node-1")
+    marks = SinkMarks(_emptied(shared), "plant", "node-1")
     for _ in range(2):  # also where it is put aside again, after a kill
         marks.put_aside(one, part_of(one), "no", 3)
     (back,) = marks.asides(9)
     assert back.told == one
     assert (back.part, back.reason, back.tries, back.again) == (part_of(one), "no", 3, False)
-    engine.dispose()
+
+
+def test_what_waits_behind_a_message_that_is_sent_again_or_is_gone_is_sent_too(store: Engine) -> None:
+    """Another thread may ask for that, or give the message up, at any moment."""
+    marks = SinkMarks(store, "plant", "node-1")
+
+    def again() -> list[bool]:
+        return [one.again for one in marks.asides(9)]
+
+    marks.put_aside(told(1), "part", "no", 3)
+    marks.put_aside(told(2), "part", "waits", 0)
+    assert again() == [False, False]
+    marks.send_again([1])
+    marks.put_aside(told(3), "part", "waits", 0)
+    assert again() == [True, True, True]
+    for position in (1, 2, 3):
+        marks.remove(position, "part")
+    marks.put_aside(told(4), "part", "waits", 0)
+    assert again() == [True]
 
 
 def test_what_is_no_event_in_the_store_is_told(store: Engine) -> None:
@@ -262,6 +298,18 @@ def test_a_message_that_is_given_up_lets_those_behind_it_pass(store: Engine) -> 
     events.add(told(4, "a", "reviewed"))
     _turn_to_the_end(delivery)
     assert sink.positions == [2, 3, 4]
+
+
+def test_a_sink_that_refuses_is_shown_as_that_and_stays_open(store: Engine) -> None:
+    sink = _refusing("poison")
+    delivery = delivery_to(sink, MemoryEvents([told(1, "poison")]), store, tries=2)
+    with pytest.raises(MessageRefusedError) as refused:
+        delivery.turn()
+    delivery.failed(refused.value)
+    assert (delivery.state.standing, delivery.state.last_error) == ("refuses", "poison is not known.")
+    assert (sink.opened, sink.closed) == (1, 0)
+    _turn_to_the_end(delivery)
+    assert (delivery.state.standing, sink.opened) == ("up", 1)
 
 
 def test_a_message_on_which_the_code_of_a_sink_breaks_is_put_aside_too(store: Engine) -> None:

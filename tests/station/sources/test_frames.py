@@ -114,14 +114,6 @@ def test_a_file_that_is_no_video_or_broken_is_away_with_its_name(tmp_path: Path,
             assert f"{tmp_path / name}: cannot be read ({why}" in (source.state.last_error or "")
 
 
-def test_a_playlist_opens_no_other_address(tmp_path: Path) -> None:
-    listed = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttp://127.0.0.1:9/secret.ts\n#EXT-X-ENDLIST\n"
-    (tmp_path / "list.m3u8").write_text(listed)
-    with running(MadeLine(), tmp_path, kind="video", file="list.m3u8") as source:
-        until(lambda: source.state.standing in ("away", "finished"))
-        assert source.state.parts.recorded == 0
-
-
 @pytest.mark.parametrize("format", ["gray", "gray16le", "rgb24"])
 def test_pixels_are_those_of_the_frame(format: str) -> None:
     import av
@@ -259,6 +251,16 @@ def test_without_its_package_a_camera_names_the_extra(tmp_path: Path, monkeypatc
 
 
 # ---- RTSP ----
+
+
+def test_a_stream_opens_by_its_own_protocol_alone_and_rtsp_within_one_connection(tmp_path: Path) -> None:
+    def settings(**values: Any) -> dict[str, str]:
+        return dict(stream.open(stream.StreamOptions(**values), place(tmp_path))._opening.settings)
+
+    assert settings(url="rtsp://c/1") == {"rtsp_transport": "tcp", "protocol_whitelist": "rtsp,rtp,udp,tcp"}
+    assert settings(url="rtsp://c/1", ffmpeg={"rtsp_transport": "udp"})["rtsp_transport"] == "udp"
+    for scheme in ("http", "https", "rtmp", "srt", "tcp", "udp"):
+        assert "file" not in settings(url=f"{scheme}://c/1")["protocol_whitelist"]
 
 
 def test_a_network_camera_is_read_by_rtsp_with_its_login_and_opened_again(

@@ -43,7 +43,7 @@ class FolderSourceOptions(SourceOptions):
     aside_after_s: float = Field(
         30.0,
         ge=0,
-        description="Seconds after which a file that cannot be opened as a picture is recorded as REVIEW, and moved.",
+        description="Seconds after which a file that cannot be opened is recorded, REVIEW, and moved aside.",
     )
 
     @field_validator("path")

@@ -56,9 +56,7 @@ class VideoSource:
         state = self._state()
         if self._place.seen.all().get(self._file.name) == state:
             return  # it was read to its end before
-        opening = Opening(
-            str(self._file), str(self._file), self._options.timeout_s, None, {"protocol_whitelist": "file"}
-        )
+        opening = Opening(str(self._file), str(self._file), self._options.timeout_s)
         takes, refused = self._options.new_trigger(), handing.state.refused
         with opened_frames(opening) as frames:
             first_s: float | None = None
