@@ -39,7 +39,7 @@ def _extracted() -> Iterator[tuple[Path, list[str | tuple[str, ...]]]]:
     for path in sorted(PACKAGE.rglob("*")):
         if path.suffix == ".jinja":
             found = extract_from_file("jinja2.ext:babel_extract", path, keywords=_KEYWORDS)
-        elif path.suffix == ".py" and "Words" in path.read_text("utf-8"):
+        elif path.suffix == ".py" and "Texts" in path.read_text("utf-8"):
             found = extract_from_file("python", path, keywords=_KEYWORDS)
         else:
             continue

@@ -7,7 +7,7 @@ import re
 import pytest
 from babel.messages.catalog import Message
 
-from kenpin.words import Language, Words
+from kenpin.words import Language, Texts
 from tests.catalogues import TRANSLATED, compiled, files, kept, used
 
 _VALUE = re.compile(r"%\(\w+\)s|%%")
@@ -44,6 +44,6 @@ def test_what_is_read_is_what_is_kept(language: Language) -> None:
 
 
 def test_texts_carry_their_values() -> None:
-    assert Words("en")("Lot %(lot)s", lot="A-7") == "Lot A-7"
-    assert Words("ja")("Lot %(lot)s", lot="A-7") == "ロット A-7"
-    assert Words("en").count("%(count)s part", "%(count)s parts", 1) == "1 part"
+    assert Texts("en")("Lot %(lot)s", lot="A-7") == "Lot A-7"
+    assert Texts("ja")("Lot %(lot)s", lot="A-7") == "ロット A-7"
+    assert Texts("en").count("%(count)s part", "%(count)s parts", 1) == "1 part"

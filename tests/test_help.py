@@ -39,15 +39,17 @@ NOUN_PHRASES = {
 }
 
 
+_WITH_COMMANDS = (("train",), ("cases",), ("audit",), ("station",), ("station", "account"))
+
+
 def _commands(inner: Any = app, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The words of every command that can be called."""
     for name in inner:
         if name.startswith("-"):
             continue
         words = (*before, name)
-        below = (
-            [*_commands(inner[name], words)] if name in ("train", "cases", "audit", "station") and not before else []
-        )
+        has_more = words in _WITH_COMMANDS
+        below = [*_commands(inner[name], words)] if has_more else []
         yield from below or [words]
 
 

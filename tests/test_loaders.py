@@ -44,6 +44,7 @@ ALLOWED = {
         "inspection/aside.py",
         "inspection/watching.py",
         "run/seal.py",
+        "station/kept_pictures.py",
         "station/learning/jobs.py",
         "strict_json.py",
     },

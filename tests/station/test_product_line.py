@@ -128,7 +128,7 @@ def test_a_full_line_takes_no_more_and_says_when_to_come_again(begin: Callable[.
     line = _Line("a", lambda: go_on.wait(5))
     product = begin(line, _Known(line), waiting_parts=5)
     taken = [product.submit(Arrival(f"{number}", data)) for number in range(5)]
-    with pytest.raises(LineFullError, match="5 parts wait") as refused:
+    with pytest.raises(LineFullError, match="full, with 5 parts") as refused:
         product.submit(Arrival("6", data))
     assert refused.value.retry_after_s >= 1
     go_on.set()

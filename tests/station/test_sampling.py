@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kenpin.errors import ShapeError
 from kenpin.quality.lot_bounds import defective_in_lot
-from kenpin.station.reviewing.sampling import Sampled, estimate, number_of
+from kenpin.station.reviewing.sampling import SampledPart, estimate, number_of
 
 
 def _chance(found: int, sampled: int, lot: int, defective: int) -> float:
@@ -48,7 +48,7 @@ def test_the_estimate_is_right_on_average_whatever_is_reviewed_first(haste: floa
         # the sample by rising numbers for a while, and the worst-looking ones beside it
         reviewed = (numbers < draw.uniform(0.1, 0.3)) | (looks_bad > 2.5 - haste)
         sample = [
-            Sampled(number, bool(bad) if seen else None)
+            SampledPart(number, bool(bad) if seen else None)
             for number, bad, seen in zip(numbers[sampled], defective[sampled], reviewed[sampled], strict=True)
         ]
         found = estimate(400, 0.3, sample)
@@ -63,17 +63,17 @@ def test_the_estimate_is_right_on_average_whatever_is_reviewed_first(haste: floa
 
 
 def test_the_sample_counts_in_blocks_up_to_the_first_part_that_waits() -> None:
-    sample = [Sampled(number / 100, number in (3, 15)) for number in range(25)]
+    sample = [SampledPart(number / 100, number in (3, 15)) for number in range(25)]
     whole = estimate(1_000, 0.5, sample[::-1])
     assert (whole.sampled, whole.defective, whole.waiting) == (25, 2, 0)
-    sample[22] = Sampled(0.22, None)
+    sample[22] = SampledPart(0.22, None)
     assert (found := estimate(1_000, 0.5, sample)).sampled == 20
     assert (found.defective, found.waiting) == (2, 1)
-    sample[12] = Sampled(0.12, None)
+    sample[12] = SampledPart(0.12, None)
     assert (found := estimate(1_000, 0.5, sample)).sampled == 10
     assert (found.defective, found.rate, found.waiting) == (1, 0.1, 2)
     assert (found.low, found.high) == defective_in_lot(1, 10, 1_000)
-    sample[0] = Sampled(0.0, None)
+    sample[0] = SampledPart(0.0, None)
     assert (found := estimate(1_000, 0.5, sample)).rate_interval is None
     assert found.sampled == 0
     assert estimate(1_000, 0.10, sample[1:]).sampled == 9  # numbers from the chance on are no part of it

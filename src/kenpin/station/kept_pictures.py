@@ -49,6 +49,14 @@ class KeptPictures:
         file = self._folder.picture(picture_hash)
         return file if file.is_file() else None
 
+    def read(self, picture_hash: str, most_bytes: int | None = None) -> bytes | None:
+        """The picture's file, or its first bytes; None where it was removed. Raises OSError."""
+        try:
+            with self._folder.picture(picture_hash).open("rb") as file:
+                return file.read(-1 if most_bytes is None else most_bytes)
+        except FileNotFoundError:
+            return None
+
     def remove(self, picture_hash: str) -> int:
         """Remove a picture, and return its bytes; 0 where it was gone. Raises OutputError."""
         file = self._folder.picture(picture_hash)

@@ -19,12 +19,12 @@ NAMES: dict[Language, str] = {"en": "English", "ja": "日本語", "zh": "中文"
 """Each language in itself."""
 
 
-class Words:
+class Texts:
     """The texts of a language.
 
-    >>> Words("ja")("Review")
+    >>> Texts("ja")("Review")
     'レビュー'
-    >>> Words("en").count("%(count)s part", "%(count)s parts", 2)
+    >>> Texts("en").count("%(count)s part", "%(count)s parts", 2)
     '2 parts'
     """
 

@@ -38,6 +38,7 @@ def _entry(what: str) -> Entry:
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is registered meanwhile is gone afterwards."""
+    applying._load()  # what is imported now is not imported again
     monkeypatch.setattr(applying, "_APPLIES", dict(applying._APPLIES))
     monkeypatch.setattr(applying, "_NEEDS", [])
 

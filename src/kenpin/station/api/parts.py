@@ -46,7 +46,7 @@ async def post_part(
     """Judge a part. The body is its picture, as a file holds it; the answer comes when its record is on disk.
 
     The same id with the same picture is the same part: it is judged once, and sent again it gets the record that it
-    has. A file that is no picture is a part too, whose verdict is REVIEW.
+    has. A file that is not a picture is a part too, whose verdict is REVIEW.
     """
     taken = asked.station.submit(Arrival(id, await request.body(), product, lot))
     record = await asyncio.wrap_future(taken.record)

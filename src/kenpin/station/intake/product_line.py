@@ -15,6 +15,7 @@ from kenpin.errors import KenpinError, first_line
 from kenpin.inspection.line import Line
 from kenpin.inspection.pictures import Opened
 from kenpin.inspection.record import PartKey, PartRecord
+from kenpin.plural import counted
 from kenpin.station.arrival import Arrival, LineFullError, LineStoppedError
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.settings import Limits
@@ -119,7 +120,8 @@ class ProductLine:
                 self._waiting >= self._limits.waiting_parts or self._waiting_bytes + size > self._limits.waiting_bytes
             ):
                 raise LineFullError(
-                    f"{self.product}: {self._waiting} parts wait already; send it again later.", self._retry_after_s()
+                    f"{self.product}: its queue is full, with {counted(self._waiting, 'part')}; send it again later.",
+                    self._retry_after_s(),
                 )
             waiting = _Waiting(arrival, Future())
             waiting.answer.set_running_or_notify_cancel()  # a part that was taken is judged, whoever has hung up

@@ -14,7 +14,7 @@ from kenpin.station.pages.shell import Choice, Shell, screens
 from kenpin.station.running import Station
 from kenpin.station.who.identity import person_with
 from kenpin.station.who.rights import Person, Right
-from kenpin.words import Language, Words
+from kenpin.words import Language, Texts
 
 LANGUAGE_COOKIE = "kenpin-language"
 
@@ -31,9 +31,9 @@ class PageAsked:
     """Empty where the station has none."""
 
     @property
-    def words(self) -> Words:
+    def words(self) -> Texts:
         """The texts of its language."""
-        return Words(self.language)
+        return Texts(self.language)
 
     @property
     def who(self) -> Person:

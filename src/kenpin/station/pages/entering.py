@@ -19,6 +19,7 @@ from kenpin.station.who.rights import NotAllowedError, NotSignedInError
 from kenpin.station.who.secret import Secret
 
 ROUTER = APIRouter(include_in_schema=False)
+_USED = "this link was used, or is older than an hour; start the station again, and it prints another one."
 _YEAR_S = 365 * 24 * 3600
 _Text = Annotated[str, Form(max_length=1_000)]
 
@@ -65,9 +66,7 @@ def first_account_page(request: Request, secret: str) -> HTMLResponse:
     asked = open_page(request)
     with asked.station.store.reading() as connection:
         if not is_first_link(connection, Secret(secret), now_us()):
-            raise NotAllowedError(
-                "this link was used, or is older than an hour; start the station again, and it prints another one."
-            )
+            raise NotAllowedError(_USED)
     return asked.answer("first_account", "", error=None, name="")
 
 
@@ -75,6 +74,9 @@ def first_account_page(request: Request, secret: str) -> HTMLResponse:
 def first_account(request: Request, secret: str, name: _Text, password: _Text, again: _Text) -> Response:
     """Make the first account, and sign in."""
     asked, door, station = open_page(request), _door(request), request.app.state.station
+    with station.store.reading() as connection:
+        if not is_first_link(connection, Secret(secret), now_us()):  # else anybody could make it compute hashes
+            raise NotAllowedError(_USED)
     try:
         if password != again:
             raise OptionError(asked.words("The two passwords differ; type them again."))

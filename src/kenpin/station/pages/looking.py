@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -111,20 +110,19 @@ def part_page(request: Request, key: str) -> HTMLResponse:
 def part_picture(request: Request, key: str) -> Response:
     """Its picture as it came, where browsers show its format, else as PNG."""
     asked = asked_page(request, Right.LOOK)
-    file = _picture_file(asked.station, key)
-    with file.open("rb") as opened:
-        head = opened.read(4)
+    part = _with_picture(asked.station, key)
+    head = asked.station.pictures.read(part.picture_hash, 4) or b""
     media_type = next((kind for beginning, kind in _FORMATS.items() if head.startswith(beginning)), None)
     if media_type is not None:
-        return FileResponse(file, media_type=media_type, headers=_KEPT)
-    return _image(_opened(asked.station, file), "PNG")
+        return FileResponse(asked.station.pictures.path(part.picture_hash), media_type=media_type, headers=_KEPT)
+    return _image(_opened(asked.station, part), "PNG")
 
 
 @ROUTER.get("/parts/{key}/thumbnail")
 def part_thumbnail(request: Request, key: str) -> Response:
     """Its picture, small, encoded anew."""
     asked = asked_page(request, Right.LOOK)
-    image = _opened(asked.station, _picture_file(asked.station, key))
+    image = _opened(asked.station, _with_picture(asked.station, key))
     image.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX))
     return _image(image, "JPEG")
 
@@ -206,7 +204,7 @@ def _part(station: Station, key: str) -> tuple[PartRow, PartRecord]:
     with station.store.reading() as connection:
         part = find_part(connection, key)
     if part is None:
-        raise NotThereError("there is no such part; it may have been judged by a store that was filled anew.")
+        raise NotThereError("there is no such part; the address may be of another station.")
     return part, _record(station, part)
 
 
@@ -214,19 +212,19 @@ def _record(station: Station, part: PartRow) -> PartRecord:
     return read_record(station.folder, part.journal, part.offset_bytes, part.key)
 
 
-def _picture_file(station: Station, key: str) -> Path:
+def _with_picture(station: Station, key: str) -> PartRow:
     part, _ = _part(station, key)
-    file = station.pictures.find(part.picture_hash) if part.picture_hash else None
-    if file is None:
+    if not part.picture_hash or station.pictures.find(part.picture_hash) is None:
         raise NotThereError("the part's picture was removed, or could not be kept.")
-    return file
+    return part
 
 
-def _opened(station: Station, file: Path) -> Image.Image:
+def _opened(station: Station, part: PartRow) -> Image.Image:
     """A stranger's picture, opened elsewhere."""
-    image = station.decoder.open(Arrival(file.name, file.read_bytes())).image
+    data = station.pictures.read(part.picture_hash)
+    image = None if data is None else station.decoder.open(Arrival(part.key, data)).image
     if image is None:
-        raise NotThereError("the part's file is no picture that can be opened.")
+        raise NotThereError("the part's file is not a picture that can be opened.")
     return image
 
 
@@ -253,14 +251,14 @@ def _verdict(text: str | None) -> Verdict | None:
     try:
         return Verdict(text)
     except ValueError as error:
-        raise OptionError(f"filter: {text!r:.60} is no verdict; take PASS, FAIL or REVIEW.") from error
+        raise OptionError(f"filter: {text!r:.60} is not a verdict; take PASS, FAIL or REVIEW.") from error
 
 
 def _number(given: dict[str, str], name: str) -> float | None:
     try:
         return float(given[name]) if name in given else None
     except ValueError as error:
-        raise OptionError(f"filter: {given[name]!r:.60} is no number.") from error
+        raise OptionError(f"filter: {given[name]!r:.60} is not a number.") from error
 
 
 def _micros(text: str | None) -> int | None:
@@ -270,5 +268,5 @@ def _micros(text: str | None) -> int | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise OptionError(f"filter: {text!r:.60} is no date and time.") from error
+        raise OptionError(f"filter: {text!r:.60} is not a date and time.") from error
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)

@@ -12,7 +12,7 @@ from babel.numbers import format_decimal, format_percent
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from kenpin.visible import in_brief, visible
-from kenpin.words import LANGUAGES, NAMES, Language, Words
+from kenpin.words import LANGUAGES, NAMES, Language, Texts
 
 STATIC = Path(__file__).parent / "static"
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -27,7 +27,7 @@ def render(template: str, language: Language, /, **values: Any) -> str:
 
 @cache
 def _environment(language: Language) -> Environment:
-    words = Words(language)
+    words = Texts(language)
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,

@@ -13,8 +13,10 @@ from fastapi.responses import HTMLResponse
 from starlette.datastructures import UploadFile
 
 from kenpin.data.archive import unpack
+from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.reading.pictures import is_picture
 from kenpin.errors import KenpinError, OptionError
+from kenpin.records import ImageSource
 from kenpin.station.arrival import Arrival
 from kenpin.station.learning.doubts import doubts
 from kenpin.station.learning.steering import NamedDataSet
@@ -101,4 +103,4 @@ def _pictures(files: Sequence[UploadFile], folder: Path, limit_bytes: int) -> It
         unpack(archive, inside, limit_bytes=limit_bytes, progress=lambda *_: None)
         for path in sorted(inside.rglob("*")):
             if path.is_file() and is_picture(path.name):
-                yield path.relative_to(inside).as_posix(), path.read_bytes()
+                yield path.relative_to(inside).as_posix(), read_bytes_once(ImageSource(str(path))).data

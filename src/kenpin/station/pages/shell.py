@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kenpin.words import Words
+from kenpin.words import Texts
 
 _SCREENS = ("line", "review", "parts", "quality", "learn", "set-up")
 
@@ -44,7 +44,7 @@ class Shell:
     notice: str | None = None
 
 
-def screens(words: Words, product: str) -> list[Screen]:
+def screens(words: Texts, product: str) -> list[Screen]:
     """The screens in a language, for a product."""
     titles = {
         "line": words("Line"),

@@ -8,7 +8,7 @@ from kenpin.records import Verdict
 from kenpin.station.drawing_key import drawing_key
 from kenpin.station.folder import StationFolder
 from kenpin.station.reviewing.needs import ReviewNeeds
-from kenpin.station.reviewing.settling import Outcome, Review, ReviewState, outcome
+from kenpin.station.reviewing.settling import Review, ReviewOutcome, ReviewState, outcome
 from kenpin.station.settings import StationSettings
 from kenpin.station.store.adding import note_reviewer, settle
 from kenpin.station.store.applying import Needs, applies, tells_needs
@@ -73,7 +73,7 @@ def _take_up(connection: Connection, key: str, *, wants_second: bool) -> None:
     _want(connection, key, reviews, found)
 
 
-def _want(connection: Connection, key: str, reviews: list[Review], found: Outcome) -> None:
+def _want(connection: Connection, key: str, reviews: list[Review], found: ReviewOutcome) -> None:
     connection.execute(delete(WANTED).where(WANTED.c.key == key))
     if found.state not in (ReviewState.SECOND, ReviewState.THIRD):
         return

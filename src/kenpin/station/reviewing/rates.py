@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, select
 
 from kenpin.records import Verdict
-from kenpin.station.reviewing.sampling import RateEstimate, Sampled, estimate, number_of
+from kenpin.station.reviewing.sampling import RateEstimate, SampledPart, estimate, number_of
 from kenpin.station.settings import ProductSettings
 from kenpin.station.store.filtering import PartFilter, asked_parts
 from kenpin.station.store.part_tables import PARTS
@@ -40,8 +40,8 @@ def _rate(connection: Connection, asked: PartFilter, secret: bytes, wrong: Verdi
     wanted = select(PARTS.c.key, PARTS.c.sampled, PARTS.c.settled_verdict).select_from(sql.source)
     rows = connection.execute(wanted.where(*sql.where, PARTS.c.sampled.is_not(None))).all()
     sample = [
-        Sampled(number_of(secret, row.key), None if row.settled_verdict is None else row.settled_verdict == wrong.value)
-        for row in rows
+        SampledPart(number_of(secret, key), None if settled is None else settled == wrong.value)
+        for key, _, settled in rows
     ]
     # where the chance was changed in the meantime, all were drawn with the smallest one at least
     return estimate(parts, min((row.sampled for row in rows), default=0.0), sample)

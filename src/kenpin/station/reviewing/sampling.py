@@ -30,7 +30,7 @@ def number_of(secret: bytes, key: str) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampled:
+class SampledPart:
     """A sampled part: its number, and whether people found it defective; None where nobody has settled it."""
 
     number: float
@@ -48,7 +48,7 @@ class RateEstimate:
     defective: int
     """Defective ones among them."""
     waiting: int
-    """Sampled parts that nobody has settled."""
+    """SampledPart parts that nobody has settled."""
     low: int | None
     """Defective ones of all the parts, at least, two-sided; None where no part of the sample counts."""
     high: int | None
@@ -67,7 +67,7 @@ class RateEstimate:
         return self.low / self.parts, self.high / self.parts
 
 
-def estimate(parts: int, chance: float, sample: Sequence[Sampled], confidence: float = 0.95) -> RateEstimate:
+def estimate(parts: int, chance: float, sample: Sequence[SampledPart], confidence: float = 0.95) -> RateEstimate:
     """How many of some parts are defective. parts: how many they are; chance: the smallest with which any of them was
     sampled; sample: those with a number below it, in any order."""
     ordered = sorted((one for one in sample if one.number < chance), key=lambda one: one.number)

@@ -37,7 +37,7 @@ class ReviewState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ReviewOutcome:
     """What the reviews of a part come to."""
 
     state: ReviewState
@@ -46,7 +46,7 @@ class Outcome:
     label: str | None = None
 
 
-def outcome(reviews: Sequence[Review], *, wants_second: bool) -> Outcome:
+def outcome(reviews: Sequence[Review], *, wants_second: bool) -> ReviewOutcome:
     """What the reviews of a part come to, by different people, in their order. wants_second: whether two must agree.
 
     >>> good, bad = Review("ann", Verdict.PASS, None), Review("bo", Verdict.FAIL, "scratch")
@@ -55,16 +55,16 @@ def outcome(reviews: Sequence[Review], *, wants_second: bool) -> Outcome:
     >>> outcome([good, bad], wants_second=True).state
     <ReviewState.THIRD: 'third'>
     >>> outcome([good, bad, Review("cy", Verdict.FAIL, "dent")], wants_second=True)
-    Outcome(state=<ReviewState.SETTLED: 'settled'>, verdict=<Verdict.FAIL: 'FAIL'>, label='dent')
+    ReviewOutcome(state=<ReviewState.SETTLED: 'settled'>, verdict=<Verdict.FAIL: 'FAIL'>, label='dent')
     """
     assert len({review.who for review in reviews}) == len(reviews), "one review a person"
     if not reviews:
-        return Outcome(ReviewState.OPEN)
+        return ReviewOutcome(ReviewState.OPEN)
     if len(reviews) == 1 and wants_second:
-        return Outcome(ReviewState.SECOND)
+        return ReviewOutcome(ReviewState.SECOND)
     first, *others = reviews
     if len(reviews) == 2 and not first.agrees(others[0]):
-        return Outcome(ReviewState.THIRD)
+        return ReviewOutcome(ReviewState.THIRD)
     # two that agree, or the third one, whatever the first two said
     deciding = reviews[min(len(reviews), 3) - 1]
-    return Outcome(ReviewState.SETTLED, deciding.verdict, deciding.label)
+    return ReviewOutcome(ReviewState.SETTLED, deciding.verdict, deciding.label)

@@ -7,7 +7,6 @@ import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -17,6 +16,7 @@ from kenpin.station.folder import StationFolder
 from kenpin.station.settings import StationSettings
 from kenpin.station.trail import Entry
 
+_STATION = "kenpin.station"
 MODULE = "applied"
 """A package of the station that has a module of this name there says what its entries mean."""
 
@@ -85,7 +85,7 @@ def apply_entry(connection: Connection, entry: Entry, where: str) -> None:
 
 def _load() -> None:
     """Import what registers itself."""
-    for package in pkgutil.iter_modules([str(Path(__file__).parents[1])], "kenpin.station."):
+    for package in pkgutil.iter_modules(importlib.import_module(_STATION).__path__, f"{_STATION}."):
         name = f"{package.name}.{MODULE}"
         if package.ispkg and find_spec(name) is not None:
             importlib.import_module(name)
