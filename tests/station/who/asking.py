@@ -82,6 +82,7 @@ def scope_of(
         "http_version": "1.1",
         "method": method,
         "path": path,
+        "query_string": b"",
         "scheme": scheme,
         "server": ("127.0.0.1", 8470),
         "client": ("127.0.0.1", 50_000),
