@@ -50,7 +50,8 @@ def test_the_start_and_end_of_the_service_pass(at: MadeDoor) -> None:
 @pytest.mark.parametrize("kind", ["form", "multipart", "json", "stream"])
 def test_fastapi_makes_no_other_answer_of_a_refusal(at: MadeDoor, kind: str) -> None:
     """It turns whatever goes wrong while a body is read into a 400 of its own."""
-    app, taken = FastAPI(), []
+    app = FastAPI()
+    taken: list[object] = []
 
     @app.post("/form")
     def form(text: Annotated[str, Form()]) -> None:
