@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,27 +157,23 @@ def test_the_store_of_the_settings_is_taken(account: Call) -> None:
     assert found.role is Role.ADMIN
 
 
-def test_one_command_waits_for_the_other(account: Call) -> None:
+def test_one_command_waits_for_the_other(tmp_path: Path) -> None:
     """Both write the trail of the console."""
-    import threading
-    import time
+    folder = StationFolder(tmp_path)
+    entered = threading.Event()
 
-    entered, done = threading.Event(), []
-
-    def holds() -> None:
-        with console_trail(StationFolder(Path())):
+    def second() -> None:
+        with console_trail(folder) as trail:
             entered.set()
-            time.sleep(0.2)
-            done.append("first")
+            trail.append("console", "account-added", {})
 
-    thread = threading.Thread(target=holds)
-    thread.start()
-    assert entered.wait(5)
-    _add(account, "aoi")
-    done.append("second")
-    thread.join()
-    assert done == ["first", "second"]
-    assert len([*read_entries(Path("trails/console.jsonl"))]) == 1
+    thread = threading.Thread(target=second)
+    with console_trail(folder) as trail:
+        thread.start()
+        assert not entered.wait(0.2)
+        trail.append("console", "account-added", {})
+    thread.join(5)
+    assert [one.number for one in read_entries(folder.trail("console"))] == [1, 2]
 
 
 def test_no_node_writes_the_trail_of_the_console() -> None:

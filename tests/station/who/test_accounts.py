@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, select
 
 from kenpin.errors import OptionError
-from kenpin.station.store.account_tables import sessions
+from kenpin.station.store.account_tables import accounts, sessions
 from kenpin.station.trail import Trail
 from kenpin.station.who.accounts import (
     Account,
@@ -198,5 +198,5 @@ def test_a_disabled_account_has_no_session_even_if_one_was_left(at: MadeDoor) ->
     at.add("aoi")
     session = at.sign_in("aoi").session
     with at.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE account SET disabled = 1")
+        connection.execute(accounts.update().values(disabled=True))
     assert at.door.who_has(session) is None

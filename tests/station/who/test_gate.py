@@ -1,11 +1,10 @@
 """The whole gate: each guard is in it, around the others as it should be."""
 
-from __future__ import annotations
-
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from fastapi import Body, FastAPI, Form, Request, UploadFile
 
 from kenpin.station.who.gate import guarded
 from kenpin.station.who.headers import CONTENT_SECURITY_POLICY
@@ -46,3 +45,43 @@ def test_the_start_and_end_of_the_service_pass(at: MadeDoor) -> None:
 
     asyncio.run(guarded(app, at.door, LOCAL, lambda _: 1)({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
     assert reached == ["lifespan"]
+
+
+@pytest.mark.parametrize("kind", ["form", "multipart", "json", "stream"])
+def test_fastapi_makes_no_other_answer_of_a_refusal(at: MadeDoor, kind: str) -> None:
+    """It turns whatever goes wrong while a body is read into a 400 of its own."""
+    app = FastAPI()
+    taken: list[object] = []
+
+    @app.post("/form")
+    def form(text: Annotated[str, Form()]) -> None:
+        taken.append(text)
+
+    @app.post("/multipart")
+    def multipart(file: UploadFile) -> None:
+        taken.append(file)
+
+    @app.post("/json")
+    def json(values: Annotated[dict[str, str], Body()]) -> None:
+        taken.append(values)
+
+    @app.post("/stream")
+    async def stream(request: Request) -> None:
+        async for piece in request.stream():
+            assert piece is not None
+        taken.append(request)
+
+    begins = {
+        "form": ("application/x-www-form-urlencoded", b"text="),
+        "multipart": ("multipart/form-data; boundary=b", b'--b\r\nContent-Disposition: form-data; name="file"; '
+                      b'filename="f"\r\n\r\n'),
+        "json": ("application/json", b'{"text": "'),
+        "stream": ("application/octet-stream", b""),
+    }  # fmt: skip
+    content, begin = begins[kind]
+    ends = {"multipart": b"\r\n--b--\r\n", "json": b'"}'}
+    gate = guarded(app, at.door, LOCAL, lambda _: 1000)
+    for size, status in ((10, 200), (2000, 413)):
+        body = [begin, *[b"x" * 10] * (size // 10), ends.get(kind, b"")]
+        answer = ask(gate, "POST", f"/{kind}", {**OWN, "content-type": content}, body)
+        assert (answer.status, len(taken)) == (status, 1), answer.body

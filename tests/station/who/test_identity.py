@@ -119,7 +119,7 @@ def test_looking_needs_no_token(at: MadeDoor) -> None:
         assert ask(Identity(Seen(), at.door), method, headers=sent_back(aoi)).status == 200
 
 
-def test_a_machine_has_a_token_and_nosent_back(at: MadeDoor) -> None:
+def test_a_machine_has_a_token_and_no_cookie(at: MadeDoor) -> None:
     at.add("aoi", Role.ADMIN)
     with at.engine.begin() as connection:
         secret = make_token(connection, at.trail, CONSOLE, "line", ["submit"], BEGIN_US)

@@ -36,7 +36,6 @@ from kenpin.station.who.tries import (
     browser_key,
     count_try,
     forget,
-    forget_old,
     take_back,
 )
 
@@ -203,7 +202,6 @@ class Door:
 
     def _count(self, name: str, visitor: Visitor) -> _Try:
         with self._writing() as connection:
-            forget_old(connection, self._clock())
             account = find_account(connection, name)
             keys = [(_ADDRESS, address_key(visitor.address), BY_ADDRESS), (_ACCOUNT, account_key(name), BY_ACCOUNT)]
             if account is not None and visitor.known_as and is_known_browser(connection, account.id, visitor):

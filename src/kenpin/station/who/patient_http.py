@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from typing import Any, ClassVar
 
 import h11
 from h11 import NEED_DATA, PAUSED, Event
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+_SYSTEM_BYTES = 128 * 1024
 _ODD_LINE = re.compile(rb"(?<!\r)\n|\n[ \t]")
 
 
@@ -53,6 +55,8 @@ class PatientHttp(H11Protocol):
         """Wait for a head."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # else a little that nobody reads is waited for without end
+        # the system would take megabytes for each, in which it is not seen whether anybody reads
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SYSTEM_BYTES)
         self._mind_head()
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -11,7 +11,7 @@ import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, case, delete, or_, select
+from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from kenpin.station.store.account_tables import failed_tries
@@ -61,8 +61,9 @@ def count_try(connection: Connection, key: str, patience: Patience, now_us: int)
     tries = failed_tries.c
     # a lock that ends later than any can comes from a clock that was set back
     is_open = or_(tries.locked_until_us <= now_us, tries.locked_until_us > now_us + LOCK_US)
-    failures = case((tries.last_us <= now_us - _FORGOTTEN_US, 1), else_=tries.failures + 1)
-    update = failed_tries.update().where(and_(tries.key == key, is_open)).values(failures=failures, last_us=now_us)
+    change = {"failures": tries.failures + 1, "last_us": now_us}
+    update = failed_tries.update().where(and_(tries.key == key, is_open)).values(change)
+    _forget_old(connection, now_us)
     for _ in range(2):
         if connection.execute(update).rowcount == 1:
             count = connection.execute(select(tries.failures).where(tries.key == key)).scalar_one()
@@ -103,7 +104,7 @@ def forget_account(connection: Connection, name: str) -> None:
     forget(connection, account_key(name))
 
 
-def forget_old(connection: Connection, now_us: int) -> None:
+def _forget_old(connection: Connection, now_us: int) -> None:
     """Remove what is so old that it counts no more."""
     connection.execute(delete(failed_tries).where(failed_tries.c.last_us <= now_us - _FORGOTTEN_US))
 
