@@ -187,23 +187,17 @@ def _changing(path: Path) -> Iterator[tuple[Connection, Trail, int]]:
 
 @contextmanager
 def _store(path: Path) -> Iterator[_Writing]:
-    """Transactions of the station's store. Raises OptionError where the folder is not that of a station,
+    """Transactions of the station's store. Raises OptionError where the folder is not that of a station, StoreError,
     MissingExtraError."""
-    from sqlalchemy import create_engine
-
     from kenpin.station.folder import StationFolder
     from kenpin.station.settings import read_settings
-    from kenpin.station.store.account_tables import accounts
+    from kenpin.station.store.opening import open_store
 
     folder = StationFolder(path)
     if not folder.settings.exists() and not folder.trails.exists():
         raise OptionError(f"{path}: is not the folder of a station; name it with --folder.")
-    engine = create_engine(read_settings(folder.settings).store or f"sqlite:///{folder.store.absolute()}")
-    accounts.metadata.create_all(engine)
-    try:
-        yield engine.begin
-    finally:
-        engine.dispose()
+    with open_store(folder, read_settings(folder.settings).store) as store:
+        yield store.writing
 
 
 def _hashed_password(name: str, file: Path | None) -> str:

@@ -119,10 +119,8 @@ class ProductLine:
             if self._waiting and (
                 self._waiting >= self._limits.waiting_parts or self._waiting_bytes + size > self._limits.waiting_bytes
             ):
-                raise LineFullError(
-                    f"{self.product}: its queue is full, with {counted(self._waiting, 'part')}; send it again later.",
-                    self._retry_after_s(),
-                )
+                full = f"{self.product}: its queue is full, with {counted(self._waiting, 'part')}; send it again later."
+                raise LineFullError(full, self._retry_after_s())
             waiting = _Waiting(arrival, Future())
             waiting.answer.set_running_or_notify_cancel()  # a part that was taken is judged, whoever has hung up
             self._queue.append(waiting)
