@@ -271,6 +271,16 @@ def test_what_waits_behind_a_message_that_is_sent_again_or_is_gone_is_sent_too(s
     assert again() == [True]
 
 
+def test_whatever_a_message_holds_it_can_be_put_aside(store: Engine) -> None:
+    """Else it would be tried for ever, and stop all others."""
+    marks = SinkMarks(store, "plant", "node-1")
+    one = told(1, "a\0b", lot="\ud800", reasons=("\udcff",))
+    marks.put_aside(one, part_of(one), "\ud800\0" + "x" * 10_000, 1)
+    marks.refused_again(one, part_of(one), "still \ud800\0", 2)
+    assert marks.asides(1)[0].told == one
+    assert marks.asides(1)[0].reason == "still ? "
+
+
 def test_what_is_no_event_in_the_store_is_told(store: Engine) -> None:
     marks = SinkMarks(store, "plant", "node-1")
     marks.put_aside(told(1), "part", "no", 1)

@@ -42,6 +42,8 @@ class Plant:
 
     port: int
     loop: asyncio.AbstractEventLoop
+    folder: Path
+    """With its certificate and key."""
     nodes: dict[str, Any] = field(default_factory=dict)
     read: list[int] = field(default_factory=list)
     server: Any = None
@@ -83,20 +85,44 @@ class Plant:
             await acknowledge.write_value(requested, await acknowledge.read_data_type_as_variant_type())
 
 
+class Logins:
+    """Who may come in: nobody in particular, and kenpin by its password."""
+
+    def get_user(self, iserver: Any, username: str | None = None, password: Any = None, certificate: Any = None) -> Any:
+        from asyncua.crypto.permission_rules import User, UserRole
+
+        return User(UserRole.User) if (username, password) in ((None, None), ("kenpin", "pass:word")) else None
+
+
+async def made_certificate(folder: Path, name: str, uri: str) -> Path:
+    """A certificate of its own, `NAME.der`, with its key `NAME.pem`."""
+    from asyncua.crypto.cert_gen import setup_self_signed_certificate
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    file = folder / f"{name}.der"
+    uses = [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
+    await setup_self_signed_certificate(folder / f"{name}.pem", file, uri, "127.0.0.1", uses, {"commonName": name})
+    return file
+
+
 @contextmanager
-def serving() -> Iterator[Plant]:
+def serving(folder: Path) -> Iterator[Plant]:
     from asyncua import Server, ua
 
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    plant = Plant(free_port(), loop)
+    plant = Plant(free_port(), loop, folder)
 
     async def start() -> Any:
-        server = Server()
+        server = Server(user_manager=Logins())
         await server.init()
         server.set_endpoint(plant.url)
-        server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        server.set_security_policy(
+            [ua.SecurityPolicyType.NoSecurity, ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt]
+        )
+        await server.load_certificate(str(await made_certificate(plant.folder, "server", "urn:test:server")))
+        await server.load_private_key(str(plant.folder / "server.pem"))
         index = await server.register_namespace("plant")
         for name, kind in TYPES.items():
             start_values = {"String": "", "DateTime": datetime(2026, 1, 1), "ByteString": b"", "Boolean": False}
@@ -138,8 +164,8 @@ def _quiet() -> None:
 
 
 @pytest.fixture(scope="module")
-def plant() -> Iterator[Plant]:
-    with serving() as one:
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    with serving(tmp_path_factory.mktemp("opcua")) as one:
         yield one
 
 
@@ -237,7 +263,31 @@ def test_one_that_is_not_there_is_told_and_no_thread_stays(plant: Plant) -> None
     assert threading.active_count() == before
 
 
-def test_secrets_and_certificates_are_named_by_files(plant: Plant, tmp_path: Path) -> None:
+def test_a_signed_and_encrypted_connection_trusts_one_server(plant: Plant, tmp_path: Path) -> None:
+    for name in ("own", "other"):
+        plant.do(made_certificate(tmp_path, name, "urn:plant:kenpin"))
+    secure: dict[str, Any] = {
+        "security": "Basic256Sha256", "certificate_file": "own.der", "key_file": "own.pem",
+        "server_certificate_file": plant.folder / "server.der",
+    }  # fmt: skip
+    (tmp_path / "login").write_text("kenpin:pass:word")
+    with closing(opened(plant.url, {"id": "Id"}, tmp_path, login_file="login", **secure)) as sink:
+        sink.send(told(1, "secret"))
+        assert plant.value("Id") == "secret"
+        assert sink._client.application_uri == "urn:plant:kenpin"
+    with pytest.raises(SinkAwayError):
+        opened(plant.url, {"id": "Id"}, tmp_path, **(secure | {"server_certificate_file": "other.der", "timeout_s": 1}))
+    (tmp_path / "broken.der").write_bytes(b"no certificate")
+    for wrong in ({"certificate_file": "broken.der"}, {"certificate_file": "none.der"}, {"key_file": "own.der"}):
+        with pytest.raises(OptionError, match="cannot be read as certificates and key"):
+            opened(plant.url, {"id": "Id"}, tmp_path, **(secure | wrong))
+
+
+def test_a_wrong_login_is_told_without_it(plant: Plant, tmp_path: Path) -> None:
+    (tmp_path / "login").write_text("kenpin:wrong")
+    with pytest.raises(SinkAwayError, match="Bad") as away:
+        opened(plant.url, {"id": "Id"}, tmp_path, login_file="login")
+    assert "wrong" not in str(away.value)
     with pytest.raises(OptionError, match="the login of the server cannot be read"):
         opened(plant.url, {"id": "Id"}, tmp_path, login_file=Path("none"))
 

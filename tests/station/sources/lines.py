@@ -15,7 +15,7 @@ from kenpin.errors import ImageError
 from kenpin.inspection.record import PartRecord
 from kenpin.records import ImageSource, Verdict
 from kenpin.station.arrival import Arrival
-from kenpin.station.sources.contract import SourcePlace, read_source
+from kenpin.station.sources.contract import Opens, SourcePlace, open_here, read_source
 from kenpin.station.sources.running import RunningSource
 
 
@@ -74,13 +74,20 @@ class MemorySeen:
             self.files.pop(id, None)
 
 
-def place(folder: Path, seen: MemorySeen | None = None) -> SourcePlace:
-    return SourcePlace("line-1", folder, folder / "aside" / "line-1", seen or MemorySeen())
+def place(folder: Path, seen: MemorySeen | None = None, opens: Opens = open_here) -> SourcePlace:
+    return SourcePlace("line-1", folder, folder / "aside" / "line-1", seen or MemorySeen(), opens)
 
 
 @contextmanager
 def running(
-    line: MadeLine, station: Path, made: Any = None, /, *, seen: MemorySeen | None = None, **values: Any
+    line: MadeLine,
+    station: Path,
+    made: Any = None,
+    /,
+    *,
+    seen: MemorySeen | None = None,
+    opens: Opens = open_here,
+    **values: Any,
 ) -> Iterator[RunningSource]:
     """A source with these settings, in its thread. made: a kind, in place of the one that the settings name."""
     quick = {"first_wait_s": 0.01, "longest_wait_s": 0.05} | values
@@ -88,7 +95,7 @@ def running(
         name, kind, options = read_source("line-1", quick)
     else:
         name, kind, options = "made", made, made.OPTIONS.from_mapping(quick)
-    source = RunningSource(name, kind, options, place(station, seen), line.submit)
+    source = RunningSource(name, kind, options, place(station, seen, opens), line.submit)
     source.start()
     try:
         yield source

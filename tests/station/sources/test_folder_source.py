@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL.Image import Image
 
 from kenpin.errors import OptionError
 from kenpin.station.arrival import Arrival, LineFullError, LineStoppedError
 from kenpin.station.sources import handing
+from kenpin.station.sources.contract import open_here
 from kenpin.station.sources.running import RunningSource
 from tests.pictures import part
 from tests.station.sinks.told_events import until
@@ -42,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 def watching(
     line: MadeLine, folder: Path, seen: MemorySeen | None = None, **values: Any
 ) -> AbstractContextManager[RunningSource]:
-    quick = {"kind": "folder", "folder": "in", "settle_s": 0.1, "aside_after_s": 0.2} | values
+    quick: dict[str, Any] = {"kind": "folder", "folder": "in", "settle_s": 0.1, "aside_after_s": 0.2} | values
     return running(line, folder.parent, seen=seen, **quick)
 
 
@@ -119,6 +121,21 @@ def test_what_is_no_picture_is_recorded_and_then_moved_aside(folder: Path) -> No
     aside = {path.name.partition("-")[2]: path.read_bytes() for path in folder.parent.glob("aside/line-1/*")}
     assert aside["text.png"] == b"no picture"
     assert aside["cut.png"] == _picture(1)[:500]
+
+
+def test_pictures_of_strangers_are_opened_where_the_station_says_and_only_where_they_must(folder: Path) -> None:
+    opened: list[str] = []
+
+    def opens(name: str, data: bytes) -> Image:
+        opened.append(Path(name).name)
+        return open_here(name, data)
+
+    line = MadeLine()
+    _write(folder, "ends.png", _picture(0))
+    _write(folder, "has no end mark.bmp", _picture(1, "BMP"))
+    with watching(line, folder, opens=opens) as source:
+        until(lambda: source.state.parts.recorded == 2)
+    assert opened == ["has no end mark.bmp"]
 
 
 def test_a_slow_line_is_given_each_file_once(folder: Path) -> None:

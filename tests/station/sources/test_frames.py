@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from kenpin.errors import MissingExtraError
@@ -24,6 +25,7 @@ from kenpin.station.sources.contract import SourcePlace
 from kenpin.station.sources.frames import Opening, clock_name, png_of_frame
 from kenpin.station.sources.kinds import camera, stream, video
 from kenpin.station.sources.live import LiveOptions, LiveSource
+from kenpin.station.sources.naming import code_in
 from kenpin.station.sources.running import RunningSource
 from tests.station.sinks.told_events import until
 from tests.station.sources.lines import MadeLine, MemorySeen, place, running, stands
@@ -332,3 +334,30 @@ def test_a_code_in_the_picture_says_product_and_lot(tmp_path: Path) -> None:
             until(partial(_has_recorded, source, 2))
         by_id = {one.id: (one.product, one.lot) for one in line.taken}
         assert by_id == {"line-1/a.png": wanted, "line-1/b.png": (None, "none")}
+
+
+_DIGITS = ["0001101", "0011001", "0010011", "0111101", "0100011", "0110001", "0101111", "0111011", "0110111", "0001011"]
+_SIDES = ["LLLLLL", "LLGLGG", "LLGGLG", "LLGGGL", "LGLLGG", "LGGLLG", "LGGGLL", "LGLGLG", "LGLGGL", "LGGLGL"]
+
+
+def _ean_13(number: str) -> NDArray[np.uint8]:
+    """A bar code, as it is printed: grey values of its bars. # ISO/IEC 15420"""
+
+    def bars(digit: str, side: str) -> str:
+        right = _DIGITS[int(digit)].translate(str.maketrans("01", "10"))
+        return {"L": _DIGITS[int(digit)], "R": right, "G": right[::-1]}[side]
+
+    left = "".join(map(bars, number[1:7], _SIDES[int(number[0])]))
+    modules = f"101{left}01010{''.join(bars(digit, 'R') for digit in number[7:])}101"
+    row = np.repeat(np.array([0 if one == "1" else 255 for one in modules], np.uint8), 3)
+    return np.pad(np.tile(row, (120, 1)), 300, constant_values=255)
+
+
+def test_a_bar_code_is_read_too_and_noise_is_none() -> None:
+    pytest.importorskip("cv2", reason="codes are read by OpenCV, which is not installed")
+    picture = _ean_13("4006381333931")
+    assert code_in(picture, None) == "4006381333931"
+    assert code_in(picture, (0, 0, 250, 250)) is None
+    assert code_in(picture, (9000, 0, 9999, 60)) is None
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300), np.uint8)
+    assert code_in(noise, None) is None

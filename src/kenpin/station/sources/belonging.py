@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
 from kenpin.station.sources.contract import SourceOptions
 from kenpin.station.sources.naming import NOTHING, Belonging, belonging_by, check_barcodes_installed, code_in
 
@@ -17,8 +22,10 @@ class Belongings:
         self._code_rule, self._region = options.barcode, options.barcode_region
         self._path_rule = path_rule
 
-    def of(self, path: str, data: bytes) -> Belonging:
-        """Product and lot of a part. path: below the source; data: its picture, as a file holds it."""
-        code = code_in(data, self._region) if self._code_rule is not None else None
+    def of(self, path: str, grey: Callable[[], NDArray[np.uint8] | None]) -> Belonging:
+        """Product and lot of a part. path: below the source; grey: gives the grey values of its picture, (h, w), where
+        they are needed; None where it is none."""
+        pixels = grey() if self._code_rule is not None else None
+        code = None if pixels is None else code_in(pixels, self._region)
         by_code = NOTHING if code is None else belonging_by(self._code_rule, code)
         return by_code.or_else(belonging_by(self._path_rule, path)).or_else(self._fixed)

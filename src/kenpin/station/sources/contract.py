@@ -6,19 +6,24 @@ names a module, or another object, that keeps `SourceKind`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from pydantic import Field, field_validator, model_validator
 
+from kenpin.data.images import read_image
 from kenpin.errors import KenpinError
+from kenpin.records import ImageSource
 from kenpin.station.kinds import Kinds
 from kenpin.station.sources import kinds
 from kenpin.station.sources.handing import Handing
 from kenpin.station.sources.naming import RegionPx, check_region, check_rule
 from kenpin.strict_options import StrictOptions
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 KINDS = Kinds(kinds, "kenpin.sources", "source")
 """All kinds of sources."""
@@ -37,8 +42,8 @@ class SourceOptions(StrictOptions):
     lot: str | None = Field(None, min_length=1, description="Lot of its parts.")
     barcode: str | None = Field(
         None,
-        description="Rule on a code in the picture, a QR code or a bar code: {product} and {lot} in braces, * for "
-        "other text, as {product}-{lot}-*.",
+        description="Rule on a code in the picture, a QR code, or a bar code EAN or UPC: {product} and {lot} in "
+        "braces, * for other text, as {product}-{lot}-*.",
     )
     barcode_region: RegionPx | None = Field(
         None, description="Where the code is: x1, y1, x2, y2 in pixels of the picture; by default anywhere."
@@ -61,6 +66,15 @@ class SourceOptions(StrictOptions):
         if self.barcode_region is not None and self.barcode is None:
             raise ValueError("`barcode_region` is of no use without `barcode`; name the rule, or take it out.")
         return self
+
+
+Opens = Callable[[str, bytes], "Image"]
+"""Makes a picture of a file's name and bytes. Raises ImageError."""
+
+
+def open_here(name: str, data: bytes) -> Image:
+    """A picture that is opened in this process. Raises ImageError."""
+    return read_image(ImageSource(name, data))
 
 
 class SeenFiles(Protocol):
@@ -87,6 +101,8 @@ class SourcePlace:
     aside: Path
     """Where files go that are no pictures."""
     seen: SeenFiles
+    opens: Opens = open_here
+    """Opens pictures that strangers wrote; a station does it in processes of their own."""
 
     def path(self, path: Path) -> Path:
         """A path of the settings as it is opened."""

@@ -108,7 +108,7 @@ class LiveSource:
         name = f"{clock_name(at_us)}.png"
         try:
             data = png_of_frame(frame)
-            belonging = self._belongings.of(name, data)
+            belonging = self._belongings.of(name, partial(grey_of, frame))
         except Exception as error:  # noqa: BLE001 one frame must not stop those behind it
             handing.drop(1, f"The frame of {clock_name(at_us)} cannot be encoded ({type(error).__name__}: {error}).")
             return True

@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kenpin.errors import MissingExtraError
 from kenpin.nearest import did_you_mean
 
@@ -91,27 +94,22 @@ def check_barcodes_installed() -> None:
         raise MissingExtraError('codes in pictures are read by OpenCV: pip install "kenpin[barcode]".') from error
 
 
-def code_in(data: bytes, region: RegionPx | None) -> str | None:
-    """The text of the first QR code or bar code in a picture's file; None where there is none that can be read.
-
-    Raises MissingExtraError.
-    """
+def code_in(grey: NDArray[np.uint8], region: RegionPx | None) -> str | None:
+    """The text of the first QR code, EAN or UPC in a region of grey values, (h, w); None where there is none that can
+    be read. Raises MissingExtraError."""
     check_barcodes_installed()
     import cv2
-    import numpy as np
 
+    if region is not None:
+        x1, y1, x2, y2 = region
+        grey = grey[y1:y2, x1:x2]
+    if not grey.size:
+        return None
+    grey = np.ascontiguousarray(grey)
     try:
-        grey = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
-        if grey is None:
-            return None
-        if region is not None:
-            x1, y1, x2, y2 = region
-            grey = np.ascontiguousarray(grey[y1:y2, x1:x2])
-        if not grey.size:
-            return None
         text, _, _ = cv2.QRCodeDetector().detectAndDecode(grey)
         if not text:
             text = next((one for one in cv2.barcode.BarcodeDetector().detectAndDecodeMulti(grey)[1] if one), "")
-    except cv2.error:  # a picture that it cannot take; the line says what is wrong with it
+    except cv2.error:  # what looks like a code, and is none
         return None
     return str(text) or None

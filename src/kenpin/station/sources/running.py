@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kenpin.errors import KenpinError, first_line
-from kenpin.station.sources.contract import SeenFiles, SourceKind, SourceOptions, SourcePlace, read_source
+from kenpin.station.sources.contract import (
+    Opens,
+    SeenFiles,
+    SourceKind,
+    SourceOptions,
+    SourcePlace,
+    open_here,
+    read_source,
+)
 from kenpin.station.sources.handing import Handing, HandingState, Submit
 from kenpin.station.waits import wait_s
 
@@ -123,13 +131,14 @@ class RunningSources:
         folder: Path,
         asides: Path,
         seen: Callable[[str], SeenFiles],
+        opens: Opens = open_here,
     ) -> None:
         """sources: settings by name; folder: the station's; asides: for files that are no pictures, a folder for each
-        source; seen: the memory of a source, by its name. Raises OptionError."""
+        source; seen: the memory of a source, by its name; opens: pictures of strangers. Raises OptionError."""
         self._by_name: dict[str, RunningSource] = {}
         for name, values in sources.items():
             kind_name, kind, options = read_source(name, values)
-            place = SourcePlace(name, folder, asides / name, seen(name))
+            place = SourcePlace(name, folder, asides / name, seen(name), opens)
             self._by_name[name] = RunningSource(kind_name, kind, options, place, submit)
 
     def start(self) -> None:

@@ -53,6 +53,7 @@ SINK_ASIDES = Table(
     Column("again", Boolean, nullable=False),
     Index("sink_asides_by_part", "sink", "node", "part"),
 )
+_LONGEST_REASON = 2000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,8 @@ class SinkMarks:
             values = {
                 "position": told.position,
                 "part": part,
-                "told": json.dumps(to_json(told), ensure_ascii=False),
-                "reason": reason,
+                "told": json.dumps(to_json(told)),  # ASCII: half a surrogate pair would not be stored
+                "reason": _storable(reason),
                 "tries": tries,
                 "aside_us": _now_us(),
                 "again": tries == 0 and not refused,
@@ -165,7 +166,7 @@ class SinkMarks:
             connection.execute(
                 update(table)
                 .where(self._mine(table), table.c.position == told.position)
-                .values(reason=reason, tries=tries)
+                .values(reason=_storable(reason), tries=tries)
             )
 
     def remove(self, position: int, part: str) -> bool:
@@ -188,6 +189,11 @@ class SinkMarks:
         done = connection.execute(update(SINK_CURSORS).where(self._mine(SINK_CURSORS)).values(**values))
         if not done.rowcount:
             connection.execute(insert(SINK_CURSORS).values(**self._names, **values))
+
+
+def _storable(text: str) -> str:
+    """Another's sentence as every store takes it."""
+    return text[:_LONGEST_REASON].encode("utf-8", "replace").decode().replace("\0", " ")
 
 
 def _now_us() -> int:

@@ -171,7 +171,14 @@ class OpcUaSink:
             policy = getattr(security_policies, f"SecurityPolicy{options.security}")
             files = (options.certificate_file, options.key_file, options.server_certificate_file)
             own, key, server = (str(place.path(file)) for file in files)
-            await self._client.set_security(policy, own, key, server_certificate=server)
+            try:
+                self._client.application_uri = await _uri_in(own) or self._client.application_uri
+                await self._client.set_security(policy, own, key, server_certificate=server)
+            except (OSError, ValueError, TypeError) as error:
+                raise OptionError(
+                    f"{own}, {key}, {server}: cannot be read as certificates and key ({first_line(error)}); write them "
+                    "there as PEM, or as DER with the ending .der."
+                ) from error
         await self._client.connect()
 
     def _look_at(self, name: str, id: str) -> tuple[Node, str]:
@@ -208,6 +215,8 @@ class OpcUaSink:
             raise self._refused(where, type(error).__name__) from error
         except TimeoutError as error:
             raise self._away(f"it does not answer within {self._options.timeout_s:g} s") from error
+        except OptionError:
+            raise
         except (UaError, OSError, ValueError) as error:
             why = (error.strerror if isinstance(error, OSError) else None) or first_line(error)
             raise self._away(why) from error
@@ -223,6 +232,18 @@ class OpcUaSink:
 
     def _away(self, why: str) -> SinkAwayError:
         return SinkAwayError(f"{self._options.url}: the server was not told ({why}); it is tried again by itself.")
+
+
+async def _uri_in(certificate: str) -> str | None:
+    """The name of the application in its certificate: servers refuse another one."""
+    from asyncua.crypto.uacrypto import load_certificate
+    from cryptography.x509 import ExtensionNotFound, SubjectAlternativeName, UniformResourceIdentifier
+
+    try:
+        names = (await load_certificate(certificate)).extensions.get_extension_for_class(SubjectAlternativeName)
+    except ExtensionNotFound:
+        return None
+    return next(iter(names.value.get_values_for_type(UniformResourceIdentifier)), None)
 
 
 class _Loop:

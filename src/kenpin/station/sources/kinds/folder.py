@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, field_validator
 
-from kenpin.data.images import read_image
+from kenpin.errors import ImageError
 from kenpin.inspection.aside import not_moved, place_aside, put_aside
 from kenpin.inspection.pictures import Sighting, open_with_bytes
 from kenpin.inspection.record import PartRecord
@@ -91,13 +93,13 @@ class FolderSource:
 
     def _take(self, seen: Sighting, watched: WatchedFolder, handing: Handing) -> None:
         """Hand a file on, or leave it for a later try."""
-        opened, data = open_with_bytes(seen, _look)
+        opened, data = open_with_bytes(seen, self._look)
         if opened.error is not None and not watched.gives_up(opened):
             return
         if not opened.picture_hash:
             handing.tell(str(opened.error))  # there is nothing to record; it is tried again every second
             return
-        belonging = self._belongings.of(seen.id, data)
+        belonging = self._belongings.of(seen.id, lambda: self._grey(seen.id, data))
         arrival = Arrival(f"{self._place.name}/{seen.id}", data, belonging.product, belonging.lot)
         handing.hand(arrival, lambda record: self._done(seen, record, watched, handing))
         if opened.error is not None:
@@ -132,7 +134,13 @@ class FolderSource:
             self._place.seen.add(self._recorded)
             self._recorded = {}
 
+    def _look(self, source: ImageSource) -> Image | None:
+        """Raises ImageError for a file that may not be complete; one with its end mark is opened by the line alone."""
+        data = source.data or b""
+        return None if ends_as_its_format(data) else self._place.opens(str(source), data)
 
-def _look(source: ImageSource) -> Image | None:
-    """Raises ImageError for a file that may not be complete; one with its end mark is opened by the line alone."""
-    return None if ends_as_its_format(source.data or b"") else read_image(source)
+    def _grey(self, name: str, data: bytes) -> NDArray[np.uint8] | None:
+        try:
+            return np.asarray(self._place.opens(name, data).convert("L"))
+        except ImageError:
+            return None

@@ -66,7 +66,7 @@ class VideoSource:
                 if takes(at_s - first_s, partial(grey_of, frame)):
                     name = f"{self._file.stem}-{time_name(at_s - first_s)}.png"
                     data = png_of_frame(frame)
-                    belonging = self._belongings.of(name, data)
+                    belonging = self._belongings.of(name, partial(grey_of, frame))
                     handing.hand(Arrival(f"{self._place.name}/{name}", data, belonging.product, belonging.lot))
                 if handing.stop.is_set():
                     return
