@@ -49,9 +49,9 @@ def section(scale: Scale, folder: Path) -> str:
     lacking = "" if is_installed() else f" {MISSING}, so its figures are left out."
     return (
         f"## Station's store\n\nParts of two products, {_OF_A_LOT:,} in a lot, a few of each hundred with a fault, one "
-        f"in fifty reviewed. Median of {_REPETITIONS} times in ms, of which the first reads from the system's cache "
-        f"(in memory here); the goal is {_GOAL_MS}, the slowest of all takes {figure(slowest)}. Bytes a part, indexes "
-        f"included: {sizes}.{lacking}\n\n" + table(head, rows)
+        f"in fifty reviewed. Median of {_REPETITIONS} times in ms, SQLite in memory, PostgreSQL on disk; the goal is "
+        f"{_GOAL_MS}, the slowest of all takes {figure(slowest)}. Bytes a part, indexes included: {sizes}.{lacking}\n\n"
+        + table(head, rows)
     )
 
 

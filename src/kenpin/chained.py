@@ -228,8 +228,7 @@ class ChainReader:
         with self.path.open("rb") as file:
             self._check_size(file, mark.offset)
             file.seek(self._offset)
-            while self._offset < mark.offset:
-                data = file.read(min(_READ_BYTES, mark.offset - self._offset))
+            while data := file.read(min(_READ_BYTES, mark.offset - self._offset)):
                 digest.update(data)
                 self._offset += len(data)
         if digest.hexdigest() != mark.digest:

@@ -6,8 +6,10 @@ import multiprocessing
 import os
 import re
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import product
 from pathlib import Path
 from threading import Event
 
@@ -75,6 +77,7 @@ def test_one_adds_after_the_other(address: str) -> None:
             seen = pool.submit(add)
             is_waiting.wait()
             connection.execute(FOLLOWED.insert(), _ROW)
+            time.sleep(0.2)  # in which one that does not wait looks
         assert seen.result(10) == ["f"], "it went on before the other had ended"
 
 
@@ -222,6 +225,16 @@ def test_no_message_holds_a_password(address: str) -> None:
     assert SECRET not in message
     assert re.match(r"(store|postgresql://\S+): .+; .+\.$", message)
     assert "\n" not in message
+
+
+def test_no_odd_letter_of_a_password_makes_it_known() -> None:
+    for letters in product("@/:?#%1a", repeat=3):
+        try:
+            message = told(read_address(f"postgresql://user:begin{''.join(letters)}end@db:1/kenpin"))
+        except OptionError as error:
+            message = str(error)
+        assert "begin" not in message
+        assert not re.search(r"end\b", message)
 
 
 def test_an_address_is_told_in_short() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,16 @@ def test_a_filter_is_what_a_look_at_every_part_gives(filled: Store, asked: PartF
         bounded = asked_tallies(asked) is None and len(wanted) > 5
         assert queries.count(connection, asked, most=5) == PartCount(5 if bounded else len(wanted), not bounded)
     assert [*queries.stream(filled, asked)] == wanted
+
+
+def test_a_count_of_parts_of_hours_is_exact(filled: Store) -> None:
+    every = [one.judged_us for one in _all(filled)]
+    moments = [None, *(BEGAN_US + hours * HOUR_US // 4 for hours in (-5, 0, 1, 3, 4, 5, 9, 16, 18, 60))]
+    with filled.reading() as connection:
+        for first, end in product(moments, moments):
+            parts = sum((first is None or at >= first) and (end is None or at < end) for at in every)
+            found = queries.count(connection, PartFilter(from_us=first, to_us=end))
+            assert found == PartCount(parts, is_exact=True), (first, end)
 
 
 def test_the_newest_comes_first_and_each_once(filled: Store) -> None:

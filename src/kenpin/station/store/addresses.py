@@ -30,8 +30,10 @@ def read_address(text: str) -> URL:
         return address
     if address.drivername not in _POSTGRESQL:
         raise OptionError(_remedy("is neither SQLite nor PostgreSQL"))
-    if not address.database or set("@/") & set(address.database):
+    if not address.database:
         raise OptionError(_remedy("names no database"))
+    if "@" in f"{address.host}{address.database}":  # behind the first of two, a password's end is taken for the server
+        raise OptionError(_remedy("has an @ too many"))
     return address.set(drivername="postgresql+psycopg")
 
 

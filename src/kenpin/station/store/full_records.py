@@ -12,8 +12,8 @@ from kenpin.station.store.part_tables import key_of
 
 
 def read_record(folder: StationFolder, journal: JournalName, offset: int, key: str) -> PartRecord:
-    """The record at an offset of a journal. key: of its part, by `key_of`. Raises RunError where it is of another part,
-    or the file is gone."""
+    """The record at an offset of a journal. key: of its part (`key_of`). Raises RunError where it is of another part or
+    the file is gone."""
     path = folder.records_of(journal.node, journal.product, journal.version) / JOURNAL
     try:
         record = from_values(*line_at(path, PART_RECORDS, offset))
