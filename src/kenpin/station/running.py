@@ -9,9 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from kenpin.errors import KenpinError, OptionError
+from kenpin.errors import ImageError, KenpinError, OptionError
 from kenpin.files import sole_writer
 from kenpin.inspection.line import Line
 from kenpin.inspection.policy import read_policy
@@ -30,20 +30,30 @@ from kenpin.station.retaining import remove_pictures
 from kenpin.station.reviewing.needs import ReviewNeeds
 from kenpin.station.reviewing.queue import Reviewing
 from kenpin.station.settings import ProductSettings, StationSettings
+from kenpin.station.sinks.contract import SinkPlace
+from kenpin.station.sinks.delivery import Deliveries
+from kenpin.station.sources.running import RunningSources
 from kenpin.station.store.addresses import default_address
+from kenpin.station.store.event_tables import NodeEvents
 from kenpin.station.store.following import Follower
 from kenpin.station.store.node_parts import NodeParts
 from kenpin.station.store.opening import Store
+from kenpin.station.store.source_tables import StoredFiles
 from kenpin.station.trail import Trail
 from kenpin.station.versions.deciding import Versions
 from kenpin.station.versions.installing import read_version
 from kenpin.station.who.clock import now_us
 from kenpin.station.who.rights import CONSOLE, STATION
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 _log = logging.getLogger(__name__)
 _LOOKS_S = 1.0
 """Seconds between two looks whether another version is to judge: a switch may come from another node."""
 _TENDS_S = 2.0
+_SOURCES_END_S = 10.0
+"""Seconds that a source has to end, such as a camera that does not answer."""
 _RETAINS_FIRST_S, _RETAINS_S = 60.0, 24 * 3600.0
 
 
@@ -96,6 +106,8 @@ class Station:
             self._install_first()
             for product, version in self.versions.running().items():
                 self._open(product, version)
+            self.sinks = self._tell(opened)
+            self.sources = self._take(opened)
             self._closing = opened.pop_all()
         self._watching = [
             threading.Thread(target=work, name=name, daemon=True)
@@ -142,6 +154,39 @@ class Station:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    # ---- sources and sinks ----
+
+    def _tell(self, opened: ExitStack) -> Deliveries:
+        """Tell the sinks of the settings from now on."""
+        node = self.settings.node
+        place = SinkPlace("", node, self.folder.path, self.pictures.find)
+        sinks = Deliveries(self.settings.sinks, NodeEvents(self.store, node), self.store, place)
+        opened.enter_context(closing(sinks))
+        opened.enter_context(self.news.listening(sinks.wake))
+        sinks.start()
+        return sinks
+
+    def _take(self, opened: ExitStack) -> RunningSources:
+        """Take parts from the sources of the settings from now on; they end before the lines do."""
+        sources = RunningSources(
+            self.settings.sources,
+            lambda arrival: self.submit(arrival).record,
+            folder=self.folder.path,
+            asides=self.folder.asides,
+            seen=lambda name: StoredFiles(self.store, name, self.settings.node),
+            opens=self._opened,
+        )
+        opened.callback(sources.close, _SOURCES_END_S)
+        sources.start()
+        return sources
+
+    def _opened(self, name: str, data: bytes) -> Image:
+        """A picture of a stranger, opened elsewhere. Raises ImageError."""
+        opened = self.decoder.open(Arrival(name, data))
+        if opened.image is None:
+            raise opened.error or ImageError(f"{name}: cannot be opened. Look at the file.")
+        return opened.image
 
     # ---- lines ----
 

@@ -12,6 +12,7 @@ from kenpin.station.reviewing.settling import Review, ReviewOutcome, ReviewState
 from kenpin.station.settings import StationSettings
 from kenpin.station.store.adding import note_reviewer, settle
 from kenpin.station.store.applying import Needs, applies, tells_needs
+from kenpin.station.store.event_tables import note_reviewed
 from kenpin.station.store.part_tables import PARTS
 from kenpin.station.store.review_tables import LENT, REVIEWS, WANTED
 from kenpin.station.store.tables import insert_into, micros_of
@@ -50,6 +51,8 @@ def part_reviewed(connection: Connection, entry: Entry) -> None:
     _take_up(connection, key, wants_second=about["wants_second"])
     if _exists(connection, key):
         note_reviewer(connection, key, entry.who)
+        at_us = micros_of(entry.at)
+        note_reviewed(connection, (entry.node, entry.number), key, about["verdict"], about["label"], at_us)
 
 
 @applies(UNDONE)

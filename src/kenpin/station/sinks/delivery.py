@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from kenpin.errors import KenpinError, OptionError, first_line
@@ -16,6 +15,7 @@ from kenpin.nearest import did_you_mean
 from kenpin.station.sinks.contract import Sink, SinkAwayError, SinkKind, SinkOptions, SinkPlace, read_sink
 from kenpin.station.sinks.message import part_of
 from kenpin.station.store.sink_tables import PutAside, SinkMarks
+from kenpin.station.store.transactions import Transactions
 from kenpin.station.told import Events, Told
 from kenpin.station.waits import wait_s
 
@@ -319,14 +319,14 @@ class Deliveries:
     """All sinks of a node."""
 
     def __init__(
-        self, sinks: Mapping[str, Mapping[str, Any]], events: Events, engine: Engine, place: SinkPlace
+        self, sinks: Mapping[str, Mapping[str, Any]], events: Events, transactions: Transactions, place: SinkPlace
     ) -> None:
         """sinks: settings by name; place: that of each, but for its name. Raises OptionError."""
         self._by_name: dict[str, Delivery] = {}
         for name, values in sinks.items():
             kind_name, kind, options = read_sink(name, values)
             own = SinkPlace(name, place.node, place.folder, place.picture)
-            marks = SinkMarks(engine, name, place.node)
+            marks = SinkMarks(transactions, name, place.node)
             self._by_name[name] = Delivery(kind_name, kind, options, own, events, marks)
 
     def start(self) -> None:

@@ -14,6 +14,7 @@ from kenpin.errors import RunError
 from kenpin.inspection.record import PartRecord, part_key
 from kenpin.records import Verdict
 from kenpin.station.store.applying import Needs
+from kenpin.station.store.event_tables import note_judged
 from kenpin.station.store.part_tables import CLAIMS, FORMER, LOTS, NONE, PARTS, REVIEWERS, TALLIES, key_of
 from kenpin.station.store.tables import insert_into, micros_of, short_text
 
@@ -54,6 +55,7 @@ def add_parts(connection: Connection, journal: JournalName, lines: Sequence[Reco
         for some in (numbered, [row for row in new if row["key"] not in former]):
             if some:
                 connection.execute(PARTS.insert(), some)
+        note_judged(connection, new)
         _tally(connection, Counter(_tally_of(row) for row in new))
         _note_lots(connection, new)
     connection.execute(delete(CLAIMS).where(CLAIMS.c.key.in_(rows)))

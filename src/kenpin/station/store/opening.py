@@ -90,6 +90,8 @@ class Store:
                 connection.execute(text(f"SET LOCAL statement_timeout = {int(most_s * 1000)}"))
             yield connection
 
+    begin, connect = writing, reading  # as an engine has them
+
     def close(self) -> None:
         """Close its connections."""
         self._engine.dispose()

@@ -12,7 +12,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
-    Engine,
     Index,
     Integer,
     String,
@@ -29,6 +28,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from kenpin.records_json import from_json, to_json
 from kenpin.station.store.metadata import METADATA
+from kenpin.station.store.transactions import Transactions
 from kenpin.station.told import Told
 
 SINK_CURSORS = Table(
@@ -75,27 +75,27 @@ class PutAside:
 class SinkMarks:
     """How far a sink was told of a node's events, and what it refused of them."""
 
-    def __init__(self, engine: Engine, sink: str, node: str) -> None:
-        self._engine = engine
+    def __init__(self, transactions: Transactions, sink: str, node: str) -> None:
+        self._transactions = transactions
         self._names = {"sink": sink, "node": node}
 
     def moved(self) -> tuple[int, int] | None:
         """Position of the last event that the sink was told or that was put aside, and when that was, in microseconds
         since 1970; None for a new sink."""
         wanted = select(SINK_CURSORS.c.position, SINK_CURSORS.c.moved_us).where(self._mine(SINK_CURSORS))
-        with self._engine.connect() as connection:
+        with self._transactions.connect() as connection:
             row = connection.execute(wanted).one_or_none()
         return None if row is None else (row.position, row.moved_us)
 
     def move(self, position: int) -> None:
         """Set how far the sink was told."""
-        with self._engine.begin() as connection:
+        with self._transactions.begin() as connection:
             self._move(connection, position)
 
     def put_aside(self, told: Told, part: str, reason: str, tries: int) -> None:
         """Put an event aside and move on behind it, both or neither."""
         table = SINK_ASIDES
-        with self._engine.begin() as connection:
+        with self._transactions.begin() as connection:
             mine = self._mine(table)
             connection.execute(delete(table).where(mine, table.c.position == told.position))
             refused = connection.execute(
@@ -118,7 +118,7 @@ class SinkMarks:
     def count_aside(self) -> int:
         """How many messages are put aside."""
         wanted = select(func.count()).select_from(SINK_ASIDES).where(self._mine(SINK_ASIDES))
-        with self._engine.connect() as connection:
+        with self._transactions.connect() as connection:
             return connection.execute(wanted).scalar_one()
 
     def asides(self, most: int, *, behind: int = 0, again: bool = False) -> list[PutAside]:
@@ -128,7 +128,7 @@ class SinkMarks:
         wanted = (
             select(table).where(self._mine(table), table.c.position > behind).order_by(table.c.position).limit(most)
         )
-        with self._engine.connect() as connection:
+        with self._transactions.connect() as connection:
             rows = connection.execute(wanted.where(table.c.again) if again else wanted).all()
         return [
             PutAside(
@@ -145,7 +145,7 @@ class SinkMarks:
     def parts_aside(self) -> set[str]:
         """Keys of the parts that have messages put aside."""
         wanted = select(SINK_ASIDES.c.part).distinct().where(self._mine(SINK_ASIDES))
-        with self._engine.connect() as connection:
+        with self._transactions.connect() as connection:
             return {*connection.execute(wanted).scalars()}
 
     def send_again(self, positions: Sequence[int] | None) -> None:
@@ -155,13 +155,13 @@ class SinkMarks:
         if positions is not None:
             parts = select(table.c.part).where(wanted, table.c.position.in_(positions))
             wanted = and_(wanted, table.c.part.in_(parts.scalar_subquery()))
-        with self._engine.begin() as connection:
+        with self._transactions.begin() as connection:
             connection.execute(update(table).where(wanted).values(again=True))
 
     def refused_again(self, told: Told, part: str, reason: str, tries: int) -> None:
         """Note that a message was refused once more; those behind it wait with it."""
         table = SINK_ASIDES
-        with self._engine.begin() as connection:
+        with self._transactions.begin() as connection:
             connection.execute(update(table).where(self._mine(table), table.c.part == part).values(again=False))
             connection.execute(
                 update(table)
@@ -174,7 +174,7 @@ class SinkMarks:
         one of them was refused itself."""
         table = SINK_ASIDES
         of_part = and_(self._mine(table), table.c.part == part)
-        with self._engine.begin() as connection:
+        with self._transactions.begin() as connection:
             connection.execute(delete(table).where(self._mine(table), table.c.position == position))
             tries = [*connection.execute(select(table.c.tries).where(of_part)).scalars()]
             if tries and not any(tries):

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TypeVar
 
-from sqlalchemy import BigInteger, Column, Engine, String, Table, Text, and_, delete, insert, select
+from sqlalchemy import BigInteger, Column, String, Table, Text, and_, delete, insert, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from kenpin.station.store.metadata import METADATA
+from kenpin.station.store.transactions import Transactions
 
 SOURCE_FILES = Table(
     "source_files",
@@ -29,15 +30,15 @@ Item = TypeVar("Item")
 class StoredFiles:
     """The files of a source on a node that have their records."""
 
-    def __init__(self, engine: Engine, source: str, node: str) -> None:
-        self._engine = engine
+    def __init__(self, transactions: Transactions, source: str, node: str) -> None:
+        self._transactions = transactions
         self._names = {"source": source, "node": node}
 
     def all(self) -> dict[str, tuple[int, int]]:
         """Size in bytes and modification time in nanoseconds of each, by its id."""
         table = SOURCE_FILES
         wanted = select(table.c.id, table.c.size_bytes, table.c.modified_ns).where(self._mine())
-        with self._engine.connect() as connection:
+        with self._transactions.connect() as connection:
             return {row.id: (row.size_bytes, row.modified_ns) for row in connection.execute(wanted)}
 
     def add(self, files: Mapping[str, tuple[int, int]]) -> None:
@@ -48,7 +49,7 @@ class StoredFiles:
         ]
         if not rows:
             return
-        with self._engine.begin() as connection:
+        with self._transactions.begin() as connection:
             for some in _by(rows):
                 keys = [row["file"] for row in some]
                 connection.execute(delete(SOURCE_FILES).where(self._mine(), SOURCE_FILES.c.file.in_(keys)))
@@ -56,7 +57,7 @@ class StoredFiles:
 
     def remove(self, ids: Iterable[str]) -> None:
         """Forget files."""
-        with self._engine.begin() as connection:
+        with self._transactions.begin() as connection:
             for some in _by([_key(id) for id in ids]):
                 connection.execute(delete(SOURCE_FILES).where(self._mine(), SOURCE_FILES.c.file.in_(some)))
 

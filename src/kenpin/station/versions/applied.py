@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, func, insert, select, update
 
 from kenpin.station.store.applying import applies
+from kenpin.station.store.event_tables import note_switched
 from kenpin.station.store.tables import insert_into, micros_of
 from kenpin.station.store.version_tables import SWITCHES, VERSIONS
 from kenpin.station.trail import Entry
@@ -52,6 +53,8 @@ def version_switched(connection: Connection, entry: Entry) -> None:
             reason=entry.about["reason"],
         )
     )
+    source = (entry.node, entry.number)
+    note_switched(connection, source, product, entry.about["version"], micros_of(entry.at))
 
 
 def _decide(connection: Connection, entry: Entry, state: VersionState) -> None:

@@ -1,4 +1,4 @@
-"""Versions, reviews, accounts with their sessions and tokens, and how far sinks and sources came."""
+"""Versions, reviews, accounts with their sessions and tokens, events, and how far sinks and sources came."""
 
 from __future__ import annotations
 
@@ -150,3 +150,18 @@ def upgrade() -> None:
         sa.Column("browser", sa.String(200), nullable=False),
     )
     op.create_index("session_of_account", "session", ["account_id"])
+    op.create_table(
+        "events",
+        sa.Column("position", _NUMBER, primary_key=True),
+        sa.Column("node", sa.String, nullable=False),
+        sa.Column("kind", sa.String, nullable=False),
+        sa.Column("source", sa.String(80), nullable=False, unique=True),
+        sa.Column("key", sa.String(32)),
+        sa.Column("product", sa.String, nullable=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("verdict", sa.String),
+        sa.Column("label", sa.Text),
+        sa.Column("at_us", _NUMBER, nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("events_of_node", "events", ["node", "position"])
