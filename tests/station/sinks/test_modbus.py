@@ -217,7 +217,7 @@ def test_a_controller_that_is_dead_for_a_while_is_told_all_in_order() -> None:
     with serving(port):
         plc = Plc(port, "registers", 0, 8)
         with plc.running():
-            until(lambda: delivery.state.waiting == 0, 20)
+            until(lambda: delivery.state.waiting == 0)
         seen += [_read(one)[2] for one in plc.read]
         delivery.close()
     engine.dispose()

@@ -56,7 +56,7 @@ class Plant:
         return f"opc.tcp://127.0.0.1:{self.port}"
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)  # a busy machine is no fault
 
     def value(self, name: str) -> Any:
         return self.do(self.nodes[name].read_value())

@@ -112,7 +112,7 @@ def delivery_to(sink: Any, events: MemoryEvents, engine: Engine, /, **options: A
     return Delivery("list", sink, SinkOptions(**(QUICK | options)), place(), events, marks)
 
 
-def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait until something holds; fails where it does not in time."""
     ends_s = time.monotonic() + seconds
     while not condition():

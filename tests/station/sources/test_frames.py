@@ -273,7 +273,7 @@ def test_a_network_camera_is_read_by_rtsp_with_its_login_and_opened_again(
     with rtsp_server(transport_stream, "kenpin:p@ss:w/rd") as server:
         url = f"rtsp://127.0.0.1:{server.port}/stream1"
         with running(line, tmp_path, kind="stream", url=url, login_file="login", every_s=0.01, timeout_s=3.0) as source:
-            until(lambda: server.plays >= 2 and source.state.parts.recorded > 5, 20)
+            until(lambda: server.plays >= 2 and source.state.parts.recorded > 5)
     assert all(re.fullmatch(CLOCK, one) for one in line.ids)
     assert {round(_grey(one.data) / 20) for one in line.taken} <= {2, 10}
 
