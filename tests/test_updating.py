@@ -230,6 +230,10 @@ def test_a_package_of_it_judges_alike(before: Run, tmp_path: Path) -> None:
     assert found == pytest.approx(_distances(updated), rel=1e-3)
     assert not list((tmp_path / "package").rglob("moments.npz"))
     assert is_package(tmp_path / "package")
+    given = [*_good(900, 3), *_bad(950, 3), *NEW[:2]]
+    compared = kenpin.compare(before, tmp_path / "package", given)
+    assert compared.parts == 6
+    assert dict(compared.left_out) == {str(tmp_path / "package"): 2}
     with pytest.raises(RunError, match="is a package"):
         kenpin.update(tmp_path / "package", NEW, tmp_path / "no")
 
@@ -258,3 +262,23 @@ def test_the_command_adds_a_folder_of_good_parts(kenpin: Kenpin, tmp_path: Path,
     assert (status, "already exists" in told) == (2, True)
     status, _, told = kenpin("update", "run", "--data", "new", "--out", "again")
     assert (status, "8 that it knows" in told) == (2, True)
+
+
+def test_parts_that_a_network_below_has_learned_from_are_added_and_judge_nothing(
+    toy_run: Any, few_parts: Path, tmp_path: Path
+) -> None:
+    below = toy_run("embedder", tmp_path / "below", epochs=1)
+    run = train("mahalanobis", dataset=OLD, out=tmp_path / "run", base=str(below), report=False)
+    dataset = kenpin.load_dataset(few_parts)
+    seen = dataset.select(row for row, label in enumerate(dataset.column("label")) if label == "ok").select(range(4))
+    learned = [(str(example.image.path), "ok") for example in seen]
+    updated = kenpin.update(run, [*learned, *NEW[:6]], tmp_path / "updated")
+    known = read_moments(updated)
+    assert known is not None
+    assert known.moments.count == 40
+    assert len(updated.evaluation.judged) == 6
+    network = read_lineage(updated, of_network=True)
+    assert set(seen.contents()) <= network.contents
+    assert not set(kenpin.load_dataset(NEW[:6]).contents()) & network.contents  # a run on it may be judged by these
+    with pytest.raises(DatasetError, match="none can show what the update does"):
+        kenpin.update(run, learned, tmp_path / "no")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,14 @@ def test_one_job_runs_at_a_time_in_their_order(jobs: Jobs) -> None:
     _soon(lambda: jobs.find(third).state is JobState.FINISHED)
     with pytest.raises(OptionError, match="finished and cannot be cancelled"):
         jobs.cancel(third, "bo")
+
+
+def test_a_job_is_begun_once_whoever_tends(jobs: Jobs) -> None:
+    numbers = [jobs.order(_order(RUNS)) for _ in range(3)]
+    with ThreadPoolExecutor(8) as pool:
+        begun = [number for found in pool.map(lambda _: jobs.tend(), range(24)) for number in found]
+    assert begun == numbers[:1]
+    assert [jobs.find(number).state for number in numbers] == [JobState.RUNNING, JobState.WAITING, JobState.WAITING]
 
 
 def test_who_does_not_end_is_killed_after_a_time(jobs: Jobs) -> None:

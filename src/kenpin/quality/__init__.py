@@ -29,10 +29,17 @@ if TYPE_CHECKING:
     from kenpin.quality.calibration import fit_calibration, unit_of_distance
     from kenpin.quality.consequences import cost_notes
     from kenpin.quality.control_charts import ewma_chart, individuals_chart, means_chart, normal_scores, p_chart
-    from kenpin.quality.costs import cut_costs, realised_cost
+    from kenpin.quality.costs import Prices, cut_costs, realised_cost
     from kenpin.quality.gage import gage_study
     from kenpin.quality.label_errors import contradicted
-    from kenpin.quality.paired import mcnemar, paired_auroc, paired_difference, paired_share, verdict_differences
+    from kenpin.quality.paired import (
+        mcnemar,
+        paired_auroc,
+        paired_cost,
+        paired_difference,
+        paired_share,
+        verdict_differences,
+    )
     from kenpin.quality.planning import bound_sentence, plan
     from kenpin.quality.platt import fit_platt
     from kenpin.quality.run_length import best_weight, ewma_run_length, ewma_width, shewhart_width
@@ -46,6 +53,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "Prices",
     "at_most",
     "attribute_study",
     "best_weight",
@@ -72,6 +80,7 @@ __all__ = [
     "normal_scores",
     "p_chart",
     "paired_auroc",
+    "paired_cost",
     "paired_difference",
     "paired_share",
     "parts_needed",
@@ -98,6 +107,7 @@ __getattr__ = on_first_use(
         "cohen_kappa": "agreement",
         "contradicted": "label_errors",
         "cost_notes": "consequences",
+        "Prices": "costs",
         "cut_costs": "costs",
         "energy_test": "same_distribution",
         "ewma_chart": "control_charts",
@@ -116,6 +126,7 @@ __getattr__ = on_first_use(
         "normal_scores": "control_charts",
         "p_chart": "control_charts",
         "paired_auroc": "paired",
+        "paired_cost": "paired",
         "paired_difference": "paired",
         "paired_share": "paired",
         "parts_needed": "bounds",

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 from kenpin.errors import OptionError, OutputError, RunError
@@ -129,6 +130,7 @@ class Jobs:
         self._folder, self._node = folder.jobs, node
         self._at_once, self._grace_s = at_once, grace_s
         self._children: list[subprocess.Popen[bytes]] = []
+        self._tending = Lock()
 
     def order(self, order: JobOrder, *, free_bytes: int = _FREE_BYTES) -> int:
         """Put a job at the end of the queue, and return its number.
@@ -170,6 +172,10 @@ class Jobs:
     def tend(self) -> tuple[int, ...]:
         """What a service does every few seconds: kill what was cancelled and does not end, and begin what waits, in its
         order. Returns the numbers of the jobs that it began. Raises OutputError."""
+        with self._tending:
+            return self._tend()
+
+    def _tend(self) -> tuple[int, ...]:
         self._children = [child for child in self._children if child.poll() is None]
         jobs = [job for job in self.all() if job.order.node == self._node]
         for job in jobs:
@@ -181,7 +187,7 @@ class Jobs:
         if not waiting or free < 1:
             return ()
         begun: list[int] = []
-        with suppress(RunError), sole_writer(self._folder / self._node):  # else another thread is at it
+        with suppress(RunError), sole_writer(self._folder / self._node):  # else another process is at it
             for job in waiting[:free]:
                 if self.find(job.number).state is JobState.WAITING:
                     self._children.append(_begin(job))
