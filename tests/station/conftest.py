@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from kenpin.station.who.accounts import NewAccount, insert_account
-from kenpin.station.who.clock import now_us
-from kenpin.station.who.passwords import Passwords
-from kenpin.station.who.rights import Role
 from starlette.testclient import TestClient
 
 from kenpin.station.running import Station
 from kenpin.station.service import gate
 from kenpin.station.settings import ProductSettings, StationSettings
+from kenpin.station.who.accounts import NewAccount, insert_account
+from kenpin.station.who.clock import now_us
+from kenpin.station.who.passwords import Passwords
+from kenpin.station.who.rights import Role
 from tests.toy_runs import ToyRun
 
 PASSWORD = "a long enough password"

@@ -5,9 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from kenpin.station.store.filtering import PartFilter
-from kenpin.station.store.queries import confusion, find_part, page
-from kenpin.station.who.rights import RIGHTS_OF, NotAllowedError, Person, Role
 
 from kenpin.errors import OptionError
 from kenpin.records import Verdict
@@ -15,6 +12,9 @@ from kenpin.station.arrival import Arrival
 from kenpin.station.reviewing.rates import line_rates
 from kenpin.station.running import Station
 from kenpin.station.settings import StationSettings
+from kenpin.station.store.filtering import PartFilter
+from kenpin.station.store.queries import confusion, find_part, page
+from kenpin.station.who.rights import RIGHTS_OF, NotAllowedError, Person, Role
 
 ANN, BO, CY = (Person(name, Role.REVIEWER, RIGHTS_OF[Role.REVIEWER], None) for name in ("ann", "bo", "cy"))
 
