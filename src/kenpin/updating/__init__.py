@@ -40,7 +40,7 @@ from kenpin.training.processes import Processes
 from kenpin.training.recording import record_of
 from kenpin.training.stages import Training
 from kenpin.training.start import Start
-from kenpin.updating.given import Before, further_parts, opened, refused_before
+from kenpin.updating.given import Before, first_look, further_parts, opened
 from kenpin.updating.refit import kept_decision, refitted
 
 __all__ = ["Decide", "update"]
@@ -80,10 +80,11 @@ def update(
     check_run_free(out, overwrite, needed)
     before = opened(run, device)
     further = further_parts(before, dataset, ok_labels)
+    looked = first_look(before, further.good)
     notes = (
         f"Updated from {run}: {counted(len(further.good), 'good part')} added to those that it knows.",
         *further.notes,
-        *refused_before(before, further.good),
+        *looked.notes,
     )
     for note in notes:
         listener.say(note)
@@ -102,7 +103,7 @@ def update(
             if decided.threshold is None:
                 raise DatasetError(f"{decided.why} Or keep the threshold of {run}, without --decide again.")
         else:
-            decided = kept_decision(before, scored, folder)
+            decided = kept_decision(before, scored, looked.distances, folder)
             listener.say(decided.why)
         evaluation = _evaluated(training, learned, scored, decided, decide)
         _keep(folder, before, training, scored, decided, evaluation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -182,17 +182,27 @@ def _doctors_word(good: Dataset) -> list[str]:
     return notes
 
 
-def refused_before(before: Before, good: Dataset) -> tuple[str, ...]:
-    """That the run fails some of the new parts as it is: each of them makes its space wider."""
-    threshold = before.predictor.threshold
+@dataclass(frozen=True)
+class FirstLook:
+    """The good parts as the run judges them before it knows them."""
+
+    distances: Mapping[str, float]
+    """By id."""
+    notes: tuple[str, ...]
+
+
+def first_look(before: Before, good: Dataset) -> FirstLook:
+    """How far the run finds them, and that it fails some as it is: each of those makes its space wider."""
+    predictions, threshold = [*before.predictor.predict(good)], before.predictor.threshold
+    distances = {one.id: one.distance for one in predictions if one.distance is not None}
     if threshold is None:
-        return ()
-    verdicts = {one.id: judge(one, threshold).verdict for one in before.predictor.predict(good)}
-    failed = [id for id, verdict in verdicts.items() if verdict is not Verdict.PASS]
+        return FirstLook(distances, ())
+    failed = [one.id for one in predictions if judge(one, threshold).verdict is not Verdict.PASS]
     if not failed:
-        return (f"{before.run} passes all of them as it is.",)
+        return FirstLook(distances, (f"{before.run} passes all of them as it is.",))
     more = f" and {len(failed) - _SHOWN} more" if len(failed) > _SHOWN else ""
-    return (
+    note = (
         f"{before.run} as it is does not pass {len(failed)} of them; look whether they are good, since each makes the "
-        f"space wider: {', '.join(failed[:_SHOWN])}{more}.",
+        f"space wider: {', '.join(failed[:_SHOWN])}{more}."
     )
+    return FirstLook(distances, (note,))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.folds import random_folds
@@ -24,6 +25,11 @@ from kenpin.updating.given import Before, Further
 
 _KEPT = " Kept through an update"
 """Where the first basis of a threshold ends, and what a later update says of it begins."""
+
+
+_MUCH = 0.9
+"""Distances that fell below this share move a cut so far that it has to be told: a space of few parts finds others far,
+and with more parts less so."""
 
 
 def refitted(before: Before, further: Further, progress: Progress) -> tuple[Scored, tuple[str, ...], PairMoments]:
@@ -84,8 +90,9 @@ def _folds(training: Dataset, rows: Sequence[int], seed: int) -> list[int | None
     return folds
 
 
-def kept_decision(before: Before, scored: Scored, folder: Path) -> Decided:
-    """The threshold and calibration of the run before, or what the law of the distance gives now."""
+def kept_decision(before: Before, scored: Scored, earlier: Mapping[str, float], folder: Path) -> Decided:
+    """The threshold and calibration of the run before, or what the law of the distance gives now. earlier: distances by
+    id, as the run before had them."""
     inspector, predictions = before.inspector, scored.predictions
     if isinstance(inspector, Calibrated) and inspector.calibration is not None:
         write_calibration(folder / MODEL, inspector.calibration)
@@ -96,9 +103,25 @@ def kept_decision(before: Before, scored: Scored, folder: Path) -> Decided:
     if threshold is None:
         return Decided(predictions, None, (), f"No threshold: {before.run} has none; --decide again chooses one.")
     worth = _worth(threshold, predictions, scored.defective)
-    basis = f"{threshold.basis.partition(_KEPT)[0]}{_KEPT} of {before.run}, with which distances moved. {worth}"
+    moved = _moved(scored.predictions, earlier)
+    basis = f"{threshold.basis.partition(_KEPT)[0]}{_KEPT} of {before.run}, {moved} {worth}"
     kept = replace(threshold, basis=basis, expected_cost=None)
     return Decided(predictions, kept, (), f"Threshold {kept.fail_from:.4g}: {basis}")
+
+
+def _moved(predictions: Sequence[Prediction], earlier: Mapping[str, float]) -> str:
+    """How the distances of the same good parts moved, none of which the fit had learned from before or after."""
+    ratios = [one.distance / was for one in predictions if one.distance and (was := earlier.get(one.id))]
+    if not ratios:
+        return "with which distances moved."
+    share = median(ratios)
+    moved = f"with which the distances of new good parts moved to {100 * share:.0f} % in the median"
+    if share >= _MUCH:
+        return f"{moved}."
+    return (
+        f"{moved}: such a cut passes more parts than before, defective ones too. Choose it again by good and defective "
+        "parts, with --decide again."
+    )
 
 
 def _worth(threshold: Threshold, predictions: Sequence[Prediction], defective: Sequence[bool]) -> str:
