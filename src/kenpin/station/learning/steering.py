@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,10 +89,12 @@ class Learning:
         return [NamedDataSet(name, read_frozen(self._folder.data_sets / name)) for name in names]
 
     def freeze(self, who: Person, product: str) -> NamedDataSet:
-        """Freeze all settled parts of a product as its next data set. Parts that were held out stay held out. Raises
-        NotAllowedError, DatasetError, OptionError, OutputError, StoreError."""
+        """Freeze all settled parts of a product, and the good ones that it was set up with, as its next data set. What
+        was held out stays held out. Raises NotAllowedError, DatasetError, OptionError, OutputError, StoreError."""
         who.check(Right.LEARN)
-        return self._freeze(who, product, self._reviewed(product))
+        reviewed = self._reviewed(product)
+        known = {part.content for part in reviewed}
+        return self._freeze(who, product, [*self._uploaded(product, known), *reviewed])
 
     def _freeze(self, who: Person, product: str, parts: Sequence[ReviewedPart]) -> NamedDataSet:
         with self._changing:
@@ -121,6 +123,19 @@ class Learning:
             file = self._pictures.path(content)
             parts[content] = ReviewedPart(name, content, file, Verdict.PASS, None, None, who.name, now, sampled=False)
         return self._freeze(who, product, [*parts.values()])
+
+    def _uploaded(self, product: str, known: Collection[str]) -> list[ReviewedPart]:
+        """Good parts of the set-up, which never came over the line. known: contents that people settled since."""
+        parts = {
+            part.content: ReviewedPart(
+                part.id, part.content, self._pictures.path(part.content), Verdict.PASS, None, None, part.settled_by,
+                part.settled_us, part.sampled,
+            )
+            for one in self.data_sets(product)
+            for part in one.frozen.parts
+            if part.verdict is Verdict.PASS and part.content not in known
+        }  # fmt: skip
+        return [*parts.values()]
 
     def _reviewed(self, product: str) -> list[ReviewedPart]:
         settled = select(PARTS).where(PARTS.c.product == product, PARTS.c.settled_verdict.is_not(None))
