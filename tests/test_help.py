@@ -50,6 +50,8 @@ def _commands(inner: Any = app, before: tuple[str, ...] = ()) -> Iterator[tuple[
         words = (*before, name)
         has_more = words in _WITH_COMMANDS
         below = [*_commands(inner[name], words)] if has_more else []
+        if below and inner[name].default_command is not None:
+            yield words
         yield from below or [words]
 
 
@@ -90,7 +92,8 @@ def test_every_option_has_a_panel_and_a_description(
     assert "Parameters" not in titles, "an option has no group: give it one of kenpin.cli._groups"
     assert titles[-1] == GENERAL.name
     needed = [title for title, body in zip(titles, bodies, strict=True) if "[required]" in body]
-    assert needed == [title for title in titles[:2] if title in ("Arguments", "Required options")]
+    has_to_be = ("Required options",) if words == ("station",) else ("Arguments", "Required options")
+    assert needed == [title for title in titles[:2] if title in has_to_be]
     arguments = dict(_arguments(app, words))
     for option in _options(words):
         told = option.parameter.help or arguments.pop(option.name.lower())

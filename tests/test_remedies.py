@@ -49,10 +49,11 @@ def options_of(*command: str) -> frozenset[str]:
     for word in command:
         found = found[word]
     names = [name for name in found if not name.startswith("-")]
-    if names:
-        return frozenset().union(*(options_of(*command, name) for name in names))
+    below = frozenset().union(*(options_of(*command, name) for name in names))
+    if found.default_command is None:
+        return below
     arguments = found.assemble_argument_collection()
-    return frozenset(name for argument in arguments for name in argument.names if name.startswith("--"))
+    return below | {name for argument in arguments for name in argument.names if name.startswith("--")}
 
 
 @cache

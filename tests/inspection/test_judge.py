@@ -139,3 +139,22 @@ def test_the_command_goes_on_where_a_program_stopped(kenpin: Run, line: Line, po
     _, out, _ = kenpin("inspect", policy, path, "--out", line.out)
     assert out.split("\t")[:2] == [record.id, record.verdict]
     assert list(read_records(line.out / JOURNAL)) == [record]
+
+
+def test_another_engine_goes_on_where_it_may(
+    policy: Path, parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A station's records go on after an update of the engine; those of an inspection are of one engine."""
+    out, data = tmp_path / "out", next(parts.glob("*/*")).read_bytes()
+    with Line(policy, out) as line:
+        first = line.judge("a", data)
+    monkeypatch.setattr("kenpin.inspection.judging._engine_of", lambda run: {"engine": "another 1.0 fp32"})
+    with pytest.raises(RunError, match="another policy"):
+        Line(policy, out)
+    with Line(policy, out, engine_may_change=True) as line:
+        assert line.judge("a", data) == first
+        assert line.judge("b", data).policy != first.policy
+    other = read_policy(policy)
+    runs = {name: run.model_copy(update={"fail_from": 0.6}) for name, run in other.runs.items()}
+    with pytest.raises(RunError, match="another policy"):
+        Line(other.model_copy(update={"runs": runs}), out, engine_may_change=True)

@@ -46,9 +46,17 @@ class Line:
     """
 
     def __init__(
-        self, policy: Policy | str | Path, out: str | Path, *, device: str | None = None, engine: EngineName = "auto"
+        self,
+        policy: Policy | str | Path,
+        out: str | Path,
+        *,
+        device: str | None = None,
+        engine: EngineName = "auto",
+        engine_may_change: bool = False,
     ) -> None:
-        """Load the runs, and judge one picture. out: folder of the records, created where it does not exist.
+        """Load the runs, and judge one picture. out: folder of the records, created where it does not exist;
+        engine_may_change: whether its records may be of another engine, or of another release of it, whose scores are
+        equal but for rounding: each record's `policy` tells which.
 
         Raises OptionError, RunError, OutputExistsError, CaseLibraryError, MissingExtraError, OSError.
         """
@@ -56,7 +64,7 @@ class Line:
         with ExitStack() as opening:
             self.out = opening.enter_context(record_folder(Path(out)))
             self._judges = Judges(policy, device=device, engine=engine)
-            _keep_identity(self.out / _IDENTITY, self._judges.identity)
+            _keep_identity(self.out / _IDENTITY, self._judges.identity, engine_may_change)
             self.journal = opening.enter_context(closing(Journal(self.out / JOURNAL)))
             self._readers = opening.enter_context(ThreadPoolExecutor(_READERS))
             self._opened = opening.pop_all()
@@ -167,15 +175,25 @@ def _to_move(record: PartRecord, picture: Opened) -> PartRecord:
     return replace(record, aside=place_aside(record))
 
 
-def _keep_identity(path: Path, identity: dict[str, Any]) -> None:
+def _keep_identity(path: Path, identity: dict[str, Any], engine_may_change: bool) -> None:
     """Refuse a folder with records of another policy or other runs. Raises RunError."""
     identity = json.loads(json.dumps(identity))
     if not path.exists():
         write_json(path, identity)
         return
     kept = read_json(path)
+    if engine_may_change and kept != identity and _without_engines(kept) == _without_engines(identity):
+        write_json(path, identity)
+        return
     other = [name for name in sorted({*identity, *kept}) if identity.get(name) != kept.get(name)]
     if other:
         raise RunError(
             f"{path.parent}: was started with another policy (different: {', '.join(other)}); choose another --out."
         )
+
+
+def _without_engines(identity: dict[str, Any]) -> dict[str, Any]:
+    runs = {
+        name: {key: value for key, value in run.items() if key != "engine"} for name, run in identity["runs"].items()
+    }
+    return {**identity, "runs": runs}

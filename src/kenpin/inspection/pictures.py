@@ -106,10 +106,10 @@ class Opened:
 
 def open_picture(seen: Sighting) -> Opened:
     """Read the file once, so that hash and picture are of the same bytes. Errors are in the result."""
-    return open_with_bytes(seen)[0]
+    return open_with_bytes(seen, read_image)[0]
 
 
-def open_with_bytes(seen: Sighting, opens: Callable[[ImageSource], Image | None] = read_image) -> tuple[Opened, bytes]:
+def open_with_bytes(seen: Sighting, opens: Callable[[ImageSource], Image | None]) -> tuple[Opened, bytes]:
     """As `open_picture`, and the file's bytes; none where it could not be read. opens: makes the picture of bytes, and
     raises where they are none; None where it only looks at them."""
     digest, data, image, error = "", b"", None, None

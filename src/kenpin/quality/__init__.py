@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kenpin.quality.costs import Prices, cut_costs, realised_cost
     from kenpin.quality.gage import gage_study
     from kenpin.quality.label_errors import contradicted
+    from kenpin.quality.lot_bounds import defective_in_lot
     from kenpin.quality.paired import (
         mcnemar,
         paired_auroc,
@@ -63,6 +64,7 @@ __all__ = [
     "contradicted",
     "cost_notes",
     "cut_costs",
+    "defective_in_lot",
     "energy_test",
     "ewma_chart",
     "ewma_run_length",
@@ -100,6 +102,7 @@ __getattr__ = on_first_use(
     __name__,
     {
         "at_most": "bounds",
+        "defective_in_lot": "lot_bounds",
         "attribute_study": "attribute_gage",
         "best_weight": "run_length",
         "bound_sentence": "planning",

@@ -219,7 +219,11 @@ class Station:
         """Load a version, and let it judge from the next batch on."""
         node = self.settings.node
         policy = read_version(self.folder, product, version)
-        line = Line(policy, self.folder.records_of(node, product, version), device=self._device, engine=self._engine)
+        # an engine that was updated, or taken away, must not keep the station from starting
+        line = Line(
+            policy, self.folder.records_of(node, product, version), device=self._device, engine=self._engine,
+            engine_may_change=True,
+        )  # fmt: skip
         with self._opening:
             running = self._lines.get(product)
             if running is not None:

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
+__all__ = ["DOMAIN", "FOLDER", "LANGUAGES", "NAMES", "Language", "Texts", "translations"]
+
 Language = Literal["en", "ja", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 FOLDER = Path(__file__).parent

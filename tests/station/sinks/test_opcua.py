@@ -308,5 +308,6 @@ def test_a_server_that_is_dead_for_a_while_is_told_all_in_order(plant: Plant) ->
     until(lambda: delivery.state.waiting == 0)
     delivery.close()
     engine.dispose()
-    assert set(plant.read) == set(range(1, 41))
-    assert plant.read == sorted(plant.read)
+    read = plant.read[plant.read.index(1) :]  # what the test before wrote may arrive late
+    assert set(read) == set(range(1, 41))
+    assert read == sorted(read)

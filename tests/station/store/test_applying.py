@@ -57,7 +57,7 @@ def test_a_package_is_found_by_its_module(tmp_path: Path, monkeypatch: pytest.Mo
         assert sys.modules["kenpin.station.wishing.applied"].seen == [7]
         assert needs_of(StationFolder(tmp_path), StationSettings(port=5))("a", part(1)) == ReviewNeed(5.0)
         with pytest.raises(
-            RunError, match="here: is of the kind 'other', which this kenpin does not know; use the newer"
+            RunError, match="here: is of the kind 'other', which is unknown to this kenpin; use the newer"
         ):
             apply_entry(connection, _entry("other"), "here")
     for name in ("wishing", "wishing.applied", "without"):

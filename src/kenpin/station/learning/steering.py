@@ -293,8 +293,8 @@ def with_run(policy: Policy | None, run: Path) -> Policy:
     name = _run_of(policy, run)
     if name is None:
         raise RunError(
-            f"{run}: is of family {family}, and the version that judges has no run of it; install a policy with both "
-            "by `kenpin station install`."
+            f"{run}: is of family {family}, and the version that judges has no run of it; train one of the kind "
+            "that it has, or set up another product with it."
         )
     # its own threshold: the one that was set for the former run belongs to other scores
     return policy.model_copy(update={"runs": {**policy.runs, name: RunOptions(run=run)}})

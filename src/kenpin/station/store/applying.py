@@ -77,7 +77,7 @@ def apply_entry(connection: Connection, entry: Entry, where: str) -> None:
     apply = _APPLIES.get(entry.what)
     if apply is None:
         raise RunError(
-            f"{where}: is of the kind {entry.what!r:.60}, which this kenpin does not know; use the newer kenpin that "
+            f"{where}: is of the kind {entry.what!r:.60}, which is unknown to this kenpin; use the newer one that "
             "wrote it."
         )
     apply(connection, entry)
