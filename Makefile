@@ -19,7 +19,7 @@ demo: $(VENV)/demo.stamp  ## train, evaluate and report on real solar cells
 # two at a time with a thread each: networks as small as the tests' gain nothing by a second one; and a file to one of
 # them, which makes the runs that its tests share once
 test: lint  ## lint, types, layers, docs, tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0
 
 test-all: lint  ## the same with the slow tests, and with more examples for each property
 	$(BIN)/pytest -m "" --hypothesis-profile thorough

@@ -278,7 +278,7 @@ def test_an_entry_of_an_unknown_kind_is_refused_and_nothing_behind_it_is_applied
     append(folder, [part(1)])
     say(folder, [settled(part(1), Verdict.FAIL), ("ando", "wished-for", {}), settled(part(1), None)])
     for _ in range(2):
-        with pytest.raises(RunError, match=r"n1.jsonl line 2: is of the kind 'wished-for', which this kenpin does not"):
+        with pytest.raises(RunError, match=r"n1.jsonl line 2: is of the kind 'wished-for', which is unknown to this"):
             Follower(store, folder).take_up("n1")
     assert _parts(store)["00001.png"].settled_verdict is None
 
