@@ -110,6 +110,7 @@ def test_from_an_empty_folder_to_an_approved_version_and_back(page: Any, address
 
     # review by keys alone
     page.click(f"nav >> text={review}")
+    page.wait_for_load_state()  # keys are heard from then on
     told = []
     for _ in range(20):
         heading = page.locator("#task h2")
