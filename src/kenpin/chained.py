@@ -97,10 +97,7 @@ class CheckedLines:
 def read_lines(path: Path, kind: LineKind) -> Iterator[tuple[dict[str, Any], str]]:
     """The JSON of each complete line, and its place for messages; at any moment, also while the file is being written.
     Raises RunError where a line is damaged, changed or missing, OSError."""
-    chain = _Chain(path, kind)
-    with path.open("rb") as file:
-        for _, line in _whole_lines(file, kind):
-            yield chain.values(line), chain.where
+    yield from CheckedLines(path, kind)
 
 
 def line_at(path: Path, kind: LineKind, offset: int) -> tuple[dict[str, Any], str]:
