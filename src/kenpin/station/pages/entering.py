@@ -14,12 +14,11 @@ from kenpin.station.who.accounts import check_language, set_language
 from kenpin.station.who.clock import now_us
 from kenpin.station.who.cookies import cookies_of, no_session, session_of, visitor_of
 from kenpin.station.who.door import Door, SignInRefusedError
-from kenpin.station.who.first_start import is_first_link, make_first_account
-from kenpin.station.who.rights import NotAllowedError, NotSignedInError
+from kenpin.station.who.first_start import check_first_link, make_first_account
+from kenpin.station.who.rights import NotSignedInError
 from kenpin.station.who.secret import Secret
 
 ROUTER = APIRouter(include_in_schema=False)
-_USED = "this link was used, or is older than an hour; start the station again, and it prints another one."
 _YEAR_S = 365 * 24 * 3600
 _Text = Annotated[str, Form(max_length=1_000)]
 
@@ -65,8 +64,7 @@ def first_account_page(request: Request, secret: str) -> HTMLResponse:
     """Make the first account, by the link that the first start printed."""
     asked = open_page(request)
     with asked.station.store.reading() as connection:
-        if not is_first_link(connection, Secret(secret), now_us()):
-            raise NotAllowedError(_USED)
+        check_first_link(connection, Secret(secret), now_us())
     return asked.answer("first_account", "", error=None, name="")
 
 
@@ -75,8 +73,7 @@ def first_account(request: Request, secret: str, name: _Text, password: _Text, a
     """Make the first account, and sign in."""
     asked, door, station = open_page(request), _door(request), request.app.state.station
     with station.store.reading() as connection:
-        if not is_first_link(connection, Secret(secret), now_us()):  # else anybody could make it compute hashes
-            raise NotAllowedError(_USED)
+        check_first_link(connection, Secret(secret), now_us())  # else anybody could make it compute hashes
     try:
         if password != again:
             raise OptionError(asked.words("The two passwords differ; type them again."))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kenpin.station.trail import Trail
 
 LOOPBACK = "127.0.0.1"
+_USED = "this link was used, or is older than an hour; start the station again, and it prints another one."
 
 
 def listening_host(connection: Connection, host: str) -> str:
@@ -36,10 +37,11 @@ def new_first_link(connection: Connection, now_us: int) -> Secret | None:
     return secret
 
 
-def is_first_link(connection: Connection, secret: Secret, now_us: int) -> bool:
-    """Whether the first account can be made with it now; looking does not use it up."""
+def check_first_link(connection: Connection, secret: Secret, now_us: int) -> None:
+    """Raises NotAllowedError where the first account cannot be made with it now; looking does not use it up."""
     found = connection.execute(select(first_links.c.expires_us).where(_is_valid(secret, now_us))).first()
-    return found is not None and not has_accounts(connection)
+    if found is None or has_accounts(connection):
+        raise NotAllowedError(_USED)
 
 
 def make_first_account(
@@ -52,9 +54,7 @@ def make_first_account(
     # removed before anything is looked at: of two who send it at once, one removes it
     used = connection.execute(delete(first_links).where(_is_valid(secret, now_us))).rowcount
     if used != 1 or has_accounts(connection):
-        raise NotAllowedError(
-            "this link was used, or is older than an hour; start the station again, and it prints another one."
-        )
+        raise NotAllowedError(_USED)
     return insert_account(connection, trail, STATION.name, NewAccount(name, Role.ADMIN, password_hash), now_us)
 
 
