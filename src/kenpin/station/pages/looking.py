@@ -201,11 +201,16 @@ def _line(asked: PageAsked) -> Any:
 
 
 def _part(station: Station, key: str) -> tuple[PartRow, PartRecord]:
+    part = _row(station, key)
+    return part, _record(station, part)
+
+
+def _row(station: Station, key: str) -> PartRow:
     with station.store.reading() as connection:
         part = find_part(connection, key)
     if part is None:
         raise NotThereError("there is no such part; the address may be of another station.")
-    return part, _record(station, part)
+    return part
 
 
 def _record(station: Station, part: PartRow) -> PartRecord:
@@ -213,7 +218,7 @@ def _record(station: Station, part: PartRow) -> PartRecord:
 
 
 def _with_picture(station: Station, key: str) -> PartRow:
-    part, _ = _part(station, key)
+    part = _row(station, key)
     if not part.picture_hash or station.pictures.find(part.picture_hash) is None:
         raise NotThereError("the part's picture was removed, or could not be kept.")
     return part
