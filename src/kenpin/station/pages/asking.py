@@ -45,7 +45,7 @@ class PageAsked:
         """The page."""
         return HTMLResponse(render(template, self.language, shell=self.shell(screen), **values), status)
 
-    def shell(self, screen: str, notice: str | None = None) -> Shell:
+    def shell(self, screen: str) -> Shell:
         """The frame."""
         url = self.request.url
         signed_in = self.person is not None
@@ -58,7 +58,6 @@ class PageAsked:
             csrf=self.request.scope["state"]["csrf_token"] or "",
             url=url.path + (f"?{url.query}" if url.query else ""),
             hindrances=[one.hindrance for one in self.station.state().values() if one.hindrance and signed_in],
-            notice=notice,
         )
 
 

@@ -41,7 +41,6 @@ class Shell:
     url: str
     """Of this page, to come back to."""
     hindrances: Sequence[str]
-    notice: str | None = None
 
 
 def screens(words: Texts, product: str) -> list[Screen]:
