@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
-from kenpin.files import cannot_write
+from kenpin.files import cannot_write, new_file
 from kenpin.station.folder import StationFolder
 
 
@@ -27,18 +24,8 @@ class KeptPictures:
         target = self._folder.picture(picture_hash)
         if target.exists():
             return
-        with cannot_write(target):
-            descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=".partial")
-            try:
-                with os.fdopen(descriptor, "wb") as file:
-                    file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(name).replace(target)
-            except BaseException:
-                with suppress(OSError):
-                    Path(name).unlink()
-                raise
+        with new_file(target) as path:
+            path.write_bytes(data)
 
     def path(self, picture_hash: str) -> Path:
         """Where the file of a picture is, or was."""
@@ -67,12 +54,6 @@ class KeptPictures:
             except FileNotFoundError:
                 return 0
         return size
-
-    def clean_up(self) -> None:
-        """Remove what a killed process left half written; called while no other process of the station writes."""
-        for file in self._folder.pictures.glob("*/.*.partial"):
-            with suppress(OSError):
-                file.unlink()
 
     @property
     def free_bytes(self) -> int:
