@@ -23,10 +23,10 @@ from kenpin.station.folder import StationFolder
 from kenpin.station.intake.decoding import Decoder
 from kenpin.station.intake.product_line import LineState, ProductLine
 from kenpin.station.kept_pictures import KeptPictures
-from kenpin.station.learning.applied import PICTURES_REMOVED
 from kenpin.station.learning.steering import Learning
 from kenpin.station.news import News
-from kenpin.station.retaining import remove_pictures
+from kenpin.station.retention.applied import PICTURES_REMOVED
+from kenpin.station.retention.removing import remove_pictures
 from kenpin.station.reviewing.needs import ReviewNeeds
 from kenpin.station.reviewing.queue import Reviewing
 from kenpin.station.settings import ProductSettings, StationSettings
@@ -34,6 +34,7 @@ from kenpin.station.sinks.contract import SinkPlace
 from kenpin.station.sinks.delivery import Deliveries
 from kenpin.station.sources.running import RunningSources
 from kenpin.station.store.addresses import default_address
+from kenpin.station.store.entering import Entering
 from kenpin.station.store.event_tables import NodeEvents
 from kenpin.station.store.following import Follower
 from kenpin.station.store.node_parts import NodeParts
@@ -66,8 +67,6 @@ class Submitted:
     """A part that was taken."""
 
     product: str
-    version: int
-    """The version that will judge it, unless another one is switched to before, or it has a record already."""
     record: Future[PartRecord]
 
 
@@ -95,13 +94,16 @@ class Station:
             self.store = opened.enter_context(Store(settings.store or default_address(self.folder)))
             self.drawing_key = drawing_key(self.folder)
             self._needs = ReviewNeeds(settings.products, self.drawing_key)
-            self.follower = Follower(self.store, self.folder, self._needs)
-            self.follower.take_up(settings.node)
+            follower = Follower(self.store, self.folder, self._needs)
+            follower.take_up(settings.node)
             self.pictures = KeptPictures(self.folder)
             self.decoder = opened.enter_context(closing(Decoder()))
-            self.reviewing = Reviewing(self.store, self.trail, self.follower, self.drawing_key, self.settings_of)
-            self.versions = Versions(self.folder, self.store, self.trail, self.follower)
-            self.learning = Learning(self.folder, self.store, self.trail, self.follower, self.versions, self.pictures)
+            self._entering = Entering(self.trail, follower)
+            self.reviewing = Reviewing(self.store, self._entering, self.drawing_key, self.settings_of)
+            self.versions = Versions(self.folder, self.store, self._entering)
+            self.learning = opened.enter_context(
+                closing(Learning(self.folder, self.store, self._entering, self.versions, self.pictures))
+            )
             opened.callback(self._close_lines)
             self._install_first()
             for product, version in self.versions.running().items():
@@ -136,7 +138,7 @@ class Station:
     def submit(self, arrival: Arrival) -> Submitted:
         """Take a part. Raises LineFullError, LineStoppedError, and OptionError where no line is for it."""
         line = self._line_of(arrival)
-        return Submitted(line.product, line.state.version, line.submit(arrival))
+        return Submitted(line.product, line.submit(arrival))
 
     def state(self) -> dict[str, LineState]:
         """What each product's line does."""
@@ -273,8 +275,7 @@ class Station:
                 removed = remove_pictures(self.store, self.pictures, [*self.products], rules, now_us())
                 if removed.pictures:
                     about = {"pictures": removed.pictures, "size_bytes": removed.size_bytes}
-                    self.trail.append(STATION.name, PICTURES_REMOVED, about)
-                    self.follower.trail(self.trail.node, self.trail.end)
+                    self._entering.enter(STATION.name, PICTURES_REMOVED, about)
             except (KenpinError, OSError) as error:
                 _log.warning("pictures could not be removed: %s", error)
 

@@ -85,6 +85,11 @@ class Progress:
     done: float
     total: float
 
+    @property
+    def share(self) -> float | None:
+        """Between 0 and 1; None where nothing is to be counted."""
+        return self.done / self.total if self.total else None
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -100,6 +105,11 @@ class Job:
     sentence: str
     """The last that it said; of a failed job why."""
     cancelled_by: str | None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended, in whatever way."""
+        return self.state in _OVER
 
     @property
     def run(self) -> Path:
@@ -120,7 +130,7 @@ class Job:
     @property
     def can_resume(self) -> bool:
         """Whether it ended without its run, and may begin again from where it was."""
-        return self.state in _OVER and self.state is not JobState.FINISHED
+        return self.is_over and self.state is not JobState.FINISHED
 
 
 class Jobs:
@@ -198,7 +208,7 @@ class Jobs:
         """Ask a job to end; `tend` kills it where it does not. What it has learned can be resumed. Raises OptionError
         where it is over."""
         job = self.find(number)
-        if job.state in _OVER:
+        if job.is_over:
             raise OptionError(f"job {number}: is {job.state.value} and cannot be cancelled.")
         if job.cancelled_by is None:
             write_json(job.folder / "cancelled.json", {"who": who, "at_us": _now_us()})

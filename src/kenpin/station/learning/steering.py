@@ -26,11 +26,10 @@ from kenpin.station.learning.applied import CANCELLED, FROZEN, ORDERED
 from kenpin.station.learning.commands import training_command
 from kenpin.station.learning.data_sets import DATA, FrozenDataSet, ReviewedPart, freeze, read_frozen
 from kenpin.station.learning.jobs import Job, JobOrder, Jobs, JobState, forecast
-from kenpin.station.store.following import Follower
+from kenpin.station.store.entering import Entering
 from kenpin.station.store.opening import Store
 from kenpin.station.store.part_tables import PARTS
 from kenpin.station.store.review_tables import REVIEWS
-from kenpin.station.trail import Trail
 from kenpin.station.versions.deciding import Versions, versions_of
 from kenpin.station.versions.installing import read_version
 from kenpin.station.who.clock import Clock, now_us
@@ -39,6 +38,8 @@ from kenpin.station.who.rights import Person, Right
 _log = logging.getLogger(__name__)
 RUN = "run"
 _COMPARED, _COMPARED_PAGE = "comparison.json", "comparison.html"
+_VERSION = "version.json"
+"""What came of a job's run: the origin of its version, or why it became none."""
 _COMPARES_S = 3_600
 _ORDERINGS = 5  # that are told
 
@@ -66,12 +67,12 @@ class Learning:
     """What a station learns from what people said; for any thread."""
 
     def __init__(
-        self, folder: StationFolder, store: Store, trail: Trail, follower: Follower, versions: Versions,
-        pictures: KeptPictures, clock: Clock = now_us,
+        self, folder: StationFolder, store: Store, entering: Entering, versions: Versions, pictures: KeptPictures,
+        clock: Clock = now_us,
     ) -> None:  # fmt: skip
-        self._folder, self._store, self._trail, self._follower = folder, store, trail, follower
+        self._folder, self._store, self._entering = folder, store, entering
         self._versions, self._pictures, self._clock = versions, pictures, clock
-        self.jobs = Jobs(folder, trail.node)
+        self.jobs = Jobs(folder, entering.node)
         self._forecasting = ThreadPoolExecutor(1, "forecast")
         self._orderings: dict[int, Ordering] = {}
         self._changing = Lock()
@@ -80,13 +81,16 @@ class Learning:
 
     def data_sets(self, product: str) -> list[NamedDataSet]:
         """The frozen data sets of a product, the newest first. Raises RunError where one is not as it was frozen."""
+        return [NamedDataSet(name, read_frozen(self._folder.data_sets / name)) for name in self._names(product)]
+
+    def _names(self, product: str) -> list[str]:
+        """Of the data sets of a product, the newest first."""
         numbers = [
             int(number)
             for path in self._folder.data_sets.glob(f"{product}-*")
             if (number := path.name.removeprefix(f"{product}-")).isdecimal()
         ]
-        names = [f"{product}-{number}" for number in sorted(numbers, reverse=True)]
-        return [NamedDataSet(name, read_frozen(self._folder.data_sets / name)) for name in names]
+        return [f"{product}-{number}" for number in sorted(numbers, reverse=True)]
 
     def freeze(self, who: Person, product: str) -> NamedDataSet:
         """Freeze all settled parts of a product, and the good ones that it was set up with, as its next data set. What
@@ -107,7 +111,7 @@ class Learning:
                 earlier=[one.frozen for one in reversed(earlier)],
             )  # fmt: skip
             about = {"product": product, "data_set": name, "fingerprint": frozen.fingerprint}
-            self._enter(who, FROZEN, {**about, "parts": len(frozen.parts)})
+            self._entering.enter(who.name, FROZEN, {**about, "parts": len(frozen.parts)})
             return NamedDataSet(name, frozen)
 
     def take_good(self, who: Person, product: str, pictures: Iterable[tuple[str, bytes]]) -> NamedDataSet:
@@ -199,7 +203,7 @@ class Learning:
         self._forecasting.shutdown(cancel_futures=True)
 
     def _command(self, product: str, data_set: str, family: str, values: Mapping[str, Any]) -> tuple[str, ...]:
-        if data_set not in {one.name for one in self.data_sets(product)}:
+        if data_set not in self._names(product):
             raise OptionError(f"data set {data_set!r:.60}: {product} has none of this name; freeze one.")
         frozen = read_frozen(self._folder.data_sets / data_set)
         data = self._folder.data_sets / data_set / DATA
@@ -213,16 +217,17 @@ class Learning:
         told = forecast(command)
         with self._changing:
             number = self.jobs.order(
-                JobOrder(self._trail.node, product, command, RUN, data_set, who.name, self._clock(), told)
+                JobOrder(self._entering.node, product, command, RUN, data_set, who.name, self._clock(), told)
             )
-            self._enter(who, ORDERED, {"product": product, "job": number, "data_set": data_set, "family": family})
+            about = {"product": product, "job": number, "data_set": data_set, "family": family}
+            self._entering.enter(who.name, ORDERED, about)
         return number
 
     def cancel(self, who: Person, number: int) -> Job:
         """Ask a job to end. Raises NotAllowedError, OptionError, RunError."""
         who.check(Right.LEARN)
         job = self.jobs.cancel(number, who.name)
-        self._enter(who, CANCELLED, {"product": job.order.product, "job": number})
+        self._entering.enter(who.name, CANCELLED, {"product": job.order.product, "job": number})
         return job
 
     def tend(self) -> None:
@@ -230,23 +235,27 @@ class Learning:
         A fault of one job is in the log, and hinders no other."""
         self.jobs.tend()
         for job in self.jobs.all():
-            if job.order.node != self._trail.node or job.state is not JobState.FINISHED or self._is_version(job):
-                continue
+            is_mine = job.order.node == self._entering.node
+            if is_mine and job.state is JobState.FINISHED and not (job.folder / _VERSION).is_file():
+                write_json(job.folder / _VERSION, self._make_version(job))
+
+    def _make_version(self, job: Job) -> dict[str, object]:
+        """Compare its run, and make a version of it; returns what came of it."""
+        if not self._is_version(job):  # else the service was killed before it was written down
             try:
                 self._compare(job)
                 self._install(job)
             except (KenpinError, OSError, subprocess.SubprocessError) as error:
                 _log.error("job %s became no version: %s", job.number, error)
-                write_json(job.folder / "version.json", {"error": f"{error}"})
+                return {"error": f"{error}"}
+        return {"origin": _origin(job)}
 
-    def comparison(self, number: int) -> Path | None:
+    def comparison(self, job: Job) -> Path | None:
         """The page on which a job's run is compared with the version that judged then; None where there was none."""
-        page = self.jobs.find(number).folder / _COMPARED_PAGE
+        page = job.folder / _COMPARED_PAGE
         return page if page.is_file() else None
 
     def _is_version(self, job: Job) -> bool:
-        if (job.folder / "version.json").is_file():
-            return True
         with self._store.reading() as connection:
             return any(one.origin == _origin(job) for one in versions_of(connection, job.order.product))
 
@@ -277,10 +286,6 @@ class Learning:
         policy = self._running(job.order.product)
         who = Person(job.order.who, None, frozenset(), None)
         self._versions.install(who, job.order.product, with_run(policy, job.run), _origin(job))
-
-    def _enter(self, who: Person, what: str, about: dict[str, object]) -> None:
-        self._trail.append(who.name, what, about)
-        self._follower.trail(self._trail.node, self._trail.end)
 
 
 def with_run(policy: Policy | None, run: Path) -> Policy:

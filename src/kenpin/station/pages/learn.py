@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 from kenpin.errors import KenpinError
 from kenpin.models import family_names
-from kenpin.station.learning.jobs import JobState
 from kenpin.station.pages.asking import PageAsked, asked_page
+from kenpin.station.pages.rendering import render
 from kenpin.station.running import NotThereError
 from kenpin.station.versions.deciding import switches_of, versions_of
 from kenpin.station.who.accounts import list_accounts
@@ -20,25 +19,7 @@ from kenpin.station.who.rights import RIGHTS_OF, Right
 
 ROUTER = APIRouter(include_in_schema=False)
 _FAMILIES = ("mahalanobis", "classifier")
-_SETTLED_STATES = (JobState.FINISHED, JobState.FAILED, JobState.CANCELLED, JobState.DIED)
 _Text = Annotated[str, Form(max_length=2_000)]
-
-
-@dataclass(frozen=True, slots=True)
-class JobView:
-    """A training, as it is shown."""
-
-    number: int
-    who: str
-    ordered_us: int
-    data_set: str
-    state: str
-    is_over: bool
-    share: float | None
-    doing: str
-    sentence: str
-    forecast: tuple[str, ...]
-    has_comparison: bool
 
 
 @ROUTER.get("/learn")
@@ -49,8 +30,9 @@ def learn_page(request: Request) -> HTMLResponse:
 
 @ROUTER.get("/learn/jobs")
 def learn_jobs(request: Request) -> HTMLResponse:
-    """The same, asked again and again while a training goes on."""
-    return _page(asked_page(request, Right.LOOK))
+    """What changes on the page while a training goes on."""
+    asked = asked_page(request, Right.LOOK)
+    return HTMLResponse(render("learn_jobs", asked.language, shell=asked.shell("learn"), **_jobs(asked)))
 
 
 @ROUTER.post("/learn/freeze")
@@ -88,7 +70,8 @@ def job_log(request: Request, number: int) -> Response:
 def job_comparison(request: Request, number: int) -> Response:
     """Its run beside the one that judged, on the same held-out parts."""
     asked = asked_page(request, Right.LOOK)
-    page = asked.station.learning.comparison(number)
+    learning = asked.station.learning
+    page = learning.comparison(learning.jobs.find(number))
     if page is None:
         raise NotThereError(f"job {number}: was compared with nothing.")
     # a page of its own, whose style stands in it
@@ -134,30 +117,27 @@ def _page(asked: PageAsked, notice: str | None = None, status: int = 200) -> HTM
     station, product = asked.station, asked.product
     with station.store.reading() as connection:
         versions, switches = versions_of(connection, product), switches_of(connection, product)
-    jobs = [
-        JobView(
-            number=job.number,
-            who=job.order.who,
-            ordered_us=job.order.ordered_us,
-            data_set=job.order.data_set,
-            state=job.state.value,
-            is_over=job.state in _SETTLED_STATES,
-            share=None if job.progress is None or not job.progress.total else job.progress.done / job.progress.total,
-            doing="" if job.progress is None else job.progress.doing,
-            sentence=job.sentence,
-            forecast=job.order.forecast,
-            has_comparison=station.learning.comparison(job.number) is not None,
-        )
-        for job in reversed(station.learning.jobs.all())
-        if job.order.product == product
-    ]
-    values = {
-        "data_sets": station.learning.data_sets(product),
-        "orderings": station.learning.orderings(product),
-        "running": switches[0].version if switches else None,
-        "families": [name for name in _FAMILIES if name in family_names()],
-    }
     return asked.answer(
-        "learn", "learn", status, notice=notice, jobs=jobs, versions=versions, switches=switches,
-        rights=asked.who.rights, **values,
-    )  # fmt: skip
+        "learn",
+        "learn",
+        status,
+        notice=notice,
+        data_sets=station.learning.data_sets(product),
+        families=[name for name in _FAMILIES if name in family_names()],
+        versions=versions,
+        switches=switches,
+        running=switches[0].version if switches else None,
+        **_jobs(asked),
+    )
+
+
+def _jobs(asked: PageAsked) -> dict[str, Any]:
+    """The trainings of a product, the newest first, as their part of the page shows them."""
+    learning = asked.station.learning
+    jobs = [job for job in reversed(learning.jobs.all()) if job.order.product == asked.product]
+    return {
+        "jobs": jobs,
+        "compared": {job.number for job in jobs if learning.comparison(job) is not None},
+        "orderings": learning.orderings(asked.product),
+        "rights": asked.who.rights,
+    }

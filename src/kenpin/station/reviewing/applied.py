@@ -48,8 +48,7 @@ def part_reviewed(connection: Connection, entry: Entry) -> None:
         )
     )
     connection.execute(delete(LENT).where(LENT.c.key == key))
-    _take_up(connection, key, wants_second=about["wants_second"])
-    if _exists(connection, key):
+    if _take_up(connection, key, wants_second=about["wants_second"]):
         note_reviewer(connection, key, entry.who)
         at_us = micros_of(entry.at)
         note_reviewed(connection, (entry.node, entry.number), key, about["verdict"], about["label"], at_us)
@@ -61,19 +60,19 @@ def review_undone(connection: Connection, entry: Entry) -> None:
     key = entry.about["part"]
     mine = (REVIEWS.c.key == key) & (REVIEWS.c.who == entry.who)
     connection.execute(update(REVIEWS).where(mine).values(undone=True))
-    _take_up(connection, key, wants_second=entry.about["wants_second"])
-    if _exists(connection, key):
+    if _take_up(connection, key, wants_second=entry.about["wants_second"]):
         note_reviewer(connection, key, entry.who, reviewed=False)
 
 
-def _take_up(connection: Connection, key: str, *, wants_second: bool) -> None:
-    """Settle the part by all reviews that count, or want another person."""
+def _take_up(connection: Connection, key: str, *, wants_second: bool) -> bool:
+    """Settle the part by all reviews that count, or want another person; False where there is no such part."""
     counting = select(REVIEWS).where(REVIEWS.c.key == key, ~REVIEWS.c.undone)
     rows = connection.execute(counting.order_by(REVIEWS.c.at_us, REVIEWS.c.node, REVIEWS.c.number)).all()
     reviews = [Review(row.who, Verdict(row.verdict), row.label) for row in rows]
     found = outcome(reviews, wants_second=wants_second)
-    settle(connection, key, found.verdict, found.label)
+    is_there = settle(connection, key, found.verdict, found.label)
     _want(connection, key, reviews, found)
+    return is_there
 
 
 def _want(connection: Connection, key: str, reviews: list[Review], found: ReviewOutcome) -> None:
@@ -93,7 +92,3 @@ def _want(connection: Connection, key: str, reviews: list[Review], found: Review
             second_by=reviews[1].who if len(reviews) > 1 else None,
         )
     )
-
-
-def _exists(connection: Connection, key: str) -> bool:
-    return connection.execute(select(PARTS.c.key).where(PARTS.c.key == key)).one_or_none() is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
 from typing import Literal
@@ -15,13 +15,12 @@ from kenpin.station.reviewing.applied import REVIEWED, UNDONE
 from kenpin.station.reviewing.sampling import number_of
 from kenpin.station.reviewing.settling import ReviewState
 from kenpin.station.settings import ProductSettings
-from kenpin.station.store.following import Follower
+from kenpin.station.store.entering import Entering
 from kenpin.station.store.opening import Store
 from kenpin.station.store.part_tables import PARTS
 from kenpin.station.store.queries import PartRow, find_part
 from kenpin.station.store.review_tables import LENT, REVIEWS, WANTED
 from kenpin.station.store.tables import insert_into
-from kenpin.station.trail import Trail
 from kenpin.station.who.clock import Clock, now_us
 from kenpin.station.who.rights import Person, Right
 
@@ -66,16 +65,15 @@ class Reviewing:
     def __init__(
         self,
         store: Store,
-        trail: Trail,
-        follower: Follower,
+        entering: Entering,
         secret: bytes,
         settings_of: Callable[[str], ProductSettings],
         clock: Clock = now_us,
     ) -> None:
         """settings_of: the settings of a product."""
-        self._store, self._trail, self._follower = store, trail, follower
+        self._store, self._entering = store, entering
         self._secret, self._settings_of, self._clock = secret, settings_of, clock
-        self._entering = Lock()
+        self._saying = Lock()
 
     def next_task(self, who: Person, product: str) -> ReviewTask | None:
         """The part that this person is to look at next, which is then kept for them for a while; None where none waits.
@@ -109,9 +107,9 @@ class Reviewing:
             raise OptionError("a person says PASS or FAIL, or leaves the part to somebody else.")
         if note is not None and len(note) > _NOTE_LETTERS:
             raise OptionError(f"a note has at most {_NOTE_LETTERS:,} letters; shorten it.")
-        with self._entering:
-            part, others = self._part(key), self._others(key, who)
-            if part.settled_verdict is not None and who.name not in self._reviewers(key):
+        with self._saying:
+            part, reviewers = self._part(key), self._reviewers(key)
+            if part.settled_verdict is not None and who.name not in reviewers:
                 raise OptionError("others have settled this part meanwhile; take the next one.")
             about = {
                 "part": key,
@@ -121,24 +119,25 @@ class Reviewing:
                 "verdict": verdict.value,
                 "label": label,
                 "note": note,
-                "blind": others > 0,
+                "blind": bool(reviewers - {who.name}),
                 "wants_second": self._wants_second(part),
             }
-            self._enter(who, REVIEWED, about)
+            self._entering.enter(who.name, REVIEWED, about)
 
     def undo(self, who: Person) -> str | None:
         """Take back the last thing that this person said; the part's key, None where there is none. Raises
         NotAllowedError, StoreError, OSError."""
         who.check(Right.REVIEW)
         mine = select(REVIEWS.c.key).where(REVIEWS.c.who == who.name, ~REVIEWS.c.undone)
-        with self._entering:
+        with self._saying:
             with self._store.reading() as connection:
                 last = mine.order_by(REVIEWS.c.at_us.desc()).limit(1)
                 key: str | None = connection.execute(last).scalar_one_or_none()
             if key is None:
                 return None
             part = self._part(key)
-            self._enter(who, UNDONE, {"part": key, "product": part.product, "wants_second": self._wants_second(part)})
+            about = {"part": key, "product": part.product, "wants_second": self._wants_second(part)}
+            self._entering.enter(who.name, UNDONE, about)
         return key
 
     def leave(self, who: Person, key: str) -> None:
@@ -201,13 +200,6 @@ class Reviewing:
             return set(
                 connection.execute(select(REVIEWS.c.who).where(REVIEWS.c.key == key, ~REVIEWS.c.undone)).scalars()
             )
-
-    def _others(self, key: str, who: Person) -> int:
-        return len(self._reviewers(key) - {who.name})
-
-    def _enter(self, who: Person, what: str, about: Mapping[str, object]) -> None:
-        self._trail.append(who.name, what, about)
-        self._follower.trail(self._trail.node, self._trail.end)
 
 
 def _is_open(product: str) -> ColumnElement[bool]:

@@ -57,6 +57,16 @@ def applies(what: str) -> Callable[[Apply], Apply]:
     return register
 
 
+def fills_no_rows(*kinds: str) -> None:
+    """Register kinds of entries that mean nothing for the store, as what they are about lives elsewhere."""
+    for what in kinds:
+        applies(what)(_nothing)
+
+
+def _nothing(connection: Connection, entry: Entry) -> None:
+    """Fill no rows."""
+
+
 def tells_needs(make: MakeNeeds) -> MakeNeeds:
     """Register what makes, of a station's folder and settings, the function that tells which parts people are to
     review."""

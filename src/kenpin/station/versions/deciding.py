@@ -12,10 +12,9 @@ from sqlalchemy import Connection, select
 from kenpin.errors import OptionError
 from kenpin.inspection.policy import Policy
 from kenpin.station.folder import StationFolder
-from kenpin.station.store.following import Follower
+from kenpin.station.store.entering import Entering
 from kenpin.station.store.opening import Store
 from kenpin.station.store.version_tables import SWITCHES, VERSIONS
-from kenpin.station.trail import Trail
 from kenpin.station.versions.installing import install_version
 from kenpin.station.who.rights import Person, Right, check_approval
 
@@ -80,8 +79,8 @@ def running_versions(connection: Connection) -> dict[str, int]:
 class Versions:
     """The versions of a station's products, as a node decides about them; for any thread."""
 
-    def __init__(self, folder: StationFolder, store: Store, trail: Trail, follower: Follower) -> None:
-        self._folder, self._store, self._trail, self._follower = folder, store, trail, follower
+    def __init__(self, folder: StationFolder, store: Store, entering: Entering) -> None:
+        self._folder, self._store, self._entering = folder, store, entering
         self._deciding = Lock()
 
     def running(self) -> dict[str, int]:
@@ -96,7 +95,7 @@ class Versions:
             numbers = [int(one.name) for one in self._folder.version(product, 0).parent.glob("*") if one.name.isdigit()]
             version = max(numbers, default=0) + 1
             install_version(self._folder, product, version, policy)
-            self._enter(who, INSTALLED, {"product": product, "version": version, "origin": origin})
+            self._entering.enter(who.name, INSTALLED, {"product": product, "version": version, "origin": origin})
             return version
 
     def approve(self, who: Person, product: str, version: int, reason: str, *, four_eyes: bool) -> None:
@@ -107,7 +106,7 @@ class Versions:
             check_approval(who, found.asked_by, four_eyes=four_eyes)
             _check_waiting(found)
             _check_reason(reason)
-            self._enter(who, APPROVED, {"product": product, "version": version, "reason": reason})
+            self._entering.enter(who.name, APPROVED, {"product": product, "version": version, "reason": reason})
 
     def reject(self, who: Person, product: str, version: int, reason: str) -> None:
         """Refuse a version. Raises NotAllowedError, OptionError, StoreError."""
@@ -115,7 +114,7 @@ class Versions:
         with self._deciding:
             _check_waiting(self._find(product, version))
             _check_reason(reason)
-            self._enter(who, REJECTED, {"product": product, "version": version, "reason": reason})
+            self._entering.enter(who.name, REJECTED, {"product": product, "version": version, "reason": reason})
 
     def switch(self, who: Person, product: str, version: int, reason: str) -> None:
         """From now on judge by an approved version, a newer or an older one. Raises NotAllowedError, OptionError,
@@ -125,7 +124,7 @@ class Versions:
             found = self._find(product, version)
             if found.state is not VersionState.APPROVED:
                 raise OptionError(f"version {version} of {product} is {found.state}; only an approved one judges.")
-            self._enter(who, SWITCHED, {"product": product, "version": version, "reason": reason})
+            self._entering.enter(who.name, SWITCHED, {"product": product, "version": version, "reason": reason})
 
     def _find(self, product: str, version: int) -> Version:
         with self._store.reading() as connection:
@@ -133,10 +132,6 @@ class Versions:
         if version not in found:
             raise OptionError(f"version {version} of {product} does not exist; take one of {_numbers([*found])}.")
         return found[version]
-
-    def _enter(self, who: Person, what: str, about: dict[str, object]) -> None:
-        self._trail.append(who.name, what, about)
-        self._follower.trail(self._trail.node, self._trail.end)
 
 
 def _check_waiting(version: Version) -> None:

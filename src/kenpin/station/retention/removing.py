@@ -1,4 +1,4 @@
-"""Retention: pictures are removed by the operator's rules, records never."""
+"""Removes the pictures that rules cover."""
 
 from __future__ import annotations
 

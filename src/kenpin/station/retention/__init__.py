@@ -1,0 +1,1 @@
+"""Retention: pictures are removed by the rules of the operator, records never."""
