@@ -129,9 +129,9 @@ def test_what_another_package_cannot_load_is_told_with_its_name(monkeypatch: pyt
 
 
 def test_a_plugin_cannot_take_the_name_of_what_kenpin_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, name in ((models, "classifier"), (formats, "coco")):
-        other = EntryPoint(name, "os:path", module.GROUP)
-        monkeypatch.setattr(module, "plugins", lambda group, other=other: {other.name: other})
+    for module, group, name in (("models", models.GROUP, "classifier"), ("plugins", formats.GROUP, "coco")):
+        other = EntryPoint(name, "os:path", group)
+        monkeypatch.setattr(f"kenpin.{module}.plugins", lambda group, other=other: {other.name: other})
     assert get_family("classifier").Options.__module__.startswith("kenpin.")
     assert formats.get_format("coco").SUMMARY.startswith("COCO")
     assert load_plugin("module", EntryPoint("path", "os:path", "any")) is os.path

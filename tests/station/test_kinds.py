@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from types import ModuleType
@@ -12,8 +13,8 @@ from typing import Any
 import pytest
 
 from kenpin.errors import MissingExtraError, OptionError
-from kenpin.station import kinds
-from kenpin.station.kinds import Kinds
+from kenpin.plugins import Kinds
+from kenpin.station.kinds import read_kind
 from kenpin.station.sinks import contract as sinks
 from kenpin.station.sinks.kinds import modbus, mqtt, opcua
 from kenpin.station.sources import contract as sources
@@ -30,12 +31,12 @@ def test_another_package_brings_a_kind(module: ModuleType, monkeypatch: pytest.M
     taken = EntryPoint("folder", "os:path", known.group)
     broken = EntryPoint("broken", "no_such_package:KIND", known.group)
     brought = {point.name: point for point in (broken, taken, there)}
-    monkeypatch.setattr(kinds, "plugins", lambda group: brought if group == known.group else {})
+    monkeypatch.setattr("kenpin.plugins.plugins", lambda group: brought if group == known.group else {})
     assert known.names() == tuple(sorted({*own, "broken", "there"}))
     assert known.get("there").__name__ == "posixpath"
     assert known.get("folder").__name__.startswith("kenpin.")  # none takes the name of what kenpin has
     with pytest.raises(OptionError, match=r"x 'a': \w+ 'broken': no_such_package:KIND cannot be loaded \(Module"):
-        Kinds(known.package, known.group, "x").of_settings("a", {"kind": "broken"})
+        read_kind(replace(known, what="x"), "x", "a", {"kind": "broken"})
 
 
 def test_nothing_is_loaded_before_a_sink_or_a_source_is_opened() -> None:

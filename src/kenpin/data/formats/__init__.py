@@ -6,15 +6,10 @@ value names a module, or another object, that keeps `Format`.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
-from kenpin.errors import OptionError
-from kenpin.nearest import did_you_mean
-from kenpin.plugins import load_plugin, plugins
+from kenpin.plugins import Kinds
 
 if TYPE_CHECKING:
     from kenpin.data.dataset import Dataset
@@ -63,23 +58,14 @@ CARRIABLE = frozenset(
 
 GROUP = "kenpin.formats"
 """Entry points of this group are formats of other packages."""
+_FORMATS = Kinds(__name__, GROUP, "format")
 
 
 def format_names() -> tuple[str, ...]:
     """Names of all formats, sorted; none of them is imported."""
-    return tuple(sorted({*_own_names(), *plugins(GROUP)}))
+    return _FORMATS.names()
 
 
 def get_format(name: str) -> Format:
     """The format of this name. Raises OptionError: it names the nearest known one, or what could not be loaded."""
-    known = format_names()
-    if name not in known:
-        raise OptionError(f"format {name!r} is not known; {did_you_mean(name, known)}")
-    if name in _own_names():
-        return cast("Format", importlib.import_module(f"{__name__}.{name}"))
-    return cast("Format", load_plugin("format", plugins(GROUP)[name]))
-
-
-@cache
-def _own_names() -> frozenset[str]:
-    return frozenset(module.name for module in pkgutil.iter_modules(__path__))
+    return cast("Format", _FORMATS.get(name))

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
 from kenpin.errors import KenpinError
-from kenpin.station.kinds import Kinds
+from kenpin.plugins import Kinds
+from kenpin.station.kinds import read_kind
 from kenpin.station.sinks import kinds
 from kenpin.station.told import Told, ToldKind
 from kenpin.strict_options import StrictOptions
 
-KINDS = Kinds(kinds, "kenpin.sinks", "sink")
+KINDS = Kinds(kinds.__name__, "kenpin.sinks", "sink of kind")
 """All kinds of sinks."""
 
 
@@ -98,6 +99,4 @@ class SinkKind(Protocol):
 
 def read_sink(name: str, values: Mapping[str, Any]) -> tuple[str, SinkKind, SinkOptions]:
     """Name of the kind, the kind and the options of a sink, from its settings. Raises OptionError."""
-    kind_name, found, rest = KINDS.of_settings(name, values)
-    kind = cast("SinkKind", found)
-    return kind_name, kind, kind.OPTIONS.from_mapping(rest, f"sink {name!r}")
+    return read_kind(KINDS, "sink", name, values)

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import Field, field_validator, model_validator
 
 from kenpin.data.images import read_image
 from kenpin.errors import KenpinError
+from kenpin.plugins import Kinds
 from kenpin.records import ImageSource
-from kenpin.station.kinds import Kinds
+from kenpin.station.kinds import read_kind
 from kenpin.station.sources import kinds
 from kenpin.station.sources.handing import Handing
 from kenpin.station.sources.naming import RegionPx, check_region, check_rule
@@ -25,7 +26,7 @@ from kenpin.strict_options import StrictOptions
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-KINDS = Kinds(kinds, "kenpin.sources", "source")
+KINDS = Kinds(kinds.__name__, "kenpin.sources", "source of kind")
 """All kinds of sources."""
 
 
@@ -132,6 +133,4 @@ class SourceKind(Protocol):
 
 def read_source(name: str, values: Mapping[str, Any]) -> tuple[str, SourceKind, SourceOptions]:
     """Name of the kind, the kind and the options of a source, from its settings. Raises OptionError."""
-    kind_name, found, rest = KINDS.of_settings(name, values)
-    kind = cast("SourceKind", found)
-    return kind_name, kind, kind.OPTIONS.from_mapping(rest, f"source {name!r}")
+    return read_kind(KINDS, "source", name, values)
