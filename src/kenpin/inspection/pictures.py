@@ -129,9 +129,19 @@ def open_bytes(name: str, data: bytes, *, lot: str | None = None) -> Opened:
     """A picture in memory as an opened one, complete at this moment. lot: name of its lot, in place of the policy's."""
     opened = unopened(name, data, hash_of(data), lot=lot)
     try:
-        return replace(opened, image=read_image(ImageSource(name, data)))
-    except Exception as hindrance:  # noqa: BLE001 as above
-        return replace(opened, error=_as_image_error(name, hindrance))
+        return replace(opened, image=image_of_bytes(name, data))
+    except ImageError as error:
+        return replace(opened, error=error)
+
+
+def image_of_bytes(name: str, data: bytes) -> Image:
+    """The picture in memory. Raises ImageError, whatever hinders it."""
+    try:
+        return read_image(ImageSource(name, data))
+    except ImageError:
+        raise
+    except Exception as hindrance:  # as above
+        raise _as_image_error(name, hindrance) from hindrance
 
 
 def unopened(name: str, data: bytes, digest: str, *, lot: str | None = None) -> Opened:

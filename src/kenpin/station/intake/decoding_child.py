@@ -34,7 +34,8 @@ def main() -> None:
     import resource
 
     from kenpin.data.streaming import room_asked_of
-    from kenpin.inspection.pictures import open_bytes
+    from kenpin.errors import ImageError
+    from kenpin.inspection.pictures import image_of_bytes
 
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
@@ -49,15 +50,14 @@ def main() -> None:
     write_frame(answers, {"ready": True})
     while head := requests.read(_LENGTH.size):
         asked = json.loads(requests.read(frame_length(head)))
-        with room_asked_of(ask):
-            opened = open_bytes(asked["name"], requests.read(asked["bytes"]))
-        image = opened.image
-        answer: dict[str, object] = {"error": None if opened.error is None else f"{opened.error}"}
-        if image is None:
-            write_frame(answers, {**answer, "size_wh": None})
+        try:
+            with room_asked_of(ask):
+                image = image_of_bytes(asked["name"], requests.read(asked["bytes"]))
+        except ImageError as error:
+            write_frame(answers, {"error": f"{error}", "size_wh": None})
         else:
-            write_frame(answers, {**answer, "size_wh": image.size}, image.tobytes())
-        del opened, image
+            write_frame(answers, {"error": None, "size_wh": image.size}, image.tobytes())
+            del image
 
 
 if __name__ == "__main__":
