@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 
 from kenpin.errors import RunError
 from kenpin.files import new_file
@@ -19,10 +20,8 @@ def drawing_key(folder: StationFolder) -> bytes:
         with new_file(file) as unfinished:
             unfinished.touch(0o600)
             unfinished.write_text(secrets.token_hex(_BYTES), "ascii")
-    try:
+    with suppress(ValueError):
         key = bytes.fromhex(file.read_text("ascii"))
-    except ValueError as error:
-        raise RunError(f"{file}: is not what a station wrote; restore it from a copy.") from error
-    if len(key) != _BYTES:
-        raise RunError(f"{file}: is not what a station wrote; restore it from a copy.")
-    return key
+        if len(key) == _BYTES:
+            return key
+    raise RunError(f"{file}: is not what a station wrote; restore it from a copy.")

@@ -59,7 +59,7 @@ class Limits(StrictOptions):
     picture_bytes: int = Field(64 * 1024**2, gt=0, description="Largest picture that is taken, in bytes.")
     upload_bytes: int = Field(2 * 1024**3, gt=0, description="Largest upload of a set of pictures, in bytes.")
     waiting_parts: int = Field(64, gt=0, description="Parts that may wait to be judged; beyond it the answer is 429.")
-    waiting_bytes: int = Field(512 * 1024**2, gt=0, description="Bytes of their pictures, opened.")
+    waiting_bytes: int = Field(512 * 1024**2, gt=0, description="Bytes of their files.")
     free_bytes: int = Field(
         1024**3, ge=0, description="Free bytes on the disk below which no parts are taken, so that records are safe."
     )

@@ -33,11 +33,6 @@ def training_command(family: str, data: Path, out: Path, values: Mapping[str, An
     return tuple(words)
 
 
-def update_command(run: Path, data: Path, out: Path, *, decide: str = "kept") -> tuple[str, ...]:
-    """The words of `kenpin update`, by which a unit space takes the good parts of a data set."""
-    return (*_KENPIN, "update", f"{run.absolute()}", f"--data={data}", f"--out={out}", f"--decide={decide}")
-
-
 def _words(option: str, value: object) -> list[str]:
     """Of an option: a flag, or `--name=value`, in which no value can be taken for another option."""
     if isinstance(value, bool):

@@ -17,7 +17,7 @@ from kenpin.station.store.queries import confusion, lots
 from kenpin.station.who.rights import Right
 
 ROUTER = APIRouter(include_in_schema=False)
-_DAYS = {"1": 1, "7": 7, "30": 30, "365": 365}
+_DAYS = ("1", "7", "30", "365")
 _DAY_US = 24 * 3600 * 1_000_000
 
 
@@ -37,7 +37,7 @@ def quality_page(request: Request) -> HTMLResponse:
     lot, days = request.query_params.get("lot") or None, request.query_params.get("days") or "30"
     if days not in _DAYS:
         raise OptionError(f"quality: {days!r:.20} days; take one of {', '.join(_DAYS)}.")
-    since = None if lot else time.time_ns() // 1000 - _DAYS[days] * _DAY_US
+    since = None if lot else time.time_ns() // 1000 - int(days) * _DAY_US
     wanted = PartFilter(asked.product, lot=lot, from_us=since)
     station = asked.station
     with station.store.reading() as connection:
@@ -49,5 +49,5 @@ def quality_page(request: Request) -> HTMLResponse:
         for verdict in (Verdict.PASS, Verdict.FAIL, Verdict.REVIEW)
     ]
     return asked.answer(
-        "quality", "quality", rates=rates, rows=rows, lots=known_lots, lot=lot, days=days, all_days=[*_DAYS]
+        "quality", "quality", rates=rates, rows=rows, lots=known_lots, lot=lot, days=days, all_days=_DAYS
     )
