@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from kenpin.station.clock import now_us
 from kenpin.station.running import Station
 from kenpin.station.service import gate
 from kenpin.station.settings import ProductSettings, StationSettings
 from kenpin.station.who.accounts import NewAccount, insert_account
-from kenpin.station.who.clock import now_us
 from kenpin.station.who.passwords import Passwords
 from kenpin.station.who.rights import Role
 from tests.toy_runs import ToyRun

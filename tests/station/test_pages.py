@@ -13,10 +13,10 @@ from starlette.testclient import TestClient
 from kenpin.data.picture_files import hash_of
 from kenpin.records import Verdict
 from kenpin.station.arrival import Arrival
+from kenpin.station.clock import now_us
 from kenpin.station.retention.removing import Removed, remove_pictures
 from kenpin.station.running import Station
 from kenpin.station.settings import RetentionRule
-from kenpin.station.who.clock import now_us
 from kenpin.station.who.rights import RIGHTS_OF, Person, Role
 from tests.station.conftest import SignIn
 

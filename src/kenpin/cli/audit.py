@@ -141,7 +141,7 @@ def _cells(entry: Entry) -> tuple[str, str, str, str, str]:
 
 
 def _write_csv(path: Path, entries: Iterable[Entry], overwrite: bool) -> int:
-    from kenpin.data.spreadsheets import is_formula
+    from kenpin.data.spreadsheets import as_text_cell
     from kenpin.files import new_file
 
     count = 0
@@ -154,6 +154,5 @@ def _write_csv(path: Path, entries: Iterable[Entry], overwrite: bool) -> int:
         table.writerow(("at", "entry", "who", "what", "about"))
         for entry in entries:
             count += 1
-            # a spreadsheet shows what begins with a quote as text
-            table.writerow([f"'{cell}" if is_formula(cell) else cell for cell in _cells(entry)])
+            table.writerow(map(as_text_cell, _cells(entry)))
     return count

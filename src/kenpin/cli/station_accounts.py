@@ -177,8 +177,8 @@ def _changing(path: Path) -> Iterator[tuple[Connection, Trail, int]]:
     """A transaction of the station's store, the console's trail, and the time in microseconds. Raises as `_store`
     does, RunError where the trail is damaged."""
     with _store(path) as writing:
+        from kenpin.station.clock import now_us
         from kenpin.station.folder import StationFolder
-        from kenpin.station.who.clock import now_us
         from kenpin.station.who.console import console_trail
 
         with console_trail(StationFolder(path)) as trail, writing() as connection:

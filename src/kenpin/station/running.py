@@ -18,6 +18,7 @@ from kenpin.inspection.policy import read_policy
 from kenpin.inspection.record import PartRecord
 from kenpin.runtime.engines import EngineName
 from kenpin.station.arrival import Arrival, LineStoppedError
+from kenpin.station.clock import now_us
 from kenpin.station.drawing_key import drawing_key
 from kenpin.station.folder import StationFolder
 from kenpin.station.intake.decoding import Decoder
@@ -43,7 +44,6 @@ from kenpin.station.store.source_tables import StoredFiles
 from kenpin.station.trail import Trail
 from kenpin.station.versions.deciding import Versions
 from kenpin.station.versions.installing import read_version
-from kenpin.station.who.clock import now_us
 from kenpin.station.who.rights import CONSOLE, STATION
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from kenpin.errors import OptionError
 from kenpin.runtime.engines import EngineName
 from kenpin.station.api.app import create_app
+from kenpin.station.clock import now_us
 from kenpin.station.pages.app import add_pages
 from kenpin.station.pages.set_up import SET_UP
 from kenpin.station.running import Station
 from kenpin.station.settings import StationSettings
-from kenpin.station.who.clock import now_us
 from kenpin.station.who.door import Door
 from kenpin.station.who.first_start import listening_host, new_first_link
 from kenpin.station.who.gate import guarded

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from kenpin.errors import OptionError
+from kenpin.station.clock import DAY_US, HOUR_US
 from kenpin.station.store.account_tables import accounts
 from kenpin.station.who.accounts import set_disabled, set_role, the_account
-from kenpin.station.who.clock import DAY_US, HOUR_US
 from kenpin.station.who.door import Door, SignInRefusedError
 from kenpin.station.who.entries import ENTRY_KINDS
 from kenpin.station.who.machines import make_token, revoke_token

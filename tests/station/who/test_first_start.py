@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kenpin.errors import OptionError
+from kenpin.station.clock import HOUR_US
 from kenpin.station.who.accounts import list_accounts
-from kenpin.station.who.clock import HOUR_US
 from kenpin.station.who.first_start import (
     LOOPBACK,
     check_first_link,

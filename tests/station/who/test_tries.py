@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kenpin.station.clock import DAY_US, SECOND_US
 from kenpin.station.trail import Trail
 from kenpin.station.who.accounts import set_password
-from kenpin.station.who.clock import DAY_US, SECOND_US
 from kenpin.station.who.door import SignInRefusedError
 from kenpin.station.who.rights import CONSOLE
 from kenpin.station.who.sessions import Visitor

@@ -17,6 +17,7 @@ from kenpin.inspection.pictures import Opened
 from kenpin.inspection.record import PartKey, PartRecord
 from kenpin.plural import counted
 from kenpin.station.arrival import Arrival, LineFullError, LineStoppedError
+from kenpin.station.clock import now_us
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.settings import Limits
 
@@ -238,7 +239,7 @@ class ProductLine:
         with self._changed:
             self._fault = None
             self._judged += len(records)
-            self._last_us = time.time_ns() // 1000
+            self._last_us = now_us()
             self._rates.append((time.monotonic() - began_s, len(records)))
             self._settle(waiting)
         for one, record in zip(waiting, records, strict=True):

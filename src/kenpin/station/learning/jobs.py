@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from kenpin.files import cannot_write, partial_folder, read_json, sole_writer, w
 from kenpin.records_json import from_json, to_json
 from kenpin.run.layout import EVOLUTION_PAGE, OPTIONS
 from kenpin.run.record import is_run
+from kenpin.station.clock import now_us
 from kenpin.station.folder import StationFolder
 from kenpin.station.learning.process_table import ProcessMark, end, is_alive, mark_of
 
@@ -191,7 +191,7 @@ class Jobs:
         for job in jobs:
             if job.cancelled_by is not None and job.state is JobState.RUNNING:
                 asked_us = int(read_json(job.folder / "cancelled.json")["at_us"])
-                end(_process(job.folder), at_once=_now_us() - asked_us > 1e6 * self._grace_s)
+                end(_process(job.folder), at_once=now_us() - asked_us > 1e6 * self._grace_s)
         waiting = [job for job in jobs if job.state is JobState.WAITING]
         free = self._at_once - sum(job.state is JobState.RUNNING for job in jobs)
         if not waiting or free < 1:
@@ -211,7 +211,7 @@ class Jobs:
         if job.is_over:
             raise OptionError(f"job {number}: is {job.state.value} and cannot be cancelled.")
         if job.cancelled_by is None:
-            write_json(job.folder / "cancelled.json", {"who": who, "at_us": _now_us()})
+            write_json(job.folder / "cancelled.json", {"who": who, "at_us": now_us()})
         if job.state is JobState.RUNNING and job.order.node == self._node:
             end(_process(job.folder))
         return self.find(number)
@@ -309,7 +309,7 @@ def _begin(job: Job) -> subprocess.Popen[bytes]:
         )
         assert process.stdin is not None
         with process.stdin:  # closed without a word, where this process dies or cannot write
-            begun = {"process": to_json(mark_of(process.pid)), "command": words, "at_us": _now_us()}
+            begun = {"process": to_json(mark_of(process.pid)), "command": words, "at_us": now_us()}
             write_json(job.folder / "begun.json", begun)
             process.stdin.write(b"begun\n")
     return process
@@ -339,7 +339,3 @@ def _progress(said: Sequence[str]) -> Progress | None:
             done, total = (float(found[name].replace(",", "")) for name in ("done", "total"))
             return Progress(found["doing"], done, total)
     return None
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

@@ -20,6 +20,7 @@ from kenpin.inspection.policy import MapOptions, Policy, RunOptions
 from kenpin.models.package import folder_of_report
 from kenpin.records import Verdict
 from kenpin.run.record import read_record
+from kenpin.station.clock import Clock, now_us
 from kenpin.station.folder import StationFolder, check_name
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.learning.applied import CANCELLED, FROZEN, ORDERED
@@ -32,7 +33,6 @@ from kenpin.station.store.part_tables import PARTS
 from kenpin.station.store.review_tables import REVIEWS
 from kenpin.station.versions.deciding import Versions, versions_of
 from kenpin.station.versions.installing import read_version
-from kenpin.station.who.clock import Clock, now_us
 from kenpin.station.who.rights import Person, Right
 
 _log = logging.getLogger(__name__)

@@ -9,9 +9,9 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from kenpin.errors import OptionError
+from kenpin.station.clock import now_us
 from kenpin.station.pages.asking import LANGUAGE_COOKIE, open_page
 from kenpin.station.who.accounts import check_language, set_language
-from kenpin.station.who.clock import now_us
 from kenpin.station.who.cookies import cookies_of, no_session, session_of, visitor_of
 from kenpin.station.who.door import Door, SignInRefusedError
 from kenpin.station.who.first_start import check_first_link, make_first_account

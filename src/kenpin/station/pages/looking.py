@@ -26,6 +26,7 @@ from kenpin.station.store.exporting import csv_pieces, parquet_pieces
 from kenpin.station.store.filtering import PartFilter
 from kenpin.station.store.full_records import read_record
 from kenpin.station.store.queries import PartRow, count, find_part, lots, page, read_cursor, stream
+from kenpin.station.store.tables import micros_of
 from kenpin.station.who.rights import Right
 
 ROUTER = APIRouter(include_in_schema=False)
@@ -271,7 +272,6 @@ def _micros(text: str | None) -> int | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
+        return micros_of(text)
     except ValueError as error:
         raise OptionError(f"filter: {text!r:.60} is not a date and time.") from error
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000_000)

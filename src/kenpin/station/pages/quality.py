@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request
@@ -10,6 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from kenpin.errors import OptionError
 from kenpin.records import Verdict
+from kenpin.station.clock import DAY_US, now_us
 from kenpin.station.pages.asking import asked_page
 from kenpin.station.reviewing.rates import line_rates
 from kenpin.station.store.filtering import PartFilter
@@ -18,7 +18,6 @@ from kenpin.station.who.rights import Right
 
 ROUTER = APIRouter(include_in_schema=False)
 _DAYS = ("1", "7", "30", "365")
-_DAY_US = 24 * 3600 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ def quality_page(request: Request) -> HTMLResponse:
     lot, days = request.query_params.get("lot") or None, request.query_params.get("days") or "30"
     if days not in _DAYS:
         raise OptionError(f"quality: {days!r:.20} days; take one of {', '.join(_DAYS)}.")
-    since = None if lot else time.time_ns() // 1000 - int(days) * _DAY_US
+    since = None if lot else now_us() - int(days) * DAY_US
     wanted = PartFilter(asked.product, lot=lot, from_us=since)
     station = asked.station
     with station.store.reading() as connection:

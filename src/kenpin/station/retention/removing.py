@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kenpin.station.clock import DAY_US
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.settings import RetentionRule
 from kenpin.station.store.filtering import PartFilter
 from kenpin.station.store.opening import Store
 from kenpin.station.store.queries import PartRow, stream
-
-_DAY_US = 24 * 3600 * 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def remove_pictures(
 def _covers(rule: RetentionRule, part: PartRow, now_us: int) -> bool:
     is_reviewed = part.settled_verdict is not None
     return (
-        part.judged_us <= now_us - rule.after_days * _DAY_US
+        part.judged_us <= now_us - rule.after_days * DAY_US
         and part.verdict in rule.verdicts
         and (rule.reviewed is None or rule.reviewed == is_reviewed)
         and part.picture_bytes >= rule.larger_than_bytes

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, or
 
 from kenpin.errors import OptionError
 from kenpin.records import Verdict
+from kenpin.station.clock import HOUR_US, MINUTE_US, Clock, now_us
 from kenpin.station.reviewing.applied import REVIEWED, UNDONE
 from kenpin.station.reviewing.sampling import number_of
 from kenpin.station.reviewing.settling import ReviewState
@@ -21,13 +22,12 @@ from kenpin.station.store.part_tables import PARTS
 from kenpin.station.store.queries import PartRow, find_part
 from kenpin.station.store.review_tables import LENT, REVIEWS, WANTED
 from kenpin.station.store.tables import insert_into
-from kenpin.station.who.clock import Clock, now_us
 from kenpin.station.who.rights import Person, Right
 
 Why = Literal["cost", "sample", "second", "third"]
-_LENT_US = 10 * 60 * 1_000_000
+_LENT_US = 10 * MINUTE_US
 """How long a part is kept for the person who looks at it."""
-_LEFT_US = 12 * 3600 * 1_000_000
+_LEFT_US = 12 * HOUR_US
 """How long a part does not come again to a person who left it."""
 _EACH = 3
 """Of so many parts in a row one is of the sample, while both kinds wait."""

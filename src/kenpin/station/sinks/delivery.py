@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kenpin.errors import KenpinError, OptionError, first_line
 from kenpin.nearest import did_you_mean
+from kenpin.station.clock import now_us
 from kenpin.station.sinks.contract import Sink, SinkAwayError, SinkKind, SinkOptions, SinkPlace, read_sink
 from kenpin.station.sinks.message import part_of
 from kenpin.station.store.sink_tables import PutAside, SinkMarks
@@ -179,10 +180,10 @@ class Delivery:
         pause_s = wait_s(self._failures, first_s=self._options.first_wait_s, longest_s=self._options.longest_wait_s)
         if isinstance(error, SinkAwayError):
             pause_s = max(pause_s, min(error.retry_after_s, _LONGEST_RETRY_AFTER_S))
-        now_us = time.time_ns() // 1000
+        at_us = now_us()
         with self._changed:
-            self._last_error, self._last_error_us = _reason(error), now_us
-            self._next_try_us = now_us + int(pause_s * 1e6)
+            self._last_error, self._last_error_us = _reason(error), at_us
+            self._next_try_us = at_us + int(pause_s * 1e6)
             self._standing = "refuses" if is_refusal else "away"
         if not is_refusal:
             self._close_sink()
@@ -235,7 +236,7 @@ class Delivery:
         self._failures = 0
         with self._changed:
             self._standing, self._next_try_us = "up", None  # it does answer
-            self._last_error, self._last_error_us = _reason(refusal), time.time_ns() // 1000
+            self._last_error, self._last_error_us = _reason(refusal), now_us()
 
     def _send(self, told: Told) -> Exception | None:
         """Send an event, and return the refusal where the sink will not have it. Raises where it is away."""
@@ -251,7 +252,7 @@ class Delivery:
         self._failures = 0
         with self._changed:
             self._standing, self._next_try_us = "up", None
-            self._last_success_us = time.time_ns() // 1000
+            self._last_success_us = now_us()
         return None
 
     def _put_aside(self, told: Told, part: str, reason: str, tries: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from kenpin.errors import KenpinError
 from kenpin.inspection.record import PartRecord
 from kenpin.station.arrival import Arrival, LineFullError, LineStoppedError
+from kenpin.station.clock import now_us
 
 Submit = Callable[[Arrival], "Future[PartRecord]"]
 """Gives a part to its line; its record is on disk when the result is there. Blocks, or raises LineFullError or
@@ -156,4 +156,4 @@ class Handing:
     def _note_record(self) -> None:
         with self._lock:
             self._recorded += 1
-            self._last_us = time.time_ns() // 1000
+            self._last_us = now_us()

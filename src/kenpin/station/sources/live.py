@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from pydantic import Field
 
 from kenpin.plural import counted
 from kenpin.station.arrival import Arrival
+from kenpin.station.clock import Clock, now_us
 from kenpin.station.sources.belonging import Belongings
 from kenpin.station.sources.contract import SourceAwayError, SourcePlace
 from kenpin.station.sources.frames import (
@@ -52,7 +52,7 @@ class LiveSource:
         place: SourcePlace,
         opening: Opening,
         *,
-        clock_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+        clock_us: Clock = now_us,
     ) -> None:
         """Raises MissingExtraError."""
         check_av_installed()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from kenpin.errors import KenpinError, first_line
+from kenpin.station.clock import now_us
 from kenpin.station.sources.contract import (
     Opens,
     SeenFiles,
@@ -109,11 +109,11 @@ class RunningSource:
             self._standing, self._next_try_us = standing, None
 
     def _failed(self, error: Exception, pause_s: float) -> None:
-        now_us = time.time_ns() // 1000
+        at_us = now_us()
         with self._lock:
             self._standing = "away"
             self._last_error = str(error) if isinstance(error, KenpinError) else _in_words(error)
-            self._last_error_us, self._next_try_us = now_us, now_us + int(pause_s * 1e6)
+            self._last_error_us, self._next_try_us = at_us, at_us + int(pause_s * 1e6)
 
 
 def _in_words(error: Exception) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 
 from sqlalchemy import Connection, delete, select
 
+from kenpin.station.clock import now_us
 from kenpin.station.store.part_tables import CLAIMS, PARTS
 from kenpin.station.store.tables import insert_into
 
@@ -16,7 +16,7 @@ def claim(connection: Connection, keys: Collection[str], node: str) -> set[str]:
     recorded them since they were looked for. keys: of `key_of`."""
     if not keys:
         return set()
-    at = time.time_ns() // 1000
+    at = now_us()
     # in one order, so that two nodes with the same parts do not wait for one another
     rows = [{"key": key, "node": node, "claimed_us": at} for key in sorted(keys)]
     connection.execute(insert_into(connection, CLAIMS).on_conflict_do_nothing(), rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.elements import ColumnElement
 
 from kenpin.records_json import from_json, to_json
+from kenpin.station.clock import now_us
 from kenpin.station.store.metadata import METADATA
 from kenpin.station.store.transactions import Transactions
 from kenpin.station.told import Told
@@ -109,7 +109,7 @@ class SinkMarks:
                 "told": json.dumps(to_json(told)),  # ASCII: half a surrogate pair would not be stored
                 "reason": _storable(reason),
                 "tries": tries,
-                "aside_us": _now_us(),
+                "aside_us": now_us(),
                 "again": tries == 0 and not refused,
             }
             connection.execute(insert(table).values(**self._names, **values))
@@ -185,7 +185,7 @@ class SinkMarks:
         return and_(*(table.c[name] == value for name, value in self._names.items()))
 
     def _move(self, connection: Connection, position: int) -> None:
-        values = {"position": position, "moved_us": _now_us()}
+        values = {"position": position, "moved_us": now_us()}
         done = connection.execute(update(SINK_CURSORS).where(self._mine(SINK_CURSORS)).values(**values))
         if not done.rowcount:
             connection.execute(insert(SINK_CURSORS).values(**self._names, **values))
@@ -194,7 +194,3 @@ class SinkMarks:
 def _storable(text: str) -> str:
     """Another's sentence as every store takes it."""
     return text[:_LONGEST_REASON].encode("utf-8", "replace").decode().replace("\0", " ")
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1000

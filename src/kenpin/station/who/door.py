@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from kenpin.errors import KenpinError
+from kenpin.station.clock import SECOND_US, Clock, now_us
 from kenpin.station.store.account_tables import accounts
 from kenpin.station.who.accounts import Account, account_of, find_account, set_password
-from kenpin.station.who.clock import SECOND_US, Clock, now_us
 from kenpin.station.who.entries import LOCKED_OUT, SIGN_IN_FAILED, SIGNED_IN, SIGNED_OUT
 from kenpin.station.who.machines import find_token, note_used
 from kenpin.station.who.passwords import BusyError, Passwords

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, select
 
+from kenpin.station.clock import HOUR_US
 from kenpin.station.store.account_tables import first_links
 from kenpin.station.who.accounts import Account, NewAccount, has_accounts, insert_account
-from kenpin.station.who.clock import HOUR_US
 from kenpin.station.who.rights import STATION, NotAllowedError, Role
 from kenpin.station.who.secret import Secret, new_secret
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, delete, or_, select
 
+from kenpin.station.clock import DAY_US, HOUR_US, MINUTE_US
 from kenpin.station.store.account_tables import accounts, known_browsers, sessions
-from kenpin.station.who.clock import DAY_US, HOUR_US, MINUTE_US
 from kenpin.station.who.rights import Role
 from kenpin.station.who.secret import Secret, new_secret
 from kenpin.visible import short

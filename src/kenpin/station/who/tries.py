@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, delete, or_, select
 from sqlalchemy.exc import IntegrityError
 
+from kenpin.station.clock import DAY_US, MINUTE_US, SECOND_US
 from kenpin.station.store.account_tables import failed_tries
-from kenpin.station.who.clock import DAY_US, MINUTE_US, SECOND_US
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
