@@ -234,6 +234,7 @@ def train_as_kenpin(base: str, way: str, pictures: int, epochs: int, cache: str)
 
     from kenpin.data.images import read_image
     from kenpin.models.kept_inputs import keep_inputs
+    from kenpin.runtime import chosen_engine
     from kenpin.training.batches import readers
     from kenpin.training.engine import train_by_gradients
     from kenpin.training.precision import choose_precision
@@ -241,7 +242,7 @@ def train_as_kenpin(base: str, way: str, pictures: int, epochs: int, cache: str)
 
     dataset = _made(pictures)
     tuning = {"frozen": "frozen-vision", "lora": "lora"}[way]
-    inspector, options = _inspector(base, tuning=tuning, epochs=epochs)
+    inspector, options = _inspector(base, tuning=tuning, epochs=epochs, engine=chosen_engine("auto", pictures + 1))
     ranks = join_processes("cpu")
     precision, _ = choose_precision("auto", ranks.device)
     first = list(dataset)[:_BATCH]

@@ -24,7 +24,7 @@ from kenpin.errors import MissingExtraError, OptionError
 from kenpin.models.classifier.family import FAMILY
 from kenpin.models.classifier.options import ClassifierOptions
 from kenpin.models.contract import Task
-from kenpin.models.inference import frozen_of, infer_together
+from kenpin.models.inference import compute_features, frozen_of, infer_together
 from kenpin.models.networks import converting, kept_networks, on_engine
 from kenpin.models.networks.backbones import Backbone, load_backbone
 from kenpin.models.networks.on_engine import OnEngine
@@ -124,7 +124,7 @@ def test_a_training_records_the_engine_that_made_its_features(
 
 def test_features_of_one_engine_never_answer_for_another(cache: Path, pictures: Dataset) -> None:
     of = {engine: head(engine) for engine in ("torch", "openvino")}
-    from kenpin.models.inference import compute_features, store_of
+    from kenpin.models.inference import store_of
 
     keys = set()
     for inspector in of.values():
@@ -221,6 +221,36 @@ def test_auto_takes_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("KENPIN_ENGINE", "onnx")
     assert chosen_engine("auto") == "onnx"
     assert chosen_engine("torch") == "torch"
+
+
+def test_auto_converts_no_network_for_a_training_on_few_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KENPIN_ENGINE", raising=False)
+    assert [chosen_engine("auto", pictures) for pictures in (16, 2_000)] == ["torch", chosen_engine("auto")]
+    assert chosen_engine("openvino", 16) == "openvino", "who names one gets it"
+    monkeypatch.setenv("KENPIN_ENGINE", "onnx")
+    assert chosen_engine("auto", 16) == "onnx"
+
+
+def test_a_training_on_few_pictures_records_that_torch_computed(
+    tmp_path: Path, toy_run: ToyRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KENPIN_ENGINE", raising=False)
+    assert chosen_engine("auto") != "torch"
+    assert read_record(toy_run("classifier", tmp_path / "run", tuning="head")).options["engine"] == "torch"
+
+
+def test_few_pictures_are_work_for_every_request(cache: Path, pictures: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    inspector = head("openvino")
+    frozen = frozen_of(inspector)
+    assert frozen is not None
+    begun: list[int] = []
+    begin = frozen.begin
+    monkeypatch.setattr(frozen, "begin", lambda rows: begun.append(len(rows)) or begin(rows))
+    monkeypatch.setattr(type(frozen), "depth", 2)
+    few = pictures.select(range(4))
+    expected = list(compute_features(inspector, few))
+    assert begun == [2, 2]
+    assert len(expected) == 4
 
 
 def test_nothing_is_sent_about_its_use() -> None:

@@ -13,6 +13,7 @@ from kenpin.station.running import Station
 from kenpin.station.settings import StationSettings
 from kenpin.station.store.event_tables import NodeEvents
 from kenpin.station.store.following import rebuild
+from kenpin.station.trail import read_entries
 from kenpin.station.who.rights import CONSOLE
 
 
@@ -73,3 +74,18 @@ def test_parts_come_from_a_folder_and_records_go_to_another(
     with open_store(folder, None) as store:
         rebuild(store, folder)
         assert NodeEvents(store, settings.node).after(0, 100) == before
+
+
+def test_the_rules_of_reviews_are_told_when_they_change(
+    tmp_path: Path, settings: StationSettings
+) -> None:
+    changed = {name: product.model_copy(update={"reviewed_passes": 0.5}) for name, product in settings.products.items()}
+    for now in (settings, settings, settings.model_copy(update={"products": changed})):
+        with Station(tmp_path / "station", now, engine="torch"):
+            pass
+    trail = tmp_path / "station" / "trails" / f"{settings.node}.jsonl"
+    told = [entry for entry in read_entries(trail) if entry.what == "review-rules-told"]
+    assert [entry.about["parts"]["reviewed_passes"] for entry in told] == [
+        settings.products["parts"].reviewed_passes,
+        0.5,
+    ]

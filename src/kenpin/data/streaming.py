@@ -68,6 +68,15 @@ def in_batches(
         yield batch
 
 
+def shared_out(most: int, count: int, workers: int) -> int:
+    """Items a batch, at most `most`, so that also a few items are work for all workers.
+
+    >>> shared_out(8, 4, workers=2), shared_out(8, 100, workers=2), shared_out(8, 1, workers=2)
+    (2, 8, 1)
+    """
+    return max(1, min(most, -(-count // max(workers, 1))))
+
+
 def pipelined(items: Iterable[Item], begin: Callable[[Item], Callable[[], Result]], depth: int) -> Iterator[Result]:
     """Begin with each item, and give the results in their order while at most `depth` later ones are begun. begin:
     returns what waits for the result."""

@@ -20,7 +20,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import bytes_of_size, read_image
 from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.plain_png import read_plain
-from kenpin.data.streaming import in_batches, pipelined, stream
+from kenpin.data.streaming import in_batches, pipelined, shared_out, stream
 from kenpin.data.targets import refuse_pictures, refuse_table
 from kenpin.errors import ImageError
 from kenpin.models.contract import (
@@ -171,6 +171,8 @@ def _picture_batches(
 
     readers = min(_READERS, os.cpu_count() or 1) if _is_far(inspector) else 2
     opened = stream(partial(_open, inspector, store, dataset, frozen), dataset, workers=readers)
+    if frozen is not None:
+        size = shared_out(size, len(dataset), frozen.depth)
     batches = in_batches(opened, size, _held_bytes)
     return pipelined(batches, begin, 0 if frozen is None else frozen.depth)
 

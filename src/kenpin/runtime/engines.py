@@ -16,18 +16,23 @@ ENGINE_OF_AUTO = "KENPIN_ENGINE"
 PACKAGES = {"torch": "torch", "openvino": "openvino", "onnx": "onnxruntime"}
 """Package of each engine."""
 _PREFERRED = ("openvino", "onnx", "torch")
+_PAYS = 128
+"""Pictures from which on it pays to convert a network for a training: on so many an engine saves the time that the
+conversion takes, of Lite0 and of what sees the picture in a small Florence-2 alike."""
 
 
-def chosen_engine(wanted: str) -> str:
+def chosen_engine(wanted: str, pictures: int | None = None) -> str:
     """The engine itself; of `auto` the first that is installed: openvino, onnx, torch.
 
-    Raises OptionError for an unknown name, MissingExtraError where the engine is not installed.
+    pictures: that a training has, where the network is needed for these alone; of few `auto` takes torch. Raises OptionError for an unknown name, MissingExtraError where the engine is not installed.
     """
     if wanted == "auto":
         wanted = os.environ.get(ENGINE_OF_AUTO) or "auto"
     if wanted not in ENGINES:
         raise OptionError(f"option `engine`: {wanted!r} is not known; {did_you_mean(wanted, ENGINES)}")
     if wanted == "auto":
+        if pictures is not None and pictures < _PAYS and version_of("torch") is not None:
+            return "torch"
         return next((name for name in _PREFERRED if version_of(name) is not None), "torch")
     if version_of(wanted) is None:
         extra = "train" if wanted == "torch" else wanted

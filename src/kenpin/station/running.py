@@ -28,6 +28,7 @@ from kenpin.station.learning.steering import Learning
 from kenpin.station.news import News
 from kenpin.station.retention.applied import PICTURES_REMOVED
 from kenpin.station.retention.removing import remove_pictures
+from kenpin.station.reviewing.applied import RULES_TOLD
 from kenpin.station.reviewing.needs import ReviewNeeds
 from kenpin.station.reviewing.queue import Reviewing
 from kenpin.station.settings import ProductSettings, StationSettings
@@ -99,6 +100,7 @@ class Station:
             self.pictures = KeptPictures(self.folder)
             self.decoder = opened.enter_context(closing(Decoder()))
             self._entering = Entering(self.trail, follower)
+            self._tell_rules()
             self.reviewing = Reviewing(self.store, self._entering, self.drawing_key, self.settings_of)
             self.versions = Versions(self.folder, self.store, self._entering)
             self.learning = opened.enter_context(
@@ -156,6 +158,15 @@ class Station:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _tell_rules(self) -> None:
+        """Enter the costs and chances by which parts are reviewed, where they are not those that were told last."""
+        rules = {
+            product: settings.model_dump(mode="json", exclude={"policy", "title"})
+            for product, settings in sorted(self.settings.products.items())
+        }
+        if rules != (self.trail.last(RULES_TOLD) or {}):
+            self._entering.enter(STATION.name, RULES_TOLD, rules)
 
     # ---- sources and sinks ----
 

@@ -53,6 +53,7 @@ class Trail:
         """
         self.path, self.node = path, node
         self._count = 0
+        self._last: dict[str, Mapping[str, Any]] = {}
         self._lines = ChainedFile(path, TRAIL_ENTRIES, self._note)
         self._writing = Lock()
 
@@ -69,9 +70,15 @@ class Trail:
         with self._writing:
             at = datetime.now(UTC).isoformat(timespec="microseconds")
             entry = Entry(self._count + 1, at, self.node, who, what, about)
-            self._lines.append([{"schema": ENTRY_VERSION, **to_json(entry)}])
+            values = to_json(entry)
+            self._lines.append([{"schema": ENTRY_VERSION, **values}])
             self._count += 1
+            self._last[what] = values["about"]
             return entry
+
+    def last(self, what: str) -> Mapping[str, Any] | None:
+        """What the last entry of a kind holds, as JSON; None where there is none."""
+        return self._last.get(what)
 
     def close(self) -> None:
         """Close the file."""
@@ -79,6 +86,7 @@ class Trail:
 
     def _note(self, values: Mapping[str, Any], offset: int) -> None:
         self._count += 1
+        self._last[values["what"]] = values["about"]
         if values["number"] != self._count:
             raise RunError(
                 f"{self.path} byte {offset}: is entry {values['number']} in place {self._count}; "

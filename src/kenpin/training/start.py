@@ -117,8 +117,8 @@ def begin(
         options = chosen.Options.over_file(_with_path(given, dataset), values.get("config"))
     elif values:
         raise OptionError(f"train: give options or their values, not both ({', '.join(values)}).")
+    chosen_engine(options.engine)
     # a base may be a folder too: a run that another stands on must not be replaced by that other
-    options = options.model_copy(update={"engine": chosen_engine(options.engine)})  # `auto` may be another tomorrow
     read: tuple[str | Path, ...] = (
         Path(options.data).expanduser(),
         *runs_below(options).values(),
@@ -140,6 +140,8 @@ def begin(
         dataset = load_dataset(options.data, **how_to_read(options))
     if without:
         dataset = Lineage(without).unseen_of(dataset)
+    engine = chosen_engine(options.engine, len(dataset))  # `auto` may be another tomorrow
+    options = options.model_copy(update={"engine": engine})
     below = lineage_below(options)
     taken = take_for_good(dataset, options.ok_labels) if chosen.good_alone else None
     if isinstance(chosen, Foresees) and not chosen.reads_tables:

@@ -74,6 +74,8 @@ def _to_openvino(graph: nn.Module, inputs: Mapping[str, Input], outputs: Sequenc
     from kenpin.runtime.openvino import imported
 
     openvino = imported()
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
     shapes = [
         openvino.PartialShape([-1 if side in free else length for side, length in enumerate(example.shape)])
         for example, free in inputs.values()
@@ -81,7 +83,9 @@ def _to_openvino(graph: nn.Module, inputs: Mapping[str, Input], outputs: Sequenc
     examples = [example for example, _ in inputs.values()]
     given = tuple(examples) if len(examples) > 1 else examples[0]
     with _QuickMoves():
-        model = openvino.convert_model(graph, example_input=given, input=shapes)
+        # untraced a second and a third time, which the converter does to compare them: here its answers are compared
+        traced = TorchScriptPythonDecoder(graph, example_input=given, trace_kwargs={"check_trace": False})
+        model = openvino.convert_model(traced, input=shapes)
     for port, name in zip(model.outputs, outputs, strict=True):
         port.set_names({name})
     openvino.save_model(model, file, compress_to_fp16=half)

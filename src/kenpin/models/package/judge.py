@@ -13,7 +13,7 @@ from PIL.Image import Image
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image
-from kenpin.data.streaming import in_batches, pipelined, stream
+from kenpin.data.streaming import in_batches, pipelined, shared_out, stream
 from kenpin.data.targets import refuse_table
 from kenpin.errors import ImageError, OptionError
 from kenpin.models.contract import OnError, Progress
@@ -78,7 +78,7 @@ class PackageJudge:
 
         batches = in_batches(
             stream(partial(_opened, self._resizing, dataset), dataset),
-            batch_size or _BATCH,
+            shared_out(batch_size or _BATCH, len(dataset), network.depth),
             lambda item: 0 if item.row is None else item.row.nbytes,
         )
         for count, examples, outputs in pipelined(batches, begin, network.depth):

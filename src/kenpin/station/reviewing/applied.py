@@ -11,14 +11,16 @@ from kenpin.station.reviewing.needs import ReviewNeeds
 from kenpin.station.reviewing.settling import Review, ReviewOutcome, ReviewState, outcome
 from kenpin.station.settings import StationSettings
 from kenpin.station.store.adding import note_reviewer, settle
-from kenpin.station.store.applying import Needs, applies, tells_needs
+from kenpin.station.store.applying import Needs, applies, fills_no_rows, tells_needs
 from kenpin.station.store.event_tables import note_reviewed
 from kenpin.station.store.part_tables import PARTS
 from kenpin.station.store.review_tables import LENT, REVIEWS, WANTED
 from kenpin.station.store.tables import insert_into, micros_of
 from kenpin.station.trail import Entry
 
-REVIEWED, UNDONE = "part-reviewed", "review-undone"
+REVIEWED, UNDONE, RULES_TOLD = "part-reviewed", "review-undone", "review-rules-told"
+
+fills_no_rows(RULES_TOLD)  # the settings are at hand; who reads the trail has to know what held when
 
 
 @tells_needs
