@@ -21,6 +21,7 @@ from kenpin.data import picture_files
 from kenpin.data.images import (
     SUFFIXES,
     displayed_size,
+    read_grey_or_rgb,
     read_header,
     read_image,
     read_picture,
@@ -200,6 +201,9 @@ def test_every_form_of_pixels_becomes_rgb(source: ImageSource, expected: tuple[t
     picture = read_image(source)
     assert picture.mode == "RGB"
     assert tuple(picture.getpixel((x, 0)) for x in (0, 1)) == expected
+    soonest = read_grey_or_rgb(source)
+    assert soonest.mode in ("L", "RGB")
+    assert soonest.convert("RGB").tobytes() == read_image(source).tobytes()
 
 
 def test_cmyk_jpeg_keeps_its_colour() -> None:

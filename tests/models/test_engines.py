@@ -239,13 +239,20 @@ def test_a_training_on_few_pictures_records_that_torch_computed(
     assert read_record(toy_run("classifier", tmp_path / "run", tuning="head")).options["engine"] == "torch"
 
 
-def test_few_pictures_are_work_for_every_request(cache: Path, pictures: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_pictures_are_work_for_every_request(
+    cache: Path, pictures: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     inspector = head("openvino")
     frozen = frozen_of(inspector)
     assert frozen is not None
     begun: list[int] = []
     begin = frozen.begin
-    monkeypatch.setattr(frozen, "begin", lambda rows: begun.append(len(rows)) or begin(rows))
+
+    def counted(rows: Any) -> Any:
+        begun.append(len(rows))
+        return begin(rows)
+
+    monkeypatch.setattr(frozen, "begin", counted)
     monkeypatch.setattr(type(frozen), "depth", 2)
     few = pictures.select(range(4))
     expected = list(compute_features(inspector, few))

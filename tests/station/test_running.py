@@ -76,9 +76,7 @@ def test_parts_come_from_a_folder_and_records_go_to_another(
         assert NodeEvents(store, settings.node).after(0, 100) == before
 
 
-def test_the_rules_of_reviews_are_told_when_they_change(
-    tmp_path: Path, settings: StationSettings
-) -> None:
+def test_the_rules_of_reviews_are_told_when_they_change(tmp_path: Path, settings: StationSettings) -> None:
     changed = {name: product.model_copy(update={"reviewed_passes": 0.5}) for name, product in settings.products.items()}
     for now in (settings, settings, settings.model_copy(update={"products": changed})):
         with Station(tmp_path / "station", now, engine="torch"):

@@ -114,6 +114,15 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Image.Im
     return read_picture(source, max_pixels=max_pixels).rgb
 
 
+def read_grey_or_rgb(source: ImageSource) -> Image.Image:
+    """The displayed picture as it is resized soonest: mode L where it is grey, whose `convert("RGB")` is that of
+    `read_image`; else mode RGB. Raises ImageError."""
+    with _opened(source, MAX_PIXELS) as (stored, header):
+        hold(bytes_of_size(stored.size))
+        stored.load()
+        return _displayed(source, stored, header.format, header.orientation, header.bit_depth)[0]
+
+
 def read_mask(source: ImageSource) -> NDArray[np.bool_]:
     """Which pixels of a mask are defective: those that are not black, (h, w). Raises ImageError."""
     red, green, blue = np.moveaxis(np.asarray(read_image(source)), 2, 0)
@@ -137,8 +146,8 @@ def read_picture(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Pictur
         hold(bytes_of_size(stored.size))
         pages = _pages(stored, header.format)
         stored.load()
-        rgb, highest = _displayed(source, stored, header.format, header.orientation, header.bit_depth)
-        return Picture(rgb, header, highest, pages)
+        shown, highest = _displayed(source, stored, header.format, header.orientation, header.bit_depth)
+        return Picture(shown if shown.mode == "RGB" else shown.convert("RGB"), header, highest, pages)
 
 
 def png_of(picture: Image.Image | NDArray[Any], name: str, *, max_pixels: int = MAX_PIXELS) -> bytes:
@@ -154,10 +163,9 @@ def png_of(picture: Image.Image | NDArray[Any], name: str, *, max_pixels: int = 
             raise too_large(source, f"{stored.width} × {stored.height} pixels", max_pixels)
         stored.load()
         format = stored.format or ""
-        rgb, _ = _displayed(source, stored, format, _orientation(stored, memory), _bit_depth(stored, format))
-        is_grey = stored.mode.startswith(("1", "L", "I")) and not stored.has_transparency_data
+        shown, _ = _displayed(source, stored, format, _orientation(stored, memory), _bit_depth(stored, format))
         # the least that compresses: the file is opened again at once, or as often as the picture is learned from
-        (rgb.getchannel(0) if is_grey else rgb).save(memory, "PNG", compress_level=1)
+        shown.save(memory, "PNG", compress_level=1)
     return memory.getvalue()
 
 
@@ -184,7 +192,8 @@ def _of_array(source: ImageSource, pixels: NDArray[Any]) -> Image.Image:
 def _displayed(
     source: ImageSource, stored: Image.Image, format: str, orientation: int, bit_depth: int
 ) -> tuple[Image.Image, int | None]:
-    """A decoded picture as upright RGB, and the highest stored value of deep grey. Raises PictureError."""
+    """A decoded picture upright, grey as L and else as RGB, and the highest stored value of deep pictures. Raises
+    PictureError."""
     highest = None
     if _has_no_white(stored, format):
         what = f"its pixels are {_numbers(stored, format)}, which have no white"
@@ -194,20 +203,20 @@ def _displayed(
         if format == "TIFF" and not stored.tag_v2.get(ExifTags.Base.PhotometricInterpretation, 1):  # type: ignore[attr-defined]
             values = 2**bit_depth - 1 - values  # Pillow inverts those of 8 bits alone
         highest = int(values.max())
-        rgb = Image.fromarray(_grey_of(values, 2**bit_depth - 1)).convert("RGB")
+        shown = Image.fromarray(_grey_of(values, 2**bit_depth - 1))
     elif stored.has_transparency_data:
         rgba = stored.convert("RGBA")
-        rgb = Image.new("RGB", rgba.size, "white")
-        rgb.paste(rgba, mask=rgba)
+        shown = Image.new("RGB", rgba.size, "white")
+        shown.paste(rgba, mask=rgba)
     else:
-        rgb = stored.convert("RGB")
+        shown = stored.convert("L" if stored.mode in ("1", "L") else "RGB")
         if bit_depth == 16 and stored.mode == "RGB":  # Pillow reads the upper byte of each colour
-            highest = 256 * max(top for _, top in rgb.getextrema()) + 255  # type: ignore[misc]
+            highest = 256 * max(top for _, top in shown.getextrema()) + 255  # type: ignore[misc]
     # Pillow turns TIFF upright while it decodes
     if format != "TIFF" and orientation in _ROTATIONS:
-        rgb = rgb.transpose(_ROTATIONS[orientation])
-    rgb.info.clear()  # else a saved copy would carry the old orientation and be turned twice
-    return rgb, highest
+        shown = shown.transpose(_ROTATIONS[orientation])
+    shown.info.clear()  # else a saved copy would carry the old orientation and be turned twice
+    return shown, highest
 
 
 def _has_no_white(stored: Any, format: str) -> bool:

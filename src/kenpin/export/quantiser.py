@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.images import read_image
+from kenpin.data.images import read_grey_or_rgb
 from kenpin.data.streaming import IN_FLIGHT_BYTES
 from kenpin.errors import OptionError, first_line
 from kenpin.export.correction import Correction, fit_correction
@@ -149,7 +149,7 @@ class Quantiser:
         model.validate_nodes_and_infer_types()
 
     def _prepared(self, dataset: Dataset) -> list[NDArray[np.uint8]]:
-        return [self._resizing.of(read_image(dataset.source_of(example))) for example in dataset]
+        return [self._resizing.of(read_grey_or_rgb(dataset.source_of(example))) for example in dataset]
 
     def _batch(self, start: int) -> NDArray[np.uint8]:
         """Judging pictures from a row on; those that were opened first are kept, for they are asked for often."""

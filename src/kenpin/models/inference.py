@@ -17,7 +17,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.images import bytes_of_size, read_image
+from kenpin.data.images import bytes_of_size, read_grey_or_rgb, read_image
 from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.plain_png import read_plain
 from kenpin.data.streaming import in_batches, pipelined, shared_out, stream
@@ -255,10 +255,11 @@ def _open(
             (features,) = store.get([content])
             if features is not None:
                 return _Opened(example, content, features=torch.from_numpy(np.array(features)))
+        if frozen is not None:
+            image = read_grey_or_rgb(source)
+            return _Opened(replace(example, size_wh=image.size), content, row=frozen.prepare(image))
         image = read_image(source)
         opened = replace(example, size_wh=image.size)
-        if frozen is not None:
-            return _Opened(opened, content, row=frozen.prepare(image))
         # questions of a batch are made equally long
         if _is_far(inspector) and not isinstance(inspector, Questioned):
             return _Opened(opened, content, inputs=inspector.encode([image]))

@@ -24,15 +24,14 @@ class Resizing:
     """Length of the shorter side before the middle is cut out; None: resized to the size itself."""
 
     def of(self, image: Image) -> NDArray[np.uint8]:
-        """An RGB picture -> (h, w, 3)."""
+        """A picture of mode RGB or L -> (h, w, 3). A grey one is resized once instead of three times."""
         resample = Resampling(self.resample)
         if self.shortest_px is None:
-            # an array of its own: Pillow's memory may only be read
-            return np.array(image if image.size == self.size_wh else image.resize(self.size_wh, resample))
+            return _bytes_of(image if image.size == self.size_wh else image.resize(self.size_wh, resample))
         width, height = self._before_crop(image.size)
         left, top = (width - self.size_wh[0]) // 2, (height - self.size_wh[1]) // 2
         resized = image.resize((width, height), resample)
-        return np.array(resized.crop((left, top, left + self.size_wh[0], top + self.size_wh[1])))
+        return _bytes_of(resized.crop((left, top, left + self.size_wh[0], top + self.size_wh[1])))
 
     def seen_region(self, size_wh: tuple[int, int]) -> Region:
         """The part of a picture of this size that is not cropped."""
@@ -60,3 +59,8 @@ class Resizing:
         # ConvNeXt states the side after the crop, and crops that share of it
         share = getattr(processor, "crop_pct", None) or 1.0
         return [cls(size_wh, int(resample), side) for side in dict.fromkeys((int(shortest / share), int(shortest)))]
+
+
+def _bytes_of(image: Image) -> NDArray[np.uint8]:
+    # an array of its own: Pillow's memory may only be read
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))

@@ -24,7 +24,8 @@ conversion takes, of Lite0 and of what sees the picture in a small Florence-2 al
 def chosen_engine(wanted: str, pictures: int | None = None) -> str:
     """The engine itself; of `auto` the first that is installed: openvino, onnx, torch.
 
-    pictures: that a training has, where the network is needed for these alone; of few `auto` takes torch. Raises OptionError for an unknown name, MissingExtraError where the engine is not installed.
+    pictures: that a training has, where the network is needed for these alone; of few `auto` takes torch. Raises
+    OptionError for an unknown name, MissingExtraError where the engine is not installed.
     """
     if wanted == "auto":
         wanted = os.environ.get(ENGINE_OF_AUTO) or "auto"

@@ -86,10 +86,10 @@ class OnEngine:
         return self._made_ready()
 
     def prepare(self, image: Image) -> NDArray[Any]:
-        """One picture as the engine's network takes it: (h, w, 3) uint8, or (3, h, w) float32."""
+        """One picture, of mode RGB or L, as the engine's network takes it: (h, w, 3) uint8, or (3, h, w) float32."""
         if self._stored is not None:
             return self._stored.of(image)
-        return self._encode([image])["pixel_values"][0].numpy()
+        return self._encode([image.convert("RGB")])["pixel_values"][0].numpy()
 
     def begin(self, rows: NDArray[Any], work: Work = "many") -> Callable[[], Tensor]:
         """Begin with prepared pictures, (n, …); the function returned waits for their rows, on the CPU. At most `depth`

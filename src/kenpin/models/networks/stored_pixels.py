@@ -35,10 +35,12 @@ class StoredPixels:
         return f"StoredPixels({self.size_wh}, {self.resizing}, {self.factor}, {self.mean}, {self.deviation})"
 
     def of(self, image: Image) -> NDArray[np.uint8]:
-        """An RGB picture -> (h, w, 3)."""
+        """A picture of mode RGB or L -> (h, w, 3)."""
         if self.resizing is not None:
             return self.resizing.of(image)
-        stored = self.processor(images=[image], do_rescale=False, do_normalize=False, return_tensors="np")
+        stored = self.processor(
+            images=[image.convert("RGB")], do_rescale=False, do_normalize=False, return_tensors="np"
+        )
         return np.ascontiguousarray(np.moveaxis(stored["pixel_values"][0], 0, 2))
 
     def pixel_values(self, rows: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.images import read_image
+from kenpin.data.images import read_grey_or_rgb
 from kenpin.data.streaming import in_batches, pipelined, shared_out, stream
 from kenpin.data.targets import refuse_table
 from kenpin.errors import ImageError, OptionError
@@ -127,7 +127,7 @@ class _Opened:
 
 def _opened(resizing: Resizing, dataset: Dataset, example: Example) -> _Opened:
     try:
-        image = read_image(dataset.source_of(example))
+        image = read_grey_or_rgb(dataset.source_of(example))
     except ImageError as error:
         return _Opened(example, error=error)
     return _Opened(replace(example, size_wh=image.size), resizing.of(image))
