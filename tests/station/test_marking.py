@@ -10,15 +10,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image, ImageDraw
 
+from kenpin.data.picture_files import hash_of
+from kenpin.inspection.journal import JOURNAL, Journal
+from kenpin.inspection.record import Answer
+from kenpin.records import Detections, Verdict
 from kenpin.station.folder import StationFolder
 from kenpin.station.trail import read_entries
+from tests.inspection.made import record
 from tests.tree import ROOT
 
 pytestmark = pytest.mark.slow
@@ -29,6 +35,7 @@ _SWITCHES = (
 )  # fmt: skip
 _PASSWORD = "a long enough password"
 _SIZE_WH = (120, 200)
+FOUND = "found.jpg"
 _RED = (20, 30, 60, 80)
 """Where the part's picture is red, in the frame in which it is displayed."""
 
@@ -48,6 +55,25 @@ def _picture(seed: int) -> bytes:
     return file.getvalue()
 
 
+def _write_found(folder: StationFolder) -> None:
+    """A part of another node, on which runs found boxes."""
+    data = _picture(9)
+    folder.picture(hash_of(data)).parent.mkdir(parents=True)
+    folder.picture(hash_of(data)).write_bytes(data)
+    boxes = Detections(
+        ((20.0, 30.0, 60.5, 80.25), (5.0, 10.0, 25.0, 30.0), (100.0, 150.0, 130.0, 210.0)),
+        ("scratch", "unknown", "scratch"), (0.9, 0.8, 0.7),
+    )  # fmt: skip
+    answer = Answer("boxes", "v", "d", 0.5, None, Verdict.FAIL, 0.9, (), boxes=boxes)
+    found = replace(
+        record(1, id=FOUND, content=hash_of(data)), size_wh=_SIZE_WH, answers=(answer,), picture_bytes=len(data)
+    )
+    records = folder.records_of("node-9", "parts", 1)
+    records.mkdir(parents=True)
+    with closing(Journal(records / JOURNAL)) as journal:
+        journal.append([found])
+
+
 @dataclass(frozen=True)
 class Reviewer:
     """A page of the review, and what the station keeps."""
@@ -56,12 +82,22 @@ class Reviewer:
     base: str
     folder: StationFolder
 
-    def open(self, script: bool = True) -> None:
-        """Open the review."""
+    def open(self, *, leaves: bool = True) -> None:
+        """Open the review. leaves: whether the part on which runs found boxes is left to others."""
         self.page.goto(f"{self.base}/review")
-        if script:
-            self.page.wait_for_selector(".marking:not([hidden])")
-            self.page.wait_for_function("document.querySelector('.zoom').editor.view.scale > 2")
+        self._wait()
+        if leaves and self.heading() == FOUND:
+            self.press("s")
+            self.page.wait_for_function("name => document.querySelector('#task h2')?.textContent !== name", arg=FOUND)
+            self._wait()
+
+    def _wait(self) -> None:
+        self.page.wait_for_selector(".marking:not([hidden])")
+        self.page.wait_for_function("() => document.querySelector('.zoom').editor?.view.scale > 2")
+
+    def heading(self) -> str:
+        """The name of the part."""
+        return str(self.page.locator("#task h2").inner_text())
 
     def drawn(self) -> list[dict[str, Any]]:
         """What the form would send."""
@@ -112,7 +148,14 @@ def reviewer(tmp_path: Path, policy: Path) -> Iterator[Reviewer]:
     """A reviewer before a station with two parts."""
     folder = tmp_path / "station"
     folder.mkdir()
-    product = {"policy": str(policy), "reviewed_passes": 1, "reviewed_fails": 1, "second_reviews": 0}
+    product = {
+        "policy": str(policy),
+        "reviewed_passes": 1,
+        "reviewed_fails": 0,
+        "second_reviews": 0,
+        "review_from_cost": 0,
+    }
+    _write_found(StationFolder(folder))
     (folder / "station.yaml").write_text(json.dumps({"products": {"parts": product}}))
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "PYTHONWARNINGS": "ignore", "KENPIN_ENGINE": "torch"}
     command = [sys.executable, "-m", "kenpin", "station", "--folder", str(folder), "--port", "0"]
@@ -267,6 +310,61 @@ def test_a_region_by_mouse_at_any_zoom_and_after_moving_the_view(reviewer: Revie
     moved = [value + (1 if n % 2 else -1) for n, value in enumerate(flat)]
     reviewer.submit("f")
     assert reviewer.said()[0]["marks"] == [{"label": None, "corners": moved}]
+
+
+def test_what_the_line_found_is_taken_corrected_or_left(reviewer: Reviewer) -> None:
+    page = reviewer.page
+    reviewer.open(leaves=False)
+    while reviewer.heading() != FOUND:  # a sampled part comes first, of which nothing is shown
+        assert page.locator('[data-mark="take"]').count() == 0
+        assert page.locator(".editing .proposal").count() == 0
+        reviewer.submit("p")
+        page.wait_for_timeout(300)
+    page.wait_for_selector(".editing .proposal rect")
+    rows = page.locator("[data-mark-list] button")
+    assert [row.split(":")[0] for row in rows.all_inner_texts()] == [
+        "Box 1 of 3, scratch",
+        "Box 2 of 3, of the part's class",
+        "Box 3 of 3, scratch",
+    ]
+    assert reviewer.drawn() == []  # nobody has taken any
+
+    # one is taken as it is, one is moved, and one is left
+    rows.nth(0).focus()
+    reviewer.press("Enter", "Tab", "ArrowDown", "Shift+ArrowRight")
+    one, two = {"label": "scratch", "box": [20, 30, 60.5, 80.25]}, {"label": None, "box": [5, 11, 26, 31]}
+    assert reviewer.drawn() == [one, two]
+    # all of them, and back again
+    reviewer.press("a")
+    assert [mark["label"] for mark in reviewer.drawn()] == ["scratch", None, "scratch"]
+    reviewer.press("z")
+    assert reviewer.drawn() == [one, two]
+    # what was said is taken back, and offered to be corrected
+    reviewer.submit("f")
+    assert reviewer.said()[-1]["marks"] == [one, two]
+    page.wait_for_timeout(300)
+    page.keyboard.press("u")
+    page.wait_for_function("name => document.querySelector('#task h2')?.textContent === name", arg=FOUND)
+    assert reviewer.drawn() == [one, two]
+    assert page.locator(".editing .proposal").count() == 2
+
+
+def test_a_finger_draws_without_moving_the_picture(reviewer: Reviewer) -> None:
+    reviewer.open()
+    touch = reviewer.page.context.new_cdp_session(reviewer.page)
+
+    def touched(kind: str, *at_px: int) -> None:
+        x, y = reviewer.on_screen(*at_px) if at_px else (0, 0)
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}] if at_px else []})
+
+    reviewer.page.click('[data-mark="box"]')
+    touched("touchStart", 30, 40)
+    for step in range(1, 6):
+        touched("touchMove", 30 + 8 * step, 40 + 10 * step)
+    touched("touchEnd")
+    assert reviewer.drawn() == [{"label": None, "box": [30, 40, 70, 90]}]
+    reviewer.drag((50, 65), (51, 66))  # the view is where it was
+    assert reviewer.drawn() == [{"label": None, "box": [31, 41, 71, 91]}]
 
 
 def test_without_scripts_the_verdict_can_be_said(reviewer: Reviewer) -> None:

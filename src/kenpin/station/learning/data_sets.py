@@ -92,7 +92,7 @@ class FrozenDataSet:
     frozen_by: str
     frozen_us: int
     ok_labels: tuple[str, ...]
-    """Classes of good parts."""
+    """Classes of good parts; of boxes, of which a good part has none, there are none."""
     parts: tuple[FrozenPart, ...]
     left_out: tuple[LeftOutPart, ...]
     notes: tuple[str, ...]
@@ -159,7 +159,9 @@ def freeze(
             fingerprint=written.fingerprint(),
             frozen_by=who,
             frozen_us=at_us,
-            ok_labels=tuple(sorted({label for part, label in zip(usable, labels, strict=True) if _is_good(part)})),
+            ok_labels=()
+            if of_boxes
+            else tuple(sorted({label for part, label in zip(usable, labels, strict=True) if _is_good(part)})),
             parts=tuple(
                 FrozenPart(
                     files[part.content],

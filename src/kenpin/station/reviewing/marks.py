@@ -51,7 +51,7 @@ def marks_of_text(text: str) -> tuple[Mark, ...]:
     try:
         values = parse_json(text.encode())
     except ValueError as error:
-        raise MarksError(f"marks: are no JSON ({error}); draw them on the page.") from error
+        raise MarksError(f"marks: are not JSON ({error}); draw them on the page.") from error
     return marks_of_values(values)
 
 
@@ -65,7 +65,7 @@ def marks_of_values(values: object) -> tuple[Mark, ...]:
     """The marks that JSON holds: a list, in which each is `{"label": TEXT or null, "box": [x1, y1, x2, y2]}`, or with
     `"corners": [x, y, x, y, …]` in place of the box. Raises MarksError."""
     if not isinstance(values, list):
-        raise MarksError("marks: are no list; draw them on the page.")
+        raise MarksError("marks: are not a list; draw them on the page.")
     if len(values) > MOST_MARKS:
         raise MarksError(f"marks: are {len(values):,}, and a part has at most {MOST_MARKS}; draw fewer, or a region.")
     return tuple(_mark(value, f"mark {number}") for number, value in enumerate(values, start=1))
@@ -141,13 +141,13 @@ def _mark(value: object, where: str) -> Mark:
         raise MarksError(f"{where}: is neither a box nor a region with its class; draw it on the page.")
     label = value.get("label")
     if label is not None and not isinstance(label, str):
-        raise MarksError(f"{where}: its class is no text; choose one of the line's classes, or none.")
+        raise MarksError(f"{where}: its class is not a text; choose one of the line's classes, or none.")
     if "corners" in value:
         ring = _numbers(value["corners"], where)
         if len(ring) > 2 * MOST_CORNERS:
             raise MarksError(f"{where}: has more than {MOST_CORNERS} corners; draw a simpler region.")
         if len(ring) < 6 or len(ring) % 2:
-            raise MarksError(f"{where}: a region has an x and a y of at least three corners; draw it again.")
+            raise MarksError(f"{where}: a region has x and y of at least three corners; draw it again.")
         return _region(label, ring)
     numbers = _numbers(value["box"], where)
     if len(numbers) != 4:
