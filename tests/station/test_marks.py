@@ -289,6 +289,7 @@ def test_marks_are_in_the_trail_on_the_pages_in_tables_and_in_json(browser: Test
 def test_what_was_taken_back_is_offered_again_to_whoever_drew_it(browser: TestClient, station: Station) -> None:
     _, key = _first(browser)
     browser.post(f"/review/{key}", data={"say": "fail", "marks": json.dumps(DRAWN)})
+    assert station.reviewing.taken_back(ANN, key) == ()  # it stands
     browser.post("/review/none", data={"say": "undo"})
     assert browser.get(f"/api/v1/parts/{key}").json()["settled_marks"] == []
     assert _marking(_first(browser)[0])["drafts"] == DRAWN

@@ -70,6 +70,7 @@ class Editor {
       for (const [name, value] of Object.entries(look)) mark.outline.setAttribute(name, value);
       mark.text.setAttribute("x", x1);
       mark.text.setAttribute("y", y1);
+      mark.text.setAttribute("dy", y1 < this.size[1] / 30 ? "1.1em" : "-0.35em"); // above, or at the upper edge within
       mark.text.textContent = mark.label ?? "";
       mark.drawn.classList.toggle("proposal", mark.isProposal);
       mark.drawn.classList.toggle("chosen", mark === this.chosen);
@@ -96,7 +97,7 @@ class Editor {
     mark.drawn = shape("g", { class: "mark" });
     this.frame.insertBefore(mark.drawn, this.handles);
     mark.outline = shape(mark.kind === "box" ? "rect" : "polygon", {}, mark.drawn);
-    mark.text = shape("text", { dy: "-0.35em" }, mark.drawn);
+    mark.text = shape("text", {}, mark.drawn);
     mark.outline.addEventListener("pointerdown", (event) => { if (!this.armed) this.hold(event, { mark, from: this.pixel(event), was: mark.at }); });
   }
 
