@@ -492,6 +492,10 @@ def test_what_may_be_read_otherwise_is_not_handed_out_as_it_is() -> None:
     at = turned.index(b"Exif\0\0") + 6
     for damaged in (b"", b"II*\0", b"II*\0\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff", b"xx"):
         assert shown_as_it_is(turned[:at] + damaged) is None
+    upright = _turned(1)
+    block = upright[upright.index(b"Exif") :][:60]
+    assert shown_as_it_is(upright + 7 * block) == "image/jpeg"
+    assert shown_as_it_is(upright + 8 * block) is None
     for sentence in (b'tiff:Orientation="6"', b"Raw profile type exif\0"):
         assert shown_as_it_is(plain + sentence) is None
     file = io.BytesIO()
