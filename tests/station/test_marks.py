@@ -36,7 +36,7 @@ from kenpin.station.reviewing.marks import (
     MOST_CORNERS_TOGETHER,
     MOST_LETTERS,
     MOST_MARKS,
-    Mark,
+    DefectMark,
     MarksError,
     check_marks,
     detections_of_marks,
@@ -244,13 +244,13 @@ def test_what_does_not_fit_is_refused_in_place_and_nothing_is_stored(browser: Te
 
 def test_corners_of_all_regions_are_bounded_together() -> None:
     ring = tuple(float(value) for n in range(MOST_CORNERS) for value in (n % 60, (7 * n) % 50))
-    many = [Mark(None, (0.0, 0.0, 59.0, 49.0), ring)] * (MOST_CORNERS_TOGETHER // MOST_CORNERS)
+    many = [DefectMark(None, (0.0, 0.0, 59.0, 49.0), ring)] * (MOST_CORNERS_TOGETHER // MOST_CORNERS)
     with pytest.raises(MarksError, match="corners together"):
         check_marks([*many, many[0]], SIZE_WH, [])
     with pytest.raises(MarksError, match="no picture to draw"):
         check_marks(many[:1], None, [])
     with pytest.raises(MarksError, match="at most 200"):
-        check_marks([Mark(None, (0.0, 0.0, 9.0, 9.0))] * (MOST_MARKS + 1), SIZE_WH, [])
+        check_marks([DefectMark(None, (0.0, 0.0, 9.0, 9.0))] * (MOST_MARKS + 1), SIZE_WH, [])
 
 
 def test_as_much_as_may_be_is_kept_and_read_again() -> None:
@@ -445,8 +445,8 @@ def test_found_boxes_are_cut_to_the_picture_and_keep_their_outlines() -> None:
     )  # fmt: skip
     marks = marks_of_detections(found, SIZE_WH, ["a", "c"])
     assert marks == [
-        Mark("a", (0.0, 0.0, 10.0, 64.0), (0.0, 0.0, 10.0, 0.0, 10.0, 64.0)),
-        Mark("c", (0.0, 0.0, 5.0, 5.0)),
+        DefectMark("a", (0.0, 0.0, 10.0, 64.0), (0.0, 0.0, 10.0, 0.0, 10.0, 64.0)),
+        DefectMark("c", (0.0, 0.0, 5.0, 5.0)),
     ]
     check_marks(marks, SIZE_WH, ["a", "c"])
     many = Detections(tuple((0.0, 0.0, 9.0, 9.0) for _ in range(300)), ("a",) * 300)

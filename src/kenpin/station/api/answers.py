@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, Field
 
 from kenpin.inspection.record import Answer, PartRecord, part_key
-from kenpin.station.reviewing.marks import Mark
+from kenpin.station.reviewing.marks import DefectMark
 from kenpin.station.reviewing.queue import PersonsReview
 from kenpin.station.store.part_tables import key_of
 from kenpin.station.store.queries import PartRow
@@ -147,7 +147,7 @@ def reviewed_answer(part: PartRow, record: PartRecord, reviews: Sequence[Persons
     )
 
 
-def _mark_answer(mark: Mark) -> MarkAnswer:
+def _mark_answer(mark: DefectMark) -> MarkAnswer:
     return MarkAnswer(label=mark.label, xyxy_px=mark.box_xyxy_px, corners_px=mark.ring_px)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kenpin.inspection.record import PartRecord
-from kenpin.station.reviewing.marks import MOST_CORNERS, MOST_MARKS, Mark, marks_of_detections, values_of_marks
+from kenpin.station.reviewing.marks import MOST_CORNERS, MOST_MARKS, DefectMark, marks_of_detections, values_of_marks
 from kenpin.station.reviewing.queue import PersonsReview
 from kenpin.station.store.queries import PartRow
 
@@ -18,7 +18,7 @@ class Layer:
 
     who: str | None
     """A person; None: the line."""
-    marks: Sequence[Mark]
+    marks: Sequence[DefectMark]
     holds: bool = False
     """Whether these are the marks of the settled part."""
 
@@ -29,7 +29,7 @@ class Marking:
 
     size_wh: tuple[int, int]
     """Of the picture as displayed."""
-    proposals: Sequence[Mark]
+    proposals: Sequence[DefectMark]
     """What the line found; none for somebody whose own look is wanted."""
     values: dict[str, Any]
     """For the script that draws, as JSON."""
@@ -44,7 +44,7 @@ def layers_of(part: PartRow, record: PartRecord, reviews: Iterable[PersonsReview
 
 
 def marking_of(
-    part: PartRow, record: PartRecord, classes: Sequence[str], drafts: Iterable[Mark], *, is_blind: bool
+    part: PartRow, record: PartRecord, classes: Sequence[str], drafts: Iterable[DefectMark], *, is_blind: bool
 ) -> Marking | None:
     """What a reviewer begins with; None where the part has no picture to draw on. drafts: what they drew before, and
     took back; is_blind: whether they see nothing of what the line found."""
@@ -63,7 +63,7 @@ def marking_of(
     return Marking(part.size_wh, proposals, values)
 
 
-def _found(part: PartRow, record: PartRecord, classes: Sequence[str] | None) -> list[Mark]:
+def _found(part: PartRow, record: PartRecord, classes: Sequence[str] | None) -> list[DefectMark]:
     """What the runs found, run after run. classes: that a mark may have; None: any."""
     if part.size_wh is None:
         return []

@@ -27,7 +27,7 @@ class MarksError(OptionError):
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class DefectMark:
     """Where a part is defective."""
 
     label: str | None
@@ -38,11 +38,11 @@ class Mark:
     """x and y of each corner of a region in turn; None: the box is all that was drawn."""
 
 
-def marks_of_text(text: str) -> tuple[Mark, ...]:
+def marks_of_text(text: str) -> tuple[DefectMark, ...]:
     """The marks in the JSON that a form sends; none in an empty text. Raises MarksError.
 
     >>> marks_of_text('[{"label": "dent", "box": [1, 2, 9.5, 8]}]')
-    (Mark(label='dent', box_xyxy_px=(1.0, 2.0, 9.5, 8.0), ring_px=None),)
+    (DefectMark(label='dent', box_xyxy_px=(1.0, 2.0, 9.5, 8.0), ring_px=None),)
     """
     if not text.strip():
         return ()
@@ -55,13 +55,13 @@ def marks_of_text(text: str) -> tuple[Mark, ...]:
     return marks_of_values(values)
 
 
-def kept_marks(text: str | None) -> tuple[Mark, ...]:
+def kept_marks(text: str | None) -> tuple[DefectMark, ...]:
     """The marks in a text of JSON that the store keeps; none where it keeps none. Raises MarksError, ValueError where
     something else wrote it."""
     return () if text is None else marks_of_values(json.loads(text))
 
 
-def marks_of_values(values: object) -> tuple[Mark, ...]:
+def marks_of_values(values: object) -> tuple[DefectMark, ...]:
     """The marks that JSON holds: a list, in which each is `{"label": TEXT or null, "box": [x1, y1, x2, y2]}`, or with
     `"corners": [x, y, x, y, …]` in place of the box. Raises MarksError."""
     if not isinstance(values, list):
@@ -71,7 +71,7 @@ def marks_of_values(values: object) -> tuple[Mark, ...]:
     return tuple(_mark(value, f"mark {number}") for number, value in enumerate(values, start=1))
 
 
-def values_of_marks(marks: Iterable[Mark]) -> list[dict[str, Any]]:
+def values_of_marks(marks: Iterable[DefectMark]) -> list[dict[str, Any]]:
     """The inverse of `marks_of_values`."""
     return [
         {"label": mark.label, "box": [*mark.box_xyxy_px]}
@@ -81,7 +81,7 @@ def values_of_marks(marks: Iterable[Mark]) -> list[dict[str, Any]]:
     ]
 
 
-def check_marks(marks: Sequence[Mark], size_wh: tuple[int, int] | None, classes: Sequence[str]) -> None:
+def check_marks(marks: Sequence[DefectMark], size_wh: tuple[int, int] | None, classes: Sequence[str]) -> None:
     """Raises MarksError where a mark is not within the picture or holds no pixel, its class is none of these, or a
     region has too many corners. size_wh: as displayed; None where the picture cannot be opened."""
     if marks and size_wh is None:
@@ -99,7 +99,7 @@ def check_marks(marks: Sequence[Mark], size_wh: tuple[int, int] | None, classes:
             )
 
 
-def detections_of_marks(marks: Iterable[Mark]) -> Detections | None:
+def detections_of_marks(marks: Iterable[DefectMark]) -> Detections | None:
     """Marks as boxes with the outlines of regions, a mark without a class labelled with the empty text; None where
     there are none."""
     some = tuple(marks)
@@ -113,7 +113,7 @@ def detections_of_marks(marks: Iterable[Mark]) -> Detections | None:
     )
 
 
-def marks_of_detections(found: Detections, size_wh: tuple[int, int], classes: Sequence[str]) -> list[Mark]:
+def marks_of_detections(found: Detections, size_wh: tuple[int, int], classes: Sequence[str]) -> list[DefectMark]:
     """What a run found, as marks that a person may take over: the surest first, cut to the picture, and without those
     that keep no pixel. A class that is none of these becomes that of the part, a mask the box around it."""
     scores = found.scores or (0.0,) * len(found)
@@ -126,13 +126,13 @@ def marks_of_detections(found: Detections, size_wh: tuple[int, int], classes: Se
             mark = _region(label, _within(ring, size_wh))
         else:
             x1, y1, x2, y2 = _within(found.boxes_xyxy_px[row], size_wh)
-            mark = Mark(label, (x1, y1, x2, y2))
+            mark = DefectMark(label, (x1, y1, x2, y2))
         if _hindrance(mark, size_wh) is None:
             marks.append(mark)
     return marks[:MOST_MARKS]
 
 
-def _mark(value: object, where: str) -> Mark:
+def _mark(value: object, where: str) -> DefectMark:
     if (
         not isinstance(value, dict)
         or value.keys() - {"label", "box", "corners"}
@@ -153,12 +153,12 @@ def _mark(value: object, where: str) -> Mark:
     if len(numbers) != 4:
         raise MarksError(f"{where}: a box has four numbers, left, top, right and bottom; draw it again.")
     x1, y1, x2, y2 = numbers
-    return Mark(label, (x1, y1, x2, y2))
+    return DefectMark(label, (x1, y1, x2, y2))
 
 
-def _region(label: str | None, ring: Sequence[float]) -> Mark:
+def _region(label: str | None, ring: Sequence[float]) -> DefectMark:
     xs, ys = ring[0::2], ring[1::2]
-    return Mark(label, (min(xs), min(ys), max(xs), max(ys)), tuple(ring))
+    return DefectMark(label, (min(xs), min(ys), max(xs), max(ys)), tuple(ring))
 
 
 def _numbers(values: object, where: str) -> list[float]:
@@ -179,12 +179,12 @@ def _within(values: Sequence[float], size_wh: tuple[int, int]) -> list[float]:
     return [min(max(_rounded(value), 0.0), float(size_wh[place % 2])) for place, value in enumerate(values)]
 
 
-def _check(mark: Mark, where: str, size_wh: tuple[int, int]) -> None:
+def _check(mark: DefectMark, where: str, size_wh: tuple[int, int]) -> None:
     if hindrance := _hindrance(mark, size_wh):
         raise MarksError(f"{where}: {hindrance}; draw it again.")
 
 
-def _hindrance(mark: Mark, size_wh: tuple[int, int]) -> str | None:
+def _hindrance(mark: DefectMark, size_wh: tuple[int, int]) -> str | None:
     """Why it cannot be a mark on a picture of this size."""
     (x1, y1, x2, y2), (width, height) = mark.box_xyxy_px, size_wh
     if not (x1 >= 0 and x2 <= width and y1 >= 0 and y2 <= height):

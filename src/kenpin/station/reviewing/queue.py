@@ -13,7 +13,7 @@ from kenpin.errors import OptionError
 from kenpin.records import Verdict
 from kenpin.station.clock import HOUR_US, MINUTE_US, Clock, now_us
 from kenpin.station.reviewing.applied import REVIEWED, UNDONE
-from kenpin.station.reviewing.marks import Mark, MarksError, check_marks, kept_marks, values_of_marks
+from kenpin.station.reviewing.marks import DefectMark, MarksError, check_marks, kept_marks, values_of_marks
 from kenpin.station.reviewing.sampling import number_of
 from kenpin.station.reviewing.settling import ReviewState
 from kenpin.station.settings import ProductSettings
@@ -58,7 +58,7 @@ class PersonsReview:
     note: str | None
     at_us: int
     undone: bool
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[DefectMark, ...] = ()
     """Where it is defective."""
     marks_hold: bool = False
     """Whether these are the marks of the settled part."""
@@ -112,7 +112,7 @@ class Reviewing:
         verdict: Verdict,
         label: str | None,
         note: str | None,
-        marks: Sequence[Mark] = (),
+        marks: Sequence[DefectMark] = (),
     ) -> None:
         """Say what a part is, and where it is defective; saying it again replaces what one said before. Raises
         NotAllowedError, OptionError, StoreError, OSError, and then nothing of it is kept."""
@@ -184,7 +184,7 @@ class Reviewing:
             for row in rows
         ]
 
-    def taken_back(self, who: Person, key: str) -> tuple[Mark, ...]:
+    def taken_back(self, who: Person, key: str) -> tuple[DefectMark, ...]:
         """The marks that this person drew on a part in their last review, and took back since. Raises StoreError."""
         mine = select(REVIEWS.c.undone, REVIEWS.c.marks).where(REVIEWS.c.key == key, REVIEWS.c.who == who.name)
         with self._store.reading() as connection:
