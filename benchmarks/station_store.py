@@ -71,6 +71,7 @@ def questions(store: Store, parts: int) -> dict[str, Callable[[], object]]:
     from kenpin.station.store import queries
     from kenpin.station.store.exporting import csv_pieces
     from kenpin.station.store.filtering import PartFilter
+    from kenpin.station.store.marks import marks_in
 
     middle_us = _BEGAN_US + parts // 2 * _EVERY_US
     behind = queries.Cursor(middle_us, parts)
@@ -111,7 +112,7 @@ def questions(store: Store, parts: int) -> dict[str, Callable[[], object]]:
         return reading(lambda connection: queries.count(connection, asked))
 
     def first_row(asked: PartFilter) -> Callable[[], object]:
-        return lambda: [*zip(range(2), csv_pieces(queries.stream(store, asked)), strict=False)]
+        return lambda: [*zip(range(2), csv_pieces(queries.stream(store, asked), marks_in(store)), strict=False)]
 
     day = PartFilter("housing", from_us=middle_us, to_us=middle_us + 24 * _HOUR_US)
     return (

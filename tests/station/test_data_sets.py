@@ -133,7 +133,7 @@ def test_a_class_of_defects_holds_no_part_that_passed(kept: Kept, tmp_path: Path
 def test_boxes_become_a_data_set_of_boxes(kept: Kept, tmp_path: Path) -> None:
     bad = [kept.part(100 + seed, "FAIL", "scratch", boxes=BOX) for seed in range(6)]
     parts = [*map(kept.part, range(10)), *bad, kept.part(70, "FAIL", id="undrawn")]
-    frozen = _frozen(parts, tmp_path / "one")
+    frozen = _frozen(parts, tmp_path / "one", of_boxes=True)
     dataset = load_frozen(tmp_path / "one")
     found = {content: example.boxes for content, example in zip(dataset.contents(), dataset, strict=True)}
     assert {content for content, boxes in found.items() if boxes} == {one.content for one in bad}
@@ -142,7 +142,25 @@ def test_boxes_become_a_data_set_of_boxes(kept: Kept, tmp_path: Path) -> None:
     assert (first.boxes_xyxy_px, first.labels) == (BOX.boxes_xyxy_px, ("scratch",))
     assert len(found) == 16
     assert all(boxes is not None for boxes in found.values())  # a good part is a picture without a box
+    assert frozen.boxes == 6
     assert [one.id for one in frozen.left_out] == ["undrawn"]
+    # what people drew does not make a data set of boxes by itself
+    of_classes = _frozen(parts, tmp_path / "two")
+    assert (of_classes.left_out, of_classes.boxes) == ((), None)
+    assert load_frozen(tmp_path / "two").column("label").count("scratch") == 6
+    with pytest.raises(DatasetError, match="nobody drew a box"):
+        _frozen(kept.some(), tmp_path / "three", of_boxes=True)
+
+
+def test_of_copies_the_one_is_taken_that_was_drawn_on_last(kept: Kept, tmp_path: Path) -> None:
+    other = Detections(((3.0, 3.0, 9.0, 9.0),), ("",))
+    drawn = [
+        kept.part(100, "FAIL", "scratch", id=f"{n}", boxes=boxes, settled_us=us)
+        for n, boxes, us in ((0, None, 9), (1, BOX, 5), (2, other, 8), (3, BOX, 7))
+    ]
+    frozen = _frozen([*kept.some(), *drawn], tmp_path / "one", of_boxes=True)
+    assert [one.id for one in frozen.parts if one.label == "scratch"] == ["2"]
+    assert {one.why for one in frozen.left_out if one.id in "0123"} == {"a copy of part 2"}
 
 
 def test_what_was_held_out_once_stays_held_out(kept: Kept, tmp_path: Path) -> None:

@@ -36,11 +36,11 @@ class KeptPictures:
         file = self._folder.picture(picture_hash)
         return file if file.is_file() else None
 
-    def read(self, picture_hash: str, most_bytes: int | None = None) -> bytes | None:
-        """The picture's file, or its first bytes; None where it was removed. Raises OSError."""
+    def read(self, picture_hash: str) -> bytes | None:
+        """The picture's file; None where it was removed. Raises OSError."""
         try:
             with self._folder.picture(picture_hash).open("rb") as file:
-                return file.read(-1 if most_bytes is None else most_bytes)
+                return file.read()
         except FileNotFoundError:
             return None
 

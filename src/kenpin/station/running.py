@@ -101,7 +101,7 @@ class Station:
             self.decoder = opened.enter_context(closing(Decoder()))
             self._entering = Entering(self.trail, follower)
             self._tell_rules()
-            self.reviewing = Reviewing(self.store, self._entering, self.drawing_key, self.settings_of)
+            self.reviewing = Reviewing(self.store, self._entering, self.drawing_key, self.settings_of, self.defects_of)
             self.versions = Versions(self.folder, self.store, self._entering)
             self.learning = opened.enter_context(
                 closing(Learning(self.folder, self.store, self._entering, self.versions, self.pictures))

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pydantic import BaseModel, Field
 
-from kenpin.inspection.record import Answer, PartRecord
+from kenpin.inspection.record import Answer, PartRecord, part_key
+from kenpin.station.reviewing.marks import DefectMark
+from kenpin.station.reviewing.queue import PersonsReview
+from kenpin.station.store.part_tables import key_of
+from kenpin.station.store.queries import PartRow
+from kenpin.station.store.tables import moment_of
 
 
 class BoxAnswer(BaseModel):
@@ -37,6 +44,7 @@ class RunAnswer(BaseModel):
 class PartAnswer(BaseModel):
     """A part's record."""
 
+    key: str = Field(description="Its name in addresses.")
     id: str
     product: str
     policy: str = Field(description="Hash of the policy that judged, and of its runs.")
@@ -54,6 +62,35 @@ class PartAnswer(BaseModel):
     runs: tuple[RunAnswer, ...]
 
 
+class MarkAnswer(BaseModel):
+    """Where a person says that a part is defective."""
+
+    label: str | None = Field(description="Class of the defect; null: that of the part.")
+    xyxy_px: tuple[float, float, float, float] = Field(description="In the displayed picture; of a region around it.")
+    corners_px: tuple[float, ...] | None = Field(description="x and y of a region's corners in turn; null of a box.")
+
+
+class ReviewAnswer(BaseModel):
+    """What a person said of a part."""
+
+    who: str
+    at: str
+    verdict: str
+    label: str | None
+    note: str | None
+    undone: bool = Field(description="Whether they took it back, or said something else since.")
+    marks: tuple[MarkAnswer, ...]
+
+
+class ReviewedAnswer(PartAnswer):
+    """A part's record, and what people said of it."""
+
+    settled_verdict: str | None = Field(description="Null where nothing is settled.")
+    settled_label: str | None
+    settled_marks: tuple[MarkAnswer, ...] = Field(description="Those that count, of one person.")
+    reviews: tuple[ReviewAnswer, ...] = Field(description="The newest first.")
+
+
 class LineAnswer(BaseModel):
     """What a product's line does."""
 
@@ -68,6 +105,7 @@ def part_answer(record: PartRecord, product: str) -> PartAnswer:
     """A record as the interface answers with it."""
     described = record.description
     return PartAnswer(
+        key=key_of(product, part_key(record.id, record.picture_hash, record.picture_bytes, record.modified_ns)),
         id=record.id,
         product=product,
         policy=record.policy,
@@ -84,6 +122,33 @@ def part_answer(record: PartRecord, product: str) -> PartAnswer:
         contradictions=record.contradictions,
         runs=tuple(map(_run_answer, record.answers)),
     )
+
+
+def reviewed_answer(part: PartRow, record: PartRecord, reviews: Sequence[PersonsReview]) -> ReviewedAnswer:
+    """A part with what people said of it, as the interface answers with it."""
+    holding = next((review.marks for review in reviews if review.marks_hold), ())
+    return ReviewedAnswer(
+        **part_answer(record, part.product).model_dump(),
+        settled_verdict=None if part.settled_verdict is None else part.settled_verdict.value,
+        settled_label=part.settled_label,
+        settled_marks=tuple(map(_mark_answer, holding)),
+        reviews=tuple(
+            ReviewAnswer(
+                who=review.who,
+                at=moment_of(review.at_us),
+                verdict=review.verdict.value,
+                label=review.label,
+                note=review.note,
+                undone=review.undone,
+                marks=tuple(map(_mark_answer, review.marks)),
+            )
+            for review in reviews
+        ),
+    )
+
+
+def _mark_answer(mark: DefectMark) -> MarkAnswer:
+    return MarkAnswer(label=mark.label, xyxy_px=mark.box_xyxy_px, corners_px=mark.ring_px)
 
 
 def _run_answer(answer: Answer) -> RunAnswer:

@@ -10,9 +10,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
 
-from kenpin.station.api.answers import LineAnswer, PartAnswer, part_answer
+from kenpin.station.api.answers import LineAnswer, PartAnswer, ReviewedAnswer, part_answer, reviewed_answer
 from kenpin.station.api.depending import Asking, asking
 from kenpin.station.arrival import Arrival
+from kenpin.station.running import NotThereError
+from kenpin.station.store.full_records import read_record
+from kenpin.station.store.queries import find_part
 from kenpin.station.who.rights import Right
 
 ROUTER = APIRouter(prefix="/api/v1")
@@ -51,6 +54,17 @@ async def post_part(
     taken = asked.station.submit(Arrival(id, await request.body(), product, lot))
     record = await asyncio.wrap_future(taken.record)
     return part_answer(record, taken.product)
+
+
+@ROUTER.get("/parts/{key}", responses={404: {"description": "There is no such part."}})
+def get_part(key: str, asked: Annotated[Asking, Depends(asking(Right.LOOK))]) -> ReviewedAnswer:
+    """A part's record, what people said of it, and where they drew that it is defective."""
+    station = asked.station
+    with station.store.reading() as connection:
+        part, reviews = find_part(connection, key), station.reviewing.reviews_of(connection, key)
+    if part is None:
+        raise NotThereError("there is no such part; the address may be of another station.")
+    return reviewed_answer(part, read_record(station.folder, part.journal, part.offset_bytes, key), reviews)
 
 
 @ROUTER.get("/state")

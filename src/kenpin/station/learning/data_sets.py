@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,7 +38,8 @@ class ReviewedPart:
     label: str | None
     """Its class, where the product has some."""
     boxes: Detections | None
-    """Where it is defective, in pixels; None where nobody drew any."""
+    """Where it is defective, in pixels of the displayed picture; an empty label is that of the part. None where nobody
+    drew any."""
     settled_by: str
     settled_us: int
     """UTC, microseconds since 1970."""
@@ -46,9 +47,14 @@ class ReviewedPart:
     """Whether it was drawn for review at random."""
 
     @property
-    def said(self) -> tuple[Verdict, str | None, Detections | None]:
-        """What was settled."""
-        return self.verdict, self.label, self.boxes
+    def said(self) -> tuple[Verdict, str | None]:
+        """What was settled; where it is defective nobody draws the same twice."""
+        return self.verdict, self.label
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether somebody drew where it is defective."""
+        return bool(self.boxes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +92,12 @@ class FrozenDataSet:
     frozen_by: str
     frozen_us: int
     ok_labels: tuple[str, ...]
-    """Classes of good parts."""
+    """Classes of good parts; of boxes, of which a good part has none, there are none."""
     parts: tuple[FrozenPart, ...]
     left_out: tuple[LeftOutPart, ...]
     notes: tuple[str, ...]
+    boxes: int | None = None
+    """How many boxes and regions people drew on its parts; None: it holds classes of pictures alone."""
 
     def counts(self) -> dict[str, dict[str, int]]:
         """Parts of each class, by split."""
@@ -107,14 +115,15 @@ def freeze(
     at_us: int,
     earlier: Iterable[FrozenDataSet] = (),
     test_share: float = 0.3,
+    of_boxes: bool = False,
 ) -> FrozenDataSet:
     """Write a folder with the data set in `data` and `frozen.json`, whole or not at all.
 
-    The data set has class folders, or boxes in COCO's form where any part has some. earlier: the frozen data sets of
-    the product, whose test parts stay test parts; test_share: share of each class that is held out. Left out and told
-    are parts of one picture that were settled differently, and parts whose picture is gone. Raises OutputError, and
-    OptionError or DatasetError where a part is not settled, a picture is not the one that was settled, or nothing is
-    left.
+    earlier: the frozen data sets of the product, whose test parts stay test parts; test_share: share of each class that
+    is held out; of_boxes: whether it holds boxes and outlines in COCO's form, in place of class folders. Left out and
+    told are parts of one picture that were settled differently, parts whose picture is gone, and of boxes parts that
+    failed and on which nobody drew any. Raises OutputError, and OptionError or DatasetError where a part is not
+    settled, a picture is not the one that was settled, or nothing is left.
     """
     if not 0 < test_share < 1:
         raise OptionError(f"a test share of {test_share} leaves nothing to learn from or to test on; give one between.")
@@ -124,20 +133,23 @@ def freeze(
     usable, left_out = _usable(parts)
     if not usable:
         raise DatasetError("data set: no reviewed part is left to learn from; review some first.")
-    of_boxes = any(part.boxes is not None and len(part.boxes) for part in usable)
     if of_boxes:
+        if not any(part.is_drawn for part in usable):
+            raise DatasetError("data set: nobody drew a box on any part; draw some in the review, or freeze classes.")
         usable, without = _with_boxes(usable)
         left_out += without
     labels, notes = _labels(usable)
     splits = _splits(usable, labels, test_share, earlier)
     examples = (
         Example(
-            part.content, ImageSource(str(part.picture)), split, label=None if of_boxes else label, boxes=part.boxes
+            part.content,
+            ImageSource(str(part.picture)),
+            split,
+            label=None if of_boxes else label,
+            boxes=_boxes(part, label) if of_boxes else None,
         )
         for part, label, split in zip(usable, labels, splits, strict=True)
     )
-    if of_boxes:
-        examples = (_of_boxes(example, label) for example, label in zip(examples, labels, strict=True))
     with new_folder(target, overwrite=False) as folder:
         format = "coco" if of_boxes else "folders"
         write_dataset(Dataset.from_examples(examples, format=format), folder / DATA, format)
@@ -147,7 +159,9 @@ def freeze(
             fingerprint=written.fingerprint(),
             frozen_by=who,
             frozen_us=at_us,
-            ok_labels=tuple(sorted({label for part, label in zip(usable, labels, strict=True) if _is_good(part)})),
+            ok_labels=()
+            if of_boxes
+            else tuple(sorted({label for part, label in zip(usable, labels, strict=True) if _is_good(part)})),
             parts=tuple(
                 FrozenPart(
                     files[part.content],
@@ -164,6 +178,7 @@ def freeze(
             ),
             left_out=tuple(left_out),
             notes=(*notes, *_told(left_out), *_of_test(usable, splits)),
+            boxes=sum(len(part.boxes or ()) for part in usable) if of_boxes else None,
         )
         values = {"schema": SCHEMA, **to_json(frozen)}
         write_json(folder / FROZEN, values | {"seal": seal_of(values)})
@@ -206,8 +221,9 @@ def _usable(parts: Sequence[ReviewedPart]) -> tuple[list[ReviewedPart], list[Lef
         elif not own[0].picture.is_file():
             left_out += [LeftOutPart(part.id, content, "its picture is not kept any more") for part in own]
         else:
-            usable.append(own[0])
-            left_out += [LeftOutPart(part.id, content, f"a copy of part {own[0].id}") for part in own[1:]]
+            best = max(own, key=lambda part: (part.is_drawn, part.settled_us if part.is_drawn else 0))
+            usable.append(best)
+            left_out += [LeftOutPart(part.id, content, f"a copy of part {best.id}") for part in own if part is not best]
     return usable, left_out
 
 
@@ -215,18 +231,17 @@ def _with_boxes(parts: Sequence[ReviewedPart]) -> tuple[list[ReviewedPart], list
     """Without parts that failed and have no box: a detector would learn that nothing is there."""
     fit, left_out = [], []
     for part in parts:
-        if _is_good(part) or (part.boxes is not None and len(part.boxes)):
+        if _is_good(part) or part.is_drawn:
             fit.append(part)
         else:
             left_out.append(LeftOutPart(part.id, part.content, "it failed, and nobody drew a box"))
     return fit, left_out
 
 
-def _of_boxes(example: Example, label: str) -> Example:
-    """An example whose boxes have a class each, none of which is empty; a good part has no box."""
-    boxes = example.boxes or Detections()
-    named = tuple(own or label for own in boxes.labels)
-    return Example(example.id, example.image, example.split, boxes=Detections(boxes.boxes_xyxy_px, named))
+def _boxes(part: ReviewedPart, label: str) -> Detections:
+    """The boxes of a part, each with a class; a good part has none. label: of a box whose class nobody named."""
+    boxes = part.boxes or Detections()
+    return replace(boxes, labels=tuple(own or label for own in boxes.labels))
 
 
 def _labels(parts: Sequence[ReviewedPart]) -> tuple[list[str], list[str]]:

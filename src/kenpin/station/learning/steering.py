@@ -27,6 +27,7 @@ from kenpin.station.learning.applied import CANCELLED, FROZEN, ORDERED
 from kenpin.station.learning.commands import training_command
 from kenpin.station.learning.data_sets import DATA, FrozenDataSet, ReviewedPart, freeze, read_frozen
 from kenpin.station.learning.jobs import Job, JobOrder, Jobs, JobState, forecast
+from kenpin.station.reviewing.marks import detections_of_marks, kept_marks
 from kenpin.station.store.entering import Entering
 from kenpin.station.store.opening import Store
 from kenpin.station.store.part_tables import PARTS
@@ -92,15 +93,18 @@ class Learning:
         ]
         return [f"{product}-{number}" for number in sorted(numbers, reverse=True)]
 
-    def freeze(self, who: Person, product: str) -> NamedDataSet:
+    def freeze(self, who: Person, product: str, *, of_boxes: bool = False) -> NamedDataSet:
         """Freeze all settled parts of a product, and the good ones that it was set up with, as its next data set. What
-        was held out stays held out. Raises NotAllowedError, DatasetError, OptionError, OutputError, StoreError."""
+        was held out stays held out. of_boxes: with what people drew, in place of classes of pictures. Raises
+        NotAllowedError, DatasetError, OptionError, OutputError, StoreError."""
         who.check(Right.LEARN)
         reviewed = self._reviewed(product)
         known = {part.content for part in reviewed}
-        return self._freeze(who, product, [*self._uploaded(product, known), *reviewed])
+        return self._freeze(who, product, [*self._uploaded(product, known), *reviewed], of_boxes=of_boxes)
 
-    def _freeze(self, who: Person, product: str, parts: Sequence[ReviewedPart]) -> NamedDataSet:
+    def _freeze(
+        self, who: Person, product: str, parts: Sequence[ReviewedPart], *, of_boxes: bool = False
+    ) -> NamedDataSet:
         with self._changing:
             earlier = self.data_sets(product)
             number = max((int(one.name.rpartition("-")[2]) for one in earlier), default=0) + 1
@@ -108,7 +112,7 @@ class Learning:
             self._folder.data_sets.mkdir(exist_ok=True)
             frozen = freeze(
                 parts, self._folder.data_sets / name, who=who.name, at_us=self._clock(),
-                earlier=[one.frozen for one in reversed(earlier)],
+                earlier=[one.frozen for one in reversed(earlier)], of_boxes=of_boxes,
             )  # fmt: skip
             about = {"product": product, "data_set": name, "fingerprint": frozen.fingerprint}
             self._entering.enter(who.name, FROZEN, {**about, "parts": len(frozen.parts)})
@@ -144,9 +148,11 @@ class Learning:
     def _reviewed(self, product: str) -> list[ReviewedPart]:
         settled = select(PARTS).where(PARTS.c.product == product, PARTS.c.settled_verdict.is_not(None))
         said = select(REVIEWS.c.key, REVIEWS.c.who, REVIEWS.c.at_us).where(~REVIEWS.c.undone).order_by(REVIEWS.c.at_us)
+        drawn = select(REVIEWS.c.key, REVIEWS.c.marks).where(REVIEWS.c.marks_hold)
         with self._store.reading(most_s=None) as connection:
             rows = connection.execute(settled.order_by(PARTS.c.seq)).all()
             last = {row.key: row for row in connection.execute(said)}
+            marks = {row.key: row.marks for row in connection.execute(drawn)}
         return [
             ReviewedPart(
                 id=row.id,
@@ -154,7 +160,7 @@ class Learning:
                 picture=self._pictures.path(row.picture_hash),
                 verdict=Verdict(row.settled_verdict),
                 label=row.settled_label,
-                boxes=None,
+                boxes=detections_of_marks(kept_marks(marks.get(row.key))),
                 settled_by=last[row.key].who if row.key in last else "",
                 settled_us=last[row.key].at_us if row.key in last else row.judged_us,
                 sampled=row.sampled is not None,

@@ -19,6 +19,7 @@ from kenpin.station.who.rights import RIGHTS_OF, Right
 
 ROUTER = APIRouter(include_in_schema=False)
 _FAMILIES = ("mahalanobis", "classifier")
+_CLASSES, _BOXES = "classes", "boxes"
 _Text = Annotated[str, Form(max_length=2_000)]
 
 
@@ -36,10 +37,12 @@ def learn_jobs(request: Request) -> HTMLResponse:
 
 
 @ROUTER.post("/learn/freeze")
-def freeze(request: Request) -> Response:
-    """Freeze the reviewed parts as a data set."""
+def freeze(request: Request, form: _Text = _CLASSES) -> Response:
+    """Freeze the reviewed parts as a data set of classes, or of boxes."""
     asked = asked_page(request, Right.LEARN)
-    return _done(asked, lambda: asked.station.learning.freeze(asked.who, asked.product))
+    if form not in (_CLASSES, _BOXES):
+        raise NotThereError("there is no such form of a data set.")
+    return _done(asked, lambda: asked.station.learning.freeze(asked.who, asked.product, of_boxes=form == _BOXES))
 
 
 @ROUTER.post("/learn/train")

@@ -19,12 +19,15 @@ from kenpin.inspection.record import PartRecord
 from kenpin.records import Verdict
 from kenpin.station.arrival import Arrival
 from kenpin.station.pages.asking import PageAsked, asked_page
+from kenpin.station.pages.marking import layers_of
 from kenpin.station.pages.rendering import render
-from kenpin.station.pages.views import boxes_of, line_view
+from kenpin.station.pages.upright import shown_as_it_is
+from kenpin.station.pages.views import line_view
 from kenpin.station.running import NotThereError, Station
 from kenpin.station.store.exporting import csv_pieces, parquet_pieces
 from kenpin.station.store.filtering import PartFilter
 from kenpin.station.store.full_records import read_record
+from kenpin.station.store.marks import marks_in
 from kenpin.station.store.queries import PartRow, count, find_part, lots, page, read_cursor, stream
 from kenpin.station.store.tables import micros_of
 from kenpin.station.who.rights import Right
@@ -33,7 +36,6 @@ ROUTER = APIRouter(include_in_schema=False)
 _OPEN = "open"  # in the filter: not settled
 _THUMBNAIL_PX = 320
 _KEPT = {"Cache-Control": "private, max-age=86400, immutable"}  # a picture's address holds its content
-_FORMATS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
 
 @ROUTER.get("/")
@@ -82,7 +84,7 @@ def parts_as_csv(request: Request) -> StreamingResponse:
     """The filtered parts for a spreadsheet: texts that it would compute as formulas are escaped."""
     asked = asked_page(request, Right.LOOK)
     rows = stream(asked.station.store, FilterForm.of(asked).asked())
-    pieces = csv_pieces(rows, for_spreadsheets=True)
+    pieces = csv_pieces(rows, marks_in(asked.station.store), for_spreadsheets=True)
     return _download(("\ufeff" + piece if first else piece for first, piece in _numbered(pieces)), "text/csv", "csv")
 
 
@@ -91,7 +93,7 @@ def parts_as_parquet(request: Request) -> StreamingResponse:
     """The filtered parts as Parquet."""
     asked = asked_page(request, Right.LOOK)
     rows = stream(asked.station.store, FilterForm.of(asked).asked())
-    return _download(parquet_pieces(rows), "application/vnd.apache.parquet", "parquet")
+    return _download(parquet_pieces(rows, marks_in(asked.station.store)), "application/vnd.apache.parquet", "parquet")
 
 
 @ROUTER.get("/parts/{key}")
@@ -103,17 +105,17 @@ def part_page(request: Request, key: str) -> HTMLResponse:
         reviews = asked.station.reviewing.reviews_of(connection, key)
     has_picture = bool(part.picture_hash) and asked.station.pictures.find(part.picture_hash) is not None
     return asked.answer(
-        "part", "parts", part=part, record=record, boxes=boxes_of(record), has_picture=has_picture, reviews=reviews
-    )
+        "part", "parts", part=part, record=record, layers=layers_of(part, record, reviews), has_picture=has_picture,
+        reviews=reviews,
+    )  # fmt: skip
 
 
 @ROUTER.get("/parts/{key}/picture")
 def part_picture(request: Request, key: str) -> Response:
-    """Its picture as it came, where browsers show its format, else as PNG."""
+    """Its picture, upright: as it came where browsers show it as kenpin reads it, else as PNG."""
     asked = asked_page(request, Right.LOOK)
     part = _with_picture(asked.station, key)
-    head = asked.station.pictures.read(part.picture_hash, 4) or b""
-    media_type = next((kind for beginning, kind in _FORMATS.items() if head.startswith(beginning)), None)
+    media_type = shown_as_it_is(asked.station.pictures.read(part.picture_hash) or b"")
     if media_type is not None:
         return FileResponse(asked.station.pictures.path(part.picture_hash), media_type=media_type, headers=_KEPT)
     return _image(_opened(asked.station, part), "PNG")
@@ -236,7 +238,7 @@ def _opened(station: Station, part: PartRow) -> Image.Image:
 
 def _image(image: Image.Image, kind: str) -> Response:
     file = io.BytesIO()
-    image.save(file, kind)
+    image.save(file, kind, compress_level=1)  # of a PNG: it is sent once, over a network of the plant
     return Response(file.getvalue(), media_type=f"image/{kind.lower()}", headers=_KEPT)
 
 

@@ -13,7 +13,9 @@ from kenpin.errors import OptionError
 from kenpin.inspection.record import RecordedCase
 from kenpin.records import Verdict
 from kenpin.station.pages.asking import PageAsked, asked_page
+from kenpin.station.pages.marking import Marking, marking_of
 from kenpin.station.pages.rendering import render
+from kenpin.station.reviewing.marks import MarksError, marks_of_text
 from kenpin.station.reviewing.queue import ReviewTask
 from kenpin.station.store.full_records import read_record
 from kenpin.station.store.queries import PartRow
@@ -35,6 +37,8 @@ class TaskView:
     classes: Sequence[str]
     nearest: Sequence[RecordedCase]
     description: str | None
+    marking: Marking | None
+    """To draw where it is defective; None where there is no picture to draw on."""
 
 
 @ROUTER.get("/review")
@@ -45,11 +49,11 @@ def review_page(request: Request) -> HTMLResponse:
 
 
 @ROUTER.post("/review/{key}")
-def review(request: Request, key: str, say: _Text, note: _Text = "") -> Response:
-    """What the person says of a part, and then the next one."""
+def review(request: Request, key: str, say: _Text, note: _Text = "", marks: Annotated[str, Form()] = "") -> Response:
+    """What the person says of a part, and then the next one. marks: as `marks_of_text` takes them."""
     asked = asked_page(request, Right.REVIEW)
     reviewing, words = asked.station.reviewing, asked.words
-    notice = None
+    notice, is_hx = None, "hx-request" in request.headers
     try:
         if say == "skip":
             reviewing.leave(asked.who, key)
@@ -58,11 +62,19 @@ def review(request: Request, key: str, say: _Text, note: _Text = "") -> Response
             notice = words("Undone; the part waits again.") if undone else words("There is nothing to undo.")
         else:
             verdict, label = _said(say, asked.station.defects_of(asked.product))
-            reviewing.review(asked.who, key, verdict, label, note.strip() or None)
+            try:
+                drawn = marks_of_text(marks)
+                reviewing.review(asked.who, key, verdict, label, note.strip() or None, drawn)
+            except MarksError as error:
+                if is_hx:  # the page stays as it is, with what was drawn
+                    return _in_place(asked, f"{error}")
+                raise
             asked.station.news.tell()
     except OptionError as error:  # another person was quicker; the next part is shown with the sentence
         notice = f"{error}"
-    if "hx-request" not in request.headers:
+    if not is_hx:
+        if notice is not None:
+            return asked.answer("review", "review", **_task(asked, notice))
         return RedirectResponse(f"/review?product={asked.product}", 303)
     return HTMLResponse(render("review_task", asked.language, shell=asked.shell("review"), **_task(asked, notice)))
 
@@ -79,15 +91,24 @@ def _task(asked: PageAsked, notice: str | None) -> dict[str, Any]:
 def _view(asked: PageAsked, task: ReviewTask) -> TaskView:
     part = task.part
     record = read_record(asked.station.folder, part.journal, part.offset_bytes, part.key)
+    classes = asked.station.defects_of(part.product)
+    drafts = asked.station.reviewing.taken_back(asked.who, part.key)
     described = None if record.description is None else record.description.appearance
     return TaskView(
         part=part,
         why=task.why,
         shows_verdict=not task.is_blind,
-        classes=asked.station.defects_of(asked.product),
+        classes=classes,
         nearest=() if task.is_blind else record.cases,
         description=None if task.is_blind else described,
+        marking=marking_of(part, record, classes, drafts, is_blind=task.is_blind),
     )
+
+
+def _in_place(asked: PageAsked, sentence: str) -> HTMLResponse:
+    """A sentence into the page as it stands, so that nothing that was drawn is lost."""
+    headers = {"HX-Retarget": "#refused", "HX-Reswap": "innerHTML"}
+    return HTMLResponse(render("review_refused", asked.language, sentence=sentence), headers=headers)
 
 
 def _said(say: str, classes: Sequence[str]) -> tuple[Verdict, str | None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select, update
+import json
+
+from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from kenpin.records import Verdict
 from kenpin.station.drawing_key import drawing_key
@@ -45,6 +47,8 @@ def part_reviewed(connection: Connection, entry: Entry) -> None:
             verdict=about["verdict"],
             label=about["label"],
             note=about["note"],
+            marks=json.dumps(marks, separators=(",", ":")) if (marks := about["marks"]) else None,
+            marks_hold=False,
             at_us=micros_of(entry.at),
             undone=False,
         )
@@ -70,8 +74,10 @@ def _take_up(connection: Connection, key: str, *, wants_second: bool) -> bool:
     """Settle the part by all reviews that count, or want another person; False where there is no such part."""
     counting = select(REVIEWS).where(REVIEWS.c.key == key, ~REVIEWS.c.undone)
     rows = connection.execute(counting.order_by(REVIEWS.c.at_us, REVIEWS.c.node, REVIEWS.c.number)).all()
-    reviews = [Review(row.who, Verdict(row.verdict), row.label) for row in rows]
+    reviews = [Review(row.who, Verdict(row.verdict), row.label, row.marks is not None) for row in rows]
     found = outcome(reviews, wants_second=wants_second)
+    holds = False if found.drawn_by is None else and_(REVIEWS.c.who == found.drawn_by, ~REVIEWS.c.undone)
+    connection.execute(update(REVIEWS).where(REVIEWS.c.key == key).values(marks_hold=holds))
     is_there = settle(connection, key, found.verdict, found.label)
     _want(connection, key, reviews, found)
     return is_there

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Literal
@@ -13,6 +13,7 @@ from kenpin.errors import OptionError
 from kenpin.records import Verdict
 from kenpin.station.clock import HOUR_US, MINUTE_US, Clock, now_us
 from kenpin.station.reviewing.applied import REVIEWED, UNDONE
+from kenpin.station.reviewing.marks import DefectMark, MarksError, check_marks, kept_marks, values_of_marks
 from kenpin.station.reviewing.sampling import number_of
 from kenpin.station.reviewing.settling import ReviewState
 from kenpin.station.settings import ProductSettings
@@ -57,6 +58,10 @@ class PersonsReview:
     note: str | None
     at_us: int
     undone: bool
+    marks: tuple[DefectMark, ...] = ()
+    """Where it is defective."""
+    marks_hold: bool = False
+    """Whether these are the marks of the settled part."""
 
 
 class Reviewing:
@@ -68,11 +73,12 @@ class Reviewing:
         entering: Entering,
         secret: bytes,
         settings_of: Callable[[str], ProductSettings],
+        classes_of: Callable[[str], Sequence[str]],
         clock: Clock = now_us,
     ) -> None:
-        """settings_of: the settings of a product."""
+        """settings_of: the settings of a product; classes_of: the classes of defects that its line tells apart."""
         self._store, self._entering = store, entering
-        self._secret, self._settings_of, self._clock = secret, settings_of, clock
+        self._secret, self._settings_of, self._classes_of, self._clock = secret, settings_of, classes_of, clock
         self._saying = Lock()
 
     def next_task(self, who: Person, product: str) -> ReviewTask | None:
@@ -99,16 +105,27 @@ class Reviewing:
             opened = select(func.count()).select_from(PARTS).where(_is_open(product))
             return connection.execute(wanted).scalar_one() + connection.execute(opened).scalar_one()
 
-    def review(self, who: Person, key: str, verdict: Verdict, label: str | None, note: str | None) -> None:
-        """Say what a part is; saying it again replaces what one said before. Raises NotAllowedError, OptionError,
-        StoreError, OSError."""
+    def review(
+        self,
+        who: Person,
+        key: str,
+        verdict: Verdict,
+        label: str | None,
+        note: str | None,
+        marks: Sequence[DefectMark] = (),
+    ) -> None:
+        """Say what a part is, and where it is defective; saying it again replaces what one said before. Raises
+        NotAllowedError, OptionError, StoreError, OSError, and then nothing of it is kept."""
         who.check(Right.REVIEW)
         if verdict is Verdict.REVIEW:
             raise OptionError("a person says PASS or FAIL, or leaves the part to somebody else.")
         if note is not None and len(note) > _NOTE_LETTERS:
             raise OptionError(f"a note has at most {_NOTE_LETTERS:,} letters; shorten it.")
+        if verdict is Verdict.PASS and marks:
+            raise MarksError("a good part has no marks; remove them, or say that it is defective.")
         with self._saying:
             part, reviewers = self._part(key), self._reviewers(key)
+            check_marks(marks, part.size_wh, self._classes_of(part.product))
             if part.settled_verdict is not None and who.name not in reviewers:
                 raise OptionError("others have settled this part meanwhile; take the next one.")
             about = {
@@ -119,6 +136,7 @@ class Reviewing:
                 "verdict": verdict.value,
                 "label": label,
                 "note": note,
+                "marks": values_of_marks(marks),
                 "blind": bool(reviewers - {who.name}),
                 "wants_second": self._wants_second(part),
             }
@@ -153,8 +171,25 @@ class Reviewing:
         """All that was said of a part, the newest first."""
         rows = connection.execute(select(REVIEWS).where(REVIEWS.c.key == key).order_by(REVIEWS.c.at_us.desc()))
         return [
-            PersonsReview(row.who, Verdict(row.verdict), row.label, row.note, row.at_us, row.undone) for row in rows
+            PersonsReview(
+                row.who,
+                Verdict(row.verdict),
+                row.label,
+                row.note,
+                row.at_us,
+                row.undone,
+                kept_marks(row.marks),
+                row.marks_hold,
+            )
+            for row in rows
         ]
+
+    def taken_back(self, who: Person, key: str) -> tuple[DefectMark, ...]:
+        """The marks that this person drew on a part in their last review, and took back since. Raises StoreError."""
+        mine = select(REVIEWS.c.undone, REVIEWS.c.marks).where(REVIEWS.c.key == key, REVIEWS.c.who == who.name)
+        with self._store.reading() as connection:
+            last = connection.execute(mine.order_by(REVIEWS.c.at_us.desc()).limit(1)).one_or_none()
+        return kept_marks(last.marks) if last is not None and last.undone else ()
 
     # ---- what is next ----
 

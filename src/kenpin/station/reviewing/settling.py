@@ -18,9 +18,11 @@ class Review:
     """PASS or FAIL: a person decides, or leaves the part to another one."""
     label: str | None
     """The class, where the product has some."""
+    has_marks: bool = False
+    """Whether they drew where it is defective."""
 
     def agrees(self, other: Review) -> bool:
-        """Whether both say the same."""
+        """Whether both say the same; where it is defective nobody draws the same twice."""
         return (self.verdict, self.label) == (other.verdict, other.label)
 
 
@@ -44,6 +46,9 @@ class ReviewOutcome:
     verdict: Verdict | None = None
     """Only where it is settled."""
     label: str | None = None
+    drawn_by: str | None = None
+    """Whose marks count: those of the person whose verdict decides, or where they drew none, of the last one who says
+    the same; None where none of these drew any."""
 
 
 def outcome(reviews: Sequence[Review], *, wants_second: bool) -> ReviewOutcome:
@@ -55,7 +60,10 @@ def outcome(reviews: Sequence[Review], *, wants_second: bool) -> ReviewOutcome:
     >>> outcome([good, bad], wants_second=True).state
     <ReviewState.THIRD: 'third'>
     >>> outcome([good, bad, Review("cy", Verdict.FAIL, "dent")], wants_second=True)
-    ReviewOutcome(state=<ReviewState.SETTLED: 'settled'>, verdict=<Verdict.FAIL: 'FAIL'>, label='dent')
+    ReviewOutcome(state=<ReviewState.SETTLED: 'settled'>, verdict=<Verdict.FAIL: 'FAIL'>, label='dent', drawn_by=None)
+    >>> drew, agreed = Review("ann", Verdict.FAIL, None, has_marks=True), Review("bo", Verdict.FAIL, None)
+    >>> outcome([drew, agreed], wants_second=True).drawn_by
+    'ann'
     """
     assert len({review.who for review in reviews}) == len(reviews), "one review a person"
     if not reviews:
@@ -67,4 +75,5 @@ def outcome(reviews: Sequence[Review], *, wants_second: bool) -> ReviewOutcome:
         return ReviewOutcome(ReviewState.THIRD)
     # two that agree, or the third one, whatever the first two said
     deciding = reviews[min(len(reviews), 3) - 1]
-    return ReviewOutcome(ReviewState.SETTLED, deciding.verdict, deciding.label)
+    drawn = [review.who for review in (*reviews, deciding) if review.has_marks and review.agrees(deciding)]
+    return ReviewOutcome(ReviewState.SETTLED, deciding.verdict, deciding.label, drawn[-1] if drawn else None)

@@ -9,6 +9,8 @@ from itertools import islice
 from typing import Any
 
 from kenpin.data.spreadsheets import as_text_cell
+from kenpin.records import Verdict
+from kenpin.station.store.marks import MarksOf
 from kenpin.station.store.queries import PartRow
 from kenpin.station.store.tables import moment_of
 
@@ -32,46 +34,63 @@ COLUMNS = {
     "has_map": bool,
     "settled_verdict": str,
     "settled_label": str,
+    "settled_marks": str,
     "key": str,
 }
-"""Columns of a table of parts."""
+"""Columns of a table of parts; settled marks are JSON, a list of classes with boxes or corners in pixels."""
 _FIRST_LINES, _LINES = 100, 1_000  # of CSV at a time
 _GROUP = 10_000  # rows of Parquet at a time
+_ASKED = 100  # parts whose marks are asked for at a time
+_MARKS_LETTERS = 16_000_000  # of marks that are held at a time
 
 
-def csv_pieces(parts: Iterable[PartRow], *, for_spreadsheets: bool = False) -> Iterator[str]:
-    """A CSV file with a heading. for_spreadsheets: with an apostrophe before texts that a spreadsheet would compute as
-    formulas; without it the texts are as they are."""
-    rows = map(table_row, parts)
+def csv_pieces(parts: Iterable[PartRow], marks_of: MarksOf, *, for_spreadsheets: bool = False) -> Iterator[str]:
+    """A CSV file with a heading. marks_of: gives the settled marks of parts; for_spreadsheets: with an apostrophe
+    before texts that a spreadsheet would compute as formulas; without it the texts are as they are."""
     yield _csv([[*COLUMNS]])
-    size = _FIRST_LINES
-    while some := [*islice(rows, size)]:
+    for some in _some_rows(parts, marks_of, _FIRST_LINES, _LINES):
         cells = [[*row.values()] for row in some]
         if for_spreadsheets:
             cells = [[as_text_cell(cell) if isinstance(cell, str) else cell for cell in row] for row in cells]
         yield _csv(cells)
-        size = _LINES
 
 
-def parquet_pieces(parts: Iterable[PartRow]) -> Iterator[bytes]:
-    """A Parquet file."""
+def parquet_pieces(parts: Iterable[PartRow], marks_of: MarksOf) -> Iterator[bytes]:
+    """A Parquet file. marks_of: gives the settled marks of parts."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     kinds = {str: pa.string(), float: pa.float64(), int: pa.int64(), bool: pa.bool_()}
     schema = pa.schema([(name, kinds[kind]) for name, kind in COLUMNS.items()])
     sink = _Sink()
-    rows = map(table_row, parts)
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
-        while some := [*islice(rows, _GROUP)]:
+        for some in _some_rows(parts, marks_of, _GROUP, _GROUP):
             writer.write_table(pa.Table.from_pylist(some, schema=schema))
             yield sink.taken()
     yield sink.taken()
 
 
-def table_row(part: PartRow) -> dict[str, Any]:
-    """A part as a row of a table of `COLUMNS`."""
-    return {name: moment_of(part.judged_us) if name == "judged_at" else getattr(part, name) for name in COLUMNS}
+def table_row(part: PartRow, marks: str | None) -> dict[str, Any]:
+    """A part with its settled marks as a row of a table of `COLUMNS`."""
+    given = {"judged_at": moment_of(part.judged_us), "settled_marks": marks}
+    return {name: given[name] if name in given else getattr(part, name) for name in COLUMNS}
+
+
+def _some_rows(parts: Iterable[PartRow], marks_of: MarksOf, first: int, then: int) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a table, some at a time: as many as `first`, then as many as `then`; fewer where marks are long."""
+    coming, size = iter(parts), first
+    rows: list[dict[str, Any]] = []
+    letters = 0
+    while some := [*islice(coming, min(_ASKED, size - len(rows)))]:
+        failed = [part.key for part in some if part.settled_verdict is Verdict.FAIL]  # a good part has none
+        marks = marks_of(failed) if failed else {}
+        rows += [table_row(part, marks.get(part.key)) for part in some]
+        letters += sum(map(len, marks.values()))
+        if len(rows) == size or letters > _MARKS_LETTERS:
+            yield rows
+            rows, letters, size = [], 0, then
+    if rows:
+        yield rows
 
 
 def _csv(rows: Iterable[Iterable[object]]) -> str:

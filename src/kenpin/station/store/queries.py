@@ -62,6 +62,11 @@ class PartRow:
     settled_label: str | None
 
     @property
+    def size_wh(self) -> tuple[int, int] | None:
+        """Of its picture as displayed; None where it cannot be opened."""
+        return None if self.width_px is None or self.height_px is None else (self.width_px, self.height_px)
+
+    @property
     def journal(self) -> JournalName:
         """Whose journal holds its record."""
         return JournalName(self.node, self.product, self.version)

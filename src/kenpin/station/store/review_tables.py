@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, String, Table
+from sqlalchemy import Boolean, Column, Float, Index, Integer, String, Table, Text
 
 from kenpin.station.store.metadata import METADATA
 from kenpin.station.store.tables import FROM_FILES, BigNumber, ShortText
@@ -17,6 +17,8 @@ REVIEWS = Table(
     Column("verdict", String, nullable=False),
     Column("label", ShortText),
     Column("note", ShortText(2_000)),
+    Column("marks", Text),  # where it is defective, as JSON; NULL: nobody drew
+    Column("marks_hold", Boolean, nullable=False),  # whether they are the settled part's
     Column("at_us", BigNumber, nullable=False),
     Column("undone", Boolean, nullable=False),
     Index("reviews_of_part", "key"),

@@ -36,8 +36,11 @@ const localTimes = () => {
 laid();
 localTimes();
 
-// pictures in full resolution, with the map above them
+// pictures in full resolution, with the map above them; a viewer whose part is gone holds its picture no longer
+let viewers = [];
 const zoomed = () => {
+  for (const viewer of viewers) if (!viewer.element.isConnected) viewer.destroy();
+  viewers = viewers.filter((viewer) => viewer.element?.isConnected);
   for (const place of document.querySelectorAll("[data-zoom]:not([data-opened])")) {
     if (!window.OpenSeadragon) return;
     place.dataset.opened = "";
@@ -48,6 +51,9 @@ const zoomed = () => {
       imageSmoothingEnabled: false, drawer: "canvas", keyboardNavEnabled: false,
     });
     place.viewer = viewer;
+    viewers.push(viewer);
+    // its own keys would turn and mirror the picture, by letters that mean something else here; arrows move it
+    viewer.addHandler("canvas-key", (event) => { event.preventDefaultAction = !event.originalEvent.key.startsWith("Arrow"); });
     if (place.dataset.map) {
       viewer.addOnceHandler("open", () => {
         const bounds = viewer.world.getItemAt(0).getBounds();
@@ -57,6 +63,7 @@ const zoomed = () => {
         });
       });
     }
+    place.dispatchEvent(new CustomEvent("zoom-opened", { bubbles: true })); // marking.js draws on it
   }
 };
 window.addEventListener("load", zoomed);

@@ -66,6 +66,8 @@ def upgrade() -> None:
         sa.Column("verdict", sa.String, nullable=False),
         sa.Column("label", sa.Text),
         sa.Column("note", sa.Text),
+        sa.Column("marks", sa.Text),
+        sa.Column("marks_hold", sa.Boolean, nullable=False),
         sa.Column("at_us", _NUMBER, nullable=False),
         sa.Column("undone", sa.Boolean, nullable=False),
     )
