@@ -26,16 +26,23 @@ _SAVES_EVERY_S = 0.5
 _LONGEST_RETRY_AFTER_S = 3600.0
 
 
+Standing = Literal["starting", "up", "away", "refuses"]
+
+
 @dataclass(frozen=True, slots=True)
 class SinkState:
     """What a sink is doing."""
 
     name: str
     kind: str
-    standing: Literal["starting", "up", "away", "refuses"]
+    standing: Standing
     """Whether it takes messages: `refuses` while it is sent a message again that it has refused."""
+    since_us: int
+    """Since when it stands so, in microseconds since 1970."""
     waiting: int
     """Events that it is still to be told."""
+    oldest_us: int | None
+    """When the first of them happened."""
     aside: int
     """Messages that it refused, and those that wait behind them."""
     last_success_us: int | None
@@ -71,7 +78,8 @@ class Delivery:
         self._refusal: Exception | None = None
         """The last refusal after which the event is sent again."""
         self._failures = 0
-        self._standing: Literal["starting", "up", "away", "refuses"] = "starting"
+        self._standing: Standing = "starting"
+        self._since_us = now_us()
         self._last_success_us: int | None = None
         self._last_error: str | None = None
         self._last_error_us: int | None = None
@@ -85,13 +93,16 @@ class Delivery:
         """What it is doing."""
         position = self._position
         waiting = 0 if position is None else self._events.count_after(position)
+        oldest_us = None if position is None or not waiting else self._events.first_us_after(position)
         aside = self._marks.count_aside()
         with self._changed:
             return SinkState(
                 self._place.name,
                 self._kind_name,
                 self._standing,
+                self._since_us,
                 waiting,
+                oldest_us,
                 aside,
                 self._last_success_us,
                 self._last_error,
@@ -184,7 +195,7 @@ class Delivery:
         with self._changed:
             self._last_error, self._last_error_us = _reason(error), at_us
             self._next_try_us = at_us + int(pause_s * 1e6)
-            self._standing = "refuses" if is_refusal else "away"
+            self._stands("refuses" if is_refusal else "away")
         if not is_refusal:
             self._close_sink()
         return pause_s
@@ -235,7 +246,8 @@ class Delivery:
         self._refused = (0, 0)
         self._failures = 0
         with self._changed:
-            self._standing, self._next_try_us = "up", None  # it does answer
+            self._stands("up")  # it does answer
+            self._next_try_us = None
             self._last_error, self._last_error_us = _reason(refusal), now_us()
 
     def _send(self, told: Told) -> Exception | None:
@@ -251,9 +263,15 @@ class Delivery:
             return error
         self._failures = 0
         with self._changed:
-            self._standing, self._next_try_us = "up", None
+            self._stands("up")
+            self._next_try_us = None
             self._last_success_us = now_us()
         return None
+
+    def _stands(self, standing: Standing) -> None:
+        """Note how it stands; called while nobody else reads it."""
+        if standing != self._standing:
+            self._standing, self._since_us = standing, now_us()
 
     def _put_aside(self, told: Told, part: str, reason: str, tries: int) -> None:
         self._marks.put_aside(told, part, reason, tries)
