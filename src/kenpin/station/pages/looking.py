@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +19,7 @@ from kenpin.records import Verdict
 from kenpin.station.arrival import Arrival
 from kenpin.station.pages.asking import PageAsked, asked_page
 from kenpin.station.pages.rendering import render
+from kenpin.station.pages.sending import download
 from kenpin.station.pages.views import boxes_of, line_view
 from kenpin.station.running import NotThereError, Station
 from kenpin.station.store.exporting import csv_pieces, parquet_pieces
@@ -83,7 +83,9 @@ def parts_as_csv(request: Request) -> StreamingResponse:
     asked = asked_page(request, Right.LOOK)
     rows = stream(asked.station.store, FilterForm.of(asked).asked())
     pieces = csv_pieces(rows, for_spreadsheets=True)
-    return _download(("\ufeff" + piece if first else piece for first, piece in _numbered(pieces)), "text/csv", "csv")
+    return download(
+        ("\ufeff" + piece if first else piece for first, piece in _numbered(pieces)), "parts", "text/csv", "csv"
+    )
 
 
 @ROUTER.get("/parts.parquet")
@@ -91,7 +93,7 @@ def parts_as_parquet(request: Request) -> StreamingResponse:
     """The filtered parts as Parquet."""
     asked = asked_page(request, Right.LOOK)
     rows = stream(asked.station.store, FilterForm.of(asked).asked())
-    return _download(parquet_pieces(rows), "application/vnd.apache.parquet", "parquet")
+    return download(parquet_pieces(rows), "parts", "application/vnd.apache.parquet", "parquet")
 
 
 @ROUTER.get("/parts/{key}")
@@ -238,12 +240,6 @@ def _image(image: Image.Image, kind: str) -> Response:
     file = io.BytesIO()
     image.save(file, kind)
     return Response(file.getvalue(), media_type=f"image/{kind.lower()}", headers=_KEPT)
-
-
-def _download(pieces: Iterator[Any], media_type: str, ending: str) -> StreamingResponse:
-    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    headers = {"Content-Disposition": f'attachment; filename="parts-{now}.{ending}"'}
-    return StreamingResponse(pieces, media_type=media_type, headers=headers)
 
 
 def _numbered(pieces: Iterator[str]) -> Iterator[tuple[bool, str]]:
