@@ -162,12 +162,8 @@ def newest_entries(
 
 def cells(entry: Entry) -> tuple[str, str, str, str, str]:
     """An entry as a row of a table, whose cells `COLUMNS` names."""
-    return entry.at, f"{entry.node}/{entry.number}", entry.who, entry.what, about_of(entry)
-
-
-def about_of(entry: Entry) -> str:
-    """What an entry holds, as JSON in one line."""
-    return json.dumps(entry.about, ensure_ascii=False, separators=(", ", ": "))
+    about = json.dumps(entry.about, ensure_ascii=False, separators=(", ", ": "))
+    return entry.at, f"{entry.node}/{entry.number}", entry.who, entry.what, about
 
 
 def moment(text: str, *, end: bool = False) -> str:

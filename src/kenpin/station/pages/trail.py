@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -21,7 +22,6 @@ from kenpin.station.auditing import (
     EntryFilter,
     EntryPage,
     FileAudit,
-    about_of,
     audit_files,
     cells,
     entries_of,
@@ -43,6 +43,7 @@ from kenpin.station.who.rights import CONSOLE, STATION, Right
 
 ROUTER = APIRouter(include_in_schema=False)
 _SIZE, _ROWS = 100, 500  # entries of a page, and rows that are sent at a time
+_HASH = re.compile(r"\b[0-9a-f]{32,}\b")
 _CHECKING = Lock()  # reads whole files: one at a time is enough
 
 
@@ -84,7 +85,10 @@ class EntryView:
     at_us: int
     name: str
     """Of its kind, in the page's language."""
-    about: str
+    about: Sequence[tuple[str, str]]
+    """What it holds; what is empty is left out, and hashes are shortened."""
+    part: str | None
+    """Key of the part that it is about."""
 
 
 @ROUTER.get("/trail")
@@ -99,7 +103,10 @@ def trail_page(request: Request) -> HTMLResponse:
     except (OptionError, RunError) as error:
         notice = told(station.folder, f"{error}")
     names = entry_names(asked.words)
-    views = [EntryView(one, micros_of(one.at), names.get(one.what, one.what), about_of(one)) for one in found.entries]
+    views = [
+        EntryView(one, micros_of(one.at), names.get(one.what, one.what), _pairs(one), _part_of(one))
+        for one in found.entries
+    ]
     with station.store.reading() as connection:
         people = [CONSOLE.name, STATION.name, *(one.name for one in list_accounts(connection))]
     kinds = sorted(((what, names.get(what, what)) for what in entry_kinds()), key=lambda one: one[1])
@@ -139,6 +146,18 @@ def check_report(request: Request) -> Response:
 def told(folder: StationFolder, sentence: str) -> str:
     """A sentence about files without the path of the station's folder."""
     return sentence.replace(f"{folder.path}/", "")
+
+
+def _pairs(entry: Entry) -> list[tuple[str, str]]:
+    """What an entry holds, as a person reads it."""
+    shown = {key: value for key, value in entry.about.items() if value is not None}
+    texts = {key: one if isinstance(one, str) else json.dumps(one, ensure_ascii=False) for key, one in shown.items()}
+    return [(key, _HASH.sub(lambda found: f"{found[0][:8]}…", text)) for key, text in texts.items()]
+
+
+def _part_of(entry: Entry) -> str | None:
+    key = entry.about.get("part")
+    return key if isinstance(key, str) and _HASH.fullmatch(key) else None
 
 
 def _checked(asked: PageAsked, records: bool) -> list[FileAudit]:
