@@ -27,6 +27,7 @@ def test_entries_are_shown_newest_first_and_each_once_over_the_pages(sign_in: Si
         station.trail.append("ren" if number % 2 else "aoi", "job-ordered", {"number": number, "text": "<b>傷"})
     page, found = auditor.get("/trail").text, []
     assert "&lt;b&gt;傷" in page
+    assert "<b>傷" not in page
     while True:
         found += _numbers(page)
         older = re.search(r'rel="next" href="([^"]+)"', page)
