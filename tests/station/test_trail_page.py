@@ -85,7 +85,7 @@ def test_a_changed_line_is_found_and_shown(sign_in: SignIn, station: Station) ->
 def test_every_kind_right_and_role_has_a_name(language: Language) -> None:
     words = Texts(language)
     names = entry_names(words)
-    assert tuple(sorted(names)) == entry_kinds()
+    assert {*names} == {kind for kind in entry_kinds() if not kind.startswith("made-")}  # those of other tests
     assert len({*names.values()}) == len(names)
     assert set(right_names(words)) == set(Right)
     assert set(role_names(words)) == set(Role)
