@@ -83,6 +83,7 @@ def test_it_shows_how_each_stands_since_when_and_what_waits(sign_in: SignIn, sta
     assert began_us <= away.oldest_us <= now_us()
     assert (up.oldest_us, up.standing) == (None, "up")
     assert state("mes").since_us == away.since_us, "since when it is away, not since the last try"
+    assert '<span class="hidden">2 stand still</span>' in browser.get("/line").text
     page = browser.get("/machine").text
     for text in ("cannot be reached", "film.mp4", "3 events wait", "the oldest for", "after 30 days where", "kenpin"):
         assert text in page, text

@@ -32,6 +32,7 @@ def test_an_account_by_a_link_whose_person_chooses_the_password(sign_in: SignIn,
     form = {"name": "aoi", "display_name": "田中 葵", "role": "reviewer", "password": "", "again": ""}
     link = _shown_once(admin.post("/people/add", data=form).text)
     assert link.startswith(f"{BASE}/link/")
+    assert "a link for a password works until" in admin.get("/people").text
     page = nobody.get(link.removeprefix(BASE))
     assert "aoi" in page.text
     assert nobody.post(link, data={"password": _OTHER, "again": "different"}).status_code == 400
@@ -41,6 +42,7 @@ def test_an_account_by_a_link_whose_person_chooses_the_password(sign_in: SignIn,
     assert "田中 葵" in answer.text
     assert nobody.get("/review").status_code == 200
     assert nobody.get("/people").status_code == 403
+    assert "a link for a password" not in admin.get("/people").text
     again = sign_in(None)
     assert again.get(link).status_code == 403
     assert again.post(link, data={"password": _OTHER, "again": _OTHER}).status_code == 403

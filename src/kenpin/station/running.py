@@ -33,7 +33,7 @@ from kenpin.station.reviewing.needs import ReviewNeeds
 from kenpin.station.reviewing.queue import Reviewing
 from kenpin.station.settings import ProductSettings, StationSettings
 from kenpin.station.sinks.contract import SinkPlace
-from kenpin.station.sinks.delivery import Deliveries
+from kenpin.station.sinks.deliveries import Deliveries
 from kenpin.station.sources.running import RunningSources
 from kenpin.station.store.addresses import default_address
 from kenpin.station.store.entering import Entering

@@ -16,7 +16,8 @@ from sqlalchemy.exc import OperationalError
 from kenpin.errors import OptionError, RunError
 from kenpin.records import Verdict
 from kenpin.station.sinks.contract import KINDS, MessageRefusedError, SinkAwayError, SinkOptions
-from kenpin.station.sinks.delivery import Deliveries, Delivery
+from kenpin.station.sinks.deliveries import Deliveries
+from kenpin.station.sinks.delivery import Delivery
 from kenpin.station.sinks.message import as_bytes, key_of, message_of, part_of
 from kenpin.station.store.sink_tables import SINK_ASIDES, SINK_CURSORS, SinkMarks
 from kenpin.station.store.tables import micros_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kenpin.errors import OptionError
 from kenpin.station.operating.applied import GIVEN_UP, SENT_AGAIN, SINK_TRIED, SOURCE_TRIED
-from kenpin.station.sinks.delivery import Deliveries
+from kenpin.station.sinks.deliveries import Deliveries
 from kenpin.station.sources.running import RunningSources
 from kenpin.station.store.entering import Entering
 from kenpin.station.store.sink_tables import PutAside

@@ -58,9 +58,10 @@ class PageAsked:
         url = self.request.url
         here = url.path + (f"?{url.query}" if url.query else "")
         signed_in = self.person is not None
+        still = len(self.station.sources.standing_still) + len(self.station.sinks.standing_still)
         return Shell(
             screen=screen,
-            screens=screens(self.words, self.product, self.person.rights if self.person else frozenset()),
+            screens=screens(self.words, self.product, self.person.rights if self.person else frozenset(), still),
             products=[Choice(name, one.title or name) for name, one in self.station.products.items()],
             product=self.product,
             person=None if self.person is None else self.person.display_name or self.person.name,

@@ -30,7 +30,7 @@ from kenpin.station.who.accounts import (
     set_role,
 )
 from kenpin.station.who.cookies import is_secure
-from kenpin.station.who.links import make_link
+from kenpin.station.who.links import make_link, open_links
 from kenpin.station.who.machines import list_tokens
 from kenpin.station.who.rights import RIGHTS_OF, TOKEN_RIGHTS, Person, Right, Role
 from kenpin.station.who.secret import Secret, new_secret
@@ -62,6 +62,8 @@ class AccountView:
     """When the last of them was seen."""
     waits_until_us: int | None
     """When the next try to sign in is heard, after failed ones."""
+    link_until_us: int | None
+    """Until when a link lets its person choose the password."""
 
 
 @ROUTER.get("/people")
@@ -134,9 +136,9 @@ def show_people(
 
 
 def _views(connection: Connection, now: int) -> Sequence[AccountView]:
-    open_sessions = count_sessions(connection, now)
+    open_sessions, links = count_sessions(connection, now), open_links(connection, now)
     return [
-        AccountView(one, count, seen_us, waits_until_us(connection, one.name, now))
+        AccountView(one, count, seen_us, waits_until_us(connection, one.name, now), links.get(one.id))
         for one in list_accounts(connection)
         for count, seen_us in (open_sessions.get(one.id, (0, None)),)
     ]

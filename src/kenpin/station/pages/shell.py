@@ -29,6 +29,8 @@ class Screen:
     name: str
     url: str
     title: str
+    still: int = 0
+    """How many of what it shows stand still, which whoever looks elsewhere is to see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,9 @@ class Shell:
     hindrances: Sequence[str]
 
 
-def screens(words: Texts, product: str, rights: Set[Right]) -> list[Screen]:
-    """The screens that somebody with these rights may open, in a language, for a product."""
+def screens(words: Texts, product: str, rights: Set[Right], still: int = 0) -> list[Screen]:
+    """The screens that somebody with these rights may open, in a language, for a product. still: how many sources and
+    sinks stand still."""
     titles = {
         "line": words("Line"),
         "review": words("Review"),
@@ -70,4 +73,8 @@ def screens(words: Texts, product: str, rights: Set[Right]) -> list[Screen]:
         "trail": words("Trail"),
     }
     suffix = f"?product={product}" if product else ""
-    return [Screen(name, f"/{name}{suffix}", titles[name]) for name, right in _SCREENS.items() if right in rights]
+    return [
+        Screen(name, f"/{name}{suffix}", titles[name], still if name == "machine" else 0)
+        for name, right in _SCREENS.items()
+        if right in rights
+    ]

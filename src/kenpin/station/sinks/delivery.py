@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from kenpin.errors import KenpinError, OptionError, first_line
-from kenpin.nearest import did_you_mean
+from kenpin.errors import KenpinError, first_line
 from kenpin.station.clock import now_us
-from kenpin.station.sinks.contract import Sink, SinkAwayError, SinkKind, SinkOptions, SinkPlace, read_sink
+from kenpin.station.sinks.contract import Sink, SinkAwayError, SinkKind, SinkOptions, SinkPlace
 from kenpin.station.sinks.message import part_of
 from kenpin.station.store.sink_tables import PutAside, SinkMarks
-from kenpin.station.store.transactions import Transactions
 from kenpin.station.told import Events, Told
 from kenpin.station.waits import wait_s
 
@@ -109,6 +107,12 @@ class Delivery:
                 self._last_error_us,
                 self._next_try_us,
             )
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether it is told nothing now, which the store need not be asked for."""
+        with self._changed:
+            return self._standing in ("away", "refuses")
 
     def start(self) -> None:
         """Deliver by a thread; a new sink that is told what happens from now on, from this moment."""
@@ -332,46 +336,3 @@ def _reason(error: Exception) -> str:
         return str(error)
     told = f"{type(error).__name__}: {first_line(error)}"
     return f"The store cannot be asked ({told})." if isinstance(error, SQLAlchemyError) else told
-
-
-class Deliveries:
-    """All sinks of a node."""
-
-    def __init__(
-        self, sinks: Mapping[str, Mapping[str, Any]], events: Events, transactions: Transactions, place: SinkPlace
-    ) -> None:
-        """sinks: settings by name; place: that of each, but for its name. Raises OptionError."""
-        self._by_name: dict[str, Delivery] = {}
-        for name, values in sinks.items():
-            kind_name, kind, options = read_sink(name, values)
-            own = SinkPlace(name, place.node, place.folder, place.picture)
-            marks = SinkMarks(transactions, name, place.node)
-            self._by_name[name] = Delivery(kind_name, kind, options, own, events, marks)
-
-    def start(self) -> None:
-        """Deliver from now on."""
-        for delivery in self._by_name.values():
-            delivery.start()
-
-    def wake(self) -> None:
-        """Look for events at once: there are new ones."""
-        for delivery in self._by_name.values():
-            delivery.wake()
-
-    @property
-    def states(self) -> tuple[SinkState, ...]:
-        """What each sink is doing."""
-        return tuple(delivery.state for delivery in self._by_name.values())
-
-    def of(self, name: str) -> Delivery:
-        """The delivery to a sink. Raises OptionError."""
-        if name not in self._by_name:
-            raise OptionError(f"sink {name!r} is not in the settings; {did_you_mean(name, self._by_name)}")
-        return self._by_name[name]
-
-    def close(self) -> None:
-        """End all, as long as the slowest takes."""
-        for delivery in self._by_name.values():
-            delivery.stop()
-        for delivery in self._by_name.values():
-            delivery.close()

@@ -51,6 +51,13 @@ def account_of_link(connection: Connection, secret: Secret, now_us: int) -> Acco
     return account_of(row)
 
 
+def open_links(connection: Connection, now_us: int) -> dict[int, int]:
+    """Until when the link of each account works that has one, by the account's number."""
+    c = account_links.c
+    rows = connection.execute(select(c.account_id, c.expires_us).where(c.expires_us > now_us))
+    return {row.account_id: row.expires_us for row in rows}
+
+
 def use_link(connection: Connection, trail: Trail, secret: Secret, password_hash: str, now_us: int) -> Account:
     """Give its account this password, and use the link up. Raises NotAllowedError where it works no more."""
     account = account_of_link(connection, secret, now_us)
