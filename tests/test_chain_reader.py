@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kenpin.chained import ChainedFile, ChainReader, LineKind, Mark, line_at
+import kenpin.chained
+from kenpin.chained import ChainedFile, ChainReader, LineKind, Mark, line_at, read_back, read_lines
 from kenpin.errors import RunError
 
 KIND = LineKind("a number", "the test", "restore it", lambda values: isinstance(values["n"], int))
@@ -155,3 +156,29 @@ def test_a_failed_append_leaves_no_whole_lines_behind(tmp_path: Path, monkeypatc
         monkeypatch.setattr(os, "fsync", sync)
         file.append([{"schema": 1, "n": 2}])
     assert [json.loads(line)["n"] for line in path.read_bytes().splitlines()] == [0, 1, 2]
+
+
+@given(count=st.integers(0, 12), read_bytes=st.integers(1, 300), rest=st.sampled_from([b"", b"{", b'{"n":99}']))
+def test_lines_come_back_from_the_last_to_the_first(
+    tmp_path_factory: pytest.TempPathFactory, count: int, read_bytes: int, rest: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("back") / "numbers.jsonl"
+    _append(path, range(count))
+    forwards = [values for values, _ in read_lines(path, KIND)]
+    with path.open("ab") as file:
+        file.write(rest)  # a line that is being written
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(kenpin.chained, "_READ_BYTES", read_bytes)
+        back = [*read_back(path, KIND)]
+    assert [values for values, _ in back] == forwards[::-1]
+    for values, where in back:
+        assert line_at(path, KIND, int(where.rpartition(" ")[2]))[0] == values
+
+
+def test_a_damaged_line_is_found_from_behind_too(ten: Path, tmp_path: Path) -> None:
+    path = tmp_path / "numbers.jsonl"
+    path.write_bytes(ten.read_bytes().replace(b'"n":7', b'"n":"'))
+    lines = read_back(path, KIND)
+    assert [next(lines)[0]["n"] for _ in range(2)] == [9, 8]
+    with pytest.raises(RunError, match=r"numbers\.jsonl byte \d+: is not a number; restore it"):
+        next(lines)

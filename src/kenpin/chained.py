@@ -100,6 +100,17 @@ def read_lines(path: Path, kind: LineKind) -> Iterator[tuple[dict[str, Any], str
     yield from CheckedLines(path, kind)
 
 
+def read_back(path: Path, kind: LineKind) -> Iterator[tuple[dict[str, Any], str]]:
+    """The JSON of each complete line, the last one first, and its place for messages; at any moment. Whether each
+    follows the one above it, `read_lines` alone tells. Raises RunError where a line is damaged, OSError."""
+    with path.open("rb") as file:
+        pieces = _pieces_back(file, kind)
+        next(pieces)  # behind the end of the last line: it is still being written
+        for offset, line in pieces:
+            where = f"{path} byte {offset}"
+            yield _values(line, where, kind), where
+
+
 def line_at(path: Path, kind: LineKind, offset: int) -> tuple[dict[str, Any], str]:
     """The JSON of the line at an offset in bytes, and its place for messages. Raises RunError, OSError."""
     where = f"{path} byte {offset}"
@@ -326,6 +337,25 @@ def _whole_lines(file: IO[bytes], kind: LineKind, offset: int = 0) -> Iterator[t
         if line.endswith(b"\n"):
             yield offset, line
         offset += len(line)
+
+
+def _pieces_back(file: IO[bytes], kind: LineKind) -> Iterator[tuple[int, bytes]]:
+    """Offset in bytes and each piece between two ends of lines, the last one first. Raises RunError for an endless
+    one."""
+    offset, rest = file.seek(0, os.SEEK_END), b""
+    while offset:
+        size = min(_READ_BYTES, offset)
+        offset -= size
+        file.seek(offset)
+        at = offset + size + len(rest)
+        rest, *whole = (file.read(size) + rest).split(b"\n")
+        for piece in reversed(whole):
+            at -= len(piece)
+            yield at, piece
+            at -= 1
+        if len(rest) > _LONGEST_LINE:
+            raise RunError(f"{file.name} byte {at}: a line has more than {_LONGEST_LINE:,} bytes; {kind.remedy}.")
+    yield 0, rest
 
 
 def _values(line: bytes, where: str, kind: LineKind) -> dict[str, Any]:

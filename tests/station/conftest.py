@@ -12,9 +12,11 @@ from kenpin.station.clock import now_us
 from kenpin.station.running import Station
 from kenpin.station.service import gate
 from kenpin.station.settings import ProductSettings, StationSettings
+from kenpin.station.who import passwords
 from kenpin.station.who.accounts import NewAccount, insert_account
 from kenpin.station.who.passwords import Passwords
 from kenpin.station.who.rights import Role
+from tests.station.who.made import CountedHasher
 from tests.toy_runs import ToyRun
 
 PASSWORD = "a long enough password"
@@ -48,8 +50,9 @@ def station(tmp_path: Path, settings: StationSettings) -> Iterator[Station]:
 
 
 @pytest.fixture
-def sign_in(station: Station) -> Iterator[SignIn]:
+def sign_in(station: Station, monkeypatch: pytest.MonkeyPatch) -> Iterator[SignIn]:
     """Makes an account of a role, and gives a browser that is signed in; without a role one that is not."""
+    monkeypatch.setattr(passwords, "PasswordHasher", CountedHasher)  # a hash that is slow to guess is slow to make
     app = gate(station, "127.0.0.1")
     browsers = []
 

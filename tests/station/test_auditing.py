@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
 
@@ -16,7 +17,18 @@ from kenpin.errors import OptionError, RunError
 from kenpin.files import write_json
 from kenpin.inspection.journal import JOURNAL
 from kenpin.inspection.record import to_values
-from kenpin.station.auditing import EntryFilter, FileAudit, audit_files, entries_of, moment, read_report, report_of
+from kenpin.station.auditing import (
+    EntryCursor,
+    EntryFilter,
+    FileAudit,
+    audit_files,
+    entries_of,
+    moment,
+    newest_entries,
+    read_entry_cursor,
+    read_report,
+    report_of,
+)
 from kenpin.station.folder import StationFolder
 from kenpin.station.trail import Entry, Trail, read_entries
 from tests.inspection.made import record
@@ -253,3 +265,52 @@ def test_a_damaged_trail_is_shown_up_to_the_damage(folder: StationFolder) -> Non
     with pytest.raises(RunError, match="line 3: does not follow"):
         shown.extend(entries_of(folder, EntryFilter()))
     assert [one.number for one in read_entries(folder.trail("node-2"))] == [1, 2]
+
+
+def _pages(folder: StationFolder, wanted: EntryFilter, size: int) -> list[tuple[str, int]]:
+    """Node and number of all entries, page after page, each asked for by what the page before names."""
+    found, behind = list[tuple[str, int]](), None
+    while True:
+        page = newest_entries(folder, wanted, size=size, behind=behind)
+        found += [(one.node, one.number) for one in page.entries]
+        if page.following is None:
+            return found
+        behind = read_entry_cursor(f"{page.following}")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 99])
+def test_pages_from_the_newest_on_hold_each_entry_once(folder: StationFolder, size: int) -> None:
+    forwards = [(one.node, one.number) for one in entries_of(folder, EntryFilter())]
+    assert _pages(folder, EntryFilter(), size) == forwards[::-1]
+    some = [(one.node, one.number) for one in entries_of(folder, EntryFilter(who=frozenset({"aoi"})))]
+    assert _pages(folder, EntryFilter(who=frozenset({"aoi"})), size) == some[::-1]
+    with pytest.raises(OptionError, match="no beginning of a page"):
+        read_entry_cursor("2026 node-1 ٣")
+
+
+@pytest.mark.parametrize("size", [1, 2, 99])
+def test_no_entry_is_missed_where_a_clock_was_set_back(tmp_path: Path, size: int) -> None:
+    folder = StationFolder(tmp_path)
+    folder.trails.mkdir()
+    for node, hours in (("a", [1, 2, 9, 3, 4, 2, 5]), ("b", [3, 1, 6])):
+        values = [
+            {"schema": 1, "number": number, "at": f"2026-11-27T{hour:02}:00:00.000000+00:00", "node": node, "who": "x",
+             "what": "signed-in", "about": {}}
+            for number, hour in enumerate(hours, 1)
+        ]  # fmt: skip
+        folder.trail(node).write_bytes(_chained(values))
+    found = _pages(folder, EntryFilter(), size)
+    assert sorted(found) == [("a", number) for number in range(1, 8)] + [("b", number) for number in range(1, 4)]
+    for node in ("a", "b"):
+        numbers = [number for one, number in found if one == node]
+        assert numbers == sorted(numbers, reverse=True)
+
+
+def test_a_page_goes_on_where_it_was_though_entries_are_added(folder: StationFolder) -> None:
+    first = newest_entries(folder, EntryFilter(), size=2)
+    assert isinstance(first.following, EntryCursor)
+    with closing(Trail(folder.trail("node-1"), "node-1")) as trail:
+        trail.append("aoi", "signed-in", {})
+    rest = newest_entries(folder, EntryFilter(), behind=first.following)
+    assert len(first.entries) + len(rest.entries) == len(DECIDED)
+    assert rest.following is None

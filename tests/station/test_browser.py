@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,14 +13,10 @@ from typing import Any
 import pytest
 
 from tests.pictures import write_parts
+from tests.station.serving import CHROMIUM, SWITCHES
 from tests.tree import ROOT
 
 pytestmark = pytest.mark.slow
-CHROMIUM = shutil.which("chromium")
-_SWITCHES = (
-    "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync",
-)  # fmt: skip
 _PASSWORD = "a long enough password"
 _TRAINS_MS = 240_000
 _WORDS = {
@@ -66,7 +61,7 @@ def address(tmp_path: Path) -> Iterator[str]:
 def page(request: pytest.FixtureRequest, address: str) -> Iterator[Any]:
     """A browser whose person has made the first account, in a language."""
     with sync_api.sync_playwright() as player:
-        browser = player.chromium.launch(executable_path=CHROMIUM, args=[*_SWITCHES])
+        browser = player.chromium.launch(executable_path=CHROMIUM, args=[*SWITCHES])
         opened = browser.new_page(viewport={"width": 1280, "height": 860})
         errors: list[str] = []
         opened.on("pageerror", lambda error: errors.append(f"{error}"))

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from kenpin.errors import OptionError, OutputError, RunError
+from kenpin.errors import OptionError, OutputError
 from kenpin.files import read_json, write_json
 from kenpin.run.record import is_run
 from kenpin.station.folder import StationFolder
@@ -255,7 +255,7 @@ def test_a_run_that_was_written_counts_whatever_died_after_it(jobs: Jobs) -> Non
 
 
 def test_what_is_not_there_or_has_no_room_is_refused(jobs: Jobs, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="no such job"):
+    with pytest.raises(OptionError, match="there is no job"):
         jobs.find(7)
     with pytest.raises(OutputError, match="free some"):
         jobs.order(_order(RUNS), free_bytes=10**18)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +112,7 @@ def show(folder: Path, /, *, options: ShowOptions = ShowOptions()) -> None:
         Folder of the station, which may be running.
     """
     from kenpin.files import check_writable
-    from kenpin.station.auditing import EntryFilter, entries_of, moment
+    from kenpin.station.auditing import EntryFilter, cells, entries_of, moment
     from kenpin.station.folder import StationFolder
 
     check_writable(options.csv, options.overwrite)
@@ -129,20 +128,16 @@ def show(folder: Path, /, *, options: ShowOptions = ShowOptions()) -> None:
         return
     shown = 0
     for entry in entries:
-        _show.row(*_cells(entry))
+        _show.row(*cells(entry))
         shown += 1
     if not shown:
         _show.say("no entry fits these conditions.")
 
 
-def _cells(entry: Entry) -> tuple[str, str, str, str, str]:
-    about = json.dumps(entry.about, ensure_ascii=False, separators=(", ", ": "))
-    return entry.at, f"{entry.node}/{entry.number}", entry.who, entry.what, about
-
-
 def _write_csv(path: Path, entries: Iterable[Entry], overwrite: bool) -> int:
     from kenpin.data.spreadsheets import as_text_cell
     from kenpin.files import new_file
+    from kenpin.station.auditing import COLUMNS, cells
 
     count = 0
     # with a mark in front spreadsheets take it for UTF-8
@@ -151,8 +146,8 @@ def _write_csv(path: Path, entries: Iterable[Entry], overwrite: bool) -> int:
         unfinished.open("w", encoding="utf-8-sig", newline="") as to,
     ):
         table = csv.writer(to)
-        table.writerow(("at", "entry", "who", "what", "about"))
+        table.writerow(COLUMNS)
         for entry in entries:
             count += 1
-            table.writerow(map(as_text_cell, _cells(entry)))
+            table.writerow(map(as_text_cell, cells(entry)))
     return count

@@ -65,6 +65,11 @@ class Judges:
         records = [run.record for run in self._runs.values()]
         return tuple(dict.fromkeys(one for record in records for one in record.labels if one not in record.ok_labels))
 
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """What computes the networks of the runs: `torch`, or the name and version of another engine."""
+        return tuple(dict.fromkeys(run.predictor.engine for run in self._runs.values()))
+
     def judge(self, pictures: Sequence[Opened], out: Path) -> list[PartRecord]:
         """One record a picture, whatever fails. out: the folder of the records, where maps are written."""
         answers = iter(on_each(self._judge, [picture for picture in pictures if picture.image is not None]))

@@ -77,6 +77,11 @@ class Line:
         """Classes of defects that the runs tell apart."""
         return self._judges.defects
 
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """What computes the networks of the runs: `torch`, or the name and version of another engine."""
+        return self._judges.engines
+
     def judge(self, name: str, data: bytes) -> PartRecord:
         """The record of a part, by its name and the bytes of its picture; it is on disk.
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import heapq
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import blake2b
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from kenpin.chained import BEFORE, CheckedLines, LineKind
+from kenpin.chained import BEFORE, CheckedLines, LineKind, read_back
 from kenpin.errors import OptionError, RunError
 from kenpin.files import read_json
 from kenpin.inspection.journal import JOURNAL, PART_RECORDS
@@ -20,6 +22,8 @@ from kenpin.station.folder import StationFolder
 from kenpin.station.trail import TRAIL_ENTRIES, Entry, entry_of, read_entries
 
 REPORT_VERSION: Literal[1] = 1
+COLUMNS = ("at", "entry", "who", "what", "about")
+"""Names of `cells`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +69,19 @@ class EntryFilter:
         )
 
 
-def audit_files(folder: StationFolder, earlier: Mapping[str, FileAudit] | None = None) -> Iterator[FileAudit]:
+def audit_files(
+    folder: StationFolder, earlier: Mapping[str, FileAudit] | None = None, *, journals: bool = True
+) -> Iterator[FileAudit]:
     """What is found of each trail and journal of a station, also while it runs.
 
     earlier: what was found before, by file: none of that may have gone since, not even at the end of a file, which a
-    file cannot tell by itself. Raises OptionError where the folder is not that of a station, OSError.
+    file cannot tell by itself; journals: False: the trails alone. Raises OptionError where the folder is not that of a
+    station, OSError.
     """
+    of_parts = folder.records.glob(f"*/*/{JOURNAL}") if journals else ()
     files = {
         path.relative_to(folder.path).as_posix(): path
-        for paths in (folder.trails.glob("*.jsonl"), folder.records.glob(f"*/*/{JOURNAL}"))
+        for paths in (folder.trails.glob("*.jsonl"), of_parts)
         for path in sorted(paths)
     }
     if not files and not earlier:
@@ -108,6 +116,56 @@ def entries_of(folder: StationFolder, wanted: EntryFilter) -> Iterator[Entry]:
     return filter(wanted.takes, heapq.merge(*map(read_entries, paths), key=lambda entry: entry.at))
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class EntryCursor:
+    """The last entry of a page: behind it, which is before it in time, the next page begins."""
+
+    at: str
+    """UTC, ISO 8601; where a clock was set back, not later than that of any entry behind it in its file."""
+    node: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.at} {self.node} {self.number}"
+
+
+def read_entry_cursor(text: str) -> EntryCursor:
+    """The cursor that `str` wrote. Raises OptionError."""
+    at, _, rest = text.partition(" ")
+    node, _, number = rest.partition(" ")
+    if not (at and node and number.isascii() and number.isdigit() and len(number) <= 18):
+        raise OptionError(f"page: {text!r:.60} is no beginning of a page; take the one that the page before names.")
+    return EntryCursor(at, node, int(number))
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """Some of the entries that were asked for, the newest first."""
+
+    entries: tuple[Entry, ...]
+    following: EntryCursor | None
+    """Where the next page begins; None: there is none."""
+
+
+def newest_entries(
+    folder: StationFolder, wanted: EntryFilter, *, size: int = 50, behind: EntryCursor | None = None
+) -> EntryPage:
+    """The newest of the wanted entries, or those behind a cursor, read from the ends of the files. Whether these are
+    sound, `audit_files` tells. Raises RunError where a line is damaged, OSError."""
+    paths = sorted(folder.trails.glob("*.jsonl"))
+    newest = heapq.merge(*map(_backwards, paths), key=lambda one: one[0], reverse=True)
+    found = (one for one in newest if (behind is None or one[0] < behind) and wanted.takes(one[1]))
+    some = [*islice(found, size + 1)]
+    following = some[size - 1][0] if len(some) > size else None
+    return EntryPage(tuple(entry for _, entry in some[:size]), following)
+
+
+def cells(entry: Entry) -> tuple[str, str, str, str, str]:
+    """An entry as a row of a table, whose cells `COLUMNS` names."""
+    about = json.dumps(entry.about, ensure_ascii=False, separators=(", ", ": "))
+    return entry.at, f"{entry.node}/{entry.number}", entry.who, entry.what, about
+
+
 def moment(text: str, *, end: bool = False) -> str:
     """A time that a person gave, as entries have theirs: UTC unless it names another zone. Raises OptionError.
 
@@ -130,6 +188,15 @@ def moment(text: str, *, end: bool = False) -> str:
 
 
 # ---- a file ----
+
+
+def _backwards(path: Path) -> Iterator[tuple[EntryCursor, Entry]]:
+    """The entries of a trail, the last one first, each with its place among those of all trails."""
+    at = ""
+    for values, where in read_back(path, TRAIL_ENTRIES):
+        entry = entry_of(values, where)
+        at = min(at or entry.at, entry.at)
+        yield EntryCursor(at, entry.node, entry.number), entry
 
 
 def _audited(name: str, path: Path, earlier: FileAudit | None) -> FileAudit:

@@ -26,6 +26,7 @@ from kenpin.station.intake.product_line import LineState, ProductLine
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.learning.steering import Learning
 from kenpin.station.news import News
+from kenpin.station.operating.steering import Operating
 from kenpin.station.retention.applied import PICTURES_REMOVED
 from kenpin.station.retention.removing import remove_pictures
 from kenpin.station.reviewing.applied import RULES_TOLD
@@ -33,7 +34,7 @@ from kenpin.station.reviewing.needs import ReviewNeeds
 from kenpin.station.reviewing.queue import Reviewing
 from kenpin.station.settings import ProductSettings, StationSettings
 from kenpin.station.sinks.contract import SinkPlace
-from kenpin.station.sinks.delivery import Deliveries
+from kenpin.station.sinks.deliveries import Deliveries
 from kenpin.station.sources.running import RunningSources
 from kenpin.station.store.addresses import default_address
 from kenpin.station.store.entering import Entering
@@ -112,6 +113,7 @@ class Station:
                 self._open(product, version)
             self.sinks = self._tell(opened)
             self.sources = self._take(opened)
+            self.operating = Operating(self._entering, self.sources, self.sinks)
             self._closing = opened.pop_all()
         self._watching = [
             threading.Thread(target=work, name=name, daemon=True)
@@ -136,6 +138,10 @@ class Station:
         """Classes of defects that a product's running version tells apart."""
         line = self._lines.get(product)
         return () if line is None else line.defects
+
+    def engines(self) -> dict[str, tuple[str, ...]]:
+        """What computes the networks of each product's running version."""
+        return {product: line.engines for product, line in sorted(self._lines.items())}
 
     def submit(self, arrival: Arrival) -> Submitted:
         """Take a part. Raises LineFullError, LineStoppedError, and OptionError where no line is for it."""

@@ -45,5 +45,8 @@ class Events(Protocol):
     def count_after(self, position: int) -> int:
         """How many events stand behind a position."""
 
+    def first_us_after(self, position: int) -> int | None:
+        """When the first event behind a position happened, in microseconds since 1970; None where there is none."""
+
     def last(self) -> int:
         """The position of the last event; 0 where there is none."""

@@ -16,9 +16,11 @@ from sqlalchemy.exc import OperationalError
 from kenpin.errors import OptionError, RunError
 from kenpin.records import Verdict
 from kenpin.station.sinks.contract import KINDS, MessageRefusedError, SinkAwayError, SinkOptions
-from kenpin.station.sinks.delivery import Deliveries, Delivery
+from kenpin.station.sinks.deliveries import Deliveries
+from kenpin.station.sinks.delivery import Delivery
 from kenpin.station.sinks.message import as_bytes, key_of, message_of, part_of
 from kenpin.station.store.sink_tables import SINK_ASIDES, SINK_CURSORS, SinkMarks
+from kenpin.station.store.tables import micros_of
 from kenpin.station.told import Told, ToldKind
 from kenpin.station.waits import wait_s
 from tests.station.sinks.told_events import (
@@ -408,10 +410,15 @@ def test_a_dead_sink_is_shown_and_holds_up_no_other(tmp_path: Path) -> None:
     assert (alive.standing, alive.last_error, alive.next_try_us) == ("up", None, None)
     assert alive.last_success_us is not None
     assert (dead_state.waiting, dead_state.last_success_us) == (5, None)
+    assert alive.oldest_us is None
+    assert dead_state.oldest_us == micros_of(told(1).judged_at)
     assert dead_state.last_error == "mes: does not answer; it is tried again."
     assert dead_state.next_try_us is not None
     assert dead_state.last_error_us is not None
     assert dead_state.next_try_us - dead_state.last_error_us >= 40_000_000  # as it asked
+    deliveries[1].try_now()
+    until(lambda: deliveries[1].state.last_error_us != dead_state.last_error_us)
+    assert deliveries[1].state.since_us == dead_state.since_us, "since it is away, not since the last try"
     dying.before = lambda one: None
     deliveries[1].try_now()
     until(lambda: deliveries[1].state.waiting == 0)

@@ -17,6 +17,7 @@ from kenpin.station.sinks.contract import SinkOptions, SinkPlace
 from kenpin.station.sinks.delivery import Delivery
 from kenpin.station.store.metadata import METADATA
 from kenpin.station.store.sink_tables import SINK_ASIDES, SINK_CURSORS, SinkMarks
+from kenpin.station.store.tables import micros_of
 from kenpin.station.told import Told, ToldKind
 
 QUICK: dict[str, Any] = {"since": "beginning", "first_wait_s": 0.005, "longest_wait_s": 0.02}
@@ -56,6 +57,9 @@ class MemoryEvents:
 
     def count_after(self, position: int) -> int:
         return len(self.after(position, 10**9))
+
+    def first_us_after(self, position: int) -> int | None:
+        return next((micros_of(one.judged_at) for one in self.after(position, 1)), None)
 
     def last(self) -> int:
         with self._lock:

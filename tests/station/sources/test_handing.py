@@ -176,6 +176,18 @@ def test_a_source_that_is_away_says_when_it_is_tried_again_and_ends_at_once(tmp_
     assert time.monotonic() - began_s < 5
 
 
+def test_a_person_need_not_wait_for_a_source_that_is_away(tmp_path: Path) -> None:
+    kind = _Failing(1, "open")
+    with running(MadeLine(), tmp_path, kind, first_wait_s=60.0, longest_wait_s=60.0) as source:
+        until(lambda: source.state.standing == "away")
+        away = source.state
+        source.try_now()
+        until(lambda: source.state.standing == "finished", 10)
+        assert source.state.since_us > away.since_us
+        source.try_now()  # nothing to try
+    assert kind.opened == 2
+
+
 def test_sources_do_not_stop_each_other(tmp_path: Path) -> None:
     settings: dict[str, dict[str, Any]] = {
         "gone": {"kind": "video", "file": "none.mp4", "first_wait_s": 0.01},

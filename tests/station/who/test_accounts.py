@@ -17,6 +17,8 @@ from kenpin.station.who.accounts import (
     add_account,
     check_language,
     check_role,
+    end_sessions,
+    end_wait,
     find_account,
     list_accounts,
     set_disabled,
@@ -26,6 +28,7 @@ from kenpin.station.who.accounts import (
     set_role,
     the_account,
 )
+from kenpin.station.who.links import make_link
 from kenpin.station.who.machines import make_token, revoke_token
 from kenpin.station.who.rights import CONSOLE, RIGHTS_OF, NotAllowedError, Person, Right, Role
 from tests.station.who.made import BEGIN_US, MadeDoor
@@ -131,7 +134,10 @@ ADMINISTERED: dict[str, Change] = {
     "enable": lambda c, t, by: set_disabled(c, t, by, "off", False, BEGIN_US),
     "another's password": lambda c, t, by: set_password(c, t, by, "ren", "hash", BEGIN_US),
     "another's language": lambda c, t, by: set_language(c, t, by, "ren", "ja", BEGIN_US),
-    "display name": lambda c, t, by: set_display_name(c, t, by, by.name, "The Boss", BEGIN_US),
+    "another's display name": lambda c, t, by: set_display_name(c, t, by, "ren", "The Boss", BEGIN_US),
+    "another's sessions": lambda c, t, by: end_sessions(c, t, by, "ren"),
+    "another's wait": lambda c, t, by: end_wait(c, t, by, "ren"),
+    "link": lambda c, t, by: make_link(c, t, by, "ren", BEGIN_US),
     "token": lambda c, t, by: make_token(c, t, by, "mine", ["submit"], BEGIN_US),
     "revoke": lambda c, t, by: revoke_token(c, t, by, "line", BEGIN_US),
 }

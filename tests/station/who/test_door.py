@@ -13,11 +13,12 @@ from kenpin.station.store.account_tables import accounts
 from kenpin.station.who.accounts import set_disabled, set_role, the_account
 from kenpin.station.who.door import Door, SignInRefusedError
 from kenpin.station.who.entries import ENTRY_KINDS
+from kenpin.station.who.links import make_link
 from kenpin.station.who.machines import make_token, revoke_token
 from kenpin.station.who.passwords import BusyError, Passwords
 from kenpin.station.who.rights import CONSOLE, RIGHTS_OF, NotSignedInError, Person, Role
 from kenpin.station.who.secret import Secret, csrf_token, is_csrf_token, new_secret
-from kenpin.station.who.sessions import IDLE_US, LONGEST_US, VIEWER_US, Visitor, list_sessions
+from kenpin.station.who.sessions import CONFIRMED_US, IDLE_US, LONGEST_US, VIEWER_US, Visitor, list_sessions
 from tests.station.who.made import BEGIN_US, HERE, PASSWORD, CountedHasher, MadeDoor
 
 SECOND = 1_000_000
@@ -233,6 +234,34 @@ def test_a_password_that_changes_while_it_is_compared_opens_nothing(at: MadeDoor
         door.sign_in("aoi", PASSWORD, HERE)
 
 
+def test_a_typed_password_confirms_its_session_for_a_time(at: MadeDoor) -> None:
+    at.add("aoi", Role.ADMIN)
+    signed_in, other = at.sign_in("aoi"), at.sign_in("aoi")
+    at.wait(CONFIRMED_US / SECOND - 1)
+    assert at.door.is_confirmed(signed_in.session)
+    at.wait(1)
+    assert not at.door.is_confirmed(signed_in.session)
+    with pytest.raises(SignInRefusedError, match="the password is wrong"):
+        at.door.confirm(signed_in.person, "not the password", signed_in.session, HERE)
+    assert not at.door.is_confirmed(signed_in.session)
+    at.door.confirm(signed_in.person, PASSWORD, signed_in.session, HERE)
+    assert at.door.is_confirmed(signed_in.session)
+    assert not at.door.is_confirmed(other.session), "another browser may be anybody's"
+    at.door.sign_out(signed_in.session)
+    assert not at.door.is_confirmed(signed_in.session)
+    assert at.entries()[3] == ("aoi", "sign-in-failed", {"address": "192.0.2.7", "why": "password"})
+
+
+def test_a_password_is_not_guessed_at_a_browser_that_is_open(at: MadeDoor) -> None:
+    at.add("aoi", Role.ADMIN)
+    signed_in = at.sign_in("aoi")
+    compared = at.hasher.compared
+    for _ in range(20):
+        with pytest.raises(SignInRefusedError):
+            at.door.confirm(signed_in.person, "not the password", signed_in.session, HERE)
+    assert at.hasher.compared - compared < 5, "each further try waits"
+
+
 def test_the_page_token_is_the_sessions() -> None:
     mine, other = new_secret(), new_secret()
     assert is_csrf_token(mine, csrf_token(mine))
@@ -261,15 +290,16 @@ def test_no_secret_is_in_the_trail_or_the_store(at: MadeDoor) -> None:
     changed = at.door.change_password(signed_in.person, PASSWORD, "another long password", HERE)
     with at.engine.begin() as connection:
         token = make_token(connection, at.trail, signed_in.person, "line", ["submit"], at.now_us)
+        link = make_link(connection, at.trail, signed_in.person, "aoi", at.now_us)
         revoke_token(connection, at.trail, signed_in.person, "line", at.now_us)
     at.door.sign_out(changed.session)
     trail = at.trail.path.read_text("utf-8")
     assert {what for _, what, _ in at.entries()} == ENTRY_KINDS
-    handed_out = [one.text for one in (signed_in.session, signed_in.known_browser, changed.session, token)]
+    handed_out = [one.text for one in (signed_in.session, signed_in.known_browser, changed.session, token, link)]
     handed_out.append(csrf_token(changed.session))
     assert not [one for one in (*secrets, *handed_out) if one in trail]
     assert "argon2" not in trail
-    assert not [one.hash for one in (signed_in.session, token) if one.hash in trail]
+    assert not [one.hash for one in (signed_in.session, token, link) if one.hash in trail]
     with at.engine.begin() as connection:
         tables = accounts.metadata.sorted_tables
         dump = "\n".join(str(row) for table in tables for row in connection.execute(table.select()))

@@ -29,6 +29,7 @@ upload         -       -        x        -      x     x
 learn          -       -        x        -      x     -
 approve        -       -        x        -      x     -
 set-policy     -       -        x        -      x     -
+operate        -       -        x        -      x     -
 audit          -       -        -        x      x     x
 administer     -       -        -        -      x     -
 """

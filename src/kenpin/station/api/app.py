@@ -14,11 +14,12 @@ from kenpin.station.arrival import LineFullError, LineStoppedError
 from kenpin.station.running import NotThereError, Station
 from kenpin.station.store.opening import StoreError
 from kenpin.station.who.passwords import BusyError
-from kenpin.station.who.rights import NotAllowedError, NotSignedInError
+from kenpin.station.who.rights import NotAllowedError, NotConfirmedError, NotSignedInError
 
 STATUS: Mapping[type[KenpinError], int] = {
     NotSignedInError: 401,
     NotAllowedError: 403,
+    NotConfirmedError: 403,
     NotThereError: 404,
     OptionError: 400,
     LineFullError: 429,

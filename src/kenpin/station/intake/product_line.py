@@ -112,6 +112,12 @@ class ProductLine:
         with self._changed:
             return self._line.defects
 
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """What computes the networks of the running version."""
+        with self._changed:
+            return self._line.engines
+
     def submit(self, arrival: Arrival) -> Future[PartRecord]:
         """Take a part; its record is on disk when the result is there. Raises LineFullError, LineStoppedError."""
         with self._changed:

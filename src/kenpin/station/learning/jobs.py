@@ -165,11 +165,11 @@ class Jobs:
         return number
 
     def find(self, number: int) -> Job:
-        """A job as it stands now. Raises RunError where there is none."""
+        """A job as it stands now. Raises OptionError where there is none, RunError."""
         folder = self._folder / f"{number}"
         file = folder / "job.json"
         if not file.is_file():
-            raise RunError(f"{folder}: there is no such job; its number is one of the list.")
+            raise OptionError(f"there is no job {number}; take one of the list.")
         values = read_json(file)
         if values.pop("schema", None) != SCHEMA:
             raise RunError(f"{file}: is of another version of kenpin; remove the folder of the job.")

@@ -9,19 +9,37 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from kenpin.station.api.app import STATUS, refused
-from kenpin.station.pages import entering, learn, looking, quality, reviewing, set_up
+from kenpin.station.pages import (
+    account,
+    entering,
+    learn,
+    looking,
+    machine,
+    people,
+    programs,
+    quality,
+    reviewing,
+    set_up,
+    trail,
+)
 from kenpin.station.pages.asking import open_page
 from kenpin.station.pages.rendering import STATIC
 from kenpin.station.who.door import Door
-from kenpin.station.who.rights import NotSignedInError
+from kenpin.station.who.rights import NotConfirmedError, NotSignedInError
+
+ROUTERS = tuple(
+    module.ROUTER
+    for module in (entering, looking, reviewing, quality, learn, set_up, machine, people, programs, account, trail)
+)
+"""The routes of all pages and of what they send."""
 
 
 def add_pages(app: FastAPI, door: Door) -> None:
     """Add the pages to the interface's application."""
     app.state.door = door
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for module in (entering, looking, reviewing, quality, learn, set_up):
-        app.include_router(module.ROUTER)
+    for router in ROUTERS:
+        app.include_router(router)
     for error in STATUS:
         app.add_exception_handler(error, _page_of)
 
@@ -34,6 +52,9 @@ def _page_of(request: Request, error: Exception) -> Response:
     if isinstance(error, NotSignedInError) and request.method == "GET":
         back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?back={quote(back, safe='')}", 303)
+    if isinstance(error, NotConfirmedError):
+        screen = "/" + request.url.path.split("/")[1]
+        return RedirectResponse(f"/confirm?back={quote(screen, safe='')}", 303)
     asked = open_page(request)
     page = asked.answer("refused", "", answer.status_code, sentence=f"{error}")
     if "retry-after" in answer.headers:

@@ -12,8 +12,10 @@ from kenpin.errors import OptionError
 from kenpin.station.pages.rendering import render
 from kenpin.station.pages.shell import Choice, Shell, screens
 from kenpin.station.running import Station
+from kenpin.station.who.door import Door
 from kenpin.station.who.identity import person_with
-from kenpin.station.who.rights import Person, Right
+from kenpin.station.who.rights import NotConfirmedError, Person, Right
+from kenpin.station.who.secret import Secret
 from kenpin.words import Language, Texts
 
 LANGUAGE_COOKIE = "kenpin-language"
@@ -45,18 +47,27 @@ class PageAsked:
         """The page."""
         return HTMLResponse(render(template, self.language, shell=self.shell(screen), **values), status)
 
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the person typed their password lately."""
+        session: Secret | None = self.request.scope["state"]["session"]
+        return session is not None and door_of(self.request).is_confirmed(session)
+
     def shell(self, screen: str) -> Shell:
         """The frame."""
         url = self.request.url
+        here = url.path + (f"?{url.query}" if url.query else "")
         signed_in = self.person is not None
+        still = len(self.station.sources.standing_still) + len(self.station.sinks.standing_still)
         return Shell(
             screen=screen,
-            screens=screens(self.words, self.product),
+            screens=screens(self.words, self.product, self.person.rights if self.person else frozenset(), still),
             products=[Choice(name, one.title or name) for name, one in self.station.products.items()],
             product=self.product,
-            person=None if self.person is None else self.person.name,
+            person=None if self.person is None else self.person.display_name or self.person.name,
             csrf=self.request.scope["state"]["csrf_token"] or "",
-            url=url.path + (f"?{url.query}" if url.query else ""),
+            # what a form of a screen was sent to is no page
+            url=here if self.request.method == "GET" or not screen else f"/{screen}",
             hindrances=[one.hindrance for one in self.station.state().values() if one.hindrance and signed_in],
         )
 
@@ -77,6 +88,20 @@ def asked_page(request: Request, right: Right) -> PageAsked:
     if product and product not in products:
         raise OptionError(f"product {product!r:.60}: the station has none of this name.")
     return PageAsked(request, station, person, _language(request, person, station), product)
+
+
+def door_of(request: Request) -> Door:
+    """The door of the station."""
+    door: Door = request.app.state.door
+    return door
+
+
+def confirmed_page(request: Request, right: Right) -> PageAsked:
+    """A page for whoever has a right and typed their password lately. Raises as `asked_page`, NotConfirmedError."""
+    asked = asked_page(request, right)
+    if not asked.is_confirmed:
+        raise NotConfirmedError("this needs your password once more; type it, and then repeat the change.")
+    return asked
 
 
 def _language(request: Request, person: Person | None, station: Station) -> Language:

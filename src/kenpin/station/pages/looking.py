@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,6 +20,7 @@ from kenpin.station.arrival import Arrival
 from kenpin.station.pages.asking import PageAsked, asked_page
 from kenpin.station.pages.marking import layers_of
 from kenpin.station.pages.rendering import render
+from kenpin.station.pages.sending import download
 from kenpin.station.pages.upright import shown_as_it_is
 from kenpin.station.pages.views import line_view
 from kenpin.station.running import NotThereError, Station
@@ -85,7 +85,9 @@ def parts_as_csv(request: Request) -> StreamingResponse:
     asked = asked_page(request, Right.LOOK)
     rows = stream(asked.station.store, FilterForm.of(asked).asked())
     pieces = csv_pieces(rows, marks_in(asked.station.store), for_spreadsheets=True)
-    return _download(("\ufeff" + piece if first else piece for first, piece in _numbered(pieces)), "text/csv", "csv")
+    return download(
+        ("\ufeff" + piece if first else piece for first, piece in _numbered(pieces)), "parts", "text/csv", "csv"
+    )
 
 
 @ROUTER.get("/parts.parquet")
@@ -93,7 +95,8 @@ def parts_as_parquet(request: Request) -> StreamingResponse:
     """The filtered parts as Parquet."""
     asked = asked_page(request, Right.LOOK)
     rows = stream(asked.station.store, FilterForm.of(asked).asked())
-    return _download(parquet_pieces(rows, marks_in(asked.station.store)), "application/vnd.apache.parquet", "parquet")
+    pieces = parquet_pieces(rows, marks_in(asked.station.store))
+    return download(pieces, "parts", "application/vnd.apache.parquet", "parquet")
 
 
 @ROUTER.get("/parts/{key}")
@@ -240,12 +243,6 @@ def _image(image: Image.Image, kind: str) -> Response:
     file = io.BytesIO()
     image.save(file, kind, compress_level=1)  # of a PNG: it is sent once, over a network of the plant
     return Response(file.getvalue(), media_type=f"image/{kind.lower()}", headers=_KEPT)
-
-
-def _download(pieces: Iterator[Any], media_type: str, ending: str) -> StreamingResponse:
-    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    headers = {"Content-Disposition": f'attachment; filename="parts-{now}.{ending}"'}
-    return StreamingResponse(pieces, media_type=media_type, headers=headers)
 
 
 def _numbered(pieces: Iterator[str]) -> Iterator[tuple[bool, str]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from babel.dates import format_datetime
+from babel.dates import format_datetime, format_timedelta
 from babel.numbers import format_decimal, format_percent
+from babel.units import format_unit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from kenpin.station.clock import now_us
 from kenpin.visible import in_brief, visible
 from kenpin.words import LANGUAGES, NAMES, Language, Texts
 
@@ -43,6 +45,8 @@ def _environment(language: Language) -> Environment:
     environment.filters |= {
         "number": lambda value: format_decimal(_rounded(value), locale=locale),
         "percent": lambda share: format_percent(share, format="#,##0.0%", locale=locale),
+        "bytes": lambda size: _told_bytes(size, locale),
+        "age": lambda us: format_timedelta(timedelta(microseconds=max(now_us() - us, 0)), locale=locale),
         "moment": lambda us: format_datetime(_moment(us), "yyyy-MM-dd HH:mm:ss", locale=locale),
         "iso": lambda us: _moment(us).isoformat(timespec="milliseconds"),
     }
@@ -56,6 +60,14 @@ def _bounded(value: object) -> object:
 def _rounded(value: float) -> float:
     """To three digits that count; counts stay whole."""
     return float(f"{value:.3g}") if isinstance(value, float) else value
+
+
+def _told_bytes(size: int, locale: str) -> str:
+    """A size in the unit in which it has at most four digits before the point."""
+    units = ("byte", "kilobyte", "megabyte", "gigabyte", "terabyte")
+    power = min(len(units) - 1, (len(f"{size}") - 1) // 3)
+    told: str = format_unit(_rounded(size / 1000**power), f"digital-{units[power]}", "short", locale=locale)
+    return told
 
 
 def _moment(us: int) -> datetime:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from kenpin.errors import KenpinError, OptionError, first_line
-from kenpin.nearest import did_you_mean
+from kenpin.errors import KenpinError, first_line
 from kenpin.station.clock import now_us
-from kenpin.station.sinks.contract import Sink, SinkAwayError, SinkKind, SinkOptions, SinkPlace, read_sink
+from kenpin.station.sinks.contract import Sink, SinkAwayError, SinkKind, SinkOptions, SinkPlace
 from kenpin.station.sinks.message import part_of
 from kenpin.station.store.sink_tables import PutAside, SinkMarks
-from kenpin.station.store.transactions import Transactions
 from kenpin.station.told import Events, Told
 from kenpin.station.waits import wait_s
 
@@ -26,16 +24,23 @@ _SAVES_EVERY_S = 0.5
 _LONGEST_RETRY_AFTER_S = 3600.0
 
 
+Standing = Literal["starting", "up", "away", "refuses"]
+
+
 @dataclass(frozen=True, slots=True)
 class SinkState:
     """What a sink is doing."""
 
     name: str
     kind: str
-    standing: Literal["starting", "up", "away", "refuses"]
+    standing: Standing
     """Whether it takes messages: `refuses` while it is sent a message again that it has refused."""
+    since_us: int
+    """Since when it stands so, in microseconds since 1970."""
     waiting: int
     """Events that it is still to be told."""
+    oldest_us: int | None
+    """When the first of them happened."""
     aside: int
     """Messages that it refused, and those that wait behind them."""
     last_success_us: int | None
@@ -71,7 +76,8 @@ class Delivery:
         self._refusal: Exception | None = None
         """The last refusal after which the event is sent again."""
         self._failures = 0
-        self._standing: Literal["starting", "up", "away", "refuses"] = "starting"
+        self._standing: Standing = "starting"
+        self._since_us = now_us()
         self._last_success_us: int | None = None
         self._last_error: str | None = None
         self._last_error_us: int | None = None
@@ -85,19 +91,28 @@ class Delivery:
         """What it is doing."""
         position = self._position
         waiting = 0 if position is None else self._events.count_after(position)
+        oldest_us = None if position is None or not waiting else self._events.first_us_after(position)
         aside = self._marks.count_aside()
         with self._changed:
             return SinkState(
                 self._place.name,
                 self._kind_name,
                 self._standing,
+                self._since_us,
                 waiting,
+                oldest_us,
                 aside,
                 self._last_success_us,
                 self._last_error,
                 self._last_error_us,
                 self._next_try_us,
             )
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether it is told nothing now, which the store need not be asked for."""
+        with self._changed:
+            return self._standing in ("away", "refuses")
 
     def start(self) -> None:
         """Deliver by a thread; a new sink that is told what happens from now on, from this moment."""
@@ -184,7 +199,7 @@ class Delivery:
         with self._changed:
             self._last_error, self._last_error_us = _reason(error), at_us
             self._next_try_us = at_us + int(pause_s * 1e6)
-            self._standing = "refuses" if is_refusal else "away"
+            self._stands("refuses" if is_refusal else "away")
         if not is_refusal:
             self._close_sink()
         return pause_s
@@ -235,7 +250,8 @@ class Delivery:
         self._refused = (0, 0)
         self._failures = 0
         with self._changed:
-            self._standing, self._next_try_us = "up", None  # it does answer
+            self._stands("up")  # it does answer
+            self._next_try_us = None
             self._last_error, self._last_error_us = _reason(refusal), now_us()
 
     def _send(self, told: Told) -> Exception | None:
@@ -251,9 +267,15 @@ class Delivery:
             return error
         self._failures = 0
         with self._changed:
-            self._standing, self._next_try_us = "up", None
+            self._stands("up")
+            self._next_try_us = None
             self._last_success_us = now_us()
         return None
+
+    def _stands(self, standing: Standing) -> None:
+        """Note how it stands; called while nobody else reads it."""
+        if standing != self._standing:
+            self._standing, self._since_us = standing, now_us()
 
     def _put_aside(self, told: Told, part: str, reason: str, tries: int) -> None:
         self._marks.put_aside(told, part, reason, tries)
@@ -314,46 +336,3 @@ def _reason(error: Exception) -> str:
         return str(error)
     told = f"{type(error).__name__}: {first_line(error)}"
     return f"The store cannot be asked ({told})." if isinstance(error, SQLAlchemyError) else told
-
-
-class Deliveries:
-    """All sinks of a node."""
-
-    def __init__(
-        self, sinks: Mapping[str, Mapping[str, Any]], events: Events, transactions: Transactions, place: SinkPlace
-    ) -> None:
-        """sinks: settings by name; place: that of each, but for its name. Raises OptionError."""
-        self._by_name: dict[str, Delivery] = {}
-        for name, values in sinks.items():
-            kind_name, kind, options = read_sink(name, values)
-            own = SinkPlace(name, place.node, place.folder, place.picture)
-            marks = SinkMarks(transactions, name, place.node)
-            self._by_name[name] = Delivery(kind_name, kind, options, own, events, marks)
-
-    def start(self) -> None:
-        """Deliver from now on."""
-        for delivery in self._by_name.values():
-            delivery.start()
-
-    def wake(self) -> None:
-        """Look for events at once: there are new ones."""
-        for delivery in self._by_name.values():
-            delivery.wake()
-
-    @property
-    def states(self) -> tuple[SinkState, ...]:
-        """What each sink is doing."""
-        return tuple(delivery.state for delivery in self._by_name.values())
-
-    def of(self, name: str) -> Delivery:
-        """The delivery to a sink. Raises OptionError."""
-        if name not in self._by_name:
-            raise OptionError(f"sink {name!r} is not in the settings; {did_you_mean(name, self._by_name)}")
-        return self._by_name[name]
-
-    def close(self) -> None:
-        """End all, as long as the slowest takes."""
-        for delivery in self._by_name.values():
-            delivery.stop()
-        for delivery in self._by_name.values():
-            delivery.close()

@@ -39,6 +39,8 @@ class HandingState:
     """Why parts wait now; None where they do not."""
     note: str | None
     """What the source has to say beside: the last part that was dropped or refused, and why."""
+    hindered_us: int | None
+    """Since when parts wait, in microseconds since 1970; None where they do not."""
 
 
 @dataclass(slots=True)
@@ -61,6 +63,7 @@ class Handing:
         self._recorded = self._dropped = self._refused = 0
         self._last_us: int | None = None
         self._hindrance: str | None = None
+        self._hindered_us: int | None = None
         self._note: str | None = None
 
     def __len__(self) -> int:
@@ -72,7 +75,13 @@ class Handing:
         """What became of the parts."""
         with self._lock:
             return HandingState(
-                self._recorded, self._dropped, self._refused, self._last_us, self._hindrance, self._note
+                self._recorded,
+                self._dropped,
+                self._refused,
+                self._last_us,
+                self._hindrance,
+                self._note,
+                self._hindered_us,
             )
 
     def hand(self, arrival: Arrival, then: Then = lambda record: None) -> bool:
@@ -125,6 +134,8 @@ class Handing:
     def hinder(self, why: str | None) -> None:
         """Show why parts wait; None: they do not."""
         with self._lock:
+            if (why is None) != (self._hindrance is None):
+                self._hindered_us = None if why is None else now_us()
             self._hindrance = why
 
     def _give(self, arrival: Arrival, then: Then) -> bool:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from kenpin.errors import KenpinError, first_line
+from kenpin.errors import KenpinError, OptionError, first_line
+from kenpin.nearest import did_you_mean
 from kenpin.station.clock import now_us
 from kenpin.station.sources.contract import (
     Opens,
@@ -32,6 +33,8 @@ class SourceState:
     standing: Literal["starting", "up", "waits", "away", "finished"]
     """Whether parts come from it: `waits` while they cannot be handed on, `away` while it cannot be read, `finished`
     where there will be no more."""
+    since_us: int
+    """Since when it stands so, in microseconds since 1970."""
     parts: HandingState
     last_error: str | None
     last_error_us: int | None
@@ -47,10 +50,11 @@ class RunningSource:
         self, kind_name: str, kind: SourceKind, options: SourceOptions, place: SourcePlace, submit: Submit
     ) -> None:
         self._kind_name, self._kind, self._options, self._place = kind_name, kind, options, place
-        self._stop = threading.Event()
+        self._stop, self._hurried = threading.Event(), threading.Event()
         self._handing = Handing(submit, self._stop)
         self._lock = threading.Lock()
         self._standing: Literal["starting", "up", "away", "finished"] = "starting"
+        self._since_us = now_us()
         self._last_error: str | None = None
         self._last_error_us: int | None = None
         self._next_try_us: int | None = None
@@ -61,11 +65,12 @@ class RunningSource:
         """What it is doing."""
         parts = self._handing.state
         with self._lock:
-            waits = self._standing == "up" and parts.hindrance is not None
+            hindered_us = parts.hindered_us if self._standing == "up" else None
             return SourceState(
                 self._place.name,
                 self._kind_name,
-                "waits" if waits else self._standing,
+                self._standing if hindered_us is None else "waits",
+                self._since_us if hindered_us is None else hindered_us,
                 parts,
                 self._last_error,
                 self._last_error_us,
@@ -76,9 +81,14 @@ class RunningSource:
         """Take parts from it from now on."""
         self._thread.start()
 
+    def try_now(self) -> None:
+        """Try at once where it waits after a failure."""
+        self._hurried.set()
+
     def stop(self) -> None:
         """Begin to end; `close` waits for it."""
         self._stop.set()
+        self._hurried.set()
 
     def close(self, timeout_s: float | None = None) -> None:
         """End. A camera that does not answer is waited for at most so long."""
@@ -97,8 +107,10 @@ class RunningSource:
             except Exception as error:  # noqa: BLE001 whatever it is, it is shown and tried again
                 failures = 1 if self._handing.state.recorded > recorded else failures + 1
                 pause_s = wait_s(failures, first_s=self._options.first_wait_s, longest_s=self._options.longest_wait_s)
+                self._hurried.clear()
                 self._failed(error, pause_s)
-                self._stop.wait(pause_s)
+                if not self._stop.is_set():
+                    self._hurried.wait(pause_s)
             else:
                 if not self._stop.is_set():
                     self._stands("finished")
@@ -106,12 +118,15 @@ class RunningSource:
 
     def _stands(self, standing: Literal["up", "finished"]) -> None:
         with self._lock:
-            self._standing, self._next_try_us = standing, None
+            if standing != self._standing:
+                self._standing, self._since_us = standing, now_us()
+            self._next_try_us = None
 
     def _failed(self, error: Exception, pause_s: float) -> None:
         at_us = now_us()
         with self._lock:
-            self._standing = "away"
+            if self._standing != "away":
+                self._standing, self._since_us = "away", at_us
             self._last_error = str(error) if isinstance(error, KenpinError) else _in_words(error)
             self._last_error_us, self._next_try_us = at_us, at_us + int(pause_s * 1e6)
 
@@ -150,6 +165,17 @@ class RunningSources:
     def states(self) -> tuple[SourceState, ...]:
         """What each is doing."""
         return tuple(source.state for source in self._by_name.values())
+
+    @property
+    def standing_still(self) -> tuple[str, ...]:
+        """Names of the sources that cannot be read now."""
+        return tuple(state.name for state in self.states if state.standing == "away")
+
+    def of(self, name: str) -> RunningSource:
+        """The source of this name. Raises OptionError."""
+        if name not in self._by_name:
+            raise OptionError(f"source {name!r:.60} is not in the settings; {did_you_mean(name, self._by_name)}")
+        return self._by_name[name]
 
     def close(self, timeout_s: float | None = None) -> None:
         """End all, before the lines end: a part that the line has taken is waited for by the line. timeout_s: most

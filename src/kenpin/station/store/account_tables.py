@@ -1,4 +1,4 @@
-"""Tables of accounts, their sessions and browsers, machine tokens, failed tries and the first link.
+"""Tables of accounts, their sessions and browsers, machine tokens, failed tries and links to accounts.
 
 Of secrets they hold hashes alone. Times are whole microseconds since 1970, UTC.
 """
@@ -32,6 +32,7 @@ sessions = Table(
     Column("account_id", Integer, ForeignKey("account.id"), nullable=False),
     Column("made_us", BigInteger, nullable=False),
     Column("seen_us", BigInteger, nullable=False),
+    Column("confirmed_us", BigInteger, nullable=False),  # when its person typed their password last
     Column("idle_us", BigInteger, nullable=False),  # it ends so long after it was seen last
     Column("ends_us", BigInteger, nullable=False),
     Column("address", String(64), nullable=False),
@@ -67,6 +68,13 @@ failed_tries = Table(
     Column("last_us", BigInteger, nullable=False),
     Column("locked_until_us", BigInteger, nullable=False),
     Index("failed_try_by_time", "last_us"),
+)
+account_links = Table(
+    "account_link",
+    METADATA,
+    Column("account_id", Integer, ForeignKey("account.id"), primary_key=True, autoincrement=False),
+    Column("token_hash", _HASH, nullable=False, unique=True),
+    Column("expires_us", BigInteger, nullable=False),
 )
 first_links = Table(
     "first_link",

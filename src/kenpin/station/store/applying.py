@@ -67,6 +67,12 @@ def _nothing(connection: Connection, entry: Entry) -> None:
     """Fill no rows."""
 
 
+def entry_kinds() -> tuple[str, ...]:
+    """All kinds of entries that this kenpin writes, in the order of their names."""
+    _load()
+    return tuple(sorted(_APPLIES))
+
+
 def tells_needs(make: MakeNeeds) -> MakeNeeds:
     """Register what makes, of a station's folder and settings, the function that tells which parts people are to
     review."""

@@ -86,11 +86,24 @@ class NodeEvents:
         with self._transactions.connect() as connection:
             return int(connection.execute(wanted).scalar_one())
 
+    def first_us_after(self, position: int) -> int | None:
+        """When the first event behind a position happened, in microseconds since 1970; None where there is none. Raises
+        StoreError."""
+        behind = select(EVENTS.c.at_us).where(EVENTS.c.node == self._node, EVENTS.c.position > position)
+        with self._transactions.connect() as connection:
+            return connection.execute(behind.order_by(EVENTS.c.position).limit(1)).scalar()
+
     def last(self) -> int:
         """The position of the last event; 0 where there is none. Raises StoreError."""
         wanted = select(func.coalesce(func.max(EVENTS.c.position), 0)).where(EVENTS.c.node == self._node)
         with self._transactions.connect() as connection:
             return int(connection.execute(wanted).scalar_one())
+
+
+def last_event_us(connection: Connection, node: str) -> int | None:
+    """When the last event of a node happened, in microseconds since 1970; None where there is none."""
+    its = select(EVENTS.c.at_us).where(EVENTS.c.node == node).order_by(EVENTS.c.position.desc()).limit(1)
+    return connection.execute(its).scalar()
 
 
 def _of(entry: tuple[str, int]) -> dict[str, Any]:

@@ -11,14 +11,14 @@ import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast, get_args
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
 from kenpin.errors import OptionError
 from kenpin.nearest import did_you_mean
 from kenpin.plural import counted
-from kenpin.station.store.account_tables import accounts
-from kenpin.station.who.entries import ACCOUNT_ADDED, ACCOUNT_CHANGED
+from kenpin.station.store.account_tables import account_links, accounts
+from kenpin.station.who.entries import ACCOUNT_ADDED, ACCOUNT_CHANGED, SIGNED_OUT
 from kenpin.station.who.rights import RESERVED_NAMES, RIGHTS_OF, Person, Right, Role
 from kenpin.station.who.sessions import end_all_sessions
 from kenpin.station.who.tries import forget_account
@@ -49,7 +49,7 @@ class Account:
     @property
     def person(self) -> Person:
         """Who signs in with it."""
-        return Person(self.name, self.role, RIGHTS_OF[self.role], self.language)
+        return Person(self.name, self.role, RIGHTS_OF[self.role], self.language, self.display_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +198,11 @@ def set_password(
 
 
 def set_display_name(connection: Connection, trail: Trail, by: Person, name: str, text: str, now_us: int) -> Account:
-    """Give an account another display name. Raises NotAllowedError, OptionError."""
-    by.check(Right.ADMINISTER)
+    """Give an account another display name, one's own or as somebody who administers. Raises NotAllowedError,
+    OptionError."""
     account, text = the_account(connection, name), check_display_name(text)
+    if by.name != account.name:
+        by.check(Right.ADMINISTER)
     about = {"from": account.display_name}
     return _change(connection, trail, by, account, now_us, "display_name", text, about)
 
@@ -216,7 +218,26 @@ def set_language(
     return _change(connection, trail, by, account, now_us, "language", chosen, {"from": account.language})
 
 
+def end_sessions(connection: Connection, trail: Trail, by: Person, name: str) -> None:
+    """End all sessions of an account, one's own or as somebody who administers. Raises NotAllowedError, OptionError."""
+    account = the_account(connection, name)
+    if by.name != account.name:
+        by.check(Right.ADMINISTER)
+    end_all_sessions(connection, account.id)
+    trail.append(by.name, SIGNED_OUT, {"account": account.name, "everywhere": True})
+
+
+def end_wait(connection: Connection, trail: Trail, by: Person, name: str) -> None:
+    """Hear the next try to sign in to an account at once, whatever failed before. Raises NotAllowedError,
+    OptionError."""
+    by.check(Right.ADMINISTER)
+    account = the_account(connection, name)
+    forget_account(connection, account.name)
+    trail.append(by.name, ACCOUNT_CHANGED, {"account": account.name, "failed_tries": "forgotten"})
+
+
 _ENDS_SESSIONS = frozenset({"role", "disabled", "password_hash"})
+_ENDS_LINKS = frozenset({"disabled", "password_hash"})
 
 
 def _change(
@@ -234,6 +255,8 @@ def _change(
     connection.execute(accounts.update().where(accounts.c.id == account.id).values(change))
     if column in _ENDS_SESSIONS:
         end_all_sessions(connection, account.id)
+    if column in _ENDS_LINKS:
+        connection.execute(delete(account_links).where(account_links.c.account_id == account.id))
     about = {"password": "changed"} if former is None else {column: value, **former}
     trail.append(by.name, ACCOUNT_CHANGED, {"account": account.name, **about})
     return the_account(connection, account.name)

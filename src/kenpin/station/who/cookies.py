@@ -48,7 +48,7 @@ def no_session(scope: Scope) -> str:
 
 
 def _set(scope: Scope, name: str, value: str, rules: str) -> str:
-    secure = "; Secure" if _is_secure(scope) else ""
+    secure = "; Secure" if is_secure(scope) else ""
     return f"{_named(scope, name)}={value}; Path=/; HttpOnly; {rules}{secure}"
 
 
@@ -57,11 +57,11 @@ def _named(scope: Scope, name: str) -> str:
     # `__Host-` cannot be planted by another host of the same domain
     server = scope.get("server")
     port = None if server is None else server[1]
-    return f"{'__Host-' if _is_secure(scope) else ''}{name}-{port or 0}"
+    return f"{'__Host-' if is_secure(scope) else ''}{name}-{port or 0}"
 
 
-def _is_secure(scope: Scope) -> bool:
-    """Whether cookies may go over https alone: always, but on the machine itself."""
+def is_secure(scope: Scope) -> bool:
+    """Whether browsers reach the station by https, which cookies then need: always, but on the machine itself."""
     return scope.get("scheme") == "https" or not is_loopback(only_header(scope, b"host") or "")
 
 

@@ -21,9 +21,11 @@ from kenpin.station.who.sessions import (
     drop_session,
     end_session,
     find_session,
+    is_confirmed,
     is_known_browser,
     is_worth_noting,
     know_browser,
+    note_confirmed,
     note_seen,
     start_session,
 )
@@ -145,19 +147,26 @@ class Door:
         Raises SignInRefusedError where the former one is wrong, OptionError where the new one is guessed too soon,
         BusyError.
         """
-        key = "change " + account_key(person.name)
-        with self._writing() as connection:
-            account = find_account(connection, person.name)
-            self._heard(connection, key, BY_ACCOUNT)
-        if account is None or not self.passwords.matches(account.password_hash, former):
-            self._trail.append(person.name, SIGN_IN_FAILED, {"address": visitor.address, "why": "former-password"})
-            raise SignInRefusedError("the former password is wrong; type it again.")
+        account = self._own_account(person, former, "former password", visitor)
         hashed = self.passwords.hash(new, account.name)
         now = self._clock()
         with self._writing() as connection:
-            forget(connection, key)
+            forget(connection, _own_key(person))
             changed = set_password(connection, self._trail, person, account.name, hashed, now)
             return self._welcomed(connection, changed, visitor, now)
+
+    def confirm(self, person: Person, password: str, session: Secret, visitor: Visitor) -> None:
+        """Hear one's own password once more, which changes of accounts need. Raises SignInRefusedError, BusyError."""
+        self._own_account(person, password, "password", visitor)
+        now = self._clock()
+        with self._writing() as connection:
+            forget(connection, _own_key(person))
+            note_confirmed(connection, session, now)
+
+    def is_confirmed(self, session: Secret) -> bool:
+        """Whether the person of a session typed their password lately."""
+        with self._reading() as connection:
+            return is_confirmed(connection, session, self._clock())
 
     # ---- who asks ----
 
@@ -191,6 +200,18 @@ class Door:
         return found.machine
 
     # ---- tries ----
+
+    def _own_account(self, person: Person, password: str, what: str, visitor: Visitor) -> Account:
+        """The account of who is signed in, whose password they typed. what: its name in the refusal. Raises
+        SignInRefusedError, BusyError."""
+        with self._writing() as connection:
+            account = find_account(connection, person.name)
+            self._heard(connection, _own_key(person), BY_ACCOUNT)
+        if account is None or not self.passwords.matches(account.password_hash, password):
+            why = what.replace(" ", "-")
+            self._trail.append(person.name, SIGN_IN_FAILED, {"address": visitor.address, "why": why})
+            raise SignInRefusedError(f"the {what} is wrong; type it again.")
+        return account
 
     def _newer_hash(self, account: Account, password: str) -> str | None:
         """The hash with today's parameters where the account has one with others; another time where many sign in."""
@@ -234,6 +255,11 @@ class Door:
     def _welcomed(self, connection: Connection, account: Account, visitor: Visitor, now: int) -> SignedIn:
         session = start_session(connection, account.id, account.role, visitor, now)
         return SignedIn(account.person, session, know_browser(connection, account.id, visitor, now))
+
+
+def _own_key(person: Person) -> str:
+    """Key of the tries of whoever sits at a browser that is signed in."""
+    return "change " + account_key(person.name)
 
 
 def _forgive(connection: Connection, tried: _Try) -> None:

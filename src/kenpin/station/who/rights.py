@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -29,6 +29,8 @@ class Right(StrEnum):
     """Let a version judge, or reject it, or go back to an earlier one."""
     SET_POLICY = "set-policy"
     """Change thresholds, costs and other settings of a product."""
+    OPERATE = "operate"
+    """See the machine with its sources and sinks, try one again, and give up messages."""
     AUDIT = "audit"
     """Read the trail."""
     ADMINISTER = "administer"
@@ -47,7 +49,14 @@ class Role(StrEnum):
 
 _VIEWER = frozenset({Right.LOOK})
 _REVIEWER = _VIEWER | {Right.REVIEW}
-_ENGINEER = _REVIEWER | {Right.SUBMIT, Right.UPLOAD, Right.LEARN, Right.APPROVE, Right.SET_POLICY}
+_ENGINEER = _REVIEWER | {
+    Right.SUBMIT,
+    Right.UPLOAD,
+    Right.LEARN,
+    Right.APPROVE,
+    Right.SET_POLICY,
+    Right.OPERATE,
+}
 RIGHTS_OF: Mapping[Role, frozenset[Right]] = MappingProxyType(
     {
         Role.VIEWER: _VIEWER,
@@ -70,6 +79,10 @@ class NotSignedInError(KenpinError, RuntimeError):
     """Nobody is signed in, or no longer."""
 
 
+class NotConfirmedError(KenpinError, RuntimeError):
+    """A change asks for one's own password again, as whoever finds a browser open does not know it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Whoever asks: a person, a machine by its token, the console, or the station itself."""
@@ -81,6 +94,8 @@ class Person:
     rights: frozenset[Right]
     language: Language | None
     """None where they have not chosen one."""
+    display_name: str = field(default="", compare=False)
+    """As pages greet them; the trail knows them by their name."""
 
     def check(self, right: Right) -> None:
         """Raises NotAllowedError where they lack this right."""

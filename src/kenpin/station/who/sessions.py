@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, or_, select
+from sqlalchemy import and_, delete, func, or_, select
 
 from kenpin.station.clock import DAY_US, HOUR_US, MINUTE_US
 from kenpin.station.store.account_tables import accounts, known_browsers, sessions
@@ -21,6 +21,8 @@ IDLE_US, LONGEST_US = 2 * HOUR_US, 12 * HOUR_US
 """A session ends when nothing was asked in it for so long, and at the latest after a shift."""
 VIEWER_US = 30 * DAY_US
 """That of a viewer, who can change nothing: a screen on the wall."""
+CONFIRMED_US = 15 * MINUTE_US
+"""How long a typed password lets its session change accounts."""
 _NOTED_US = MINUTE_US
 _PER_ACCOUNT = 20
 _BROWSER_KNOWN_US = 90 * DAY_US
@@ -66,6 +68,7 @@ def start_session(connection: Connection, account_id: int, role: Role, visitor: 
         "account_id": account_id,
         "made_us": now_us,
         "seen_us": now_us,
+        "confirmed_us": now_us,
         "idle_us": idle_us,
         "ends_us": now_us + longest_us,
         "address": visitor.address[:_LONGEST_ADDRESS],
@@ -95,11 +98,31 @@ def note_seen(connection: Connection, secret: Secret, now_us: int) -> None:
     connection.execute(sessions.update().where(sessions.c.token_hash == secret.hash).values(seen_us=now_us))
 
 
+def note_confirmed(connection: Connection, secret: Secret, now_us: int) -> None:
+    """Note that the person of a session typed their password."""
+    connection.execute(sessions.update().where(sessions.c.token_hash == secret.hash).values(confirmed_us=now_us))
+
+
+def is_confirmed(connection: Connection, secret: Secret, now_us: int) -> bool:
+    """Whether the person of a session typed their password lately."""
+    found = select(sessions.c.confirmed_us).where(sessions.c.token_hash == secret.hash, ~_has_ended(now_us))
+    confirmed_us = connection.execute(found).scalar()
+    # one that lies ahead comes from a clock that was set back
+    return confirmed_us is not None and 0 <= now_us - confirmed_us < CONFIRMED_US
+
+
 def list_sessions(connection: Connection, account_id: int, now_us: int) -> Sequence[OpenSession]:
     """The open sessions of an account, last seen first."""
     mine = select(sessions).where(sessions.c.account_id == account_id, ~_has_ended(now_us))
     rows = connection.execute(mine.order_by(sessions.c.seen_us.desc(), sessions.c.token_hash))
     return [OpenSession(row.token_hash, row.made_us, row.seen_us, row.address, row.browser) for row in rows]
+
+
+def count_sessions(connection: Connection, now_us: int) -> dict[int, tuple[int, int]]:
+    """How many sessions each account has open, and when the last of them was seen, by the account's number."""
+    counted = select(sessions.c.account_id, func.count(), func.max(sessions.c.seen_us))
+    rows = connection.execute(counted.where(~_has_ended(now_us)).group_by(sessions.c.account_id))
+    return {account: (count, seen_us) for account, count, seen_us in rows}
 
 
 def end_session(connection: Connection, account_id: int, session_id: str) -> bool:

@@ -104,6 +104,14 @@ def forget_account(connection: Connection, name: str) -> None:
     forget(connection, account_key(name))
 
 
+def waits_until_us(connection: Connection, name: str, now_us: int) -> int | None:
+    """When the next try for an account is heard, after failed ones; None where it is heard now."""
+    until_us = connection.execute(
+        select(failed_tries.c.locked_until_us).where(failed_tries.c.key == account_key(name))
+    ).scalar()
+    return until_us if until_us is not None and now_us < until_us <= now_us + LOCK_US else None
+
+
 def _forget_old(connection: Connection, now_us: int) -> None:
     """Remove what is so old that it counts no more."""
     connection.execute(delete(failed_tries).where(failed_tries.c.last_us <= now_us - _FORGOTTEN_US))

@@ -10,6 +10,11 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
 });
 
+// what is to be copied is selected whole
+document.addEventListener("focusin", (event) => {
+  if (event.target.matches("[data-select]")) event.target.select();
+});
+
 // opacity of the map, which lasts from part to part
 let opacity = 60;
 const laid = () => {

@@ -141,11 +141,18 @@ def upgrade() -> None:
     )
     op.create_index("known_browser_of_account", "known_browser", ["account_id"])
     op.create_table(
+        "account_link",
+        sa.Column("account_id", sa.Integer, sa.ForeignKey("account.id"), primary_key=True, autoincrement=False),
+        sa.Column("token_hash", sa.String(64), nullable=False, unique=True),
+        sa.Column("expires_us", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
         "session",
         sa.Column("token_hash", sa.String(64), primary_key=True),
         sa.Column("account_id", sa.Integer, sa.ForeignKey("account.id"), nullable=False),
         sa.Column("made_us", sa.BigInteger, nullable=False),
         sa.Column("seen_us", sa.BigInteger, nullable=False),
+        sa.Column("confirmed_us", sa.BigInteger, nullable=False),
         sa.Column("idle_us", sa.BigInteger, nullable=False),
         sa.Column("ends_us", sa.BigInteger, nullable=False),
         sa.Column("address", sa.String(64), nullable=False),

@@ -1,0 +1,1 @@
+"""Operating: what people do about sources and sinks that stand still, each deed an entry of the trail."""
