@@ -44,6 +44,8 @@ class ReviewedPart:
     """UTC, microseconds since 1970."""
     sampled: bool
     """Whether it was drawn for review at random."""
+    is_picture: bool = True
+    """Whether its file could be opened, which people may settle too where it could not."""
 
     @property
     def said(self) -> tuple[Verdict, str | None, Detections | None]:
@@ -112,9 +114,9 @@ def freeze(
 
     The data set has class folders, or boxes in COCO's form where any part has some. earlier: the frozen data sets of
     the product, whose test parts stay test parts; test_share: share of each class that is held out. Left out and told
-    are parts of one picture that were settled differently, and parts whose picture is gone. Raises OutputError, and
-    OptionError or DatasetError where a part is not settled, a picture is not the one that was settled, or nothing is
-    left.
+    are parts of one picture that were settled differently, and parts whose picture is gone or is none. Raises
+    OutputError, and OptionError or DatasetError where a part is not settled, a picture is not the one that was
+    settled, or nothing is left.
     """
     if not 0 < test_share < 1:
         raise OptionError(f"a test share of {test_share} leaves nothing to learn from or to test on; give one between.")
@@ -205,6 +207,8 @@ def _usable(parts: Sequence[ReviewedPart]) -> tuple[list[ReviewedPart], list[Lef
             left_out += [LeftOutPart(part.id, content, why) for part in own]
         elif not own[0].picture.is_file():
             left_out += [LeftOutPart(part.id, content, "its picture is not kept any more") for part in own]
+        elif not own[0].is_picture:
+            left_out += [LeftOutPart(part.id, content, "its file is no picture that can be opened") for part in own]
         else:
             usable.append(own[0])
             left_out += [LeftOutPart(part.id, content, f"a copy of part {own[0].id}") for part in own[1:]]
