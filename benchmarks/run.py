@@ -28,6 +28,8 @@ from benchmarks import (
     readers,
     scoring,
     startup,
+    station_kills,
+    station_load,
     station_store,
     taguchi,
 )
@@ -72,7 +74,9 @@ _APART: dict[str, Callable[[Scale, Path], str]] = {
     "embedding": embedding.section,
     "engines": engines.section,
     "inspection": inspection.section,
+    "kills": station_kills.section,
     "language": language.section,
+    "load": station_load.section,
     "packages": packages.section,
     "planes": planes.section,
     "store": station_store.section,

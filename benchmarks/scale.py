@@ -54,6 +54,12 @@ class Scale:
     mapped: int
     """Real pictures whose maps are compared."""
     repetitions: int
+    kills: int
+    """Times that a station is killed under load."""
+    store_kills: int
+    """Times that its PostgreSQL is."""
+    load_s: float
+    """How long a station is under load."""
     starts: int
     """Starts of each command."""
 
@@ -84,6 +90,9 @@ FULL = Scale(
     judged=1_000,
     mapped=48,
     repetitions=3,
+    kills=200,
+    store_kills=50,
+    load_s=600,
     starts=7,
 )
 QUICK = Scale(
@@ -112,5 +121,8 @@ QUICK = Scale(
     judged=16,
     mapped=2,
     repetitions=1,
+    kills=2,
+    store_kills=2,
+    load_s=6,
     starts=2,
 )

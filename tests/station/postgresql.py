@@ -31,6 +31,7 @@ class Server:
     port: int
     process: subprocess.Popen[bytes] | None = None
     _has_shared: bool = False
+    _was_killed: bool = False
 
     def new_database(self, *options: str) -> str:
         """The address of an empty database. options: of CREATE DATABASE."""
@@ -70,17 +71,24 @@ class Server:
             _program("postgres"), "-D", str(self.folder), "-p", str(self.port), "-h", "127.0.0.1",
             *(part for one in ("fsync=off", "unix_socket_directories=", "max_connections=100") for part in ("-c", one)),
         ]  # fmt: skip
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, **_as_user())
         deadline_s = time.monotonic() + _STARTS_S
         while True:
+            if self.process is None or self.process.poll() is not None:
+                with (self.folder / "log").open("ab") as log:
+                    self.process = subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder, **_as_user())
             try:
                 psycopg.connect(self.address("postgres"), connect_timeout=2).close()
                 return
             except psycopg.OperationalError:
-                if self.process.poll() is not None or time.monotonic() > deadline_s:
+                # processes of a killed one may hold its memory for a moment, in which no other begins
+                if time.monotonic() > deadline_s or (self.process.poll() is not None and not self._was_killed):
                     raise
                 time.sleep(0.02)
+
+    def fail(self, number: int) -> None:
+        """Let it die: by turns as in a power failure, and its first process alone."""
+        self._was_killed = True
+        self.stop(signal.SIGKILL if number % 2 else signal.SIGQUIT)
 
     def stop(self, by: signal.Signals = signal.SIGINT) -> None:
         """Stop it. by: SIGINT in order, SIGQUIT as a power failure does."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import os
 import signal
+import subprocess
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +15,8 @@ from PIL import Image
 
 from kenpin.inspection.pictures import open_bytes
 from kenpin.station.arrival import Arrival
-from kenpin.station.intake.decoding import Decoder
+from kenpin.station.intake import decoding
+from kenpin.station.intake.decoding import Decoder, DecoderBusyError
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +75,44 @@ def test_a_process_that_dies_or_hangs_is_replaced() -> None:
         assert decoder.open(Arrival("a.png", data)).error is None
     finally:
         decoder.close()
+
+
+def test_whatever_hinders_a_picture_hinders_the_next_one_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No memory for its pixels, no process to be had: a slot that is lost would be one for ever."""
+    decoder, data = Decoder(1, begun=False), _file("PNG")
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(decoding._Child, "_read", lambda *_: (_ for _ in ()).throw(MemoryError()))
+            assert "a.png: the process that opened it died" in f"{decoder.open(Arrival('a.png', data)).error}"
+        with monkeypatch.context() as patched:
+            patched.setattr(subprocess, "Popen", lambda *_, **__: (_ for _ in ()).throw(OSError("no fork")))
+            assert "no fork" in f"{decoder.open(Arrival('a.png', data)).error}"
+        assert decoder.open(Arrival("a.png", data)).error is None
+    finally:
+        decoder.close()
+
+
+def test_whoever_looks_waits_for_a_turn_and_not_without_end() -> None:
+    decoder = Decoder(1, begun=False)
+    held, most = threading.Event(), 1 + decoding._MOST_WAITING
+    refused, done = [], []
+
+    def look() -> None:
+        try:
+            with decoder.turn():
+                held.wait(20)
+                done.append(1)
+        except DecoderBusyError as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=look) for _ in range(most + 3)]
+    for thread in threads:
+        thread.start()
+    while len(refused) < 3:
+        time.sleep(0.01)
+    held.set()
+    for thread in threads:
+        thread.join()
+    assert (len(refused), len(done)) == (3, most)
+    with decoder.turn():
+        pass

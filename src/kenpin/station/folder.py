@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from kenpin.errors import OptionError
+from kenpin.errors import OptionError, RunError
 
 CONSOLE_NODE = "console"
 """As which commands on the machine of the station write a trail."""
@@ -76,8 +76,10 @@ class StationFolder:
         return self.path / "aside"
 
     def picture(self, picture_hash: str) -> Path:
-        """The file of a picture, by its content hash of 32 hexadecimal digits; its format is told by its content."""
-        assert _HASH.fullmatch(picture_hash), picture_hash
+        """The file of a picture, by its content hash of 32 hexadecimal digits; its content tells its format. Raises
+        RunError."""
+        if not _HASH.fullmatch(picture_hash):  # a store, or a journal, may have been tampered with
+            raise RunError(f"{picture_hash!r:.60}: is no hash of a picture; restore records and store from a copy.")
         return self.pictures / picture_hash[:2] / picture_hash
 
     def trail(self, node: str) -> Path:

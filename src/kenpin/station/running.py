@@ -21,6 +21,7 @@ from kenpin.station.arrival import Arrival, LineStoppedError
 from kenpin.station.clock import now_us
 from kenpin.station.drawing_key import drawing_key
 from kenpin.station.folder import StationFolder
+from kenpin.station.intake.arriving import ArrivingBytes
 from kenpin.station.intake.decoding import Decoder
 from kenpin.station.intake.product_line import LineState, ProductLine
 from kenpin.station.kept_pictures import KeptPictures
@@ -100,6 +101,9 @@ class Station:
             follower.take_up(settings.node)
             self.pictures = KeptPictures(self.folder)
             self.decoder = opened.enter_context(closing(Decoder()))
+            # of its own: whoever looks at many pictures keeps no part of the line waiting
+            self.viewer = opened.enter_context(closing(Decoder(1, begun=False)))
+            self.arriving = ArrivingBytes(settings.limits.waiting_bytes)
             self._entering = Entering(self.trail, follower)
             self._tell_rules()
             self.reviewing = Reviewing(self.store, self._entering, self.drawing_key, self.settings_of, self.defects_of)
@@ -229,7 +233,7 @@ class Station:
         running = self.versions.running()
         for product, settings in self.settings.products.items():
             if settings.policy is not None and product not in running:
-                version = self.versions.install(CONSOLE, product, read_policy(settings.policy), f"{settings.policy}")
+                version = self.versions.install(CONSOLE, product, read_policy(settings.policy), settings.policy.name)
                 reason = "named in the settings"
                 self.versions.approve(CONSOLE, product, version, reason, four_eyes=False)
                 self.versions.switch(CONSOLE, product, version, reason)

@@ -14,6 +14,7 @@ from kenpin.runtime.engines import EngineName
 from kenpin.station.api.app import create_app
 from kenpin.station.clock import now_us
 from kenpin.station.pages.app import add_pages
+from kenpin.station.pages.entering import OF_DOOR
 from kenpin.station.pages.set_up import SET_UP
 from kenpin.station.running import Station
 from kenpin.station.settings import StationSettings
@@ -27,7 +28,7 @@ from kenpin.station.who.patient_http import PatientHttp
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Scope
 
-_FORM_BYTES = 1024 * 1024
+_FORM_BYTES, _DOOR_BYTES = 1024 * 1024, 32 * 1024
 _ENDS_S = 5  # for answers that are being sent, when it is told to stop
 _KEPT_ALIVE_S = 30
 _MOST_CONNECTIONS = 512
@@ -66,9 +67,13 @@ def gate(station: Station, host: str) -> ASGIApp:
     limits = station.settings.limits
 
     def limit_bytes(scope: Scope) -> int:
-        return {"/api/v1/parts": limits.picture_bytes, SET_UP: limits.upload_bytes}.get(scope["path"], _FORM_BYTES)
+        path = scope["path"]
+        if path.startswith(OF_DOOR):  # anybody may send to these, and slowly
+            return _DOOR_BYTES
+        return {"/api/v1/parts": limits.picture_bytes, SET_UP: limits.upload_bytes}.get(path, _FORM_BYTES)
 
-    return guarded(app, door, Hosts.of(host, station.settings.hosts), limit_bytes)
+    settings = station.settings
+    return guarded(app, door, Hosts.of(host, settings.hosts), limit_bytes, proxies=settings.proxies)
 
 
 @contextmanager

@@ -77,6 +77,11 @@ class StationSettings(StrictOptions):
     hosts: tuple[str, ...] = Field(
         (), description="Names by which browsers reach it, besides its address and localhost."
     )
+    proxies: tuple[str, ...] = Field(
+        (),
+        description="Addresses of proxies before it, whose `X-Forwarded-For` is believed: else all who come through "
+        "one have its address.",
+    )
     language: Language = Field("en", description="Language of whoever has not chosen one.")
     products: dict[str, ProductSettings] = Field(default_factory=dict, description="Products by their names.")
     limits: Limits = Field(Limits(), description="What it takes at a time.")

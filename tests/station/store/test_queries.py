@@ -225,3 +225,11 @@ def test_lists_are_read_in_the_order_of_an_index(tmp_path: Path) -> None:
     assert not [plan for plan in plans if "TEMP B-TREE" in plan]
     wanted = ["parts_by_time", "parts_by_time", "parts_by_lot", "parts_by_label", "SEARCH reviewers"]
     assert [name in plan for name, plan in zip(wanted, plans, strict=True)] == [True] * len(wanted)
+
+
+@pytest.mark.parametrize(
+    "key", ["", "\0", "a" * 32 + "\0", "A" * 32, "g" * 32, "a" * 31, "a" * 10_000, "\ud800", "\n" + "a" * 32]
+)
+def test_what_is_no_name_of_a_part_finds_none(key: str, filled: Store) -> None:
+    with filled.reading() as connection:
+        assert queries.find_part(connection, key) is None

@@ -173,6 +173,22 @@ def test_a_long_answer_ends_with_its_session(at: MadeDoor) -> None:
     assert answer.pieces == 6, "an empty last one ends it"
 
 
+def test_a_long_answer_ends_with_its_token(at: MadeDoor) -> None:
+    with at.engine.begin() as connection:
+        token = make_token(connection, at.trail, CONSOLE, "screen", ["look"], BEGIN_US)
+
+    async def events(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for number in range(10):
+            if number == 5:
+                with at.engine.begin() as connection:
+                    revoke_token(connection, at.trail, CONSOLE, "screen", BEGIN_US)
+            await send({"type": "http.response.body", "body": b"%d" % number, "more_body": True})
+
+    answer = ask(Identity(events, at.door, look_again_s=0.0), headers={"authorization": f"Bearer {token.text}"})
+    assert answer.body == b"01234"
+
+
 def test_a_store_that_cannot_be_asked_lets_nobody_in(at: MadeDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     at.add("aoi")
     cookie = sent_back(at.sign_in("aoi"))
@@ -195,6 +211,6 @@ def test_a_store_that_cannot_be_asked_lets_nobody_in(at: MadeDoor, monkeypatch: 
         monkeypatch.setattr(at.door, name, unreachable)
     for headers in (cookie, {"authorization": "Bearer x"}):
         answer = ask(Identity(app, at.door), headers=headers)
-        assert (answer.status, answer.body) == (503, b"the store cannot be reached; start it.\n")
+        assert (answer.status, answer.body) == (503, b"the station cannot look up who you are now; its log says why.\n")
     assert ask(Identity(app, at.door)).status == 200, "who brings nothing is nobody, and need not be looked up"
     assert len(app.scopes) == 1

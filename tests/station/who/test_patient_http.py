@@ -31,6 +31,7 @@ class QuickHttp(PatientHttp):
     head_s = HEAD_S
     reading_s = READING_S
     rest_s = REST_S
+    rest_bytes = LARGE
 
 
 @dataclass
@@ -373,3 +374,41 @@ def test_a_request_that_takes_the_station_long_is_not_a_slow_client() -> None:
     thread.join(10)
     assert _statuses(answer) == [200]
     assert b"late" in answer
+
+
+def test_connections_that_ask_nothing_make_room_for_one_that_asks() -> None:
+    """The one that has been idle longest ends; one on which something is asked stays."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/slow":
+            await asyncio.sleep(3 * HEAD_S)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    class Slower(PatientHttp):
+        head_s = 10.0
+
+    most = 32
+    config = uvicorn.Config(
+        app, port=0, http=Slower, ws="none", lifespan="off", log_config=None, limit_concurrency=most
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    opened = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(most // 2)]
+    opened[0].sendall(b"GET /slow HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+    opened[1].sendall(b"GET / HTTP/1.1\r\n")  # never ends
+    time.sleep(0.1)
+    opened += [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(2 * most)]
+    for connection in (opened[-1], opened[-2]):
+        connection.sendall(b"GET / HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
+        assert _statuses(_rest(connection)) == [200]
+    assert _statuses(_rest(opened[0])) == [200]
+    assert _rest(opened[1]) == b""
+    for connection in opened:
+        connection.close()
+    server.should_exit = True
+    thread.join(10)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from fastapi import Request
@@ -20,10 +20,10 @@ class Asking:
     person: Person
 
 
-def asking(right: Right) -> Callable[[Request], Asking]:
+def asking(right: Right) -> Callable[[Request], Awaitable[Asking]]:
     """A dependency of a route: whoever asks must have this right."""
 
-    def ask(request: Request) -> Asking:
+    async def ask(request: Request) -> Asking:  # else it waited for a thread, which people who look may hold
         return Asking(request.app.state.station, person_with(request.scope, right))
 
     return ask

@@ -16,7 +16,7 @@ ROUTER = APIRouter()
 
 
 @ROUTER.get("/healthz", include_in_schema=False)
-def get_health() -> JSONResponse:
+async def get_health() -> JSONResponse:
     """The process lives and answers."""
     return JSONResponse({"status": "alive"})
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from kenpin.station.api.answers import LineAnswer, PartAnswer, ReviewedAnswer, part_answer, reviewed_answer
 from kenpin.station.api.depending import Asking, asking
 from kenpin.station.arrival import Arrival
-from kenpin.station.running import NotThereError
+from kenpin.station.running import NotThereError, Station
 from kenpin.station.store.full_records import read_record
 from kenpin.station.store.queries import find_part
 from kenpin.station.who.rights import Right
@@ -51,7 +52,7 @@ async def post_part(
     The same id with the same picture is the same part: it is judged once, and sent again it gets the record that it
     has. A file that is not a picture is a part too, whose verdict is REVIEW.
     """
-    taken = asked.station.submit(Arrival(id, await request.body(), product, lot))
+    taken = asked.station.submit(Arrival(id, await _received(request, asked.station), product, lot))
     record = await asyncio.wrap_future(taken.record)
     return part_answer(record, taken.product)
 
@@ -65,6 +66,16 @@ def get_part(key: str, asked: Annotated[Asking, Depends(asking(Right.LOOK))]) ->
     if part is None:
         raise NotThereError("there is no such part; the address may be of another station.")
     return reviewed_answer(part, read_record(station.folder, part.journal, part.offset_bytes, key), reviews)
+
+
+async def _received(request: Request, station: Station) -> bytes:
+    """The body of a request. Raises LineFullError where many are being received."""
+    with station.arriving.body() as body:
+        pieces = []
+        async for piece in request.stream():
+            body.add(len(piece))
+            pieces.append(piece)
+        return b"".join(pieces)
 
 
 @ROUTER.get("/state")
@@ -95,4 +106,18 @@ async def get_events(request: Request, asked: Annotated[Asking, Depends(asking(R
                 yield "event: part\ndata:\n\n"
                 await asyncio.sleep(_PAUSE_S)
 
-    return StreamingResponse(events(), media_type="text/event-stream")
+    return _Counted(events(), close=request.app.state.streams.open(asked.person.name))
+
+
+class _Counted(StreamingResponse):
+    """A stream of events; `close` is called at its end, whatever ended it."""
+
+    def __init__(self, events: AsyncIterator[str], close: Callable[[], None]) -> None:
+        super().__init__(events, media_type="text/event-stream")
+        self._close = close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._close()

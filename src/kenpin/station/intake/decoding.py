@@ -7,46 +7,84 @@ import select
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from queue import LifoQueue
+from threading import BoundedSemaphore
 from typing import Any, BinaryIO, cast
 
 from PIL import Image
 
 from kenpin.data.picture_files import hash_of
 from kenpin.data.streaming import hold
-from kenpin.errors import ImageError
+from kenpin.errors import ImageError, KenpinError, first_line
 from kenpin.inspection.pictures import Opened, unopened
 from kenpin.station.arrival import Arrival
 from kenpin.station.intake.decoding_child import frame_length, write_frame
 
 _START_S = 60.0
+_MOST_WAITING = 16
+
+
+class DecoderBusyError(KenpinError, RuntimeError):
+    """So many wait for a picture already that another one would only wait too."""
+
+    retry_after_s = 2.0
 
 
 class Decoder:
     """A few processes that open pictures, for as many threads; one that dies or takes too long is replaced."""
 
-    def __init__(self, processes: int = 2, seconds: float = 30.0) -> None:
-        """seconds: that a picture may take; then it is REVIEW, as one that cannot be opened."""
+    def __init__(self, processes: int = 2, seconds: float = 30.0, *, begun: bool = True) -> None:
+        """seconds: that a picture may take; then it is REVIEW, as one that cannot be opened. begun: whether the
+        processes begin now, or with the first pictures."""
         self._seconds = seconds
         self._idle: LifoQueue[_Child | None] = LifoQueue()
         for _ in range(processes):
-            self._idle.put(_Child())
+            self._idle.put(_Child() if begun else None)
+        self._turns, self._coming = BoundedSemaphore(processes), BoundedSemaphore(processes + _MOST_WAITING)
 
     def open(self, arrival: Arrival) -> Opened:
-        """The part's picture, or why it cannot be opened; waits for an idle process and for room."""
-        begun = unopened(arrival.id, arrival.data, hash_of(arrival.data), lot=arrival.lot)
-        child = self._idle.get() or _Child()
+        """The part's picture, or why it cannot be opened, whatever hinders it; waits for an idle process and for
+        room."""
+        with self._lent() as slot:
+            return self._opened(slot, arrival)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """A turn of somebody who looks at a picture, which they read, open and let go within it: no more of them than
+        there are processes have one. Raises DecoderBusyError where many wait."""
+        if not self._coming.acquire(blocking=False):
+            raise DecoderBusyError("many pictures are being opened at this moment; load it again in a few seconds.")
         try:
-            opened = child.open(begun, arrival.data, self._seconds)
-        except (OSError, ValueError) as error:
-            child.end()
-            self._idle.put(None)
-            why = f"{error}" if isinstance(error, TimeoutError) else "the process that opened it died"
+            with self._turns:
+                yield
+        finally:
+            self._coming.release()
+
+    @contextmanager
+    def _lent(self) -> Iterator[list[_Child | None]]:
+        """A process, or none that is still to be begun; what is in the list at the end is given back, whatever
+        happened: else nobody could open a picture any more."""
+        slot = [self._idle.get()]
+        try:
+            yield slot
+        finally:
+            self._idle.put(slot[0])
+
+    def _opened(self, slot: list[_Child | None], arrival: Arrival) -> Opened:
+        begun = unopened(arrival.id, arrival.data, hash_of(arrival.data), lot=arrival.lot)
+        try:
+            slot[0] = child = slot[0] or _Child()
+            return child.open(begun, arrival.data, self._seconds)
+        except Exception as error:  # noqa: BLE001 whatever a stranger's file does, it holds up no line
+            if slot[0] is not None:
+                slot[0].end()
+                slot[0] = None
+            died = f"the process that opened it died ({first_line(error)})"
+            why = f"{error}" if isinstance(error, TimeoutError) else died
             return replace(begun, error=ImageError(f"{begun.seen.id}: {why}. Inspect the part yourself."))
-        self._idle.put(child)
-        return opened
 
     def close(self) -> None:
         """End the processes; called when no thread opens anything."""

@@ -45,6 +45,8 @@ class ReviewedPart:
     """UTC, microseconds since 1970."""
     sampled: bool
     """Whether it was drawn for review at random."""
+    is_picture: bool = True
+    """Whether its file could be opened, which people may settle too where it could not."""
 
     @property
     def said(self) -> tuple[Verdict, str | None]:
@@ -121,9 +123,9 @@ def freeze(
 
     earlier: the frozen data sets of the product, whose test parts stay test parts; test_share: share of each class that
     is held out; of_boxes: whether it holds boxes and outlines in COCO's form, in place of class folders. Left out and
-    told are parts of one picture that were settled differently, parts whose picture is gone, and of boxes parts that
-    failed and on which nobody drew any. Raises OutputError, and OptionError or DatasetError where a part is not
-    settled, a picture is not the one that was settled, or nothing is left.
+    told are parts of one picture that were settled differently, parts whose picture is gone or is none, and of boxes
+    parts that failed and on which nobody drew any. Raises OutputError, and OptionError or DatasetError where a part is
+    not settled, a picture is not the one that was settled, or nothing is left.
     """
     if not 0 < test_share < 1:
         raise OptionError(f"a test share of {test_share} leaves nothing to learn from or to test on; give one between.")
@@ -220,6 +222,8 @@ def _usable(parts: Sequence[ReviewedPart]) -> tuple[list[ReviewedPart], list[Lef
             left_out += [LeftOutPart(part.id, content, why) for part in own]
         elif not own[0].picture.is_file():
             left_out += [LeftOutPart(part.id, content, "its picture is not kept any more") for part in own]
+        elif not own[0].is_picture:
+            left_out += [LeftOutPart(part.id, content, "its file is no picture that can be opened") for part in own]
         else:
             best = max(own, key=lambda part: (part.is_drawn, part.settled_us if part.is_drawn else 0))
             usable.append(best)

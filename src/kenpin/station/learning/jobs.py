@@ -30,6 +30,7 @@ SCHEMA: Literal[1] = 1
 GRACE_S = 20.0
 """From being asked to end to being killed."""
 _FREE_BYTES = 1024**3
+_LARGEST_NUMBER = 10**9
 _LAST_BYTES = 64 * 1024
 """Of a log that are looked at."""
 _SHELL = """read -r begun || exit 1
@@ -166,6 +167,8 @@ class Jobs:
 
     def find(self, number: int) -> Job:
         """A job as it stands now. Raises OptionError where there is none, RunError."""
+        if not 0 < number <= _LARGEST_NUMBER:  # what stands in an address may be longer than any file's name
+            raise OptionError("there is no such job; its number is one of the list.")
         folder = self._folder / f"{number}"
         file = folder / "job.json"
         if not file.is_file():

@@ -164,6 +164,7 @@ class Learning:
                 settled_by=last[row.key].who if row.key in last else "",
                 settled_us=last[row.key].at_us if row.key in last else row.judged_us,
                 sampled=row.sampled is not None,
+                is_picture=row.width_px is not None,
             )
             for row in rows
             if row.picture_hash

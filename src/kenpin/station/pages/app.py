@@ -5,10 +5,11 @@ from __future__ import annotations
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-from kenpin.station.api.app import STATUS, refused
+from kenpin.station.api.app import HANDLED, headers_of, refused, sentence_of, status_of
 from kenpin.station.pages import (
     account,
     entering,
@@ -40,23 +41,24 @@ def add_pages(app: FastAPI, door: Door) -> None:
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     for router in ROUTERS:
         app.include_router(router)
-    for error in STATUS:
+    for error in HANDLED:
         app.add_exception_handler(error, _page_of)
 
 
-def _page_of(request: Request, error: Exception) -> Response:
+async def _page_of(request: Request, error: Exception) -> Response:
     """An error as a page, where a browser asked for one; whoever is not signed in is asked to."""
-    answer = refused(request, error)
     if request.url.path.startswith("/api/") or "text/html" not in request.headers.get("accept", ""):
-        return answer
+        return await refused(request, error)
     if isinstance(error, NotSignedInError) and request.method == "GET":
         back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(f"/sign-in?back={quote(back, safe='')}", 303)
     if isinstance(error, NotConfirmedError):
         screen = "/" + request.url.path.split("/")[1]
         return RedirectResponse(f"/confirm?back={quote(screen, safe='')}", 303)
-    asked = open_page(request)
-    page = asked.answer("refused", "", answer.status_code, sentence=f"{error}")
-    if "retry-after" in answer.headers:
-        page.headers["Retry-After"] = answer.headers["retry-after"]
+    return await run_in_threadpool(_page, request, error)
+
+
+def _page(request: Request, error: Exception) -> Response:
+    page = open_page(request).answer("refused", "", status_of(error), sentence=sentence_of(request, error))
+    page.headers.update(headers_of(error))
     return page

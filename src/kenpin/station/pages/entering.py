@@ -20,6 +20,8 @@ from kenpin.station.who.rights import NotSignedInError
 from kenpin.station.who.secret import Secret
 
 ROUTER = APIRouter(include_in_schema=False)
+OF_DOOR = ("/sign-in", "/sign-out", "/language", "/first/", "/link/")
+"""Beginnings of addresses that take something from anybody."""
 _YEAR_S = 365 * 24 * 3600
 _Text = Annotated[str, Form(max_length=1_000)]
 
@@ -121,9 +123,10 @@ def choose_language(request: Request, language: _Text, back: _Text = "/") -> Res
     """Take another language, for this person or this browser."""
     asked = open_page(request)
     chosen = check_language(language)
-    if asked.person is not None and asked.person.role is not None:
+    person = asked.person
+    if person is not None and person.role is not None and person.language != chosen:
         with asked.station.store.writing() as connection:
-            set_language(connection, asked.station.trail, asked.person, asked.person.name, chosen, now_us())
+            set_language(connection, asked.station.trail, person, person.name, chosen, now_us())
     answer = RedirectResponse(own_address(back), 303)
     answer.set_cookie(LANGUAGE_COOKIE, language, max_age=_YEAR_S, httponly=True, samesite="lax")
     return answer

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
-from kenpin.errors import KenpinError
+from kenpin.errors import KenpinError, OptionError, RunError
 from kenpin.models import family_names
+from kenpin.station.api.app import sentence_of
+from kenpin.station.learning.jobs import Job
 from kenpin.station.pages.asking import PageAsked, asked_page
 from kenpin.station.pages.rendering import render
 from kenpin.station.running import NotThereError
@@ -49,6 +51,8 @@ def freeze(request: Request, form: _Text = _CLASSES) -> Response:
 def train(request: Request, data_set: _Text, family: _Text) -> Response:
     """Order a training."""
     asked = asked_page(request, Right.LEARN)
+    if family not in _FAMILIES:  # others have bases that would be loaded from elsewhere
+        raise OptionError(f"family {family!r:.60}: is not trained here; take one of {', '.join(_FAMILIES)}.")
     return _done(asked, lambda: asked.station.learning.begin(asked.who, asked.product, data_set, family, {}))
 
 
@@ -63,7 +67,7 @@ def cancel(request: Request, number: int) -> Response:
 def job_log(request: Request, number: int) -> Response:
     """All that a training said."""
     asked = asked_page(request, Right.LOOK)
-    log = asked.station.learning.jobs.find(number).log
+    log = _job(asked, number).log
     if not log.is_file():
         raise NotThereError(f"job {number}: has said nothing yet.")
     return FileResponse(log, media_type="text/plain; charset=utf-8")
@@ -73,8 +77,7 @@ def job_log(request: Request, number: int) -> Response:
 def job_comparison(request: Request, number: int) -> Response:
     """Its run beside the one that judged, on the same held-out parts."""
     asked = asked_page(request, Right.LOOK)
-    learning = asked.station.learning
-    page = learning.comparison(learning.jobs.find(number))
+    page = asked.station.learning.comparison(_job(asked, number))
     if page is None:
         raise NotThereError(f"job {number}: was compared with nothing.")
     # a page of its own, whose style stands in it
@@ -97,6 +100,14 @@ def decide(request: Request, version: int, decision: _Text, reason: _Text) -> Re
     return _done(asked, decisions[decision])
 
 
+def _job(asked: PageAsked, number: int) -> Job:
+    """The job of a number that stands in an address. Raises NotThereError."""
+    try:
+        return asked.station.learning.jobs.find(number)
+    except RunError as error:
+        raise NotThereError("there is no such training; its number is one of the list.") from error
+
+
 def _four_eyes(asked: PageAsked) -> bool:
     """Whether another person must approve: where the settings want it, and there is one."""
     if not asked.station.settings.four_eyes:
@@ -112,7 +123,7 @@ def _done(asked: PageAsked, work: Callable[[], object]) -> Response:
     try:
         work()
     except KenpinError as error:
-        return _page(asked, f"{error}", 409)
+        return _page(asked, sentence_of(asked.request, error), 409)
     return RedirectResponse(f"/learn?product={asked.product}", 303)
 
 

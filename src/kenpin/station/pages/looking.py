@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response, StreamingResponse
-from PIL import Image
 
 from kenpin.errors import OptionError
 from kenpin.inspection.closer_look import layer_of
@@ -121,16 +120,14 @@ def part_picture(request: Request, key: str) -> Response:
     media_type = shown_as_it_is(asked.station.pictures.read(part.picture_hash) or b"")
     if media_type is not None:
         return FileResponse(asked.station.pictures.path(part.picture_hash), media_type=media_type, headers=_KEPT)
-    return _image(_opened(asked.station, part), "PNG")
+    return _encoded(asked.station, part, "PNG")
 
 
 @ROUTER.get("/parts/{key}/thumbnail")
 def part_thumbnail(request: Request, key: str) -> Response:
     """Its picture, small, encoded anew."""
     asked = asked_page(request, Right.LOOK)
-    image = _opened(asked.station, _with_picture(asked.station, key))
-    image.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX))
-    return _image(image, "JPEG")
+    return _encoded(asked.station, _with_picture(asked.station, key), "JPEG", _THUMBNAIL_PX)
 
 
 @ROUTER.get("/parts/{key}/layer")
@@ -230,18 +227,18 @@ def _with_picture(station: Station, key: str) -> PartRow:
     return part
 
 
-def _opened(station: Station, part: PartRow) -> Image.Image:
-    """A stranger's picture, opened elsewhere."""
-    data = station.pictures.read(part.picture_hash)
-    image = None if data is None else station.decoder.open(Arrival(part.key, data)).image
-    if image is None:
-        raise NotThereError("the part's file is not a picture that can be opened.")
-    return image
-
-
-def _image(image: Image.Image, kind: str) -> Response:
-    file = io.BytesIO()
-    image.save(file, kind, compress_level=1)  # of a PNG: it is sent once, over a network of the plant
+def _encoded(station: Station, part: PartRow, kind: str, most_px: int | None = None) -> Response:
+    """A stranger's picture, opened elsewhere, made smaller where asked for, and encoded anew. Raises NotThereError,
+    DecoderBusyError."""
+    with station.viewer.turn():
+        data = station.pictures.read(part.picture_hash)
+        image = None if data is None else station.viewer.open(Arrival(part.key, data)).image
+        if image is None:
+            raise NotThereError("the part's file is not a picture that can be opened.")
+        if most_px is not None:
+            image.thumbnail((most_px, most_px))
+        file = io.BytesIO()
+        image.save(file, kind, compress_level=1)  # of a PNG: it is sent once, over a network of the plant
     return Response(file.getvalue(), media_type=f"image/{kind.lower()}", headers=_KEPT)
 
 

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi import APIRouter, Request
-from fastapi.concurrency import run_in_threadpool
+from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from fastapi.responses import HTMLResponse
-from starlette.datastructures import UploadFile
 
 from kenpin.data.archive import unpack
-from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.reading.pictures import is_picture
 from kenpin.errors import KenpinError, OptionError
-from kenpin.records import ImageSource
+from kenpin.files import hidden_folder
+from kenpin.station.api.app import sentence_of
 from kenpin.station.arrival import Arrival
+from kenpin.station.folder import check_name
 from kenpin.station.learning.doubts import doubts
 from kenpin.station.learning.steering import NamedDataSet
 from kenpin.station.pages.asking import PageAsked, asked_page
 from kenpin.station.pages.rendering import render
+from kenpin.station.pages.uploads import UploadedFile, check_room, receive_upload
+from kenpin.station.settings import Limits
 from kenpin.station.who.rights import Right
 
 ROUTER = APIRouter(include_in_schema=False)
@@ -54,33 +55,41 @@ def set_up_page(request: Request) -> HTMLResponse:
 async def take_good(request: Request) -> HTMLResponse:
     """Take pictures of good parts, or an archive of them, as a data set to begin with."""
     asked = await run_in_threadpool(asked_page, request, Right.UPLOAD)
-    async with request.form(max_files=_MOST_FILES, max_fields=10) as form:
-        product, files = form.get("name"), [one for one in form.getlist("pictures") if isinstance(one, UploadFile)]
-        if not isinstance(product, str):
-            raise OptionError("set-up: give the product a name.")
-        taken: Taken | None = None
-        error = None
+    station, taken, error, product = asked.station, None, None, ""
+    # what a killed station left of an upload is removed with the next one
+    async with contextmanager_in_threadpool(hidden_folder(station.folder.path / "upload")) as folder:
         try:
-            taken = await run_in_threadpool(_take, asked, product.strip(), files)
+            upload = await receive_upload(
+                request.headers.get("content-type", ""), request.stream(), folder, most_files=_MOST_FILES,
+                free_bytes=station.settings.limits.free_bytes,
+            )  # fmt: skip
+            product = upload.fields.get("name", "").strip()
+            taken = await run_in_threadpool(_take, asked, product, upload.files, folder)
         except KenpinError as refused:
-            error = f"{refused}"
+            error = sentence_of(request, refused)
     page = render("set_up_done", asked.language, shell=asked.shell("set-up"), taken=taken, error=error, product=product)
-    return HTMLResponse(page)
+    return HTMLResponse(page, 200 if error is None else 409)
 
 
-def _take(asked: PageAsked, product: str, files: Sequence[UploadFile]) -> Taken:
+def _take(asked: PageAsked, product: str, files: Sequence[UploadedFile], folder: Path) -> Taken:
+    """Look at all files first, so that of an upload that is refused nothing is kept. Raises KenpinError."""
     station, refused = asked.station, list[str]()
-    with tempfile.TemporaryDirectory(dir=station.folder.path) as folder:
-
-        def good() -> Iterator[tuple[str, bytes]]:
-            for name, data in _pictures(files, Path(folder), station.settings.limits.upload_bytes):
-                opened = station.decoder.open(Arrival(name, data))
-                if opened.error is None:
-                    yield name, data
-                else:
-                    refused.append(f"{opened.error}")
-
-        data_set = station.learning.take_good(asked.who, product, good())
+    check_name(product, "product")
+    good = list[UploadedFile]()
+    for file in _pictures(files, folder / "unpacked", station.settings.limits):
+        try:
+            data = _read(file.path, station.settings.limits.picture_bytes)
+        except KenpinError as error:
+            refused.append(f"{file.name}: {error}")
+            continue
+        opened = station.viewer.open(Arrival(file.name, data))
+        if opened.error is None:
+            good.append(file)
+        else:
+            refused.append(f"{opened.error}")
+            file.path.unlink()
+    pictures = ((file.name, file.path.read_bytes()) for file in good)
+    data_set = station.learning.take_good(asked.who, product, pictures)
     found = doubts(station.folder.data_sets / data_set.name)
     findings = [f"{one.finding}" for one in found[:_SHOWN]]
     more = len(refused) - _SHOWN
@@ -88,19 +97,33 @@ def _take(asked: PageAsked, product: str, files: Sequence[UploadFile]) -> Taken:
     return Taken(data_set, shown, findings)
 
 
-def _pictures(files: Sequence[UploadFile], folder: Path, limit_bytes: int) -> Iterator[tuple[str, bytes]]:
-    """Name and content of each picture; those of an archive are unpacked without trust. Raises DownloadError."""
+def _pictures(files: Sequence[UploadedFile], folder: Path, limits: Limits) -> Iterator[UploadedFile]:
+    """Each picture; those of archives are unpacked without trust, all of them together within the limit of one upload.
+    Raises DownloadError, OutputError."""
+    left_bytes = limits.upload_bytes
     for number, file in enumerate(files):
-        head = file.file.read(len(_ZIP))
-        file.file.seek(0)
-        if head != _ZIP:
-            yield file.filename or f"{number}", file.file.read()
+        with file.path.open("rb") as opened:
+            is_archive = opened.read(len(_ZIP)) == _ZIP
+        if not is_archive:
+            yield file
             continue
-        archive, inside = folder / f"{number}.zip", folder / f"{number}"
-        with archive.open("wb") as copy:
-            while piece := file.file.read(1 << 20):
-                copy.write(piece)
-        unpack(archive, inside, limit_bytes=limit_bytes, progress=lambda *_: None)
+        inside = folder / f"{number}"
+        folder.mkdir(exist_ok=True)
+        room = min(left_bytes, check_room(folder, limits.free_bytes))
+        unpack(file.path, inside, limit_bytes=room, progress=lambda *_: None)
+        file.path.unlink()
         for path in sorted(inside.rglob("*")):
-            if path.is_file() and is_picture(path.name):
-                yield path.relative_to(inside).as_posix(), read_bytes_once(ImageSource(str(path))).data
+            if not path.is_file():
+                continue
+            left_bytes -= path.stat().st_size
+            if is_picture(path.name):
+                yield UploadedFile(path.relative_to(inside).as_posix(), path)
+            else:
+                path.unlink()
+
+
+def _read(path: Path, most_bytes: int) -> bytes:
+    """The file. Raises OptionError for one that the line would not take."""
+    if (size := path.stat().st_size) > most_bytes:
+        raise OptionError(f"has {size:,} bytes, more than `picture_bytes` of the settings; send a smaller one.")
+    return path.read_bytes()

@@ -160,8 +160,9 @@ class Reviewing:
 
     def leave(self, who: Person, key: str) -> None:
         """Leave a part to somebody else; this person gets it again only after a while. Raises NotAllowedError,
-        StoreError."""
+        OptionError, StoreError."""
         who.check(Right.REVIEW)
+        self._part(key)
         values = {"holds": False, "until_us": self._clock() + _LEFT_US}
         with self._store.writing() as connection:
             left = insert_into(connection, LENT).values(key=key, who=who.name, **values)

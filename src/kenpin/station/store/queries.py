@@ -18,6 +18,7 @@ from kenpin.station.store.part_tables import LOTS, PARTS, TALLIES
 
 MOST_COUNTED = 10_000
 TallyColumn = Literal["product", "version", "lot", "hour", "verdict", "label", "settled_verdict"]
+_KEY = re.compile("[0-9a-f]{32}")
 _FIRST, _THEN = 100, 5_000  # parts at a time of a stream
 
 
@@ -157,7 +158,9 @@ def added(connection: Connection, behind: int, *, most: int = 100) -> tuple[Part
 
 
 def find_part(connection: Connection, key: str) -> PartRow | None:
-    """The part of this name; None where there is none. key: of `key_of`."""
+    """The part of this name; None where there is none. key: of `key_of`, or whatever stands in an address."""
+    if not _KEY.fullmatch(key):
+        return None  # some of what an address can hold, no store takes
     found = connection.execute(select(PARTS).where(PARTS.c.key == key)).mappings().one_or_none()
     return None if found is None else _part(found)
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
+REST_BYTES = 128 * 1024**2
+"""Of a body that nobody wants, so much is read behind the answer."""
 
 
 def headers_of(scope: Scope, name: bytes) -> list[bytes]:
@@ -31,10 +33,11 @@ async def refuse(
     sentence: str,
     further: Iterable[tuple[bytes, bytes]] = (),
     *,
-    end: bool = True,
+    end: bool = False,
 ) -> None:
-    """Answer in one sentence: as JSON below `/api/`, as text elsewhere. end: whether the connection is closed, as it
-    must be where a body may follow that nobody reads."""
+    """Answer in one sentence: as JSON below `/api/`, as text elsewhere. end: whether the connection is closed at once,
+    as it must be where nobody can tell where the request ends; else what still comes of its body is read for a while
+    and thrown away, for a client that is cut off while it sends does not read the answer."""
     is_api = scope["path"].startswith("/api/")
     body = (json.dumps({"error": sentence}) if is_api else sentence + "\n").encode()
     kind = b"application/json" if is_api else b"text/plain; charset=utf-8"

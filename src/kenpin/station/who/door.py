@@ -187,6 +187,11 @@ class Door:
         with self._reading() as connection:
             return find_session(connection, session, self._clock()) is not None
 
+    def is_token(self, token: Secret) -> bool:
+        """Whether a machine token was not revoked; asking this does not use it."""
+        with self._reading() as connection:
+            return find_token(connection, token) is not None
+
     def which_machine(self, token: Secret) -> Person | None:
         """Whose machine token it is; None where there is none, or it was revoked."""
         now = self._clock()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qsl
 
 from kenpin.errors import KenpinError
@@ -28,6 +29,8 @@ _MOST_FIELDS = 1000
 _THREADS = 4
 _FORM = "application/x-www-form-urlencoded"
 Result = TypeVar("Result")
+IsOpen = Callable[[], Awaitable[bool]]
+_log = logging.getLogger(__name__)
 
 
 def person_of(scope: Scope) -> Person:
@@ -49,11 +52,11 @@ class Identity:
     """Puts `person`, `session` and `csrf_token` into `scope["state"]`, None where nobody is signed in.
 
     A wrong machine token is answered 401, and a change in a session without its page's token 403. A long answer, such
-    as one of events, ends soon after the session has.
+    as one of events, ends soon after the session has, or the token was revoked.
     """
 
     def __init__(self, app: ASGIApp, door: Door, look_again_s: float = 15.0) -> None:
-        """look_again_s: how often a long answer looks whether its session has ended."""
+        """look_again_s: how often a long answer looks whether its session or token has ended."""
         self._app, self._door, self._look_again_s = app, door, look_again_s
         # of its own: parts that wait for their verdicts may take all threads of the service
         self._threads = ThreadPoolExecutor(_THREADS, "identity")
@@ -65,20 +68,22 @@ class Identity:
             return
         state = scope.setdefault("state", {})
         state |= {"person": None, "session": None, "csrf_token": None}
-        session = None
+        session, is_open = None, None
         try:
             if headers_of(scope, b"authorization"):
                 token = bearer_of(scope)
                 person = None if token is None else await self._ask(self._door.which_machine, Secret(token))
-                if person is None:
+                if token is None or person is None:
                     further = ((b"www-authenticate", b"Bearer"),)
                     await refuse(scope, send, 401, "this is no token, or it was revoked; ask for another.", further)
                     return
                 state["person"] = person
+                is_open = self._still(Secret(token), is_token=True)
             elif (session := session_of(scope)) is not None:
                 state["person"] = await self._ask(self._door.who_has, session)
         except KenpinError as error:  # the store cannot be asked
-            await refuse(scope, send, 503, f"{error}")
+            _log.warning("%s", error)
+            await refuse(scope, send, 503, "the station cannot look up who you are now; its log says why.")
             return
         if session is not None and state["person"] is not None:
             state |= {"session": session, "csrf_token": csrf_token(session)}
@@ -87,24 +92,32 @@ class Identity:
                 if not is_csrf_token(session, sent):
                     await refuse(scope, send, 403, "this page is older than your session; load it again.")
                     return
-            send = _WhileOpen(send, session, self._is_open, self._look_again_s).send
+            is_open = self._still(session, is_token=False)
+        if is_open is not None:
+            send = _WhileOpen(send, is_open, self._look_again_s).send
         await self._app(scope, receive, send)
 
-    async def _is_open(self, session: Secret) -> bool:
-        try:
-            return await self._ask(self._door.is_open, session)
-        except KenpinError:  # it cannot be told; a browser asks again for events that end
-            return False
+    def _still(self, secret: Secret, *, is_token: bool) -> IsOpen:
+        """What tells whether a session has not ended, or a token was not revoked."""
+
+        async def is_open() -> bool:
+            question = self._door.is_token if is_token else self._door.is_open
+            try:
+                return await self._ask(question, secret)
+            except KenpinError:  # it cannot be told; a browser asks again for events that end
+                return False
+
+        return is_open
 
     async def _ask(self, question: Callable[[Secret], Result], secret: Secret) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, question, secret)
 
 
 class _WhileOpen:
-    """Sends a long answer as long as the session is open."""
+    """Sends a long answer as long as the session, or the token, is open."""
 
-    def __init__(self, send: Send, session: Secret, is_open: Callable[[Secret], Any], look_again_s: float) -> None:
-        self._send, self._session, self._is_open, self._look_again_s = send, session, is_open, look_again_s
+    def __init__(self, send: Send, is_open: IsOpen, look_again_s: float) -> None:
+        self._send, self._is_open, self._look_again_s = send, is_open, look_again_s
         self._looked_s, self._has_ended = time.monotonic(), False
 
     async def send(self, message: Message) -> None:
@@ -113,7 +126,7 @@ class _WhileOpen:
             return
         if message.get("more_body") and time.monotonic() - self._looked_s >= self._look_again_s:
             self._looked_s = time.monotonic()
-            if not await self._is_open(self._session):
+            if not await self._is_open():
                 self._has_ended = True  # the server tells the app that the client is gone
                 message = {"type": "http.response.body", "body": b""}
         await self._send(message)

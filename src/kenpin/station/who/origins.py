@@ -68,14 +68,16 @@ class Origins:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
-        if scope["type"] == "http" and (refusal := self._refusal(scope)) is not None:
-            await refuse(scope, send, *refusal)
-            return
+        if scope["type"] == "http":
+            if (why := badly_framed(scope)) is not None:
+                await refuse(scope, send, 400, why, end=True)
+                return
+            if (refusal := self._refusal(scope)) is not None:
+                await refuse(scope, send, *refusal)
+                return
         await self._app(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
-        if (why := badly_framed(scope)) is not None:
-            return 400, why
         host = only_header(scope, b"host")
         found = None if host is None else _HOST.fullmatch(host.lower())
         if host is None or found is None:

@@ -1,4 +1,4 @@
-"""HTTP connections that no client holds open by being slow, and whose headers can be read in one way: uvicorn's."""
+"""uvicorn's HTTP connections: no client holds them by being slow or many, and headers can be read in one way."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ import h11
 from h11 import NEED_DATA, PAUSED, Event
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from kenpin.station.who.asgi import REST_BYTES
+
 _SYSTEM_BYTES = 128 * 1024
+_KEPT_FREE = 8
+"""One of so many connections is kept for whoever comes next."""
 _ODD_LINE = re.compile(rb"(?<!\r)\n|\n[ \t]")
 
 
@@ -42,6 +46,7 @@ class PatientHttp(H11Protocol):
     """What it must have read in this time, where there is so much."""
     rest_s: ClassVar[float] = 5.0
     """Time for the rest of a body that nobody reads, behind an answer."""
+    rest_bytes: ClassVar[int] = REST_BYTES
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -50,13 +55,17 @@ class PatientHttp(H11Protocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._reading_timer: asyncio.TimerHandle | None = None
         self._rest_timer: asyncio.TimerHandle | None = None
+        self._rest_bytes = 0
+        self._idle_since_s = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for a head."""
+        """Wait for a head; where nearly as many are open as may, the one that has been idle longest ends."""
+        self._make_room()
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=0)  # else a little that nobody reads is waited for without end
         # the system would take megabytes for each, in which it is not seen whether anybody reads
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SYSTEM_BYTES)
+        self._idle_since_s = self.loop.time()
         self._mind_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -65,6 +74,15 @@ class PatientHttp(H11Protocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take up what has come; of a body that nobody reads only so much."""
+        if self._rest_timer is not None:
+            self._rest_bytes += len(data)
+            if self._rest_bytes > self.rest_bytes:
+                self.transport.abort()
+                return
+        super().data_received(data)
 
     def handle_events(self) -> None:
         """Take up what has come; there may be a whole head among it, or the beginning of one."""
@@ -86,8 +104,23 @@ class PatientHttp(H11Protocol):
     def on_response_complete(self) -> None:
         """Answer the next request, but not behind a body that never ends."""
         if self.conn.their_state is h11.SEND_BODY and self._rest_timer is None:
-            self._rest_timer = self.loop.call_later(self.rest_s, self.transport.abort)
+            self._rest_timer, self._rest_bytes = self.loop.call_later(self.rest_s, self.transport.abort), 0
+        self._idle_since_s = self.loop.time()
         super().on_response_complete()
+
+    @property
+    def _is_idle(self) -> bool:
+        """Whether nothing is asked on it at this moment: also where a head is not complete."""
+        is_answered = self.cycle is None or self.cycle.response_complete
+        return is_answered and self.conn.their_state is h11.IDLE and not self.transport.is_closing()
+
+    def _make_room(self) -> None:
+        most = self.limit_concurrency
+        if most is None or len(self.connections) < most - max(most // _KEPT_FREE, 1):
+            return
+        idle = [one for one in self.connections if isinstance(one, PatientHttp) and one._is_idle]
+        if idle:
+            min(idle, key=lambda one: one._idle_since_s).transport.abort()
 
     def _look_later(self) -> None:
         unread = self.transport.get_write_buffer_size()
