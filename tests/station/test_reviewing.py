@@ -9,6 +9,7 @@ import pytest
 from kenpin.errors import OptionError
 from kenpin.records import Verdict
 from kenpin.station.arrival import Arrival
+from kenpin.station.reviewing.drawn import drawn_parts
 from kenpin.station.reviewing.rates import line_rates
 from kenpin.station.running import Station
 from kenpin.station.settings import StationSettings
@@ -116,7 +117,8 @@ def test_rates_and_reviews_are_the_same_in_a_store_that_is_filled_anew(station: 
     def told(store: Station) -> object:
         asked = PartFilter("parts")
         with store.store.reading() as connection:
-            rates = line_rates(connection, asked, store.drawing_key, store.settings_of("parts"))
+            drawn = drawn_parts(connection, asked, store.drawing_key)
+            rates = line_rates(connection, asked, drawn, store.settings_of("parts"))
             parts = page(connection, asked).parts
             return rates, confusion(connection, asked), [(one.key, one.settled_verdict, one.sampled) for one in parts]
 

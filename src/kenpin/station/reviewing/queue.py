@@ -13,7 +13,7 @@ from kenpin.errors import OptionError
 from kenpin.records import Verdict
 from kenpin.station.clock import HOUR_US, MINUTE_US, Clock, now_us
 from kenpin.station.reviewing.applied import REVIEWED, UNDONE
-from kenpin.station.reviewing.sampling import number_of
+from kenpin.station.reviewing.sampling import number_of, wants_second
 from kenpin.station.reviewing.settling import ReviewState
 from kenpin.station.settings import ProductSettings
 from kenpin.station.store.entering import Entering
@@ -44,7 +44,7 @@ class ReviewTask:
     @property
     def is_blind(self) -> bool:
         """Whether the person sees nothing of what runs and others said: what is counted must be one's own look."""
-        return self.why != "cost"
+        return self.why != "cost" or self.part.sampled is not None  # a part of the sample, whichever way it came
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Reviewing:
                 "verdict": verdict.value,
                 "label": label,
                 "note": note,
-                "blind": bool(reviewers - {who.name}),
+                "blind": part.sampled is not None or bool(reviewers - {who.name}),
                 "wants_second": self._wants_second(part),
             }
             self._entering.enter(who.name, REVIEWED, about)
@@ -185,8 +185,8 @@ class Reviewing:
     # ---- entries ----
 
     def _wants_second(self, part: PartRow) -> bool:
-        """Whether two people must agree on a part: drawn once, by another number than that of the sample."""
-        return number_of(self._secret, f"second {part.key}") < self._settings_of(part.product).second_reviews
+        """Whether two people must agree on a part."""
+        return wants_second(self._secret, part.key, self._settings_of(part.product).second_reviews)
 
     def _part(self, key: str) -> PartRow:
         with self._store.reading() as connection:
