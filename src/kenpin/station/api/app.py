@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from kenpin.errors import KenpinError, OptionError, OutputError
-from kenpin.station.api import health, parts
+from kenpin.station.api import health, parts, quality
 from kenpin.station.arrival import LineFullError, LineStoppedError
 from kenpin.station.running import NotThereError, Station
 from kenpin.station.store.opening import StoreError
@@ -42,6 +42,7 @@ def create_app(station: Station) -> FastAPI:
     )
     app.state.station = station
     app.include_router(parts.ROUTER, tags=["parts"])
+    app.include_router(quality.ROUTER, tags=["quality"])
     app.include_router(health.ROUTER)
     for error in STATUS:
         app.add_exception_handler(error, refused)

@@ -48,7 +48,6 @@ class PageAsked:
     def shell(self, screen: str) -> Shell:
         """The frame."""
         url = self.request.url
-        signed_in = self.person is not None
         return Shell(
             screen=screen,
             screens=screens(self.words, self.product),
@@ -57,8 +56,16 @@ class PageAsked:
             person=None if self.person is None else self.person.name,
             csrf=self.request.scope["state"]["csrf_token"] or "",
             url=url.path + (f"?{url.query}" if url.query else ""),
-            hindrances=[one.hindrance for one in self.station.state().values() if one.hindrance and signed_in],
+            hindrances=self._hindrances(screen),
         )
+
+    def _hindrances(self, screen: str) -> list[str]:
+        """What hinders the lines, for whoever is signed in; the page of a line tells its own at length."""
+        if self.person is None:
+            return []
+        told_there = self.product if screen == "line" else None
+        states = self.station.state().items()
+        return [one.hindrance for product, one in states if one.hindrance and product != told_there]
 
 
 def open_page(request: Request) -> PageAsked:
