@@ -24,8 +24,8 @@ BROKEN = LineState(1, 0, "a: parts cannot be recorded.", "records", 100, NOW - S
 STEADY = [NOW - number * 3 * SECOND_US for number in range(1, 50)]
 
 
-def _source(standing: Any, hindrance: str | None = None) -> SourceState:
-    return SourceState("door", "folder", standing, HandingState(9, 0, 0, NOW - 5, hindrance, None), "gone", NOW, None)
+def _source(standing: Any, hindrance: str | None = None, last_us: int | None = NOW - 11 * SECOND_US) -> SourceState:
+    return SourceState("door", "folder", standing, HandingState(9, 0, 0, last_us, hindrance, None), "gone", NOW, None)
 
 
 def _sink(standing: Any = "up", waiting: int = 0, aside: int = 0, success_us: int | None = NOW) -> SinkState:
@@ -43,6 +43,7 @@ def test_nothing_stands_still_while_parts_come() -> None:
     assert _found() == []
     assert _found(sources=[_source("up"), _source("starting"), _source("finished")]) == []
     assert _found(sinks=[_sink(), _sink("starting", 3), _sink(waiting=3)]) == []
+    assert _found(sources=[_source("waits", "its queue is full", NOW - SECOND_US)]) == [], "it waits for a moment"
     assert _found(arrivals_us=[NOW - 3600 * SECOND_US]) == [], "of few parts it is not known when the next one comes"
 
 

@@ -10,7 +10,7 @@ from statistics import median
 
 from sqlalchemy import select
 
-from kenpin.station.clock import MINUTE_US, now_us
+from kenpin.station.clock import MINUTE_US, SECOND_US, now_us
 from kenpin.station.intake.product_line import LineState
 from kenpin.station.running import NotLoaded, Station
 from kenpin.station.sinks.delivery import SinkState
@@ -25,6 +25,8 @@ _SILENCE = 20.0  # usual distances between two parts
 _LATE_US = MINUTE_US
 """Time for which a part may be late, or a sink behind."""
 _FAR_BEHIND = 1_000  # events
+_STUCK_US = 10 * SECOND_US
+"""Time after the last part of a source from which parts that wait are told."""
 
 
 class Cause(StrEnum):
@@ -94,7 +96,7 @@ def found(
     """What stands still, the gravest first. line: None where no version judges; arrivals_us: when the last parts were
     judged, the newest first; now: in microseconds since 1970."""
     of_line = _of_line(product, line, not_loaded, waiting_versions)
-    of_sources = [one for source in sources if (one := _of_source(source)) is not None]
+    of_sources = [one for source in sources if (one := _of_source(source, now)) is not None]
     of_sinks = [one for sink in sinks for one in _of_sink(sink, now)]
     silence = None if line is None or of_line or of_sources else _silence(product, arrivals_us, now)
     every = [*of_line, *of_sources, *([] if silence is None else [silence]), *of_sinks]
@@ -119,10 +121,12 @@ def _of_line(
     return told
 
 
-def _of_source(source: SourceState) -> Standstill | None:
+def _of_source(source: SourceState, now: int) -> Standstill | None:
     if source.standing == "away":
         return Standstill(Cause.SOURCE_AWAY, source.name, source.parts.last_us, None, source.last_error)
-    if source.standing == "waits":
+    last_us = source.parts.last_us
+    # a full line makes parts wait for a moment, and takes the next one
+    if source.standing == "waits" and (last_us is None or now - last_us > _STUCK_US):
         return Standstill(Cause.SOURCE_WAITS, source.name, source.parts.last_us, None, source.parts.hindrance)
     return None
 

@@ -70,10 +70,13 @@ def test_more_failures_alarm_and_pictures_that_grow_dark() -> None:
     assert PARTS + 2_000 < dark.began.first_seq <= PARTS + 2_030
 
 
-@pytest.mark.parametrize("parts", [250, 500, 2_000])
-def test_lines_without_a_change_alarm_as_rarely_as_promised(parts: int) -> None:
+@pytest.mark.parametrize(
+    ("parts", "every", "later"),
+    [(250, 2_000, 4_000), (500, 2_000, 4_000), (2_000, 2_000, 4_000), (250, 50_000, 20_000)],
+)
+def test_lines_without_a_change_alarm_as_rarely_as_promised(parts: int, every: int, later: int) -> None:
     """As many false alarms as promised, or fewer, over lines each with its own reference."""
-    every, lines, later = 2_000, 300, 4_000
+    lines = 200 if every < 50_000 else 80
     draw = np.random.default_rng(3)
     begun = dict.fromkeys(Charted, 0)
     for _ in range(lines):
@@ -84,10 +87,10 @@ def test_lines_without_a_change_alarm_as_rarely_as_promised(parts: int) -> None:
         for chart in charts.charts:
             begun[chart.kind] += _begun(chart.chart.alarms)
     expected = lines * later / every
-    assert sum(begun.values()) < 1.15 * expected, begun
-    assert sum(begun.values()) > 0.3 * expected, "limits so wide would find nothing"
+    assert sum(begun.values()) < expected, begun
+    assert sum(begun.values()) > 0.15 * expected, "limits so wide would find nothing"
     for kind, count in begun.items():
-        assert count < 1.6 * expected / 4 + 15, (kind, begun)
+        assert count < 1.25 * expected / 4, (kind, begun)
 
 
 def test_a_chain_of_parts_is_no_level_beginning_and_its_own_limits_hold() -> None:

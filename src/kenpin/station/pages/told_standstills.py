@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kenpin.station.standstills import Cause, Standstill
 from kenpin.words import Texts
 
-_BUT_SLOWED = (Cause.SINK_BEHIND, Cause.MESSAGES_ASIDE, Cause.SOURCE_WAITS)
+_BUT_SLOWED = (Cause.SINK_BEHIND, Cause.MESSAGES_ASIDE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,23 +84,23 @@ def _sentences(words: Texts) -> dict[Cause, tuple[str, str]]:
             words("Check its cable, its power and its address. %(again)s", again=again),
         ),
         Cause.SOURCE_WAITS: (
-            words("The source %(name)s is behind: its parts wait"),
-            words("The line takes parts more slowly than they come. %(again)s", again=again),
+            words("Parts of the source %(name)s wait"),
+            words("The reason stands below. %(again)s", again=again),
         ),
         Cause.SINK_AWAY: (
-            words("The sink %(name)s cannot be reached; %(count)s messages or more wait"),
+            words("The sink %(name)s cannot be reached; messages that wait: %(count)s or more"),
             words("Check that it runs and can be reached. Nothing is lost. %(again)s", again=again),
         ),
         Cause.SINK_REFUSES: (
-            words("The sink %(name)s refuses a message; %(count)s or more wait"),
+            words("The sink %(name)s refuses a message; messages that wait: %(count)s or more"),
             words("Check its settings and what it says below. %(again)s", again=again),
         ),
         Cause.SINK_BEHIND: (
-            words("The sink %(name)s is behind: %(count)s messages or more wait"),
+            words("The sink %(name)s is behind; messages that wait: %(count)s or more"),
             words("It takes messages more slowly than they come. Nothing is lost."),
         ),
         Cause.MESSAGES_ASIDE: (
-            words("The sink %(name)s refused messages: %(count)s or more are put aside"),
+            words("The sink %(name)s refused messages; put aside: %(count)s or more"),
             words("Find out why, then have them sent again, or give them up."),
         ),
     }
