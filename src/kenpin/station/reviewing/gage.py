@@ -80,7 +80,8 @@ def gage_of(drawn: Sequence[DrawnPart], second: set[str], said: Mapping[str, Seq
         has_two = [_count(said, one) == 2 for one in to_pair]
         two += to_pair[: counting(has_two)]
         waiting += has_two.count(False)
-        one_or_two += of_verdict[: counting([_count(said, one) > 0 for one in of_verdict])]
+        has_one = [_count(said, one) > 0 or one.settled is not None for one in of_verdict]
+        one_or_two += [one for one in of_verdict[: counting(has_one)] if _count(said, one)]
     pairs, looks = (Counter(one.verdict for one in parts) for parts in (two, one_or_two))
     same = Counter(one.verdict for one in two if len({verdict for _, verdict in said[one.key]}) == 1)
     return ReviewGage(
@@ -98,16 +99,23 @@ def gage_of(drawn: Sequence[DrawnPart], second: set[str], said: Mapping[str, Seq
 
 
 def _said(connection: Connection, asked: PartFilter) -> dict[str, list[Said]]:
-    """What the first two people said of each drawn part; what was taken back does not count."""
+    """What the first two people said of each drawn part. Who took it back still was one of the two: the next one may
+    have been wanted because both disagreed."""
     sql = asked_parts(asked)
-    columns = (REVIEWS.c[name] for name in ("key", "who", "verdict"))
+    columns = (REVIEWS.c[name] for name in ("key", "who", "verdict", "undone"))
     both = sql.source.join(REVIEWS, REVIEWS.c.key == PARTS.c.key)
-    wanted = select(*columns).select_from(both).where(*sql.where, PARTS.c.sampled.is_not(None), ~REVIEWS.c.undone)
-    said: dict[str, list[Said]] = defaultdict(list)
-    for key, who, verdict in connection.execute(wanted.order_by(REVIEWS.c.at_us, REVIEWS.c.node, REVIEWS.c.number)):
-        if len(said[key]) < 2:
-            said[key].append((who, VERDICTS[verdict]))
-    return said
+    wanted = select(*columns).select_from(both).where(*sql.where, PARTS.c.sampled.is_not(None))
+    said: dict[str, dict[str, Verdict | None]] = defaultdict(dict)
+    for key, who, verdict, undone in connection.execute(
+        wanted.order_by(REVIEWS.c.at_us, REVIEWS.c.node, REVIEWS.c.number)
+    ):
+        of_part = said[key]
+        if who in of_part or len(of_part) < 2:
+            of_part[who] = None if undone else VERDICTS[verdict]
+    return {
+        key: [(who, verdict) for who, verdict in of_part.items() if verdict is not None]
+        for key, of_part in said.items()
+    }
 
 
 def _count(said: Mapping[str, Sequence[Said]], part: DrawnPart) -> int:
