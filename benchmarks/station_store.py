@@ -76,6 +76,7 @@ def questions(store: Store, parts: int) -> dict[str, Callable[[], object]]:
     from kenpin.station.reviewing.gage import review_gage
     from kenpin.station.reviewing.rates import line_rates
     from kenpin.station.settings import ProductSettings
+    from kenpin.station.standstills import last_arrivals
     from kenpin.station.store import queries
     from kenpin.station.store.exporting import csv_pieces
     from kenpin.station.store.filtering import PartFilter
@@ -164,6 +165,8 @@ def questions(store: Store, parts: int) -> dict[str, Callable[[], object]]:
                     connection, asked, periods(_BEGAN_US + parts * _EVERY_US, *PERIODS[365]), drawn(), product
                 )
             ),
+            "line: its last arrivals": reading(lambda connection: last_arrivals(connection, "housing")),
+            "line: last arrivals of a rare product": reading(lambda connection: last_arrivals(connection, "cover")),
             "charts: with 10 new parts": charts_of_new_parts,
             "charts: first look of a station that starts": lambda: Watching(store, lambda _: product).of("housing"),
             "CSV's first row": first_row(PartFilter("housing")),

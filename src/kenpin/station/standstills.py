@@ -8,7 +8,7 @@ from enum import StrEnum
 from itertools import pairwise
 from statistics import median
 
-from sqlalchemy import select
+from sqlalchemy import Connection, func, select
 
 from kenpin.station.clock import MINUTE_US, SECOND_US, now_us
 from kenpin.station.intake.product_line import LineState
@@ -64,12 +64,7 @@ class Standstill:
 def standstills(station: Station, product: str) -> list[Standstill]:
     """What stands still on a product's line, and of the station's sources and sinks. Raises StoreError."""
     with station.store.reading() as connection:
-        has_parts = select(LOTS.c.lot).where(LOTS.c.product == product).limit(1)
-        newest = select(PARTS.c.judged_us).where(PARTS.c.product == product)
-        newest = newest.order_by(PARTS.c.judged_us.desc(), PARTS.c.seq.desc()).limit(_ARRIVALS)
-        # of a product without parts all entries of the index would be looked at
-        is_known = connection.execute(has_parts).first() is not None
-        arrivals = connection.execute(newest).scalars().all() if is_known else []
+        arrivals = last_arrivals(connection, product)
         waiting = [one.version for one in versions_of(connection, product) if one.state is VersionState.WAITING]
     return found(
         product,
@@ -81,6 +76,17 @@ def standstills(station: Station, product: str) -> list[Standstill]:
         station.sinks.states,
         now_us(),
     )
+
+
+def last_arrivals(connection: Connection, product: str) -> Sequence[int]:
+    """When the last parts of a product were judged, the newest first."""
+    # the lots tell where to begin: of a product that was stopped long ago, all parts of others would be looked at
+    last_us = connection.execute(select(func.max(LOTS.c.last_us)).where(LOTS.c.product == product)).scalar_one()
+    if last_us is None:
+        return []
+    newest = select(PARTS.c.judged_us).where(PARTS.c.product == product, PARTS.c.judged_us <= last_us)
+    newest = newest.order_by(PARTS.c.judged_us.desc(), PARTS.c.seq.desc()).limit(_ARRIVALS)
+    return connection.execute(newest).scalars().all()
 
 
 def found(
