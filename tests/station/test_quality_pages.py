@@ -220,3 +220,7 @@ def test_days_and_products_that_are_none_are_refused(sign_in: SignIn) -> None:
     for address in ("/quality?days=3", "/api/v1/state/alarm?product=none", "/api/v1/state/standstills?product=none"):
         assert browser.get(address).status_code == 400, address
     assert browser.get("/api/v1/quality/cost?days=0").status_code == 422
+    described = browser.get("/api/v1/openapi.json").json()["paths"]
+    assert {"/api/v1/state/standstills", "/api/v1/state/alarm", "/api/v1/quality/gage", "/api/v1/quality/cost"} <= {
+        *described
+    }

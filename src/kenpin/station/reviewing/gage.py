@@ -63,12 +63,13 @@ def review_gage(
 ) -> ReviewGage:
     """The study of the parts that are asked for. drawn: those that were drawn of them, by rising number; secret: by
     which they were."""
-    second = {one.key for one in drawn if wants_second(secret, one.key, settings.second_reviews)}
+    open_keys = (one.key for one in drawn if one.settled is None)
+    second = {key for key in open_keys if wants_second(secret, key, settings.second_reviews)}
     return gage_of(drawn, second, _said(connection, asked))
 
 
 def gage_of(drawn: Sequence[DrawnPart], second: set[str], said: Mapping[str, Sequence[Said]]) -> ReviewGage:
-    """The study. drawn: by rising number; second: keys of those that would be drawn for a second look now; said: what
+    """The study. drawn: by rising number; second: keys of open ones that are drawn for a second look; said: what
     the first two people said of a part, by its key."""
     two: list[DrawnPart] = []
     one_or_two: list[DrawnPart] = []
