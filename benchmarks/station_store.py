@@ -24,7 +24,9 @@ _HOUR_US = 3_600_000_000
 _BEGAN_US = 1_767_225_600_000_000
 _EVERY_US = 3_000_000  # a part each three seconds, day and night
 _OF_A_LOT = 1_000
+_OF_A_VERSION = 300_000
 _GOAL_MS = 300
+_SECRET = b"of the draw"
 
 
 def section(scale: Scale, folder: Path) -> str:
@@ -68,6 +70,13 @@ def ask(address: str, parts: int) -> Figures:
 def questions(store: Store, parts: int) -> dict[str, Callable[[], object]]:
     """Each question by its name."""
     from kenpin.records import Verdict
+    from kenpin.station.monitoring.watching import Watching
+    from kenpin.station.reviewing.costs import PERIODS, costs_over_time, periods
+    from kenpin.station.reviewing.drawn import drawn_parts
+    from kenpin.station.reviewing.gage import review_gage
+    from kenpin.station.reviewing.rates import line_rates
+    from kenpin.station.settings import ProductSettings
+    from kenpin.station.standstills import last_arrivals
     from kenpin.station.store import queries
     from kenpin.station.store.exporting import csv_pieces
     from kenpin.station.store.filtering import PartFilter
@@ -114,6 +123,19 @@ def questions(store: Store, parts: int) -> dict[str, Callable[[], object]]:
     def first_row(asked: PartFilter) -> Callable[[], object]:
         return lambda: [*zip(range(2), csv_pieces(queries.stream(store, asked), marks_in(store)), strict=False)]
 
+    product = ProductSettings()
+    watching = Watching(store, lambda _: product)
+
+    def quality(question: Callable[..., object]) -> Callable[[], object]:
+        asked = PartFilter("housing")
+        return reading(lambda connection: question(connection, asked, lambda: drawn_parts(connection, asked, _SECRET)))
+
+    def charts_of_new_parts() -> object:
+        state = watching._state
+        if state.mark is not None:
+            state.mark -= 10
+        return watching.of("housing")
+
     day = PartFilter("housing", from_us=middle_us, to_us=middle_us + 24 * _HOUR_US)
     return (
         {f"list: {name}": listed(asked) for name, asked in filters.items()}
@@ -133,6 +155,21 @@ def questions(store: Store, parts: int) -> dict[str, Callable[[], object]]:
             "verdicts beside settled ones": reading(
                 lambda connection: queries.confusion(connection, PartFilter("housing"))
             ),
+            "quality: rates of the whole time": quality(
+                lambda connection, asked, drawn: line_rates(connection, asked, drawn(), product)
+            ),
+            "quality: gage of the whole time": quality(
+                lambda connection, asked, drawn: review_gage(connection, asked, drawn(), _SECRET, product)
+            ),
+            "quality: cost over time": quality(
+                lambda connection, asked, drawn: costs_over_time(
+                    connection, asked, periods(_BEGAN_US + parts * _EVERY_US, *PERIODS[365]), drawn(), product
+                )
+            ),
+            "line: its last arrivals": reading(lambda connection: last_arrivals(connection, "housing")),
+            "line: last arrivals of a rare product": reading(lambda connection: last_arrivals(connection, "cover")),
+            "charts: with 10 new parts": charts_of_new_parts,
+            "charts: first look of a station that starts": lambda: Watching(store, lambda _: product).of("housing"),
             "CSV's first row": first_row(PartFilter("housing")),
             "CSV's first row of FAIL": first_row(PartFilter("housing", verdict=Verdict.FAIL)),
             "CSV's first row of passed, settled FAIL": first_row(escape),
@@ -146,7 +183,9 @@ def fill(store: Store, parts: int) -> None:
 
     from kenpin.station.store.adding import HOUR_US
     from kenpin.station.store.part_tables import LOTS, NONE, PARTS, REVIEWERS, TALLIES
+    from kenpin.station.store.review_tables import REVIEWS
     from kenpin.station.store.tables import is_postgresql
+    from kenpin.station.store.version_tables import SWITCHES
 
     for block in _blocks(parts):
         with store.writing() as connection:
@@ -164,12 +203,32 @@ def fill(store: Store, parts: int) -> None:
     reviewed = select(literal("ando"), columns.judged_us, columns.seq, columns.product).where(
         columns.settled_verdict.is_not(None)
     )
+    looks = [
+        select(
+            literal(node),
+            columns.seq,
+            columns.key,
+            literal(who),
+            columns.settled_verdict,
+            columns.judged_us,
+            literal(value=False),
+        ).where(columns.settled_verdict.is_not(None), columns.seq % every == 0)
+        for node, who, every in (("node-1", "ando", 1), ("node-2", "baba", 10))
+    ]
+    names = [REVIEWS.c[name] for name in ("node", "number", "key", "who", "verdict", "at_us", "undone")]
     with store.writing() as connection:
         connection.execute(insert(TALLIES).from_select([*TALLIES.c], tallies))
         connection.execute(insert(LOTS).from_select([*LOTS.c], lots))
         connection.execute(
             insert(REVIEWERS).from_select([*REVIEWERS.c], reviewed.where(columns.settled_verdict.is_not(None)))
         )
+    with store.writing() as connection:
+        for look in looks:
+            connection.execute(insert(REVIEWS).from_select(names, look))
+        for version in range(1, 2 + parts // _OF_A_VERSION):
+            at_us = _BEGAN_US + (version - 1) * _OF_A_VERSION * _EVERY_US
+            row = {"product": "housing", "number": version, "version": version, "who": "ando", "at_us": at_us}
+            connection.execute(insert(SWITCHES).values(row))
     with store._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         # PostgreSQL does so by itself after a while
         connection.execute(text("VACUUM ANALYZE" if is_postgresql(connection) else "PRAGMA optimize"))
@@ -206,12 +265,15 @@ def _row(number: int, chance: random.Random) -> dict[str, Any]:
         "picture_hash": key[::-1],
         "lot": f"lot {number // _OF_A_LOT}",
         "node": "node-1",
-        "version": 1 + number // 300_000,
+        "version": 1 + number // _OF_A_VERSION,
         "offset_bytes": number * 1_500,
         "verdict": verdict,
         "label": label,
         "score": score,
         "distance": 1 + score,
+        "brightness": chance.gauss(128, 2),
+        "contrast": chance.gauss(40, 1),
+        "sharpness": chance.gauss(9, 0.5),
         "reason": f"classifier: the score {score:.3f} lies on that side of the threshold 0.970.",
         "has_map": verdict != "PASS",
         "judged_us": _BEGAN_US + number * _EVERY_US,

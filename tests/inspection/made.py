@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from kenpin.data.picture_look import PictureLook
 from kenpin.description.answers import Description
 from kenpin.inspection.record import Answer, PartRecord, RecordedCase
 from kenpin.records import Detections, Verdict
@@ -38,6 +39,7 @@ def record(number: int, *, id: str | None = None, content: str | None = None) ->
         contradictions=("It says so.",),
         answers=answers,
         cases=(RecordedCase("c", "/known/c.png", "POSITIVE", None, "wiped", 0.01),),
+        look=PictureLook(128.25, 31.5, 7.125),
     )
 
 

@@ -9,6 +9,8 @@ import pytest
 from kenpin.errors import OptionError
 from kenpin.records import Verdict
 from kenpin.station.arrival import Arrival
+from kenpin.station.reviewing.drawn import drawn_parts
+from kenpin.station.reviewing.gage import ReviewGage, review_gage
 from kenpin.station.reviewing.rates import line_rates
 from kenpin.station.running import Station
 from kenpin.station.settings import StationSettings
@@ -116,7 +118,8 @@ def test_rates_and_reviews_are_the_same_in_a_store_that_is_filled_anew(station: 
     def told(store: Station) -> object:
         asked = PartFilter("parts")
         with store.store.reading() as connection:
-            rates = line_rates(connection, asked, store.drawing_key, store.settings_of("parts"))
+            drawn = drawn_parts(connection, asked, store.drawing_key)
+            rates = line_rates(connection, asked, drawn, store.settings_of("parts"))
             parts = page(connection, asked).parts
             return rates, confusion(connection, asked), [(one.key, one.settled_verdict, one.sampled) for one in parts]
 
@@ -128,6 +131,49 @@ def test_rates_and_reviews_are_the_same_in_a_store_that_is_filled_anew(station: 
         file.unlink()
     with Station(path, settings, engine="torch") as again:
         assert told(again) == before
+
+
+def test_a_drawn_part_is_looked_at_blind_whichever_way_it_comes(
+    tmp_path: Path, settings: StationSettings, few_parts: Path
+) -> None:
+    for drawn in (1.0, 0.0):
+        product = replace_product(settings, review_from_cost=0.0, reviewed_passes=drawn, reviewed_fails=drawn)
+        with Station(tmp_path / f"{drawn}", product, engine="torch") as station:
+            _fill(station, few_parts, 3)
+            ways = set()
+            while (task := station.reviewing.next_task(ANN, "parts")) is not None:
+                ways.add(task.why)
+                assert task.is_blind == (drawn == 1.0)
+                station.reviewing.review(ANN, task.part.key, Verdict.PASS, None, None)
+            assert "cost" in ways
+
+
+def test_third_looks_and_those_taken_back_do_not_count_for_agreement(
+    tmp_path: Path, settings: StationSettings, few_parts: Path
+) -> None:
+    product = replace_product(settings, second_reviews=1.0)
+    with Station(tmp_path / "s", product, engine="torch") as station:
+        _fill(station, few_parts, 1)
+        reviewing, asked = station.reviewing, PartFilter("parts")
+        for who, verdict in ((ANN, Verdict.PASS), (BO, Verdict.FAIL), (CY, Verdict.FAIL)):
+            task = reviewing.next_task(who, "parts")
+            assert task is not None
+            reviewing.review(who, task.part.key, verdict, None, None)
+
+        def study() -> ReviewGage:
+            with station.store.reading() as connection:
+                drawn = drawn_parts(connection, asked, station.drawing_key)
+                return review_gage(connection, asked, drawn, station.drawing_key, product.products["parts"])
+
+        found = study()
+        assert sum(found.pairs.values()) == 1
+        assert found.people is not None
+        assert [{first, second} for first, second, _ in found.people.pairs] == [{"ann", "bo"}]
+        assert {name for pair in found.with_line for name in pair[:2]} == {"ann", "bo", "the line"}
+        reviewing.undo(ANN)
+        found = study()
+        assert found.people is None, "cy looked at it because ann and bo disagreed"
+        assert {name for pair in found.with_line for name in pair[:2]} == {"bo", "the line"}
 
 
 def replace_product(settings: StationSettings, **values: object) -> StationSettings:

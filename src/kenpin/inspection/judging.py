@@ -155,6 +155,7 @@ class Judges:
             kenpin=self._kenpin,
             judged_at=datetime.fromtimestamp(now_s, UTC).isoformat(timespec="milliseconds"),
             latency_s=round(max(0.0, now_s - seen.since_s), 6),
+            look=opened.look,
         )
 
     def _check_rules(self) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from kenpin.data.images import read_image
 from kenpin.data.picture_files import PictureError, hash_of, read_bytes_once
+from kenpin.data.picture_look import PictureLook
 from kenpin.errors import ImageError, first_line
 from kenpin.inspection.record import PartKey, part_key
 from kenpin.records import ImageSource
@@ -97,6 +98,8 @@ class Opened:
     error: ImageError | None
     lot: str | None = None
     """Name of its lot, in place of the policy's."""
+    look: PictureLook | None = None
+    """How it was taken, where that was measured."""
 
     @property
     def key(self) -> PartKey:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from kenpin.chained import BEFORE
+from kenpin.data.picture_look import PictureLook
 from kenpin.description.answers import Description
 from kenpin.errors import RunError
 from kenpin.records import Detections, Verdict
@@ -102,6 +103,8 @@ class PartRecord:
     """Nearest first."""
     aside: str | None = None
     """Path of a file that is no picture, below the folder of the records, once it is moved aside."""
+    look: PictureLook | None = None
+    """How the picture was taken; None where it was not measured, as it is in a station."""
 
 
 PartKey = tuple[str, str]
@@ -152,6 +155,7 @@ _ANSWER = pa.struct(
         ("map", pa.string()),
     ]
 )
+_LOOK = pa.struct([(name, pa.float64()) for name in ("brightness", "contrast", "sharpness")])
 _CASE = pa.struct(
     [*((name, pa.string()) for name in ("id", "picture", "verdict", "label", "note")), ("distance", pa.float64())]
 )
@@ -177,6 +181,7 @@ SCHEMA = pa.schema(
         ("answers", pa.list_(_ANSWER)),
         ("cases", pa.list_(_CASE)),
         ("aside", pa.string()),
+        ("look", _LOOK),
     ],
     metadata={"kenpin.part_records": str(SCHEMA_VERSION)},
 )

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from kenpin.quality.planning import bound_sentence, plan
     from kenpin.quality.platt import fit_platt
+    from kenpin.quality.randomness import wandering
     from kenpin.quality.run_length import best_weight, ewma_run_length, ewma_width, shewhart_width
     from kenpin.quality.same_distribution import energy_test, least_p_value, mean_distances
     from kenpin.quality.threshold import (
@@ -95,6 +96,7 @@ __all__ = [
     "threshold_from_quantile",
     "unit_of_distance",
     "verdict_differences",
+    "wandering",
 ]
 
 # a verdict needs one of them
@@ -142,5 +144,6 @@ __getattr__ = on_first_use(
         "threshold_from_quantile": "threshold",
         "unit_of_distance": "calibration",
         "verdict_differences": "paired",
+        "wandering": "randomness",
     },
 )

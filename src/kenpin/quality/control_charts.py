@@ -51,12 +51,19 @@ def normal_scores(values: ArrayLike, reference: ArrayLike) -> Floats:
 
 
 def ewma_chart(
-    values: ArrayLike, centre: float, deviation: float, *, weight: float, arl: float, reference: int | None = None
+    values: ArrayLike,
+    centre: float,
+    deviation: float,
+    *,
+    weight: float,
+    arl: float,
+    reference: int | None = None,
+    degrees: int | None = None,
 ) -> Chart:
     """Exponentially weighted moving average of single points, from the centre on; alarms every `arl` points by chance.
 
-    `reference`: how many parts centre and deviation were estimated from; None: they are known. Raises ShapeError,
-    OptionError.
+    `reference`: how many points the centre was estimated from; None: it is known. `degrees`: degrees of freedom of the
+    deviation, where it was estimated too. Raises ShapeError, OptionError.
     """
     # Roberts 1959; NIST/SEMATECH e-Handbook 6.3.2.4, with the limits of long use. A centre that was estimated from m
     # parts adds 1 / m to the variance, and the limits widen by as much (what happens else: Jones, Champ & Rigdon 2001).
@@ -64,7 +71,7 @@ def ewma_chart(
     _check_deviation(deviation)
     smooth = list(accumulate(points, lambda mean, x: weight * x + (1 - weight) * mean, initial=centre))[1:]
     spread = math.sqrt(weight / (2 - weight) + (0 if reference is None else 1 / reference)) * deviation
-    half = ewma_width(weight, arl) * spread
+    half = _wide(ewma_width(weight, arl), degrees) * spread
     return _level("EWMA", smooth, centre, half)
 
 
@@ -141,6 +148,15 @@ def _numbers(values: ArrayLike, fewest: int) -> Floats:
     if len(x) < fewest:
         raise ShapeError(f"{counted(len(x), 'part')} {is_are(len(x))} too few; give at least {fewest}.")
     return x
+
+
+def _wide(width: float, degrees: int | None) -> float:
+    """The width that an estimated deviation needs, so that points lie outside as rarely."""
+    if degrees is None:
+        return width
+    from scipy.stats import norm, t
+
+    return float(t.isf(norm.sf(width), degrees))
 
 
 def _check_deviation(deviation: float) -> None:

@@ -77,6 +77,8 @@ class BarPlot:
     marks: tuple[float, ...] = ()
     caption: str = ""
     in_percent: bool = True
+    to: float = 1.0
+    """Where the axis ends, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def bar_figure(plot: BarPlot) -> Figure:
     """The plot as a figure."""
     ends = [end for bar in plot.bars for end in (bar.value, bar.low, bar.high) if end is not None]
     ends += plot.marks
-    x = linear_axis(plot.label, min(0.0, *ends), max(1.0, *ends), percent if plot.in_percent else plain)
+    x = linear_axis(plot.label, min(0.0, *ends), max(plot.to, *ends), percent if plot.in_percent else plain)
     levels = [Level(bar.name, bar.value, bar.low, bar.high) for bar in plot.bars]
     chart = bar_chart(plot.title, plot.described, levels, x, plot.marks)
     return Figure(plot.title, chart, f"{plot.described} {plot.caption}".strip())

@@ -26,6 +26,8 @@ from kenpin.station.intake.decoding import Decoder
 from kenpin.station.intake.product_line import LineState, ProductLine
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.learning.steering import Learning
+from kenpin.station.monitoring.references import LineReferences
+from kenpin.station.monitoring.watching import Watching
 from kenpin.station.news import News
 from kenpin.station.operating.steering import Operating
 from kenpin.station.retention.applied import PICTURES_REMOVED
@@ -56,6 +58,7 @@ _log = logging.getLogger(__name__)
 _LOOKS_S = 1.0
 """Seconds between two looks whether another version is to judge: a switch may come from another node."""
 _TENDS_S = 2.0
+_WATCHES_S = 2.0
 _SOURCES_END_S = 10.0
 """Seconds that a source has to end, such as a camera that does not answer."""
 _RETAINS_FIRST_S, _RETAINS_S = 60.0, 24 * 3600.0
@@ -63,6 +66,15 @@ _RETAINS_FIRST_S, _RETAINS_S = 60.0, 24 * 3600.0
 
 class NotThereError(KenpinError, LookupError):
     """What was asked for does not exist, or no longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotLoaded:
+    """A version that is to judge, and could not be loaded."""
+
+    version: int
+    at_us: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +99,7 @@ class Station:
         self._device, self._engine = device, engine
         self._lines: dict[str, ProductLine] = {}
         self._opening = threading.Lock()
+        self._not_loaded: dict[str, NotLoaded] = {}
         self._stop = threading.Event()
         self.news = News()
         with ExitStack() as opened:
@@ -108,6 +121,8 @@ class Station:
             self._tell_rules()
             self.reviewing = Reviewing(self.store, self._entering, self.drawing_key, self.settings_of, self.defects_of)
             self.versions = Versions(self.folder, self.store, self._entering)
+            self.watching = Watching(self.store, self.settings_of)
+            self.references = LineReferences(self.store, self._entering)
             self.learning = opened.enter_context(
                 closing(Learning(self.folder, self.store, self._entering, self.versions, self.pictures))
             )
@@ -121,7 +136,12 @@ class Station:
             self._closing = opened.pop_all()
         self._watching = [
             threading.Thread(target=work, name=name, daemon=True)
-            for work, name in ((self._follow_switches, "versions"), (self._tend, "jobs"), (self._retain, "retention"))
+            for work, name in (
+                (self._follow_switches, "versions"),
+                (self._tend, "jobs"),
+                (self._retain, "retention"),
+                (self._watch, "charts"),
+            )
         ]
         for thread in self._watching:
             thread.start()
@@ -146,6 +166,11 @@ class Station:
     def engines(self) -> dict[str, tuple[str, ...]]:
         """What computes the networks of each product's running version."""
         return {product: line.engines for product, line in sorted(self._lines.items())}
+
+    @property
+    def not_loaded(self) -> Mapping[str, NotLoaded]:
+        """Versions that are to judge and could not be loaded, by product."""
+        return self._not_loaded
 
     def submit(self, arrival: Arrival) -> Submitted:
         """Take a part. Raises LineFullError, LineStoppedError, and OptionError where no line is for it."""
@@ -261,7 +286,6 @@ class Station:
 
     def _follow_switches(self) -> None:
         """Load the versions that are switched to, by this node or another one."""
-        failed: dict[str, int] = {}
         while not self._stop.wait(_LOOKS_S):
             try:
                 running = self.versions.running()
@@ -270,12 +294,16 @@ class Station:
                 continue
             for product, version in running.items():
                 line = self._lines.get(product)
-                if (line is not None and line.state.version == version) or failed.get(product) == version:
+                if line is not None and line.state.version == version:
+                    self._not_loaded.pop(product, None)
+                    continue
+                if product in self._not_loaded and self._not_loaded[product].version == version:
                     continue
                 try:
                     self._open(product, version)
                 except (KenpinError, OSError) as error:
-                    failed[product] = version  # the former version goes on judging
+                    # the former version goes on judging
+                    self._not_loaded[product] = NotLoaded(version, now_us(), f"{error}")
                     _log.error("version %s of %s cannot be loaded: %s", version, product, error)
 
     def _tend(self) -> None:
@@ -285,6 +313,16 @@ class Station:
                 self.learning.tend()
             except (KenpinError, OSError) as error:
                 _log.warning("%s", error)
+
+    def _watch(self) -> None:
+        """Let the charts follow the lines, also while nobody looks at them."""
+        while True:
+            try:
+                self.watching.catch_up()
+            except KenpinError as error:
+                _log.warning("%s", error)
+            if self._stop.wait(_WATCHES_S):
+                return
 
     def _retain(self) -> None:
         """Remove pictures by the settings' rules, once a day; what was removed is in the trail."""

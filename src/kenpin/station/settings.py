@@ -40,6 +40,17 @@ class ProductSettings(StrictOptions):
     second_reviews: Share = Field(
         0.1, description="Chance with which a reviewed part is reviewed by a second person who does not see the first."
     )
+    reference_parts: int = Field(
+        500,
+        ge=250,
+        le=20_000,
+        description="Parts at the beginning of a version that its control charts take for normal.",
+    )
+    false_alarm_parts: int = Field(
+        100_000,
+        ge=1_000,
+        description="Parts between two false alarms of all control charts together, on average.",
+    )
 
 
 class RetentionRule(StrictOptions):

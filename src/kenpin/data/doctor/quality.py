@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL.Image import Resampling
 
 from kenpin.data.doctor.subject import listed
+from kenpin.data.picture_look import sharpness_of, small_grey
 from kenpin.plural import counted, is_are
 from kenpin.records import Finding, Severity
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from kenpin.data.doctor.subject import Subject
 
-_SIDE_PX = 256  # the longer side on which sharpness is measured, so that pictures of several sizes compare
 _FEWEST = 8  # pictures, with fewer of which there is no rest to compare with
 _MOST = 0.05  # share of the pictures that may be odd: what more of them are is how the product looks
 _APART = 6.0  # distances from the median, in units of the usual distance from it
@@ -44,28 +44,17 @@ class Quality:
 
 def quality_of(picture: Image.Image) -> Quality:
     """Measure one picture, mode RGB."""
-    grey_picture = picture.convert("L")
-    factor = -(-max(picture.size) // _SIDE_PX)
-    grey = np.asarray(grey_picture.reduce(factor) if factor > 1 else grey_picture)
+    grey = small_grey(picture)
     dark, bright = _percentiles(grey)
     width, height = picture.size
     red, green, blue = np.asarray(picture.resize((1, 1), Resampling.BOX, reducing_gap=1.0))[0, 0].tolist()
-    return Quality(dark, bright, _sharpness(grey), width / height, (red, green, blue))
+    return Quality(dark, bright, sharpness_of(grey), width / height, (red, green, blue))
 
 
 def _percentiles(grey: NDArray[np.uint8]) -> tuple[float, float]:
     shares = np.cumsum(np.bincount(grey.ravel(), minlength=256)) / grey.size
     dark, bright = np.searchsorted(shares, (0.05, 0.95)).tolist()
     return float(dark), float(bright)
-
-
-def _sharpness(grey: NDArray[np.uint8]) -> float:
-    if min(grey.shape) < 3:
-        return 0.0
-    values = grey.astype(np.int16)
-    middle = values[1:-1, 1:-1]
-    around = values[:-2, 1:-1] + values[2:, 1:-1] + values[1:-1, :-2] + values[1:-1, 2:]
-    return float((4 * middle - around).std())
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,8 +97,12 @@ class LineAnswer(BaseModel):
     version: int = Field(description="The version that judges.")
     waiting: int = Field(description="Parts that wait.")
     hindrance: str | None = Field(description="Why it takes no parts; null where it does.")
+    cause: str | None = Field(
+        description="What hinders it: `disk` where it is full, `records` where none can be written."
+    )
     judged: int = Field(description="Parts that this process recorded.")
     last_us: int | None = Field(description="When it last recorded one, in microseconds since 1970.")
+    alarm: str | None = Field(description="The control chart whose alarm runs for the longest; null where none does.")
 
 
 def part_answer(record: PartRecord, product: str) -> PartAnswer:

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from kenpin.errors import KenpinError, OptionError, OutputError
 from kenpin.files import why_unwritable
-from kenpin.station.api import health, parts
+from kenpin.station.api import health, parts, quality
 from kenpin.station.api.streams import Streams, TooManyStreamsError
 from kenpin.station.arrival import LineFullError, LineStoppedError
 from kenpin.station.intake.decoding import DecoderBusyError
@@ -65,6 +65,7 @@ def create_app(station: Station) -> FastAPI:
     )
     app.state.station, app.state.streams = station, Streams()
     app.include_router(parts.ROUTER, tags=["parts"])
+    app.include_router(quality.ROUTER, tags=["quality"])
     app.include_router(health.ROUTER)
     for error in HANDLED:
         app.add_exception_handler(error, refused)

@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from kenpin.station.intake.product_line import LineState
+from kenpin.station.monitoring.watching import Watched
 from kenpin.station.running import Station
 
 ROUTER = APIRouter()
@@ -34,7 +35,9 @@ def get_ready(request: Request) -> JSONResponse:
 def get_metrics(request: Request) -> Response:
     """Figures of this process, without a name of a part, a lot or a person."""
     registry = CollectorRegistry()
-    registry.register(_Lines(request.app.state.station.state()))
+    station: Station = request.app.state.station
+    registry.register(_Lines(station.state()))
+    registry.register(_Charts(station.watching.shown))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -62,3 +65,28 @@ class _Lines:
             if state.last_us is not None:
                 gauges["last"].add_metric([product], state.last_us / 1e6)
         return [judged, *gauges.values()]
+
+
+class _Charts:
+    """Alarms of the control charts, as Prometheus takes them."""
+
+    def __init__(self, shown: Mapping[str, Watched]) -> None:
+        self._shown = shown
+
+    def collect(self) -> Iterable[Metric]:
+        alarm = GaugeMetricFamily(
+            "kenpin_control_alarm", "1 while the alarm of a control chart runs.", labels=["product", "chart"]
+        )
+        since = GaugeMetricFamily(
+            "kenpin_control_alarm_since_seconds", "When it began, since 1970.", labels=["product", "chart"]
+        )
+        charted = GaugeMetricFamily(
+            "kenpin_control_charted", "1 where the line has a reference, without which none alarms.", labels=["product"]
+        )
+        for product, watched in self._shown.items():
+            charted.add_metric([product], watched.reference is not None)
+            for chart in watched.charts:
+                alarm.add_metric([product, chart.kind.value], chart.began is not None)
+                if chart.began is not None:
+                    since.add_metric([product, chart.kind.value], chart.began.first_us / 1e6)
+        return [alarm, since, charted]

@@ -81,7 +81,12 @@ async def _received(request: Request, station: Station) -> bytes:
 @ROUTER.get("/state")
 def get_state(asked: Annotated[Asking, Depends(asking(Right.LOOK))]) -> dict[str, LineAnswer]:
     """What the line of each product does, and what hinders it."""
-    return {product: LineAnswer(**asdict(state)) for product, state in asked.station.state().items()}
+    station = asked.station
+    alarms = {product: one.alarm for product, one in station.watching.shown.items() if one.alarm is not None}
+    return {
+        product: LineAnswer(**asdict(state), alarm=alarms[product].kind.value if product in alarms else None)
+        for product, state in station.state().items()
+    }
 
 
 @ROUTER.get("/events", response_class=StreamingResponse)

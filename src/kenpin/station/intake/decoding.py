@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, cast
 from PIL import Image
 
 from kenpin.data.picture_files import hash_of
+from kenpin.data.picture_look import PictureLook
 from kenpin.data.streaming import hold
 from kenpin.errors import ImageError, KenpinError, first_line
 from kenpin.inspection.pictures import Opened, unopened
@@ -118,7 +119,8 @@ class _Child:
         if answer["size_wh"] is None:
             return replace(begun, error=ImageError(answer["error"]))
         width, height = answer["size_wh"]
-        return replace(begun, image=Image.frombuffer("RGB", (width, height), pixels, "raw", "RGB", 0, 1))
+        image = Image.frombuffer("RGB", (width, height), pixels, "raw", "RGB", 0, 1)
+        return replace(begun, image=image, look=PictureLook(**answer["look"]))
 
     def end(self) -> None:
         """Kill it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+from dataclasses import asdict
 from typing import BinaryIO
 
 _LENGTH = struct.Struct(">I")
@@ -33,6 +34,7 @@ def main() -> None:
     """Answer until standard input ends."""
     import resource
 
+    from kenpin.data.picture_look import look_of
     from kenpin.data.streaming import room_asked_of
     from kenpin.errors import ImageError
     from kenpin.inspection.pictures import image_of_bytes
@@ -56,7 +58,8 @@ def main() -> None:
         except ImageError as error:
             write_frame(answers, {"error": f"{error}", "size_wh": None})
         else:
-            write_frame(answers, {"error": None, "size_wh": image.size}, image.tobytes())
+            look = asdict(look_of(image))
+            write_frame(answers, {"error": None, "size_wh": image.size, "look": look}, image.tobytes())
             del image
 
 

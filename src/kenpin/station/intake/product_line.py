@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from kenpin.data.streaming import Pending
 from kenpin.errors import KenpinError, first_line
@@ -49,6 +49,8 @@ class LineState:
     """Parts that wait."""
     hindrance: str | None
     """Why it takes no parts; None where it does."""
+    cause: Literal["disk", "records"] | None
+    """What hinders it: a disk that is full, or records that cannot be written."""
     judged: int
     """Parts that this process recorded."""
     last_us: int | None
@@ -102,9 +104,11 @@ class ProductLine:
     def state(self) -> LineState:
         """What it is doing."""
         with self._changed:
-            return LineState(
-                self._version, self._waiting, self._disk_is_full() or self._fault, self._judged, self._last_us
-            )
+            full = self._disk_is_full()
+            cause: Literal["disk", "records"] | None = None
+            if full or self._fault:
+                cause = "disk" if full else "records"
+            return LineState(self._version, self._waiting, full or self._fault, cause, self._judged, self._last_us)
 
     @property
     def defects(self) -> tuple[str, ...]:

@@ -57,7 +57,6 @@ class PageAsked:
         """The frame."""
         url = self.request.url
         here = url.path + (f"?{url.query}" if url.query else "")
-        signed_in = self.person is not None
         still = len(self.station.sources.standing_still) + len(self.station.sinks.standing_still)
         return Shell(
             screen=screen,
@@ -68,8 +67,16 @@ class PageAsked:
             csrf=self.request.scope["state"]["csrf_token"] or "",
             # what a form of a screen was sent to is no page
             url=here if self.request.method == "GET" or not screen else f"/{screen}",
-            hindrances=[one.hindrance for one in self.station.state().values() if one.hindrance and signed_in],
+            hindrances=self._hindrances(screen),
         )
+
+    def _hindrances(self, screen: str) -> list[str]:
+        """What hinders the lines, for whoever is signed in; the page of a line tells its own at length."""
+        if self.person is None:
+            return []
+        told_there = self.product if screen == "line" else None
+        states = self.station.state().items()
+        return [one.hindrance for product, one in states if one.hindrance and product != told_there]
 
 
 def open_page(request: Request) -> PageAsked:

@@ -20,6 +20,7 @@ from kenpin.station.pages.asking import PageAsked, asked_page
 from kenpin.station.pages.marking import layers_of
 from kenpin.station.pages.rendering import render
 from kenpin.station.pages.sending import download
+from kenpin.station.pages.standing import control_view, standing_view
 from kenpin.station.pages.upright import shown_as_it_is
 from kenpin.station.pages.views import line_view
 from kenpin.station.running import NotThereError, Station
@@ -48,7 +49,21 @@ def first_page(request: Request) -> Response:
 def line_page(request: Request) -> HTMLResponse:
     """The last part, large, and the counts of its lot; it follows the line by itself."""
     asked = asked_page(request, Right.LOOK)
-    return asked.answer("line", "line", view=_line(asked))
+    return asked.answer("line", "line", view=_line(asked), line=standing_view(asked), control=control_view(asked))
+
+
+@ROUTER.get("/line/standing")
+def line_standing(request: Request) -> Response:
+    """What stands still and which alarm runs, where it is not what the page shows already."""
+    asked = asked_page(request, Right.LOOK)
+    return _unless_seen(asked, "line_standing", line=standing_view(asked))
+
+
+@ROUTER.get("/line/control")
+def line_control(request: Request) -> Response:
+    """The control chart beside it, where it is not what the page shows already."""
+    asked = asked_page(request, Right.LOOK)
+    return _unless_seen(asked, "line_control", control=control_view(asked))
 
 
 @ROUTER.get("/line/now")
@@ -201,6 +216,14 @@ def _line(asked: PageAsked) -> Any:
     station = asked.station
     with station.store.reading() as connection:
         return line_view(connection, asked.product, lambda part: _record(station, part))
+
+
+def _unless_seen(asked: PageAsked, template: str, **values: Any) -> Response:
+    """A fragment, which names its content; 204 where the page holds it, so that nothing is read out again."""
+    (view,) = values.values()
+    if asked.request.query_params.get("seen") == view.digest:
+        return Response(status_code=204)
+    return HTMLResponse(render(template, asked.language, shell=asked.shell("line"), **values))
 
 
 def _part(station: Station, key: str) -> tuple[PartRow, PartRecord]:

@@ -14,7 +14,7 @@ from kenpin.records import Verdict
 from kenpin.station.clock import HOUR_US, MINUTE_US, Clock, now_us
 from kenpin.station.reviewing.applied import REVIEWED, UNDONE
 from kenpin.station.reviewing.marks import DefectMark, MarksError, check_marks, kept_marks, values_of_marks
-from kenpin.station.reviewing.sampling import number_of
+from kenpin.station.reviewing.sampling import number_of, wants_second
 from kenpin.station.reviewing.settling import ReviewState
 from kenpin.station.settings import ProductSettings
 from kenpin.station.store.entering import Entering
@@ -45,7 +45,7 @@ class ReviewTask:
     @property
     def is_blind(self) -> bool:
         """Whether the person sees nothing of what runs and others said: what is counted must be one's own look."""
-        return self.why != "cost"
+        return self.why != "cost" or self.part.sampled is not None  # a part of the sample, whichever way it came
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +137,7 @@ class Reviewing:
                 "label": label,
                 "note": note,
                 "marks": values_of_marks(marks),
-                "blind": bool(reviewers - {who.name}),
+                "blind": part.sampled is not None or bool(reviewers - {who.name}),
                 "wants_second": self._wants_second(part),
             }
             self._entering.enter(who.name, REVIEWED, about)
@@ -221,8 +221,8 @@ class Reviewing:
     # ---- entries ----
 
     def _wants_second(self, part: PartRow) -> bool:
-        """Whether two people must agree on a part: drawn once, by another number than that of the sample."""
-        return number_of(self._secret, f"second {part.key}") < self._settings_of(part.product).second_reviews
+        """Whether two people must agree on a part."""
+        return wants_second(self._secret, part.key, self._settings_of(part.product).second_reviews)
 
     def _part(self, key: str) -> PartRow:
         with self._store.reading() as connection:

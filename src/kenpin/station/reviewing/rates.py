@@ -1,17 +1,32 @@
-"""What the reviewed sample tells about the line: escapes among the parts that pass, overkills among those that fail."""
+"""What the reviewed sample tells about the line: escapes among the parts that pass, overkills among those that fail,
+and what both cost."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from kenpin.records import Verdict
-from kenpin.station.reviewing.sampling import RateEstimate, SampledPart, estimate, number_of
+from kenpin.station.reviewing.drawn import DrawnPart, rate_of
+from kenpin.station.reviewing.sampling import RateEstimate
 from kenpin.station.settings import ProductSettings
-from kenpin.station.store.filtering import PartFilter, asked_parts
-from kenpin.station.store.part_tables import PARTS
+from kenpin.station.store.filtering import PartFilter
 from kenpin.station.store.queries import count
+
+_EACH = 0.975
+"""Confidence of each rate's interval, so that both hold together with 95 % (Bonferroni)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartCost:
+    """Expected cost of a part that passed or failed."""
+
+    value: float
+    low: float
+    """Two-sided, 95 %; exact bounds of both rates that hold together."""
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,39 +37,36 @@ class LineRates:
     """Defective parts among those that passed."""
     overkills: RateEstimate
     """Good parts among those that failed."""
-    cost_of_part: float | None
-    """Expected cost of a part that passed or failed; None where either rate is unknown."""
+    cost_of_part: PartCost | None
+    """None where either rate is unknown."""
 
 
-def line_rates(connection: Connection, asked: PartFilter, secret: bytes, settings: ProductSettings) -> LineRates:
-    """The rates of the parts that are asked for, of any verdict. secret: by which the sample was drawn."""
-    escapes = _rate(connection, replace(asked, verdict=Verdict.PASS), secret, wrong=Verdict.FAIL)
-    overkills = _rate(connection, replace(asked, verdict=Verdict.FAIL), secret, wrong=Verdict.PASS)
-    return LineRates(escapes, overkills, _cost(escapes, overkills, settings))
+def line_rates(
+    connection: Connection, asked: PartFilter, drawn: Sequence[DrawnPart], settings: ProductSettings
+) -> LineRates:
+    """The rates of the parts that are asked for, of any verdict. drawn: those that were drawn of them."""
+    passed, failed = (count(connection, replace(asked, verdict=one)).parts for one in (Verdict.PASS, Verdict.FAIL))
+    return LineRates(
+        rate_of(drawn, passed, Verdict.PASS, wrong=Verdict.FAIL),
+        rate_of(drawn, failed, Verdict.FAIL, wrong=Verdict.PASS),
+        part_cost(drawn, passed, failed, settings),
+    )
 
 
-def _rate(connection: Connection, asked: PartFilter, secret: bytes, wrong: Verdict) -> RateEstimate:
-    """How many parts of one verdict people would settle as the other."""
-    parts = count(connection, asked).parts
-    sql = asked_parts(asked)
-    wanted = select(PARTS.c.key, PARTS.c.sampled, PARTS.c.settled_verdict).select_from(sql.source)
-    rows = connection.execute(wanted.where(*sql.where, PARTS.c.sampled.is_not(None))).all()
-    sample = [
-        SampledPart(number_of(secret, key), None if settled is None else settled == wrong.value)
-        for key, _, settled in rows
-    ]
-    # where the chance was changed in the meantime, all were drawn with the smallest one at least
-    return estimate(parts, min((row.sampled for row in rows), default=0.0), sample)
-
-
-def _cost(escapes: RateEstimate, overkills: RateEstimate, settings: ProductSettings) -> float | None:
-    parts = escapes.parts + overkills.parts
-    if not parts:
-        return None
-    cost = 0.0
-    for rate, price in ((escapes, settings.escape_cost), (overkills, settings.overkill_cost)):
-        if rate.parts:
-            if rate.rate is None:
-                return None
-            cost += rate.rate * rate.parts * price
-    return cost / parts
+def part_cost(drawn: Sequence[DrawnPart], passed: int, failed: int, settings: ProductSettings) -> PartCost | None:
+    """What a part costs, of so many that passed and failed, by the settings' costs; None where a rate is unknown."""
+    value = low = high = 0.0
+    for parts, verdict, wrong, price in (
+        (passed, Verdict.PASS, Verdict.FAIL, settings.escape_cost),
+        (failed, Verdict.FAIL, Verdict.PASS, settings.overkill_cost),
+    ):
+        if not parts:
+            continue
+        rate = rate_of(drawn, parts, verdict, wrong, _EACH)
+        if rate.rate is None or rate.low is None or rate.high is None:
+            return None
+        value += price * rate.rate * parts
+        low += price * rate.low
+        high += price * rate.high
+    total = passed + failed
+    return PartCost(value / total, low / total, high / total) if total else None

@@ -67,13 +67,28 @@ class RateEstimate:
         return self.low / self.parts, self.high / self.parts
 
 
+def wants_second(secret: bytes, key: str, chance: float) -> bool:
+    """Whether two people must agree on a part: drawn once, by another number than that of the sample."""
+    return number_of(secret, f"second {key}") < chance
+
+
+def counting(known: Sequence[bool]) -> int:
+    """How many parts of a sample count: whole blocks of those that are known, or all of them. known: of each part by
+    rising number.
+
+    >>> counting([True] * 25), counting([True] * 25 + [False]), counting([False] + [True] * 25)
+    (25, 20, 0)
+    """
+    first_unknown = next((place for place, one in enumerate(known) if not one), None)
+    return len(known) if first_unknown is None else first_unknown - first_unknown % _BLOCK
+
+
 def estimate(parts: int, chance: float, sample: Sequence[SampledPart], confidence: float = 0.95) -> RateEstimate:
     """How many of some parts are defective. parts: how many they are; chance: the smallest with which any of them was
     sampled; sample: those with a number below it, in any order."""
     ordered = sorted((one for one in sample if one.number < chance), key=lambda one: one.number)
     waiting = sum(one.defective is None for one in ordered)
-    settled = next((place for place, one in enumerate(ordered) if one.defective is None), len(ordered))
-    counted = settled if not waiting else settled - settled % _BLOCK
+    counted = counting([one.defective is not None for one in ordered])
     defective = sum(bool(one.defective) for one in ordered[:counted])
     low, high = defective_in_lot(defective, counted, parts, confidence) if counted else (None, None)
     return RateEstimate(parts, counted, defective, waiting, low, high, confidence)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import Connection, case, delete, select, update
 
+from kenpin.data.picture_look import PictureLook
 from kenpin.errors import RunError
 from kenpin.inspection.record import PartRecord, part_key
 from kenpin.records import Verdict
@@ -20,6 +21,7 @@ from kenpin.station.store.tables import insert_into, micros_of, short_text
 
 HOUR_US = 3_600_000_000
 _OF_TALLY = ("product", "hour", "version", "lot", "verdict", "label", "settled_verdict")
+_LOOK = tuple(one.name for one in fields(PictureLook))
 _COUNTED_AS = {Verdict.PASS: "passes", Verdict.FAIL: "fails", Verdict.REVIEW: "reviews"}
 
 
@@ -126,6 +128,7 @@ def _row(journal: JournalName, line: RecordLine, needs: Needs) -> dict[str, Any]
         "label": record.label or None,
         "score": _number(next((one.score for one in record.answers if one.score is not None), None)),
         "distance": _number(record.distance),
+        **{name: None if record.look is None else _number(getattr(record.look, name)) for name in _LOOK},
         "reason": next(iter(record.reasons), ""),
         "has_map": any(one.map is not None for one in record.answers),
         "judged_us": judged_us,

@@ -31,6 +31,9 @@ PARTS = Table(
     Column("label", ShortText),
     Column("score", Float),  # of the first run that has one
     Column("distance", Float),
+    Column("brightness", Float),  # of its picture, as contrast and sharpness: of `PictureLook`
+    Column("contrast", Float),
+    Column("sharpness", Float),
     Column("reason", ShortText(REASON_LETTERS), nullable=False),
     Column("has_map", Boolean, nullable=False),
     Column("judged_us", BigNumber, nullable=False),
@@ -106,6 +109,14 @@ Index("parts_by_time", *(PARTS.c[name] for name in ("judged_us", "seq", *_FILTER
 Index("parts_by_lot", *(PARTS.c[name] for name in ("lot", "judged_us", "seq", *_FILTERED, "label")))
 Index("parts_by_label", *(PARTS.c[name] for name in ("label", "judged_us", "seq", *_FILTERED, "lot")))
 Index("parts_by_id", PARTS.c.id)
+_drawn = PARTS.c.sampled.is_not(None)
+Index(
+    "parts_drawn",  # few, and each rate is counted from all of them
+    *(PARTS.c[name] for name in ("product", "judged_us", "lot", "verdict", "version", "sampled", "settled_verdict")),
+    PARTS.c.key,
+    sqlite_where=_drawn,
+    postgresql_where=_drawn,
+)
 _waits = PARTS.c.settled_verdict.is_(None) & (PARTS.c.priority.is_not(None) | PARTS.c.sampled.is_not(None))
 Index(
     "parts_to_review",

@@ -45,6 +45,10 @@ class PartRow:
     label: str | None
     score: float | None
     distance: float | None
+    brightness: float | None
+    """Of its picture, as contrast and sharpness: of `PictureLook`."""
+    contrast: float | None
+    sharpness: float | None
     reason: str
     """The first one."""
     has_map: bool

@@ -35,6 +35,9 @@ def upgrade() -> None:
         sa.Column("label", sa.Text),
         sa.Column("score", sa.Float),
         sa.Column("distance", sa.Float),
+        sa.Column("brightness", sa.Float),
+        sa.Column("contrast", sa.Float),
+        sa.Column("sharpness", sa.Float),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("has_map", sa.Boolean, nullable=False),
         sa.Column("judged_us", _NUMBER, nullable=False),
@@ -53,6 +56,14 @@ def upgrade() -> None:
     op.create_index("parts_by_lot", "parts", ["lot", "judged_us", "seq", *filtered, "label"])
     op.create_index("parts_by_label", "parts", ["label", "judged_us", "seq", *filtered, "lot"])
     op.create_index("parts_by_id", "parts", ["id"])
+    drawn = sa.text("sampled IS NOT NULL")
+    op.create_index(
+        "parts_drawn",
+        "parts",
+        ["product", "judged_us", "lot", "verdict", "version", "sampled", "settled_verdict", "key"],
+        sqlite_where=drawn,
+        postgresql_where=drawn,
+    )
     waits = sa.text("settled_verdict IS NULL AND (priority IS NOT NULL OR sampled IS NOT NULL)")
     op.create_index(
         "parts_to_review",

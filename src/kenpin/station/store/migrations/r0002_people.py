@@ -1,4 +1,4 @@
-"""Versions, reviews, accounts with their sessions and tokens, events, and how far sinks and sources came."""
+"""Versions and their references, reviews, accounts, sessions and tokens, events, how far sinks and sources came."""
 
 from __future__ import annotations
 
@@ -101,6 +101,17 @@ def upgrade() -> None:
         sa.Column("id", sa.Text, nullable=False),
         sa.Column("size_bytes", sa.BigInteger, nullable=False),
         sa.Column("modified_ns", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "reference_stretches",
+        sa.Column("product", sa.String, primary_key=True),
+        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("version", sa.Integer, nullable=False),
+        sa.Column("from_us", _NUMBER),
+        sa.Column("to_us", _NUMBER),
+        sa.Column("who", sa.Text, nullable=False),
+        sa.Column("at_us", _NUMBER, nullable=False),
+        sa.Column("reason", sa.Text, nullable=False),
     )
     op.create_table(
         "switches",
