@@ -113,7 +113,7 @@ def _height(one: dict[str, Any]) -> float:
     return float(max(one["corners"][1::2]) - min(one["corners"][1::2]))
 
 
-@tried(max_examples=40, deadline=None)
+@tried(max_examples=20, deadline=None)
 @given(data=st.data(), orientation=st.sampled_from([1, 3, 6, 8]))
 def test_marks_survive_from_the_form_to_a_loaded_data_set(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, orientation: int
