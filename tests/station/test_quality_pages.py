@@ -8,16 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from starlette.testclient import TestClient
 
 from kenpin.data.picture_look import PictureLook
 from kenpin.records import Verdict
 from kenpin.station.clock import HOUR_US, SECOND_US, now_us
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.running import Station
+from kenpin.station.service import gate
 from kenpin.station.settings import ProductSettings, StationSettings
 from kenpin.station.store.tables import moment_of
+from kenpin.station.who.accounts import NewAccount, insert_account
+from kenpin.station.who.passwords import Passwords
 from kenpin.station.who.rights import RIGHTS_OF, Person, Role
-from tests.station.conftest import SignIn
+from tests.station.conftest import BASE, PASSWORD, SignIn
 from tests.station.monitoring.made import skewed
 from tests.station.store.made import append, part
 
@@ -178,10 +182,24 @@ def test_a_full_disk_stands_in_a_large_sentence_and_once(
 def test_a_product_without_a_version_says_what_to_do(tmp_path: Path, settings: StationSettings) -> None:
     from kenpin.station.standstills import Cause, standstills
 
+    assert told_nothing_at_all(tmp_path / "empty").startswith("<h2>No product is set up yet</h2>")
     without = settings.model_copy(update={"products": {"new": ProductSettings()}})
     with Station(tmp_path / "s", without, engine="torch") as station:
         assert [one.cause for one in standstills(station, "new")] == [Cause.NO_VERSION]
         assert station.watching.of("new") is None
+
+
+def told_nothing_at_all(folder: Path) -> str:
+    """What the page of the line says first, of a station that is new."""
+    with Station(folder, StationSettings(), engine="torch") as station:
+        with station.store.writing() as connection:
+            hashed = Passwords().hash(PASSWORD, "ann")
+            insert_account(connection, station.trail, "console", NewAccount("ann", Role.ADMIN, hashed), now_us())
+        headers = {"Origin": BASE, "Accept": "text/html"}
+        with TestClient(gate(station, "127.0.0.1"), base_url=BASE, headers=headers) as browser:
+            browser.post("/sign-in", data={"name": "ann", "password": PASSWORD})
+            page = browser.get("/line").text
+    return page[page.index("<h2>") :]
 
 
 def test_people_and_the_line_are_compared_by_blind_looks_alone(sign_in: SignIn, station: Station) -> None:

@@ -10,7 +10,7 @@ from kenpin.station.monitoring.reading import key_of_number
 from kenpin.station.monitoring.watching import Watched
 from kenpin.station.pages.asking import PageAsked
 from kenpin.station.pages.told_charts import ToldAlarm, ToldChart, small_chart, told_alarm
-from kenpin.station.pages.told_standstills import ToldStandstill, told_standstill
+from kenpin.station.pages.told_standstills import ToldStandstill, nothing_set_up, told_standstill
 from kenpin.station.standstills import standstills
 
 
@@ -50,7 +50,7 @@ def standing_view(asked: PageAsked) -> StandingView:
     """What stands still of the product that is asked for, and its alarm. Raises StoreError."""
     station, words, product = asked.station, asked.words, asked.product
     if not product:
-        return StandingView((), None, 0)
+        return StandingView([nothing_set_up(words)], None, 0)
     settings = station.products.get(product)
     title = (settings and settings.title) or product
     watched = station.watching.of(product)

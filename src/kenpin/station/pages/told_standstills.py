@@ -45,6 +45,12 @@ def _few_digits(count: int) -> int:
     return count // power * power
 
 
+def nothing_set_up(words: Texts) -> ToldStandstill:
+    """What a station says that has no product."""
+    what, todo = words("No product is set up yet"), words("Set one up from pictures of good parts.")
+    return ToldStandstill(what, todo, None, None, "/set-up", is_grave=True)
+
+
 _OF_PRODUCT = (
     Cause.DISK_FULL, Cause.CANNOT_RECORD, Cause.NO_VERSION, Cause.VERSION_WAITS, Cause.NOT_LOADED, Cause.SILENT,
 )  # fmt: skip
