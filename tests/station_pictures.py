@@ -18,7 +18,7 @@ from kenpin.station.store.filtering import PartFilter
 from kenpin.station.store.queries import page as page_of
 from kenpin.training import train
 from tests.station.filled import ADMIN, PASSWORD, fill, filled_settings
-from tests.station.serving import CHROMIUM, SWITCHES, served, sign_in
+from tests.station.in_browser import CHROMIUM, SWITCHES, served, sign_in
 from tests.station.sinks.ports import free_port
 from tests.tree import ROOT
 

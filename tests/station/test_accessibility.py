@@ -19,8 +19,8 @@ from kenpin.station.who.first_start import new_first_link
 from kenpin.station.who.links import make_link
 from kenpin.station.who.rights import CONSOLE
 from tests.station.filled import ADMIN, PASSWORD, fill, filled_settings
+from tests.station.in_browser import CHROMIUM, SWITCHES, served, sign_in
 from tests.station.screens import NO_SCREENS, OUTSIDE, SCREENS, Visit, screen_routes, visit
-from tests.station.serving import CHROMIUM, SWITCHES, served, sign_in
 from tests.station.sinks.ports import free_port
 
 LOOKS = [(scheme, width) for scheme in ("light", "dark") for width in (1280, 360)]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.pictures import write_parts
-from tests.station.serving import CHROMIUM, SWITCHES
+from tests.station.in_browser import CHROMIUM, SWITCHES
 from tests.tree import ROOT
 
 pytestmark = pytest.mark.slow
