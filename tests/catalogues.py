@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.tree import PACKAGE
 TRANSLATED: tuple[Language, ...] = tuple(language for language in LANGUAGES if language != "en")
 _ALWAYS = datetime(2026, 1, 1, tzinfo=UTC)  # a catalogue changes with its texts alone
 _KEYWORDS = {"_": None, "words": None, "ngettext": (1, 2), "count": (1, 2)}
+_WORDS = re.compile(r"\bTexts\b|\bwords(?:\.count)?\(")  # of `kenpin.words`, or those that a page was given
 
 
 def files(language: Language) -> tuple[Path, Path]:
@@ -39,7 +41,7 @@ def _extracted() -> Iterator[tuple[Path, list[str | tuple[str, ...]]]]:
     for path in sorted(PACKAGE.rglob("*")):
         if path.suffix == ".jinja":
             found = extract_from_file("jinja2.ext:babel_extract", path, keywords=_KEYWORDS)
-        elif path.suffix == ".py" and "Texts" in path.read_text("utf-8"):
+        elif path.suffix == ".py" and _WORDS.search(path.read_text("utf-8")):
             found = extract_from_file("python", path, keywords=_KEYWORDS)
         else:
             continue

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 
 from kenpin.station.api.answers import LineAnswer, PartAnswer, part_answer
@@ -40,7 +41,10 @@ async def post_part(
     request: Request,
     asked: Annotated[Asking, Depends(asking(Right.SUBMIT))],
     id: Annotated[str, Query(min_length=1, max_length=1_000, description="The part's name on the line.")],
-    product: Annotated[str | None, Query(max_length=_LONGEST_NAME)] = None,
+    product: Annotated[
+        str | None,
+        Query(max_length=_LONGEST_NAME, description="Without it: the only one, or by the settings the nearest one."),
+    ] = None,
     lot: Annotated[str | None, Query(max_length=_LONGEST_NAME)] = None,
 ) -> PartAnswer:
     """Judge a part. The body is its picture, as a file holds it; the answer comes when its record is on disk.
@@ -50,7 +54,9 @@ async def post_part(
     """
     taken = asked.station.submit(Arrival(id, await request.body(), product, lot))
     record = await asyncio.wrap_future(taken.record)
-    return part_answer(record, taken.product)
+    if taken.product is not None:
+        return part_answer(record, taken.product)
+    return part_answer(record, await run_in_threadpool(asked.station.product_of, record))
 
 
 @ROUTER.get("/state")

@@ -21,7 +21,7 @@ from kenpin.models.package import folder_of_report
 from kenpin.records import Verdict
 from kenpin.run.record import read_record
 from kenpin.station.clock import Clock, now_us
-from kenpin.station.folder import StationFolder, check_name
+from kenpin.station.folder import StationFolder, check_product
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.learning.applied import CANCELLED, FROZEN, ORDERED
 from kenpin.station.learning.commands import training_command
@@ -96,6 +96,7 @@ class Learning:
         """Freeze all settled parts of a product, and the good ones that it was set up with, as its next data set. What
         was held out stays held out. Raises NotAllowedError, DatasetError, OptionError, OutputError, StoreError."""
         who.check(Right.LEARN)
+        check_product(product)
         reviewed = self._reviewed(product)
         known = {part.content for part in reviewed}
         return self._freeze(who, product, [*self._uploaded(product, known), *reviewed])
@@ -119,7 +120,7 @@ class Learning:
         DatasetError where there are none, OutputError."""
         who.check(Right.UPLOAD)
         check_training_installed()
-        check_name(product, "product")
+        check_product(product)
         now, parts = self._clock(), dict[str, ReviewedPart]()
         for name, data in pictures:
             content = hash_of(data)

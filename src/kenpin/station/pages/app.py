@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 from fastapi.staticfiles import StaticFiles
 
 from kenpin.station.api.app import STATUS, refused
-from kenpin.station.pages import entering, learn, looking, quality, reviewing, set_up
+from kenpin.station.pages import assigning, entering, learn, looking, quality, reviewing, set_up
 from kenpin.station.pages.asking import open_page
 from kenpin.station.pages.rendering import STATIC
 from kenpin.station.who.door import Door
@@ -20,7 +20,7 @@ def add_pages(app: FastAPI, door: Door) -> None:
     """Add the pages to the interface's application."""
     app.state.door = door
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    for module in (entering, looking, reviewing, quality, learn, set_up):
+    for module in (entering, looking, assigning, reviewing, quality, learn, set_up):
         app.include_router(module.ROUTER)
     for error in STATUS:
         app.add_exception_handler(error, _page_of)

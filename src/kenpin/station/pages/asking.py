@@ -9,9 +9,11 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from kenpin.errors import OptionError
+from kenpin.station.folder import NO_VERSION, UNASSIGNED
 from kenpin.station.pages.rendering import render
 from kenpin.station.pages.shell import Choice, Shell, screens
 from kenpin.station.running import Station
+from kenpin.station.store.queries import PartRow
 from kenpin.station.who.identity import person_with
 from kenpin.station.who.rights import Person, Right
 from kenpin.words import Language, Texts
@@ -45,6 +47,20 @@ class PageAsked:
         """The page."""
         return HTMLResponse(render(template, self.language, shell=self.shell(screen), **values), status)
 
+    def assignable(self, part: PartRow) -> list[Choice]:
+        """The products that a part can be assigned to by this person; none where one judged it, or it is settled."""
+        if part.version != NO_VERSION or part.settled_verdict is not None or Right.REVIEW not in self.who.rights:
+            return []
+        return [choice for choice in self._choices() if choice.name not in (UNASSIGNED, part.product)]
+
+    def _choices(self) -> list[Choice]:
+        """All products with their names in words."""
+        unassigned = self.words("Product unknown")
+        return [
+            Choice(name, unassigned if name == UNASSIGNED else one.title or name)
+            for name, one in self.station.products.items()
+        ]
+
     def shell(self, screen: str) -> Shell:
         """The frame."""
         url = self.request.url
@@ -52,12 +68,14 @@ class PageAsked:
         return Shell(
             screen=screen,
             screens=screens(self.words, self.product),
-            products=[Choice(name, one.title or name) for name, one in self.station.products.items()],
+            products=self._choices(),
             product=self.product,
             person=None if self.person is None else self.person.name,
             csrf=self.request.scope["state"]["csrf_token"] or "",
             url=url.path + (f"?{url.query}" if url.query else ""),
             hindrances=[one.hindrance for one in self.station.state().values() if one.hindrance and signed_in],
+            is_demonstration=self.station.settings.demonstration,
+            unassigned=self.station.unassigned() if signed_in else 0,
         )
 
 

@@ -103,7 +103,14 @@ def part_page(request: Request, key: str) -> HTMLResponse:
         reviews = asked.station.reviewing.reviews_of(connection, key)
     has_picture = bool(part.picture_hash) and asked.station.pictures.find(part.picture_hash) is not None
     return asked.answer(
-        "part", "parts", part=part, record=record, boxes=boxes_of(record), has_picture=has_picture, reviews=reviews
+        "part",
+        "parts",
+        part=part,
+        record=record,
+        boxes=boxes_of(record),
+        has_picture=has_picture,
+        reviews=reviews,
+        products=asked.assignable(part),
     )
 
 
