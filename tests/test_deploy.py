@@ -75,6 +75,7 @@ def test_the_container_starts_a_station_on_its_volume() -> None:
     assert str(options["folder"]) == of["VOLUME"]
     assert options["host"] == "0.0.0.0"
     port = StationSettings().port
+    assert of["WORKDIR"] == of["VOLUME"], "commands on accounts take the folder that they are in"
     assert of["EXPOSE"] == f"{port}"
     runs = " ".join(rest for name, rest in instructions if name == "RUN")
     assert f"chown kenpin {of['VOLUME']}" in runs

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +14,13 @@ import pytest
 from starlette.testclient import TestClient
 
 from kenpin.errors import OptionError
+from kenpin.export import export_package
 from kenpin.inspection.journal import JOURNAL, read_records
 from kenpin.inspection.policy import Policy
 from kenpin.inspection.record import PartRecord
 from kenpin.quality.bounds import clopper_pearson
 from kenpin.records import Verdict
+from kenpin.runtime import version_of
 from kenpin.station.arrival import Arrival, LineFullError
 from kenpin.station.clock import now_us
 from kenpin.station.demonstration.made_parts import DISCS, FOREIGN, PLATES, MadePart, write_defective, write_good
@@ -300,3 +305,46 @@ def test_made_parts_of_three_kinds_are_told_apart(tmp_path: Path, policies: dict
         _, most = clopper_pearson(wrong[kind], len(parts)) or (0, 1)
         assert least > 0.9, (kind, right, wrong)
         assert most < 0.1, (kind, right, wrong)
+
+
+WITHOUT_TORCH = """
+import sys
+from importlib.machinery import PathFinder
+found = PathFinder.find_spec
+PathFinder.find_spec = classmethod(
+    lambda cls, name, path=None, target=None: None if name.split(".")[0] in ("torch", "transformers") else
+    found(name, path, target)
+)
+from pathlib import Path
+from kenpin.station.arrival import Arrival
+from kenpin.station.running import Station
+from kenpin.station.settings import read_settings
+folder = Path(sys.argv[1])
+with Station(folder, read_settings(folder / "station.yaml")) as station:
+    for picture in sys.argv[2:]:
+        record = station.submit(Arrival(picture, Path(picture).read_bytes())).record.result(60)
+        print(station.product_of(record), len(record.choice.nearest), "torch" in sys.modules)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(version_of("openvino") is None, reason="the extra openvino is not installed")
+def test_packages_choose_without_torch(tmp_path: Path, policies: dict[str, Path]) -> None:
+    folder = tmp_path / "station"
+    folder.mkdir()
+    pictures = []
+    for product in (PLATES, DISCS, FOREIGN):
+        if product != FOREIGN:
+            export_package(policies[product].with_name(product), folder / product, to="openvino")
+            (folder / f"{product}.yaml").write_text(f"runs: {{space: {product}}}\n")
+        pictures.append(tmp_path / f"{product}.png")
+        pictures[-1].write_bytes(_png(product, 1))
+    (folder / "station.yaml").write_text(
+        "choose_product: nearest\nnearest: {limit: 40}\n"
+        f"products: {{{PLATES}: {{policy: {PLATES}.yaml}}, {DISCS}: {{policy: {DISCS}.yaml}}}}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, folder, *pictures],
+        capture_output=True, text=True, env=os.environ | {"KENPIN_ENGINE": "auto"}, timeout=180, check=False,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [f"{one} 2 False" for one in (PLATES, DISCS, UNASSIGNED)], done.stderr

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from kenpin.errors import OptionError
+from kenpin.station.demonstration.feeding import part_named
 from kenpin.station.demonstration.made_parts import DISCS, FOREIGN, PLATES, MadePart
 from kenpin.station.demonstration.people import Browser, task_on
 from kenpin.station.demonstration.preparing import Credentials, prepare
@@ -29,6 +30,10 @@ def test_a_made_part_is_the_same_for_the_same_seed_and_another_for_another() -> 
     for product in (PLATES, DISCS, FOREIGN):
         assert MadePart(product, None, 1).png == MadePart(product, None, 1).png != MadePart(product, None, 2).png
     assert MadePart(PLATES, None, 1).png != MadePart(PLATES, "scratch", 1).png
+    parts = [part_named(f"lot/{number}.png") for number in range(400)]
+    assert parts[7] == part_named("lot/7.png") != parts[8]
+    assert {part.product for part in parts} == {PLATES, DISCS, FOREIGN}
+    assert 0.08 < sum(part.defect is not None for part in parts) / len(parts) < 0.2
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:

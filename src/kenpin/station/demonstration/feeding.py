@@ -20,6 +20,15 @@ _KEPT = 400  # files that stay in the folder, for who wants to look at them
 _LOOKS_S = 0.05
 
 
+def part_named(name: str) -> MadePart:
+    """The part in a file below the belt, drawn by its name: so everybody who is made up knows what it is."""
+    draw = random.Random(name)
+    product = draw.choices([*_SHARES], [*_SHARES.values()])[0]
+    is_defective = product in DEFECTS and draw.random() < _DEFECTIVE
+    defect = draw.choice(DEFECTS[product]) if is_defective else None
+    return MadePart(product, defect, draw.randrange(2**31))
+
+
 class Feeder:
     """Feeds a folder in a thread of its own, until it is closed."""
 
@@ -29,19 +38,14 @@ class Feeder:
         self._belt, self._judged, self._at_once, self._pace_s = belt, judged, at_once, pace_s
         self._unfinished = belt.with_name(f"{belt.name}.unfinished")  # beside it: what is watched is whole
         begun = datetime.now(UTC)
-        self._begun, self._draw = begun.strftime("%Y%m%d-%H%M%S"), random.Random(begun.timestamp())
+        self._begun = begun.strftime("%Y%m%d-%H%M%S")
         self._written: deque[Path] = deque()
-        self._parts: dict[str, MadePart] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="feeder", daemon=True)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
-
-    def truth(self, name: str) -> MadePart | None:
-        """What a part is, by its path below the folder; None for one of an earlier start."""
-        return self._parts.get(name)
 
     def close(self) -> None:
         """End."""
@@ -62,18 +66,11 @@ class Feeder:
                 self._stop.wait(self._pace_s)
 
     def _write(self, number: int) -> None:
-        product = self._draw.choices([*_SHARES], [*_SHARES.values()])[0]
-        is_defective = product in DEFECTS and self._draw.random() < _DEFECTIVE
-        defect = self._draw.choice(DEFECTS[product]) if is_defective else None
-        part = MadePart(product, defect, self._draw.randrange(2**31))
         name = f"demo-{self._begun}-{number // _LOT + 1}/{number:06}.png"
         path = self._belt / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._parts[name] = part
-        self._unfinished.write_bytes(part.png)
+        self._unfinished.write_bytes(part_named(name).png)
         self._unfinished.replace(path)
         self._written.append(path)
         while len(self._written) > _KEPT:
-            gone = self._written.popleft()
-            gone.unlink(missing_ok=True)
-            self._parts.pop(gone.relative_to(self._belt).as_posix(), None)
+            self._written.popleft().unlink(missing_ok=True)

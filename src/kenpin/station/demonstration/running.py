@@ -11,16 +11,16 @@ from pathlib import Path
 from kenpin.errors import OptionError
 from kenpin.plural import counted
 from kenpin.runtime.engines import EngineName
-from kenpin.station.demonstration.feeding import Feeder
+from kenpin.station.demonstration.feeding import Feeder, part_named
 from kenpin.station.demonstration.made_parts import DISCS, PLATES
 from kenpin.station.demonstration.people import People
 from kenpin.station.demonstration.preparing import BELT, SOURCE, Prepared, prepare
 from kenpin.station.running import Station
 from kenpin.station.service import serve
 
-_REVIEWED_FROM = 80
-"""Recorded parts from which the made people begin."""
-_REVIEWS = 12  # of each person, of each product
+_REVIEWED_FROM = 0.75
+"""Share of the parts that are recorded before the made people begin."""
+_REVIEWS = 14  # of each person, of each product: a sample of which the first block counts
 
 
 def run_demonstration(
@@ -69,8 +69,8 @@ def _line(station: Station, address: str, prepared: Prepared, parts: int, pace_s
     people = People(
         address,
         prepared.people,
-        lambda name: feeder.truth(name.removeprefix(f"{SOURCE}/")),
-        lambda: judged() >= min(_REVIEWED_FROM, parts),
+        lambda id: part_named(id.removeprefix(f"{SOURCE}/")),
+        lambda: judged() >= _REVIEWED_FROM * parts,
         (PLATES, DISCS),
         _REVIEWS,
     )
