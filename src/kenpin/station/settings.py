@@ -90,8 +90,8 @@ class StationSettings(StrictOptions):
     products: dict[str, ProductSettings] = Field(default_factory=dict, description="Products by their names.")
     choose_product: Literal["request", "nearest"] = Field(
         "request",
-        description="What tells the product of a part that comes without one, where there are several: nothing, so "
-        "that it is refused (request), or the nearest unit space.",
+        description="What tells the product of a part that comes without one: nothing, so that it is refused where "
+        "there are several (request), or the nearest unit space (nearest).",
     )
     nearest: NearestSettings = Field(NearestSettings(), description="When the nearest unit space tells it.")
     limits: Limits = Field(Limits(), description="What it takes at a time.")
