@@ -84,13 +84,15 @@ class People:
         people: Sequence[Credentials],
         truth: Callable[[str], MadePart],
         may_begin: Callable[[], bool],
+        may_go_on: Callable[[str], bool],
         products: Sequence[str],
         reviews: int,
     ) -> None:
-        """truth: what a part is, by its id; may_begin: whether there are parts enough; reviews: of each person, of each
-        product."""
+        """truth: what a part is, by its id; may_begin: whether there are parts enough; may_go_on: whether more of a
+        product wait than are to be left; reviews: of each person, of each product."""
         self._address, self._people, self._truth = address, people, truth
-        self._may_begin, self._products, self._reviews = may_begin, products, reviews
+        self._may_begin, self._may_go_on = may_begin, may_go_on
+        self._products, self._reviews = products, reviews
         self._stop, self._draw = threading.Event(), random.Random(0)
         self.said = 0
         """Reviews so far."""
@@ -124,7 +126,7 @@ class People:
             _log.warning("the made people stopped: %s", error)
 
     def _review(self, browser: Browser, product: str) -> None:
-        if self._stop.is_set():
+        if self._stop.is_set() or not self._may_go_on(product):
             return
         where = f"?product={product}"
         page = browser.get(f"/review{where}")

@@ -20,6 +20,8 @@ from kenpin.station.service import serve
 
 _REVIEWED_FROM = 0.75
 """Share of the parts that are recorded before the made people begin."""
+_LEFT = 12
+"""Parts of each product that the made people leave to the visitor."""
 _REVIEWS = 14  # of each person, of each product: a sample of which the first block counts
 
 
@@ -71,6 +73,7 @@ def _line(station: Station, address: str, prepared: Prepared, parts: int, pace_s
         prepared.people,
         lambda id: part_named(id.removeprefix(f"{SOURCE}/")),
         lambda: judged() >= _REVIEWED_FROM * parts,
+        lambda product: station.reviewing.waiting(product) > _LEFT,
         (PLATES, DISCS),
         _REVIEWS,
     )
