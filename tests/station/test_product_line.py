@@ -6,7 +6,6 @@ import io
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from PIL import Image
 
 from kenpin.inspection.line import Line, Recorded
 from kenpin.inspection.pictures import Opened, open_bytes
+from kenpin.inspection.read_ahead import ReadAhead
 from kenpin.inspection.record import PartKey, PartRecord
 from kenpin.records import Verdict
 from kenpin.station.arrival import Arrival, LineFullError, LineStoppedError
@@ -29,7 +29,7 @@ class _Line(Line):
     def __init__(self, name: str, before: Callable[[], object] = lambda: None) -> None:
         self.name, self._before = name, before
         self.batch_size = 4
-        self._readers = ThreadPoolExecutor(2)
+        self._read_ahead = ReadAhead(self.batch_size)
         self.records: dict[PartKey, PartRecord] = {}
         self.is_closed = False
 
@@ -41,7 +41,7 @@ class _Line(Line):
 
     def close(self) -> None:
         self.is_closed = True
-        self._readers.shutdown()
+        self._read_ahead.close()
 
 
 class _Known:

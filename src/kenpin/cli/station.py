@@ -45,7 +45,7 @@ def station(policy: Path | None = None, /, *, options: StationOptions = StationO
     policy:
         Policy of the first version of a product; without it the settings name it, or it is set up in a browser.
     """
-    from kenpin.station.folder import check_name
+    from kenpin.station.folder import check_product
     from kenpin.station.service import serve
     from kenpin.station.settings import ProductSettings, read_settings
 
@@ -53,7 +53,7 @@ def station(policy: Path | None = None, /, *, options: StationOptions = StationO
     given = {name: value for name in ("host", "port") if (value := getattr(options, name)) is not None}
     if policy is not None:
         product = settings.products.get(options.product, ProductSettings()).model_copy(update={"policy": policy})
-        given["products"] = {**settings.products, check_name(options.product, "product"): product}
+        given["products"] = {**settings.products, check_product(options.product): product}
     serve(options.folder, settings.model_copy(update=given), _show.row, device=options.device, engine=options.engine)
 
 
@@ -97,3 +97,31 @@ def rebuild(folder: Path, /, *, options: RebuildOptions = RebuildOptions()) -> N
         parts = counted(found.parts, "part")
         entries = counted(found.entries, "entry of the trails", "entries of the trails")
         _show.say(f"{store.told}: {parts} and {entries} {was_were(found.parts + found.entries)} taken up.")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """Where the demonstration keeps everything, and how it goes."""
+
+    folder: Annotated[Path, Parameter(group=DATA, help="Folder of the demonstration.")] = Path("station-demo")
+    renew: Annotated[bool, Parameter(group=DATA, negative=(), help="Begin anew, and remove what was there.")] = False
+    parts: Annotated[int, Parameter(group=DATA, help="Parts that come as fast as they can be judged.")] = 240
+    pace: Annotated[float, Parameter(group=DATA, help="Seconds between the parts behind them.")] = 2.0
+    port: Annotated[int | None, Parameter(group=OUTPUT, help="Port to listen at; 0: any free one.")] = None
+    engine: Engine = "auto"
+
+
+@app.command
+def demo(*, options: DemoOptions = DemoOptions()) -> None:
+    """Show a station on made parts of two products, some of which made people have reviewed, until it is stopped.
+
+    It trains what judges, listens on its own machine alone, and prints an account. A second start goes on with the same
+    folder.
+    """
+    from kenpin.station.demonstration.running import run_demonstration
+
+    run_demonstration(
+        options.folder, _show.row, port=options.port, parts=options.parts, pace_s=options.pace, renew=options.renew,
+        engine=options.engine,
+    )  # fmt: skip

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +21,7 @@ from kenpin.inspection.isolating import Failed, attempt, on_each
 from kenpin.inspection.pictures import Opened, Sighting, as_text
 from kenpin.inspection.policy import Policy
 from kenpin.inspection.record import Answer, PartRecord, RecordedCase, from_values, to_values
+from kenpin.inspection.recording import part_record
 from kenpin.inspection.runs import JudgedPart, PolicyRun, RunOutput, example_of, load_run
 from kenpin.models.passing import batch_size_of, decode, outputs_together
 from kenpin.quality.threshold import judge
@@ -54,10 +52,14 @@ class Judges:
         """All that determines verdicts and records: with any change it is another inspection."""
         identity = json.dumps(self.identity, sort_keys=True, ensure_ascii=False)
         self._hash = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
-        self._kenpin = version("kenpin")
         sizes = [batch_size_of(run.predictor.model) for run in self._runs.values()]
         self.batch_size = policy.batch_size or min(sizes)
         self._rehearse()
+
+    @property
+    def runs(self) -> Mapping[str, PolicyRun]:
+        """The runs by their names in the policy."""
+        return self._runs
 
     @property
     def defects(self) -> tuple[str, ...]:
@@ -72,8 +74,11 @@ class Judges:
 
     def judge(self, pictures: Sequence[Opened], out: Path) -> list[PartRecord]:
         """One record a picture, whatever fails. out: the folder of the records, where maps are written."""
-        answers = iter(on_each(self._judge, [picture for picture in pictures if picture.image is not None]))
-        judged = [next(answers) if picture.image is not None else None for picture in pictures]
+        judged: list[JudgedPart | Failed | None] = [None] * len(pictures)
+        for some in _by_what_is_known(pictures):
+            answers = on_each(self._judge, [pictures[place] for place in some])
+            for place, answer in zip(some, answers, strict=True):
+                judged[place] = answer
         looked_at = [part for part in judged if isinstance(part, JudgedPart)]
         looks = iter(on_each(lambda some: self._closer_look.look(some, out), looked_at))
         records = []
@@ -90,7 +95,8 @@ class Judges:
         if not pictures:
             return []
         models = [run.predictor.model for run in self._runs.values()]
-        outputs = outputs_together(models, [item.image for item in pictures if item.image is not None])
+        images = [item.image for item in pictures if item.image is not None]
+        outputs = outputs_together(models, images, [item.features for item in pictures])
         examples = [example_of(item) for item in pictures]
         predictions = [decode(model, raw, examples) for model, raw in zip(models, outputs, strict=True)]
         judged = []
@@ -140,23 +146,7 @@ class Judges:
 
     def _record(self, opened: Opened, verdict: Verdict, reasons: tuple[str, ...]) -> PartRecord:
         """The fields of every record."""
-        seen, now_s = opened.seen, time.time()
-        return PartRecord(
-            id=seen.id,
-            picture=opened.whole_path,
-            picture_hash=opened.picture_hash,
-            picture_bytes=seen.size_bytes,
-            modified_ns=seen.modified_ns,
-            size_wh=None if opened.image is None else opened.image.size,
-            verdict=verdict,
-            reasons=tuple(map(as_text, reasons)),
-            lot=self._policy.lot if opened.lot is None else opened.lot,
-            policy=self._hash,
-            kenpin=self._kenpin,
-            judged_at=datetime.fromtimestamp(now_s, UTC).isoformat(timespec="milliseconds"),
-            latency_s=round(max(0.0, now_s - seen.since_s), 6),
-            look=opened.look,
-        )
+        return part_record(opened, verdict, reasons, policy=self._hash, lot=self._policy.lot)
 
     def _check_rules(self) -> None:
         """Refuse rules that do not fit these runs. Raises OptionError."""
@@ -177,6 +167,15 @@ class Judges:
         noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8))
         (part,) = self._judge([Opened(Sighting("rehearsal", "", 0, 0, 0, 0.0), "", "", noise, None)])
         self._closer_look.rehearse(part)
+
+
+def _by_what_is_known(pictures: Sequence[Opened]) -> list[list[int]]:
+    """Places of the pictures that could be opened, apart where networks computed some of them already."""
+    known: dict[bool, list[int]] = {}
+    for place, picture in enumerate(pictures):
+        if picture.image is not None:
+            known.setdefault(bool(picture.features), []).append(place)
+    return [*known.values()]
 
 
 def _with(record: PartRecord, *additions: Mapping[str, Any]) -> PartRecord:

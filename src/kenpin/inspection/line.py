@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -13,8 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Self
 
-from kenpin.data.images import bytes_of_size
-from kenpin.data.streaming import Ahead, Pending, in_batches
+from kenpin.data.streaming import Ahead, Pending
 from kenpin.errors import OutputExistsError, RunError
 from kenpin.files import check_writable, read_json, sole_writer, write_json
 from kenpin.inspection.aside import place_aside
@@ -22,11 +20,12 @@ from kenpin.inspection.journal import JOURNAL, Journal
 from kenpin.inspection.judging import Judges
 from kenpin.inspection.pictures import Opened, open_bytes
 from kenpin.inspection.policy import Policy, read_policy
+from kenpin.inspection.read_ahead import ReadAhead
 from kenpin.inspection.record import PartKey, PartRecord
+from kenpin.inspection.runs import PolicyRun
 from kenpin.runtime.engines import EngineName
 
 _IDENTITY = "inspection.json"
-_READERS = 2  # threads that open the next pictures while the networks compute
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +63,18 @@ class Line:
         with ExitStack() as opening:
             self.out = opening.enter_context(record_folder(Path(out)))
             self._judges = Judges(policy, device=device, engine=engine)
-            _keep_identity(self.out / _IDENTITY, self._judges.identity, engine_may_change)
+            keep_identity(self.out, self._judges.identity, engine_may_change=engine_may_change)
             self.journal = opening.enter_context(closing(Journal(self.out / JOURNAL)))
-            self._readers = opening.enter_context(ThreadPoolExecutor(_READERS))
+            self._read_ahead = opening.enter_context(closing(ReadAhead(self._judges.batch_size)))
             self._opened = opening.pop_all()
         self.batch_size = self._judges.batch_size
         """Most pictures at a time."""
         self._recording = Lock()
+
+    @property
+    def runs(self) -> Mapping[str, PolicyRun]:
+        """The runs by their names in the policy."""
+        return self._judges.runs
 
     @property
     def defects(self) -> tuple[str, ...]:
@@ -108,16 +112,11 @@ class Line:
 
     def reading(self) -> Ahead:
         """Reading of pictures while others are judged; what is read ahead is bounded by bytes."""
-        return Ahead(self._readers)
+        return self._read_ahead.reading()
 
     def taken(self, pending: deque[Pending[Opened]]) -> Iterator[list[Opened]]:
         """Pictures that were read ahead, as many at a time as their bytes allow. `pending` is emptied."""
-
-        def opened() -> Iterator[Opened]:
-            while pending:
-                yield pending.popleft().result()
-
-        return in_batches(opened(), self.batch_size, _held_bytes)
+        return self._read_ahead.taken(pending)
 
     def record(self, pictures: Sequence[Opened], *, sets_aside: bool = False) -> list[Recorded]:
         """The record of each picture, on disk. sets_aside: whether the caller moves files that are no pictures to where
@@ -154,10 +153,6 @@ def _open_named(picture: tuple[str, bytes]) -> Opened:
     return open_bytes(*picture)
 
 
-def _held_bytes(opened: Opened) -> int:
-    return 0 if opened.image is None else bytes_of_size(opened.image.size)
-
-
 @contextmanager
 def record_folder(out: Path) -> Iterator[Path]:
     """The folder of an inspection's records, created where it does not exist, locked for this process.
@@ -180,8 +175,9 @@ def _to_move(record: PartRecord, picture: Opened) -> PartRecord:
     return replace(record, aside=place_aside(record))
 
 
-def _keep_identity(path: Path, identity: dict[str, Any], engine_may_change: bool) -> None:
-    """Refuse a folder with records of another policy or other runs. Raises RunError."""
+def keep_identity(out: Path, identity: dict[str, Any], *, engine_may_change: bool = False) -> None:
+    """Note in a folder of records what judges, and refuse one with records of anything else. Raises RunError."""
+    path = out / _IDENTITY
     identity = json.loads(json.dumps(identity))
     if not path.exists():
         write_json(path, identity)
@@ -192,9 +188,7 @@ def _keep_identity(path: Path, identity: dict[str, Any], engine_may_change: bool
         return
     other = [name for name in sorted({*identity, *kept}) if identity.get(name) != kept.get(name)]
     if other:
-        raise RunError(
-            f"{path.parent}: was started with another policy (different: {', '.join(other)}); choose another --out."
-        )
+        raise RunError(f"{out}: was started with another policy (different: {', '.join(other)}); choose another --out.")
 
 
 def _without_engines(identity: dict[str, Any]) -> dict[str, Any]:

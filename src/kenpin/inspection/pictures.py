@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from numpy.typing import NDArray
 
 from kenpin.data.images import read_image
 from kenpin.data.picture_files import PictureError, hash_of, read_bytes_once
 from kenpin.data.picture_look import PictureLook
 from kenpin.errors import ImageError, first_line
-from kenpin.inspection.record import PartKey, part_key
+from kenpin.inspection.record import PartKey, ProductChoice, part_key
 from kenpin.records import ImageSource
 
 if TYPE_CHECKING:
@@ -100,6 +102,10 @@ class Opened:
     """Name of its lot, in place of the policy's."""
     look: PictureLook | None = None
     """How it was taken, where that was measured."""
+    choice: ProductChoice | None = None
+    """How its product was looked for, where it came without one."""
+    features: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict, compare=False, repr=False)
+    """What networks computed of it already, as `kenpin.models.passing.Features`."""
 
     @property
     def key(self) -> PartKey:

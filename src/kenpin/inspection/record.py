@@ -63,6 +63,33 @@ class RecordedCase:
 
 
 @dataclass(frozen=True, slots=True)
+class Nearness:
+    """How near a part lies to the good parts of a product."""
+
+    product: str
+    distance: float
+    """D²/k, by the product's unit space."""
+    times: float
+    """The distance over that of a usual good part of the product, the median of those it did not learn from."""
+    spreads: float
+    """How far beyond a usual good part it lies, in the good parts' standard deviations; of cube roots of distances."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProductChoice:
+    """How the product of a part that came without one was looked for."""
+
+    product: str | None
+    """None: no product is near, or two are nearly as near."""
+    nearest: tuple[Nearness, ...]
+    """Of all products that were measured, the nearest first."""
+    limit: float
+    """Times as far as a usual good part up to which a product is near."""
+    margin: float
+    """Factor by which the next product must be farther."""
+
+
+@dataclass(frozen=True, slots=True)
 class PartRecord:
     """A part: its picture by name and content, the verdict, and its grounds."""
 
@@ -105,6 +132,8 @@ class PartRecord:
     """Path of a file that is no picture, below the folder of the records, once it is moved aside."""
     look: PictureLook | None = None
     """How the picture was taken; None where it was not measured, as it is in a station."""
+    choice: ProductChoice | None = None
+    """None where the product was told with the part."""
 
 
 PartKey = tuple[str, str]
@@ -156,6 +185,10 @@ _ANSWER = pa.struct(
     ]
 )
 _LOOK = pa.struct([(name, pa.float64()) for name in ("brightness", "contrast", "sharpness")])
+_NEARNESS = pa.struct([("product", pa.string()), *((name, pa.float64()) for name in ("distance", "times", "spreads"))])
+_CHOICE = pa.struct(
+    [("product", pa.string()), ("nearest", pa.list_(_NEARNESS)), ("limit", pa.float64()), ("margin", pa.float64())]
+)
 _CASE = pa.struct(
     [*((name, pa.string()) for name in ("id", "picture", "verdict", "label", "note")), ("distance", pa.float64())]
 )
@@ -182,6 +215,7 @@ SCHEMA = pa.schema(
         ("cases", pa.list_(_CASE)),
         ("aside", pa.string()),
         ("look", _LOOK),
+        ("choice", _CHOICE),
     ],
     metadata={"kenpin.part_records": str(SCHEMA_VERSION)},
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from kenpin.errors import OptionError
 from kenpin.inspection.pictures import Opened
@@ -25,6 +26,8 @@ class PolicyRun:
     threshold: Threshold | None
     version: str
     """Hash of its record."""
+    folder: Path
+    """Where it lies: a run, or a package of one."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def load_run(name: str, options: RunOptions, device: str | None, engine: EngineN
     if options.fail_from is not None:
         threshold = Threshold(options.fail_from, options.review_from, "Set in the policy.")
         predictor.threshold = threshold
-    return PolicyRun(name, predictor, predictor.record, threshold, record_hash(predictor.record))
+    return PolicyRun(name, predictor, predictor.record, threshold, record_hash(predictor.record), options.run)
 
 
 def example_of(opened: Opened) -> Example:

@@ -73,14 +73,17 @@ def infer_batches(
             yield examples[part], as_arrays(outputs)
 
 
-def infer_together(inspectors: Sequence[Inspector], images: Sequence[Image]) -> list[Outputs]:
+def infer_together(
+    inspectors: Sequence[Inspector], images: Sequence[Image], known: dict[str, Outputs] | None = None
+) -> list[Outputs]:
     """Raw outputs of each inspector on the CPU, for the same pictures; features that several share are computed once.
+    known: features by their keys, of all pictures; what is computed is added to them.
 
     The feature store is left alone: a line sees each picture once.
     """
     for inspector in inspectors:
         inspector.module.eval()
-    shared: dict[str, Tensor] = {}
+    shared: dict[str, Outputs] = {} if known is None else known
     answers: list[Outputs] = []
     if any(device_of(inspector).type == "cpu" for inspector in inspectors):
         keep_freed_memory()
@@ -88,7 +91,7 @@ def infer_together(inspectors: Sequence[Inspector], images: Sequence[Image]) -> 
         for inspector in inspectors:
             frozen, key = frozen_of(inspector), _feature_key(inspector)
             if inspector.extract is not None and key in shared:
-                batch = {"features": shared[key]}
+                batch = {"features": torch.from_numpy(shared[key]["features"])}
             elif frozen is not None:
                 rows = frozen.begin(np.stack([frozen.prepare(image) for image in images]), "single")()
                 batch = {frozen.output: rows}
@@ -97,7 +100,7 @@ def infer_together(inspectors: Sequence[Inspector], images: Sequence[Image]) -> 
                 if inspector.extract is not None:
                     batch = {"features": inspector.extract(on_device(inspector, batch)).float().cpu()}
             if inspector.extract is not None:
-                shared[key] = batch["features"]
+                shared[key] = {"features": batch["features"].numpy()}
             outputs = inspector.infer(on_device(inspector, batch))
             answers.append(as_arrays(outputs))
     return answers

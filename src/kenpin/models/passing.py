@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 from PIL.Image import Image
 
 from kenpin.data.dataset import Dataset
@@ -43,15 +44,61 @@ def outputs_of(
         inspector.module.train(was_training)
 
 
-def outputs_together(judges: Sequence[Judge], images: Sequence[Image]) -> list[Outputs]:
-    """Raw outputs of each judge for the same pictures; features that several networks share are computed once."""
-    found = {number: judge.outputs_of(images) for number, judge in enumerate(judges) if isinstance(judge, Computes)}
-    networks = [number for number in range(len(judges)) if number not in found]
+@runtime_checkable
+class KnowsNetwork(Computes, Protocol):
+    """What can tell whether another computes the same."""
+
+    network_key: str | None
+    """Judges of equal keys compute the same outputs of a picture; None: nobody knows."""
+
+
+Features = Mapping[str, Outputs]
+"""What frozen networks computed of a picture, a row of each output, by the networks' keys."""
+
+
+def outputs_together(judges: Sequence[Judge], images: Sequence[Image], known: Sequence[Features] = ()) -> list[Outputs]:
+    """Raw outputs of each judge for the same pictures; features that several networks share are computed once. known:
+    of each picture what was computed before; none: nothing was."""
+    return outputs_and_features(judges, images, known)[0]
+
+
+def outputs_and_features(
+    judges: Sequence[Judge], images: Sequence[Image], known: Sequence[Features] = ()
+) -> tuple[list[Outputs], list[Features]]:
+    """As `outputs_together`, and of each picture what its networks computed, for whoever judges it next."""
+    shared = _known_of_all(known)
+    found: dict[int, Outputs] = {}
+    networks = []
+    for number, judge in enumerate(judges):
+        if not isinstance(judge, Computes):
+            networks.append(number)
+            continue
+        key = judge.network_key if isinstance(judge, KnowsNetwork) else None
+        if key is None:
+            found[number] = judge.outputs_of(images)
+            continue
+        if key not in shared:
+            shared[key] = judge.outputs_of(images)
+        found[number] = shared[key]
     if networks:
         from kenpin.models.inference import infer_together
 
-        found.update(zip(networks, infer_together([network_of(judges[n]) for n in networks], images), strict=True))
-    return [found[number] for number in range(len(judges))]
+        inspectors = [network_of(judges[number]) for number in networks]
+        found.update(zip(networks, infer_together(inspectors, images, shared), strict=True))
+    of_each: list[Features] = [
+        {key: {name: rows[index : index + 1] for name, rows in outputs.items()} for key, outputs in shared.items()}
+        for index in range(len(images))
+    ]
+    return [found[number] for number in range(len(judges))], of_each
+
+
+def _known_of_all(known: Sequence[Features]) -> dict[str, Outputs]:
+    """What is known of every one of the pictures, as rows of all."""
+    keys = set.intersection(*map(set, known)) if known else set[str]()
+    return {
+        key: {name: np.concatenate([features[key][name] for features in known]) for name in known[0][key]}
+        for key in sorted(keys)
+    }
 
 
 def decode(judge: Judge, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:

@@ -10,6 +10,10 @@ from kenpin.errors import OptionError, RunError
 
 CONSOLE_NODE = "console"
 """As which commands on the machine of the station write a trail."""
+UNASSIGNED = "unassigned"
+"""Where parts stand that came without a product and are near none, until a person says what they are."""
+NO_VERSION = 0
+"""In place of the version that judged them."""
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _HASH = re.compile(r"[0-9a-f]{32}")
 
@@ -22,6 +26,13 @@ def check_name(name: str, what: str) -> str:
             "40 of them; choose another."
         )
     return name
+
+
+def check_product(name: str) -> str:
+    """The name of a product. Raises OptionError."""
+    if name == UNASSIGNED:
+        raise OptionError(f"product {name!r} is where parts wait that came without a product; choose another name.")
+    return check_name(name, "product")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +104,8 @@ class StationFolder:
     def version(self, product: str, version: int) -> Path:
         """The folder of a version: its policy, its runs, and who made it."""
         return self.path / "versions" / product / f"{version}"
+
+    @property
+    def holds_unassigned(self) -> bool:
+        """Whether any part came without a product and was near none."""
+        return next(self.records.glob(f"*/{UNASSIGNED}-{NO_VERSION}"), None) is not None

@@ -15,15 +15,17 @@ from kenpin.errors import ImageError, KenpinError, OptionError
 from kenpin.files import sole_writer
 from kenpin.inspection.line import Line
 from kenpin.inspection.policy import read_policy
-from kenpin.inspection.record import PartRecord
+from kenpin.inspection.record import PartRecord, part_key
 from kenpin.runtime.engines import EngineName
 from kenpin.station.arrival import Arrival, LineStoppedError
+from kenpin.station.assigning.deciding import Assigning
 from kenpin.station.clock import now_us
 from kenpin.station.drawing_key import drawing_key
-from kenpin.station.folder import StationFolder
+from kenpin.station.folder import NO_VERSION, UNASSIGNED, StationFolder
 from kenpin.station.intake.arriving import ArrivingBytes
+from kenpin.station.intake.choosing_line import ChoosingLine, Rulers
 from kenpin.station.intake.decoding import Decoder
-from kenpin.station.intake.product_line import LineState, ProductLine
+from kenpin.station.intake.product_line import Judging, LineState, ProductLine
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.learning.steering import Learning
 from kenpin.station.monitoring.references import LineReferences
@@ -43,7 +45,7 @@ from kenpin.station.store.addresses import default_address
 from kenpin.station.store.entering import Entering
 from kenpin.station.store.event_tables import NodeEvents
 from kenpin.station.store.following import Follower
-from kenpin.station.store.node_parts import NodeParts
+from kenpin.station.store.node_parts import NodeParts, product_of
 from kenpin.station.store.opening import Store
 from kenpin.station.store.source_tables import StoredFiles
 from kenpin.station.trail import Trail
@@ -81,8 +83,9 @@ class NotLoaded:
 class Submitted:
     """A part that was taken."""
 
-    product: str
     record: Future[PartRecord]
+    product: str | None
+    """None where the record tells it: `Station.product_of`."""
 
 
 class Station:
@@ -98,6 +101,9 @@ class Station:
         self.folder, self.settings = StationFolder(path.absolute()), settings
         self._device, self._engine = device, engine
         self._lines: dict[str, ProductLine] = {}
+        self._chooses = settings.choose_product == "nearest"
+        self._chooser: ProductLine | None = None
+        self._rulers, self._turn = Rulers(), threading.Lock()
         self._opening = threading.Lock()
         self._not_loaded: dict[str, NotLoaded] = {}
         self._stop = threading.Event()
@@ -120,6 +126,7 @@ class Station:
             self._entering = Entering(self.trail, follower)
             self._tell_rules()
             self.reviewing = Reviewing(self.store, self._entering, self.drawing_key, self.settings_of, self.defects_of)
+            self.assigning = Assigning(self.store, self._entering, lambda: self.products.keys() - {UNASSIGNED})
             self.versions = Versions(self.folder, self.store, self._entering)
             self.watching = Watching(self.store, self.settings_of)
             self.references = LineReferences(self.store, self._entering)
@@ -130,6 +137,8 @@ class Station:
             self._install_first()
             for product, version in self.versions.running().items():
                 self._open(product, version)
+            if self._chooses:
+                self._chooser = self._open_chooser()
             self.sinks = self._tell(opened)
             self.sources = self._take(opened)
             self.operating = Operating(self._entering, self.sources, self.sinks)
@@ -152,7 +161,8 @@ class Station:
         sets = [path.name for path in self.folder.data_sets.iterdir() if not path.name.startswith(".")]
         begun = sorted({name.rpartition("-")[0] for name in sets})
         usual = ProductSettings()
-        return {**dict.fromkeys([*self._lines, *begun], usual), **self.settings.products}
+        found = {**dict.fromkeys([*self._lines, *begun], usual), **self.settings.products}
+        return {**found, UNASSIGNED: usual} if self._chooses or self.folder.holds_unassigned else found
 
     def settings_of(self, product: str) -> ProductSettings:
         """The settings of a product; the usual ones where it has none."""
@@ -175,11 +185,25 @@ class Station:
     def submit(self, arrival: Arrival) -> Submitted:
         """Take a part. Raises LineFullError, LineStoppedError, and OptionError where no line is for it."""
         line = self._line_of(arrival)
-        return Submitted(line.product, line.submit(arrival))
+        return Submitted(line.submit(arrival), None if self._chooses else line.product)
+
+    def product_of(self, record: PartRecord) -> str:
+        """The product that a part with this record stands under. Raises StoreError, NotThereError."""
+        key = part_key(record.id, record.picture_hash, record.picture_bytes, record.modified_ns)
+        with self.store.reading() as connection:
+            product = product_of(connection, key)
+        if product is None:
+            raise NotThereError(f"{record.id}: is not in the store; fill it again by `kenpin station rebuild`.")
+        return product
+
+    def unassigned(self) -> int:
+        """How many parts wait for a person to say of which product they are. Raises StoreError."""
+        return self.reviewing.waiting(UNASSIGNED) if self._chooses or self.folder.holds_unassigned else 0
 
     def state(self) -> dict[str, LineState]:
         """What each product's line does."""
-        return {product: line.state for product, line in sorted(self._lines.items())}
+        states = {product: line.state for product, line in sorted(self._lines.items())}
+        return states if self._chooser is None else {**states, UNASSIGNED: self._chooser.state}
 
     def close(self) -> None:
         """Judge and record what waits, and release everything."""
@@ -247,6 +271,8 @@ class Station:
                     f"product {arrival.product!r:.60}: no version of it judges; the products are {known}."
                 )
             return lines[arrival.product]
+        if lines and self._chooser is not None:
+            return self._chooser
         if len(lines) == 1:
             return next(iter(lines.values()))
         if not lines:
@@ -272,17 +298,35 @@ class Station:
             policy, self.folder.records_of(node, product, version), device=self._device, engine=self._engine,
             engine_may_change=True,
         )  # fmt: skip
+        measure = self._rulers.prepare(product, line.runs) if self._chooses else lambda: None
+
+        def judges() -> None:
+            measure()
+            self.news.tell()
+
         with self._opening:
             running = self._lines.get(product)
             if running is not None:
-                running.switch(version, line, self.news.tell)
+                running.switch(version, line, judges)
                 return
-            known = _Telling(NodeParts(self.store, self.folder, node, product, self._needs), self.news.tell)
-            self._lines = self._lines | {
-                product: ProductLine(
-                    product, version, line, known, self.pictures, self.settings.limits, self.decoder.open
-                )
-            }
+            self._lines = self._lines | {product: self._product_line(product, version, line)}
+            measure()
+
+    def _product_line(self, product: str, version: int, line: Judging) -> ProductLine:
+        node = self.settings.node
+        parts = NodeParts(self.store, self.folder, node, product, self._needs, of_any=self._chooses)
+        return ProductLine(
+            product, version, line, _Telling(parts, self.news.tell), self.pictures, self.settings.limits,
+            self.decoder.open, self._turn if self._chooses else None,
+        )  # fmt: skip
+
+    def _open_chooser(self) -> ProductLine:
+        """The line of parts that come without a product."""
+        out = self.folder.records_of(self.settings.node, UNASSIGNED, NO_VERSION)
+        line = ChoosingLine(
+            out, self._rulers, lambda product, some: self._lines[product].record_now(some), self.settings.nearest
+        )
+        return self._product_line(UNASSIGNED, NO_VERSION, line)
 
     def _follow_switches(self) -> None:
         """Load the versions that are switched to, by this node or another one."""
@@ -339,6 +383,8 @@ class Station:
                 _log.warning("pictures could not be removed: %s", error)
 
     def _close_lines(self) -> None:
+        if self._chooser is not None:  # it judges by the others
+            self._chooser.close()
         with ThreadPoolExecutor(max(len(self._lines), 1)) as closing_lines:
             list(closing_lines.map(ProductLine.close, self._lines.values()))
 

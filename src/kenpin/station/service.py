@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,8 @@ from kenpin.station.who.patient_http import PatientHttp
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Scope
 
+Beside = Callable[[Station, str], AbstractContextManager[object]]
+"""Entered with the station and its address once it listens, and left before it ends."""
 _FORM_BYTES, _DOOR_BYTES = 1024 * 1024, 32 * 1024
 _ENDS_S = 5  # for answers that are being sent, when it is told to stop
 _KEPT_ALIVE_S = 30
@@ -41,11 +43,12 @@ def serve(
     *,
     device: str | None = None,
     engine: EngineName = "auto",
+    beside: Beside | None = None,
 ) -> None:
     """Run a station until SIGTERM or Ctrl-C; what waits then is judged and recorded.
 
-    say: called with the address, and at the first start with the link that makes the first account. Raises OptionError,
-    RunError, OutputError, StoreError, MissingExtraError, OSError.
+    say: called with the address, and at the first start with the link that makes the first account; beside: what goes
+    on beside it. Raises OptionError, RunError, OutputError, StoreError, MissingExtraError, OSError.
     """
     with Station(folder, settings, device=device, engine=engine) as station:
         with station.store.writing() as connection:
@@ -56,7 +59,8 @@ def serve(
             say(f"Station: {address}")
             if secret is not None:
                 say(f"First account: {address}/first/{secret.text} (works once, within an hour)")
-            _run(gate(station, host), listener)
+            with nullcontext() if beside is None else beside(station, address):
+                _run(gate(station, host), listener)
 
 
 def gate(station: Station, host: str) -> ASGIApp:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
 from kenpin.errors import OptionError
 from kenpin.records import Verdict
-from kenpin.station.folder import CONSOLE_NODE, check_name
+from kenpin.station.folder import CONSOLE_NODE, check_name, check_product
 from kenpin.strict_options import StrictOptions
 from kenpin.words import Language
 from kenpin.yaml_file import read_yaml
@@ -64,6 +64,15 @@ class RetentionRule(StrictOptions):
     larger_than_bytes: int = Field(0, ge=0, description="Only pictures of this size and more.")
 
 
+class NearestSettings(StrictOptions):
+    """When the nearest unit space tells a part's product."""
+
+    limit: float = Field(
+        100.0, gt=0, description="How many times as far as its usual good part a product may be, and still be near."
+    )
+    margin: float = Field(1.5, ge=1, description="Factor by which the next product must be farther.")
+
+
 class Limits(StrictOptions):
     """What the station takes at a time."""
 
@@ -95,6 +104,12 @@ class StationSettings(StrictOptions):
     )
     language: Language = Field("en", description="Language of whoever has not chosen one.")
     products: dict[str, ProductSettings] = Field(default_factory=dict, description="Products by their names.")
+    choose_product: Literal["request", "nearest"] = Field(
+        "request",
+        description="What tells the product of a part that comes without one: nothing, so that it is refused where "
+        "there are several (request), or the nearest unit space (nearest).",
+    )
+    nearest: NearestSettings = Field(NearestSettings(), description="When the nearest unit space tells it.")
     limits: Limits = Field(Limits(), description="What it takes at a time.")
     retention: tuple[RetentionRule, ...] = Field((), description="Which pictures are removed after a time.")
     sources: dict[str, dict[str, Any]] = Field(
@@ -103,6 +118,7 @@ class StationSettings(StrictOptions):
     sinks: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Sinks of records by their names: `kind`, and what that kind takes."
     )
+    demonstration: bool = Field(False, description="Whether every page says that parts and people are made up.")
     four_eyes: bool = Field(
         True, description="Whether another person than the one who started a training must approve its version."
     )
@@ -114,7 +130,14 @@ class StationSettings(StrictOptions):
             raise OptionError(f"node {node!r} is the console, whose commands write a trail too; choose another.")
         return check_name(node, "node")  # an OptionError is a ValueError, which pydantic takes up
 
-    @field_validator("products", "sources", "sinks")
+    @field_validator("products")
+    @classmethod
+    def _products_are_products(cls, named: dict[str, Any]) -> dict[str, Any]:
+        for name in named:
+            check_product(name)
+        return named
+
+    @field_validator("sources", "sinks")
     @classmethod
     def _names_name_files(cls, named: dict[str, Any]) -> dict[str, Any]:
         for name in named:

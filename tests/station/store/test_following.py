@@ -30,7 +30,7 @@ from kenpin.station.store.claims import claim
 from kenpin.station.store.filtering import PartFilter
 from kenpin.station.store.following import Followed, Follower, rebuild
 from kenpin.station.store.opening import Store, StoreError
-from kenpin.station.store.part_tables import CLAIMS, FORMER, PARTS, key_of
+from kenpin.station.store.part_tables import CLAIMS, FORMER, PARTS
 from kenpin.station.store.queries import PartRow, added, confusion, page, tallied
 from tests.inspection.made import unreadable
 from tests.station.postgresql import Server
@@ -351,7 +351,7 @@ def test_a_rebuild_ends_no_claims_and_keeps_numbers(store: Store, folder: Statio
     assert Follower(store, folder).journals("n2", "a") == 1
     append(folder, [part(1)])
     with store.writing() as connection:
-        claim(connection, [key_of("a", key(part(n))) for n in (1, 2)], "n1")
+        claim(connection, [key(part(n)) for n in (1, 2)], "n1", "a")
     Follower(store, folder).journals("n1", "a")
     before = _parts(store)
     append(folder, [part(0)], node="n0")

@@ -18,7 +18,7 @@ from kenpin.station.store.claims import claim
 from kenpin.station.store.following import Follower
 from kenpin.station.store.node_parts import NodeParts
 from kenpin.station.store.opening import Store
-from kenpin.station.store.part_tables import CLAIMS, key_of
+from kenpin.station.store.part_tables import CLAIMS
 from tests.inspection.made import record, unreadable
 from tests.station.store.made import append, key, part
 
@@ -37,7 +37,7 @@ def _claims(store: Store) -> int:
 def test_records_are_found_whole_by_any_version_and_node(store: Store, folder: StationFolder) -> None:
     records = [record(1), unreadable(2), record(3, id="a" * 4_000)]
     for number, one in enumerate(records):
-        append(folder, [part(number + 10), one], node=f"n{number}", version=number)
+        append(folder, [part(number + 10), one], node=f"n{number}", version=number + 1)
         NodeParts(store, folder, f"n{number}", "a").follow()
     parts: KnownParts = NodeParts(store, folder, "n9", "a")
     wanted = {key(one): one for one in records}
@@ -114,5 +114,5 @@ def test_what_was_recorded_since_it_was_looked_for_is_not_claimed(store: Store, 
     append(folder, [part(1)])
     NodeParts(store, folder, "n1", "a").follow()
     with store.writing() as connection:
-        assert claim(connection, [key_of("a", key(part(1)))], "n2") == {key_of("a", key(part(1)))}
+        assert claim(connection, [key(part(1))], "n2", "a") == {key(part(1))}
     assert _claims(store) == 0

@@ -34,13 +34,21 @@ class PackageJudge:
     batch_size: int | None = _BATCH
 
     def __init__(
-        self, decoding: Any, resizing: Resizing, load: Callable[[Work], Network], output: str, engine: str
+        self,
+        decoding: Any,
+        resizing: Resizing,
+        load: Callable[[Work], Network],
+        output: str,
+        engine: str,
+        key: str | None = None,
     ) -> None:
-        """decoding: of the run's family; load: the network for many pictures, or for single ones."""
+        """decoding: of the run's family; load: the network for many pictures, or for single ones; key: of the network,
+        its engine and how it takes pictures."""
         self.labels: tuple[str, ...] = decoding.labels
         self.target: Target = decoding.target
         self.image_size_wh = resizing.size_wh
         self.engine = engine
+        self.network_key = key
         self._decoding, self._resizing, self._load, self._output = decoding, resizing, load, output
         self._networks: dict[Work, Network] = {}
 

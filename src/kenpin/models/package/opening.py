@@ -95,7 +95,9 @@ def open_package(folder: Path, device: str | None = None, engine: str = "auto") 
     if isinstance(decoding, OpensNetworks):
         decoding.open_networks(call)
     kind = CellJudge if record.output == "map" else PackageJudge
-    pictures = kind(decoding, resizing, network, record.output, f"{chosen} {version_of(chosen)} {record.precision}")
+    computed_by = f"{chosen} {version_of(chosen)} {record.precision}"
+    key = record.network_key and f"{record.network_key} {record.output} {computed_by} {_device(device)} {resizing}"
+    pictures = kind(decoding, resizing, network, record.output, computed_by, key)
     with _trying():
         pictures.check()
     return Package(pictures, record, run, pictures.target)

@@ -95,6 +95,8 @@ class PackageRecord(BaseModel):
     files: dict[str, str]
     """Hash of every other file, by its path below the package, with forward slashes."""
     quantised: Quantised | None = None
+    network_key: str | None = None
+    """Equal for packages whose networks compute the same of a picture; None where that is not known."""
 
 
 def write_package_record(folder: Path, record: PackageRecord) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from pydantic import BaseModel, Field
 
@@ -41,6 +42,24 @@ class RunAnswer(BaseModel):
     has_map: bool
 
 
+class NearnessAnswer(BaseModel):
+    """How near a part lies to a product."""
+
+    product: str
+    distance: float = Field(description="D²/k.")
+    times: float = Field(description="Times as far as its usual good part.")
+    spreads: float = Field(description="Beyond its usual good part, in standard deviations of good parts.")
+
+
+class ChoiceAnswer(BaseModel):
+    """How the product of a part was looked for that came without one."""
+
+    product: str | None = Field(description="Null where none is near, or two are nearly as near.")
+    nearest: tuple[NearnessAnswer, ...] = Field(description="Nearest first.")
+    limit: float
+    margin: float
+
+
 class PartAnswer(BaseModel):
     """A part's record."""
 
@@ -60,6 +79,7 @@ class PartAnswer(BaseModel):
     description: dict[str, str | None] | None
     contradictions: tuple[str, ...]
     runs: tuple[RunAnswer, ...]
+    choice: ChoiceAnswer | None
 
 
 class MarkAnswer(BaseModel):
@@ -125,6 +145,7 @@ def part_answer(record: PartRecord, product: str) -> PartAnswer:
         description=None if described is None else {key: getattr(described, key) for key in described.__slots__},
         contradictions=record.contradictions,
         runs=tuple(map(_run_answer, record.answers)),
+        choice=None if record.choice is None else ChoiceAnswer.model_validate(asdict(record.choice)),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -44,7 +45,10 @@ async def post_part(
     request: Request,
     asked: Annotated[Asking, Depends(asking(Right.SUBMIT))],
     id: Annotated[str, Query(min_length=1, max_length=1_000, description="The part's name on the line.")],
-    product: Annotated[str | None, Query(max_length=_LONGEST_NAME)] = None,
+    product: Annotated[
+        str | None,
+        Query(max_length=_LONGEST_NAME, description="Without it: the only one, or by the settings the nearest one."),
+    ] = None,
     lot: Annotated[str | None, Query(max_length=_LONGEST_NAME)] = None,
 ) -> PartAnswer:
     """Judge a part. The body is its picture, as a file holds it; the answer comes when its record is on disk.
@@ -54,7 +58,9 @@ async def post_part(
     """
     taken = asked.station.submit(Arrival(id, await _received(request, asked.station), product, lot))
     record = await asyncio.wrap_future(taken.record)
-    return part_answer(record, taken.product)
+    if taken.product is not None:
+        return part_answer(record, taken.product)
+    return part_answer(record, await run_in_threadpool(asked.station.product_of, record))
 
 
 @ROUTER.get("/parts/{key}", responses={404: {"description": "There is no such part."}})

@@ -99,7 +99,10 @@ class _Child:
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "kenpin.station.intake.decoding_child"]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        # of a session of its own: Ctrl-C on a terminal ends the station, which judges what waits before it ends these
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
+        )
         self._is_ready = False
 
     def open(self, begun: Opened, data: bytes, seconds: float) -> Opened:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from kenpin.data.streaming import Pending
+from kenpin.data.streaming import Ahead, Pending
 from kenpin.errors import KenpinError, first_line
-from kenpin.inspection.line import Line
+from kenpin.inspection.line import Recorded
 from kenpin.inspection.pictures import Opened
 from kenpin.inspection.record import PartKey, PartRecord
 from kenpin.plural import counted
@@ -25,6 +26,33 @@ _AGAIN_S = 5.0
 """Seconds after which a line that could not write tries again."""
 _RECENT = 64  # batches by which the rate is told
 _LOOKS_AT_DISK_S = 1.0
+
+
+class Judging(Protocol):
+    """What judges and records, as `Line` does."""
+
+    batch_size: int
+    """Most pictures at a time."""
+
+    @property
+    def defects(self) -> tuple[str, ...]:
+        """Classes of defects that it tells apart."""
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """What computes its networks."""
+
+    def reading(self) -> Ahead:
+        """Reading of pictures while others are judged."""
+
+    def taken(self, pending: deque[Pending[Opened]]) -> Iterator[list[Opened]]:
+        """Pictures that were read ahead, some at a time. `pending` is emptied."""
+
+    def record(self, pictures: Sequence[Opened]) -> list[Recorded]:
+        """The record of each picture, on disk. Raises OSError, RunError."""
+
+    def close(self) -> None:
+        """Release what it holds."""
 
 
 class KnownParts(Protocol):
@@ -74,21 +102,26 @@ class ProductLine:
         self,
         product: str,
         version: int,
-        line: Line,
+        line: Judging,
         known: KnownParts,
         pictures: KeptPictures,
         limits: Limits,
         opening: Callable[[Arrival], Opened],
+        turn: AbstractContextManager[object] | None = None,
     ) -> None:
-        """opening: opens a part's picture, from any thread; what it cannot open is in its result."""
+        """opening: opens a part's picture, from any thread; what it cannot open is in its result; turn: held from
+        looking for parts to their records, where several lines may be given the same part."""
         self.product = product
         self._version, self._line, self._known, self._opening = version, line, known, opening
         self._pictures, self._limits = pictures, limits
-        self._next: tuple[int, Line, Callable[[], None]] | None = None
+        self._turn = nullcontext() if turn is None else turn
+        self._next: tuple[int, Judging, Callable[[], None]] | None = None
         self._queue: deque[_Waiting] = deque()
         self._waiting = self._waiting_bytes = 0
         """Parts, and bytes of their files, that are taken and have no record yet."""
         self._changed = threading.Condition()
+        self._lending = threading.Lock()
+        """Held while another thread judges by the line, which must not be closed meanwhile."""
         self._stopping = False
         self._fault: str | None = None
         """Why the last batch could not be recorded."""
@@ -122,6 +155,16 @@ class ProductLine:
         with self._changed:
             return self._line.engines
 
+    def record_now(self, pictures: Sequence[Opened]) -> list[PartRecord]:
+        """Judge pictures in the thread of the caller, who has looked for their parts and claimed them; their records
+        are on disk. Raises OSError, RunError."""
+        with self._lending:
+            records = [one.record for one in self._line.record(pictures)]
+        with self._changed:
+            self._judged += len(records)
+            self._last_us = now_us()
+        return records
+
     def submit(self, arrival: Arrival) -> Future[PartRecord]:
         """Take a part; its record is on disk when the result is there. Raises LineFullError, LineStoppedError."""
         with self._changed:
@@ -140,7 +183,7 @@ class ProductLine:
             self._changed.notify_all()
             return waiting.answer
 
-    def switch(self, version: int, line: Line, done: Callable[[], None]) -> None:
+    def switch(self, version: int, line: Judging, done: Callable[[], None]) -> None:
         """Judge by another version from the next batch on; no part is lost, and the former line is closed. done: called
         when it judges."""
         with self._changed:
@@ -199,7 +242,8 @@ class ProductLine:
                     if not taken and not ahead:
                         break
             if not self._go_on():
-                self._line.close()
+                with self._lending:
+                    self._line.close()
                 return
 
     def _take(self, *, wait: bool) -> list[_Waiting]:
@@ -219,9 +263,10 @@ class ProductLine:
                 return not (self._stopping and not self._queue)
         version, line, done = following
         former = self._line
-        with self._changed:
-            self._version, self._line = version, line
-        former.close()
+        with self._lending:
+            with self._changed:
+                self._version, self._line = version, line
+            former.close()
         done()
         return True
 
@@ -240,9 +285,10 @@ class ProductLine:
             for one in waiting:
                 if one.fault is not None:
                     raise one.fault
-            if self._fault is not None:
-                self._known.follow()  # what was recorded before it is not judged again
-            records = self._judged_once(pictures)
+            with self._turn:
+                if self._fault is not None:
+                    self._known.follow()  # what was recorded before it is not judged again
+                records = self._judged_once(pictures)
         except Exception as error:  # noqa: BLE001 whatever it is, these parts must hear of it, and the line must live
             self._fail(error, waiting)
             return

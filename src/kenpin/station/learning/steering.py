@@ -21,7 +21,7 @@ from kenpin.models.package import folder_of_report
 from kenpin.records import Verdict
 from kenpin.run.record import read_record
 from kenpin.station.clock import Clock, now_us
-from kenpin.station.folder import StationFolder, check_name
+from kenpin.station.folder import StationFolder, check_product
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.learning.applied import CANCELLED, FROZEN, ORDERED
 from kenpin.station.learning.commands import training_command
@@ -98,6 +98,7 @@ class Learning:
         was held out stays held out. of_boxes: with what people drew, in place of classes of pictures. Raises
         NotAllowedError, DatasetError, OptionError, OutputError, StoreError."""
         who.check(Right.LEARN)
+        check_product(product)
         reviewed = self._reviewed(product)
         known = {part.content for part in reviewed}
         return self._freeze(who, product, [*self._uploaded(product, known), *reviewed], of_boxes=of_boxes)
@@ -123,7 +124,7 @@ class Learning:
         DatasetError where there are none, OutputError."""
         who.check(Right.UPLOAD)
         check_training_installed()
-        check_name(product, "product")
+        check_product(product)
         now, parts = self._clock(), dict[str, ReviewedPart]()
         for name, data in pictures:
             content = hash_of(data)

@@ -12,6 +12,7 @@ from fastapi.staticfiles import StaticFiles
 from kenpin.station.api.app import HANDLED, headers_of, refused, sentence_of, status_of
 from kenpin.station.pages import (
     account,
+    assigning,
     entering,
     learn,
     looking,
@@ -30,7 +31,20 @@ from kenpin.station.who.rights import NotConfirmedError, NotSignedInError
 
 ROUTERS = tuple(
     module.ROUTER
-    for module in (entering, looking, reviewing, quality, learn, set_up, machine, people, programs, account, trail)
+    for module in (
+        entering,
+        looking,
+        assigning,
+        reviewing,
+        quality,
+        learn,
+        set_up,
+        machine,
+        people,
+        programs,
+        account,
+        trail,
+    )
 )
 """The routes of all pages and of what they send."""
 

@@ -9,9 +9,11 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 
 from kenpin.errors import OptionError
+from kenpin.station.folder import NO_VERSION, UNASSIGNED
 from kenpin.station.pages.rendering import render
 from kenpin.station.pages.shell import Choice, Shell, screens
 from kenpin.station.running import Station
+from kenpin.station.store.queries import PartRow
 from kenpin.station.who.door import Door
 from kenpin.station.who.identity import person_with
 from kenpin.station.who.rights import NotConfirmedError, Person, Right
@@ -53,6 +55,20 @@ class PageAsked:
         session: Secret | None = self.request.scope["state"]["session"]
         return session is not None and door_of(self.request).is_confirmed(session)
 
+    def assignable(self, part: PartRow) -> list[Choice]:
+        """The products that a part can be assigned to by this person; none where one judged it, or it is settled."""
+        if part.version != NO_VERSION or part.settled_verdict is not None or Right.REVIEW not in self.who.rights:
+            return []
+        return [choice for choice in self._choices() if choice.name not in (UNASSIGNED, part.product)]
+
+    def _choices(self) -> list[Choice]:
+        """All products with their names in words."""
+        unassigned = self.words("Product unknown")
+        return [
+            Choice(name, unassigned if name == UNASSIGNED else one.title or name)
+            for name, one in self.station.products.items()
+        ]
+
     def shell(self, screen: str) -> Shell:
         """The frame."""
         url = self.request.url
@@ -61,13 +77,15 @@ class PageAsked:
         return Shell(
             screen=screen,
             screens=screens(self.words, self.product, self.person.rights if self.person else frozenset(), still),
-            products=[Choice(name, one.title or name) for name, one in self.station.products.items()],
+            products=self._choices(),
             product=self.product,
             person=None if self.person is None else self.person.display_name or self.person.name,
             csrf=self.request.scope["state"]["csrf_token"] or "",
             # what a form of a screen was sent to is no page
             url=here if self.request.method == "GET" or not screen else f"/{screen}",
             hindrances=self._hindrances(screen),
+            is_demonstration=self.station.settings.demonstration,
+            unassigned=self.station.unassigned() if self.person is not None else 0,
         )
 
     def _hindrances(self, screen: str) -> list[str]:

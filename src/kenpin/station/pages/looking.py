@@ -123,7 +123,7 @@ def part_page(request: Request, key: str) -> HTMLResponse:
     has_picture = bool(part.picture_hash) and asked.station.pictures.find(part.picture_hash) is not None
     return asked.answer(
         "part", "parts", part=part, record=record, layers=layers_of(part, record, reviews), has_picture=has_picture,
-        reviews=reviews,
+        reviews=reviews, products=asked.assignable(part),
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from kenpin.records import Verdict
 from kenpin.station.pages.asking import PageAsked, asked_page
 from kenpin.station.pages.marking import Marking, marking_of
 from kenpin.station.pages.rendering import render
+from kenpin.station.pages.shell import Choice
 from kenpin.station.reviewing.marks import MarksError, marks_of_text
 from kenpin.station.reviewing.queue import ReviewTask
 from kenpin.station.store.full_records import read_record
@@ -22,7 +23,7 @@ from kenpin.station.store.queries import PartRow
 from kenpin.station.who.rights import Right
 
 ROUTER = APIRouter(include_in_schema=False)
-_CLASS = "class:"
+_CLASS, _PRODUCT = "class:", "product:"
 _Text = Annotated[str, Form(max_length=4_000)]
 
 
@@ -35,6 +36,8 @@ class TaskView:
     shows_verdict: bool
     """Not to somebody whose own look is wanted."""
     classes: Sequence[str]
+    products: Sequence[Choice]
+    """To which it can be assigned; none where it is known of which it is."""
     nearest: Sequence[RecordedCase]
     description: str | None
     marking: Marking | None
@@ -57,6 +60,10 @@ def review(request: Request, key: str, say: _Text, note: _Text = "", marks: Anno
     try:
         if say == "skip":
             reviewing.leave(asked.who, key)
+        elif say.startswith(_PRODUCT):
+            asked.station.assigning.assign(asked.who, key, say.removeprefix(_PRODUCT))
+            notice = words("Assigned; the part waits for review there.")
+            asked.station.news.tell()
         elif say == "undo":
             undone = reviewing.undo(asked.who)
             notice = words("Undone; the part waits again.") if undone else words("There is nothing to undo.")
@@ -99,6 +106,7 @@ def _view(asked: PageAsked, task: ReviewTask) -> TaskView:
         why=task.why,
         shows_verdict=not task.is_blind,
         classes=classes,
+        products=asked.assignable(part),
         nearest=() if task.is_blind else record.cases,
         description=None if task.is_blind else described,
         marking=marking_of(part, record, classes, drafts, is_blind=task.is_blind),

@@ -56,6 +56,9 @@ class Shell:
     url: str
     """Of this page, to come back to."""
     hindrances: Sequence[str]
+    is_demonstration: bool
+    unassigned: int
+    """Parts that wait for somebody to say what they are."""
 
 
 def screens(words: Texts, product: str, rights: Set[Right], still: int = 0) -> list[Screen]:

@@ -8,15 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, select, update
+from sqlalchemy import Connection, case, delete, func, select, update
 
 from kenpin.data.picture_look import PictureLook
 from kenpin.errors import RunError
-from kenpin.inspection.record import PartRecord, part_key
+from kenpin.inspection.record import PartKey, PartRecord, part_key
 from kenpin.records import Verdict
+from kenpin.station.folder import NO_VERSION, UNASSIGNED
 from kenpin.station.store.applying import Needs
 from kenpin.station.store.event_tables import note_judged
-from kenpin.station.store.part_tables import CLAIMS, FORMER, LOTS, NONE, PARTS, REVIEWERS, TALLIES, key_of
+from kenpin.station.store.part_tables import CLAIMS, FORMER, LOTS, NONE, PARTS, REVIEWERS, TALLIES, key_of, key_of_any
+from kenpin.station.store.review_tables import WANTED
 from kenpin.station.store.tables import insert_into, micros_of, short_text
 
 HOUR_US = 3_600_000_000
@@ -32,6 +34,11 @@ class JournalName:
     node: str
     product: str
     version: int
+
+    @staticmethod
+    def of(node: str, product: str, version: int) -> JournalName:
+        """The journal with the record of a part: one that no version judged lies apart, whatever it was assigned to."""
+        return JournalName(node, UNASSIGNED if version == NO_VERSION else product, version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,8 @@ def add_parts(connection: Connection, journal: JournalName, lines: Sequence[Reco
         note_judged(connection, new)
         _tally(connection, Counter(_tally_of(row) for row in new))
         _note_lots(connection, new)
-    connection.execute(delete(CLAIMS).where(CLAIMS.c.key.in_(rows)))
+    claimed = [*rows, *(key_of_any(_part_of(line.record)) for line in lines)]
+    connection.execute(delete(CLAIMS).where(CLAIMS.c.key.in_(claimed)))
     return len(new)
 
 
@@ -75,6 +83,24 @@ def settle(connection: Connection, key: str, verdict: Verdict | None, label: str
     changes = Counter({_tally_of({**found, **values}): 1})
     changes.subtract({_tally_of(dict(found)): 1})
     _tally(connection, changes)
+    return True
+
+
+def move(connection: Connection, key: str, product: str) -> bool:
+    """Let a part belong to another product, with its tally, its lot and its reviews; False where there is no such part.
+    Called in its turn."""
+    found = connection.execute(select(PARTS).where(PARTS.c.key == key)).mappings().one_or_none()
+    if found is None:
+        return False
+    moved = {**found, "product": product}
+    connection.execute(update(PARTS).where(PARTS.c.key == key).values(product=product))
+    changes = Counter({_tally_of(moved): 1})
+    changes.subtract({_tally_of(dict(found)): 1})
+    _tally(connection, changes)
+    _note_lots(connection, [moved])
+    _forget_in_lot(connection, dict(found))
+    connection.execute(update(REVIEWERS).where(REVIEWERS.c.seq == found["seq"]).values(product=product))
+    connection.execute(update(WANTED).where(WANTED.c.key == key).values(product=product))
     return True
 
 
@@ -107,7 +133,7 @@ def forget_numbers(connection: Connection) -> None:
 
 def _row(journal: JournalName, line: RecordLine, needs: Needs) -> dict[str, Any]:
     record = line.record
-    part = part_key(record.id, record.picture_hash, record.picture_bytes, record.modified_ns)
+    part = _part_of(record)
     try:
         judged_us = micros_of(record.judged_at)
     except ValueError as error:
@@ -141,6 +167,10 @@ def _row(journal: JournalName, line: RecordLine, needs: Needs) -> dict[str, Any]
         "settled_verdict": None,
         "settled_label": None,
     }
+
+
+def _part_of(record: PartRecord) -> PartKey:
+    return part_key(record.id, record.picture_hash, record.picture_bytes, record.modified_ns)
 
 
 def _number(value: float | None) -> float | None:
@@ -185,3 +215,18 @@ def _note_lots(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> Non
         "last_us": case((then.last_us > now.last_us, then.last_us), else_=now.last_us),
     }
     connection.execute(insert.on_conflict_do_update(index_elements=["product", "lot"], set_=changed), [*lots.values()])
+
+
+def _forget_in_lot(connection: Connection, row: Mapping[str, Any]) -> None:
+    """Count a part, which belongs to another product now, no longer in its lot; a lot without parts is none."""
+    its = (LOTS.c.product == row["product"]) & (LOTS.c.lot == short_text(row["lot"] or NONE))
+    of_lot = PARTS.c.lot.is_(None) if row["lot"] is None else PARTS.c.lot == row["lot"]
+    times = select(func.min(PARTS.c.judged_us), func.max(PARTS.c.judged_us))
+    first_us, last_us = connection.execute(times.where(PARTS.c.product == row["product"], of_lot)).one()
+    if first_us is None:
+        connection.execute(delete(LOTS).where(its))
+        return
+    name = _COUNTED_AS[row["verdict"]]
+    connection.execute(
+        update(LOTS).where(its).values({name: LOTS.c[name] - 1, "first_us": first_us, "last_us": last_us})
+    )

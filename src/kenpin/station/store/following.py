@@ -82,9 +82,9 @@ class Follower:
         parts = self._follow_each([journal for node in nodes for journal in self._journals(node)])
         return Followed(parts, self._follow_by_moment([*map(self._trail, sorted(self._folder.trails.glob("*.jsonl")))]))
 
-    def journals(self, node: str, product: str) -> int:
-        """Take up what was added to a node's journals of a product; returns how many parts are new. Raises RunError
-        where a file is shorter or changed, StoreError, OSError."""
+    def journals(self, node: str, product: str | None = None) -> int:
+        """Take up what was added to a node's journals of a product, or of all; returns how many parts are new. Raises
+        RunError where a file is shorter or changed, StoreError, OSError."""
         return self._follow_each(self._journals(node, product))
 
     def trail(self, node: str, end: int | None = None) -> int:

@@ -89,7 +89,7 @@ REVIEWERS = Table(
 CLAIMS = Table(
     "claims",
     METADATA,
-    Column("key", String(32), primary_key=True),
+    Column("key", String(32), primary_key=True),  # of the part in its product, or of `key_of_any`
     Column("node", String, nullable=False),
     Column("claimed_us", BigNumber, nullable=False),
 )
@@ -108,7 +108,7 @@ _FILTERED = ("product", "verdict", "score", "version", "settled_verdict")
 Index("parts_by_time", *(PARTS.c[name] for name in ("judged_us", "seq", *_FILTERED)))
 Index("parts_by_lot", *(PARTS.c[name] for name in ("lot", "judged_us", "seq", *_FILTERED, "label")))
 Index("parts_by_label", *(PARTS.c[name] for name in ("label", "judged_us", "seq", *_FILTERED, "lot")))
-Index("parts_by_id", PARTS.c.id)
+Index("parts_by_id", PARTS.c.id, PARTS.c.content)
 _drawn = PARTS.c.sampled.is_not(None)
 Index(
     "parts_drawn",  # few, and each rate is counted from all of them
@@ -131,3 +131,8 @@ def key_of(product: str, part: PartKey) -> str:
     Addresses and entries of the trail name a part by it."""
     text = "\0".join((product, part[1], part[0]))  # neither a product nor a content has a zero
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def key_of_any(part: PartKey) -> str:
+    """The name by which a part is claimed whatever its product is, where the station chooses products."""
+    return key_of("", part)

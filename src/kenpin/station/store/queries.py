@@ -74,7 +74,7 @@ class PartRow:
     @property
     def journal(self) -> JournalName:
         """Whose journal holds its record."""
-        return JournalName(self.node, self.product, self.version)
+        return JournalName.of(self.node, self.product, self.version)
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ def upgrade() -> None:
     op.create_index("parts_by_time", "parts", ["judged_us", "seq", *filtered])
     op.create_index("parts_by_lot", "parts", ["lot", "judged_us", "seq", *filtered, "label"])
     op.create_index("parts_by_label", "parts", ["label", "judged_us", "seq", *filtered, "lot"])
-    op.create_index("parts_by_id", "parts", ["id"])
+    op.create_index("parts_by_id", "parts", ["id", "content"])
     drawn = sa.text("sampled IS NOT NULL")
     op.create_index(
         "parts_drawn",
