@@ -102,7 +102,7 @@ def test_no_text_runs_or_leads_elsewhere_on_any_page(full: Hostile) -> None:
         if answer.headers.get("content-type", "").startswith("text/html"):
             html += 1
             found = _Page(answer.text)
-            assert found.tags > 3, page
+            assert found.tags > 0, page
             assert found.faults == [], (page, found.faults)
             for unseen in ("\u202e", "\u2066", "\x1b", "\x00", "\x07"):
                 assert unseen not in answer.text, page

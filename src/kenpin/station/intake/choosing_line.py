@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
-from kenpin.data.streaming import Ahead, Pending
+from kenpin.data.streaming import Pending
 from kenpin.errors import OptionError, first_line
 from kenpin.inspection.isolating import Failed, on_each
 from kenpin.inspection.journal import JOURNAL, Journal
@@ -84,10 +84,6 @@ class ChoosingLine:
             self._read_ahead = opening.enter_context(closing(ReadAhead(_BATCH)))
             self._opened = opening.pop_all()
         self._recording = Lock()
-
-    def reading(self) -> Ahead:
-        """Reading of pictures while others are judged."""
-        return self._read_ahead.reading()
 
     def taken(self, pending: deque[Pending[Opened]]) -> Iterator[list[Opened]]:
         """Pictures that were read ahead, some at a time. `pending` is emptied."""

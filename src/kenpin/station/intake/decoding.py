@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import select
 import subprocess
@@ -26,6 +27,7 @@ from kenpin.station.intake.decoding_child import frame_length, write_frame
 
 _START_S = 60.0
 _MOST_WAITING = 16
+_PIPE_BYTES = 1024**2
 
 
 class DecoderBusyError(KenpinError, RuntimeError):
@@ -103,6 +105,9 @@ class _Child:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
         )
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(OSError, AttributeError):  # a picture in a piece or two: each costs a change of process
+                fcntl.fcntl(cast("BinaryIO", pipe), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._is_ready = False
 
     def open(self, begun: Opened, data: bytes, seconds: float) -> Opened:

@@ -6,9 +6,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from kenpin.data.streaming import Ahead, Pending
@@ -24,6 +24,7 @@ from kenpin.station.settings import Limits
 
 _AGAIN_S = 5.0
 """Seconds after which a line that could not write tries again."""
+_READERS = 2  # threads that open pictures
 _RECENT = 64  # batches by which the rate is told
 _LOOKS_AT_DISK_S = 1.0
 
@@ -41,9 +42,6 @@ class Judging(Protocol):
     @property
     def engines(self) -> tuple[str, ...]:
         """What computes its networks."""
-
-    def reading(self) -> Ahead:
-        """Reading of pictures while others are judged."""
 
     def taken(self, pending: deque[Pending[Opened]]) -> Iterator[list[Opened]]:
         """Pictures that were read ahead, some at a time. `pending` is emptied."""
@@ -91,6 +89,8 @@ class _Waiting:
 
     arrival: Arrival
     answer: Future[PartRecord]
+    opened: Pending[Opened] = field(init=False)
+    """Its picture, which is opened while others are judged."""
     fault: Exception | None = None
     """Why its picture could not be kept."""
 
@@ -117,6 +117,8 @@ class ProductLine:
         self._turn = nullcontext() if turn is None else turn
         self._next: tuple[int, Judging, Callable[[], None]] | None = None
         self._queue: deque[_Waiting] = deque()
+        self._readers = ThreadPoolExecutor(_READERS, f"opening {product}")
+        self._ahead = Ahead(self._readers)
         self._waiting = self._waiting_bytes = 0
         """Parts, and bytes of their files, that are taken and have no record yet."""
         self._changed = threading.Condition()
@@ -177,6 +179,7 @@ class ProductLine:
                 raise LineFullError(full, self._retry_after_s())
             waiting = _Waiting(arrival, Future())
             waiting.answer.set_running_or_notify_cancel()  # a part that was taken is judged, whoever has hung up
+            waiting.opened = self._ahead.submit(self._open, waiting)
             self._queue.append(waiting)
             self._waiting += 1
             self._waiting_bytes += size
@@ -198,6 +201,7 @@ class ProductLine:
             self._stopping = True
             self._changed.notify_all()
         self._thread.join()
+        self._readers.shutdown()
 
     def _check_open(self) -> None:
         if self._stopping:
@@ -228,32 +232,22 @@ class ProductLine:
 
     def _work(self) -> None:
         while True:
-            with self._line.reading() as reading:
-                ahead: deque[Pending[Opened]] = deque()
-                opening: deque[_Waiting] = deque()
-                while True:
-                    taken = self._take(wait=not ahead)
-                    coming = deque(reading.submit(self._open, one) for one in taken)
-                    for some in self._line.taken(ahead):
-                        self._record(some, [opening.popleft() for _ in some])
-                        del some  # else these pictures were held while the next ones are opened
-                    ahead = coming
-                    opening.extend(taken)
-                    if not taken and not ahead:
-                        break
+            waiting = self._take()
+            for some in self._line.taken(deque(one.opened for one in waiting)):
+                self._record(some, [waiting.popleft() for _ in some])
+                del some  # else these pictures were held while the next ones are opened
             if not self._go_on():
                 with self._lending:
                     self._line.close()
                 return
 
-    def _take(self, *, wait: bool) -> list[_Waiting]:
+    def _take(self) -> deque[_Waiting]:
         """Parts that wait, at most a batch; none where another version is to judge them, or where it ends."""
         with self._changed:
-            if wait:
-                self._changed.wait_for(lambda: self._queue or self._next is not None or self._stopping)
+            self._changed.wait_for(lambda: self._queue or self._next is not None or self._stopping)
             if self._next is not None:
-                return []
-            return [self._queue.popleft() for _ in range(min(len(self._queue), self._line.batch_size))]
+                return deque()
+            return deque(self._queue.popleft() for _ in range(min(len(self._queue), self._line.batch_size)))
 
     def _go_on(self) -> bool:
         """Take up the next version; False where it ends."""

@@ -65,6 +65,8 @@ class Follower:
         self._store, self._folder, self._needs = store, folder, needs
         self._readers: dict[Path, ChainReader] = {}
         self._locks: dict[Path, Lock] = {}
+        self._ends: dict[Path, int] = {}
+        """Sizes of files that the store has taken up: it is not asked again."""
 
     def take_up(self, node: str) -> Followed:
         """Take up all that was written, before a node starts, and end its claims: what it had in hand has a record, or
@@ -85,7 +87,11 @@ class Follower:
     def journals(self, node: str, product: str | None = None) -> int:
         """Take up what was added to a node's journals of a product, or of all; returns how many parts are new. Raises
         RunError where a file is shorter or changed, StoreError, OSError."""
-        return self._follow_each(self._journals(node, product))
+        changed = [one for one in self._journals(node, product) if self._ends.get(one.path) != one.path.stat().st_size]
+        known = {one: self._readers[one.path].mark for one in changed if one.path in self._readers}
+        count = sum(self._follow(file, mark) for file, mark in known.items())
+        others = [one for one in changed if one not in known]
+        return count + (self._follow_each(others) if others else 0)
 
     def trail(self, node: str, end: int | None = None) -> int:
         """Take up what was added to a node's trail; returns how many entries. end: size in bytes of what is known to be
@@ -135,6 +141,7 @@ class Follower:
         """Follow those of the files whose sizes are not those that were read."""
         with self._store.reading() as connection:
             marks = _marks(connection, files)
+        self._ends |= {file.path: mark.offset for file, mark in marks.items()}
         return sum(
             self._follow(file, mark, end=end) for file, mark in marks.items() if file.path.stat().st_size != mark.offset
         )
@@ -161,6 +168,7 @@ class Follower:
                     new = file.apply(connection, lines)
                     _keep_mark(connection, file.name, ahead.mark)
                 self._readers[file.path] = ahead
+                self._ends[file.path] = ahead.mark.offset
                 count += new
                 if ahead.mark.offset == file.path.stat().st_size:
                     return count
