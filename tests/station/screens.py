@@ -16,6 +16,8 @@ In an address `{key}` stands for a part's, and `{link}` and `{first}` for the se
 NO_SCREENS: Mapping[str, str] = {
     "/": "leads to the line",
     "/line/now": "a piece of the line",
+    "/line/standing": "a piece of the line",
+    "/line/control": "a piece of the line",
     "/learn/jobs": "a piece of learning",
     "/machine/now": "a piece of the machine",
     "/parts.csv": "a file",

@@ -47,7 +47,7 @@ from kenpin.station.reviewing.marks import (
 )
 from kenpin.station.reviewing.settling import Review, outcome
 from kenpin.station.running import Station
-from kenpin.station.settings import StationSettings
+from kenpin.station.settings import ProductSettings, StationSettings
 from kenpin.station.store.full_records import read_record
 from kenpin.station.store.queries import PartRow, find_part
 from kenpin.station.trail import read_entries
@@ -415,26 +415,29 @@ def _with_boxes(found: PartRecord) -> PartRecord:
     return replace(found, answers=(*found.answers, answer))
 
 
+@pytest.fixture
+def settings(policy: Path, request: pytest.FixtureRequest) -> StationSettings:
+    """As those of all tests, or with another share of failed parts in the random sample."""
+    drawn = getattr(request, "param", 1.0)
+    product = ProductSettings(policy=policy, title="Parts", reviewed_passes=1, reviewed_fails=drawn, second_reviews=0)
+    return StationSettings(products={"parts": product})
+
+
+@pytest.mark.parametrize("settings", [0.0, 1.0], indirect=True)
 def test_what_the_line_found_is_shown_to_whoever_may_see_it(
-    browser: TestClient, few_parts: Path, monkeypatch: pytest.MonkeyPatch
+    browser: TestClient, settings: StationSettings, few_parts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kenpin.station.pages.reviewing, "read_record", lambda *where: _with_boxes(read_record(*where)))
-    for number in range(1, 5):
-        _send(browser, f"{number}.png", (few_parts / "scratch" / f"{number:03}.png").read_bytes())
-    seen = {}
-    for _ in range(5):
-        page, key = _first(browser)
-        is_blind = "Drawn at random" in page
-        seen[is_blind] = page
-        browser.post(f"/review/{key}", data={"say": "pass"})
-        if len(seen) == 2:
-            break
-    proposals = _marking(seen[False])["proposals"]
-    assert proposals == [{"label": None, "box": [60.0, 60.0, 64.0, 64.0]}, {"label": "scratch", "box": BOX}]
-    assert '<svg class="marks"' in seen[False]
-    assert _marking(seen[True])["proposals"] == []
-    assert '<svg class="marks"' not in seen[True]
-    assert "30.5" not in seen[True]
+    assert _send(browser, "1.png", (few_parts / "scratch" / "001.png").read_bytes())["verdict"] == "FAIL"
+    page, _ = _first(browser)
+    if settings.products["parts"].reviewed_fails:  # drawn parts are looked at blindly, whichever way they come
+        assert _marking(page)["proposals"] == []
+        assert '<svg class="marks"' not in page
+        assert "30.5" not in page
+    else:
+        proposals = _marking(page)["proposals"]
+        assert proposals == [{"label": None, "box": [60.0, 60.0, 64.0, 64.0]}, {"label": "scratch", "box": BOX}]
+        assert '<svg class="marks"' in page
 
 
 def test_found_boxes_are_cut_to_the_picture_and_keep_their_outlines() -> None:

@@ -33,6 +33,14 @@ NEEDS = {
     "/learn/train": Right.LEARN,
     "/learn/jobs/{number}/cancel": Right.LEARN,
     "/learn/versions/{version}": Right.APPROVE,
+    "/parts/{key}/product": Right.REVIEW,
+    "/quality/reference": Right.SET_POLICY,
+    "/machine/source": Right.OPERATE,
+    "/machine/sink": Right.OPERATE,
+    "/people/add": Right.ADMINISTER,
+    "/people/change": Right.ADMINISTER,
+    "/people/tokens/make": Right.ADMINISTER,
+    "/people/tokens/revoke": Right.ADMINISTER,
 }
 """What a change takes; of others it is held that no viewer has the right."""
 FIELDS = {
@@ -42,6 +50,15 @@ FIELDS = {
     "decision": "switch",
     "reason": "so",
     "id": "x",
+    "name": "none",
+    "role": "admin",
+    "deed": "try",
+    "product": "parts",
+    "password": "x",
+    "former": "x",
+    "again": "x",
+    "display_name": "x",
+    "session": "0" * 64,
 }
 
 

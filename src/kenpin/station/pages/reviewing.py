@@ -56,7 +56,7 @@ def review(request: Request, key: str, say: _Text, note: _Text = "", marks: Anno
     """What the person says of a part, and then the next one. marks: as `marks_of_text` takes them."""
     asked = asked_page(request, Right.REVIEW)
     reviewing, words = asked.station.reviewing, asked.words
-    notice, is_hx = None, "hx-request" in request.headers
+    notice, status, is_hx = None, 200, "hx-request" in request.headers
     try:
         if say == "skip":
             reviewing.leave(asked.who, key)
@@ -78,12 +78,13 @@ def review(request: Request, key: str, say: _Text, note: _Text = "", marks: Anno
                 raise
             asked.station.news.tell()
     except OptionError as error:  # another person was quicker; the next part is shown with the sentence
-        notice = f"{error}"
+        notice, status = f"{error}", 409
     if not is_hx:
         if notice is not None:
-            return asked.answer("review", "review", **_task(asked, notice))
+            return asked.answer("review", "review", status, **_task(asked, notice))
         return RedirectResponse(f"/review?product={asked.product}", 303)
-    return HTMLResponse(render("review_task", asked.language, shell=asked.shell("review"), **_task(asked, notice)))
+    task = render("review_task", asked.language, shell=asked.shell("review"), **_task(asked, notice))
+    return HTMLResponse(task, status)
 
 
 def _task(asked: PageAsked, notice: str | None) -> dict[str, Any]:
