@@ -47,7 +47,7 @@ from kenpin.station.reviewing.marks import (
 )
 from kenpin.station.reviewing.settling import Review, outcome
 from kenpin.station.running import Station
-from kenpin.station.settings import ProductSettings, StationSettings
+from kenpin.station.settings import StationSettings
 from kenpin.station.store.full_records import read_record
 from kenpin.station.store.queries import PartRow, find_part
 from kenpin.station.trail import read_entries
@@ -74,9 +74,9 @@ def _turned(orientation: int, size_wh: tuple[int, int] = (40, 24), seed: int = 0
 
 
 @pytest.fixture
-def settings(settings: StationSettings) -> StationSettings:
-    """Every part waits for its cost too, so that not each look is blind."""
-    return replace_product(settings, review_from_cost=0.0)
+def settings(settings: StationSettings, request: pytest.FixtureRequest) -> StationSettings:
+    """Every part waits for its cost too; all that fail are drawn, or another share of them."""
+    return replace_product(settings, review_from_cost=0.0, reviewed_fails=getattr(request, "param", 1.0))
 
 
 # ---- any marks, from the form to the data set ----
@@ -231,7 +231,7 @@ def test_what_does_not_fit_is_refused_in_place_and_nothing_is_stored(browser: Te
         assert re.fullmatch(r"marks?(?: \d+)?: [^\n]{10,300}[.]", answer.text.strip()), (name, answer.text)
         assert "<" not in answer.text, name
         plain = browser.post(f"/review/{key}", data=form)
-        assert plain.status_code == 200
+        assert plain.status_code == 409
         assert answer.text.strip() in plain.text, name
     for say in ("pass",):
         answer = browser.post(
@@ -413,14 +413,6 @@ def _with_boxes(found: PartRecord) -> PartRecord:
     )
     answer = Answer("boxes", "v", "d", None, None, None, None, (), boxes=boxes)
     return replace(found, answers=(*found.answers, answer))
-
-
-@pytest.fixture
-def settings(policy: Path, request: pytest.FixtureRequest) -> StationSettings:
-    """As those of all tests, or with another share of failed parts in the random sample."""
-    drawn = getattr(request, "param", 1.0)
-    product = ProductSettings(policy=policy, title="Parts", reviewed_passes=1, reviewed_fails=drawn, second_reviews=0)
-    return StationSettings(products={"parts": product})
 
 
 @pytest.mark.parametrize("settings", [0.0, 1.0], indirect=True)
