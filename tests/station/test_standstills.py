@@ -29,8 +29,8 @@ def _source(standing: Any, hindrance: str | None = None, last_us: int | None = N
     return SourceState("door", "folder", standing, NOW, parts, "gone", NOW, None)
 
 
-def _sink(standing: Any = "up", waiting: int = 0, aside: int = 0, success_us: int | None = NOW) -> SinkState:
-    return SinkState("plc", "modbus", standing, NOW, waiting, None, aside, success_us, "no route", NOW, None)
+def _sink(standing: Any = "up", waiting: int = 0, aside: int = 0, oldest_us: int | None = None) -> SinkState:
+    return SinkState("plc", "modbus", standing, NOW, waiting, oldest_us, aside, NOW, "no route", NOW, None)
 
 
 def _found(line: LineState | None = RUNS, **more: Any) -> list[tuple[Cause, str]]:
@@ -62,7 +62,7 @@ def test_nothing_stands_still_while_parts_come() -> None:
         ({"sources": [_source("waits", "its queue is full")]}, Cause.SOURCE_WAITS),
         ({"sinks": [_sink("away", 7)]}, Cause.SINK_AWAY),
         ({"sinks": [_sink("refuses", 7)]}, Cause.SINK_REFUSES),
-        ({"sinks": [_sink(waiting=3, success_us=NOW - 90 * SECOND_US)]}, Cause.SINK_BEHIND),
+        ({"sinks": [_sink(waiting=3, oldest_us=NOW - 90 * SECOND_US)]}, Cause.SINK_BEHIND),
         ({"sinks": [_sink(waiting=1_000)]}, Cause.SINK_BEHIND),
         ({"sinks": [_sink(aside=2)]}, Cause.MESSAGES_ASIDE),
     ],

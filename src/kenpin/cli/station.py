@@ -105,7 +105,7 @@ class DemoOptions:
     """Where the demonstration keeps everything, and how it goes."""
 
     folder: Annotated[Path, Parameter(group=DATA, help="Folder of the demonstration.")] = Path("station-demo")
-    renew: Annotated[bool, Parameter(group=DATA, negative=(), help="Begin anew, and remove what was there.")] = False
+    renew: Annotated[bool, Parameter(group=DATA, negative=(), help="Remove what was there, and begin again.")] = False
     parts: Annotated[int, Parameter(group=DATA, help="Parts that come as fast as they can be judged.")] = 240
     pace: Annotated[float, Parameter(group=DATA, help="Seconds between the parts behind them.")] = 2.0
     port: Annotated[int | None, Parameter(group=OUTPUT, help="Port to listen at; 0: any free one.")] = None

@@ -38,6 +38,14 @@ _UNFIT = re.compile(r"[\x00-\x1f\x7f\\:]|^\.{0,2}$|[. ]$", re.ASCII)
 """Path parts that leave the folder on some system, or name another file there than here."""
 _DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
 
+_ZIP = b"PK\x03\x04"
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file begins as a zip archive does, whatever its name."""
+    with path.open("rb") as file:
+        return file.read(len(_ZIP)) == _ZIP
+
 
 def unpack(archive: Path, folder: Path, *, limit_bytes: int, progress: Progress, encoding: str | None = None) -> None:
     """Write the files of a zip or tar archive into the new folder. Raises DownloadError, which names the

@@ -19,6 +19,7 @@ from kenpin.inspection.record import PartRecord, part_key
 from kenpin.runtime.engines import EngineName
 from kenpin.station.arrival import Arrival, LineStoppedError
 from kenpin.station.assigning.deciding import Assigning
+from kenpin.station.chores import Chore, Chores
 from kenpin.station.clock import now_us
 from kenpin.station.drawing_key import drawing_key
 from kenpin.station.folder import NO_VERSION, UNASSIGNED, StationFolder
@@ -106,7 +107,6 @@ class Station:
         self._rulers, self._turn = Rulers(), threading.Lock()
         self._opening = threading.Lock()
         self._not_loaded: dict[str, NotLoaded] = {}
-        self._stop = threading.Event()
         self.news = News()
         with ExitStack() as opened:
             for folder in (self.folder.path, self.folder.trails, self.folder.records, self.folder.data_sets):
@@ -143,17 +143,14 @@ class Station:
             self.sources = self._take(opened)
             self.operating = Operating(self._entering, self.sources, self.sinks)
             self._closing = opened.pop_all()
-        self._watching = [
-            threading.Thread(target=work, name=name, daemon=True)
-            for work, name in (
-                (self._follow_switches, "versions"),
-                (self._tend, "jobs"),
-                (self._retain, "retention"),
-                (self._watch, "charts"),
-            )
-        ]
-        for thread in self._watching:
-            thread.start()
+        self._chores = Chores(
+            [
+                Chore("versions", self._follow_switches, _LOOKS_S, _LOOKS_S),
+                Chore("jobs", self.learning.tend, _TENDS_S, _TENDS_S),
+                Chore("retention", self._retain, _RETAINS_S, _RETAINS_FIRST_S),
+                Chore("charts", self.watching.catch_up, _WATCHES_S, 0.0),  # also while nobody looks at them
+            ]
+        )
 
     @property
     def products(self) -> Mapping[str, ProductSettings]:
@@ -207,9 +204,7 @@ class Station:
 
     def close(self) -> None:
         """Judge and record what waits, and release everything."""
-        self._stop.set()
-        for thread in self._watching:
-            thread.join()
+        self._chores.close()
         self._closing.close()
 
     def __enter__(self) -> Self:
@@ -330,57 +325,26 @@ class Station:
 
     def _follow_switches(self) -> None:
         """Load the versions that are switched to, by this node or another one."""
-        while not self._stop.wait(_LOOKS_S):
-            try:
-                running = self.versions.running()
-            except KenpinError as error:  # the lines go on, and say themselves what hinders them
-                _log.warning("%s", error)
+        for product, version in self.versions.running().items():
+            line = self._lines.get(product)
+            if line is not None and line.state.version == version:
+                self._not_loaded.pop(product, None)
                 continue
-            for product, version in running.items():
-                line = self._lines.get(product)
-                if line is not None and line.state.version == version:
-                    self._not_loaded.pop(product, None)
-                    continue
-                if product in self._not_loaded and self._not_loaded[product].version == version:
-                    continue
-                try:
-                    self._open(product, version)
-                except (KenpinError, OSError) as error:
-                    # the former version goes on judging
-                    self._not_loaded[product] = NotLoaded(version, now_us(), f"{error}")
-                    _log.error("version %s of %s cannot be loaded: %s", version, product, error)
-
-    def _tend(self) -> None:
-        """Begin trainings, and make versions of what they wrote."""
-        while not self._stop.wait(_TENDS_S):
+            if product in self._not_loaded and self._not_loaded[product].version == version:
+                continue
             try:
-                self.learning.tend()
+                self._open(product, version)
             except (KenpinError, OSError) as error:
-                _log.warning("%s", error)
-
-    def _watch(self) -> None:
-        """Let the charts follow the lines, also while nobody looks at them."""
-        while True:
-            try:
-                self.watching.catch_up()
-            except KenpinError as error:
-                _log.warning("%s", error)
-            if self._stop.wait(_WATCHES_S):
-                return
+                # the former version goes on judging
+                self._not_loaded[product] = NotLoaded(version, now_us(), f"{error}")
+                _log.error("version %s of %s cannot be loaded: %s", version, product, error)
 
     def _retain(self) -> None:
-        """Remove pictures by the settings' rules, once a day; what was removed is in the trail."""
-        wait_s = _RETAINS_FIRST_S
-        while not self._stop.wait(wait_s):
-            wait_s = _RETAINS_S
-            try:
-                rules = self.settings.retention
-                removed = remove_pictures(self.store, self.pictures, [*self.products], rules, now_us())
-                if removed.pictures:
-                    about = {"pictures": removed.pictures, "size_bytes": removed.size_bytes}
-                    self._entering.enter(STATION.name, PICTURES_REMOVED, about)
-            except (KenpinError, OSError) as error:
-                _log.warning("pictures could not be removed: %s", error)
+        """Remove pictures by the settings' rules; what was removed is in the trail."""
+        removed = remove_pictures(self.store, self.pictures, [*self.products], self.settings.retention, now_us())
+        if removed.pictures:
+            about = {"pictures": removed.pictures, "size_bytes": removed.size_bytes}
+            self._entering.enter(STATION.name, PICTURES_REMOVED, about)
 
     def _close_lines(self) -> None:
         if self._chooser is not None:  # it judges by the others

@@ -129,24 +129,24 @@ def _of_line(
 
 def _of_source(source: SourceState, now: int) -> Standstill | None:
     if source.standing == "away":
-        return Standstill(Cause.SOURCE_AWAY, source.name, source.parts.last_us, None, source.last_error)
+        return Standstill(Cause.SOURCE_AWAY, source.name, source.since_us, None, source.last_error)
     last_us = source.parts.last_us
     # a full line makes parts wait for a moment, and takes the next one
     if source.standing == "waits" and (last_us is None or now - last_us > _STUCK_US):
-        return Standstill(Cause.SOURCE_WAITS, source.name, source.parts.last_us, None, source.parts.hindrance)
+        return Standstill(Cause.SOURCE_WAITS, source.name, source.parts.hindered_us, None, source.parts.hindrance)
     return None
 
 
 def _of_sink(sink: SinkState, now: int) -> list[Standstill]:
     told = []
     if sink.standing == "away":
-        told.append(Standstill(Cause.SINK_AWAY, sink.name, sink.last_success_us, sink.waiting, sink.last_error))
+        told.append(Standstill(Cause.SINK_AWAY, sink.name, sink.since_us, sink.waiting, sink.last_error))
     elif sink.standing == "refuses":
-        told.append(Standstill(Cause.SINK_REFUSES, sink.name, sink.last_success_us, sink.waiting, sink.last_error))
+        told.append(Standstill(Cause.SINK_REFUSES, sink.name, sink.since_us, sink.waiting, sink.last_error))
     elif sink.standing == "up" and sink.waiting:
-        is_late = sink.last_success_us is not None and now - sink.last_success_us > _LATE_US
+        is_late = sink.oldest_us is not None and now - sink.oldest_us > _LATE_US
         if is_late or sink.waiting >= _FAR_BEHIND:
-            told.append(Standstill(Cause.SINK_BEHIND, sink.name, sink.last_success_us, sink.waiting, None))
+            told.append(Standstill(Cause.SINK_BEHIND, sink.name, sink.oldest_us, sink.waiting, None))
     if sink.aside:
         told.append(Standstill(Cause.MESSAGES_ASIDE, sink.name, None, sink.aside, sink.last_error))
     return told

@@ -41,7 +41,7 @@ STATUS: Mapping[type[KenpinError], int] = {
     OutputError: 507,
     KenpinError: 500,
 }
-"""Status of each error that kenpin raises on purpose; of several that fit, the first."""
+"""Status of each error that is raised on purpose; of several that fit, the first."""
 HANDLED: tuple[type[Exception], ...] = (*STATUS, HTTPException, RequestValidationError, OSError, Exception)
 """Errors that are answered in one sentence: all."""
 _OF_SERVER = {

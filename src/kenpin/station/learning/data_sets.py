@@ -223,7 +223,7 @@ def _usable(parts: Sequence[ReviewedPart]) -> tuple[list[ReviewedPart], list[Lef
         elif not own[0].picture.is_file():
             left_out += [LeftOutPart(part.id, content, "its picture is not kept any more") for part in own]
         elif not own[0].is_picture:
-            left_out += [LeftOutPart(part.id, content, "its file is no picture that can be opened") for part in own]
+            left_out += [LeftOutPart(part.id, content, "its file cannot be opened as a picture") for part in own]
         else:
             best = max(own, key=lambda part: (part.is_drawn, part.settled_us if part.is_drawn else 0))
             usable.append(best)

@@ -10,10 +10,12 @@ from fastapi import APIRouter, Request
 from fastapi.concurrency import contextmanager_in_threadpool, run_in_threadpool
 from fastapi.responses import HTMLResponse
 
-from kenpin.data.archive import unpack
+from kenpin.data.archive import is_zip, unpack
+from kenpin.data.picture_files import PictureError, read_bytes_once
 from kenpin.data.reading.pictures import is_picture
-from kenpin.errors import KenpinError, OptionError
+from kenpin.errors import KenpinError
 from kenpin.files import hidden_folder
+from kenpin.records import ImageSource
 from kenpin.station.api.app import sentence_of
 from kenpin.station.arrival import Arrival
 from kenpin.station.folder import check_name
@@ -29,7 +31,6 @@ ROUTER = APIRouter(include_in_schema=False)
 SET_UP = "/set-up/good"
 """Where pictures are sent to."""
 _MOST_FILES = 5_000
-_ZIP = b"PK\x03\x04"
 _SHOWN = 20  # refused files, and findings
 
 
@@ -78,9 +79,9 @@ def _take(asked: PageAsked, product: str, files: Sequence[UploadedFile], folder:
     good = list[UploadedFile]()
     for file in _pictures(files, folder / "unpacked", station.settings.limits):
         try:
-            data = _read(file.path, station.settings.limits.picture_bytes)
-        except KenpinError as error:
-            refused.append(f"{file.name}: {error}")
+            data = _read(file, station.settings.limits.picture_bytes)
+        except PictureError as error:
+            refused.append(f"{error}")
             continue
         opened = station.viewer.open(Arrival(file.name, data))
         if opened.error is None:
@@ -88,7 +89,7 @@ def _take(asked: PageAsked, product: str, files: Sequence[UploadedFile], folder:
         else:
             refused.append(f"{opened.error}")
             file.path.unlink()
-    pictures = ((file.name, file.path.read_bytes()) for file in good)
+    pictures = ((file.name, _read(file, station.settings.limits.picture_bytes)) for file in good)
     data_set = station.learning.take_good(asked.who, product, pictures)
     found = doubts(station.folder.data_sets / data_set.name)
     findings = [f"{one.finding}" for one in found[:_SHOWN]]
@@ -102,9 +103,7 @@ def _pictures(files: Sequence[UploadedFile], folder: Path, limits: Limits) -> It
     Raises DownloadError, OutputError."""
     left_bytes = limits.upload_bytes
     for number, file in enumerate(files):
-        with file.path.open("rb") as opened:
-            is_archive = opened.read(len(_ZIP)) == _ZIP
-        if not is_archive:
+        if not is_zip(file.path):
             yield file
             continue
         inside = folder / f"{number}"
@@ -122,8 +121,9 @@ def _pictures(files: Sequence[UploadedFile], folder: Path, limits: Limits) -> It
                 path.unlink()
 
 
-def _read(path: Path, most_bytes: int) -> bytes:
-    """The file. Raises OptionError for one that the line would not take."""
-    if (size := path.stat().st_size) > most_bytes:
-        raise OptionError(f"has {size:,} bytes, more than `picture_bytes` of the settings; send a smaller one.")
-    return path.read_bytes()
+def _read(file: UploadedFile, most_bytes: int) -> bytes:
+    """The picture's file. Raises PictureError, with the name that it was sent by, for one that no line takes."""
+    try:
+        return read_bytes_once(ImageSource(str(file.path)), most_bytes).data
+    except PictureError as error:
+        raise PictureError(ImageSource(file.name), error.code, error.what, error.remedy) from error
