@@ -59,7 +59,7 @@ Features = Mapping[str, Outputs]
 def outputs_together(judges: Sequence[Judge], images: Sequence[Image], known: Sequence[Features] = ()) -> list[Outputs]:
     """Raw outputs of each judge for the same pictures; features that several networks share are computed once. known:
     of each picture what was computed before; none: nothing was."""
-    return outputs_and_features(judges, images, known)[0]
+    return _outputs(judges, images, _known_of_all(known))
 
 
 def outputs_and_features(
@@ -67,6 +67,17 @@ def outputs_and_features(
 ) -> tuple[list[Outputs], list[Features]]:
     """As `outputs_together`, and of each picture what its networks computed, for whoever judges it next."""
     shared = _known_of_all(known)
+    outputs = _outputs(judges, images, shared)
+    of_each: list[Features] = [
+        {key: {name: rows[index : index + 1] for name, rows in found.items()} for key, found in shared.items()}
+        for index in range(len(images))
+    ]
+    return outputs, of_each
+
+
+def _outputs(judges: Sequence[Judge], images: Sequence[Image], shared: dict[str, Outputs]) -> list[Outputs]:
+    """Raw outputs of each judge. shared: what is known of all pictures, by the networks' keys; what is computed
+    is added to it."""
     found: dict[int, Outputs] = {}
     networks = []
     for number, judge in enumerate(judges):
@@ -85,11 +96,7 @@ def outputs_and_features(
 
         inspectors = [network_of(judges[number]) for number in networks]
         found.update(zip(networks, infer_together(inspectors, images, shared), strict=True))
-    of_each: list[Features] = [
-        {key: {name: rows[index : index + 1] for name, rows in outputs.items()} for key, outputs in shared.items()}
-        for index in range(len(images))
-    ]
-    return [found[number] for number in range(len(judges))], of_each
+    return [found[number] for number in range(len(judges))]
 
 
 def _known_of_all(known: Sequence[Features]) -> dict[str, Outputs]:
