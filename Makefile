@@ -5,7 +5,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TORCH := torch==2.13.0
-TOGETHER := -n 2 --dist loadfile --max-worker-restart 0
 export NO_MKDOCS_2_WARNING := 1
 unexport PYTHONDONTWRITEBYTECODE  # many processes import the same modules: one of them compiles
 
@@ -21,11 +20,9 @@ station: $(VENV)/station.stamp  ## show a station on made parts, with a filled q
 	@exec $(BIN)/kenpin station demo
 
 # two at a time with a thread each: networks as small as the tests' gain nothing by a second one; and a file to one of
-# them, which makes the runs that its tests share once. The station's have processes of their own: in some runs one that
-# had held the native libraries of all tests was killed by a memory fault in a station's test
+# them, which makes the runs that its tests share once
 test: lint  ## lint, types, layers, docs, tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest $(TOGETHER) --ignore tests/station
-	OMP_NUM_THREADS=1 $(BIN)/pytest $(TOGETHER) tests/station
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --max-worker-restart 0
 
 test-all: lint  ## the same with the slow tests, and with more examples for each property
 	$(BIN)/pytest -m "" --hypothesis-profile thorough

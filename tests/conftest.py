@@ -21,6 +21,7 @@ from hypothesis import settings
 from kenpin.cli import main
 from tests.commands import Run
 from tests.pictures import write_parts
+from tests.signal_stacks import is_sound
 
 if TYPE_CHECKING:
     from tests.toy_runs import ToyRun
@@ -46,6 +47,13 @@ def pytest_collection() -> Generator[None, object, object]:
 def _own_feature_store(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Features from earlier sessions must not answer for the code under test, nor tests fill the user's folder."""
     os.environ["KENPIN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def _sound_signal_stack() -> Generator[None]:
+    """A freed one ends the process without a word at the next signal, in a test that has nothing to do with it."""
+    yield
+    assert is_sound(), "a native library left a freed signal stack behind (see runtime/openvino.py, apart)"
 
 
 @pytest.fixture(scope="session")

@@ -53,9 +53,9 @@ class Quantiser:
 
     def __init__(self, exact: Path, opened: PackageRecord, learned: Dataset, judging: Dataset) -> None:
         """exact: the package in 32 bits."""
-        from kenpin.runtime.openvino import imported
+        from kenpin.runtime import openvino
 
-        self._openvino = imported()  # its telemetry is left out before NNCF looks for it
+        self._engine, self._openvino = openvino, openvino.imported()  # without telemetry, before NNCF looks for it
         assert isinstance(opened.input, PictureInput), "export_int8 takes runs of pictures"
         self._resizing = opened.input.resizing
         self._file = Path(NETWORK) / NETWORK_FILES["openvino"]
@@ -80,7 +80,7 @@ class Quantiser:
         logging.getLogger("nncf").setLevel(logging.ERROR)  # its own function would mute others' handlers too
         try:
             with redirect_stdout(StringIO()):  # its bars have no switch
-                model = self._quantised(nncf, way, most, cost_of)
+                model = self._engine.apart(lambda: self._quantised(nncf, way, most, cost_of))
         except Exception as error:  # whatever breaks first in the quantiser
             raise OptionError(f"{folder.name}: NNCF cannot quantise this network ({first_line(error)}).") from error
         correction = None
@@ -94,7 +94,7 @@ class Quantiser:
         return correction is not None
 
     def _model(self) -> Any:
-        return self._openvino.Core().read_model(self._exact)
+        return self._engine.core().read_model(self._exact)
 
     def _quantised(self, nncf: Any, way: Way, most: float, cost_of: CostOf) -> Any:
         model = self._model()
@@ -128,7 +128,7 @@ class Quantiser:
     def _rows_of(self, model: Any) -> NDArray[np.float32]:
         """The network's output for the calibrating pictures."""
         settings = {"INFERENCE_PRECISION_HINT": "f32"}
-        compiled = self._openvino.Core().compile_model(model, "CPU", settings)
+        compiled = self._engine.core().compile_model(model, "CPU", settings)
         starts = range(0, len(self.calibrating), _ROWS)
         return np.concatenate([np.array(compiled(self.calibrating[s : s + _ROWS])[0]) for s in starts])
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
+import signal
 import sys
+from collections.abc import Callable
+from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
-from threading import Lock
-from typing import Any, cast
+from threading import Lock, Thread
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +21,8 @@ from kenpin.runtime.network import Outputs, PendingOutputs, Precision, Work
 _HINTS = {"many": "THROUGHPUT", "single": "LATENCY"}
 _FORMATS = {"fp32": "f32", "bf16": "bf16"}
 
+T = TypeVar("T")
+
 
 def load(file: Path, work: Work, threads: int | None, device: str | None, precision: Precision) -> OpenVinoNetwork:
     """The network of an `.xml` or `.onnx` file. Raises OptionError, RuntimeError."""
@@ -25,9 +31,9 @@ def load(file: Path, work: Work, threads: int | None, device: str | None, precis
 
 def compiled(file: Path, work: Work, threads: int | None, device: str | None, precision: Precision) -> Any:
     """The compiled model of a file. Raises OptionError, RuntimeError."""
-    core, device = _core(), device or "CPU"
-    if device.split(".")[0] not in core.available_devices:
-        known = ", ".join(core.available_devices)
+    found, device = core(), device or "CPU"
+    if device.split(".")[0] not in found.available_devices:
+        known = ", ".join(found.available_devices)
         raise OptionError(f"device {device!r}: OpenVINO finds {known} on this machine. Name one of them.")
     # without the hint it takes bf16 by itself where the processor has it, and scores differ by 1e-3 to 1e-2
     settings: dict[str, Any] = {
@@ -36,7 +42,7 @@ def compiled(file: Path, work: Work, threads: int | None, device: str | None, pr
     }
     if device == "CPU" and threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
-    return core.compile_model(core.read_model(file), device, settings)
+    return found.compile_model(found.read_model(file), device, settings)
 
 
 def imported() -> Any:
@@ -48,8 +54,39 @@ def imported() -> Any:
 
 
 @cache
-def _core() -> Any:
+def core() -> Any:
+    """The one Core of this process, which stays: see `apart` for what others leave behind."""
     return imported().Core()
+
+
+def apart(work: Callable[[], T]) -> T:
+    """Do on a thread that no signal comes to what makes Cores of its own, as NNCF does.
+
+    A Core's CPU plugin sets the signal stack of the thread that it is made on, frees it with itself, and puts back the
+    one before. Where two do not go in the opposite order of their coming, the thread keeps a freed one, and the next
+    signal ends the process without a word.
+    """
+    found: Future[T] = Future()
+
+    def do() -> None:
+        if hasattr(signal, "pthread_sigmask"):  # Windows has neither these signals nor their stacks
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            found.set_result(work())
+        except BaseException as error:  # noqa: BLE001 the caller's to see, whatever it is
+            found.set_exception(error)
+
+    thread = Thread(target=do, name="apart")
+    thread.start()
+    try:
+        return found.result()
+    except BaseException:
+        if not found.done():  # Ctrl-C, which comes to the caller alone
+            interrupted = ctypes.py_object(KeyboardInterrupt)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), interrupted)
+        raise
+    finally:
+        thread.join()
 
 
 class OpenVinoNetwork:
