@@ -41,6 +41,14 @@ class OptionError(KenpinError, ValueError):
     """A setting is unknown, impossible, missing or contradicts another."""
 
 
+class EngineError(OptionError):
+    """An engine cannot take a network that torch can."""
+
+    def __init__(self, hindrance: str) -> None:
+        super().__init__(f"option `engine`: {hindrance}; take torch.")
+        self.hindrance = hindrance
+
+
 class ShapeError(KenpinError, ValueError):
     """An array does not have the shape that the function promises to take."""
 

@@ -32,6 +32,8 @@ from kenpin.models.networks.stored_pixels import StoredPixels
 from kenpin.predictor import load_predictor
 from kenpin.run.record import read_record
 from kenpin.runtime import chosen_engine, load_network, version_of
+from kenpin.training import train
+from kenpin.training.listener import Listener
 from tests.commands import Run
 from tests.toy_runs import ToyRun
 
@@ -205,6 +207,26 @@ def test_torch_takes_over_where_auto_chose_an_engine_that_cannot(
     assert inspector.extract.key == "torch"
     with pytest.raises(OptionError, match=r"openvino cannot take this network \(no such operation\); take torch"):
         frozen_of(head("openvino"))
+
+
+def test_a_training_by_auto_ends_with_torch_where_the_engine_cannot(
+    cache: Path, few_parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("no such operation")
+
+    monkeypatch.setattr(converting, "_to_openvino", refuse)
+    monkeypatch.setenv("KENPIN_ENGINE", "openvino")
+    told: list[str] = []
+    listener = Listener(say=told.append)
+    values: dict[str, Any] = {"base": "toy", "tuning": "head", "report": False}
+    for dataset in ({"data": str(few_parts)}, {"dataset": load_dataset(few_parts)}):
+        run = train("classifier", **values, **dataset, out=tmp_path / "run", overwrite=True, listener=listener)
+        assert read_record(run).options["engine"] == "torch"
+        assert "openvino cannot take this network (no such operation); torch computes it." in told
+        told.clear()
+    with pytest.raises(OptionError, match="take torch"):
+        train("classifier", **values, data=str(few_parts), out=tmp_path / "named", engine="openvino")
 
 
 def test_an_engine_that_is_not_installed_names_its_extra(kenpin: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from kenpin.config import GradientOptions, TrainOptions
 from kenpin.data.taking import DataSource
-from kenpin.errors import OptionError, OutputExistsError, RunError
+from kenpin.errors import EngineError, OptionError, OutputExistsError, RunError
 from kenpin.files import cannot_write, partial_folder, read_json, sole_writer, write_json
 from kenpin.finished_run import Run
 from kenpin.models.checkpoints import write_begun
@@ -32,10 +32,10 @@ from kenpin.training.listener import SILENT, Listener
 from kenpin.training.processes import join_processes
 from kenpin.training.recording import keep_lineage, record_of
 from kenpin.training.stages import Training
-from kenpin.training.start import begin
+from kenpin.training.start import Start, begin
 
 # settings that say how a run is carried out, not what it learns: they may differ when it is resumed
-_OF_THE_CALL = {"resume", "overwrite", "report", "device", "out"}
+_OF_THE_CALL = {"resume", "overwrite", "report", "device", "out", "engine"}
 
 
 def train(
@@ -53,8 +53,19 @@ def train(
     `kenpin.load_dataset` takes. `listener` is told how it goes. Raises KenpinError: nothing is left behind but what was
     learned, which `resume` takes up.
     """
-    start = begin(family, options, dataset, values).without_copies()
-    options, inspector = start.options, start.inspector
+    start = begin(family, options, dataset, values)
+    try:
+        return _carry_out(start.without_copies(), listener)
+    except EngineError as error:
+        if start.is_engine_named:
+            raise
+        listener.say(f"{error.hindrance}; torch computes it.")
+    again = start.options.model_copy(update={"engine": "torch"})  # nothing is lost: frozen networks come first
+    return _carry_out(begin(family, again, start.given, {}).without_copies(), listener)
+
+
+def _carry_out(start: Start, listener: Listener) -> Run:
+    options, family, inspector = start.options, start.name, start.inspector
     if options.folds == "whole":
         check_refittable(options, start.dataset)
     training = Training(start, partial_folder(options.out), join_processes(options.device), listener)

@@ -70,6 +70,10 @@ class Start:
     """The part of it that may neither choose, calibrate nor measure."""
     folding: Folding | None
     """The folds of the training pictures that decide, where there are no validation pictures to."""
+    given: Dataset | None = None
+    """The data set that was given in place of what the options name."""
+    is_engine_named: bool = True
+    """Whether the caller named the engine; else `auto` chose it, and torch may take its place."""
 
     def without_copies(self) -> Start:
         """The same, its validation and test pictures without those that are training pictures too, byte for byte, and
@@ -130,7 +134,7 @@ def begin(
     check_run_free(options.out, options.overwrite, needed)
     if isinstance(options, GradientOptions):
         check_intervals_and_tracker(options)
-    library, case_notes = _library_of(options), tuple[str, ...]()
+    in_place, library, case_notes = dataset, _library_of(options), tuple[str, ...]()
     if library is not None:
         if dataset is not None:
             raise OptionError("option `from_cases` is in place of a data set; give one of them.")
@@ -140,6 +144,7 @@ def begin(
         dataset = load_dataset(options.data, **how_to_read(options))
     if without:
         dataset = Lineage(without).unseen_of(dataset)
+    is_engine_named = options.engine != "auto"
     engine = chosen_engine(options.engine, len(dataset))  # `auto` may be another tomorrow
     options = options.model_copy(update={"engine": engine})
     below = lineage_below(options)
@@ -205,6 +210,8 @@ def begin(
         lineage=below,
         judging=judging,
         folding=folding,
+        given=in_place,
+        is_engine_named=is_engine_named,
     )
 
 

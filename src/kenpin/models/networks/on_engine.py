@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor, nn
 
-from kenpin.errors import OptionError, first_line
+from kenpin.errors import EngineError, first_line
 from kenpin.models.contract import Batch
 from kenpin.models.networks.converting import write_network
 from kenpin.models.networks.kept_networks import kept_network
@@ -110,11 +110,10 @@ class OnEngine:
             self._stored = self.stored()
             self._on("many")
         except Exception as error:  # converters raise whatever breaks first
+            hindrance = f"{self._engine} cannot take this network ({first_line(error)})"
             if self._wanted != "auto":
-                raise OptionError(
-                    f"option `engine`: {self._engine} cannot take this network ({first_line(error)}); take torch."
-                ) from error
-            _log.warning("%s cannot take this network (%s); torch computes it.", self._engine, first_line(error))
+                raise EngineError(hindrance) from error
+            _log.warning("%s; torch computes it.", hindrance)
             self._engine = "torch"
             return False
         self._is_ready = True
