@@ -360,7 +360,8 @@ def test_batches_of_any_size_are_computed_together(cache: Path) -> None:
     batches = [draw.integers(0, 256, (count, 32, 32, 3), np.uint8) for count in (1, 5, 2, 7, 1, 3, 4, 8)]
     waits = [frozen.begin(batch) for batch in batches]
     for batch, wait in zip(batches, waits, strict=True):
-        torch.testing.assert_close(wait(), frozen.begin(batch, "single")(), rtol=1e-5, atol=1e-5)
+        alone = torch.cat([frozen.at_once([Image.fromarray(row)]) for row in batch])
+        torch.testing.assert_close(wait(), alone, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -369,8 +370,8 @@ def test_threads_get_the_outputs_of_their_own_pictures(engine: str, cache: Path)
     assert frozen.is_on
     draw = np.random.default_rng(0)
     batches = [draw.integers(0, 256, (1 + number % 3, 32, 32, 3), np.uint8) for number in range(120)]
-    expected = [frozen.begin(batch, "single")() for batch in batches]
+    expected = [frozen.begin(batch)() for batch in batches]
     with ThreadPoolExecutor(6) as pool:
-        found = list(pool.map(lambda batch: frozen.begin(batch, "single")(), batches))
+        found = list(pool.map(lambda batch: frozen.at_once([*map(Image.fromarray, batch)]), batches))
     for ours, alone in zip(found, expected, strict=True):
         torch.testing.assert_close(ours, alone, rtol=1e-5, atol=1e-5)

@@ -165,7 +165,10 @@ class Judges:
         """Judge a picture of noise with all steps of the policy, so that errors come before the first part, which then
         does not wait for anything to be loaded."""
         noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8))
-        (part,) = self._judge([Opened(Sighting("rehearsal", "", 0, 0, 0, 0.0), "", "", noise, None)])
+        opened = Opened(Sighting("rehearsal", "", 0, 0, 0, 0.0), "", "", noise, None)
+        if self.batch_size > 1:
+            self._judge([opened, opened])  # an engine loads a network for several pictures apart
+        (part,) = self._judge([opened])
         self._closer_look.rehearse(part)
 
 

@@ -93,8 +93,7 @@ def infer_together(
             if inspector.extract is not None and key in shared:
                 batch = {"features": torch.from_numpy(shared[key]["features"])}
             elif frozen is not None:
-                rows = frozen.begin(np.stack([frozen.prepare(image) for image in images]), "single")()
-                batch = {frozen.output: rows}
+                batch = {frozen.output: frozen.at_once(images)}
             else:
                 batch = inspector.encode(images)
                 if inspector.extract is not None:

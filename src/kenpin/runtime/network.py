@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 NETWORK_FILES = {"openvino": "model.xml", "onnx": "model.onnx"}
@@ -13,6 +15,7 @@ Outputs = dict[str, NDArray[Any]]
 """Arrays by the names of the network's outputs, n rows each."""
 Work = Literal["many", "single"]
 """What comes: many pictures, one batch after the other, or single ones that somebody waits for."""
+Item = TypeVar("Item")
 Precision = Literal["fp32", "bf16"]
 """Number format of the arithmetic: all digits, or, on processors that have it, half of them."""
 
@@ -58,3 +61,19 @@ def load_network(
     from kenpin.runtime import onnx
 
     return onnx.load(file, threads, device, precision)
+
+
+def at_once(
+    network_for: Callable[[Work], Network], items: Sequence[Item], prepare: Callable[[Item], NDArray[Any]]
+) -> Outputs:
+    """The outputs for a few items that somebody waits for: for one by all threads, for several by a thread each, which
+    leaves none waiting for another, the next ones being prepared meanwhile. network_for: the network as it is loaded
+    for that work; prepare: gives an item's row."""
+    network = network_for("single" if len(items) == 1 else "many")
+    share = -(-len(items) // network.depth)
+    begun = [
+        network.submit(np.stack([prepare(item) for item in items[start : start + share]]))
+        for start in range(0, len(items), share)
+    ]
+    found = [one.result() for one in begun]
+    return {name: np.concatenate([outputs[name] for outputs in found]) for name in found[0]}

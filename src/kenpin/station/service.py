@@ -54,7 +54,7 @@ def serve(
         with station.store.writing() as connection:
             host = listening_host(connection, settings.host)
             secret = new_first_link(connection, now_us())
-        with _listening(host, settings.port) as listener:
+        with listening_at(host, settings.port) as listener:
             address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
             say(f"Station: {address}")
             if secret is not None:
@@ -81,14 +81,16 @@ def gate(station: Station, host: str) -> ASGIApp:
 
 
 @contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening_at(host: str, port: int) -> Iterator[socket.socket]:
     """A socket that listens, so that a port that is in use is told before anybody is told the address. Raises
     OptionError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
+    # named TCP: else asyncio leaves Nagle's algorithm on, and each answer waits 40 ms for an acknowledgement
+    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
+            listener.listen()  # else a second one that starts at the same moment is told nothing
         except OSError as error:
             raise OptionError(
                 f"address {host}, port {port}: cannot be listened at ({error.strerror}); choose others by `--host` and "

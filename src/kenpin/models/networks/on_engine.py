@@ -26,7 +26,7 @@ from kenpin.models.networks.converting import write_network
 from kenpin.models.networks.kept_networks import kept_network
 from kenpin.models.networks.stored_pixels import StoredPixels
 from kenpin.runtime import Network, chosen_engine, load_network, version_of
-from kenpin.runtime.network import NETWORK_FILES, Work
+from kenpin.runtime.network import NETWORK_FILES, Work, at_once
 
 _log = logging.getLogger(__name__)
 _MOST_LOADED = 4
@@ -91,11 +91,15 @@ class OnEngine:
             return self._stored.of(image)
         return self._encode([image.convert("RGB")])["pixel_values"][0].numpy()
 
-    def begin(self, rows: NDArray[Any], work: Work = "many") -> Callable[[], Tensor]:
+    def begin(self, rows: NDArray[Any]) -> Callable[[], Tensor]:
         """Begin with prepared pictures, (n, …); the function returned waits for their rows, on the CPU. At most `depth`
         batches are computed at a time."""
-        pending = self._on(work).submit(rows)
+        pending = self._on("many").submit(rows)
         return lambda: torch.from_numpy(pending.result()[self.output])
+
+    def at_once(self, images: Sequence[Image]) -> Tensor:
+        """The rows of a few pictures that somebody waits for."""
+        return torch.from_numpy(at_once(self._on, images, self.prepare)[self.output])
 
     @property
     def depth(self) -> int:

@@ -21,7 +21,7 @@ from kenpin.models.opened import sound
 from kenpin.models.outputs import Outputs
 from kenpin.models.resizing import Resizing
 from kenpin.records import Example, ImageSource, Map, Prediction, Threshold
-from kenpin.runtime.network import Network, Work
+from kenpin.runtime.network import Network, Work, at_once
 from kenpin.targets import Target
 
 _BATCH = 8
@@ -65,8 +65,8 @@ class PackageJudge:
         return predictions
 
     def outputs_of(self, images: Sequence[Image]) -> Outputs:
-        """Raw outputs of single pictures, mode RGB."""
-        return self._network("single")(np.stack([self._resizing.of(image) for image in images]))
+        """Raw outputs of a few pictures, mode RGB."""
+        return at_once(self._network, images, self._resizing.of)
 
     def outputs(
         self, dataset: Dataset, *, progress: Progress | None, on_error: OnError | None, batch_size: int | None
