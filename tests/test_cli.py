@@ -79,10 +79,10 @@ def run(kenpin: Run, trained_run: Path) -> Path:
         ),
         (["train", "classifier", "--data", "{parts}", "--out", "r", "--base", "/no/such"], "there is no such folder"),
         (
-            ["train", "mahalanobis", "--data", "{parts}", "--out", "r", "--base", "toy", "--stages", "3"],
-            "`stages` does nothing with base toy",
+            ["train", "mahalanobis", "--data", "{parts}", "--out", "r", "--base", "toy", "--layers", "3"],
+            "2 layers; give numbers from 1 to 2",
         ),
-        (["train", "mahalanobis", "--data", "{parts}", "--out", "r", "--stages", "9"], "give a number up to 6"),
+        (["train", "mahalanobis", "--data", "{parts}", "--out", "r", "--layers", "9"], "lite0 has stages 0 to 6"),
     ],
 )
 def test_misuse_is_one_sentence_and_status_2(kenpin: Run, parts: Path, words: list[str], sentence: str) -> None:

@@ -159,7 +159,7 @@ def test_a_network_without_vectors_keeps_none(tmp_path: Path, toy_run: ToyRun) -
 
 
 def test_a_unit_space_is_plotted_by_its_items_in_units_of_their_spread(parts: Path, tmp_path: Path) -> None:
-    run = trained("mahalanobis", tmp_path / "run", parts, base="lite0", stages=(2,))
+    run = trained("mahalanobis", tmp_path / "run", parts, base="lite0", layers=(2,))
     with np.load(run / "model" / "unit_space.npz") as arrays:
         items, mean, scale = arrays["items"], arrays["mean"], arrays["scale"]
     found = read_content(run).embedding

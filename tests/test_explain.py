@@ -35,7 +35,7 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "linear": ("classifier", {"base": "lite0", "head": "linear"}),
     "vit": ("classifier", {"base": "toy", "tuning": "full", "epochs": 20, "learning_rate": 1e-3}),
     "lora": ("classifier", {"base": "toy", "tuning": "lora", "epochs": 1}),
-    "whole": ("mahalanobis", {"base": "lite0", "stages": (2, 3, 4)}),
+    "whole": ("mahalanobis", {"base": "lite0", "layers": (2, 3, 4)}),
     "recognition": ("mahalanobis", {"base": "toy", "method": "rt"}),
     "embedder": ("embedder", {"base": "lite0", "epochs": 2, "dimension": 8}),
 }
@@ -272,9 +272,9 @@ def test_options_of_places() -> None:
         assert isinstance(found, StrictOptions)
         return found
 
-    assert options().stages == (6,)
-    assert options(where="positions").stages == (4, 5, 6)
-    assert options(where="pooled", stages=(2, 3)).stages == (2, 3)
+    assert options().lite0_layers == (6,)
+    assert options(where="positions").lite0_layers == (4, 5, 6)
+    assert options(where="pooled", layers=(2, 3)).lite0_layers == (2, 3)
     assert "place_items" in options(where="pooled").idle()
     with pytest.raises(OptionError, match="`place_items` does nothing with where pooled"):
         options(where="pooled", place_items=5)

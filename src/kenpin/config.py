@@ -130,6 +130,23 @@ class TrainOptions(DecisionOptions):
         return frozenset()
 
 
+class FeatureOptions(TrainOptions):
+    """Options of families that decide by features of a pretrained network."""
+
+    group: ClassVar[OptionGroup] = "model"
+
+    base: str = Field("lite0", description="Network whose outputs are features.")
+    layers: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
+        None,
+        min_length=1,
+        description="Layers of the base whose outputs are features: stages 0 to 6 of lite0; 1 to the last of another "
+        "network.",
+    )
+    picture_px: int | None = Field(
+        None, ge=16, le=4_096, description="Side in pixels to which pictures are brought; by default the base's own."
+    )
+
+
 _TUNINGS = ("full", "frozen-vision", "attention", "lora", "projector", "qlora", "head")
 """Ways of tuning, from the most memory to the least."""
 

@@ -249,7 +249,7 @@ def test_a_wrong_base_is_refused_with_both_names() -> None:
 
 
 def test_a_base_that_is_none_is_one_sentence(tmp_path: Path, parts: Path) -> None:
-    with pytest.raises(OptionError, match="cannot be loaded as an image classifier"):
+    with pytest.raises(OptionError, match="cannot be loaded as a network that sees pictures"):
         train("classifier", data=str(parts), out=tmp_path / "run", base="no/such-model")
     assert not (tmp_path / "run").exists()
 

@@ -30,10 +30,10 @@ from kenpin.models.classifier import ClassifierOptions, HeadClassifier
 from kenpin.models.classifier.heads import fit_head
 from kenpin.models.classifier.inspector import logits
 from kenpin.models.looking.attention import relevance, rollout, watched_attention
-from kenpin.models.looking.cells import as_grid, cell_outputs
 from kenpin.models.looking.ways import likeness_maps, look
 from kenpin.models.networks import lite0
 from kenpin.models.networks.backbones import load_backbone
+from kenpin.models.networks.layers import as_grid
 from tests.pictures import part
 from tests.toy_runs import PARTS
 
@@ -239,11 +239,11 @@ def test_places_of_every_kind_of_base() -> None:
     lite0 = load_backbone("lite0", PARTS.labels, 0)
     x = torch.randn(2, 3, 224, 224)
     with torch.inference_mode():
-        places = cell_outputs(lite0, x, (2, 4))
+        places = lite0.on_layers((2, 4)).grids(x)
         stages = lite0.network.stage_outputs(x)  # type: ignore[operator]
     assert all(torch.equal(one, stages[stage]) for one, stage in zip(places, (2, 4), strict=True))
     toy = load_backbone("toy", PARTS.labels, 0)
-    assert [tuple(one.shape) for one in cell_outputs(toy, _pixels(), (3,))] == [(2, 32, 4, 4)]
+    assert [tuple(one.shape) for one in toy.grids(_pixels())] == [(2, 32, 4, 4)]
 
 
 @pytest.mark.parametrize("classes", [2, 3])

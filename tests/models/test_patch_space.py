@@ -38,7 +38,7 @@ def _pixels(inspector: PatchSpaceInspector) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("where", ["positions", "pooled"])
 @pytest.mark.parametrize(("stages", "reach"), [((4, 5, 6), 1), ((2, 6), 2), ((5, 6), 0)])
 def test_an_item_is_the_mean_of_a_channel_around_a_place(where: str, stages: tuple[int, ...], reach: int) -> None:
-    inspector = _inspector(where=where, stages=stages)
+    inspector = _inspector(where=where, layers=stages)
     batch = _pixels(inspector)
     network = load_backbone("lite0", TASK.labels, 0).network
     assert isinstance(network, Lite0ForImageClassification)

@@ -267,11 +267,11 @@ def test_what_is_not_there_or_has_no_room_is_refused(jobs: Jobs, tmp_path: Path)
 
 def test_no_value_becomes_an_option(tmp_path: Path) -> None:
     words = training_command(
-        "mahalanobis", tmp_path, Path("run"), {"base": "--out=/etc/run", "select_items": True, "stages": [5, 6]}
+        "mahalanobis", tmp_path, Path("run"), {"base": "--out=/etc/run", "select_items": True, "layers": [5, 6]}
     )
     assert "--base=--out=/etc/run" in words
     assert [word for word in words if word.startswith("--out=")] == ["--out=run"]
-    assert {"--select-items", "--stages=5", "--stages=6"} <= set(words)
+    assert {"--select-items", "--layers=5", "--layers=6"} <= set(words)
     for name in OF_THE_JOB:
         with pytest.raises(OptionError, match="the station sets it"):
             training_command("mahalanobis", tmp_path, Path("run"), {name: "x"})

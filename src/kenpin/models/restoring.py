@@ -174,6 +174,16 @@ def run_below(base: str, family: str, *, tuning: str) -> RunBelow:
     return RunBelow(inspector, str(run), name_of_seal(record))
 
 
+def check_picture_size(base: str, picture_px: int | None) -> None:
+    """Refuse another size of pictures than those that the network of a run below has learned from. Raises
+    OptionError."""
+    if picture_px is not None:
+        raise OptionError(
+            f"option `picture_px` does nothing with base {base}, a run, which sees pictures of its own size; leave it "
+            "out."
+        )
+
+
 def name_of_seal(record: RunRecord) -> str:
     """The commit of a base that is a run: it identifies the training."""
     return f"{SEAL}{record_hash(record)}"

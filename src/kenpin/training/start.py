@@ -23,6 +23,7 @@ from kenpin.errors import DatasetError, LabelError, OptionError
 from kenpin.models import get_family
 from kenpin.models.contract import Announces, Calibrated, Family, Fitted, Foresees, Inspector, Task
 from kenpin.models.inference import check_readable
+from kenpin.models.settling import Settles
 from kenpin.plural import counted
 from kenpin.run.record import check_run_free
 from kenpin.runtime import chosen_engine
@@ -122,6 +123,8 @@ def begin(
     elif values:
         raise OptionError(f"train: give options or their values, not both ({', '.join(values)}).")
     chosen_engine(options.engine)
+    if isinstance(chosen, Settles):
+        options = chosen.settled(options)
     # a base may be a folder too: a run that another stands on must not be replaced by that other
     read: tuple[str | Path, ...] = (
         Path(options.data).expanduser(),

@@ -11,7 +11,7 @@ from torch import Tensor
 from kenpin.data.images import read_image
 from kenpin.models.language.attention_maps import _paid
 from kenpin.models.looking.attention import watched_attention
-from kenpin.models.looking.cells import as_grid
+from kenpin.models.networks.layers import as_grid
 from tests.objects import SIZE_WH, made_objects
 from tests.toy_runs import of_base
 

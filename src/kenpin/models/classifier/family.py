@@ -25,7 +25,7 @@ from kenpin.models.networks.backbones import (
 )
 from kenpin.models.networks.lora import attach_lora, load_lora, without_adapters
 from kenpin.models.networks.sizes import announced_by
-from kenpin.models.restoring import run_below
+from kenpin.models.restoring import check_picture_size, run_below
 from kenpin.run.record import is_run
 from kenpin.targets import Target
 
@@ -99,11 +99,22 @@ class ClassifierFamily:
 
 def _load(options: ClassifierOptions, task: Task) -> Backbone:
     if options.base in BUILT_IN or not is_run(Path(options.base)):
-        return load_backbone(options.base, task.labels, options.seed)
+        found = load_backbone(
+            options.base, task.labels, options.seed, layers=options.layers, picture_px=options.picture_px
+        )
+        if options.tuning != "head" and not found.classifies:
+            raise OptionError(
+                f"base {options.base}: {type(found.network).__name__} has no head for classes that could be trained; "
+                "take tuning head."
+            )
+        return found
+    check_picture_size(options.base, options.picture_px)
     below = run_below(options.base, "classifier", tuning=options.tuning)
     before = cast(NetworkClassifier, below.inspector)
     network = without_adapters(before.module)
-    return backbone_of_network(network, before.processor, task.labels, options.seed, id=below.id, commit=below.commit)
+    return backbone_of_network(
+        network, before.processor, task.labels, options.seed, id=below.id, commit=below.commit
+    ).on_layers(options.layers)
 
 
 FAMILY = ClassifierFamily()

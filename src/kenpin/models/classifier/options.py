@@ -6,12 +6,12 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import TOY, AugmentOptions, GradientOptions
+from kenpin.config import TOY, AugmentOptions, FeatureOptions, GradientOptions
 from kenpin.models.classifier.heads import HeadKind
 from kenpin.strict_options import InGroup, OptionGroup
 
 
-class ClassifierOptions(AugmentOptions):
+class ClassifierOptions(FeatureOptions, AugmentOptions):
     """Options of `kenpin train classifier`."""
 
     group: ClassVar[OptionGroup] = "model"
@@ -42,6 +42,8 @@ class ClassifierOptions(AugmentOptions):
         names = {"head", "head_c"}
         if self.tuning == "head":
             names = {*AugmentOptions.own_fields(), *GradientOptions.own_fields()}
+        if self.tuning != "head":
+            names.add("layers")
         if self.tuning != "lora":
             names |= {f"lora_{name}" for name in ("rank", "alpha", "dropout", "targets")}
         return frozenset(names)

@@ -23,7 +23,7 @@ from kenpin.models.networks.lora import attach_lora, load_lora, without_adapters
 from kenpin.models.networks.pretrained import load_tensors
 from kenpin.models.networks.seeded import seeded
 from kenpin.models.networks.sizes import announced_by
-from kenpin.models.restoring import run_below
+from kenpin.models.restoring import check_picture_size, run_below
 from kenpin.run.record import is_run
 from kenpin.targets import Target
 
@@ -70,7 +70,9 @@ class EmbedderFamily:
     def restore(self, folder: Path, base: BaseRecord, options: EmbedderOptions, task: Task) -> Inspector:
         """The inspector that was saved in `folder`. Raises RunError."""
         if options.tuning == "full" and options.base != "mlp":
-            backbone = read_backbone(folder / "weights", folder / "processor", base.id, base.commit)
+            backbone = read_backbone(
+                folder / "weights", folder / "processor", base.id, base.commit, layers=options.layers
+            )
         else:
             backbone = _load(options)
             check_base(base, backbone.record)
@@ -93,7 +95,8 @@ def _load(options: EmbedderOptions) -> Backbone:
     if options.base == "mlp":
         return mlp(options.seed)
     if options.base in BUILT_IN or not is_run(Path(options.base)):
-        return load_backbone(options.base, _HEAD, options.seed)
+        return load_backbone(options.base, _HEAD, options.seed, layers=options.layers, picture_px=options.picture_px)
+    check_picture_size(options.base, options.picture_px)
     below = run_below(options.base, "embedder", tuning=options.tuning)
     before = cast(EmbeddingInspector, below.inspector)
     if before.extract is not None or isinstance(before._backbone, MlpBackbone):
@@ -102,7 +105,9 @@ def _load(options: EmbedderOptions) -> Backbone:
             f"{before.base.id} instead."
         )
     network = without_adapters(cast(Any, before.module).body)
-    return backbone_of_network(network, before.processor, _HEAD, options.seed, id=below.id, commit=below.commit)
+    return backbone_of_network(
+        network, before.processor, _HEAD, options.seed, id=below.id, commit=below.commit
+    ).on_layers(options.layers)
 
 
 def _network(backbone: Backbone, body: nn.Module, options: EmbedderOptions, task: Task) -> EmbeddingNetwork:

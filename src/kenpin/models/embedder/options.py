@@ -6,12 +6,12 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import TOY, AugmentOptions, CaseOptions
+from kenpin.config import TOY, AugmentOptions, CaseOptions, FeatureOptions
 from kenpin.models.embedder.objectives import COMPARING, MARGINS, MinerName, ObjectiveName
 from kenpin.strict_options import InGroup, OptionGroup
 
 
-class EmbedderOptions(CaseOptions, AugmentOptions):
+class EmbedderOptions(FeatureOptions, CaseOptions, AugmentOptions):
     """Options of `kenpin train embedder`."""
 
     group: ClassVar[OptionGroup] = "model"
@@ -97,6 +97,8 @@ class EmbedderOptions(CaseOptions, AugmentOptions):
                 f"`from_cases` is learned from by comparing cases, which objective {self.objective} does not; take "
                 f"{', '.join(COMPARING)}."
             )
+        if self.base == "mlp" and (name := self.first_set(("layers", "picture_px"))) is not None:
+            raise ValueError(f"`{name}` does nothing with base mlp; leave it out or take another base.")
         if self.base == "mlp" and self.tuning != "full":
             raise ValueError("base mlp has learned nothing yet that could be kept; train all of it, with tuning full.")
         if self.pictures_per_class is not None and self.batch_size % self.pictures_per_class:

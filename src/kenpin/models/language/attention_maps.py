@@ -11,8 +11,8 @@ from PIL.Image import Image
 from torch import Tensor
 
 from kenpin.models.looking.attention import Attention, watched_attention
-from kenpin.models.looking.cells import as_grid
 from kenpin.models.looking.maps import map_of_cells
+from kenpin.models.networks.layers import as_grid
 from kenpin.models.outputs import as_arrays
 from kenpin.records import Detections, Example, Map
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple, cast, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -16,8 +16,8 @@ from transformers import PreTrainedModel
 from kenpin.errors import OptionError
 from kenpin.models.contract import Inspector
 from kenpin.models.looking.attention import Attention, relevance, rollout, watched_attention
-from kenpin.models.looking.cells import as_grid
 from kenpin.models.looking.maps import map_of_cells, seen_region
+from kenpin.models.networks.layers import as_grid, body_of
 from kenpin.models.networks.lite0 import Lite0ForImageClassification
 from kenpin.models.outputs import vectors_of
 from kenpin.nearest import did_you_mean
@@ -170,9 +170,17 @@ def _look(network: nn.Module, pixels: Tensor, score: Callable[[Tensor], Tensor],
         with _leaves([*network.stages, network.head]) as outputs:
             value = score(pixels)
         return _by_gradient(way or "gradcam", value, outputs)
-    with _last_hidden(cast(Any, network).base_model) as hidden, watched_attention(network) as layers:
+    base = body_of(network)
+    with _last_hidden(base) as hidden, _layers_cut(base) as states, watched_attention(network) as layers:
         leaf = pixels.clone().requires_grad_()
         value = score(leaf)
+    if states:  # features of chosen layers, and the score depends on each by itself
+        if way in ("relevance", "rollout"):
+            raise OptionError(
+                f"option `way`: {way} follows attention up to the last layer, and this run looks at layers of its own "
+                "choice; take gradcam."
+            )
+        return _by_gradient(way or "gradcam", value, states, tuple(pixels.shape[2:]))
     if not hidden:
         raise OptionError(f"{type(network).__name__} does not give its grid of features; take another base.")
     if way is None:
@@ -289,6 +297,27 @@ def _leaves(layers: list[nn.Module]) -> Iterator[list[Tensor]]:
     finally:
         for hook in hooks:
             hook.remove()
+
+
+@contextmanager
+def _layers_cut(base: nn.Module) -> Iterator[list[Tensor]]:
+    """The outputs of all layers, where the network is asked for them, detached from one another: gradients reach each
+    by its direct path alone."""
+    states: list[Tensor] = []
+
+    def cut(layer: nn.Module, inputs: Any, output: Any) -> Any:
+        for name in ("reshaped_hidden_states", "hidden_states"):
+            if getattr(output, name, None):
+                states.extend(state.detach().requires_grad_() for state in getattr(output, name))
+                output[name] = tuple(states)
+                break
+        return output
+
+    hook = base.register_forward_hook(cut)
+    try:
+        yield states
+    finally:
+        hook.remove()
 
 
 @contextmanager

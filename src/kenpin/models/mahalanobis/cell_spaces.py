@@ -42,12 +42,15 @@ class CellSpaces:
 
     def distances(self, x: Tensor) -> Tensor:
         """D²/k of every cell. x: (n, cells, k) -> (n, cells)."""
+        return self.whitened(x).square().mean(dim=2)
+
+    def whitened(self, x: Tensor) -> Tensor:
+        """Items whose mean over the good parts is 0, and their covariance the identity but for the ridge. x:
+        (n, cells, k) -> the same shape."""
         n, cells, k = x.shape
         if len(self.mean) == 1:
-            white = (x.reshape(-1, k) - self.mean) @ self.whitening[0].T
-            return white.square().mean(dim=1).view(n, cells)
-        white = torch.bmm((x - self.mean).transpose(0, 1), self.whitening.transpose(1, 2))
-        return white.square().mean(dim=2).T
+            return ((x.reshape(-1, k) - self.mean) @ self.whitening[0].T).view(n, cells, k)
+        return torch.bmm((x - self.mean).transpose(0, 1), self.whitening.transpose(1, 2)).transpose(0, 1)
 
     def to(self, device: torch.device) -> CellSpaces:
         """The spaces on another device."""

@@ -17,6 +17,7 @@ from kenpin.models.mahalanobis.patch_inspector import PatchSpaceInspector
 from kenpin.models.mahalanobis.selection import check_count, divide_parts
 from kenpin.models.networks.backbones import BUILT_IN, load_backbone
 from kenpin.models.networks.sizes import announced_by
+from kenpin.models.networks.vision import quarters_of
 from kenpin.targets import Target
 
 
@@ -40,6 +41,13 @@ class MahalanobisFamily:
         if options.select_items:
             divide_parts(training, is_good, options.confirm_share, options.seed, lineage)
 
+    def settled(self, options: MahalanobisOptions) -> MahalanobisOptions:
+        """For maps by the tokens of a network a layer of each quarter of its depth, which see defects of different
+        kinds."""
+        if options.where == "none" or options.layers is not None or options.base in BUILT_IN:
+            return options
+        return options.model_copy(update={"layers": quarters_of(options.base)})
+
     def announced(self, options: MahalanobisOptions) -> Announced | None:
         """Size of the weights of a base from transformers."""
         return None if options.base in BUILT_IN else announced_by(options.base)
@@ -48,7 +56,7 @@ class MahalanobisFamily:
         """An inspector on its base, or on the table of the task. Raises OptionError, MissingExtraError, RunError."""
         if options.where != "none":
             return _of_cells(options, task)
-        source = item_source(options.base, options.stages, task.labels, task.items, options.seed, options.engine)
+        source = item_source(options, task.labels, task.items)
         return UnitSpaceInspector(source, task, options)
 
     def restore(self, folder: Path, base: BaseRecord, options: MahalanobisOptions, task: Task) -> Inspector:
@@ -58,10 +66,7 @@ class MahalanobisFamily:
             check_base(base, inspector.base)
             return inspector.restored(folder)
         space, items, columns = read_space(folder / SPACE_FILE, options.method)
-        if columns:
-            source = of_table(columns)
-        else:
-            source = same_source(base, options.base, options.stages, task.labels, options.seed, options.engine)
+        source = of_table(columns) if columns else same_source(base, options, task.labels)
         check_base(base, source.base)
         return UnitSpaceInspector(source, task, options, space, items)
 
@@ -70,8 +75,9 @@ def _of_cells(options: MahalanobisOptions, task: Task) -> PatchSpaceInspector:
     assert options.where != "none"
     if task.items:
         raise OptionError("option `where` does nothing with a table of numbers; leave it out.")
-    backbone = load_backbone(options.base, task.labels, options.seed).frozen()
-    return PatchSpaceInspector(backbone, task, options)
+    layers = options.lite0_layers if options.base == "lite0" else options.layers
+    backbone = load_backbone(options.base, task.labels, options.seed, layers=layers, picture_px=options.picture_px)
+    return PatchSpaceInspector(backbone.frozen(), task, options)
 
 
 FAMILY = MahalanobisFamily()

@@ -19,8 +19,8 @@ from kenpin.errors import OptionError
 from kenpin.models.bases import BaseRecord
 from kenpin.models.contract import Batch, Inspector, Progress
 from kenpin.models.inference import compute_features
-from kenpin.models.mahalanobis.options import DEFAULT_STAGES
-from kenpin.models.networks.backbones import BUILT_IN, Backbone, load_backbone
+from kenpin.models.mahalanobis.options import MahalanobisOptions
+from kenpin.models.networks.backbones import BUILT_IN, load_backbone
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.probe import probe_picture
 from kenpin.models.outputs import vectors_of
@@ -72,28 +72,25 @@ class ItemSource:
         return rows
 
 
-def item_source(
-    base: str, stages: tuple[int, ...], labels: Sequence[str], table: tuple[str, ...], seed: int, engine: str
-) -> ItemSource:
+def item_source(options: MahalanobisOptions, labels: Sequence[str], table: tuple[str, ...]) -> ItemSource:
     """The source of the options, or of a table with these columns. Raises OptionError, RunError."""
+    idle = options.first_set(("layers", "picture_px"))
     if table:
-        if base != "lite0" or stages != DEFAULT_STAGES:
-            raise OptionError("option `base` or `stages` does nothing with a table of numbers; leave it out.")
+        if idle is not None or options.base != "lite0":
+            raise OptionError(f"option `{idle or 'base'}` does nothing with a table of numbers; leave it out.")
         return of_table(table)
-    if base not in BUILT_IN and is_run(Path(base)):
-        if stages != DEFAULT_STAGES:
-            raise OptionError(f"option `stages` does nothing with base {base}, a run; leave it out.")
-        return _of_run(Path(base).absolute(), engine)
-    return _of_backbone(load_backbone(base, labels, seed), stages, engine)
+    if options.base not in BUILT_IN and is_run(Path(options.base)):
+        if idle is not None:
+            raise OptionError(f"option `{idle}` does nothing with base {options.base}, a run; leave it out.")
+        return _of_run(Path(options.base).absolute(), options.engine)
+    return _of_base(options, labels)
 
 
-def same_source(
-    base: BaseRecord, wanted: str, stages: tuple[int, ...], labels: Sequence[str], seed: int, engine: str
-) -> ItemSource:
+def same_source(base: BaseRecord, options: MahalanobisOptions, labels: Sequence[str]) -> ItemSource:
     """The source of a saved unit space of pictures. Raises RunError where it is gone."""
     if base.commit is not None and base.commit.startswith(SEAL):
-        return _of_run(Path(base.id), engine)
-    return _of_backbone(load_backbone(wanted, labels, seed), stages, engine)
+        return _of_run(Path(base.id), options.engine)
+    return _of_base(options, labels)
 
 
 def of_table(names: tuple[str, ...]) -> ItemSource:
@@ -105,22 +102,27 @@ def of_table(names: tuple[str, ...]) -> ItemSource:
     return ItemSource(BaseRecord(TABLE, None, ()), (0, 0), nn.Identity(), encode, None, names, np.arange(len(names)))
 
 
-def _of_backbone(backbone: Backbone, stages: tuple[int, ...], engine: str) -> ItemSource:
-    """Features of a network. Raises OptionError where stages are asked of a base without any."""
+def _of_base(options: MahalanobisOptions, labels: Sequence[str]) -> ItemSource:
+    """Features of a network. Raises OptionError."""
+    is_lite0 = options.base == "lite0"
+    backbone = load_backbone(
+        options.base,
+        labels,
+        options.seed,
+        layers=None if is_lite0 else options.layers,  # its features are those of all stages, whatever is taken of them
+        picture_px=options.picture_px,
+    )
     names = backbone.item_names
-    if names[0].startswith("stage"):
-        wanted = {f"stage{stage}" for stage in stages}
+    candidates = np.arange(len(names))
+    if is_lite0:
+        wanted = {f"stage{stage}" for stage in backbone.on_layers(options.lite0_layers).layers or ()}
         candidates = np.flatnonzero([name.split(".")[0] in wanted for name in names])
-    elif stages != DEFAULT_STAGES:
-        raise OptionError(f"option `stages` does nothing with base {backbone.id}; leave it out or take lite0.")
-    else:
-        candidates = np.arange(len(names))
     return ItemSource(
         backbone.record,
         backbone.image_size_wh,
         backbone.network,
         backbone.encode,
-        backbone.on_engine(engine),
+        backbone.on_engine(options.engine),
         names,
         candidates,
         backbone.processor,

@@ -6,21 +6,19 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import TOY, TrainOptions
+from kenpin.config import TOY, FeatureOptions
 from kenpin.strict_options import InGroup, OptionGroup
 from kenpin.taguchi import PairMoments
 from kenpin.taguchi.selection import DEFAULT_FACTORS
 
-DEFAULT_STAGES = (6,)
-MAP_STAGES = (4, 5, 6)
+LITE0_LAYERS = (6,)
+MAP_LITE0_LAYERS = (4, 5, 6)
 """Stages of Lite0 whose features make a map: on real solar cells better than earlier and later ones."""
-
-
 _MOST_BYTES = 64_000_000
 """Of moments that are kept without being asked for."""
 
 
-class MahalanobisOptions(TrainOptions):
+class MahalanobisOptions(FeatureOptions):
     """Options of `kenpin train mahalanobis`."""
 
     group: ClassVar[OptionGroup] = "model"
@@ -31,15 +29,20 @@ class MahalanobisOptions(TrainOptions):
         "save_pretrained, or a run folder, whose embeddings they are; "
         f"{TOY}. Of a table of numbers its columns are the items.",
     )
-    stages: tuple[Annotated[int, Field(ge=0, le=6)], ...] = Field(
-        DEFAULT_STAGES,
-        description="Stages of lite0, 0 to 6, whose features are items; with where 4 5 6 by default. Other bases have "
-        "only their last.",
+    layers: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
+        None,
+        min_length=1,
+        description="Layers of the base whose features are items: stages 0 to 6 of lite0, by default 6, with where 4 "
+        "5 6; 1 to the last of another network, by default the last, with where a layer of each quarter of the depth.",
     )
-    where: Literal["none", "positions", "pooled"] = Field(
+    where: Literal["none", "positions", "pooled", "neighbours"] = Field(
         "none",
-        description="Map the distance over the picture: by a unit space for each cell of the map (positions), or by "
-        "one for the patches of all cells, for parts that move (pooled).",
+        description="Map the distance over the picture: by a unit space for each cell of the map (positions), by one "
+        "for the patches of all cells, for parts that move (pooled), or from the nearest patch of a good part in that "
+        "space (neighbours).",
+    )
+    kept_cells: Annotated[int, InGroup("advanced")] = Field(
+        10_000, ge=1, description="Patches of good parts that are kept, at most, with where neighbours."
     )
     place_items: Annotated[int, InGroup("advanced")] = Field(
         200, ge=1, description="Items of each cell of the map, at most, with where positions."
@@ -102,6 +105,10 @@ class MahalanobisOptions(TrainOptions):
         idle: dict[str, str] = {}
         if self.where != "positions":
             idle["place_items"] = f"where {self.where}"
+        if self.where != "neighbours":
+            idle["kept_cells"] = f"where {self.where}"
+        else:
+            idle["updatable"] = "where neighbours"
         if self.where != "none":
             idle |= dict.fromkeys(("method", "inverse", "select_items", "limit"), f"where {self.where}")
         if self.inverse == "pseudo":
@@ -121,11 +128,21 @@ class MahalanobisOptions(TrainOptions):
             idle["confidence"] = f"limit {self.limit}"
         return idle
 
+    @property
+    def lite0_layers(self) -> tuple[int, ...]:
+        """Stages of Lite0 whose features are items: the last sees whole pictures, earlier ones separate cells."""
+        return self.layers or (LITE0_LAYERS if self.where == "none" else MAP_LITE0_LAYERS)
+
     @model_validator(mode="before")
     @classmethod
-    def _stages_of_cells(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Defaults of stages for maps: the last stage sees whole pictures, earlier ones separate cells."""
-        return {"stages": MAP_STAGES} | values if values.get("where", "none") != "none" else values
+    def _stages_of_old_runs(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Options of runs of the first edition: `stages` of Lite0, which other bases had at their defaults."""
+        if "stages" not in values or "layers" in values:
+            return values
+        rest = {name: value for name, value in values.items() if name != "stages"}
+        if values.get("base", "lite0") == "lite0":
+            return rest | {"layers": values["stages"]}
+        return rest if tuple(values["stages"]) in (LITE0_LAYERS, MAP_LITE0_LAYERS) else values
 
     @model_validator(mode="after")
     def _refuse_what_does_nothing(self) -> Self:
@@ -144,7 +161,7 @@ class MahalanobisOptions(TrainOptions):
 
 def keeps_moments(options: MahalanobisOptions, items: int, cells: int = 1) -> bool:
     """Whether a run with these options keeps the moments of so many items, of each of so many cells."""
-    if options.method == "rt" and options.where == "none":
+    if (options.method == "rt" and options.where == "none") or options.where == "neighbours":
         return False
     small = PairMoments.bytes_of(items, cells) <= _MOST_BYTES
     return options.updatable == "always" or (options.updatable == "auto" and small)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -21,8 +22,8 @@ from kenpin.data.targets import of_labels
 from kenpin.errors import OptionError, RunError, first_line
 from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.inference import compute_features, infer_together
-from kenpin.models.looking.cells import cell_outputs
 from kenpin.models.looking.maps import seen_region
+from kenpin.models.mahalanobis.cell_neighbours import CellNeighbours, fit_neighbours
 from kenpin.models.mahalanobis.cell_spaces import CellSpaces, fit_spaces, samples_of, spaces_of_moments
 from kenpin.models.mahalanobis.decoding import CellDecoding
 from kenpin.models.mahalanobis.options import MahalanobisOptions, keeps_moments
@@ -42,36 +43,36 @@ WAY = "distance"
 
 class PatchSpaceInspector(CellDecoding):
     """Unit spaces of the cells of a picture, on the stages of a frozen backbone: a space for each cell, for parts that
-    always lie alike, or one for the patches of all cells, for parts that move."""
+    always lie alike, or one for the patches of all cells, for parts that move, in which their distance is that from
+    the mean or from the nearest patch of a good part."""
 
     batch_size = None
 
     def __init__(self, backbone: Backbone, task: Task, options: MahalanobisOptions) -> None:
         super().__init__(task, partial(seen_region, backbone.processor))
-        self.base = backbone.record
+        self.base = replace(backbone, layers=None).record  # whichever layers are looked at
         self.image_size_wh = backbone.image_size_wh
         self.module = backbone.network
         self.encode, self.processor = backbone.encode, backbone.processor
         self.extract = backbone.on_engine(options.engine, self._extract)
         self._backbone, self._where, self._options = backbone, options.where, options
-        self._stages = tuple(sorted(set(options.stages)))
         width, height = self.image_size_wh
         with torch.inference_mode():
-            outputs = cell_outputs(backbone, torch.zeros(1, 3, height, width, device=backbone.device), self._stages)
+            outputs = backbone.grids(torch.zeros(1, 3, height, width, device=backbone.device))
         self._sizes = [tuple(output.shape[1:]) for output in outputs]
         self._grid = max(rows_columns for _, *rows_columns in self._sizes)
         # a cell of the coarsest stage covers so many of the finest, or one less: an odd number has a middle cell
         self._around = max(self._grid[0] // rows for _, rows, _ in self._sizes) | 1
         channels = sum(count for count, *_ in self._sizes)
         items = min(options.place_items, channels)
-        self._take(np.arange(channels) if self._where == "pooled" else _choice(channels, items))
-        self._spaces: CellSpaces | None = None
+        self._take(_choice(channels, items) if self._where == "positions" else np.arange(channels))
+        self._spaces: CellSpaces | CellNeighbours | None = None
 
     def _take(self, channels: NDArray[np.int64]) -> None:
         """Describe cells by these channels, in rising order, of all that the stages have."""
         self._channels = channels
         digest = hashlib.blake2b(channels.tobytes(), digest_size=8).hexdigest()
-        self.feature_kind = f"places, stages {self._stages}, channels {digest}"
+        self.feature_kind = f"places, stages {self._backbone.layers}, channels {digest}"
         ends = np.cumsum([count for count, *_ in self._sizes])
         of_stages = np.split(channels, np.searchsorted(channels, ends[:-1]))
         starts = [0, *ends[:-1]]
@@ -79,7 +80,7 @@ class PatchSpaceInspector(CellDecoding):
 
     def _extract(self, pixel_values: Tensor) -> Tensor:
         """The chosen channels at the cells of each stage. -> (n, numbers)."""
-        outputs = cell_outputs(self._backbone, pixel_values, self._stages)
+        outputs = self._backbone.grids(pixel_values)
         chosen = (o.index_select(1, c.to(o.device)) for o, c in zip(outputs, self._of_stages, strict=True))
         return torch.cat([grid.movedim(1, 3).flatten(1) for grid in chosen], dim=1)
 
@@ -121,12 +122,21 @@ class PatchSpaceInspector(CellDecoding):
         """Learn the spaces from the good parts alone; nothing is set aside. Raises UnitSpaceError."""
         good = of_labels(training, self._task.ok_labels)
         check_count(len(good), "ledoit-wolf")
-        self._spaces = fit_spaces(
-            partial(self._pictures, good, progress), pooled=self._is_pooled, ridge=self._options.ridge
-        )
+        pictures, options = partial(self._pictures, good, progress), self._options
+        if self._where == "neighbours":
+            self._spaces = fit_neighbours(
+                pictures, len(good), kept=options.kept_cells, ridge=options.ridge, seed=options.seed
+            )
+        else:
+            self._spaces = fit_spaces(pictures, pooled=self._is_pooled, ridge=options.ridge)
         return (self._sentence(len(good)),)
 
-    cannot_update = None
+    @property
+    def cannot_update(self) -> str | None:
+        """Neighbours are no moments, to which others could be added."""
+        if self._where != "neighbours":
+            return None
+        return "where neighbours keeps patches of its good parts and not their moments; train again on all parts."
 
     def limit_of_law(self) -> None:
         """None: the farthest of many cells follows no known law."""
@@ -164,7 +174,9 @@ class PatchSpaceInspector(CellDecoding):
 
     def _sentence(self, good: int) -> str:
         rows, columns = self._grid
-        spaces = "one unit space" if self._is_pooled else "a unit space in each"
+        spaces = "a unit space in each" if self._where == "positions" else "one unit space"
+        if isinstance(self._fitted, CellNeighbours):
+            spaces += f" with the {len(self._fitted.cells):,} patches that are farthest from one another"
         return (
             f"{rows} × {columns} cells of {counted(good, 'good part')}, {spaces}: "
             f"{counted(self._fitted.mean.shape[1], 'item')}, mean ridge {float(self._fitted.ridge.mean()):.4f}."
@@ -181,7 +193,7 @@ class PatchSpaceInspector(CellDecoding):
             raise RunError(f"{folder / _FILE}: an earlier version made other features of cells; train again.")
         self._take(saved.pop("channels"))  # the saved ones: another NumPy might sample others
         try:
-            self._spaces = CellSpaces.from_arrays(saved)
+            self._spaces = (CellNeighbours if "cells" in saved else CellSpaces).from_arrays(saved)
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{folder / _FILE}: holds no unit spaces ({first_line(error)}); {REMEDY}.") from error
         return self
@@ -197,7 +209,7 @@ class PatchSpaceInspector(CellDecoding):
         return self.infer({"features": self._extract(pixel_values)})["map"]
 
     @property
-    def _fitted(self) -> CellSpaces:
+    def _fitted(self) -> CellSpaces | CellNeighbours:
         if self._spaces is None:
             raise ValueError("the unit spaces are empty; fit them first.")
         return self._spaces

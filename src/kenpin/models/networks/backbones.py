@@ -1,4 +1,4 @@
-"""Backbones: a pretrained image classifier by id, path, `lite0` or `toy`, as network, picture processor and items."""
+"""Backbones: a pretrained network that sees pictures, by id, path, `lite0` or `toy`, with its processor and items."""
 
 from __future__ import annotations
 
@@ -19,13 +19,19 @@ from kenpin.errors import OptionError, RunError, first_line
 from kenpin.models.bases import BaseRecord, check_there
 from kenpin.models.contract import Batch
 from kenpin.models.networks import lite0
+from kenpin.models.networks.layers import LayerOutput, as_grid, body_name_of, body_of, classifies, layer_outputs
 from kenpin.models.networks.on_engine import OnEngine
+from kenpin.models.networks.picture_size import at_size
 from kenpin.models.networks.pretrained import load_pretrained
 from kenpin.models.networks.quiet import without_bars, without_reports
 from kenpin.models.networks.seeded import seeded
+from kenpin.models.networks.vision import load_vision_network, read_processor, read_vision_network
 
 BUILT_IN = ("lite0", "toy")
 """Built-in bases, which have no folder."""
+_STRIDES = (8, 16)
+"""Strides in pixels of the stages that make cells of a network in stages: finer ones see edges only, coarser ones
+classes."""
 
 
 @dataclass
@@ -37,6 +43,9 @@ class Backbone:
     processor: Any
     """A PIL image processor of transformers."""
     commit: str | None = None
+    layers: tuple[int, ...] | None = None
+    """Whose outputs are features, in rising order: stages of Lite0, 0 to 6, or layers of another network, 1 the first;
+    None: all stages of Lite0, and the last layer of another network as it leaves it."""
 
     @property
     def image_size_wh(self) -> tuple[int, int]:
@@ -64,19 +73,65 @@ class Backbone:
         )
 
     def features(self, pixel_values: Tensor) -> Tensor:
-        """Pooled features: average and maximum of each channel at each stage of Lite0; of a transformers backbone's
-        last layer, class token and mean of the others, or average and maximum of each channel where there is none.
-        (n, 3, h, w) -> (n, items). Raises OptionError."""
+        """Pooled features of each layer: average and maximum of each channel; of a network of transformers with a class
+        token, this and the mean of the others. (n, 3, h, w) -> (n, items). Raises OptionError."""
         if isinstance(self.network, lite0.Lite0ForImageClassification):
-            stages = self.network.stage_outputs(pixel_values)
-            return torch.cat([pool for s in stages for pool in (s.mean(dim=(2, 3)), s.amax(dim=(2, 3)))], dim=1)
-        hidden = getattr(cast(Any, self.network).base_model(pixel_values), "last_hidden_state", None)
+            return torch.cat([LayerOutput(stage).pooled() for stage in self._stages(pixel_values)], dim=1)
+        if self.layers is not None:
+            return torch.cat([output.pooled() for output in self._layers(pixel_values)], dim=1)
+        hidden = getattr(body_of(self.network)(pixel_values), "last_hidden_state", None)
         if hidden is None:
             raise OptionError(f"base {self.id}: {type(self.network).__name__} gives no features; take another base.")
         if self._has_class_token:
             return torch.cat([hidden[:, 0], hidden[:, 1:].mean(dim=1)], dim=1)
         channels = hidden.flatten(2) if hidden.ndim == 4 else hidden.transpose(1, 2)
         return torch.cat([channels.mean(dim=2), channels.amax(dim=2)], dim=1)
+
+    def grids(self, pixel_values: Tensor) -> list[Tensor]:
+        """Features of cells, of each layer; without layers, of a network in stages those with strides of 8 and 16
+        pixels, and of others the last layer's tokens. (n, 3, h, w) -> each (n, c, rows, columns). Raises
+        OptionError."""
+        if isinstance(self.network, lite0.Lite0ForImageClassification):
+            return self._stages(pixel_values)
+        if self.layers is not None:
+            return [output.grid for output in self._layers(pixel_values)]
+        output = body_of(self.network)(pixel_values, output_hidden_states=True)
+        hidden = getattr(output, "last_hidden_state", None)
+        if hidden is None:
+            raise OptionError(
+                f"base {self.id}: {type(self.network).__name__} gives no grid of features; take another base."
+            )
+        if hidden.ndim == 4:
+            by_stride = {
+                pixel_values.shape[3] // state.shape[3]: state for state in output.hidden_states if state.ndim == 4
+            }
+            return [by_stride[stride] for stride in _STRIDES if stride in by_stride] or [hidden]
+        return [as_grid(hidden, tuple(pixel_values.shape[2:]))]
+
+    def _stages(self, pixel_values: Tensor) -> list[Tensor]:
+        network = cast(lite0.Lite0ForImageClassification, self.network)
+        if self.layers is None:
+            return network.stage_outputs(pixel_values)
+        outputs = network.stage_outputs(pixel_values, upto=max(self.layers))
+        return [outputs[stage] for stage in self.layers]
+
+    def _layers(self, pixel_values: Tensor) -> list[LayerOutput]:
+        body, layers = body_of(self.network), cast(tuple[int, ...], self.layers)
+        return layer_outputs(body, pixel_values, layers, has_class_token=self._has_class_token)
+
+    def on_layers(self, layers: Sequence[int] | None) -> Backbone:
+        """The same with the features of these layers. Raises OptionError where it has no such layer."""
+        if layers is None:
+            return self
+        chosen = replace(self, layers=tuple(sorted(set(layers))))
+        if isinstance(self.network, lite0.Lite0ForImageClassification):
+            last = len(lite0.STAGE_CHANNELS) - 1
+            if min(layers) < 0 or max(layers) > last:
+                raise OptionError(f"option `layers`: lite0 has stages 0 to {last}; give numbers of these.")
+        else:
+            with torch.inference_mode():
+                chosen._layers(_probe_pixels(self.image_size_wh).to(self.device))
+        return chosen
 
     def frozen(self) -> Backbone:
         """A copy for inference alone: faster where batch normalisation can be folded away, and not trainable."""
@@ -86,7 +141,13 @@ class Backbone:
 
     @cached_property
     def _has_class_token(self) -> bool:
-        return any(name.endswith("cls_token") for name, _ in self.network.named_parameters())
+        names = ("cls_token",) if self.layers is None else ("cls_token", "class_embedding")
+        return any(name.endswith(names) for name, _ in self.network.named_parameters())
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the network has a head for classes."""
+        return classifies(self.network)
 
     @property
     def head_names(self) -> tuple[str, ...]:
@@ -95,7 +156,7 @@ class Backbone:
         heads = tuple(
             name
             for name, child in network.named_children()
-            if name != network.base_model_prefix
+            if name != body_name_of(network)
             and any(isinstance(layer, nn.Linear) and layer.out_features == network.config.num_labels
                     for layer in child.modules())
         )  # fmt: skip
@@ -107,12 +168,9 @@ class Backbone:
     def behind_features(self) -> tuple[str, ...]:
         """Names of the layers that the features do not go through."""
         network = cast(Any, self.network)
-        used = ("stem", "stages") if isinstance(network, lite0.Lite0ForImageClassification) else ()
-        return tuple(
-            name
-            for name, _ in network.named_children()
-            if network.base_model is not network and name not in (*used, network.base_model_prefix)
-        )
+        body = body_name_of(network)
+        used = ("stem", body) if isinstance(network, lite0.Lite0ForImageClassification) else (body,)
+        return tuple(name for name, _ in network.named_children() if body is not None and name not in used)
 
     @cached_property
     def item_names(self) -> tuple[str, ...]:
@@ -120,13 +178,21 @@ class Backbone:
         if isinstance(self.network, lite0.Lite0ForImageClassification):
             return tuple(
                 f"stage{stage}.{pool}{channel}"
-                for stage, channels in enumerate(lite0.STAGE_CHANNELS)
+                for stage in self.layers or range(len(lite0.STAGE_CHANNELS))
                 for pool in ("mean", "max")
-                for channel in range(channels)
+                for channel in range(lite0.STAGE_CHANNELS[stage])
             )
         with torch.inference_mode():
-            count = self.features(_probe_pixels(self.image_size_wh).to(self.device)).shape[1]
-        return tuple(f"last.{i}" for i in range(count))
+            pixels = _probe_pixels(self.image_size_wh).to(self.device)
+            if self.layers is None:
+                return tuple(f"last.{item}" for item in range(self.features(pixels).shape[1]))
+            outputs = self._layers(pixels)
+        return tuple(
+            f"layer{layer}.{pool}{channel}"
+            for layer, output in zip(self.layers, outputs, strict=True)
+            for pool in (("mean", "max") if output.of_picture is None else ("class", "mean"))
+            for channel in range(output.grid.shape[1])
+        )
 
     @cached_property
     def record(self) -> BaseRecord:
@@ -151,18 +217,34 @@ def _probe_pixels(size_wh: tuple[int, int]) -> Tensor:
     return torch.sin(7 * x + 3 * y * y + phase)
 
 
-def load_backbone(base: str, labels: Sequence[str], seed: int) -> Backbone:
-    """The backbone named by `base`, with a new head for `labels` where its own does not fit. Raises OptionError."""
+def load_backbone(
+    base: str,
+    labels: Sequence[str],
+    seed: int,
+    *,
+    layers: Sequence[int] | None = None,
+    picture_px: int | None = None,
+) -> Backbone:
+    """The backbone named by `base`, with a new head for `labels` where its own does not fit.
+
+    layers: as `Backbone.layers`; picture_px: side of the pictures that it sees, else that of its processor. Raises
+    OptionError.
+    """
     ids = _ids(labels)
     with seeded(seed):  # a new head, and a toy, are random
         if base == "lite0":
             network = lite0.pretrained(len(labels))
             for name, value in ids.items():
                 setattr(network.config, name, value)
-            return Backbone(base, network, _processor(lite0.IMAGE_SIZE))
-        if base == "toy":
-            return _toy(ids)
-        return _from_transformers(base, ids)
+            found = Backbone(base, network, _processor(lite0.IMAGE_SIZE))
+        elif base == "toy":
+            found = _toy(ids)
+        else:
+            check_there(base, BUILT_IN)
+            found = Backbone(base, *load_vision_network(base, ids))
+    if picture_px is not None:
+        found.processor = at_size(base, found.network, found.processor, picture_px)
+    return found.on_layers(layers)
 
 
 def backbone_of_network(
@@ -182,21 +264,20 @@ def _ids(labels: Sequence[str]) -> dict[str, Any]:
     return {"id2label": dict(enumerate(labels)), "label2id": {label: i for i, label in enumerate(labels)}}
 
 
-def read_backbone(weights: Path, processor: Path, id: str, commit: str | None) -> Backbone:
-    """The backbone that was written with `save_pretrained` below these folders."""
-    from transformers import AutoModelForImageClassification
-
+def read_backbone(
+    weights: Path, processor: Path, id: str, commit: str | None, *, layers: Sequence[int] | None = None
+) -> Backbone:
+    """The backbone that was written with `save_pretrained` below these folders. Raises RunError."""
     try:
         with without_bars():
             if '"kenpin_lite0"' in (weights / "config.json").read_text(encoding="utf-8"):
-                kind = lite0.Lite0ForImageClassification
+                network = load_pretrained(lite0.Lite0ForImageClassification, weights, use_safetensors=True)
             else:
-                kind = AutoModelForImageClassification
-            network = load_pretrained(kind, weights, use_safetensors=True)  # as kenpin writes it: never a pickle
-        read_processor = _read_processor(processor)
+                network = read_vision_network(weights)
+        found = Backbone(id, network.eval(), read_processor(processor), commit)
     except (OSError, ValueError, SafetensorError) as error:
         raise RunError(f"{weights}: the weights cannot be read ({first_line(error)}). Train again.") from error
-    return Backbone(id, network.eval(), read_processor, commit)
+    return found.on_layers(layers)
 
 
 def _processor(side_px: int) -> Any:
@@ -231,7 +312,7 @@ def load_with_its_classes(base: str) -> tuple[Backbone, tuple[str, ...]]:
             network, report = load_pretrained(
                 AutoModelForImageClassification, base, dtype="float32", output_loading_info=True
             )
-        processor = _read_processor(base)
+        processor = read_processor(base)
     except (OSError, ValueError, KeyError) as error:
         raise OptionError(
             f"base {base!r} cannot be loaded as an image classifier ({first_line(error)}); give a hub id or a folder "
@@ -250,38 +331,3 @@ def _names_of_classes(names: Mapping[int, str]) -> tuple[str, ...]:
     """Names of classes in their order; names that several have, as ImageNet's cranes, with the class numbers."""
     several = {name for name, count in Counter(names.values()).items() if count > 1}
     return tuple(f"{names[n]} ({n})" if names[n] in several else str(names[n]) for n in sorted(names))
-
-
-def _read_processor(source: str | Path) -> Any:
-    """The PIL processor by name: scores must not depend on whether torchvision is installed."""
-    from transformers import AutoImageProcessor
-
-    return load_pretrained(AutoImageProcessor, source, backend="pil")
-
-
-def _from_transformers(base: str, ids: dict[str, Any]) -> Backbone:
-    from transformers import AutoConfig, AutoModelForImageClassification
-
-    check_there(base, BUILT_IN)
-    try:
-        config = load_pretrained(AutoConfig, base, **ids)
-        with without_bars(), without_reports():
-            network, report = load_pretrained(
-                AutoModelForImageClassification,
-                base,
-                config=config,
-                ignore_mismatched_sizes=True,
-                dtype="float32",
-                output_loading_info=True,
-            )
-        processor = _read_processor(base)
-    except (OSError, ValueError) as error:
-        raise OptionError(
-            f"base {base!r} cannot be loaded as an image classifier ({first_line(error)}); give `lite0`, `toy`, a "
-            "hub id or a folder that save_pretrained wrote."
-        ) from error
-    # a random head is intended, but a random body is not: training needs its pretrained weights
-    lacking = sorted(key for key in report["missing_keys"] if key.startswith(f"{network.base_model_prefix}."))
-    if lacking and network.base_model is not network:
-        raise OptionError(f"base {base!r} holds no weights of {lacking[0]}; name one that was saved whole.")
-    return Backbone(base, network.eval(), processor, getattr(network.config, "_commit_hash", None))

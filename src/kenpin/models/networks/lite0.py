@@ -14,6 +14,8 @@ from transformers.modeling_outputs import ImageClassifierOutput
 from kenpin.errors import MissingExtraError
 
 IMAGE_SIZE = 224
+CELL_PX = 32
+"""Side of a cell of the last stage."""
 STAGE_CHANNELS = (16, 24, 40, 80, 112, 192, 320)
 # Tan & Le 2019, table 1, without squeeze-and-excitation and with fixed stem and head:
 # kernel, stride, expansion, channels, blocks

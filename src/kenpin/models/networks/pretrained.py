@@ -37,7 +37,7 @@ def load_pretrained(kind: Any, source: str | Path | None, **settings: Any) -> An
     if source is not None:
         refuse_code(source)
     loaded = kind.from_pretrained(source, trust_remote_code=False, **settings)
-    _check_sizes(loaded)
+    check_sizes(loaded)
     return loaded
 
 
@@ -105,7 +105,7 @@ def _entries(configuration: Any) -> Iterator[tuple[str, Any]]:
             waiting += found
 
 
-def _check_sizes(loaded: Any) -> None:
+def check_sizes(loaded: Any) -> None:
     """Raises ValueError where a processor brings pictures to a size that no memory holds."""
     for name in _SIZES:
         size: Any = getattr(loaded, name, None)

@@ -1,0 +1,143 @@
+"""Cells of good parts as they are, in the whitened space of all of them: a cell's distance is that to the nearest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from kenpin.models.mahalanobis.cell_spaces import CellSpaces, fit_spaces
+from kenpin.taguchi.unit_space import Ridge
+
+_CANDIDATES = 50_000
+"""Cells that the kept ones are chosen from, as many of each picture."""
+_PROJECTED = 64
+"""Dimensions in which they are chosen, by a random projection, which keeps distances well enough to choose by."""
+_MEASURED = 50_000
+"""Cells by which the usual distance of a good part's cell is measured."""
+_TOGETHER = 1_024
+"""Cells that are compared with the kept ones at a time."""
+
+
+@dataclass(frozen=True)
+class CellNeighbours:
+    """Kept cells of good parts in the whitened space of one unit space of all cells.
+
+    D²/k of a cell is its squared distance to the nearest kept cell, divided by the mean of this distance over cells of
+    good parts and their neighbours in others: near 1 for good parts, as everywhere.
+
+    # Roth et al. 2022 (PatchCore), sec. 3.2: the cells are a coreset by farthest points, chosen in a random projection.
+    """
+
+    space: CellSpaces
+    """One space of all cells, whose whitening brings the layers to the good parts' own scale."""
+    cells: Tensor
+    """(m, k), whitened."""
+    usual: float
+    """Mean squared distance of good parts' cells to the nearest of other parts, by k."""
+
+    @property
+    def mean(self) -> Tensor:
+        """Of the space, (1, k)."""
+        return self.space.mean
+
+    @property
+    def ridge(self) -> Tensor:
+        """Of the space, (1,)."""
+        return self.space.ridge
+
+    def distances(self, x: Tensor) -> Tensor:
+        """D²/k of every cell. x: (n, cells, k) -> (n, cells)."""
+        white = self.space.whitened(x)
+        n, cells, k = white.shape
+        return (_nearest(white.reshape(-1, k), self.cells) / (k * self.usual)).view(n, cells)
+
+    def to(self, device: torch.device) -> CellNeighbours:
+        """The same on another device."""
+        if self.cells.device == device:
+            return self
+        return CellNeighbours(self.space.to(device), self.cells.to(device), self.usual)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """All arrays for an `.npz` file."""
+        return {
+            **self.space.to_arrays(),
+            "cells": self.cells.cpu().numpy(),
+            "usual": np.array(self.usual),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> CellNeighbours:
+        """The inverse of `to_arrays`."""
+        return cls(CellSpaces.from_arrays(arrays), torch.from_numpy(arrays["cells"]), float(arrays["usual"]))
+
+
+def fit_neighbours(
+    pictures: Callable[[], Iterable[Tensor]], count: int, *, kept: int, ridge: Ridge, seed: int
+) -> CellNeighbours:
+    """The neighbours of good parts, in three passes over them.
+
+    pictures: at each call yields the same batches, (n, cells, k) float32, of `count` pictures; kept: cells at most.
+    Memory holds the candidates and one batch. Raises UnitSpaceError.
+    """
+    space = fit_spaces(pictures, pooled=True, ridge=ridge)
+    draw = torch.Generator().manual_seed(seed)
+    of_each = max(1, math.ceil(_CANDIDATES / count))
+    candidates, owners, seen = [], [], 0
+    for some in pictures():
+        white = space.whitened(some)
+        n, cells, k = white.shape
+        taken = min(of_each, cells)
+        chosen = torch.stack([torch.randperm(cells, generator=draw)[:taken] for _ in range(n)])
+        candidates.append(white.gather(1, chosen[:, :, None].expand(-1, -1, k)).reshape(-1, k))
+        owners.append(torch.arange(seen, seen + n).repeat_interleave(taken))
+        seen += n
+    known, owner = torch.cat(candidates), torch.cat(owners)
+    projection = torch.randn(known.shape[1], min(_PROJECTED, known.shape[1]), generator=draw)
+    places = farthest_points(known @ projection, kept)
+    kept_ones = known[places]
+    measured = torch.randperm(len(known), generator=draw)[:_MEASURED]
+    usual = _nearest_of_others(known[measured], owner[measured], kept_ones, owner[places]).mean() / known.shape[1]
+    return CellNeighbours(space, kept_ones.contiguous(), float(usual))
+
+
+def farthest_points(x: Tensor, count: int) -> Tensor:
+    """Rows that leave no other row far from all of them: each next one is the farthest from those before. (n, d) ->
+    rising indices of `count` rows, or of all where there are no more.
+
+    # Sener & Savarese 2018, greedy k-center: at most twice as far as the best choice of as many
+    """
+    if len(x) <= count:
+        return torch.arange(len(x))
+    lengths = x.square().sum(dim=1)
+    chosen = torch.empty(count, dtype=torch.long)
+    chosen[0] = int(lengths.argmin())  # the middle of whitened rows
+    nearest = torch.full((len(x),), math.inf)
+    for place in range(1, count):
+        last = x[chosen[place - 1]]
+        nearest = torch.minimum(nearest, lengths - 2 * (x @ last) + last.square().sum())
+        chosen[place] = int(nearest.argmax())
+    return chosen.sort().values
+
+
+def _nearest(x: Tensor, cells: Tensor) -> Tensor:
+    """Squared distance of each row to the nearest cell. (n, k), (m, k) -> (n,)."""
+    apart = torch.addmm(cells.square().sum(dim=1), x, cells.T, alpha=-2)
+    # rounding may leave a row that is itself kept a little below 0
+    return (apart.amin(dim=1) + x.square().sum(dim=1)).clamp(min=0)
+
+
+def _nearest_of_others(x: Tensor, own: Tensor, cells: Tensor, owners: Tensor) -> Tensor:
+    """The same to the nearest cell of another picture; own, owners: pictures of the rows and of the cells. inf where
+    all cells are of one picture."""
+    lengths, found = cells.square().sum(dim=1), []
+    for rows, pictures in zip(torch.split(x, _TOGETHER), torch.split(own, _TOGETHER), strict=True):
+        apart = torch.addmm(lengths, rows, cells.T, alpha=-2).masked_fill(pictures[:, None] == owners, math.inf)
+        found.append((apart.amin(dim=1) + rows.square().sum(dim=1)).clamp(min=0))
+    return torch.cat(found)
