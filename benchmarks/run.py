@@ -57,6 +57,9 @@ def results(scale: Scale, folder: Path) -> str:
         inspection.section(scale, folder / "inspection"),
         engines.section(scale, folder / "engines"),
         packages.section(scale, folder / "packages"),
+        station_load.section(scale, folder / "load"),
+        station_store.section(scale, folder / "store"),
+        station_kills.section(scale, folder / "kills"),
     ]
     rates = machine.section(at_start, machine.measure_rates())
     minutes = (time.monotonic() - started) / 60

@@ -212,10 +212,11 @@ def fill(store: Store, parts: int) -> None:
             columns.settled_verdict,
             columns.judged_us,
             literal(value=False),
+            literal(value=False),
         ).where(columns.settled_verdict.is_not(None), columns.seq % every == 0)
         for node, who, every in (("node-1", "ando", 1), ("node-2", "baba", 10))
     ]
-    names = [REVIEWS.c[name] for name in ("node", "number", "key", "who", "verdict", "at_us", "undone")]
+    names = [REVIEWS.c[name] for name in ("node", "number", "key", "who", "verdict", "at_us", "undone", "marks_hold")]
     with store.writing() as connection:
         connection.execute(insert(TALLIES).from_select([*TALLIES.c], tallies))
         connection.execute(insert(LOTS).from_select([*LOTS.c], lots))

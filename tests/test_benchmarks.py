@@ -28,6 +28,9 @@ SECTIONS = [
     "Inspection",
     "Engine",
     "Package",
+    "Station's load",
+    "Station's store",
+    "Kills",
 ]
 
 

@@ -11,6 +11,7 @@ from kenpin import chained
 from kenpin.chained import ChainedFile, LineKind
 from kenpin.errors import RunError
 from kenpin.files import new_file
+from kenpin.inspection.offsets import PartOffsets
 from kenpin.inspection.record import SCHEMA, PartKey, PartRecord, from_values, part_key, to_row, to_values
 
 JOURNAL = "records.jsonl"
@@ -40,8 +41,7 @@ class Journal:
         Raises RunError where a line is damaged, changed or missing.
         """
         self.path = path
-        self._offsets: dict[PartKey, int] = {}
-        self._files: dict[str, tuple[int, int]] = {}
+        self._offsets = PartOffsets()
         self._asides: list[PartKey] = []
         self._lines = ChainedFile(path, PART_RECORDS, self._note)
 
@@ -65,7 +65,7 @@ class Journal:
         keys: set[PartKey] = set()
         for record in records:
             key = _key(record)
-            if key in self._offsets or key in keys:
+            if key in keys or self.find(key) is not None:
                 raise RunError(
                     f"{self.path}: already has a record of {record.id} with this content; it stays as it is."
                 )
@@ -75,12 +75,17 @@ class Journal:
 
     def find(self, key: PartKey) -> PartRecord | None:
         """The record of a part; None where there is none. Raises RunError."""
-        offset = self._offsets.get(key)
-        return None if offset is None else from_values(*self._lines.at(offset))
+        for offset in self._offsets.of(key):
+            values, where = self._lines.at(offset)
+            if _key_of(values) == key:
+                return from_values(values, where)
+        return None
 
     def files(self) -> dict[str, tuple[int, int]]:
-        """By id, size in bytes and modification time in nanoseconds of the file as last judged."""
-        return dict(self._files)
+        """By id, size in bytes and modification time in nanoseconds of the file as last judged. Reads all lines: who
+        judges for months cannot hold them. Raises RunError."""
+        lines = chained.read_lines(self.path, PART_RECORDS)
+        return {values["id"]: (values["picture_bytes"], values["modified_ns"]) for values, _ in lines}
 
     def set_aside(self) -> Iterator[PartRecord]:
         """The records of files that were no pictures. Raises RunError."""
@@ -89,11 +94,14 @@ class Journal:
                 yield record
 
     def _note(self, values: Mapping[str, Any], offset: int) -> None:
-        key = part_key(values["id"], values["picture_hash"], values["picture_bytes"], values["modified_ns"])
-        self._offsets[key] = offset
-        self._files[values["id"]] = (values["picture_bytes"], values["modified_ns"])
+        key = _key_of(values)
+        self._offsets.add(key, offset)
         if values["aside"] is not None:
             self._asides.append(key)
+
+
+def _key_of(values: Mapping[str, Any]) -> PartKey:
+    return part_key(values["id"], values["picture_hash"], values["picture_bytes"], values["modified_ns"])
 
 
 def _key(record: PartRecord) -> PartKey:
