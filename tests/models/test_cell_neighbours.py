@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor
 
 from kenpin.data.loading import load_dataset
-from kenpin.errors import OptionError
+from kenpin.errors import OptionError, UnitSpaceError
 from kenpin.export import export_package
 from kenpin.models.mahalanobis.cell_neighbours import CellNeighbours, farthest_points, fit_neighbours
 from kenpin.predictor import load_predictor
@@ -107,6 +107,19 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
     with np.load(tmp_path / "space.npz") as arrays:
         again = CellNeighbours.from_arrays(dict(arrays))
     assert torch.equal(again.distances(others), found.distances(others))
+
+
+@pytest.mark.parametrize("kept", [1, 2, 5])
+def test_however_few_are_kept_the_usual_distance_is_one(kept: int) -> None:
+    """Also where all of them are of one part, which then has no neighbours in others."""
+    found = _fitted(_pictures(30), kept=kept)
+    assert 0 < found.usual < float("inf")
+    assert float(found.distances(_pictures(30)).mean()) == pytest.approx(1, rel=0.1)
+
+
+def test_parts_that_are_copies_are_refused() -> None:
+    with pytest.raises(UnitSpaceError, match="leave copies out"):
+        _fitted(_pictures(20).repeat(2, 1, 1), ridge="ledoit-wolf")
 
 
 @pytest.fixture(scope="module")

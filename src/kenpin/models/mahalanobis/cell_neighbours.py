@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from kenpin.errors import UnitSpaceError
 from kenpin.models.mahalanobis.cell_spaces import CellSpaces, fit_spaces
 from kenpin.taguchi.unit_space import Ridge
 
@@ -19,8 +20,8 @@ _CANDIDATES = 50_000
 """Cells that the kept ones are chosen from, as many of each picture."""
 _PROJECTED = 64
 """Dimensions in which they are chosen, by a random projection, which keeps distances well enough to choose by."""
-_MEASURED = 50_000
-"""Cells by which the usual distance of a good part's cell is measured."""
+_LEAST_USUAL = 1e-5
+"""Usual distance, where the mean of good parts is near 1, below which it is rounding."""
 _TOGETHER = 1_024
 """Cells that are compared with the kept ones at a time."""
 
@@ -101,10 +102,21 @@ def fit_neighbours(
     known, owner = torch.cat(candidates), torch.cat(owners)
     projection = torch.randn(known.shape[1], min(_PROJECTED, known.shape[1]), generator=draw)
     places = farthest_points(known @ projection, kept)
-    kept_ones = known[places]
-    measured = torch.randperm(len(known), generator=draw)[:_MEASURED]
-    usual = _nearest_of_others(known[measured], owner[measured], kept_ones, owner[places]).mean() / known.shape[1]
-    return CellNeighbours(space, kept_ones.contiguous(), float(usual))
+    kept_ones, owners_of_kept = known[places], owner[places]
+    apart = torch.cat(
+        [
+            _nearest(rows, kept_ones, own[:, None] == owners_of_kept)
+            for rows, own in zip(torch.split(known, _TOGETHER), torch.split(owner, _TOGETHER), strict=True)
+        ]
+    )
+    # a part that all kept cells are of has no neighbours in others
+    usual = float(apart[apart.isfinite()].mean()) / known.shape[1]
+    if usual < _LEAST_USUAL:
+        raise UnitSpaceError(
+            "unit space: the good parts are alike to the last digit, so that nothing says how far apart they usually "
+            "lie. Add good parts, and leave copies out."
+        )
+    return CellNeighbours(space, kept_ones.contiguous(), usual)
 
 
 def farthest_points(x: Tensor, count: int) -> Tensor:
@@ -126,18 +138,10 @@ def farthest_points(x: Tensor, count: int) -> Tensor:
     return chosen.sort().values
 
 
-def _nearest(x: Tensor, cells: Tensor) -> Tensor:
-    """Squared distance of each row to the nearest cell. (n, k), (m, k) -> (n,)."""
+def _nearest(x: Tensor, cells: Tensor, left_out: Tensor | None = None) -> Tensor:
+    """Squared distance of each row to the nearest cell, inf where all are left out. (n, k), (m, k), (n, m) -> (n,)."""
     apart = torch.addmm(cells.square().sum(dim=1), x, cells.T, alpha=-2)
+    if left_out is not None:
+        apart = apart.masked_fill(left_out, math.inf)
     # rounding may leave a row that is itself kept a little below 0
     return (apart.amin(dim=1) + x.square().sum(dim=1)).clamp(min=0)
-
-
-def _nearest_of_others(x: Tensor, own: Tensor, cells: Tensor, owners: Tensor) -> Tensor:
-    """The same to the nearest cell of another picture; own, owners: pictures of the rows and of the cells. inf where
-    all cells are of one picture."""
-    lengths, found = cells.square().sum(dim=1), []
-    for rows, pictures in zip(torch.split(x, _TOGETHER), torch.split(own, _TOGETHER), strict=True):
-        apart = torch.addmm(lengths, rows, cells.T, alpha=-2).masked_fill(pictures[:, None] == owners, math.inf)
-        found.append((apart.amin(dim=1) + rows.square().sum(dim=1)).clamp(min=0))
-    return torch.cat(found)
