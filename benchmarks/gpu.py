@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 _SIDE = 8_192
 _STEPS, _WARM_UP = 10, 3
 _BATCH, _VIT_BATCH = 8, 64
-_LEARNED, _VALIDATED, _JUDGED = 256, 32, 512
-"""Pictures of the trainings that are forecast, and of those judged afterwards."""
+_LEARNED, _VALIDATED, _JUDGED, _ANSWERED = 256, 32, 2_048, 96
+"""Pictures of the trainings that are forecast, and of those judged afterwards, or answered in words."""
 _STEP_HEAD = ("family, tuning, given", "training, pictures/s", "peak memory, GiB", "share of the matmul rate",
               "answers, pictures/s")  # fmt: skip
 _RUN_HEAD = ("family, tuning", "memory promised, GiB", "held", "time promised, s", "taken", "files judged a second")
@@ -181,11 +181,12 @@ def whole_run(here: Place, family: str, **how: Any) -> list[str]:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        judged = _ANSWERED if family in ("florence2", "vlm") else _JUDGED
         learned, validated, judged = (
-            here.size(real, small) for real, small in ((_LEARNED, 64), (_VALIDATED, 24), (_JUDGED, 24))
+            here.size(real, small) for real, small in ((_LEARNED, 64), (_VALIDATED, 24), (judged, 24))
         )
         dataset = _made(family, folder, learned, validated)
-        base = _base(here, family, folder / "base", dataset)
+        base = _base(here, family, folder / "base", how)
         settings = {"data": "-", "base": base, "report": False, "out": str(folder / "run"), **how}
         if family in ("florence2", "vlm"):
             settings |= {
@@ -202,13 +203,13 @@ def whole_run(here: Place, family: str, **how: Any) -> list[str]:
         took = time.perf_counter() - started
         held = here.peak_bytes() - before
         predictor = load_predictor(run)
-        pictures = dataset.select([number % len(dataset) for number in range(judged)])
-        list(predictor.predict(pictures.select(range(min(judged, 64)))))
+        pictures = _made(family, folder / "judged", judged, 0, seed=1)  # none whose features are kept
+        list(predictor.predict(dataset.select(range(min(len(dataset), 64)))))
         started = time.perf_counter()
         list(predictor.predict(pictures))
         pace = judged / (time.perf_counter() - started)
     promised = "—" if found.times is None else f"{found.times.total:.1f}"
-    shown = ", ".join((family, *(value for value in how.values() if isinstance(value, str))))
+    shown = ", ".join((family, *(value for name, value in how.items() if name in ("tuning", "where"))))
     return [shown, f"{found.memory.total / 2**30:.2f}", f"{held / 2**30:.2f}",
             promised, f"{took:.1f}", f"{pace:.1f}"]  # fmt: skip
 
@@ -216,7 +217,7 @@ def whole_run(here: Place, family: str, **how: Any) -> list[str]:
 _QUESTION, _ANSWERS = "What is to be seen?", ("a whole part", "a scratch across the part")
 
 
-def _made(family: str, folder: Path, learned: int, validated: int) -> Dataset:
+def _made(family: str, folder: Path, learned: int, validated: int, seed: int = 0) -> Dataset:
     """Pictures of noise in files, labelled by turns, with boxes or questions where the family learns from those."""
     import numpy as np
     from PIL import Image
@@ -224,13 +225,14 @@ def _made(family: str, folder: Path, learned: int, validated: int) -> Dataset:
     from kenpin.data.dataset import Dataset
     from kenpin.records import Detections, Example, ImageSource
 
-    draw = np.random.default_rng(0)
+    folder.mkdir(exist_ok=True)
+    draw = np.random.default_rng(seed)
     examples = []
     for number in range(learned + validated):
         path = folder / f"{number}.png"
         noise = draw.integers(0, 255, (256, 256, 3), np.uint8)
         noise[:32, :32] = 255 * (number % 2)
-        Image.fromarray(noise).save(path)
+        Image.fromarray(noise).save(path, compress_level=1)  # noise takes a processor long to compress
         what: dict[str, Any] = {"label": "scratch" if number % 2 else "ok"}
         if family == "florence2":
             what = {"boxes": Detections(((0.0, 0.0, 32.0, 32.0),), (real_size.LABELS[number % 2],)),
@@ -242,11 +244,13 @@ def _made(family: str, folder: Path, learned: int, validated: int) -> Dataset:
     return Dataset.from_examples(examples, classes=real_size.LABELS if family == "florence2" else ())
 
 
-def _base(here: Place, family: str, folder: Path, dataset: Dataset) -> str:
+def _base(here: Place, family: str, folder: Path, how: Mapping[str, Any]) -> str:
     if family == "florence2":
         return real_size.florence2_folder(folder, small=here.small)
     if family == "vlm":
         return real_size.chat_folder(folder, [_QUESTION, *_ANSWERS], small=here.small)
+    if "layers" in how:
+        return real_size.dino_folder(folder, small=here.small)
     return real_size.vit_folder(folder, small=here.small)
 
 
@@ -265,6 +269,7 @@ _RUN_PARTS: list[tuple[str, dict[str, Any]]] = [
     ("classifier", {"tuning": "head"}),
     ("mahalanobis", {}),
     ("mahalanobis", {"where": "positions"}),
+    ("mahalanobis", {"where": "neighbours", "layers": (3, 6, 9, 12)}),
     ("embedder", {"tuning": "full"}),
     ("florence2", {"tuning": "lora"}),
     ("florence2", {"tuning": "attention"}),
@@ -302,25 +307,28 @@ def main() -> int:
     card = torch.cuda.get_device_name() if device == "cuda" else "a CPU"
     side = 512 if arguments.small else _SIDE
     here = Place(device, arguments.small, matmul_flop_per_second(device, side))
-    failures: list[str] = []
-    steps = [
-        _alone(name, partial(part, here), len(_STEP_HEAD), failures)
-        for name, part in _STEP_PARTS
-        if arguments.only in name
-    ]
-    runs = []
-    for family, how in _RUN_PARTS:
-        labels = _LABELLED if family not in ("florence2", "vlm") else {}
-        name = ", ".join(("run of " + family, *how.values()))
-        if arguments.only not in name:
-            continue
-        runs.append(_alone(name, partial(whole_run, here, family, **how, **labels), len(_RUN_HEAD), failures))
-    text = _text(here, card, side, steps, runs, failures)
-    print(text)
     name = "".join(letter if letter.isalnum() else "-" for letter in card.lower())
     out = arguments.out or Path(__file__).with_name("gpu") / f"{name}.md"
     out.parent.mkdir(exist_ok=True)
-    out.write_text(text, encoding="utf-8")
+    failures: list[str] = []
+    steps: list[list[str]] = []
+    runs: list[list[str]] = []
+
+    def keep() -> None:  # after each part: a card is lent for minutes, and what was measured on it is not to be lost
+        out.write_text(_text(here, card, side, steps, runs, failures), encoding="utf-8")
+
+    for name, part in _STEP_PARTS:
+        if arguments.only in name:
+            steps.append(_alone(name, partial(part, here), len(_STEP_HEAD), failures))
+            keep()
+    for family, how in _RUN_PARTS:
+        labels = _LABELLED if family not in ("florence2", "vlm") else {}
+        name = ", ".join(("run of " + family, *map(str, how.values())))
+        if arguments.only not in name:
+            continue
+        runs.append(_alone(name, partial(whole_run, here, family, **how, **labels), len(_RUN_HEAD), failures))
+        keep()
+    print(_text(here, card, side, steps, runs, failures))
     return 1 if failures else 0
 
 

@@ -89,6 +89,16 @@ def vit_folder(folder: Path, *, small: bool) -> str:
     return str(folder)
 
 
+def dino_folder(folder: Path, *, small: bool) -> str:
+    """A DINOv2 of the size of ViT-S/14, whose tables are those of 518 pixels, as a base."""
+    from transformers import BitImageProcessorPil, Dinov2Config, Dinov2Model
+
+    heads = {"hidden_size": 48, "num_attention_heads": 4} if small else {"hidden_size": 384, "num_attention_heads": 6}
+    Dinov2Model(Dinov2Config(image_size=518, patch_size=14, **heads)).save_pretrained(folder)
+    BitImageProcessorPil(size={"height": 224, "width": 224}, do_center_crop=False).save_pretrained(folder)
+    return str(folder)
+
+
 def florence2_folder(folder: Path, *, small: bool) -> str:
     """Florence-2-base at 768 pixels as a base."""
     from kenpin.models.contract import Task

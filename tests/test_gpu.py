@@ -24,7 +24,11 @@ from tests.models.chat.shapes import shapes
 from tests.objects import joined, made_objects
 from tests.toy_runs import saved_base
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here"),
+    # bitsandbytes says of networks as narrow as a toy that they are computed slowly
+    pytest.mark.filterwarnings("ignore:inner dimension .* is not aligned"),
+]
 GRADIENTS: list[tuple[str, dict[str, Any]]] = [
     ("classifier", {"tuning": "full"}),
     ("classifier", {"tuning": "lora"}),
@@ -38,6 +42,7 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("classifier", {"tuning": "head", "head": "svm"}),
     ("mahalanobis", {}),
     ("mahalanobis", {"where": "positions"}),
+    ("mahalanobis", {"where": "neighbours"}),
 ]
 
 

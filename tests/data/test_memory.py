@@ -121,7 +121,8 @@ def test_a_batch_to_learn_from_is_opened_in_bounded_memory(
         """All batches, in this process, as a worker of so many would."""
         alive.peak = 0
         reader = Reader(inspector, data, 12, workers=workers)
-        opened: Any = reader.batches([]).dataset
+        loader: Any = reader.batches([])
+        opened = loader.dataset
         return [reader.collate(opened.__getitems__([*range(start, start + 12)])) for start in (0, 12)]
 
     bounded = read()

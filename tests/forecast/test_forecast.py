@@ -309,7 +309,7 @@ def test_steps_are_those_of_the_run(parts: Path, tmp_path: Path) -> None:
     assert times.checkpoints == times.evaluations
     assert times.saving > 0
     each = times.step * times.steps + times.evaluations * (times.evaluation + times.saving)
-    assert times.total == pytest.approx(each + times.features + times.scoring)
+    assert times.total == pytest.approx(each + times.features + times.scoring + times.closing)
 
 
 @pytest.mark.parametrize("family", ["classifier", "mahalanobis"])

@@ -201,7 +201,7 @@ def test_pictures_prepared_one_by_one_in_many_threads_give_the_same_outputs(
     inspector: Any = get_family("classifier").create(options, TASK)
     inspector.module.eval()
     expected = [outputs["probabilities"] for _, outputs in inference.infer_batches(inspector, dataset)]
-    monkeypatch.setattr(inference, "_is_far", lambda inspector: True)
+    monkeypatch.setattr(inference, "is_far", lambda inspector: True)
     encoded: list[int] = []
     encode = inspector.encode
 

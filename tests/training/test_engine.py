@@ -40,13 +40,17 @@ def _curve(run: Path, name: str) -> dict[int, float]:
     return {row["step"]: row[name] for row in rows if name in row}
 
 
-def test_the_shipped_weights_are_those_of_the_least_validation_loss(parts: Path, tmp_path: Path) -> None:
-    # a rate this high makes the loss go up again after it was low
+def test_the_shipped_weights_are_those_of_the_least_validation_loss(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # which step has the least loss hangs on the last digit of its arithmetic: here the fourth has
+    told = iter([0.9, 0.5, 0.7, 0.2, 0.4])
+    monkeypatch.setattr("kenpin.training.engine._Loop._validation_loss", lambda _: next(told))
     settings = {"epochs": 5, "batch_size": 16, "learning_rate": 0.05, "warmup_share": 0.0, "patience": None}
     run = _train(parts, tmp_path / "run", **settings)
     losses = _curve(run, "eval_loss")
-    best = min(losses, key=lambda step: losses[step])
-    assert best != max(losses), "the last step was the best: the test says nothing"
+    best = sorted(losses)[3]
+    assert losses[best] == 0.2
     assert f"at step {best}" in " ".join(json.loads((run / "run.json").read_text())["notes"])
     assert _ships(run, best)
 

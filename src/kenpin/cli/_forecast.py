@@ -55,11 +55,10 @@ def _times(times: Times) -> list[str]:
             (f"evaluation, {counted(times.evaluations, 'time')}", times.evaluation),
             (f"checkpoint, at most {counted(times.checkpoints, 'time')}", times.saving),
             ("scoring before and after", times.scoring),
+            ("writing, sealing, maps", times.closing),
         ]
-    return [
-        _row(said, _duration(seconds))
-        for said, seconds in [*rows, (f"{counted(times.steps, 'step')} in all", times.total)]
-    ]
+    in_all = f"{counted(times.steps, 'step')} in all" if times.steps else "in all but the fit"
+    return [_row(said, _duration(seconds)) for said, seconds in [*rows, (in_all, times.total)]]
 
 
 def _row(said: str, figure: str) -> str:

@@ -39,11 +39,24 @@ def stream(function: Callable[[Item], Result], items: Iterable[Item], *, workers
         yield result
         if long == _LONG_IN_A_ROW:
             break
+    yield from in_threads(function, rest, workers=workers)
+
+
+def in_threads(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    workers: int,
+    ahead: int = AHEAD,
+    begin: Callable[[], None] | None = None,
+) -> Iterator[Result]:
+    """The same where threads are known to pay from the first item on. ahead: results at most that wait for the
+    consumer; begin: what each thread does first."""
     waiting: deque[Pending[Result]] = deque()
-    with ThreadPoolExecutor(workers) as pool, Ahead(pool) as ahead:
-        for item in rest:
-            waiting.append(ahead.submit(function, item))
-            if len(waiting) > AHEAD:
+    with ThreadPoolExecutor(workers, initializer=begin) as pool, Ahead(pool) as work:
+        for item in items:
+            waiting.append(work.submit(function, item))
+            if len(waiting) > ahead:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

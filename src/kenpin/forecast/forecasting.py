@@ -14,13 +14,14 @@ from kenpin.config import GradientOptions, TrainOptions
 from kenpin.data.streaming import AHEAD, IN_FLIGHT_BYTES
 from kenpin.data.taking import DataSource
 from kenpin.errors import KenpinError
-from kenpin.forecast.disk import writing_seconds
+from kenpin.forecast.disk import sealing_seconds, writing_seconds
 from kenpin.forecast.meter import Course, Peak, live_at, peak_of
 from kenpin.forecast.rehearsal import Rehearsal, Scoring
 from kenpin.models.contract import Inspector, Questioned, Trainable
 from kenpin.models.inference import batch_size_of
 from kenpin.predictor import best_device
 from kenpin.training.capacity import held, resident_bytes, room_bytes, size
+from kenpin.training.keeping import MAPS_OF_ANSWERS
 from kenpin.training.listener import Say
 from kenpin.training.precision import Precision, choose_precision
 from kenpin.training.start import Start, begin
@@ -70,6 +71,8 @@ class Times:
     """Of one checkpoint: its bytes at the pace of the disk."""
     scoring: float
     """Before the first step, and of all validation and test pictures at the end."""
+    closing: float
+    """Of what the run keeps: its weights written and hashed once more, and the maps of its report."""
     steps: int
     evaluations: int
 
@@ -82,7 +85,7 @@ class Times:
     def total(self) -> float:
         """The whole run, where nothing ends it earlier."""
         learning = self.steps * self.step + self.evaluations * self.evaluation + self.checkpoints * self.saving
-        return self.features + learning + self.scoring
+        return self.features + learning + self.scoring + self.closing
 
 
 @dataclass(frozen=True)
@@ -205,7 +208,7 @@ class _Trial:
         self._room = room_bytes(self.device) if room is None else room
         self._opens_in_parts = not isinstance(inspector, Questioned)
         self._held = held(inspector.module, None if self._steps is None else self._steps.optimiser)
-        self._scoring = Scoring(0.0, 0.0, 0)
+        self._scoring = Scoring(0.0, 0.0, 0.0, 0)
         self._picture_bytes = self._opened_bytes = self._kept_bytes = self.answer_tokens = 0
         self._courses: dict[int, Course] = {}
         self.runtime_bytes = runtime_bytes or 0
@@ -301,11 +304,11 @@ class _Trial:
         return (waiting + read_ahead) * batch_bytes + opened_bytes + self._kept_bytes
 
     def _times(self) -> Times:
-        parts, scoring = self._parts, self._scoring
+        parts, scoring, counted = self._parts, self._scoring, self._held
         counts = [0 if part is None else len(part) for part in (parts.training, parts.validation, parts.test)]
         features_s = sum(counts) * scoring.features_s
         if self._steps is None:
-            return Times(features_s, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0)
+            return Times(features_s, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0)
         training, validation, test = counts
         options, (step_s, loss_s) = self._steps, self._rehearsal.step_seconds()
         steps_an_epoch = math.ceil(math.ceil(training / options.batch_size) / options.accumulate)
@@ -313,13 +316,17 @@ class _Trial:
         every = options.evaluate_every
         evaluations = math.ceil(options.epochs) if every is None else steps // every
         watched = min(validation, SAMPLE) if self._target in ANSWERED else validation
+        weights_bytes, checkpoint_bytes = counted.gradients_bytes, counted.gradients_bytes + counted.optimiser_bytes
         return Times(
             features=features_s if self._rehearsal.keeps_features else 0.0,
             step=step_s,
             epoch=steps_an_epoch * step_s,
             evaluation=math.ceil(validation / options.batch_size) * loss_s + watched * scoring.picture_s,
-            saving=writing_seconds(self._out, self._held.gradients_bytes + self._held.optimiser_bytes),
+            saving=writing_seconds(self._out, checkpoint_bytes),
             scoring=(watched + validation + test) * scoring.picture_s,
+            closing=writing_seconds(self._out, weights_bytes)
+            + sealing_seconds(weights_bytes + checkpoint_bytes)
+            + min(validation + test, MAPS_OF_ANSWERS) * scoring.map_s,
             steps=steps,
             evaluations=evaluations,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,10 +18,11 @@ from torch import Tensor
 from kenpin.config import GradientOptions, TrainOptions
 from kenpin.data.images import read_image
 from kenpin.drawing import draw_detections
+from kenpin.errors import OptionError
 from kenpin.evaluation import summarise
 from kenpin.forecast.meter import Course, course_of
-from kenpin.models.contract import Batch, Inspector, Task, Trainable
-from kenpin.models.devices import device_of, on_device
+from kenpin.models.contract import Batch, Explained, Inspector, Localised, Task, Trainable
+from kenpin.models.devices import device_of, is_far, on_device
 from kenpin.models.inference import batch_size_of, encode
 from kenpin.models.kept_inputs import KEPT_BYTES, kept_bytes
 from kenpin.models.networks.cpu_memory import keep_freed_memory
@@ -29,6 +31,7 @@ from kenpin.models.outputs import as_arrays
 from kenpin.records import Detections, Example, Prediction
 from kenpin.targets import Target
 from kenpin.training.augment import Augmenter, augments, plan_augmentation
+from kenpin.training.batches import Reader
 from kenpin.training.parts import Parts
 from kenpin.training.precision import Precision, choose_precision
 from kenpin.training.step import GradientStep, computing_in, make_optimiser
@@ -37,6 +40,7 @@ Result = TypeVar("Result")
 SIZES = (1, 2, 3)
 """Pictures of the steps that are measured."""
 _SEARCHED = 512
+_READ_BATCHES = 4
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Scoring:
     picture_s: float
     features_s: float
     """Of one picture's features, where they are computed once."""
+    map_s: float
+    """Of the map of one picture's answer, where it takes a pass back through the network."""
     working_bytes: int
     """On a GPU, beside the weights."""
 
@@ -181,6 +187,8 @@ class Rehearsal:
         read_s, batch = self._timed(lambda: self.batch(rows))
         if self.keeps_features:  # they will be there, so that no picture is opened
             read_s, _ = self._timed(lambda: self._targets([self._training[row] for row in rows]))
+        elif is_far(self._inspector) and not options.workers:
+            read_s = self._reading_seconds(options)
         placed, count = on_device(self._inspector, batch), self._count(batch)
         with self._learning():
             for _ in range(2):  # the states of the optimiser are made in the first step
@@ -189,8 +197,17 @@ class Rehearsal:
             module.eval()
             with torch.no_grad():
                 loss_s, _ = self._timed(lambda: step.loss(placed, count))
-        worked_s = max(learn_s, read_s / options.workers) if options.workers else read_s + learn_s
-        return options.accumulate * worked_s + change_s, loss_s + read_s
+        beside = options.workers or is_far(self._inspector)  # threads read for a GPU while it computes
+        read_s /= options.workers or 1
+        worked_s, compared_s = (max(one, read_s) if beside else one + read_s for one in (learn_s, loss_s))
+        return options.accumulate * worked_s + change_s, compared_s
+
+    def _reading_seconds(self, options: GradientOptions) -> float:
+        """Of a batch, where threads read several for a GPU."""
+        assert isinstance(self._inspector, Trainable)
+        reader = Reader(self._inspector, self._training, options.batch_size, self._augmenter)
+        batches = reader.batches(self._order[: _READ_BATCHES * options.batch_size])
+        return self._timed(lambda: deque(batches, maxlen=0), warm=False)[0] / len(batches)
 
     def scoring(self) -> Scoring:
         """Predict a few validation pictures, score them and draw one, as the run does while it trains."""
@@ -224,7 +241,18 @@ class Rehearsal:
             if self._target.locates:
                 draw_detections(images[0], examples[0].boxes or Detections(), labels=self._task.labels)
         working = torch.cuda.max_memory_allocated(self.device) - before if on_gpu else 0
-        return Scoring(predict_s / count, features_s / count, working)
+        map_s = 0.0
+        if self._steps is not None and self._target is Target.LABEL and isinstance(inspector, Explained):
+            map_s = self._map_seconds(inspector, images[0], examples[0])
+        return Scoring(predict_s / count, features_s / count, map_s, working)
+
+    def _map_seconds(self, inspector: Explained, image: Image, example: Example) -> float:
+        if isinstance(inspector, Localised):
+            return 0.0  # read off the score
+        try:
+            return self._timed(lambda: inspector.maps([image], [example]), warm=True)[0]
+        except (OptionError, RuntimeError):  # no places, or no room: the run goes on without maps, too
+            return 0.0
 
     def _predicted(self, inputs: Batch, examples: Sequence[Example]) -> list[Prediction]:
         with torch.inference_mode():

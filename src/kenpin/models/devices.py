@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import TypeVar
 
 import torch
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from kenpin.errors import RunError
@@ -14,6 +17,8 @@ from kenpin.models.contract import Batch, Inspector
 from kenpin.plural import counted
 
 Outputs = TypeVar("Outputs")
+_READERS = 16
+"""Threads at most that open and prepare pictures for a GPU."""
 
 
 def on_device(inspector: Inspector, batch: Mapping[str, Tensor]) -> Batch:
@@ -25,6 +30,30 @@ def on_device(inspector: Inspector, batch: Mapping[str, Tensor]) -> Batch:
 def device_of(inspector: Inspector) -> torch.device:
     """The device of the inspector's module; the CPU where it has no weights."""
     return next((weights.device for weights in inspector.module.parameters()), torch.device("cpu"))
+
+
+def is_far(inspector: Inspector) -> bool:
+    """Whether the network computes beside the processor: then many threads open pictures and prepare each as well,
+    since a GPU takes them faster than one thread does. On a CPU they would take the network's cores, and to prepare a
+    batch at once costs less."""
+    return device_of(inspector).type != "cpu"
+
+
+def reading_threads() -> int:
+    """Threads that open and prepare pictures for a GPU."""
+    return min(_READERS, os.cpu_count() or 1)
+
+
+def compute_alone() -> None:
+    """Let this thread compute by itself: else each of many readers asks for a thread of every core for each picture's
+    arithmetic, and they wait for one another."""
+    torch.get_num_threads()  # or PyTorch would set the number itself, at its first work in this thread
+    _openmp().limit(limits=1)
+
+
+@cache
+def _openmp() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="openmp")
 
 
 class Room:

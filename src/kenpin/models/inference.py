@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -20,7 +19,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import bytes_of_size, read_grey_or_rgb, read_image
 from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.plain_png import read_plain
-from kenpin.data.streaming import in_batches, pipelined, shared_out, stream
+from kenpin.data.streaming import in_batches, in_threads, pipelined, shared_out, stream
 from kenpin.data.targets import refuse_pictures, refuse_table
 from kenpin.errors import ImageError
 from kenpin.models.contract import (
@@ -35,7 +34,7 @@ from kenpin.models.contract import (
     ReadsTables,
     Whole,
 )
-from kenpin.models.devices import Room, device_of, on_device
+from kenpin.models.devices import Room, compute_alone, device_of, is_far, on_device, reading_threads
 from kenpin.models.networks.cpu_memory import keep_freed_memory
 from kenpin.models.networks.feature_store import FeatureStore, default_folder
 from kenpin.models.networks.on_engine import OnEngine
@@ -47,8 +46,6 @@ from kenpin.records import Example
 _ON_CPU, _ON_ONE_CORE, _ON_GPU = 8, 16, 64
 """Pictures a batch: on a CPU as many as keep the activations near its caches, on a GPU as many as fill it. With one
 thread PyTorch leaves its fast convolution alone below 16 pictures, and takes half as long again."""
-_READERS = 16
-"""Threads at most that open and prepare pictures for a GPU."""
 
 
 def infer_batches(
@@ -171,8 +168,11 @@ def _picture_batches(
         finish = _encoded(inspector, opened, store, room, frozen)
         return lambda: (count, examples, finish())
 
-    readers = min(_READERS, os.cpu_count() or 1) if _is_far(inspector) else 2
-    opened = stream(partial(_open, inspector, store, dataset, frozen), dataset, workers=readers)
+    open_one = partial(_open, inspector, store, dataset, frozen)
+    if is_far(inspector):
+        opened = in_threads(open_one, dataset, workers=reading_threads(), ahead=2 * size, begin=compute_alone)
+    else:
+        opened = stream(open_one, dataset)
     if frozen is not None:
         size = shared_out(size, len(dataset), frozen.depth)
     batches = in_batches(opened, size, _held_bytes)
@@ -238,13 +238,6 @@ def _held_bytes(opened: _Opened) -> int:
     return 0 if opened.image is None else bytes_of_size(opened.image.size)
 
 
-def _is_far(inspector: Inspector) -> bool:
-    """Whether the network computes beside the processor: then many threads open pictures and prepare each as well,
-    since a GPU takes them faster than one thread does. On a CPU they would take the network's cores, and to prepare a
-    batch at once costs less."""
-    return device_of(inspector).type != "cpu"
-
-
 def _open(
     inspector: Inspector, store: FeatureStore | None, dataset: Dataset, frozen: OnEngine | None, example: Example
 ) -> _Opened:
@@ -263,7 +256,7 @@ def _open(
         image = read_image(source)
         opened = replace(example, size_wh=image.size)
         # questions of a batch are made equally long
-        if _is_far(inspector) and not isinstance(inspector, Questioned):
+        if is_far(inspector) and not isinstance(inspector, Questioned):
             return _Opened(opened, content, inputs=inspector.encode([image]))
         return _Opened(opened, content, image=image)
     except ImageError as error:

@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from kenpin.errors import RunError
 from kenpin.run.layout import CHECKPOINTS, LINEAGE, MODEL, SEALED
@@ -65,4 +66,9 @@ def _check_file(path: Path, expected: str) -> None:
 def file_hash(path: Path) -> str:
     """Hash of a file's content, 32 hexadecimal digits."""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        return hashlib.file_digest(file, new_hash).hexdigest()
+
+
+def new_hash() -> Any:
+    """The hash of a sealed file, of nothing yet."""
+    return hashlib.blake2b(digest_size=16)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import Protocol
 
 import torch
 from PIL.Image import Image
@@ -16,7 +18,9 @@ from kenpin.config import GradientOptions
 from kenpin.data import streaming
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import bytes_of_size, read_image
+from kenpin.data.streaming import in_threads
 from kenpin.models.contract import Batch, Questioned, Sampled, Shrinks, Trainable
+from kenpin.models.devices import compute_alone, is_far, reading_threads
 from kenpin.models.inference import encode
 from kenpin.models.kept_inputs import KeptInputs, StoredFeatures
 from kenpin.records import Example
@@ -24,6 +28,16 @@ from kenpin.training.augment import Augmenter
 
 Row = tuple[Example, Image | Tensor]
 Rows = list[Row] | tuple[Sequence[Example] | None, Batch]
+_BATCHES_AHEAD = 2
+"""Batches whose pictures are prepared while a GPU computes: one that is ready, and one in the making."""
+
+
+class Batches(Protocol):
+    """The batches of an epoch, each made when its turn comes near."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Batch]: ...
 
 
 @dataclass(frozen=True)
@@ -37,13 +51,16 @@ class Reader:
     kept: KeptInputs | StoredFeatures | None = None
     workers: int = 0
 
-    def batches(self, order: list[int], epoch: int = 0, skip: int = 0) -> DataLoader[Batch]:
+    def batches(self, order: list[int], epoch: int = 0, skip: int = 0) -> Batches:
         """The examples of these rows, batch after batch, without the first `skip` batches."""
         in_memory = isinstance(self.kept, KeptInputs)
         starts = range(skip * self.batch_size, len(order), self.batch_size)
+        rows = [order[start : start + self.batch_size] for start in starts]
+        if is_far(self.inspector) and not in_memory and not self.workers:
+            return _InThreads(_Opened(self, epoch), rows)
         return DataLoader(
-            _Opened(self, epoch),  # type: ignore[arg-type]
-            batch_sampler=[order[start : start + self.batch_size] for start in starts],
+            _Opened(self, epoch),
+            batch_sampler=rows,
             collate_fn=self.collate,
             num_workers=0 if in_memory else self.workers,
             pin_memory=torch.cuda.is_available(),
@@ -119,6 +136,52 @@ class _Opened(TorchDataset[Row]):
             image, example = self.reader.augmenter(image, example, self.epoch, row)
         example, inspector = replace(example, size_wh=image.size), self.reader.inspector
         return example, inspector.shrunk(image) if isinstance(inspector, Shrinks) else image
+
+
+@dataclass(frozen=True)
+class _InThreads:
+    """Batches whose pictures several threads open, vary and prepare while a GPU computes the batches before them."""
+
+    opened: _Opened
+    rows: list[list[int]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Batch]:
+        torch.empty((), dtype=torch.int64).random_()  # a DataLoader draws a number, and dropout those after it
+        for rows in self._of_rows():
+            batch = self.opened.reader.collate(rows)  # texts too: a tokenizer serves one thread at a time
+            yield {name: values.pin_memory() for name, values in batch.items()} if torch.cuda.is_available() else batch
+
+    def _of_rows(self) -> Iterator[Rows]:
+        reader, threads = self.opened.reader, reading_threads()
+        if isinstance(reader.kept, StoredFeatures):  # of which a batch has all or none
+            yield from in_threads(
+                self.opened.__getitems__, self.rows, workers=threads, ahead=_BATCHES_AHEAD, begin=compute_alone
+            )
+            return
+        each = in_threads(
+            self._prepared,
+            chain.from_iterable(self.rows),
+            workers=threads,
+            ahead=_BATCHES_AHEAD * reader.batch_size,
+            begin=compute_alone,
+        )
+        for rows in self.rows:
+            examples, seen = zip(*islice(each, len(rows)), strict=True)
+            if isinstance(seen[0], dict):
+                yield examples, {name: torch.cat([of[name] for of in seen]) for name in seen[0]}
+            else:
+                yield list(zip(examples, seen, strict=True))
+
+    def _prepared(self, row: int) -> tuple[Example, Batch | Image | Tensor]:
+        """One example with its picture as the network takes it, or as it is where texts are asked with it."""
+        example, image = self.opened[row]
+        inspector = self.opened.reader.inspector
+        if isinstance(inspector, Questioned) or isinstance(image, Tensor):
+            return example, image
+        return example, encode(inspector, [image], [example])
 
 
 def _held_bytes(row: Row) -> int:

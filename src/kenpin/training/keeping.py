@@ -26,6 +26,8 @@ _THUMBNAIL_PX = {Target.LABEL: 128, Target.BOXES: 320, Target.TEXT: 256}
 _OF_SCORES, _OF_ANSWERS = (60, 18), (12, 12)
 """Maps of mistakes, and of other parts with high scores: those that the score is read off cost nothing more, others
 take a pass back through the network each."""
+MAPS_OF_ANSWERS = sum(_OF_ANSWERS)
+"""Passes back at most that a report's maps take."""
 
 
 def keep_for_report(

@@ -24,6 +24,7 @@ from kenpin.models.language.detector import LanguageDetector
 from kenpin.models.language.generation import Asked
 from kenpin.models.language.grammar import Florence2Grammar, Grammar
 from kenpin.models.language.losses import IGNORED
+from kenpin.models.networks.encoding import encoder_of
 from kenpin.models.networks.lora import without_adapters
 from kenpin.models.networks.on_engine import OnEngine
 
@@ -70,8 +71,7 @@ class Florence2Detector(LanguageDetector):
 
     def encode(self, images: Sequence[Image]) -> Batch:
         """Pictures -> `pixel_values`, (n, 3, h, w) float32."""
-        pixels = self.source.processor(images=list(images), return_tensors="pt")["pixel_values"]
-        return {"pixel_values": cast(Tensor, pixels)}
+        return encoder_of(self.source.processor, self.image_size_wh)(images)
 
     def encode_answer_ids(self, answers: Sequence[Sequence[int]]) -> Batch:
         """Answers -> `labels`: bos, answer, eos."""

@@ -22,6 +22,7 @@ _PROJECTED = 64
 """Dimensions in which they are chosen, by a random projection, which keeps distances well enough to choose by."""
 _LEAST_USUAL = 1e-5
 """Usual distance, where the mean of good parts is near 1, below which it is rounding."""
+_CPU = torch.device("cpu")
 _TOGETHER = 1_024
 """Cells that are compared with the kept ones at a time."""
 
@@ -80,28 +81,35 @@ class CellNeighbours:
 
 
 def fit_neighbours(
-    pictures: Callable[[], Iterable[Tensor]], count: int, *, kept: int, ridge: Ridge, seed: int
+    pictures: Callable[[], Iterable[Tensor]],
+    count: int,
+    *,
+    kept: int,
+    ridge: Ridge,
+    seed: int,
+    device: torch.device = _CPU,
 ) -> CellNeighbours:
     """The neighbours of good parts, in three passes over them.
 
-    pictures: at each call yields the same batches, (n, cells, k) float32, of `count` pictures; kept: cells at most.
-    Memory holds the candidates and one batch. Raises UnitSpaceError.
+    pictures: at each call yields the same batches, (n, cells, k) float32, of `count` pictures; kept: cells at most;
+    device: where cells are compared, and where the result lies. Memory holds the candidates and one batch. Raises
+    UnitSpaceError.
     """
-    space = fit_spaces(pictures, pooled=True, ridge=ridge)
+    space = fit_spaces(pictures, pooled=True, ridge=ridge).to(device)
     draw = torch.Generator().manual_seed(seed)
     of_each = max(1, math.ceil(_CANDIDATES / count))
     candidates, owners, seen = [], [], 0
     for some in pictures():
-        white = space.whitened(some)
+        white = space.whitened(some.to(device))
         n, cells, k = white.shape
         taken = min(of_each, cells)
         chosen = torch.stack([torch.randperm(cells, generator=draw)[:taken] for _ in range(n)])
-        candidates.append(white.gather(1, chosen[:, :, None].expand(-1, -1, k)).reshape(-1, k))
-        owners.append(torch.arange(seen, seen + n).repeat_interleave(taken))
+        candidates.append(white.gather(1, chosen.to(device)[:, :, None].expand(-1, -1, k)).reshape(-1, k))
+        owners.append(torch.arange(seen, seen + n, device=device).repeat_interleave(taken))
         seen += n
     known, owner = torch.cat(candidates), torch.cat(owners)
     projection = torch.randn(known.shape[1], min(_PROJECTED, known.shape[1]), generator=draw)
-    places = farthest_points(known @ projection, kept)
+    places = farthest_points(known @ projection.to(device), kept)
     kept_ones, owners_of_kept = known[places], owner[places]
     apart = torch.cat(
         [
@@ -126,15 +134,15 @@ def farthest_points(x: Tensor, count: int) -> Tensor:
     # Sener & Savarese 2018, greedy k-center: at most twice as far as the best choice of as many
     """
     if len(x) <= count:
-        return torch.arange(len(x))
+        return torch.arange(len(x), device=x.device)
     lengths = x.square().sum(dim=1)
-    chosen = torch.empty(count, dtype=torch.long)
-    chosen[0] = int(lengths.argmin())  # the middle of whitened rows
-    nearest = torch.full((len(x),), math.inf)
+    chosen = torch.empty(count, dtype=torch.long, device=x.device)
+    chosen[:1] = lengths.argmin()  # the middle of whitened rows
+    nearest = torch.full((len(x),), math.inf, device=x.device)
     for place in range(1, count):
-        last = x[chosen[place - 1]]
+        last = x[chosen[place - 1 : place]][0]  # by an index that stays on the device: nothing waits for it
         nearest = torch.minimum(nearest, lengths - 2 * (x @ last) + last.square().sum())
-        chosen[place] = int(nearest.argmax())
+        chosen[place : place + 1] = nearest.argmax()
     return chosen.sort().values
 
 

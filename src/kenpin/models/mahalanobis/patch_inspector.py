@@ -21,6 +21,7 @@ from kenpin.data.lineage import Lineage
 from kenpin.data.targets import of_labels
 from kenpin.errors import OptionError, RunError, first_line
 from kenpin.models.contract import Batch, Progress, Task
+from kenpin.models.devices import device_of
 from kenpin.models.inference import compute_features, infer_together
 from kenpin.models.looking.maps import seen_region
 from kenpin.models.mahalanobis.cell_neighbours import CellNeighbours, fit_neighbours
@@ -125,7 +126,12 @@ class PatchSpaceInspector(CellDecoding):
         pictures, options = partial(self._pictures, good, progress), self._options
         if self._where == "neighbours":
             self._spaces = fit_neighbours(
-                pictures, len(good), kept=options.kept_cells, ridge=options.ridge, seed=options.seed
+                pictures,
+                len(good),
+                kept=options.kept_cells,
+                ridge=options.ridge,
+                seed=options.seed,
+                device=device_of(self),
             )
         else:
             self._spaces = fit_spaces(pictures, pooled=self._is_pooled, ridge=options.ridge)

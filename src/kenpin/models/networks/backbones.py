@@ -19,6 +19,7 @@ from kenpin.errors import OptionError, RunError, first_line
 from kenpin.models.bases import BaseRecord, check_there
 from kenpin.models.contract import Batch
 from kenpin.models.networks import lite0
+from kenpin.models.networks.encoding import encoder_of
 from kenpin.models.networks.layers import LayerOutput, as_grid, body_name_of, body_of, classifies, layer_outputs
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.picture_size import at_size
@@ -56,7 +57,7 @@ class Backbone:
 
     def encode(self, images: Sequence[Image]) -> Batch:
         """RGB pictures -> `pixel_values` (n, 3, h, w) float32."""
-        return {"pixel_values": cast(Tensor, self.processor(images=list(images), return_tensors="pt")["pixel_values"])}
+        return encoder_of(self.processor, self.image_size_wh)(images)
 
     def on_engine(
         self, engine: str, function: Callable[[Tensor], Tensor] | None = None, *, output: str = "features"
