@@ -10,6 +10,7 @@ os.environ.setdefault("KENPIN_ENGINE", "torch")  # a toy is computed sooner than
 
 import gc
 import shutil
+import sys
 from collections.abc import Generator
 from functools import cache
 from pathlib import Path
@@ -47,6 +48,14 @@ def pytest_collection() -> Generator[None, object, object]:
 def _own_feature_store(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Features from earlier sessions must not answer for the code under test, nor tests fill the user's folder."""
     os.environ["KENPIN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(autouse=True)
+def _no_recent_features() -> None:
+    """Nor those that another test computed in this process, perhaps with a network of another making."""
+    recent = sys.modules.get("kenpin.models.networks.recent_features")
+    if recent is not None:
+        recent.RECENT.forget()
 
 
 @pytest.fixture(autouse=True)

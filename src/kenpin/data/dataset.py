@@ -217,11 +217,9 @@ class Dataset:
 
         Each file is read once; selections of the data set share the hashes.
         """
-        import pyarrow.compute as pc
-
-        ids, every = self.column("id"), self._table.column("id")
-        if pc.count_distinct(every).as_py() < len(every):  # put together by hand: an id may stand for several pictures
+        if not self._ids_are_unique():
             return [content_hash(example.image) for example in self]
+        ids = self.column("id")
         missing = [row for row, id in enumerate(ids) if id not in self._hashes]
         if missing and self.item_names:
             numbers = self.select(missing).numbers(sorted(self.item_names))
@@ -231,6 +229,21 @@ class Dataset:
             for example in self.select(missing):
                 self._hashes[example.id] = content_hash(example.image)
         return [self._hashes[id] for id in ids]
+
+    def hashed(self) -> list[str] | None:
+        """`contents`, where all are known already and are those of pictures that could be read; else None, and no file
+        is opened."""
+        if not self._hashes or not self._ids_are_unique():
+            return None
+        contents = [self._hashes.get(id, "") for id in self.column("id")]
+        return contents if all(contents) else None
+
+    def _ids_are_unique(self) -> bool:
+        """Not so in a data set put together by hand, where an id may stand for several pictures."""
+        import pyarrow.compute as pc
+
+        every = self._table.column("id")
+        return bool(pc.count_distinct(every).as_py() == len(every))
 
     def with_contents(self, contents: Sequence[str]) -> Dataset:
         """The same examples, whose content hashes are known to be these, one for each."""

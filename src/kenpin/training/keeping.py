@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from PIL.Image import Image
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image, read_mask
@@ -13,6 +15,7 @@ from kenpin.errors import ImageError, OptionError
 from kenpin.evaluation.mistakes import worst_first
 from kenpin.metrics.projection import principal_components
 from kenpin.models.contract import ChoosesItems, Explained, Inspector, Localised, ReadsTables
+from kenpin.models.looking.ways import TOGETHER
 from kenpin.predictor import Predictor
 from kenpin.records import Evaluation, Example, ImageSource, Map
 from kenpin.run import maps, thumbnails
@@ -85,15 +88,24 @@ def _keep_maps(predictor: Predictor, pictures: Dataset, evaluation: Evaluation, 
 
 
 def _explained(inspector: Explained, pictures: Dataset) -> Iterator[tuple[Example, Map]]:
-    """The map of each picture's answer, one picture after the other; none where it has no places, or no room."""
+    """The map of each picture's answer; none where it has no places, or no room."""
     if isinstance(inspector, Inspector):
         inspector.module.eval()
-    for example in pictures:
-        try:
-            (found,) = inspector.maps([read_image(example.image)], [example])
-        except (OptionError, RuntimeError):  # memory that a pass back does not find is no reason to lose the training
-            continue
-        yield from ((example, one) for one in found[:1])
+    examples = iter(pictures)
+    while some := list(islice(examples, TOGETHER)):
+        images = [read_image(example.image) for example in some]
+        for example, found in zip(some, _maps_of(inspector, images, some), strict=True):
+            yield from ((example, one) for one in found[:1])
+
+
+def _maps_of(inspector: Explained, images: list[Image], examples: list[Example]) -> list[tuple[Map, ...]]:
+    """The maps of each picture, of as many together as can be looked at."""
+    try:
+        return inspector.maps(images, examples)
+    except (OptionError, RuntimeError):  # memory that a pass back does not find is no reason to lose the training
+        if len(images) == 1:
+            return [()]
+    return [maps for one in zip(images, examples, strict=True) for maps in _maps_of(inspector, [one[0]], [one[1]])]
 
 
 def _mask_of(example: Example) -> maps.Mask | None:

@@ -37,6 +37,8 @@ _UNITS: dict[Way, str] = {
     "gradcam": "Grad-CAM",
     "shares": "share of a cell",
 }
+TOGETHER = 4
+"""Pictures that are looked at in one pass: memory grows with each, and a few fill a processor."""
 _LONGEST_SIDE = 28  # of the common grid of the maps of several stages
 
 
@@ -65,20 +67,28 @@ def class_maps(
         raise OptionError(
             f"option `label`: {label!r} is not a class of this run; {did_you_mean(label, inspector.labels)}"
         )
-    pixels = _pixels(inspector, images)
-    with torch.inference_mode():
-        likeliest = logits(pixels).argmax(dim=1).tolist()
-    explained = likeliest if label is None else [inspector.labels.index(label)] * len(images)
     maps: list[tuple[Map, ...]] = []
-    for image, picture, number in zip(images, pixels, explained, strict=True):
+    for some in _few(images):
+        explained: list[int] = []
 
-        def of_class(x: Tensor, number: int = number) -> Tensor:
-            return logits(x)[:, number]
+        def of_class(x: Tensor, explained: list[int] = explained) -> Tensor:
+            found = logits(x)
+            likeliest = found.argmax(dim=1).tolist()
+            explained[:] = likeliest if label is None else [inspector.labels.index(label)] * len(found)
+            return found[torch.arange(len(found)), explained]
 
-        looked = look(inspector.module, picture[None], of_class, way)
-        shows = f"{_SAID[looked.way]} {inspector.labels[number]}"
-        maps.append((_map(inspector, looked, image, shows),))
+        looked = look(inspector.module, _pixels(inspector, some), of_class, way)
+        maps += [
+            (_map(inspector, looked, place, image, f"{_SAID[looked.way]} {inspector.labels[explained[place]]}"),)
+            for place, image in enumerate(some)
+        ]
     return maps
+
+
+def _few(images: Sequence[Image]) -> Iterator[Sequence[Image]]:
+    """As many at a time as may be looked at together."""
+    for start in range(0, len(images), TOGETHER):
+        yield images[start : start + TOGETHER]
 
 
 def likeness_maps(inspector: Inspector, pair: Sequence[Image]) -> list[Map]:
@@ -106,7 +116,7 @@ def likeness_maps(inspector: Inspector, pair: Sequence[Image]) -> list[Map]:
             return likeness
 
         looked = look(inspector.module, picture[None], cosine, "shares")
-        maps.append(_map(inspector, looked, image, f"shares of the cosine {float(looked.scores[0]):.3f}"))
+        maps.append(_map(inspector, looked, 0, image, f"shares of the cosine {float(looked.scores[0]):.3f}"))
     return maps
 
 
@@ -123,7 +133,7 @@ def distance_maps(
     """
     centre = torch.from_numpy(mean)
     maps: list[tuple[Map, ...]] = []
-    for image, picture in zip(images, _pixels(inspector, images), strict=True):
+    for some in _few(images):
 
         def distance(x: Tensor) -> Tensor:
             away = items(x).double().cpu() - centre
@@ -132,9 +142,11 @@ def distance_maps(
             slopes = torch.where(away == 0, 0.0, of_items / away).detach()
             return (away * slopes).sum(dim=1)
 
-        looked = look(inspector.module, picture[None], distance, "shares")
-        shows = f"shares of the distance {float(looked.scores[0]):.3g} D²/k"
-        maps.append((_map(inspector, looked, image, shows),))
+        looked = look(inspector.module, _pixels(inspector, some), distance, "shares")
+        maps += [
+            (_map(inspector, looked, place, image, f"shares of the distance {float(looked.scores[place]):.3g} D²/k"),)
+            for place, image in enumerate(some)
+        ]
     return maps
 
 
@@ -142,9 +154,9 @@ def _pixels(inspector: Inspector, images: Sequence[Image]) -> Tensor:
     return inspector.encode(images)["pixel_values"].to(next(inspector.module.parameters()).device)
 
 
-def _map(inspector: Inspector, looked: Looked, image: Image, shows: str) -> Map:
+def _map(inspector: Inspector, looked: Looked, place: int, image: Image, shows: str) -> Map:
     region = seen_region(getattr(inspector, "processor", None), image.size)
-    return map_of_cells(looked.grids[0].numpy(), image.size, shows, _UNITS[looked.way], region=region)
+    return map_of_cells(looked.grids[place].numpy(), image.size, shows, _UNITS[looked.way], region=region)
 
 
 def look(module: nn.Module, pixel_values: Tensor, score: Callable[[Tensor], Tensor], way: str | None) -> Looked:
@@ -206,10 +218,10 @@ def _by_gradient(way: Way, value: Tensor, outputs: list[Tensor], size_hw: tuple[
         cells, slopes = (as_grid(tensor, size_hw) for tensor in (output.detach(), gradient))
         if way == "gradcam":
             slopes = slopes.mean(dim=(2, 3), keepdim=True)
-            if cells.amin() < 0:
-                cells = cells - cells.mean(dim=(2, 3), keepdim=True)
+            has_both = cells.amin(dim=(1, 2, 3), keepdim=True) < 0
+            cells = torch.where(has_both, cells - cells.mean(dim=(2, 3), keepdim=True), cells)
         parts.append((cells * slopes).sum(dim=1).float())
-    if not any(part.any() for part in parts):
+    if not parts or not torch.stack([part.flatten(1).any(dim=1) for part in parts]).any(dim=0).all():
         raise OptionError(
             f"option `way`: {way} finds nothing: the score does not depend on the last features; take another."
         )
