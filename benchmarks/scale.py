@@ -58,6 +58,8 @@ class Scale:
     """Times that a station is killed under load."""
     store_kills: int
     """Times that its PostgreSQL is."""
+    few_good: tuple[tuple[int, int], ...]
+    """Good parts, and how often so many are drawn."""
     load_s: float
     """How long a station is under load."""
     starts: int
@@ -94,7 +96,9 @@ FULL = Scale(
     store_kills=50,
     load_s=600,
     starts=7,
+    few_good=((1, 200), (2, 200), (4, 200), (8, 200), (16, 100), (50, 20)),
 )
+
 QUICK = Scale(
     pictures=16,
     batch_sizes=(),
@@ -125,4 +129,5 @@ QUICK = Scale(
     store_kills=2,
     load_s=6,
     starts=2,
+    few_good=((1, 1), (2, 2)),
 )

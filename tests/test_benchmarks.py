@@ -25,6 +25,7 @@ SECTIONS = [
     "Known cases",
     "Siamese network",
     "Three objectives in a plane",
+    "Few good parts",
     "Inspection",
     "Engine",
     "Package",

@@ -47,10 +47,6 @@ class DecisionOptions(StrictOptions):
         description="Share of defective parts on the line; by default that of validation.",
     )
 
-    def threshold_of_few(self, good: int) -> str | None:
-        """The options, as typed, that choose a threshold from this many good parts alone; None where no option does."""
-        return None
-
 
 class PlanOptions(StrictOptions):
     """How many NG and OK parts it takes to claim that at most so many escape or are overkilled."""

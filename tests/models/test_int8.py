@@ -175,7 +175,7 @@ def test_a_cost_is_of_verdicts_and_else_of_labels(head: Path, few_parts: Path, t
     right = [replace(part.prediction, label=part.label, defect_score=float(part.defective or 0)) for part in parts]
     wrong = [replace(one, label="other", defect_score=1 - (one.defect_score or 0)) for one in right]
 
-    def cost(predictions: Sequence[Prediction], **prices: float) -> float:
+    def cost(predictions: Sequence[Prediction], **prices: Any) -> float:
         threshold = Threshold(0.5, None, "here", **prices) if prices else None
         judging = quantised._Costs(predictor.model, "features", pictures, replace(before, threshold=threshold))
         return judging.of(predictions)

@@ -8,16 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import OptionError
-from kenpin.plural import counted, is_are
+from kenpin.plural import counted
 from kenpin.quality.bounds import at_most
+from kenpin.quality.conformal import FEW, p_value
 from kenpin.quality.costs import Floats, cut_costs, finite
 from kenpin.quality.planning import percent_down
 from kenpin.records import Judgement, Prediction, Threshold, Verdict
 
 _SAME_COST = 1e-12  # relative: sums of the same costs in another order differ by rounding
 _STRONGEST = 3  # items named in a reason
-FEWEST_GOOD = 20
-"""Good parts from which a threshold is chosen by them alone: with 95 % confidence at least 86 % of good parts pass."""
 _GOOD_PASSED = 0.99
 _CONFIDENCE = 0.95
 
@@ -86,18 +85,16 @@ def threshold_from_good_parts(good_scores: ArrayLike, parts: str) -> Threshold:
     """The cut that good parts alone give, and in its basis what that cut is worth.
 
     good_scores: (n,), of parts that the inspector did not learn from; parts: what they are called. From 100 parts on
-    99 % of them pass; fewer do not show that share, so the cut lies just above their largest score. Raises ShapeError,
-    and OptionError for fewer than FEWEST_GOOD.
+    99 % of them pass; fewer do not show that share, so the cut lies just above their largest score, which a new good
+    part exceeds with chance 1 / (n + 1) at most. Raises ShapeError, and OptionError where there is none.
     # Share of good parts below the k-th of n scores ~ Beta(k, n - k + 1), whatever their distribution (Wilks 1941):
     # its lower bound is what Clopper and Pearson's upper one of n - k in n leaves.
     """
     values = finite(good_scores)
     count = len(values)
-    if count < FEWEST_GOOD:
-        raise OptionError(
-            f"{counted(count, 'good part')} {is_are(count)} too few for a threshold by good parts alone; {FEWEST_GOOD} "
-            f"are needed: add {FEWEST_GOOD - count}."
-        )
+    if not count:
+        raise OptionError("a threshold by good parts alone needs some; give at least 1.")
+    is_few = count <= FEW
     if count * (1 - _GOOD_PASSED) >= 1 - 1e-9:
         cut = threshold_from_quantile(values, _GOOD_PASSED, "").fail_from
         how = f"{_GOOD_PASSED * 100:g} % of {count} good {parts} pass"
@@ -107,10 +104,16 @@ def threshold_from_good_parts(good_scores: ArrayLike, parts: str) -> Threshold:
     below = count - int((values < cut).sum())
     passed = 1 - (at_most(below, count, _CONFIDENCE) or 0.0)
     worth = f"with {_CONFIDENCE * 100:g} % confidence at least {percent_down(passed)} of good parts pass"
+    if is_few:
+        worth = (
+            f"of new good parts at most 1 in {count + 1} fails in the long run, the smallest false-alarm rate that so "
+            f"few can promise, and {worth}"
+        )
     return Threshold(
         cut,
         None,
         f"{how}: {worth}; there was no defective part, so costs could not decide, and how many escape is unknown.",
+        good_scores=tuple(values.tolist()) if is_few else None,
     )
 
 
@@ -141,6 +144,8 @@ def judge(prediction: Prediction, threshold: Threshold) -> Judgement:
         return Judgement(prediction.id, Verdict.REVIEW, None, ("The inspector gave no score, so a person must look.",))
     verdict = verdict_of(score, threshold)
     reasons = [_reason(score, verdict, threshold)]
+    if threshold.good_scores:
+        reasons.append(_rank(score, threshold.good_scores))
     if prediction.label is not None:
         chance = (prediction.probabilities or {}).get(prediction.label)
         reasons.append(
@@ -164,6 +169,17 @@ def _reason(score: float, verdict: Verdict, threshold: Threshold) -> str:
     if verdict is Verdict.REVIEW:
         return f"The score {score:.4g} lies from {pass_below} to {fail_from}, where a person must look."
     return f"The score {score:.4g} lies below {pass_below}, up to which parts pass."
+
+
+def _rank(score: float, good_scores: tuple[float, ...]) -> str:
+    """Where a score stands among those of a few good parts, each of which was judged without itself."""
+    count = len(good_scores)
+    as_high = sum(good >= score for good in good_scores)
+    least = ", the smallest that so few can give" if not as_high else ""
+    return (
+        f"Of {counted(count, 'good part')} held out in turn {as_high or 'none'} {'scores' if as_high < 2 else 'score'} "
+        f"as high: p = {p_value(good_scores, score):.2g}{least}."
+    )
 
 
 def passes_something(threshold: Threshold) -> bool:

@@ -18,7 +18,7 @@ from kenpin.plural import counted
 from kenpin.quality.consequences import cost_notes
 from kenpin.quality.costs import cut_costs, realised_cost
 from kenpin.quality.paired import verdict_differences
-from kenpin.quality.threshold import FEWEST_GOOD, threshold_from_costs, threshold_from_good_parts, verdict_of
+from kenpin.quality.threshold import threshold_from_costs, threshold_from_good_parts, verdict_of
 from kenpin.records import Threshold, Verdict
 from kenpin.report.changes import Changes, change_sentences, change_table
 from kenpin.report.cost_curve import cost_plot
@@ -125,11 +125,6 @@ def _chosen(rows: Rows, scores: Sequence[float], defective: Sequence[bool], pric
     if any(defective):
         basis = f"least expected cost on {counted(len(scores), 'part')} of {Path(rows.where).name}"
         return threshold_from_costs(scores, defective, **prices, basis=basis)
-    if len(scores) < FEWEST_GOOD:
-        raise DatasetError(
-            f"{rows.where}: {counted(len(scores), 'good part')} and no defective one; {FEWEST_GOOD} are needed for a "
-            f"threshold by good parts alone: add {FEWEST_GOOD - len(scores)}, or defective parts."
-        )
     return threshold_from_good_parts(scores, "parts")
 
 

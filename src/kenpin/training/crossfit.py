@@ -40,21 +40,21 @@ def out_of_fold(
     """
     contents, found = dataset.contents(), dict[int, Prediction]()
     # on one base, which is loaded once: each fit forgets the one before
-    of_all = _to_be_fitted(family, options, task) if refit is None else None
+    of_all = to_be_fitted(family, options, task) if refit is None else None
     numbers = sorted({of for of in folds if of is not None})
     progress("cross-validating", 0, len(numbers))
     for done, fold in enumerate(numbers, start=1):
         judged = [row for row, of in enumerate(folds) if of == fold]
         unseen = known_contents(contents[row] for row in judged)
         with nullcontext(options) if refit is None else refit(unseen) as of_fold:
-            inspector = of_all or _to_be_fitted(family, of_fold, task)
+            inspector = of_all or to_be_fitted(family, of_fold, task)
             inspector.fit(dataset.select(learned_without(dataset, folds, fold)), lineage, _unheard)
             found |= dict(zip(judged, Predictor(inspector).predict(dataset.select(judged)), strict=True))
         progress("cross-validating", done, len(numbers))
     return tuple(found[row] for row in sorted(found))
 
 
-def _to_be_fitted(family: Family[Any], options: TrainOptions, task: Task) -> Fitted:
+def to_be_fitted(family: Family[Any], options: TrainOptions, task: Task) -> Fitted:
     """An inspector on its device. Raises OptionError where it is trained by gradients."""
     inspector = family.create(options, task)
     if not isinstance(inspector, Fitted):

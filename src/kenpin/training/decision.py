@@ -7,12 +7,7 @@ from dataclasses import replace
 
 from kenpin.config import DecisionOptions
 from kenpin.plural import counted
-from kenpin.quality.threshold import (
-    FEWEST_GOOD,
-    passes_something,
-    threshold_from_costs,
-    threshold_from_good_parts,
-)
+from kenpin.quality.threshold import passes_something, threshold_from_costs, threshold_from_good_parts
 from kenpin.records import Prediction, Threshold
 
 
@@ -54,21 +49,15 @@ def decide(
             basis=basis,
         )
         return _told(threshold)
-    if count >= FEWEST_GOOD:
+    if count:
         return _told(threshold_from_good_parts(good, pictures))
     where, scored = f"{folder}: " if folder else "", pictures.partition(",")[0].removesuffix("s")
     if bad_count:
         return None, (
             f"No threshold: {where}{counted(bad_count, f'defective {scored}')} and no good one; add good parts, or "
-            "name "
-            "further good classes with --ok-labels."
+            "name further good classes with --ok-labels."
         )
-    otherwise = options.threshold_of_few(count)
-    return None, (
-        f"No threshold: {where}{counted(count, f'good {scored}')}; {FEWEST_GOOD} are needed for one: add "
-        f"{FEWEST_GOOD - count}, "
-        f"or defective parts{f', or ask for less with {otherwise}' if otherwise else ''}."
-    )
+    return None, f"No threshold: {where}there is no {scored}; add good parts."
 
 
 def _told(threshold: Threshold) -> tuple[Threshold, str]:

@@ -11,6 +11,7 @@ from kenpin.data.folds import random_folds
 from kenpin.data.lineage import known_contents
 from kenpin.errors import DatasetError, UnitSpaceError
 from kenpin.plural import counted, is_are
+from kenpin.quality.conformal import FEW
 
 FOLDS = 10
 """With fewer, each fit lacks more of the parts that the shipped fit has, and good parts lie farther from it."""
@@ -41,7 +42,9 @@ def plan_folds(training: Dataset, rows: Sequence[int], learned: Collection[str],
     if not learned:
         raise DatasetError(f"{training.root or 'the data set'}: no training picture can be held out; add pictures.")
     rarest = min(learned, key=lambda label: counts[label])
-    most = min(FOLDS, counts[rarest], len(set(groups)) if grouped else FOLDS)
+    good_alone = len(counts) == 1 and counts[rarest] <= FEW  # what so few can promise hangs on each of them
+    wanted = counts[rarest] if good_alone else FOLDS
+    most = min(wanted, counts[rarest], len(set(groups)) if grouped else wanted)
     if most < 2:
         one_group = groups[0] if grouped and counts[rarest] > 1 else None
         raise DatasetError(_too_few(judged, rarest, counts[rarest], one_group))

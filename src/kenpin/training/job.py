@@ -86,6 +86,8 @@ def _carry_out(start: Start, listener: Listener) -> Run:
         keep_lineage(start, folder)
         write_begun(folder, family, start.task, inspector)
         ranks.wait()
+        training = training.trimmed()
+        start = training.start
         learned = training.learn()
         ranks.leave()
         scored = training.score(learned)

@@ -18,15 +18,12 @@ from kenpin.models import families_of_good_parts
 from kenpin.models.contract import Task
 from kenpin.nearest import did_you_mean
 from kenpin.plural import counted, is_are, was_were
-from kenpin.quality.threshold import FEWEST_GOOD
 from kenpin.targets import Target
 from kenpin.training.folding import Check, refuse_one_group
 
 _SPLITS = ("train", "validation", "test")
 _GOOD = "ok"
 """Class of unlabelled good parts, where nobody named another."""
-_FEWEST_LEARNED = 12
-"""Good parts that are learned from alone: while a fifth is held out, a unit space needs the others."""
 
 
 @dataclass(frozen=True)
@@ -182,8 +179,8 @@ def good_folder(pictures: Dataset, task: Task) -> str:
     return os.path.commonpath(named) if named and len(named) == len(folders) else pictures.root
 
 
-def check_good_parts(training: Dataset, task: Task) -> None:
-    """Refuse too few good parts, where these alone are learned from. Raises DatasetError."""
+def check_good_parts(training: Dataset, task: Task, fewest: int) -> None:
+    """Refuse fewer good parts than are needed, where these alone are learned from. Raises DatasetError."""
     labels = training.column("label")
     good = sum(label in task.ok_labels for label in labels)
     further = good < len(labels)
@@ -196,11 +193,10 @@ def check_good_parts(training: Dataset, task: Task) -> None:
             f"{training.root}: none of the {counted(len(labels), 'training picture')} ({of_each}) is {named}; name the "
             "good classes with --ok-labels."
         )
-    if good < _FEWEST_LEARNED:
+    if good < fewest:
         raise DatasetError(
-            f"{good_folder(training, task)}: {counted(good, 'good part')}; {_FEWEST_LEARNED} are needed to learn from, "
-            f"and {FEWEST_GOOD} for a threshold: add "
-            f"{FEWEST_GOOD - good}{', or name further good classes with --ok-labels' if further else ''}."
+            f"{good_folder(training, task)}: {counted(good, 'good part')}; {fewest} are needed to learn from: add "
+            f"{fewest - good}{', or name further good classes with --ok-labels' if further else ''}."
         )
 
 

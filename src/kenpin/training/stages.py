@@ -15,6 +15,7 @@ from kenpin.errors import DatasetError, UnitSpaceError
 from kenpin.evaluation import summarise, with_mask_measures
 from kenpin.models.calibrated import write_calibration
 from kenpin.models.contract import Calibrated, Trainable
+from kenpin.models.good_parts import OfGoodParts
 from kenpin.plural import counted
 from kenpin.predictor import Predictor
 from kenpin.quality.consequences import cost_notes
@@ -29,6 +30,7 @@ from kenpin.training.listener import Listener
 from kenpin.training.parts import defective, good_folder
 from kenpin.training.processes import Processes
 from kenpin.training.start import Start
+from kenpin.training.trimming import trimmed
 
 _CHAIN = "chain"
 """Folder of the runs below while they are trained anew."""
@@ -57,6 +59,17 @@ class Training:
     """Holds all that is written until it is whole."""
     processes: Processes
     listener: Listener
+
+    def trimmed(self) -> Training:
+        """The same without good parts that lie apart from the others, where the options ask for that. Raises
+        DatasetError, UnitSpaceError."""
+        family, options = self.start.family, self.start.options
+        share = family.trimmed_share(options) if isinstance(family, OfGoodParts) else 0.0
+        if not share:
+            return self
+        start = trimmed(self.start, share, self.listener.progress)
+        self.listener.say(start.notes[-1])
+        return replace(self, start=start)
 
     def learn(self) -> Learned:
         """The trained inspector, which may have been trained before the process died. Raises KenpinError."""

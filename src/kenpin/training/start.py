@@ -22,6 +22,7 @@ from kenpin.data.targets import classes_of_each, refuse_table
 from kenpin.errors import DatasetError, LabelError, OptionError
 from kenpin.models import get_family
 from kenpin.models.contract import Announces, Calibrated, Family, Fitted, Foresees, Inspector, Task
+from kenpin.models.good_parts import OfGoodParts
 from kenpin.models.inference import check_readable
 from kenpin.models.settling import Settles
 from kenpin.plural import counted
@@ -159,7 +160,7 @@ def begin(
         task_of(parts.training, chosen.target, options.ok_labels) if taken is None else (taken.task, (taken.note,))
     )
     if chosen.good_alone:
-        check_good_parts(parts.training, task)
+        check_good_parts(parts.training, task, chosen.fewest_good(options) if isinstance(chosen, OfGoodParts) else 1)
     elif chosen.target is Target.LABEL:
         check_two_classes(parts.training, task, family)
     task = replace(task, items=dataset.item_names)
@@ -174,7 +175,7 @@ def begin(
     _check_folds(options, below, in_one_pass)
     if options.folds == "last":
         refuse_seen_alone(parts, below, judging, task, chosen.target, dataset.root, fitted=in_one_pass)
-    whole_parts, check = parts, _checking(chosen, options, task, below)
+    whole_parts, check = parts, checking(chosen, options, task, below)
     check(parts.training)
     parts = outside(parts, judging, f"{below.having()} seen them")
     if not without:
@@ -218,7 +219,7 @@ def begin(
     )
 
 
-def _checking(family: Family[Any], options: TrainOptions, task: Task, below: Lineage) -> Check:
+def checking(family: Family[Any], options: TrainOptions, task: Task, below: Lineage) -> Check:
     """The family's own check of training pictures; none where it has none."""
 
     def check(training: Dataset) -> None:

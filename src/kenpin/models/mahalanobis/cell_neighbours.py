@@ -88,17 +88,19 @@ def fit_neighbours(
     ridge: Ridge,
     seed: int,
     device: torch.device = _CPU,
+    near: Tensor | None = None,
 ) -> CellNeighbours:
     """The neighbours of good parts, in three passes over them.
 
     pictures: at each call yields the same batches, (n, cells, k) float32, of `count` pictures; kept: cells at most;
-    device: where cells are compared, and where the result lies. Memory holds the candidates and one batch. Raises
-    UnitSpaceError.
+    device: where cells are compared, and where the result lies; near: whether two cells see some of the same pixels,
+    (cells, cells), by which those of a single part are told from their neighbours. Memory holds the candidates and one
+    batch. Raises UnitSpaceError.
     """
     space = fit_spaces(pictures, pooled=True, ridge=ridge).to(device)
     draw = torch.Generator().manual_seed(seed)
     of_each = max(1, math.ceil(_CANDIDATES / count))
-    candidates, owners, seen = [], [], 0
+    candidates, owners, places_seen, seen = [], [], [], 0
     for some in pictures():
         white = space.whitened(some.to(device))
         n, cells, k = white.shape
@@ -106,15 +108,19 @@ def fit_neighbours(
         chosen = torch.stack([torch.randperm(cells, generator=draw)[:taken] for _ in range(n)])
         candidates.append(white.gather(1, chosen.to(device)[:, :, None].expand(-1, -1, k)).reshape(-1, k))
         owners.append(torch.arange(seen, seen + n, device=device).repeat_interleave(taken))
+        places_seen.append(chosen.reshape(-1).to(device))
         seen += n
-    known, owner = torch.cat(candidates), torch.cat(owners)
+    known, owner, place = torch.cat(candidates), torch.cat(owners), torch.cat(places_seen)
     projection = torch.randn(known.shape[1], min(_PROJECTED, known.shape[1]), generator=draw)
     places = farthest_points(known @ projection.to(device), kept)
     kept_ones, owners_of_kept = known[places], owner[places]
+    near = None if near is None or count > 1 else near.to(device)
     apart = torch.cat(
         [
-            _nearest(rows, kept_ones, own[:, None] == owners_of_kept)
-            for rows, own in zip(torch.split(known, _TOGETHER), torch.split(owner, _TOGETHER), strict=True)
+            _nearest(rows, kept_ones, own[:, None] == owners_of_kept if near is None else near[at][:, place[places]])
+            for rows, own, at in zip(
+                torch.split(known, _TOGETHER), torch.split(owner, _TOGETHER), torch.split(place, _TOGETHER), strict=True
+            )
         ]
     )
     # a part that all kept cells are of has no neighbours in others

@@ -12,13 +12,16 @@ from kenpin.models.contract import Inspector, Task
 from kenpin.models.mahalanobis.decoding import SPACE_FILE, read_space
 from kenpin.models.mahalanobis.inspector import UnitSpaceInspector
 from kenpin.models.mahalanobis.items import item_source, of_table, same_source
-from kenpin.models.mahalanobis.options import MahalanobisOptions
+from kenpin.models.mahalanobis.options import CELLS_TOGETHER, MahalanobisOptions
 from kenpin.models.mahalanobis.patch_inspector import PatchSpaceInspector
 from kenpin.models.mahalanobis.selection import check_count, divide_parts
 from kenpin.models.networks.backbones import BUILT_IN, load_backbone
 from kenpin.models.networks.sizes import announced_by
 from kenpin.models.networks.vision import quarters_of
 from kenpin.targets import Target
+
+_FEWEST_PARTS = 12
+"""While one or a fifth of them is held out, a unit space needs the others."""
 
 
 class MahalanobisFamily:
@@ -33,11 +36,20 @@ class MahalanobisFamily:
         """Always."""
         return True
 
+    def fewest_good(self, options: MahalanobisOptions) -> int:
+        """Two where the cells of one part are enough for their common space; else as many as its items need."""
+        return 2 if options.where in CELLS_TOGETHER else _FEWEST_PARTS
+
+    def trimmed_share(self, options: MahalanobisOptions) -> float:
+        """As the option says."""
+        return options.trim
+
     def check(self, training: Dataset, options: MahalanobisOptions, task: Task, lineage: Lineage) -> None:
         """Require good parts for a unit space, and where items are selected parts of both kinds to choose and to
         confirm by. Raises UnitSpaceError, DatasetError."""
         is_good = [label in task.ok_labels for label in training.column("label")]
-        check_count(sum(is_good), "ledoit-wolf" if options.where != "none" else options.ridge)
+        if options.where not in CELLS_TOGETHER:
+            check_count(sum(is_good), "ledoit-wolf" if options.where != "none" else options.ridge)
         if options.select_items:
             divide_parts(training, is_good, options.confirm_share, options.seed, lineage)
 

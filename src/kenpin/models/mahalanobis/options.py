@@ -17,6 +17,9 @@ MAP_LITE0_LAYERS = (4, 5, 6)
 _MOST_BYTES = 64_000_000
 """Of moments that are kept without being asked for."""
 
+CELLS_TOGETHER = ("pooled", "neighbours")
+"""Maps of which the cells of all places make one unit space: those of a single part are enough for it."""
+
 
 class MahalanobisOptions(FeatureOptions):
     """Options of `kenpin train mahalanobis`."""
@@ -72,6 +75,13 @@ class MahalanobisOptions(FeatureOptions):
         ge=2,
         description="Columns of the orthogonal array; more items than that are selected in groups.",
     )
+    trim: float = Field(
+        0.0,
+        ge=0,
+        lt=0.5,
+        description="Share of the good parts, at most, that may be bad: those that lie apart from the others are left "
+        "out of the fit and of the threshold, and named.",
+    )
     updatable: Annotated[Literal["auto", "always", "never"], InGroup("advanced")] = Field(
         "auto",
         description="Keep moments of the good parts in the run, with which `kenpin update` adds others; auto: where "
@@ -92,13 +102,6 @@ class MahalanobisOptions(FeatureOptions):
     def idle(self) -> frozenset[str]:
         """Names of the options that do nothing beside the others."""
         return frozenset(self._idle())
-
-    def threshold_of_few(self, good: int) -> str | None:
-        """A quantile of the distance of whole pictures that so few good parts reach; None where there is none."""
-        percent = 100 * good // (good + 1)
-        if self.calibrate != "none" or not percent:
-            return None
-        return f"{'' if self.where == 'none' else '--where none '}--limit quantile --good-passed {percent / 100:g}"
 
     def _idle(self) -> dict[str, str]:
         """Names of the options that do nothing, each with the option that makes it idle."""

@@ -27,7 +27,7 @@ from kenpin.models.looking.maps import seen_region
 from kenpin.models.mahalanobis.cell_neighbours import CellNeighbours, fit_neighbours
 from kenpin.models.mahalanobis.cell_spaces import CellSpaces, fit_spaces, samples_of, spaces_of_moments
 from kenpin.models.mahalanobis.decoding import CellDecoding
-from kenpin.models.mahalanobis.options import MahalanobisOptions, keeps_moments
+from kenpin.models.mahalanobis.options import CELLS_TOGETHER, MahalanobisOptions, keeps_moments
 from kenpin.models.mahalanobis.selection import check_count
 from kenpin.models.networks.backbones import Backbone
 from kenpin.models.networks.on_engine import OnEngine
@@ -122,7 +122,8 @@ class PatchSpaceInspector(CellDecoding):
     def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
         """Learn the spaces from the good parts alone; nothing is set aside. Raises UnitSpaceError."""
         good = of_labels(training, self._task.ok_labels)
-        check_count(len(good), "ledoit-wolf")
+        if self._where not in CELLS_TOGETHER:
+            check_count(len(good), "ledoit-wolf")
         pictures, options = partial(self._pictures, good, progress), self._options
         if self._where == "neighbours":
             self._spaces = fit_neighbours(
@@ -132,6 +133,7 @@ class PatchSpaceInspector(CellDecoding):
                 ridge=options.ridge,
                 seed=options.seed,
                 device=device_of(self),
+                near=self._near() if len(good) == 1 else None,
             )
         else:
             self._spaces = fit_spaces(pictures, pooled=self._is_pooled, ridge=options.ridge)
@@ -173,6 +175,12 @@ class PatchSpaceInspector(CellDecoding):
         features = compute_features(self, good, progress=progress)
         while some := list(islice(features, _TOGETHER)):
             yield self._items(torch.stack(some))
+
+    def _near(self) -> Tensor:
+        """Whether two cells were averaged over some of the same ones, (cells, cells)."""
+        rows, columns = self._grid
+        at = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
+        return (at[:, None] - at).abs().amax(dim=2) < self._around
 
     @property
     def _is_pooled(self) -> bool:
