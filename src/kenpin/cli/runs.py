@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -336,6 +336,10 @@ def report(
     umap: Annotated[
         bool, Parameter(group=OUTPUT, negative=(), help="Draw the embeddings by UMAP too (extra `umap`).")
     ] = False,
+    language: Annotated[
+        Literal["en", "ja", "zh"],
+        Parameter(group=OUTPUT, help="Language of the report; what the run recorded stays English."),
+    ] = "en",
     overwrite: Overwrite = False,
 ) -> int:
     """Write a run's report as one offline HTML file.
@@ -362,6 +366,7 @@ def report(
         against=None if against is None else folder_of_report(against),
         findings=read_findings(findings),
         umap=umap,
+        language=language,
         overwrite=overwrite or out is None,  # a run's own can always be made again from what the run holds
     )
     _show.row(str(page))

@@ -12,7 +12,7 @@ from kenpin.errors import RunError
 from kenpin.plural import counted, is_are
 from kenpin.report import words
 from kenpin.report.charts import training_figures
-from kenpin.report.document import data_url, template, write_document
+from kenpin.report.document import data_url, fill, write_document
 from kenpin.report.names import picture_name
 from kenpin.run.evolution import SNAPSHOTS, TRUTH, read_snapshots, read_truth
 from kenpin.run.layout import EVOLUTION, METRICS
@@ -66,7 +66,8 @@ def render_evolution(evolution: Evolution, name: str) -> str:
     """One HTML page: curves above, below them a row for each watched picture and a column for each evaluation."""
     best = _least_loss(evolution.snapshots)
     columns = _shown(evolution.snapshots, best)
-    return template("evolution.html.jinja").render(
+    return fill(
+        "evolution.html.jinja",
         name=name,
         sentences=_sentences(evolution, best, len(columns)),
         figures=training_figures(_rows(evolution)),

@@ -21,7 +21,7 @@ from kenpin.files import check_free
 from kenpin.plural import counted, is_are, plural
 from kenpin.records import Example, Finding, Severity
 from kenpin.report import look_charts as charts
-from kenpin.report.document import template, write_document
+from kenpin.report.document import fill, write_document
 from kenpin.report.look_cards import PictureCard, ShownPicture, card, within
 from kenpin.report.names import without_folders
 
@@ -131,7 +131,8 @@ def render_look(overview: Overview) -> str:
     has_answers = any(answer is not None for answer in dataset.column("suffix"))
     noun = "rows" if dataset.item_names else "pictures"
     root = without_folders(dataset.root)
-    return template("look.html.jinja").render(
+    return fill(
+        "look.html.jinja",
         name=Path(dataset.root).name or dataset.root or "data set",
         about=f"{root}, read as {dataset.format}" if dataset.format else root or "from memory",
         sentences=_sentences(overview, noun),

@@ -15,7 +15,7 @@ from kenpin.metrics.projection import principal_components
 from kenpin.plural import counted
 from kenpin.report import words
 from kenpin.report.content import read_content
-from kenpin.report.document import template, write_document
+from kenpin.report.document import fill, write_document
 from kenpin.report.drawing import Axis, Figure, PointGroup, plain, point_chart
 
 _COLOURS = 10
@@ -97,7 +97,7 @@ def write_scatters(panels: Sequence[Panel], out: str | Path, *, name: str, overw
     Raises ShapeError, and OutputExistsError where `out` exists, unless `overwrite`.
     """
     return write_document(
-        lambda: template("scatter.html.jinja").render(name=name, figures=[scatter_figure(panel) for panel in panels]),
+        lambda: fill("scatter.html.jinja", name=name, figures=[scatter_figure(panel) for panel in panels]),
         Path(out),
         overwrite,
     )
