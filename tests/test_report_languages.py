@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from gettext import NullTranslations
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -25,73 +23,20 @@ from kenpin.report.plots import Table
 from kenpin.run.maps import Maps, PictureMap
 from kenpin.run.vectors import ProjectedEmbedding
 from kenpin.words import ENGLISH, Language, Texts
-from tests.catalogues import TRANSLATED, used
+from tests.catalogues import TRANSLATED
 from tests.commands import Run
+from tests.languages import Marking, Shown, outside, without
 from tests.test_box_report import box_content, box_evaluation
 from tests.test_effects import selection
 from tests.test_report import CUT, content, evaluation, full_content
 from tests.test_text_evaluation import evaluated
 from tests.toy_runs import trained
 
-_VALUE = re.compile(r"%\(\w+\)s")
-# symbols and proper names, alike in all languages, and the data of the pages below
-_SAME = {"AP", "F1", "OK", "PCA", "UMAP", "kenpin", "p", "png", "jpg"}
+# of the pages below
 _DATA = {"test", "train", "blocked", "x.json", "lot", "solder-bridge", "script", "alert", "head", "abc", "https"}
 _DATA |= {"a label so long that no picture has room for it", "a label so long that", "s…", "D²/k", "table", "item"}
 _DATA |= {"example.org", "base", "x"}
 _DATA |= {"a scratch", "a dent", "scratch", "dent", "nothing"}
-
-
-class Marking(NullTranslations):
-    """Every text in marks, and its values outside of them: what is in no marks did not come from the catalogue."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._known = {text for message in used() if message.id for text in _forms(message.id)}
-
-    def gettext(self, message: str) -> str:
-        assert str(message) in self._known, message
-        return f"«{_VALUE.sub(lambda value: f'»{value[0]}«', message)}»"
-
-    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
-        return self.gettext(msgid1 if n == 1 else msgid2)
-
-
-def _forms(id: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
-    return (id,) if isinstance(id, str) else tuple(id)
-
-
-class Shown(HTMLParser):
-    """Texts that a reader of the page sees or hears; those in English, which is said of them, are kept apart."""
-
-    VOID = frozenset({"meta", "img", "br", "link", "input", "base"})
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.language = ""
-        self.texts: list[str] = []
-        self.recorded: list[str] = []
-        self._open: list[str] = []
-        self.feed(page)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        if tag == "html":
-            self.language = values["lang"] or ""
-            values = {}
-        self._keep(*(values[name] or "" for name in ("alt", "aria-label", "title") if name in values))
-        if tag not in self.VOID:
-            self._open.append("English" if values.get("lang") == "en" else tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        self._open.pop()
-
-    def handle_data(self, data: str) -> None:
-        if data.strip() and "style" not in self._open:
-            self._keep(data)
-
-    def _keep(self, *texts: str) -> None:
-        (self.recorded if "English" in self._open else self.texts).extend(texts)
 
 
 def _maps(**change: Any) -> Maps:
@@ -162,21 +107,9 @@ def marked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_fixed_text_of_the_page_is_in_the_catalogue(name: str) -> None:
     shown = Shown(render_report(PAGES[name], findings=(FOUND,), language="ja"))
     assert any("«" in text for text in shown.texts)
-    escaped = {(rest, text) for text in shown.texts if (rest := _outside(text))}
+    escaped = {(rest, text) for text in shown.texts if (rest := outside(text, _DATA))}
     assert not escaped, "through the catalogue with them, or within what is said to be English"
     assert FOUND.sentences[0] in shown.recorded
-
-
-def _outside(text: str) -> str:
-    """The letters of a text that are in no marks and no data."""
-    rest = _without_data(re.sub("«[^«»]*»", " ", text))
-    return " ".join(word for word in re.findall(r"[^\W\d_]*[A-Za-z][^\W_]*", rest) if word not in _SAME)
-
-
-def _without_data(text: str) -> str:
-    for known in sorted(_DATA, key=len, reverse=True):
-        text = re.sub(rf"(?<![^\W\d_]){re.escape(known)}(?![^\W\d_])", " ", text)
-    return text
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
@@ -185,7 +118,7 @@ def test_a_page_in_another_language_has_no_english_sentence(name: str, language:
     shown = Shown(render_report(PAGES[name], findings=(FOUND,), language=language))
     assert shown.language == language
     for text in shown.texts:
-        assert not re.search(r"[A-Za-z]+ [a-z]+ [a-z]+", _without_data(text)), text
+        assert not re.search(r"[A-Za-z]+ [a-z]+ [a-z]+", without(text, _DATA)), text
     assert not any("%(" in text or "%%" in text for text in shown.texts)
 
 

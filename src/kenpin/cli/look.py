@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -30,6 +30,10 @@ def look(
         bool,
         Parameter(group=DATA, negative=(), help="Open all pictures and not a sample; takes long where there are many."),
     ] = False,
+    language: Annotated[
+        Literal["en", "ja", "zh"],
+        Parameter(group=OUTPUT, help="Language of the page; what the doctor finds stays English."),
+    ] = "en",
     overwrite: Overwrite = False,
 ) -> int:
     """Show a data set on one page: pictures, annotations, numbers, findings.
@@ -47,7 +51,15 @@ def look(
 
     check_writable(out, overwrite)
     found = write_look(
-        data, out, split=split, per_class=per_class, seed=seed, whole=whole, overwrite=overwrite, **reading.keywords
+        data,
+        out,
+        split=split,
+        per_class=per_class,
+        seed=seed,
+        whole=whole,
+        language=language,
+        overwrite=overwrite,
+        **reading.keywords,
     )
     # a table's rows have nothing to open
     pictures = f"{counted(found.pictures, 'picture')}, {found.opened:,} opened"
