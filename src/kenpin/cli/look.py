@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import DATA, OUTPUT, REQUIRED, RUN
 from kenpin.cli._reading import ReadOptions
-from kenpin.cli.data import Overwrite
+from kenpin.cli.data import Overwrite, PageLanguage
 from kenpin.data.sampling import PER_CLASS
 from kenpin.plural import counted
 
@@ -30,10 +30,7 @@ def look(
         bool,
         Parameter(group=DATA, negative=(), help="Open all pictures and not a sample; takes long where there are many."),
     ] = False,
-    language: Annotated[
-        Literal["en", "ja", "zh"],
-        Parameter(group=OUTPUT, help="Language of the page; what the doctor finds stays English."),
-    ] = "en",
+    language: PageLanguage = "en",
     overwrite: Overwrite = False,
 ) -> int:
     """Show a data set on one page: pictures, annotations, numbers, findings.
