@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from kenpin import words
+from kenpin.errors import OptionError
 from kenpin.evaluation import summarise
 from kenpin.heat import WHOLE
 from kenpin.metrics.projection import principal_components
@@ -160,6 +161,8 @@ def test_the_command_and_the_function_write_the_language(few_parts: Path, tmp_pa
     assert '<html lang="zh">' in (tmp_path / "shell.html").read_text("utf-8")
     assert read_content(folder).evaluations.keys() == read_content(folder, texts=Texts("ja")).evaluations.keys()
     assert kenpin("report", folder, "--language", "de")[0] != 0
+    with pytest.raises(OptionError, match="en, ja, zh"):
+        write_report(folder, tmp_path / "none.html", language="de")  # type: ignore[arg-type]
 
 
 def test_verdicts_have_the_names_of_the_station() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 from kenpin.config import LARGEST_SEED
 from kenpin.data.dataset import Dataset
@@ -49,6 +49,13 @@ class Overview:
     """Pictures on the page: the sample's, and those of findings, by id."""
 
 
+class HowToShow(HowToRead, total=False):
+    """Keywords of `load_dataset`, and of the page."""
+
+    language: Language
+    """Of the page's own texts; by default "en"."""
+
+
 def look(
     data: DataSource,
     out: str | Path,
@@ -57,16 +64,15 @@ def look(
     per_class: int = PER_CLASS,
     seed: int = 0,
     whole: bool = False,
-    language: Language = "en",
     overwrite: bool = False,
-    **how: Unpack[HowToRead],
+    **how: Unpack[HowToShow],
 ) -> Examination:
     """Show a data set on one self-contained HTML page, and return the doctor's examination.
 
     Annotations, classes and splits are checked and counted in all pictures. A sample of `per_class` pictures of each
     class in each split, chosen by `seed`, is shown; it and some others are opened, for checks of files, sizes and
-    copies. `whole`: all are opened. `split`: the pictures of one split alone.
-    `language`: of the page's own texts; what the doctor finds stays English. `how`: keywords of `load_dataset`.
+    copies. `whole`: all are opened. `split`: the pictures of one split alone. `how`: keywords of `load_dataset`, and
+    `language`, that of the page's own texts; what the doctor finds stays English.
 
     Raises DatasetError for a data set that cannot be read or has no such split, OptionError, and OutputExistsError
     where `out` exists, unless `overwrite`. A picture that cannot be opened is a finding.
@@ -77,14 +83,15 @@ def look(
         raise OptionError(f"option `--per-class` is {per_class}; give 1 or more.")
     if not 0 <= seed <= LARGEST_SEED:
         raise OptionError(f"option `--seed` is {seed}; give a number from 0 to {LARGEST_SEED}.")
+    texts = Texts(how.pop("language", "en"))
     findings: list[Finding] = []
-    dataset = load_dataset(data, note=findings.append, **how)
+    dataset = load_dataset(data, note=findings.append, **cast(HowToRead, how))
     if split is not None and split not in dataset.splits:
         known = ", ".join(dataset.splits) or "none"
         raise DatasetError(f"{dataset.root or 'the data set'}: no split {split!r}; there are {known}.")
     chosen = dataset if split is None else dataset.of_split(split)
     overview = overview_of(chosen, findings, per_class=per_class, seed=seed, whole=whole)
-    write_document(lambda: render_look(overview, Texts(language)), out, overwrite)
+    write_document(lambda: render_look(overview, texts), out, overwrite)
     return overview.examination
 
 

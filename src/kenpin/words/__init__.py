@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
+from kenpin.errors import OptionError
+
 __all__ = ["DOMAIN", "ENGLISH", "FOLDER", "LANGUAGES", "NAMES", "Language", "Texts", "translations"]
 
 Language = Literal["en", "ja", "zh"]
@@ -47,7 +49,9 @@ class Texts:
 
 @cache
 def translations(language: Language) -> gettext.NullTranslations:
-    """gettext's catalogue of a language; that of English is empty."""
+    """gettext's catalogue of a language; that of English is empty. Raises OptionError."""
+    if language not in LANGUAGES:
+        raise OptionError(f"language {language!r}: give one of {', '.join(LANGUAGES)}.")
     if language == "en":
         return gettext.NullTranslations()
     return gettext.translation(DOMAIN, FOLDER, [language])
