@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -13,12 +14,18 @@ from babel.messages.extract import extract_from_file
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from kenpin.evaluation import NOT_OK
+from kenpin.evaluation.measures import MEASURES
+from kenpin.evaluation.mistakes import Mistake
+from kenpin.records import Verdict
+from kenpin.report.names import FAMILIES, TITLES
+from kenpin.report.words import NAMES_OF_NO_CLASS, NO_BOXES, NO_LABEL
 from kenpin.words import DOMAIN, FOLDER, LANGUAGES, Language
 from tests.tree import PACKAGE
 
 TRANSLATED: tuple[Language, ...] = tuple(language for language in LANGUAGES if language != "en")
 _ALWAYS = datetime(2026, 1, 1, tzinfo=UTC)  # a catalogue changes with its texts alone
-_KEYWORDS = {"_": None, "words": None, "ngettext": (1, 2), "count": (1, 2)}
+_KEYWORDS = {"_": None, "words": None, "texts": None, "ngettext": (1, 2), "count": (1, 2)}
 _WORDS = re.compile(r"\bTexts\b|\bwords(?:\.count)?\(")  # of `kenpin.words`, or those that a page was given
 
 
@@ -31,7 +38,7 @@ def files(language: Language) -> tuple[Path, Path]:
 def used() -> Catalog:
     """All texts that templates and code take out of the catalogue, with where they stand."""
     catalogue = Catalog(fuzzy=False)
-    for path, texts in _extracted():
+    for path, texts in chain(_extracted(), _registered()):
         for text in texts:
             catalogue.add(text, locations=[(path.relative_to(PACKAGE).as_posix(), 1)])
     return catalogue
@@ -46,6 +53,18 @@ def _extracted() -> Iterator[tuple[Path, list[str | tuple[str, ...]]]]:
         else:
             continue
         yield path, [message for _, message, *_ in found if message and message != ("", "")]
+
+
+def _registered() -> Iterator[tuple[Path, list[str | tuple[str, ...]]]]:
+    """Texts that stand in registries, and are translated where they are shown."""
+    for file, texts in (
+        ("evaluation/measures.py", [t for kind in MEASURES.values() for t in (kind.title, kind.meaning, kind.short)]),
+        ("evaluation/mistakes.py", list(map(str, Mistake))),
+        ("records.py", list(map(str, Verdict))),
+        ("report/names.py", [*TITLES.values(), *FAMILIES.values()]),
+        ("report/words.py", [NO_BOXES, NO_LABEL, NOT_OK, *NAMES_OF_NO_CLASS]),
+    ):
+        yield PACKAGE / file, [text for text in texts if text]
 
 
 def kept(language: Language) -> Catalog:

@@ -36,6 +36,8 @@ def test_translations_are_whole(language: Language) -> None:
             # a language without plural forms may leave a number out in none of them
             assert sorted(_VALUE.findall(translated)) == sorted(_VALUE.findall(english)), english
             assert translated[0].isspace() == english[0].isspace()
+            if values := {name: name for name in re.findall(r"%\((\w+)\)s", english)}:
+                assert all(name in translated % values for name in values)  # no other % stands in it
 
 
 @pytest.mark.parametrize("language", TRANSLATED)

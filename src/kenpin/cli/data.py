@@ -16,6 +16,7 @@ from kenpin.cli._groups import DATA, OUTPUT, RUN
 from kenpin.cli._reading import ReadOptions
 from kenpin.errors import OptionError
 from kenpin.plural import counted
+from kenpin.words import Language
 
 if TYPE_CHECKING:
     from kenpin.data.dataset import Dataset
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _NAMED = 5  # classes that are too rare for a split, of which each is told
 Overwrite = Annotated[bool, Parameter(group=OUTPUT, negative=(), help="Replace what is there already.")]
+PageLanguage = Annotated[
+    Language, Parameter(group=OUTPUT, help="Language of the page; what was recorded or found stays English.")
+]
 AllowLoss = Annotated[
     bool,
     Parameter(group=OUTPUT, negative=(), help="Write even if the format cannot carry everything in the data set."),

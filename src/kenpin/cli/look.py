@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -10,9 +11,25 @@ from cyclopts import Parameter
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import DATA, OUTPUT, REQUIRED, RUN
 from kenpin.cli._reading import ReadOptions
-from kenpin.cli.data import Overwrite
+from kenpin.cli.data import Overwrite, PageLanguage
 from kenpin.data.sampling import PER_CLASS
 from kenpin.plural import counted
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class LookOptions(ReadOptions):
+    """What is looked at, and how the page is written."""
+
+    split: Annotated[str | None, Parameter(group=DATA, help="Look only at the pictures of this split.")] = None
+    per_class: Annotated[int, Parameter(group=OUTPUT, help="Pictures to show of each class in each split.")] = PER_CLASS
+    seed: Annotated[int, Parameter(group=RUN, help="Seed of the choice of pictures.")] = 0
+    whole: Annotated[
+        bool,
+        Parameter(group=DATA, negative=(), help="Open all pictures and not a sample; takes long where there are many."),
+    ] = False
+    language: PageLanguage = "en"
+    overwrite: Overwrite = False
 
 
 def look(
@@ -20,17 +37,7 @@ def look(
     /,
     *,
     out: Annotated[Path, Parameter(group=REQUIRED, help="HTML file to write; it needs no other.")],
-    reading: ReadOptions = ReadOptions(),
-    split: Annotated[str | None, Parameter(group=DATA, help="Look only at the pictures of this split.")] = None,
-    per_class: Annotated[
-        int, Parameter(group=OUTPUT, help="Pictures to show of each class in each split.")
-    ] = PER_CLASS,
-    seed: Annotated[int, Parameter(group=RUN, help="Seed of the choice of pictures.")] = 0,
-    whole: Annotated[
-        bool,
-        Parameter(group=DATA, negative=(), help="Open all pictures and not a sample; takes long where there are many."),
-    ] = False,
-    overwrite: Overwrite = False,
+    options: LookOptions = LookOptions(),
 ) -> int:
     """Show a data set on one page: pictures, annotations, numbers, findings.
 
@@ -45,9 +52,17 @@ def look(
     from kenpin.files import check_writable
     from kenpin.report.look import look as write_look
 
-    check_writable(out, overwrite)
+    check_writable(out, options.overwrite)
     found = write_look(
-        data, out, split=split, per_class=per_class, seed=seed, whole=whole, overwrite=overwrite, **reading.keywords
+        data,
+        out,
+        split=options.split,
+        per_class=options.per_class,
+        seed=options.seed,
+        whole=options.whole,
+        language=options.language,
+        overwrite=options.overwrite,
+        **options.keywords,
     )
     # a table's rows have nothing to open
     pictures = f"{counted(found.pictures, 'picture')}, {found.opened:,} opened"

@@ -15,7 +15,7 @@ from cyclopts import Parameter
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import ANSWERS, DATA, OUTPUT, REQUIRED, RUN
 from kenpin.cli._reading import ReadOptions
-from kenpin.cli.data import Overwrite
+from kenpin.cli.data import Overwrite, PageLanguage
 from kenpin.plural import counted
 from kenpin.records import Example, Judgement, Prediction
 from kenpin.runtime.engines import EngineName
@@ -336,6 +336,7 @@ def report(
     umap: Annotated[
         bool, Parameter(group=OUTPUT, negative=(), help="Draw the embeddings by UMAP too (extra `umap`).")
     ] = False,
+    language: PageLanguage = "en",
     overwrite: Overwrite = False,
 ) -> int:
     """Write a run's report as one offline HTML file.
@@ -362,6 +363,7 @@ def report(
         against=None if against is None else folder_of_report(against),
         findings=read_findings(findings),
         umap=umap,
+        language=language,
         overwrite=overwrite or out is None,  # a run's own can always be made again from what the run holds
     )
     _show.row(str(page))
@@ -373,6 +375,7 @@ def scatter(
     /,
     *,
     out: Annotated[Path, Parameter(group=REQUIRED, help="HTML file to write.")],
+    language: PageLanguage = "en",
     overwrite: Overwrite = False,
 ) -> int:
     """Draw the embeddings of the same pictures by several runs in a plane, side by side, as one offline HTML file.
@@ -388,5 +391,5 @@ def scatter(
 
     check_writable(out, overwrite)
     shown = tuple(map(folder_of_report, runs))
-    _show.row(str(write_scatters(panels_of_runs(shown), out, name="Embeddings in a plane", overwrite=overwrite)))
+    _show.row(str(write_scatters(panels_of_runs(shown), out, language=language, overwrite=overwrite)))
     return 0

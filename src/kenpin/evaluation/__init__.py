@@ -15,7 +15,7 @@ from kenpin.data.ok_labels import guess_ok_labels
 from kenpin.data.taking import DataSource
 from kenpin.data.targets import annotated, classes_of_each
 from kenpin.errors import DatasetError, ImageError, LabelError, OptionError, RunError
-from kenpin.evaluation._box_matching import BACKGROUND, Truth, match_boxes
+from kenpin.evaluation._box_matching import BACKGROUND, OTHER, Truth, match_boxes
 from kenpin.evaluation._boxes import box_curves, box_notes
 from kenpin.evaluation._masks import mask_measures
 from kenpin.evaluation._pictures import picture_curves, picture_notes
@@ -32,9 +32,11 @@ from kenpin.records import Evaluation, Example, JudgedExample, Prediction, Thres
 from kenpin.targets import Target
 
 __all__ = [
+    "BACKGROUND",
     "MEASURES",
     "NOT_OK",
     "OK",
+    "OTHER",
     "VECTOR_SAMPLE",
     "Better",
     "MeasureKind",

@@ -11,10 +11,10 @@ from kenpin.errors import OptionError
 from kenpin.evaluation.measures import MEASURES
 from kenpin.evaluation.mistakes import worst_first
 from kenpin.evaluation.pairs import Difference, Pair, TwoRuns, difference
-from kenpin.plural import counted
 from kenpin.quality.paired import PairedDifference, mcnemar, verdict_differences
 from kenpin.quality.planning import Wrong
 from kenpin.records import Detections, Evaluation, JudgedExample, Verdict
+from kenpin.words import ENGLISH, Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,11 @@ class Comparison:
     """Average precision of each class of boxes, the greatest loss first, each run on all the pictures it judged."""
 
 
-def compare(now: Evaluation, before: Evaluation) -> Comparison:
-    """Compare two evaluations on the pictures that both judged, by id or content, and whose labels agree."""
+def compare(now: Evaluation, before: Evaluation, texts: Texts = ENGLISH) -> Comparison:
+    """Compare two evaluations on the pictures that both judged, by id or content, and whose labels agree.
+
+    texts: of the language that its notes are in.
+    """
     shared = same_parts(*([(part.id, part.path) for part in run.judged] for run in (before, now)))
     matched = [Pair(before.judged[old], now.judged[new]) for old, new in shared]
     pairs = [pair for pair in matched if _truth(pair.before) == _truth(pair.now)]
@@ -46,17 +49,30 @@ def compare(now: Evaluation, before: Evaluation) -> Comparison:
     improved = {p.now.id: p for p in pairs if p.mistakes[0] is not None and p.mistakes[1] is None}
     notes = []
     if any((p.before.prediction.label is None) is not (p.now.prediction.label is None) for p in pairs):
-        notes.append("Where one of the two runs predicts no class, parts are compared by the verdicts of both runs.")
+        notes.append(
+            texts("Where one of the two runs predicts no class, parts are compared by the verdicts of both runs.")
+        )
     alone_now, alone_before = len(now.judged) - len(matched), len(before.judged) - len(matched)
     if alone_now or alone_before:
         notes.append(
-            f"Left out: {counted(alone_now, 'picture')} judged only by this run and {alone_before} only by the other."
+            texts.count(
+                "Left out: %(count)s picture judged only by this run and %(other)s only by the other.",
+                "Left out: %(count)s pictures judged only by this run and %(other)s only by the other.",
+                alone_now,
+                other=alone_before,
+            )
         )
     if len(pairs) < len(matched):
-        notes.append(f"Left out: {counted(len(matched) - len(pairs), 'picture')} with another label in the other run.")
+        notes.append(
+            texts.count(
+                "Left out: %(count)s picture with another label in the other run.",
+                "Left out: %(count)s pictures with another label in the other run.",
+                len(matched) - len(pairs),
+            )
+        )
     decided = [p for p in pairs if p.now.defective is not None and p.decided]
     if runs.of_boxes and (notes or not pairs):
-        notes.append("mAP, precision and recall of boxes are of all the pictures that each run judged.")
+        notes.append(texts("mAP, precision and recall of boxes are of all the pictures that each run judged."))
     return Comparison(
         common=len(pairs),
         differences=tuple(run for kind in MEASURES.values() if (run := kind.difference(runs)) is not None),
@@ -70,20 +86,20 @@ def compare(now: Evaluation, before: Evaluation) -> Comparison:
 
 
 def compare_runs(
-    now: Mapping[str, Evaluation], before: Mapping[str, Evaluation]
+    now: Mapping[str, Evaluation], before: Mapping[str, Evaluation], texts: Texts = ENGLISH
 ) -> tuple[tuple[str, str, Comparison], ...]:
     """Compare two runs on every evaluation that they share: its name in each run, and the comparison.
 
     The first evaluation of one run is compared with the first of the other, further ones with those of equal name.
     Where none of these pairs has a common part, the pair of any names with the most common parts is compared. Raises
-    OptionError where no pair has one.
+    OptionError where no pair has one. texts: of the language that their notes are in.
     """
     own, own_before = next(iter(now)), next(iter(before))
     paired = {(own, own_before): None} | {(name, name): None for name in now if name in before}
-    comparisons = [(*names, compare(now[names[0]], before[names[1]])) for names in paired]
+    comparisons = [(*names, compare(now[names[0]], before[names[1]], texts)) for names in paired]
     if not any(comparison.common for *_, comparison in comparisons):
         others = [(a, b) for a in now for b in before if (a, b) not in paired]
-        comparisons = [(a, b, compare(now[a], before[b])) for a, b in others]
+        comparisons = [(a, b, compare(now[a], before[b], texts)) for a, b in others]
         comparisons = sorted(comparisons, key=lambda comparison: -comparison[2].common)[:1]
     shared = tuple(comparison for comparison in comparisons if comparison[2].common)
     if not shared:

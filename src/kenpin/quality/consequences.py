@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from kenpin.config import DecisionOptions
-from kenpin.plural import counted
 from kenpin.quality.costs import realised_cost
 from kenpin.quality.threshold import threshold_from_costs, verdict_of
 from kenpin.records import Threshold, Verdict
+from kenpin.words import ENGLISH, Texts
 
 _LINE_RATE = 0.01  # share of defective parts that is common on a line; pictures for training often hold a half
 _AS_ON_A_LINE = 2 * _LINE_RATE  # up to this share the pictures are no other world
@@ -32,11 +32,31 @@ class Consequences:
         """Escapes, overkills and reviews."""
         return self.escapes, self.overkills, self.reviews
 
-    def in_words(self, *, of_how_many: bool = True) -> str:
+    def in_words(self, texts: Texts = ENGLISH, *, of_how_many: bool = True) -> str:
         """What the threshold does, to follow `would` or `they`."""
-        defective, good = f" of {counted(self.defective, 'defective part')}", f" of {counted(self.good, 'good part')}"
-        said = f"let {self.escapes}{defective * of_how_many} escape and fail {self.overkills}{good * of_how_many}"
-        return f"{said}, with {self.reviews} for a person" if self.reviews else said
+        if of_how_many:
+            said = texts(
+                "let %(escaped)s escape and fail %(failed)s",
+                escaped=texts.count(
+                    "%(some)s of %(count)s defective part",
+                    "%(some)s of %(count)s defective parts",
+                    self.defective,
+                    some=self.escapes,
+                ),
+                failed=texts.count(
+                    "%(some)s of %(count)s good part",
+                    "%(some)s of %(count)s good parts",
+                    self.good,
+                    some=self.overkills,
+                ),
+            )
+        else:
+            said = texts(
+                "let %(escapes)s escape and fail %(overkills)s", escapes=self.escapes, overkills=self.overkills
+            )
+        return (
+            texts("%(done)s, with %(reviews)s for a person", done=said, reviews=self.reviews) if self.reviews else said
+        )
 
 
 def consequences(scores: Sequence[float], defective: Sequence[bool], threshold: Threshold) -> Consequences:
@@ -63,7 +83,9 @@ def consequences(scores: Sequence[float], defective: Sequence[bool], threshold: 
     )
 
 
-def cost_notes(scores: Sequence[float], defective: Sequence[bool], threshold: Threshold | None) -> tuple[str, ...]:
+def cost_notes(
+    scores: Sequence[float], defective: Sequence[bool], threshold: Threshold | None, texts: Texts = ENGLISH
+) -> tuple[str, ...]:
     """What a reader must know of settings that nobody chose.
 
     Where the costs are the default ones: what these and others lead to on the parts. Where the defect rate is that of
@@ -76,10 +98,10 @@ def cost_notes(scores: Sequence[float], defective: Sequence[bool], threshold: Th
         return ()
     notes = []
     if _has_default_costs(threshold):
-        notes.append(_other_costs(scores, defective, threshold))
+        notes.append(_other_costs(scores, defective, threshold, texts))
     if threshold.defect_rate is None and sum(defective) > _AS_ON_A_LINE * len(defective):
-        notes.append(_on_the_line(scores, defective, threshold))
-    return tuple(f"Note: {note}" for note in notes)
+        notes.append(_on_the_line(scores, defective, threshold, texts))
+    return tuple(texts("Note: %(note)s", note=note) for note in notes)
 
 
 def _has_default_costs(threshold: Threshold) -> bool:
@@ -87,29 +109,49 @@ def _has_default_costs(threshold: Threshold) -> bool:
     return all(getattr(threshold, name) == fields[name].default for name in ("cost_escape", "cost_overkill"))
 
 
-def _other_costs(scores: Sequence[float], defective: Sequence[bool], threshold: Threshold) -> str:
+def _other_costs(scores: Sequence[float], defective: Sequence[bool], threshold: Threshold, texts: Texts) -> str:
     here = consequences(scores, defective, threshold)
     # a threshold from other parts is seldom the best on these, and that is no matter of costs
     best = consequences(scores, defective, _suiting(scores, defective, threshold))
-    told = (
-        f"these are the default costs, {threshold.cost_escape:g} for an escape and {threshold.cost_overkill:g} for an "
-        f"overkill: they {here.in_words()}."
+    told = texts(
+        "these are the default costs, %(escape)s for an escape and %(overkill)s for an overkill: they %(do)s.",
+        escape=f"{threshold.cost_escape:g}",
+        overkill=f"{threshold.cost_overkill:g}",
+        do=here.in_words(texts),
     )
     others = [
-        f"{found.in_words(of_how_many=False)} at a cost ratio of {ratio:g} : 1"
+        texts(
+            "%(do)s at a cost ratio of %(ratio)s : 1",
+            do=found.in_words(texts, of_how_many=False),
+            ratio=f"{ratio:g}",
+        )
         for ratios in _OTHER_RATIOS
         for ratio, found in _first_other(scores, defective, threshold, ratios, best)
     ]
     (_, least), (_, most) = _OTHER_RATIOS
-    whatever = f"whatever the ratio of costs from {least:g} : 1 to {most:g} : 1"
+    ratios_seen = {"least": f"{least:g}", "most": f"{most:g}"}
     if best.counts == here.counts and not others:
-        return f"{told} It is the best cut on these parts, {whatever}."
+        return texts(
+            "%(told)s It is the best cut on these parts, whatever the ratio of costs from %(least)s : 1 to "
+            "%(most)s : 1.",
+            told=told,
+            **ratios_seen,
+        )
     if not others:
-        return f"{told} The best cut on these parts would {best.in_words(of_how_many=False)}, {whatever}."
+        return texts(
+            "%(told)s The best cut on these parts would %(do)s, whatever the ratio of costs from %(least)s : 1 to "
+            "%(most)s : 1.",
+            told=told,
+            do=best.in_words(texts, of_how_many=False),
+            **ratios_seen,
+        )
     if best.counts != here.counts:
-        others.insert(0, f"{best.in_words(of_how_many=False)} at these costs")
-    every = ", ".join(others)
-    return f"{told} The best cut on these parts would {every}. Give yours with --cost-escape and --cost-overkill."
+        others.insert(0, texts("%(do)s at these costs", do=best.in_words(texts, of_how_many=False)))
+    return texts(
+        "%(told)s The best cut on these parts would %(do)s. Give yours with --cost-escape and --cost-overkill.",
+        told=told,
+        do=texts(", ").join(others),
+    )
 
 
 def _first_other(
@@ -128,17 +170,30 @@ def _first_other(
     return []
 
 
-def _on_the_line(scores: Sequence[float], defective: Sequence[bool], threshold: Threshold) -> str:
+def _on_the_line(scores: Sequence[float], defective: Sequence[bool], threshold: Threshold, texts: Texts) -> str:
     on_the_line = replace(threshold, defect_rate=_LINE_RATE)
     same = consequences(scores, defective, on_the_line)
     best = consequences(scores, defective, _suiting(scores, defective, on_the_line))
     here, line = (f"{100 * share:.0f} %" for share in (sum(defective) / len(defective), _LINE_RATE))
-    told = f"{here} of these parts are defective. On a line with {line} this cut would cost {same.cost:.3g} a part"
+    told = texts(
+        "%(here)s of these parts are defective. On a line with %(line)s this cut would cost %(cost)s a part",
+        here=here,
+        line=line,
+        cost=f"{same.cost:.3g}",
+    )
     if best.counts == same.counts:
-        told += ", and no other cut costs less"
-    else:
-        told += f"; the best cut for {line} would {best.in_words()}, and cost {best.cost:.3g}"
-    return f"{told}. Give the line's share with --defect-rate."
+        return texts(
+            "%(told)s, and no other cut costs less. Give the line's share with --defect-rate.",
+            told=told,
+        )
+    return texts(
+        "%(told)s; the best cut for %(line)s would %(do)s, and cost %(cost)s. Give the line's share with "
+        "--defect-rate.",
+        told=told,
+        line=line,
+        do=best.in_words(texts),
+        cost=f"{best.cost:.3g}",
+    )
 
 
 def _suiting(scores: Sequence[float], defective: Sequence[bool], threshold: Threshold) -> Threshold:

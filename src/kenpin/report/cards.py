@@ -16,6 +16,7 @@ from kenpin.report.document import data_url
 from kenpin.report.heat import Heat
 from kenpin.report.names import picture_name
 from kenpin.report.overlay import predicted_boxes, true_boxes
+from kenpin.words import ENGLISH, Texts
 
 _ITEMS = 3  # items of a part's distance on a card
 
@@ -45,59 +46,72 @@ class Card:
     """Whether the tag is good news."""
 
 
-def part_card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str, heat: Heat | None) -> Card:
+def part_card(
+    part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str, heat: Heat | None, texts: Texts = ENGLISH
+) -> Card:
     """The card of a part: its truth, its prediction and verdict, and the overlays of its picture."""
     prediction, image = part.prediction, data_url(thumbnails.get(part.id))
-    lines = [words.truth(part)]
+    lines = [words.truth(part, texts)]
     if part.text is not None:
-        lines = [*words.asked(part), *lines, words.answered(part)]
+        lines = [*words.asked(part, texts), *lines, words.answered(part, texts)]
     if part.boxes is not None:
-        lines.append(f"drawn: {words.drawn(part)}")
+        lines.append(texts("drawn: %(drawn)s", drawn=words.drawn(part, texts)))
     if prediction.label is not None:
         chance = (prediction.probabilities or {}).get(prediction.label)
-        lines.append(f"predicted {prediction.label}" + ("" if chance is None else f" ({words.percent(chance, 0)})"))
-    if prediction.defect_score is not None:
-        lines.append(f"score {words.score(prediction.defect_score)}" + (f", {part.verdict}" if part.verdict else ""))
+        if chance is None:
+            lines.append(texts("predicted %(label)s", label=prediction.label))
+        else:
+            share = words.percent(chance, 0)
+            lines.append(texts("predicted %(label)s (%(share)s)", label=prediction.label, share=share))
+    if scored := words.scored(part, texts):
+        lines.append(scored)
     if prediction.contributions and image is None:
         # without a picture, the items show the origin of the distance
         strongest = sorted(prediction.contributions.items(), key=lambda item: -item[1])[:_ITEMS]
         lines.append(", ".join(f"{name} {share:.2g}" for name, share in strongest if share > 0))
     map_over = None if heat is None else heat.over(part.id)
     if heat is not None and map_over is not None and not heat.maps.of_score:
-        lines.append(f"map: {heat.maps.by_id[part.id].shows}")
+        lines.append(_recorded_map(heat.maps.by_id[part.id].shows, texts))
     pictures: list[CardPicture] = []
     if image is not None and (annotated := true_boxes(part)) is not None:
-        pictures = [CardPicture(image, annotated, "truth"), CardPicture(image, predicted_boxes(part), "prediction")]
+        pictures = [
+            CardPicture(image, annotated, texts("truth")),
+            CardPicture(image, predicted_boxes(part), texts("prediction")),
+        ]
     elif image is not None:
         pictures.append(CardPicture(image, None if heat is None else heat.outline(part.id)))
     if image is not None and map_over is not None:
-        pictures.append(CardPicture(image, map_over, "map", under=True))
-    return Card(picture_name(part.id), tag, tuple(lines), tuple(pictures))
+        pictures.append(CardPicture(image, map_over, texts("map"), under=True))
+    return Card(picture_name(part.id), texts(tag), tuple(lines), tuple(pictures))
 
 
-def pair_card(pair: Pair, thumbnails: Mapping[str, bytes]) -> Card:
+def pair_card(pair: Pair, thumbnails: Mapping[str, bytes], texts: Texts = ENGLISH) -> Card:
     """The card of a part that two runs judged."""
     wrong_before, wrong_now = pair.mistakes
     image = data_url(thumbnails.get(pair.now.id))
     pictures: list[CardPicture] = []
     if image is not None and (annotated := true_boxes(pair.now)) is not None:
         pictures = [
-            CardPicture(image, annotated, "truth"),
-            CardPicture(image, predicted_boxes(pair.before), "before"),
-            CardPicture(image, predicted_boxes(pair.now), "now"),
+            CardPicture(image, annotated, texts("truth")),
+            CardPicture(image, predicted_boxes(pair.before), texts("before")),
+            CardPicture(image, predicted_boxes(pair.now), texts("now")),
         ]
     elif image is not None:
         pictures.append(CardPicture(image))
     return Card(
         picture_name(pair.now.id),
-        f"was {wrong_before}" if wrong_now is None else str(wrong_now),
-        (words.truth(pair.now), f"before: {_predicted(pair.before)}", f"now: {_predicted(pair.now)}"),
+        texts("was %(mistake)s", mistake=texts(str(wrong_before))) if wrong_now is None else texts(wrong_now),
+        (
+            words.truth(pair.now, texts),
+            texts("before: %(predicted)s", predicted=_predicted(pair.before, texts)),
+            texts("now: %(predicted)s", predicted=_predicted(pair.now, texts)),
+        ),
         tuple(pictures),
         good=wrong_now is None,
     )
 
 
-def class_cards(evaluation: Evaluation, thumbnails: Mapping[str, bytes]) -> list[Card]:
+def class_cards(evaluation: Evaluation, thumbnails: Mapping[str, bytes], texts: Texts = ENGLISH) -> list[Card]:
     """One picture of each class, a rightly judged one where there is any; none where answers are judged."""
     judged = evaluation.judged if evaluation.target.judges else ()
     number = Counter(kind for part in judged for kind in words.kinds(part))
@@ -111,7 +125,13 @@ def class_cards(evaluation: Evaluation, thumbnails: Mapping[str, bytes]) -> list
         image = data_url(thumbnails.get(best[label].id))
         pictures = () if image is None else (CardPicture(image, true_boxes(best[label])),)
         cards.append(
-            Card(label, "OK" if label in ok_labels else "", (f"{number[label]:,} judged",), pictures, good=True)
+            Card(
+                words.named(label, texts),
+                "OK" if label in ok_labels else "",
+                (texts("%(count)s judged", count=f"{number[label]:,}"),),
+                pictures,
+                good=True,
+            )
         )
     return cards
 
@@ -122,10 +142,17 @@ def in_order(evaluation: Evaluation, labels: Iterable[str]) -> list[str]:
     return sorted(labels, key=lambda label: (order.get(label, len(order)), label))
 
 
-def _predicted(part: JudgedExample) -> str:
-    boxes = None if part.boxes is None else words.drawn(part)
-    answer = None if part.text is None else words.answered(part)
-    parts = [part.prediction.label, boxes, answer, str(part.verdict) if part.verdict else None]
+def _predicted(part: JudgedExample, texts: Texts) -> str:
+    boxes = None if part.boxes is None else words.drawn(part, texts)
+    answer = None if part.text is None else words.answered(part, texts)
+    parts = [part.prediction.label, boxes, answer, texts(part.verdict) if part.verdict else None]
     if part.prediction.defect_score is not None:
-        parts.append(f"score {words.score(part.prediction.defect_score)}")
-    return ", ".join(word for word in parts if word)
+        parts.append(texts("score %(score)s", score=words.score(part.prediction.defect_score, texts)))
+    return texts(", ").join(word for word in parts if word)
+
+
+def _recorded_map(shows: str, texts: Texts) -> str:
+    """What a map shows, by the words of the run."""
+    if texts.language == "en":
+        return texts("map: %(shows)s", shows=shows)
+    return Markup(texts("map: %(shows)s")) % {"shows": words.recorded(shows, texts)}

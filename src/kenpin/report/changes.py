@@ -4,27 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from kenpin.plural import counted
 from kenpin.quality.paired import PairedDifference
-from kenpin.quality.planning import PARTS_OF, Wrong
+from kenpin.quality.planning import Wrong
 from kenpin.report.plots import Table
+from kenpin.words import ENGLISH, Texts
 
 Changes = Mapping[Wrong, PairedDifference | None]
 
 
-def change_sentences(changes: Changes) -> tuple[str, ...]:
+def change_sentences(changes: Changes, texts: Texts = ENGLISH) -> tuple[str, ...]:
     """A sentence for each kind of mistake, with the exact interval and McNemar's test."""
-    return tuple(_sentence(wrong, change) for wrong, change in changes.items())
+    return tuple(_sentence(wrong, change, texts) for wrong, change in changes.items())
 
 
-def change_table(changes: Changes) -> Table:
+def change_table(changes: Changes, texts: Texts = ENGLISH) -> Table:
     """The changes as a table; a kind of part of which none was judged has no row."""
+    names = {"escape": texts("escapes in NG parts"), "overkill": texts("overkills in OK parts")}
+    head = (
+        texts("parts"),
+        texts("before"),
+        texts("now"),
+        texts("corrected"),
+        texts("new"),
+        texts("change, points"),
+        texts("two-sided 95 % interval"),
+    )
     return Table(
-        "Wrong decisions on the same parts",
-        ("", "parts", "before", "now", "corrected", "new", "change, points", "two-sided 95 % interval", "p"),
+        texts("Wrong decisions on the same parts"),
+        ("", *head, "p"),
         tuple(
             (
-                f"{wrong}s in {PARTS_OF[wrong]} parts",
+                names[wrong],
                 *(
                     str(count)
                     for count in (
@@ -36,7 +46,7 @@ def change_table(changes: Changes) -> Table:
                     )
                 ),
                 _points(difference.change),
-                f"{_points(difference.low)} to {_points(difference.high)}",
+                texts("%(low)s to %(high)s", low=_points(difference.low), high=_points(difference.high)),
                 f"{difference.p_value:.2g}",
             )
             for wrong, difference in changes.items()
@@ -45,15 +55,28 @@ def change_table(changes: Changes) -> Table:
     )
 
 
-def _sentence(wrong: Wrong, change: PairedDifference | None) -> str:
-    kind = f"{PARTS_OF[wrong]} part"
+def _sentence(wrong: Wrong, change: PairedDifference | None, texts: Texts) -> str:
     if change is None:
-        return f"No {kind} was judged by both runs, so the rate of {wrong}s is unknown."
-    return (
-        f"{wrong.capitalize()}s in {counted(change.parts, kind)}: {change.wrong_before} before, {change.wrong_now} now "
-        f"({change.gained} corrected, {change.lost} new). Their rate changed by {_points(change.change)} percentage "
-        f"points (exact two-sided 95 % interval {_points(change.low)} to {_points(change.high)}), "
-        f"p = {change.p_value:.2g} (exact McNemar test)."
+        if wrong == "escape":
+            return texts("No NG part was judged by both runs, so the rate of escapes is unknown.")
+        return texts("No OK part was judged by both runs, so the rate of overkills is unknown.")
+    if wrong == "escape":
+        counts = texts.count("Escapes in %(count)s NG part", "Escapes in %(count)s NG parts", change.parts)
+    else:
+        counts = texts.count("Overkills in %(count)s OK part", "Overkills in %(count)s OK parts", change.parts)
+    return texts(
+        "%(counts)s: %(before)s before, %(now)s now (%(gained)s corrected, %(lost)s new). Their rate changed by "
+        "%(change)s percentage points (exact two-sided 95 %% interval %(low)s to %(high)s), p = %(p)s (exact McNemar "
+        "test).",
+        counts=counts,
+        before=change.wrong_before,
+        now=change.wrong_now,
+        gained=change.gained,
+        lost=change.lost,
+        change=_points(change.change),
+        low=_points(change.low),
+        high=_points(change.high),
+        p=f"{change.p_value:.2g}",
     )
 
 

@@ -17,6 +17,7 @@ from kenpin.run.thumbnails import read_thumbnails
 from kenpin.run.vectors import ProjectedEmbedding, read_embedding
 from kenpin.strict_json import parse_json, read_bounded
 from kenpin.taguchi.selection import Selection
+from kenpin.words import ENGLISH, Texts
 
 _SELECTION = "model/selection.json"
 _TABLE = "table"  # base of a run on numbers
@@ -80,17 +81,19 @@ class ReportContent:
         return Kept(self.thumbnails, self.maps) if name == self.leading_name else self.further.get(name, Kept())
 
 
-def read_content(run_folder: Path, *, against: Path | None = None, name: str | None = None) -> ReportContent:
+def read_content(
+    run_folder: Path, *, against: Path | None = None, name: str | None = None, texts: Texts = ENGLISH
+) -> ReportContent:
     """The content of a run folder: run.json and evaluation.json, and the optional files that exist.
 
-    `name`: the run's; None: its folder's. Further evaluations follow by their names.
+    `name`: the run's; None: its folder's; `texts`: of the page's language. Further evaluations follow by their names.
     Raises RunError for missing or damaged files.
     """
     named = further_evaluations(run_folder)
     own, *others = (evaluation_files(run_folder, name) for name in (None, *named))
     read = [evaluation_from_json(_json(files.evaluation), str(files.evaluation)) for files in (own, *others)]
     # a further evaluation may bear the leading one's split as its name and must not take its place
-    leading = read[0].split if read[0].split not in named else f"{read[0].split} (in training)"
+    leading = read[0].split if read[0].split not in named else texts("%(split)s (in training)", split=read[0].split)
     lines = run_folder / METRICS
     doctor, chosen = run_folder / "doctor.json", run_folder / _SELECTION
     run = _json(run_folder / RECORD)
@@ -110,7 +113,7 @@ def read_content(run_folder: Path, *, against: Path | None = None, name: str | N
         selection=from_json(Selection, _json(chosen), str(chosen)) if chosen.exists() else None,
         doctor=_doctor(doctor) if doctor.exists() else None,
         unsealed=_unsealed(run_folder, run, shown),
-        before=None if against is None else read_content(against),
+        before=None if against is None else read_content(against, texts=texts),
     )
 
 

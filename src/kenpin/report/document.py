@@ -11,9 +11,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from kenpin.files import check_free, write_text
-from kenpin.plural import counted
 from kenpin.report.names import without_folders
+from kenpin.report.words import english, recorded
 from kenpin.visible import in_brief, visible
+from kenpin.words import ENGLISH, Texts
 
 _LONGEST = 20_000  # letters of a value; a name of 50 MB would make a page that no browser opens
 
@@ -30,8 +31,37 @@ def template(name: str) -> Template:
         lstrip_blocks=True,
     )
     environment.filters["without_folders"] = without_folders
-    environment.globals["counted"] = counted
     return environment.get_template(name)
+
+
+def fill(file: str, texts: Texts = ENGLISH, /, **values: object) -> str:
+    """A template of this folder with its values, its fixed texts in a language."""
+    return template(file).render(
+        values,
+        texts=texts,
+        language=texts.language,
+        english=english(texts),
+        recorded=lambda sentence: recorded(sentence, texts),
+        _=_Marked(texts),
+        ngettext=_Marked(texts).count,
+    )
+
+
+class _Marked:
+    """Texts as a template takes them: those of the catalogue are ours and safe, values are escaped and not endless."""
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
+
+    def __call__(self, text: str, **values: object) -> Markup:
+        """A text, with its values at `%(name)s`."""
+        found = Markup(self._texts(text))
+        return found % {name: _bounded(value) for name, value in values.items()} if values else found
+
+    def count(self, one: str, many: str, count: int, **values: object) -> Markup:
+        """A text that depends on a number, which stands at `%(count)s`."""
+        found = self._texts.translations.ngettext(one, many, count)
+        return Markup(found) % {"count": f"{count:,}", **{name: _bounded(value) for name, value in values.items()}}
 
 
 def _bounded(value: object) -> object:

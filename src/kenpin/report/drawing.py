@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 from markupsafe import Markup
 
+from kenpin.words import ENGLISH, Texts
+
 Points = Sequence[tuple[float, float]]
 Form = Literal["line", "steps", "marks", "dots"]
 
@@ -185,6 +187,7 @@ def histogram_chart(
     *,
     review_from: float | None,
     fail_from: float | None,
+    texts: Texts = ENGLISH,
 ) -> Markup:
     """Scores of OK parts upward and of defective parts downward, each as shares of its own kind, with the cuts."""
     edges = (np.geomspace if x.log else np.linspace)(x.low, x.high, _BINS + 1)
@@ -193,7 +196,11 @@ def histogram_chart(
     ]
     top = linear_axis("", 0.0, max(0.05, float(max(share.max() for share in shares))), percent, steps=2).high
     y = Axis(
-        "share of OK parts ↑, of defective ↓", -top, top, (-top, -top / 2, 0.0, top / 2, top), lambda v: percent(abs(v))
+        texts("share of OK parts ↑, of defective ↓"),
+        -top,
+        top,
+        (-top, -top / 2, 0.0, top / 2, top),
+        lambda v: percent(abs(v)),
     )
     zero = _y(0.0, y)
     shapes = []
@@ -221,7 +228,8 @@ def histogram_chart(
                 at, TOP, HEIGHT - BOTTOM
             )
         )
-        shapes.append(_text(at + (-5 if side == "end" else 5), TOP + 11, f"FAIL from {fail_from:.3g}", side, "strong"))
+        name = texts("FAIL from %(score)s", score=f"{fail_from:.3g}")
+        shapes.append(_text(at + (-5 if side == "end" else 5), TOP + 11, name, side, "strong"))
     return _svg(title, description, [_grid(x, y), *shapes])
 
 

@@ -4,61 +4,87 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from kenpin.plural import counted, is_are
 from kenpin.report import words
 from kenpin.report.drawing import Change, Figure, change_chart, linear_axis
 from kenpin.taguchi.selection import ItemGain, Selection
+from kenpin.words import ENGLISH, Texts
 
 _ROWS = 24
 _LETTERS = 22  # most letters of a name
 
 
-def effects_figure(selection: Selection) -> Figure:
+def effects_figure(selection: Selection, texts: Texts = ENGLISH) -> Figure:
     """The effect plot: groups of items by falling gain; of many groups, those with the largest and the smallest."""
     groups = [list(group) for _, group in groupby(sorted(selection.gains, key=_by_gain), key=lambda gain: gain.group)]
     half = _ROWS // 2
     shown = groups if len(groups) <= _ROWS else [*groups[:half], *groups[-half:]]
     changes = [_change(group) for group in shown]
     values = [value for change in changes for value in (change.before, change.after)]
-    axis = linear_axis("S/N ratio, dB", min(values), max(values))
+    axis = linear_axis(texts("S/N ratio, dB"), min(values), max(values))
     kept = sum(group[0].kept for group in groups)
-    left_out = (
-        ""
-        if shown is groups
-        else f" The {half} largest and {half} smallest of {counted(len(groups), 'gain')} are shown."
+    caption = [
+        texts("From the runs without it (ring) to those with it (dot); to the right, defective parts are farther away.")
+    ]
+    if shown is not groups:
+        caption.append(
+            texts.count(
+                "The %(half)s largest and %(half)s smallest of %(count)s gain are shown.",
+                "The %(half)s largest and %(half)s smallest of %(count)s gains are shown.",
+                len(groups),
+                half=half,
+            )
+        )
+    of_groups = texts.count(
+        "%(some)s of %(count)s group of items", "%(some)s of %(count)s groups of items", len(groups), some=kept
     )
+    described = texts.count(
+        "%(groups)s is kept; %(most)s gains most.",
+        "%(groups)s are kept; %(most)s gains most.",
+        kept,
+        groups=of_groups,
+        most=changes[0].name,
+    )
+    title = texts("Effect of each item")
     return Figure(
-        "Effect of each item",
-        change_chart(
-            "Effect of each item",
-            f"{kept} of {counted(len(groups), 'group of items', 'groups of items')} {is_are(kept)} kept; "
-            f"{changes[0].name} gains most.",
-            changes,
-            axis,
-        ),
-        "From the runs without it (ring) to those with it (dot); to the right, defective parts are farther away."
-        f"{left_out}",
-        (("ok", "kept"), ("bad", "dropped")),
+        title,
+        change_chart(title, described, changes, axis),
+        " ".join(caption),
+        (("ok", texts("kept")), ("bad", texts("dropped"))),
     )
 
 
-def confirmation_sentence(selection: Selection) -> str:
+def confirmation_sentence(selection: Selection, texts: Texts = ENGLISH) -> str:
     """A sentence on the reduced space's results on parts that were held out from the choice."""
     confirmed, kept = selection.confirmation, len(selection.kept)
-    with_all = f"{selection.kept_db:.1f} dB with them, {selection.all_db:.1f} dB with all"
-    about = (
-        f"{kept} of {counted(len(selection.gains), 'item')} {is_are(kept)} kept, by {counted(selection.runs, 'run')} "
-        f"of an orthogonal array on {counted(selection.defective, 'defective part')}: {with_all}."
+    about = texts.count(
+        "%(items)s is kept, by %(runs)s of an orthogonal array on %(parts)s: %(kept_db)s dB with them, %(all_db)s dB "
+        "with all.",
+        "%(items)s are kept, by %(runs)s of an orthogonal array on %(parts)s: %(kept_db)s dB with them, %(all_db)s dB "
+        "with all.",
+        kept,
+        items=texts.count("%(some)s of %(count)s item", "%(some)s of %(count)s items", len(selection.gains), some=kept),
+        runs=texts.count("%(count)s run", "%(count)s runs", selection.runs),
+        parts=texts.count("%(count)s defective part", "%(count)s defective parts", selection.defective),
+        kept_db=f"{selection.kept_db:.1f}",
+        all_db=f"{selection.all_db:.1f}",
     )
     if confirmed is None:
-        return f"{about} The choice was not confirmed on other parts."
-    interval = words.change_interval("auroc", confirmed.change)
-    within = f" (two-sided 95 % interval {interval})" if interval else ""
-    verdict = "more than chance explains" if confirmed.lost else "no loss beyond chance"
-    return (
-        f"{about} On {confirmed.good} good and {counted(confirmed.defective, 'defective part')} held out, AUROC is "
-        f"{confirmed.auroc_kept:.3f} with the kept items and {confirmed.auroc_all:.3f} with all: a change of "
-        f"{words.change('auroc', confirmed.change)}{within}, {verdict}."
+        return texts("%(about)s The choice was not confirmed on other parts.", about=about)
+    change = words.change("auroc", confirmed.change, texts)
+    if interval := words.change_interval("auroc", confirmed.change, texts):
+        change = texts("%(before)s (two-sided 95 %% interval %(span)s)", before=change, span=interval)
+    return texts.count(
+        "%(about)s On %(good)s good and %(count)s defective part held out, AUROC is %(kept)s with the kept items and "
+        "%(all)s with all: a change of %(change)s, %(verdict)s.",
+        "%(about)s On %(good)s good and %(count)s defective parts held out, AUROC is %(kept)s with the kept items and "
+        "%(all)s with all: a change of %(change)s, %(verdict)s.",
+        confirmed.defective,
+        about=about,
+        good=confirmed.good,
+        kept=f"{confirmed.auroc_kept:.3f}",
+        all=f"{confirmed.auroc_all:.3f}",
+        change=change,
+        verdict=texts("more than chance explains") if confirmed.lost else texts("no loss beyond chance"),
     )
 
 

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from kenpin.errors import MissingExtraError
 from kenpin.evaluation.mistakes import mistake_of
 from kenpin.metrics.projection import Projection
-from kenpin.plural import counted
 from kenpin.records import JudgedExample
 from kenpin.report import words
 from kenpin.report.document import data_url
 from kenpin.report.names import picture_name
 from kenpin.run.vectors import ProjectedEmbedding
+from kenpin.words import ENGLISH, Texts
 
 _COLOURS = 10
 _MARGIN = 0.02  # of the plot, around the outermost points
@@ -79,6 +79,7 @@ def scatter(
     labels: Sequence[str],
     thumbnails: Mapping[str, bytes],
     neighbours: Layout | None,
+    texts: Texts = ENGLISH,
 ) -> Scatter | None:
     """The plot of judged pictures with an embedding and a thumbnail; None where there are none.
 
@@ -88,36 +89,36 @@ def scatter(
     rows = [row for row, id in enumerate(embedding.ids) if id in parts]
     if not rows:
         return None
-    layouts = [("PCA", _about_pca(embedding.projection))]
+    layouts = [("PCA", _about_pca(embedding.projection, texts))]
     planes = [_percent(_plane(embedding.projection.coordinates)[rows])]
     if neighbours is not None:
-        layouts.append(("UMAP", "Neighbours stay together; the distance between groups means little."))
+        layouts.append(("UMAP", texts("Neighbours stay together; the distance between groups means little.")))
         planes.append(_percent(neighbours[rows]))
     shown = [parts[embedding.ids[row]] for row in rows]
     sides = {words.side(part) for part in shown}
     colours = {label: f"k{index % _COLOURS}" for index, label in enumerate(label for label in labels if label in sides)}
     return Scatter(
         points=tuple(
-            _point(part, colours[words.side(part)], spots, thumbnails[part.id])
+            _point(part, colours[words.side(part)], spots, thumbnails[part.id], texts)
             for part, *spots in zip(shown, *(plane.tolist() for plane in planes), strict=True)
         ),
         layouts=tuple(layouts),
-        labels=tuple((colour, label) for label, colour in colours.items()),
+        labels=tuple((colour, words.named(label, texts)) for label, colour in colours.items()),
         has_verdicts=any(part.verdict is not None for part in shown),
         kept=len(embedding.ids),
     )
 
 
-def _point(part: JudgedExample, colour: str, spots: Sequence[Sequence[float]], thumbnail: bytes) -> Point:
+def _point(part: JudgedExample, colour: str, spots: Sequence[Sequence[float]], thumbnail: bytes, texts: Texts) -> Point:
     mistake = mistake_of(part)
     styles = [colour, str(part.verdict or "").lower(), "defect" if part.defective else "", "wrong" if mistake else ""]
-    score = part.prediction.defect_score
-    score_text = "" if score is None else f"score {words.score(score)}" + (f", {part.verdict}" if part.verdict else "")
     return Point(
         places=tuple((left, top) for left, top in spots),
         styles=" ".join(filter(None, styles)),
         title=picture_name(part.id),
-        lines=tuple(filter(None, (words.truth(part), score_text, mistake))),
+        lines=tuple(
+            filter(None, (words.truth(part, texts), words.scored(part, texts), texts(mistake) if mistake else None))
+        ),
         image=data_url(thumbnail),
     )
 
@@ -128,12 +129,19 @@ def _plane(coordinates: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.pad(widest, ((0, 0), (0, 2 - widest.shape[1])))
 
 
-def _about_pca(projection: Projection) -> str:
+def _about_pca(projection: Projection, texts: Texts) -> str:
     if projection.dimension <= 2:
-        return f"The embeddings have {counted(projection.dimension, 'dimension')} and are shown as they are."
-    kept = words.percent(float(projection.shares[:2].sum()), 0)
-    dimensions = counted(projection.dimension, "dimension")
-    return f"The two directions of largest spread, of {dimensions}, hold {kept} of the variance."
+        return texts.count(
+            "The embeddings have %(count)s dimension and are shown as they are.",
+            "The embeddings have %(count)s dimensions and are shown as they are.",
+            projection.dimension,
+        )
+    return texts.count(
+        "The two directions of largest spread, of %(count)s dimension, hold %(share)s of the variance.",
+        "The two directions of largest spread, of %(count)s dimensions, hold %(share)s of the variance.",
+        projection.dimension,
+        share=words.percent(float(projection.shares[:2].sum()), 0),
+    )
 
 
 def _percent(plane: NDArray[np.floating]) -> Layout:

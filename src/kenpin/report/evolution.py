@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from kenpin.errors import RunError
-from kenpin.plural import counted, is_are
+from kenpin.plural import counted
 from kenpin.report import words
 from kenpin.report.charts import training_figures
-from kenpin.report.document import data_url, template, write_document
+from kenpin.report.document import data_url, fill, write_document
 from kenpin.report.names import picture_name
 from kenpin.run.evolution import SNAPSHOTS, TRUTH, read_snapshots, read_truth
 from kenpin.run.layout import EVOLUTION, METRICS
@@ -20,6 +20,7 @@ from kenpin.run.rows import read_rows
 from kenpin.run.thumbnails import is_jpeg
 from kenpin.strict_json import read_bounded
 from kenpin.visible import short
+from kenpin.words import ENGLISH, Language, Texts
 
 _COLUMNS = 24  # more would make a page of tens of megabytes
 _MOST_BYTES, _LARGEST_PX, _LONGEST_NAME = 64 * 1024**2, 16_384, 255  # of a drawn picture and its file
@@ -49,29 +50,39 @@ class Evolution:
 
 
 def write_evolution(
-    run_folder: str | Path, out: str | Path, *, name: str | None = None, overwrite: bool = False
+    run_folder: str | Path,
+    out: str | Path,
+    *,
+    name: str | None = None,
+    language: Language = "en",
+    overwrite: bool = False,
 ) -> Path:
     """Draw how a run's predictions evolved into one HTML file that needs no other; returns its path.
 
-    `name`: the run's name on the page; None: its folder's.
+    `name`: the run's name on the page; None: its folder's; `language`: of the page's own texts.
 
     Raises RunError for a folder without snapshots and OutputExistsError where `out` exists, unless `overwrite`.
     """
     run_folder = Path(run_folder)
     named = name or run_folder.resolve().name
-    return write_document(lambda: render_evolution(read_evolution(run_folder), named), Path(out), overwrite)
+    return write_document(
+        lambda: render_evolution(read_evolution(run_folder), named, Texts(language)), Path(out), overwrite
+    )
 
 
-def render_evolution(evolution: Evolution, name: str) -> str:
+def render_evolution(evolution: Evolution, name: str, texts: Texts = ENGLISH) -> str:
     """One HTML page: curves above, below them a row for each watched picture and a column for each evaluation."""
     best = _least_loss(evolution.snapshots)
     columns = _shown(evolution.snapshots, best)
-    return template("evolution.html.jinja").render(
+    return fill(
+        "evolution.html.jinja",
+        texts,
         name=name,
-        sentences=_sentences(evolution, best, len(columns)),
-        figures=training_figures(_rows(evolution)),
+        sentences=_sentences(evolution, best, len(columns), texts),
+        figures=training_figures(_rows(evolution, texts), texts),
         columns=[
-            (_title(snapshot), _subtitle(snapshot), _score_lines(snapshot), snapshot is best) for snapshot in columns
+            (_title(snapshot, texts), _step(snapshot, texts), _score_lines(snapshot, texts), snapshot is best)
+            for snapshot in columns
         ],
         rows=[
             (
@@ -146,47 +157,82 @@ def _shown(snapshots: Sequence[Snapshot], best: Snapshot | None) -> list[Snapsho
     return [snapshot for i, snapshot in enumerate(snapshots) if i in chosen or snapshot is best]
 
 
-def _sentences(evolution: Evolution, best: Snapshot | None, shown: int) -> list[str]:
+def _sentences(evolution: Evolution, best: Snapshot | None, shown: int, texts: Texts) -> list[str]:
     trained = [snapshot for snapshot in evolution.snapshots if snapshot.step > 0]
-    before = "before training and " if len(trained) < len(evolution.snapshots) else ""
-    pictures, evaluations = counted(len(evolution.names), "picture"), counted(len(trained), "evaluation")
-    sentences = [f"{pictures}, drawn {before}at {evaluations} during it."]
+    pictures = texts.count("%(count)s picture", "%(count)s pictures", len(evolution.names))
+    if len(trained) < len(evolution.snapshots):
+        lead = texts.count(
+            "%(pictures)s, drawn before training and at %(count)s evaluation during it.",
+            "%(pictures)s, drawn before training and at %(count)s evaluations during it.",
+            len(trained),
+            pictures=pictures,
+        )
+    else:
+        lead = texts.count(
+            "%(pictures)s, drawn at %(count)s evaluation during it.",
+            "%(pictures)s, drawn at %(count)s evaluations during it.",
+            len(trained),
+            pictures=pictures,
+        )
+    sentences = [lead]
     if best is not None:
-        sentences.append(f"The least validation loss was {best.scores['loss']:.4g}, {_moment(best)}.")
+        sentences.append(
+            texts(
+                "The least validation loss was %(loss)s, %(moment)s.",
+                loss=f"{best.scores['loss']:.4g}",
+                moment=_moment(best, texts),
+            )
+        )
     if shown < len(evolution.snapshots):
-        sentences.append(f"{shown} of the {counted(len(evolution.snapshots), 'column')} {is_are(shown)} shown.")
+        columns = texts.count(
+            "%(some)s of the %(count)s column",
+            "%(some)s of the %(count)s columns",
+            len(evolution.snapshots),
+            some=shown,
+        )
+        sentences.append(texts.count("%(columns)s is shown.", "%(columns)s are shown.", shown, columns=columns))
     return sentences
 
 
-def _rows(evolution: Evolution) -> list[dict[str, Any]]:
+def _rows(evolution: Evolution, texts: Texts) -> list[dict[str, Any]]:
     """Rows for the curves: the trainer's losses, and the snapshots' scores, which begin before training."""
     losses = [{"step": row.get("step"), "loss": row["loss"]} for row in evolution.training if "loss" in row]
     scores = [
-        {"step": snapshot.step, **{f"eval_{_shown_name(name)}": score for name, score in snapshot.scores.items()}}
+        {
+            "step": snapshot.step,
+            **{f"eval_{_shown_name(name, texts)}": score for name, score in snapshot.scores.items()},
+        }
         for snapshot in evolution.snapshots
     ]
     return losses + scores
 
 
-def _shown_name(name: str) -> str:
-    return name if name == "loss" else words.title(name)
+def _shown_name(name: str, texts: Texts) -> str:
+    return name if name == "loss" else words.title(name, texts)
 
 
-def _title(snapshot: Snapshot) -> str:
-    return "Before training" if snapshot.step == 0 else f"Epoch {snapshot.epoch:.4g}"
+def _title(snapshot: Snapshot, texts: Texts) -> str:
+    if snapshot.step == 0:
+        return texts("Before training")
+    return texts("Epoch %(number)s", number=f"{snapshot.epoch:.4g}")
 
 
-def _subtitle(snapshot: Snapshot) -> str:
-    return f"step {snapshot.step:,}"
+def _step(snapshot: Snapshot, texts: Texts) -> str:
+    return texts("step %(number)s", number=f"{snapshot.step:,}")
 
 
-def _moment(snapshot: Snapshot) -> str:
-    return "before training" if snapshot.step == 0 else f"after epoch {snapshot.epoch:.4g}, step {snapshot.step:,}"
+def _moment(snapshot: Snapshot, texts: Texts) -> str:
+    if snapshot.step == 0:
+        return texts("before training")
+    epoch, step = f"{snapshot.epoch:.4g}", f"{snapshot.step:,}"
+    return texts("after epoch %(epoch)s, step %(step)s", epoch=epoch, step=step)
 
 
-def _score_lines(snapshot: Snapshot) -> list[tuple[str, str]]:
+def _score_lines(snapshot: Snapshot, texts: Texts) -> list[tuple[str, str]]:
     return [
-        ("Validation loss", f"{score:.4g}") if name == "loss" else (words.title(name), words.value(name, score))
+        (texts("Validation loss"), f"{score:.4g}")
+        if name == "loss"
+        else (words.title(name, texts), words.value(name, score))
         for name, score in snapshot.scores.items()
         if score is not None
     ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from kenpin.errors import DatasetError, RunError
 from kenpin.records_json import from_json, to_json
-from kenpin.report.document import template, write_document
+from kenpin.report.document import fill, write_document
 from kenpin.report.drawing import Figure
 from kenpin.report.plots import BarPlot, LinePlot, Table, bar_figure, line_figure
 from kenpin.strict_json import parse_json, read_bounded
@@ -41,7 +41,7 @@ class Findings:
 
 def write_findings(findings: Findings, out: Path, *, overwrite: bool = False) -> Path:
     """One HTML page that needs no other file. Raises OutputExistsError."""
-    return write_document(lambda: template("findings.html.jinja").render(findings=findings), out, overwrite)
+    return write_document(lambda: fill("findings.html.jinja", findings=findings), out, overwrite)
 
 
 def findings_to_json(findings: Findings) -> dict[str, Any]:

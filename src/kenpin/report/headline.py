@@ -6,20 +6,20 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kenpin.plural import counted, is_are, was_were
 from kenpin.quality.bounds import at_most
 from kenpin.quality.consequences import cost_notes
 from kenpin.records import Evaluation, Measure, Verdict
 from kenpin.records_json import HEADLINE, evaluation_to_json
 from kenpin.report.words import interval, percent, percent_at_most, title, value
 from kenpin.targets import Target
+from kenpin.words import ENGLISH, Texts
 
 _CLAIM = 0.1
 """A rate so high that parts which cannot exclude it, with no mistake among them, are too few for any claim."""
 _NOTHING = Measure(None)
 
 
-def headline(evaluation: Evaluation) -> tuple[str, ...]:
+def headline(evaluation: Evaluation, texts: Texts = ENGLISH) -> tuple[str, ...]:
     """The headline, the same in the report, on a terminal and in JSON: whether the inspector is of no use; escapes and
     overkills in one sentence; further figures; notes on the costs."""
     known = [
@@ -31,7 +31,7 @@ def headline(evaluation: Evaluation) -> tuple[str, ...]:
         and part.verdict is not None
     ]
     scores, defective = [score for score, _ in known], [bad for _, bad in known]
-    return (*verdict_sentences(evaluation), *cost_notes(scores, defective, evaluation.threshold))
+    return (*verdict_sentences(evaluation, texts), *cost_notes(scores, defective, evaluation.threshold, texts))
 
 
 def headed_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def headed_json(evaluation: Evaluation) -> dict[str, Any]:
     return {HEADLINE: list(headline(evaluation)), **evaluation_to_json(evaluation)}
 
 
-def verdict_sentences(evaluation: Evaluation) -> tuple[str, ...]:
+def verdict_sentences(evaluation: Evaluation, texts: Texts = ENGLISH) -> tuple[str, ...]:
     """How good the inspector is, in plain words: the headline without the notes on its costs."""
     decided = [
         (part.verdict, part.defective)
@@ -49,69 +49,101 @@ def verdict_sentences(evaluation: Evaluation) -> tuple[str, ...]:
     verdicts, defective = [verdict for verdict, _ in decided], [bad for _, bad in decided]
     auroc = evaluation.measures.get("auroc", _NOTHING)
     sentences = [
-        *_remembered(evaluation),
-        *_fruitless(evaluation),
-        *useless(verdicts, defective, auroc),
-        *_guessed(evaluation, verdicts, auroc),
-        *mistakes(verdicts, defective),
-        *too_few([part.defective for part in evaluation.judged if part.defective is not None]),
+        *_remembered(evaluation, texts),
+        *_fruitless(evaluation, texts),
+        *useless(verdicts, defective, auroc, texts),
+        *_guessed(evaluation, verdicts, auroc, texts),
+        *mistakes(verdicts, defective, texts),
+        *too_few([part.defective for part in evaluation.judged if part.defective is not None], texts),
     ]
     reviewed = verdicts.count(Verdict.REVIEW)
     if reviewed:
-        goes = "goes" if reviewed == 1 else "go"
         sentences.append(
-            f"{reviewed} of {_parts(len(decided))} {goes} to a person ({percent(reviewed / len(decided))})."
+            texts.count(
+                "%(parts)s goes to a person (%(share)s).",
+                "%(parts)s go to a person (%(share)s).",
+                reviewed,
+                parts=texts.count(
+                    "%(some)s of %(count)s part", "%(some)s of %(count)s parts", len(decided), some=reviewed
+                ),
+                share=percent(reviewed / len(decided)),
+            )
         )
     accuracy = evaluation.measures.get("accuracy", _NOTHING)
     if accuracy.value is not None:
-        words = "given the right class" if _names(evaluation) else "on the right side of the threshold"
-        sentences.append(f"{percent(accuracy.value)} of the parts are {words}{_span('accuracy', accuracy)}.")
+        share = percent(accuracy.value)
+        right = (
+            texts("%(share)s of the parts are given the right class", share=share)
+            if _names(evaluation)
+            else texts("%(share)s of the parts are on the right side of the threshold", share=share)
+        )
+        sentences.append(texts("%(sentence)s.", sentence=_with_span(right, "accuracy", accuracy, texts)))
     if auroc.value is not None and not _by_chance(auroc, 0.5):
         sentences.append(
-            f"A defective part scores above a good one in {percent(auroc.value)} of such pairs, "
-            f"AUROC {value('auroc', auroc.value)}{_span('auroc', auroc)}."
+            texts(
+                "A defective part scores above a good one in %(share)s of such pairs, AUROC %(figure)s.",
+                share=percent(auroc.value),
+                figure=_figure("auroc", auroc, texts),
+            )
         )
     if evaluation.target.locates:
-        sentences.append(_box_sentence(evaluation))
+        sentences.append(_box_sentence(evaluation, texts))
     if not evaluation.target.judges:
-        sentences.append(_text_sentence(evaluation))
-    return _plain(sentences) or ("Nothing could be measured on these pictures; the notes say why.",)
+        sentences.append(_text_sentence(evaluation, texts))
+    return _plain(sentences) or (texts("Nothing could be measured on these pictures; the notes say why."),)
 
 
-def _remembered(evaluation: Evaluation) -> tuple[str, ...]:
+def _remembered(evaluation: Evaluation, texts: Texts) -> tuple[str, ...]:
     """A sentence where it is measured on parts that it has learned from; else empty."""
     seen, count = sum(part.seen for part in evaluation.judged), len(evaluation.judged)
     if not seen:
         return ()
     return (
-        f"Not held out: it has learned from {seen} of these {_parts(count)} or was chosen by them, so the figures show "
-        "what it remembers, and promise nothing.",
+        texts.count(
+            "Not held out: it has learned from %(seen)s of these %(count)s part or was chosen by them, so the figures "
+            "show what it remembers, and promise nothing.",
+            "Not held out: it has learned from %(seen)s of these %(count)s parts or was chosen by them, so the figures "
+            "show what it remembers, and promise nothing.",
+            count,
+            seen=seen,
+        ),
     )
 
 
-def useless(verdicts: Sequence[Verdict], defective: Sequence[bool], auroc: Measure) -> tuple[str, ...]:
+def useless(
+    verdicts: Sequence[Verdict], defective: Sequence[bool], auroc: Measure, texts: Texts = ENGLISH
+) -> tuple[str, ...]:
     """A sentence where all parts get one verdict, or the scores separate good and defective parts no better than
     chance; else empty. verdicts, defective: (n,)."""
     sentences = []
     kinds = set(verdicts)
     if kinds == {Verdict.REVIEW}:
-        sentences.append("This inspector decides nothing: it sends every part to a person.")
+        sentences.append(texts("This inspector decides nothing: it sends every part to a person."))
     elif kinds == {Verdict.PASS} and any(defective):
-        sentences.append("This inspector passes every part, the defective ones too.")
+        sentences.append(texts("This inspector passes every part, the defective ones too."))
     elif kinds == {Verdict.FAIL} and not all(defective):
-        sentences.append("This inspector fails every part, the good ones too.")
+        sentences.append(texts("This inspector fails every part, the good ones too."))
     elif kinds == {Verdict.FAIL, Verdict.REVIEW} and not all(defective):
-        sentences.append("This inspector passes no part: it fails each or sends it to a person.")
+        sentences.append(texts("This inspector passes no part: it fails each or sends it to a person."))
     if _by_chance(auroc, 0.5):
-        than = "worse" if auroc.high is not None and auroc.high < 0.5 else "no better"
-        sentences.append(
-            f"Its scores separate defective parts from good ones {than} than chance, as far as these parts show: AUROC "
-            f"{value('auroc', auroc.value)}{_span('auroc', auroc)}."
-        )
+        figure = _figure("auroc", auroc, texts)
+        if auroc.high is not None and auroc.high < 0.5:
+            sentence = texts(
+                "Its scores separate defective parts from good ones worse than chance, as far as these parts show: "
+                "AUROC %(figure)s.",
+                figure=figure,
+            )
+        else:
+            sentence = texts(
+                "Its scores separate defective parts from good ones no better than chance, as far as these parts "
+                "show: AUROC %(figure)s.",
+                figure=figure,
+            )
+        sentences.append(sentence)
     return _plain(sentences)
 
 
-def mistakes(verdicts: Sequence[Verdict], defective: Sequence[bool]) -> tuple[str, ...]:
+def mistakes(verdicts: Sequence[Verdict], defective: Sequence[bool], texts: Texts = ENGLISH) -> tuple[str, ...]:
     """Escapes and overkills in one sentence, with the exact bound on the rate of each; empty without parts.
 
     verdicts, defective: (n,).
@@ -121,58 +153,118 @@ def mistakes(verdicts: Sequence[Verdict], defective: Sequence[bool]) -> tuple[st
         for kind in (True, False)
     }
     escapes, overkills = of[True].count(Verdict.PASS), of[False].count(Verdict.FAIL)
-    escaped = f"{escapes} of {_parts(len(of[True]), 'defective')} escaped"
-    failed = (
-        f"{overkills} of {_parts(len(of[False]), 'good')} {was_were(1 if len(of[False]) == 1 else overkills)} failed"
+    escaped = texts.count(
+        "%(some)s of %(count)s defective part escaped",
+        "%(some)s of %(count)s defective parts escaped",
+        len(of[True]),
+        some=escapes,
+    )
+    good = texts.count(
+        "%(some)s of %(count)s good part", "%(some)s of %(count)s good parts", len(of[False]), some=overkills
+    )
+    # one part of several was failed, and so was one of one
+    failed = texts.count(
+        "%(parts)s was failed", "%(parts)s were failed", 1 if len(of[False]) == 1 else overkills, parts=good
     )
     escape_rate, overkill_rate = at_most(escapes, len(of[True])), at_most(overkills, len(of[False]))
     sentences = []
     if escape_rate is not None and overkill_rate is not None:
-        sentences.append(f"{escaped} {_bound(escape_rate)} and {failed} (at most {percent_at_most(overkill_rate)}).")
+        sentences.append(
+            texts(
+                "%(escaped)s (at most %(escape_rate)s, one-sided 95 %%) and %(failed)s (at most %(overkill_rate)s).",
+                escaped=escaped,
+                escape_rate=percent_at_most(escape_rate),
+                failed=failed,
+                overkill_rate=percent_at_most(overkill_rate),
+            )
+        )
     elif escape_rate is not None:
-        sentences.append(f"{escaped} {_bound(escape_rate)}; no good part was judged, so the overkill rate is unknown.")
+        sentences.append(
+            texts(
+                "%(escaped)s (at most %(rate)s, one-sided 95 %%); no good part was judged, so the overkill rate is "
+                "unknown.",
+                escaped=escaped,
+                rate=percent_at_most(escape_rate),
+            )
+        )
     elif overkill_rate is not None:
         sentences.append(
-            f"{failed} {_bound(overkill_rate)}; no defective part was judged, so the escape rate is unknown."
+            texts(
+                "%(failed)s (at most %(rate)s, one-sided 95 %%); no defective part was judged, so the escape rate is "
+                "unknown.",
+                failed=failed,
+                rate=percent_at_most(overkill_rate),
+            )
         )
     return _plain(sentences)
 
 
-def too_few(defective: Sequence[bool]) -> tuple[str, ...]:
+def too_few(defective: Sequence[bool], texts: Texts = ENGLISH) -> tuple[str, ...]:
     """Sentences on kinds of which there are too few parts for any claim, with the bound of the rate. defective:
     (n,)."""
     sentences = []
-    for kind, wrong, what in ((True, "no escape", "escape"), (False, "no overkill", "be failed")):
-        number = sum(bad is kind for bad in defective)
-        most = at_most(0, number)
-        if most is not None and most > _CLAIM:
-            sentences.append(
-                f"{_parts(number, 'defective' if kind else 'good')} {is_are(number)} too few: even with {wrong} "
-                f"among them, up to {percent_at_most(most)} of such parts could {what}."
+    number = sum(defective)
+    if (most := at_most(0, number)) is not None and most > _CLAIM:
+        sentences.append(
+            texts.count(
+                "%(count)s defective part is too few: even with no escape among them, up to %(most)s of such parts "
+                "could escape.",
+                "%(count)s defective parts are too few: even with no escape among them, up to %(most)s of such parts "
+                "could escape.",
+                number,
+                most=percent_at_most(most),
             )
+        )
+    number = len(defective) - number
+    if (most := at_most(0, number)) is not None and most > _CLAIM:
+        sentences.append(
+            texts.count(
+                "%(count)s good part is too few: even with no overkill among them, up to %(most)s of such parts could "
+                "be failed.",
+                "%(count)s good parts are too few: even with no overkill among them, up to %(most)s of such parts "
+                "could be failed.",
+                number,
+                most=percent_at_most(most),
+            )
+        )
     return _plain(sentences)
 
 
-def _fruitless(evaluation: Evaluation) -> tuple[str, ...]:
+def _fruitless(evaluation: Evaluation, texts: Texts) -> tuple[str, ...]:
     """A sentence where no box is found, no answer has a true word, or embeddings do not separate classes."""
     measured: Mapping[str, Measure] = evaluation.measures
     if evaluation.target.locates:
         right, wrong, missed = _box_counts(evaluation)
         if missed and not right:
-            drawn = f"; {counted(wrong, 'box')} that it draws {is_are(wrong)} wrong" if wrong else ""
-            return (f"This inspector finds no box: 0 of {counted(missed, 'true box')}{drawn}.",)
+            clauses = [
+                texts.count(
+                    "This inspector finds no box: 0 of %(count)s true box",
+                    "This inspector finds no box: 0 of %(count)s true boxes",
+                    missed,
+                )
+            ]
+            if wrong:
+                clauses.append(
+                    texts.count(
+                        "%(count)s box that it draws is wrong", "%(count)s boxes that it draws are wrong", wrong
+                    )
+                )
+            return (texts("%(sentence)s.", sentence=texts("; ").join(clauses)),)
     if evaluation.target is Target.TEXT and measured.get("token_f1", _NOTHING).value == 0:
-        return ("No answer of this inspector has a word of the true answer.",)
+        return (texts("No answer of this inspector has a word of the true answer."),)
     pairs = measured.get("verification_auroc", _NOTHING)
     if _by_chance(pairs, 0.5):
         return (
-            "Its embeddings separate pairs of two classes from pairs of one no better than chance: AUROC of pairs "
-            f"{value('verification_auroc', pairs.value)}.",
+            texts(
+                "Its embeddings separate pairs of two classes from pairs of one no better than chance: AUROC of pairs "
+                "%(figure)s.",
+                figure=value("verification_auroc", pairs.value),
+            ),
         )
     return ()
 
 
-def _guessed(evaluation: Evaluation, verdicts: Sequence[Verdict], auroc: Measure) -> tuple[str, ...]:
+def _guessed(evaluation: Evaluation, verdicts: Sequence[Verdict], auroc: Measure, texts: Texts) -> tuple[str, ...]:
     """A sentence where predicted classes, or else decisions, are no better than a guess; empty where that is known."""
     measure = evaluation.measures.get("balanced_accuracy", _NOTHING)
     names = _names(evaluation)
@@ -183,15 +275,20 @@ def _guessed(evaluation: Evaluation, verdicts: Sequence[Verdict], auroc: Measure
         return ()  # the AUROC has answered the same question
     if not names and (len(set(verdicts)) == 1 or Verdict.REVIEW in verdicts):
         return ()  # one verdict for all has its sentence; and a person decides on reviewed parts
-    what = (
-        f"Its classes are no better than a guess among {classes}"
-        if names
-        else "Its decisions are no better than chance"
-    )
-    return (
-        f"{what}, as far as these parts show: balanced accuracy "
-        f"{value('balanced_accuracy', measure.value)}{_span('balanced_accuracy', measure)}.",
-    )
+    figure = _figure("balanced_accuracy", measure, texts)
+    if names:
+        sentence = texts(
+            "Its classes are no better than a guess among %(classes)s, as far as these parts show: balanced accuracy "
+            "%(figure)s.",
+            classes=classes,
+            figure=figure,
+        )
+    else:
+        sentence = texts(
+            "Its decisions are no better than chance, as far as these parts show: balanced accuracy %(figure)s.",
+            figure=figure,
+        )
+    return (sentence,)
 
 
 def _by_chance(measure: Measure, chance: float) -> bool:
@@ -214,42 +311,52 @@ def _box_counts(evaluation: Evaluation) -> tuple[int, int, int]:
     return right, wrong, sum(boxes.found.count(False) for boxes in judged)
 
 
-def _box_sentence(evaluation: Evaluation) -> str:
+def _box_sentence(evaluation: Evaluation, texts: Texts) -> str:
     right, wrong, missed = _box_counts(evaluation)
-    sentence = f"{right} of {counted(right + missed, 'true box')} {is_are(right)} found"
+    of_true = texts.count(
+        "%(some)s of %(count)s true box", "%(some)s of %(count)s true boxes", right + missed, some=right
+    )
+    sentence = texts.count("%(boxes)s is found", "%(boxes)s are found", right, boxes=of_true)
     if not right + missed:
-        sentence = "There is no true box in these pictures"
+        sentence = texts("There is no true box in these pictures")
     if right + wrong:
-        sentence += f", and {right} of the {counted(right + wrong, 'box')} drawn {is_are(right)} right"
+        of_drawn = texts.count(
+            "%(some)s of the %(count)s box drawn", "%(some)s of the %(count)s boxes drawn", right + wrong, some=right
+        )
+        drawn = texts.count("%(boxes)s is right", "%(boxes)s are right", right, boxes=of_drawn)
+        sentence = texts("%(found)s, and %(drawn)s", found=sentence, drawn=drawn)
     figures = [
-        f"{title(name)} is {value(name, measure.value)}"
+        texts("%(measure)s is %(value)s", measure=title(name, texts), value=value(name, measure.value))
         for name in ("map", "map_50")
         if (measure := evaluation.measures.get(name, _NOTHING)).value is not None
     ]
-    return f"{'; '.join([sentence, *figures])}."
+    return texts("%(sentence)s.", sentence=texts("; ").join([sentence, *figures]))
 
 
-def _text_sentence(evaluation: Evaluation) -> str:
+def _text_sentence(evaluation: Evaluation, texts: Texts) -> str:
     exact, f1 = (evaluation.measures.get(name, _NOTHING) for name in ("exact_match", "token_f1"))
-    return (
-        f"{value('exact_match', exact.value)} of the answers have the words of the true answer in its "
-        f"order{_span('exact_match', exact)}; F1 of the words is {value('token_f1', f1.value)}."
+    right = texts(
+        "%(share)s of the answers have the words of the true answer in its order",
+        share=value("exact_match", exact.value),
+    )
+    return texts(
+        "%(right)s; F1 of the words is %(f1)s.",
+        right=_with_span(right, "exact_match", exact, texts),
+        f1=value("token_f1", f1.value),
     )
 
 
-def _span(name: str, measure: Measure) -> str:
-    """The interval in brackets; empty where there is none."""
-    return f" (two-sided 95 % interval {span})" if (span := interval(name, measure)) else ""
+def _figure(name: str, measure: Measure, texts: Texts) -> str:
+    """The value with its interval, where there is one."""
+    return _with_span(value(name, measure.value), name, measure, texts)
 
 
-def _bound(rate: float) -> str:
-    return f"(at most {percent_at_most(rate)}, one-sided 95 %)"
+def _with_span(before: str, name: str, measure: Measure, texts: Texts) -> str:
+    """A text with the interval in brackets behind it, where there is one."""
+    span = interval(name, measure, texts)
+    return texts("%(before)s (two-sided 95 %% interval %(span)s)", before=before, span=span) if span else before
 
 
 def _plain(sentences: Sequence[str]) -> tuple[str, ...]:
     """Sentences with ordinary spaces; a page binds numbers to their units itself."""
     return tuple(sentence.replace("\N{NO-BREAK SPACE}", " ") for sentence in sentences)
-
-
-def _parts(number: int, kind: str = "") -> str:
-    return counted(number, f"{kind} part".strip())

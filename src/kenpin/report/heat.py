@@ -17,6 +17,7 @@ from kenpin.heat import colours, cover, in_frame
 from kenpin.report import words
 from kenpin.report.drawing import linear_axis
 from kenpin.run.maps import Maps, Mask, PictureMap
+from kenpin.words import ENGLISH, Texts
 
 _SIDE = 320.0  # units of the longer side, as of the boxes over a thumbnail
 _OVERLAY_PX = 96  # longer side of the coloured picture; between its pixels the browser is smooth
@@ -37,10 +38,9 @@ class Heat:
     brighter: bool
     """Whether there are numbers beyond the end."""
 
-    @property
-    def unit(self) -> str:
+    def unit(self, texts: Texts = ENGLISH) -> str:
         """Unit of the bar."""
-        return self.maps.unit if self.maps.of_score else "% of each map's highest number"
+        return self.maps.unit if self.maps.of_score else texts("% of each map's highest number")
 
     def over(self, id: str) -> Markup | None:
         """The map of a picture as an overlay on its grey version; None without a map."""
@@ -52,31 +52,37 @@ class Heat:
         map_ = self.maps.by_id.get(id)
         return None if map_ is None or map_.mask is None else outline(map_.mask, map_.size_wh)
 
-    def sentences(self) -> list[str]:
+    def sentences(self, texts: Texts = ENGLISH) -> list[str]:
         """How the maps are to be read."""
         if self.maps.of_score:
             lines = [
-                "Beside each picture is its map. The highest number of a map is the score. All maps have one scale."
+                texts(
+                    "Beside each picture is its map. The highest number of a map is the score. All maps have one scale."
+                )
             ]
         else:
             lines = [
-                "Beside each picture is its map, in percent of its own highest number: it compares regions within one "
-                "picture, not one picture with another. What counts against is as dark as what does not count."
+                texts(
+                    "Beside each picture is its map, in percent of its own highest number: it compares regions within "
+                    "one picture, not one picture with another. What counts against is as dark as what does not count."
+                )
             ]
         if self.brighter:
-            lines.append("Numbers beyond the bar have its last colour.")
+            lines.append(texts("Numbers beyond the bar have its last colour."))
         if any(map_.mask is not None for map_ in self.maps.by_id.values()):
-            lines.append("White lines outline what is annotated as defective.")
+            lines.append(texts("White lines outline what is annotated as defective."))
         if not self.maps.held_out:
             lines.append(
-                "The maps are by the finished inspector, which has learned from some of these pictures; the scores are "
-                "by fits without them, and may be higher than the maps."
+                texts(
+                    "The maps are by the finished inspector, which has learned from some of these pictures; the scores "
+                    "are by fits without them, and may be higher than the maps."
+                )
             )
         return lines
 
-    def bar(self) -> Markup:
+    def bar(self, texts: Texts = ENGLISH) -> Markup:
         """The colours with their numbers and unit, and the number from which parts fail."""
-        step = _BAR_WIDTH / _SHADES
+        step, unit = _BAR_WIDTH / _SHADES, self.unit(texts)
         shades = [
             Markup('<rect x="{:.2f}" y="18" width="{:.2f}" height="12" fill="{}"></rect>').format(
                 _BAR_LEFT + i * step, step + 0.5, "#{:02x}{:02x}{:02x}".format(*map(round, colour))
@@ -88,22 +94,23 @@ class Heat:
             x = _BAR_LEFT + _BAR_WIDTH * number / self.high
             return Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(x, y, text)
 
-        axis = linear_axis(self.unit, 0.0, self.high)
+        axis = linear_axis(unit, 0.0, self.high)
         marks = [mark(tick, 44, axis.show(tick)) for tick in axis.ticks if tick <= self.high * (1 + 1e-9)]
         if self.cut is not None:
             x = _BAR_LEFT + _BAR_WIDTH * self.cut / self.high
             marks.append(Markup('<path class="cut" d="M{:.1f} 14v20"></path>').format(x))
-            marks.append(mark(self.cut, 10, f"FAIL from {words.score(self.cut)}"))
+            marks.append(mark(self.cut, 10, texts("FAIL from %(score)s", score=words.score(self.cut, texts))))
         return Markup(
             '<svg class="bar" role="img" viewBox="0 0 {width} 64"><title>{title}</title>{shades}{marks}'
-            '<text class="label" x="{middle}" y="60" text-anchor="middle">{unit}</text></svg>'
+            '<text class="label" x="{middle}" y="60" text-anchor="middle"{recorded}>{unit}</text></svg>'
         ).format(
             width=_BAR_WIDTH + 2 * _BAR_LEFT,
-            title=f"Colours from 0 to {self.high:.4g}, {self.unit}",
+            title=texts("Colours from 0 to %(high)s, %(unit)s", high=f"{self.high:.4g}", unit=unit),
             shades=Markup("").join(shades),
             marks=Markup("").join(marks),
             middle=_BAR_LEFT + _BAR_WIDTH / 2,
-            unit=self.unit,
+            unit=unit,
+            recorded=words.english(texts) if self.maps.of_score else "",
         )
 
     def _shares(self, map_: PictureMap) -> NDArray[np.float64]:

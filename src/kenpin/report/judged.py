@@ -15,6 +15,7 @@ from kenpin.report.drawing import Figure
 from kenpin.report.headline import headline
 from kenpin.report.heat import Heat, heat_of
 from kenpin.run.maps import highest_scored
+from kenpin.words import ENGLISH, Texts
 
 Shares = Sequence[tuple[int, float]]
 """Count of each cell of a row, and its share of the row."""
@@ -49,7 +50,9 @@ class JudgedSection:
         return self.evaluation.target.locates
 
 
-def judged(name: str, evaluation: Evaluation, kept: Kept, noun: str, most: int) -> JudgedSection:
+def judged(
+    name: str, evaluation: Evaluation, kept: Kept, noun: str, most: int, texts: Texts = ENGLISH
+) -> JudgedSection:
     """The evaluation's section of a page, with at most `most` mistakes as cards. noun: `pictures` or `parts`."""
     wrong = worst_first(evaluation.judged)
     shown = wrong[:most]
@@ -58,15 +61,18 @@ def judged(name: str, evaluation: Evaluation, kept: Kept, noun: str, most: int) 
     return JudgedSection(
         name=name,
         evaluation=evaluation,
-        sentences=tuple(words.bound(sentence) for sentence in headline(evaluation)),
-        mistakes=tuple(part_card(part, kept.thumbnails, mistake, heat) for mistake, part in shown),
-        mistake_counts=Counter(str(mistake) for mistake, _ in wrong),
-        highest=tuple(part_card(part, kept.thumbnails, "", heat) for part in highest),
+        sentences=tuple(words.bound(sentence) for sentence in headline(evaluation, texts)),
+        mistakes=tuple(part_card(part, kept.thumbnails, mistake, heat, texts) for mistake, part in shown),
+        mistake_counts=Counter(texts(str(mistake)) for mistake, _ in wrong),
+        highest=tuple(part_card(part, kept.thumbnails, "", heat, texts) for part in highest),
         heat=heat,
-        confusion=_confusion(evaluation),
-        per_class=[(label, evaluation.per_class[label]) for label in in_order(evaluation, evaluation.per_class)],
-        verdicts=_verdicts(evaluation),
-        box_figures=charts.box_figures(evaluation),
+        confusion=_confusion(evaluation, texts),
+        per_class=[
+            (words.named(label, texts), evaluation.per_class[label])
+            for label in in_order(evaluation, evaluation.per_class)
+        ],
+        verdicts=_verdicts(evaluation, texts),
+        box_figures=charts.box_figures(evaluation, texts),
         has_pictures=bool(kept.thumbnails),
     )
 
@@ -76,17 +82,21 @@ def _highest_with_maps(evaluation: Evaluation, kept: Kept, mistaken: Collection[
     return [part for part in highest_scored(evaluation.judged) if part.id in mapped and part.id not in mistaken]
 
 
-def _confusion(evaluation: Evaluation) -> list[tuple[str, Shares]]:
+def _confusion(evaluation: Evaluation, texts: Texts) -> list[tuple[str, Shares]]:
     rows = dict(zip(evaluation.labels, evaluation.confusion, strict=True)) if evaluation.confusion else {}
     labels = list(rows) if evaluation.target.locates else in_order(evaluation, rows)
     columns = [evaluation.labels.index(label) for label in labels]
+    aside = words.NAMES_OF_NO_CLASS if evaluation.target.locates else ()
     return [
-        (label, [(rows[label][i], rows[label][i] / sum(rows[label]) if sum(rows[label]) else 0.0) for i in columns])
+        (
+            texts(label) if label in aside else words.named(label, texts),
+            [(rows[label][i], rows[label][i] / sum(rows[label]) if sum(rows[label]) else 0.0) for i in columns],
+        )
         for label in labels
     ]
 
 
-def _verdicts(evaluation: Evaluation) -> list[tuple[str, bool | None, Shares]]:
+def _verdicts(evaluation: Evaluation, texts: Texts) -> list[tuple[str, bool | None, Shares]]:
     """By label; where boxes are judged, for OK and not OK."""
     decided = [part for part in evaluation.judged if part.verdict is not None]
     counts = Counter((words.side(part), part.verdict) for part in decided)
@@ -94,5 +104,5 @@ def _verdicts(evaluation: Evaluation) -> list[tuple[str, bool | None, Shares]]:
     table: list[tuple[str, bool | None, Shares]] = []
     for label in in_order(evaluation, defective):
         row = [counts[label, verdict] for verdict in (Verdict.PASS, Verdict.REVIEW, Verdict.FAIL)]
-        table.append((label, defective[label], [(count, count / sum(row)) for count in row]))
+        table.append((words.named(label, texts), defective[label], [(count, count / sum(row)) for count in row]))
     return table

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 from kenpin.config import LARGEST_SEED
 from kenpin.data.dataset import Dataset
@@ -18,12 +18,12 @@ from kenpin.data.sampling import NO_CLASS, PER_CLASS, PictureSample, sample_by_c
 from kenpin.data.taking import DataSource
 from kenpin.errors import DatasetError, OptionError
 from kenpin.files import check_free
-from kenpin.plural import counted, is_are, plural
 from kenpin.records import Example, Finding, Severity
 from kenpin.report import look_charts as charts
-from kenpin.report.document import template, write_document
+from kenpin.report.document import fill, write_document
 from kenpin.report.look_cards import PictureCard, ShownPicture, card, within
 from kenpin.report.names import without_folders
+from kenpin.words import ENGLISH, Language, Texts
 
 MOST_BYTES = 4_000_000
 """Bytes of all thumbnails on a page together."""
@@ -49,6 +49,13 @@ class Overview:
     """Pictures on the page: the sample's, and those of findings, by id."""
 
 
+class HowToShow(HowToRead, total=False):
+    """Keywords of `load_dataset`, and of the page."""
+
+    language: Language
+    """Of the page's own texts; by default "en"."""
+
+
 def look(
     data: DataSource,
     out: str | Path,
@@ -58,13 +65,14 @@ def look(
     seed: int = 0,
     whole: bool = False,
     overwrite: bool = False,
-    **how: Unpack[HowToRead],
+    **how: Unpack[HowToShow],
 ) -> Examination:
     """Show a data set on one self-contained HTML page, and return the doctor's examination.
 
     Annotations, classes and splits are checked and counted in all pictures. A sample of `per_class` pictures of each
     class in each split, chosen by `seed`, is shown; it and some others are opened, for checks of files, sizes and
-    copies. `whole`: all are opened. `split`: the pictures of one split alone. `how`: keywords of `load_dataset`.
+    copies. `whole`: all are opened. `split`: the pictures of one split alone. `how`: keywords of `load_dataset`, and
+    `language`, that of the page's own texts; what the doctor finds stays English.
 
     Raises DatasetError for a data set that cannot be read or has no such split, OptionError, and OutputExistsError
     where `out` exists, unless `overwrite`. A picture that cannot be opened is a finding.
@@ -75,14 +83,15 @@ def look(
         raise OptionError(f"option `--per-class` is {per_class}; give 1 or more.")
     if not 0 <= seed <= LARGEST_SEED:
         raise OptionError(f"option `--seed` is {seed}; give a number from 0 to {LARGEST_SEED}.")
+    texts = Texts(how.pop("language", "en"))
     findings: list[Finding] = []
-    dataset = load_dataset(data, note=findings.append, **how)
+    dataset = load_dataset(data, note=findings.append, **cast(HowToRead, how))
     if split is not None and split not in dataset.splits:
         known = ", ".join(dataset.splits) or "none"
         raise DatasetError(f"{dataset.root or 'the data set'}: no split {split!r}; there are {known}.")
     chosen = dataset if split is None else dataset.of_split(split)
     overview = overview_of(chosen, findings, per_class=per_class, seed=seed, whole=whole)
-    write_document(lambda: render_look(overview), out, overwrite)
+    write_document(lambda: render_look(overview, texts), out, overwrite)
     return overview.examination
 
 
@@ -123,90 +132,128 @@ def overview_of(
     return Overview(dataset, examination, classes_of_each, sample, headers, within(pictures, MOST_BYTES))
 
 
-def render_look(overview: Overview) -> str:
+def render_look(overview: Overview, texts: Texts = ENGLISH) -> str:
     """The HTML page; text from data and labels is escaped, pictures are embedded."""
     dataset, examination = overview.dataset, overview.examination
     boxes = charts.boxes_by_class(dataset)
     classes = dict(zip(dataset.column("id"), overview.classes_of_each, strict=True))
     has_answers = any(answer is not None for answer in dataset.column("suffix"))
-    noun = "rows" if dataset.item_names else "pictures"
+    of_rows = bool(dataset.item_names)
     root = without_folders(dataset.root)
-    return template("look.html.jinja").render(
-        name=Path(dataset.root).name or dataset.root or "data set",
-        about=f"{root}, read as {dataset.format}" if dataset.format else root or "from memory",
-        sentences=_sentences(overview, noun),
-        tiles=_tiles(overview, boxes, noun),
-        class_table=charts.class_table(dataset, examination.classes, examination.counts, noun),
-        class_figure=charts.class_figure(examination.counts, noun),
-        kinds=[_kind(of_kind, overview.pictures) for of_kind in _kinds(examination.findings)],
-        verdict=verdict(examination),
-        galleries=_galleries(overview),
+    return fill(
+        "look.html.jinja",
+        texts,
+        name=Path(dataset.root).name or dataset.root or texts("data set"),
+        about=texts("%(root)s, read as %(format)s", root=root, format=dataset.format)
+        if dataset.format
+        else root or texts("from memory"),
+        sentences=_sentences(overview, texts),
+        tiles=_tiles(overview, boxes, texts),
+        class_table=charts.class_table(dataset, examination.classes, examination.counts, texts),
+        class_figure=charts.class_figure(examination.counts, of_rows, texts),
+        kinds=[_kind(of_kind, overview.pictures, texts) for of_kind in _kinds(examination.findings)],
+        verdict=verdict(examination, texts),
+        galleries=_galleries(overview, texts),
         annotated=bool(boxes) or any(mask is not None for mask in dataset.column("mask")),
-        type_tables=[f(overview.headers, classes) for f in (charts.size_table, charts.type_table)],
-        size_figure=charts.size_figure(overview.headers),
+        type_tables=[f(overview.headers, classes, texts) for f in (charts.size_table, charts.type_table)],
+        size_figure=charts.size_figure(overview.headers, texts),
         has_headers=bool(overview.headers),
-        box_table=charts.box_table(boxes) if boxes else None,
-        box_figures=charts.box_figures(boxes, _boxes_of_each(dataset)) if boxes else [],
-        question_table=charts.question_table(dataset) if has_answers else None,
-        answer_figure=charts.answer_figure(dataset) if has_answers else None,
-        item_table=charts.item_table(dataset) if dataset.item_names else None,
-        item_figures=charts.item_figures(dataset) if dataset.item_names else [],
+        box_table=charts.box_table(boxes, texts) if boxes else None,
+        box_figures=charts.box_figures(boxes, _boxes_of_each(dataset), texts) if boxes else [],
+        question_table=charts.question_table(dataset, texts) if has_answers else None,
+        answer_figure=charts.answer_figure(dataset, texts) if has_answers else None,
+        item_table=charts.item_table(dataset, texts) if dataset.item_names else None,
+        item_figures=charts.item_figures(dataset, texts) if dataset.item_names else [],
     )
 
 
-def _sentences(overview: Overview, noun: str) -> list[str]:
+def _sentences(overview: Overview, texts: Texts) -> list[str]:
     dataset, examination, sample = overview.dataset, overview.examination, overview.sample
-    total = counted(len(dataset), noun[:-1])
-    if dataset.item_names:
-        total += f" of {counted(len(dataset.item_names), 'measured item')}"
-    classes = counted(len(examination.classes), "class") if examination.classes else "without classes"
     splits = [split for split in examination.counts if split]
-    divided = counted(len(splits), "split") if splits else "not divided into splits"
-    lead = f"{total}, {classes}, {divided}."
+    lead = texts(
+        "%(total)s, %(classes)s, %(splits)s.",
+        total=_total(dataset, texts),
+        classes=texts.count("%(count)s class", "%(count)s classes", len(examination.classes))
+        if examination.classes
+        else texts("without classes"),
+        splits=texts.count("%(count)s split", "%(count)s splits", len(splits))
+        if splits
+        else texts("not divided into splits"),
+    )
     if dataset.item_names:
         return [
             lead,
-            "This is a table of numbers: there are no pictures to look at. Of each item, its quartiles are listed and "
-            "its distribution is drawn class by class.",
+            texts(
+                "This is a table of numbers: there are no pictures to look at. Of each item, its quartiles are listed "
+                "and its distribution is drawn class by class."
+            ),
         ]
     sentences = [lead]
     if examination.opened < examination.pictures:
         sentences.append(
-            f"{examination.opened:,} of {counted(examination.pictures, 'picture')} were opened, sampled from all "
-            "classes and splits. What this page says of files, sizes, file types and copies is only about these. "
-            f"Annotations, classes and splits were counted and checked in all {examination.pictures:,}. To open all: "
-            "--whole, or the doctor."
+            texts.count(
+                "%(opened)s of %(count)s picture were opened, sampled from all classes and splits. What this page says "
+                "of files, sizes, file types and copies is only about these. Annotations, classes and splits were "
+                "counted and checked in all %(pictures)s. To open all: --whole, or the doctor.",
+                "%(opened)s of %(count)s pictures were opened, sampled from all classes and splits. What this page "
+                "says of files, sizes, file types and copies is only about these. Annotations, classes and splits were "
+                "counted and checked in all %(pictures)s. To open all: --whole, or the doctor.",
+                examination.pictures,
+                opened=f"{examination.opened:,}",
+                pictures=f"{examination.pictures:,}",
+            )
         )
     elif examination.pictures:
-        sentences.append("All pictures were opened, and the doctor made all its checks.")
+        sentences.append(texts("All pictures were opened, and the doctor made all its checks."))
     if len(sample.shown) < len(dataset):
-        of_each = " of each class" * bool(examination.classes) + " in each split" * bool(splits)
+        if examination.classes and splits:
+            most = texts("up to %(number)s of each class in each split", number=sample.each)
+        elif examination.classes:
+            most = texts("up to %(number)s of each class", number=sample.each)
+        elif splits:
+            most = texts("up to %(number)s in each split", number=sample.each)
+        else:
+            most = texts("up to %(number)s", number=sample.each)
         sentences.append(
-            f"{counted(len(sample.shown), 'picture')} {is_are(len(sample.shown))} shown, up to {sample.each}{of_each}; "
-            "pictures named in findings are added."
+            texts.count(
+                "%(count)s picture is shown, %(most)s; pictures named in findings are added.",
+                "%(count)s pictures are shown, %(most)s; pictures named in findings are added.",
+                len(sample.shown),
+                most=most,
+            )
         )
     return sentences
 
 
-def _tiles(overview: Overview, boxes: Mapping[str, charts.Numbers], noun: str) -> list[tuple[str, str]]:
+def _total(dataset: Dataset, texts: Texts) -> str:
+    if not dataset.item_names:
+        return texts.count("%(count)s picture", "%(count)s pictures", len(dataset))
+    return texts(
+        "%(rows)s of %(items)s",
+        rows=texts.count("%(count)s row", "%(count)s rows", len(dataset)),
+        items=texts.count("%(count)s measured item", "%(count)s measured items", len(dataset.item_names)),
+    )
+
+
+def _tiles(overview: Overview, boxes: Mapping[str, charts.Numbers], texts: Texts) -> list[tuple[str, str]]:
     dataset, examination = overview.dataset, overview.examination
     masks = sum(mask is not None for mask in dataset.column("mask"))
     answers = sum(answer is not None for answer in dataset.column("suffix"))
     tiles = [
-        (noun, len(dataset)),
-        ("measured items", len(dataset.item_names)),
-        ("classes", len(examination.classes)),
-        ("splits", sum(split != "" for split in examination.counts)),
-        ("boxes", sum(map(len, boxes.values()))),
-        ("masks", masks),
-        ("answers", answers),
-        ("pictures opened", examination.opened),
+        (texts("measured items"), len(dataset.item_names)),
+        (texts("classes"), len(examination.classes)),
+        (texts("splits"), sum(split != "" for split in examination.counts)),
+        (texts("boxes"), sum(map(len, boxes.values()))),
+        (texts("masks"), masks),
+        (texts("answers"), answers),
+        (texts("pictures opened"), examination.opened),
     ]
-    shown = [(name, f"{number:,}") for name, number in tiles if number or name == noun]
-    counts = [
-        (plural(severity.noun), f"{examination.count(severity):,}") for severity in (Severity.ERROR, Severity.WARNING)
+    return [
+        (texts("rows") if dataset.item_names else texts("pictures"), f"{len(dataset):,}"),
+        *((name, f"{number:,}") for name, number in tiles if number),
+        (texts("errors"), f"{examination.count(Severity.ERROR):,}"),
+        (texts("warnings"), f"{examination.count(Severity.WARNING):,}"),
     ]
-    return [*shown, *counts]
 
 
 def _kinds(findings: Iterable[Finding]) -> list[list[Finding]]:
@@ -224,11 +271,12 @@ def _pictured(findings: Sequence[Finding]) -> list[str]:
     return list(dict.fromkeys(ids))[:_CARDS]
 
 
-def _kind(findings: Sequence[Finding], pictures: Mapping[str, ShownPicture]) -> dict[str, Any]:
+def _kind(findings: Sequence[Finding], pictures: Mapping[str, ShownPicture], texts: Texts) -> dict[str, Any]:
     """The template's values for the findings of one kind."""
+    nouns = {Severity.ERROR: texts("error"), Severity.WARNING: texts("warning"), Severity.INFO: texts("note")}
     return {
         "severity": findings[0].severity.value,
-        "noun": findings[0].severity.noun,
+        "noun": nouns[findings[0].severity],
         "code": findings[0].code,
         "count": len(findings),
         "findings": [
@@ -236,11 +284,11 @@ def _kind(findings: Sequence[Finding], pictures: Mapping[str, ShownPicture]) -> 
             for finding in findings[:_FINDINGS]
         ],
         "remedies": list(dict.fromkeys(without_folders(finding.remedy) for finding in findings[:_FINDINGS])),
-        "cards": [card(pictures[id]) for id in _pictured(findings) if id in pictures],
+        "cards": [card(pictures[id], (), texts) for id in _pictured(findings) if id in pictures],
     }
 
 
-def _galleries(overview: Overview) -> list[tuple[str, str, list[PictureCard]]]:
+def _galleries(overview: Overview, texts: Texts) -> list[tuple[str, str, list[PictureCard]]]:
     """For each class its name, its numbers of pictures and boxes, and the cards of the pictures sampled for it."""
     dataset, sample = overview.dataset, overview.sample
     findings: dict[str, list[Finding]] = {}
@@ -259,11 +307,23 @@ def _galleries(overview: Overview) -> list[tuple[str, str, list[PictureCard]]]:
     galleries = []
     for name in sorted(by_class, key=[*overview.examination.classes, NO_CLASS].index):
         indices = sorted(by_class[name], key=lambda index: (splits[index], index))
-        count_text = f"{counted(whole[name], 'picture')}, {len(indices)} shown"
         if elsewhere := showing[name] - len(indices):
-            count_text += f" here and {elsewhere} with another class"
-        cards = [card(overview.pictures[ids[index]], findings.get(ids[index], ())) for index in indices]
-        title = charts.shortened(name) or charts.NO_CLASS
+            count_text = texts.count(
+                "%(count)s picture, %(shown)s shown here and %(elsewhere)s with another class",
+                "%(count)s pictures, %(shown)s shown here and %(elsewhere)s with another class",
+                whole[name],
+                shown=len(indices),
+                elsewhere=elsewhere,
+            )
+        else:
+            count_text = texts.count(
+                "%(count)s picture, %(shown)s shown",
+                "%(count)s pictures, %(shown)s shown",
+                whole[name],
+                shown=len(indices),
+            )
+        cards = [card(overview.pictures[ids[index]], findings.get(ids[index], ()), texts) for index in indices]
+        title = charts.shortened(name) or texts("no class")
         galleries.append((title if overview.examination.classes else "", count_text, cards))
     return galleries
 

@@ -12,15 +12,16 @@ from kenpin.data.images import Header, Picture, jpeg_thumbnail, read_mask, read_
 from kenpin.data.picture_files import PictureError
 from kenpin.errors import ImageError, ShapeError
 from kenpin.masks import union_of
-from kenpin.plural import counted
 from kenpin.records import Detections, Example, Finding, ImageSource
 from kenpin.report.document import data_url
 from kenpin.report.heat import outline
-from kenpin.report.look_charts import LEFT_TO_RIGHT, NO_CLASS, shortened
+from kenpin.report.look_charts import LEFT_TO_RIGHT, shortened
 from kenpin.report.names import picture_name, without_folders
 from kenpin.report.overlay import annotated_boxes
+from kenpin.report.words import recorded
 from kenpin.run.maps import shrunk
 from kenpin.run.thumbnails import smaller
+from kenpin.words import ENGLISH, Texts
 
 _SIDES_PX = (256, 192, 128, 96, 64, 48)
 """Longer sides of the thumbnails to try, in this order."""
@@ -79,45 +80,56 @@ def within(pictures: Mapping[str, ShownPicture], most_bytes: int) -> dict[str, S
     return {id: replace(picture, jpeg=thumbnails.get(id)) for id, picture in pictures.items()}
 
 
-def card(shown: ShownPicture, findings: Sequence[Finding] = ()) -> PictureCard:
+def card(shown: ShownPicture, findings: Sequence[Finding] = (), texts: Texts = ENGLISH) -> PictureCard:
     """The picture's card with its annotation and findings."""
     example = shown.example
     more = len(findings) - _FINDINGS
-    notes = [(finding.severity.value, _finding_text(finding, example.id)) for finding in findings[:_FINDINGS]]
+    notes = [
+        (finding.severity.value, recorded(_finding_text(finding, example.id), texts))
+        for finding in findings[:_FINDINGS]
+    ]
     return PictureCard(
         title=shortened(picture_name(example.id)),
         split=example.split or "",
         image=data_url(shown.jpeg),
-        problem=shortened(without_folders(shown.problem), _TEXT_LETTERS),
+        problem=recorded(shortened(without_folders(shown.problem), _TEXT_LETTERS), texts),
         overlay=None if shown.header is None else _annotated(example, shown.header.size_wh),
-        lines=tuple(_lines(shown)),
-        findings=(*notes, *([("info", f"and {more} more")] if more > 0 else [])),
+        lines=tuple(_lines(shown, texts)),
+        findings=(*notes, *([("info", texts("and %(count)s more", count=more))] if more > 0 else [])),
     )
 
 
-def _lines(shown: ShownPicture) -> list[str]:
+def _lines(shown: ShownPicture, texts: Texts) -> list[str]:
     example, header = shown.example, shown.header
     lines = [] if example.label is None else [shortened(example.label)]
     if example.boxes is not None:
-        lines.append(_boxes_in_words(example.boxes))
+        lines.append(_boxes_in_words(example.boxes, texts))
     if example.prefix is not None:
-        lines.append(f"Q: {shortened(example.prefix, _TEXT_LETTERS)}")
+        lines.append(texts("Q: %(question)s", question=shortened(example.prefix, _TEXT_LETTERS)))
     if example.suffix is not None:
-        lines.append(f"A: {shortened(example.suffix, _TEXT_LETTERS)}")
+        lines.append(texts("A: %(answer)s", answer=shortened(example.suffix, _TEXT_LETTERS)))
     if header is not None:
         width, height = header.size_wh
-        deep = f", {counted(header.bit_depth, 'bit')}" if header.bit_depth > 8 else ""
-        lines.append(f"{width} × {height}{deep}")
+        size = f"{width} × {height}"
+        if header.bit_depth > 8:
+            size = texts("%(size)s, %(bits)s bits", size=size, bits=header.bit_depth)
+        lines.append(size)
     return lines
 
 
-def _boxes_in_words(boxes: Detections) -> str:
+def _boxes_in_words(boxes: Detections, texts: Texts) -> str:
     counts = Counter(boxes.labels)
     frequent = counts.most_common(_NAMES)
-    named = [f"{shortened(name, 40) or NO_CLASS}{LEFT_TO_RIGHT} × {number}" for name, number in frequent]
-    more = f" and {counted(len(counts) - _NAMES, 'more class', 'more classes')}" if len(counts) > _NAMES else ""
-    drawn = f"; the {_BOXES} largest are drawn" if len(boxes) > _BOXES else ""
-    return f"boxes: {', '.join(named) or 'none'}{more}{drawn}"
+    no_class = texts("no class")
+    names = [f"{shortened(name, 40) or no_class}{LEFT_TO_RIGHT} × {number}" for name, number in frequent]
+    named = ", ".join(names) or texts("none")
+    if (further := len(counts) - _NAMES) > 0:
+        named = texts.count(
+            "%(names)s and %(count)s more class", "%(names)s and %(count)s more classes", further, names=named
+        )
+    if len(boxes) > _BOXES:
+        named = texts("%(names)s; the %(number)s largest are drawn", names=named, number=_BOXES)
+    return texts("boxes: %(names)s", names=named)
 
 
 def _finding_text(finding: Finding, id: str) -> str:

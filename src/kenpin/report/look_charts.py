@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import Header
-from kenpin.plural import counted
 from kenpin.report import words
 from kenpin.report.drawing import SKEWED, Axis, Figure, Series, line_chart, linear_axis, log_axis, percent
 from kenpin.report.plots import Bar, BarPlot, LinePlot, PlotLine, Span, Table, bar_figure, line_figure
+from kenpin.words import Texts
 
-NO_CLASS, NO_SPLIT = "no class", "no split"
 LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"
 """Without it a number would be shown before the Arabic name that it follows."""
 _NAME_LETTERS = 22  # of a class in a chart; the table above it shows more
@@ -38,89 +37,114 @@ def shortened(text: str, letters: int = _CELL_LETTERS) -> str:
     return line if len(line) <= letters else line[: letters - 1] + "…"
 
 
-def class_table(dataset: Dataset, classes: Sequence[str], counts: Mapping[str, Mapping[str, int]], noun: str) -> Table:
+def class_table(
+    dataset: Dataset, classes: Sequence[str], counts: Mapping[str, Mapping[str, int]], texts: Texts
+) -> Table:
     """Pictures that show each class, by split, then boxes and masks. counts: pictures by split and class."""
     splits = list(counts)
-    columns: list[tuple[str, Mapping[str, int]]]
-    columns = [(f"{noun}, {split or NO_SPLIT}" if len(splits) > 1 else noun, counts[split]) for split in splits]
+    of_rows = bool(dataset.item_names)
+    noun = texts("rows") if of_rows else texts("pictures")
+
+    def head(what: str, split: str) -> str:
+        if len(splits) < 2:
+            return what
+        return texts("%(what)s, %(split)s", what=what, split=split or texts("no split"))
+
+    columns: list[tuple[str, Mapping[str, int]]] = [(head(noun, split), counts[split]) for split in splits]
     if len(splits) > 1:
         total: Counter[str] = Counter()
         for of_split in counts.values():
             total.update(of_split)
-        columns.append((f"{noun}, all", total))
-    for what, annotated in (("boxes", _boxes(dataset)), ("masks", _masks(dataset))):
+        columns.append((texts("%(what)s, all", what=noun), total))
+    for what, annotated in ((texts("boxes"), _boxes(dataset)), (texts("masks"), _masks(dataset))):
         named = [split for split in splits if annotated.get(split)]
-        columns += [(f"{what}, {split or NO_SPLIT}" if len(splits) > 1 else what, annotated[split]) for split in named]
+        columns += [(head(what, split), annotated[split]) for split in named]
     names = dict.fromkeys([*classes, *(name for of_split in counts.values() for name in of_split)])
     rows = [
-        (shortened(name) or NO_CLASS, *(f"{column.get(name, 0):,}" for _, column in columns))
+        (shortened(name) or texts("no class"), *(f"{column.get(name, 0):,}" for _, column in columns))
         for name in list(names)[:_ROWS]
     ]
-    more = f"; the first {_ROWS} of {counted(len(names), 'class')}" if len(names) > _ROWS else ""
-    title = f"{noun.capitalize()} of each class{more}"
-    return Table(title, ("class", *(head for head, _ in columns)), tuple(rows))
+    title = _title_of_classes(of_rows, texts)
+    if len(names) > _ROWS:
+        title = texts(
+            "%(title)s; the first %(number)s of %(all)s classes", title=title, number=_ROWS, all=f"{len(names):,}"
+        )
+    return Table(title, (texts("class"), *(column for column, _ in columns)), tuple(rows))
 
 
-def class_figure(counts: Mapping[str, Mapping[str, int]], noun: str) -> Figure | None:
+def _title_of_classes(of_rows: bool, texts: Texts) -> str:
+    return texts("Rows of each class") if of_rows else texts("Pictures of each class")
+
+
+def class_figure(counts: Mapping[str, Mapping[str, int]], of_rows: bool, texts: Texts) -> Figure | None:
     """Pictures of each class as bars, the most first; None where there are not two classes."""
     total: Counter[str] = Counter()
     for of_split in counts.values():
         total.update(of_split)
     if len(total) < 2:
         return None
-    bars = [Bar(_name(name), number) for name, number in total.most_common(_BARS)]
-    more = f"The first {_BARS} of {counted(len(total), 'class')}." if len(total) > _BARS else ""
-    title = f"{noun.capitalize()} of each class"
-    return bar_figure(BarPlot(title, more, noun, tuple(bars), in_percent=False))
+    bars = [Bar(_name(name, texts), number) for name, number in total.most_common(_BARS)]
+    more = ""
+    if len(total) > _BARS:
+        more = texts("The first %(number)s of %(all)s classes.", number=_BARS, all=f"{len(total):,}")
+    noun = texts("rows") if of_rows else texts("pictures")
+    return bar_figure(BarPlot(_title_of_classes(of_rows, texts), more, noun, tuple(bars), in_percent=False))
 
 
-def size_table(headers: Mapping[str, Header], classes: Mapping[str, Sequence[str]]) -> Table:
+def size_table(headers: Mapping[str, Header], classes: Mapping[str, Sequence[str]], texts: Texts) -> Table:
     """The most frequent widths and heights of opened pictures. classes: of each picture, by id."""
     sizes = {id: f"{width} × {height}" for id, header in headers.items() for width, height in (header.size_wh,)}
-    return _frequent("Widths and heights in pixels", "size", sizes, classes)
+    return _frequent(texts("Widths and heights in pixels"), texts("size"), sizes, classes, texts)
 
 
-def type_table(headers: Mapping[str, Header], classes: Mapping[str, Sequence[str]]) -> Table:
+def type_table(headers: Mapping[str, Header], classes: Mapping[str, Sequence[str]], texts: Texts) -> Table:
     """File types, modes and depths of opened pictures. classes: of each picture, by id."""
     types = {
-        id: f"{header.format}, {header.mode.partition(';')[0]}, {counted(header.bit_depth, 'bit')}"
+        id: texts.count(
+            "%(format)s, %(mode)s, %(count)s bit",
+            "%(format)s, %(mode)s, %(count)s bits",
+            header.bit_depth,
+            format=header.format,
+            mode=header.mode.partition(";")[0],
+        )
         for id, header in headers.items()
     }
-    return _frequent("File types, modes and bits of a channel", "type", types, classes)
+    return _frequent(texts("File types, modes and bits of a channel"), texts("type"), types, classes, texts)
 
 
-def size_figure(headers: Mapping[str, Header]) -> Figure | None:
+def size_figure(headers: Mapping[str, Header], texts: Texts) -> Figure | None:
     """Widths and heights in a plane; None where all pictures are of one size."""
     sizes = sorted({header.size_wh for header in headers.values()})
     if len(sizes) < 2:
         return None
-    lines = (PlotLine("opened pictures", tuple((float(width), float(height)) for width, height in sizes), "dots"),)
-    x, y = (Span(name, 0.0, float(max(of_all))) for name, of_all in zip(_SIDES, zip(*sizes, strict=True), strict=True))
-    return line_figure(LinePlot("Widths and heights", f"There are {counted(len(sizes), 'size')}.", lines, x, y))
+    points = tuple((float(width), float(height)) for width, height in sizes)
+    lines = (PlotLine(texts("opened pictures"), points, "dots"),)
+    widths, heights = zip(*sizes, strict=True)
+    x = Span(texts("width in pixels"), 0.0, float(max(widths)))
+    y = Span(texts("height in pixels"), 0.0, float(max(heights)))
+    described = texts.count("There are %(count)s size.", "There are %(count)s sizes.", len(sizes))
+    return line_figure(LinePlot(texts("Widths and heights"), described, lines, x, y))
 
 
-_SIDES = ("width in pixels", "height in pixels")
-
-
-def box_table(boxes: Mapping[str, Numbers]) -> Table:
+def box_table(boxes: Mapping[str, Numbers], texts: Texts) -> Table:
     """Widths and heights of each class's boxes. boxes: (n, 4) x1 y1 x2 y2 in pixels, by class."""
     rows = []
     for name, corners in list(boxes.items())[:_ROWS]:
         sides = _sides(corners)
         sizes = [f"{width:.0f} × {height:.0f}" for width, height in _by_area(sides)] if len(sides) else [words.NONE] * 3
         rows.append((shortened(name), f"{len(corners):,}", *sizes))
-    head = ("class", "boxes", "smallest", "median", "largest")
-    return Table("Widths and heights of boxes in pixels, by area", head, tuple(rows))
+    head = (texts("class"), texts("boxes"), texts("smallest"), texts("median"), texts("largest"))
+    return Table(texts("Widths and heights of boxes in pixels, by area"), head, tuple(rows))
 
 
-def box_figures(boxes: Mapping[str, Numbers], boxes_of_each: Sequence[int]) -> list[Figure]:
+def box_figures(boxes: Mapping[str, Numbers], boxes_of_each: Sequence[int], texts: Texts) -> list[Figure]:
     """Sizes of boxes, and boxes per picture. boxes_of_each: of each annotated picture."""
     lengths = {name: np.sqrt(_sides(corners).prod(axis=1)) for name, corners in boxes.items()}
-    title, label = "Sizes of boxes", "square root of a box's area in pixels"
-    numbers = {"annotated pictures": np.asarray(boxes_of_each, np.float64)}
+    title, label = texts("Sizes of boxes"), texts("square root of a box's area in pixels")
+    numbers = {texts("annotated pictures"): np.asarray(boxes_of_each, np.float64)}
     figures = [
-        _histogram(title, label, "boxes", lengths),
-        _histogram("Boxes in a picture", "boxes in a picture", "pictures", numbers),
+        _histogram(title, label, texts("boxes"), lengths, texts),
+        _histogram(texts("Boxes in a picture"), texts("boxes in a picture"), texts("pictures"), numbers, texts),
     ]
     return [figure for figure in figures if figure is not None]
 
@@ -138,55 +162,70 @@ def boxes_by_class(dataset: Dataset) -> dict[str, Numbers]:
     }
 
 
-def question_table(dataset: Dataset) -> Table:
+def question_table(dataset: Dataset, texts: Texts) -> Table:
     """The most frequent questions with their answers."""
     answers: dict[str, Counter[str]] = {}
     for question, answer in zip(dataset.column("prefix"), dataset.column("suffix"), strict=True):
         if question is not None or answer is not None:
             answers.setdefault(question or "", Counter())[answer or ""] += 1
+    nothing = texts("nothing")  # not within an f-string, where nothing finds it for the catalogue
     most = sorted(answers.items(), key=lambda pair: -pair[1].total())[:_FEW_ROWS]
     rows = []
     for question, given in most:
         frequent = given.most_common(_ANSWERS)
-        answer_text = ", ".join(f"{shortened(answer, 60) or 'nothing'} ({number:,})" for answer, number in frequent)
-        rows.append((shortened(question) or "no question", f"{given.total():,}", f"{len(given):,}", answer_text))
-    title = f"Questions, the most frequent of {len(answers):,} first"
-    return Table(title, ("question", "asked", "different answers", "most frequent answers"), tuple(rows))
+        answer_text = ", ".join(f"{shortened(answer, 60) or nothing} ({number:,})" for answer, number in frequent)
+        rows.append((shortened(question) or texts("no question"), f"{given.total():,}", f"{len(given):,}", answer_text))
+    title = texts("Questions, the most frequent of %(number)s first", number=f"{len(answers):,}")
+    head = (texts("question"), texts("asked"), texts("different answers"), texts("most frequent answers"))
+    return Table(title, head, tuple(rows))
 
 
-def answer_figure(dataset: Dataset) -> Figure | None:
+def answer_figure(dataset: Dataset, texts: Texts) -> Figure | None:
     """Lengths of the answers; None where all are equally long."""
     lengths = [float(len(answer)) for answer in dataset.column("suffix") if answer is not None]
-    return _histogram("Lengths of answers", "characters", "answers", {"answers": np.asarray(lengths)})
+    noun = texts("answers")
+    return _histogram(texts("Lengths of answers"), texts("characters"), noun, {noun: np.asarray(lengths)}, texts)
 
 
-def item_table(dataset: Dataset) -> Table:
+def item_table(dataset: Dataset, texts: Texts) -> Table:
     """Quartiles of each measured item."""
     names = dataset.item_names[:_ROWS]
     numbers = dataset.numbers(names)
     rows = []
     for name, column in zip(names, numbers.T, strict=True):
         quartiles = np.quantile(column, (0.0, 0.25, 0.5, 0.75, 1.0)) if len(column) else []
-        texts = [f"{value:.4g}".replace("-", "\N{MINUS SIGN}") for value in quartiles] or [words.NONE] * 5
-        rows.append((shortened(name), *texts, f"{len(np.unique(column)):,}"))
-    more = f"; the first {_ROWS} of {len(dataset.item_names):,}" if len(dataset.item_names) > _ROWS else ""
-    head = ("item", "lowest", "lower quartile", "median", "upper quartile", "highest", "different values")
-    return Table(f"Measured items{more}", head, tuple(rows))
+        values = [f"{value:.4g}".replace("-", "\N{MINUS SIGN}") for value in quartiles] or [words.NONE] * 5
+        rows.append((shortened(name), *values, f"{len(np.unique(column)):,}"))
+    title = texts("Measured items")
+    if len(dataset.item_names) > _ROWS:
+        title = texts(
+            "%(title)s; the first %(number)s of %(all)s", title=title, number=_ROWS, all=f"{len(dataset.item_names):,}"
+        )
+    head = (
+        texts("item"),
+        texts("lowest"),
+        texts("lower quartile"),
+        texts("median"),
+        texts("upper quartile"),
+        texts("highest"),
+        texts("different values"),
+    )
+    return Table(title, head, tuple(rows))
 
 
-def item_figures(dataset: Dataset) -> list[Figure]:
+def item_figures(dataset: Dataset, texts: Texts) -> list[Figure]:
     """The distribution of each item, class by class."""
     names = dataset.item_names[:_CHARTS]
-    labels = np.array([label or NO_CLASS for label in dataset.column("label")], object)
+    labels = np.array([label or texts("no class") for label in dataset.column("label")], object)
     rows = {name: labels == name for name, _ in Counter(labels.tolist()).most_common()}
     figures = []
     for name, column in zip(names, dataset.numbers(names).T, strict=True):
         by_class = {label: column[of_class] for label, of_class in rows.items()}
-        figures.append(_histogram(shortened(name, 60), shortened(name, 40), "rows", by_class))
+        figures.append(_histogram(shortened(name, 60), shortened(name, 40), texts("rows"), by_class, texts))
     return [figure for figure in figures if figure is not None]
 
 
-def _histogram(title: str, label: str, noun: str, values: Mapping[str, Numbers]) -> Figure | None:
+def _histogram(title: str, label: str, noun: str, values: Mapping[str, Numbers], texts: Texts) -> Figure | None:
     """Shares of each class in equal steps of one axis; None where there is one value alone, or none.
 
     Of more classes than there are styles of lines, the first ones; `values` has the most frequent first.
@@ -205,10 +244,18 @@ def _histogram(title: str, label: str, noun: str, values: Mapping[str, Numbers])
         # each share is constant until the next edge, and the last falls to 0
         heights = [0.0, *shares.tolist(), 0.0]
         points = tuple(zip([float(edges[0]), *edges.tolist()], heights, strict=True))
-        series.append(Series(_name(name), points, "steps"))
-    more = f"The {_CURVES} most frequent of {counted(len(values), 'class')}. " if len(values) > _CURVES else ""
-    caption = f"{more}{len(every):,} {noun}, from {low:.4g} to {high:.4g}."
-    chart = line_chart(title, caption, series, x, linear_axis(f"share of {noun}", 0.0, top, percent))
+        series.append(Series(_name(name, texts), points, "steps"))
+    caption = texts(
+        "%(number)s %(noun)s, from %(low)s to %(high)s.",
+        number=f"{len(every):,}",
+        noun=noun,
+        low=f"{low:.4g}",
+        high=f"{high:.4g}",
+    )
+    if len(values) > _CURVES:
+        frequent = texts("The %(number)s most frequent of %(all)s classes.", number=_CURVES, all=f"{len(values):,}")
+        caption = f"{frequent} {caption}"
+    chart = line_chart(title, caption, series, x, linear_axis(texts("share of %(noun)s", noun=noun), 0.0, top, percent))
     legend = tuple((f"s{index % _CURVES + 1}", line.name) for index, line in enumerate(series))
     return Figure(title, chart, caption, legend if len(legend) > 1 else ())
 
@@ -228,24 +275,29 @@ def _steps(label: str, low: float, high: float, values: Collection[Numbers]) -> 
     return x, np.linspace(x.low, x.high, count + 1)
 
 
-def _frequent(title: str, what: str, values: Mapping[str, str], classes: Mapping[str, Sequence[str]]) -> Table:
+def _frequent(
+    title: str, what: str, values: Mapping[str, str], classes: Mapping[str, Sequence[str]], texts: Texts
+) -> Table:
     """Number of pictures with each value, and their classes. values, classes: by the picture's id."""
     pictures = Counter(values.values())
     of_value: dict[str, Counter[str]] = {value: Counter() for value in pictures}
     for id, value in values.items():
         of_value[value].update(classes[id])
     rows = [
-        (value, f"{number:,}", words.NONE if not of_value[value] else _listed(of_value[value].most_common()))
+        (value, f"{number:,}", words.NONE if not of_value[value] else _listed(of_value[value].most_common(), texts))
         for value, number in pictures.most_common(_FEW_ROWS)
     ]
-    more = f", the most frequent of {len(pictures):,}" if len(pictures) > _FEW_ROWS else ""
-    return Table(f"{title}{more}", (what, "opened pictures", "of the classes"), tuple(rows))
+    if len(pictures) > _FEW_ROWS:
+        title = texts("%(title)s, the most frequent of %(number)s", title=title, number=f"{len(pictures):,}")
+    return Table(title, (what, texts("opened pictures"), texts("of the classes")), tuple(rows))
 
 
-def _listed(numbers: Iterable[tuple[str, int]], limit: int = 6) -> str:
+def _listed(numbers: Iterable[tuple[str, int]], texts: Texts, limit: int = 6) -> str:
     pairs = list(numbers)
-    more = f" and {len(pairs) - limit} more" if len(pairs) > limit else ""
-    return ", ".join(f"{_name(name)}{LEFT_TO_RIGHT} {number:,}" for name, number in pairs[:limit]) + more
+    listed = ", ".join(f"{_name(name, texts)}{LEFT_TO_RIGHT} {number:,}" for name, number in pairs[:limit])
+    if len(pairs) <= limit:
+        return listed
+    return texts("%(names)s and %(number)s more", names=listed, number=len(pairs) - limit)
 
 
 def _boxes(dataset: Dataset) -> dict[str, Counter[str]]:
@@ -277,5 +329,5 @@ def _by_area(sides: Numbers) -> Numbers:
     return np.asarray(sides[order[[0, len(order) // 2, -1]]])
 
 
-def _name(name: str) -> str:
-    return shortened(name, _NAME_LETTERS) or NO_CLASS
+def _name(name: str, texts: Texts) -> str:
+    return shortened(name, _NAME_LETTERS) or texts("no class")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import PurePath
 
+from markupsafe import Markup
+
 from kenpin.evaluation.measures import MEASURES
+from kenpin.words import ENGLISH, Texts
 
 TITLES = {
     "base_commit": "Revision of the base",
@@ -56,15 +59,19 @@ _ALONE = r"""(?<![^\s"'“‘(\[`=,;])"""  # where a path may begin: not within 
 _FOLDERS = re.compile(rf"{_ALONE}(?:/(?:[^/\s]+/)*(?=[^/\s])|[A-Za-z]:\\(?:[^\\\s]+\\)*(?=[^\\\s]))")
 
 
-def field_title(key: str) -> str:
-    """The title of a record's field; a key that is a file's name is its own title."""
+def field_title(key: str, texts: Texts = ENGLISH) -> str:
+    """The title of a record's field; a key that is a file's name is its own title, a setting has its English name."""
     measure = MEASURES.get(key)
-    return TITLES.get(key) or (measure and measure.title) or (key if "." in key else key.replace("_", " "))
+    title = TITLES.get(key) or (measure and measure.title)
+    if title or "." in key:
+        return texts(title) if title else key
+    name = key.replace("_", " ")
+    return name if texts.language == "en" else Markup('<span lang="en">{}</span>').format(name)
 
 
-def family_title(family: str) -> str:
+def family_title(family: str, texts: Texts = ENGLISH) -> str:
     """The title of a family."""
-    return FAMILIES.get(family, family)
+    return texts(FAMILIES[family]) if family in FAMILIES else family
 
 
 def without_folders(text: str) -> str:

@@ -15,8 +15,9 @@ from kenpin.metrics.projection import principal_components
 from kenpin.plural import counted
 from kenpin.report import words
 from kenpin.report.content import read_content
-from kenpin.report.document import template, write_document
+from kenpin.report.document import fill, write_document
 from kenpin.report.drawing import Axis, Figure, PointGroup, plain, point_chart
+from kenpin.words import ENGLISH, Language, Texts
 
 _COLOURS = 10
 _NEIGHBOURS = 5
@@ -35,7 +36,7 @@ class Panel:
     labels: Sequence[str]
 
 
-def scatter_figure(panel: Panel) -> Figure:
+def scatter_figure(panel: Panel, texts: Texts = ENGLISH) -> Figure:
     """A chart of embeddings with their silhouette: two dimensions unchanged, of more the two of most variance.
 
     Many pictures are thinned out evenly. Raises ShapeError.
@@ -51,18 +52,32 @@ def scatter_figure(panel: Panel) -> Figure:
     x, y = _square_axes(plane)
     names = sorted(set(labels.tolist()))
     groups = [
-        PointGroup(name, f"k{index % _COLOURS}", plane[labels == name].tolist()) for index, name in enumerate(names)
+        PointGroup(words.named(name, texts), f"k{index % _COLOURS}", plane[labels == name].tolist())
+        for index, name in enumerate(names)
     ]
     score = silhouette(vectors, labels.tolist())
-    caption = "No silhouette: there is one class." if score is None else f"Silhouette {score:.3f}.".replace("-", "−")
+    if score is None:
+        caption = texts("No silhouette: there is one class.")
+    else:
+        caption = texts("Silhouette %(score)s.", score=f"{score:.3f}".replace("-", "−"))
     alike = knn_accuracy(labels.tolist(), nearest_others(vectors, _NEIGHBOURS))
     if score is not None and alike is not None:
-        caption += f" Most of the {_NEIGHBOURS} nearest neighbours have the same class: {words.percent(alike)}."
-    count = f"{counted(len(vectors), 'picture')} of {counted(len(names), 'class')}"
+        near = texts(
+            "Most of the %(number)s nearest neighbours have the same class: %(share)s.",
+            number=_NEIGHBOURS,
+            share=words.percent(alike),
+        )
+        caption = f"{caption} {near}"
+    count = texts(
+        "%(pictures)s of %(classes)s",
+        pictures=texts.count("%(count)s picture", "%(count)s pictures", len(vectors)),
+        classes=texts.count("%(count)s class", "%(count)s classes", len(names)),
+    )
+    described = texts("%(count)s, each class named at its middle", count=count)
     return Figure(
         panel.title,
-        point_chart(panel.title, f"{count}, each class named at its middle", groups, x, y),
-        f"{caption} {count[0].upper()}{count[1:]}.",
+        point_chart(panel.title, described, groups, x, y),
+        " ".join((caption, texts("%(sentence)s.", sentence=count[0].upper() + count[1:]))),
         tuple((group.style, group.name) for group in groups),
     )
 
@@ -91,16 +106,27 @@ def panels_of_runs(runs: Sequence[Path]) -> list[Panel]:
     return panels
 
 
-def write_scatters(panels: Sequence[Panel], out: str | Path, *, name: str, overwrite: bool = False) -> Path:
+def write_scatters(
+    panels: Sequence[Panel],
+    out: str | Path,
+    *,
+    name: str | None = None,
+    language: Language = "en",
+    overwrite: bool = False,
+) -> Path:
     """Draw the panels side by side into one self-contained HTML file; returns its path.
+
+    name: the page's title; None: "Embeddings in a plane", in its language.
 
     Raises ShapeError, and OutputExistsError where `out` exists, unless `overwrite`.
     """
-    return write_document(
-        lambda: template("scatter.html.jinja").render(name=name, figures=[scatter_figure(panel) for panel in panels]),
-        Path(out),
-        overwrite,
-    )
+    texts = Texts(language)
+
+    def render() -> str:
+        figures = [scatter_figure(panel, texts) for panel in panels]
+        return fill("scatter.html.jinja", texts, name=name or texts("Embeddings in a plane"), figures=figures)
+
+    return write_document(render, Path(out), overwrite)
 
 
 def _plane(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

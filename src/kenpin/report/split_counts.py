@@ -11,8 +11,7 @@ from kenpin.report import words
 from kenpin.report.cards import in_order
 from kenpin.report.content import ReportContent
 from kenpin.report.plots import Table
-
-ALL = "all"
+from kenpin.words import ENGLISH, Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,32 +24,35 @@ class _Split:
     boxes: Mapping[str, int]
 
 
-def counts_table(content: ReportContent) -> Table:
+def counts_table(content: ReportContent, texts: Texts = ENGLISH) -> Table:
     """The table of all splits by the run's record, else of the evaluated pictures; it may have no rows."""
     of_boxes = content.leading.target.locates
     splits = _stated(content, of_boxes) or {name: _judged(counts) for name, counts in content.evaluations.items()}
     labels = in_order(content.leading, dict.fromkeys(label for counts in splits.values() for label in counts.showing))
-    return _of_boxes(splits, labels) if of_boxes else _of_labels(splits, labels, content.noun)
+    return _of_boxes(splits, labels, texts) if of_boxes else _of_labels(splits, labels, content.noun, texts)
 
 
-def _of_labels(splits: Mapping[str, _Split], labels: list[str], noun: str) -> Table:
+def _of_labels(splits: Mapping[str, _Split], labels: list[str], noun: str, texts: Texts) -> Table:
     rows = [
         (split, *(str(counts.showing.get(label, 0)) for label in labels), str(counts.pictures))
         for split, counts in splits.items()
     ]
-    return Table(f"{noun.capitalize()} in each split", ("Split", *labels, ALL), tuple(rows))
+    title = texts("Parts in each split") if noun == "parts" else texts("Pictures in each split")
+    return Table(title, (texts("Split"), *(words.named(label, texts) for label in labels), texts("all")), tuple(rows))
 
 
-def _of_boxes(splits: Mapping[str, _Split], labels: list[str]) -> Table:
+def _of_boxes(splits: Mapping[str, _Split], labels: list[str], texts: Texts) -> Table:
     """A row a class: pictures that show it, and its boxes on them."""
-    head = ["Class"]
+    head = [texts("Class")]
     for split in splits:
-        head += [f"{split}: pictures", f"{split}: boxes"]
-    rows = [(ALL, *(str(n) for counts in splits.values() for n in (counts.pictures, sum(counts.boxes.values()))))]
+        head += [texts("%(split)s: pictures", split=split), texts("%(split)s: boxes", split=split)]
+    rows = [
+        (texts("all"), *(str(n) for counts in splits.values() for n in (counts.pictures, sum(counts.boxes.values()))))
+    ]
     for label in labels:
         numbers = [n for counts in splits.values() for n in (counts.showing.get(label, 0), counts.boxes.get(label, 0))]
-        rows.append((label, *map(str, numbers)))
-    return Table("Pictures that show each class, and its boxes", tuple(head), tuple(rows))
+        rows.append((words.named(label, texts), *map(str, numbers)))
+    return Table(texts("Pictures that show each class, and its boxes"), tuple(head), tuple(rows))
 
 
 def _stated(content: ReportContent, of_boxes: bool) -> dict[str, _Split]:

@@ -1,4 +1,7 @@
-"""Numbers as words: measures by their title and in their unit; parts and their boxes in a few."""
+"""Numbers as words: measures by their title and in their unit; parts and their boxes in a few.
+
+What is shown to people takes the texts of their language; without them it is English.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +9,39 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 
+from markupsafe import Markup
+
+from kenpin.evaluation import BACKGROUND, NOT_OK, OTHER
 from kenpin.evaluation.kinds import Unit
 from kenpin.evaluation.measures import kind_of
 from kenpin.records import JudgedExample, Measure
+from kenpin.words import ENGLISH, Texts
 
 NONE = "–"
 NO_BOXES = "no boxes"
 NO_LABEL = "no label"
+NAMES_OF_NO_CLASS = (BACKGROUND, OTHER)
+"""Names in a confusion matrix of boxes that are no classes."""
 
 
-def title(name: str) -> str:
+def title(name: str, texts: Texts = ENGLISH) -> str:
     """A measure's name for readers."""
-    return kind_of(name).title
+    return texts(kind_of(name).title)
+
+
+def english(texts: Texts) -> Markup:
+    """The attribute of an element whose text a run has recorded in English; empty on an English page."""
+    return Markup() if texts.language == "en" else Markup(' lang="en"')
+
+
+def recorded(sentence: str, texts: Texts) -> str:
+    """A sentence that a run has recorded in English, marked as such on a page in another language."""
+    return sentence if texts.language == "en" else Markup('<span lang="en">{}</span>').format(sentence)
+
+
+def named(label: str, texts: Texts) -> str:
+    """A class as it is called on the page; what stands for none is translated."""
+    return texts(label) if label in (NO_BOXES, NO_LABEL, NOT_OK) else label
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -52,29 +76,30 @@ def value(name: str, number: float | None) -> str:
             return f"{number:,.4g}"
 
 
-def interval(name: str, measure: Measure) -> str:
+def interval(name: str, measure: Measure, texts: Texts = ENGLISH) -> str:
     """`low to high` in the measure's unit; empty where there is no interval."""
     if measure.low is None or measure.high is None:
         return ""
-    return f"{value(name, measure.low)} to {value(name, measure.high)}"
+    return texts("%(low)s to %(high)s", low=value(name, measure.low), high=value(name, measure.high))
 
 
-def change(name: str, measure: Measure) -> str:
+def change(name: str, measure: Measure, texts: Texts = ENGLISH) -> str:
     """A difference with its sign: percentage points for shares."""
-    return NONE if measure.value is None else _signed(name, measure.value)
+    return NONE if measure.value is None else _signed(name, measure.value, texts)
 
 
-def change_interval(name: str, measure: Measure) -> str:
+def change_interval(name: str, measure: Measure, texts: Texts = ENGLISH) -> str:
     """`low to high` of a difference, with signs; empty where there is no interval."""
     if measure.low is None or measure.high is None:
         return ""
-    return f"{_signed(name, measure.low)} to {_signed(name, measure.high)}"
+    low, high = (_signed(name, end, texts) for end in (measure.low, measure.high))
+    return texts("%(low)s to %(high)s", low=low, high=high)
 
 
-def _signed(name: str, number: float) -> str:
+def _signed(name: str, number: float, texts: Texts) -> str:
     match kind_of(name).unit:
         case Unit.SHARE | Unit.BOUND:
-            text = f"{number * 100:+.1f} pp"
+            text = texts("%(change)s pp", change=f"{number * 100:+.1f}")
         case Unit.NUMBER:
             text = f"{number:+.3f}"
         case Unit.COUNT:
@@ -84,41 +109,53 @@ def _signed(name: str, number: float) -> str:
     return text.replace("-", "−")
 
 
-def score(number: float | None) -> str:
+def score(number: float | None, texts: Texts = ENGLISH) -> str:
     """A score or cut with four digits; words for a cut beyond all scores."""
     if number is None or number != number:
         return NONE
     if math.isinf(number):
-        return "above every score" if number > 0 else "below every score"
+        return texts("above every score") if number > 0 else texts("below every score")
     return f"{number:.4g}"
 
 
-def asked(part: JudgedExample) -> tuple[str, ...]:
+def scored(part: JudgedExample, texts: Texts = ENGLISH) -> str:
+    """A part's score and its verdict, as far as it has them; empty without a score."""
+    if part.prediction.defect_score is None:
+        return ""
+    shown = score(part.prediction.defect_score, texts)
+    if part.verdict is None:
+        return texts("score %(score)s", score=shown)
+    return texts("score %(score)s, %(verdict)s", score=shown, verdict=texts(part.verdict))
+
+
+def asked(part: JudgedExample, texts: Texts = ENGLISH) -> tuple[str, ...]:
     """The question on a part, where it has its own."""
-    return () if part.text is None or part.text.question is None else (f"asked: {part.text.question}",)
+    if part.text is None or part.text.question is None:
+        return ()
+    return (texts("asked: %(question)s", question=part.text.question),)
 
 
-def answered(part: JudgedExample) -> str:
+def answered(part: JudgedExample, texts: Texts = ENGLISH) -> str:
     """The answer on a part."""
-    return f"answered: {(part.prediction.text or '').strip() or NONE}"
+    return texts("answered: %(answer)s", answer=(part.prediction.text or "").strip() or NONE)
 
 
-def truth(part: JudgedExample) -> str:
+def truth(part: JudgedExample, texts: Texts = ENGLISH) -> str:
     """A part's truth: its label, its true answer, or the classes of its boxes with their numbers."""
     if part.text is not None:
-        return f"true: {part.text.truth}"
+        return texts("true: %(truth)s", truth=part.text.truth)
     if part.boxes is None:
-        return f"is {part.label}"
-    return f"true: {listed(part.boxes.truth.labels) or NO_BOXES}"
+        return texts("is %(label)s", label=part.label)
+    return texts("true: %(truth)s", truth=listed(part.boxes.truth.labels) or texts(NO_BOXES))
 
 
-def drawn(part: JudgedExample) -> str:
+def drawn(part: JudgedExample, texts: Texts = ENGLISH) -> str:
     """The classes of the boxes above the score cut, with their numbers."""
     detections = part.prediction.detections
     if part.boxes is None or detections is None:
-        return NO_BOXES
+        return texts(NO_BOXES)
     counted = zip(detections.labels, part.boxes.right, strict=True)
-    return listed(label for label, right in counted if right is not None) or NO_BOXES
+    return listed(label for label, right in counted if right is not None) or texts(NO_BOXES)
 
 
 def kinds(part: JudgedExample) -> tuple[str, ...]:
@@ -130,7 +167,7 @@ def kinds(part: JudgedExample) -> tuple[str, ...]:
 
 def side(part: JudgedExample) -> str:
     """A part's label; where boxes are judged, whether it is OK."""
-    return part.label or NO_LABEL if part.boxes is None else "not OK" if part.defective else "OK"
+    return part.label or NO_LABEL if part.boxes is None else NOT_OK if part.defective else "OK"
 
 
 def listed(labels: Iterable[str]) -> str:

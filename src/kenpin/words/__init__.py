@@ -11,7 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, get_args
 
-__all__ = ["DOMAIN", "FOLDER", "LANGUAGES", "NAMES", "Language", "Texts", "translations"]
+from kenpin.errors import OptionError
+
+__all__ = ["DOMAIN", "ENGLISH", "FOLDER", "LANGUAGES", "NAMES", "Language", "Texts", "translations"]
 
 Language = Literal["en", "ja", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -37,7 +39,7 @@ class Texts:
 
     def __call__(self, text: str, **values: object) -> str:
         """A text in this language, with its values at `%(name)s`."""
-        found = self.translations.gettext(text)
+        found = self.translations.gettext(text) if text else ""  # gettext keeps its header under the empty text
         return found % values if values else found
 
     def count(self, one: str, many: str, count: int, **values: object) -> str:
@@ -47,7 +49,13 @@ class Texts:
 
 @cache
 def translations(language: Language) -> gettext.NullTranslations:
-    """gettext's catalogue of a language; that of English is empty."""
+    """gettext's catalogue of a language; that of English is empty. Raises OptionError."""
+    if language not in LANGUAGES:
+        raise OptionError(f"language {language!r}: give one of {', '.join(LANGUAGES)}.")
     if language == "en":
         return gettext.NullTranslations()
     return gettext.translation(DOMAIN, FOLDER, [language])
+
+
+ENGLISH = Texts("en")
+"""What sentences are made of where no language is given."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kenpin.plural import counted
 from kenpin.records import Finding, Severity
 from kenpin.visible import short, visible
+from kenpin.words import ENGLISH, Texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -89,9 +90,17 @@ def _block(findings: Sequence[Finding]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def verdict(examination: Examination | PairExamination) -> str:
+def verdict(examination: Examination | PairExamination, texts: Texts = ENGLISH) -> str:
     """How many findings of each severity there are, in a sentence."""
     errors, warnings, infos = (examination.count(severity) for severity in Severity)
-    if not errors and not warnings:
-        return "Clean: no errors, no warnings" + (f"; {counted(infos, Severity.INFO.noun)}." if infos else ".")
-    return ", ".join(counted(examination.count(severity), severity.noun) for severity in Severity) + "."
+    notes = texts.count("%(count)s note", "%(count)s notes", infos)
+    if errors or warnings:
+        counts = [
+            texts.count("%(count)s error", "%(count)s errors", errors),
+            texts.count("%(count)s warning", "%(count)s warnings", warnings),
+            notes,
+        ]
+        return texts("%(sentence)s.", sentence=texts(", ").join(counts))
+    if infos:
+        return texts("Clean: no errors, no warnings; %(notes)s.", notes=notes)
+    return texts("Clean: no errors, no warnings.")
