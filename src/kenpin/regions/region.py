@@ -61,8 +61,8 @@ def scale_of(px_per_mm: float | tuple[float, ...] | None) -> PxPerMm | None:
     numbers = px_per_mm if isinstance(px_per_mm, tuple) else (px_per_mm,)
     if len(numbers) not in (1, 2) or not all(math.isfinite(number) and 1e-6 <= number <= 1e6 for number in numbers):
         raise OptionError(
-            f"option `px_per_mm` is {' '.join(map(str, numbers))}; give one number of pixels a millimetre, above 0, or "
-            "two, for across and down."
+            f"`px_per_mm` of {' '.join(map(str, numbers)) or 'no number'} is no scale; give one number of pixels a "
+            "millimetre, above 0, or two, for across and down."
         )
     return numbers[0], numbers[-1]
 
