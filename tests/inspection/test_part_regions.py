@@ -24,6 +24,7 @@ from kenpin.inspection.runs import PolicyRun, RunOutput, load_run
 from kenpin.models.looking.maps import map_of_cells
 from kenpin.records import Detections, Prediction, Threshold, Verdict
 from kenpin.targets import Target
+from tests.commands import Run
 from tests.inspection.made import record
 from tests.pictures import write_parts
 from tests.toy_runs import trained
@@ -199,6 +200,20 @@ def test_a_record_holds_the_largest_regions_and_rules_count_all(
     assert answer.regions is not None
     assert (len(answer.regions), answer.regions_left_out) == (MOST_RECORDED, 200 - MOST_RECORDED)
     assert answer.regions[0].peak == 9.0
+
+
+def test_a_scale_can_be_given_on_the_command_line(kenpin: Run, runs: Path, parts: Path, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    run = f"{{run: {runs / 'places'}, fail_from: {LOW}}}"
+    policy.write_text(f"runs: {{distance: {run}}}\nrules: FAIL if region of distance > 0.001 mm²\n", "utf-8")
+    picture = parts / "scratch" / "000.png"
+    status, out, err = kenpin("inspect", policy, picture, "--out", "records")
+    assert (status, out) == (2, "")
+    assert "measures in mm" in err
+    assert "--px-per-mm" in err
+    status, out, err = kenpin("inspect", policy, picture, "--out", "records", "--px-per-mm", "20")
+    assert (status, "By the rule FAIL if region of distance > 0.001 mm²." in out) == (3, True), err
+    assert kenpin("inspect", policy, picture, "--out", "records", "--px-per-mm", "10")[0] == 2  # another inspection
 
 
 def test_boxes_of_a_detector_are_regions_from_its_threshold_on(runs: Path, parts: Path) -> None:

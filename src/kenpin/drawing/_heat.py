@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from kenpin.drawing._lettering import Lettering
-from kenpin.drawing._regions import draw_regions, size_labels, write_sizes
+from kenpin.drawing._regions import draw_regions, size_labels, told_title, write_sizes
 from kenpin.heat import colours, cover
 from kenpin.records import Map
 from kenpin.regions.region import DefectRegion
@@ -38,9 +38,10 @@ def draw_maps(
     size_wh = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     smooth = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST
     shown = picture.convert("RGB").resize(size_wh, smooth)
+    title = told_title(regions)
     captions = [f"{map_.shows}{'' if map_.score is None else f', {_number(map_.score)} {map_.unit}'}" for map_ in maps]
     text = Lettering(
-        [*captions, "0123456789.-−e% fails from", *(map_.unit for map_ in maps), *size_labels(regions)],
+        [title, *captions, "0123456789.-−e% fails from", *(map_.unit for map_ in maps), *size_labels(regions)],
         max(13, size_wh[0] // 32),
     )
     panels = [_panel(shown, map_, line, text, fails_from) for map_, line in zip(maps, captions, strict=True)]
@@ -48,7 +49,7 @@ def draw_maps(
         shown = shown.copy()
         draw_regions(shown, regions, picture.size)
         write_sizes(shown, regions, picture.size, text)
-    return _beside([_titled(shown, "picture", text), *panels], gap_px=text.height_px)
+    return _beside([_titled(shown, title, text), *panels], gap_px=text.height_px)
 
 
 def draw_layer(map_: Map, *, fails_from: float | None = None) -> Image.Image:

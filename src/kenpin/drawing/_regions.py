@@ -20,6 +20,16 @@ def size_labels(regions: Sequence[DefectRegion]) -> list[str]:
     return [_label(region) for region in regions[:_LABELLED]]
 
 
+def told_title(regions: Sequence[DefectRegion]) -> str:
+    """The title of a picture with regions: how fine the map is that they were found in, where it is a coarse one."""
+    coarse = next((one for one in regions if one.resolution_px is not None and one.resolution_px > 1), None)
+    if coarse is None:
+        return "picture"
+    if coarse.resolution_mm is not None:
+        return f"picture, sizes by cells of {number(coarse.resolution_mm)} mm"
+    return f"picture, sizes by cells of {number(coarse.resolution_px or 0)} px"
+
+
 def draw_regions(canvas: Image.Image, regions: Sequence[DefectRegion], size_wh: tuple[int, int]) -> None:
     """Draw the outlines of regions of a picture of this size, which the canvas shows; grey where they do not count."""
     ink = ImageDraw.Draw(canvas)
