@@ -126,7 +126,7 @@ def test_runs_that_have_no_regions_are_refused_before_the_first_part(runs: Path)
     endless = replace(load_run("a", _policy(runs, []).runs["distance"], None, "auto"))
     endless.predictor.threshold = Threshold(math.inf, None, "none")
     run = PolicyRun("distance", endless.predictor, endless.record, endless.predictor.threshold, "v", endless.folder)
-    with pytest.raises(OptionError, match="run distance fails parts from inf, which no region can be found by"):
+    with pytest.raises(OptionError, match="run distance: no region reaches inf, from which its parts fail"):
         RegionFinder(_policy(runs, ["FAIL if region of distance"]), {"distance": run})
     RegionFinder(_policy(runs, []), {"distance": run})  # where no rule asks, there are none
 

@@ -124,7 +124,7 @@ def test_the_reasons_name_the_rule_and_the_largest_region() -> None:
         ("region of d > nan mm²", "does not begin with a number and a unit"),
         ("region of d > 0.8 mm³", "does not begin with a number and a unit"),
         ("region of d > 0.8 mm", "is a length, and `>` compares areas; write `0.8 mm²`"),
-        ("region of d longer than 2 mm²", "is an area, and a length is compared; write `2 mm`"),
+        ("region of d longer than 2 mm²", "is an area, and the length is compared; write `2 mm`"),
         ("region of d < 0.8 mm²", "give the run `ignore_below`"),
         ("region of d in seal in rim", "names two places"),
         ("region of d at noon", "'at noon' is not understood"),

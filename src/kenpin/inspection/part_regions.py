@@ -132,5 +132,5 @@ def _check(name: str, run: PolicyRun, cut: float | None) -> None:
             f"run {name} has no number of its map from which a part fails; give it `region_from` in the policy."
         )
     raise OptionError(
-        f"run {name} fails parts from {cut:g}, which no region can be found by; give it `region_from` in the policy."
+        f"run {name}: no region reaches {cut:g}, from which its parts fail; give it `region_from` in the policy."
     )

@@ -165,5 +165,5 @@ def _check_unit(figure: Figure, size: re.Match[str], rule: str, run: str) -> Non
             f"of {run} longer than {size[0]}`."
         )
     raise OptionError(
-        f"rule {rule!r}: {size[0]!r} is an area, and a {figure} is compared; write `{size[1]} {size[2]}`."
+        f"rule {rule!r}: {size[0]!r} is an area, and the {figure} is compared; write `{size[1]} {size[2]}`."
     )

@@ -10,7 +10,9 @@ from markupsafe import Markup
 
 from kenpin.evaluation.mistakes import mistake_of
 from kenpin.evaluation.pairs import Pair
+from kenpin.plural import counted
 from kenpin.records import Evaluation, JudgedExample
+from kenpin.regions.region import told_size
 from kenpin.report import words
 from kenpin.report.document import data_url
 from kenpin.report.heat import Heat
@@ -65,6 +67,9 @@ def part_card(part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str, he
     map_over = None if heat is None else heat.over(part.id)
     if heat is not None and map_over is not None and not heat.maps.of_score:
         lines.append(f"map: {heat.maps.by_id[part.id].shows}")
+    regions = () if heat is None or map_over is None else heat.regions(part.id)
+    if regions:
+        lines.append(f"{counted(len(regions), 'region')}, the largest {told_size(regions[0])}")
     pictures: list[CardPicture] = []
     if image is not None and (annotated := true_boxes(part)) is not None:
         pictures = [CardPicture(image, annotated, "truth"), CardPicture(image, predicted_boxes(part), "prediction")]
