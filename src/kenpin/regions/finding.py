@@ -26,7 +26,7 @@ _HOLES = 20
 _MOST_STEPS = 200_000  # of all outlines of a region: who sees more sees noise, which is measured by its box
 _SAMPLES = 256  # along a side of a map, between which an outline is straight
 _FINEST = 16  # samples a cell
-_TOLERANCE_PX = 0.25
+_TOLERANCE_PX = 0.05
 _STAIRS_PX = 0.8  # beyond the steps of a slanting edge of pixels
 _TOUCHING = np.ones((3, 3), bool)  # at a corner too
 
