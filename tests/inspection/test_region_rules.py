@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from kenpin.inspection.policy import Policy, read_policy
 from kenpin.inspection.region_rules import SizeBound, parse_ignored, parse_region_term
 from kenpin.records import Judgement, Verdict
 from kenpin.regions import DefectRegion
+from tests.tree import ROOT
 
 NO_RUN: dict[str, Judgement] = {}
 
@@ -167,6 +169,13 @@ def test_a_policy_with_everything_is_read_and_written_again(tmp_path: Path) -> N
     again = _policy(tmp_path, **policy.model_dump(mode="json", exclude_defaults=True))
     assert replace_run(again) == replace_run(policy)
     assert _policy(tmp_path, px_per_mm=20).scale == (20, 20)
+
+
+def test_the_policy_of_the_documentation_is_read(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "inspect.md").read_text("utf-8"), re.DOTALL)
+    policy = _policy(tmp_path, **yaml.safe_load(text))
+    assert policy.runs_with_regions == {"distance"}
+    assert len(policy.rules) == 4
 
 
 def replace_run(policy: Policy) -> Policy:
