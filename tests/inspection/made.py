@@ -10,10 +10,9 @@ from kenpin.inspection.record import Answer, PartRecord, RecordedCase
 from kenpin.records import Detections, Verdict
 from kenpin.regions import DefectRegion
 
-
 REGION = DefectRegion(
-    ((1.0, 2.0, 30.5, 2.0, 30.5, 40.0, 1.0, 40.0),), ((2.0, 3.0, 2.0, 4.0, 3.0, 4.0),), (1.0, 2.0, 30.5, 40.0), (15.75, 21.0),
-    1121.0, 38.0, 29.5, 0.9, "傷", None, 2.8025, 1.9, 1.475, (0.7875, 1.05), None, ("縁",), True,
+    ((1.0, 2.0, 30.5, 2.0, 30.5, 40.0, 1.0, 40.0),), ((2.0, 3.0, 2.0, 4.0, 3.0, 4.0),), (1.0, 2.0, 30.5, 40.0),
+    (15.75, 21.0), 1121.0, 38.0, 29.5, 0.9, "傷", None, 2.8025, 1.9, 1.475, (0.7875, 1.05), None, ("縁",), True,
 )  # fmt: skip
 
 
