@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from kenpin.description.answers import TEXT_LENGTH
 from kenpin.description.telling import Piece
 from kenpin.inspection.fusing import WORDS, Rule, parse_rule
-from kenpin.inspection.region_options import PlaceOptions, RegionOptions, check_region_rule
+from kenpin.inspection.region_options import NamedPlaceOptions, RegionOptions, check_region_rule
 from kenpin.nearest import did_you_mean
 from kenpin.records import Verdict
 from kenpin.regions.region import PxPerMm, scale_of
@@ -92,7 +92,7 @@ class Policy(StrictOptions):
         None, description="Pixels a millimetre of the pictures as they are taken, or two such numbers, for across and "
         "down; sizes of regions are then in mm too."
     )  # fmt: skip
-    places: dict[str, PlaceOptions] | None = Field(
+    places: dict[str, NamedPlaceOptions] | None = Field(
         None, description="Places of the picture by name, for rules: each `box_px`, `box_share`, `polygon_px` or "
         "`polygon_share`."
     )  # fmt: skip
@@ -151,7 +151,7 @@ class Policy(StrictOptions):
             if not _NAME.fullmatch(str(name)):
                 raise ValueError(f"{name!r} cannot name a place in a rule; take a word such as `seal`.")
         return {
-            str(name): PlaceOptions.from_mapping(form, f"place {name}") if isinstance(form, Mapping) else form
+            str(name): NamedPlaceOptions.from_mapping(form, f"place {name}") if isinstance(form, Mapping) else form
             for name, form in value.items()
         }
 

@@ -18,7 +18,7 @@ _MOST_CORNERS = 100
 _LARGEST_PX = 1e6
 
 
-class PlaceOptions(StrictOptions):
+class NamedPlaceOptions(StrictOptions):
     """A place of the picture as displayed: a box or a polygon, in pixels or in shares of its width and height."""
 
     box_px: tuple[float, float, float, float] | None = Field(None, description="x1, y1, x2, y2 in pixels.")
@@ -98,7 +98,7 @@ class RegionOptions(StrictOptions):
 
 
 def check_region_rule(
-    rule: Rule, runs: Mapping[str, object], places: Mapping[str, PlaceOptions] | None, *, has_scale: bool
+    rule: Rule, runs: Mapping[str, object], places: Mapping[str, NamedPlaceOptions] | None, *, has_scale: bool
 ) -> None:
     """Refuse a rule whose conditions on regions cannot be judged. runs: of the policy, by name. Raises ValueError."""
     for term in rule.region_terms:
