@@ -27,9 +27,9 @@ def test_colours_are_inferno_s() -> None:
     assert np.abs(colours(shares) - table).max() < 2
 
 
-def _panel(one: Map, **settings: float) -> NDArray[np.int64]:
+def _panel(one: Map, *, fails_from: float | None = None) -> NDArray[np.int64]:
     """The picture under the map as it was drawn, (height, width, 3)."""
-    drawn = np.asarray(draw_maps(GREY, [one], **settings), np.int64)
+    drawn = np.asarray(draw_maps(GREY, [one], fails_from=fails_from), np.int64)
     rows = np.flatnonzero(
         (drawn == 128).all(axis=2).sum(axis=1) >= 360
     )  # those of the picture itself, in the first panel

@@ -192,6 +192,29 @@ def test_outlines_go_around_the_mask() -> None:
     assert heat.outline("0.png") is None
 
 
+def test_regions_are_outlined_where_a_map_reaches_the_threshold_and_the_card_says_how_large() -> None:
+    grid = np.zeros((5, 7), np.float32)
+    grid[2, 1:4] = 20.0
+    judged = evaluation().judged
+    chosen = first_asked_for(judged, 60, 3)
+    maps = Maps({id: PictureMap(grid, WHOLE, (700, 500), "x") for id in chosen}, "D²/k", True, True, CUT)
+    heat = heat_of(maps, chosen)
+    assert heat is not None
+    (region,) = heat.regions(chosen[0])
+    assert (region.length_px, region.width_px, region.resolution_px) == (300, 100, 100)
+    (path,) = re.findall(r'<path class="region" d="([^"]+)"', heat.over(chosen[0]) or "")
+    numbers = [float(one) for one in re.findall(r"-?\d+\.\d", path)]
+    assert max(numbers[0::2]) == pytest.approx(400 * 320 / 700, abs=0.1)
+    text = render_report(content(maps=maps))
+    assert "1 region, the largest " in text
+    assert "300 × 100 px (cells of 100 px)" in text
+    # without a threshold on their scale there are none
+    without = heat_of(replace(maps, fails_from=None), chosen)
+    assert without is not None
+    assert without.regions(chosen[0]) == ()
+    assert heat.regions("none of them") == ()
+
+
 def test_the_page_shows_maps_beside_mistakes_and_high_scores() -> None:
     judged = evaluation().judged
     chosen = first_asked_for(judged, 60, 3)

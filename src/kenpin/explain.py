@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from kenpin.files import new_file
 from kenpin.models.contract import Explained, OnError
 from kenpin.predictor import Predictor
 from kenpin.records import Example, ImageSource, Map
+from kenpin.regions import DefectRegion, regions_of_map
+from kenpin.regions.region import PxPerMm
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +31,8 @@ class Explanation:
     id: str
     picture: Image
     maps: tuple[Map, ...]
+    regions: tuple[DefectRegion, ...] = ()
+    """Regions of its maps, where they were asked for; the largest first."""
 
 
 def explain(
@@ -82,6 +86,12 @@ def _refuse_tables(predictor: Predictor) -> None:
         )
 
 
+def with_regions(explanation: Explanation, cut: float, px_per_mm: PxPerMm | None = None) -> Explanation:
+    """The explanation with the regions in which its maps reach the cut. Raises ShapeError for no finite one."""
+    found = [region for map_ in explanation.maps for region in regions_of_map(map_, cut, px_per_mm)]
+    return replace(explanation, regions=tuple(sorted(found, key=lambda region: -region.area_px)))
+
+
 def write_drawings(
     explanations: Iterable[Explanation], out: str | Path, *, fails_from: float | None = None
 ) -> Iterator[tuple[Explanation, Path]]:
@@ -94,7 +104,8 @@ def write_drawings(
     for number, explanation in enumerate(explanations, start=1):
         path = out if single else out / f"{number:04d}-{Path(explanation.id).stem}.png"
         with new_file(path) as unfinished:
-            draw_maps(explanation.picture, explanation.maps, fails_from=fails_from).save(unfinished)
+            drawn = draw_maps(explanation.picture, explanation.maps, fails_from=fails_from, regions=explanation.regions)
+            drawn.save(unfinished)
         yield explanation, path
 
 

@@ -8,6 +8,12 @@ from kenpin.data.picture_look import PictureLook
 from kenpin.description.answers import Description
 from kenpin.inspection.record import Answer, PartRecord, RecordedCase
 from kenpin.records import Detections, Verdict
+from kenpin.regions import DefectRegion
+
+REGION = DefectRegion(
+    ((1.0, 2.0, 30.5, 2.0, 30.5, 40.0, 1.0, 40.0),), ((2.0, 3.0, 2.0, 4.0, 3.0, 4.0),), (1.0, 2.0, 30.5, 40.0),
+    (15.75, 21.0), 1121.0, 38.0, 29.5, 0.9, "傷", None, 2.8025, 1.9, 1.475, (0.7875, 1.05), None, ("縁",), True,
+)  # fmt: skip
 
 
 def record(number: int, *, id: str | None = None, content: str | None = None) -> PartRecord:
@@ -16,7 +22,8 @@ def record(number: int, *, id: str | None = None, content: str | None = None) ->
     answers = (
         Answer("class", "v1", "d1", 0.5, 0.25, Verdict.FAIL, 0.7, ("It fails.",), "傷", {"ok": 0.3, "傷": 0.7}),
         Answer("far", "v2", "d1", math.inf, None, Verdict.PASS, 1.5, (), distance=1.5, contributions={"max3": 0.5}),
-        Answer("boxes", "v3", "d2", None, None, None, None, (), boxes=boxes, text="two\nthings", map="maps/a.png"),
+        Answer("boxes", "v3", "d2", None, None, None, None, (), boxes=boxes, text="two\nthings", map="maps/a.png",
+               region_from=0.5, regions=(REGION,), regions_left_out=2),
         Answer("empty", "v4", "d2", None, None, None, None, (), boxes=Detections()),
     )  # fmt: skip
     return PartRecord(
@@ -40,6 +47,7 @@ def record(number: int, *, id: str | None = None, content: str | None = None) ->
         answers=answers,
         cases=(RecordedCase("c", "/known/c.png", "POSITIVE", None, "wiped", 0.01),),
         look=PictureLook(128.25, 31.5, 7.125),
+        rule="FAIL if region of boxes > 0.8 mm² in 縁",
     )
 
 

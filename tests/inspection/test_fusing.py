@@ -58,7 +58,8 @@ def test_a_rule_holds_when_its_words_do_in_python(rule: tuple[Verdict, list[list
 def test_the_first_rule_that_holds_decides_and_is_named_first() -> None:
     said = _judged(Verdict.PASS, Verdict.FAIL)
     found = [parse_rule(text) for text in ("PASS if distance PASS", "REVIEW if distance FAIL", "FAIL if distance FAIL")]
-    verdict, reasons = fuse(said, found)
+    verdict, reasons, rule = fuse(said, found)
+    assert rule == "REVIEW if distance FAIL"
     assert verdict is Verdict.REVIEW
     assert reasons == ("By the rule REVIEW if distance FAIL.", "distance: It is FAIL.", "classifier: It is PASS.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import MAPS, OUTPUT, REQUIRED
+from kenpin.cli._scale import PxPerMmOption, typed_scale
 from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device, Engine
 from kenpin.records import Example
@@ -37,6 +39,14 @@ class ExplainOptions:
         ),
     ] = None
     label: Annotated[str | None, Parameter(group=MAPS, help="Class to explain, in place of the predicted one.")] = None
+    px_per_mm: PxPerMmOption = None
+    region_from: Annotated[
+        float | None,
+        Parameter(
+            group=MAPS,
+            help="Number of the map from which regions are outlined; by default that from which a part fails.",
+        ),
+    ] = None
     device: Device = None
     engine: Engine = "auto"
     overwrite: Overwrite = False
@@ -57,10 +67,11 @@ def explain(
     from kenpin.data.files import picture_files
     from kenpin.data.mistaken import refuse_exchanged
     from kenpin.errors import OptionError
-    from kenpin.explain import Explanation, array_file, compare, write_drawings
+    from kenpin.explain import Explanation, array_file, compare, with_regions, write_drawings
     from kenpin.explain import explain as maps_of
     from kenpin.files import check_writable
     from kenpin.predictor import load_predictor
+    from kenpin.regions.region import told_region
 
     refuse_exchanged(run, images, f"explain RUN DATA --out {options.out}")
     paths = list(picture_files(images))
@@ -73,6 +84,9 @@ def explain(
     check_writable(options.array, options.overwrite)
     if options.array is not None and options.array.suffix != ".npz":
         raise OptionError(f"command line: `--array` {options.array} must end in .npz.")
+    scale = typed_scale(options.px_per_mm)
+    if options.region_from is not None and not math.isfinite(options.region_from):
+        raise OptionError("command line: `--region-from` is not finite; give a number of the map.")
     predictor = load_predictor(run, device=options.device, engine=options.engine)
     bad: list[str] = []
 
@@ -80,14 +94,27 @@ def explain(
         bad.append(example.id)
         _show.say(f"kenpin: {error}")
 
+    fails_from = predictor.fails_on_map
+    cut = options.region_from
+    if cut is None and fails_from is not None and math.isfinite(fails_from):
+        cut = fails_from
+    if cut is None and scale is not None:
+        raise OptionError(
+            "command line: `--px-per-mm` measures regions, and no number of this run's maps is known from which a part "
+            "fails; give `--region-from`."
+        )
     found: Iterable[Explanation]
     if options.against is not None:
         found = compare(predictor, paths[0], options.against)
     else:
         found = maps_of(predictor, paths, way=options.way, label=options.label, on_error=set_aside)
     with nullcontext() if options.array is None else array_file(options.array) as add:
-        for one, drawn in write_drawings(found, options.out, fails_from=predictor.fails_on_map):
+        if cut is not None:
+            found = (with_regions(one, cut, scale) for one in found)
+        for one, drawn in write_drawings(found, options.out, fails_from=fails_from):
             _show.row(one.id, str(drawn), "; ".join(shown.shows for shown in one.maps) or "nothing found")
+            for region in one.regions:
+                _show.row(one.id, "region", told_region(region))
             if add is not None:
                 add(one)
     return FINDINGS if bad else 0

@@ -16,6 +16,7 @@ from cyclopts import Parameter
 
 from kenpin.cli import _show
 from kenpin.cli._groups import DATA, OUTPUT, REQUIRED
+from kenpin.cli._scale import PxPerMmOption, typed_scale
 from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device, Engine
 from kenpin.inspection.fusing import SEVERITY
@@ -51,6 +52,7 @@ class InspectOptions:
         ),
     ] = None
     lot: Annotated[str | None, Parameter(group=DATA, help="Name of the lot, in place of the policy's.")] = None
+    px_per_mm: PxPerMmOption = None
     parquet: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all records to this file at the end.")] = None
     device: Device = None
     engine: Engine = "auto"
@@ -86,7 +88,8 @@ def inspect(
     if options.watch is not None:
         _check_watched(options.watch, options.out)
     check_writable(options.parquet, options.overwrite)
-    chosen = read_policy(policy)
+    typed_scale(options.px_per_mm)
+    chosen = read_policy(policy, px_per_mm=options.px_per_mm)
     if options.lot is not None:
         chosen = chosen.model_copy(update={"lot": options.lot})
     unlisted: list[str] = []

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from kenpin.drawing._lettering import Lettering
+from kenpin.drawing._regions import draw_regions, size_labels, told_title, write_sizes
 from kenpin.heat import colours, cover
 from kenpin.records import Map
+from kenpin.regions.region import DefectRegion
 
 _SHORTEST_PX, _LONGEST_PX = 360, 900
 """Limits of the longer side of a drawn picture."""
@@ -19,9 +21,15 @@ _MOST_ACROSS = 3
 _INK, _PAPER = "#1c1c1c", "#ffffff"
 
 
-def draw_maps(picture: Image.Image, maps: Sequence[Map], *, fails_from: float | None = None) -> Image.Image:
-    """The picture, mode RGB, and beside it a panel for each map: its colours over the picture in grey, and a colour bar
-    with numbers and unit.
+def draw_maps(
+    picture: Image.Image,
+    maps: Sequence[Map],
+    *,
+    fails_from: float | None = None,
+    regions: Sequence[DefectRegion] = (),
+) -> Image.Image:
+    """The picture, mode RGB, with the outlines and sizes of its regions, and beside it a panel for each map: its
+    colours over the picture in grey, and a colour bar with numbers and unit. regions: the largest first.
 
     The colours begin at 0 and end at the map's highest number, or at `fails_from` where that is higher: then a good
     part stays dark, and a line marks that number on the bar.
@@ -30,12 +38,18 @@ def draw_maps(picture: Image.Image, maps: Sequence[Map], *, fails_from: float | 
     size_wh = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     smooth = Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST
     shown = picture.convert("RGB").resize(size_wh, smooth)
+    title = told_title(regions)
     captions = [f"{map_.shows}{'' if map_.score is None else f', {_number(map_.score)} {map_.unit}'}" for map_ in maps]
     text = Lettering(
-        [*captions, "0123456789.-−e% fails from", *(map_.unit for map_ in maps)], max(13, size_wh[0] // 32)
+        [title, *captions, "0123456789.-−e% fails from", *(map_.unit for map_ in maps), *size_labels(regions)],
+        max(13, size_wh[0] // 32),
     )
     panels = [_panel(shown, map_, line, text, fails_from) for map_, line in zip(maps, captions, strict=True)]
-    return _beside([_titled(shown, "picture", text), *panels], gap_px=text.height_px)
+    if regions:
+        shown = shown.copy()
+        draw_regions(shown, regions, picture.size)
+        write_sizes(shown, regions, picture.size, text)
+    return _beside([_titled(shown, title, text), *panels], gap_px=text.height_px)
 
 
 def draw_layer(map_: Map, *, fails_from: float | None = None) -> Image.Image:

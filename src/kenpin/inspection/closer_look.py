@@ -17,13 +17,12 @@ from kenpin.errors import OptionError, first_line
 from kenpin.files import new_file
 from kenpin.inspection.isolating import Failed, attempt, on_each
 from kenpin.inspection.policy import Policy
-from kenpin.inspection.runs import JudgedPart, PolicyRun, example_of
-from kenpin.models.contract import Explained, Localised
+from kenpin.inspection.runs import JudgedPart, PolicyRun, map_against, maps_of
+from kenpin.models.contract import Explained
 from kenpin.models.outputs import vectors_of
 from kenpin.predictor import load_conversational
 from kenpin.records import Map
 from kenpin.run.record import read_record, record_hash, space_of
-from kenpin.targets import Target
 
 if TYPE_CHECKING:
     from kenpin.cases.library import CaseLibrary
@@ -110,7 +109,7 @@ class CloserLook:
         failed: dict[str, BaseException] = {}
         asked = self._policy.maps
         for name in asked.of if asked is not None and (always or part.verdict in asked.when) else ():
-            found_maps = attempt(partial(_maps_of, self._runs[name], part))
+            found_maps = attempt(partial(maps_of, self._runs[name], part.opened, part.outputs[name]))
             file = (
                 found_maps
                 if isinstance(found_maps, Failed)
@@ -133,7 +132,7 @@ class CloserLook:
         """The file of a run's map, below the folder of the records."""
         run, image = self._runs[name], part.opened.image
         assert image is not None
-        picture = draw_maps(image, maps, fails_from=run.predictor.fails_on_map)
+        picture = draw_maps(image, maps, fails_from=run.predictor.fails_on_map, regions=part.regions.get(name, ()))
         # the same picture and run have the same map, so no map overwrites a different one
         file = f"{_MAPS}/{part.opened.picture_hash}-{name}-{run.version[:8]}.png"
         if out is not None:
@@ -168,7 +167,7 @@ class CloserLook:
                 part.judgements.get(name),
                 run.threshold,
                 size_wh=None if image is None else image.size,
-                map=_against(run, part, maps.get(name, ())),
+                map=map_against(run, part.outputs[name], maps.get(name, ())),
             )
             for name, run in self._runs.items()
         ]
@@ -190,23 +189,6 @@ def layer_of(map_file: str) -> str:
     'maps/ab-distance-12-layer.png'
     """
     return f"{map_file.removesuffix('.png')}-layer.png"
-
-
-def _maps_of(run: PolicyRun, part: JudgedPart) -> tuple[Map, ...]:
-    """The run's maps of a part: from its raw outputs where its score is from a map, else computed now."""
-    inspector, image = run.predictor.model, part.opened.image
-    assert image is not None
-    if isinstance(inspector, Localised):
-        return (inspector.map_of(part.outputs[run.name].raw["map"][0], image.size),)
-    assert isinstance(inspector, Explained)
-    (maps,) = inspector.maps([image], [example_of(part.opened)])
-    return maps
-
-
-def _against(run: PolicyRun, part: JudgedPart, maps: Sequence[Map]) -> Map | None:
-    """The map against the part; None where the map explains a good class, or single boxes."""
-    good = part.outputs[run.name].prediction.label in run.record.ok_labels
-    return maps[0] if maps and not good and run.predictor.target is Target.LABEL else None
 
 
 def _library(policy: Policy, runs: Mapping[str, PolicyRun]) -> CaseLibrary | None:

@@ -18,9 +18,10 @@ from kenpin.errors import OptionError, first_line
 from kenpin.inspection.closer_look import CloserLook, Seen
 from kenpin.inspection.fusing import fuse
 from kenpin.inspection.isolating import Failed, attempt, on_each
+from kenpin.inspection.part_regions import RegionFinder
 from kenpin.inspection.pictures import Opened, Sighting, as_text
-from kenpin.inspection.policy import Policy
-from kenpin.inspection.record import Answer, PartRecord, RecordedCase, from_values, to_values
+from kenpin.inspection.policy import Policy, RunOptions
+from kenpin.inspection.record import MOST_RECORDED, Answer, PartRecord, RecordedCase, from_values, to_values
 from kenpin.inspection.recording import part_record
 from kenpin.inspection.runs import JudgedPart, PolicyRun, RunOutput, example_of, load_run
 from kenpin.models.passing import batch_size_of, decode, outputs_together
@@ -35,16 +36,26 @@ class Judges:
 
     def __init__(self, policy: Policy, *, device: str | None = None, engine: EngineName = "auto") -> None:
         """Load the runs, and judge one picture. Raises OptionError, RunError, CaseLibraryError, MissingExtraError."""
-        self._policy = policy
+        self._policy, self._rules = policy, policy.parsed_rules
+        self._by_rules = tuple(name for name, options in policy.runs.items() if options.decides == "rules")
         self._runs = {name: load_run(name, options, device, engine) for name, options in policy.runs.items()}
         self._check_rules()
+        self._finder = RegionFinder(policy, self._runs)
         self._closer_look = CloserLook(policy, self._runs, device)
         self.identity: dict[str, Any] = {
-            "policy": policy.model_dump(
-                mode="json", include={"rules", "maps", "cases", "describe"}, exclude={"maps": {"layers"}}
-            ),
+            "policy": {
+                **policy.model_dump(
+                    mode="json", include={"rules", "maps", "cases", "describe"}, exclude={"maps": {"layers"}}
+                ),
+                **policy.model_dump(mode="json", include={"px_per_mm", "places"}, exclude_none=True),
+            },
             "runs": {
-                name: {"version": run.version, "threshold": to_json(run.threshold), **_engine_of(run)}
+                name: {
+                    "version": run.version,
+                    "threshold": to_json(run.threshold),
+                    **_engine_of(run),
+                    **_region_options(policy.runs[name]),
+                }
                 for name, run in self._runs.items()
             },
             "describer": self._closer_look.describes_by,
@@ -90,7 +101,7 @@ class Judges:
                 records.append(self._record(picture, Verdict.REVIEW, (why,)))
         return records
 
-    def _judge(self, pictures: Sequence[Opened]) -> list[JudgedPart]:
+    def _judge(self, pictures: Sequence[Opened], *, rehearsing: bool = False) -> list[JudgedPart]:
         """Outputs of each run for each picture, and the verdicts."""
         if not pictures:
             return []
@@ -108,15 +119,18 @@ class Judges:
             judgements = {
                 name: judge(outputs_of[name].prediction, run.threshold)
                 for name, run in self._runs.items()
-                if run.threshold is not None
+                if run.threshold is not None and name not in self._by_rules
             }
-            judged.append(JudgedPart(picture, outputs_of, judgements, *fuse(judgements, self._policy.parsed_rules)))
+            regions = self._finder.find(picture, outputs_of, rehearsing=rehearsing)
+            fused = fuse(judgements, self._rules, regions, self._by_rules)
+            judged.append(JudgedPart(picture, outputs_of, judgements, *fused, regions))
         return judged
 
     def _whole(self, judged: JudgedPart, look: Seen | Failed) -> PartRecord:
         """The record with all results that it can hold; a result that it cannot hold does not change the verdict."""
         seen = Seen(failed={"The closer look": look.error}) if isinstance(look, Failed) else look
         record = self._record(judged.opened, judged.verdict, (*judged.reasons, *seen.notes))
+        record = replace(record, rule=judged.rule)
         steps: dict[str, Callable[[], dict[str, Any]]] = {
             "the answers": lambda: self._answers(judged, seen),
             "the known cases": lambda: {"cases": tuple(map(_near_case, seen.cases))},
@@ -135,7 +149,10 @@ class Judges:
 
     def _answers(self, judged: JudgedPart, seen: Seen) -> dict[str, Any]:
         answers = tuple(
-            _answer(run, judged.outputs[name].prediction, judged.judgements.get(name), seen.maps.get(name))
+            replace(
+                _answer(run, judged.outputs[name].prediction, judged.judgements.get(name), seen.maps.get(name)),
+                **self._regions_of(name, judged),
+            )
             for name, run in self._runs.items()
         )
         return {
@@ -144,18 +161,35 @@ class Judges:
             "distance": next((answer.distance for answer in answers if answer.distance is not None), None),
         }
 
+    def _regions_of(self, name: str, judged: JudgedPart) -> dict[str, Any]:
+        """The fields of an answer that are on regions; a run that decides by rules has no threshold that judged."""
+        cuts = {"fail_from": None, "review_from": None} if name in self._by_rules else {}
+        regions = judged.regions.get(name)
+        if regions is None:
+            return cuts
+        shown = regions[:MOST_RECORDED]
+        left = len(regions) - len(shown)
+        return {**cuts, "region_from": self._finder.cuts.get(name), "regions": shown, "regions_left_out": left}
+
     def _record(self, opened: Opened, verdict: Verdict, reasons: tuple[str, ...]) -> PartRecord:
         """The fields of every record."""
         return part_record(opened, verdict, reasons, policy=self._hash, lot=self._policy.lot)
 
     def _check_rules(self) -> None:
         """Refuse rules that do not fit these runs. Raises OptionError."""
-        deciding = [name for name, run in self._runs.items() if run.threshold is not None]
-        if not deciding:
+        deciding = [
+            name for name, run in self._runs.items() if run.threshold is not None and name not in self._by_rules
+        ]
+        if not deciding and not self._by_rules:
             raise OptionError(
                 "none of the policy's runs has a threshold, so nothing decides; give one of them a `fail_from`."
             )
-        for rule in self._policy.parsed_rules:
+        for rule in self._rules:
+            for name in sorted(rule.runs & set(self._by_rules)):
+                raise OptionError(
+                    f"rule {rule.text!r}: run {name} decides by rules on its regions, so it has no verdict; write "
+                    "`region of` it, or take `decides: rules` away."
+                )
             for name in sorted(rule.runs - set(deciding)):
                 raise OptionError(
                     f"rule {rule.text!r}: run {name} has no threshold; give it `fail_from` in the policy."
@@ -167,8 +201,8 @@ class Judges:
         noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8))
         opened = Opened(Sighting("rehearsal", "", 0, 0, 0, 0.0), "", "", noise, None)
         if self.batch_size > 1:
-            self._judge([opened, opened])  # an engine loads a network for several pictures apart
-        (part,) = self._judge([opened])
+            self._judge([opened, opened], rehearsing=True)  # an engine loads a network for several pictures apart
+        (part,) = self._judge([opened], rehearsing=True)
         self._closer_look.rehearse(part)
 
 
@@ -226,3 +260,8 @@ def _engine_of(run: PolicyRun) -> dict[str, str]:
     """What computes the run's network, where it is not torch: its rounding may decide of a part at the threshold."""
     engine = run.predictor.engine
     return {} if engine == "torch" else {"engine": engine}
+
+
+def _region_options(options: RunOptions) -> dict[str, Any]:
+    """What the policy says of the run's regions, where it says something: records of an earlier kenpin know none."""
+    return options.model_dump(mode="json", include={"decides", "region_from", "ignore_below"}, exclude_defaults=True)

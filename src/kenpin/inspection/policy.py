@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from kenpin.description.answers import TEXT_LENGTH
 from kenpin.description.telling import Piece
 from kenpin.inspection.fusing import WORDS, Rule, parse_rule
+from kenpin.inspection.region_options import NamedPlaceOptions, RegionOptions, check_region_rule
 from kenpin.nearest import did_you_mean
 from kenpin.records import Verdict
+from kenpin.regions.region import PxPerMm, scale_of
 from kenpin.strict_options import StrictOptions
 from kenpin.yaml_file import read_yaml
 
@@ -26,7 +28,7 @@ def _read_as(kind: type[StrictOptions]) -> BeforeValidator:
     return BeforeValidator(lambda value: kind.from_mapping(value, "in it") if isinstance(value, Mapping) else value)
 
 
-class RunOptions(StrictOptions):
+class RunOptions(RegionOptions):
     """A run that judges each part."""
 
     run: Path = Field(description="Folder of the finished run, from the policy's own folder.")
@@ -36,6 +38,10 @@ class RunOptions(StrictOptions):
     review_from: float | None = Field(
         None,
         description="Score from which a person must look, below `fail_from`; without it no part is sent to REVIEW.",
+    )
+    decides: Literal["threshold", "rules"] = Field(
+        "threshold",
+        description="What decides: the threshold on its score, beside all rules; or `rules` on its regions alone.",
     )
 
     @model_validator(mode="after")
@@ -82,9 +88,17 @@ class Policy(StrictOptions):
     runs: dict[str, RunOptions] = Field(
         description="The runs by name: each a folder, or a mapping with `run`, `fail_from` and `review_from`."
     )
+    px_per_mm: tuple[float, ...] | None = Field(
+        None, description="Pixels a millimetre of the pictures as they are taken, or two such numbers, for across and "
+        "down; sizes of regions are then in mm too."
+    )  # fmt: skip
+    places: dict[str, NamedPlaceOptions] | None = Field(
+        None, description="Places of the picture by name, for rules: each `box_px`, `box_share`, `polygon_px` or "
+        "`polygon_share`."
+    )  # fmt: skip
     rules: tuple[str, ...] = Field(
-        (), description="Rules such as `FAIL if distance FAIL and classifier not PASS`; the first that holds decides, "
-        "and where none does the worst verdict."
+        (), description="Rules such as `FAIL if distance FAIL and classifier not PASS` or `FAIL if region of distance "
+        "> 0.8 mm²`; the first that holds decides, and where none does the worst verdict."
     )  # fmt: skip
     maps: Annotated[MapOptions | None, _read_as(MapOptions)] = Field(None, description="Maps to draw.")
     cases: Annotated[CaseSearchOptions | None, _read_as(CaseSearchOptions)] = Field(
@@ -122,10 +136,35 @@ class Policy(StrictOptions):
             for name, options in value.items()
         }
 
+    @field_validator("px_per_mm")
+    @classmethod
+    def _is_a_scale(cls, numbers: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        scale_of(numbers)
+        return numbers
+
+    @field_validator("places", mode="before")
+    @classmethod
+    def _read_places(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        for name in value:
+            if not _NAME.fullmatch(str(name)):
+                raise ValueError(f"{name!r} cannot name a place in a rule; take a word such as `seal`.")
+        return {
+            str(name): NamedPlaceOptions.from_mapping(form, f"place {name}") if isinstance(form, Mapping) else form
+            for name, form in value.items()
+        }
+
     @field_validator("rules")
     @classmethod
-    def _rules_are_readable(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(parse_rule(rule).text for rule in rules)
+    def _rules_are_readable(cls, rules: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        parsed = tuple(map(parse_rule, rules))
+        if {"runs", "px_per_mm", "places"} <= info.data.keys():  # else one of these is refused, and named first
+            for rule in parsed:
+                check_region_rule(
+                    rule, info.data["runs"], info.data["places"], has_scale=info.data["px_per_mm"] is not None
+                )
+        return tuple(rule.text for rule in parsed)
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:
@@ -138,6 +177,17 @@ class Policy(StrictOptions):
                 raise ValueError(
                     f"{where} names a run `{name}` that is not below `runs`; {did_you_mean(name, self.runs)}"
                 )
+        for name, options in self.runs.items():
+            if options.ignored is not None and options.ignored.unit == "mm" and self.px_per_mm is None:
+                raise ValueError(
+                    f"run {name}: `ignore_below` of {options.ignore_below} is in mm, and how many pixels a millimetre "
+                    "has is not known; give `px_per_mm` in the policy or as `--px-per-mm`, or write px."
+                )
+            if options.decides == "rules" and name not in self.runs_with_regions:
+                raise ValueError(
+                    f"run {name} decides by `rules`, and no rule is on its regions; write one such as `FAIL if region "
+                    f"of {name} > 40 px²`."
+                )
         return self
 
     @property
@@ -145,10 +195,25 @@ class Policy(StrictOptions):
         """The rules in their order."""
         return tuple(map(parse_rule, self.rules))
 
+    @property
+    def runs_with_regions(self) -> frozenset[str]:
+        """Names of the runs whose regions are in a rule."""
+        return frozenset(term.run for rule in self.parsed_rules for term in rule.region_terms)
 
-def read_policy(path: Path) -> Policy:
-    """The policy in a YAML file; folders in it are relative to its own. Raises OptionError."""
-    policy = Policy.from_mapping(read_yaml(path), str(path))
+    @property
+    def scale(self) -> PxPerMm | None:
+        """Pixels a millimetre across and down, where they are known."""
+        return scale_of(self.px_per_mm)
+
+
+def read_policy(path: Path, *, px_per_mm: tuple[float, ...] | None = None) -> Policy:
+    """The policy in a YAML file; folders in it are relative to its own. px_per_mm: in place of the file's. Raises
+    OptionError."""
+    values = read_yaml(path)
+    if px_per_mm is not None:
+        scale_of(px_per_mm)
+        values["px_per_mm"] = px_per_mm
+    policy = Policy.from_mapping(values, str(path))
     folder = path.absolute().parent
     runs = {name: options.model_copy(update={"run": folder / options.run}) for name, options in policy.runs.items()}
     cases = policy.cases

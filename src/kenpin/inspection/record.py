@@ -14,11 +14,14 @@ from kenpin.description.answers import Description
 from kenpin.errors import RunError
 from kenpin.records import Detections, Verdict
 from kenpin.records_json import from_json, to_json
+from kenpin.regions.region import DefectRegion
 
 SCHEMA_VERSION: Literal[1] = 1
 """Of the table of records."""
 LINE_VERSION: Literal[2] = 2
 """Of a line of the journal; lines of version 1 hold no hash of what stands above them."""
+MOST_RECORDED = 50
+"""Regions of an answer that a record holds, the largest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,13 @@ class Answer:
     """A language model's raw answer."""
     map: str | None = None
     """File of its map, below the folder of the records."""
+    region_from: float | None = None
+    """Number of its map, or score of its boxes, from which regions were found; None: none were looked for, or all
+    boxes are."""
+    regions: tuple[DefectRegion, ...] | None = None
+    """Regions against the part, the largest first; None where none were looked for."""
+    regions_left_out: int = 0
+    """Further, smaller regions, which rules count and the record does not hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +144,8 @@ class PartRecord:
     """How the picture was taken; None where it was not measured, as it is in a station."""
     choice: ProductChoice | None = None
     """None where the product was told with the part."""
+    rule: str | None = None
+    """The rule of the policy that decided; None where none held."""
 
 
 PartKey = tuple[str, str]
@@ -165,6 +177,23 @@ def from_values(values: Mapping[str, Any], where: str) -> PartRecord:
 _SHARES = pa.map_(pa.string(), pa.float64())
 _CORNERS = ("x1_px", "y1_px", "x2_px", "y2_px")
 _BOX = pa.struct([("label", pa.string()), ("score", pa.float64()), *((name, pa.float64()) for name in _CORNERS)])
+_RINGS = pa.list_(pa.list_(pa.float64()))
+_POINT = pa.list_(pa.float64())
+_REGION = pa.struct(
+    [
+        ("rings_px", _RINGS),
+        ("holes_px", _RINGS),
+        ("box_xyxy_px", _POINT),
+        ("centre_xy_px", _POINT),
+        *((name, pa.float64()) for name in ("area_px", "length_px", "width_px", "peak")),
+        ("label", pa.string()),
+        *((name, pa.float64()) for name in ("resolution_px", "area_mm2", "length_mm", "width_mm")),
+        ("centre_xy_mm", _POINT),
+        ("resolution_mm", pa.float64()),
+        ("places", pa.list_(pa.string())),
+        ("ignored", pa.bool_()),
+    ]
+)
 _ANSWER = pa.struct(
     [
         ("run", pa.string()),
@@ -182,6 +211,9 @@ _ANSWER = pa.struct(
         ("boxes", pa.list_(_BOX)),
         ("text", pa.string()),
         ("map", pa.string()),
+        ("region_from", pa.float64()),
+        ("regions", pa.list_(_REGION)),
+        ("regions_left_out", pa.int64()),
     ]
 )
 _LOOK = pa.struct([(name, pa.float64()) for name in ("brightness", "contrast", "sharpness")])
@@ -216,6 +248,7 @@ SCHEMA = pa.schema(
         ("aside", pa.string()),
         ("look", _LOOK),
         ("choice", _CHOICE),
+        ("rule", pa.string()),
     ],
     metadata={"kenpin.part_records": str(SCHEMA_VERSION)},
 )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kenpin.errors import OptionError
 from kenpin.inspection.pictures import Opened
 from kenpin.inspection.policy import RunOptions
+from kenpin.models.contract import Explained, Localised
 from kenpin.models.outputs import Outputs
 from kenpin.predictor import Predictor, load_predictor
-from kenpin.records import Example, ImageSource, Judgement, Prediction, Threshold, Verdict
+from kenpin.records import Example, ImageSource, Judgement, Map, Prediction, Threshold, Verdict
+from kenpin.regions.region import DefectRegion
 from kenpin.run.record import RunRecord, record_hash
 from kenpin.runtime.engines import EngineName
+from kenpin.targets import Target
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ class JudgedPart:
     """Judgements of the runs that decide."""
     verdict: Verdict
     reasons: tuple[str, ...]
+    rule: str | None = None
+    """The rule of the policy that decided."""
+    regions: Mapping[str, tuple[DefectRegion, ...]] = field(default_factory=dict)
+    """Regions by run, the largest first, of those in which regions were looked for."""
 
 
 def load_run(name: str, options: RunOptions, device: str | None, engine: EngineName) -> PolicyRun:
@@ -66,3 +73,20 @@ def load_run(name: str, options: RunOptions, device: str | None, engine: EngineN
 def example_of(opened: Opened) -> Example:
     """An opened picture as an example for the runs."""
     return Example(opened.seen.id, ImageSource(opened.seen.path), size_wh=opened.image.size if opened.image else None)
+
+
+def maps_of(run: PolicyRun, opened: Opened, output: RunOutput) -> tuple[Map, ...]:
+    """The run's maps of a picture: from its raw outputs where its score is from a map, else computed now."""
+    inspector, image = run.predictor.model, opened.image
+    assert image is not None
+    if isinstance(inspector, Localised):
+        return (inspector.map_of(output.raw["map"][0], image.size),)
+    assert isinstance(inspector, Explained)
+    (maps,) = inspector.maps([image], [example_of(opened)])
+    return maps
+
+
+def map_against(run: PolicyRun, output: RunOutput, maps: Sequence[Map]) -> Map | None:
+    """The map against the part; None where the map explains a good class, or single boxes."""
+    good = output.prediction.label in run.record.ok_labels
+    return maps[0] if maps and not good and run.predictor.target is Target.LABEL else None

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from kenpin.evaluation.mistakes import mistake_of
 from kenpin.evaluation.pairs import Pair
 from kenpin.records import Evaluation, JudgedExample
+from kenpin.regions.region import sizes
 from kenpin.report import words
 from kenpin.report.document import data_url
 from kenpin.report.heat import Heat
@@ -72,6 +73,18 @@ def part_card(
     map_over = None if heat is None else heat.over(part.id)
     if heat is not None and map_over is not None and not heat.maps.of_score:
         lines.append(_recorded_map(heat.maps.by_id[part.id].shows, texts))
+    regions = () if heat is None or map_over is None else heat.regions(part.id)
+    if regions:
+        size, cell = sizes(regions[0])
+        largest = size if cell is None else texts("%(size)s (cells of %(cell)s)", size=size, cell=cell)
+        lines.append(
+            texts.count(
+                "%(count)s region, the largest %(size)s",
+                "%(count)s regions, the largest %(size)s",
+                len(regions),
+                size=largest,
+            )
+        )
     pictures: list[CardPicture] = []
     if image is not None and (annotated := true_boxes(part)) is not None:
         pictures = [

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kenpin.heat import colours, cover, in_frame
+from kenpin.regions.finding import regions_of_grid
+from kenpin.regions.region import DefectRegion
 from kenpin.report import words
 from kenpin.report.drawing import linear_axis
 from kenpin.run.maps import Maps, Mask, PictureMap
@@ -45,7 +47,16 @@ class Heat:
     def over(self, id: str) -> Markup | None:
         """The map of a picture as an overlay on its grey version; None without a map."""
         map_ = self.maps.by_id.get(id)
-        return None if map_ is None else _laid(map_.size_wh, map_.mask, _coloured(map_, self._shares(map_)))
+        if map_ is None:
+            return None
+        return _laid(map_.size_wh, map_.mask, _coloured(map_, self._shares(map_)), self.regions(id))
+
+    def regions(self, id: str) -> tuple[DefectRegion, ...]:
+        """The regions in which a picture's map reaches the number from which parts fail, the largest first."""
+        map_ = self.maps.by_id.get(id)
+        if map_ is None or self.cut is None:
+            return ()
+        return regions_of_grid(map_.grid, map_.size_wh, self.cut, region=map_.region)
 
     def outline(self, id: str) -> Markup | None:
         """The outline of a picture's annotated defects, as an overlay; None without a mask."""
@@ -67,6 +78,8 @@ class Heat:
                     "one picture, not one picture with another. What counts against is as dark as what does not count."
                 )
             ]
+        if self.cut is not None:
+            lines.append("Blue lines outline the regions in which a map reaches the number from which parts fail.")
         if self.brighter:
             lines.append(texts("Numbers beyond the bar have its last colour."))
         if any(map_.mask is not None for map_ in self.maps.by_id.values()):
@@ -139,10 +152,13 @@ def outline(mask: Mask, size_wh: tuple[int, int]) -> Markup:
     return _laid(size_wh, mask)
 
 
-def _laid(size_wh: tuple[int, int], mask: Mask | None, coloured: str | None = None) -> Markup:
+def _laid(
+    size_wh: tuple[int, int], mask: Mask | None, coloured: str | None = None, regions: Iterable[DefectRegion] = ()
+) -> Markup:
     scale = _SIDE / max(size_wh)
     width, height = (side * scale for side in size_wh)
     lines = Markup() if mask is None else _outline(mask, width, height)
+    lines += Markup().join(_around(region, scale) for region in regions)
     below = Markup()
     if coloured is not None:
         below = Markup('<image href="{}" width="{:.1f}" height="{:.1f}" preserveAspectRatio="none"></image>').format(
@@ -151,6 +167,15 @@ def _laid(size_wh: tuple[int, int], mask: Mask | None, coloured: str | None = No
     return Markup('<svg class="boxes" viewBox="0 0 {:.1f} {:.1f}" aria-hidden="true">{}{}</svg>').format(
         width, height, below, lines
     )
+
+
+def _around(region: DefectRegion, scale: float) -> Markup:
+    """The outline of a region."""
+    rings = (
+        "M" + "L".join(f"{x * scale:.1f} {y * scale:.1f}" for x, y in zip(ring[0::2], ring[1::2], strict=True)) + "z"
+        for ring in (*region.rings_px, *region.holes_px)
+    )
+    return Markup('<path class="region" d="{}"></path>').format("".join(rings))
 
 
 def _coloured(map_: PictureMap, shares: NDArray[np.float64]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pydantic import BaseModel, Field
 
 from kenpin.inspection.record import Answer, PartRecord, part_key
+from kenpin.regions.region import DefectRegion
 from kenpin.station.reviewing.marks import DefectMark
 from kenpin.station.reviewing.queue import PersonsReview
 from kenpin.station.store.part_tables import key_of
@@ -21,6 +22,28 @@ class BoxAnswer(BaseModel):
     label: str
     score: float | None
     xyxy_px: tuple[float, float, float, float]
+
+
+class RegionAnswer(BaseModel):
+    """A region against the part, in pixels of the displayed picture; millimetres are null without a scale."""
+
+    label: str | None = Field(description="Class of the detection; null of a map.")
+    xyxy_px: tuple[float, float, float, float] = Field(description="The box around it.")
+    rings_px: tuple[tuple[float, ...], ...] = Field(description="Outlines: x and y of the corners in turn.")
+    holes_px: tuple[tuple[float, ...], ...]
+    centre_xy_px: tuple[float, float]
+    area_px: float
+    length_px: float = Field(description="Longer side of the smallest rectangle around it.")
+    width_px: float
+    resolution_px: float | None = Field(description="Cell of the map, than which sizes are not finer.")
+    area_mm2: float | None
+    length_mm: float | None
+    width_mm: float | None
+    centre_xy_mm: tuple[float, float] | None
+    resolution_mm: float | None
+    peak: float | None = Field(description="Highest number of the map in it, or score of the detection.")
+    places: tuple[str, ...] = Field(description="Places of the policy that it touches.")
+    ignored: bool = Field(description="Whether it is too small to count.")
 
 
 class RunAnswer(BaseModel):
@@ -40,6 +63,9 @@ class RunAnswer(BaseModel):
     boxes: tuple[BoxAnswer, ...] | None
     text: str | None
     has_map: bool
+    region_from: float | None = Field(description="Number of the map, or score of a box, from which regions are found.")
+    regions: tuple[RegionAnswer, ...] | None = Field(description="Null where none were looked for.")
+    regions_left_out: int = Field(description="Smaller ones, which are not listed.")
 
 
 class NearnessAnswer(BaseModel):
@@ -70,6 +96,7 @@ class PartAnswer(BaseModel):
     lot: str | None
     verdict: str
     reasons: tuple[str, ...]
+    rule: str | None = Field(description="The rule of the policy that decided; null where none held.")
     label: str | None
     distance: float | None
     picture_hash: str
@@ -136,6 +163,7 @@ def part_answer(record: PartRecord, product: str) -> PartAnswer:
         lot=record.lot,
         verdict=record.verdict.value,
         reasons=record.reasons,
+        rule=record.rule,
         label=record.label,
         distance=record.distance,
         picture_hash=record.picture_hash,
@@ -200,4 +228,12 @@ def _run_answer(answer: Answer) -> RunAnswer:
         ),
         text=answer.text,
         has_map=answer.map is not None,
+        region_from=answer.region_from,
+        regions=None if answer.regions is None else tuple(map(_region_answer, answer.regions)),
+        regions_left_out=answer.regions_left_out,
     )
+
+
+def _region_answer(region: DefectRegion) -> RegionAnswer:
+    values = asdict(region)
+    return RegionAnswer(xyxy_px=values.pop("box_xyxy_px"), **values)

@@ -309,8 +309,10 @@ def with_run(policy: Policy | None, run: Path) -> Policy:
             f"{run}: is of family {family}, and the version that judges has no run of it; train one of the kind "
             "that it has, or set up another product with it."
         )
-    # its own threshold: the one that was set for the former run belongs to other scores
-    return policy.model_copy(update={"runs": {**policy.runs, name: RunOptions(run=run)}})
+    # its own threshold, and regions from there: what was set for the former run belongs to other scores
+    former = policy.runs[name]
+    options = RunOptions(run=run, decides=former.decides, ignore_below=former.ignore_below)
+    return policy.model_copy(update={"runs": {**policy.runs, name: options}})
 
 
 def _run_of(policy: Policy, run: Path) -> str | None:

@@ -18,6 +18,7 @@ from kenpin.records import Verdict
 from kenpin.station.arrival import Arrival
 from kenpin.station.pages.asking import PageAsked, asked_page
 from kenpin.station.pages.marking import layers_of
+from kenpin.station.pages.regions import region_table
 from kenpin.station.pages.rendering import render
 from kenpin.station.pages.sending import download
 from kenpin.station.pages.standing import control_view, standing_view
@@ -123,7 +124,7 @@ def part_page(request: Request, key: str) -> HTMLResponse:
     has_picture = bool(part.picture_hash) and asked.station.pictures.find(part.picture_hash) is not None
     return asked.answer(
         "part", "parts", part=part, record=record, layers=layers_of(part, record, reviews), has_picture=has_picture,
-        reviews=reviews, products=asked.assignable(part),
+        reviews=reviews, products=asked.assignable(part), regions=region_table(record),
     )  # fmt: skip
 
 

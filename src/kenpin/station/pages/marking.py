@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kenpin.inspection.record import PartRecord
+from kenpin.station.pages.regions import region_table
 from kenpin.station.reviewing.marks import MOST_CORNERS, MOST_MARKS, DefectMark, marks_of_detections, values_of_marks
 from kenpin.station.reviewing.queue import PersonsReview
 from kenpin.station.store.queries import PartRow
@@ -38,6 +39,7 @@ class Marking:
 def layers_of(part: PartRow, record: PartRecord, reviews: Iterable[PersonsReview]) -> list[Layer]:
     """What the line and each person drew on a part; what was taken back is not among it."""
     by_line = _found(part, record, None)
+    by_line += region_table(record).marks if part.size_wh is not None else []
     layers = [Layer(None, by_line)] if by_line else []
     drawn = [review for review in reviews if review.marks and not review.undone]
     return layers + [Layer(review.who, review.marks, review.marks_hold) for review in reversed(drawn)]
