@@ -11,8 +11,8 @@ from html.parser import HTMLParser
 from tests.catalogues import used
 
 _VALUE = re.compile(r"%\(\w+\)s")
-_SAME = {"AP", "F1", "OK", "PCA", "UMAP", "kenpin", "p", "png", "jpg"}
-"""Symbols and proper names, alike in all languages."""
+_SAME = {"AP", "F1", "OK", "PCA", "UMAP", "kenpin", "p", "png", "jpg", "px", "px²", "mm", "mm²"}
+"""Symbols, units and proper names, alike in all languages."""
 
 
 class Marking(NullTranslations):

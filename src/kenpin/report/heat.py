@@ -79,7 +79,9 @@ class Heat:
                 )
             ]
         if self.cut is not None:
-            lines.append("Blue lines outline the regions in which a map reaches the number from which parts fail.")
+            lines.append(
+                texts("Blue lines outline the regions in which a map reaches the number from which parts fail.")
+            )
         if self.brighter:
             lines.append(texts("Numbers beyond the bar have its last colour."))
         if any(map_.mask is not None for map_ in self.maps.by_id.values()):
