@@ -96,7 +96,7 @@ FULL = Scale(
     store_kills=50,
     load_s=600,
     starts=7,
-    few_good=((1, 200), (2, 200), (4, 200), (8, 200), (16, 100), (50, 20)),
+    few_good=((1, 200), (2, 200), (4, 200), (8, 200)),
 )
 
 QUICK = Scale(
