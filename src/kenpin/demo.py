@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ def run_demo(out: Path, *, overwrite: bool, say: Callable[[str], None], progress
     return DemoResult(
         crossed=crossed,
         tested={name: evaluation_from_json(read_json(evaluation_files(run).evaluation)) for name, run in runs.items()},
-        report=write_report(best, out / REPORT, overwrite=overwrite),
+        report=Path(shutil.copyfile(best / REPORT, out / REPORT)),
         data=out / "cells",
         runs=out / "runs",
         drawn=_draw(best, cells.of_split("test"), out / "drawn"),
