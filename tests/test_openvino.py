@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from threading import Event, current_thread, main_thread
 from time import sleep
 from traceback import extract_stack
@@ -62,6 +63,15 @@ def _calls_of_the_main_thread() -> list[str]:
     return [frame.name for frame in extract_stack(sys._current_frames()[main_thread().ident or 0])]
 
 
+@pytest.fixture
+def _hears_ctrl_c() -> Iterator[None]:
+    """What a shell starts in the background ignores it, and so do its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_hears_ctrl_c")
 def test_ctrl_c_ends_work_that_is_done_apart() -> None:
     ended = Event()
 

@@ -257,7 +257,7 @@ def test_a_base_that_is_none_is_one_sentence(tmp_path: Path, parts: Path) -> Non
 def test_too_few_good_parts_are_refused_with_the_number_needed(tmp_path: Path, parts: Path) -> None:
     dataset = load_dataset(parts)
     few = dataset.select([*range(10), *range(24, 48)])
-    sentence = "10 good parts; 12 are needed to learn from, and 20 for a threshold: add 10, or name further good"
+    sentence = "10 good parts; 12 are needed to learn from: add 2, or name further good"
     with pytest.raises(DatasetError, match=sentence):
         train("mahalanobis", dataset=few, data="-", out=tmp_path / "run", base="toy")
 
@@ -265,7 +265,7 @@ def test_too_few_good_parts_are_refused_with_the_number_needed(tmp_path: Path, p
 @pytest.mark.parametrize("count", [1, 11])
 def test_few_good_parts_are_counted_not_their_items(tmp_path: Path, parts: Path, count: int) -> None:
     few = load_dataset(parts).select(range(count))
-    with pytest.raises(DatasetError, match=rf"{counted(count, 'good part')}; 12 are needed .*: add {20 - count}\."):
+    with pytest.raises(DatasetError, match=rf"{counted(count, 'good part')}; 12 are needed .*: add {12 - count}\."):
         train("mahalanobis", dataset=few, data="-", out=tmp_path / "run", base="toy")
 
 

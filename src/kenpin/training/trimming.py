@@ -130,5 +130,5 @@ def _note(parts: Dataset, found: Trimmed, share: float) -> str:
     return (
         f"Trimmed fit: {len(found.rows)} of {counted(len(parts), 'part')} taken for good (at most {share:.0%} were to "
         f"be) lie apart from the others, and are left out of fit and threshold: {named}. Look at them: a good part "
-        "among them is one that kenpin now does not know."
+        "among them is one that the run does not know."
     )
