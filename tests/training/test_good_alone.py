@@ -21,7 +21,7 @@ from kenpin.errors import DatasetError, OptionError, UnitSpaceError
 from kenpin.models import families_of_good_parts, family_names, get_family
 from kenpin.models.mahalanobis import MahalanobisOptions
 from kenpin.plural import counted
-from kenpin.quality.conformal import FEW, least_p_value, p_value
+from kenpin.quality.conformal import FEW, p_value, promised_false_alarms
 from kenpin.quality.threshold import judge, threshold_from_good_parts, verdict_of
 from kenpin.records import Detections, Prediction, Threshold, Verdict
 from kenpin.run.record import read_record
@@ -84,7 +84,7 @@ def test_few_promise_what_they_can(scores: list[float], score: float) -> None:
     assert threshold.good_scores == tuple(scores)
     assert f"at most 1 in {len(scores) + 1} fails in the long run" in threshold.basis
     verdict = verdict_of(score, threshold)
-    assert (verdict is Verdict.FAIL) is (p_value(scores, score) == least_p_value(len(scores)))
+    assert (verdict is Verdict.FAIL) is (p_value(scores, score) == promised_false_alarms(len(scores)))
     reasons = judge(Prediction("part", defect_score=score), threshold).reasons
     assert f"p = {p_value(scores, score):.2g}" in reasons[1]
 
@@ -112,7 +112,7 @@ def test_the_promise_holds(count: int) -> None:
         draw.exponential() >= threshold_from_good_parts(draw.exponential(size=count), "parts").fail_from
         for _ in range(4_000)
     ]
-    assert binom.sf(sum(failed) - 1, len(failed), least_p_value(count)) > 1e-4
+    assert binom.sf(sum(failed) - 1, len(failed), promised_false_alarms(count)) > 1e-4
 
 
 def test_defective_parts_alone_give_no_threshold() -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kenpin.quality.attribute_gage import attribute_study
     from kenpin.quality.bounds import at_most, clopper_pearson, parts_needed
     from kenpin.quality.calibration import fit_calibration, unit_of_distance
+    from kenpin.quality.conformal import p_value, promised_false_alarms
     from kenpin.quality.consequences import cost_notes
     from kenpin.quality.control_charts import ewma_chart, individuals_chart, means_chart, normal_scores, p_chart
     from kenpin.quality.costs import Prices, cut_costs, realised_cost
@@ -82,12 +83,14 @@ __all__ = [
     "means_chart",
     "normal_scores",
     "p_chart",
+    "p_value",
     "paired_auroc",
     "paired_cost",
     "paired_difference",
     "paired_share",
     "parts_needed",
     "plan",
+    "promised_false_alarms",
     "quantile_interval",
     "realised_cost",
     "shewhart_width",
@@ -135,7 +138,9 @@ __getattr__ = on_first_use(
         "paired_difference": "paired",
         "paired_share": "paired",
         "parts_needed": "bounds",
+        "p_value": "conformal",
         "plan": "planning",
+        "promised_false_alarms": "conformal",
         "quantile_interval": "threshold",
         "realised_cost": "costs",
         "shewhart_width": "run_length",

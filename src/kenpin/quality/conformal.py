@@ -28,10 +28,10 @@ def p_value(good_scores: ArrayLike, score: float) -> float:
     return float((1 + (values >= score).sum()) / (len(values) + 1))
 
 
-def least_p_value(count: int) -> float:
+def promised_false_alarms(count: int) -> float:
     """The smallest that so many good parts can give, and with it the smallest false-alarm rate that they can promise.
 
-    >>> least_p_value(4)
+    >>> promised_false_alarms(4)
     0.2
     """
     return 1 / (count + 1)
