@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +17,19 @@ _HEAD = ("good parts", "draws", "AUROC (5 % to 95 % of the draws)", "false alarm
          "false alarms found (95 % interval)", "defective cells failed")  # fmt: skip
 _LEARNED_FROM, _JUDGED = 400, 60
 """Cells that good parts are drawn from, and of each kind those that are judged, the same for each draw."""
-_FOLDS, _EACH_BY_ITSELF = 10, 30
 
 
 def section(scale: Scale, folder: Path) -> str:
     """Solar cells by the nearest patches of a few good ones, in draw after draw."""
     from kenpin.data.lineage import NOTHING_SEEN
     from kenpin.demo import solar_cells
+    from kenpin.metrics import auroc
     from kenpin.models import get_family
     from kenpin.models.contract import Task
     from kenpin.models.inference import infer_batches
     from kenpin.models.networks.recent_features import RECENT
+    from kenpin.quality.conformal import FEW, promised_false_alarms
+    from kenpin.training.folding import FOLDS
 
     os.environ["KENPIN_CACHE"] = str(folder)
     RECENT.limit_bytes = 2 << 30  # of all cells: thousands of fits ask for them
@@ -51,7 +53,7 @@ def section(scale: Scale, folder: Path) -> str:
 
     def held_out(rows: Sequence[int]) -> NDArray[Any]:
         """Scores of these good parts, each by a fit without it."""
-        folds = np.arange(len(rows)) % (len(rows) if len(rows) <= _EACH_BY_ITSELF else _FOLDS)
+        folds = np.arange(len(rows)) % (len(rows) if len(rows) <= FEW else FOLDS)
         parts = np.array(rows)
         each = np.empty(len(rows))
         for fold in np.unique(folds):
@@ -67,8 +69,8 @@ def section(scale: Scale, folder: Path) -> str:
             cut = held_out(chosen).max() if count > 1 else np.nan
             fit(chosen)
             of_good, of_bad = scores(judged_good.tolist()), scores(judged_bad.tolist())
-            higher, same = (of_bad[:, None] > of_good).mean(), (of_bad[:, None] == of_good).mean()
-            aurocs.append(higher + same / 2)
+            is_bad = np.arange(2 * _JUDGED) >= _JUDGED
+            aurocs.append(cast(float, auroc(is_bad, np.concatenate([of_good, of_bad]))))
             alarms.append((of_good > cut).mean())
             caught.append((of_bad > cut).mean())
         low, high = np.percentile(aurocs, (5, 95))
@@ -78,7 +80,7 @@ def section(scale: Scale, folder: Path) -> str:
             continue
         mean, half = np.mean(alarms), 1.96 * np.std(alarms, ddof=1) / np.sqrt(draws)
         found = f"{mean:.3f} ({max(mean - half, 0):.3f} to {mean + half:.3f})"
-        rows.append([*row, f"{1 / (count + 1):.3f}", found, f"{np.mean(caught):.3f}"])
+        rows.append([*row, f"{promised_false_alarms(count):.3f}", found, f"{np.mean(caught):.3f}"])
     return (
         f"## Few good parts\n\nSolar cells by `train mahalanobis --where neighbours` on EfficientNet-Lite0: so many "
         f"good ones drawn from {_LEARNED_FROM}, {_JUDGED} good and {_JUDGED} defective others judged. The cut lies "

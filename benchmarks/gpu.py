@@ -181,10 +181,8 @@ def whole_run(here: Place, family: str, **how: Any) -> list[str]:
 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        judged = _ANSWERED if family in ("florence2", "vlm") else _JUDGED
-        learned, validated, judged = (
-            here.size(real, small) for real, small in ((_LEARNED, 64), (_VALIDATED, 24), (judged, 24))
-        )
+        learned, validated = here.size(_LEARNED, 64), here.size(_VALIDATED, 24)
+        judged = here.size(_ANSWERED if family in ("florence2", "vlm") else _JUDGED, 24)
         dataset = _made(family, folder, learned, validated)
         base = _base(here, family, folder / "base", how)
         settings = {"data": "-", "base": base, "report": False, "out": str(folder / "run"), **how}

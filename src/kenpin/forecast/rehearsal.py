@@ -207,7 +207,7 @@ class Rehearsal:
         assert isinstance(self._inspector, Trainable)
         reader = Reader(self._inspector, self._training, options.batch_size, self._augmenter)
         batches = reader.batches(self._order[: _READ_BATCHES * options.batch_size])
-        return self._timed(lambda: deque(batches, maxlen=0), warm=False)[0] / len(batches)
+        return self._timed(lambda: deque(batches, maxlen=0))[0] / len(batches)
 
     def scoring(self) -> Scoring:
         """Predict a few validation pictures, score them and draw one, as the run does while it trains."""

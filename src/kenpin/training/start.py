@@ -186,7 +186,7 @@ def begin(
         check_what_is_left(before, parts, check)
     folding = None
     if in_one_pass and not without and (parts.validation is None or options.folds == "whole"):
-        folding = _folding(chosen, options, task, parts.training, judging, check)
+        folding = folding_of(chosen, options, task, parts.training, judging, check)
     if inspector is None:
         inspector = chosen.create(options, task)
     check_readable(inspector, dataset)
@@ -229,7 +229,7 @@ def checking(family: Family[Any], options: TrainOptions, task: Task, below: Line
     return check
 
 
-def _folding(
+def folding_of(
     family: Family[Any], options: TrainOptions, task: Task, training: Dataset, judging: Lineage, check: Check
 ) -> Folding:
     """The folds that decide in place of validation pictures. Raises DatasetError."""

@@ -17,10 +17,9 @@ from kenpin.models.contract import Progress
 from kenpin.plural import counted
 from kenpin.predictor import Predictor
 from kenpin.training.crossfit import out_of_fold, to_be_fitted
-from kenpin.training.folding import plan_folds
-from kenpin.training.start import Start, checking
+from kenpin.training.folding import FOLDS
+from kenpin.training.start import Start, checking, folding_of
 
-_FOLDS = 10
 _ROUNDS = 4
 _SCALE = 1.4826  # of a median deviation to the standard deviation of a normal distribution
 _TWICE = 0.6931  # logarithm of 2: what is not twice as far as usual lies apart by the chance of few parts
@@ -94,10 +93,8 @@ def trimmed(start: Start, share: float, progress: Progress) -> Start:
     left = training.select([row for row in range(len(training)) if row not in out])
     folding = start.folding
     if folding is not None:
-        learned = [label for label in start.task.labels if label in good or not start.family.good_alone]
-        untouched = start.judging.untouched(left)
         check = checking(start.family, start.options, start.task, start.lineage)
-        folding = plan_folds(left, untouched, learned, check, seed=start.options.seed)
+        folding = folding_of(start.family, start.options, start.task, left, start.judging, check)
     parts_left = replace(start.parts, training=left)
     return replace(start, parts=parts_left, folding=folding, notes=(*start.notes, note))
 
@@ -106,7 +103,7 @@ def _scores(start: Start, parts: Dataset, kept: Sequence[int], progress: Progres
     """Of all good parts: each that is kept by a fit to the others of these, and the rest by a fit to all of them."""
     scores = np.empty(len(parts))
     chosen = parts.select(kept)
-    folds = random_folds(chosen, min(_FOLDS, len(kept)), seed=start.options.seed)
+    folds = random_folds(chosen, min(FOLDS, len(kept)), seed=start.options.seed)
     predicted = out_of_fold(start.family, start.options, start.task, chosen, folds, progress, lineage=start.lineage)
     scores[list(kept)] = [prediction.defect_score for prediction in predicted]
     rest = sorted(set(range(len(parts))) - set(kept))
