@@ -49,7 +49,7 @@ ALLOWED = {
         "strict_json.py",
     },
     "read_bytes": set[str](),
-    "copyfile": {"export/packages.py", "models/vlm/soft_tokens.py"},
+    "copyfile": {"demo.py", "export/packages.py", "models/vlm/soft_tokens.py"},
 }
 """Files below `src/kenpin` that may make each call."""
 
