@@ -29,12 +29,14 @@ def out_of_fold(
     *,
     lineage: Lineage = NOTHING_SEEN,
     refit: Refit | None = None,
+    beside: Callable[[Predictor, int], None] | None = None,
 ) -> tuple[Prediction, ...]:
     """One prediction for each example that has a fold, in order, by an inspector fitted to the others. folds: (n,) fold
     numbers; None: learned from in every fold and never judged.
 
     What is fitted has learned from no picture of the fold, nor from a copy of one, nor from another of its group.
-    `progress` counts the folds; lineage: of what the inspector stands on; with `refit` that is trained anew for each
+    `progress` counts the folds; beside: given each fold's predictor and number, to judge more that it has not seen;
+    lineage: of what the inspector stands on; with `refit` that is trained anew for each
     fold. Raises OptionError for an inspector that is trained by gradients: that would take as many trainings as
     folds.
     """
@@ -49,7 +51,10 @@ def out_of_fold(
         with nullcontext(options) if refit is None else refit(unseen) as of_fold:
             inspector = of_all or to_be_fitted(family, of_fold, task)
             inspector.fit(dataset.select(learned_without(dataset, folds, fold)), lineage, _unheard)
-            found |= dict(zip(judged, Predictor(inspector).predict(dataset.select(judged)), strict=True))
+            predictor = Predictor(inspector)
+            found |= dict(zip(judged, predictor.predict(dataset.select(judged)), strict=True))
+            if beside is not None:
+                beside(predictor, fold)
         progress("cross-validating", done, len(numbers))
     return tuple(found[row] for row in sorted(found))
 
