@@ -60,6 +60,10 @@ class Scale:
     """Times that its PostgreSQL is."""
     few_good: tuple[tuple[int, int], ...]
     """Good parts, and how often so many are drawn."""
+    made_defects: tuple[tuple[str, int, int], ...]
+    """Where a unit space maps, good parts that defects are made in, and how often so many are drawn."""
+    made_judged: int
+    """Parts of each kind that thresholds by made defects judge."""
     load_s: float
     """How long a station is under load."""
     starts: int
@@ -97,6 +101,8 @@ FULL = Scale(
     load_s=600,
     starts=7,
     few_good=((1, 200), (2, 200), (4, 200), (8, 200)),
+    made_defects=(("positions", 40, 6), ("positions", 120, 6), ("neighbours", 40, 3)),
+    made_judged=200,
 )
 
 QUICK = Scale(
@@ -130,4 +136,6 @@ QUICK = Scale(
     load_s=6,
     starts=2,
     few_good=((1, 1), (2, 2)),
+    made_defects=(("positions", 14, 1),),
+    made_judged=6,
 )
