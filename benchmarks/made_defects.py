@@ -77,7 +77,7 @@ def _draw(
     from kenpin.models.contract import Task
     from kenpin.models.good_parts import OfGoodParts
     from kenpin.predictor import Predictor
-    from kenpin.training.crossfit import out_of_fold, to_be_fitted
+    from kenpin.training.crossfit import fits_of_folds, to_be_fitted
     from kenpin.training.folding import plan_folds
     from kenpin.training.made_copies import plan_copies
 
@@ -95,18 +95,14 @@ def _draw(
     costs: dict[str, tuple[float, float, float]] = {}
     for layers in family.layer_sets(asked):
         options = family.on_layers(asked, layers)
-        of_copies: dict[int, Any] = {}
-        of_defects: dict[int, float] = {}
-
-        def beside(predictor: Predictor, fold: int, of_copies: Any = of_copies, of_defects: Any = of_defects) -> None:
-            of_copies |= copies.of_fold(predictor, fold)
+        of_copies, of_good, of_defects = dict[int, Any](), dict[int, Any](), dict[int, Any]()
+        for fold, predictor in fits_of_folds(family, options, task, parts, folds):
+            own = [row for row, of in enumerate(folds) if of == fold]
             some = range(fold, len(defects), folding.count)
-            if len(some):
-                scores = [one.defect_score for one in predictor.predict(defects.select(some))]
-                of_defects |= zip(some, scores, strict=True)
-
-        held_out = out_of_fold(family, options, task, parts, folds, _unheard, beside=beside)
-        good = [cast(float, one.defect_score) for one in held_out]
+            of_copies |= copies.of_fold(predictor, fold)
+            of_good |= zip(own, predictor.predict(parts.select(own)), strict=True)
+            of_defects |= zip(some, predictor.predict(defects.select(some)), strict=True) if some else ()
+        good, real = ([cast(float, one.defect_score) for one in of.values()] for of in (of_good, of_defects))
         made = copies.judged(of_copies).scores
         inspector = to_be_fitted(family, options, task)
         inspector.fit(parts, NOTHING_SEEN, _unheard)
@@ -114,7 +110,7 @@ def _draw(
         made_at[layers] = cast(float, auroc([False] * len(good) + [True] * len(made), [*good, *made]))
         real_at[layers] = cast(float, auroc(is_bad, scores))
         if not costs:  # of the usual layers
-            costs = _costs(good, made, [*of_defects.values()], scores, is_bad)
+            costs = _costs(good, made, real, scores, is_bad)
     return _Drawn(made_at, real_at, costs)
 
 

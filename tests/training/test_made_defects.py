@@ -28,8 +28,8 @@ from kenpin.run.layout import REPORT, evaluation_files
 from kenpin.run.lineage import read_lineage
 from kenpin.run.record import read_record
 from kenpin.training import Listener, train
-from kenpin.training.layer_choice import copies_of_held_out
-from kenpin.training.made_copies import Copies, Copy, Judged, plan_copies
+from kenpin.training.holding_out import copies_of_held_out
+from kenpin.training.made_copies import Copies, Copy, JudgedCopies, plan_copies
 from kenpin.training.made_figures import found_by_kind, in_words
 from kenpin.training.stages import Training
 from kenpin.training.start import begin
@@ -90,7 +90,7 @@ def test_each_part_and_kind_comes_as_often_and_sources_are_held_out_with_the_par
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=30), st.sets(st.integers(0, 9)))
 def test_of_some_pictures_there_are_the_copies_of_nothing_else(pairs: list[tuple[int, int]], rows: set[int]) -> None:
     copies = tuple(Copy(own, source, "patch", seed) for seed, (own, source) in enumerate(pairs))
-    judged = Judged(copies, tuple(Prediction(str(copy.seed), defect_score=float(copy.seed)) for copy in copies))
+    judged = JudgedCopies(copies, tuple(Prediction(str(copy.seed), defect_score=float(copy.seed)) for copy in copies))
     chosen = sorted(rows)
     found = judged.of_rows(chosen)
     assert {int(score) for score in found.scores} == {

@@ -14,7 +14,7 @@ from kenpin.records import Prediction, Threshold
 from kenpin.targets import Target
 from kenpin.training.calibrating import calibrate
 from kenpin.training.decision import decide
-from kenpin.training.made_copies import NONE_MADE, Judged
+from kenpin.training.made_copies import NONE_MADE, JudgedCopies
 from kenpin.training.made_figures import found_by_kind, in_words
 
 _FOLDS = 10
@@ -30,7 +30,7 @@ class Scored:
     pictures: Dataset
     predictions: tuple[Prediction, ...]
     defective: tuple[bool, ...]
-    made: Judged = NONE_MADE
+    made: JudgedCopies = NONE_MADE
     """Copies of the good ones among them with made defects, where no real defect is known."""
 
 

@@ -4,35 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
-from kenpin.config import TrainOptions
 from kenpin.metrics import auroc
 from kenpin.models.contract import Progress
 from kenpin.models.good_parts import OfGoodParts
 from kenpin.plural import counted
 from kenpin.predictor import Predictor
-from kenpin.records import Prediction
-from kenpin.training.crossfit import out_of_fold, to_be_fitted
-from kenpin.training.made_copies import Copies, plan_copies
-from kenpin.training.parts import defective
+from kenpin.training.crossfit import to_be_fitted
+from kenpin.training.holding_out import copies_of_held_out, judged_at_once, judged_by_folds
+from kenpin.training.made_copies import Copies
 from kenpin.training.start import Start
 
 Layers = tuple[int, ...]
-
-
-def copies_of_held_out(start: Start) -> Copies:
-    """The copies with made defects that the options ask for, of the good parts that decide; none of other families."""
-    family, options, folding = start.family, start.options, start.folding
-    pictures, folds = start.parts.validation, list[int]()
-    if folding is not None:
-        pictures = start.parts.training.select(folding.rows)
-        folds = [fold for row in folding.rows if (fold := folding.folds[row]) is not None]
-    count = family.made_defects(options) if isinstance(family, OfGoodParts) else 0
-    if pictures is None or not count:
-        return Copies(start.parts.training, (), ())
-    bad = defective(pictures, start.task, family.target)
-    return plan_copies(pictures, bad, folds or [0] * len(pictures), count, seed=options.seed)
 
 
 def with_chosen_layers(start: Start, progress: Progress) -> Start:
@@ -46,7 +29,7 @@ def with_chosen_layers(start: Start, progress: Progress) -> Start:
     found: dict[Layers, float] = {}
     for done, layers in enumerate(sets):
         progress("choosing layers", done, len(sets))
-        found[layers] = _told_apart(start, family.on_layers(start.options, layers), copies)
+        found[layers] = _told_apart(replace(start, options=family.on_layers(start.options, layers)), copies)
     progress("choosing layers", len(sets), len(sets))
     best = max(found, key=lambda layers: found[layers])  # the first of equal ones, which is the usual one
     options = family.on_layers(start.options, best)
@@ -54,28 +37,15 @@ def with_chosen_layers(start: Start, progress: Progress) -> Start:
     return replace(start, options=options, inspector=family.create(options, start.task), notes=(*start.notes, note))
 
 
-def _told_apart(start: Start, options: TrainOptions, copies: Copies) -> float:
+def _told_apart(start: Start, copies: Copies) -> float:
     """AUROC of copies with made defects against the held-out good parts, each by a fit without it."""
-    family: Any = start.family
-    training, found = start.parts.training, dict[int, Prediction]()
     if start.folding is None:
-        inspector = to_be_fitted(family, options, start.task)
-        inspector.fit(training, start.lineage, _unheard)
-        predictor = Predictor(inspector)
-        good = tuple(predictor.predict(copies.pictures))
-        found = dict(copies.of_fold(predictor, 0))
+        inspector = to_be_fitted(start.family, start.options, start.task)
+        inspector.fit(start.parts.training, start.lineage, _unheard)
+        good, made = judged_at_once(Predictor(inspector), copies.pictures, copies, _unheard)
     else:
-        good = out_of_fold(
-            family,
-            options,
-            start.task,
-            training,
-            start.folding.folds,
-            _unheard,
-            lineage=start.lineage,
-            beside=lambda predictor, fold: found.update(copies.of_fold(predictor, fold)),
-        )
-    scores = [*(one.defect_score or 0.0 for one in good), *copies.judged(found).scores]
+        good, made = judged_by_folds(start, start.folding, copies, _unheard)
+    scores = [*(one.defect_score or 0.0 for one in good), *made.scores]
     return auroc([row >= len(good) for row in range(len(scores))], scores) or 0.0
 
 

@@ -32,7 +32,7 @@ class Copy:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedCopies:
     """Copies that were judged by what had seen neither their part nor their source."""
 
     copies: tuple[Copy, ...] = ()
@@ -49,7 +49,7 @@ class Judged:
         """Of each copy."""
         return tuple(copy.kind for copy in self.copies)
 
-    def of_rows(self, rows: Sequence[int]) -> Judged:
+    def of_rows(self, rows: Sequence[int]) -> JudgedCopies:
         """The copies that are made of nothing but these pictures, which become numbers 0, 1, …"""
         number = {row: at for at, row in enumerate(rows)}
         kept = [
@@ -57,10 +57,10 @@ class Judged:
             for copy, prediction in zip(self.copies, self.predictions, strict=True)
             if copy.part in number and copy.source in number
         ]
-        return Judged(*map(tuple, zip(*kept, strict=True))) if kept else NONE_MADE
+        return JudgedCopies(*map(tuple, zip(*kept, strict=True))) if kept else NONE_MADE
 
 
-NONE_MADE = Judged()
+NONE_MADE = JudgedCopies()
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class Copies:
     """Which of the pictures are held out together, (n,)."""
     planned: tuple[Copy, ...]
 
-    def judged(self, found: Mapping[int, Prediction]) -> Judged:
+    def judged(self, found: Mapping[int, Prediction]) -> JudgedCopies:
         """All copies, with the predictions that `of_fold` gave."""
-        return Judged(self.planned, tuple(found[number] for number in range(len(self.planned))))
+        return JudgedCopies(self.planned, tuple(found[number] for number in range(len(self.planned))))
 
     def of_fold(self, predictor: Predictor, fold: int) -> Iterator[tuple[int, Prediction]]:
         """Number and prediction of each copy of the pictures of a fold. predictor: that has not seen them."""

@@ -12,7 +12,7 @@ from kenpin.records import Threshold, Verdict
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundByKind:
     """How well made defects of one kind are told from good parts."""
 
     kind: str
@@ -29,7 +29,7 @@ class Found:
 
 def found_by_kind(
     good_scores: Sequence[float], made_scores: Sequence[float], kinds: Sequence[str], threshold: Threshold
-) -> tuple[Found, ...]:
+) -> tuple[FoundByKind, ...]:
     """How well made defects are found, by kind, and of all kinds together.
 
     good_scores: (n,), one at least; made_scores, kinds: (m,).
@@ -42,11 +42,11 @@ def found_by_kind(
         interval = clopper_pearson(not_passed, len(own))
         assert area is not None
         assert interval is not None
-        found.append(Found(kind, len(own), not_passed, interval, area))
+        found.append(FoundByKind(kind, len(own), not_passed, interval, area))
     return tuple(found)
 
 
-def in_words(found: Sequence[Found], *, chose: bool) -> str:
+def in_words(found: Sequence[FoundByKind], *, chose: bool) -> str:
     """A sentence for each kind, and what such figures are worth. chose: whether these defects chose the threshold."""
     each = "; ".join(
         f"{of.kind} {of.not_passed} of {of.made} do not pass ({100 * of.interval[0]:.0f} to "

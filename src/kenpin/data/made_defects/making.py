@@ -99,7 +99,7 @@ def make_defect(picture: Image.Image, kind: Kind, seed: int, *, source: Image.Im
     if picture.mode not in ("L", "RGB"):
         raise ShapeError(f"a picture of mode {picture.mode}: a defect is made in one of mode L or RGB.")
     if kind not in KINDS:
-        raise ShapeError(f"no made defect is a {kind!r}; they are {', '.join(KINDS)}.")
+        raise ShapeError(f"no made defect is called {kind!r}; they are {', '.join(KINDS)}.")
     draw = np.random.default_rng((seed, KINDS.index(kind)))
     canvas = _canvas_of(picture)
     piece_of = canvas if source is None else _canvas_of(source.convert(picture.mode))

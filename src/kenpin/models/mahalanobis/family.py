@@ -66,7 +66,7 @@ class MahalanobisFamily:
         quarters = in_quarters(TOY_LAYERS) if options.base == "toy" else quarters_of(options.base)
         if quarters is None:
             raise OptionError(
-                f"option `choose_layers`: nothing is known to choose among for base {options.base}; name its --layers."
+                f"option `choose_layers`: base {options.base} has no layers of one size to choose among; name them."
             )
         first = quarters if options.where != "none" else quarters[-1:]
         alone = ((layer,) for layer in quarters)
