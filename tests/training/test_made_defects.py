@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from scipy.stats import binom, ksone
 
 from kenpin.data.dataset import Dataset
+from kenpin.data.loading import load_dataset
+from kenpin.data.made_defects import MadeDefect
 from kenpin.errors import KenpinError, OptionError
 from kenpin.models.mahalanobis import MahalanobisOptions
 from kenpin.models.mahalanobis.inspector import UnitSpaceInspector
@@ -28,7 +30,7 @@ from kenpin.run.layout import REPORT, evaluation_files
 from kenpin.run.lineage import read_lineage
 from kenpin.run.record import read_record
 from kenpin.training import Listener, train
-from kenpin.training.holding_out import copies_of_held_out
+from kenpin.training.holding_out import copies_of_held_out, judged_by_folds
 from kenpin.training.made_copies import Copies, Copy, JudgedCopies, plan_copies
 from kenpin.training.made_figures import found_by_kind, in_words
 from kenpin.training.stages import Training
@@ -349,3 +351,28 @@ def test_figures_by_kind_are_counted_and_named() -> None:
     assert "spot 2 of 2 do not pass" in words
     assert "the threshold was chosen by them" in words
     assert "they do not say how many real defects are found" in in_words(found, chose=False)
+
+
+@pytest.mark.parametrize(("suffix", "mode"), [("jpg", "RGB"), ("jpg", "L"), ("png", "L"), ("tif", "RGB")])
+def test_a_copy_without_a_defect_scores_as_its_part(
+    suffix: str, mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is told apart is the defect, and not the file that the copy is handed over in."""
+    folder = tmp_path / "large"
+    folder.mkdir()
+    for number in range(5):
+        picture = part(number, scratched=False).resize((900, 700)).convert(mode)
+        picture.save(folder / f"{number}.{suffix}")
+    monkeypatch.setattr(
+        "kenpin.training.made_copies.make_defect", lambda picture, *_, source: MadeDefect(picture, np.ones(1, bool))
+    )
+    start = begin(
+        "mahalanobis",
+        None,
+        load_dataset(str(folder)),
+        MADE | {"out": "out", "where": "pooled", "made_defects": 8},
+    )
+    assert start.folding is not None
+    copies = copies_of_held_out(start)
+    good, made = judged_by_folds(start, start.folding, copies, lambda *_: None)
+    assert made.scores == tuple(good[copy.part].defect_score for copy in made.copies)
