@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -99,6 +99,20 @@ def test_of_some_pictures_there_are_the_copies_of_nothing_else(pairs: list[tuple
         seed for seed, (own, source) in enumerate(pairs) if own in rows and source in rows
     }
     assert all((chosen[copy.part], chosen[copy.source]) == pairs[copy.seed] for copy in found.copies)
+
+
+def test_few_copies_are_in_memory_at_once(folder: Path) -> None:
+    sizes = []
+
+    class Sizing:
+        def predict(self, dataset: Dataset) -> list[Prediction]:
+            sizes.append(len(dataset))
+            return [Prediction(example.id, defect_score=0.0) for example in dataset]
+
+    copies = plan_copies(parts(folder), [False] * 14, [0] * 14, 30, seed=0)
+    found = dict(copies.of_fold(cast(Predictor, Sizing()), 0))
+    assert max(sizes) <= 8
+    assert len({one.id for one in copies.judged(found).predictions}) == 30
 
 
 # ---- what learns, and what judges
