@@ -38,7 +38,7 @@ def section(scale: Scale, folder: Path) -> str:
     from kenpin.models.networks.recent_features import RECENT
 
     os.environ["KENPIN_CACHE"] = str(folder)
-    RECENT.limit_bytes = 3 << 30  # of all cells: hundreds of fits ask for them
+    RECENT.limit_bytes = 1 << 30  # of a draw: its fits ask for the same ones
     cells = solar_cells()
     cells.contents()
     labels = np.array(cells.column("label"))
