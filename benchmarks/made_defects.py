@@ -18,9 +18,9 @@ _ESCAPE, _OVERKILL, _RATE = 10.0, 1.0, 0.1
 _MADE = _KNOWN = 100
 """Made defects, and real ones, that choose."""
 _WAYS = ("good cells alone", "made defects", "real defects")
-_HEAD = ("map", "good cells", "draws", "threshold chosen by", "escapes", "overkills", "cost per cell (least to most)")
-_LAYERS_HEAD = ("map", "good cells", "layers", "AUROC on made defects", "AUROC on real defects", "chosen by made ones",
-                "best on real ones")  # fmt: skip
+_HEAD = ("where", "good cells", "draws", "threshold chosen by", "escapes", "overkills", "cost per cell (least to most)")
+_LAYERS_HEAD = ("where", "good cells", "layers", "AUROC on made defects", "AUROC on real defects",
+                "chosen by made ones", "best on real ones")  # fmt: skip
 
 
 class _Drawn(NamedTuple):
@@ -59,12 +59,12 @@ def section(scale: Scale, folder: Path) -> str:
     return (
         f"## Made defects\n\nSolar cells by `train mahalanobis` on EfficientNet-Lite0: so many good ones drawn, "
         f"{_MADE} defects made in copies of them, each scored by a fit without its cell; {judged} good and {judged} "
-        f"really defective others judged. An escape costs {_ESCAPE:g}, an overkill {_OVERKILL:g}, and {_RATE:.0%} of "
-        f"the cells are defective. Beside it the threshold that the good cells give alone, the one that {_KNOWN} real "
+        f"really defective others judged. An escape costs {_ESCAPE:g}, an overkill {_OVERKILL:g}, and {100 * _RATE:g} % "
+        f"of the cells are defective. Beside it the threshold that the good cells give alone, the one that {_KNOWN} real "
         f"defective cells choose in place of the made ones, and the least cost that any cut has on the judged cells."
-        f"\n\n{table(_HEAD, rows)}\n\nLayers: the mean AUROC of each set, on the made defects that choose and on the "
+        f"\n\n{table(_HEAD, rows)}\nLayers: the mean AUROC of each set, on the made defects that choose and on the "
         "judged real ones, and in how many draws it was the best on either.\n\n"
-        f"{table(_LAYERS_HEAD, layer_rows)}\n\n{' '.join(gains)}"
+        f"{table(_LAYERS_HEAD, layer_rows)}\n{' '.join(gains)}\n"
     )
 
 
@@ -140,7 +140,7 @@ def _cost_rows(where: str, count: int, drawn: Sequence[_Drawn]) -> list[list[str
     for way in drawn[0].costs:
         escapes, overkills, costs = np.array([of.costs[way] for of in drawn]).T
         cost = f"{costs.mean():.3f} ({costs.min():.3f} to {costs.max():.3f})"
-        rows.append([where, str(count), str(len(drawn)), way, f"{escapes.mean():.0%}", f"{overkills.mean():.0%}", cost])
+        rows.append([where, str(count), str(len(drawn)), way, f"{escapes.mean():.2f}", f"{overkills.mean():.2f}", cost])
     return rows
 
 
