@@ -59,9 +59,10 @@ def section(scale: Scale, folder: Path) -> str:
     return (
         f"## Made defects\n\nSolar cells by `train mahalanobis` on EfficientNet-Lite0: so many good ones drawn, "
         f"{_MADE} defects made in copies of them, each scored by a fit without its cell; {judged} good and {judged} "
-        f"really defective others judged. An escape costs {_ESCAPE:g}, an overkill {_OVERKILL:g}, and {100 * _RATE:g} % "
-        f"of the cells are defective. Beside it the threshold that the good cells give alone, the one that {_KNOWN} real "
-        f"defective cells choose in place of the made ones, and the least cost that any cut has on the judged cells."
+        f"really defective others judged. An escape costs {_ESCAPE:g}, an overkill {_OVERKILL:g}, and "
+        f"{100 * _RATE:g} % of the cells are defective. Beside it the threshold that the good cells give alone, the "
+        f"one that {_KNOWN} real defective cells choose in place of the made ones, and the least cost that any cut has "
+        "on the judged cells."
         f"\n\n{table(_HEAD, rows)}\nLayers: the mean AUROC of each set, on the made defects that choose and on the "
         "judged real ones, and in how many draws it was the best on either.\n\n"
         f"{table(_LAYERS_HEAD, layer_rows)}\n{' '.join(gains)}\n"
