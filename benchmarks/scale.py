@@ -101,7 +101,7 @@ FULL = Scale(
     load_s=600,
     starts=7,
     few_good=((1, 200), (2, 200), (4, 200), (8, 200)),
-    made_defects=(("positions", 40, 6), ("positions", 120, 4), ("pooled", 40, 4)),
+    made_defects=(("none", 40, 6), ("none", 120, 6), ("positions", 40, 5), ("pooled", 40, 3)),
     made_judged=200,
 )
 
