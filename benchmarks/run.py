@@ -33,6 +33,7 @@ from benchmarks import (
     station_load,
     station_store,
     taguchi,
+    tiles,
 )
 from benchmarks.scale import FULL, QUICK, Scale
 
@@ -56,6 +57,7 @@ def results(scale: Scale, folder: Path) -> str:
         embedding.section(scale, folder / "embedding"),
         planes.section(scale, folder / "planes"),
         few_good.section(scale, folder / "few"),
+        tiles.section(scale, folder / "tiles"),
         inspection.section(scale, folder / "inspection"),
         engines.section(scale, folder / "engines"),
         packages.section(scale, folder / "packages"),
@@ -87,6 +89,7 @@ _APART: dict[str, Callable[[Scale, Path], str]] = {
     "planes": planes.section,
     "store": station_store.section,
     "taguchi": lambda scale, _: taguchi.section(scale),
+    "tiles": tiles.section,
 }
 """Sections that stand on no other's figures."""
 

@@ -60,6 +60,10 @@ class Scale:
     """Times that its PostgreSQL is."""
     few_good: tuple[tuple[int, int], ...]
     """Good parts, and how often so many are drawn."""
+    large_wh: tuple[int, int]
+    """Size of the pictures that are judged in tiles."""
+    large_pictures: tuple[int, int]
+    """Good ones that are learned from, and of each kind those that are judged."""
     load_s: float
     """How long a station is under load."""
     starts: int
@@ -97,6 +101,8 @@ FULL = Scale(
     load_s=600,
     starts=7,
     few_good=((1, 200), (2, 200), (4, 200), (8, 200)),
+    large_wh=(4_096, 3_072),
+    large_pictures=(12, 40),
 )
 
 QUICK = Scale(
@@ -130,4 +136,6 @@ QUICK = Scale(
     load_s=6,
     starts=2,
     few_good=((1, 1), (2, 2)),
+    large_wh=(640, 512),
+    large_pictures=(2, 4),
 )

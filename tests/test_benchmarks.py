@@ -26,6 +26,7 @@ SECTIONS = [
     "Siamese network",
     "Three objectives in a plane",
     "Few good parts",
+    "Tiles",
     "Inspection",
     "Engine",
     "Package",

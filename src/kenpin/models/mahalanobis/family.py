@@ -89,7 +89,7 @@ def _of_cells(options: MahalanobisOptions, task: Task) -> PatchSpaceInspector:
         raise OptionError("option `where` does nothing with a table of numbers; leave it out.")
     layers = options.lite0_layers if options.base == "lite0" else options.layers
     backbone = load_backbone(options.base, task.labels, options.seed, layers=layers, picture_px=options.picture_px)
-    return PatchSpaceInspector(backbone.frozen(), task, options)
+    return PatchSpaceInspector(backbone.frozen().uncropped(options.has_view), task, options)
 
 
 FAMILY = MahalanobisFamily()

@@ -14,6 +14,10 @@ from kenpin.taguchi.selection import DEFAULT_FACTORS
 LITE0_LAYERS = (6,)
 MAP_LITE0_LAYERS = (4, 5, 6)
 """Stages of Lite0 whose features make a map: on real solar cells better than earlier and later ones."""
+TILE_LITE0_LAYERS = (3, 4)
+"""The same of tiles: they see scratches as well and less far around, so that a map has no seams (benchmarks, Tiles)."""
+_LAWS = ("chi-square", "f")
+"""Limits by the distribution of the distance."""
 _MOST_BYTES = 64_000_000
 """Of moments that are kept without being asked for."""
 
@@ -36,7 +40,8 @@ class MahalanobisOptions(FeatureOptions):
         None,
         min_length=1,
         description="Layers of the base whose features are items: stages 0 to 6 of lite0, by default 6, with where 4 "
-        "5 6; 1 to the last of another network, by default the last, with where a layer of each quarter of the depth.",
+        "5 6, of tiles 3 4; 1 to the last of another network, by default the last, with where a layer of each quarter "
+        "of the depth.",
     )
     where: Literal["none", "positions", "pooled", "neighbours"] = Field(
         "none",
@@ -134,7 +139,9 @@ class MahalanobisOptions(FeatureOptions):
     @property
     def lite0_layers(self) -> tuple[int, ...]:
         """Stages of Lite0 whose features are items: the last sees whole pictures, earlier ones separate cells."""
-        return self.layers or (LITE0_LAYERS if self.where == "none" else MAP_LITE0_LAYERS)
+        if self.layers is not None:
+            return self.layers
+        return LITE0_LAYERS if self.where == "none" else MAP_LITE0_LAYERS if self.tile_px is None else TILE_LITE0_LAYERS
 
     @model_validator(mode="before")
     @classmethod
@@ -153,6 +160,8 @@ class MahalanobisOptions(FeatureOptions):
         reasons = self._idle()
         if (name := self.first_set(reasons)) is not None:
             raise ValueError(f"`{name}` does nothing with {reasons[name]}; leave it out or change the other.")
+        if self.tile_px is not None:
+            self._refuse_tiles()
         if self.limit != "costs" and self.calibrate != "none":
             raise ValueError(
                 f"`limit` {self.limit} holds for the distance itself; take limit costs, or set calibrate none."
@@ -160,6 +169,14 @@ class MahalanobisOptions(FeatureOptions):
         if self.limit == "f" and self.method == "mt" and self.inverse == "ridge" and self.ridge != 0:
             raise ValueError("`limit` f holds without a ridge alone; set ridge 0, or take another limit.")
         return self
+
+    def _refuse_tiles(self) -> None:
+        """What holds for whole pictures alone: places of a part, and the law of one distance."""
+        of_whole = {"where": self.where == "positions", "select_items": self.select_items, "limit": self.limit in _LAWS}
+        for name, is_of_whole in of_whole.items():
+            if is_of_whole:
+                value = str(getattr(self, name)).lower()
+                raise ValueError(f"`{name}` {value} is for whole pictures, and `tile_px` cuts them; leave one out.")
 
 
 def keeps_moments(options: MahalanobisOptions, items: int, cells: int = 1) -> bool:

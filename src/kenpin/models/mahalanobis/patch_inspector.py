@@ -19,9 +19,11 @@ from torch import Tensor, nn
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
 from kenpin.data.targets import of_labels
+from kenpin.data.tiling import tile_of
 from kenpin.errors import OptionError, RunError, first_line
 from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.devices import device_of
+from kenpin.models.framed import framing_by
 from kenpin.models.inference import compute_features, infer_together
 from kenpin.models.looking.maps import seen_region
 from kenpin.models.mahalanobis.cell_neighbours import CellNeighbours, fit_neighbours
@@ -31,11 +33,13 @@ from kenpin.models.mahalanobis.options import CELLS_TOGETHER, MahalanobisOptions
 from kenpin.models.mahalanobis.selection import check_count
 from kenpin.models.networks.backbones import Backbone
 from kenpin.models.networks.on_engine import OnEngine
+from kenpin.models.tiles import for_learning, tiling_by
 from kenpin.plural import counted
 from kenpin.records import Example, Map
 from kenpin.run.arrays import read_run_arrays
 from kenpin.run.seal import REMEDY
 from kenpin.taguchi import PairMoments
+from kenpin.targets import Target
 
 _TOGETHER = 32  # pictures a matrix product: enough to fill it, and few enough for the memory
 _FILE = "place_spaces.npz"
@@ -63,7 +67,10 @@ class PatchSpaceInspector(CellDecoding):
         self._sizes = [tuple(output.shape[1:]) for output in outputs]
         self._grid = max(rows_columns for _, *rows_columns in self._sizes)
         # a cell of the coarsest stage covers so many of the finest, or one less: an odd number has a middle cell
-        self._around = max(self._grid[0] // rows for _, rows, _ in self._sizes) | 1
+        coarsest = min(rows for _, rows, _ in self._sizes)
+        self._around = self._grid[0] // coarsest | 1
+        self.tiling = tiling_by(options, (options.tile_px or 0) / coarsest)
+        self.framing = framing_by(options)
         channels = sum(count for count, *_ in self._sizes)
         items = min(options.place_items, channels)
         self._take(_choice(channels, items) if self._where == "positions" else np.arange(channels))
@@ -121,7 +128,7 @@ class PatchSpaceInspector(CellDecoding):
 
     def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
         """Learn the spaces from the good parts alone; nothing is set aside. Raises UnitSpaceError."""
-        good = of_labels(training, self._task.ok_labels)
+        good = self._learned_from(training)
         if self._where not in CELLS_TOGETHER:
             check_count(len(good), "ledoit-wolf")
         pictures, options = partial(self._pictures, good, progress), self._options
@@ -134,6 +141,7 @@ class PatchSpaceInspector(CellDecoding):
                 seed=options.seed,
                 device=device_of(self),
                 near=self._near() if len(good) == 1 else None,
+                parts=self._parts_of(good),
             )
         else:
             self._spaces = fit_spaces(pictures, pooled=self._is_pooled, ridge=options.ridge)
@@ -156,7 +164,7 @@ class PatchSpaceInspector(CellDecoding):
 
     def moments_of(self, training: Dataset, progress: Progress) -> PairMoments:
         """Moments of the items of the good parts' cells, of each cell or of all together."""
-        pictures = self._pictures(of_labels(training, self._task.ok_labels), progress)
+        pictures = self._pictures(self._learned_from(training), progress)
         total = PairMoments.none(1 if self._is_pooled else math.prod(self._grid), len(self._channels))
         for x in samples_of(pictures, pooled=self._is_pooled):
             total = total + PairMoments.of_cells(x.numpy())
@@ -169,6 +177,16 @@ class PatchSpaceInspector(CellDecoding):
             raise RunError(f"the moments are those of other items than the run's; {REMEDY}.")
         self._spaces = spaces_of_moments(moments, self._options.ridge)
         return (self._sentence(moments.count // (math.prod(self._grid) if self._is_pooled else 1)),)
+
+    def _learned_from(self, training: Dataset) -> Dataset:
+        """The good parts, or the tiles of these."""
+        ok_labels = self._task.ok_labels
+        return for_learning(self, of_labels(training, ok_labels), Target.LABEL, ok_labels, good_alone=True)
+
+    def _parts_of(self, tiles: Dataset) -> list[int] | None:
+        """Number of the part that each tile is of; None of whole pictures, and where all are of one part."""
+        parts = None if self.tiling is None else [tile_of(tile).row for tile in tiles]
+        return None if parts is None or len(set(parts)) == 1 else parts
 
     def _pictures(self, good: Dataset, progress: Progress) -> Iterator[Tensor]:
         """Items of the cells of each picture, some pictures together, (n, cells, k)."""
@@ -192,7 +210,7 @@ class PatchSpaceInspector(CellDecoding):
         if isinstance(self._fitted, CellNeighbours):
             spaces += f" with the {len(self._fitted.cells):,} patches that are farthest from one another"
         return (
-            f"{rows} × {columns} cells of {counted(good, 'good part')}, {spaces}: "
+            f"{rows} × {columns} cells of {counted(good, 'good part' if self.tiling is None else 'tile')}, {spaces}: "
             f"{counted(self._fitted.mean.shape[1], 'item')}, mean ridge {float(self._fitted.ridge.mean()):.4f}."
         )
 
