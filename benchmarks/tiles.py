@@ -224,8 +224,8 @@ def _aligned() -> str:
         apart.append(np.linalg.norm(at_corners, axis=1).max())
     return (
         f"Of {_ALIGNED} drawn parts of {size_wh[0]} × {size_wh[1]} pixels, each with its own noise, turned by up to 5 "
-        f"degrees and shifted by up to a tenth, `--align` finds the farthest corner to {np.median(apart):.2f} pixels in "
-        f"the median and {max(apart):.2f} at most, in {1000 * np.median(seconds):.0f} ms each.\n"
+        f"degrees and shifted by up to a tenth, `--align` finds the farthest corner to {np.median(apart):.2f} pixels "
+        f"in the median and {max(apart):.2f} at most, in {1000 * np.median(seconds):.0f} ms each.\n"
     )
 
 
