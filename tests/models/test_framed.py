@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,14 @@ from PIL import Image, ImageDraw
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import png_of, read_image
 from kenpin.errors import ImageError, OptionError
-from kenpin.export import export_package
+from kenpin.export import export_int8, export_package
 from kenpin.forecast import forecast_run
 from kenpin.inspection import Line
 from kenpin.models import get_family
 from kenpin.models.contract import Explained, Task
 from kenpin.models.explaining import maps_of
 from kenpin.models.framed import framing_of
+from kenpin.models.tiles import tiling_of
 from kenpin.predictor import load_predictor
 from kenpin.records import Detections, Example, ImageSource
 from kenpin.runtime import version_of
@@ -129,6 +132,23 @@ def test_a_package_frames_as_its_run_does(run: Path, tmp_path: Path) -> None:
     framing = framing_of(ours.model)
     assert framing is not None
     assert framing.key == framing_of(theirs.model).key  # type: ignore[union-attr]
+
+
+@pytest.mark.skipif(version_of("openvino") is None or find_spec("nncf") is None, reason="needs NNCF")
+def test_int8_is_calibrated_on_what_the_network_sees(files: dict[str, Path], tmp_path: Path) -> None:
+    parts = Dataset.from_examples(replace(one, split="train") for one in _parts(0))
+    others = Dataset.from_examples(replace(one, split="validation") for one in _parts(50))
+    run = train("mahalanobis", out=tmp_path / "run", data="-", dataset=together(parts, others), base="toy",
+                where="pooled", report=False, roi=str(files["roi"]), **TILES)  # fmt: skip
+    found = export_int8(run, tmp_path / "int8", data=together(parts, others), tolerance=10)
+    tiling = tiling_of(load_predictor(run).model)
+    assert tiling is not None
+    framing = framing_of(load_predictor(run).model)
+    assert framing is not None
+    of_each = len(tiling.tiles(framing.size_of(SIZE)))
+    assert found.calibrated_on == len(parts) * of_each, "tiles, not pictures"
+    assert found.parts == len(others)
+    assert not found.controlled
 
 
 def _turned(image: Image.Image, degrees: float, right: int, down: int) -> Image.Image:
