@@ -25,6 +25,7 @@ SECTIONS = [
     "Known cases",
     "Siamese network",
     "Three objectives in a plane",
+    "Eyes",
     "Few good parts",
     "Tiles",
     "Inspection",

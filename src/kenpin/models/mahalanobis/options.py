@@ -49,6 +49,11 @@ class MahalanobisOptions(FeatureOptions):
         "for the patches of all cells, for parts that move (pooled), or from the nearest patch of a good part in that "
         "space (neighbours).",
     )
+    join_layers: Literal["together", "apart"] = Field(
+        "together",
+        description="With where pooled: one unit space of all layers (together), or one of each, of which that "
+        "counts which finds a cell, or the whole picture, farthest from what is usual (apart).",
+    )
     kept_cells: Annotated[int, InGroup("advanced")] = Field(
         10_000, ge=1, description="Patches of good parts that are kept, at most, with where neighbours."
     )
@@ -113,6 +118,10 @@ class MahalanobisOptions(FeatureOptions):
         idle: dict[str, str] = {}
         if self.where != "positions":
             idle["place_items"] = f"where {self.where}"
+        if self.join_layers == "apart":
+            idle["updatable"] = "join_layers apart"
+        if self.where != "pooled":
+            idle["join_layers"] = f"where {self.where}"
         if self.where != "neighbours":
             idle["kept_cells"] = f"where {self.where}"
         else:
@@ -182,6 +191,8 @@ class MahalanobisOptions(FeatureOptions):
 def keeps_moments(options: MahalanobisOptions, items: int, cells: int = 1) -> bool:
     """Whether a run with these options keeps the moments of so many items, of each of so many cells."""
     if (options.method == "rt" and options.where == "none") or options.where == "neighbours":
+        return False
+    if options.join_layers == "apart":
         return False
     small = PairMoments.bytes_of(items, cells) <= _MOST_BYTES
     return options.updatable == "always" or (options.updatable == "auto" and small)

@@ -29,6 +29,7 @@ from kenpin.models.looking.maps import seen_region
 from kenpin.models.mahalanobis.cell_neighbours import CellNeighbours, fit_neighbours
 from kenpin.models.mahalanobis.cell_spaces import CellSpaces, fit_spaces, samples_of, spaces_of_moments
 from kenpin.models.mahalanobis.decoding import CellDecoding
+from kenpin.models.mahalanobis.layer_spaces import LayerSpaces, fit_layers
 from kenpin.models.mahalanobis.options import CELLS_TOGETHER, MahalanobisOptions, keeps_moments
 from kenpin.models.mahalanobis.selection import check_count
 from kenpin.models.networks.backbones import Backbone
@@ -41,6 +42,7 @@ from kenpin.run.seal import REMEDY
 from kenpin.taguchi import PairMoments
 from kenpin.targets import Target
 
+AnySpaces = CellSpaces | CellNeighbours | LayerSpaces
 _TOGETHER = 32  # pictures a matrix product: enough to fill it, and few enough for the memory
 _FILE = "place_spaces.npz"
 WAY = "distance"
@@ -74,7 +76,7 @@ class PatchSpaceInspector(CellDecoding):
         channels = sum(count for count, *_ in self._sizes)
         items = min(options.place_items, channels)
         self._take(_choice(channels, items) if self._where == "positions" else np.arange(channels))
-        self._spaces: CellSpaces | CellNeighbours | None = None
+        self._spaces: AnySpaces | None = None
 
     def _take(self, channels: NDArray[np.int64]) -> None:
         """Describe cells by these channels, in rising order, of all that the stages have."""
@@ -143,13 +145,18 @@ class PatchSpaceInspector(CellDecoding):
                 near=self._near() if len(good) == 1 else None,
                 parts=self._parts_of(good),
             )
+        elif options.join_layers == "apart":
+            items = [len(channels) for channels in self._of_stages]
+            self._spaces = fit_layers(pictures, len(good), items, ridge=options.ridge)
         else:
             self._spaces = fit_spaces(pictures, pooled=self._is_pooled, ridge=options.ridge)
         return (self._sentence(len(good)),)
 
     @property
     def cannot_update(self) -> str | None:
-        """Neighbours are no moments, to which others could be added."""
+        """Neighbours are no moments, to which others could be added; nor are distances of parts that were held out."""
+        if self._options.join_layers == "apart":
+            return "join_layers apart scales its layers by parts that were held out in turn; train again on all parts."
         if self._where != "neighbours":
             return None
         return "where neighbours keeps patches of its good parts and not their moments; train again on all parts."
@@ -207,6 +214,8 @@ class PatchSpaceInspector(CellDecoding):
     def _sentence(self, good: int) -> str:
         rows, columns = self._grid
         spaces = "a unit space in each" if self._where == "positions" else "one unit space"
+        if isinstance(self._fitted, LayerSpaces):
+            spaces += f" of each of {counted(len(self._fitted.spaces), 'layer')}"
         if isinstance(self._fitted, CellNeighbours):
             spaces += f" with the {len(self._fitted.cells):,} patches that are farthest from one another"
         return (
@@ -225,7 +234,8 @@ class PatchSpaceInspector(CellDecoding):
             raise RunError(f"{folder / _FILE}: an earlier version made other features of cells; train again.")
         self._take(saved.pop("channels"))  # the saved ones: another NumPy might sample others
         try:
-            self._spaces = (CellNeighbours if "cells" in saved else CellSpaces).from_arrays(saved)
+            kind = CellNeighbours if "cells" in saved else LayerSpaces if "centre" in saved else CellSpaces
+            self._spaces = kind.from_arrays(saved)
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{folder / _FILE}: holds no unit spaces ({first_line(error)}); {REMEDY}.") from error
         return self
@@ -241,7 +251,7 @@ class PatchSpaceInspector(CellDecoding):
         return self.infer({"features": self._extract(pixel_values)})["map"]
 
     @property
-    def _fitted(self) -> CellSpaces | CellNeighbours:
+    def _fitted(self) -> AnySpaces:
         if self._spaces is None:
             raise ValueError("the unit spaces are empty; fit them first.")
         return self._spaces
