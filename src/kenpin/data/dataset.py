@@ -54,11 +54,11 @@ class Dataset:
         findings: Sequence[Finding] = (),
         rows: NDArray[np.int64] | None = None,
         hashes: dict[str, str] | None = None,
-        opener: Opener | None = None,
     ) -> None:
         """rows: of the table, those that are its examples, in order; None: all. hashes: content hashes by id, as far as
-        they are known. opener: of pictures that are no files of their own."""
-        self._table, self._rows, self._opener = table, rows, opener
+        they are known."""
+        self._table, self._rows = table, rows
+        self._opener: Opener | None = None
         self._hashes = {} if hashes is None else hashes
         self.root = root
         """Folder, file or hub id it was read from."""
@@ -327,8 +327,8 @@ class Dataset:
             findings=self.findings,
             rows=rows,
             hashes=self._hashes,
-            opener=self._opener,
         )
+        dataset._opener = self._opener
         dataset.box_form = self.box_form
         return dataset
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL.Image import Image
 
-from kenpin.config import ViewOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.framed_set import OpensFramed, framed_set, row_of_framed
 from kenpin.data.framing import REFERENCE, ROI, Framed, Framing, read_framing
@@ -20,7 +19,10 @@ from kenpin.models.outputs import Outputs
 from kenpin.models.tiles import PREDICTION, Plain, decoded, sized, stacked
 from kenpin.records import Detections, Example, ImageSource, Prediction
 
-View = TypeVar("View", bound=ViewOptions)
+if TYPE_CHECKING:  # who judges by a package does not wait for the options of a training
+    from kenpin.config import ViewOptions
+
+View = TypeVar("View", bound="ViewOptions")
 _TOGETHER = 256  # pictures that are one framed data set
 
 

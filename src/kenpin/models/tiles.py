@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image
 
-from kenpin.config import ViewOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.framed_set import framed_set
 from kenpin.data.images import displayed_size
@@ -23,6 +22,9 @@ from kenpin.models.joined_boxes import joined
 from kenpin.models.outputs import Outputs
 from kenpin.records import Example, ImageSource, Prediction
 from kenpin.targets import Target
+
+if TYPE_CHECKING:  # who judges by a package does not wait for the options of a training
+    from kenpin.config import ViewOptions
 
 PREDICTION = "prediction"
 """Name among the raw outputs of a prediction that was joined from those of the tiles."""
