@@ -70,6 +70,10 @@ class Scale:
     """Size of the pictures that are judged in tiles."""
     large_pictures: tuple[int, int]
     """Good ones that are learned from, and of each kind those that are judged."""
+    made_defects: tuple[tuple[str, int, int], ...]
+    """Where a unit space maps, good parts that defects are made in, and how often so many are drawn."""
+    made_judged: int
+    """Parts of each kind that thresholds by made defects judge."""
     load_s: float
     """How long a station is under load."""
     starts: int
@@ -112,6 +116,8 @@ FULL = Scale(
     trimmed_parts=(150, 150),
     large_wh=(4_096, 3_072),
     large_pictures=(12, 40),
+    made_defects=(("positions", 40, 6), ("positions", 120, 4), ("pooled", 40, 4)),
+    made_judged=200,
 )
 
 QUICK = Scale(
@@ -150,4 +156,6 @@ QUICK = Scale(
     trimmed_parts=(20, 6),
     large_wh=(640, 512),
     large_pictures=(2, 4),
+    made_defects=(("positions", 14, 1),),
+    made_judged=6,
 )

@@ -28,6 +28,7 @@ SECTIONS = [
     "Eyes",
     "Few good parts",
     "Tiles",
+    "Made defects",
     "Inspection",
     "Engine",
     "Package",

@@ -159,6 +159,18 @@ def test_given_parts_may_decide_again(before: Run, tmp_path: Path) -> None:
     assert f"at most 1 in {len(NEW) + 1} fails in the long run" in by_few.basis
 
 
+def test_made_defects_that_chose_a_threshold_are_told_as_long_as_it_is_kept(tmp_path: Path) -> None:
+    run = _trained(_good(0, 20), tmp_path / "run", made_defects=8, defect_rate=0.1)
+    kept = kenpin.update(run, NEW, tmp_path / "kept")
+    assert kept.threshold is not None
+    assert kept.threshold.basis.startswith("Defects made by the program")
+    assert kept.record.options["made_defects"] == 8
+    again = kenpin.update(run, _good(200, 20), tmp_path / "again", decide="again")
+    assert again.threshold is not None
+    assert "made" not in again.threshold.basis
+    assert again.record.options["made_defects"] == 0
+
+
 def test_a_calibration_is_kept_with_its_threshold(tmp_path: Path) -> None:
     run = _trained(OLD, tmp_path / "run", calibrate="platt")
     updated = kenpin.update(run, NEW, tmp_path / "updated")

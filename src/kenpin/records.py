@@ -280,7 +280,7 @@ class Threshold:
     defect_rate: float | None = None
     """Share of defective parts that the costs were weighed with; None: as in the pictures it was chosen on."""
     good_scores: tuple[float, ...] | None = None
-    """Of the few good parts that alone it was chosen by: a new score is told by its rank among them."""
+    """Of the good parts that it was chosen by, where they are few: a new score is told by its rank among them."""
 
     def __post_init__(self) -> None:
         if math.isnan(self.fail_from) or (self.review_from is not None and not self.review_from <= self.fail_from):

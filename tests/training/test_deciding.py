@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -14,9 +15,10 @@ from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.models.calibrated import CalibratedPictures
 from kenpin.models.contract import Inspector
-from kenpin.records import Example, ImageSource, Prediction
+from kenpin.records import Example, ImageSource, Prediction, Threshold
 from kenpin.targets import Target
 from kenpin.training.deciding import Scored, decide_by, decide_without_each
+from kenpin.training.made_copies import Copy, JudgedCopies
 
 
 class Plain:
@@ -76,6 +78,31 @@ def test_no_picture_has_a_say_in_its_own_verdict(seed: int, good: int, bad: int,
     assert changed is not None
     assert changed[1][row] == found[1][row]
     assert [one.id for one in found[0]] == [str(number) for number in range(len(scores))]
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10_000), st.integers(4, 30))
+def test_no_copy_of_a_picture_has_a_say_in_its_verdict(seed: int, good: int) -> None:
+    """Neither a made defect in it, nor one of which it is the source; all others have."""
+    rng = np.random.default_rng(seed)
+    pairs = rng.integers(good, size=(3 * good, 2)).tolist()
+    copies = tuple(Copy(part, source, "patch", number) for number, (part, source) in enumerate(pairs))
+    scores, of_copies = rng.beta(2, 3, good).tolist(), rng.beta(4, 3, len(copies)).tolist()
+
+    def thresholds(of_copies: list[float]) -> Sequence[Threshold]:
+        judged = tuple(Prediction(f"made {number}", defect_score=score) for number, score in enumerate(of_copies))
+        own = replace(scored(scores, [False] * good), made=JudgedCopies(copies, judged))
+        found = decide_without_each(inspector(), options(defect_rate=0.2), Target.LABEL, own)
+        assert found is not None
+        return found[1]
+
+    row, before = int(rng.integers(good)), thresholds(of_copies)
+    assert all("Defects made by the program" in threshold.basis for threshold in before)
+    of_row = [row in (copy.part, copy.source) for copy in copies]
+    own_changed = [0.0 if own else score for own, score in zip(of_row, of_copies, strict=True)]
+    others_changed = [score if own else 2.0 for own, score in zip(of_row, of_copies, strict=True)]
+    assert thresholds(own_changed)[row] == before[row]
+    assert thresholds(others_changed)[row].fail_from > before[row].fail_from or max(scores) < before[row].fail_from
 
 
 def test_scores_that_tell_nothing_do_as_badly_as_they_are() -> None:

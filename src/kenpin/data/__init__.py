@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from kenpin.data.formats import Format
     from kenpin.data.images import read_image
     from kenpin.data.loading import load_dataset, write_dataset
+    from kenpin.data.made_defects import MadeDefect, make_defect
     from kenpin.data.reading import Note, Reading
     from kenpin.data.reading.box_forms import BoxForm
     from kenpin.data.reading.pictures import PictureCopier, id_below
@@ -21,6 +22,7 @@ __all__ = [
     "BoxForm",
     "Dataset",
     "Format",
+    "MadeDefect",
     "Note",
     "PictureCopier",
     "Reading",
@@ -29,6 +31,7 @@ __all__ = [
     "examine_pair",
     "id_below",
     "load_dataset",
+    "make_defect",
     "read_image",
     "write_dataset",
 ]
@@ -40,6 +43,7 @@ __getattr__ = on_first_use(
         "BoxForm": "reading.box_forms",
         "Dataset": "dataset",
         "Format": "formats",
+        "MadeDefect": "made_defects",
         "Note": "reading",
         "PictureCopier": "reading.pictures",
         "Reading": "reading",
@@ -48,6 +52,7 @@ __getattr__ = on_first_use(
         "examine_pair": "doctor",
         "id_below": "reading.pictures",
         "load_dataset": "loading",
+        "make_defect": "made_defects",
         "read_image": "images",
         "write_dataset": "loading",
     },

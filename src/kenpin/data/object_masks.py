@@ -8,42 +8,63 @@ from PIL import Image
 
 from kenpin.masks import Mask
 
-_LEAST, _MOST = 0.01, 0.99  # shares of a picture that a part fills
-_SIDE_PX = 512  # of the longer side, at which it is looked for
+LEAST = 0.01
+"""Share of the picture that an object takes, at least."""
+_LEAST_BACKGROUND = 0.02
+_BORDER_ALIKE = 0.8
+"""Share of the picture's border that must be on one side of the cut, to be the background."""
+_LEAST_APART = 0.7
+"""Share of the variance of brightness that two sides must explain, else they are no two things."""
+_SIDE_PX = 512  # of the longer side, at which an object is looked for
+_CLOSED_PX = 13
+"""Lines across the object that are narrower belong to it, at that size."""
 
 
-def object_mask(image: Image.Image) -> Mask | None:
-    """The largest thing that is brighter, or darker, than the border of the picture, holes among it. (h, w).
+def object_mask(image: Image.Image, *, least: float = LEAST, with_holes: bool = True) -> Mask | None:
+    """The largest thing that is brighter, or darker, than the border of the picture. (h, w).
 
-    None where nothing stands out: the part then fills the picture, or is as bright as what surrounds it.
-    # Otsu 1979: the cut between two kinds of grey values with the least variance within them
+    Otsu's cut divides the picture; the side that most of the border is on is the background. None where that says
+    nothing: where the part fills the picture, is as bright as what surrounds it, or takes less than the share `least`.
+    with_holes: whether its holes, which show the background, belong to it.
     """
     from scipy import ndimage
 
-    grey = image.convert("L")
     scale = min(1.0, _SIDE_PX / max(image.size))
     width, height = (max(1, round(side * scale)) for side in image.size)
-    pixels = np.asarray(grey.resize((width, height), Image.Resampling.BOX))
-    bright = pixels > otsu(pixels)
-    border = np.concatenate([bright[0], bright[-1], bright[:, 0], bright[:, -1]])
-    stands_out = ~bright if border.mean() > 0.5 else bright
-    labels, count = ndimage.label(stands_out)
+    grey = np.asarray(image.convert("L").resize((width, height), Image.Resampling.BOX))
+    cut, apart = otsu_cut(grey)
+    bright = grey > cut
+    share = float(np.concatenate([bright[0], bright[-1], bright[:, 0], bright[:, -1]]).mean())
+    if apart < _LEAST_APART or max(share, 1 - share) < _BORDER_ALIKE:
+        return None
+    across = max(3, round(_CLOSED_PX * max(width, height) / _SIDE_PX)) | 1
+    stands_out = np.pad(~bright if share > 0.5 else bright, across)
+    closed = ndimage.binary_closing(stands_out, np.ones((across, across), bool))[across:-across, across:-across]
+    labels, count = ndimage.label(closed)
     if not count:
         return None
-    sizes = np.bincount(labels.ravel())[1:]
-    filled = ndimage.binary_fill_holes(labels == 1 + int(sizes.argmax()))
-    if not _LEAST <= filled.mean() <= _MOST:
+    found = labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())
+    if with_holes:
+        found = ndimage.binary_fill_holes(found)
+    if not least <= found.mean() <= 1 - _LEAST_BACKGROUND:
         return None
-    large = Image.fromarray(filled.astype(np.uint8) * 255).resize(image.size, Image.Resampling.BILINEAR)
+    large = Image.fromarray(found.astype(np.uint8) * 255).resize(image.size, Image.Resampling.BILINEAR)
     return np.asarray(large) >= 128
 
 
-def otsu(pixels: NDArray[np.uint8]) -> int:
-    """The grey value up to which pixels are of the darker kind."""
-    counts = np.bincount(pixels.ravel(), minlength=256).astype(float)
-    values = np.arange(256)
-    darker, total = counts.cumsum(), (counts * values).cumsum()
-    brighter = darker[-1] - darker
+def otsu_cut(grey: NDArray[np.uint8]) -> tuple[int, float]:
+    """The grey value up to which a pixel is dark, and the share of the variance, 0 to 1, that both sides explain.
+
+    # Otsu 1979, eqs. 12 and 18: the cut of the largest variance between both sides; its share is the measure eta.
+    """
+    counts = np.bincount(grey.ravel(), minlength=256).astype(np.float64)
+    shares, levels = counts / counts.sum(), np.arange(256)
+    dark, sums = np.cumsum(shares), np.cumsum(shares * levels)
+    mean = sums[-1]
+    total = float((shares * (levels - mean) ** 2).sum())
+    if total == 0:
+        return 0, 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
-        between = darker * brighter * (total / darker - (total[-1] - total) / brighter) ** 2
-    return int(np.nanargmax(np.append(between[:-1], 0.0)))
+        between = np.nan_to_num((mean * dark - sums) ** 2 / (dark * (1 - dark)), posinf=0.0)
+    cut = int(between.argmax())
+    return cut, min(float(between[cut]) / total, 1.0)

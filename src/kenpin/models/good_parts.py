@@ -16,3 +16,13 @@ class OfGoodParts(Family[Taken], Protocol[Taken]):
 
     def trimmed_share(self, options: Taken) -> float:
         """Share of them, at most, that may be bad and is looked for; 0: none."""
+
+    def made_defects(self, options: Taken) -> int:
+        """Defects to be made in copies of good parts that are held out, where no real defect is known; 0: none."""
+
+    def layer_sets(self, options: Taken) -> tuple[tuple[int, ...], ...]:
+        """Sets of layers to choose among by made defects, first the one that is taken without; empty: nothing is
+        chosen. Raises OptionError where there is nothing to choose among."""
+
+    def on_layers(self, options: Taken, layers: tuple[int, ...]) -> Taken:
+        """The options with these layers, and no choice among others."""

@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from kenpin.quality.attribute_gage import attribute_study
     from kenpin.quality.bounds import at_most, clopper_pearson, parts_needed
     from kenpin.quality.calibration import fit_calibration, unit_of_distance
-    from kenpin.quality.conformal import p_value, promised_false_alarms
+    from kenpin.quality.conformal import least_passing, p_value, promised_false_alarms
     from kenpin.quality.consequences import cost_notes
     from kenpin.quality.control_charts import ewma_chart, individuals_chart, means_chart, normal_scores, p_chart
     from kenpin.quality.costs import Prices, cut_costs, realised_cost
     from kenpin.quality.gage import gage_study
     from kenpin.quality.label_errors import contradicted
     from kenpin.quality.lot_bounds import defective_in_lot
+    from kenpin.quality.made_defects import threshold_from_made_defects
     from kenpin.quality.paired import (
         mcnemar,
         paired_auroc,
@@ -78,6 +79,7 @@ __all__ = [
     "individuals_chart",
     "judge",
     "least_p_value",
+    "least_passing",
     "mcnemar",
     "mean_distances",
     "means_chart",
@@ -96,6 +98,7 @@ __all__ = [
     "shewhart_width",
     "threshold_from_costs",
     "threshold_from_good_parts",
+    "threshold_from_made_defects",
     "threshold_from_quantile",
     "unit_of_distance",
     "verdict_differences",
@@ -128,6 +131,7 @@ __getattr__ = on_first_use(
         "individuals_chart": "control_charts",
         "judge": "threshold",
         "least_p_value": "same_distribution",
+        "least_passing": "conformal",
         "mcnemar": "paired",
         "mean_distances": "same_distribution",
         "means_chart": "control_charts",
@@ -146,6 +150,7 @@ __getattr__ = on_first_use(
         "shewhart_width": "run_length",
         "threshold_from_costs": "threshold",
         "threshold_from_good_parts": "threshold",
+        "threshold_from_made_defects": "made_defects",
         "threshold_from_quantile": "threshold",
         "unit_of_distance": "calibration",
         "verdict_differences": "paired",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from numpy.typing import ArrayLike
 
+from kenpin.errors import OptionError
 from kenpin.quality.costs import finite
 
 FEW = 30
@@ -35,3 +36,23 @@ def promised_false_alarms(count: int) -> float:
     0.2
     """
     return 1 / (count + 1)
+
+
+def least_passing(good_scores: ArrayLike, cut: float, confidence: float = 0.95) -> float:
+    """Share of good parts that score below the cut at least, with that confidence, however the cut was chosen: by these
+    same parts too. 0 where so few show nothing.
+
+    good_scores: (n,). Raises ShapeError, and OptionError without a score.
+
+    # The bound of Smirnov 1944 in the exact form of Birnbaum & Tingey 1951: it holds for all cuts at once, and so for
+    # one that was chosen after looking. For a cut that was settled before, Clopper and Pearson's is nearer.
+
+    >>> round(least_passing(range(100), 95.0), 2)
+    0.83
+    """
+    from scipy.special import smirnovi
+
+    values = finite(good_scores)
+    if not len(values):
+        raise OptionError("no good part shows what share of them passes; give at least 1.")
+    return max(0.0, float((values < cut).mean() - smirnovi(len(values), 1 - confidence)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -28,30 +28,45 @@ def out_of_fold(
     progress: Progress,
     *,
     lineage: Lineage = NOTHING_SEEN,
-    refit: Refit | None = None,
 ) -> tuple[Prediction, ...]:
     """One prediction for each example that has a fold, in order, by an inspector fitted to the others. folds: (n,) fold
     numbers; None: learned from in every fold and never judged.
 
-    What is fitted has learned from no picture of the fold, nor from a copy of one, nor from another of its group.
-    `progress` counts the folds; lineage: of what the inspector stands on; with `refit` that is trained anew for each
-    fold. Raises OptionError for an inspector that is trained by gradients: that would take as many trainings as
-    folds.
+    `progress` counts the folds; the rest is as for `fits_of_folds`. Raises OptionError as it does.
     """
-    contents, found = dataset.contents(), dict[int, Prediction]()
+    found, count = dict[int, Prediction](), len(set(folds) - {None})
+    progress("cross-validating", 0, count)
+    for done, (fold, predictor) in enumerate(fits_of_folds(family, options, task, dataset, folds, lineage), 1):
+        judged = [row for row, of in enumerate(folds) if of == fold]
+        found |= dict(zip(judged, predictor.predict(dataset.select(judged)), strict=True))
+        progress("cross-validating", done, count)
+    return tuple(found[row] for row in sorted(found))
+
+
+def fits_of_folds(
+    family: Family[Any],
+    options: TrainOptions,
+    task: Task,
+    dataset: Dataset,
+    folds: Sequence[int | None],
+    lineage: Lineage = NOTHING_SEEN,
+    refit: Refit | None = None,
+) -> Iterator[tuple[int, Predictor]]:
+    """Each fold with what is fitted to the others, to be used before the next comes. folds: as for `out_of_fold`.
+
+    What is fitted has learned from no picture of the fold, nor from a copy of one, nor from another of its group.
+    lineage: of what the inspector stands on; with `refit` that is trained anew for each fold. Raises OptionError for an
+    inspector that is trained by gradients: that would take as many trainings as folds.
+    """
+    contents = dataset.contents()
     # on one base, which is loaded once: each fit forgets the one before
     of_all = to_be_fitted(family, options, task) if refit is None else None
-    numbers = sorted({of for of in folds if of is not None})
-    progress("cross-validating", 0, len(numbers))
-    for done, fold in enumerate(numbers, start=1):
-        judged = [row for row, of in enumerate(folds) if of == fold]
-        unseen = known_contents(contents[row] for row in judged)
+    for fold in sorted({of for of in folds if of is not None}):
+        unseen = known_contents(contents[row] for row, of in enumerate(folds) if of == fold)
         with nullcontext(options) if refit is None else refit(unseen) as of_fold:
             inspector = of_all or to_be_fitted(family, of_fold, task)
             inspector.fit(dataset.select(learned_without(dataset, folds, fold)), lineage, _unheard)
-            found |= dict(zip(judged, Predictor(inspector).predict(dataset.select(judged)), strict=True))
-        progress("cross-validating", done, len(numbers))
-    return tuple(found[row] for row in sorted(found))
+            yield fold, Predictor(inspector)
 
 
 def to_be_fitted(family: Family[Any], options: TrainOptions, task: Task) -> Fitted:

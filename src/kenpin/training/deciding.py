@@ -14,6 +14,8 @@ from kenpin.records import Prediction, Threshold
 from kenpin.targets import Target
 from kenpin.training.calibrating import calibrate
 from kenpin.training.decision import decide
+from kenpin.training.made_copies import NONE_MADE, JudgedCopies
+from kenpin.training.made_figures import found_by_kind, in_words
 
 _FOLDS = 10
 
@@ -28,6 +30,8 @@ class Scored:
     pictures: Dataset
     predictions: tuple[Prediction, ...]
     defective: tuple[bool, ...]
+    made: JudgedCopies = NONE_MADE
+    """Copies of the good ones among them with made defects, where no real defect is known."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,7 @@ class Decided:
     predictions: tuple[Prediction, ...]
     threshold: Threshold | None
     meaning: tuple[str, ...]
-    """Sentences on the calibration."""
+    """Sentences on the calibration, and on made defects."""
     why: str
     """A sentence on the threshold."""
 
@@ -51,7 +55,12 @@ def decide_by(inspector: Inspector, options: TrainOptions, target: Target, score
         )
         meaning = (sentence,)
     limit = inspector.limit if isinstance(inspector, Limited) else None
-    threshold, why = decide(predictions, scored.defective, options, scored.name, limit, folder)
+    made = scored.made
+    threshold, why = decide(predictions, scored.defective, options, scored.name, limit, folder, made.scores)
+    if threshold is not None and made.copies:
+        good = [score for one in predictions if (score := one.defect_score) is not None]
+        found = found_by_kind(good, made.scores, made.kinds, threshold)
+        meaning = (*meaning, in_words(found, chose=threshold.cost_escape is not None))
     return Decided(predictions, threshold, meaning, why)
 
 
@@ -98,4 +107,5 @@ def _of(scored: Scored, chosen: Sequence[bool]) -> Scored:
         scored.pictures.select(rows),
         tuple(scored.predictions[row] for row in rows),
         tuple(scored.defective[row] for row in rows),
+        scored.made.of_rows(rows),
     )

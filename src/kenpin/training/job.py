@@ -86,7 +86,7 @@ def _carry_out(start: Start, listener: Listener) -> Run:
         keep_lineage(start, folder)
         write_begun(folder, family, start.task, inspector)
         ranks.wait()
-        training = training.trimmed()
+        training = training.on_chosen_layers().trimmed()
         start = training.start
         learned = training.learn()
         ranks.leave()

@@ -22,8 +22,9 @@ from kenpin.quality.consequences import cost_notes
 from kenpin.records import Evaluation, Threshold
 from kenpin.run.layout import MODEL
 from kenpin.targets import Target
-from kenpin.training.crossfit import out_of_fold
 from kenpin.training.deciding import Decided, Scored, decide_by, decide_without_each
+from kenpin.training.holding_out import copies_of_held_out, judged_at_once, judged_by_folds
+from kenpin.training.layer_choice import with_chosen_layers
 from kenpin.training.learning import Learned, learn
 from kenpin.training.links import rebuilt
 from kenpin.training.listener import Listener
@@ -60,6 +61,14 @@ class Training:
     processes: Processes
     listener: Listener
 
+    def on_chosen_layers(self) -> Training:
+        """The same on the layers that made defects choose, where the options ask for that. Raises DatasetError,
+        UnitSpaceError."""
+        start = with_chosen_layers(self.start, self.listener.progress)
+        if start is not self.start:
+            self.listener.say(start.notes[-1])
+        return replace(self, start=start)
+
     def trimmed(self) -> Training:
         """The same without good parts that lie apart from the others, where the options ask for that. Raises
         DatasetError, UnitSpaceError."""
@@ -82,23 +91,19 @@ class Training:
         pictures = start.parts.validation
         if pictures is not None and not whole:
             predictor = Predictor(learned.inspector, target=start.family.target)
-            predictions = tuple(predictor.predict(pictures, progress=self.listener.progress))
-            return Scored("validation pictures", "validation", pictures, predictions, self._defective(pictures))
+            copies = copies_of_held_out(start)
+            predictions, made = judged_at_once(predictor, pictures, copies, self.listener.progress)
+            bad = self._defective(pictures)
+            return Scored("validation pictures", "validation", pictures, predictions, bad, made)
         training, folding = start.parts.training, start.folding
         if folding is None:
             raise DatasetError(f"{start.dataset.root}: there is neither a validation picture nor a fold to decide by.")
         judged = training.select(folding.rows)
         count = folding.count
+        refit = partial(self._chain, count) if whole else None
         try:
-            predictions = out_of_fold(
-                start.family,
-                start.options,
-                start.task,
-                training,
-                folding.folds,
-                self.listener.progress,
-                lineage=start.lineage,
-                refit=partial(self._chain, count) if whole else None,
+            predictions, made = judged_by_folds(
+                start, folding, copies_of_held_out(start), self.listener.progress, refit
             )
         except (DatasetError, UnitSpaceError) as error:
             raise DatasetError(
@@ -107,7 +112,7 @@ class Training:
             ) from error
         without_it = "a chain trained without it" if whole else "a fit without it"
         name = f"training pictures, each scored by {without_it} ({counted(count, 'fold')})"
-        return Scored(name, "cross-validation", judged, predictions, self._defective(judged))
+        return Scored(name, "cross-validation", judged, predictions, self._defective(judged), made)
 
     def decide(self, learned: Learned, scored: Scored) -> Decided:
         """The calibration, which the inspector keeps, and the threshold."""

@@ -35,11 +35,13 @@ from kenpin.training.below import lineage_below, runs_below
 from kenpin.training.capacity import refuse_unloadable
 from kenpin.training.engine import check_intervals_and_tracker
 from kenpin.training.folding import Check, Folding, plan_folds
+from kenpin.training.made_copies import refuse_made_defects
 from kenpin.training.parts import (
     Parts,
     check_good_parts,
     check_two_classes,
     check_what_is_left,
+    defective,
     divide,
     hold_out_validation,
     outside,
@@ -143,6 +145,8 @@ def begin(
     chosen_engine(options.engine)
     if isinstance(chosen, Settles):
         options = chosen.settled(options)
+    if isinstance(chosen, OfGoodParts):
+        chosen.layer_sets(options)  # refuses options that leave nothing to choose among
     # a base may be a folder too: a run that another stands on must not be replaced by that other
     read: tuple[str | Path, ...] = (
         Path(options.data).expanduser(),
@@ -204,6 +208,9 @@ def begin(
     folding = None
     if in_one_pass and not without and (parts.validation is None or options.folds == "whole"):
         folding = folding_of(chosen, options, task, parts.training, judging, check)
+    if isinstance(chosen, OfGoodParts) and not without:
+        judged = parts.training.select(folding.rows) if folding is not None else parts.validation or parts.training
+        refuse_made_defects(chosen.made_defects(options), judged, defective(judged, task, chosen.target))
     if inspector is None:
         inspector = chosen.create(options, task)
     check_readable(inspector, dataset)

@@ -93,6 +93,10 @@ def update(
     for note in space_notes:
         listener.say(note)
     start = _start(before, dataset, further.parts, out, notes)
+    if (
+        decide == "again" and "made_defects" in type(start.options).model_fields
+    ):  # the given parts choose, and no made one
+        start = replace(start, options=start.options.model_copy(update={"made_defects": 0}))
     learned = Learned(before.inspector, space_notes, "fp32", str(device_of(before.inspector)), 0.0)
     with new_folder(out, overwrite=overwrite) as folder:
         training = Training(start, folder, Processes(device_of(before.inspector)), listener)

@@ -12,12 +12,19 @@ from kenpin.models.contract import Inspector, Task
 from kenpin.models.mahalanobis.decoding import SPACE_FILE, read_space
 from kenpin.models.mahalanobis.inspector import UnitSpaceInspector
 from kenpin.models.mahalanobis.items import item_source, of_table, same_source
-from kenpin.models.mahalanobis.options import CELLS_TOGETHER, MahalanobisOptions
+from kenpin.models.mahalanobis.options import (
+    CELLS_TOGETHER,
+    LITE0_LAYER_SETS,
+    MAP_LITE0_LAYER_SETS,
+    MahalanobisOptions,
+)
 from kenpin.models.mahalanobis.patch_inspector import PatchSpaceInspector
 from kenpin.models.mahalanobis.selection import check_count, divide_parts
-from kenpin.models.networks.backbones import BUILT_IN, load_backbone
+from kenpin.models.networks.backbones import BUILT_IN, TOY_LAYERS, load_backbone
+from kenpin.models.networks.layers import in_quarters
 from kenpin.models.networks.sizes import announced_by
 from kenpin.models.networks.vision import quarters_of
+from kenpin.run.record import is_run
 from kenpin.targets import Target
 
 _FEWEST_PARTS = 12
@@ -44,6 +51,31 @@ class MahalanobisFamily:
         """As the option says."""
         return options.trim
 
+    def made_defects(self, options: MahalanobisOptions) -> int:
+        """As the option says."""
+        return options.made_defects
+
+    def layer_sets(self, options: MahalanobisOptions) -> tuple[tuple[int, ...], ...]:
+        """A few where the option says so: all quarters of the depth, the two in its middle, and each alone."""
+        if not options.choose_layers:
+            return ()
+        if options.base == "lite0":
+            return LITE0_LAYER_SETS if options.where == "none" else MAP_LITE0_LAYER_SETS
+        if options.base != "toy" and is_run(Path(options.base)):
+            raise OptionError(f"option `choose_layers` does nothing with base {options.base}, a run; leave it out.")
+        quarters = in_quarters(TOY_LAYERS) if options.base == "toy" else quarters_of(options.base)
+        if quarters is None:
+            raise OptionError(
+                f"option `choose_layers`: base {options.base} has no layers of one size to choose among; name them."
+            )
+        first = quarters if options.where != "none" else quarters[-1:]
+        alone = ((layer,) for layer in quarters)
+        return tuple(dict.fromkeys((first, quarters, *((quarters[1:3],) if len(quarters) > 2 else ()), *alone)))
+
+    def on_layers(self, options: MahalanobisOptions, layers: tuple[int, ...]) -> MahalanobisOptions:
+        """As a user who names them."""
+        return options.model_copy(update={"layers": layers, "choose_layers": False})
+
     def check(self, training: Dataset, options: MahalanobisOptions, task: Task, lineage: Lineage) -> None:
         """Require good parts for a unit space, and where items are selected parts of both kinds to choose and to
         confirm by. Raises UnitSpaceError, DatasetError."""
@@ -56,7 +88,7 @@ class MahalanobisFamily:
     def settled(self, options: MahalanobisOptions) -> MahalanobisOptions:
         """For maps by the tokens of a network a layer of each quarter of its depth, which see defects of different
         kinds."""
-        if options.where == "none" or options.layers is not None or options.base in BUILT_IN:
+        if options.where == "none" or options.layers is not None or options.base in BUILT_IN or options.choose_layers:
             return options
         return options.model_copy(update={"layers": quarters_of(options.base)})
 

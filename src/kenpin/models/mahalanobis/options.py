@@ -18,6 +18,9 @@ TILE_LITE0_LAYERS = (3, 4)
 """The same of tiles: they see scratches as well and less far around, so that a map has no seams (benchmarks, Tiles)."""
 _LAWS = ("chi-square", "f")
 """Limits by the distribution of the distance."""
+LITE0_LAYER_SETS = (LITE0_LAYERS, (5,), (4,), (3,), MAP_LITE0_LAYERS)
+MAP_LITE0_LAYER_SETS = (MAP_LITE0_LAYERS, (3, 4, 5), (2, 3, 4), (4,), (5,), (6,))
+"""Sets of stages that made defects choose among: neighbouring ones together, and single ones."""
 _MOST_BYTES = 64_000_000
 """Of moments that are kept without being asked for."""
 
@@ -92,6 +95,15 @@ class MahalanobisOptions(FeatureOptions):
         description="Share of the good parts, at most, that may be bad: those that lie apart from the others are left "
         "out of the fit and of the threshold, and named.",
     )
+    made_defects: Annotated[int, InGroup("decision")] = Field(
+        0,
+        ge=0,
+        description="Defects to make in copies of held-out good parts, where no real one is known: by them the costs "
+        "choose the threshold.",
+    )
+    choose_layers: bool = Field(
+        False, description="Choose the layers among a few sets, by how well made defects are told from good parts."
+    )
     updatable: Annotated[Literal["auto", "always", "never"], InGroup("advanced")] = Field(
         "auto",
         description="Keep moments of the good parts in the run, with which `kenpin update` adds others; auto: where "
@@ -134,6 +146,8 @@ class MahalanobisOptions(FeatureOptions):
             idle |= dict.fromkeys(("inverse", "ridge", "select_items"), f"method {self.method}")
         if self.method == "rt":
             idle["updatable"] = "method rt"
+        if not self.made_defects:
+            idle["choose_layers"] = "no --made-defects"
         if not self.select_items:
             idle |= dict.fromkeys(("keep_share", "confirm_share", "factors"), "no --select-items")
         if self.limit == "costs":
@@ -171,6 +185,16 @@ class MahalanobisOptions(FeatureOptions):
             raise ValueError(f"`{name}` does nothing with {reasons[name]}; leave it out or change the other.")
         if self.tile_px is not None:
             self._refuse_tiles()
+        if self.choose_layers and self.layers is not None:
+            raise ValueError("`choose_layers` and `layers` exclude each other; leave one of them out.")
+        if self.made_defects and self.calibrate != "none":
+            raise ValueError(
+                "`calibrate` needs real defects, whose share scores are to tell; leave it or `made_defects` out."
+            )
+        if self.made_defects and self.limit == "costs" and self.defect_rate is None:
+            raise ValueError(
+                "`made_defects` say nothing of how many parts are defective; give that share with `defect_rate`."
+            )
         if self.limit != "costs" and self.calibrate != "none":
             raise ValueError(
                 f"`limit` {self.limit} holds for the distance itself; take limit costs, or set calibrate none."

@@ -30,6 +30,7 @@ from kenpin.models.networks.vision import load_vision_network, read_processor, r
 
 BUILT_IN = ("lite0", "toy")
 """Built-in bases, which have no folder."""
+TOY_LAYERS = 2
 _STRIDES = (8, 16)
 """Strides in pixels of the stages that make cells of a network in stages: finer ones see edges only, coarser ones
 classes."""
@@ -298,8 +299,8 @@ def _toy(ids: dict[str, Any]) -> Backbone:
     from transformers import ViTConfig, ViTForImageClassification
 
     config = ViTConfig(
-        hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, image_size=32, patch_size=8,
-        **ids,
+        hidden_size=32, num_hidden_layers=TOY_LAYERS, num_attention_heads=2, intermediate_size=64, image_size=32,
+        patch_size=8, **ids,
     )  # fmt: skip
     return Backbone("toy", ViTForImageClassification(config).eval(), _processor(32))
 
