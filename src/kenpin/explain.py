@@ -18,6 +18,7 @@ from kenpin.drawing import draw_maps
 from kenpin.errors import ImageError, OptionError
 from kenpin.files import new_file
 from kenpin.models.contract import Explained, OnError
+from kenpin.models.explaining import maps_of
 from kenpin.predictor import Predictor
 from kenpin.records import Example, ImageSource, Map
 from kenpin.regions import DefectRegion, regions_of_map
@@ -63,7 +64,7 @@ def explain(
                 raise
             on_error(example, error)
             continue
-        (maps,) = inspector.maps([picture], [example], way, label)
+        (maps,) = maps_of(inspector, [picture], [example], way, label)
         yield Explanation(example.id, picture, maps)
 
 

@@ -137,7 +137,7 @@ def test_figures_in_words() -> None:
 def test_features_are_corrected_in_the_graph(head: Path, few_parts: Path, tmp_path: Path) -> None:
     exact = export_package(head, tmp_path / "exact", to="openvino")
     pictures = load_dataset(few_parts)
-    quantiser = Quantiser(exact, read_package_record(exact), pictures, pictures)
+    quantiser = Quantiser(exact, read_package_record(exact), load_predictor(exact).model, pictures, pictures)
     plain, corrected = (shutil.copytree(exact, tmp_path / name) for name in ("plain", "corrected"))
     assert quantiser.write(corrected, Way(1), 0.0, lambda _: 0.0)
     wanted, quantiser._outputs = quantiser._outputs, None
@@ -156,7 +156,7 @@ def test_features_are_corrected_in_the_graph(head: Path, few_parts: Path, tmp_pa
 def test_accuracy_control_asks_for_the_cost_of_each_state(head: Path, few_parts: Path, tmp_path: Path) -> None:
     exact = export_package(head, tmp_path / "exact", to="openvino")
     pictures = load_dataset(few_parts)
-    quantiser = Quantiser(exact, read_package_record(exact), pictures, pictures)
+    quantiser = Quantiser(exact, read_package_record(exact), load_predictor(exact).model, pictures, pictures)
     asked: list[int] = []
 
     def cost_of(batches: Sequence[tuple[int, NDArray[Any]]]) -> float:

@@ -17,6 +17,8 @@ from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.running import Station
 from kenpin.station.service import gate
 from kenpin.station.settings import ProductSettings, StationSettings
+from kenpin.station.store.filtering import PartFilter
+from kenpin.station.store.queries import page
 from kenpin.station.store.tables import moment_of
 from kenpin.station.who.accounts import NewAccount, insert_account
 from kenpin.station.who.passwords import Passwords
@@ -231,6 +233,28 @@ def test_people_and_the_line_are_compared_by_blind_looks_alone(sign_in: SignIn, 
     costs = browser.get("/api/v1/quality/cost", params={"days": 7}).json()
     assert len(costs) == 7
     assert sum(one["parts"] for one in costs) <= 40
+
+
+def test_who_looks_at_a_part_blind_cannot_read_elsewhere_what_the_line_says(sign_in: SignIn, station: Station) -> None:
+    browser = sign_in()  # ann
+    _judge(station, skewed(np.random.default_rng(5), 3))
+    task = station.reviewing.next_task(ANN, "parts")
+    assert task is not None
+    assert task.is_blind
+    key = task.part.key
+    sent = browser.get(f"/parts/{key}", follow_redirects=False)
+    assert (sent.status_code, sent.headers["location"]) == (303, "/review?product=parts")
+    for address in (f"/parts/{key}/layer", f"/api/v1/parts/{key}"):
+        refused = browser.get(address)
+        assert refused.status_code == 404, address
+        assert "say what it is" in refused.text
+    with station.store.reading() as connection:
+        other = next(one.key for one in page(connection, PartFilter("parts")).parts if one.key != key)
+    assert browser.get(f"/parts/{other}", follow_redirects=False).status_code == 200
+    assert not station.reviewing.looks_blind(BO, key)
+    station.reviewing.review(ANN, key, Verdict.PASS, None, None)
+    assert browser.get(f"/parts/{key}", follow_redirects=False).status_code == 200
+    assert browser.get(f"/api/v1/parts/{key}").status_code == 200
 
 
 def test_days_and_products_that_are_none_are_refused(sign_in: SignIn) -> None:

@@ -80,6 +80,13 @@ def begun(name: str, dataset: Dataset, **options: Any) -> Start:
 
 
 @pytest.mark.usefixtures("without_bases")
+def test_two_good_parts_of_one_group_leave_nothing_when_it_is_held_out(pictures: Path) -> None:
+    dataset = made(pictures, {"ok": 2, "void": 0, "scratch": 1}, "a class")
+    with pytest.raises(KenpinError, match="2 training pictures of class ok, all that there are, are of group L-ok"):
+        begun("mahalanobis pooled", dataset)
+
+
+@pytest.mark.usefixtures("without_bases")
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.fixed_dictionaries({"ok": COUNTS, "void": COUNTS, "scratch": COUNTS}),

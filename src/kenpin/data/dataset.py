@@ -7,12 +7,12 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
-from kenpin.data.picture_files import read_as_known, read_bytes_once
+from kenpin.data.picture_files import PictureBytes, read_as_known, read_bytes_once
 from kenpin.data.reading.box_forms import BoxForm
 from kenpin.data.reading.library_tables import as_table
 from kenpin.data.reading.names import path_of_stored
@@ -25,6 +25,16 @@ from kenpin.records import Example, Finding, ImageSource
 if TYPE_CHECKING:
     import datasets
     from numpy.typing import NDArray
+
+
+class Opener(Protocol):
+    """Opens examples whose pictures are cut out of others."""
+
+    def content(self, example: Example) -> str:
+        """Hash of the picture's content; empty where it cannot be read."""
+
+    def open(self, example: Example) -> PictureBytes:
+        """The picture, with that hash. Raises ImageError."""
 
 
 class Dataset:
@@ -48,6 +58,7 @@ class Dataset:
         """rows: of the table, those that are its examples, in order; None: all. hashes: content hashes by id, as far as
         they are known."""
         self._table, self._rows = table, rows
+        self._opener: Opener | None = None
         self._hashes = {} if hashes is None else hashes
         self.root = root
         """Folder, file or hub id it was read from."""
@@ -218,7 +229,7 @@ class Dataset:
         Each file is read once; selections of the data set share the hashes.
         """
         if not self._ids_are_unique():
-            return [content_hash(example.image) for example in self]
+            return [self.content_of(example) for example in self]
         ids = self.column("id")
         missing = [row for row, id in enumerate(ids) if id not in self._hashes]
         if missing and self.item_names:
@@ -227,8 +238,14 @@ class Dataset:
             self._hashes.update(zip([ids[row] for row in missing], digests, strict=True))
         elif missing:
             for example in self.select(missing):
-                self._hashes[example.id] = content_hash(example.image)
+                self._hashes[example.id] = self.content_of(example)
         return [self._hashes[id] for id in ids]
+
+    def content_of(self, example: Example) -> str:
+        """Hash of one example's picture: a known one, else that of what is read now; empty where it cannot be."""
+        if known := self._hashes.get(example.id):
+            return known
+        return content_hash(example.image) if self._opener is None else self._opener.content(example)
 
     def hashed(self) -> list[str] | None:
         """`contents`, where all are known already and are those of pictures that could be read; else None, and no file
@@ -254,7 +271,25 @@ class Dataset:
     def source_of(self, example: Example) -> ImageSource:
         """The picture of one of the examples, to be opened: the very bytes that `contents` is of, where that was asked
         for. Raises PictureError where another picture came under its name since."""
+        if self._opener is not None:
+            return self._opener.open(example).source
         return read_as_known(example.image, self._hashes.get(example.id, ""))
+
+    def read_once(self, example: Example) -> PictureBytes:
+        """The same with its content hash. Raises PictureError."""
+        if self._opener is not None:
+            return self._opener.open(example)
+        return read_bytes_once(self.source_of(example))
+
+    def content_ahead(self, example: Example) -> str:
+        """Its content hash, where that is known for certain before it is opened; else empty."""
+        return "" if self._opener is None else self._opener.content(example)
+
+    def opened_by(self, opener: Opener) -> Dataset:
+        """The same examples, whose pictures this opens."""
+        dataset = self._with(self._table, self._rows)
+        dataset._opener = opener
+        return dataset
 
     def fingerprint(self) -> str:
         """Hash of all annotations and all picture contents; independent of where the data set lies."""
@@ -293,6 +328,7 @@ class Dataset:
             rows=rows,
             hashes=self._hashes,
         )
+        dataset._opener = self._opener
         dataset.box_form = self.box_form
         return dataset
 

@@ -15,6 +15,8 @@ from kenpin.records import ImageSource
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from PIL import Image
+
 MAX_PIXELS = 178_956_970
 """Pixels that a picture may have, Pillow's own limit against decompression bombs; 537 MB as RGB."""
 
@@ -30,7 +32,7 @@ class PictureError(ImageError):
     """A picture that cannot be opened, with separate fields for code, problem and remedy.
 
     Codes: image-missing, image-forbidden, image-empty, image-foreign, image-needs-extra, image-truncated,
-    image-undecodable, image-too-large, image-replaced.
+    image-undecodable, image-too-large, image-replaced, image-not-aligned.
     """
 
     def __init__(self, source: ImageSource, code: str, what: str, remedy: str) -> None:
@@ -84,6 +86,12 @@ def read_bytes_once(source: ImageSource, limit: int = MAX_BYTES) -> PictureBytes
         except OSError as error:
             raise PictureError(source, "image-missing", f"it cannot be read ({error})", COPY_AGAIN) from error
     return PictureBytes(ImageSource(source.path, data), hash_of(data), after)
+
+
+def in_memory(image: Image.Image) -> ImageSource:
+    """A decoded picture, of mode L or RGB, as a source whose bytes are its pixels, not compressed."""
+    kind = b"P5" if image.mode == "L" else b"P6"
+    return ImageSource(data=kind + b" %d %d 255\n" % image.size + image.tobytes())
 
 
 def read_as_known(source: ImageSource, content: str) -> ImageSource:

@@ -19,6 +19,7 @@ from kenpin.data.ok_labels import guess_ok_labels
 from kenpin.description.evidence import Part, Witness, evidence_of, witness_of
 from kenpin.errors import CaseLibraryError, ImageError, OptionError
 from kenpin.models.contract import Explained, OnError, Progress
+from kenpin.models.explaining import maps_of
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.quality.threshold import judge
 from kenpin.records import Example, Judgement, Map, Prediction, Verdict
@@ -149,7 +150,7 @@ def _map_against(
     if passed or good or predictor.target is not Target.LABEL or not isinstance(inspector, Explained):
         return None
     try:
-        ((map_,),) = inspector.maps([image], [example])
+        ((map_,),) = maps_of(inspector, [image], [example])
     except OptionError:  # its network or its method has no maps
         return None
     return map_

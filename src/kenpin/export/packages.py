@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -14,10 +14,12 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from kenpin.data.framing import Framing
 from kenpin.errors import MissingExtraError, OptionError, OutputExistsError, first_line
 from kenpin.files import check_free, new_folder, refuse_to_destroy
 from kenpin.models.calibrated import write_calibration
 from kenpin.models.contract import Calibrated, Packable, PackableWithNetworks
+from kenpin.models.framed import framing_of
 from kenpin.models.networks.converting import write_network
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.package import PackageRecord, is_package
@@ -25,12 +27,15 @@ from kenpin.models.package.record import (
     DECISION,
     NETWORK,
     RUN,
+    FrameInput,
     PictureInput,
     TableInput,
+    TileInput,
     hashes_below,
     write_package_record,
 )
 from kenpin.models.tables import PackableTable, is_table
+from kenpin.models.tiles import tiling_of
 from kenpin.predictor import load_predictor
 from kenpin.run.layout import METRICS, RECORD, evaluation_files
 from kenpin.run.lineage import read_lineage, write_lineage
@@ -93,11 +98,22 @@ def export_package(
                 raise
             raise OptionError(f"{run}: {to} cannot take this network ({first_line(error)}).") from error
         resizing = stored.resizing
-        pictures = PictureInput(size_wh=stored.size_wh, resample=resizing.resample, shortest_px=resizing.shortest_px)
+        tiling, framing = tiling_of(inspector), framing_of(inspector)
+        pictures = PictureInput(
+            size_wh=stored.size_wh,
+            resample=resizing.resample,
+            shortest_px=resizing.shortest_px,
+            frame=None if framing is None else _frame_of(framing),
+            tiles=None if tiling is None else TileInput(**asdict(tiling)),
+        )
         made_by = ("kenpin", "torch", "numpy", "pillow")
         holds = _Holds(to, precision, frozen.output, pictures, made_by, _key_of(graph, example))
         _complete(folder, run, record, inspector, holds)
     return out
+
+
+def _frame_of(framing: Framing) -> FrameInput:
+    return FrameInput(aligned=framing.alignment is not None, roi=framing.roi is not None, object=framing.object)
 
 
 def _of_table(run: Path, record: RunRecord, inspector: PackableTable, out: Path, overwrite: bool) -> Path:
@@ -130,6 +146,8 @@ class _Holds:
 def _complete(folder: Path, run: Path, record: RunRecord, inspector: Packable, holds: _Holds) -> None:
     """Write what decides, what the run's report shows, and the record, beside a network."""
     inspector.write_decision(folder / DECISION)
+    if (framing := framing_of(inspector)) is not None:
+        framing.write(folder / DECISION)
     if isinstance(inspector, Calibrated) and inspector.calibration is not None:
         write_calibration(folder / DECISION, inspector.calibration)
     _copy_record(run, folder / RUN)

@@ -84,7 +84,7 @@ def export_int8(
         before = _evaluation(predictor, judging, progress)
         costs = _Costs(predictor.model, opened.output, judging, before)
         cost = costs.of([part.prediction for part in before.judged])
-        quantiser = Quantiser(exact, opened, learned, judging)
+        quantiser = Quantiser(exact, opened, predictor.model, learned, judging)
         ways = quantiser.ways()
         with new_folder(out, overwrite=overwrite) as folder:
             shutil.copytree(exact, folder, dirs_exist_ok=True)

@@ -14,11 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kenpin.data.dataset import Dataset
+from kenpin.data.framed_set import framed_set
 from kenpin.data.images import read_grey_or_rgb
 from kenpin.data.streaming import IN_FLIGHT_BYTES
+from kenpin.data.tiling import sizes_of, tiles_of
 from kenpin.errors import OptionError, first_line
 from kenpin.export.correction import Correction, fit_correction
+from kenpin.models.contract import Judge
+from kenpin.models.framed import framing_of
 from kenpin.models.package.record import NETWORK, PackageRecord, PictureInput
+from kenpin.models.tiles import tiling_of
 from kenpin.runtime.network import NETWORK_FILES
 
 _CALIBRATED_ON = 300
@@ -48,11 +53,16 @@ WAYS = (Way(1), Way(3), Way(6), Way(6, controlled=True))
 """From the fastest to the nearest."""
 
 
+def _drawn(count: int) -> list[int]:
+    """Rows of those that calibrate, at random."""
+    return sorted(np.random.default_rng(0).permutation(count)[:_CALIBRATED_ON].tolist())
+
+
 class Quantiser:
     """A package's network in INT8, with pictures as the network takes them."""
 
-    def __init__(self, exact: Path, opened: PackageRecord, learned: Dataset, judging: Dataset) -> None:
-        """exact: the package in 32 bits."""
+    def __init__(self, exact: Path, opened: PackageRecord, judge: Judge, learned: Dataset, judging: Dataset) -> None:
+        """exact: the package in 32 bits, which `judge` judges by."""
         from kenpin.runtime import openvino
 
         self._engine, self._openvino = openvino, openvino.imported()  # without telemetry, before NNCF looks for it
@@ -61,14 +71,22 @@ class Quantiser:
         self._file = Path(NETWORK) / NETWORK_FILES["openvino"]
         self._exact, self._opened, self._judging = exact / self._file, opened, judging
         self._kept: dict[int, NDArray[np.uint8]] = {}
-        drawn = np.random.default_rng(0).permutation(len(learned))[:_CALIBRATED_ON]
-        self.calibrating = np.stack(self._prepared(learned.select(sorted(drawn.tolist()))))
+        self._is_plain = opened.input.tiles is None and opened.input.frame is None
+        tiling, framing = tiling_of(judge), framing_of(judge)
+        if framing is not None:
+            learned, _ = framed_set(learned.select(_drawn(len(learned))), framing)
+        if tiling is not None:
+            some = learned.select(_drawn(len(learned)))
+            learned = tiles_of(some, sizes_of(some), tiling)
+        self.calibrating = np.stack(self._prepared(learned.select(_drawn(len(learned)))))
         self._outputs = self._rows_of(self._model()) if opened.output in _IN_ITEMS else None
 
     def ways(self) -> list[Way]:
-        """Those that differ for this network: one of few convolutions has fewer."""
+        """Those that differ for this network: one of few convolutions has fewer; and none is controlled that sees
+        tiles or framed pictures, of which NNCF knows nothing."""
         count = sum(op.get_type_name() in _CONVOLUTIONS for op in self._model().get_ops())
-        return list(dict.fromkeys(Way(min(way.exact_layers, count), way.controlled) for way in WAYS))
+        ways = dict.fromkeys(Way(min(way.exact_layers, count), way.controlled) for way in WAYS)
+        return [way for way in ways if self._is_plain or not way.controlled]
 
     def write(self, folder: Path, way: Way, most: float, cost_of: CostOf) -> bool:
         """Write the network into a package's folder; returns whether its features are corrected.

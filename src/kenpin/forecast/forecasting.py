@@ -11,20 +11,23 @@ from typing import Any
 import torch
 
 from kenpin.config import GradientOptions, TrainOptions
+from kenpin.data.dataset import Dataset
 from kenpin.data.streaming import AHEAD, IN_FLIGHT_BYTES
 from kenpin.data.taking import DataSource
+from kenpin.data.tiling import sizes_of
 from kenpin.errors import KenpinError
 from kenpin.forecast.disk import sealing_seconds, writing_seconds
 from kenpin.forecast.meter import Course, Peak, live_at, peak_of
 from kenpin.forecast.rehearsal import Rehearsal, Scoring
 from kenpin.models.contract import Inspector, Questioned, Trainable
 from kenpin.models.inference import batch_size_of
+from kenpin.models.tiles import tiling_of
 from kenpin.predictor import best_device
 from kenpin.training.capacity import held, resident_bytes, room_bytes, size
 from kenpin.training.keeping import MAPS_OF_ANSWERS
 from kenpin.training.listener import Say
 from kenpin.training.precision import Precision, choose_precision
-from kenpin.training.start import Start, begin
+from kenpin.training.start import Start, as_learned, begin
 from kenpin.training.watch import ANSWERED, SAMPLE
 
 _FIT_COPIES = 6
@@ -173,6 +176,14 @@ def forecast_run(
     return replace(found, remedy=remedy)
 
 
+def _looks(pictures: Dataset | None, inspector: Inspector) -> int:
+    """How many times the network looks to score these: once at each, or at each of its tiles. Raises ImageError."""
+    if pictures is None:
+        return 0
+    tiling = tiling_of(inspector)
+    return len(pictures) if tiling is None else sum(len(tiling.tiles(size)) for size in sizes_of(pictures))
+
+
 def _of_table(start: Start, room: int | None) -> Forecast:
     """Of a unit space of numbers: there is no network, and no step that could be timed."""
     rows, items = len(start.dataset), len(start.dataset.item_names)
@@ -201,7 +212,10 @@ class _Trial:
         runtime_bytes: int | None = None,
     ) -> None:
         self.device: torch.device = best_device(options.device)
-        self._out, self._parts, self._target = options.out, start.parts, start.family.target
+        self._out, self._target = options.out, start.family.target
+        training, validation = as_learned(start)
+        self._parts = replace(start.parts, training=training, validation=validation)
+        self._scored = [_looks(part, inspector) for part in (start.parts.validation, start.parts.test)]
         self._steps = options if isinstance(options, GradientOptions) and isinstance(inspector, Trainable) else None
         self._size = batch_size_of(inspector) if self._steps is None else self._steps.batch_size
         self._accumulate = 1 if self._steps is None else self._steps.accumulate
@@ -214,7 +228,7 @@ class _Trial:
         self.runtime_bytes = runtime_bytes or 0
         if self._held.total_bytes <= self._room:
             inspector.module.to(self.device)
-            self._rehearsal = Rehearsal(inspector, options, start.task, start.parts, self._target)
+            self._rehearsal = Rehearsal(inspector, options, start.task, self._parts, self._target)
             with self._unmeasured_where_a_gpu_is_full():
                 self._rehearse(runtime_bytes)
 
@@ -305,11 +319,11 @@ class _Trial:
 
     def _times(self) -> Times:
         parts, scoring, counted = self._parts, self._scoring, self._held
-        counts = [0 if part is None else len(part) for part in (parts.training, parts.validation, parts.test)]
-        features_s = sum(counts) * scoring.features_s
+        training, (validation, test) = len(parts.training), self._scored
+        learned = 0 if parts.validation is None else len(parts.validation)
+        features_s = (training + validation + test) * scoring.features_s
         if self._steps is None:
             return Times(features_s, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0)
-        training, validation, test = counts
         options, (step_s, loss_s) = self._steps, self._rehearsal.step_seconds()
         steps_an_epoch = math.ceil(math.ceil(training / options.batch_size) / options.accumulate)
         steps = math.ceil(options.epochs * steps_an_epoch)
@@ -321,7 +335,7 @@ class _Trial:
             features=features_s if self._rehearsal.keeps_features else 0.0,
             step=step_s,
             epoch=steps_an_epoch * step_s,
-            evaluation=math.ceil(validation / options.batch_size) * loss_s + watched * scoring.picture_s,
+            evaluation=math.ceil(learned / options.batch_size) * loss_s + watched * scoring.picture_s,
             saving=writing_seconds(self._out, checkpoint_bytes),
             scoring=(watched + validation + test) * scoring.picture_s,
             closing=writing_seconds(self._out, weights_bytes)

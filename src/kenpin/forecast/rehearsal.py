@@ -79,16 +79,20 @@ class Rehearsal:
     def _keeps_features(self, pictures: int) -> bool:
         if self._inspector.extract is None or (self._augmenter is not None and self._augmenter.varies):
             return False
-        (features,) = self._features([read_image(self._training[0].image)])
+        (features,) = self._features([self._picture(0)])
         return int(features.nbytes) * pictures <= DEFAULT_LIMIT_BYTES
 
     # ---- what a step is given ----
+
+    def _picture(self, row: int) -> Image:
+        """A training picture, or a tile."""
+        return read_image(self._training.source_of(self._training[row]))
 
     def _opened(self, rows: Sequence[int]) -> tuple[list[Example], list[Image]]:
         examples, images = [], []
         for row in rows:
             example = self._training[row]
-            image = read_image(example.image)
+            image = self._picture(row)
             if self._augmenter is not None:
                 image, example = self._augmenter(image, example, 0, row)
             examples.append(replace(example, size_wh=image.size))
@@ -151,7 +155,7 @@ class Rehearsal:
         extract = self._inspector.extract
         assert extract is not None
         for pictures in SIZES[:largest]:
-            images = [read_image(self._training[self._order[i % len(self._order)]].image) for i in range(pictures)]
+            images = [self._picture(self._order[i % len(self._order)]) for i in range(pictures)]
             batch = on_device(self._inspector, self._inspector.encode(images))
             with torch.no_grad():
                 found[pictures] = course_of(extract, self._inspector.module, batch, limit_bytes)
@@ -173,7 +177,7 @@ class Rehearsal:
             return 0
         pictures = len(self._training) + len(self._validation)
         first = self._training[self._order[0]]
-        total = kept_bytes(self._inputs([read_image(first.image)], [first])) * pictures
+        total = kept_bytes(self._inputs([self._picture(self._order[0])], [first])) * pictures
         return total if total <= KEPT_BYTES else 0
 
     # ---- how long it takes ----
@@ -214,7 +218,7 @@ class Rehearsal:
         inspector = self._inspector
         count = min(batch_size_of(inspector), len(self._validation))
         examples = [self._validation[i] for i in range(count)]
-        images = [read_image(example.image) for example in examples]
+        images = [read_image(self._validation.source_of(example)) for example in examples]
         examples = [replace(example, size_wh=image.size) for example, image in zip(examples, images, strict=True)]
         on_gpu = self.device.type == "cuda"
         before = torch.cuda.memory_allocated(self.device) if on_gpu else 0

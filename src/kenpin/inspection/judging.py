@@ -24,6 +24,7 @@ from kenpin.inspection.policy import Policy, RunOptions
 from kenpin.inspection.record import MOST_RECORDED, Answer, PartRecord, RecordedCase, from_values, to_values
 from kenpin.inspection.recording import part_record
 from kenpin.inspection.runs import JudgedPart, PolicyRun, RunOutput, example_of, load_run
+from kenpin.models.framed import framing_of
 from kenpin.models.passing import batch_size_of, decode, outputs_together
 from kenpin.quality.threshold import judge
 from kenpin.records import Judgement, Prediction, Verdict
@@ -196,14 +197,21 @@ class Judges:
                 )
 
     def _rehearse(self) -> None:
-        """Judge a picture of noise with all steps of the policy, so that errors come before the first part, which then
+        """Judge a picture with all steps of the policy, so that errors come before the first part, which then
         does not wait for anything to be loaded."""
-        noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8))
-        opened = Opened(Sighting("rehearsal", "", 0, 0, 0, 0.0), "", "", noise, None)
+        opened = Opened(Sighting("rehearsal", "", 0, 0, 0, 0.0), "", "", self._for_rehearsal(), None)
         if self.batch_size > 1:
             self._judge([opened, opened], rehearsing=True)  # an engine loads a network for several pictures apart
         (part,) = self._judge([opened], rehearsing=True)
         self._closer_look.rehearse(part)
+
+    def _for_rehearsal(self) -> Image.Image:
+        """Noise; where runs align pictures, the first one's reference, which lies over itself."""
+        for run in self._runs.values():
+            framing = framing_of(run.predictor.model)
+            if framing is not None and framing.alignment is not None:
+                return Image.fromarray(framing.alignment.reference).convert("RGB")
+        return Image.fromarray(np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8))
 
 
 def _by_what_is_known(pictures: Sequence[Opened]) -> list[list[int]]:

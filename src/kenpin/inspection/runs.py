@@ -10,6 +10,7 @@ from kenpin.errors import OptionError
 from kenpin.inspection.pictures import Opened
 from kenpin.inspection.policy import RunOptions
 from kenpin.models.contract import Explained, Localised
+from kenpin.models.explaining import maps_of as maps_together
 from kenpin.models.outputs import Outputs
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Example, ImageSource, Judgement, Map, Prediction, Threshold, Verdict
@@ -82,7 +83,7 @@ def maps_of(run: PolicyRun, opened: Opened, output: RunOutput) -> tuple[Map, ...
     if isinstance(inspector, Localised):
         return (inspector.map_of(output.raw["map"][0], image.size),)
     assert isinstance(inspector, Explained)
-    (maps,) = inspector.maps([image], [example_of(opened)])
+    (maps,) = maps_together(inspector, [image], [example_of(opened)])
     return maps
 
 

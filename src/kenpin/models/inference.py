@@ -17,7 +17,6 @@ from torch import Tensor
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import bytes_of_size, read_grey_or_rgb, read_image
-from kenpin.data.picture_files import read_bytes_once
 from kenpin.data.plain_png import read_plain
 from kenpin.data.streaming import in_batches, in_threads, pipelined, shared_out, stream
 from kenpin.data.targets import refuse_pictures, refuse_table
@@ -263,13 +262,16 @@ def _open(
 ) -> _Opened:
     content = ""
     try:
-        source = dataset.source_of(example)
-        if store is not None:
-            once = read_bytes_once(source)  # features are stored under the hash of the bytes that they come from
+        if store is None:
+            source = dataset.source_of(example)
+        else:
+            content = dataset.content_ahead(example)
+            if content and (features := _stored(store, content)) is not None:
+                return _Opened(example, content, features=features)
+            once = dataset.read_once(example)  # features are stored under the hash of the bytes that they come from
             content, source = once.content, once.source
-            (features,) = store.get([content])
-            if features is not None:
-                return _Opened(example, content, features=torch.from_numpy(np.array(features)))
+            if (features := _stored(store, content)) is not None:
+                return _Opened(example, content, features=features)
         if frozen is not None:
             image = read_grey_or_rgb(source)
             return _Opened(replace(example, size_wh=image.size), content, row=frozen.prepare(image))
@@ -281,6 +283,11 @@ def _open(
         return _Opened(opened, content, image=image)
     except ImageError as error:
         return _Opened(example, error=error)
+
+
+def _stored(store: FeatureStore, content: str) -> Tensor | None:
+    (features,) = store.get([content])
+    return None if features is None else torch.from_numpy(np.array(features))
 
 
 def _encoded(

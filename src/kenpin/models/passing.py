@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -13,7 +13,9 @@ from PIL.Image import Image
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError
 from kenpin.models.contract import Computes, Inspector, Judge, OnError, Progress, ReadsTables
+from kenpin.models.framed import framing_of, outputs_framed, outputs_of_framed_images
 from kenpin.models.outputs import Outputs
+from kenpin.models.tiles import decoded, outputs_by_tiles, outputs_of_images, tiling_of
 from kenpin.records import Example, Prediction
 
 _OF_PACKAGE = 8
@@ -30,6 +32,23 @@ def outputs_of(
 ) -> Iterator[tuple[list[Example], Outputs]]:
     """Examples with their raw outputs, in the data set's order; their sizes are filled in where their pictures were
     opened. Raises ImageError where no `on_error` is given, DatasetError."""
+    outputs: Callable[..., Iterator[tuple[list[Example], Outputs]]] = partial(_plain_outputs, judge)
+    if (tiling := tiling_of(judge)) is not None:
+        outputs = partial(outputs_by_tiles, judge, tiling, plain=outputs)
+    if (framing := framing_of(judge)) is not None:
+        outputs = partial(outputs_framed, judge, framing, inner=outputs)
+    yield from outputs(dataset, progress=progress, on_error=on_error, batch_size=batch_size)
+
+
+def _plain_outputs(
+    judge: Judge,
+    dataset: Dataset,
+    *,
+    progress: Progress | None = None,
+    on_error: OnError | None = None,
+    batch_size: int | None = None,
+) -> Iterator[tuple[list[Example], Outputs]]:
+    """The same of pictures, or tiles, as they are."""
     if isinstance(judge, Computes):
         yield from judge.outputs(dataset, progress=progress, on_error=on_error, batch_size=batch_size)
         return
@@ -81,6 +100,9 @@ def _outputs(judges: Sequence[Judge], images: Sequence[Image], shared: dict[str,
     found: dict[int, Outputs] = {}
     networks = []
     for number, judge in enumerate(judges):
+        if (view := _own_view(judge)) is not None:  # of what no other network sees
+            found[number] = view(images)
+            continue
         if not isinstance(judge, Computes):
             networks.append(number)
             continue
@@ -99,6 +121,27 @@ def _outputs(judges: Sequence[Judge], images: Sequence[Image], shared: dict[str,
     return [found[number] for number in range(len(judges))]
 
 
+def _own_view(judge: Judge) -> Callable[[Sequence[Image]], Outputs] | None:
+    """What gives the raw outputs of pictures that the judge frames, or looks at tile by tile; None of whole ones."""
+    tiling, framing = tiling_of(judge), framing_of(judge)
+    if tiling is None and framing is None:
+        return None
+    outputs = partial(_plain_outputs_of, judge)
+    if tiling is not None:
+        outputs = partial(outputs_of_images, judge, tiling, plain=outputs, batch_size=batch_size_of(judge))
+    return outputs if framing is None else partial(outputs_of_framed_images, judge, framing, inner=outputs)
+
+
+def _plain_outputs_of(judge: Judge, images: Sequence[Image]) -> Outputs:
+    images = [image.convert("RGB") for image in images]
+    if isinstance(judge, Computes):
+        return judge.outputs_of(images)
+    from kenpin.models.inference import infer_together
+
+    (outputs,) = infer_together([network_of(judge)], images)
+    return outputs
+
+
 def _known_of_all(known: Sequence[Features]) -> dict[str, Outputs]:
     """What is known of every one of the pictures, as rows of all."""
     keys = set.intersection(*map(set, known)) if known else set[str]()
@@ -111,6 +154,8 @@ def _known_of_all(known: Sequence[Features]) -> dict[str, Outputs]:
 def decode(judge: Judge, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
     """The judge's predictions from raw outputs. NumPy's BLAS gets one thread where a network computes beside it: its
     threads busy-wait for their next product and take the cores from the network."""
+    if (found := decoded(outputs, examples)) is not None:
+        return found
     if isinstance(judge, ReadsTables) and judge.table_items:
         return judge.decode(outputs, examples)
     with _blas("scipy.linalg" in sys.modules).limit(limits=1):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from kenpin.config import ViewOptions
 from kenpin.errors import OptionError, RunError
 from kenpin.files import partial_folder
 from kenpin.models import get_family
@@ -15,6 +16,7 @@ from kenpin.models.bases import BaseRecord, check_base
 from kenpin.models.calibrated import read_calibration
 from kenpin.models.checkpoints import find_checkpoint, load_learned, read_begun, take_learned
 from kenpin.models.contract import Calibrated, Inspector, LearnsVectors, Task, Trainable
+from kenpin.models.framed import with_kept_view
 from kenpin.models.networks.pretrained import check_finite
 from kenpin.run.layout import MODEL, RECORD
 from kenpin.run.record import RunRecord, is_run, read_record, record_hash
@@ -50,6 +52,8 @@ def _restored(run: Path, engine: str) -> tuple[Inspector, RunRecord]:
     stands_on_run = base.commit is not None and base.commit.startswith(SEAL)
     if stands_on_run:  # wherever the training was started
         options = options.model_copy(update={"base": base.id})
+    if isinstance(options, ViewOptions):
+        options = with_kept_view(options, run / MODEL)
     try:
         inspector = family.restore(run / MODEL, base, options, Task(record.labels, record.ok_labels))
     except (OptionError, RunError) as error:

@@ -15,6 +15,7 @@ from kenpin.errors import ImageError, OptionError
 from kenpin.evaluation.mistakes import worst_first
 from kenpin.metrics.projection import principal_components
 from kenpin.models.contract import ChoosesItems, Explained, Inspector, Localised, ReadsTables
+from kenpin.models.explaining import maps_of
 from kenpin.models.looking.ways import TOGETHER
 from kenpin.predictor import Predictor
 from kenpin.records import Evaluation, Example, ImageSource, Map
@@ -101,7 +102,7 @@ def _explained(inspector: Explained, pictures: Dataset) -> Iterator[tuple[Exampl
 def _maps_of(inspector: Explained, images: list[Image], examples: list[Example]) -> list[tuple[Map, ...]]:
     """The maps of each picture, of as many together as can be looked at."""
     try:
-        return inspector.maps(images, examples)
+        return maps_of(inspector, images, examples)
     except (OptionError, RuntimeError):  # memory that a pass back does not find is no reason to lose the training
         if len(images) == 1:
             return [()]

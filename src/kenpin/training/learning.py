@@ -17,6 +17,7 @@ from kenpin.files import read_json, write_json
 from kenpin.models.bases import BaseRecord, trainable_share
 from kenpin.models.checkpoints import latest_checkpoint
 from kenpin.models.contract import Fitted, Inspector, LearnsVectors, Trainable
+from kenpin.models.framed import framing_of
 from kenpin.models.kept_inputs import keep_inputs
 from kenpin.models.updatable import Updatable
 from kenpin.run.layout import CHECKPOINTS, MODEL
@@ -28,7 +29,7 @@ from kenpin.training.evolution import EvolutionPage
 from kenpin.training.listener import SILENT, Listener
 from kenpin.training.precision import Precision, choose_precision
 from kenpin.training.processes import Processes
-from kenpin.training.start import Start
+from kenpin.training.start import Start, as_learned
 from kenpin.training.watch import Watch
 
 _LEARNED = "learned.json"
@@ -71,10 +72,14 @@ def learn(start: Start, folder: Path, processes: Processes, listener: Listener) 
     else:
         precision = _learn_by_gradients(start, folder, processes, listener, note)
     if isinstance(inspector, LearnsVectors) and parts.validation is not None:
-        note(inspector.take_references(parts.training, parts.validation, listener.progress))
+        training, validation = as_learned(start)
+        assert validation is not None
+        note(inspector.take_references(training, validation, listener.progress))
     shutil.rmtree(folder / MODEL, ignore_errors=True)
     (folder / MODEL).mkdir()
     inspector.save(folder / MODEL)
+    if (framing := framing_of(inspector)) is not None:
+        framing.write(folder / MODEL)
     if isinstance(inspector, Updatable) and inspector.keeps_moments:
         good = of_labels(parts.training, start.task.ok_labels)
         write_moments(folder, inspector.moments_of(good, SILENT.progress), good.contents())
@@ -107,13 +112,13 @@ def _learn_by_gradients(
 ) -> Precision:
     """Train the inspector in place; returns the precision used."""
     inspector, options, target = start.inspector, start.options, start.family.target
-    training, validation = start.parts.training, start.parts.validation
+    pictures, (training, validation) = start.parts.validation, as_learned(start)
     if not isinstance(inspector, Trainable) or not isinstance(options, GradientOptions):
         raise OptionError(
             f"{type(inspector).__name__} neither fits nor trains; a family must offer one of the two, and options of "
             "GradientOptions where it trains."
         )
-    if validation is None:
+    if pictures is None or validation is None:
         raise OptionError("training by gradients needs validation pictures; name a validation split.")
     trainable, total = trainable_share(inspector.module)
     precision, why = choose_precision(options.precision, processes.device)
@@ -131,7 +136,7 @@ def _learn_by_gradients(
             ("The pictures' features are computed once and kept on disk: the network of the features is not trained.",)
         )
     page = EvolutionPage(folder, options.out.name, listener.say) if options.report else None
-    watch = Watch(inspector, target, validation, start.task, options.seed, folder, page, listener.progress)
+    watch = Watch(inspector, target, pictures, start.task, options.seed, folder, page, listener.progress)
     note(watch.notes)
     reading = readers(inspector, training, validation, options, augmenter, kept)
     note(train_by_gradients(reading, options, watch, precision, folder, processes, listener))

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from kenpin.models.contract import Announces, Calibrated, Family, Fitted, Forese
 from kenpin.models.good_parts import OfGoodParts
 from kenpin.models.inference import check_readable
 from kenpin.models.settling import Settles
+from kenpin.models.tiles import for_learning
 from kenpin.plural import counted
 from kenpin.run.record import check_run_free
 from kenpin.runtime import chosen_engine
@@ -99,6 +101,21 @@ class Start:
                 "from one of the two, or leave the split out."
             )
         return replace(self, parts=replace(found, notes=parts.notes), notes=(*self.notes, *found.notes))
+
+
+def as_learned(start: Start) -> tuple[Dataset, Dataset | None]:
+    """Training and validation pictures as they are learned from: as they are, framed, or in tiles. Raises DatasetError,
+    ImageError."""
+    seen_by = partial(
+        for_learning,
+        start.inspector,
+        target=start.family.target,
+        ok_labels=start.task.ok_labels,
+        good_alone=start.family.good_alone,
+        seed=start.options.seed,
+    )
+    validation = start.parts.validation
+    return seen_by(start.parts.training), None if validation is None else seen_by(validation)
 
 
 def begin(

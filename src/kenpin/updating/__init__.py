@@ -21,6 +21,7 @@ from kenpin.files import new_folder, write_json
 from kenpin.finished_run import Run
 from kenpin.models import get_family
 from kenpin.models.devices import device_of
+from kenpin.models.framed import framing_of
 from kenpin.plural import counted
 from kenpin.predictor import Predictor
 from kenpin.records import Evaluation
@@ -101,6 +102,8 @@ def update(
         training = Training(start, folder, Processes(device_of(before.inspector)), listener)
         (folder / MODEL).mkdir()
         before.inspector.save(folder / MODEL)
+        if (framing := framing_of(before.inspector)) is not None:
+            framing.write(folder / MODEL)
         write_moments(folder, moments, {*before.known.contents, *further.good.contents()})
         if decide == "again":
             decided = training.decide(learned, scored)

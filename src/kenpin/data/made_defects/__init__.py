@@ -1,6 +1,5 @@
 """Made defects: pictures of good parts with a scratch, a spot, a pasted patch or a missing piece, and its mask."""
 
 from kenpin.data.made_defects.making import KINDS, SIZES, Kind, MadeDefect, make_defect
-from kenpin.data.made_defects.object_mask import object_mask
 
-__all__ = ["KINDS", "SIZES", "Kind", "MadeDefect", "make_defect", "object_mask"]
+__all__ = ["KINDS", "SIZES", "Kind", "MadeDefect", "make_defect"]

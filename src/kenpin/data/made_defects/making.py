@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kenpin.data.made_defects.object_mask import Mask, object_mask
 from kenpin.data.made_defects.shapes import Cover, blob, curved_line
+from kenpin.data.object_masks import object_mask
 from kenpin.errors import ShapeError
+from kenpin.masks import Mask
 
 Kind = Literal["patch", "scratch", "spot", "missing"]
 KINDS: tuple[Kind, ...] = ("patch", "scratch", "spot", "missing")
@@ -34,6 +35,8 @@ CONTRASTS = (1.0, 3.0)
 _LEAST_STEP, _LARGEST_STEP = 12.0, 110.0  # grey values: below the eye may miss it, above it is painted
 _MOVED = 0.5
 """A pasted patch is moved in brightness by such a share of a scratch's step."""
+_LEAST_OBJECT = 0.2
+"""Share of the picture that an object takes, at least: less is a bore, or a mark on a part that fills the picture."""
 _TRIES = 12
 _VISIBLE = 0.7
 """Standard deviations that the changed pixels must differ by, in the mean, for a place to be taken at once."""
@@ -119,7 +122,8 @@ def make_defect(picture: Image.Image, kind: Kind, seed: int, *, source: Image.Im
 
 
 def _canvas_of(picture: Image.Image) -> _Canvas:
-    pixels, on_object = np.asarray(picture), object_mask(picture)
+    pixels, found = np.asarray(picture), object_mask(picture, least=_LEAST_OBJECT, with_holes=False)
+    on_object = np.ones(pixels.shape[:2], bool) if found is None else found
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     grey = np.asarray(picture.convert("L"))
     around = None if on_object.all() else np.median(pixels[~on_object], axis=0).astype(np.float32)

@@ -66,18 +66,19 @@ class ClassifierFamily:
                 heads=backbone.head_names,
                 seed=options.seed,
             )
-        return NetworkClassifier(backbone, module, task, base)
+        return NetworkClassifier(backbone, module, task, base, options=options)
 
     def restore(self, folder: Path, base: BaseRecord, options: ClassifierOptions, task: Task) -> Inspector:
         """The inspector that was saved in `folder`. Raises RunError."""
         if options.tuning == "full":
             backbone = read_backbone(folder / "weights", folder / "processor", base.id, base.commit)
-            return NetworkClassifier(backbone, backbone.network, task, base, options.engine)
+            return NetworkClassifier(backbone, backbone.network, task, base, options.engine, options)
         backbone = _load(options, task)
         check_base(base, backbone.record)
         if options.tuning == "head":
             return HeadClassifier(backbone, task, options, read_head(folder / HEAD_FILE, len(task.labels)))
-        return NetworkClassifier(backbone, load_lora(backbone.network, folder / "adapter"), task, base, options.engine)
+        module = load_lora(backbone.network, folder / "adapter")
+        return NetworkClassifier(backbone, module, task, base, options.engine, options)
 
     def closeness(self, config: Any) -> int:
         """1 for any image classifier of transformers."""
@@ -102,6 +103,7 @@ def _load(options: ClassifierOptions, task: Task) -> Backbone:
         found = load_backbone(
             options.base, task.labels, options.seed, layers=options.layers, picture_px=options.picture_px
         )
+        found = found.uncropped(options.has_view)
         if options.tuning != "head" and not found.classifies:
             raise OptionError(
                 f"base {options.base}: {type(found.network).__name__} has no head for classes that could be trained; "
@@ -112,9 +114,8 @@ def _load(options: ClassifierOptions, task: Task) -> Backbone:
     below = run_below(options.base, "classifier", tuning=options.tuning)
     before = cast(NetworkClassifier, below.inspector)
     network = without_adapters(before.module)
-    return backbone_of_network(
-        network, before.processor, task.labels, options.seed, id=below.id, commit=below.commit
-    ).on_layers(options.layers)
+    again = backbone_of_network(network, before.processor, task.labels, options.seed, id=below.id, commit=below.commit)
+    return again.on_layers(options.layers).uncropped(options.has_view)
 
 
 FAMILY = ClassifierFamily()

@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
+from kenpin.data.tiling import tile_of
 from kenpin.models.bases import BaseRecord
 from kenpin.models.classifier.decoding import HEAD_FILE, HeadDecoding, NetworkDecoding
 from kenpin.models.classifier.heads import Head, LinearHead, calibratable, fit_head
 from kenpin.models.classifier.options import ClassifierOptions
 from kenpin.models.contract import Batch, Progress, Task
+from kenpin.models.framed import framing_by
 from kenpin.models.inference import compute_features
 from kenpin.models.looking.ways import class_maps
 from kenpin.models.naming import class_numbers
@@ -27,8 +29,10 @@ from kenpin.models.networks.backbones import (
 )
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.quiet import without_bars
+from kenpin.models.tiles import for_learning, tiling_by
 from kenpin.plural import counted
 from kenpin.records import Example, Map
+from kenpin.targets import Target
 
 
 class HeadClassifier(HeadDecoding):
@@ -43,6 +47,7 @@ class HeadClassifier(HeadDecoding):
         self.module = backbone.network
         self.encode, self.processor = backbone.encode, backbone.processor
         self.extract = backbone.on_engine(options.engine)
+        self.tiling, self.framing = tiling_by(options), framing_by(options)
         self._backbone, self._options = backbone, options
 
     def infer(self, batch: Batch) -> Batch:
@@ -58,12 +63,16 @@ class HeadClassifier(HeadDecoding):
 
     def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
         """Compute the features, then fit the head. Raises DatasetError."""
+        seen = np.array(lineage.seen(training), bool)
+        training = for_learning(self, training, Target.LABEL, self._task.ok_labels)
+        if self.tiling is not None:
+            seen = seen[[tile_of(tile).row for tile in training]]
         targets = np.array(class_numbers(training, self.labels))
         x = torch.stack(list(compute_features(self, training, progress=progress))).numpy()
-        seen = np.array(lineage.seen(training), bool)
         kind = self._options.head
         notes = [
-            f"The {kind} head was fitted on {counted(x.shape[1], 'frozen feature')} of {counted(len(x), 'picture')}."
+            f"The {kind} head was fitted on {counted(x.shape[1], 'frozen feature')} of "
+            f"{counted(len(x), 'picture' if self.tiling is None else 'tile')}."
         ]
         if kind == "svm" and seen.any() and not calibratable(targets[~seen], len(self.labels)):
             notes.append(
@@ -94,10 +103,18 @@ class NetworkClassifier(NetworkDecoding):
     extract = None
 
     def __init__(
-        self, backbone: Backbone, module: nn.Module, task: Task, base: BaseRecord, engine: str | None = None
+        self,
+        backbone: Backbone,
+        module: nn.Module,
+        task: Task,
+        base: BaseRecord,
+        engine: str | None = None,
+        options: ClassifierOptions | None = None,
     ) -> None:
-        """engine: that computes the trained network; None while it learns."""
+        """engine: that computes the trained network; None while it learns. options: None of a base as it comes."""
         super().__init__(task)
+        self.tiling = None if options is None else tiling_by(options)
+        self.framing = None if options is None else framing_by(options)
         self.base = base
         self.image_size_wh = backbone.image_size_wh
         self.module = module

@@ -95,7 +95,8 @@ def _load(options: EmbedderOptions) -> Backbone:
     if options.base == "mlp":
         return mlp(options.seed)
     if options.base in BUILT_IN or not is_run(Path(options.base)):
-        return load_backbone(options.base, _HEAD, options.seed, layers=options.layers, picture_px=options.picture_px)
+        found = load_backbone(options.base, _HEAD, options.seed, layers=options.layers, picture_px=options.picture_px)
+        return found.uncropped(options.has_view)
     check_picture_size(options.base, options.picture_px)
     below = run_below(options.base, "embedder", tuning=options.tuning)
     before = cast(EmbeddingInspector, below.inspector)
@@ -105,9 +106,8 @@ def _load(options: EmbedderOptions) -> Backbone:
             f"{before.base.id} instead."
         )
     network = without_adapters(cast(Any, before.module).body)
-    return backbone_of_network(
-        network, before.processor, _HEAD, options.seed, id=below.id, commit=below.commit
-    ).on_layers(options.layers)
+    again = backbone_of_network(network, before.processor, _HEAD, options.seed, id=below.id, commit=below.commit)
+    return again.on_layers(options.layers).uncropped(options.has_view)
 
 
 def _network(backbone: Backbone, body: nn.Module, options: EmbedderOptions, task: Task) -> EmbeddingNetwork:

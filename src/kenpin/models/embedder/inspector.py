@@ -24,11 +24,13 @@ from kenpin.models.embedder.networks import EmbeddingNetwork, MlpBackbone
 from kenpin.models.embedder.objectives import COMPARING
 from kenpin.models.embedder.options import EmbedderOptions
 from kenpin.models.embedder.references import References, fit_references
+from kenpin.models.framed import framing_by
 from kenpin.models.inference import infer_batches
 from kenpin.models.naming import class_numbers
 from kenpin.models.networks.backbones import Backbone
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.quiet import without_bars
+from kenpin.models.tiles import tiling_by
 from kenpin.plural import counted, is_are
 from kenpin.records import Example
 
@@ -65,6 +67,7 @@ class EmbeddingInspector(EmbeddingDecoding):
         self.extract = backbone.on_engine("torch" if is_mlp else options.engine) if options.tuning == "head" else None
         self.batch_size = _MLP_BATCH if is_mlp else None
         self.encode_grey = backbone.encode_grey if isinstance(backbone, MlpBackbone) else None
+        self.tiling, self.framing = tiling_by(options), framing_by(options)
         self._backbone, self._options = backbone, options
         self.whole = None if engine is None or is_mlp or self.extract is not None else self._on_engine(engine)
         scattered = {UNWANTED} if options.from_cases is not None else set()

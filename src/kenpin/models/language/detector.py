@@ -23,6 +23,7 @@ from kenpin.data.images import displayed_size
 from kenpin.errors import LabelError, OptionError, RunError, first_line
 from kenpin.models.bases import BaseRecord, check_base
 from kenpin.models.contract import Batch, Task
+from kenpin.models.framed import framing_by
 from kenpin.models.language.attention_maps import detection_maps
 from kenpin.models.language.bases import LanguageBase
 from kenpin.models.language.decoding import LanguageDecoding
@@ -37,6 +38,7 @@ from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.pretrained import load_pretrained, load_tensors
 from kenpin.models.networks.quiet import expected_warnings, without_bars
 from kenpin.models.restoring import run_below
+from kenpin.models.tiles import tiling_by
 from kenpin.nearest import did_you_mean
 from kenpin.plural import counted, is_are
 from kenpin.records import Detections, Example, Map
@@ -70,6 +72,7 @@ class LanguageDetector(LanguageDecoding):
         self.base = BaseRecord(base.id, base.commit, self._probe())
         self.module: nn.Module = module or self._prepared()
         self.batch_size = options.predict_batch_size
+        self.tiling, self.framing = tiling_by(options), framing_by(options)
         self.extract: OnEngine | None = None
         self.whole: OnEngine | None = None
         """What sees the picture, where it was trained and changes no more."""

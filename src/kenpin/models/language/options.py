@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from kenpin.config import TOY, AugmentOptions
+from kenpin.config import TOY, AugmentOptions, ViewOptions
 from kenpin.models.language.tuning import Tuning
 from kenpin.models.networks.sizes import FOUR_BITS
 from kenpin.strict_options import InGroup, OptionGroup
@@ -80,7 +80,7 @@ class AnswerOptions(AugmentOptions):
         return self
 
 
-class LanguageOptions(AnswerOptions):
+class LanguageOptions(ViewOptions, AnswerOptions):
     """Options of every family that answers with boxes."""
 
     group: ClassVar[OptionGroup] = "answers"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,14 @@ from kenpin.taguchi.unit_space import Ridge
 
 _CANDIDATES = 50_000
 """Cells that the kept ones are chosen from, as many of each picture."""
+_MEASURED = 10_000
+"""Cells, at most, whose distance to the kept ones of other parts says what is usual."""
 _PROJECTED = 64
 """Dimensions in which they are chosen, by a random projection, which keeps distances well enough to choose by."""
 _LEAST_USUAL = 1e-5
 """Usual distance, where the mean of good parts is near 1, below which it is rounding."""
+_AT_A_TIME = 256
+"""Farthest rows of which as many as possible are chosen between two passes over all rows."""
 _CPU = torch.device("cpu")
 _TOGETHER = 1_024
 """Cells that are compared with the kept ones at a time."""
@@ -89,12 +93,14 @@ def fit_neighbours(
     seed: int,
     device: torch.device = _CPU,
     near: Tensor | None = None,
+    parts: Sequence[int] | None = None,
 ) -> CellNeighbours:
     """The neighbours of good parts, in three passes over them.
 
     pictures: at each call yields the same batches, (n, cells, k) float32, of `count` pictures; kept: cells at most;
     device: where cells are compared, and where the result lies; near: whether two cells see some of the same pixels,
-    (cells, cells), by which those of a single part are told from their neighbours. Memory holds the candidates and one
+    (cells, cells), by which those of a single part are told from their neighbours; parts: number of the part that each
+    picture is of, where several are of one. Memory holds the candidates and one
     batch. Raises UnitSpaceError.
     """
     space = fit_spaces(pictures, pooled=True, ridge=ridge).to(device)
@@ -102,12 +108,15 @@ def fit_neighbours(
     of_each = max(1, math.ceil(_CANDIDATES / count))
     candidates, owners, places_seen, seen = [], [], [], 0
     for some in pictures():
-        white = space.whitened(some.to(device))
-        n, cells, k = white.shape
+        n, cells, k = some.shape
         taken = min(of_each, cells)
         chosen = torch.stack([torch.randperm(cells, generator=draw)[:taken] for _ in range(n)])
-        candidates.append(white.gather(1, chosen.to(device)[:, :, None].expand(-1, -1, k)).reshape(-1, k))
-        owners.append(torch.arange(seen, seen + n, device=device).repeat_interleave(taken))
+        drawn = some.to(device).gather(1, chosen.to(device)[:, :, None].expand(-1, -1, k))
+        candidates.append(space.whitened(drawn).reshape(-1, k))
+        of_each_picture = torch.tensor(
+            range(seen, seen + n) if parts is None else parts[seen : seen + n], device=device
+        )
+        owners.append(of_each_picture.repeat_interleave(taken))
         places_seen.append(chosen.reshape(-1).to(device))
         seen += n
     known, owner, place = torch.cat(candidates), torch.cat(owners), torch.cat(places_seen)
@@ -115,11 +124,12 @@ def fit_neighbours(
     places = farthest_points(known @ projection.to(device), kept)
     kept_ones, owners_of_kept = known[places], owner[places]
     near = None if near is None or count > 1 else near.to(device)
+    every = -(-len(known) // _MEASURED)
     apart = torch.cat(
         [
             _nearest(rows, kept_ones, own[:, None] == owners_of_kept if near is None else near[at][:, place[places]])
             for rows, own, at in zip(
-                torch.split(known, _TOGETHER), torch.split(owner, _TOGETHER), torch.split(place, _TOGETHER), strict=True
+                *(torch.split(of_each[::every], _TOGETHER) for of_each in (known, owner, place)), strict=True
             )
         ]
     )
@@ -137,19 +147,41 @@ def farthest_points(x: Tensor, count: int) -> Tensor:
     """Rows that leave no other row far from all of them: each next one is the farthest from those before. (n, d) ->
     rising indices of `count` rows, or of all where there are no more.
 
+    Several are chosen between two passes over all rows: distances only fall, so that among the farthest few each is the
+    next one as long as it stays at least as far as any row beyond these was.
+
     # Sener & Savarese 2018, greedy k-center: at most twice as far as the best choice of as many
     """
     if len(x) <= count:
         return torch.arange(len(x), device=x.device)
     lengths = x.square().sum(dim=1)
-    chosen = torch.empty(count, dtype=torch.long, device=x.device)
-    chosen[:1] = lengths.argmin()  # the middle of whitened rows
+    last = lengths.argmin()[None]  # the middle of whitened rows
+    chosen, left = [last], count - 1
     nearest = torch.full((len(x),), math.inf, device=x.device)
-    for place in range(1, count):
-        last = x[chosen[place - 1 : place]][0]  # by an index that stays on the device: nothing waits for it
-        nearest = torch.minimum(nearest, lengths - 2 * (x @ last) + last.square().sum())
-        chosen[place : place + 1] = nearest.argmax()
-    return chosen.sort().values
+    while left:
+        apart = torch.addmm(lengths, x[last], x.T, alpha=-2).add_(lengths[last][:, None])
+        torch.minimum(nearest, apart.amin(dim=0), out=nearest)
+        far, rows = nearest.topk(min(_AT_A_TIME + 1, len(x)))
+        last = rows[_next_ones(x[rows[:-1]], far, left)]
+        chosen.append(last)
+        left -= len(last)
+    return torch.cat(chosen).sort().values
+
+
+def _next_ones(x: Tensor, far: Tensor, most: int) -> list[int]:
+    """Which of the farthest rows come next, in order. x: (m, d); far: (m + 1,), falling: of these, and of the farthest
+    row beyond them."""
+    among = torch.cdist(x, x).square().cpu().numpy()
+    left, beyond = far[:-1].cpu().numpy().copy(), float(far[-1])
+    found: list[int] = []
+    while len(found) < min(most, len(left)):
+        place = int(left.argmax())
+        if found and left[place] < beyond:
+            break
+        found.append(place)
+        np.minimum(left, among[place], out=left)
+        left[place] = -1
+    return found
 
 
 def _nearest(x: Tensor, cells: Tensor, left_out: Tensor | None = None) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kenpin.data.framing import Framing
 from kenpin.errors import RunError, first_line
 from kenpin.files import read_json
 from kenpin.heat import Region
@@ -96,6 +97,7 @@ class CellDecoding(CalibratedPictures):
     """The D²/k of the farthest cell of a map."""
 
     labels: tuple[str, ...] = ()
+    framing: Framing | None = None
 
     def __init__(self, task: Task, seen_region: Callable[[tuple[int, int]], Region]) -> None:
         """seen_region: the part of a picture of a size that the network sees."""
@@ -103,7 +105,7 @@ class CellDecoding(CalibratedPictures):
 
     def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
         """The D²/k of the farthest cell is the part's."""
-        farthest = outputs["map"].max(axis=(1, 2)).tolist()
+        farthest = [float(grid.max()) for grid in outputs["map"]]  # of pictures in tiles each has a size of its own
         return [
             self.calibrated(Prediction(example.id, defect_score=far, distance=far))
             for example, far in zip(examples, farthest, strict=True)
@@ -112,6 +114,8 @@ class CellDecoding(CalibratedPictures):
     def map_of(self, grid: NDArray[np.float32], size_wh: tuple[int, int]) -> Map:
         """One picture's row of `map`, in the frame of the picture as displayed."""
         region = self._seen_region(size_wh)
+        if self.framing is not None:
+            region = self.framing.region_of(size_wh)
         shows = "distance from good parts"
         return map_of_cells(grid, size_wh, shows, "D²/k", region=region, score=float(grid.max()))
 

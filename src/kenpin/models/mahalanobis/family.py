@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
-from kenpin.errors import OptionError
+from kenpin.errors import OptionError, UnitSpaceError
 from kenpin.models.bases import Announced, BaseRecord, check_base
 from kenpin.models.contract import Inspector, Task
 from kenpin.models.mahalanobis.decoding import SPACE_FILE, read_space
@@ -82,6 +82,8 @@ class MahalanobisFamily:
         is_good = [label in task.ok_labels for label in training.column("label")]
         if options.where not in CELLS_TOGETHER:
             check_count(sum(is_good), "ledoit-wolf" if options.where != "none" else options.ridge)
+        elif not any(is_good):
+            raise UnitSpaceError("unit space: 0 good parts to fit to; at least 1 is needed. Add good parts.")
         if options.select_items:
             divide_parts(training, is_good, options.confirm_share, options.seed, lineage)
 
@@ -121,7 +123,7 @@ def _of_cells(options: MahalanobisOptions, task: Task) -> PatchSpaceInspector:
         raise OptionError("option `where` does nothing with a table of numbers; leave it out.")
     layers = options.lite0_layers if options.base == "lite0" else options.layers
     backbone = load_backbone(options.base, task.labels, options.seed, layers=layers, picture_px=options.picture_px)
-    return PatchSpaceInspector(backbone.frozen(), task, options)
+    return PatchSpaceInspector(backbone.frozen().uncropped(options.has_view), task, options)
 
 
 FAMILY = MahalanobisFamily()

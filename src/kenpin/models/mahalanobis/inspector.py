@@ -18,6 +18,7 @@ from kenpin.data.targets import of_labels
 from kenpin.errors import OptionError, RunError, UnitSpaceError
 from kenpin.files import write_json
 from kenpin.models.contract import Batch, Progress, Task
+from kenpin.models.framed import framing_by
 from kenpin.models.looking.ways import distance_maps
 from kenpin.models.mahalanobis.decoding import NAMES_FILE, SPACE_FILE, AnySpace, SpaceDecoding
 from kenpin.models.mahalanobis.graph import write_graph
@@ -25,6 +26,7 @@ from kenpin.models.mahalanobis.items import ItemSource
 from kenpin.models.mahalanobis.options import MahalanobisOptions, keeps_moments
 from kenpin.models.mahalanobis.selection import Portions, check_count, choose, divide_parts
 from kenpin.models.networks.on_engine import OnEngine
+from kenpin.models.tiles import for_learning, tiling_by
 from kenpin.plural import counted, was_were
 from kenpin.quality.threshold import threshold_from_quantile
 from kenpin.records import Example, Map, Threshold
@@ -33,6 +35,7 @@ from kenpin.run.seal import REMEDY
 from kenpin.taguchi import AdjugateSpace, Moments, PairMoments, RecognitionSpace, UnitSpace, sum_of_fourth_powers
 from kenpin.taguchi.limits import chi_square_limit, f_limit, tolerance_limit
 from kenpin.taguchi.selection import Selection
+from kenpin.targets import Target
 
 SELECTION = "selection.json"
 """File of a run's model folder: the chosen items, and how the choice was confirmed."""
@@ -59,6 +62,7 @@ class UnitSpaceInspector(SpaceDecoding):
         self.base, self.image_size_wh, self.module = source.base, source.image_size_wh, source.module
         self.encode, self.extract, self.table_items = source.encode, source.extract, source.table_items
         self.processor = source.processor
+        self.tiling, self.framing = tiling_by(options), framing_by(options)
         self._source, self._options = source, options
         self._selection: Selection | None = None
 
@@ -95,8 +99,11 @@ class UnitSpaceInspector(SpaceDecoding):
         """
         options = self._options
         is_good = [label in self._task.ok_labels for label in training.column("label")]
-        check_count(sum(is_good), options.ridge)
         self._check_law(lineage.seen(training), is_good, lineage)
+        training = self._learned_from(training)
+        if self.tiling is not None:
+            is_good = [True] * len(training)
+        check_count(sum(is_good), options.ridge)
         if options.select_items:
             portions = divide_parts(training, is_good, options.confirm_share, options.seed, lineage)
         else:
@@ -128,6 +135,10 @@ class UnitSpaceInspector(SpaceDecoding):
             self._take(self._fit_space(of_items, lambda: sum_of_fourth_powers(good, of_items, chosen)), chosen)
         return (*notes, self._sentence(len(good), len(varying)))
 
+    def _learned_from(self, training: Dataset) -> Dataset:
+        """The pictures as they are looked at, or the tiles of the good ones; rows of a table as they are."""
+        return for_learning(self, training, Target.LABEL, self._task.ok_labels, good_alone=True)
+
     @property
     def cannot_update(self) -> str | None:
         """Method rt compares each part with the mean pattern of all, which moves with every part."""
@@ -146,7 +157,8 @@ class UnitSpaceInspector(SpaceDecoding):
 
     def moments_of(self, training: Dataset, progress: Progress) -> PairMoments:
         """Moments of all features of the good parts that may be items."""
-        return PairMoments.of(self._source.rows(self, of_labels(training, self._task.ok_labels), progress))
+        good = self._learned_from(of_labels(training, self._task.ok_labels))
+        return PairMoments.of(self._source.rows(self, good, progress))
 
     def fit_moments(self, moments: PairMoments) -> tuple[str, ...]:
         """Learn the space from moments of `moments_of`. Selected items stay selected; else all that vary are taken.
@@ -246,11 +258,12 @@ class UnitSpaceInspector(SpaceDecoding):
         space, items = self._fitted()
         silent = len(self._source.candidates) - varying
         left_out = f" {counted(silent, 'item')} without variation {was_were(silent)} left out." if silent else ""
-        return _space_sentence(space, good, len(items)) + left_out
+        held = counted(good, "good part" if self.tiling is None else "tile")
+        return _space_sentence(space, held, len(items)) + left_out
 
 
-def _space_sentence(space: AnySpace, good: int, items: int) -> str:
-    content = f"The unit space holds {counted(good, 'good part')} and {counted(items, 'item')}"
+def _space_sentence(space: AnySpace, held: str, items: int) -> str:
+    content = f"The unit space holds {held} and {counted(items, 'item')}"
     if isinstance(space, RecognitionSpace):
         return f"{content}, as sensitivity and deviation from their mean pattern."
     if isinstance(space, AdjugateSpace):

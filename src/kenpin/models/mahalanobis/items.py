@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor, nn
 
+from kenpin.config import VIEW
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError
 from kenpin.models.bases import BaseRecord
@@ -74,7 +75,7 @@ class ItemSource:
 
 def item_source(options: MahalanobisOptions, labels: Sequence[str], table: tuple[str, ...]) -> ItemSource:
     """The source of the options, or of a table with these columns. Raises OptionError, RunError."""
-    idle = options.first_set(("layers", "picture_px"))
+    idle = options.first_set(("layers", "picture_px", *VIEW) if table else ("layers", "picture_px"))
     if table:
         if idle is not None or options.base != "lite0":
             raise OptionError(f"option `{idle or 'base'}` does nothing with a table of numbers; leave it out.")
@@ -111,7 +112,7 @@ def _of_base(options: MahalanobisOptions, labels: Sequence[str]) -> ItemSource:
         options.seed,
         layers=None if is_lite0 else options.layers,  # its features are those of all stages, whatever is taken of them
         picture_px=options.picture_px,
-    )
+    ).uncropped(options.has_view)
     names = backbone.item_names
     candidates = np.arange(len(names))
     if is_lite0:

@@ -14,6 +14,10 @@ from kenpin.taguchi.selection import DEFAULT_FACTORS
 LITE0_LAYERS = (6,)
 MAP_LITE0_LAYERS = (4, 5, 6)
 """Stages of Lite0 whose features make a map: on real solar cells better than earlier and later ones."""
+TILE_LITE0_LAYERS = (3, 4)
+"""The same of tiles: they see scratches as well and less far around, so that a map has no seams (benchmarks, Tiles)."""
+_LAWS = ("chi-square", "f")
+"""Limits by the distribution of the distance."""
 LITE0_LAYER_SETS = (LITE0_LAYERS, (5,), (4,), (3,), MAP_LITE0_LAYERS)
 MAP_LITE0_LAYER_SETS = (MAP_LITE0_LAYERS, (3, 4, 5), (2, 3, 4), (4,), (5,), (6,))
 """Sets of stages that made defects choose among: neighbouring ones together, and single ones."""
@@ -39,13 +43,19 @@ class MahalanobisOptions(FeatureOptions):
         None,
         min_length=1,
         description="Layers of the base whose features are items: stages 0 to 6 of lite0, by default 6, with where 4 "
-        "5 6; 1 to the last of another network, by default the last, with where a layer of each quarter of the depth.",
+        "5 6, of tiles 3 4; 1 to the last of another network, by default the last, with where a layer of each quarter "
+        "of the depth.",
     )
     where: Literal["none", "positions", "pooled", "neighbours"] = Field(
         "none",
         description="Map the distance over the picture: by a unit space for each cell of the map (positions), by one "
         "for the patches of all cells, for parts that move (pooled), or from the nearest patch of a good part in that "
         "space (neighbours).",
+    )
+    join_layers: Literal["together", "apart"] = Field(
+        "together",
+        description="With where pooled: one unit space of all layers (together), or one of each, of which that "
+        "counts which finds a cell, or the whole picture, farthest from what is usual (apart).",
     )
     kept_cells: Annotated[int, InGroup("advanced")] = Field(
         10_000, ge=1, description="Patches of good parts that are kept, at most, with where neighbours."
@@ -120,6 +130,10 @@ class MahalanobisOptions(FeatureOptions):
         idle: dict[str, str] = {}
         if self.where != "positions":
             idle["place_items"] = f"where {self.where}"
+        if self.join_layers == "apart":
+            idle["updatable"] = "join_layers apart"
+        if self.where != "pooled":
+            idle["join_layers"] = f"where {self.where}"
         if self.where != "neighbours":
             idle["kept_cells"] = f"where {self.where}"
         else:
@@ -148,7 +162,9 @@ class MahalanobisOptions(FeatureOptions):
     @property
     def lite0_layers(self) -> tuple[int, ...]:
         """Stages of Lite0 whose features are items: the last sees whole pictures, earlier ones separate cells."""
-        return self.layers or (LITE0_LAYERS if self.where == "none" else MAP_LITE0_LAYERS)
+        if self.layers is not None:
+            return self.layers
+        return LITE0_LAYERS if self.where == "none" else MAP_LITE0_LAYERS if self.tile_px is None else TILE_LITE0_LAYERS
 
     @model_validator(mode="before")
     @classmethod
@@ -167,6 +183,8 @@ class MahalanobisOptions(FeatureOptions):
         reasons = self._idle()
         if (name := self.first_set(reasons)) is not None:
             raise ValueError(f"`{name}` does nothing with {reasons[name]}; leave it out or change the other.")
+        if self.tile_px is not None:
+            self._refuse_tiles()
         if self.choose_layers and self.layers is not None:
             raise ValueError("`choose_layers` and `layers` exclude each other; leave one of them out.")
         if self.made_defects and self.calibrate != "none":
@@ -185,10 +203,20 @@ class MahalanobisOptions(FeatureOptions):
             raise ValueError("`limit` f holds without a ridge alone; set ridge 0, or take another limit.")
         return self
 
+    def _refuse_tiles(self) -> None:
+        """What holds for whole pictures alone: places of a part, and the law of one distance."""
+        of_whole = {"where": self.where == "positions", "select_items": self.select_items, "limit": self.limit in _LAWS}
+        for name, is_of_whole in of_whole.items():
+            if is_of_whole:
+                value = str(getattr(self, name)).lower()
+                raise ValueError(f"`{name}` {value} is for whole pictures, and `tile_px` cuts them; leave one out.")
+
 
 def keeps_moments(options: MahalanobisOptions, items: int, cells: int = 1) -> bool:
     """Whether a run with these options keeps the moments of so many items, of each of so many cells."""
     if (options.method == "rt" and options.where == "none") or options.where == "neighbours":
+        return False
+    if options.join_layers == "apart":
         return False
     small = PairMoments.bytes_of(items, cells) <= _MOST_BYTES
     return options.updatable == "always" or (options.updatable == "auto" and small)

@@ -19,24 +19,30 @@ from torch import Tensor, nn
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
 from kenpin.data.targets import of_labels
+from kenpin.data.tiling import tile_of
 from kenpin.errors import OptionError, RunError, first_line
 from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.devices import device_of
+from kenpin.models.framed import framing_by
 from kenpin.models.inference import compute_features, infer_together
 from kenpin.models.looking.maps import seen_region
 from kenpin.models.mahalanobis.cell_neighbours import CellNeighbours, fit_neighbours
 from kenpin.models.mahalanobis.cell_spaces import CellSpaces, fit_spaces, samples_of, spaces_of_moments
 from kenpin.models.mahalanobis.decoding import CellDecoding
+from kenpin.models.mahalanobis.layer_spaces import LayerSpaces, fit_layers
 from kenpin.models.mahalanobis.options import CELLS_TOGETHER, MahalanobisOptions, keeps_moments
 from kenpin.models.mahalanobis.selection import check_count
 from kenpin.models.networks.backbones import Backbone
 from kenpin.models.networks.on_engine import OnEngine
+from kenpin.models.tiles import for_learning, tiling_by
 from kenpin.plural import counted
 from kenpin.records import Example, Map
 from kenpin.run.arrays import read_run_arrays
 from kenpin.run.seal import REMEDY
 from kenpin.taguchi import PairMoments
+from kenpin.targets import Target
 
+AnySpaces = CellSpaces | CellNeighbours | LayerSpaces
 _TOGETHER = 32  # pictures a matrix product: enough to fill it, and few enough for the memory
 _FILE = "place_spaces.npz"
 WAY = "distance"
@@ -63,11 +69,14 @@ class PatchSpaceInspector(CellDecoding):
         self._sizes = [tuple(output.shape[1:]) for output in outputs]
         self._grid = max(rows_columns for _, *rows_columns in self._sizes)
         # a cell of the coarsest stage covers so many of the finest, or one less: an odd number has a middle cell
-        self._around = max(self._grid[0] // rows for _, rows, _ in self._sizes) | 1
+        coarsest = min(rows for _, rows, _ in self._sizes)
+        self._around = self._grid[0] // coarsest | 1
+        self.tiling = tiling_by(options, (options.tile_px or 0) / coarsest)
+        self.framing = framing_by(options)
         channels = sum(count for count, *_ in self._sizes)
         items = min(options.place_items, channels)
         self._take(_choice(channels, items) if self._where == "positions" else np.arange(channels))
-        self._spaces: CellSpaces | CellNeighbours | None = None
+        self._spaces: AnySpaces | None = None
 
     def _take(self, channels: NDArray[np.int64]) -> None:
         """Describe cells by these channels, in rising order, of all that the stages have."""
@@ -121,7 +130,7 @@ class PatchSpaceInspector(CellDecoding):
 
     def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
         """Learn the spaces from the good parts alone; nothing is set aside. Raises UnitSpaceError."""
-        good = of_labels(training, self._task.ok_labels)
+        good = self._learned_from(training)
         if self._where not in CELLS_TOGETHER:
             check_count(len(good), "ledoit-wolf")
         pictures, options = partial(self._pictures, good, progress), self._options
@@ -134,14 +143,20 @@ class PatchSpaceInspector(CellDecoding):
                 seed=options.seed,
                 device=device_of(self),
                 near=self._near() if len(good) == 1 else None,
+                parts=self._parts_of(good),
             )
+        elif options.join_layers == "apart":
+            items = [len(channels) for channels in self._of_stages]
+            self._spaces = fit_layers(pictures, len(good), items, ridge=options.ridge)
         else:
             self._spaces = fit_spaces(pictures, pooled=self._is_pooled, ridge=options.ridge)
         return (self._sentence(len(good)),)
 
     @property
     def cannot_update(self) -> str | None:
-        """Neighbours are no moments, to which others could be added."""
+        """Neighbours are no moments, to which others could be added; nor are distances of parts that were held out."""
+        if self._options.join_layers == "apart":
+            return "join_layers apart scales its layers by parts that were held out in turn; train again on all parts."
         if self._where != "neighbours":
             return None
         return "where neighbours keeps patches of its good parts and not their moments; train again on all parts."
@@ -156,7 +171,7 @@ class PatchSpaceInspector(CellDecoding):
 
     def moments_of(self, training: Dataset, progress: Progress) -> PairMoments:
         """Moments of the items of the good parts' cells, of each cell or of all together."""
-        pictures = self._pictures(of_labels(training, self._task.ok_labels), progress)
+        pictures = self._pictures(self._learned_from(training), progress)
         total = PairMoments.none(1 if self._is_pooled else math.prod(self._grid), len(self._channels))
         for x in samples_of(pictures, pooled=self._is_pooled):
             total = total + PairMoments.of_cells(x.numpy())
@@ -169,6 +184,16 @@ class PatchSpaceInspector(CellDecoding):
             raise RunError(f"the moments are those of other items than the run's; {REMEDY}.")
         self._spaces = spaces_of_moments(moments, self._options.ridge)
         return (self._sentence(moments.count // (math.prod(self._grid) if self._is_pooled else 1)),)
+
+    def _learned_from(self, training: Dataset) -> Dataset:
+        """The good parts, or the tiles of these."""
+        ok_labels = self._task.ok_labels
+        return for_learning(self, of_labels(training, ok_labels), Target.LABEL, ok_labels, good_alone=True)
+
+    def _parts_of(self, tiles: Dataset) -> list[int] | None:
+        """Number of the part that each tile is of; None of whole pictures, and where all are of one part."""
+        parts = None if self.tiling is None else [tile_of(tile).row for tile in tiles]
+        return None if parts is None or len(set(parts)) == 1 else parts
 
     def _pictures(self, good: Dataset, progress: Progress) -> Iterator[Tensor]:
         """Items of the cells of each picture, some pictures together, (n, cells, k)."""
@@ -189,10 +214,12 @@ class PatchSpaceInspector(CellDecoding):
     def _sentence(self, good: int) -> str:
         rows, columns = self._grid
         spaces = "a unit space in each" if self._where == "positions" else "one unit space"
+        if isinstance(self._fitted, LayerSpaces):
+            spaces += f" of each of {counted(len(self._fitted.spaces), 'layer')}"
         if isinstance(self._fitted, CellNeighbours):
             spaces += f" with the {len(self._fitted.cells):,} patches that are farthest from one another"
         return (
-            f"{rows} × {columns} cells of {counted(good, 'good part')}, {spaces}: "
+            f"{rows} × {columns} cells of {counted(good, 'good part' if self.tiling is None else 'tile')}, {spaces}: "
             f"{counted(self._fitted.mean.shape[1], 'item')}, mean ridge {float(self._fitted.ridge.mean()):.4f}."
         )
 
@@ -207,7 +234,8 @@ class PatchSpaceInspector(CellDecoding):
             raise RunError(f"{folder / _FILE}: an earlier version made other features of cells; train again.")
         self._take(saved.pop("channels"))  # the saved ones: another NumPy might sample others
         try:
-            self._spaces = (CellNeighbours if "cells" in saved else CellSpaces).from_arrays(saved)
+            kind = CellNeighbours if "cells" in saved else LayerSpaces if "centre" in saved else CellSpaces
+            self._spaces = kind.from_arrays(saved)
         except (KeyError, TypeError, ValueError) as error:
             raise RunError(f"{folder / _FILE}: holds no unit spaces ({first_line(error)}); {REMEDY}.") from error
         return self
@@ -223,7 +251,7 @@ class PatchSpaceInspector(CellDecoding):
         return self.infer({"features": self._extract(pixel_values)})["map"]
 
     @property
-    def _fitted(self) -> CellSpaces | CellNeighbours:
+    def _fitted(self) -> AnySpaces:
         if self._spaces is None:
             raise ValueError("the unit spaces are empty; fit them first.")
         return self._spaces

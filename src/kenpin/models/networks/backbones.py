@@ -22,7 +22,7 @@ from kenpin.models.networks import lite0
 from kenpin.models.networks.encoding import encoder_of
 from kenpin.models.networks.layers import LayerOutput, as_grid, body_name_of, body_of, classifies, layer_outputs
 from kenpin.models.networks.on_engine import OnEngine
-from kenpin.models.networks.picture_size import at_size
+from kenpin.models.networks.picture_size import at_size, uncropped
 from kenpin.models.networks.pretrained import load_pretrained
 from kenpin.models.networks.quiet import without_bars, without_reports
 from kenpin.models.networks.seeded import seeded
@@ -134,6 +134,10 @@ class Backbone:
             with torch.inference_mode():
                 chosen._layers(_probe_pixels(self.image_size_wh).to(self.device))
         return chosen
+
+    def uncropped(self, wanted: bool) -> Backbone:
+        """The same where nothing is to be cut off at the edges, as of tiles; else as it is."""
+        return replace(self, processor=uncropped(self.processor, self.image_size_wh)) if wanted else self
 
     def frozen(self) -> Backbone:
         """A copy for inference alone: faster where batch normalisation can be folded away, and not trainable."""

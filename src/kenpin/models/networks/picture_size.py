@@ -55,6 +55,14 @@ def processor_at_size(processor: Any, side_px: int) -> Any:
     return type(processor).from_dict({**processor.to_dict(), **changed})
 
 
+def uncropped(processor: Any, size_wh: tuple[int, int]) -> Any:
+    """The same, to bring pictures to this size without cutting anything off."""
+    if not getattr(processor, "do_center_crop", False):
+        return processor
+    size = {"height": size_wh[1], "width": size_wh[0]}
+    return type(processor).from_dict({**processor.to_dict(), "do_center_crop": False, "size": size})
+
+
 def _patch_px(config: Any) -> int:
     """Of which a picture's side must be a multiple: the side of a patch, or of the coarsest cell of Lite0."""
     if isinstance(config, Lite0Config):

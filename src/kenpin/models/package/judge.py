@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from kenpin.data.dataset import Dataset
+from kenpin.data.framing import Framing
 from kenpin.data.images import read_grey_or_rgb
 from kenpin.data.streaming import in_batches, pipelined, shared_out, stream
 from kenpin.data.targets import refuse_table
+from kenpin.data.tiling import Tiling
 from kenpin.errors import ImageError, OptionError
 from kenpin.models.contract import OnError, Progress
 from kenpin.models.opened import sound
@@ -32,6 +34,9 @@ class PackageJudge:
     """Computes the network's output, and decodes it as the run does."""
 
     batch_size: int | None = _BATCH
+    tiling: Tiling | None = None
+    framing: Framing | None = None
+    """What it looks at in place of whole pictures."""
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from kenpin.data.framing import REFERENCE, ROI, read_framing
 from kenpin.errors import OptionError, RunError, first_line
 from kenpin.models.calibrated import read_calibration
 from kenpin.models.contract import Judge, OpensNetworks, Task
@@ -92,12 +93,19 @@ def open_package(folder: Path, device: str | None = None, engine: str = "auto") 
         folder / DECISION, task, run.options, resizing
     )
     decoding.calibration = read_calibration(folder / DECISION)
+    tiling = None if record.input.tiles is None else record.input.tiles.tiling
+    framing = None
+    if (frame := record.input.frame) is not None:
+        reference, roi = (folder / DECISION / name for name in (REFERENCE, ROI))
+        framing = read_framing(reference if frame.aligned else None, roi if frame.roi else None, frame.object)
+        decoding.framing = framing
     if isinstance(decoding, OpensNetworks):
         decoding.open_networks(call)
     kind = CellJudge if record.output == "map" else PackageJudge
     computed_by = f"{chosen} {version_of(chosen)} {record.precision}"
     key = record.network_key and f"{record.network_key} {record.output} {computed_by} {_device(device)} {resizing}"
     pictures = kind(decoding, resizing, network, record.output, computed_by, key)
+    pictures.tiling, pictures.framing = tiling, framing
     with _trying():
         pictures.check()
     return Package(pictures, record, run, pictures.target)

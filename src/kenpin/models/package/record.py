@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from kenpin.data.tiling import Tiling
 from kenpin.errors import RunError
 from kenpin.files import read_json, write_json
 from kenpin.models.resizing import Resizing
@@ -49,6 +50,32 @@ class Quantised(BaseModel):
     """95 % interval of the change of the AUROC, on the same parts."""
 
 
+class TileInput(BaseModel):
+    """Tiles of pictures that a package's network takes one by one."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tile_px: int = Field(ge=1)
+    """Side in pixels of the picture."""
+    overlap: float = Field(ge=0, lt=1)
+    unit_px: int = Field(ge=1)
+
+    @property
+    def tiling(self) -> Tiling:
+        """Where they lie."""
+        return Tiling(self.tile_px, self.overlap, self.unit_px)
+
+
+class FrameInput(BaseModel):
+    """What of pictures a package looks at; reference and region of interest are among its decision files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    aligned: bool
+    roi: bool
+    object: Literal["none", "brightness"]
+
+
 class PictureInput(BaseModel):
     """Pictures as a package's network takes them."""
 
@@ -58,6 +85,10 @@ class PictureInput(BaseModel):
     """In pixels."""
     resample: int = Field(ge=0, le=5)
     shortest_px: int | None = Field(None, ge=1)
+    frame: FrameInput | None = None
+    """What of a picture is looked at, where it is not the whole."""
+    tiles: TileInput | None = None
+    """What of that is brought to the network's size, where it is not all of it."""
 
     @property
     def resizing(self) -> Resizing:

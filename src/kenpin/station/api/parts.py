@@ -71,6 +71,10 @@ def get_part(key: str, asked: Annotated[Asking, Depends(asking(Right.LOOK))]) ->
         part, reviews = find_part(connection, key), station.reviewing.reviews_of(connection, key)
     if part is None:
         raise NotThereError("there is no such part; the address may be of another station.")
+    if station.reviewing.looks_blind(asked.person, key):
+        raise NotThereError(
+            "you look at this part without what runs say of it; say what it is, and its record is here."
+        )
     return reviewed_answer(part, read_record(station.folder, part.journal, part.offset_bytes, key), reviews)
 
 

@@ -115,10 +115,12 @@ def parts_as_parquet(request: Request) -> StreamingResponse:
 
 
 @ROUTER.get("/parts/{key}")
-def part_page(request: Request, key: str) -> HTMLResponse:
-    """All that is known of a part."""
+def part_page(request: Request, key: str) -> Response:
+    """All that is known of a part; not to who looks at it blind at present."""
     asked = asked_page(request, Right.LOOK)
     part, record = _part(asked.station, key)
+    if asked.station.reviewing.looks_blind(asked.who, key):
+        return RedirectResponse(f"/review?product={part.product}", 303)
     with asked.station.store.reading() as connection:
         reviews = asked.station.reviewing.reviews_of(connection, key)
     has_picture = bool(part.picture_hash) and asked.station.pictures.find(part.picture_hash) is not None
@@ -151,6 +153,8 @@ def part_layer(request: Request, key: str) -> Response:
     """Its map, to be laid over the picture."""
     asked = asked_page(request, Right.LOOK)
     part, record = _part(asked.station, key)
+    if asked.station.reviewing.looks_blind(asked.who, key):
+        raise NotThereError("you look at this part without what runs say of it; say what it is, and its map is here.")
     named = next((answer.map for answer in record.answers if answer.map is not None), None)
     if named is None:
         raise NotThereError("the part has no map.")

@@ -98,6 +98,15 @@ class Reviewing:
             part = find_part(connection, key)
         return None if part is None else ReviewTask(part, why)
 
+    def looks_blind(self, who: Person, key: str) -> bool:
+        """Whether this person has the part before them at present, and is to see nothing of what others say of it.
+        Raises StoreError."""
+        holds = and_(LENT.c.key == key, LENT.c.who == who.name, LENT.c.holds, LENT.c.until_us >= self._clock())
+        wanted = select(WANTED.c.key).where(WANTED.c.key == key).exists()
+        drawn = select(PARTS.c.key).where(PARTS.c.key == key, PARTS.c.sampled.is_not(None)).exists()
+        with self._store.reading() as connection:
+            return connection.execute(select(LENT.c.key).where(holds, or_(wanted, drawn))).first() is not None
+
     def waiting(self, product: str) -> int:
         """How many parts wait for somebody. Raises StoreError."""
         with self._store.reading() as connection:

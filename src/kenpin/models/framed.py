@@ -1,0 +1,143 @@
+"""Pictures judged as they are framed: what the network finds goes back into the frame of the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+from PIL.Image import Image
+
+from kenpin.data.dataset import Dataset
+from kenpin.data.framed_set import OpensFramed, framed_set, row_of_framed
+from kenpin.data.framing import REFERENCE, ROI, Framed, Framing, read_framing
+from kenpin.errors import ImageError
+from kenpin.models.contract import Judge, Localised, OnError, Progress
+from kenpin.models.outputs import Outputs
+from kenpin.models.tiles import PREDICTION, Plain, decoded, sized, stacked
+from kenpin.records import Detections, Example, ImageSource, Prediction
+
+if TYPE_CHECKING:  # who judges by a package does not wait for the options of a training
+    from kenpin.config import ViewOptions
+
+View = TypeVar("View", bound="ViewOptions")
+_TOGETHER = 256  # pictures that are one framed data set
+
+
+def framing_by(options: ViewOptions) -> Framing | None:
+    """The framing of a family's options. Raises OptionError, ImageError, MissingExtraError."""
+    return read_framing(options.align, options.roi, options.object)
+
+
+def with_kept_view(options: View, folder: Path) -> View:
+    """The options with the reference and region of interest that `Framing.write` left in a run's folder: the files
+    that they named at first may be gone, or others."""
+    kept = {"align": REFERENCE, "roi": ROI}
+    return options.model_copy(
+        update={name: str(folder / file) for name, file in kept.items() if getattr(options, name) is not None}
+    )
+
+
+def framing_of(judge: Judge) -> Framing | None:
+    """How a judge frames pictures; None where it looks at all of them as they are."""
+    found: Framing | None = getattr(judge, "framing", None)
+    return found
+
+
+def outputs_framed(
+    judge: Judge,
+    framing: Framing,
+    dataset: Dataset,
+    *,
+    inner: Plain,
+    progress: Progress | None,
+    on_error: OnError | None,
+    batch_size: int | None,
+) -> Iterator[tuple[list[Example], Outputs]]:
+    """One picture at a time with its raw outputs, one row, in the data set's order. inner: gives those of framed
+    pictures."""
+    done = 0
+    for start in range(0, len(dataset), _TOGETHER):
+        some = dataset.select(range(start, min(start + _TOGETHER, len(dataset))))
+        pictures, sizes, failed = sized(some, on_error)
+        done += len(some) - len(pictures)
+        framed, opener = framed_set(pictures, framing, sizes)
+        for row, outputs in _rows(framed, opener, pictures, inner, on_error, batch_size):
+            done += 1
+            if outputs is not None:
+                example = replace(pictures[row], size_wh=sizes[row])
+                of_picture = in_picture(judge, framing, opener.framed(framed[row]), sizes[row], outputs)
+                yield [example], of_picture
+            if progress is not None:
+                progress("predicting", done, len(dataset))
+        if failed is not None:
+            raise failed
+
+
+def _rows(
+    framed: Dataset,
+    opener: OpensFramed,
+    pictures: Dataset,
+    inner: Plain,
+    on_error: OnError | None,
+    batch_size: int | None,
+) -> Iterator[tuple[int, Outputs | None]]:
+    """Rows of the pictures with their outputs, None where one cannot be opened or framed."""
+    bad: dict[int, ImageError] = {}
+    row = 0
+
+    def note(example: Example, error: ImageError) -> None:
+        bad[row_of_framed(example)] = error
+
+    def failed_up_to(wanted: int) -> Iterator[tuple[int, Outputs | None]]:
+        nonlocal row
+        while row < wanted:
+            if on_error is not None:
+                on_error(pictures[row], bad[row])
+            yield row, None
+            row += 1
+
+    for examples, outputs in inner(framed, on_error=None if on_error is None else note, batch_size=batch_size):
+        for index, example in enumerate(examples):
+            yield from failed_up_to(row_of_framed(example))
+            yield row, {name: rows[index : index + 1] for name, rows in outputs.items()}
+            row += 1
+    yield from failed_up_to(len(pictures))
+
+
+def outputs_of_framed_images(
+    judge: Judge, framing: Framing, images: Sequence[Image], *, inner: Callable[[Sequence[Image]], Outputs]
+) -> Outputs:
+    """A row of raw outputs for each picture, mode RGB. inner: gives those of framed pictures. Raises
+    NotAlignedError."""
+    each = [framing.of(image) for image in images]
+    found = inner([framed.image for framed in each])
+    rows = [
+        in_picture(judge, framing, framed, image.size, {name: of[index : index + 1] for name, of in found.items()})
+        for index, (framed, image) in enumerate(zip(each, images, strict=True))
+    ]
+    return {name: stacked([row[name] for row in rows]) for name in rows[0]}
+
+
+def in_picture(judge: Judge, framing: Framing, framed: Framed, size_wh: tuple[int, int], outputs: Outputs) -> Outputs:
+    """Raw outputs of one framed picture, one row, in the frame of its picture."""
+    if isinstance(judge, Localised):
+        return {"map": framing.map_in_picture(outputs["map"][0], framed, size_wh)[None]}
+    example = Example("", ImageSource(), size_wh=framed.image.size)
+    known = decoded(outputs, [example])
+    (prediction,) = judge.decode(outputs, [example]) if known is None else known
+    if prediction.detections is None:
+        return outputs
+    found = np.empty(1, object)
+    found[0] = _moved(prediction, prediction.detections, framing, framed, size_wh)
+    return {PREDICTION: found}
+
+
+def _moved(
+    prediction: Prediction, boxes: Detections, framing: Framing, framed: Framed, size_wh: tuple[int, int]
+) -> Prediction:
+    """Its boxes in the frame of the picture; outlines, which are of the frame that was seen, are left."""
+    there = framing.boxes_in_picture(boxes.boxes_xyxy_px, framed, size_wh)
+    return replace(prediction, detections=replace(boxes, boxes_xyxy_px=there, segments=None, outlines=None))

@@ -1,0 +1,275 @@
+"""Pictures judged tile by tile: maps are stitched, boxes joined, and of all else the worst tile is the part's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL.Image import Image
+
+from kenpin.data.dataset import Dataset
+from kenpin.data.framed_set import framed_set
+from kenpin.data.images import displayed_size
+from kenpin.data.tiles_to_learn import tiles_to_learn
+from kenpin.data.tiling import Tiling, blend, tile_of, tiles_of
+from kenpin.errors import ImageError
+from kenpin.models.contract import Judge, Localised, OnError, Progress
+from kenpin.models.joined_boxes import joined
+from kenpin.models.outputs import Outputs
+from kenpin.records import Example, ImageSource, Prediction
+from kenpin.targets import Target
+
+if TYPE_CHECKING:  # who judges by a package does not wait for the options of a training
+    from kenpin.config import ViewOptions
+
+PREDICTION = "prediction"
+"""Name among the raw outputs of a prediction that was joined from those of the tiles."""
+_TOGETHER = 256  # pictures whose tiles are one data set
+
+Plain = Callable[..., Iterator[tuple[list[Example], Outputs]]]
+"""`outputs_of` for pictures as they are."""
+
+
+def tiling_of(judge: Judge) -> Tiling | None:
+    """The tiles that a judge looks at; None where it looks at whole pictures."""
+    found: Tiling | None = getattr(judge, "tiling", None)
+    return found
+
+
+def tiling_by(options: ViewOptions, unit_px: float = 1) -> Tiling | None:
+    """The tiles of a family's options. unit_px: side in pixels of the picture of the network's coarsest cells; tiles
+    begin at multiples of it where it is a whole number."""
+    if options.tile_px is None:
+        return None
+    return Tiling(options.tile_px, options.overlap, int(unit_px) if unit_px == int(unit_px) else 1)
+
+
+def for_learning(
+    judge: Judge,
+    pictures: Dataset,
+    target: Target,
+    ok_labels: Sequence[str],
+    *,
+    good_alone: bool = False,
+    seed: int = 0,
+) -> Dataset:
+    """What an inspector learns from: the pictures as it frames them, or of one that looks at tiles those that can be
+    learned from, as `tiles_to_learn` gives them. Raises DatasetError, ImageError."""
+    tiling, framing = tiling_of(judge), getattr(judge, "framing", None)
+    if framing is not None:
+        pictures, _ = framed_set(pictures, framing, annotated=not good_alone)
+    if tiling is None:
+        return pictures
+    return tiles_to_learn(pictures, target, tiling, ok_labels, good_alone=good_alone, seed=seed)
+
+
+def outputs_by_tiles(
+    judge: Judge,
+    tiling: Tiling,
+    dataset: Dataset,
+    *,
+    plain: Plain,
+    progress: Progress | None = None,
+    on_error: OnError | None,
+    batch_size: int | None,
+) -> Iterator[tuple[list[Example], Outputs]]:
+    """One picture at a time with its raw outputs, one row, in the data set's order. plain: gives those of tiles."""
+    done = 0
+    for start in range(0, len(dataset), _TOGETHER):
+        some = dataset.select(range(start, min(start + _TOGETHER, len(dataset))))
+        pictures, sizes, failed = sized(some, on_error)
+        done += len(some) - len(pictures)
+        tiles = tiles_of(pictures, sizes, tiling)
+        for row, outputs in _by_picture(tiles, pictures, sizes, tiling, plain, on_error, batch_size):
+            done += 1
+            if outputs is not None:
+                example = replace(pictures[row], size_wh=sizes[row])
+                yield [example], joined_outputs(judge, tiling, sizes[row], outputs)
+            if progress is not None:
+                progress("predicting", done, len(dataset))
+        if failed is not None:
+            raise failed
+
+
+def sized(pictures: Dataset, on_error: OnError | None) -> tuple[Dataset, list[tuple[int, int]], ImageError | None]:
+    """The pictures whose headers can be read, and their sizes; without an `on_error` up to the first one that cannot,
+    and its error."""
+    rows, sizes = [], []
+    for row, example in enumerate(pictures):
+        try:
+            sizes.append(example.size_wh or displayed_size(example.image))
+            rows.append(row)
+        except ImageError as error:
+            if on_error is None:
+                return pictures.select(rows), sizes, error
+            on_error(example, error)
+    return pictures.select(rows), sizes, None
+
+
+def _by_picture(
+    tiles: Dataset,
+    pictures: Dataset,
+    sizes: Sequence[tuple[int, int]],
+    tiling: Tiling,
+    plain: Plain,
+    on_error: OnError | None,
+    batch_size: int | None,
+) -> Iterator[tuple[int, Outputs | None]]:
+    """Rows of the pictures with the outputs of all their tiles, None where one cannot be opened, as they are done."""
+    bad: dict[int, ImageError] = {}
+
+    def note(tile: Example, error: ImageError) -> None:
+        bad.setdefault(tile_of(tile).row, error)
+
+    wanted = [len(tiling.tiles(size)) for size in sizes]
+    waiting: list[Outputs] = []
+    row = 0
+
+    def finished() -> Iterator[tuple[int, Outputs | None]]:
+        nonlocal row, waiting
+        while row < len(wanted):
+            if row in bad:
+                if on_error is not None:
+                    on_error(pictures[row], bad[row])
+                yield row, None
+            elif sum(map(_count, waiting)) >= wanted[row]:
+                together = _concatenated(waiting)
+                yield row, {name: rows[: wanted[row]] for name, rows in together.items()}
+                rest = {name: rows[wanted[row] :] for name, rows in together.items()}
+                waiting = [rest] if _count(rest) else []
+            else:
+                return
+            row += 1
+
+    for examples, outputs in plain(tiles, on_error=None if on_error is None else note, batch_size=batch_size):
+        sound = [index for index, tile in enumerate(examples) if tile_of(tile).row not in bad]
+        if sound:
+            waiting.append({name: rows[sound] for name, rows in outputs.items()})
+        yield from finished()
+    yield from finished()
+
+
+def _count(outputs: Outputs) -> int:
+    return len(next(iter(outputs.values())))
+
+
+def _concatenated(parts: Sequence[Outputs]) -> Outputs:
+    """Rows of all parts; of answers of different lengths the shorter ones end with zeros, as those of a batch do."""
+    found: dict[str, NDArray[Any]] = {}
+    for name in parts[0]:
+        rows = [part[name] for part in parts]
+        if rows[0].ndim > 1:
+            longest = max(row.shape[1] for row in rows)
+            rows = [np.pad(row, [(0, 0), (0, longest - row.shape[1]), *[(0, 0)] * (row.ndim - 2)]) for row in rows]
+        found[name] = np.concatenate(rows)
+    return found
+
+
+def outputs_of_images(
+    judge: Judge,
+    tiling: Tiling,
+    images: Sequence[Image],
+    *,
+    plain: Callable[[Sequence[Image]], Outputs],
+    batch_size: int,
+) -> Outputs:
+    """A row of raw outputs for each picture, mode RGB. plain: gives those of tiles."""
+    rows = []
+    for image in images:
+        tiles = iter([tiling.cut(image, at_xy) for at_xy in tiling.tiles(image.size)])
+        parts = []
+        while some := list(islice(tiles, batch_size)):
+            parts.append(plain(some))
+        rows.append(joined_outputs(judge, tiling, image.size, _concatenated(parts)))
+    return {name: stacked([row[name] for row in rows]) for name in rows[0]}
+
+
+def stacked(rows: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """One row after another; those of different shapes, as maps of pictures of different sizes, as objects."""
+    if len({row.shape[1:] for row in rows}) == 1:
+        return np.concatenate(rows)
+    found = np.empty(len(rows), object)
+    for index, row in enumerate(rows):
+        found[index] = row[0]
+    return found
+
+
+def joined_outputs(judge: Judge, tiling: Tiling, size_wh: tuple[int, int], outputs: Outputs) -> Outputs:
+    """Raw outputs of a picture, one row, from those of its tiles, a row each."""
+    if isinstance(judge, Localised):
+        return {"map": stitched(outputs["map"], tiling, size_wh)[None]}
+    places = tiling.tiles(size_wh)
+    side = tiling.tile_px
+    examples = [Example(f"{x},{y}", ImageSource(), size_wh=(side, side)) for x, y in places]
+    predictions = judge.decode(outputs, examples)
+    if any(prediction.detections is not None for prediction in predictions):
+        found = np.empty(1, object)
+        found[0] = joined(predictions, places, side, size_wh)
+        return {PREDICTION: found}
+    worst = worst_of(predictions)
+    return {name: rows[worst : worst + 1] for name, rows in outputs.items()}
+
+
+def worst_of(predictions: Sequence[Prediction]) -> int:
+    """Index of the tile with the highest defect score: it is the part's."""
+    return max(range(len(predictions)), key=lambda index: predictions[index].defect_score or 0.0)
+
+
+def decoded(outputs: Outputs, examples: Sequence[Example]) -> list[Prediction] | None:
+    """The predictions that were joined from those of tiles; None where a judge is to decode the outputs."""
+    if PREDICTION not in outputs:
+        return None
+    return [
+        replace(prediction, id=example.id) for prediction, example in zip(outputs[PREDICTION], examples, strict=True)
+    ]
+
+
+def stitched(grids: NDArray[np.float32], tiling: Tiling, size_wh: tuple[int, int]) -> NDArray[np.float32]:
+    """The maps of all tiles, (tiles, rows, columns), as one of the picture, with cells as large as theirs.
+
+    Each is interpolated at the cells of the whole; where tiles overlap they fade into one another.
+    """
+    side = tiling.tile_px
+    cells = [max(1, round(length / side * count)) for length, count in zip(size_wh[::-1], grids.shape[1:], strict=True)]
+    total, weight = np.zeros(cells, np.float64), np.zeros(cells, np.float64)
+    axes = [
+        {start: _axis(length, count, of_tile, start, tiling) for start in tiling.starts(length)}
+        for length, count, of_tile in zip(size_wh[::-1], cells, grids.shape[1:], strict=True)
+    ]
+    for grid, (x, y) in zip(grids, tiling.tiles(size_wh), strict=True):
+        down, across = axes[0][y], axes[1][x]
+        weights = np.outer(down.weights, across.weights)
+        at = (down.cells, across.cells)
+        total[at] += weights * (down.linear @ grid @ across.linear.T)
+        weight[at] += weights
+    return (total / weight).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class _Along:
+    """One tile along one side of the picture."""
+
+    cells: slice
+    """The cells of the whole whose centres it shows."""
+    weights: NDArray[np.float64]
+    linear: NDArray[np.float64]
+    """(cells of the whole, cells of the tile)."""
+
+
+def _axis(length_px: int, count: int, of_tile: int, start_px: int, tiling: Tiling) -> _Along:
+    centres = (np.arange(count) + 0.5) * length_px / count
+    shown = np.flatnonzero((centres >= start_px) & (centres < start_px + tiling.tile_px))
+    first, last = int(shown[0]), int(shown[-1]) + 1
+    inside = centres[first:last]
+    places = np.clip((inside - start_px) / tiling.tile_px * of_tile - 0.5, 0, of_tile - 1)
+    below = np.minimum(places.astype(int), of_tile - 1)
+    share = places - below
+    share[share < 1e-9] = 0
+    linear = np.zeros((len(inside), of_tile))
+    linear[np.arange(len(inside)), below] = 1 - share
+    linear[np.arange(len(inside)), np.minimum(below + 1, of_tile - 1)] += share
+    return _Along(slice(first, last), blend(tiling, inside, start_px, length_px), linear)
