@@ -115,7 +115,7 @@ FULL = Scale(
     textile=(200, 100),
     trimmed_parts=(150, 150),
     large_wh=(4_096, 3_072),
-    large_pictures=(12, 40),
+    large_pictures=(12, 20),
     made_defects=(("none", 40, 6), ("none", 120, 6), ("positions", 40, 5), ("pooled", 40, 3)),
     made_judged=200,
 )

@@ -49,6 +49,7 @@ from kenpin.station.reviewing.settling import Review, outcome
 from kenpin.station.running import Station
 from kenpin.station.settings import StationSettings
 from kenpin.station.store.full_records import read_record
+from kenpin.station.store.marks import settled_marks
 from kenpin.station.store.queries import PartRow, find_part
 from kenpin.station.trail import read_entries
 from kenpin.station.who.rights import RIGHTS_OF, Person, Role
@@ -291,8 +292,12 @@ def test_what_was_taken_back_is_offered_again_to_whoever_drew_it(browser: TestCl
     browser.post(f"/review/{key}", data={"say": "fail", "marks": json.dumps(DRAWN)})
     assert station.reviewing.taken_back(ANN, key) == ()  # it stands
     browser.post("/review/none", data={"say": "undo"})
-    assert browser.get(f"/api/v1/parts/{key}").json()["settled_marks"] == []
+    with station.store.reading() as connection:
+        assert settled_marks(connection, [key]) == {}
     assert _marking(_first(browser)[0])["drafts"] == DRAWN
+    assert browser.get(f"/api/v1/parts/{key}").status_code == 404, "ann looks at it again, and blind"
+    station.reviewing.leave(ANN, key)
+    assert browser.get(f"/api/v1/parts/{key}").json()["settled_marks"] == []
     assert "<polygon" not in browser.get(f"/parts/{key}").text
     assert station.reviewing.taken_back(BO, key) == ()
     assert (
