@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from kenpin.data.dataset import Dataset
+from kenpin.data.framing import Framed, Framing
 from kenpin.data.images import png_of, read_image
 from kenpin.errors import ImageError, OptionError
 from kenpin.export import export_int8, export_package
@@ -108,6 +109,19 @@ def test_what_lies_outside_changes_nothing_and_what_lies_inside_does(run: Path) 
     ImageDraw.Draw(inside).rectangle((44, 24, 60, 40), fill=255)
     assert _score(run, outside) == _score(run, part)
     assert _score(run, inside) != _score(run, part)
+
+
+def test_each_picture_is_framed_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    framed: list[Image.Image] = []
+    frame = Framing.of
+
+    def counted(self: Framing, image: Image.Image) -> Framed:
+        framed.append(image)
+        return frame(self, image)
+
+    monkeypatch.setattr(Framing, "of", counted)
+    predictor, parts = load_predictor(run), _parts(400, 20)
+    assert len(list(predictor.predict(parts))) == len(framed) == len(parts)
 
 
 def test_maps_show_nothing_outside(run: Path) -> None:

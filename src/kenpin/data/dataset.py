@@ -285,11 +285,12 @@ class Dataset:
         """Its content hash, where that is known for certain before it is opened; else empty."""
         return "" if self._opener is None else self._opener.content(example)
 
-    def opened_by(self, opener: Opener) -> Dataset:
-        """The same examples, whose pictures this opens."""
+    def cut_out_of(self, pictures: Dataset, opener: Opener) -> Dataset:
+        """The same examples, which this opens from the pictures of another data set: where their content hashes are
+        known, these are too."""
         dataset = self._with(self._table, self._rows)
         dataset._opener = opener
-        return dataset
+        return dataset if pictures.hashed() is None else dataset.with_contents([opener.content(one) for one in self])
 
     def fingerprint(self) -> str:
         """Hash of all annotations and all picture contents; independent of where the data set lies."""

@@ -12,12 +12,13 @@ from typing import Any
 from kenpin.data.alignment import NotAlignedError
 from kenpin.data.dataset import Dataset
 from kenpin.data.framing import Framed, Framing
-from kenpin.data.images import displayed_size, read_grey_or_rgb, read_mask
+from kenpin.data.images import bytes_of_size, displayed_size, read_grey_or_rgb, read_mask
 from kenpin.data.picture_files import PictureBytes, PictureError, in_memory
 from kenpin.masks import Mask
 from kenpin.records import Box, Detections, Example, ImageSource
 
-_HELD = 4  # framed pictures: those that several threads open, and whose outputs come back
+_HELD_BYTES = 256 * 1024**2
+"""Of framed pictures: threads open them ahead, and each is asked for again where its outputs come back."""
 
 
 class OpensFramed:
@@ -26,6 +27,7 @@ class OpensFramed:
     def __init__(self, pictures: Dataset, framing: Framing) -> None:
         self.pictures, self.framing = pictures, framing
         self._held: OrderedDict[int, tuple[Framed, str]] = OrderedDict()
+        self._held_bytes = 0
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -63,10 +65,16 @@ class OpensFramed:
             raise PictureError(example.image, "image-not-aligned", f"{error}", remedy) from error
         found = framed, self._content_of(once.content)
         with self._lock:
-            self._held[row] = found
-            while len(self._held) > _HELD:
-                self._held.popitem(last=False)
+            if row not in self._held:
+                self._held[row] = found
+                self._held_bytes += _bytes_of(framed)
+            while self._held_bytes > _HELD_BYTES and len(self._held) > 1:
+                self._held_bytes -= _bytes_of(self._held.popitem(last=False)[1][0])
         return found
+
+
+def _bytes_of(framed: Framed) -> int:
+    return bytes_of_size(framed.image.size) + (0 if framed.inside is None else framed.inside.nbytes)
 
 
 def row_of_framed(example: Example) -> int:
@@ -85,10 +93,8 @@ def framed_set(
         classes=pictures.declared_classes,
         root=pictures.root,
         format=pictures.format,
-    ).opened_by(opener)
-    if pictures.hashed() is not None:
-        found = found.with_contents([opener.content(example) for example in found])
-    return found, opener
+    )
+    return found.cut_out_of(pictures, opener), opener
 
 
 def _examples(

@@ -119,9 +119,7 @@ def tile_example(example: Example, row: int, at_xy: tuple[int, int], tiling: Til
 def tile_set(pictures: Dataset, tiles: Iterator[Example], tiling: Tiling) -> Dataset:
     """A data set of tiles of `tile_example`, which opens them from the pictures."""
     found = Dataset.from_examples(tiles, classes=pictures.declared_classes, root=pictures.root, format=pictures.format)
-    opener = OpensTiles(pictures, tiling)
-    found = found.opened_by(opener)
-    return found if pictures.hashed() is None else found.with_contents([opener.content(tile) for tile in found])
+    return found.cut_out_of(pictures, OpensTiles(pictures, tiling))
 
 
 def sizes_of(pictures: Dataset) -> list[tuple[int, int]]:

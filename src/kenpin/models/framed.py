@@ -11,19 +11,18 @@ import numpy as np
 from PIL.Image import Image
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.framed_set import OpensFramed, framed_set, row_of_framed
+from kenpin.data.framed_set import framed_set, row_of_framed
 from kenpin.data.framing import REFERENCE, ROI, Framed, Framing, read_framing
 from kenpin.errors import ImageError
 from kenpin.models.contract import Judge, Localised, OnError, Progress
 from kenpin.models.outputs import Outputs
-from kenpin.models.tiles import PREDICTION, Plain, decoded, sized, stacked
+from kenpin.models.tiles import PREDICTION, Plain, Rows, decoded, one_by_one, stacked
 from kenpin.records import Detections, Example, ImageSource, Prediction
 
 if TYPE_CHECKING:  # who judges by a package does not wait for the options of a training
     from kenpin.config import ViewOptions
 
 View = TypeVar("View", bound="ViewOptions")
-_TOGETHER = 256  # pictures that are one framed data set
 
 
 def framing_by(options: ViewOptions) -> Framing | None:
@@ -58,27 +57,20 @@ def outputs_framed(
 ) -> Iterator[tuple[list[Example], Outputs]]:
     """One picture at a time with its raw outputs, one row, in the data set's order. inner: gives those of framed
     pictures."""
-    done = 0
-    for start in range(0, len(dataset), _TOGETHER):
-        some = dataset.select(range(start, min(start + _TOGETHER, len(dataset))))
-        pictures, sizes, failed = sized(some, on_error)
-        done += len(some) - len(pictures)
+
+    def rows_of(pictures: Dataset, sizes: Sequence[tuple[int, int]]) -> Rows:
         framed, opener = framed_set(pictures, framing, sizes)
-        for row, outputs in _rows(framed, opener, pictures, inner, on_error, batch_size):
-            done += 1
-            if outputs is not None:
-                example = replace(pictures[row], size_wh=sizes[row])
-                of_picture = in_picture(judge, framing, opener.framed(framed[row]), sizes[row], outputs)
-                yield [example], of_picture
-            if progress is not None:
-                progress("predicting", done, len(dataset))
-        if failed is not None:
-            raise failed
+        for row, outputs in _rows(framed, pictures, inner, on_error, batch_size):
+            if outputs is None:
+                yield row, None
+            else:
+                yield row, in_picture(judge, framing, opener.framed(framed[row]), sizes[row], outputs)
+
+    yield from one_by_one(dataset, rows_of, progress, on_error)
 
 
 def _rows(
     framed: Dataset,
-    opener: OpensFramed,
     pictures: Dataset,
     inner: Plain,
     on_error: OnError | None,

@@ -28,10 +28,12 @@ if TYPE_CHECKING:  # who judges by a package does not wait for the options of a 
 
 PREDICTION = "prediction"
 """Name among the raw outputs of a prediction that was joined from those of the tiles."""
-_TOGETHER = 256  # pictures whose tiles are one data set
+_TOGETHER = 256  # pictures of which tiles, or framed pictures, are one data set
 
 Plain = Callable[..., Iterator[tuple[list[Example], Outputs]]]
 """`outputs_of` for pictures as they are."""
+Rows = Iterator[tuple[int, Outputs | None]]
+"""Rows of pictures with the outputs of each, None where it cannot be opened."""
 
 
 def tiling_of(judge: Judge) -> Tiling | None:
@@ -78,24 +80,39 @@ def outputs_by_tiles(
     batch_size: int | None,
 ) -> Iterator[tuple[list[Example], Outputs]]:
     """One picture at a time with its raw outputs, one row, in the data set's order. plain: gives those of tiles."""
+
+    def rows_of(pictures: Dataset, sizes: Sequence[tuple[int, int]]) -> Rows:
+        tiles = tiles_of(pictures, sizes, tiling)
+        for row, outputs in _by_picture(tiles, pictures, sizes, tiling, plain, on_error, batch_size):
+            yield row, None if outputs is None else joined_outputs(judge, tiling, sizes[row], outputs)
+
+    yield from one_by_one(dataset, rows_of, progress, on_error)
+
+
+def one_by_one(
+    dataset: Dataset,
+    rows_of: Callable[[Dataset, Sequence[tuple[int, int]]], Rows],
+    progress: Progress | None,
+    on_error: OnError | None,
+) -> Iterator[tuple[list[Example], Outputs]]:
+    """One picture at a time with its raw outputs, some pictures being cut or framed together. rows_of: of pictures and
+    their sizes, in order. Raises ImageError where no `on_error` is given."""
     done = 0
     for start in range(0, len(dataset), _TOGETHER):
         some = dataset.select(range(start, min(start + _TOGETHER, len(dataset))))
-        pictures, sizes, failed = sized(some, on_error)
+        pictures, sizes, failed = _sized(some, on_error)
         done += len(some) - len(pictures)
-        tiles = tiles_of(pictures, sizes, tiling)
-        for row, outputs in _by_picture(tiles, pictures, sizes, tiling, plain, on_error, batch_size):
+        for row, outputs in rows_of(pictures, sizes):
             done += 1
             if outputs is not None:
-                example = replace(pictures[row], size_wh=sizes[row])
-                yield [example], joined_outputs(judge, tiling, sizes[row], outputs)
+                yield [replace(pictures[row], size_wh=sizes[row])], outputs
             if progress is not None:
                 progress("predicting", done, len(dataset))
         if failed is not None:
             raise failed
 
 
-def sized(pictures: Dataset, on_error: OnError | None) -> tuple[Dataset, list[tuple[int, int]], ImageError | None]:
+def _sized(pictures: Dataset, on_error: OnError | None) -> tuple[Dataset, list[tuple[int, int]], ImageError | None]:
     """The pictures whose headers can be read, and their sizes; without an `on_error` up to the first one that cannot,
     and its error."""
     rows, sizes = [], []
