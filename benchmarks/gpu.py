@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from datetime import date
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _SIDE = 8_192
 _STEPS, _WARM_UP = 10, 3
 _BATCH, _VIT_BATCH = 8, 64
-_LEARNED, _VALIDATED, _JUDGED, _ANSWERED = 256, 32, 2_048, 96
+_LEARNED, _VALIDATED, _JUDGED, _ANSWERED = 256, 32, 2_048, 64
 """Pictures of the trainings that are forecast, and of those judged afterwards, or answered in words."""
 _STEP_HEAD = ("family, tuning, given", "training, pictures/s", "peak memory, GiB", "share of the matmul rate",
               "answers, pictures/s")  # fmt: skip
@@ -41,17 +41,12 @@ class Place(NamedTuple):
     device: str
     small: bool
     flop_per_second: float
+    folder: Path
+    """For pictures that several parts judge."""
 
     def size(self, real: int, small: int) -> int:
         """One number for each size."""
         return small if self.small else real
-
-    def sync(self) -> None:
-        """Wait for the device."""
-        import torch
-
-        if self.device == "cuda":
-            torch.cuda.synchronize()
 
     def forget(self) -> int:
         """Start the measurement of a peak; bytes held already."""
@@ -70,18 +65,25 @@ class Place(NamedTuple):
         return torch.cuda.max_memory_allocated() if self.device == "cuda" else 0
 
 
+def sync(device: str) -> None:
+    """Wait for the device."""
+    import torch
+
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
 def matmul_flop_per_second(device: str, side: int) -> float:
     """Best of several products of large bf16 matrices."""
     import torch
 
-    here = Place(device, False, 0)
     left, right = torch.randn(2, side, side, device=device, dtype=torch.bfloat16)
     best = 0.0
     for _ in range(10):
-        here.sync()
+        sync(device)
         started = time.perf_counter()
         torch.mm(left, right)
-        here.sync()
+        sync(device)
         best = max(best, 2 * side**3 / (time.perf_counter() - started))
     return best
 
@@ -108,8 +110,8 @@ def steps_of_detector(here: Place, family: str, tuning: str) -> list[str]:
     return [f"{family}, {tuning}, {kept}", *_row(here, inspector, batch, seen)]
 
 
-def steps_of_classifier(here: Place) -> list[str]:
-    """The same of a ViT-base that is trained whole."""
+def steps_of_classifier(here: Place, *, compiled: bool = False) -> list[str]:
+    """The same of a ViT-base that is trained whole; or of one that `torch.compile` went over, which kenpin does not."""
     import torch
 
     from kenpin.models import get_family
@@ -124,10 +126,11 @@ def steps_of_classifier(here: Place) -> list[str]:
     inspector.module.to(here.device)
     batch = {"pixel_values": torch.randn(pictures, 3, 224, 224, device=here.device)}
     answers = {"labels": torch.randint(2, (pictures,), device=here.device)}
-    return ["classifier, full, pictures", *_row(here, inspector, batch | answers, batch)]
+    name = "classifier, full, pictures" + ", compiled" * compiled
+    return [name, *_row(here, inspector, batch | answers, batch, compiled=compiled)]
 
 
-def _row(here: Place, inspector: Trainable, batch: Any, seen: Any) -> list[str]:
+def _row(here: Place, inspector: Trainable, batch: Any, seen: Any, *, compiled: bool = False) -> list[str]:
     """Paces of the engine's own step and of an answer, the peak's memory, and the share of the card's rate."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
@@ -147,6 +150,8 @@ def _row(here: Place, inspector: Trainable, batch: Any, seen: Any) -> list[str]:
     with computing_in("bf16", inspector.module):
         with FlopCounterMode(display=False) as counter:
             learn()
+        if compiled:
+            inspector.module.compile()
         training = _seconds(here, learn)
     peak_bytes = here.peak_bytes()
     inspector.module.eval()
@@ -165,11 +170,11 @@ def _seconds(here: Place, work: Callable[[], None]) -> float:
     steps, warm_up = here.size(_STEPS, 1), here.size(_WARM_UP, 1)
     for _ in range(warm_up):
         work()
-    here.sync()
+    sync(here.device)
     started = time.perf_counter()
     for _ in range(steps):
         work()
-    here.sync()
+    sync(here.device)
     return (time.perf_counter() - started) / steps
 
 
@@ -182,11 +187,11 @@ def whole_run(here: Place, family: str, **how: Any) -> list[str]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         learned, validated = here.size(_LEARNED, 64), here.size(_VALIDATED, 24)
-        judged = here.size(_ANSWERED if family in ("florence2", "vlm") else _JUDGED, 24)
-        dataset = _made(family, folder, learned, validated)
+        judged = here.size(_ANSWERED if family in _IN_WORDS else _JUDGED, 24)
+        dataset = _made(family, folder / "learned", learned, validated)
         base = _base(here, family, folder / "base", how)
         settings = {"data": "-", "base": base, "report": False, "out": str(folder / "run"), **how}
-        if family in ("florence2", "vlm"):
+        if family in _IN_WORDS:
             settings |= {
                 "max_new_tokens": here.size(real_size.NEW_TOKENS, 8),
                 "epochs": 1,
@@ -195,24 +200,35 @@ def whole_run(here: Place, family: str, **how: Any) -> list[str]:
         elif how.get("tuning") in ("full", "lora"):
             settings |= {"epochs": here.size(3, 1), "batch_size": here.size(32, 4)}
         found = forecast_run(family, dataset=dataset, **settings)
+        promised = "—" if found.times is None else f"{found.times.total:.1f}"
         before = here.forget()
         started = time.perf_counter()
         run = train(family, dataset=dataset, **settings)
         took = time.perf_counter() - started
         held = here.peak_bytes() - before
+        row = [f"{found.memory.total / 2**30:.2f}", f"{held / 2**30:.2f}", promised, f"{took:.1f}"]
+        print(f"run of {family}, trained: {row}", file=sys.stderr, flush=True)  # kept where the time ends at judging
         predictor = load_predictor(run)
-        pictures = _made(family, folder / "judged", judged, 0, seed=1)  # none whose features are kept
+        pictures = _judged(family, here.folder, judged)
         list(predictor.predict(dataset.select(range(min(len(dataset), 64)))))
         started = time.perf_counter()
         list(predictor.predict(pictures))
         pace = judged / (time.perf_counter() - started)
-    promised = "—" if found.times is None else f"{found.times.total:.1f}"
-    shown = ", ".join((family, *(value for name, value in how.items() if name in ("tuning", "where"))))
-    return [shown, f"{found.memory.total / 2**30:.2f}", f"{held / 2**30:.2f}",
-            promised, f"{took:.1f}", f"{pace:.1f}"]  # fmt: skip
+    shown = ", ".join((family, *(_SHOWN.get(name, "{}").format(value) for name, value in how.items()
+                                 if name in ("tuning", "where", *_SHOWN))))  # fmt: skip
+    return [shown, *row, f"{pace:.1f}"]
 
 
+_WITH_BOXES = ("florence2", "paligemma")
+_IN_WORDS = (*_WITH_BOXES, "vlm")
+_SHOWN = {"tile_px": "tiles of {}", "join_layers": "layers {}"}
 _QUESTION, _ANSWERS = "What is to be seen?", ("a whole part", "a scratch across the part")
+
+
+@cache
+def _judged(family: str, folder: Path, count: int) -> Dataset:
+    """Pictures that no run has seen and whose features none keeps; made once, since noise takes long to compress."""
+    return _made(family, folder / f"{family} {count}", count, 0, seed=1)
 
 
 def _made(family: str, folder: Path, learned: int, validated: int, seed: int = 0) -> Dataset:
@@ -223,28 +239,30 @@ def _made(family: str, folder: Path, learned: int, validated: int, seed: int = 0
     from kenpin.data.dataset import Dataset
     from kenpin.records import Detections, Example, ImageSource
 
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True)
     draw = np.random.default_rng(seed)
     examples = []
     for number in range(learned + validated):
         path = folder / f"{number}.png"
         noise = draw.integers(0, 255, (256, 256, 3), np.uint8)
         noise[:32, :32] = 255 * (number % 2)
-        Image.fromarray(noise).save(path, compress_level=1)  # noise takes a processor long to compress
+        Image.fromarray(noise).save(path, compress_level=1)
         what: dict[str, Any] = {"label": "scratch" if number % 2 else "ok"}
-        if family == "florence2":
+        if family in _WITH_BOXES:
             what = {"boxes": Detections(((0.0, 0.0, 32.0, 32.0),), (real_size.LABELS[number % 2],)),
                     "size_wh": (256, 256)}  # fmt: skip
         elif family == "vlm":
             what |= {"prefix": _QUESTION, "suffix": _ANSWERS[number % 2]}
         split = "train" if number < learned else "validation"
         examples.append(Example(id=str(number), image=ImageSource(path=str(path)), split=split, **what))
-    return Dataset.from_examples(examples, classes=real_size.LABELS if family == "florence2" else ())
+    return Dataset.from_examples(examples, classes=real_size.LABELS if family in _WITH_BOXES else ())
 
 
 def _base(here: Place, family: str, folder: Path, how: Mapping[str, Any]) -> str:
     if family == "florence2":
         return real_size.florence2_folder(folder, small=here.small)
+    if family == "paligemma":
+        return real_size.paligemma_folder(folder, here.device, small=here.small)
     if family == "vlm":
         return real_size.chat_folder(folder, [_QUESTION, *_ANSWERS], small=here.small)
     if "layers" in how:
@@ -259,6 +277,7 @@ _STEP_PARTS: list[tuple[str, Callable[[Place], list[str]]]] = [
         for family in ("florence2", "paligemma")
         for tuning in ("lora", "attention")
     ),
+    ("classifier, full, compiled", partial(steps_of_classifier, compiled=True)),
 ]
 _LABELLED = {"ok_labels": ("ok",)}
 _RUN_PARTS: list[tuple[str, dict[str, Any]]] = [
@@ -267,12 +286,17 @@ _RUN_PARTS: list[tuple[str, dict[str, Any]]] = [
     ("classifier", {"tuning": "head"}),
     ("mahalanobis", {}),
     ("mahalanobis", {"where": "positions"}),
+    ("mahalanobis", {"where": "pooled", "tile_px": 128}),
     ("mahalanobis", {"where": "neighbours", "layers": (3, 6, 9, 12)}),
+    ("mahalanobis", {"where": "pooled", "layers": (3, 6, 9, 12), "join_layers": "apart"}),
     ("embedder", {"tuning": "full"}),
     ("florence2", {"tuning": "lora"}),
     ("florence2", {"tuning": "attention"}),
     ("florence2", {"tuning": "qlora"}),
     ("vlm", {"tuning": "lora"}),
+    ("vlm", {"tuning": "qlora"}),
+    ("paligemma", {"tuning": "attention"}),
+    ("paligemma", {"tuning": "qlora"}),
 ]
 
 
@@ -304,7 +328,8 @@ def main() -> int:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     card = torch.cuda.get_device_name() if device == "cuda" else "a CPU"
     side = 512 if arguments.small else _SIDE
-    here = Place(device, arguments.small, matmul_flop_per_second(device, side))
+    folder = tempfile.TemporaryDirectory()
+    here = Place(device, arguments.small, matmul_flop_per_second(device, side), Path(folder.name))
     name = "".join(letter if letter.isalnum() else "-" for letter in card.lower())
     out = arguments.out or Path(__file__).with_name("gpu") / f"{name}.md"
     out.parent.mkdir(exist_ok=True)
@@ -320,12 +345,13 @@ def main() -> int:
             steps.append(_alone(name, partial(part, here), len(_STEP_HEAD), failures))
             keep()
     for family, how in _RUN_PARTS:
-        labels = _LABELLED if family not in ("florence2", "vlm") else {}
+        labels = {} if family in _IN_WORDS else _LABELLED
         name = ", ".join(("run of " + family, *map(str, how.values())))
         if arguments.only not in name:
             continue
         runs.append(_alone(name, partial(whole_run, here, family, **how, **labels), len(_RUN_HEAD), failures))
         keep()
+    folder.cleanup()
     print(_text(here, card, side, steps, runs, failures))
     return 1 if failures else 0
 

@@ -43,6 +43,9 @@ OTHERS: list[tuple[str, dict[str, Any]]] = [
     ("mahalanobis", {}),
     ("mahalanobis", {"where": "positions"}),
     ("mahalanobis", {"where": "neighbours"}),
+    ("mahalanobis", {"where": "pooled", "layers": (1, 2), "join_layers": "apart"}),
+    ("mahalanobis", {"where": "pooled", "tile_px": 32}),
+    ("classifier", {"tuning": "head", "object": "brightness"}),
 ]
 
 
