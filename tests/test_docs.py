@@ -19,6 +19,7 @@ from kenpin.cli import app
 from kenpin.data.formats import format_names
 from kenpin.data.loading import write_dataset
 from kenpin.models import family_names
+from tests.docstrings import as_markdown
 from tests.objects import joined, made_objects
 from tests.pictures import write_parts
 from tests.snippets import Command, commands, run, shows, snippets
@@ -251,6 +252,29 @@ def test_what_is_shown_imports_public_names_alone(path: Path) -> None:
 )
 def test_the_search_finds_what_is_not_public(code: str, found: list[str]) -> None:
     assert list(_deeper(code)) == found
+
+
+def _modules() -> set[str]:
+    return {name for name in PUBLIC if (PACKAGE / f"{name}.py").is_file() or (PACKAGE / name).is_dir()}
+
+
+def test_the_reference_has_a_page_of_each_public_module() -> None:
+    pages = {path.stem: path.read_text("utf-8") for path in (ROOT / "docs" / "reference").glob("*.md")}
+    assert pages.pop("index").endswith("\n::: kenpin\n")
+    assert pages == {name: f"# kenpin.{name}\n\n::: kenpin.{name}\n" for name in _modules()}
+
+
+def test_a_docstring_becomes_markdown() -> None:
+    text = "Says.\n\n>>> 1 + 1\n2\n>>> print('# 3')\n# 3\n\n# Source 1951, p. 5.\n\n>>> 4\n4\n"
+    assert as_markdown(text) == (
+        "Says.\n\n```pycon\n>>> 1 + 1\n2\n>>> print('# 3')\n# 3\n```\n\nSource 1951, p. 5.\n\n```pycon\n>>> 4\n4\n```\n"
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_pictures_of_a_page_are_there(page: Path) -> None:
+    for picture in re.findall(r"!\[[^]]*\]\(([^)#]+)\)", page.read_text("utf-8")):
+        assert (page.parent / picture).is_file()
 
 
 @pytest.mark.parametrize("package", FACES)
