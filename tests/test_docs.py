@@ -30,7 +30,13 @@ DOCTESTED = [path for path in sorted(PACKAGE.rglob("*.py")) if ">>> " in path.re
 PLUGIN = sorted((ROOT / "tests" / "plugin").rglob("*.py"))
 FACES = sorted({path.parent.name for path in PACKAGE.glob("*/__init__.py")} - {"cli", "run"})
 PUBLIC = set(re.findall(r"`kenpin\.(\w+)`", (ROOT / "docs" / "python.md").read_text("utf-8")))
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TRANSLATED = sorted([*ROOT.glob("*.??.md"), *(ROOT / "docs").rglob("*.??.md")])
+"""Their snippets are those of the English page, which run there."""
+PAGES = [
+    page
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
+    if page not in TRANSLATED
+]
 DEAR = {
     "cases",
     "describe",
@@ -252,6 +258,40 @@ def test_what_is_shown_imports_public_names_alone(path: Path) -> None:
 )
 def test_the_search_finds_what_is_not_public(code: str, found: list[str]) -> None:
     assert list(_deeper(code)) == found
+
+
+def _skeleton(text: str) -> dict[str, list[str]]:
+    """What a page has in any language: snippets, depths of headings, where it leads, names, and cells of tables."""
+    prose = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    return {
+        "snippets": re.findall(r"^ *```.*?^ *```$", text, re.DOTALL | re.MULTILINE),
+        "headings": re.findall(r"^#+", prose, re.MULTILINE),
+        # each page leads to the same page in the other languages
+        "links": sorted(re.sub(r"\.(ja|zh)\.md", ".md", link) for link in re.findall(r"\]\(([^)]+)\)", prose)),
+        "names": sorted({" ".join(name.split()) for name in re.findall(r"`[^`]+`", prose)}),
+        "rows": [str(row.count("|")) for row in re.findall(r"^\|.*", prose, re.MULTILINE)],
+        "tabs": re.findall(r'^=== "(?:Shell|シェル|终端|Python)"$', prose, re.MULTILINE),
+    }
+
+
+@pytest.mark.parametrize("page", TRANSLATED, ids=_name)
+def test_a_translated_page_follows_the_english_one(page: Path) -> None:
+    english = page.with_name(page.name.split(".")[0] + ".md")
+    told, original = (_skeleton(one.read_text("utf-8")) for one in (page, english))
+    told["tabs"], original["tabs"] = ([str(len(one["tabs"]))] for one in (told, original))
+    assert told == original
+
+
+def test_readme_and_quickstart_are_there_in_three_languages() -> None:
+    names = {_name(page) for page in TRANSLATED}
+    assert names == {f"{page}.{language}.md" for page in ("README", "docs/quickstart") for language in ("ja", "zh")}
+
+
+@pytest.mark.parametrize("page", TRANSLATED, ids=_name)
+def test_no_sentence_of_a_translated_page_is_english(page: Path) -> None:
+    code = r"^ *```.*?^ *```$|`[^`]+`|\]\([^)]+\)|<!--.*?-->"
+    prose = re.sub(code, "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    assert re.findall(r"(?:[A-Za-z'-]+ +){4,}[A-Za-z]+", prose) == []
 
 
 def _modules() -> set[str]:
