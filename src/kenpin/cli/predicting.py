@@ -1,0 +1,228 @@
+"""The command `predict`: pictures through a run or a pretrained model, one line each, here or by a cluster."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from kenpin.cli import FINDINGS, _show
+from kenpin.cli._cluster import ClusterOptions
+from kenpin.cli._groups import ANSWERS, DATA, OUTPUT
+from kenpin.cli.data import Overwrite
+from kenpin.cli.runs import Checkpoint, Device, Engine
+from kenpin.records import Example, Judgement, Prediction
+
+if TYPE_CHECKING:  # the command line alone must not load torch
+    from kenpin.cluster import Cluster
+    from kenpin.predictor import Predictor
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions(ClusterOptions):
+    """How pictures are predicted, and where the predictions go."""
+
+    json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all predictions to this JSON file.")] = None
+    draw: Annotated[
+        Path | None, Parameter(group=OUTPUT, help="Draw each picture with its verdict into this folder.")
+    ] = None
+    beside_truth: Annotated[
+        bool,
+        Parameter(
+            group=OUTPUT,
+            negative=(),
+            help="The pictures are data sets with boxes: draw these on the left, predicted ones on the right.",
+        ),
+    ] = False
+    limit: Annotated[int | None, Parameter(group=DATA, help="Predict only this many pictures, the first.")] = None
+    prompt: Annotated[
+        str | None,
+        Parameter(group=ANSWERS, help="Question to a language model, in place of the one it was trained on."),
+    ] = None
+    checkpoint: Checkpoint = None
+    device: Device = None
+    engine: Engine = "auto"
+    overwrite: Overwrite = False
+
+
+def predict(
+    model: str,
+    images: Annotated[tuple[str, ...], Parameter(negative=())],
+    /,
+    *,
+    options: PredictOptions = PredictOptions(),
+) -> int:
+    """Inspect pictures: one line each. The exit status is 1 where a picture could not be opened, 0 otherwise.
+
+    Parameters
+    ----------
+    model:
+        Run folder; or a pretrained model of transformers: a hub id, or a folder of save_pretrained.
+    images:
+        Picture files and folders; tables, for a run that was trained on one; data sets, with --beside-truth.
+    """
+    with options.started() as cluster:
+        return _predict(model, images, options, cluster)
+
+
+def _predict(model: str, images: Sequence[str], options: PredictOptions, cluster: Cluster | None) -> int:
+    from kenpin.data.mistaken import refuse_exchanged
+    from kenpin.errors import OptionError
+    from kenpin.files import check_writable, write_json
+    from kenpin.quality.threshold import judge
+
+    draw = options.draw
+    check_writable(options.json, options.overwrite)
+    check_writable(draw, options.overwrite, folder=True)
+    if options.limit is not None and options.limit < 1:
+        raise OptionError(f"option `--limit` is {options.limit}; give 1 or more.")
+    if options.beside_truth and draw is None:
+        raise OptionError("option `--beside-truth` says how to draw; give a folder with --draw.")
+    refuse_exchanged(model, images, "predict RUN DATA")
+    predictor = _predictor(model, options, cluster)
+    if predictor.reads_tables and draw is not None:
+        raise OptionError("option `--draw`: this run judges rows of a table, which have no picture; leave it out.")
+    if options.beside_truth and not predictor.target.locates:
+        raise OptionError(f"option `--beside-truth`: {model} finds no boxes; leave it out.")
+    if predictor.undecided is not None:
+        _show.say(f"kenpin: {predictor.undecided}")
+    if draw is not None:
+        from kenpin.drawing import draw_beside_truth, draw_prediction, font_note
+
+        if (note := font_note(predictor.labels)) is not None:
+            _show.say(f"kenpin: {note}")
+    bad: list[str] = []
+
+    def set_aside(example: Example, error: Exception) -> None:
+        bad.append(example.id)
+        _show.say(f"kenpin: {error}")
+
+    rows: list[dict[str, Any]] = []
+    path_of: dict[str, str] = {}
+    answers = _predicted(predictor, images, options.limit, set_aside, path_of, annotated=options.beside_truth)
+    for example, prediction in answers:
+        judgement = None if predictor.threshold is None else judge(prediction, predictor.threshold)
+        _show.row(*_cells(prediction, judgement))
+        rows.append(asdict(prediction) | {"verdict": None, "reasons": []} | _decision(judgement))
+        if draw is not None and example is not None:
+            classes = predictor.labels or tuple(dict.fromkeys(example.boxes.labels if example.boxes else ()))
+            draw_beside_truth(example, prediction, judgement, draw, len(rows), labels=classes)
+        elif draw is not None:
+            picture = Path(path_of.get(prediction.id, prediction.id))
+            draw_prediction(picture, prediction, judgement, draw, len(rows), labels=predictor.labels)
+    if options.json is not None:
+        pictures = [path_of.get(row["id"], row["id"]) for row in rows]
+        for row, seen in zip(rows, _seen(predictor, images, pictures), strict=False):
+            row["seen"] = seen
+        write_json(options.json, {"run": model, "predictions": rows, "not_opened": bad})
+    return FINDINGS if bad else 0
+
+
+def _predictor(model: str, options: PredictOptions, cluster: Cluster | None) -> Predictor:
+    """Of a run, at a checkpoint or as it ships, or of a base; asked the prompt."""
+    from kenpin.errors import OptionError
+    from kenpin.predictor import is_base, load_base, load_predictor
+
+    if cluster is not None:
+        if is_base(model) or options.checkpoint is not None or options.prompt is not None:
+            raise OptionError(
+                "option `--cluster`: workers load a finished run as it ships; leave --cluster, or --checkpoint and "
+                "--prompt, out."
+            )
+        from kenpin.cluster import ClusterPredictor
+
+        return ClusterPredictor(cluster, model, device=options.device, engine=options.engine)
+    if is_base(model):
+        if options.checkpoint is not None:
+            raise OptionError(
+                f"option `--checkpoint`: {model} is not a run, and only runs have checkpoints; leave it out."
+            )
+        return load_base(model, prompt=options.prompt, device=options.device)
+    predictor = load_predictor(model, device=options.device, checkpoint=options.checkpoint, engine=options.engine)
+    return predictor if options.prompt is None else predictor.prompted(options.prompt)
+
+
+def _predicted(
+    predictor: Predictor,
+    paths: Sequence[str],
+    limit: int | None,
+    set_aside: Callable[[Example, Exception], None],
+    path_of: dict[str, str],
+    *,
+    annotated: bool,
+) -> Iterator[tuple[Example | None, Prediction]]:
+    """Predictions of pictures, or rows of tables; with what is annotated of them where they are of data sets.
+
+    path_of: takes the path of each picture whose id is not its path, since that is no UTF-8.
+    """
+    from kenpin.data.files import picture_files
+
+    if not annotated:
+        files = paths if predictor.reads_tables else _remembered(islice(picture_files(paths), limit), path_of)
+        yield from ((None, one) for one in islice(predictor.predict_files(files, on_error=set_aside), limit))
+        return
+    from kenpin.data.loading import load_dataset
+    from kenpin.data.targets import annotated as with_boxes
+    from kenpin.errors import DatasetError
+    from kenpin.targets import Target
+
+    left = limit
+    for path in paths:
+        known = with_boxes(load_dataset(path), Target.BOXES)
+        if not len(known):
+            raise DatasetError(f"{path}: no picture in it is annotated with boxes; leave --beside-truth out.")
+        known = known.select(range(len(known) if left is None else min(left, len(known))))
+        left = None if left is None else left - len(known)
+        examples = iter(known)
+        for prediction in predictor.predict(known, on_error=set_aside):
+            # one that could not be opened has no prediction
+            yield next(example for example in examples if example.id == prediction.id), prediction
+
+
+def _remembered(paths: Iterable[str], path_of: dict[str, str]) -> Iterator[str]:
+    from kenpin.data.reading.names import readable
+
+    for path in paths:
+        if (id := readable(path)) != path:
+            path_of[id] = path
+        yield path
+
+
+def _seen(predictor: Predictor, paths: Sequence[str], pictures: Sequence[str]) -> list[bool]:
+    """Whether the inspector has learned from each of these predicted pictures, or rows of tables: then no decision may
+    rest on it."""
+    from kenpin.data.dataset import Dataset
+    from kenpin.data.loading import load_dataset
+    from kenpin.records import ImageSource
+
+    if predictor.lineage is None:
+        return [False] * len(pictures)
+    if predictor.reads_tables:
+        return [was for path in paths for was in predictor.lineage.seen(load_dataset(path))]
+    examples = (Example(str(row), ImageSource(path=path)) for row, path in enumerate(pictures))
+    return predictor.lineage.seen(Dataset.from_examples(examples))
+
+
+def _decision(judgement: Judgement | None) -> dict[str, Any]:
+    return {} if judgement is None else {"verdict": judgement.verdict.value, "reasons": list(judgement.reasons)}
+
+
+def _cells(prediction: Prediction, judgement: Judgement | None) -> tuple[str, ...]:
+    verdict = "-" if judgement is None else judgement.verdict.value
+    score = "-" if prediction.defect_score is None else f"{prediction.defect_score:.4f}"
+    return prediction.id, verdict, _said(prediction), score
+
+
+def _said(prediction: Prediction) -> str:
+    """The class, the boxes counted by class, or the words."""
+    if prediction.detections is not None:
+        found = Counter(prediction.detections.labels)
+        return ", ".join(f"{count} × {label}" for label, count in found.items()) or "no box"
+    # one line a picture, whatever was answered
+    return prediction.label or " ".join((prediction.text or "-").split())
