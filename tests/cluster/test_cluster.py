@@ -26,9 +26,11 @@ from kenpin.data.duplicates import cluster_of_each, connected, links_of_share, n
 from kenpin.embedding import embed
 from kenpin.errors import DatasetError, ImageError, OptionError, OutputExistsError
 from kenpin.finished_run import evaluate_run
+from kenpin.models.networks.shared_features import SharedFeatures, features_in_use, shared_features
 from kenpin.predictor import load_predictor
 from kenpin.records import Example, ImageSource
 from kenpin.records_json import to_json
+from kenpin.training import train
 from tests.data.shards import write_tars
 from tests.pictures import write_parts
 from tests.toy_runs import ToyRun
@@ -270,3 +272,31 @@ def test_a_job_has_a_folder_of_its_own_until_it_is_done(tmp_path: Path) -> None:
     with job_folder({"run": "a"}, tmp_path) as again:
         assert (again / "0.parquet").exists()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_unit_space_is_that_of_one_process(cluster: Cluster, parts: Dataset, tmp_path: Path) -> None:
+    sound = parts.where(lambda example: not example.id.endswith("damaged.png"))
+    options = {"base": "toy", "data": "-", "dataset": sound, "ok_labels": ("ok",), "report": False}
+    here = train("mahalanobis", out=tmp_path / "here", **options)
+    shutil.rmtree(tmp_path / "cache")
+    there = train("mahalanobis", out=tmp_path / "there", cluster="local", **options)
+    spaces = [np.load(run / "model" / "unit_space.npz") for run in (here, there)]
+    assert set(spaces[0].files) == set(spaces[1].files)
+    for name in spaces[0].files:
+        np.testing.assert_allclose(spaces[1][name], spaces[0][name], rtol=1e-12)
+    assert to_json(there.evaluation) == to_json(here.evaluation)
+    assert there.threshold == here.threshold
+    assert not list((tmp_path / "cache").rglob("features*.sqlite")), "nothing was computed twice"
+
+
+def test_features_of_others_take_the_place_of_the_store(tmp_path: Path) -> None:
+    np.save(tmp_path / "0.npy", np.arange(6, dtype=np.float32).reshape(3, 2))
+    features = SharedFeatures("key", {tmp_path / "0.npy": ["a", "b", "c"]})
+    with shared_features(features):
+        assert features_in_use("other") is None
+        assert features_in_use("key") is features
+    assert features_in_use("key") is None
+    found = features.get(["c", "x"])
+    assert found[1] is None
+    np.testing.assert_array_equal(found[0], [4, 5])
