@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from kenpin.cluster.pieces import PIECE, Piece, Work, contents_on, pieces_of, work_through
+from kenpin.cluster.pieces import PIECE, DataPiece, Work, contents_on, pieces_of, work_through
 from kenpin.cluster.predicting import ClusterPredictor, error_values, set_aside
 from kenpin.data.dataset import Dataset
 from kenpin.data.loading import as_dataset
@@ -208,7 +208,7 @@ def _write_piece(
 def _write_on_cluster(
     predictor: ClusterPredictor,
     dataset: Dataset,
-    pieces: list[Piece],
+    pieces: list[DataPiece],
     progress: Progress | None,
     on_error: Callable[[Example, ImageError], None] | None,
 ) -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -277,7 +278,7 @@ def test_a_job_has_a_folder_of_its_own_until_it_is_done(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_unit_space_is_that_of_one_process(cluster: Cluster, parts: Dataset, tmp_path: Path) -> None:
     sound = parts.where(lambda example: not example.id.endswith("damaged.png"))
-    options = {"base": "toy", "data": "-", "dataset": sound, "ok_labels": ("ok",), "report": False}
+    options: dict[str, Any] = {"base": "toy", "data": "-", "dataset": sound, "ok_labels": ("ok",), "report": False}
     here = train("mahalanobis", out=tmp_path / "here", **options)
     shutil.rmtree(tmp_path / "cache")
     there = train("mahalanobis", out=tmp_path / "there", cluster="local", **options)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
-from kenpin.cluster.pieces import Piece, Work, job_folder, pieces_of, state_of, work_through
+from kenpin.cluster.pieces import DataPiece, Work, job_folder, pieces_of, state_of, work_through
 from kenpin.cluster.starting import Cluster
 from kenpin.data.dataset import Dataset
 from kenpin.data.doctor.examination import Examination, examine_dataset
@@ -66,7 +66,7 @@ def _write_looks(_: None, part: Dataset, file: Path) -> None:
     parquet.write_table(pa.table({_LOOK: pa.array(texts, pa.string()), _HASH: pa.array(hashes, pa.binary())}), file)
 
 
-def _looks(dataset: Dataset, pieces: Iterable[Piece]) -> Iterator[tuple[Example, Look]]:
+def _looks(dataset: Dataset, pieces: Iterable[DataPiece]) -> Iterator[tuple[Example, Look]]:
     examples = iter(dataset)
     for piece in pieces:
         for row in parquet.read_table(piece.file).to_pylist():

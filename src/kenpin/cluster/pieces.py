@@ -42,7 +42,7 @@ _NUMBER, _CONTENT = "piece", "content"
 
 
 @dataclass(frozen=True)
-class Piece:
+class DataPiece:
     """Some rows of a data set, and the file of their result."""
 
     number: int
@@ -60,13 +60,13 @@ class Work(Generic[Tool]):
     """Writes the result of a piece, a new file at this path."""
 
 
-def pieces_of(dataset: Dataset, folder: Path, ending: str = ".parquet", each: int | None = None) -> list[Piece]:
+def pieces_of(dataset: Dataset, folder: Path, ending: str = ".parquet", each: int | None = None) -> list[DataPiece]:
     """The pieces of a data set in its order, by default of `PIECE` pictures; a file is named by the first row of its
     piece."""
     each = PIECE if each is None else each
     starts = range(0, len(dataset), each)
     return [
-        Piece(number, range(start, min(start + each, len(dataset))), folder / f"{start:09d}{ending}")
+        DataPiece(number, range(start, min(start + each, len(dataset))), folder / f"{start:09d}{ending}")
         for number, start in enumerate(starts)
     ]
 
@@ -74,7 +74,7 @@ def pieces_of(dataset: Dataset, folder: Path, ending: str = ".parquet", each: in
 def work_through(
     cluster: Cluster,
     dataset: Dataset,
-    pieces: Sequence[Piece],
+    pieces: Sequence[DataPiece],
     work: Work[Any],
     done: Callable[[int], None] = lambda pictures: None,
 ) -> None:
@@ -97,7 +97,7 @@ def work_through(
         )
 
 
-def _ray_through(cluster: Cluster, dataset: Dataset, pieces: Sequence[Piece], work: Work[Any]) -> Iterator[int]:
+def _ray_through(cluster: Cluster, dataset: Dataset, pieces: Sequence[DataPiece], work: Work[Any]) -> Iterator[int]:
     """Pictures of each piece, as it ends."""
     import ray.data
 
@@ -143,7 +143,7 @@ class _Worker:
         return pa.table({"rows": [len(table)], "error": [kind], "sentence": [sentence]})
 
 
-def _table_of(dataset: Dataset, piece: Piece) -> pa.Table:
+def _table_of(dataset: Dataset, piece: DataPiece) -> pa.Table:
     """The rows of a piece, with the number of the first and, where they are known, their content hashes."""
     some = dataset.select(piece.rows)
     rows = some.arrow.cast(SCHEMA).combine_chunks()

@@ -17,6 +17,10 @@ from kenpin.models.networks.feature_store import FeatureStore
 class SharedFeatures:
     """Takes the place of the feature store while it is in use: what it lacks is computed, and not kept."""
 
+    is_usable = True
+    limit_bytes = 0
+    """Of what it keeps of others."""
+
     def __init__(self, key: str, files: Mapping[Path, Sequence[str]]) -> None:
         """key: of the inspectors that it serves, see `feature_key`; files: `.npy` files of rows, and the content hash
         of each row's picture."""
