@@ -14,7 +14,7 @@ from kenpin.audit.acceptance import Fixed, check_criteria
 from kenpin.audit.subjects import read_subject
 from kenpin.errors import OptionError
 from kenpin.evaluation.measures import MEASURES
-from kenpin.run.criteria import Criteria, Limit, fix_criteria, read_fixed
+from kenpin.run.criteria import Criteria, MeasureLimit, fix_criteria, read_fixed
 from kenpin.words import ENGLISH
 from tests.commands import Run
 from tests.pictures import write_parts
@@ -111,6 +111,6 @@ def test_a_resumed_training_keeps_its_criteria(kenpin: Run, tmp_path: Path) -> N
 
 
 def test_a_limit_by_an_end_of_an_interval_needs_that_end() -> None:
-    assert Limit(at_least=0.9, by="low").allows(0.9)
+    assert MeasureLimit(at_least=0.9, by="low").allows(0.9)
     with pytest.raises(ValueError, match="by"):
-        Limit(at_least=0.9, by="middle")
+        MeasureLimit(at_least=0.9, by="middle")

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from kenpin.audit.content import Cell, Grid, Missing, Section
-from kenpin.audit.figures import Document, Figure
+from kenpin.audit.content import Cell, Grid, Missing, PackSection
+from kenpin.audit.figures import CitedFigure, Document
 from kenpin.audit.studies import Study, gage_figures
 from kenpin.audit.subjects import AuditedRun, Evaluated
 from kenpin.report import words
-from kenpin.run.criteria import Criteria, FixedCriteria, Limit
+from kenpin.run.criteria import Criteria, FixedCriteria, MeasureLimit
 from kenpin.run.layout import evaluation_files
 from kenpin.run.seal import file_hash
 from kenpin.words import Texts
@@ -64,7 +64,7 @@ def check_criteria(
     return tuple(found)
 
 
-def acceptance_section(run: AuditedRun, checked: Sequence[Checked], id: str, title: str, texts: Texts) -> Section:
+def acceptance_section(run: AuditedRun, checked: Sequence[Checked], id: str, title: str, texts: Texts) -> PackSection:
     """Each criterion with its limit, what was measured, and whether it is met."""
     if not checked:
         what = texts("No acceptance criteria were fixed before the test.")
@@ -72,7 +72,7 @@ def acceptance_section(run: AuditedRun, checked: Sequence[Checked], id: str, tit
             "Write them into a YAML file before the next test, and give it to the training or to an evaluation on "
             "parts that were not tested yet: kenpin evaluate RUN --data NEW --name NAME --criteria FILE."
         )
-        return Section(id, title, missing=(Missing(what, remedy),))
+        return PackSection(id, title, missing=(Missing(what, remedy),))
     grids, sentences, missing = [], [], []
     for one in checked:
         name = evaluation_name(one.evaluated, texts)
@@ -105,7 +105,7 @@ def acceptance_section(run: AuditedRun, checked: Sequence[Checked], id: str, tit
             for what, _, _, met in one.results
             if met is None
         ]
-    return Section(id, title, tuple(sentences), grids=tuple(grids), missing=tuple(missing))
+    return PackSection(id, title, tuple(sentences), grids=tuple(grids), missing=tuple(missing))
 
 
 def evaluation_name(one: Evaluated, texts: Texts) -> str:
@@ -190,7 +190,7 @@ def _results(
 
 
 def _measure(
-    evaluation: Document, document: Document, name: str, limit: Limit, texts: Texts
+    evaluation: Document, document: Document, name: str, limit: MeasureLimit, texts: Texts
 ) -> tuple[str, Cell, Cell, bool | None]:
     side = "at_most" if limit.at_most is not None else "at_least"
     bound = words.value(name, getattr(limit, side))
@@ -209,7 +209,7 @@ def _measure(
 
 
 def _gage(
-    key: str, limit: float, document: Document, found: Sequence[tuple[str, Figure]], texts: Texts
+    key: str, limit: float, document: Document, found: Sequence[tuple[str, CitedFigure]], texts: Texts
 ) -> Iterator[tuple[str, Cell, Cell, bool | None]]:
     is_most = key in ("missed", "false_alarms", "gage_share")
     bound = f"{limit:.3f}" if key == "kappa" else words.percent(limit)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from kenpin.audit.figures import Figure
+from kenpin.audit.figures import CitedFigure
 from kenpin.report.findings import Findings
 
-Cell = Figure | str
+Cell = CitedFigure | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Grid:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class PackSection:
     """A section of the page."""
 
     id: str
@@ -51,15 +51,15 @@ class Section:
     """Findings in English, with their tables."""
 
     @property
-    def figures(self) -> Iterator[tuple[str, Figure]]:
+    def figures(self) -> Iterator[tuple[str, CitedFigure]]:
         """Each figure with the words of its row."""
         for grid in (*self.grids, *(grid for _, grids in self.studies for grid in grids)):
             for row in grid.rows:
                 name = next((cell for cell in row if isinstance(cell, str)), grid.caption)
-                yield from ((name, cell) for cell in row if isinstance(cell, Figure))
+                yield from ((name, cell) for cell in row if isinstance(cell, CitedFigure))
 
 
-def sections_to_json(sections: tuple[Section, ...]) -> list[dict[str, Any]]:
+def sections_to_json(sections: tuple[PackSection, ...]) -> list[dict[str, Any]]:
     """Every figure of the page for programs, and what is not there."""
     return [
         {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kenpin.audit.content import Cell, Grid, Missing, Section
-from kenpin.audit.figures import Document, Figure
+from kenpin.audit.content import Cell, Grid, Missing, PackSection
+from kenpin.audit.figures import CitedFigure, Document
 from kenpin.audit.subjects import AuditedRun
 from kenpin.report import words
 from kenpin.report.names import without_folders
@@ -13,7 +13,7 @@ from kenpin.run.layout import LINEAGE
 from kenpin.words import Texts
 
 
-def data_section(run: AuditedRun, id: str, title: str, texts: Texts) -> Section:
+def data_section(run: AuditedRun, id: str, title: str, texts: Texts) -> PackSection:
     """Where the data come from, and how they were divided."""
     document = run.document
     folder = without_folders(str(document.get("dataset", "path")))
@@ -58,7 +58,7 @@ def data_section(run: AuditedRun, id: str, title: str, texts: Texts) -> Section:
         *([learned] if lineage else []),
         *([_doctor(run.doctor, texts)] if run.doctor is not None else []),
     ]
-    return Section(id, title, grids=tuple(grids), missing=tuple(missing))
+    return PackSection(id, title, grids=tuple(grids), missing=tuple(missing))
 
 
 def _counts(document: Document, texts: Texts) -> Grid:
@@ -82,7 +82,7 @@ def _lineage(run: AuditedRun, texts: Texts) -> Iterator[tuple[Cell, ...]]:
         ("learned", run.lineage.learned, texts("Contents that it, or a run below it, has learned from")),
         ("chosen", run.lineage.chosen, texts("Contents that only chose weights or threshold")),
     ):
-        yield title, Figure(len(contents), f"{len(contents):,}", f"{run.place}/{LINEAGE}#{role} count")
+        yield title, CitedFigure(len(contents), f"{len(contents):,}", f"{run.place}/{LINEAGE}#{role} count")
     names = ", ".join(map(without_folders, run.lineage.names)) or texts("none")
     yield texts("Runs and networks below it"), names
 

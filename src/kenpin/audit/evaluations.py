@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kenpin.audit.acceptance import evaluation_name
-from kenpin.audit.content import Cell, Grid, Section
+from kenpin.audit.content import Cell, Grid, PackSection
 from kenpin.audit.figures import Document
 from kenpin.audit.subjects import AuditedRun, Evaluated
 from kenpin.report import words
@@ -13,7 +13,7 @@ from kenpin.report.names import without_folders
 from kenpin.words import Texts
 
 
-def evaluation_section(run: AuditedRun, id: str, title: str, texts: Texts) -> Section:
+def evaluation_section(run: AuditedRun, id: str, title: str, texts: Texts) -> PackSection:
     """What each evaluation of the run found, as it is recorded."""
     grids, recorded = list[Grid](), list[str]()
     for one in run.evaluations:
@@ -26,7 +26,7 @@ def evaluation_section(run: AuditedRun, id: str, title: str, texts: Texts) -> Se
         "Intervals are two-sided 95 %, bounds (“at most”) one-sided 95 %. They allow only for chance in which parts "
         "were tested: parts of another lot, camera or season may do worse."
     )
-    return Section(id, title, (sentence,), tuple(notes), tuple(grids))
+    return PackSection(id, title, (sentence,), tuple(notes), tuple(grids))
 
 
 def _grids(one: Evaluated, texts: Texts) -> Iterator[Grid]:

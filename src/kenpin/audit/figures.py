@@ -10,7 +10,7 @@ from kenpin.errors import RunError
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class CitedFigure:
     """A value that was read from a record."""
 
     value: Any
@@ -31,24 +31,24 @@ class Document:
     values: Any = None
     """Its JSON."""
 
-    def figure(self, *path: str | int, shown: str | None = None) -> Figure:
+    def figure(self, *path: str | int, shown: str | None = None) -> CitedFigure:
         """The value at a path. shown: in words; None: as it is. Raises RunError where there is none."""
         value = self.get(*path, default=_NOTHING)
         if value is _NOTHING:
             raise RunError(f"{self.name}: holds nothing at {pointer(path)}; restore it from a copy or train again.")
-        return Figure(value, str(value) if shown is None else shown, f"{self.name}#{pointer(path)}")
+        return CitedFigure(value, str(value) if shown is None else shown, f"{self.name}#{pointer(path)}")
 
-    def time(self, *path: str | int) -> Figure:
+    def time(self, *path: str | int) -> CitedFigure:
         """The time at a path. Raises RunError where there is none."""
         return self.figure(*path, shown=clock(str(self.get(*path))))
 
-    def number_of(self, *path: str | int, **having: Any) -> Figure:
+    def number_of(self, *path: str | int, **having: Any) -> CitedFigure:
         """How many items there are at a path; having: those alone whose keys hold these values."""
         items = self.get(*path, default=())
         found = sum(all(item.get(key) == value for key, value in having.items()) for item in items) if having else None
         number = len(items) if found is None else found
         condition = "".join(f" {key}={_word(value)}" for key, value in having.items())
-        return Figure(number, f"{number:,}", f"{self.name}#{pointer(path)} count{condition}")
+        return CitedFigure(number, f"{number:,}", f"{self.name}#{pointer(path)} count{condition}")
 
     def get(self, *path: str | int, default: Any = None) -> Any:
         """The value at a path; `default` where there is none."""

@@ -33,7 +33,7 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class FileChange:
     """What is not as it was."""
 
     file: str
@@ -82,22 +82,22 @@ def files_below(folder: Path) -> Iterator[tuple[str, Path]]:
             yield name, path
 
 
-def changes(kept: Mapping[str, Fingerprint], found: Mapping[str, Opens]) -> Iterator[Change]:
+def changes(kept: Mapping[str, Fingerprint], found: Mapping[str, Opens]) -> Iterator[FileChange]:
     """What differs between files as they were and as they are: changed, missing, added and renamed ones."""
     now = {name: fingerprint(opens) for name, opens in found.items() if name not in kept}
     added = {one.sha256: name for name, one in now.items()}
     renamed = set()
     for name, was in kept.items():
         if name in found:
-            yield from (Change(name, problem) for problem in _problems(was, found[name]))
+            yield from (FileChange(name, problem) for problem in _problems(was, found[name]))
         elif (other := added.get(was.sha256)) is not None:
             renamed.add(other)
-            yield Change(name, f"is named {other} now")
+            yield FileChange(name, f"is named {other} now")
         else:
-            yield Change(name, "is missing")
+            yield FileChange(name, "is missing")
     for name in now:
         if name not in renamed:
-            yield Change(name, "was added")
+            yield FileChange(name, "was added")
 
 
 def _problems(was: Fingerprint, opens: Opens) -> Iterator[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kenpin.audit.content import Cell, Grid, Missing, Section
+from kenpin.audit.content import Cell, Grid, Missing, PackSection
 from kenpin.audit.figures import Document
-from kenpin.audit.subjects import AuditedRun, Subject
+from kenpin.audit.subjects import AuditedRun, AuditSubject
 from kenpin.chained import read_lines
 from kenpin.report.names import family_title, without_folders
 from kenpin.station.trail import TRAIL_ENTRIES
@@ -16,7 +16,7 @@ APPROVED, REFERENCE = "version-approved", "reference-set"
 _TOLD = ("version-installed", APPROVED, "version-rejected", "version-switched")
 
 
-def trails_of(subject: Subject) -> tuple[Document, ...]:
+def trails_of(subject: AuditSubject) -> tuple[Document, ...]:
     """The trails of the station, their lines as a list each. Raises RunError where one was changed, OSError."""
     if subject.station is None:
         return ()
@@ -26,7 +26,7 @@ def trails_of(subject: Subject) -> tuple[Document, ...]:
     )
 
 
-def history_section(subject: Subject, trails: Sequence[Document], texts: Texts) -> Section:
+def history_section(subject: AuditSubject, trails: Sequence[Document], texts: Texts) -> PackSection:
     """Runs, versions, and who decided about them."""
     grids, missing = [_run(run, texts) for run in subject.runs], []
     if subject.policy_document is not None:
@@ -61,10 +61,10 @@ def history_section(subject: Subject, trails: Sequence[Document], texts: Texts) 
                 ),
             )
         )
-    return Section("history", texts("Changes and approvals"), grids=tuple(grids), missing=tuple(missing))
+    return PackSection("history", texts("Changes and approvals"), grids=tuple(grids), missing=tuple(missing))
 
 
-def approvals(subject: Subject, trails: Sequence[Document]) -> list[tuple[Document, int]]:
+def approvals(subject: AuditSubject, trails: Sequence[Document]) -> list[tuple[Document, int]]:
     """Entries by which a person let the audited version judge."""
     return [
         (trail, line)
@@ -73,7 +73,7 @@ def approvals(subject: Subject, trails: Sequence[Document]) -> list[tuple[Docume
     ]
 
 
-def references(subject: Subject, trails: Sequence[Document], texts: Texts) -> tuple[Grid, ...]:
+def references(subject: AuditSubject, trails: Sequence[Document], texts: Texts) -> tuple[Grid, ...]:
     """References of control charts that people chose."""
     rows = tuple(
         (
@@ -93,7 +93,7 @@ def _reason(trail: Document, line: int) -> Cell:
     return trail.figure(line, "about", key) if trail.get(line, "about", key) is not None else "–"
 
 
-def _entries(subject: Subject, trails: Sequence[Document], kinds: Sequence[str]) -> Iterator[tuple[Document, int]]:
+def _entries(subject: AuditSubject, trails: Sequence[Document], kinds: Sequence[str]) -> Iterator[tuple[Document, int]]:
     """Trail and line of each entry of these kinds about the product, in the order of time."""
     found = [
         (str(entry["at"]), trail, line)

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 
 from kenpin.audit.archive import BILL, MANIFEST
 from kenpin.audit.bill import Component
-from kenpin.audit.content import Cell, Grid, Missing, Section
-from kenpin.audit.figures import Document, Figure, pointer
+from kenpin.audit.content import Cell, Grid, Missing, PackSection
+from kenpin.audit.figures import CitedFigure, Document, pointer
 from kenpin.audit.manifest import Files
 from kenpin.audit.signing import PublicKey
-from kenpin.audit.subjects import Subject
+from kenpin.audit.subjects import AuditSubject
 from kenpin.report import words
 from kenpin.run.record import RunRecord
 from kenpin.words import Texts
 
 
-def bill_section(components: Sequence[Component], bill: Document, texts: Texts) -> Section:
+def bill_section(components: Sequence[Component], bill: Document, texts: Texts) -> PackSection:
     """Every distribution with its version and licence."""
     rows: list[tuple[Cell, ...]] = []
     for number, one in enumerate(components):
@@ -53,21 +53,21 @@ def bill_section(components: Sequence[Component], bill: Document, texts: Texts) 
         "What the run recorded, and what that stands on where the pack was made; in a zip as CycloneDX 1.6, %(file)s.",
         file=BILL,
     )
-    return Section(
+    return PackSection(
         "bill", texts("Software bill of materials"), (told,), grids=(Grid(head, tuple(rows)),), missing=missing
     )
 
 
 def files_section(
-    subject: Subject, outside: Mapping[str, Files], signer: PublicKey | None, sealed: Sequence[str], texts: Texts
-) -> Section:
+    subject: AuditSubject, outside: Mapping[str, Files], signer: PublicKey | None, sealed: Sequence[str], texts: Texts
+) -> PackSection:
     """All files of what was audited, with their sizes and hashes, and who signs. sealed: of these, those that a run's
     own seal covers."""
     rows = tuple(
         (
             f"{place}/{name}",
-            Figure(one.bytes, f"{one.bytes:,}", f"{MANIFEST}#{pointer(('outside', place, name, 'bytes'))}"),
-            Figure(one.sha256, one.sha256, f"{MANIFEST}#{pointer(('outside', place, name, 'sha256'))}"),
+            CitedFigure(one.bytes, f"{one.bytes:,}", f"{MANIFEST}#{pointer(('outside', place, name, 'bytes'))}"),
+            CitedFigure(one.sha256, one.sha256, f"{MANIFEST}#{pointer(('outside', place, name, 'sha256'))}"),
             texts("yes") if f"{place}/{name}" in sealed else texts("no"),
         )
         for place, files in outside.items()
@@ -109,7 +109,7 @@ def files_section(
         )
     grids = (Grid(head, rows),)
     title = texts("Files, hashes and signature")
-    return Section("files", title, tuple(sentences), grids=grids, missing=tuple(missing))
+    return PackSection("files", title, tuple(sentences), grids=grids, missing=tuple(missing))
 
 
 def sealed_files(record: RunRecord, package: Document | None, place: str) -> list[str]:

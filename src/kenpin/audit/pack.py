@@ -15,10 +15,10 @@ from typing import Any
 from kenpin.audit.acceptance import Checked, acceptance_section, check_criteria
 from kenpin.audit.archive import BILL, FIGURES, MANIFEST, PAGE, SIGNATURE, with_manifest, write_zip
 from kenpin.audit.bill import as_cyclonedx, components_of
-from kenpin.audit.content import Missing, Section, sections_to_json
+from kenpin.audit.content import Missing, PackSection, sections_to_json
 from kenpin.audit.data import data_section
 from kenpin.audit.evaluations import evaluation_section
-from kenpin.audit.figures import Document, Figure, clock
+from kenpin.audit.figures import CitedFigure, Document, clock
 from kenpin.audit.fingerprints import fingerprint, of_bytes, of_path
 from kenpin.audit.history import history_section, references, trails_of
 from kenpin.audit.inventory import bill_section, files_section, sealed_files
@@ -27,7 +27,7 @@ from kenpin.audit.proofs import proofs
 from kenpin.audit.requirements import Requirement, requirements
 from kenpin.audit.signing import SecretKey
 from kenpin.audit.studies import Study, drift_section, gage_section
-from kenpin.audit.subjects import AuditedRun, Subject, files_of, read_subject
+from kenpin.audit.subjects import AuditedRun, AuditSubject, files_of, read_subject
 from kenpin.errors import OptionError, RunError
 from kenpin.files import check_writable, new_file
 from kenpin.report.document import fill
@@ -58,9 +58,9 @@ class Beside:
 class AuditPack:
     """A pack before it is a file."""
 
-    subject: Subject
+    subject: AuditSubject
     made: str
-    sections: tuple[Section, ...]
+    sections: tuple[PackSection, ...]
     requirements: tuple[Requirement, ...]
     bill: dict[str, Any]
     outside: Mapping[str, Files]
@@ -69,7 +69,7 @@ class AuditPack:
     """Files that were put beside it, by their place in the pack."""
 
     @property
-    def missing(self) -> tuple[tuple[Section, Missing], ...]:
+    def missing(self) -> tuple[tuple[PackSection, Missing], ...]:
         """All that is not there."""
         return tuple((section, one) for section in self.sections for one in section.missing)
 
@@ -167,8 +167,8 @@ def collect(path: Path, beside: Beside, *, key: SecretKey | None, texts: Texts) 
 
 
 def _of_run(
-    subject: Subject, run: AuditedRun, anchor: str, checked: Sequence[Checked], texts: Texts
-) -> tuple[Section, Section, Section]:
+    subject: AuditSubject, run: AuditedRun, anchor: str, checked: Sequence[Checked], texts: Texts
+) -> tuple[PackSection, PackSection, PackSection]:
     titles = [texts("Acceptance criteria"), texts("Data set and splits"), texts("Evaluation")]
     if len(subject.runs) > 1:
         titles = [texts("%(section)s of %(run)s", section=title, run=run.name) for title in titles]
@@ -179,7 +179,7 @@ def _of_run(
     )
 
 
-def _anchor(subject: Subject, run: AuditedRun) -> str:
+def _anchor(subject: AuditSubject, run: AuditedRun) -> str:
     return "" if len(subject.runs) == 1 else f"run-{subject.runs.index(run) + 1}-"
 
 
@@ -190,7 +190,7 @@ def _given(file: Path) -> tuple[FixedCriteria, Document]:
     return fixed, Document("studies/criteria.json", values)
 
 
-def _records(subject: Subject, outside: Mapping[str, Files]) -> dict[str, bytes]:
+def _records(subject: AuditSubject, outside: Mapping[str, Files]) -> dict[str, bytes]:
     """The small files of what was audited, by their place in the pack. Raises RunError where one changed meanwhile."""
     found: dict[str, bytes] = {}
     for place, root in subject.roots.items():
@@ -249,7 +249,7 @@ def _figures(pack: AuditPack) -> dict[str, Any]:
     }
 
 
-def _figure(name: str, one: Figure) -> dict[str, Any]:
+def _figure(name: str, one: CitedFigure) -> dict[str, Any]:
     return {"of": name, "value": one.value, "from": one.source}
 
 

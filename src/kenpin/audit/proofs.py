@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from kenpin.audit.acceptance import Checked, Fixed
 from kenpin.audit.data import across_titles
-from kenpin.audit.figures import Document, Figure
+from kenpin.audit.figures import CitedFigure, Document
 from kenpin.audit.history import approvals
 from kenpin.audit.requirements import Met, Proof
 from kenpin.audit.studies import DRIFT, GAGE, Study, gage_figures
-from kenpin.audit.subjects import AuditedRun, Evaluated, Subject
+from kenpin.audit.subjects import AuditedRun, AuditSubject, Evaluated
 from kenpin.report import words
 from kenpin.words import Texts
 
@@ -19,7 +19,7 @@ _IN_WORDS = ("florence2", "paligemma", "vlm")
 
 
 def proofs(
-    subject: Subject,
+    subject: AuditSubject,
     checked: Sequence[tuple[AuditedRun, str, Sequence[Checked]]],
     studies: Sequence[Study],
     trails: Sequence[Document],
@@ -103,7 +103,7 @@ def _of_studies(studies: Sequence[Study], texts: Texts) -> Iterator[tuple[Proof,
         yield "drift", Met("drift")
 
 
-def _bounds(tests: Sequence[Evaluated], texts: Texts) -> Iterator[tuple[str, Figure]]:
+def _bounds(tests: Sequence[Evaluated], texts: Texts) -> Iterator[tuple[str, CitedFigure]]:
     for one in tests:
         for name in ("escape_rate_at_most", "overkill_rate_at_most"):
             number = one.document.get("measures", name, "value")
@@ -112,7 +112,7 @@ def _bounds(tests: Sequence[Evaluated], texts: Texts) -> Iterator[tuple[str, Fig
                 yield words.title(name, texts), figure
 
 
-def _cuts(runs: Sequence[AuditedRun], texts: Texts) -> Iterator[tuple[str, Figure]]:
+def _cuts(runs: Sequence[AuditedRun], texts: Texts) -> Iterator[tuple[str, CitedFigure]]:
     for run in runs:
         number = run.document.get("threshold", "review_from")
         if number is not None:

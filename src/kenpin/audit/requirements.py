@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from kenpin.audit.figures import Figure
+from kenpin.audit.figures import CitedFigure
 from kenpin.words import Texts
 
 Proof = Literal[
@@ -26,7 +26,7 @@ class Met:
     """What of a pack meets a line: the section it stands in, and its figures."""
 
     section: str
-    figures: tuple[tuple[str, Figure], ...] = ()
+    figures: tuple[tuple[str, CitedFigure], ...] = ()
     """Each with what it is of."""
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from kenpin.audit.content import Cell, Grid, Missing, Section
-from kenpin.audit.figures import Document, Figure
+from kenpin.audit.content import Cell, Grid, Missing, PackSection
+from kenpin.audit.figures import CitedFigure, Document
 from kenpin.report import words
 from kenpin.report.findings import Findings
 from kenpin.run.criteria import FixedCriteria
@@ -32,7 +32,7 @@ class Study:
     document: Document
 
 
-def gage_figures(study: Study, key: str, appraiser: str | None = None) -> Iterator[tuple[str, Figure]]:
+def gage_figures(study: Study, key: str, appraiser: str | None = None) -> Iterator[tuple[str, CitedFigure]]:
     """Who, and the exact number of a gage study that a limit of this name is of. appraiser: of this one alone; None: of
     everyone who was studied."""
     if study.findings.kind != GAGE:
@@ -46,7 +46,7 @@ def gage_figures(study: Study, key: str, appraiser: str | None = None) -> Iterat
             yield who, study.document.figure("bars", p, "bars", b, "value", shown=shown)
 
 
-def gage_section(studies: Sequence[Study], texts: Texts) -> Section:
+def gage_section(studies: Sequence[Study], texts: Texts) -> PackSection:
     """What gage studies found."""
     found = [study for study in studies if study.findings.kind == GAGE]
     missing = Missing(
@@ -56,7 +56,7 @@ def gage_section(studies: Sequence[Study], texts: Texts) -> Section:
             "TABLE --json FILE writes: kenpin audit … --with FILE."
         ),
     )
-    return Section(
+    return PackSection(
         "gage",
         texts("Gage study"),
         studies=tuple((study.findings, _tables(study)) for study in found),
@@ -66,7 +66,7 @@ def gage_section(studies: Sequence[Study], texts: Texts) -> Section:
 
 def drift_section(
     plans: Sequence[tuple[FixedCriteria, Document]], studies: Sequence[Study], chosen: Sequence[Grid], texts: Texts
-) -> Section:
+) -> PackSection:
     """How the inspector is watched. chosen: references of charts that a person chose at a station."""
     found = [study for study in studies if study.findings.kind == DRIFT]
     planned = [document for fixed, document in plans if fixed.criteria.drift is not None]
@@ -91,7 +91,7 @@ def drift_section(
             )
         )
     grids = (*(_plan(document, texts) for document in planned), *chosen)
-    return Section(
+    return PackSection(
         "drift",
         texts("Plan against drift"),
         grids=grids,

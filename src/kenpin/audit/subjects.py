@@ -77,7 +77,7 @@ class AuditedRun:
 
 
 @dataclass(frozen=True)
-class Subject:
+class AuditSubject:
     """What a pack is about."""
 
     kind: Kind
@@ -101,14 +101,14 @@ class Subject:
         )
 
 
-def read_subject(path: Path, *, station: Path | None = None, records: Path | None = None) -> Subject:
+def read_subject(path: Path, *, station: Path | None = None, records: Path | None = None) -> AuditSubject:
     """A run's or a package's folder, or a policy's file, all seals checked. Raises RunError, OptionError."""
     if path.is_dir():
         if station is not None:
             raise OptionError("option `--station` is of a policy; give the policy of the version that judges there.")
         kind: Kind = "package" if is_package(path) else "run"
         name = path.resolve().name
-        return Subject(kind, name, path, (_read_run(name, path),), records=_checked_records(records))
+        return AuditSubject(kind, name, path, (_read_run(name, path),), records=_checked_records(records))
     if not path.exists():
         raise OptionError(f"{path}: no such run, package or policy; give a run's folder or a policy's file.")
     policy = read_policy(path)
@@ -121,7 +121,7 @@ def read_subject(path: Path, *, station: Path | None = None, records: Path | Non
         if station is not None:
             raise OptionError(f"{station}: there is no trail in it; name the folder of a station.")
         folder = None
-    return Subject(
+    return AuditSubject(
         "policy",
         path.name,
         path,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kenpin.audit.archive import MANIFEST, MOST_BYTES, PAGE, SIGNATURE, apart, first_other_byte, read_zip
-from kenpin.audit.fingerprints import Change, Opens, changes, of_bytes, of_path
+from kenpin.audit.fingerprints import FileChange, Opens, changes, of_bytes, of_path
 from kenpin.audit.manifest import Manifest, read_manifest
 from kenpin.audit.signing import PublicKey, check_signature
 from kenpin.audit.subjects import beside, files_of, roots_of
@@ -23,7 +23,7 @@ _ZIP = b"PK"
 class Verified:
     """What was found of a pack."""
 
-    problems: tuple[Change, ...]
+    problems: tuple[FileChange, ...]
     """What is not as it was; empty where all is."""
     files: int
     """Files that were looked at, those of the pack among them."""
@@ -58,20 +58,20 @@ def verify_pack(
     try:
         manifest = read_manifest(manifest_data)
     except RunError as error:
-        return Verified((Change(MANIFEST, str(error)),), 1)
+        return Verified((FileChange(MANIFEST, str(error)),), 1)
     problems = [*changes(manifest.pack, {name: of_bytes(content) for name, content in contents.items()})]
     told = _signed(manifest, manifest_data, signature, key)
     problems += told.problems
     if not problems and data.startswith(_ZIP):
         whole = contents | {MANIFEST: manifest_data} | ({} if signature is None else {SIGNATURE: signature.encode()})
         if (problem := first_other_byte(data, whole)) is not None:
-            problems.append(Change(path.name, problem))
+            problems.append(FileChange(path.name, problem))
     roots = _roots(manifest, of, station, records)
     count = len(manifest.pack) + 1 + (signature is not None)
     for place, root in roots.items():
         was = manifest.outside[place]
         count += len(was)
-        problems += (Change(f"{place}/{one.file}", one.problem) for one in _outside(place, root, manifest))
+        problems += (FileChange(f"{place}/{one.file}", one.problem) for one in _outside(place, root, manifest))
     left = tuple(place for place in manifest.outside if place not in roots)
     return Verified(
         tuple(problems), count, left, told.signer, told.is_known, manifest.made, manifest.name, told.comment
@@ -105,14 +105,14 @@ def _signed(manifest: Manifest, data: bytes, signature: str | None, key: PublicK
     """What of the signature is wrong, and whose it is."""
     if manifest.signer is None or signature is None:
         if signature is not None:
-            return Verified((Change(SIGNATURE, "was added"),), 0)
+            return Verified((FileChange(SIGNATURE, "was added"),), 0)
         problem = "is missing" if manifest.signer is not None else "there is none, and a key was given"
-        return Verified((Change(SIGNATURE, problem),) if key is not None or manifest.signer is not None else (), 0)
+        return Verified((FileChange(SIGNATURE, problem),) if key is not None or manifest.signer is not None else (), 0)
     signer = PublicKey.from_text(manifest.signer, MANIFEST)
     try:
         comment = check_signature(data, signature, key or signer)
     except RunError as error:
-        return Verified((Change(SIGNATURE, str(error)),), 0, signer=signer.name)
+        return Verified((FileChange(SIGNATURE, str(error)),), 0, signer=signer.name)
     return Verified((), 0, signer=signer.name, is_known=key is not None, comment=comment)
 
 
@@ -139,15 +139,15 @@ def _roots(
     return roots
 
 
-def _outside(place: str, root: Path, manifest: Manifest) -> Iterator[Change]:
+def _outside(place: str, root: Path, manifest: Manifest) -> Iterator[FileChange]:
     was = manifest.outside[place]
     if not root.exists():
-        yield from (Change(name, "is missing") for name in was)
+        yield from (FileChange(name, "is missing") for name in was)
         return
     try:
         found: dict[str, Opens] = {name: of_path(file) for name, file, _ in files_of(place, root)}
     except (RunError, FileNotFoundError) as error:
-        yield Change("", str(error))
+        yield FileChange("", str(error))
         return
     for one in changes(was, found):
         # a station goes on: a later version has records of its own

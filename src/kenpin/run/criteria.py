@@ -26,7 +26,7 @@ _MOST_BYTES = 1024**2
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class Limit(StrictOptions):
+class MeasureLimit(StrictOptions):
     """A limit of a measure."""
 
     at_most: float | None = Field(None, description="Largest number that is accepted.")
@@ -75,7 +75,7 @@ class Criteria(StrictOptions):
     """Acceptance criteria of an inspector."""
 
     intended_use: str | None = Field(None, description="What it is to decide, on which parts, and what it is not for.")
-    measures: dict[str, Limit] = Field(default_factory=dict, description="Limits of measures by their names.")
+    measures: dict[str, MeasureLimit] = Field(default_factory=dict, description="Limits of measures by their names.")
     defective_parts: int | None = Field(None, ge=1, description="Defective parts that are tested, at least.")
     good_parts: int | None = Field(None, ge=1, description="Good parts that are tested, at least.")
     gage: GageLimits | None = Field(None, description="Limits of the gage study.")
@@ -90,7 +90,7 @@ class Criteria(StrictOptions):
             if name not in MEASURES:
                 raise ValueError(f"there is no measure `{name}`; {did_you_mean(str(name), MEASURES)}")
         return {
-            name: Limit.from_mapping(limit, f"measure {name}") if isinstance(limit, Mapping) else limit
+            name: MeasureLimit.from_mapping(limit, f"measure {name}") if isinstance(limit, Mapping) else limit
             for name, limit in value.items()
         }
 
