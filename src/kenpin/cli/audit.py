@@ -231,9 +231,7 @@ def _verify_pack(path: Path, options: VerifyOptions) -> int:
     elif found.is_known:
         _show.say(f"Signed by the key that you gave, {found.signer}.")
     else:
-        _show.say(
-            f"Signed by the key {found.signer}; whose that is, --key tells: compare with the public key you know."
-        )
+        _show.say(f"Signed by the key {found.signer}; whether that is the plant's, tell with --key and the public key.")
     if found.not_looked_at:
         _show.say(f"Not looked at: {', '.join(found.not_looked_at)}; name them with --of, --station or --records.")
     if options.json is not None:
