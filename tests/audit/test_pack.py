@@ -29,6 +29,8 @@ from kenpin.words import Language
 from tests.catalogues import TRANSLATED
 from tests.commands import Run
 from tests.languages import Marking, Shown, outside, without
+from tests.models.chat.shapes import joined as chats
+from tests.models.chat.shapes import shapes
 from tests.pictures import write_parts
 from tests.toy_runs import ToyRun, trained
 
@@ -159,8 +161,9 @@ def test_every_figure_of_the_page_is_in_the_run(toy_run: ToyRun, tmp_path: Path,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["florence2", "paligemma", "vlm"])
-def test_every_figure_of_a_language_model_is_in_the_run(tmp_path: Path, family: str, few_parts: Path) -> None:
-    run = trained(family, tmp_path / "run", None, epochs=1.0)
+def test_every_figure_of_a_language_model_is_in_the_run(tmp_path: Path, family: str) -> None:
+    asked = {"data": "-", "dataset": chats(shapes(8, split="train"), shapes(2, first=50, split="validation"))}
+    run = trained(family, tmp_path / "run", None, epochs=1.0, **(asked if family == "vlm" else {}))
     pack = _checked(run, tmp_path / "p.zip", {"runs/run": run})
     (scope,) = (one for one in pack.requirements if one.place == "1 scope")
     assert not scope.met

@@ -16,10 +16,10 @@ from kenpin.words import Texts
 def data_section(run: AuditedRun, id: str, title: str, texts: Texts) -> PackSection:
     """Where the data come from, and how they were divided."""
     document = run.document
-    folder = without_folders(str(document.get("dataset", "path")))
+    folder, kind = (str(document.get("dataset", key)) or words.NONE for key in ("path", "format"))  # none in memory
     origin: list[tuple[Cell, ...]] = [
-        (texts("Data set"), document.figure("dataset", "path", shown=folder)),
-        (texts("Format"), document.figure("dataset", "format")),
+        (texts("Data set"), document.figure("dataset", "path", shown=without_folders(folder))),
+        (texts("Format"), document.figure("dataset", "format", shown=kind)),
         (texts("Fingerprint of its content"), document.figure("dataset", "fingerprint")),
         (texts("Seed of every random choice"), document.figure("options", "seed")),
     ]
