@@ -110,6 +110,11 @@ class TrainOptions(DecisionOptions):
         description="Calibrate scores, so that each is the share of such parts that are defective, or of such boxes "
         "that are right: by a rising curve (isotonic), or by a logistic one, for few pictures (platt).",
     )
+    criteria: Annotated[Path | None, InGroup("decision")] = Field(
+        None,
+        description="YAML file of acceptance criteria, fixed in the run with its hash and time before anything is "
+        "judged.",
+    )
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="Seed of every random choice.")
     device: str | None = Field(None, description="Device such as cpu or cuda:0; by default the best available.")
     engine: EngineName = Field(

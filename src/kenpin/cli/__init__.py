@@ -47,7 +47,7 @@ _COMMANDS = (
     (TRAINING_RUNS, "vectors:prototypes", "Add classes to an embedder from a few pictures, without training."),
     (TRAINING_RUNS, "successors:update", "Add good parts to a unit space, without training."),
     (JUDGING, "predicting:predict", "Inspect pictures."),
-    (JUDGING, "runs:evaluate", "Measure an inspector on labelled pictures."),
+    (JUDGING, "evaluate:evaluate", "Measure an inspector on labelled pictures."),
     (JUDGING, "successors:compare", "Compare two inspectors on pictures that neither has learned from."),
     (JUDGING, "runs:report", "Write a run's report, alone or against another run."),
     (JUDGING, "judge:judge", "Choose a threshold from what wrong decisions cost, and say how far to trust it."),
@@ -62,7 +62,7 @@ _COMMANDS = (
     (LINE, "station:app", "Keep a station, which judges a line's parts and shows them in a browser."),
     (LINE, "drift:drift", "Check whether scores, failures and embeddings are still as they were."),
     (LINE, "cases:app", "Keep known cases, and find the wanted ones most like a picture."),
-    (LINE, "audit:app", "Check and show what people and a station decided."),
+    (LINE, "audit:app", "Write a pack for auditors, and check and show what was decided."),
     (LINE, "export:export", "Write a trained network for use elsewhere and as a base."),
 )
 _PAGE_ENDS = {

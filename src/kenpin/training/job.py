@@ -21,6 +21,7 @@ from kenpin.records import Evaluation
 from kenpin.report import write_report
 from kenpin.report.evolution import write_evolution
 from kenpin.report.headline import headed_json
+from kenpin.run.criteria import fix_in_run
 from kenpin.run.layout import EVOLUTION, EVOLUTION_PAGE, OPTIONS, REPORT, evaluation_files
 from kenpin.run.record import finish, write_record
 from kenpin.training.capacity import refuse_unfit
@@ -87,6 +88,8 @@ def _carry_out(start: Start, listener: Listener) -> Run:
     ):
         fingerprint = start.dataset.fingerprint()
         _prepare(folder, options, fingerprint)
+        if options.criteria is not None:
+            fix_in_run(folder, options.criteria, resume=options.resume)
         # at once, for a checkpoint of it may be used before the training ends; what is scored later is of these too
         keep_lineage(start, folder)
         write_begun(folder, family, start.task, inspector)
