@@ -72,7 +72,8 @@ class Predictor:
         """The lineage of the run and all runs below it; None where it is unknown."""
         self.target = target
         """The target of predictions: the pictures' `label`, their `boxes`, or `text`, the answers to questions."""
-        self.views = None if record is None or record.parts is None else _views_of(record)
+        parts = None if record is None else record.parts
+        self.views = None if parts is None else from_json(PartViews, parts, f"{RECORD}: parts")
         """The views by which it judges parts; None where it judges each picture by itself."""
         self.undecided = undecided
         """A sentence on why it gives no verdicts, where it is not the run as it ships."""
@@ -165,12 +166,9 @@ class Predictor:
         if self.views is None or self.threshold is None:
             lacks = "judges single pictures; use `judge`" if self.views is None else "has no threshold to judge by"
             raise OptionError(f"judge_part: this run {lacks}.")
-        named = isinstance(views, Mapping)
-        names, pictures = (list(views), [*views.values()]) if isinstance(views, Mapping) else ([], list(views))
-        predictions = self.predict(pictures) if pictures else []
-        seen = [
-            SeenView(names[number] if named else None, prediction) for number, prediction in enumerate(predictions)
-        ]
+        named = [*views.items()] if isinstance(views, Mapping) else [(None, picture) for picture in views]
+        predictions = self.predict([picture for _, picture in named])
+        seen = [SeenView(name, prediction) for (name, _), prediction in zip(named, predictions, strict=True)]
         return judge_part(part, seen, self.views, self.threshold)
 
     def _predictions(
@@ -239,10 +237,6 @@ class Predictor:
             return chain.from_iterable(self._predictions(load_dataset(path), **settings) for path in paths)
         examples = (Example(id=str(path), image=ImageSource(path=str(path))) for path in paths)
         return self._predictions(Dataset.from_examples(examples), **settings)
-
-
-def _views_of(record: RunRecord) -> PartViews:
-    return from_json(PartViews, record.parts, f"{RECORD}: parts")
 
 
 def _as_dataset(source: DataSource) -> Dataset:

@@ -58,11 +58,13 @@ class PartViews:
         sets = Counter(tuple(sorted(view or "" for view in of)) for of in views_of.values())
         (common, count), *others = sets.most_common()
         if 2 * count <= len(views_of):
-            shown = " and ".join(f"{_told(of, True in named)} ({counted(n, 'part')})" for of, n in [(common, count), *others][:2])
+            shown = " and ".join(
+                f"{_told(of, True in named)} ({counted(n, 'part')})" for of, n in [(common, count), *others][:2]
+            )
             raise DatasetError(
-                f"parts by {by}: no set of views is that of more than half of the {counted(len(views_of), 'part')}, the "
-                f"most common ones are {shown}; the worst view of a part judges it, so that parts must have the same "
-                "views: add those that are missing, or leave such parts out."
+                f"parts by {by}: no set of views is that of more than half of the {counted(len(views_of), 'part')}, "
+                f"the most common ones are {shown}; the worst view of a part judges it, so that parts must have the "
+                "same views: add those that are missing, or leave such parts out."
             )
         twice = [view for view, times in Counter(common).items() if times > 1]
         if True in named and twice:
@@ -79,9 +81,7 @@ class PartViews:
         if self.names is None:
             if len(views) == self.count:
                 return None
-            return (
-                f"It has {counted(len(views), 'picture')}, and parts are judged by {self.count}: a person must look."
-            )
+            return f"It has {counted(len(views), 'picture')}, and parts are judged by {self.count}: a person must look."
         came = Counter(view or "without a name" for view in views)
         wrong = [f"view {name} is missing" for name in self.names if name not in came]
         wrong += [f"view {name} is none of them" for name in sorted(came) if name not in self.names]

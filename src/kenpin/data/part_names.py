@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from kenpin.data.reading.pictures import is_picture
 from kenpin.errors import DatasetError, OptionError
 from kenpin.nearest import did_you_mean
+from kenpin.plural import counted
 from kenpin.views import View
 
 if TYPE_CHECKING:
@@ -112,13 +113,13 @@ def views_of(dataset: Dataset, by: str) -> list[View]:
     if form is None and not found:
         known = sorted({name for example in dataset for name in example.attributes} | {"group"})
         raise OptionError(
-            f"option `by`: no picture of {where} has a column {by!r}; {did_you_mean(by, (PICTURE, *known))} Or give the "
-            "form of file names, such as {part}_{view}."
+            f"option `by`: no picture of {where} has a column {by!r}; {did_you_mean(by, (PICTURE, *known))} Or give "
+            "the form of file names, such as {part}_{view}."
         )
-    what = f"names no part by the form {by}" if form is not None else f"has nothing in column {by!r}"
+    what = f"without a part by the form {by}" if form is not None else f"without a value in column {by!r}"
     raise DatasetError(
-        f"{where}: {len(lacking)} of {len(dataset)} pictures, the first is {lacking[0]}, {what}; give each picture its "
-        "part, or leave these out."
+        f"{where}: {len(lacking)} of {counted(len(dataset), 'picture')} {what}, the first is {lacking[0]}; give each "
+        "picture its part, or leave these out."
     )
 
 
@@ -129,14 +130,15 @@ def with_parts(dataset: Dataset, by: str) -> Dataset:
     Raises OptionError and DatasetError as `views_of` does, and DatasetError for a part in two splits or two groups.
     """
     parts = [part for part, _ in views_of(dataset, by)]
+    where = dataset.root or "the data set"
     for column, remedy in (("split", "put all pictures of a part into one split"), ("group", "give a part one group")):
         values = dataset.column(column)
         first: dict[str, str | None] = {}
         for part, value in zip(parts, values, strict=True):
             if first.setdefault(part, value) != value:
                 raise DatasetError(
-                    f"{dataset.root or 'the data set'}: pictures of part {part} are of {column} {first[part] or 'none'} "
-                    f"and of {value or 'none'}; {remedy}, or name parts that are different ones differently."
+                    f"{where}: pictures of part {part} are of {column} {first[part] or 'none'} and of "
+                    f"{value or 'none'}; {remedy}, or name parts that are different ones differently."
                 )
     groups = dataset.column("group")
     return dataset.with_groups([part if group is None else group for part, group in zip(parts, groups, strict=True)])

@@ -99,9 +99,9 @@ def evaluate(
     Annotated with what it predicts: a label, an answer, or boxes, of which there may be none. Other examples are left
     out and counted in the notes. So are those that it, or anything that it stands on, has learned from or was chosen
     by, unless `with_seen` takes them: then the first note says that the figures promise nothing. Where examples have
-    masks and the inspector reads its score off a map, the map is measured too. An inspector that judges parts by several
-    pictures is measured on parts, of which it must have seen no picture. `progress` is called with
-    how many are judged and how many there are.
+    masks and the inspector reads its score off a map, the map is measured too. An inspector that judges parts by
+    several pictures is measured on parts of which it has seen no picture. `progress` is called with how many are judged
+    and how many there are.
 
     Raises DatasetError when nothing is left, LabelError for labels that the inspector does not know, OptionError when
     no OK label occurs anywhere and another one may be meant, MissingExtraError for boxes without the extra that scores

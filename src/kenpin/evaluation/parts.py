@@ -49,16 +49,14 @@ class JoinedParts:
     def shown_in(self, evaluation: Evaluation) -> Evaluation:
         """The evaluation of these parts with the views of each."""
         judged = zip(evaluation.judged, self.views, strict=True)
-        return replace(
-            evaluation, judged=tuple(replace(part, views=_as_scored(part, views)) for part, views in judged)
-        )
+        return replace(evaluation, judged=tuple(replace(part, views=_as_scored(part, views)) for part, views in judged))
 
 
 def join_parts(
     pictures: Dataset, predictions: Iterable[Prediction], expected: PartViews, ok_labels: Collection[str]
 ) -> JoinedParts:
-    """The parts of these pictures. A part is defective where one of its pictures is: its label is then the most frequent
-    one that is not OK.
+    """The parts of these pictures. A part is defective where one of its pictures is: its label is then the most
+    frequent one that is not OK.
 
     predictions: one for each picture, in order. Raises RunError where they are others, OptionError and DatasetError as
     `views_of` does.
@@ -86,7 +84,9 @@ def join_parts(
         f"{counted(len(left), 'part')} of {len(seen)} {is_are(len(left))} not judged, the first of them {part}: {why}"
         for part, why in left[:1]
     )
-    data = Dataset.from_examples(examples, classes=pictures.declared_classes, root=pictures.root, format=pictures.format)
+    data = Dataset.from_examples(
+        examples, classes=pictures.declared_classes, root=pictures.root, format=pictures.format
+    )
     return JoinedParts(data, tuple(joined), tuple(views), tuple(why is None for why in hindrances), tuple(notes))
 
 
@@ -106,7 +106,7 @@ def pictures_of(part: JudgedExample) -> Sequence[str]:
 
 
 def _as_scored(part: JudgedExample, views: tuple[JudgedView, ...]) -> tuple[JudgedView, ...]:
-    """Views with scores on the scale of their part's: where that was calibrated since, only the worst one's is known."""
+    """Views with scores on the scale of their part's: where it was calibrated since, only the worst one's is known."""
     score, (worst, *others) = part.prediction.defect_score, views
     if score is None or score == worst.score:
         return views

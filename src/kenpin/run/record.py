@@ -62,7 +62,7 @@ class RunRecord(BaseModel):
         """Records of pictures keep the hash that they had before there was such a field."""
         values: dict[str, Any] = values_of(self)
         if self.parts is None:
-            del values["parts"]
+            values.pop("parts", None)
         return values
 
 

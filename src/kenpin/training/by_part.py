@@ -18,7 +18,7 @@ def refuse_by_part(name: str, family: Family[Any], options: TrainOptions, datase
     leave_it = f"leave --by {options.by} out"
     if family.target is not Target.LABEL:
         raise OptionError(
-            f"option `by`: {name} answers in {family.target.several} of single pictures, which have no worst view; "
+            f"option `by`: {name} predicts {family.target.several} of single pictures, which have no worst view; "
             f"{leave_it}, or train classifier, embedder or mahalanobis."
         )
     if dataset.item_names:
@@ -37,5 +37,5 @@ def refuse_by_part(name: str, family: Family[Any], options: TrainOptions, datase
         )
     if family.trimmed_share(options):
         raise OptionError(
-            f"option `by`: --trim leaves single pictures out, and a part then lacks a view; do without it, or {leave_it}."
+            f"option `by`: --trim leaves single pictures out, and a part lacks a view then; do without, or {leave_it}."
         )

@@ -17,8 +17,8 @@ from kenpin.config import CaseOptions, GradientOptions, TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.data.loading import as_dataset, how_to_read, load_dataset
-from kenpin.data.part_names import PICTURE, views_of, with_parts
 from kenpin.data.mistaken import is_a_run, run_in_place_of_data
+from kenpin.data.part_names import PICTURE, views_of, with_parts
 from kenpin.data.taking import DataSource
 from kenpin.data.targets import classes_of_each, refuse_table
 from kenpin.errors import DatasetError, LabelError, OptionError
@@ -32,8 +32,8 @@ from kenpin.plural import counted
 from kenpin.run.record import check_run_free
 from kenpin.runtime import chosen_engine
 from kenpin.targets import Target
-from kenpin.training.by_part import refuse_by_part
 from kenpin.training.below import lineage_below, runs_below
+from kenpin.training.by_part import refuse_by_part
 from kenpin.training.capacity import refuse_unloadable
 from kenpin.training.engine import check_intervals_and_tracker
 from kenpin.training.folding import Check, Folding, plan_folds
