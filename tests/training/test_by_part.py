@@ -6,9 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from kenpin import evaluate
 from kenpin.data.dataset import Dataset
@@ -24,27 +22,9 @@ from kenpin.quality.part_verdicts import SeenView, judge_part
 from kenpin.records import Example, Verdict
 from kenpin.run.layout import evaluation_files
 from kenpin.run.maps import read_maps
-from kenpin.training import train
 from kenpin.updating import update
 from tests.commands import Run as Command
-
-FORM = "{part}_{view}"
-VIEWS = ("side", "top")
-
-
-def draw_parts(folder: Path, count: int, bad: int, *, views: tuple[str, ...] = VIEWS, seed: int = 0) -> Path:
-    """Pictures of parts in class folders; a bad part shows its defect in one view alone, the others are good."""
-    draw = np.random.default_rng(seed)
-    for part in range(count):
-        shows = draw.choice(views) if part < bad else None
-        for number, view in enumerate(views):
-            pixels = draw.integers(90 + 40 * number, 125 + 40 * number, (56, 72, 3), np.uint8)
-            if view == shows:
-                pixels[12:26, 10:34] = 250
-            path = folder / ("scratch" if view == shows else "ok") / f"p{seed}-{part:02d}_{view}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(path)
-    return folder
+from tests.part_pictures import FORM, VIEWS, draw_parts, trained
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +35,6 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(parts: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return trained(parts, tmp_path_factory.mktemp("runs") / "run", where="pooled")
-
-
-def trained(data: Any, out: Path, family: str = "mahalanobis", **options: Any) -> Run:
-    return train(family, data=data, out=out, **{"base": "toy", "by": FORM, **options})
 
 
 def test_a_run_says_that_it_judges_by_part_and_was_decided_by_parts(run: Run) -> None:
