@@ -293,12 +293,6 @@ class Station:
             policy, self.folder.records_of(node, product, version), device=self._device, engine=self._engine,
             engine_may_change=True,
         )  # fmt: skip
-        if line.views is not None:
-            line.close()
-            raise OptionError(
-                f"version {version} of {product} judges parts by {line.views}, and a station takes single pictures; "
-                "inspect them with kenpin inspect, or install runs that judge each picture."
-            )
         measure = self._rulers.prepare(product, line.runs) if self._chooses else lambda: None
 
         def judges() -> None:
