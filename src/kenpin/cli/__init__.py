@@ -46,7 +46,7 @@ _COMMANDS = (
     (TRAINING_RUNS, "vectors:embed", "Write the embeddings of a data set's pictures."),
     (TRAINING_RUNS, "vectors:prototypes", "Add classes to an embedder from a few pictures, without training."),
     (TRAINING_RUNS, "successors:update", "Add good parts to a unit space, without training."),
-    (JUDGING, "predicting:predict", "Inspect pictures."),
+    (JUDGING, "runs:predict", "Inspect pictures."),
     (JUDGING, "evaluate:evaluate", "Measure an inspector on labelled pictures."),
     (JUDGING, "successors:compare", "Compare two inspectors on pictures that neither has learned from."),
     (JUDGING, "runs:report", "Write a run's report, alone or against another run."),

@@ -1,16 +1,27 @@
-"""Commands on trained runs: `report`, `scatter`."""
+"""Commands on trained runs: `predict`, `evaluate`, `report`, `scatter`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from kenpin.cli import _show
-from kenpin.cli._groups import DATA, OUTPUT, REQUIRED, RUN
+from kenpin.cli import FINDINGS, _show
+from kenpin.cli._cluster import ClusterOptions
+from kenpin.cli._groups import ANSWERS, DATA, OUTPUT, REQUIRED, RUN
+from kenpin.cli._parts import By, in_parts, tell_parts_by
+from kenpin.cli._predicted import cells, decision, predicted, seen_of
 from kenpin.cli.data import Overwrite, PageLanguage
+from kenpin.records import Example, Judgement, Prediction
 from kenpin.runtime.engines import EngineName
+
+if TYPE_CHECKING:  # the command line alone must not load torch
+    from kenpin.cluster import Cluster
+    from kenpin.predictor import Predictor
 
 Checkpoint = Annotated[
     str | None,
@@ -30,6 +41,157 @@ Engine = Annotated[
         "torch.",
     ),
 ]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions(ClusterOptions):
+    """How pictures are predicted, and where the predictions go."""
+
+    json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all predictions to this JSON file.")] = None
+    draw: Annotated[
+        Path | None, Parameter(group=OUTPUT, help="Draw each picture with its verdict into this folder.")
+    ] = None
+    beside_truth: Annotated[
+        bool,
+        Parameter(
+            group=OUTPUT,
+            negative=(),
+            help="The pictures are data sets with boxes: draw these on the left, predicted ones on the right.",
+        ),
+    ] = False
+    by: By = None
+    limit: Annotated[int | None, Parameter(group=DATA, help="Predict only this many pictures, the first.")] = None
+    prompt: Annotated[
+        str | None,
+        Parameter(group=ANSWERS, help="Question to a language model, in place of the one it was trained on."),
+    ] = None
+    checkpoint: Checkpoint = None
+    device: Device = None
+    engine: Engine = "auto"
+    overwrite: Overwrite = False
+
+
+def predict(
+    model: str,
+    images: Annotated[tuple[str, ...], Parameter(negative=())],
+    /,
+    *,
+    options: PredictOptions = PredictOptions(),
+) -> int:
+    """Inspect pictures: one line each. The exit status is 1 where a picture could not be opened, 0 otherwise.
+
+    Parameters
+    ----------
+    model:
+        Run folder; or a pretrained model of transformers: a hub id, or a folder of save_pretrained.
+    images:
+        Picture files and folders; tables, for a run that was trained on one; data sets, with --beside-truth.
+    """
+    with options.started() as cluster:
+        return _predict(model, images, options, cluster)
+
+
+def _predict(model: str, images: Sequence[str], options: PredictOptions, cluster: Cluster | None) -> int:
+    from kenpin.data.mistaken import refuse_exchanged
+    from kenpin.errors import OptionError
+    from kenpin.files import check_writable, write_json
+
+    draw = options.draw
+    check_writable(options.json, options.overwrite)
+    check_writable(draw, options.overwrite, folder=True)
+    if options.limit is not None and options.limit < 1:
+        raise OptionError(f"option `--limit` is {options.limit}; give 1 or more.")
+    if options.beside_truth and draw is None:
+        raise OptionError("option `--beside-truth` says how to draw; give a folder with --draw.")
+    refuse_exchanged(model, images, "predict RUN DATA")
+    predictor = _predictor(model, options, cluster)
+    tell_parts_by(predictor, options.by, model)
+    if predictor.reads_tables and draw is not None:
+        raise OptionError("option `--draw`: this run judges rows of a table, which have no picture; leave it out.")
+    if options.beside_truth and not predictor.target.locates:
+        raise OptionError(f"option `--beside-truth`: {model} finds no boxes; leave it out.")
+    if predictor.undecided is not None:
+        _show.say(f"kenpin: {predictor.undecided}")
+    if draw is not None:
+        from kenpin.drawing import draw_beside_truth, draw_prediction, font_note
+
+        if (note := font_note(predictor.labels)) is not None:
+            _show.say(f"kenpin: {note}")
+    bad: list[str] = []
+
+    def set_aside(example: Example, error: Exception) -> None:
+        bad.append(example.id)
+        _show.say(f"kenpin: {error}")
+
+    rows: list[dict[str, Any]] = []
+    path_of: dict[str, str] = {}
+    answers = predicted(predictor, images, options.limit, set_aside, path_of, annotated=options.beside_truth)
+    number = 0
+    for example, prediction, judgement, views in _units(predictor, answers, bad):
+        _show.row(*cells(prediction, judgement))
+        rows.append(asdict(prediction) | {"verdict": None, "reasons": []} | decision(judgement))
+        if predictor.views is not None:
+            rows[-1]["views"] = [asdict(view) for view in views]
+        for view in views:
+            number += 1
+            if draw is None:
+                continue
+            if example is not None:
+                classes = predictor.labels or tuple(dict.fromkeys(example.boxes.labels if example.boxes else ()))
+                draw_beside_truth(example, view, judgement, draw, number, labels=classes)
+            else:
+                picture = Path(path_of.get(view.id, view.id))
+                draw_prediction(picture, view, judgement, draw, number, labels=predictor.labels)
+    if options.json is not None:
+        pictures_of = [[view["id"] for view in row["views"]] if "views" in row else [row["id"]] for row in rows]
+        pictures = [path_of.get(id, id) for ids in pictures_of for id in ids]
+        seen = iter(seen_of(predictor, images, pictures))
+        for row, ids in zip(rows, pictures_of, strict=True):
+            of_row = list(islice(seen, len(ids)))
+            row["seen"] = any(of_row)
+        write_json(options.json, {"run": model, "predictions": rows, "not_opened": bad})
+    return FINDINGS if bad else 0
+
+
+def _units(
+    predictor: Predictor, answers: Iterable[tuple[Example | None, Prediction]], not_opened: list[str]
+) -> Iterator[tuple[Example | None, Prediction, Judgement | None, list[Prediction]]]:
+    """What is judged, with its verdict and the predictions of its pictures: each picture, or each part by several."""
+    from kenpin.quality.threshold import judge
+
+    if predictor.views is None:
+        for example, prediction in answers:
+            verdict = None if predictor.threshold is None else judge(prediction, predictor.threshold)
+            yield example, prediction, verdict, [prediction]
+        return
+    for part in in_parts(predictor, (prediction for _, prediction in answers), not_opened):
+        views = [view.prediction for view in part.views]
+        yield None, part.prediction(predictor), part.judgement(predictor), views
+
+
+def _predictor(model: str, options: PredictOptions, cluster: Cluster | None) -> Predictor:
+    """Of a run, at a checkpoint or as it ships, or of a base; asked the prompt."""
+    from kenpin.errors import OptionError
+    from kenpin.predictor import is_base, load_base, load_predictor
+
+    if cluster is not None:
+        if is_base(model) or options.checkpoint is not None or options.prompt is not None:
+            raise OptionError(
+                "option `--cluster`: workers load a finished run as it ships; leave --cluster, or --checkpoint and "
+                "--prompt, out."
+            )
+        from kenpin.cluster import ClusterPredictor
+
+        return ClusterPredictor(cluster, model, device=options.device, engine=options.engine)
+    if is_base(model):
+        if options.checkpoint is not None:
+            raise OptionError(
+                f"option `--checkpoint`: {model} is not a run, and only runs have checkpoints; leave it out."
+            )
+        return load_base(model, prompt=options.prompt, device=options.device)
+    predictor = load_predictor(model, device=options.device, checkpoint=options.checkpoint, engine=options.engine)
+    return predictor if options.prompt is None else predictor.prompted(options.prompt)
 
 
 def report(
