@@ -274,7 +274,8 @@ def test_the_card_says_what_was_found_and_what_was_not(hub: Hub, run: Path) -> N
     assert "Other products, cameras, lenses, lights and lots were not" in text
     assert "| base | `toy` | none: random numbers |" in text
     assert "cc-by-4.0" in text
-    front = ModelCard(text).data.to_dict()
+    about: Any = ModelCard(text).data
+    front = about.to_dict()
     assert (front["license"], front["library_name"], front["pipeline_tag"]) == (
         "apache-2.0", "kenpin", "image-classification"
     )  # fmt: skip

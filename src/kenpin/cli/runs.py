@@ -92,8 +92,7 @@ def predict(
     Parameters
     ----------
     model:
-        Run folder, or owner/name@revision of a run on the hub; or a pretrained model of transformers: a hub id, or a
-        folder of save_pretrained.
+        Run folder, or a run's hub id; or a pretrained model: a hub id, or a folder of save_pretrained.
     images:
         Picture files and folders; tables, for a run that was trained on one; data sets, with --beside-truth.
     """

@@ -34,7 +34,7 @@ class Licences:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class CardSubject:
     """What is described: a run, or a package of one."""
 
     id: str
@@ -48,7 +48,7 @@ class Subject:
     """What a package is made for, and in which numbers; None: a run."""
 
 
-def card_of(subject: Subject, licences: Licences) -> str:
+def card_of(subject: CardSubject, licences: Licences) -> str:
     """README.md of a repository, with metadata that the hub reads."""
     sections = (
         _what_it_is(subject),
@@ -61,7 +61,7 @@ def card_of(subject: Subject, licences: Licences) -> str:
     return f"---\n{_front(subject, licences)}\n---\n\n" + "\n\n".join(sections) + "\n"
 
 
-def _front(subject: Subject, licences: Licences) -> str:
+def _front(subject: CardSubject, licences: Licences) -> str:
     """The metadata, as the hub's library writes them."""
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -95,7 +95,7 @@ def _front(subject: Subject, licences: Licences) -> str:
     return text.strip()
 
 
-def _what_it_is(subject: Subject) -> str:
+def _what_it_is(subject: CardSubject) -> str:
     record = subject.record
     what = "A package for inspection machines" if subject.package else "A run"
     made = f", made for {subject.package}" if subject.package else ""
@@ -144,7 +144,7 @@ def _decision(record: RunRecord) -> str:
     return "\n\n".join(sentences)
 
 
-def _limits(subject: Subject) -> str:
+def _limits(subject: CardSubject) -> str:
     evaluation = subject.evaluation
     found = [
         "It was tested on those pictures alone. Other products, cameras, lenses, lights and lots were not, and "
@@ -168,7 +168,7 @@ def _limits(subject: Subject) -> str:
     return "\n".join(f"- {sentence}" for sentence in found)
 
 
-def _use(subject: Subject) -> str:
+def _use(subject: CardSubject) -> str:
     engine = "train" if subject.package is None else subject.package.split()[0]
     return (
         f'```bash\npip install "kenpin[{engine},hub]"\nkenpin predict {subject.id} new.png\n```\n\n'
@@ -178,7 +178,7 @@ def _use(subject: Subject) -> str:
     )
 
 
-def _origins(subject: Subject, licences: Licences) -> str:
+def _origins(subject: CardSubject, licences: Licences) -> str:
     record = subject.record
     counts: dict[str, dict[str, int]] = record.dataset.get("counts", {})
     splits = ", ".join(f"{name} {sum(of.values())}" for name, of in counts.items())

@@ -10,7 +10,7 @@ from typing import Any
 
 from kenpin.errors import DownloadError, OptionError, RunError
 from kenpin.files import read_json
-from kenpin.hub.card import Licences, Subject, card_of, hub_base, hub_data
+from kenpin.hub.card import Licences, CardSubject, card_of, hub_base, hub_data
 from kenpin.hub.fetching import is_repository
 from kenpin.hub.refusing import check_installed, endpoint, quiet, told
 from kenpin.hub.staging import stage
@@ -81,21 +81,21 @@ def push(
             return _commit(api, to, staged, branch or "main", message or f"Push {folder.resolve().name}")
 
 
-def _subject(id: str, staged: Path, seal: str) -> Subject:
+def _subject(id: str, staged: Path, seal: str) -> CardSubject:
     package = read_package_record(staged) if (staged / PACKAGE).is_file() else None
     run = staged / RUN if package is not None else staged
     kept = evaluation_files(run).evaluation
     if not kept.is_file():
         raise RunError(f"{kept.name}: is missing, and a model card is made of it; train again, or restore it.")
     evaluation = evaluation_from_json(read_json(kept), kept.name)
-    return Subject(id, read_record(run), evaluation, seal, None if package is None else _made_for(package))
+    return CardSubject(id, read_record(run), evaluation, seal, None if package is None else _made_for(package))
 
 
 def _made_for(package: PackageRecord) -> str:
     return f"{package.made_for} in {package.precision}"
 
 
-def _known(api: Any, subject: Subject, given: Licences) -> Licences:
+def _known(api: Any, subject: CardSubject, given: Licences) -> Licences:
     """The licences, with those of base and data from their own cards where they are on the hub and say them."""
     base, data = hub_base(subject.record), hub_data(subject.record)
     return Licences(

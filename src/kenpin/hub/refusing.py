@@ -28,7 +28,7 @@ def endpoint() -> str:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Bars of progress only where somebody watches, and no advice on tables, which pictures of a run are kept in."""
-    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     hidden = not sys.stderr.isatty() and not are_progress_bars_disabled()
     if hidden:
