@@ -258,6 +258,19 @@ def test_commands_take_names_of_the_hub_in_place_of_folders(
         assert status == 0, (words, error)
 
 
+def test_a_policy_names_a_commit(hub: Hub, run: Path, few_parts: Path, kenpin: Run, tmp_path: Path) -> None:
+    pushed = push(run, ID)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(f"runs:\n  look: {{run: {ID}@main}}\n", "utf-8")
+    words = ("inspect", str(policy), str(few_parts / "ok" / "000.png"), "--out", str(tmp_path / "records"))
+    status, _, error = kenpin(*words)
+    assert status == 2
+    assert f"give {ID}@COMMIT" in error
+    policy.write_text(f"runs:\n  look: {{run: {pushed.name}}}\n", "utf-8")
+    status, _, error = kenpin(*words)
+    assert status in (0, 3, 4), error
+
+
 def test_the_card_says_what_was_found_and_what_was_not(hub: Hub, run: Path) -> None:
     from huggingface_hub import ModelCard
 

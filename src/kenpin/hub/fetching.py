@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from kenpin.errors import DownloadError, RunError
+from kenpin.errors import DownloadError, OptionError, RunError
 from kenpin.files import new_folder, partial_folder, read_json, write_text
 from kenpin.hub.refusing import check_installed, endpoint, quiet, told
 from kenpin.models.networks.feature_store import default_folder
@@ -63,6 +63,23 @@ def folder_of(run: str | Path) -> Path:
     if is_offline() and _kept(*_parts(path.as_posix())) is None:
         return path
     return fetch(path.as_posix()).folder
+
+
+def folder_below(folder: Path, run: Path) -> Path:
+    """The folder of a run that a file in `folder` names: below it, or of the hub by its commit, since what decides on a
+    line changes only by a change of that file. Raises OptionError without a commit, and as `fetch` does."""
+    below = folder / run
+    name = run.as_posix()
+    match = _ID.fullmatch(name)
+    if match is None or match["revision"] is None or os.path.lexists(below) or below.parent.exists():
+        return below
+    id, revision = _parts(name)
+    if _COMMIT.fullmatch(revision) is None:
+        raise OptionError(
+            f"{name}: there is no such folder below {folder}, and of the hub a run is named here by its commit, which "
+            f"never changes; give {id}@COMMIT."
+        )
+    return below if is_offline() and _kept(id, revision) is None else fetch(name).folder
 
 
 def fetched_if_run(name: str) -> Path | None:

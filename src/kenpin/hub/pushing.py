@@ -10,7 +10,7 @@ from typing import Any
 
 from kenpin.errors import DownloadError, OptionError, RunError
 from kenpin.files import read_json
-from kenpin.hub.card import Licences, CardSubject, card_of, hub_base, hub_data
+from kenpin.hub.card import CardSubject, Licences, card_of, hub_base, hub_data
 from kenpin.hub.fetching import is_repository
 from kenpin.hub.refusing import check_installed, endpoint, quiet, told
 from kenpin.hub.staging import stage
