@@ -1,4 +1,4 @@
-"""Commands on trained runs: `predict`, `evaluate`, `report`, `scatter`."""
+"""Commands on trained runs: `predict`, `evaluate`, `report`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
-from kenpin.cli._groups import ANSWERS, DATA, OUTPUT, REQUIRED, RUN
+from kenpin.cli._groups import ANSWERS, DATA, OUTPUT, RUN
 from kenpin.cli._parts import By, in_parts, tell_parts_by
 from kenpin.cli._predicted import cells, decision, predicted, seen_of
 from kenpin.cli.data import Overwrite, PageLanguage
@@ -82,7 +82,7 @@ def predict(
     Parameters
     ----------
     model:
-        Run folder; or a pretrained model of transformers: a hub id, or a folder of save_pretrained.
+        Run folder, or a run's hub id; or a pretrained model: a hub id, or a folder of save_pretrained.
     images:
         Picture files and folders; tables, for a run that was trained on one; data sets, with --beside-truth.
     """
@@ -143,7 +143,7 @@ def predict(
         for row, ids in zip(rows, pictures_of, strict=True):
             of_row = list(islice(seen, len(ids)))
             row["seen"] = any(of_row)
-        write_json(options.json, {"run": model, "predictions": rows, "not_opened": bad})
+        write_json(options.json, {"run": predictor.origin or model, "predictions": rows, "not_opened": bad})
     return FINDINGS if bad else 0
 
 
@@ -166,14 +166,17 @@ def _units(
 def _predictor(model: str, options: PredictOptions) -> Predictor:
     """Of a run, at a checkpoint or as it ships, or of a base; asked the prompt."""
     from kenpin.errors import OptionError
+    from kenpin.hub.fetching import fetched_if_run
     from kenpin.predictor import is_base, load_base, load_predictor
 
-    if is_base(model):
+    fetched = fetched_if_run(model)
+    if fetched is None and is_base(model):
         if options.checkpoint is not None:
             raise OptionError(
                 f"option `--checkpoint`: {model} is not a run, and only runs have checkpoints; leave it out."
             )
         return load_base(model, prompt=options.prompt, device=options.device)
+    model = model if fetched is None else str(fetched)
     predictor = load_predictor(model, device=options.device, checkpoint=options.checkpoint, engine=options.engine)
     return predictor if options.prompt is None else predictor.prompted(options.prompt)
 
@@ -214,11 +217,13 @@ def report(
     """
     from kenpin.errors import OptionError
     from kenpin.files import check_writable
+    from kenpin.hub.fetching import folder_of
     from kenpin.models.package import folder_of_report, is_package
     from kenpin.report import write_report
     from kenpin.report.findings import read_findings
     from kenpin.run.layout import REPORT
 
+    run = folder_of(run)
     if out is None and is_package(run):
         raise OptionError(f"option `--out`: {run} is a package, in which nothing is written; name another file.")
     check_writable(out, overwrite)
@@ -226,36 +231,11 @@ def report(
         folder_of_report(run),
         out or run / REPORT,
         name=run.resolve().name,  # of a package its own, not that of the part that is shown
-        against=None if against is None else folder_of_report(against),
+        against=None if against is None else folder_of_report(folder_of(against)),
         findings=read_findings(findings),
         umap=umap,
         language=language,
         overwrite=overwrite or out is None,  # a run's own can always be made again from what the run holds
     )
     _show.row(str(page))
-    return 0
-
-
-def scatter(
-    runs: Annotated[tuple[Path, ...], Parameter(negative=())],
-    /,
-    *,
-    out: Annotated[Path, Parameter(group=REQUIRED, help="HTML file to write.")],
-    language: PageLanguage = "en",
-    overwrite: Overwrite = False,
-) -> int:
-    """Draw the embeddings of the same pictures by several runs in a plane, side by side, as one offline HTML file.
-
-    Parameters
-    ----------
-    runs:
-        Run folders with embeddings, evaluated on the same pictures.
-    """
-    from kenpin.files import check_writable
-    from kenpin.models.package import folder_of_report
-    from kenpin.report.scatter import panels_of_runs, write_scatters
-
-    check_writable(out, overwrite)
-    shown = tuple(map(folder_of_report, runs))
-    _show.row(str(write_scatters(panels_of_runs(shown), out, language=language, overwrite=overwrite)))
     return 0
