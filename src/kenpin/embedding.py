@@ -82,7 +82,7 @@ def embed(
     """
     out, dataset = Path(out), as_dataset(dataset)
     on_cluster = run if isinstance(run, ClusterPredictor) else None
-    where = str(run) if on_cluster is None else on_cluster.load.run
+    where = str(run) if on_cluster is None else on_cluster.run
     _check_target(out, overwrite, (where, dataset.root, Path.cwd()))
     if not len(dataset):
         raise DatasetError(f"{dataset.root or 'the data set'}: there is no picture to embed; choose another split.")

@@ -15,6 +15,7 @@ from kenpin.evaluation import evaluate
 from kenpin.evaluation.mistakes import worst_first
 from kenpin.evaluation.parts import pictures_of
 from kenpin.files import read_json
+from kenpin.hub.fetching import folder_of
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.quality.costs import Prices
 from kenpin.records import Evaluation, Threshold
@@ -168,7 +169,8 @@ def compare(
 
 
 def load_run(folder: str | Path) -> Run:
-    """The finished run in a folder. Raises RunError where there is none."""
-    run = Run(folder)
+    """The finished run in a folder, or of `owner/name@revision` on the Hugging Face hub. Raises RunError where there is
+    none, DownloadError."""
+    run = Run(folder_of(folder))
     _ = run.record
     return run

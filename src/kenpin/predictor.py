@@ -17,6 +17,7 @@ from kenpin.data.images import displayed_size
 from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError, RunError, check_training_installed, first_line, is_training_installed
 from kenpin.files import partial_folder
+from kenpin.hub.fetching import fetch, folder_of, origin_of
 from kenpin.models import get_family
 from kenpin.models.contract import (
     Conversational,
@@ -61,6 +62,7 @@ class Predictor:
         lineage: Lineage | None = None,
         target: Target = Target.LABEL,
         undecided: str | None = None,
+        origin: str | None = None,
     ) -> None:
         self.model = model
         """What judges: an inspector with its network, or a package."""
@@ -77,6 +79,8 @@ class Predictor:
         """The views by which it judges parts; None where it judges each picture by itself."""
         self.undecided = undecided
         """A sentence on why it gives no verdicts, where it is not the run as it ships."""
+        self.origin = origin
+        """`owner/name@commit` of what was fetched from the hub; None where its folder was named."""
 
     @property
     def inspector(self) -> Inspector:
@@ -102,7 +106,7 @@ class Predictor:
         if not isinstance(self.model, Promptable):
             raise OptionError("option `prompt`: this run's model reads no words; take a run of a language model.")
         asked = self.model.prompted(prompt, max_new_tokens)
-        return Predictor(asked, None, self.record, self.lineage, self.target, self.undecided)
+        return Predictor(asked, None, self.record, self.lineage, self.target, self.undecided, self.origin)
 
     @overload  # a path is that of a picture
     def predict(self, pictures: Picture, /) -> Prediction: ...  # type: ignore[overload-overlap]
@@ -256,11 +260,11 @@ def load_predictor(
 ) -> Predictor:
     """The predictor of a finished run, or of an earlier state of a run, finished or interrupted.
 
-    checkpoint: the step it was kept at, `last`, `best` (of the least validation loss), or its folder; None: what the
-    run ships. engine: that computes frozen networks on a CPU, as `kenpin.runtime.chosen_engine` takes it. Raises
-    RunError, OptionError, MissingExtraError.
+    run: its folder, or `owner/name@revision` of the hub. checkpoint: the step it was kept at, `last`, `best` (of the
+    least validation loss), or its folder; None: what the run ships. engine: that computes frozen networks on a CPU, as
+    `kenpin.runtime.chosen_engine` takes it. Raises RunError, OptionError, DownloadError, MissingExtraError.
     """
-    folder = Path(run)
+    folder = folder_of(run)
     if is_package(folder):
         return _of_package(folder, device, checkpoint, engine)
     chosen_engine(engine)
@@ -276,7 +280,27 @@ def load_predictor(
     inspector.module.to(best_device(device)).eval()
     where = f"{folder / RECORD}: threshold"
     threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
-    return Predictor(inspector, threshold, record, read_lineage(folder), get_family(record.family).target)
+    target = get_family(record.family).target
+    return Predictor(inspector, threshold, record, read_lineage(folder), target, origin=origin_of(folder))
+
+
+def load(
+    run: str | Path, *, revision: str | None = None, device: str | None = None, engine: EngineName = "auto"
+) -> Predictor:
+    """The predictor of a run or a package: of a folder, or of `owner/name` on the Hugging Face hub.
+
+    revision: a commit, tag or branch of the hub, for a repository alone; `Predictor.origin` tells the commit that it
+    got. device, engine: as `load_predictor` takes them. Raises RunError, DownloadError, OptionError, MissingExtraError.
+
+    >>> import kenpin
+    >>> kenpin.load("owner/name", revision="v3").origin  # doctest: +SKIP
+    'owner/name@6f1b0c4b0e6a52b04f1b1f6c2c5cf0c3b3a1c9d2'
+    """
+    if revision is not None:
+        if Path(run).exists():
+            raise OptionError(f"option `revision`: {run} is a folder, which has none; leave it out.")
+        run = fetch(os.fspath(run), revision).folder
+    return load_predictor(run, device=device, engine=engine)
 
 
 def _of_package(folder: Path, device: str | None, checkpoint: str | int | Path | None, engine: str) -> Predictor:
@@ -289,7 +313,7 @@ def _of_package(folder: Path, device: str | None, checkpoint: str | int | Path |
 def _judging(folder: Path, model: Judge, record: RunRecord, target: Target) -> Predictor:
     where = f"{folder / RECORD}: threshold"
     threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
-    return Predictor(model, threshold, record, read_lineage(folder), target)
+    return Predictor(model, threshold, record, read_lineage(folder), target, origin=origin_of(folder))
 
 
 def _of_checkpoint(run: Path, wanted: str, device: Any, engine: str) -> Predictor:

@@ -54,7 +54,7 @@ _COMMANDS = (
     (JUDGING, "quality:plan", "Plan how many parts a test needs to prove a rate of escapes or overkills."),
     (JUDGING, "gage:gage", "Test whether verdicts and measurements of the same parts repeat themselves (gage R&R)."),
     (LOOKING, "explain:explain", "Show where in pictures an answer comes from."),
-    (LOOKING, "runs:scatter", "Draw the embeddings of the same pictures by several runs, side by side."),
+    (LOOKING, "vectors:scatter", "Draw the embeddings of the same pictures by several runs, side by side."),
     (LOOKING, "ask:ask", "Ask a chat model about a picture, with or without a run."),
     (LOOKING, "describe:describe", "Describe pictures in words, checked against runs and known cases."),
     (LOOKING, "describe:ablate", "Measure what the evidence adds to descriptions."),
@@ -64,6 +64,7 @@ _COMMANDS = (
     (LINE, "cases:app", "Keep known cases, and find the wanted ones most like a picture."),
     (LINE, "audit:app", "Write a pack for auditors, and check and show what was decided."),
     (LINE, "export:export", "Write a trained network for use elsewhere and as a base."),
+    (LINE, "hub:push", "Push a run or a package to the Hugging Face hub, with a model card."),
 )
 _PAGE_ENDS = {
     "doctor": "The exit status is 1 where an error is found, 0 otherwise.",

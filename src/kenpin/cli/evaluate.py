@@ -70,6 +70,7 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
     from kenpin.evaluation.parts import pictures_of
     from kenpin.files import check_writable, write_json
     from kenpin.finished_run import evaluate_run
+    from kenpin.hub.fetching import folder_of
     from kenpin.models.package import is_package
     from kenpin.predictor import load_predictor
     from kenpin.report.headline import headed_json, headline
@@ -80,6 +81,7 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
     if options.name is not None and not re.fullmatch(r"\w[\w .+-]*", options.name):
         raise OptionError(f"option `--name`: {options.name!r} must be usable as part of a file name; give a word.")
     refuse_exchanged(run, [options.data], "evaluate RUN --data DATA")
+    run = folder_of(run)
     if not is_package(run):
         read_record(run)
     elif options.name is not None:

@@ -1,4 +1,4 @@
-"""Commands on trained runs: `predict`, `evaluate`, `report`, `scatter`."""
+"""Commands on trained runs: `predict`, `evaluate`, `report`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._cluster import ClusterOptions
-from kenpin.cli._groups import ANSWERS, DATA, OUTPUT, REQUIRED, RUN
+from kenpin.cli._groups import ANSWERS, DATA, OUTPUT, RUN
 from kenpin.cli._parts import By, in_parts, tell_parts_by
 from kenpin.cli._predicted import cells, decision, predicted, seen_of
 from kenpin.cli.data import Overwrite, PageLanguage
@@ -84,7 +84,7 @@ def predict(
     Parameters
     ----------
     model:
-        Run folder; or a pretrained model of transformers: a hub id, or a folder of save_pretrained.
+        Run folder, or a run's hub id; or a pretrained model: a hub id, or a folder of save_pretrained.
     images:
         Picture files and folders; tables, for a run that was trained on one; data sets, with --beside-truth.
     """
@@ -150,7 +150,7 @@ def _predict(model: str, images: Sequence[str], options: PredictOptions, cluster
         for row, ids in zip(rows, pictures_of, strict=True):
             of_row = list(islice(seen, len(ids)))
             row["seen"] = any(of_row)
-        write_json(options.json, {"run": model, "predictions": rows, "not_opened": bad})
+        write_json(options.json, {"run": predictor.origin or model, "predictions": rows, "not_opened": bad})
     return FINDINGS if bad else 0
 
 
@@ -173,23 +173,27 @@ def _units(
 def _predictor(model: str, options: PredictOptions, cluster: Cluster | None) -> Predictor:
     """Of a run, at a checkpoint or as it ships, or of a base; asked the prompt."""
     from kenpin.errors import OptionError
+    from kenpin.hub.fetching import fetched_if_run
     from kenpin.predictor import is_base, load_base, load_predictor
 
+    fetched = fetched_if_run(model)
     if cluster is not None:
-        if is_base(model) or options.checkpoint is not None or options.prompt is not None:
+        is_run = fetched is not None or not is_base(model)
+        if not is_run or options.checkpoint is not None or options.prompt is not None:
             raise OptionError(
                 "option `--cluster`: workers load a finished run as it ships; leave --cluster, or --checkpoint and "
                 "--prompt, out."
             )
         from kenpin.cluster import ClusterPredictor
 
-        return ClusterPredictor(cluster, model, device=options.device, engine=options.engine)
-    if is_base(model):
+        return ClusterPredictor(cluster, fetched or model, device=options.device, engine=options.engine)
+    if fetched is None and is_base(model):
         if options.checkpoint is not None:
             raise OptionError(
                 f"option `--checkpoint`: {model} is not a run, and only runs have checkpoints; leave it out."
             )
         return load_base(model, prompt=options.prompt, device=options.device)
+    model = model if fetched is None else str(fetched)
     predictor = load_predictor(model, device=options.device, checkpoint=options.checkpoint, engine=options.engine)
     return predictor if options.prompt is None else predictor.prompted(options.prompt)
 
@@ -230,11 +234,13 @@ def report(
     """
     from kenpin.errors import OptionError
     from kenpin.files import check_writable
+    from kenpin.hub.fetching import folder_of
     from kenpin.models.package import folder_of_report, is_package
     from kenpin.report import write_report
     from kenpin.report.findings import read_findings
     from kenpin.run.layout import REPORT
 
+    run = folder_of(run)
     if out is None and is_package(run):
         raise OptionError(f"option `--out`: {run} is a package, in which nothing is written; name another file.")
     check_writable(out, overwrite)
@@ -242,36 +248,11 @@ def report(
         folder_of_report(run),
         out or run / REPORT,
         name=run.resolve().name,  # of a package its own, not that of the part that is shown
-        against=None if against is None else folder_of_report(against),
+        against=None if against is None else folder_of_report(folder_of(against)),
         findings=read_findings(findings),
         umap=umap,
         language=language,
         overwrite=overwrite or out is None,  # a run's own can always be made again from what the run holds
     )
     _show.row(str(page))
-    return 0
-
-
-def scatter(
-    runs: Annotated[tuple[Path, ...], Parameter(negative=())],
-    /,
-    *,
-    out: Annotated[Path, Parameter(group=REQUIRED, help="HTML file to write.")],
-    language: PageLanguage = "en",
-    overwrite: Overwrite = False,
-) -> int:
-    """Draw the embeddings of the same pictures by several runs in a plane, side by side, as one offline HTML file.
-
-    Parameters
-    ----------
-    runs:
-        Run folders with embeddings, evaluated on the same pictures.
-    """
-    from kenpin.files import check_writable
-    from kenpin.models.package import folder_of_report
-    from kenpin.report.scatter import panels_of_runs, write_scatters
-
-    check_writable(out, overwrite)
-    shown = tuple(map(folder_of_report, runs))
-    _show.row(str(write_scatters(panels_of_runs(shown), out, language=language, overwrite=overwrite)))
     return 0

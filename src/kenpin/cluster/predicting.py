@@ -16,6 +16,7 @@ from kenpin.cluster.starting import Cluster
 from kenpin.data.dataset import Dataset
 from kenpin.data.picture_files import PictureError
 from kenpin.errors import ImageError, OptionError
+from kenpin.hub.fetching import folder_of
 from kenpin.models.contract import OnError, Progress
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import Example, Prediction
@@ -46,10 +47,12 @@ class ClusterPredictor(Predictor):
         self, cluster: Cluster, run: str | Path, *, device: str | None = None, engine: EngineName = "auto"
     ) -> None:
         """Raises as `load_predictor`; OptionError where the workers cannot open the run by a path."""
-        self.cluster = cluster
-        self.load = LoadRun(str(Path(run).absolute()), device, engine)
+        self.cluster, self.run = cluster, str(run)
+        self.load = LoadRun(str(folder_of(run).absolute()), device, engine)
         here = self.load()
-        super().__init__(here.model, here.threshold, here.record, here.lineage, here.target, here.undecided)
+        super().__init__(
+            here.model, here.threshold, here.record, here.lineage, here.target, here.undecided, here.origin
+        )
 
     def _predictions(
         self,

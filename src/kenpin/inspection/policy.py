@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from kenpin.data.part_names import NameForm, is_form
 from kenpin.description.answers import TEXT_LENGTH
 from kenpin.description.telling import Piece
+from kenpin.hub.fetching import folder_below
 from kenpin.inspection.fusing import WORDS, Rule, parse_rule
 from kenpin.inspection.region_options import NamedPlaceOptions, RegionOptions, check_region_rule
 from kenpin.nearest import did_you_mean
@@ -32,7 +33,9 @@ def _read_as(kind: type[StrictOptions]) -> BeforeValidator:
 class RunOptions(RegionOptions):
     """A run that judges each part."""
 
-    run: Path = Field(description="Folder of the finished run, from the policy's own folder.")
+    run: Path = Field(
+        description="Folder of the finished run, from the policy's own folder, or owner/name@commit of the hub."
+    )
     fail_from: float | None = Field(
         None, description="Score from which parts fail, in place of the run's own threshold."
     )
@@ -232,11 +235,14 @@ def read_policy(path: Path, *, px_per_mm: tuple[float, ...] | None = None) -> Po
         values["px_per_mm"] = px_per_mm
     policy = Policy.from_mapping(values, str(path))
     folder = path.absolute().parent
-    runs = {name: options.model_copy(update={"run": folder / options.run}) for name, options in policy.runs.items()}
+    runs = {
+        name: options.model_copy(update={"run": folder_below(folder, options.run)})
+        for name, options in policy.runs.items()
+    }
     cases = policy.cases
     if cases is not None and "://" not in cases.library:
         cases = cases.model_copy(update={"library": str(folder / cases.library)})
     describe = policy.describe
     if describe is not None:
-        describe = describe.model_copy(update={"run": folder / describe.run})
+        describe = describe.model_copy(update={"run": folder_below(folder, describe.run)})
     return policy.model_copy(update={"runs": runs, "cases": cases, "describe": describe})
