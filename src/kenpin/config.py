@@ -95,6 +95,11 @@ class TrainOptions(DecisionOptions):
         (),
         description="Splits that this run must not look at, so that runs built on it can be tested on them.",
     )
+    by: Annotated[str, InGroup("decision")] = Field(
+        "picture",
+        description="What is judged: each picture; or each part by its worst view, where a column such as group or "
+        "serial, or the form of file names, such as {part}_{view}, tells which pictures are of one part.",
+    )
     decide_by: Annotated[Literal["unseen", "chosen"], InGroup("decision")] = Field(
         "unseen",
         description="Pictures that decide: those that the runs below have not seen; or those too that these runs were "

@@ -13,6 +13,7 @@ from kenpin.data.taking import DataSource
 from kenpin.display import card, cell, facts, figures, sentences, shortened, table
 from kenpin.evaluation import evaluate
 from kenpin.evaluation.mistakes import worst_first
+from kenpin.evaluation.parts import pictures_of
 from kenpin.files import read_json
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.quality.costs import Prices
@@ -122,8 +123,8 @@ class Run(_Path):
         """Thumbnails of the worst mistakes."""
         kept = read_thumbnails(evaluation_files(self).thumbnails)
         for mistake, part in worst_first(self.evaluation.judged)[:_MISTAKES]:
-            if part.id in kept:
-                yield kept[part.id], f"{part.id}: {mistake}"
+            if (id := pictures_of(part)[0]) in kept:
+                yield kept[id], f"{part.id}: {mistake}"
 
 
 def evaluate_run(predictor: Predictor, dataset: Dataset, *, split: str | None, with_seen: bool) -> Evaluation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -32,6 +32,7 @@ from kenpin.models.outputs import Outputs, vectors_of
 from kenpin.models.package import is_package, open_package
 from kenpin.models.passing import decode, engine_of, network_of, outputs_of
 from kenpin.models.tables import open_table_run
+from kenpin.quality.part_verdicts import SeenView, judge_part
 from kenpin.quality.threshold import judge
 from kenpin.records import Example, ImageSource, Judgement, Map, Prediction, Threshold
 from kenpin.records_json import from_json
@@ -40,6 +41,7 @@ from kenpin.run.lineage import read_lineage
 from kenpin.run.record import RunRecord, is_run
 from kenpin.runtime.engines import EngineName, chosen_engine
 from kenpin.targets import Target
+from kenpin.views import PartViews
 
 if TYPE_CHECKING:  # what reads data sets takes longer to load than it takes to judge a picture
     from kenpin.data.taking import DataSource, Picture
@@ -70,6 +72,9 @@ class Predictor:
         """The lineage of the run and all runs below it; None where it is unknown."""
         self.target = target
         """The target of predictions: the pictures' `label`, their `boxes`, or `text`, the answers to questions."""
+        parts = None if record is None else record.parts
+        self.views = None if parts is None else from_json(PartViews, parts, f"{RECORD}: parts")
+        """The views by which it judges parts; None where it judges each picture by itself."""
         self.undecided = undecided
         """A sentence on why it gives no verdicts, where it is not the run as it ships."""
 
@@ -143,11 +148,28 @@ class Predictor:
         threshold = self.threshold
         if threshold is None:
             raise OptionError("judge: this run has no threshold to judge by; use `predict` for what is in the picture.")
+        if self.views is not None:
+            raise OptionError(f"judge: this run judges parts by {self.views}, not single pictures; use `judge_part`.")
         predicted = pictures if isinstance(pictures, Prediction) else self.predict(pictures, **settings)
         if isinstance(predicted, Prediction):
             return judge(predicted, threshold)
         judgements = (judge(prediction, threshold) for prediction in predicted)
         return list(judgements) if isinstance(predicted, list) else judgements
+
+    def judge_part(self, views: Mapping[str, Picture] | Sequence[Picture], part: str = "part") -> Judgement:
+        """PASS, FAIL or REVIEW of a part by its pictures, and why; the worst one decides, and without one of its views
+        it is REVIEW.
+
+        views: pictures by the names of their views, or a list of them where views have none; part: its id. Raises
+        OptionError where the run judges single pictures or has no threshold, ImageError.
+        """
+        if self.views is None or self.threshold is None:
+            lacks = "judges single pictures; use `judge`" if self.views is None else "has no threshold to judge by"
+            raise OptionError(f"judge_part: this run {lacks}.")
+        named = [*views.items()] if isinstance(views, Mapping) else [(None, picture) for picture in views]
+        predictions = self.predict([picture for _, picture in named])
+        seen = [SeenView(name, prediction) for (name, _), prediction in zip(named, predictions, strict=True)]
+        return judge_part(part, seen, self.views, self.threshold)
 
     def _predictions(
         self,

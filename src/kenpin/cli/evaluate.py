@@ -11,6 +11,7 @@ from cyclopts import Parameter
 
 from kenpin.cli import _show
 from kenpin.cli._groups import DATA, OUTPUT, REQUIRED
+from kenpin.cli._parts import By, tell_parts_by
 from kenpin.cli._reading import ReadOptions
 from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device, Engine
@@ -35,6 +36,7 @@ class EvaluateOptions(ReadOptions):
     split: Annotated[
         str | None, Parameter(group=DATA, help="Split to take; by default test where there is one, else all.")
     ] = None
+    by: By = None
     name: Annotated[
         str | None, Parameter(group=OUTPUT, help="Keep the evaluation in the run under this name, beside its own.")
     ] = None
@@ -64,6 +66,7 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
     from kenpin.cli import _judged
     from kenpin.data.mistaken import refuse_exchanged
     from kenpin.errors import OptionError
+    from kenpin.evaluation.parts import pictures_of
     from kenpin.files import check_writable, write_json
     from kenpin.finished_run import evaluate_run
     from kenpin.models.package import is_package
@@ -88,8 +91,10 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
     check_writable(None if kept is None else kept.evaluation, options.overwrite)
     dataset = options.load(options.data)
     predictor = load_predictor(run, device=options.device, engine=options.engine)
+    tell_parts_by(predictor, options.by, run)
     evaluation = evaluate_run(predictor, dataset, split=options.split, with_seen=options.with_seen)
-    measured_on = f"{counted(len(evaluation.judged), 'picture')}, split {evaluation.split}"
+    unit = "picture" if predictor.views is None else "part"
+    measured_on = f"{counted(len(evaluation.judged), unit)}, split {evaluation.split}"
     for sentence in (*headline(evaluation), "", measured_on):
         _show.row(sentence)
     _show.lines(_show.measures(evaluation))
@@ -99,10 +104,10 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
     if kept is not None:
         from kenpin.training.keeping import keep_for_report
 
-        seen_of = {part.id: part.seen for part in evaluation.judged}
-        pictures = dataset.select(row for row, id in enumerate(dataset.column("id")) if id in seen_of)
+        was_seen = {id: part.seen for part in evaluation.judged for id in pictures_of(part)}
+        pictures = dataset.select(row for row, id in enumerate(dataset.column("id")) if id in was_seen)
         kept.clear()
-        keep_for_report(predictor, pictures, evaluation, kept, held_out=not any(seen_of.values()))
+        keep_for_report(predictor, pictures, evaluation, kept, held_out=not any(was_seen.values()))
         write_json(kept.evaluation, headed_json(evaluation))  # last: what is kept of it is whole then
         if fixed is not None:
             write_fixed(kept.criteria, fixed, kept.evaluation)

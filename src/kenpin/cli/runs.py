@@ -1,9 +1,8 @@
-"""Commands on trained runs: `predict`, `report`, `scatter`."""
+"""Commands on trained runs: `predict`, `evaluate`, `report`, `scatter`."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,6 +12,8 @@ from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import ANSWERS, DATA, OUTPUT, REQUIRED, RUN
+from kenpin.cli._parts import By, in_parts, tell_parts_by
+from kenpin.cli._predicted import cells, decision, predicted, seen_of
 from kenpin.cli.data import Overwrite, PageLanguage
 from kenpin.records import Example, Judgement, Prediction
 from kenpin.runtime.engines import EngineName
@@ -57,6 +58,7 @@ class PredictOptions:
             help="The pictures are data sets with boxes: draw these on the left, predicted ones on the right.",
         ),
     ] = False
+    by: By = None
     limit: Annotated[int | None, Parameter(group=DATA, help="Predict only this many pictures, the first.")] = None
     prompt: Annotated[
         str | None,
@@ -87,7 +89,6 @@ def predict(
     from kenpin.data.mistaken import refuse_exchanged
     from kenpin.errors import OptionError
     from kenpin.files import check_writable, write_json
-    from kenpin.quality.threshold import judge
 
     draw = options.draw
     check_writable(options.json, options.overwrite)
@@ -98,6 +99,7 @@ def predict(
         raise OptionError("option `--beside-truth` says how to draw; give a folder with --draw.")
     refuse_exchanged(model, images, "predict RUN DATA")
     predictor = _predictor(model, options)
+    tell_parts_by(predictor, options.by, model)
     if predictor.reads_tables and draw is not None:
         raise OptionError("option `--draw`: this run judges rows of a table, which have no picture; leave it out.")
     if options.beside_truth and not predictor.target.locates:
@@ -117,23 +119,48 @@ def predict(
 
     rows: list[dict[str, Any]] = []
     path_of: dict[str, str] = {}
-    answers = _predicted(predictor, images, options.limit, set_aside, path_of, annotated=options.beside_truth)
-    for example, prediction in answers:
-        judgement = None if predictor.threshold is None else judge(prediction, predictor.threshold)
-        _show.row(*_cells(prediction, judgement))
-        rows.append(asdict(prediction) | {"verdict": None, "reasons": []} | _decision(judgement))
-        if draw is not None and example is not None:
-            classes = predictor.labels or tuple(dict.fromkeys(example.boxes.labels if example.boxes else ()))
-            draw_beside_truth(example, prediction, judgement, draw, len(rows), labels=classes)
-        elif draw is not None:
-            picture = Path(path_of.get(prediction.id, prediction.id))
-            draw_prediction(picture, prediction, judgement, draw, len(rows), labels=predictor.labels)
+    answers = predicted(predictor, images, options.limit, set_aside, path_of, annotated=options.beside_truth)
+    number = 0
+    for example, prediction, judgement, views in _units(predictor, answers, bad):
+        _show.row(*cells(prediction, judgement))
+        rows.append(asdict(prediction) | {"verdict": None, "reasons": []} | decision(judgement))
+        if predictor.views is not None:
+            rows[-1]["views"] = [asdict(view) for view in views]
+        for view in views:
+            number += 1
+            if draw is None:
+                continue
+            if example is not None:
+                classes = predictor.labels or tuple(dict.fromkeys(example.boxes.labels if example.boxes else ()))
+                draw_beside_truth(example, view, judgement, draw, number, labels=classes)
+            else:
+                picture = Path(path_of.get(view.id, view.id))
+                draw_prediction(picture, view, judgement, draw, number, labels=predictor.labels)
     if options.json is not None:
-        pictures = [path_of.get(row["id"], row["id"]) for row in rows]
-        for row, seen in zip(rows, _seen(predictor, images, pictures), strict=False):
-            row["seen"] = seen
+        pictures_of = [[view["id"] for view in row["views"]] if "views" in row else [row["id"]] for row in rows]
+        pictures = [path_of.get(id, id) for ids in pictures_of for id in ids]
+        seen = iter(seen_of(predictor, images, pictures))
+        for row, ids in zip(rows, pictures_of, strict=True):
+            of_row = list(islice(seen, len(ids)))
+            row["seen"] = any(of_row)
         write_json(options.json, {"run": model, "predictions": rows, "not_opened": bad})
     return FINDINGS if bad else 0
+
+
+def _units(
+    predictor: Predictor, answers: Iterable[tuple[Example | None, Prediction]], not_opened: list[str]
+) -> Iterator[tuple[Example | None, Prediction, Judgement | None, list[Prediction]]]:
+    """What is judged, with its verdict and the predictions of its pictures: each picture, or each part by several."""
+    from kenpin.quality.threshold import judge
+
+    if predictor.views is None:
+        for example, prediction in answers:
+            verdict = None if predictor.threshold is None else judge(prediction, predictor.threshold)
+            yield example, prediction, verdict, [prediction]
+        return
+    for part in in_parts(predictor, (prediction for _, prediction in answers), not_opened):
+        views = [view.prediction for view in part.views]
+        yield None, part.prediction(predictor), part.judgement(predictor), views
 
 
 def _predictor(model: str, options: PredictOptions) -> Predictor:
@@ -149,86 +176,6 @@ def _predictor(model: str, options: PredictOptions) -> Predictor:
         return load_base(model, prompt=options.prompt, device=options.device)
     predictor = load_predictor(model, device=options.device, checkpoint=options.checkpoint, engine=options.engine)
     return predictor if options.prompt is None else predictor.prompted(options.prompt)
-
-
-def _predicted(
-    predictor: Predictor,
-    paths: Sequence[str],
-    limit: int | None,
-    set_aside: Callable[[Example, Exception], None],
-    path_of: dict[str, str],
-    *,
-    annotated: bool,
-) -> Iterator[tuple[Example | None, Prediction]]:
-    """Predictions of pictures, or rows of tables; with what is annotated of them where they are of data sets.
-
-    path_of: takes the path of each picture whose id is not its path, since that is no UTF-8.
-    """
-    from kenpin.data.files import picture_files
-
-    if not annotated:
-        files = paths if predictor.reads_tables else _remembered(islice(picture_files(paths), limit), path_of)
-        yield from ((None, one) for one in islice(predictor.predict_files(files, on_error=set_aside), limit))
-        return
-    from kenpin.data.loading import load_dataset
-    from kenpin.data.targets import annotated as with_boxes
-    from kenpin.errors import DatasetError
-    from kenpin.targets import Target
-
-    left = limit
-    for path in paths:
-        known = with_boxes(load_dataset(path), Target.BOXES)
-        if not len(known):
-            raise DatasetError(f"{path}: no picture in it is annotated with boxes; leave --beside-truth out.")
-        known = known.select(range(len(known) if left is None else min(left, len(known))))
-        left = None if left is None else left - len(known)
-        examples = iter(known)
-        for prediction in predictor.predict(known, on_error=set_aside):
-            # one that could not be opened has no prediction
-            yield next(example for example in examples if example.id == prediction.id), prediction
-
-
-def _remembered(paths: Iterable[str], path_of: dict[str, str]) -> Iterator[str]:
-    from kenpin.data.reading.names import readable
-
-    for path in paths:
-        if (id := readable(path)) != path:
-            path_of[id] = path
-        yield path
-
-
-def _seen(predictor: Predictor, paths: Sequence[str], pictures: Sequence[str]) -> list[bool]:
-    """Whether the inspector has learned from each of these predicted pictures, or rows of tables: then no decision may
-    rest on it."""
-    from kenpin.data.dataset import Dataset
-    from kenpin.data.loading import load_dataset
-    from kenpin.records import ImageSource
-
-    if predictor.lineage is None:
-        return [False] * len(pictures)
-    if predictor.reads_tables:
-        return [was for path in paths for was in predictor.lineage.seen(load_dataset(path))]
-    examples = (Example(str(row), ImageSource(path=path)) for row, path in enumerate(pictures))
-    return predictor.lineage.seen(Dataset.from_examples(examples))
-
-
-def _decision(judgement: Judgement | None) -> dict[str, Any]:
-    return {} if judgement is None else {"verdict": judgement.verdict.value, "reasons": list(judgement.reasons)}
-
-
-def _cells(prediction: Prediction, judgement: Judgement | None) -> tuple[str, ...]:
-    verdict = "-" if judgement is None else judgement.verdict.value
-    score = "-" if prediction.defect_score is None else f"{prediction.defect_score:.4f}"
-    return prediction.id, verdict, _said(prediction), score
-
-
-def _said(prediction: Prediction) -> str:
-    """The class, the boxes counted by class, or the words."""
-    if prediction.detections is not None:
-        found = Counter(prediction.detections.labels)
-        return ", ".join(f"{count} × {label}" for label, count in found.items()) or "no box"
-    # one line a picture, whatever was answered
-    return prediction.label or " ".join((prediction.text or "-").split())
 
 
 def report(

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from kenpin.data.part_names import NameForm, is_form
 from kenpin.description.answers import TEXT_LENGTH
 from kenpin.description.telling import Piece
 from kenpin.inspection.fusing import WORDS, Rule, parse_rule
@@ -108,6 +109,13 @@ class Policy(StrictOptions):
         None, description="Descriptions to ask for."
     )
     lot: str | None = Field(None, description="Name of the lot, kept in each record.")
+    by: str | None = Field(
+        None, description="Form of file names, such as {part}_{view}, that tells which pictures are of one part, for "
+        "runs that judge by part; by default that of their training."
+    )  # fmt: skip
+    part_after_s: float = Field(
+        10.0, ge=0, description="Seconds after its last picture from which a watched part is judged as it is."
+    )
     batch_size: int | None = Field(
         None, ge=1, description="Pictures at a time at most; by default what suits the runs."
     )
@@ -135,6 +143,15 @@ class Policy(StrictOptions):
             else options
             for name, options in value.items()
         }
+
+    @field_validator("by")
+    @classmethod
+    def _is_a_form(cls, by: str | None) -> str | None:
+        if by is not None:
+            if not is_form(by):
+                raise ValueError(f"{by!r} is no form of file names; write one such as {{part}}_{{view}}.")
+            NameForm(by)
+        return by
 
     @field_validator("px_per_mm")
     @classmethod

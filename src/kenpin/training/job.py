@@ -124,10 +124,10 @@ def _keep(training: Training, learned: Learned, scored: Scored, decided: Decided
     write_json(kept.evaluation, headed_json(evaluation))
     keep_for_report(
         Predictor(learned.inspector, decided.threshold, target=training.start.family.target),
-        parts.test or scored.pictures,
+        parts.test or scored.looked_at,
         evaluation,
         kept,
-        held_out=parts.test is not None or scored.pictures is parts.validation,
+        held_out=parts.test is not None or scored.looked_at is parts.validation,
     )
 
 
