@@ -76,6 +76,10 @@ class Scale:
     """Parts of each kind that thresholds by made defects judge."""
     load_s: float
     """How long a station is under load."""
+    clustered: int
+    """Made pictures that a cluster works on."""
+    worker_kills: int
+    """Times that one of its workers is killed."""
     starts: int
     """Starts of each command."""
 
@@ -109,6 +113,8 @@ FULL = Scale(
     kills=200,
     store_kills=50,
     load_s=600,
+    clustered=10_000,
+    worker_kills=20,
     starts=7,
     few_good=((1, 200), (2, 200), (4, 200), (8, 200)),
     seen_parts=(300, 300),
@@ -149,6 +155,8 @@ QUICK = Scale(
     kills=2,
     store_kills=2,
     load_s=6,
+    clustered=80,
+    worker_kills=1,
     starts=2,
     few_good=((1, 1), (2, 2)),
     seen_parts=(12, 6),

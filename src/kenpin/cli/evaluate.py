@@ -10,6 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kenpin.cli import _show
+from kenpin.cli._cluster import ClusterOptions
 from kenpin.cli._groups import DATA, OUTPUT, REQUIRED
 from kenpin.cli._parts import By, tell_parts_by
 from kenpin.cli._reading import ReadOptions
@@ -28,8 +29,8 @@ WithSeen = Annotated[
 
 
 @Parameter(name="*")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluateOptions(ReadOptions):
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(ReadOptions, ClusterOptions):
     """What an inspector is measured on, and where the evaluation goes."""
 
     data: Annotated[str, Parameter(group=REQUIRED, help="Data set: folder, file or hub id.")]
@@ -92,9 +93,15 @@ def evaluate(run: Path, /, *, options: EvaluateOptions) -> int:
     check_writable(options.json, options.overwrite)
     check_writable(None if kept is None else kept.evaluation, options.overwrite)
     dataset = options.load(options.data)
-    predictor = load_predictor(run, device=options.device, engine=options.engine)
-    tell_parts_by(predictor, options.by, run)
-    evaluation = evaluate_run(predictor, dataset, split=options.split, with_seen=options.with_seen)
+    with options.started() as cluster:
+        if cluster is None:
+            predictor = load_predictor(run, device=options.device, engine=options.engine)
+        else:
+            from kenpin.cluster import ClusterPredictor
+
+            predictor = ClusterPredictor(cluster, run, device=options.device, engine=options.engine)
+        tell_parts_by(predictor, options.by, run)
+        evaluation = evaluate_run(predictor, dataset, split=options.split, with_seen=options.with_seen)
     unit = "picture" if predictor.views is None else "part"
     measured_on = f"{counted(len(evaluation.judged), unit)}, split {evaluation.split}"
     for sentence in (*headline(evaluation), "", measured_on):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
+from kenpin.cli._cluster import ClusterOptions
 from kenpin.cli._groups import ANSWERS, DATA, OUTPUT, RUN
 from kenpin.cli._parts import By, in_parts, tell_parts_by
 from kenpin.cli._predicted import cells, decision, predicted, seen_of
@@ -19,6 +20,7 @@ from kenpin.records import Example, Judgement, Prediction
 from kenpin.runtime.engines import EngineName
 
 if TYPE_CHECKING:  # the command line alone must not load torch
+    from kenpin.cluster import Cluster
     from kenpin.predictor import Predictor
 
 Checkpoint = Annotated[
@@ -42,8 +44,8 @@ Engine = Annotated[
 
 
 @Parameter(name="*")
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PredictOptions:
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions(ClusterOptions):
     """How pictures are predicted, and where the predictions go."""
 
     json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all predictions to this JSON file.")] = None
@@ -86,6 +88,11 @@ def predict(
     images:
         Picture files and folders; tables, for a run that was trained on one; data sets, with --beside-truth.
     """
+    with options.started() as cluster:
+        return _predict(model, images, options, cluster)
+
+
+def _predict(model: str, images: Sequence[str], options: PredictOptions, cluster: Cluster | None) -> int:
     from kenpin.data.mistaken import refuse_exchanged
     from kenpin.errors import OptionError
     from kenpin.files import check_writable, write_json
@@ -98,7 +105,7 @@ def predict(
     if options.beside_truth and draw is None:
         raise OptionError("option `--beside-truth` says how to draw; give a folder with --draw.")
     refuse_exchanged(model, images, "predict RUN DATA")
-    predictor = _predictor(model, options)
+    predictor = _predictor(model, options, cluster)
     tell_parts_by(predictor, options.by, model)
     if predictor.reads_tables and draw is not None:
         raise OptionError("option `--draw`: this run judges rows of a table, which have no picture; leave it out.")
@@ -163,7 +170,7 @@ def _units(
         yield None, part.prediction(predictor), part.judgement(predictor), views
 
 
-def _predictor(model: str, options: PredictOptions) -> Predictor:
+def _predictor(model: str, options: PredictOptions, cluster: Cluster | None) -> Predictor:
     """Of a run, at a checkpoint or as it ships, or of a base; asked the prompt."""
     from kenpin.base_predictor import is_base, load_base
     from kenpin.errors import OptionError
@@ -171,6 +178,16 @@ def _predictor(model: str, options: PredictOptions) -> Predictor:
     from kenpin.predictor import load_predictor
 
     fetched = fetched_if_run(model)
+    if cluster is not None:
+        is_run = fetched is not None or not is_base(model)
+        if not is_run or options.checkpoint is not None or options.prompt is not None:
+            raise OptionError(
+                "option `--cluster`: workers load a finished run as it ships; leave --cluster, or --checkpoint and "
+                "--prompt, out."
+            )
+        from kenpin.cluster import ClusterPredictor
+
+        return ClusterPredictor(cluster, fetched or model, device=options.device, engine=options.engine)
     if fetched is None and is_base(model):
         if options.checkpoint is not None:
             raise OptionError(

@@ -18,6 +18,7 @@ from kenpin.config import GradientOptions
 from kenpin.data import streaming
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import bytes_of_size, read_image
+from kenpin.data.shard_order import shard_order
 from kenpin.data.streaming import in_threads
 from kenpin.models.contract import Batch, Questioned, Sampled, Shrinks, Trainable
 from kenpin.models.devices import compute_alone, is_far, reading_threads
@@ -194,6 +195,8 @@ def training_order(inspector: Trainable, pictures: Dataset, seed: int, epoch: in
     processes read the same."""
     if isinstance(inspector, Sampled):
         return list(inspector.epoch_order(pictures, epoch))
+    if (of_shards := shard_order(pictures.files(), seed, epoch)) is not None:
+        return of_shards
     shuffled: list[int] = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(seed + epoch)).tolist()
     return shuffled
 

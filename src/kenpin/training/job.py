@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ from kenpin.training.stages import Training
 from kenpin.training.start import Start, begin
 
 # settings that say how a run is carried out, not what it learns: they may differ when it is resumed
-_OF_THE_CALL = {"resume", "overwrite", "report", "device", "out", "engine"}
+_OF_THE_CALL = {"resume", "overwrite", "report", "device", "out", "engine", "cluster"}
 
 
 def train(
@@ -80,7 +80,12 @@ def _carry_out(start: Start, listener: Listener) -> Run:
         return Run(options.out)
     for note in start.notes:
         listener.say(note)
-    with cannot_write(options.out), sole_writer(folder), _removed_if_nothing_is_learned(folder):
+    with (
+        cannot_write(options.out),
+        sole_writer(folder),
+        _removed_if_nothing_is_learned(folder),
+        _features_of(start, listener),
+    ):
         fingerprint = start.dataset.fingerprint()
         _prepare(folder, options, fingerprint)
         if options.criteria is not None:
@@ -128,6 +133,18 @@ def _keep(training: Training, learned: Learned, scored: Scored, decided: Decided
         evaluation,
         kept,
         held_out=parts.test is not None or scored.looked_at is parts.validation,
+    )
+
+
+def _features_of(start: Start, listener: Listener) -> AbstractContextManager[None]:
+    """Computed by a cluster, where the options name one."""
+    address = getattr(start.options, "cluster", None)
+    if address is None:
+        return nullcontext()
+    from kenpin.cluster.features import features_on
+
+    return features_on(
+        address, start.name, start.options, start.task, start.inspector, start.dataset, listener.progress
     )
 
 

@@ -104,6 +104,11 @@ class MahalanobisOptions(FeatureOptions):
     choose_layers: bool = Field(
         False, description="Choose the layers among a few sets, by how well made defects are told from good parts."
     )
+    cluster: str | None = Field(
+        None,
+        description="Have features computed by workers of Ray before the fit: local, or the address of a cluster whose "
+        "machines share the folders (extra `cluster`).",
+    )
     updatable: Annotated[Literal["auto", "always", "never"], InGroup("advanced")] = Field(
         "auto",
         description="Keep moments of the good parts in the run, with which `kenpin update` adds others; auto: where "
@@ -185,6 +190,12 @@ class MahalanobisOptions(FeatureOptions):
             raise ValueError(f"`{name}` does nothing with {reasons[name]}; leave it out or change the other.")
         if self.tile_px is not None:
             self._refuse_tiles()
+        seen = self.where != "none" or self.has_view
+        if self.cluster is not None and (seen or self.made_defects):
+            raise ValueError(
+                "`cluster` computes features of whole pictures as they are; leave it or what is asked of "
+                "their places, views or made defects out."
+            )
         if self.choose_layers and self.layers is not None:
             raise ValueError("`choose_layers` and `layers` exclude each other; leave one of them out.")
         if self.made_defects and self.calibrate != "none":
