@@ -182,11 +182,12 @@ class Rehearsal:
 
     # ---- how long it takes ----
 
-    def step_seconds(self) -> tuple[float, float]:
-        """Of one whole step, its accumulated batches and their reading; and of the loss of a validation batch."""
+    def step_seconds(self, pictures: int) -> tuple[float, float]:
+        """Of one whole step, its accumulated batches of so many pictures and their reading; and of the loss of a
+        validation batch."""
         options, module = self._steps, self._inspector.module
         assert options is not None
-        rows = self._order[: options.batch_size]
+        rows = self._order[:pictures]
         step = self.step()
         read_s, batch = self._timed(lambda: self.batch(rows))
         if self.keeps_features:  # they will be there, so that no picture is opened
