@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from kenpin.errors import OutputError, RunError
+from kenpin.errors import OptionError, OutputError, RunError
 from kenpin.files import partial_folder
+from kenpin.forecast import forecast_run
 from kenpin.models.checkpoints import STATE, latest_checkpoint
 from kenpin.training import state as training_state
 from kenpin.training import train
@@ -24,6 +25,7 @@ from kenpin.training.plan import StepPlan
 from kenpin.training.state import TrainingState, load_random, read_state, rotate, save_random, write_state
 from kenpin.training.step import make_optimiser
 from kenpin.training.watch import Watch
+from tests.objects import joined, made_objects
 
 CPU = torch.device("cpu")
 
@@ -201,3 +203,25 @@ def test_a_full_disk_leaves_earlier_checkpoints_and_no_half_one_and_resumed_it_e
     undisturbed = train("classifier", out=out.with_name("undisturbed"), **how)
     weights = [(run / "model" / "weights" / "model.safetensors").read_bytes() for run in (out, undisturbed)]
     assert weights[0] == weights[1], "a training that went on ends elsewhere than one that was never stopped"
+
+
+def test_what_is_computed_again_is_the_same_and_less_is_kept(tmp_path: Path) -> None:
+    """With dropout, which must drop the same twice."""
+    data = joined(made_objects(9), made_objects(3, first=80, split="validation"))
+    how: dict[str, Any] = {"data": "-", "base": "toy", "tuning": "lora", "lora_dropout": 0.3, "batch_size": 4}
+    how |= {"precision": "fp32", "device": "cpu", "max_new_tokens": 8, "epochs": 1, "report": False}
+    kept, again = (
+        train("florence2", dataset=data, out=tmp_path / str(flag), recompute=flag, **how) for flag in (False, True)
+    )
+    files = [(run / "model" / "adapter" / "adapter_model.safetensors").read_bytes() for run in (kept, again)]
+    assert files[0] == files[1]
+    held = [
+        forecast_run("florence2", dataset=data, out=tmp_path / "no", recompute=flag, **how).memory.activations
+        for flag in (False, True)
+    ]
+    assert held[1] < held[0]  # of two layers, that is; most is the vocabulary's
+
+
+def test_a_base_without_layers_that_could_be_computed_again_is_refused(parts: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="`recompute`: this base has none of transformers' layers"):
+        train("embedder", data=str(parts), out=tmp_path / "run", base="mlp", tuning="full", recompute=True)

@@ -148,6 +148,7 @@ def test_answers_are_learned_alike_whatever_is_dropped_and_whoever_is_idle(famil
         "three": (3, {}),
         "shards": (2, {"shard": True}),
         "twice": (2, {"accumulate": 2}),
+        "again": (2, {"shard": True, "recompute": True}),
     }
     scenarios = [
         _scenario(tmp_path / "one", family, 1, data),

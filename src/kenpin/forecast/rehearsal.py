@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -34,7 +34,7 @@ from kenpin.training.augment import Augmenter, augments, plan_augmentation
 from kenpin.training.batches import Reader
 from kenpin.training.parts import Parts
 from kenpin.training.precision import Precision, choose_precision
-from kenpin.training.step import GradientStep, computing_in, make_optimiser
+from kenpin.training.step import GradientStep, computing_in, make_optimiser, recomputing
 
 Result = TypeVar("Result")
 SIZES = (1, 2, 3)
@@ -284,7 +284,8 @@ class Rehearsal:
         module = self._inspector.module
         module.train()
         try:
-            with computing_in(self.precision, module):
+            recompute = self._steps is not None and self._steps.recompute
+            with computing_in(self.precision, module), recomputing(module) if recompute else nullcontext():
                 yield
         finally:
             module.zero_grad()

@@ -142,9 +142,6 @@ class Trainable(Inspector, Protocol):
         """Number of terms that `total_loss` sums over: pictures, or tokens."""
 
 
-Gather = Callable[["Tensor", "Tensor"], tuple["Tensor", "Tensor"]]
-
-
 @runtime_checkable
 class Sampled(Trainable, Protocol):
     """An inspector whose loss compares the pictures of a batch, so that it composes the batches itself."""
@@ -152,21 +149,6 @@ class Sampled(Trainable, Protocol):
     def epoch_order(self, pictures: Dataset, epoch: int) -> Sequence[int]:
         """Indices of the pictures that an epoch reads, in order: as many as there are pictures, and the same at each
         call."""
-
-    def compare_over(self, gather: Gather | None) -> None:
-        """From now on compare all that `gather` brings together; None: what is in the batch.
-
-        gather: embeddings (n, d) and class numbers (n,) that this process computes of a batch -> those of the whole
-        batch, which several processes compute.
-        """
-
-
-@runtime_checkable
-class Padded(Trainable, Protocol):
-    """An inspector whose targets are rows of tokens, as long as the longest of the batch."""
-
-    def padded(self, batch: Batch, length: int) -> Batch:
-        """The batch with its `labels`, and what goes with them, as long, by entries that count for nothing."""
 
 
 @runtime_checkable

@@ -38,7 +38,7 @@ from kenpin.training.state import (
     rotate,
     save_training,
 )
-from kenpin.training.step import GradientStep, computing_in, exchanging, make_optimiser
+from kenpin.training.step import GradientStep, computing_in, exchanging, make_optimiser, recomputing
 from kenpin.training.telling import Announcer, why_it_ended
 from kenpin.training.trackers import Tracker, check_tracker
 from kenpin.training.whole_batch import WholeBatch
@@ -89,7 +89,9 @@ def train_by_gradients(
     with ExitStack() as at_end:
         at_end.enter_context(_told_where_a_device_is_full(inspector, options))
         for module in dict.fromkeys((inspector.module, ships)):
-            at_end.enter_context(computing_in(precision, module))
+            at_end.enter_context(computing_in(precision, module, processes.device.type))
+        if options.recompute:
+            at_end.enter_context(recomputing(inspector.module))
         whole_batch = WholeBatch(inspector, processes)
         at_end.enter_context(whole_batch.computing())
         several = processes.world_size > 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 import time
@@ -202,7 +203,8 @@ def _why(process: subprocess.Popen[bytes], told: IO[bytes]) -> str:
         return f"killed by {Signals(-process.returncode).name}"
     told.seek(0)
     lines = told.read().decode("utf-8", "replace").strip().splitlines()
-    return lines[-1].rstrip(".") if lines else f"exit status {process.returncode}"
+    # torch writes the rank before each line of a traceback
+    return re.sub(r"^\[rank\d+\]: ", "", lines[-1]).rstrip(".") if lines else f"exit status {process.returncode}"
 
 
 def _remedy(start: Start) -> str:

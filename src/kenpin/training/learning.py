@@ -13,7 +13,7 @@ import torch
 
 from kenpin.config import GradientOptions
 from kenpin.data.targets import of_labels
-from kenpin.errors import OptionError
+from kenpin.errors import OptionError, RunError
 from kenpin.files import read_json, write_json
 from kenpin.models.bases import BaseRecord, trainable_share
 from kenpin.models.checkpoints import latest_checkpoint
@@ -95,6 +95,11 @@ def follow(start: Start, folder: Path, processes: Processes) -> None:
     """What every process but the main one does: its share of each step, nothing else."""
     if not isinstance(start.inspector, Trainable):
         raise OptionError("this training is one pass by one process; start it alone.")
+    if not folder.is_dir():
+        raise RunError(
+            f"{folder}: process {processes.rank} does not find it, where the main process writes; let --out lie on a "
+            "file system that all machines share."
+        )
     if not (folder / _LEARNED).is_file():
         start.inspector.module.to(processes.device)
         _learn_by_gradients(start, folder, processes, SILENT, lambda sentences: None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any, Literal
@@ -14,7 +14,9 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import SGD, AdamW, Optimizer
+from torch.utils.checkpoint import checkpoint
 
+from kenpin.errors import OptionError
 from kenpin.models.contract import Batch, Trainable
 from kenpin.training.precision import DTYPES, Precision
 
@@ -41,23 +43,55 @@ def make_optimiser(module: nn.Module, name: Literal["adamw", "sgd"], weight_deca
 
 
 @contextmanager
-def computing_in(precision: Precision, module: nn.Module) -> Iterator[None]:
+def computing_in(precision: Precision, module: nn.Module, device_type: str | None = None) -> Iterator[None]:
     """Meanwhile the module computes in this format, whoever calls it, and answers in 32 bits. What ships is scored as
-    it will be loaded, so that nothing of it stays."""
+    it will be loaded, so that nothing of it stays. device_type: where it computes, if that is not where it is now."""
     if precision == "fp32":
         yield
         return
     from accelerate.utils import convert_outputs_to_fp32
 
-    device = next(module.parameters()).device
+    device_type = device_type or next(module.parameters()).device.type
     before = module.__dict__.get("forward")
-    module.forward = convert_outputs_to_fp32(torch.autocast(device.type, DTYPES[precision])(module.forward))
+    module.forward = convert_outputs_to_fp32(torch.autocast(device_type, DTYPES[precision])(module.forward))
     try:
         yield
     finally:
         del module.__dict__["forward"]
         if before is not None:
             module.forward = before
+
+
+@contextmanager
+def recomputing(module: nn.Module) -> Iterator[None]:
+    """Meanwhile the layers of transformers keep only what they are given, and compute the rest again in the backward
+    pass. Raises OptionError where there are none."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    layers: list[nn.Module] = []
+    within: set[nn.Module] = set()
+    for part in module.modules():  # outer ones first
+        if isinstance(part, GradientCheckpointingLayer) and part not in within:
+            layers.append(part)
+            within.update(part.modules())
+    if not layers:
+        raise OptionError(
+            "option `recompute`: this base has none of transformers' layers, which could be computed again; leave it "
+            "out."
+        )
+    for layer in layers:
+        layer.forward = partial(_computed_again, layer, layer.forward)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.__dict__["forward"]
+
+
+def _computed_again(layer: nn.Module, forward: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    if layer.training and torch.is_grad_enabled():
+        return checkpoint(forward, *given, use_reentrant=False, **named)
+    return forward(*given, **named)
 
 
 class SummedLoss(nn.Module):

@@ -12,7 +12,8 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
-from kenpin.models.contract import Batch, Padded, Sampled, Trainable
+from kenpin.models.contract import Batch, Trainable
+from kenpin.models.in_parts import Compares, Padded
 from kenpin.training.batches import BatchShare
 from kenpin.training.processes import Processes
 
@@ -36,7 +37,7 @@ class WholeBatch:
             for layer in self._inspector.module.modules():
                 if isinstance(layer, _BatchNorm):
                     at_end.enter_context(_normalising(layer, self))
-            if isinstance(self._inspector, Sampled):
+            if isinstance(self._inspector, Compares):
                 self._inspector.compare_over(self._gathered)
                 at_end.callback(self._inspector.compare_over, None)
             yield

@@ -17,7 +17,7 @@ from kenpin.cases.learning import UNWANTED
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError
 from kenpin.models.bases import BaseRecord
-from kenpin.models.contract import Batch, Gather, Progress, Task
+from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.embedder.batches import mixed_order
 from kenpin.models.embedder.decoding import OUTPUT, EmbeddingDecoding
 from kenpin.models.embedder.networks import EmbeddingNetwork, MlpBackbone
@@ -25,6 +25,7 @@ from kenpin.models.embedder.objectives import COMPARING
 from kenpin.models.embedder.options import EmbedderOptions
 from kenpin.models.embedder.references import References, fit_references
 from kenpin.models.framed import framing_by
+from kenpin.models.in_parts import Gather
 from kenpin.models.inference import infer_batches
 from kenpin.models.naming import class_numbers
 from kenpin.models.networks.backbones import Backbone
@@ -92,7 +93,7 @@ class EmbeddingInspector(EmbeddingDecoding):
         return mixed_order(pictures.column("label"), self._options.pictures_per_class, self._options.seed, epoch)
 
     def compare_over(self, gather: Gather | None) -> None:
-        """See `Sampled`."""
+        """See `Compares`."""
         cast(EmbeddingNetwork, self.module).gather = gather
 
     def encode_targets(self, examples: Sequence[Example]) -> Batch:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from kenpin.models.contract import Batch, Gather
+from kenpin.models.contract import Batch
 from kenpin.models.embedder.batches import alone
 from kenpin.models.embedder.objectives import Objective
+from kenpin.models.in_parts import Gather
 from kenpin.models.networks.backbones import Backbone
 from kenpin.models.networks.seeded import seeded
 
