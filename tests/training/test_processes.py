@@ -157,7 +157,15 @@ def _started(out: Path, data: Path, *options: str) -> subprocess.Popen[str]:
     command += ["--base", "toy", "--tuning", "full", "--device", "cpu", "--no-report", "--patience", "none"]
     command += ["--epochs", "100000", "--processes", "2", *options]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # a shell's background job ignores Ctrl-C, and so would what the tests start there
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def _followers(main: subprocess.Popen[str]) -> list[int]:
@@ -165,14 +173,17 @@ def _followers(main: subprocess.Popen[str]) -> list[int]:
     return [int(child) for child in children]
 
 
-def _await_checkpoint(main: subprocess.Popen[str], out: Path, beyond: int) -> int:
-    while main.poll() is None:
-        found = [path for path in (partial_folder(out) / CHECKPOINTS).glob("checkpoint-*") if path.suffix == ""]
-        newest = max((int(path.name.removeprefix("checkpoint-")) for path in found), default=0)
-        if newest > beyond:
-            return newest
+def _newest(out: Path) -> int:
+    found = [path for path in (partial_folder(out) / CHECKPOINTS).glob("checkpoint-*") if path.suffix == ""]
+    return max((int(path.name.removeprefix("checkpoint-")) for path in found), default=0)
+
+
+def _await_further_checkpoint(main: subprocess.Popen[str], out: Path) -> None:
+    before = _newest(out)
+    while _newest(out) <= before:
+        if main.poll() is not None:
+            raise AssertionError(main.communicate()[1])
         time.sleep(0.05)
-    raise AssertionError(main.communicate()[1])
 
 
 @pytest.mark.slow
@@ -181,7 +192,7 @@ def test_a_process_that_is_killed_ends_the_training_with_a_sentence_and_ctrl_c_l
 ) -> None:
     out = tmp_path / "run"
     with _started(out, few_parts, "--shard") as main:
-        reached = _await_checkpoint(main, out, 0)
+        _await_further_checkpoint(main, out)
         (follower,) = _followers(main)
         os.kill(follower, signal.SIGKILL)
         _, told = main.communicate(timeout=120)
@@ -191,7 +202,7 @@ def test_a_process_that_is_killed_ends_the_training_with_a_sentence_and_ctrl_c_l
         "with --resume."
     )
     with _started(out, few_parts, "--resume") as main:
-        _await_checkpoint(main, out, reached + 1)
+        _await_further_checkpoint(main, out)
         (follower,) = _followers(main)
         main.send_signal(signal.SIGINT)
         _, told = main.communicate(timeout=120)
@@ -201,7 +212,7 @@ def test_a_process_that_is_killed_ends_the_training_with_a_sentence_and_ctrl_c_l
     assert not Path(f"/proc/{follower}").exists()
     assert latest_checkpoint(partial_folder(out) / CHECKPOINTS) is not None
     with _started(out, few_parts, "--resume") as main:
-        _await_checkpoint(main, out, reached + 2)
+        _await_further_checkpoint(main, out)
         (follower,) = _followers(main)
         main.kill()
         main.wait()
