@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kenpin import errors, records
+    from kenpin.base_predictor import load_base
     from kenpin.data.dataset import Dataset
     from kenpin.data.doctor import examine
     from kenpin.data.loading import load_dataset, write_dataset
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from kenpin.evaluation import evaluate
     from kenpin.finished_run import Run, compare, load_run
     from kenpin.hub import push
-    from kenpin.predictor import Predictor, load, load_base, load_predictor
+    from kenpin.predictor import Predictor, load, load_predictor
     from kenpin.report import write_report
     from kenpin.report.look import look
     from kenpin.suspects import find_suspects
@@ -68,7 +69,7 @@ _HOMES = {
     "examine": "kenpin.data.doctor",
     "find_suspects": "kenpin.suspects",
     "load": "kenpin.predictor",
-    "load_base": "kenpin.predictor",
+    "load_base": "kenpin.base_predictor",
     "load_dataset": "kenpin.data.loading",
     "load_predictor": "kenpin.predictor",
     "load_run": "kenpin.finished_run",

@@ -71,6 +71,38 @@ def test_one_bit_anywhere_in_a_pack_is_found(
 
 
 @pytest.mark.parametrize("name", ["plain.zip", "signed.zip"])
+def test_one_byte_between_the_files_of_a_zip_is_found(made: tuple[Path, Path], tmp_path: Path, name: str) -> None:
+    """Headers, names, times, attributes, checksums, the directory: what no hash of a content covers."""
+    data = (made[0] / name).read_bytes()
+    between = set(range(len(data)))
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        for entry in packed.infolist():
+            begin = entry.header_offset + 30 + len(entry.filename.encode())
+            between -= set(range(begin, begin + entry.file_size))
+    chance = random.Random(2)
+    other = tmp_path / name
+    for at in chance.sample(sorted(between), 150):
+        other.write_bytes(data[:at] + bytes([data[at] ^ chance.randrange(1, 256)]) + data[at + 1 :])
+        assert _problems(other), at
+    for more in (data + b"x", b"x" + data, data[:-1]):
+        other.write_bytes(more)
+        assert _problems(other)
+
+
+@pytest.mark.parametrize("name", ["plain.zip", "plain.html"])
+def test_a_manifest_that_says_the_same_in_other_bytes_is_found(
+    made: tuple[Path, Path], tmp_path: Path, name: str
+) -> None:
+    data = (made[0] / name).read_bytes()
+    begin = data.index(b'{\n"by"')
+    same = ((b"{\n", b"{ "), (b",\n", b",\t"), (b": ", b":\n"), (b'"kenpin audit', b'"\\u006benpin audit'))
+    for old, new in same:
+        at = data.index(old, begin)
+        (tmp_path / name).write_bytes(data[:at] + new + data[at + len(old) :])
+        assert _problems(tmp_path / name), old
+
+
+@pytest.mark.parametrize("name", ["plain.zip", "signed.zip"])
 def test_one_byte_in_each_file_of_a_zip_is_found_in_that_file(
     made: tuple[Path, Path], tmp_path: Path, name: str
 ) -> None:

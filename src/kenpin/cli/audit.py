@@ -205,6 +205,10 @@ def verify(path: Path, /, *, options: VerifyOptions = VerifyOptions()) -> int:
     from kenpin.errors import OptionError
     from kenpin.files import check_writable
 
+    if not path.exists():
+        raise OptionError(
+            f"{path}: no such file or folder; name a pack that `kenpin audit` wrote, or a station's folder."
+        )
     of_pack = ("of", "key", "station", "records")
     wrong = of_pack if path.is_dir() else ("against",)
     if named := [name for name in wrong if getattr(options, name) is not None]:

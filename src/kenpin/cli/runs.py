@@ -172,9 +172,10 @@ def _units(
 
 def _predictor(model: str, options: PredictOptions, cluster: Cluster | None) -> Predictor:
     """Of a run, at a checkpoint or as it ships, or of a base; asked the prompt."""
+    from kenpin.base_predictor import is_base, load_base
     from kenpin.errors import OptionError
     from kenpin.hub.fetching import fetched_if_run
-    from kenpin.predictor import is_base, load_base, load_predictor
+    from kenpin.predictor import load_predictor
 
     fetched = fetched_if_run(model)
     if cluster is not None:

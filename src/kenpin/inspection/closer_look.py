@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kenpin.base_predictor import load_conversational
 from kenpin.cases.case import Found, VectorRun
 from kenpin.description import describer_of
 from kenpin.description.evidence import Evidence, evidence_of, witness_of
@@ -20,7 +21,6 @@ from kenpin.inspection.policy import Policy
 from kenpin.inspection.runs import JudgedPart, PolicyRun, map_against, maps_of
 from kenpin.models.contract import Explained
 from kenpin.models.outputs import vectors_of
-from kenpin.predictor import load_conversational
 from kenpin.records import Map
 from kenpin.run.record import read_record, record_hash, space_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -66,6 +66,9 @@ def _free_in_groups(root: Path) -> Iterator[int]:
                 yield int(limit) - used + int(counts.get(cache, 0))  # cached files give way
 
 
+_DIVIDED = ("weights_bytes", "gradients_bytes", "optimiser_bytes")
+
+
 @dataclass(frozen=True)
 class Held:
     """What a training holds from its first step to its last, counted from shapes."""
@@ -77,6 +80,11 @@ class Held:
     optimiser_bytes: int
     largest_bytes: int
     """Of the tensors that train."""
+
+    def divided(self, shards: int) -> Held:
+        """What one of several processes holds of it, where it is divided among them."""
+        each = {name: -(-getattr(self, name) // shards) for name in _DIVIDED}
+        return replace(self, **each)
 
     @property
     def total_bytes(self) -> int:
@@ -112,10 +120,13 @@ def refuse_unloadable(announced: Announced | None, room: int | None = None) -> N
         )
 
 
-def refuse_unfit(module: nn.Module, optimiser: str, device: torch.device, room: int | None = None) -> None:
+def refuse_unfit(
+    module: nn.Module, optimiser: str, device: torch.device, room: int | None = None, shards: int = 1
+) -> None:
     """Refuse a training that surely cannot fit: its weights, gradients and optimiser's states alone exceed what there
-    is. room: bytes on the device, where they are known. Raises OptionError."""
-    surely = held(module, optimiser)
+    is. room: bytes on the device, where they are known; shards: into how many all of it is divided. Raises
+    OptionError."""
+    surely = held(module, optimiser).divided(shards)
     room = room_bytes(device) if room is None else room
     if surely.total_bytes > room:
         raise OptionError(

@@ -27,16 +27,17 @@ from kenpin.run.record import finish, write_record
 from kenpin.training.capacity import refuse_unfit
 from kenpin.training.deciding import Decided, Scored
 from kenpin.training.keeping import keep_for_report
+from kenpin.training.launching import processes_of
 from kenpin.training.learning import Learned, follow, has_learned
 from kenpin.training.links import check_refittable
 from kenpin.training.listener import SILENT, Listener
-from kenpin.training.processes import join_processes
+from kenpin.training.processes import take_own_gpu
 from kenpin.training.recording import keep_lineage, record_of
 from kenpin.training.stages import Training
 from kenpin.training.start import Start, begin
 
 # settings that say how a run is carried out, not what it learns: they may differ when it is resumed
-_OF_THE_CALL = {"resume", "overwrite", "report", "device", "out", "engine", "cluster"}
+_OF_THE_CALL = {"resume", "overwrite", "report", "device", "out", "engine", "cluster", "processes", "shard"}
 
 
 def train(
@@ -54,6 +55,7 @@ def train(
     `kenpin.load_dataset` takes. `listener` is told how it goes. Raises KenpinError: nothing is left behind but what was
     learned, which `resume` takes up.
     """
+    take_own_gpu()
     start = begin(family, options, dataset, values)
     try:
         return _carry_out(start.without_copies(), listener)
@@ -66,18 +68,26 @@ def train(
 
 
 def _carry_out(start: Start, listener: Listener) -> Run:
-    options, family, inspector = start.options, start.name, start.inspector
+    options, inspector = start.options, start.inspector
     if options.folds == "whole":
         check_refittable(options, start.dataset)
-    training = Training(start, partial_folder(options.out), join_processes(options.device), listener)
-    folder, ranks = training.folder, training.processes
-    if isinstance(options, GradientOptions) and isinstance(inspector, Trainable):
-        refuse_unfit(inspector.module, options.optimiser, ranks.device)
-    if not ranks.is_main:
-        ranks.wait()
-        follow(start, folder, ranks)
-        ranks.leave()
-        return Run(options.out)
+    with processes_of(start) as ranks:
+        training = Training(start, partial_folder(options.out), ranks, listener)
+        if isinstance(options, GradientOptions) and isinstance(inspector, Trainable):
+            refuse_unfit(inspector.module, options.optimiser, ranks.device, shards=ranks.shards if options.shard else 1)
+        if ranks.is_main:
+            _lead(training)
+        else:
+            ranks.wait()
+            follow(start, training.folder, ranks)
+            ranks.leave()
+    return Run(options.out)
+
+
+def _lead(training: Training) -> None:
+    """What the main process does: all but the shares of steps that others compute."""
+    start, folder, listener = training.start, training.folder, training.listener
+    options = start.options
     for note in start.notes:
         listener.say(note)
     with (
@@ -92,12 +102,12 @@ def _carry_out(start: Start, listener: Listener) -> Run:
             fix_in_run(folder, options.criteria, resume=options.resume)
         # at once, for a checkpoint of it may be used before the training ends; what is scored later is of these too
         keep_lineage(start, folder)
-        write_begun(folder, family, start.task, inspector)
-        ranks.wait()
+        write_begun(folder, start.name, start.task, start.inspector)
+        training.processes.wait()
         training = training.on_chosen_layers().trimmed()
         start = training.start
         learned = training.learn()
-        ranks.leave()
+        training.processes.leave()
         scored = training.score(learned)
         decided = training.decide(learned, scored)
         evaluation = training.evaluate(learned, scored, decided)
@@ -120,7 +130,6 @@ def _carry_out(start: Start, listener: Listener) -> Run:
             if (folder / EVOLUTION).is_dir():
                 write_evolution(folder, folder / EVOLUTION_PAGE, name=options.out.name, overwrite=True)
         finish(folder, options.out, options.overwrite, start.needed)
-    return Run(options.out)
 
 
 def _keep(training: Training, learned: Learned, scored: Scored, decided: Decided, evaluation: Evaluation) -> None:
