@@ -60,14 +60,19 @@ def apart_from_known(parts: Parts, task: Task, family: Family[Any]) -> Parts:
 
 def near_ones_together(folding: Folding, training: Dataset, known: Sequence[int], check: Check) -> Folding:
     """The same folds, but that defective pictures which nearly are the same are held out together, so that none is
-    judged by what its like has taught; those like one that is never held out are not judged either.
+    judged by what its like has taught, and with each those of its group; those like one that is never held out are not
+    judged either.
 
     check: of what a fold leaves. Raises DatasetError, UnitSpaceError, ImageError.
     """
     folds = list(folding.folds)
     fold_of: dict[int, int | None] = {}
-    clusters = cluster_of_each(perceptual_hashes(training.select(known))).tolist()
-    of_each = dict(zip(known, clusters, strict=True))
+    pictures = training.select(known)
+    clusters = cluster_of_each(perceptual_hashes(pictures))
+    groups = np.array([group or "" for group in pictures.column("group")])
+    for group in np.unique(groups[groups != ""]):  # pictures of one part stay together too
+        clusters[np.isin(clusters, clusters[groups == group])] = clusters[groups == group].min()
+    of_each = dict(zip(known, clusters.tolist(), strict=True))
     for row in sorted(known, key=lambda row: folds[row] is not None):  # those that are never held out come first
         folds[row] = fold_of.setdefault(of_each[row], folds[row])
     for fold in {folds[row] for row in known} - {None}:
