@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -110,9 +110,14 @@ def list_tokens(connection: Connection) -> list[MachineToken]:
 
 def find_token(connection: Connection, secret: Secret) -> MachineToken | None:
     """The token with this secret; None where there is none, or it was revoked."""
-    its = (machine_tokens.c.token_hash == secret.hash) & machine_tokens.c.revoked_us.is_(None)
-    row = connection.execute(select(machine_tokens).where(its)).first()
-    return None if row is None else _token(row)
+    return find_tokens(connection, [secret]).get(secret)
+
+
+def find_tokens(connection: Connection, secrets: Collection[Secret]) -> dict[Secret, MachineToken]:
+    """The tokens with these secrets, without those that were revoked."""
+    by_hash = {secret.hash: secret for secret in secrets}
+    its = machine_tokens.c.token_hash.in_(by_hash) & machine_tokens.c.revoked_us.is_(None)
+    return {by_hash[row.token_hash]: _token(row) for row in connection.execute(select(machine_tokens).where(its))}
 
 
 def note_used(connection: Connection, secret: Secret, now_us: int) -> None:
