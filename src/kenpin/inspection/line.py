@@ -16,7 +16,7 @@ from kenpin.data.streaming import Ahead, Pending
 from kenpin.errors import OutputExistsError, RunError
 from kenpin.files import check_writable, read_json, sole_writer, write_json
 from kenpin.inspection.aside import place_aside
-from kenpin.inspection.journal import JOURNAL, Journal
+from kenpin.inspection.journal import JOURNAL, Appended, Journal
 from kenpin.inspection.judging import Judges
 from kenpin.inspection.pictures import Opened, open_bytes
 from kenpin.inspection.policy import Policy, read_policy
@@ -34,6 +34,27 @@ class Recorded:
 
     record: PartRecord
     is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Parts that were judged, and whose records are not on disk yet."""
+
+    keys: tuple[PartKey, ...]
+    """Of the pictures, in their order."""
+    known: Mapping[PartKey, PartRecord]
+    """Records of those that had one."""
+    new: Mapping[PartKey, PartRecord]
+    """Records of the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Parts whose records are on disk."""
+
+    recorded: list[Recorded]
+    appended: Appended | None
+    """What was added to the journal; None where nothing was."""
 
 
 class Line:
@@ -69,7 +90,7 @@ class Line:
             self._opened = opening.pop_all()
         self.batch_size = self._judges.batch_size
         """Most pictures at a time."""
-        self._recording = Lock()
+        self._judging, self._recording = Lock(), Lock()
 
     @property
     def runs(self) -> Mapping[str, PolicyRun]:
@@ -121,22 +142,33 @@ class Line:
     def record(self, pictures: Sequence[Opened], *, sets_aside: bool = False) -> list[Recorded]:
         """The record of each picture, on disk. sets_aside: whether the caller moves files that are no pictures to where
         their new records say. Raises OSError where a record cannot be written, RunError where one cannot be read."""
-        with self._recording:
+        return self.keep(self.judged(pictures, sets_aside=sets_aside)).recorded
+
+    def judged(self, pictures: Sequence[Opened], *, sets_aside: bool = False) -> Judged:
+        """The first half of `record`, for whoever writes records while the next pictures are judged: nothing is on disk
+        yet. Raises RunError."""
+        with self._judging:
+            keys = [picture.key for picture in pictures]
+            known = {key: found for key in dict.fromkeys(keys) if (found := self.journal.find(key)) is not None}
             new: dict[PartKey, Opened] = {}
-            records: dict[PartKey, PartRecord] = {}
-            for picture in pictures:
-                known = self.journal.find(picture.key)
-                if known is not None:
-                    records[picture.key] = known
-                else:
-                    new.setdefault(picture.key, picture)
-            if new:
-                judged = self._judges.judge([*new.values()], self.out)
-                if sets_aside:
-                    judged = [_to_move(record, new[key]) for key, record in zip(new, judged, strict=True)]
-                self.journal.append(judged)
-                records |= zip(new, judged, strict=True)
-            return [Recorded(records[picture.key], new.get(picture.key) is picture) for picture in pictures]
+            for key, picture in zip(keys, pictures, strict=True):
+                if key not in known:
+                    new.setdefault(key, picture)
+            records = self._judges.judge([*new.values()], self.out) if new else []
+            if sets_aside:
+                records = [_to_move(record, new[key]) for key, record in zip(new, records, strict=True)]
+            return Judged(tuple(keys), known, dict(zip(new, records, strict=True)))
+
+    def keep(self, judged: Judged) -> Kept:
+        """The second half: the records are on disk. A part that has got one since it was judged keeps that one. Raises
+        OSError, RunError."""
+        with self._recording:
+            since = {key: found for key in judged.new if (found := self.journal.find(key)) is not None}
+            new = {key: record for key, record in judged.new.items() if key not in since}
+            appended = self.journal.append([*new.values()]) if new else None
+        records = {**judged.known, **since, **new}
+        recorded = [Recorded(records[key], new.pop(key, None) is not None) for key in judged.keys]
+        return Kept(recorded, appended)
 
     def close(self) -> None:
         """Release the folder of the records."""

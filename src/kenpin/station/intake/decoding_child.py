@@ -34,6 +34,7 @@ def main() -> None:
     """Answer until standard input ends."""
     import resource
 
+    from kenpin.data.images import read_grey_or_rgb
     from kenpin.data.picture_look import look_of
     from kenpin.data.streaming import room_asked_of
     from kenpin.errors import ImageError
@@ -54,12 +55,12 @@ def main() -> None:
         asked = json.loads(requests.read(frame_length(head)))
         try:
             with room_asked_of(ask):
-                image = image_of_bytes(asked["name"], requests.read(asked["bytes"]))
+                image = image_of_bytes(asked["name"], requests.read(asked["bytes"]), read_grey_or_rgb)
         except ImageError as error:
             write_frame(answers, {"error": f"{error}", "size_wh": None})
         else:
-            look = asdict(look_of(image))
-            write_frame(answers, {"error": None, "size_wh": image.size, "look": look}, image.tobytes())
+            told = {"error": None, "size_wh": image.size, "mode": image.mode, "look": asdict(look_of(image))}
+            write_frame(answers, told, image.tobytes())  # of a grey one a third of the bytes
             del image
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, delete, select, text
 from kenpin.chained import ChainedLine, ChainReader, LineKind, Mark
 from kenpin.errors import RunError
 from kenpin.files import sole_writer
-from kenpin.inspection.journal import JOURNAL, PART_RECORDS
+from kenpin.inspection.journal import JOURNAL, PART_RECORDS, Appended
 from kenpin.inspection.record import from_values
 from kenpin.station.folder import StationFolder
 from kenpin.station.store.adding import JournalName, RecordLine, add_parts, forget_numbers, keep_numbers
@@ -93,6 +93,23 @@ class Follower:
         others = [one for one in changed if one not in known]
         return count + (self._follow_each(others) if others else 0)
 
+    def appended(self, appended: Appended) -> bool:
+        """Take up what was just added to a journal, as it was written; False where the store has not taken up all that
+        stands above it: `journals` does. Raises RunError, StoreError."""
+        name = self._journal_name(appended.path)
+        path = self._folder.records_of(name.node, name.product, name.version) / JOURNAL
+        file = self._journal(path, name)
+        lines = [RecordLine(record, offset, f"{path} byte {offset}") for record, offset in appended.records]
+        with self._locks.setdefault(path, Lock()):
+            with self._store.writing() as connection:
+                wait_for_turn(connection)
+                if _marks(connection, [file])[file] != appended.before:
+                    return False
+                add_parts(connection, name, lines, self._needs)
+                _keep_mark(connection, file.name, appended.after)
+            self._ends[path] = appended.after.offset
+        return True
+
     def trail(self, node: str, end: int | None = None) -> int:
         """Take up what was added to a node's trail; returns how many entries. end: size in bytes of what is known to be
         on disk, `Trail.end`, while another thread may write. Raises as `journals`."""
@@ -104,12 +121,17 @@ class Follower:
     def _journals(self, node: str, product: str | None = None) -> list[_File]:
         found = []
         for path in sorted((self._folder.records / node).glob(f"*/{JOURNAL}")):
-            named = _VERSION_FOLDER.fullmatch(path.parent.name)
-            if named is None:
-                raise RunError(f"{path}: lies in no folder PRODUCT-VERSION; move it out of the station's folder.")
-            if product in (None, named[1]):
-                found.append(self._journal(path, JournalName(node, named[1], int(named[2]))))
+            name = self._journal_name(path)
+            if product in (None, name.product):
+                found.append(self._journal(path, name))
         return found
+
+    def _journal_name(self, path: Path) -> JournalName:
+        """Whose journal a file is. Raises RunError."""
+        named = _VERSION_FOLDER.fullmatch(path.parent.name)
+        if named is None:
+            raise RunError(f"{path}: lies in no folder PRODUCT-VERSION; move it out of the station's folder.")
+        return JournalName(path.parent.parent.name, named[1], int(named[2]))
 
     def _journal(self, path: Path, journal: JournalName) -> _File:
         def apply(connection: Connection, lines: Sequence[ChainedLine]) -> int:
