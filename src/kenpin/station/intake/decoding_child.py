@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import BinaryIO
 
@@ -17,7 +18,7 @@ _MEMORY_BYTES = 6 * 1024**3
 """Address space: the largest picture that is opened, some copies of it, and the libraries."""
 
 
-def write_frame(file: BinaryIO, values: dict[str, object], data: bytes | memoryview = b"") -> None:
+def write_frame(file: BinaryIO, values: Mapping[str, object], data: bytes | memoryview = b"") -> None:
     """Write an object and raw bytes. Raises OSError."""
     text = json.dumps({**values, "bytes": len(data)}).encode()
     file.write(_LENGTH.pack(len(text)) + text)

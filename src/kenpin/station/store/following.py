@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import Connection, Executable, bindparam, delete, select, text
 
 from kenpin.chained import ChainedLine, ChainReader, LineKind, Mark
 from kenpin.errors import RunError
@@ -23,13 +24,14 @@ from kenpin.station.store.applying import Needs, apply_entry, no_needs
 from kenpin.station.store.claims import release_all
 from kenpin.station.store.file_tables import FOLLOWED
 from kenpin.station.store.opening import Store, wait_for_turn
-from kenpin.station.store.tables import all_tables, insert_into, is_postgresql
+from kenpin.station.store.tables import all_tables, insert_of, is_postgresql
 from kenpin.station.trail import TRAIL_ENTRIES, entry_of
 
 _LINES, _BYTES = 500, 8 * 1024**2  # applied in a transaction, and held in memory
 _REMEDY = "restore the file from a copy, or fill the store with what is left by `kenpin station rebuild`"
 _RECORDS = replace(PART_RECORDS, writer="the station", remedy=_REMEDY)
 _ENTRIES = replace(TRAIL_ENTRIES, remedy=_REMEDY)
+_MARKS = select(FOLLOWED).where(FOLLOWED.c.file.in_(bindparam("files", expanding=True)))
 _VERSION_FOLDER = re.compile(r"(.+)-(\d+)")
 
 
@@ -267,12 +269,18 @@ def _empty(connection: Connection) -> None:
 
 
 def _marks(connection: Connection, files: Sequence[_File]) -> dict[_File, Mark]:
-    rows = connection.execute(select(FOLLOWED).where(FOLLOWED.c.file.in_([file.name for file in files])))
+    rows = connection.execute(_MARKS, {"files": [file.name for file in files]})
     known = {row.file: Mark(row.offset_bytes, row.lines, row.digest) for row in rows}
     return {file: known.get(file.name, Mark()) for file in files}
 
 
 def _keep_mark(connection: Connection, name: str, mark: Mark) -> None:
-    values = {"offset_bytes": mark.offset, "lines": mark.lines, "digest": mark.digest}
-    insert = insert_into(connection, FOLLOWED).values(file=name, **values)
-    connection.execute(insert.on_conflict_do_update(index_elements=["file"], set_=values))
+    values = {"file": name, "offset_bytes": mark.offset, "lines": mark.lines, "digest": mark.digest}
+    connection.execute(_set_mark(postgres=is_postgresql(connection)), values)
+
+
+@cache
+def _set_mark(*, postgres: bool) -> Executable:
+    insert = insert_of(FOLLOWED, postgres=postgres)
+    then = {name: insert.excluded[name] for name in ("offset_bytes", "lines", "digest")}
+    return insert.on_conflict_do_update(index_elements=["file"], set_=then)
