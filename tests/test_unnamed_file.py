@@ -18,7 +18,7 @@ from kenpin.unnamed_file import write_once
 
 @pytest.fixture(params=["none", errno.EOPNOTSUPP, errno.EISDIR, "link"])
 def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """One with files without names, and those that lack them: by their file system, their kernel, or for want of /proc."""
+    """One with files without names, and those that lack them: by their disk, their kernel, or for want of /proc."""
     opens, kind = os.open, request.param
 
     def refusing(path: Any, flags: int, *rest: Any, **named: Any) -> int:
@@ -51,9 +51,10 @@ def test_without_room_there_is_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     def full(*_: Any) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    with monkeypatch.context() as patched, pytest.raises(OutputError, match="no room left"):
+    with monkeypatch.context() as patched:
         patched.setattr(os, step, full)
-        write_once(tmp_path / "a", b"data")
+        with pytest.raises(OutputError, match="no room left"):
+            write_once(tmp_path / "a", b"data")
     assert [*tmp_path.iterdir()] == []
 
 
@@ -66,7 +67,7 @@ def test_a_killed_writer_leaves_nothing(tmp_path: Path) -> None:
 
 
 def _write_and_die(target: Path) -> None:
-    os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment,misc]
+    os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
     write_once(target, b"data")
 
 
