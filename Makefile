@@ -5,7 +5,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 TORCH := torch==2.13.0
-export NO_MKDOCS_2_WARNING := 1
 unexport PYTHONDONTWRITEBYTECODE  # many processes import the same modules: one of them compiles
 
 .PHONY: help demo station test test-all lint bench docs tree clean
@@ -32,13 +31,13 @@ lint: $(VENV)/dev.stamp  ## everything of `make test` but the tests
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/zensical build --strict
 
 bench: $(VENV)/dev.stamp  ## measure and rewrite benchmarks/RESULTS.md
 	$(BIN)/python benchmarks/run.py
 
 docs: $(VENV)/dev.stamp  ## show the documentation and follow its changes
-	$(BIN)/mkdocs serve
+	$(BIN)/zensical serve
 
 tree: $(VENV)/dev.stamp  ## rewrite the source tree and the tables of measures in docs/
 	$(BIN)/python -m tests.tree

@@ -1,6 +1,7 @@
 """Families at their real size on a GPU, with random weights: `python benchmarks/gpu.py [--out FILE] [--small]`.
 
-Each part stands alone: one that fails is told with its error, and the others go on.
+Each part stands alone: one that fails is told with its error, and the others go on. What a machine without
+network needs beside PyTorch is gathered by `benchmarks/gpu/wheels.sh`.
 """
 
 from __future__ import annotations

@@ -53,6 +53,16 @@ def test_a_quick_run_measures_everything(tmp_path: Path) -> None:
     assert not re.search(r"\bnan\b|\binf\b", text)
 
 
+def test_wheels_for_a_gpu_are_those_that_the_tests_ran_with() -> None:
+    script = (ROOT / "benchmarks" / "gpu" / "wheels.sh").read_text("utf-8")
+    names = re.search(r'^names="([^"$]+)', script, re.MULTILINE)
+    assert names is not None
+    pinned = {
+        line.partition("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().split()
+    }
+    assert set(names[1].split()) - pinned == {"bitsandbytes"}, "the extra `qlora` is not installed for the tests"
+
+
 def test_without_a_gpu_its_benchmark_is_skipped_with_a_sentence() -> None:
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, str(ROOT / "benchmarks" / "gpu.py")]

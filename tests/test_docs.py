@@ -19,6 +19,7 @@ from kenpin.cli import app
 from kenpin.data.formats import format_names
 from kenpin.data.loading import write_dataset
 from kenpin.models import family_names
+from tests.docstrings import as_markdown
 from tests.objects import joined, made_objects
 from tests.pictures import write_parts
 from tests.snippets import Command, commands, run, shows, snippets
@@ -29,7 +30,13 @@ DOCTESTED = [path for path in sorted(PACKAGE.rglob("*.py")) if ">>> " in path.re
 PLUGIN = sorted((ROOT / "tests" / "plugin").rglob("*.py"))
 FACES = sorted({path.parent.name for path in PACKAGE.glob("*/__init__.py")} - {"cli", "run"})
 PUBLIC = set(re.findall(r"`kenpin\.(\w+)`", (ROOT / "docs" / "python.md").read_text("utf-8")))
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TRANSLATED = sorted([*ROOT.glob("*.??.md"), *(ROOT / "docs").rglob("*.??.md")])
+"""Their snippets are those of the English page, which run there."""
+PAGES = [
+    page
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
+    if page not in TRANSLATED
+]
 DEAR = {
     "cases",
     "describe",
@@ -251,6 +258,63 @@ def test_what_is_shown_imports_public_names_alone(path: Path) -> None:
 )
 def test_the_search_finds_what_is_not_public(code: str, found: list[str]) -> None:
     assert list(_deeper(code)) == found
+
+
+def _skeleton(text: str) -> dict[str, list[str]]:
+    """What a page has in any language: snippets, depths of headings, where it leads, names, and cells of tables."""
+    prose = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    return {
+        "snippets": re.findall(r"^ *```.*?^ *```$", text, re.DOTALL | re.MULTILINE),
+        "headings": re.findall(r"^#+", prose, re.MULTILINE),
+        # each page leads to the same page in the other languages
+        "links": sorted(re.sub(r"\.(ja|zh)\.md", ".md", link) for link in re.findall(r"\]\(([^)]+)\)", prose)),
+        "names": sorted({" ".join(name.split()) for name in re.findall(r"`[^`]+`", prose)}),
+        "rows": [str(row.count("|")) for row in re.findall(r"^\|.*", prose, re.MULTILINE)],
+        "tabs": re.findall(r'^=== "(?:Shell|シェル|终端|Python)"$', prose, re.MULTILINE),
+    }
+
+
+@pytest.mark.parametrize("page", TRANSLATED, ids=_name)
+def test_a_translated_page_follows_the_english_one(page: Path) -> None:
+    english = page.with_name(page.name.split(".")[0] + ".md")
+    told, original = (_skeleton(one.read_text("utf-8")) for one in (page, english))
+    told["tabs"], original["tabs"] = ([str(len(one["tabs"]))] for one in (told, original))
+    assert told == original
+
+
+def test_readme_and_quickstart_are_there_in_three_languages() -> None:
+    names = {_name(page) for page in TRANSLATED}
+    assert names == {f"{page}.{language}.md" for page in ("README", "docs/quickstart") for language in ("ja", "zh")}
+
+
+@pytest.mark.parametrize("page", TRANSLATED, ids=_name)
+def test_no_sentence_of_a_translated_page_is_english(page: Path) -> None:
+    code = r"^ *```.*?^ *```$|`[^`]+`|\]\([^)]+\)|<!--.*?-->"
+    prose = re.sub(code, "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    assert re.findall(r"(?:[A-Za-z'-]+ +){4,}[A-Za-z]+", prose) == []
+
+
+def _modules() -> set[str]:
+    return {name for name in PUBLIC if (PACKAGE / f"{name}.py").is_file() or (PACKAGE / name).is_dir()}
+
+
+def test_the_reference_has_a_page_of_each_public_module() -> None:
+    pages = {path.stem: path.read_text("utf-8") for path in (ROOT / "docs" / "reference").glob("*.md")}
+    assert pages.pop("index").endswith("\n::: kenpin\n")
+    assert pages == {name: f"# kenpin.{name}\n\n::: kenpin.{name}\n" for name in _modules()}
+
+
+def test_a_docstring_becomes_markdown() -> None:
+    text = "Says.\n\n>>> 1 + 1\n2\n>>> print('# 3')\n# 3\n\n# Source 1951, p. 5.\n\n>>> 4\n4\n"
+    assert as_markdown(text) == (
+        "Says.\n\n```pycon\n>>> 1 + 1\n2\n>>> print('# 3')\n# 3\n```\n\nSource 1951, p. 5.\n\n```pycon\n>>> 4\n4\n```\n"
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_pictures_of_a_page_are_there(page: Path) -> None:
+    for picture in re.findall(r"!\[[^]]*\]\(([^)#]+)\)", page.read_text("utf-8")):
+        assert (page.parent / picture).is_file()
 
 
 @pytest.mark.parametrize("package", FACES)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from itertools import accumulate
+from unicodedata import east_asian_width
 
 _NAMED = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 # control characters, line and paragraph separators, what turns the direction of writing, halves of surrogate pairs
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_NO_WIDTH = "\N{LEFT-TO-RIGHT MARK}\N{RIGHT-TO-LEFT MARK}"
 _BYTES = range(0xDC80, 0xDD00)  # how Python holds bytes of a name that are no UTF-8 (PEP 383)
 
 
@@ -35,6 +38,27 @@ def in_brief(text: str, room: int) -> str:
 def short(name: str, room: int = 100) -> str:
     """A name for people: visible, and in at most about `room` characters."""
     return in_brief(visible(in_brief(name, room)), room)
+
+
+def columns(text: str) -> int:
+    """How wide the text is, in letters of half an em: a Japanese or Chinese one takes two, a mark of direction none.
+
+    >>> columns("scratch"), columns("傷")
+    (7, 2)
+    """
+    return sum(0 if letter in _NO_WIDTH else 1 + (east_asian_width(letter) in "WF") for letter in text)
+
+
+def beginning(text: str, room: int) -> str:
+    """The text in `room` columns at most: of a wider one the beginning.
+
+    >>> beginning("scratch on the edge", 9), beginning("傷の疑いあり", 9)
+    ('scratch …', '傷の疑い…')
+    """
+    if columns(text) <= room:
+        return text
+    fitting = [wide < room for wide in accumulate(map(columns, text))]  # one column is the ellipsis's
+    return f"{text[: fitting.index(False)]}…"
 
 
 def _code(character: str) -> str:

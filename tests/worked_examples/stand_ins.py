@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
@@ -17,10 +19,12 @@ from kenpin.records import Detections, Example, ImageSource
 from tests.pictures import write_parts
 from tests.toy_runs import saved_base
 
-__all__ = ["detector_base", "folder_and_epochs", "phone_photograph", "saved_base", "shell", "show", "write_parts"]
+__all__ = ["detector_base", "folder_and_epochs", "phone_photograph", "saved_base", "shell", "show", "shown_folder",
+           "write_parts"]  # fmt: skip
 _ORIENTATION = 0x0112
 _TURNED_RIGHT = 6
 """The EXIF orientation of a picture that lies on its left side in the file."""
+_SHOWN, _SIDE_PX = 5, 480
 
 
 def folder_and_epochs(epochs: float) -> tuple[Path, float]:
@@ -30,6 +34,32 @@ def folder_and_epochs(epochs: float) -> tuple[Path, float]:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     return folder, float(sys.argv[2]) if len(sys.argv) == 3 else epochs
+
+
+def shown_folder(name: str) -> Path:
+    """The folder of a notebook, empty; below each cell stand a few of the pictures that it wrote there."""
+    from IPython.core.getipython import get_ipython
+    from IPython.display import Image as Shown
+    from IPython.display import display
+
+    folder = Path(name)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    seen: set[Path] = set()
+
+    def show_new(*_: object) -> None:
+        new = sorted(set(folder.rglob("*.png")) - seen - set(folder.rglob("images/*.png")))
+        seen.update(new)
+        for file in new[:_SHOWN]:
+            picture = Image.open(file).convert("RGB")
+            picture.thumbnail((_SIDE_PX, _SIDE_PX))
+            picture.save(data := BytesIO(), "JPEG", quality=80)
+            display(Shown(data.getvalue(), alt=file.stem))
+
+    shell_of_notebook = get_ipython()
+    assert shell_of_notebook is not None
+    shell_of_notebook.events.register("post_run_cell", show_new)
+    return folder
 
 
 def shell(*words: object, status: int = 0) -> None:

@@ -60,7 +60,7 @@ print(hub["train"][-1]["response"])
 # %%
 data = kenpin.load_dataset(OUT / "terminals")
 found = kenpin.look(data, OUT / "look.html", overwrite=True)
-print(data, found, sep="\n")
+print(data, *found.findings, sep="\n")
 for name in SHIFTS_PX:
     show(next(example for example in data if example.label == name), OUT / "classes" / f"{name}.png", name)
 

@@ -7,10 +7,11 @@ from itertools import groupby
 from kenpin.report import words
 from kenpin.report.drawing import Change, Figure, change_chart, linear_axis
 from kenpin.taguchi.selection import ItemGain, Selection
+from kenpin.visible import beginning
 from kenpin.words import ENGLISH, Texts
 
 _ROWS = 24
-_LETTERS = 22  # most letters of a name
+_LETTERS = 22  # most letters of a name; those of Japanese and Chinese count twice
 
 
 def effects_figure(selection: Selection, texts: Texts = ENGLISH) -> Figure:
@@ -94,8 +95,7 @@ def _by_gain(gain: ItemGain) -> tuple[float, int]:
 
 def _name(group: list[ItemGain]) -> str:
     more = f" +{len(group) - 1}" if len(group) > 1 else ""
-    name, room = group[0].item, _LETTERS - len(more)
-    return (name if len(name) <= room else f"{name[: room - 1]}…") + more
+    return beginning(group[0].item, _LETTERS - len(more)) + more
 
 
 def _change(group: list[ItemGain]) -> Change:

@@ -14,6 +14,7 @@ from kenpin.data.images import Header
 from kenpin.report import words
 from kenpin.report.drawing import SKEWED, Axis, Figure, Series, line_chart, linear_axis, log_axis, percent
 from kenpin.report.plots import Bar, BarPlot, LinePlot, PlotLine, Span, Table, bar_figure, line_figure
+from kenpin.visible import beginning
 from kenpin.words import Texts
 
 LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"
@@ -32,9 +33,8 @@ Numbers = NDArray[np.float64]
 
 
 def shortened(text: str, letters: int = _CELL_LETTERS) -> str:
-    """The beginning of a long text, in one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= letters else line[: letters - 1] + "…"
+    """The beginning of a long text, in one line; letters of Japanese and Chinese count twice."""
+    return beginning(" ".join(text.split()), letters)
 
 
 def class_table(

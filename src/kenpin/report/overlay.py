@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
-from unicodedata import east_asian_width
 
 from markupsafe import Markup
 
 from kenpin.records import Box, Detections, JudgedExample, Verdict
 from kenpin.report.label_layout import lay_out
+from kenpin.visible import beginning, columns
 
 _SIDE = 320.0  # units of the longer side, so that lines and letters are equally large on all pictures
 _LINE = 15.0  # height of a line of letters
@@ -17,7 +16,7 @@ _LEAST = 4.0  # side of a box
 _BASE = 3.5  # of the letters above the end of their line
 _FAR = 4.0  # distance from which a line leads from a label to its box
 _LETTERS = 22  # of a label; the lines below the picture show all of it
-_WIDTHS = defaultdict(lambda: 8.0, W=13.0, F=13.0)  # of a letter, about
+_COLUMN, _MARGIN = 8.0, 4.0  # width of a letter, about, and of what is beside them
 _STYLES = {True: "right", False: "wrong", None: "aside"}
 _LEFT_TO_RIGHT = "\N{LEFT-TO-RIGHT MARK}"  # without it the score would stand before an Arabic label
 
@@ -119,11 +118,9 @@ def _label(style: str, name: str, box: Box, spot: Box) -> Markup:
 def _name(item: _Drawn, width: float) -> str:
     """Label and score, the label cut to what the picture has room for."""
     tail = "" if item.score is None else f"{_LEFT_TO_RIGHT} {item.score:.2f}"
-    label = item.label if len(item.label) <= _LETTERS else item.label[: _LETTERS - 1] + "…"
-    while len(label) > 1 and _width(label + tail) > width:
-        label = label[:-2] + "…"
-    return label + tail
+    room = int((width - _MARGIN) / _COLUMN) - columns(tail)
+    return beginning(item.label, max(1, min(_LETTERS, room))) + tail
 
 
 def _width(name: str) -> float:
-    return 4 + sum(_WIDTHS[east_asian_width(letter)] for letter in name if letter != _LEFT_TO_RIGHT)
+    return _MARGIN + _COLUMN * columns(name)
