@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from kenpin.inspection.journal import Appended
-from kenpin.inspection.line import Judged, Kept, Line, Recorded
+from kenpin.inspection.line import Durable, Judged, Line, Recorded
 from kenpin.inspection.pictures import Opened, open_bytes
 from kenpin.inspection.read_ahead import ReadAhead
 from kenpin.inspection.record import PartKey, PartRecord
@@ -39,11 +39,11 @@ class _Line(Line):
         new = {picture.key: _record(picture, self.name) for picture in pictures}
         return Judged(tuple(picture.key for picture in pictures), {}, new)
 
-    def keep(self, judged: Judged) -> Kept:
+    def keep(self, judged: Judged) -> Durable:
         self._before()
         for key, record in judged.new.items():
             self.records.setdefault(key, record)
-        return Kept([Recorded(self.records[key], is_new=True) for key in judged.keys], None)
+        return Durable([Recorded(self.records[key], is_new=True) for key in judged.keys], None)
 
     def close(self) -> None:
         self.is_closed = True

@@ -49,7 +49,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Durable:
     """Parts whose records are on disk."""
 
     recorded: list[Recorded]
@@ -159,7 +159,7 @@ class Line:
                 records = [_to_move(record, new[key]) for key, record in zip(new, records, strict=True)]
             return Judged(tuple(keys), known, dict(zip(new, records, strict=True)))
 
-    def keep(self, judged: Judged) -> Kept:
+    def keep(self, judged: Judged) -> Durable:
         """The second half: the records are on disk. A part that has got one since it was judged keeps that one. Raises
         OSError, RunError."""
         with self._recording:
@@ -168,7 +168,7 @@ class Line:
             appended = self.journal.append([*new.values()]) if new else None
         records = {**judged.known, **since, **new}
         recorded = [Recorded(records[key], new.pop(key, None) is not None) for key in judged.keys]
-        return Kept(recorded, appended)
+        return Durable(recorded, appended)
 
     def close(self) -> None:
         """Release the folder of the records."""

@@ -18,7 +18,7 @@ from kenpin.data.streaming import Pending
 from kenpin.errors import OptionError, first_line
 from kenpin.inspection.isolating import Failed, on_each
 from kenpin.inspection.journal import JOURNAL, Journal
-from kenpin.inspection.line import Kept, Recorded, keep_identity, record_folder
+from kenpin.inspection.line import Durable, Recorded, keep_identity, record_folder
 from kenpin.inspection.measuring import Measured, Ruler, measure, ruler_of
 from kenpin.inspection.nearest import choose
 from kenpin.inspection.pictures import Opened
@@ -115,13 +115,13 @@ class ChoosingLine:
                 new.setdefault(key, picture)
         return Chosen(tuple(keys), known, tuple(self._chosen([*new.values()])))
 
-    def keep(self, chosen: Chosen) -> Kept:
+    def keep(self, chosen: Chosen) -> Durable:
         """The second half: the products judge, and the records are on disk. Raises OSError, RunError."""
         with self._recording:
             new = self._record(chosen.new)
         records = {**chosen.known, **new}
         # where they were added to the journals of several products, whoever follows these looks himself
-        return Kept([Recorded(records[key], new.pop(key, None) is not None) for key in chosen.keys], None)
+        return Durable([Recorded(records[key], new.pop(key, None) is not None) for key in chosen.keys], None)
 
     def close(self) -> None:
         """Release the folder of the records."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from kenpin.data.streaming import Pending
 from kenpin.inspection.journal import Appended
-from kenpin.inspection.line import Kept, Recorded
+from kenpin.inspection.line import Durable, Recorded
 from kenpin.inspection.pictures import Opened
 from kenpin.inspection.record import PartKey, PartRecord
 
@@ -36,7 +36,7 @@ class Judging(Protocol):
     def judged(self, pictures: Sequence[Opened]) -> Any:
         """What is found on pictures; nothing is on disk yet. Raises RunError."""
 
-    def keep(self, judged: Any) -> Kept:
+    def keep(self, judged: Any) -> Durable:
         """The record of each of them, on disk. Raises OSError, RunError."""
 
     def close(self) -> None:
