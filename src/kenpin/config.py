@@ -95,6 +95,11 @@ class TrainOptions(DecisionOptions):
         (),
         description="Splits that this run must not look at, so that runs built on it can be tested on them.",
     )
+    by: Annotated[str, InGroup("decision")] = Field(
+        "picture",
+        description="What is judged: each picture; or each part by its worst view, where a column such as group or "
+        "serial, or the form of file names, such as {part}_{view}, tells which pictures are of one part.",
+    )
     decide_by: Annotated[Literal["unseen", "chosen"], InGroup("decision")] = Field(
         "unseen",
         description="Pictures that decide: those that the runs below have not seen; or those too that these runs were "
@@ -109,6 +114,11 @@ class TrainOptions(DecisionOptions):
         "none",
         description="Calibrate scores, so that each is the share of such parts that are defective, or of such boxes "
         "that are right: by a rising curve (isotonic), or by a logistic one, for few pictures (platt).",
+    )
+    criteria: Annotated[Path | None, InGroup("decision")] = Field(
+        None,
+        description="YAML file of acceptance criteria, fixed in the run with its hash and time before anything is "
+        "judged.",
     )
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="Seed of every random choice.")
     device: str | None = Field(None, description="Device such as cpu or cuda:0; by default the best available.")

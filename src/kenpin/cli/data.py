@@ -262,7 +262,8 @@ class SplitOptions(ReadOptions):
         str,
         Parameter(
             group=DATA,
-            help="ratio (stratified), order (file order), duplicates (look-alikes stay together), or a column.",
+            help="ratio (stratified), order (file order), duplicates (look-alikes stay together), a column, or the "
+            "form of file names by part, such as {part}_{view}.",
         ),
     ] = "ratio"
     train: Annotated[float, Parameter(group=DATA, help="Share for training.")] = 0.7

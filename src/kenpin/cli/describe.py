@@ -14,7 +14,8 @@ from kenpin.cli._groups import DATA, OUTPUT, REQUIRED
 from kenpin.cli._options import with_settings
 from kenpin.cli._reading import ReadOptions
 from kenpin.cli.data import Overwrite
-from kenpin.cli.runs import Device, WithSeen
+from kenpin.cli.evaluate import WithSeen
+from kenpin.cli.runs import Device
 from kenpin.description.options import AblationOptions, DescriptionOptions
 from kenpin.plural import counted
 from kenpin.records import Example

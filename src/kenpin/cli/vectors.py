@@ -1,4 +1,4 @@
-"""Commands on learned vectors: `embed`, `prototypes`."""
+"""Commands on learned vectors: `embed`, `prototypes`, `scatter`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
-from kenpin.cli._groups import DATA, RUN
+from kenpin.cli._groups import DATA, REQUIRED, RUN
 from kenpin.cli._reading import ReadOptions
-from kenpin.cli.data import Overwrite
+from kenpin.cli.data import Overwrite, PageLanguage
 from kenpin.cli.runs import Device, Engine
 from kenpin.errors import OptionError
 from kenpin.plural import counted
@@ -106,4 +106,30 @@ def prototypes(
             progress=progress,
         )
     _show.row(str(done))
+    return 0
+
+
+def scatter(
+    runs: Annotated[tuple[Path, ...], Parameter(negative=())],
+    /,
+    *,
+    out: Annotated[Path, Parameter(group=REQUIRED, help="HTML file to write.")],
+    language: PageLanguage = "en",
+    overwrite: Overwrite = False,
+) -> int:
+    """Draw the embeddings of the same pictures by several runs in a plane, side by side, as one offline HTML file.
+
+    Parameters
+    ----------
+    runs:
+        Run folders with embeddings, evaluated on the same pictures.
+    """
+    from kenpin.files import check_writable
+    from kenpin.hub.fetching import folder_of
+    from kenpin.models.package import folder_of_report
+    from kenpin.report.scatter import panels_of_runs, write_scatters
+
+    check_writable(out, overwrite)
+    shown = tuple(folder_of_report(folder_of(run)) for run in runs)
+    _show.row(str(write_scatters(panels_of_runs(shown), out, language=language, overwrite=overwrite)))
     return 0

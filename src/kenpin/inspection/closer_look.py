@@ -80,6 +80,10 @@ class CloserLook:
         for error in seen.failed.values():
             raise error
 
+    def draw(self, views: Sequence[JudgedPart], out: Path) -> list[Seen]:
+        """The maps alone, of further views of parts. out: as for `look`."""
+        return [self._show(view, False, out, with_cases=False).seen for view in views]
+
     def look(self, parts: Sequence[JudgedPart], out: Path | None) -> list[Seen]:
         """Look at each part as its verdict asks for. A failed step on a part leaves the part's other steps, and other
         parts, unchanged.
@@ -101,8 +105,8 @@ class CloserLook:
                 seen[index] = replace(seen[index], described=answer)
         return seen
 
-    def _show(self, part: JudgedPart, always: bool, out: Path | None) -> _Shown:
-        """Maps and known cases."""
+    def _show(self, part: JudgedPart, always: bool, out: Path | None, *, with_cases: bool = True) -> _Shown:
+        """Maps, and known cases."""
         maps: dict[str, tuple[Map, ...]] = {}
         files: dict[str, str] = {}
         cases: tuple[Found, ...] = ()
@@ -121,7 +125,7 @@ class CloserLook:
                 failed[f"The map of {name}"] = file.error
             else:
                 files[name] = file
-        near = attempt(lambda: self._cases(part, always))
+        near = attempt(lambda: self._cases(part, always) if with_cases else ())
         if isinstance(near, Failed):
             failed["The search for known cases"] = near.error
         else:

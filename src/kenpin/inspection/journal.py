@@ -101,7 +101,8 @@ class Journal:
         """By id, size in bytes and modification time in nanoseconds of the file as last judged. Reads all lines: who
         judges for months cannot hold them. Raises RunError."""
         lines = chained.read_lines(self.path, PART_RECORDS)
-        return {values["id"]: (values["picture_bytes"], values["modified_ns"]) for values, _ in lines}
+        files = (file for values, _ in lines for file in values.get("views") or (values,))
+        return {file["id"]: (file["picture_bytes"], file["modified_ns"]) for file in files}
 
     def set_aside(self) -> Iterator[PartRecord]:
         """The records of files that were no pictures. Raises RunError."""

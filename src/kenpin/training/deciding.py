@@ -9,6 +9,7 @@ from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.folds import random_folds
 from kenpin.errors import DatasetError, OptionError
+from kenpin.evaluation.parts import JoinedParts
 from kenpin.models.contract import Calibrated, Inspector, Limited
 from kenpin.records import Prediction, Threshold
 from kenpin.targets import Target
@@ -32,6 +33,15 @@ class Scored:
     defective: tuple[bool, ...]
     made: JudgedCopies = NONE_MADE
     """Copies of the good ones among them with made defects, where no real defect is known."""
+    parts: JoinedParts | None = None
+    """The parts that `pictures` are then, with their views; None where each picture is judged by itself."""
+    views: Dataset | None = None
+    """The pictures of these parts."""
+
+    @property
+    def looked_at(self) -> Dataset:
+        """All pictures that were scored."""
+        return self.pictures if self.views is None else self.views
 
 
 @dataclass(frozen=True)

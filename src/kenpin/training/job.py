@@ -21,6 +21,7 @@ from kenpin.records import Evaluation
 from kenpin.report import write_report
 from kenpin.report.evolution import write_evolution
 from kenpin.report.headline import headed_json
+from kenpin.run.criteria import fix_in_run
 from kenpin.run.layout import EVOLUTION, EVOLUTION_PAGE, OPTIONS, REPORT, evaluation_files
 from kenpin.run.record import finish, write_record
 from kenpin.training.capacity import refuse_unfit
@@ -82,6 +83,8 @@ def _carry_out(start: Start, listener: Listener) -> Run:
     with cannot_write(options.out), sole_writer(folder), _removed_if_nothing_is_learned(folder):
         fingerprint = start.dataset.fingerprint()
         _prepare(folder, options, fingerprint)
+        if options.criteria is not None:
+            fix_in_run(folder, options.criteria, resume=options.resume)
         # at once, for a checkpoint of it may be used before the training ends; what is scored later is of these too
         keep_lineage(start, folder)
         write_begun(folder, family, start.task, inspector)
@@ -121,10 +124,10 @@ def _keep(training: Training, learned: Learned, scored: Scored, decided: Decided
     write_json(kept.evaluation, headed_json(evaluation))
     keep_for_report(
         Predictor(learned.inspector, decided.threshold, target=training.start.family.target),
-        parts.test or scored.pictures,
+        parts.test or scored.looked_at,
         evaluation,
         kept,
-        held_out=parts.test is not None or scored.pictures is parts.validation,
+        held_out=parts.test is not None or scored.looked_at is parts.validation,
     )
 
 

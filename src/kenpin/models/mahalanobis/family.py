@@ -55,6 +55,10 @@ class MahalanobisFamily:
         """As the option says."""
         return options.made_defects
 
+    def limits_by_law(self, options: MahalanobisOptions) -> bool:
+        """As the option says."""
+        return options.is_by_law
+
     def layer_sets(self, options: MahalanobisOptions) -> tuple[tuple[int, ...], ...]:
         """A few where the option says so: all quarters of the depth, the two in its middle, and each alone."""
         if not options.choose_layers:

@@ -203,9 +203,14 @@ class MahalanobisOptions(FeatureOptions):
             raise ValueError("`limit` f holds without a ridge alone; set ridge 0, or take another limit.")
         return self
 
+    @property
+    def is_by_law(self) -> bool:
+        """Whether the limit follows from the distribution of the distance."""
+        return self.limit in _LAWS
+
     def _refuse_tiles(self) -> None:
         """What holds for whole pictures alone: places of a part, and the law of one distance."""
-        of_whole = {"where": self.where == "positions", "select_items": self.select_items, "limit": self.limit in _LAWS}
+        of_whole = {"where": self.where == "positions", "select_items": self.select_items, "limit": self.is_by_law}
         for name, is_of_whole in of_whole.items():
             if is_of_whole:
                 value = str(getattr(self, name)).lower()

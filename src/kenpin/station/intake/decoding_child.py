@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import BinaryIO
@@ -31,10 +32,17 @@ def frame_length(head: bytes) -> int:
     return int(_LENGTH.unpack(head)[0])
 
 
+def _bound() -> None:
+    """No more memory than a picture may need, and no file."""
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
 def main() -> None:
     """Answer until standard input ends."""
-    import resource
-
     from kenpin.data.images import read_grey_or_rgb
     from kenpin.data.picture_look import look_of
     from kenpin.data.streaming import room_asked_of
@@ -44,8 +52,7 @@ def main() -> None:
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    _bound()
 
     def ask(size_bytes: int) -> None:
         write_frame(answers, {"room": size_bytes})
