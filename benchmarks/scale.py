@@ -64,6 +64,8 @@ class Scale:
     """Solar cells that are learned from, and of each kind those that are judged."""
     textile: tuple[int, int]
     """The same of textile."""
+    known_parts: tuple[int, int]
+    """Defective pictures of each kind among which known ones are drawn, and draws of them."""
     trimmed_parts: tuple[int, int]
     """The same where some of those learned from are bad."""
     large_wh: tuple[int, int]
@@ -119,6 +121,7 @@ FULL = Scale(
     few_good=((1, 200), (2, 200), (4, 200), (8, 200)),
     seen_parts=(300, 300),
     textile=(200, 100),
+    known_parts=(40, 2),
     trimmed_parts=(150, 150),
     large_wh=(4_096, 3_072),
     large_pictures=(12, 20),
@@ -161,6 +164,7 @@ QUICK = Scale(
     few_good=((1, 1), (2, 2)),
     seen_parts=(12, 6),
     textile=(12, 4),
+    known_parts=(4, 1),
     trimmed_parts=(20, 6),
     large_wh=(640, 512),
     large_pictures=(2, 4),

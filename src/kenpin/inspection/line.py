@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from kenpin.data.part_names import NameForm, is_form
 from kenpin.data.streaming import Ahead, Pending
 from kenpin.errors import OptionError, OutputExistsError, RunError
 from kenpin.files import check_writable, read_json, sole_writer, write_json
 from kenpin.inspection.aside import place_aside
-from kenpin.inspection.journal import JOURNAL, Journal
+from kenpin.inspection.journal import JOURNAL, Appended, Journal
 from kenpin.inspection.judging import Judges
 from kenpin.inspection.part_judging import PartJudges, views_of_runs
 from kenpin.inspection.part_pictures import PartPictures, View, alone
@@ -30,6 +30,7 @@ from kenpin.runtime.engines import EngineName
 from kenpin.views import PartViews
 
 _IDENTITY = "inspection.json"
+Part = TypeVar("Part", Opened, PartPictures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,27 @@ class Recorded:
 
     record: PartRecord
     is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Parts that were judged, and whose records are not on disk yet."""
+
+    keys: tuple[PartKey, ...]
+    """Of the pictures, in their order."""
+    known: Mapping[PartKey, PartRecord]
+    """Records of those that had one."""
+    new: Mapping[PartKey, PartRecord]
+    """Records of the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """Parts whose records are on disk."""
+
+    recorded: list[Recorded]
+    appended: Appended | None
+    """What was added to the journal; None where nothing was."""
 
 
 class Line:
@@ -77,7 +99,7 @@ class Line:
             self._opened = opening.pop_all()
         self.batch_size = self._judges.batch_size
         """Most pictures at a time."""
-        self._recording = Lock()
+        self._judging, self._recording = Lock(), Lock()
 
     @property
     def views(self) -> PartViews | None:
@@ -165,43 +187,48 @@ class Line:
         """The record of each picture, on disk. sets_aside: whether the caller moves files that are no pictures to where
         their new records say. Where parts are judged by several, each is a part that lacks the others. Raises OSError
         where a record cannot be written, RunError where one cannot be read."""
+        return self.keep(self.judged(pictures, sets_aside=sets_aside)).recorded
+
+    def judged(self, pictures: Sequence[Opened], *, sets_aside: bool = False) -> Judged:
+        """The first half of `record`, for whoever writes records while the next pictures are judged: nothing is on disk
+        yet. Raises RunError."""
         if self._parts is not None:
-            return self.record_parts([alone(picture) for picture in pictures])
+            return self._looked_at([alone(picture) for picture in pictures], self._parts.judge)
+
+        def judge(new: Sequence[Opened], out: Path) -> list[PartRecord]:
+            records = self._judges.judge(new, out)
+            return [_to_move(*both) for both in zip(records, new, strict=True)] if sets_aside else records
+
+        return self._looked_at(pictures, judge)
+
+    def keep(self, judged: Judged) -> Durable:
+        """The second half: the records are on disk. A part that has got one since it was judged keeps that one. Raises
+        OSError, RunError."""
         with self._recording:
-            new: dict[PartKey, Opened] = {}
-            records: dict[PartKey, PartRecord] = {}
-            for picture in pictures:
-                known = self.journal.find(picture.key)
-                if known is not None:
-                    records[picture.key] = known
-                else:
-                    new.setdefault(picture.key, picture)
-            if new:
-                judged = self._judges.judge([*new.values()], self.out)
-                if sets_aside:
-                    judged = [_to_move(record, new[key]) for key, record in zip(new, judged, strict=True)]
-                self.journal.append(judged)
-                records |= zip(new, judged, strict=True)
-            return [Recorded(records[picture.key], new.get(picture.key) is picture) for picture in pictures]
+            since = {key: found for key in judged.new if (found := self.journal.find(key)) is not None}
+            new = {key: record for key, record in judged.new.items() if key not in since}
+            appended = self.journal.append([*new.values()]) if new else None
+        records = {**judged.known, **since, **new}
+        recorded = [Recorded(records[key], new.pop(key, None) is not None) for key in judged.keys]
+        return Durable(recorded, appended)
 
     def record_parts(self, parts: Sequence[PartPictures]) -> list[Recorded]:
         """The record of each part by several pictures, on disk. Raises OSError and RunError as `record` does."""
         assert self._parts is not None
-        with self._recording:
-            new: dict[PartKey, PartPictures] = {}
-            records: dict[PartKey, PartRecord] = {}
+        return self.keep(self._looked_at(parts, self._parts.judge)).recorded
+
+    def _looked_at(
+        self, parts: Sequence[Part], judge: Callable[[Sequence[Part], Path], Sequence[PartRecord]]
+    ) -> Judged:
+        with self._judging:
             keys = [part.key for part in parts]
+            known = {key: found for key in dict.fromkeys(keys) if (found := self.journal.find(key)) is not None}
+            new: dict[PartKey, Part] = {}
             for key, part in zip(keys, parts, strict=True):
-                known = self.journal.find(key)
-                if known is not None:
-                    records[key] = known
-                else:
+                if key not in known:
                     new.setdefault(key, part)
-            if new:
-                judged = self._parts.judge([*new.values()], self.out)
-                self.journal.append(judged)
-                records |= zip(new, judged, strict=True)
-            return [Recorded(records[key], new.get(key) is part) for key, part in zip(keys, parts, strict=True)]
+            records = judge(list(new.values()), self.out) if new else ()
+            return Judged(tuple(keys), known, dict(zip(new, records, strict=True)))
 
     def close(self) -> None:
         """Release the folder of the records."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
@@ -54,6 +54,13 @@ class Decided:
     """Sentences on the calibration, and on made defects."""
     why: str
     """A sentence on the threshold."""
+
+    def adding(self, sentence: str) -> Decided:
+        """The same with a further sentence in the threshold's basis, and on the threshold."""
+        threshold = self.threshold
+        if threshold is not None:
+            threshold = replace(threshold, basis=f"{threshold.basis} {sentence}")
+        return replace(self, threshold=threshold, why=f"{self.why} {sentence}")
 
 
 def decide_by(inspector: Inspector, options: TrainOptions, target: Target, scored: Scored, folder: str) -> Decided:

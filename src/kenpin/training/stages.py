@@ -25,6 +25,7 @@ from kenpin.run.layout import MODEL
 from kenpin.targets import Target
 from kenpin.training.deciding import Decided, Scored, decide_by, decide_without_each
 from kenpin.training.holding_out import copies_of_held_out, judged_at_once, judged_by_folds
+from kenpin.training.known_defects import in_words, known_defects, learns_defects
 from kenpin.training.layer_choice import with_chosen_layers
 from kenpin.training.learning import Learned, learn
 from kenpin.training.links import rebuilt
@@ -142,6 +143,8 @@ class Training:
             return Decided(scored.predictions, None, (), _NO_VERDICT)
         folder = good_folder(scored.looked_at, start.task)
         decided = decide_by(learned.inspector, start.options, start.family.target, scored, folder)
+        if decided.threshold is not None and learns_defects(start.family, start.options):
+            decided = decided.adding(in_words(len(known_defects(start.parts.training, start.task, start.family))))
         if isinstance(learned.inspector, Calibrated) and learned.inspector.calibration is not None:
             write_calibration(self.folder / MODEL, learned.inspector.calibration)
         scores = [score for prediction in decided.predictions if (score := prediction.defect_score) is not None]

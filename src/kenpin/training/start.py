@@ -37,6 +37,7 @@ from kenpin.training.by_part import refuse_by_part
 from kenpin.training.capacity import refuse_unloadable
 from kenpin.training.engine import check_intervals_and_tracker
 from kenpin.training.folding import Check, Folding, plan_folds
+from kenpin.training.known_defects import apart_from_known, known_defects, learns_defects, near_ones_together
 from kenpin.training.made_copies import refuse_made_defects
 from kenpin.training.parts import (
     Parts,
@@ -213,6 +214,8 @@ def begin(
     if not without:
         tested = outside(replace(parts, validation=None), below, f"{below.having()} seen them")
         parts = replace(parts, test=tested.test, notes=tested.notes)
+    if learns_defects(chosen, options) and not without:
+        parts = apart_from_known(parts, task, chosen)
     if parts.validation is None and not in_one_pass:
         before, parts = parts.training, hold_out_validation(parts, options.validation_share, options.seed, judging)
         check_what_is_left(before, parts, check)
@@ -271,7 +274,10 @@ def folding_of(
     """The folds that decide in place of validation pictures. Raises DatasetError."""
     rows = list(range(len(training))) if options.folds == "whole" else judging.untouched(training)
     learned = [label for label in task.labels if label in task.ok_labels or not family.good_alone]
-    return plan_folds(training, rows, learned, check, seed=options.seed)
+    found = plan_folds(training, rows, learned, check, seed=options.seed)
+    if not learns_defects(family, options):
+        return found
+    return near_ones_together(found, training, known_defects(training, task, family), check)
 
 
 def _with_path(values: Mapping[str, Any], dataset: Dataset | None) -> Mapping[str, Any]:

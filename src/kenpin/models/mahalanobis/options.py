@@ -60,6 +60,11 @@ class MahalanobisOptions(FeatureOptions):
     kept_cells: Annotated[int, InGroup("advanced")] = Field(
         10_000, ge=1, description="Patches of good parts that are kept, at most, with where neighbours."
     )
+    learn_defects: bool = Field(
+        False,
+        description="With where: learn what the defective training parts look like too, by their masks, boxes or "
+        "labels alone, and weigh the distance of each cell by how like them it is.",
+    )
     place_items: Annotated[int, InGroup("advanced")] = Field(
         200, ge=1, description="Items of each cell of the map, at most, with where positions."
     )
@@ -135,6 +140,10 @@ class MahalanobisOptions(FeatureOptions):
         idle: dict[str, str] = {}
         if self.where != "positions":
             idle["place_items"] = f"where {self.where}"
+        if self.where == "none":
+            idle["learn_defects"] = "where none"
+        elif self.learn_defects:
+            idle["updatable"] = "learn_defects"
         if self.join_layers == "apart":
             idle["updatable"] = "join_layers apart"
         if self.where != "pooled":
@@ -232,7 +241,7 @@ def keeps_moments(options: MahalanobisOptions, items: int, cells: int = 1) -> bo
     """Whether a run with these options keeps the moments of so many items, of each of so many cells."""
     if (options.method == "rt" and options.where == "none") or options.where == "neighbours":
         return False
-    if options.join_layers == "apart":
+    if options.join_layers == "apart" or options.learn_defects:
         return False
     small = PairMoments.bytes_of(items, cells) <= _MOST_BYTES
     return options.updatable == "always" or (options.updatable == "auto" and small)

@@ -10,6 +10,7 @@ import json
 import os
 import struct
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import BinaryIO
 
@@ -18,7 +19,7 @@ _MEMORY_BYTES = 6 * 1024**3
 """Address space: the largest picture that is opened, some copies of it, and the libraries."""
 
 
-def write_frame(file: BinaryIO, values: dict[str, object], data: bytes | memoryview = b"") -> None:
+def write_frame(file: BinaryIO, values: Mapping[str, object], data: bytes | memoryview = b"") -> None:
     """Write an object and raw bytes. Raises OSError."""
     text = json.dumps({**values, "bytes": len(data)}).encode()
     file.write(_LENGTH.pack(len(text)) + text)
@@ -42,6 +43,7 @@ def _bound() -> None:
 
 def main() -> None:
     """Answer until standard input ends."""
+    from kenpin.data.images import read_grey_or_rgb
     from kenpin.data.picture_look import look_of
     from kenpin.data.streaming import room_asked_of
     from kenpin.errors import ImageError
@@ -61,12 +63,12 @@ def main() -> None:
         asked = json.loads(requests.read(frame_length(head)))
         try:
             with room_asked_of(ask):
-                image = image_of_bytes(asked["name"], requests.read(asked["bytes"]))
+                image = image_of_bytes(asked["name"], requests.read(asked["bytes"]), read_grey_or_rgb)
         except ImageError as error:
             write_frame(answers, {"error": f"{error}", "size_wh": None})
         else:
-            look = asdict(look_of(image))
-            write_frame(answers, {"error": None, "size_wh": image.size, "look": look}, image.tobytes())
+            told = {"error": None, "size_wh": image.size, "mode": image.mode, "look": asdict(look_of(image))}
+            write_frame(answers, told, image.tobytes())  # of a grey one a third of the bytes
             del image
 
 
