@@ -75,7 +75,7 @@ def section(scale: Scale, folder: Path) -> str:
         f"## Cluster\n\n{scale.clustered:,} made pictures of 64 × 64 pixels in WebDataset shards of {_IN_A_SHARD:,}, "
         f"{_DISTINCT} of them different to the eye and all of them files of their own; a unit space on Lite0. One "
         "process with all cores, and workers of Ray on one core each. The sum over processes counts pages that they "
-        "share once each.\n\n"
+        "share once for each of them.\n\n"
         + table(head, rows)
         + f"\nEmbedded once more while {killed['kills'][0]:.0f} workers were killed: "
         f"{figure(scale.clustered / killed['seconds'][0])} pictures/s, and {alike['killed']}. The first "
