@@ -7,7 +7,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 TORCH := torch==2.13.0
 unexport PYTHONDONTWRITEBYTECODE  # many processes import the same modules: one of them compiles
 
-.PHONY: help demo station test test-all lint bench docs tree clean
+.PHONY: help demo station test test-all lint bench docs tree dist checksums clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1: /p' $(MAKEFILE_LIST)
@@ -42,6 +42,17 @@ docs: $(VENV)/dev.stamp  ## show the documentation and follow its changes
 tree: $(VENV)/dev.stamp  ## rewrite the source tree and the tables of measures in docs/
 	$(BIN)/python -m tests.tree
 	$(BIN)/python -m tests.measure_tables
+
+DIST := dist
+dist: $(VENV)/dev.stamp  ## build wheel and sdist into dist/, with checksums; SIGNING_KEY=FILE signs these
+	rm -rf $(DIST)
+	$(BIN)/python -m build --outdir $(DIST)
+	@$(MAKE) --no-print-directory checksums
+
+# an SSH key of Ed25519 signs; CONTRIBUTING.md tells how that is checked
+checksums:
+	cd $(DIST) && sha256sum *.whl $(notdir $(wildcard $(DIST)/*.tar.gz)) > SHA256SUMS
+	$(if $(SIGNING_KEY),cd $(DIST) && rm -f SHA256SUMS.sig && ssh-keygen -q -Y sign -f $(abspath $(SIGNING_KEY)) -n kenpin-release SHA256SUMS)
 
 clean:  ## remove what can be made again, .venv included
 	rm -rf $(VENV) site dist .*_cache

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.known_defects import Pictures, known_defects
 from benchmarks.larger_networks import dino_s
 from benchmarks.scale import Scale
 from benchmarks.tables import table
@@ -67,7 +68,7 @@ def section(scale: Scale, folder: Path) -> str:
         f"`conformal-clip-data`, {fitted} good learned, {each} good judged against {each} with local and {each} with "
         "global defects. Layers are the defaults: stages 4 5 6 of EfficientNet-Lite0, layers 3 6 9 12 of a DINOv2 "
         "ViT-S/14, pictures of 224 pixels."
-        f"{''.join(f' {one}' for one in absent)}\n\n{table(_HEAD, rows)}\n{_trimmed(scale)}"
+        f"{''.join(f' {one}' for one in absent)}\n\n{table(_HEAD, rows)}\n{_trimmed(scale)}\n{_taught(scale)}"
     )
 
 
@@ -98,6 +99,31 @@ def _textile(learned: int, judged: int) -> tuple[Any, Any] | None:
     good = pictures.select(nominal[:learned])
     rows = [*nominal[learned : learned + judged], *local[:judged], *everywhere[:judged]]
     return good.with_labels([_OK] * learned, (_OK,)), pictures.select(rows)
+
+
+def _taught(scale: Scale) -> str:
+    """Some defective parts known."""
+    pool, _ = scale.known_parts
+    learned, judged = scale.seen_parts
+    good, others = _solar(learned, judged + pool)
+    first, count = judged + pool, len(others)
+    found = {
+        "solar cells": Pictures(
+            good,
+            [list(others.select(range(first, first + pool)))],
+            others.select([*range(judged), *range(first + pool, count)]),
+        )
+    }
+    fitted, each = scale.textile
+    if (textile := _textile(fitted, each + pool)) is not None:
+        good, others = textile
+        kinds = [range(start, start + each + pool) for start in (each + pool, 2 * (each + pool))]
+        found["textile"] = Pictures(
+            good,
+            [list(others.select(kind[:pool])) for kind in kinds],
+            others.select([*range(each), *(row for kind in kinds for row in kind[pool:])]),
+        )
+    return known_defects(scale, found)
 
 
 def _scores(good: Any, judged: Any, options: dict[str, Any]) -> NDArray[np.float64]:

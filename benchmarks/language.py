@@ -238,12 +238,12 @@ def train_as_kenpin(base: str, way: str, pictures: int, epochs: int, cache: str)
     from kenpin.training.batches import readers
     from kenpin.training.engine import train_by_gradients
     from kenpin.training.precision import choose_precision
-    from kenpin.training.processes import join_processes
+    from kenpin.training.processes import Processes
 
     dataset = _made(pictures)
     tuning = {"frozen": "frozen-vision", "lora": "lora"}[way]
     inspector, options = _inspector(base, tuning=tuning, epochs=epochs, engine=chosen_engine("auto", pictures + 1))
-    ranks = join_processes("cpu")
+    ranks = Processes(torch.device("cpu"))
     precision, _ = choose_precision("auto", ranks.device)
     first = list(dataset)[:_BATCH]
     batch = inspector.encode([read_image(example.image) for example in first]) | inspector.encode_targets(first)

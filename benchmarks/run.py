@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # a script finds i
 
 from benchmarks import (
     cases,
+    cluster,
     doctor,
     embedding,
     engines,
@@ -68,6 +69,7 @@ def results(scale: Scale, folder: Path) -> str:
         station_load.section(scale, folder / "load"),
         station_store.section(scale, folder / "store"),
         station_kills.section(scale, folder / "kills"),
+        cluster.section(scale, folder / "cluster"),
     ]
     rates = machine.section(at_start, machine.measure_rates())
     minutes = (time.monotonic() - started) / 60
@@ -82,6 +84,7 @@ def results(scale: Scale, folder: Path) -> str:
 
 _APART: dict[str, Callable[[Scale, Path], str]] = {
     "cases": cases.section,
+    "cluster": cluster.section,
     "embedding": embedding.section,
     "engines": engines.section,
     "eyes": eyes.section,

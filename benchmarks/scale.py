@@ -64,6 +64,8 @@ class Scale:
     """Solar cells that are learned from, and of each kind those that are judged."""
     textile: tuple[int, int]
     """The same of textile."""
+    known_parts: tuple[int, int]
+    """Defective pictures of each kind among which known ones are drawn, and draws of them."""
     trimmed_parts: tuple[int, int]
     """The same where some of those learned from are bad."""
     large_wh: tuple[int, int]
@@ -76,6 +78,10 @@ class Scale:
     """Parts of each kind that thresholds by made defects judge."""
     load_s: float
     """How long a station is under load."""
+    clustered: int
+    """Made pictures that a cluster works on."""
+    worker_kills: int
+    """Times that one of its workers is killed."""
     starts: int
     """Starts of each command."""
 
@@ -109,10 +115,13 @@ FULL = Scale(
     kills=200,
     store_kills=50,
     load_s=600,
+    clustered=10_000,
+    worker_kills=20,
     starts=7,
     few_good=((1, 200), (2, 200), (4, 200), (8, 200)),
     seen_parts=(300, 300),
     textile=(200, 100),
+    known_parts=(40, 2),
     trimmed_parts=(150, 150),
     large_wh=(4_096, 3_072),
     large_pictures=(12, 20),
@@ -149,10 +158,13 @@ QUICK = Scale(
     kills=2,
     store_kills=2,
     load_s=6,
+    clustered=80,
+    worker_kills=1,
     starts=2,
     few_good=((1, 1), (2, 2)),
     seen_parts=(12, 6),
     textile=(12, 4),
+    known_parts=(4, 1),
     trimmed_parts=(20, 6),
     large_wh=(640, 512),
     large_pictures=(2, 4),

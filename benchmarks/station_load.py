@@ -45,6 +45,8 @@ def section(scale: Scale, folder: Path) -> str:
         ("parts answered", f"{found['answered'][0]:,.0f}"),
         ("of them lost, and twice", f"{found['lost'][0]:.0f}, {found['twice'][0]:.0f}"),
         ("processor time of the station a part, ms", figure(1e3 * found["processor"][0])),
+        ("of the clients", figure(1e3 * found["processor of clients"][0])),
+        ("of `inspect` a picture", figure(1e3 * median(found["processor of inspect"]))),
         *((f"memory after {place / max(len(memory) - 1, 1):.0%} of the time, MB", figure(memory[place] / 1e6))
           for place in dict.fromkeys(moments)),
         (f"with {_MANY} clients: parts/s", figure(found["many rate"][0])),
@@ -97,11 +99,14 @@ def inspected(folder: str, out: str, pictures: int) -> Figures:
 
     paths = [str(example.image.path) for example in solar_cells().select(range(pictures))]
 
-    def again(number: int) -> float:
+    def again(number: int) -> tuple[float, float]:
         with Line(Path(folder) / "policy.yaml", Path(out) / f"{number}", engine="openvino") as line:
-            return seconds_of(lambda: inspect(line, NamedPictures(paths, Event()), lambda _: None), 1)[0]
+            before_s = time.process_time()
+            seconds = seconds_of(lambda: inspect(line, NamedPictures(paths, Event()), lambda _: None), 1)[0]
+            return seconds, (time.process_time() - before_s) / pictures
 
-    return {"seconds": [again(number) for number in range(3)][1:]}
+    taken = [again(number) for number in range(3)][1:]
+    return {"seconds": [seconds for seconds, _ in taken], "processor": [processor_s for _, processor_s in taken]}
 
 
 def load(folder: str, seconds: float, pictures: int) -> Figures:
@@ -113,10 +118,10 @@ def load(folder: str, seconds: float, pictures: int) -> Figures:
     files = [Path(str(example.image.path)).read_bytes() for example in solar_cells().select(range(pictures))]
     station = StationProcess(place / "station", place / "policy.yaml", engine="openvino")
     token = station.add_token("camera", "submit")
-    figures: Figures = {"rate": [], "inspect": [], "seconds": [], "memory": []}
+    figures: Figures = {"rate": [], "inspect": [], "seconds": [], "memory": [], "processor of inspect": []}
     everybody: list[Client] = []
     with station:
-        before = _processor_s(station)
+        before, own_before = _processor_s(station), time.process_time()
         for number in range(_ROUNDS):
             clients = _started(station, token, files, _CLIENTS, f"round{number}-")
             everybody += clients
@@ -129,8 +134,11 @@ def load(folder: str, seconds: float, pictures: int) -> Figures:
             _stop(clients)
             figures["seconds"] += [one for client in clients for one in client.seconds]
             out = str(place / f"inspected{number}")
-            figures["inspect"] += in_fresh_process(inspected, folder=folder, out=out, pictures=pictures)["seconds"]
+            alone = in_fresh_process(inspected, folder=folder, out=out, pictures=pictures)
+            figures["inspect"] += alone["seconds"]
+            figures["processor of inspect"] += alone["processor"]
         figures["processor"] = [(_processor_s(station) - before) / max(_answered(everybody), 1)]
+        figures["processor of clients"] = [(time.process_time() - own_before) / max(_answered(everybody), 1)]
         many = _started(station, token, files, _MANY, "many-")
         began_s = time.monotonic()
         time.sleep(seconds / 10)

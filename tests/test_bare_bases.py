@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from kenpin import load_base, load_predictor
+from kenpin.base_predictor import is_base
 from kenpin.cli.ask import _in_lines
 from kenpin.data.images import read_image
 from kenpin.data.loading import write_dataset
@@ -31,7 +32,6 @@ from kenpin.models.bare_base import family_of_base
 from kenpin.models.florence2.prompts import QUESTIONS, sentence_of
 from kenpin.models.language.detector import LanguageDetector
 from kenpin.models.vlm import FAMILY as VLM
-from kenpin.predictor import is_base
 from kenpin.records import Detections, ImageSource, Prediction
 from tests.commands import Run
 from tests.objects import LABELS, made_objects

@@ -35,6 +35,7 @@ SECTIONS = [
     "Station's load",
     "Station's store",
     "Kills",
+    "Cluster",
 ]
 
 

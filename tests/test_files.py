@@ -215,6 +215,9 @@ def test_whose_error_it_is_and_what_it_says(tmp_path: Path) -> None:
     with pytest.raises(PermissionError), cannot_write(tmp_path / "run"):
         raise unreadable
     assert why_unwritable(KeyError("space")) is None
+    ring, closing = KeyError("a"), KeyError("b")
+    ring.__cause__, closing.__cause__ = closing, ring
+    assert why_unwritable(ring) is None, "some libraries' chains of causes have no end"
 
 
 def test_a_folder_is_not_put_over_what_came_there_meanwhile(tmp_path: Path, exchange: str) -> None:

@@ -11,11 +11,12 @@ import pytest
 import torch
 from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 
+from kenpin.base_predictor import load_base
 from kenpin.data.dataset import Dataset
 from kenpin.data.loading import load_dataset
 from kenpin.errors import OptionError
 from kenpin.forecast import forecast_run
-from kenpin.predictor import load_base, load_predictor
+from kenpin.predictor import load_predictor
 from kenpin.records import Prediction
 from kenpin.training import train
 from kenpin.training.watch import Watch

@@ -6,8 +6,9 @@ What a script or a notebook uses, see docs/python.md; each name is loaded on its
   doctor, `find_suspects` ranks doubtful labels, `write_dataset` writes any format.
 - `train` trains and returns a `Run`; `load_run` finds an old one; a `Listener` hears how it goes; `update` adds good
   parts to a unit space.
-- `load_predictor` makes a `Predictor` of a run, which judges pictures, and `load_base` of a base as it comes;
-  `evaluate` measures it, `compare` two of them on the same pictures, `embed` writes vectors, `write_report` a report.
+- `load` makes a `Predictor` of a run, which judges pictures, or of `owner/name` on the hub, where `push` puts it,
+  `load_predictor` one of any state of a run, and `load_base` one of a base as it comes; `evaluate` measures it,
+  `compare` two of them on the same pictures, `embed` writes vectors, `write_report` a report.
 - `records` are what they hand out, `errors` what they raise.
 """
 
@@ -18,13 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kenpin import errors, records
+    from kenpin.base_predictor import load_base
     from kenpin.data.dataset import Dataset
     from kenpin.data.doctor import examine
     from kenpin.data.loading import load_dataset, write_dataset
     from kenpin.embedding import embed
     from kenpin.evaluation import evaluate
     from kenpin.finished_run import Run, compare, load_run
-    from kenpin.predictor import Predictor, load_base, load_predictor
+    from kenpin.hub import push
+    from kenpin.predictor import Predictor, load, load_predictor
     from kenpin.report import write_report
     from kenpin.report.look import look
     from kenpin.suspects import find_suspects
@@ -42,11 +45,13 @@ __all__ = [
     "evaluate",
     "examine",
     "find_suspects",
+    "load",
     "load_base",
     "load_dataset",
     "load_predictor",
     "load_run",
     "look",
+    "push",
     "records",
     "train",
     "update",
@@ -63,11 +68,13 @@ _HOMES = {
     "evaluate": "kenpin.evaluation",
     "examine": "kenpin.data.doctor",
     "find_suspects": "kenpin.suspects",
-    "load_base": "kenpin.predictor",
+    "load": "kenpin.predictor",
+    "load_base": "kenpin.base_predictor",
     "load_dataset": "kenpin.data.loading",
     "load_predictor": "kenpin.predictor",
     "load_run": "kenpin.finished_run",
     "look": "kenpin.report.look",
+    "push": "kenpin.hub",
     "train": "kenpin.training",
     "Listener": "kenpin.training",
     "update": "kenpin.updating",

@@ -156,6 +156,11 @@ class ChainedFile:
         """How many of the first lines an earlier kenpin wrote: a change of one is not noticed."""
         return self._chain.unguarded
 
+    @property
+    def mark(self) -> Mark:
+        """Behind the last line."""
+        return Mark(self.end, self._chain.number, self._chain.digest.hexdigest())
+
     def append(self, several: Sequence[Mapping[str, Any]]) -> list[int]:
         """Add lines, and return the offset of each in bytes; when this returns they are on disk. Raises OSError with
         the name of the file, and then none of them is in it."""
@@ -179,6 +184,7 @@ class ChainedFile:
                 raise
         self.end += len(data)
         self._chain.digest = digest
+        self._chain.number += len(offsets)
         return offsets
 
     def at(self, offset: int) -> tuple[dict[str, Any], str]:

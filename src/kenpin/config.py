@@ -95,6 +95,11 @@ class TrainOptions(DecisionOptions):
         (),
         description="Splits that this run must not look at, so that runs built on it can be tested on them.",
     )
+    by: Annotated[str, InGroup("decision")] = Field(
+        "picture",
+        description="What is judged: each picture; or each part by its worst view, where a column such as group or "
+        "serial, or the form of file names, such as {part}_{view}, tells which pictures are of one part.",
+    )
     decide_by: Annotated[Literal["unseen", "chosen"], InGroup("decision")] = Field(
         "unseen",
         description="Pictures that decide: those that the runs below have not seen; or those too that these runs were "
@@ -109,6 +114,11 @@ class TrainOptions(DecisionOptions):
         "none",
         description="Calibrate scores, so that each is the share of such parts that are defective, or of such boxes "
         "that are right: by a rising curve (isotonic), or by a logistic one, for few pictures (platt).",
+    )
+    criteria: Annotated[Path | None, InGroup("decision")] = Field(
+        None,
+        description="YAML file of acceptance criteria, fixed in the run with its hash and time before anything is "
+        "judged.",
     )
     seed: int = Field(0, ge=0, le=LARGEST_SEED, description="Seed of every random choice.")
     device: str | None = Field(None, description="Device such as cpu or cuda:0; by default the best available.")
@@ -203,7 +213,7 @@ class GradientOptions(TrainOptions):
     group: ClassVar[OptionGroup] = "training"
 
     epochs: float = Field(10.0, gt=0, description="Passes over the training pictures.")
-    batch_size: int = Field(16, ge=1, description="Pictures per step and device.")
+    batch_size: int = Field(16, ge=1, description="Pictures of a batch, which is divided among the processes.")
     accumulate: Annotated[int, InGroup("advanced")] = Field(
         1, ge=1, description="Batches whose gradients are summed before the weights change."
     )
@@ -224,6 +234,11 @@ class GradientOptions(TrainOptions):
     )
     precision: Annotated[Literal["auto", "fp32", "bf16", "fp16"], InGroup("advanced")] = Field(
         "auto", description="Number format of the arithmetic; auto takes what the device computes natively."
+    )
+    recompute: Annotated[bool, InGroup("advanced")] = Field(
+        False,
+        description="Compute what a layer makes of a batch again for its gradient, in place of keeping it: the same is "
+        "learned with less memory, in about a third more time.",
     )
     evaluate_every: Annotated[int | None, InGroup("advanced")] = Field(
         None, ge=1, description="Steps between evaluations; by default once an epoch."
@@ -249,6 +264,17 @@ class GradientOptions(TrainOptions):
     workers: Annotated[int, InGroup("run")] = Field(
         0, ge=0, description="Processes that read pictures while the network trains."
     )
+    processes: Annotated[int, InGroup("run")] = Field(
+        1,
+        ge=1,
+        description="Processes of this machine that learn together, each on a GPU of its own or on the CPU; what is "
+        "learned is the same. Under torchrun, which starts them itself, leave it out.",
+    )
+    shard: Annotated[bool, InGroup("run")] = Field(
+        False,
+        description="Divide weights, gradients and optimiser states among the processes, for a network that is too "
+        "large for one device.",
+    )
 
     def memory_savings(self, half: str, answer_tokens: int) -> Iterator[dict[str, Any]]:
         """Changes of these options that save memory, each on its own; those that affect the training least come first.
@@ -256,6 +282,8 @@ class GradientOptions(TrainOptions):
         half: the 16-bit precision that the device computes in, `bf16` or `fp16`, or else `fp32`; answer_tokens: length
         of the longest answer with its prompt, 0 where no words are learned.
         """
+        if self.processes > 1 and not self.shard:
+            yield {"shard": True}
         yield from self.smaller_formats(half)
         tuning = getattr(self, "tuning", None)
         if tuning is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from kenpin.cluster.pieces import PIECE, DataPiece, Work, contents_on, pieces_of, work_through
+from kenpin.cluster.predicting import ClusterPredictor, error_values, set_aside
 from kenpin.data.dataset import Dataset
 from kenpin.data.loading import as_dataset
 from kenpin.data.taking import DataSource
@@ -39,7 +42,7 @@ from kenpin.runtime.engines import EngineName
 
 PARQUET, NPZ = "vectors.parquet", "vectors.npz"
 _RECORD, _SCHEMA = "embedding.json", 1
-_PIECE = 1_024  # pictures in a piece: the most that are lost by a kill
+_ERROR = "error"
 _COLUMNS = (("id", pa.string()), ("label", pa.string()), ("split", pa.string()))
 
 
@@ -60,7 +63,7 @@ class Embedding(Shown):
 
 
 def embed(
-    run: str | Path,
+    run: str | Path | ClusterPredictor,
     dataset: DataSource,
     out: str | Path,
     *,
@@ -73,40 +76,46 @@ def embed(
     """Write the embeddings of all pictures into the folder `out`: `vectors.parquet` (id, label, split, vector),
     `vectors.npz` (vectors, ids, labels, splits; a missing label or split is empty) and `embedding.json`.
 
-    Called again after an interruption it continues with the first missing piece. Pictures that cannot be opened go to
-    `on_error`, if given, and are left out. Raises KenpinError.
+    run: its folder, or its predictor on a cluster, of which workers write the pieces; `device` and `engine` are then
+    the predictor's. Called again after an interruption it continues with the pieces that lack. Pictures that cannot be
+    opened go to `on_error`, if given, and are left out. Raises KenpinError.
     """
     out, dataset = Path(out), as_dataset(dataset)
-    _check_target(out, overwrite, (run, dataset.root, Path.cwd()))
+    on_cluster = run if isinstance(run, ClusterPredictor) else None
+    where = str(run) if on_cluster is None else on_cluster.run
+    _check_target(out, overwrite, (where, dataset.root, Path.cwd()))
     if not len(dataset):
         raise DatasetError(f"{dataset.root or 'the data set'}: there is no picture to embed; choose another split.")
-    predictor = load_predictor(run, device=device, engine=engine)
+    predictor: Predictor = on_cluster or load_predictor(where, device=device, engine=engine)
+    if on_cluster is not None:
+        dataset = contents_on(on_cluster.cluster, dataset)
     assert predictor.record is not None
     record = predictor.record
     job = {
         "schema": _SCHEMA,
-        "run": str(run),
+        "run": where,
         "family": record.family,
         "base_id": record.base_id,
         "space": space_of(record),
         "dataset": {"path": dataset.root, "fingerprint": dataset.fingerprint()},
         "pictures": len(dataset),
-        "piece": _PIECE,
+        "piece": PIECE,
     }
     if predictor.engine != "torch":  # pieces of two engines differ by their rounding
         job["engine"] = predictor.engine
     partial = partial_folder(out)
     with cannot_write(out), sole_writer(partial), _removed_if_empty(partial):
         _take_up(partial, job, overwrite)
-        pieces = [partial / f"{start:09d}.parquet" for start in range(0, len(dataset), _PIECE)]
-        for number, piece in enumerate(pieces):
-            if not piece.is_file():
-                start = number * _PIECE
-                part = dataset.select(range(start, min(start + _PIECE, len(dataset))))
-                shown = None if progress is None else _shifted(progress, start, len(dataset))
-                _write_piece(predictor, part, piece, shown, on_error)
+        pieces = pieces_of(dataset, partial)
+        if on_cluster is not None:
+            _write_on_cluster(on_cluster, dataset, pieces, progress, on_error)
+        for piece in pieces:
+            if not piece.file.is_file():
+                shown = None if progress is None else _shifted(progress, piece.rows.start, len(dataset))
+                with new_file(piece.file) as unfinished:
+                    _write_piece(predictor, dataset.select(piece.rows), unfinished, shown, on_error)
         with new_folder(out, overwrite=overwrite) as folder:
-            _join(pieces, folder, job)
+            _join([piece.file for piece in pieces], folder, job)
         shutil.rmtree(partial)
     return read_embedding(out)
 
@@ -172,14 +181,16 @@ def _write_piece(
     progress: Progress | None,
     on_error: Callable[[Example, ImageError], None] | None,
 ) -> None:
-    """Write a piece, under its name once it is complete. A picture that could not be opened has no embedding."""
+    """Write a piece to a file. A picture that could not be opened has no embedding, and the error is beside it."""
     not_opened: list[str] = []
+    errors: list[str] = []
 
     def set_aside(example: Example, error: ImageError) -> None:
         if on_error is None:
             raise error
         on_error(example, error)
         not_opened.append(example.id)
+        errors.append(json.dumps(error_values(error)))
 
     batches = list(predictor.embed(part, progress=progress, on_error=set_aside))
     examples = [example for batch, _ in batches for example in batch]
@@ -189,9 +200,39 @@ def _write_piece(
     table = pa.table(
         {name: pa.array(rows[name], kind) for name, kind in _COLUMNS}
         | {"vector": pa.array(vectors, pa.list_(pa.float32()))}
+        | {_ERROR: pa.array([None] * len(examples) + errors, pa.string())}
     )
-    with new_file(piece) as unfinished:
-        pq.write_table(table, unfinished, compression="none")
+    pq.write_table(table, piece, compression="none")
+
+
+def _write_on_cluster(
+    predictor: ClusterPredictor,
+    dataset: Dataset,
+    pieces: list[DataPiece],
+    progress: Progress | None,
+    on_error: Callable[[Example, ImageError], None] | None,
+) -> None:
+    """Have workers write the pieces; tell of all pictures that could not be opened, of pieces from before too."""
+    made = 0
+
+    def done(pictures: int) -> None:
+        nonlocal made
+        made += pictures
+        if progress is not None:
+            progress("embedding", made, len(dataset))
+
+    work_through(predictor.cluster, dataset, pieces, Work(predictor.load, _write_in_worker), done)
+    for piece in pieces:
+        table = pq.read_table(piece.file, columns=["id", _ERROR])
+        if table.column(_ERROR).null_count < len(table):
+            examples = {example.id: example for example in dataset.select(piece.rows)}
+            for id, error in zip(table.column("id").to_pylist(), table.column(_ERROR).to_pylist(), strict=True):
+                if error is not None:
+                    set_aside(examples[id], json.loads(error), on_error)
+
+
+def _write_in_worker(predictor: Predictor, part: Dataset, piece: Path) -> None:
+    _write_piece(predictor, part, piece, None, lambda example, error: None)
 
 
 def _join(pieces: list[Path], folder: Path, job: dict[str, Any]) -> None:
@@ -216,7 +257,7 @@ def _join(pieces: list[Path], folder: Path, job: dict[str, Any]) -> None:
             done += len(sound)
             for name, values in columns.items():
                 values += [value or "" for value in sound.column(name).to_pylist()]
-            writer.write_table(sound.cast(schema))
+            writer.write_table(sound.select(schema.names).cast(schema))
     arrays: dict[str, Any] = {f"{name}s": np.array(values, np.str_) for name, values in columns.items()}
     np.savez(folder / NPZ, vectors=vectors, **arrays)
     array_file.unlink()

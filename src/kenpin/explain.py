@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 
 from kenpin.data.images import read_image
+from kenpin.data.reading.names import name_of_file
 from kenpin.drawing import draw_maps
 from kenpin.errors import ImageError, OptionError
 from kenpin.files import new_file
@@ -103,7 +104,7 @@ def write_drawings(
     out = Path(out)
     single = out.suffix.lower() == ".png"
     for number, explanation in enumerate(explanations, start=1):
-        path = out if single else out / f"{number:04d}-{Path(explanation.id).stem}.png"
+        path = out if single else out / name_of_file(f"{number:04d}-{Path(explanation.id).stem}.png")
         with new_file(path) as unfinished:
             drawn = draw_maps(explanation.picture, explanation.maps, fails_from=fails_from, regions=explanation.regions)
             drawn.save(unfinished)

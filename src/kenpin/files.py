@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from kenpin.errors import OptionError, OutputError, OutputExistsError, RunError
+from kenpin.locks import HOLDS_FOLDERS, hold, let_go
 from kenpin.strict_json import parse_json, read_bounded
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -158,7 +159,7 @@ def sync(path: Path) -> None:
         return
     walked = [(Path(folder), names) for folder, _, names in os.walk(path)]
     files = [folder / name for folder, names in walked for name in names]
-    if len(files) > _SYNCED_ONE_BY_ONE:
+    if len(files) > _SYNCED_ONE_BY_ONE and sys.platform != "win32":
         os.sync()
         return
     for entry in (*files, *(folder for folder, _ in walked)):
@@ -173,7 +174,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def _sync_one(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    if not HOLDS_FOLDERS and path.is_dir():
+        return  # Windows writes names down by itself
+    descriptor = os.open(path, os.O_RDONLY if HOLDS_FOLDERS else os.O_RDWR)  # Windows syncs what it may write
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -226,6 +229,8 @@ def _exchange(new: Path, target: Path) -> None:
 
 def _rename(old: Path, new: Path, flag: int) -> bool:
     """Rename with a flag of the system's own call; False where system or file system has none. Raises OSError."""
+    if not HOLDS_FOLDERS:
+        return False
     libc = ctypes.CDLL(None, use_errno=True)
     names = os.fsencode(old), os.fsencode(new)
     if hasattr(libc, "renameat2"):
@@ -256,7 +261,7 @@ def hidden_folder(target: Path) -> Iterator[Path]:
         yield hidden
     finally:
         shutil.rmtree(hidden, ignore_errors=True)
-        os.close(descriptor)
+        let_go(hidden, descriptor)
         for folder in made:  # that were made for a target which did not come
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
@@ -274,9 +279,9 @@ def take_back(target: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
     for number in range(_AT_ONCE):
         left = _hidden_name(target, number)
-        if left.is_dir() and (descriptor := _hold(left)) is not None:
+        if left.is_dir() and (descriptor := hold(left)) is not None:
             shutil.rmtree(left, ignore_errors=True)
-            os.close(descriptor)
+            let_go(left, descriptor)
 
 
 def _replaced(target: Path) -> Path:
@@ -293,34 +298,9 @@ def _held_folder(target: Path) -> tuple[Path, int]:
         hidden = _hidden_name(target, number)
         with suppress(FileExistsError):  # another writer's
             hidden.mkdir()
-            if (descriptor := _hold(hidden, locked=False)) is not None:
+            if (descriptor := hold(hidden, locked=False)) is not None:
                 return hidden, descriptor
     raise AssertionError  # it counts without end
-
-
-def _hold(path: Path, flags: int = os.O_RDONLY | os.O_DIRECTORY, *, locked: bool = True) -> int | None:
-    """Lock a folder, or a file opened with these flags, until the returned descriptor is closed or this process ends.
-
-    None where another process has the lock, or has removed the path meanwhile; where the file system has no locks, only
-    if `locked`.
-    """
-    import fcntl
-
-    try:
-        descriptor = os.open(path, flags | os.O_NOFOLLOW, 0o666)
-    except (FileNotFoundError, NotADirectoryError):  # the latter for a link to a folder, too
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        is_it = os.path.samestat(os.fstat(descriptor), path.stat())
-    except (BlockingIOError, FileNotFoundError):
-        is_it = False
-    except OSError:
-        is_it = not locked
-    if is_it:
-        return descriptor
-    os.close(descriptor)
-    return None
 
 
 @contextmanager
@@ -332,15 +312,18 @@ def sole_writer(partial: Path, doing: str = "training") -> Iterator[None]:
         name.parent.mkdir(parents=True, exist_ok=True)
         if name.is_symlink():
             raise RunError(f"{name}: is a link, where a lock must be a file; remove it.")
-        # network shares lock a file only where it is opened for writing
-        descriptor = _hold(name, os.O_WRONLY | os.O_CREAT)
+        descriptor = hold(name, folder=False)
     if descriptor is None:
         raise RunError(f"{partial}: another process is {doing} into it; wait, or choose another --out.")
     try:
         yield
     finally:
-        name.unlink(missing_ok=True)
+        if HOLDS_FOLDERS:
+            name.unlink(missing_ok=True)
         os.close(descriptor)
+        if not HOLDS_FOLDERS:  # Windows removes no file that is open
+            with suppress(OSError):
+                name.unlink(missing_ok=True)
 
 
 # ---- no room, no right ----
@@ -364,8 +347,10 @@ def why_unwritable(error: BaseException, target: Path | None = None) -> str | No
 
     A missing permission elsewhere, such as for reading pictures, is another error. target: None is any path.
     """
+    chain: dict[int, BaseException] = {}
     seen: BaseException | None = error
-    while seen is not None:
+    while seen is not None and id(seen) not in chain:  # some libraries close the chain to a ring
+        chain[id(seen)] = seen
         if getattr(seen, "errno", None) in _FULL or _FULL_IN_WORDS.search(str(seen)):
             return "there is no room left on its disk; free some, or choose a folder on another disk."
         if isinstance(seen, OSError) and seen.errno in _FORBIDDEN and _is_beside(seen, target):

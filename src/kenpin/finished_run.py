@@ -13,7 +13,9 @@ from kenpin.data.taking import DataSource
 from kenpin.display import card, cell, facts, figures, sentences, shortened, table
 from kenpin.evaluation import evaluate
 from kenpin.evaluation.mistakes import worst_first
+from kenpin.evaluation.parts import pictures_of
 from kenpin.files import read_json
+from kenpin.hub.fetching import folder_of
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.quality.costs import Prices
 from kenpin.records import Evaluation, Threshold
@@ -122,8 +124,8 @@ class Run(_Path):
         """Thumbnails of the worst mistakes."""
         kept = read_thumbnails(evaluation_files(self).thumbnails)
         for mistake, part in worst_first(self.evaluation.judged)[:_MISTAKES]:
-            if part.id in kept:
-                yield kept[part.id], f"{part.id}: {mistake}"
+            if (id := pictures_of(part)[0]) in kept:
+                yield kept[id], f"{part.id}: {mistake}"
 
 
 def evaluate_run(predictor: Predictor, dataset: Dataset, *, split: str | None, with_seen: bool) -> Evaluation:
@@ -167,7 +169,8 @@ def compare(
 
 
 def load_run(folder: str | Path) -> Run:
-    """The finished run in a folder. Raises RunError where there is none."""
-    run = Run(folder)
+    """The finished run in a folder, or of `owner/name@revision` on the Hugging Face hub. Raises RunError where there is
+    none, DownloadError."""
+    run = Run(folder_of(folder))
     _ = run.record
     return run

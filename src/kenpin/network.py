@@ -46,12 +46,17 @@ def why_silent(url: str, patience_s: float = _PATIENCE_S) -> str | None:
     return ended[0] if ended else f"no answer in {patience_s:.0f} seconds"
 
 
+def is_offline() -> bool:
+    """Whether the hub's library is told to ask nobody."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in _YES
+
+
 def check_hub(id: str, kind: Literal["models", "datasets"]) -> None:
     """Refuse soon what the Hugging Face hub would have to give where it does not answer, and nothing of it was kept.
 
     Raises DownloadError.
     """
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in _YES:
+    if is_offline():
         return  # its library looks for what was kept alone, and says so
     hub = os.environ.get("HF_ENDPOINT") or _HUB
     if (reason := why_silent(hub)) is None:

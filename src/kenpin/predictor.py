@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -17,9 +16,9 @@ from kenpin.data.images import displayed_size
 from kenpin.data.lineage import Lineage
 from kenpin.errors import OptionError, RunError, check_training_installed, first_line, is_training_installed
 from kenpin.files import partial_folder
+from kenpin.hub.fetching import fetch, folder_of, origin_of
 from kenpin.models import get_family
 from kenpin.models.contract import (
-    Conversational,
     Inspector,
     Judge,
     Localised,
@@ -32,20 +31,19 @@ from kenpin.models.outputs import Outputs, vectors_of
 from kenpin.models.package import is_package, open_package
 from kenpin.models.passing import decode, engine_of, network_of, outputs_of
 from kenpin.models.tables import open_table_run
+from kenpin.quality.part_verdicts import SeenView, judge_part
 from kenpin.quality.threshold import judge
 from kenpin.records import Example, ImageSource, Judgement, Map, Prediction, Threshold
 from kenpin.records_json import from_json
 from kenpin.run.layout import RECORD
 from kenpin.run.lineage import read_lineage
-from kenpin.run.record import RunRecord, is_run
+from kenpin.run.record import RunRecord
 from kenpin.runtime.engines import EngineName, chosen_engine
 from kenpin.targets import Target
+from kenpin.views import PartViews
 
 if TYPE_CHECKING:  # what reads data sets takes longer to load than it takes to judge a picture
     from kenpin.data.taking import DataSource, Picture
-
-_TOY = "toy"  # the toy base, which has no folder
-_HUB_ID = re.compile(r"[\w-][\w.-]*/[\w.-]+")
 
 
 class Predictor:
@@ -59,6 +57,7 @@ class Predictor:
         lineage: Lineage | None = None,
         target: Target = Target.LABEL,
         undecided: str | None = None,
+        origin: str | None = None,
     ) -> None:
         self.model = model
         """What judges: an inspector with its network, or a package."""
@@ -70,8 +69,13 @@ class Predictor:
         """The lineage of the run and all runs below it; None where it is unknown."""
         self.target = target
         """The target of predictions: the pictures' `label`, their `boxes`, or `text`, the answers to questions."""
+        parts = None if record is None else record.parts
+        self.views = None if parts is None else from_json(PartViews, parts, f"{RECORD}: parts")
+        """The views by which it judges parts; None where it judges each picture by itself."""
         self.undecided = undecided
         """A sentence on why it gives no verdicts, where it is not the run as it ships."""
+        self.origin = origin
+        """`owner/name@commit` of what was fetched from the hub; None where its folder was named."""
 
     @property
     def inspector(self) -> Inspector:
@@ -97,7 +101,7 @@ class Predictor:
         if not isinstance(self.model, Promptable):
             raise OptionError("option `prompt`: this run's model reads no words; take a run of a language model.")
         asked = self.model.prompted(prompt, max_new_tokens)
-        return Predictor(asked, None, self.record, self.lineage, self.target, self.undecided)
+        return Predictor(asked, None, self.record, self.lineage, self.target, self.undecided, self.origin)
 
     @overload  # a path is that of a picture
     def predict(self, pictures: Picture, /) -> Prediction: ...  # type: ignore[overload-overlap]
@@ -143,11 +147,28 @@ class Predictor:
         threshold = self.threshold
         if threshold is None:
             raise OptionError("judge: this run has no threshold to judge by; use `predict` for what is in the picture.")
+        if self.views is not None:
+            raise OptionError(f"judge: this run judges parts by {self.views}, not single pictures; use `judge_part`.")
         predicted = pictures if isinstance(pictures, Prediction) else self.predict(pictures, **settings)
         if isinstance(predicted, Prediction):
             return judge(predicted, threshold)
         judgements = (judge(prediction, threshold) for prediction in predicted)
         return list(judgements) if isinstance(predicted, list) else judgements
+
+    def judge_part(self, views: Mapping[str, Picture] | Sequence[Picture], part: str = "part") -> Judgement:
+        """PASS, FAIL or REVIEW of a part by its pictures, and why; the worst one decides, and without one of its views
+        it is REVIEW.
+
+        views: pictures by the names of their views, or a list of them where views have none; part: its id. Raises
+        OptionError where the run judges single pictures or has no threshold, ImageError.
+        """
+        if self.views is None or self.threshold is None:
+            lacks = "judges single pictures; use `judge`" if self.views is None else "has no threshold to judge by"
+            raise OptionError(f"judge_part: this run {lacks}.")
+        named = [*views.items()] if isinstance(views, Mapping) else [(None, picture) for picture in views]
+        predictions = self.predict([picture for _, picture in named])
+        seen = [SeenView(name, prediction) for (name, _), prediction in zip(named, predictions, strict=True)]
+        return judge_part(part, seen, self.views, self.threshold)
 
     def _predictions(
         self,
@@ -234,11 +255,11 @@ def load_predictor(
 ) -> Predictor:
     """The predictor of a finished run, or of an earlier state of a run, finished or interrupted.
 
-    checkpoint: the step it was kept at, `last`, `best` (of the least validation loss), or its folder; None: what the
-    run ships. engine: that computes frozen networks on a CPU, as `kenpin.runtime.chosen_engine` takes it. Raises
-    RunError, OptionError, MissingExtraError.
+    run: its folder, or `owner/name@revision` of the hub. checkpoint: the step it was kept at, `last`, `best` (of the
+    least validation loss), or its folder; None: what the run ships. engine: that computes frozen networks on a CPU, as
+    `kenpin.runtime.chosen_engine` takes it. Raises RunError, OptionError, DownloadError, MissingExtraError.
     """
-    folder = Path(run)
+    folder = folder_of(run)
     if is_package(folder):
         return _of_package(folder, device, checkpoint, engine)
     chosen_engine(engine)
@@ -254,7 +275,27 @@ def load_predictor(
     inspector.module.to(best_device(device)).eval()
     where = f"{folder / RECORD}: threshold"
     threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
-    return Predictor(inspector, threshold, record, read_lineage(folder), get_family(record.family).target)
+    target = get_family(record.family).target
+    return Predictor(inspector, threshold, record, read_lineage(folder), target, origin=origin_of(folder))
+
+
+def load(
+    run: str | Path, *, revision: str | None = None, device: str | None = None, engine: EngineName = "auto"
+) -> Predictor:
+    """The predictor of a run or a package: of a folder, or of `owner/name` on the Hugging Face hub.
+
+    revision: a commit, tag or branch of the hub, for a repository alone; `Predictor.origin` tells the commit that it
+    got. device, engine: as `load_predictor` takes them. Raises RunError, DownloadError, OptionError, MissingExtraError.
+
+    >>> import kenpin
+    >>> kenpin.load("owner/name", revision="v3").origin  # doctest: +SKIP
+    'owner/name@6f1b0c4b0e6a52b04f1b1f6c2c5cf0c3b3a1c9d2'
+    """
+    if revision is not None:
+        if Path(run).exists():
+            raise OptionError(f"option `revision`: {run} is a folder, which has none; leave it out.")
+        run = fetch(os.fspath(run), revision).folder
+    return load_predictor(run, device=device, engine=engine)
 
 
 def _of_package(folder: Path, device: str | None, checkpoint: str | int | Path | None, engine: str) -> Predictor:
@@ -267,7 +308,7 @@ def _of_package(folder: Path, device: str | None, checkpoint: str | int | Path |
 def _judging(folder: Path, model: Judge, record: RunRecord, target: Target) -> Predictor:
     where = f"{folder / RECORD}: threshold"
     threshold = None if record.threshold is None else from_json(Threshold, record.threshold, where)
-    return Predictor(model, threshold, record, read_lineage(folder), target)
+    return Predictor(model, threshold, record, read_lineage(folder), target, origin=origin_of(folder))
 
 
 def _of_checkpoint(run: Path, wanted: str, device: Any, engine: str) -> Predictor:
@@ -283,81 +324,6 @@ def _of_checkpoint(run: Path, wanted: str, device: Any, engine: str) -> Predicto
         undecided=f"{checkpoint_of(run, wanted)}: threshold and calibration of a run belong to its final "
         "weights, so no picture passes or fails by a checkpoint.",
     )
-
-
-def load_base(
-    base: str | Path, *, prompt: str | None = None, device: str | None = None, four_bit: bool = False
-) -> Predictor:
-    """The predictor of a pretrained model as it comes, without a run: an image classifier of transformers with its own
-    classes, a Florence-2, a PaliGemma or a chat model; which it is, its configuration tells.
-
-    base: a hub id, a folder of save_pretrained, or `toy`, a random chat model; prompt: what is asked of each picture
-    instead of what its family asks by itself; four_bit: load it in 4 bits. Raises OptionError, MissingExtraError.
-
-    >>> import kenpin
-    >>> predictor = kenpin.load_base("florence-community/Florence-2-base-ft", prompt="<CAPTION>")  # doctest: +SKIP
-    >>> [prediction.text for prediction in predictor.predict_files(["part.png"])]  # doctest: +SKIP
-    """
-    base = os.fspath(base)
-    check_training_installed()
-    target_device = best_device(device)
-    if four_bit and target_device.type != "cuda":
-        raise OptionError("option `four_bit`: 4 bits need a CUDA device; leave it out on this machine.")
-    from kenpin.models.bare_base import family_of_base
-
-    family = family_of_base(base)
-    inspector = family.untrained(base, dtype=None if four_bit else _native_dtype(target_device), prompt=prompt)
-    if not four_bit:  # else they lie on the device already, and are not moved
-        inspector.module.to(target_device)
-    undecided = f"{base}: a pretrained model without a run has no threshold, so no picture passes or fails."
-    return Predictor(inspector, target=family.target, undecided=undecided)
-
-
-def is_base(model: str) -> bool:
-    """Whether a name can only be meant for a pretrained model, and not for a run: a folder of save_pretrained, a hub
-    id of owner and name where no folder is, or `toy`."""
-    folder = Path(model)
-    if folder.exists() or partial_folder(folder).exists():
-        return (folder / "config.json").is_file() and not is_run(folder)
-    return model == _TOY or bool(_HUB_ID.fullmatch(model))
-
-
-def load_asked(
-    model: str, *, device: str | None = None, four_bit: bool = False, question: str | None = None
-) -> Predictor:
-    """The predictor of a finished run, or of a base that is asked the question by itself.
-
-    four_bit: load a base in 4 bits. Raises RunError, OptionError, MissingExtraError.
-    """
-    if not is_run(Path(model)):
-        return load_base(model, prompt=question, device=device, four_bit=four_bit)
-    if four_bit:
-        raise OptionError("option `four_bit`: a run is loaded as it was trained; leave it out, or name a base.")
-    return load_predictor(model, device=device)
-
-
-def load_conversational(
-    model: str, *, device: str | None = None, four_bit: bool = False, question: str = ""
-) -> Conversational:
-    """What answers questions on pictures: of a finished run, or a base as it comes: a hub id, a folder of
-    save_pretrained, or `toy`, whose tokenizer is made for the question.
-
-    four_bit: load a base in 4 bits. Raises RunError, OptionError, MissingExtraError.
-    """
-    inspector: Judge = load_asked(model, device=device, four_bit=four_bit, question=question or None).model
-    if not isinstance(inspector, Conversational):
-        whose, remedy = ("this run's", "a run of family vlm") if is_run(Path(model)) else ("this", "a chat model")
-        raise OptionError(f"{model}: {whose} model answers no questions; take {remedy}.")
-    return inspector
-
-
-def _native_dtype(device: Any) -> str:
-    """The number format that a chat model is loaded in for use: what a GPU computes fastest, on a CPU all digits."""
-    import torch
-
-    if device.type != "cuda":
-        return "float32"
-    return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
 
 
 def best_device(wanted: str | None) -> Any:

@@ -14,6 +14,7 @@ from kenpin.nearest import did_you_mean
 from kenpin.outlines import Outline, from_text, to_text
 from kenpin.plural import counted
 from kenpin.targets import Target
+from kenpin.views import JudgedView
 
 if TYPE_CHECKING:
     import numpy as np
@@ -172,9 +173,8 @@ class Detections(Shown):
         from kenpin.masks import stack_of
 
         number_of = {label: number for number, label in enumerate(labels)}
-        for label in self.labels:
-            if label not in number_of:
-                raise LabelError(f"label {label!r} is not among those given; {did_you_mean(label, labels)}")
+        for label in (label for label in self.labels if label not in number_of):
+            raise LabelError(f"label {label!r} is not among those given; {did_you_mean(label, labels)}")
         data = {"class_name": self.labels, "segments": self.segments, "crowd": self.crowd}
         if self.outlines is not None:
             data["outlines"] = tuple("" if outline is None else to_text(outline) for outline in self.outlines)
@@ -300,7 +300,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A number with its two-sided 95 % interval; None where it was not or could not be computed."""
+    """A number with its two-sided 95 % interval; None: not computed."""
 
     value: float | None
     low: float | None = None
@@ -326,8 +326,7 @@ class ClassScores(Shown):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class JudgedBoxes(Shown):
-    """A picture's true boxes, and the outcome of true and predicted ones: matched within each class at an overlap of
-    0.50, without detections below the evaluation's score cut."""
+    """A picture's true boxes and the outcome of all: matched by class at an overlap of 0.50, above the score cut."""
 
     truth: Detections
     found: tuple[bool, ...]
@@ -368,6 +367,8 @@ class JudgedExample(Shown):
     """Where an answer in words is judged."""
     seen: bool = False
     """Whether the inspector, or a run below it, has learned from it or was chosen by it."""
+    views: tuple[JudgedView, ...] = ()
+    """Of a part by several pictures, the worst first; `prediction` is then that of the first."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -396,5 +397,4 @@ class Evaluation(Shown):
     notes: tuple[str, ...] = ()
     """Notes for readers of the numbers."""
     target: Target = Target.LABEL
-    """What `confusion` and `per_class` are about: the pictures' `label`, or their `boxes`; both are empty where it is
-    `text`, the answers to questions."""
+    """What `confusion` and `per_class` are about: the `label` or the `boxes`; both are empty where it is `text`."""

@@ -21,6 +21,7 @@ HEADLINE = "headline"
 """A key of evaluation.json: sentences derived from the rest for readers of the file; ignored on loading."""
 
 Record = TypeVar("Record")
+_AS_THEY_ARE = frozenset({str, int, bool})
 _UNBOUNDED = (Prediction, Threshold)
 """Records whose numbers may lie beyond all bounds: the distance of a part unlike any other, a cut below all scores."""
 
@@ -32,17 +33,20 @@ def to_json(value: object) -> Any:
     >>> to_json(Measure(0.9, low=0.8))
     {'value': 0.9, 'low': 0.8, 'high': None}
     """
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: to_json(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
+    kind = type(value)
+    if value is None or kind in _AS_THEY_ARE:  # most are, and every part of every record comes here
+        return value
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if value is None or isinstance(value, str | bool | int | float):
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if is_dataclass(kind):
+        return {name: to_json(getattr(value, name)) for name in _names(kind)}
+    if isinstance(value, str | int):
         return value.value if isinstance(value, StrEnum) else value
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    raise TypeError(f"{kind.__name__} has no JSON form")
 
 
 def from_json(kind: type[Record], value: object, where: str, *, finite: bool = False) -> Record:
@@ -80,8 +84,20 @@ def evaluation_from_json(value: Mapping[str, Any], where: str = "evaluation.json
     return evaluation
 
 
+@cache
+def _names(kind: Any) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(kind))
+
+
+@cache
+def _form(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    return get_origin(kind), get_args(kind)
+
+
 def _read(kind: Any, value: Any, where: str, *, finite: bool) -> Any:
-    origin, parameters = get_origin(kind), get_args(kind)
+    if type(value) is kind and kind in _AS_THEY_ARE:
+        return value
+    origin, parameters = _form(kind)
     if origin in (types.UnionType, Union):  # of these, records use only `X | None`
         one = next(p for p in parameters if p is not types.NoneType)
         return None if value is None else _read(one, value, where, finite=finite)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from kenpin.base_predictor import load_conversational
 from kenpin.data.dataset import Dataset
 from kenpin.description.ablation import ablate
 from kenpin.description.describer import Describer
 from kenpin.description.gathering import load_gatherer
-from kenpin.predictor import load_conversational
 from kenpin.quality.paired import PairedDifference
 from kenpin.training import train
 from tests.description.taught import lessons, marked_parts, save

@@ -335,7 +335,7 @@ def test_a_rehearsal_leaves_the_weights_as_they_were() -> None:
     before = {name: values.clone() for name, values in inspector.module.state_dict().items()}
     rehearsal.scoring()
     rehearsal.courses(2, 10**12)
-    rehearsal.step_seconds()
+    rehearsal.step_seconds(2)
     after = inspector.module.state_dict()
     assert all(torch.equal(values, after[name]) for name, values in before.items())
     assert not inspector.module.training
@@ -468,3 +468,33 @@ class TestCommandLine:
         assert err.splitlines()[-1].startswith("kenpin: this run needs")
         assert re.search(r"; with (--tuning lora )?--batch-size \d+ --accumulate \d+ it needs", err)
         assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(("processes", "shard"), [(1, False), (2, False), (2, True), (5, True)])
+def test_processes_share_pictures_and_in_shards_what_is_held(tmp_path: Path, processes: int, shard: bool) -> None:
+    one = _forecast("paligemma", tmp_path, tuning="full", batch_size=6, device="cpu", room=10**11)
+    here = _forecast(
+        "paligemma", tmp_path, tuning="full", batch_size=6, device="cpu", room=10**11, processes=processes, shard=shard
+    )
+    n = processes if shard else 1
+    for name in ("weights", "gradients", "optimiser"):
+        assert getattr(here.memory, name) == -(-getattr(one.memory, name) // n)
+    assert (here.memory.gathered > 0) == shard
+    assert here.processes == processes
+    if processes > 1:  # fewer pictures at a time
+        assert here.memory.activations < one.memory.activations
+    assert here.times is not None
+    weights = one.memory.weights
+    moved = (2 * weights + one.memory.gradients if shard else 2 * one.memory.gradients) * (processes - 1) / processes
+    assert here.times.exchange == pytest.approx(moved / 2**30, rel=1e-6)  # at the 1 GiB/s that is assumed of a CPU
+    assert here.times.total >= here.times.steps * here.times.exchange
+
+
+def test_a_network_that_fits_in_shards_alone_is_not_forecast_and_whole_ones_get_shards_as_a_remedy(
+    tmp_path: Path,
+) -> None:
+    how = {"tuning": "full", "batch_size": 4, "device": "cpu", "processes": 4}
+    whole = _forecast("paligemma", tmp_path, room=10**11, **how)
+    held_bytes = whole.memory.weights + whole.memory.gradients + whole.memory.optimiser
+    with pytest.raises(OptionError, match="tries steps on the whole network, whose weights and gradients take"):
+        _forecast("paligemma", tmp_path, room=4 * int(0.45 * held_bytes), shard=True, **how)

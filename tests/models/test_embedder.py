@@ -285,12 +285,14 @@ def test_of_bad_pictures_each_is_a_class_of_its_own() -> None:
     inspector: Any = get_family("embedder").create(_options(together="good"), task)
     seen: list[torch.Tensor] = []
 
-    def module(numbers: torch.Tensor, **_: Any) -> torch.Tensor:
+    def objective(vectors: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
         seen.append(numbers)
-        return torch.tensor(0.0)
+        return vectors.sum()
 
+    inspector.module.objective.forward = objective
     given = torch.tensor([0, 1, 2, 3, 1, 0, 2, 3])
-    inspector.total_loss(module, {"labels": given, "features": torch.zeros(8, 1)})
+    width = inspector.module.projection[0].num_features
+    inspector.total_loss(inspector.module, {"labels": given, "features": torch.randn(8, width)})
     (found,) = seen
     good = (given == 0) | (given == 2)
     assert torch.equal(found[good], given[good])

@@ -27,6 +27,7 @@ from kenpin.models.contract import Task
 from kenpin.models.inference import compute_features, frozen_of, infer_together
 from kenpin.models.networks import converting, kept_networks, on_engine
 from kenpin.models.networks.backbones import Backbone, load_backbone
+from kenpin.models.networks.feature_store import FeatureStore
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.stored_pixels import StoredPixels
 from kenpin.predictor import load_predictor
@@ -132,7 +133,7 @@ def test_features_of_one_engine_never_answer_for_another(cache: Path, pictures: 
     for inspector in of.values():
         list(compute_features(inspector, pictures))
         store = store_of(inspector)
-        assert store is not None
+        assert isinstance(store, FeatureStore)
         keys.add(store._key("a picture"))
     assert len(keys) == len(of)
 

@@ -22,7 +22,10 @@ from kenpin.station.who.rights import CONSOLE, RIGHTS_OF, Person, Role
 from kenpin.station.who.tries import account_key
 
 ADMIN, PASSWORD = "ann", "a long enough password"
-_PEOPLE = (("aoi", Role.REVIEWER, "田中 葵"), ("ren", Role.ENGINEER, "Ren"), ("wei", Role.AUDITOR, "王伟"))
+GERMAN = "Oberflächenbeschichtungsunregelmäßigkeitenverdachtsmeldungsstelle"
+CHINESE = "绝缘端子外壳表面涂层不均匀且伴有细微划痕与缩孔缺陷疑似需要人工复核确认类别"
+"""As long as words become, or unbroken as they are written: a screen of 360 pixels holds them all the same."""
+_PEOPLE = (("aoi", Role.REVIEWER, "田中 葵"), ("ren", Role.ENGINEER, "Ren"), ("wei", Role.AUDITOR, f"王伟 {GERMAN}"))
 _GONE = "zoe"
 
 
@@ -31,7 +34,7 @@ def filled_settings(policy: Path, folder: Path, dead_port: int) -> StationSettin
     judged = ProductSettings(policy=policy, title="Parts", reviewed_passes=1, reviewed_fails=1, second_reviews=0)
     patient: dict[str, Any] = {"first_wait_s": 600.0, "longest_wait_s": 600.0}
     return StationSettings(
-        products={"parts": judged, "valves": ProductSettings(title="Valves")},
+        products={"parts": judged, "valves": ProductSettings(title=f"Ventile {GERMAN}")},
         sources={
             "camera": {"kind": "video", "file": "film.mp4", **patient},
             "line-1": {"kind": "folder", "folder": str(folder / "in"), "product": "parts"},
@@ -62,9 +65,10 @@ def fill(station: Station, pictures: Sequence[tuple[str, Path]], reviewed: int) 
         connection.execute(failed_tries.insert().values(tried))
     labels = dict[str, str]()
     for number, (label, path) in enumerate(pictures, 1):
-        id = f"press-7/{number:04}.png"
+        id = f"{(GERMAN, CHINESE)[number % 2]}-{number:04}.png" if number % 4 > 1 else f"press-7/{number:04}.png"
         labels[id] = label
-        station.submit(Arrival(id, path.read_bytes(), "parts", f"L-{number // 20 + 7}")).record.result(60)
+        lot = f"{CHINESE}-{number}" if number % 5 == 0 else f"L-{number // 20 + 7}"
+        station.submit(Arrival(id, path.read_bytes(), "parts", lot)).record.result(60)
     for _ in range(reviewed):
         aoi = Person("aoi", Role.REVIEWER, RIGHTS_OF[Role.REVIEWER], None)
         task = station.reviewing.next_task(aoi, "parts")
@@ -72,7 +76,9 @@ def fill(station: Station, pictures: Sequence[tuple[str, Path]], reviewed: int) 
             break
         label = labels[task.part.id]
         verdict, told = (Verdict.PASS, None) if label == "ok" else (Verdict.FAIL, label)
-        station.reviewing.review(aoi, task.part.key, verdict, told, None if told is None else "across the edge")
+        station.reviewing.review(
+            aoi, task.part.key, verdict, told, None if told is None else f"across the edge, {GERMAN}, {CHINESE}"
+        )
     station.learning.freeze(Person("ren", Role.ENGINEER, RIGHTS_OF[Role.ENGINEER], None), "parts")
     marks = SinkMarks(station.store, "mes", station.settings.node)
     for position, reason, tries in (

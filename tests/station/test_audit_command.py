@@ -63,7 +63,8 @@ def test_an_earlier_report_tells_what_was_cut_off(kenpin: Run, folder: StationFo
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("verify", "nowhere"), "there is no trail and no journal in it"),
+        (("verify", "nowhere"), "nowhere: no such file or folder; name a pack"),
+        (("verify", "."), "there is no trail and no journal in it"),
         (("show", "nowhere"), "there is no trail in it"),
         (("show", "{folder}", "--since", "soon"), "'soon' is not a time; give one such as 2026-11-27"),
         (("verify", "{folder}", "--against", "nothing.json"), "nothing.json: cannot be read"),

@@ -30,7 +30,7 @@ from kenpin.station.service import gate
 from kenpin.station.settings import NearestSettings, ProductSettings, StationSettings
 from kenpin.station.store.filtering import PartFilter
 from kenpin.station.store.following import rebuild
-from kenpin.station.store.node_parts import NodeParts
+from kenpin.station.store.node_parts import Claimed, NodeParts
 from kenpin.station.store.opening import Store, open_store
 from kenpin.station.store.queries import PartRow, lots, page, tallied
 from kenpin.station.versions.installing import read_version
@@ -239,12 +239,11 @@ def test_of_several_nodes_one_alone_judges_a_part_of_any_product(tmp_path: Path)
     with Store(f"sqlite:///{tmp_path / 'store.sqlite'}") as store:
         first = NodeParts(store, folder, "n1", UNASSIGNED, of_any=True)
         second = NodeParts(store, folder, "n2", "b", of_any=True)
-        assert first.claim([key(one)]) == []
-        assert second.claim([key(one)]) == [key(one)]
+        assert first.claim([key(one)]) == Claimed({}, frozenset())
+        assert second.claim([key(one)]) == Claimed({}, frozenset([key(one)]))
         append(folder, [one], node="n1", product="a")
         first.follow()
-        assert second.claim([key(one)]) == [key(one)], "it is recorded, as another product"
-        assert second.find([key(one)]) == {key(one): one}
+        assert second.claim([key(one)]) == Claimed({key(one): one}, frozenset()), "recorded, as another product"
         assert content(store)["claims"] == []
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
+from kenpin.data.picture_look import look_of
 from kenpin.inspection.pictures import open_bytes
 from kenpin.station.arrival import Arrival
 from kenpin.station.intake import decoding
@@ -27,19 +28,26 @@ def decoder() -> Iterator[Decoder]:
     opened.close()
 
 
-def _file(kind: str, size: tuple[int, int] = (37, 23)) -> bytes:
+def _file(kind: str, mode: str = "RGB", size: tuple[int, int] = (37, 23)) -> bytes:
     file = io.BytesIO()
-    Image.effect_noise(size, 90).convert("RGB").save(file, kind)
+    channels = [Image.effect_noise(size, 90) for _ in "RGB"]
+    Image.merge("RGB", channels).convert("L" if mode == "I;16" else mode).convert(mode).save(file, kind)
     return file.getvalue()
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP", "TIFF"])
-def test_a_picture_is_the_one_that_is_opened_here(kind: str, decoder: Decoder) -> None:
-    data = _file(kind)
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [(kind, mode) for kind in ("PNG", "JPEG", "BMP", "TIFF") for mode in ("RGB", "L")]
+    + [("PNG", mode) for mode in ("1", "P", "LA", "RGBA", "I;16")],
+)
+def test_a_picture_is_the_one_that_is_opened_here(kind: str, mode: str, decoder: Decoder) -> None:
+    data = _file(kind, mode)
     here, there = open_bytes("é/a.png", data, lot="L"), decoder.open(Arrival("é/a.png", data, lot="L"))
     assert here.image is not None
     assert there.image is not None
-    assert (there.image.size, there.image.tobytes()) == (here.image.size, here.image.tobytes())
+    assert (there.image.mode, there.image.size) == ("RGB", here.image.size)
+    assert there.image.tobytes() == here.image.tobytes()
+    assert there.look == look_of(here.image)
     assert (there.key, there.lot, there.error) == (here.key, "L", None)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from kenpin.inspection.line import Line, Recorded
+from kenpin.inspection.journal import Appended
+from kenpin.inspection.line import Durable, Judged, Line, Recorded
 from kenpin.inspection.pictures import Opened, open_bytes
 from kenpin.inspection.read_ahead import ReadAhead
 from kenpin.inspection.record import PartKey, PartRecord
@@ -21,6 +22,7 @@ from kenpin.station.folder import StationFolder
 from kenpin.station.intake.product_line import ProductLine
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.settings import Limits
+from kenpin.station.store.node_parts import Claimed
 
 
 class _Line(Line):
@@ -33,11 +35,15 @@ class _Line(Line):
         self.records: dict[PartKey, PartRecord] = {}
         self.is_closed = False
 
-    def record(self, pictures: Sequence[Opened], *, sets_aside: bool = False) -> list[Recorded]:
+    def judged(self, pictures: Sequence[Opened], *, sets_aside: bool = False) -> Judged:
+        new = {picture.key: _record(picture, self.name) for picture in pictures}
+        return Judged(tuple(picture.key for picture in pictures), {}, new)
+
+    def keep(self, judged: Judged) -> Durable:
         self._before()
-        new = [picture for picture in pictures if picture.key not in self.records]
-        self.records |= {picture.key: _record(picture, self.name) for picture in new}
-        return [Recorded(self.records[picture.key], is_new=True) for picture in pictures]
+        for key, record in judged.new.items():
+            self.records.setdefault(key, record)
+        return Durable([Recorded(self.records[key], is_new=True) for key in judged.keys], None)
 
     def close(self) -> None:
         self.is_closed = True
@@ -51,13 +57,11 @@ class _Known:
         self._lines, self._followed = lines, dict[PartKey, PartRecord]()
         self.follows = 0
 
-    def find(self, keys: Sequence[PartKey]) -> Mapping[PartKey, PartRecord]:
-        return {key: self._followed[key] for key in keys if key in self._followed}
+    def claim(self, keys: Sequence[PartKey]) -> Claimed:
+        records = {key: self._followed[key] for key in keys if key in self._followed}
+        return Claimed(records, frozenset(key for key in keys if key[0] == "elsewhere"))
 
-    def claim(self, keys: Sequence[PartKey]) -> Sequence[PartKey]:
-        return [key for key in keys if key[0] == "elsewhere"]
-
-    def follow(self) -> None:
+    def follow(self, appended: Appended | None = None) -> None:
         self.follows += 1
         for line in self._lines:
             self._followed |= line.records
@@ -116,6 +120,41 @@ def test_parts_are_recorded_once_with_their_lot_and_picture(
     assert kept is not None
     assert kept.read_bytes() == data
     assert (product.state.waiting, product.state.judged, product.state.hindrance) == (0, 18, None)
+
+
+def test_pictures_are_judged_while_records_are_written_and_each_part_once_in_order(
+    begin: Callable[..., ProductLine], data: bytes
+) -> None:
+    may_look, looks_again, may_write = threading.Event(), threading.Event(), threading.Semaphore(0)
+    looks: list[int] = []
+
+    class Watched(_Line):
+        def judged(self, pictures: Sequence[Opened], *, sets_aside: bool = False) -> Judged:
+            assert may_look.wait(10)
+            looks.append(len(pictures))
+            if len(looks) == 2:
+                looks_again.set()
+            return super().judged(pictures)
+
+    line, following = Watched("first", may_write.acquire), _Line("next")
+    product = begin(line, _Known(line, following))
+    sent = [product.submit(Arrival(f"a{number % 7}", data)) for number in range(13)]
+    switched = threading.Event()
+    may_look.set()
+    assert looks_again.wait(10), "while those before them have no record"
+    assert not any(answer.done() for answer in sent)
+    product.switch(2, following, switched.set)
+    closes_early = line.is_closed
+    for _ in range(8):
+        may_write.release()
+    assert switched.wait(10)
+    assert (closes_early, line.is_closed) == (False, True), "not before its last record was written"
+    records = [answer.result(10) for answer in sent]
+    ids = [f"a{number % 7}" for number in range(13)]
+    assert [record.id for record in records] == ids
+    assert len({id(record) for record in records}) == 7, "a part keeps its record"
+    assert not {*line.records} & {*following.records}, "and is judged by one version"
+    assert [key[0] for key in (*line.records, *following.records)] == ids[:7], "in the order in which they came"
 
 
 def test_what_is_no_picture_is_a_part_too(begin: Callable[..., ProductLine]) -> None:

@@ -22,6 +22,7 @@ from kenpin.predictor import load_predictor
 from kenpin.run.record import read_record
 from kenpin.run.seal import check_seal
 from kenpin.training import Listener, train
+from tests.data.shards import write_parquets
 from tests.models.chat.shapes import joined as shapes_and
 from tests.models.chat.shapes import shapes
 from tests.objects import joined, made_objects
@@ -67,7 +68,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_parts(tmp_path_factory.mktemp("kill") / "parts", count=20)
 
 
-def _drive(family: str, data: Path, undisturbed: Path, *killed: Path | str) -> list[dict[str, Any]]:
+def _drive(family: str, data: Path | str, undisturbed: Path, *killed: Path | str) -> list[dict[str, Any]]:
     """Train undisturbed, unless that is there, and a run that dies again and again; gives what was seen after each
     death. killed: its folder and the points where it dies."""
     environment = os.environ | {"OMP_NUM_THREADS": "1"}  # a forked child cannot use its parent's threads
@@ -305,3 +306,14 @@ def test_a_damaged_or_foreign_run_is_refused(run: Path) -> None:
     (run / "run.json").unlink()
     with pytest.raises(RunError, match="not a finished run"):
         load_predictor(run)
+
+
+@pytest.mark.slow
+def test_a_training_on_shards_goes_on_where_it_was_killed(data: Path, tmp_path: Path) -> None:
+    """In the order of shards, which is another than that of files."""
+    write_parquets(load_dataset(data), tmp_path / "shards", 16, rows=6)
+    points = ["kenpin.training.step:GradientStep.change:2:after", "kenpin.training.engine:save_training:1:after"]
+    runs = tmp_path / "undisturbed", tmp_path / "killed"
+    _check_deaths(_drive("classifier", f"file://{tmp_path}/shards", *runs, *points))
+    assert _weights(runs[0]) == _weights(runs[1])
+    assert _losses(runs[0]) == _losses(runs[1])

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import json
 import random
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
-from kenpin.errors import OutputError, RunError
+from kenpin.errors import OptionError, OutputError, RunError
 from kenpin.files import partial_folder
+from kenpin.forecast import forecast_run
 from kenpin.models.checkpoints import STATE, latest_checkpoint
 from kenpin.training import state as training_state
 from kenpin.training import train
-from kenpin.training.batches import share_of
+from kenpin.training.batches import shares_of
 from kenpin.training.plan import StepPlan
 from kenpin.training.state import TrainingState, load_random, read_state, rotate, save_random, write_state
 from kenpin.training.step import make_optimiser
 from kenpin.training.watch import Watch
+from tests.objects import joined, made_objects
 
 CPU = torch.device("cpu")
 
@@ -64,18 +67,18 @@ def test_everything_is_due_after_the_last_step_and_an_evaluation_comes_with_its_
     assert [step for step in range(1, 12) if plan.logs(step)] == [3, 6, 9, 11]
 
 
-@pytest.mark.parametrize("count", [5, 8, 13, 16, 17])
-def test_processes_read_every_row_and_equally_many_where_they_learn_together(count: int) -> None:
+@given(count=st.integers(1, 100), batch_size=st.integers(1, 20), ranks=st.integers(1, 30))
+def test_processes_share_each_batch_and_every_picture_is_seen_once(count: int, batch_size: int, ranks: int) -> None:
     order = np.random.default_rng(0).permutation(count).tolist()
-    shares = [share_of(order, 4, rank, 2, even=True) for rank in range(2)]
-    assert len({len(share) for share in shares}) == 1
-    assert len(shares[0]) % 4 == 0
-    read = Counter(row for share in shares for row in share)
-    assert set(read) == set(order)
-    assert max(read.values()) <= -(-sum(read.values()) // count)
-    apart = [share_of(order, 4, rank, 2, even=False) for rank in range(2)]
-    assert sorted(apart[0] + apart[1]) == sorted(order)
-    assert share_of(order, 4, 0, 1, even=True) == order
+    batches = [order[start : start + batch_size] for start in range(0, count, batch_size)]
+    shares = [shares_of(count, batch_size, rank, ranks) for rank in range(ranks)]
+    for number, batch in enumerate(batches):
+        own = [of_rank[number] for of_rank in shares]
+        assert [row for share in own if not share.is_empty for row in share.of_rows(batch)] == batch
+        assert all(len(share.of_rows(batch)) == share.computed for share in own)
+        sizes = [share.end - share.begin for share in own]
+        assert max(sizes) - min(sizes) <= 1
+    assert {len(of_rank) for of_rank in shares} == {len(batches)}
 
 
 def test_offsets_and_norms_are_not_drawn_to_zero() -> None:
@@ -103,8 +106,12 @@ def test_random_numbers_go_on_where_they_were(tmp_path: Path) -> None:
     assert draw() != drawn
     load_random(tmp_path, 0, CPU)
     assert draw() == drawn
-    with pytest.raises(RunError, match=r"random-1\.pt: is missing; resume the run with as many processes as before"):
-        load_random(tmp_path, 1, CPU)
+    draw()
+    load_random(tmp_path, 1, CPU)  # of one more process than before
+    assert draw() == drawn
+    (tmp_path / "random-0.pt").unlink()
+    with pytest.raises(RunError, match=r"random-0\.pt: is missing; start the run again"):
+        load_random(tmp_path, 0, CPU)
 
 
 def test_the_state_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -196,3 +203,25 @@ def test_a_full_disk_leaves_earlier_checkpoints_and_no_half_one_and_resumed_it_e
     undisturbed = train("classifier", out=out.with_name("undisturbed"), **how)
     weights = [(run / "model" / "weights" / "model.safetensors").read_bytes() for run in (out, undisturbed)]
     assert weights[0] == weights[1], "a training that went on ends elsewhere than one that was never stopped"
+
+
+def test_what_is_computed_again_is_the_same_and_less_is_kept(tmp_path: Path) -> None:
+    """With dropout, which must drop the same twice."""
+    data = joined(made_objects(9), made_objects(3, first=80, split="validation"))
+    how: dict[str, Any] = {"data": "-", "base": "toy", "tuning": "lora", "lora_dropout": 0.3, "batch_size": 4}
+    how |= {"precision": "fp32", "device": "cpu", "max_new_tokens": 8, "epochs": 1, "report": False}
+    kept, again = (
+        train("florence2", dataset=data, out=tmp_path / str(flag), recompute=flag, **how) for flag in (False, True)
+    )
+    files = [(run / "model" / "adapter" / "adapter_model.safetensors").read_bytes() for run in (kept, again)]
+    assert files[0] == files[1]
+    held = [
+        forecast_run("florence2", dataset=data, out=tmp_path / "no", recompute=flag, **how).memory.activations
+        for flag in (False, True)
+    ]
+    assert held[1] < held[0]  # of two layers, that is; most is the vocabulary's
+
+
+def test_a_base_without_layers_that_could_be_computed_again_is_refused(parts: Path, tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="`recompute`: this base has none of transformers' layers"):
+        train("embedder", data=str(parts), out=tmp_path / "run", base="mlp", tuning="full", recompute=True)

@@ -47,14 +47,14 @@ _COMMANDS = (
     (TRAINING_RUNS, "vectors:prototypes", "Add classes to an embedder from a few pictures, without training."),
     (TRAINING_RUNS, "successors:update", "Add good parts to a unit space, without training."),
     (JUDGING, "runs:predict", "Inspect pictures."),
-    (JUDGING, "runs:evaluate", "Measure an inspector on labelled pictures."),
+    (JUDGING, "evaluate:evaluate", "Measure an inspector on labelled pictures."),
     (JUDGING, "successors:compare", "Compare two inspectors on pictures that neither has learned from."),
     (JUDGING, "runs:report", "Write a run's report, alone or against another run."),
     (JUDGING, "judge:judge", "Choose a threshold from what wrong decisions cost, and say how far to trust it."),
     (JUDGING, "quality:plan", "Plan how many parts a test needs to prove a rate of escapes or overkills."),
     (JUDGING, "gage:gage", "Test whether verdicts and measurements of the same parts repeat themselves (gage R&R)."),
     (LOOKING, "explain:explain", "Show where in pictures an answer comes from."),
-    (LOOKING, "runs:scatter", "Draw the embeddings of the same pictures by several runs, side by side."),
+    (LOOKING, "vectors:scatter", "Draw the embeddings of the same pictures by several runs, side by side."),
     (LOOKING, "ask:ask", "Ask a chat model about a picture, with or without a run."),
     (LOOKING, "describe:describe", "Describe pictures in words, checked against runs and known cases."),
     (LOOKING, "describe:ablate", "Measure what the evidence adds to descriptions."),
@@ -62,8 +62,9 @@ _COMMANDS = (
     (LINE, "station:app", "Keep a station, which judges a line's parts and shows them in a browser."),
     (LINE, "drift:drift", "Check whether scores, failures and embeddings are still as they were."),
     (LINE, "cases:app", "Keep known cases, and find the wanted ones most like a picture."),
-    (LINE, "audit:app", "Check and show what people and a station decided."),
+    (LINE, "audit:app", "Write a pack for auditors, and check and show what was decided."),
     (LINE, "export:export", "Write a trained network for use elsewhere and as a base."),
+    (LINE, "hub:push", "Push a run or a package to the Hugging Face hub, with a model card."),
 )
 _PAGE_ENDS = {
     "doctor": "The exit status is 1 where an error is found, 0 otherwise.",
@@ -159,5 +160,6 @@ def _silence() -> None:
     warnings.simplefilter("ignore")
     logging.captureWarnings(True)
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     os.environ.setdefault("LANCEDB_LOG", "error")
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")  # it tells of every attempt to reach the hub

@@ -17,6 +17,7 @@ _COMPONENTS = {
     "activations": "activations",
     "logits": "logits",
     "data": "pictures, tables, batches",
+    "gathered": "gathered from other shards",
     "runtime": "runtime",
 }
 
@@ -31,7 +32,8 @@ def forecast_lines(forecast: Forecast) -> str:
             f"in {forecast.precision}."
         )
     memory = _memory(forecast.memory, forecast.room_bytes, forecast.at_least)
-    lines = [head, "", f"Peak memory on {forecast.device}", *memory]
+    each = f" of each of {forecast.processes} processes" if forecast.processes > 1 else ""
+    lines = [head, "", f"Peak memory on {forecast.device}{each}", *memory]
     if forecast.times is not None:
         lines += ["", "Time", *_times(forecast.times)]
     return "\n".join(lines)
@@ -39,6 +41,7 @@ def forecast_lines(forecast: Forecast) -> str:
 
 def _memory(memory: Memory, room_bytes: int, at_least: bool) -> list[str]:
     rows = [(said, getattr(memory, name)) for name, said in _COMPONENTS.items()]
+    rows = [row for row in rows if row != (_COMPONENTS["gathered"], 0)]
     if memory.not_yet:
         rows.append(("gradients, not yet there", -memory.not_yet))
     rows.append(("in all, at least" if at_least else "in all", memory.total))
@@ -51,6 +54,7 @@ def _times(times: Times) -> list[str]:
     if times.steps:
         rows += [
             ("step", times.step),
+            *([("exchange a step, assumed", times.exchange)] if times.exchange else []),
             (f"epoch, {counted(round(times.epoch / times.step), 'step')}", times.epoch),
             (f"evaluation, {counted(times.evaluations, 'time')}", times.evaluation),
             (f"checkpoint, at most {counted(times.checkpoints, 'time')}", times.saving),

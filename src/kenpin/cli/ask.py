@@ -55,10 +55,10 @@ def ask(model: str, image: Path, question: str | None = None, /, *, options: Ask
     question:
         Question or instruction; by default what the run was trained on, and of a chat model a description.
     """
+    from kenpin.base_predictor import load_asked
     from kenpin.data.images import read_image
     from kenpin.errors import OptionError
     from kenpin.models.contract import Conversational, Promptable
-    from kenpin.predictor import load_asked
     from kenpin.records import ImageSource, Sampling
 
     sampling = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
+from kenpin.cli._cluster import ON_THIS_MACHINE, ClusterOptions
 from kenpin.cli._groups import DATA, OUTPUT, RUN
 from kenpin.cli._reading import ReadOptions
 from kenpin.errors import OptionError
@@ -53,6 +54,7 @@ def doctor(
     ] = None,
     json: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all findings to this JSON file.")] = None,
     overwrite: Overwrite = False,
+    on: ClusterOptions = ON_THIS_MACHINE,
 ) -> int:
     """Examine a data set, or two and what is between them. The exit status is 1 where an error is found, 0 otherwise.
 
@@ -68,10 +70,14 @@ def doctor(
 
     check_writable(json, overwrite)
     check_writable(out, overwrite)
-    if other is not None and (suspects is not None or out is not None):
-        raise OptionError("options `--suspects` and `--out` are for one data set; leave the other one out.")
+    if other is not None and (suspects is not None or out is not None or on.cluster is not None):
+        raise OptionError(
+            "options `--suspects`, `--out` and `--cluster` are for one data set; leave the other one out."
+        )
+    if out is not None and on.cluster is not None:
+        raise OptionError("option `--out`: the page shows pictures that this machine opens; leave --cluster out.")
     if other is None:
-        examination = _examined(data, reading, suspects, out, overwrite=overwrite)
+        examination = _examined(data, reading, suspects, out, overwrite=overwrite, on=on)
         text, values, has_errors = render(examination), as_json(examination), examination.has_errors
     else:
         pair = examine_pair(data, other, **reading.keywords)
@@ -83,7 +89,7 @@ def doctor(
 
 
 def _examined(
-    data: str, reading: ReadOptions, suspects: str | None, out: Path | None, *, overwrite: bool
+    data: str, reading: ReadOptions, suspects: str | None, out: Path | None, *, overwrite: bool, on: ClusterOptions
 ) -> Examination:
     """The doctor's examination of one data set, with suspects and a page where they are asked for."""
     from kenpin.data.doctor import examine_dataset
@@ -99,6 +105,12 @@ def _examined(
         likely = (suspect for suspect in ranked if suspect.is_likely)
         doubted = [suspect.finding(rank) for rank, suspect in enumerate(likely, start=1)]
         dataset = dataset.with_findings([*dataset.findings, *doubted])
+    with on.started() as cluster:
+        if cluster is not None:
+            from kenpin.cluster import examine_on
+
+            with _show.progress_line() as progress:
+                return examine_on(cluster, dataset, dataset.findings, progress)
     if out is None:
         return examine_dataset(dataset, dataset.findings)
     return look(dataset, out, whole=True, overwrite=overwrite)
@@ -262,7 +274,8 @@ class SplitOptions(ReadOptions):
         str,
         Parameter(
             group=DATA,
-            help="ratio (stratified), order (file order), duplicates (look-alikes stay together), or a column.",
+            help="ratio (stratified), order (file order), duplicates (look-alikes stay together), a column, or the "
+            "form of file names by part, such as {part}_{view}.",
         ),
     ] = "ratio"
     train: Annotated[float, Parameter(group=DATA, help="Share for training.")] = 0.7

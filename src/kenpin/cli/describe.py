@@ -14,7 +14,8 @@ from kenpin.cli._groups import DATA, OUTPUT, REQUIRED
 from kenpin.cli._options import with_settings
 from kenpin.cli._reading import ReadOptions
 from kenpin.cli.data import Overwrite
-from kenpin.cli.runs import Device, WithSeen
+from kenpin.cli.evaluate import WithSeen
+from kenpin.cli.runs import Device
 from kenpin.description.options import AblationOptions, DescriptionOptions
 from kenpin.plural import counted
 from kenpin.records import Example
@@ -131,13 +132,13 @@ def ablate(
     model:
         Run folder of family vlm; or a base without any run: a hub id, or a folder of save_pretrained.
     """
+    from kenpin.base_predictor import load_conversational
     from kenpin.data.lineage import held_out
     from kenpin.description import describer_of
     from kenpin.description.ablation import ablate as compare
     from kenpin.description.ablation import with_truth
     from kenpin.description.gathering import load_gatherer
     from kenpin.files import check_writable, write_json
-    from kenpin.predictor import load_conversational
     from kenpin.records_json import to_json
     from kenpin.run.lineage import lineage_of
 

@@ -98,6 +98,8 @@ def inspect(
     with ExitStack() as opened:
         if sources:
             line = opened.enter_context(Line(chosen, options.out, device=options.device, engine=options.engine))
+            if line.views is not None:
+                _show.say(f"a part is judged by {line.views}, told by {line.form.text}.")
             _tell_unguarded(line.journal.unguarded)
             status, folder = _inspect(line, chosen, paths, options.watch, options.until_idle), line.out
         else:
@@ -129,7 +131,12 @@ def _inspect(line: Line, policy: Policy, paths: list[str], watch: Path | None, u
                 stop=stop,
                 note=_show.say,
             )
-        tally = inspect_pictures(line, source, _tell, _show.say)
+        if line.views is None:
+            tally = inspect_pictures(line, source, _tell, _show.say)
+        else:
+            from kenpin.inspection.gathering import inspect_parts
+
+            tally = inspect_parts(line, source, line.form, _tell, part_after_s=policy.part_after_s, stop=stop)
         if stop.is_set():
             _show.say("stopped; the same command continues from here.")
     for sentence in _summary(tally):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -45,6 +46,8 @@ def station(policy: Path | None = None, /, *, options: StationOptions = StationO
     policy:
         Policy of the first version of a product; without it the settings name it, or it is set up in a browser.
     """
+    if sys.platform == "win32":
+        raise OptionError("a station needs Linux or macOS; on Windows run its container, or judge by `kenpin inspect`.")
     from kenpin.station.folder import check_product
     from kenpin.station.service import serve
     from kenpin.station.settings import ProductSettings, read_settings

@@ -199,6 +199,10 @@ class Dataset:
         """The same examples with these splits, one for each."""
         return self._with_column("split", splits)
 
+    def with_groups(self, groups: Sequence[str | None]) -> Dataset:
+        """The same examples with these groups, one for each."""
+        return self._with_column("group", groups)
+
     def with_labels(self, labels: Sequence[str | None], classes: Sequence[str]) -> Dataset:
         """The same examples with these whole-picture labels, one for each, and these classes."""
         changed = self._with_column("label", labels)

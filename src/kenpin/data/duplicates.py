@@ -24,7 +24,7 @@ from kenpin.data.images import read_image
 from kenpin.data.streaming import stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import NDArray
     from PIL import Image
@@ -72,17 +72,22 @@ def cluster_of_each(hashes: NDArray[np.uint64], distance: int = NEAR_DISTANCE) -
     """Cluster number of each hash; a hash without a near one has a cluster of its own. (n, words) -> (n,)."""
     # equal hashes count once: thousands of blank pictures must not become millions of pairs
     distinct, place_among_distinct = np.unique(hashes, axis=0, return_inverse=True)
-    clusters = np.arange(len(distinct))
+    merged: NDArray[np.int64] = connected(len(distinct), _near_pairs(distinct, distance))[place_among_distinct.ravel()]
+    return merged
+
+
+def connected(count: int, blocks: Iterable[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """The number of the cluster of each of `count` nodes, which pairs connect. blocks: (m, 2) each. -> (count,)."""
+    clusters = np.arange(count)
     waiting: list[NDArray[np.int64]] = []
-    for pairs in _near_pairs(distinct, distance):
+    for pairs in blocks:
         between = clusters[pairs]
         between = between[between[:, 0] != between[:, 1]]
         if len(between):
             waiting.append(between)
-        if sum(map(len, waiting)) > len(distinct):  # bounds the memory, however many pairs are near
+        if sum(map(len, waiting)) > count:  # bounds the memory, however many pairs are near
             clusters, waiting = _merged(clusters, waiting), []
-    merged: NDArray[np.int64] = _merged(clusters, waiting)[place_among_distinct.ravel()]
-    return merged
+    return _merged(clusters, waiting)
 
 
 def _merged(clusters: NDArray[np.int64], pairs: list[NDArray[np.int64]]) -> NDArray[np.int64]:
@@ -98,7 +103,27 @@ def _merged(clusters: NDArray[np.int64], pairs: list[NDArray[np.int64]]) -> NDAr
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)[clusters]
 
 
-def _near_pairs(hashes: NDArray[np.uint64], distance: int) -> Iterator[NDArray[np.int64]]:
+def links_of_share(
+    hashes: NDArray[np.uint64], share: int, shares: int, distance: int = NEAR_DISTANCE
+) -> NDArray[np.int64]:
+    """Pairs (m, 2), m below the number of hashes, that connect what one share of the work finds near: of all shares
+    together they connect what `near_duplicate_clusters` does. hashes: (n, words), all of them different.
+
+    The work is divided by the bits of each band: hashes that agree in a band fall into one share of it, and so no pair
+    within the distance is missed.
+    """
+    clusters = connected(len(hashes), _near_pairs(hashes, distance, share, shares))
+    first = np.full(len(hashes), -1)
+    order = np.arange(len(hashes))[::-1]
+    first[clusters[order]] = order
+    links = np.stack([first[clusters], np.arange(len(hashes))], axis=1)
+    found: NDArray[np.int64] = links[links[:, 0] != links[:, 1]]
+    return found
+
+
+def _near_pairs(
+    hashes: NDArray[np.uint64], distance: int, share: int = 0, shares: int = 1
+) -> Iterator[NDArray[np.int64]]:
     """Blocks (m, 2) of near pairs; together they hold every near pair, some of them several times.
 
     Pigeonhole: hashes that differ in at most d bits agree wholly in at least one of d + 1 bands of bits, so only pairs
@@ -115,7 +140,12 @@ def _near_pairs(hashes: NDArray[np.uint64], distance: int) -> Iterator[NDArray[n
     if distance >= bands or candidates > len(hashes) * (len(hashes) - 1) // 2:
         keys = [np.zeros(len(hashes), np.int64)]  # bands would not spare anything: compare all with all
     for key in keys:
-        yield from _near_pairs_of_equal_key(hashes, key, distance)
+        if shares == 1:
+            yield from _near_pairs_of_equal_key(hashes, key, distance)
+            continue
+        own = np.flatnonzero(key % shares == share)
+        _, numbers = np.unique(key[own], return_inverse=True)
+        yield from (own[pairs] for pairs in _near_pairs_of_equal_key(hashes[own], numbers, distance))
 
 
 def _numbered(rows: NDArray[Any]) -> NDArray[np.int64]:

@@ -22,8 +22,16 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from kenpin.data.in_shards import member_of
 from kenpin.data.not_opened import STARTS_BYTES, ending_of, not_opened
-from kenpin.data.picture_files import COPY_AGAIN, MAX_PIXELS, PictureError, open_picture_file, too_large
+from kenpin.data.picture_files import (
+    COPY_AGAIN,
+    MAX_PIXELS,
+    PictureError,
+    open_picture_file,
+    read_bytes_once,
+    too_large,
+)
 from kenpin.data.plugin_formats import FORMATS as PLUGIN_FORMATS
 from kenpin.data.plugin_formats import open_by_plugin, plugin_format
 from kenpin.data.streaming import hold
@@ -273,10 +281,11 @@ def _opened(source: ImageSource, max_pixels: int) -> Iterator[tuple[Image.Image,
 
 @contextmanager
 def _bytes_of(source: ImageSource) -> Iterator[IO[bytes]]:
-    if source.data is not None:
-        if not source.data:
+    data = read_bytes_once(source).data if member_of(source.path or "") is not None else source.data
+    if data is not None:
+        if not data:
             raise PictureError(source, "image-empty", "the picture has 0 bytes", COPY_AGAIN)
-        yield BytesIO(source.data)
+        yield BytesIO(data)
         return
     with open_picture_file(source) as (file, status):
         if not status.st_size:

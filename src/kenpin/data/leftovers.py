@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kenpin.data.dataset import Dataset
+from kenpin.data.in_shards import file_of
 from kenpin.data.not_opened import in_words, kinds_of
 from kenpin.data.reading import Reading
 from kenpin.data.reading.foreign import names_one_of, tool_of
@@ -71,7 +72,8 @@ def inside(dataset: Dataset, root: Path, reading: Reading, *, outside: bool) -> 
     start = os.path.join(os.path.realpath(root), "")
     real_folders: dict[str, str] = {}
 
-    def is_inside(path: str) -> bool:
+    def is_inside(picture: str) -> bool:
+        path = file_of(picture)
         folder = path[: path.rfind(os.sep) + 1]
         if (real := real_folders.get(folder)) is None:
             real = real_folders[folder] = os.path.join(os.path.realpath(folder), "")

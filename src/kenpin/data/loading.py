@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.formats import get_format, huggingface
+from kenpin.data.formats import get_format, huggingface, parquet, webdataset
+from kenpin.data.in_shards import PARQUET, TAR, is_address, shards_below
 from kenpin.data.leftovers import inside, tell_leftovers
 from kenpin.data.mistaken import is_a_run, run_in_place_of_data
 from kenpin.data.reading import Note, Reading
 from kenpin.data.reading.pictures import listings_kept
 from kenpin.data.recognising import Attempt, chosen, has_errors, located, of_a_table, unknown
 from kenpin.data.taking import DataSource, taken
-from kenpin.errors import DatasetError, LabelError, OptionError
+from kenpin.errors import DatasetError, KenpinError, LabelError, OptionError, first_line
 from kenpin.files import new_folder, refuse_to_destroy
 from kenpin.network import check_hub
 from kenpin.outlines import is_oriented
@@ -26,6 +27,8 @@ if TYPE_CHECKING:  # who judges waits for no options of a training
     from kenpin.config import TrainOptions
 
 _HUB = "huggingface"
+_SHARDS = {"parquet": (PARQUET, parquet.read_shards), "webdataset": (TAR, webdataset.read_shards)}
+"""Ending and reader of the formats that are read behind an address, such as s3://bucket/folder."""
 _COLUMNS = {
     "split": "split",
     "label": "label",
@@ -88,6 +91,8 @@ def load_dataset(
         if format is not None:
             raise OptionError(f"option `format`: {format!r} is of a file or folder; leave it out of data in memory.")
         return as_dataset(source, note=note)
+    if is_address(source):
+        return _behind(os.fspath(source), format, Reading(_unheard, encoding=encoding, boxes=boxes), note)
     path = Path(source).expanduser()
     attempt = partial(_attempt, encoding=encoding, boxes=boxes)
     if format is not None:
@@ -115,6 +120,32 @@ def load_dataset(
         if isinstance(error, DatasetError):
             raise
         raise DatasetError(f"{error.filename or path}: it cannot be read ({error.strerror or error}).") from error
+
+
+def _behind(address: str, format: str | None, reading: Reading, note: Note | None) -> Dataset:
+    """The shards behind an address, read in place. Raises DatasetError, OptionError, MissingExtraError."""
+    findings: list[Finding] = []
+    reading.note = findings.append
+    if format not in (None, *_SHARDS):
+        get_format(str(format))
+        raise OptionError(
+            f"option `--format`: {address} is read in the formats {' and '.join(_SHARDS)} alone; copy data of format "
+            f"{format} to a folder."
+        )
+    try:
+        names = [name for name, (ending, _) in _SHARDS.items() if format == name or shards_below(address, ending)]
+        if format is None and len(names) != 1:
+            what = "holds shards of two formats" if names else "holds neither Parquet files nor tar archives"
+            raise DatasetError(f"{address}: {what}. Name the format with --format, or the files by a folder.")
+        dataset = _SHARDS[format or names[0]][1](address, reading)
+    except (OSError, ValueError) as error:  # Arrow's own
+        if isinstance(error, KenpinError):
+            raise
+        raise DatasetError(f"{address}: it cannot be read ({first_line(error)}); check address and rights.") from error
+    hand_on = note or _raise_errors(Path(address))
+    for finding in findings:
+        hand_on(finding)
+    return dataset.with_findings(findings, reading.box_form)
 
 
 def _attempt(path: Path, name: str, *, encoding: str | None, boxes: str | None) -> Attempt:
@@ -252,6 +283,10 @@ def _raise_errors(path: Path | None) -> Note:
             raise DatasetError(f"{finding}. {more} to look for more.")
 
     return note
+
+
+def _unheard(finding: Finding) -> None:
+    pass
 
 
 def _collecting(findings: list[Finding], note: Note) -> Note:

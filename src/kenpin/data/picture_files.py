@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from kenpin.errors import ImageError
+from kenpin.data.in_shards import Member, bytes_of, member_of
+from kenpin.errors import ImageError, first_line
 from kenpin.records import ImageSource
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class PictureBytes:
     content: str
     """Their hash, 32 hexadecimal digits."""
     status: os.stat_result | None
-    """Status of the file after it was read; None of a picture in memory."""
+    """Status of the file after it was read; None of a picture in memory, or in a shard."""
 
     @property
     def data(self) -> bytes:
@@ -77,6 +78,9 @@ def read_bytes_once(source: ImageSource, limit: int = MAX_BYTES) -> PictureBytes
     """
     if source.data is not None:
         return PictureBytes(source, hash_of(source.data), None)
+    if (member := member_of(source.path or "")) is not None:
+        data = _read_in_place(source, member, limit)
+        return PictureBytes(ImageSource(source.path, data), hash_of(data), None)
     with open_picture_file(source) as (file, status):
         if status.st_size > limit:
             what = f"the file has {status.st_size:,} bytes, more than the {limit:,} that are read"
@@ -86,6 +90,17 @@ def read_bytes_once(source: ImageSource, limit: int = MAX_BYTES) -> PictureBytes
         except OSError as error:
             raise PictureError(source, "image-missing", f"it cannot be read ({error})", COPY_AGAIN) from error
     return PictureBytes(ImageSource(source.path, data), hash_of(data), after)
+
+
+def _read_in_place(source: ImageSource, member: Member, limit: int) -> bytes:
+    """The bytes of a picture that lies in a shard. Raises PictureError."""
+    try:
+        return bytes_of(member, limit)
+    except PermissionError as error:
+        raise PictureError(source, "image-forbidden", "its shard may not be read", "Allow it to be read") from error
+    except (OSError, ValueError) as error:  # Arrow's errors are of these
+        what = f"it cannot be read in its shard ({first_line(error)})"
+        raise PictureError(source, "image-missing", what, "Put the shard back, or read the data set again") from error
 
 
 def in_memory(image: Image.Image) -> ImageSource:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kenpin.data.duplicates import NEAR_DISTANCE, cluster_of_each, perceptual_hashes
+from kenpin.data.part_names import is_form, views_of
 from kenpin.errors import DatasetError, OptionError
 from kenpin.nearest import did_you_mean
 from kenpin.plural import counted
@@ -26,7 +27,8 @@ _WAYS = ("ratio", "order", "duplicates")
 
 
 def split_by(dataset: Dataset, by: str, ratios: Mapping[str, float], *, seed: int) -> Dataset:
-    """By `ratio` (stratified), `order` (of the file), `duplicates` (look-alikes stay together), or a column.
+    """By `ratio` (stratified), `order` (of the file), `duplicates` (look-alikes stay together), a column, or the part
+    that a form of file names such as `{part}_{view}` tells.
 
     Raises OptionError, DatasetError, ImageError as the function of that way does.
     """
@@ -36,6 +38,10 @@ def split_by(dataset: Dataset, by: str, ratios: Mapping[str, float], *, seed: in
         return split_in_order(dataset, ratios)
     if by == "duplicates":
         return split_by_duplicates(dataset, ratios, seed=seed)
+    if is_form(by):
+        return dataset.with_splits(
+            _splits_of_groups(dataset, [part for part, _ in views_of(dataset, by)], ratios, seed, f"of {by!r}")
+        )
     return split_by_group(dataset, ratios, column=by, seed=seed)
 
 

@@ -16,6 +16,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size, read_grey_or_rgb
 from kenpin.data.picture_files import PictureBytes, in_memory
 from kenpin.errors import ImageError, ShapeError
+from kenpin.heat import Region
 from kenpin.records import Example, ImageSource
 
 if TYPE_CHECKING:
@@ -61,6 +62,12 @@ class Tiling:
         """x and y of each tile's upper left corner, row by row."""
         across, down = (self.starts(side) for side in size_wh)
         return tuple((x, y) for y in down for x in across)
+
+    def region_in(self, at_xy: tuple[int, int], region: Region, size_wh: tuple[int, int]) -> Region:
+        """A region of a tile, in shares of its sides, as one of its picture; of a tile that reaches beyond it, too."""
+        x1, y1, x2, y2 = region
+        (x, y), (width, height), side = at_xy, size_wh, self.tile_px
+        return (x + x1 * side) / width, (y + y1 * side) / height, (x + x2 * side) / width, (y + y2 * side) / height
 
     def cut(self, image: Image.Image, at_xy: tuple[int, int]) -> Image.Image:
         """One tile; beyond the picture its edge goes on."""

@@ -67,11 +67,11 @@ def describe(
 
     A picture that cannot be opened goes to `on_error`, if given. Raises KenpinError.
     """
+    from kenpin.base_predictor import load_conversational
     from kenpin.data.dataset import Dataset
     from kenpin.description.describer import DescribedPicture
     from kenpin.description.gathering import load_gatherer
     from kenpin.description.options import DescriptionOptions
-    from kenpin.predictor import load_conversational
     from kenpin.records import Example, ImageSource
 
     chosen = DescriptionOptions.from_mapping(values)

@@ -99,9 +99,10 @@ class Gatherer:
     ) -> list[Witness]:
         witnesses = []
         for prediction, (example, image) in zip(predictor.predict(examples), opened, strict=True):
-            judgement = None if predictor.threshold is None else judge(prediction, predictor.threshold)
+            threshold = predictor.threshold if predictor.views is None else None  # it says nothing of one picture
+            judgement = None if threshold is None else judge(prediction, threshold)
             map_ = _map_against(predictor, prediction, judgement, example, image)
-            witness = witness_of(name, prediction, judgement, predictor.threshold, size_wh=image.size, map=map_)
+            witness = witness_of(name, prediction, judgement, threshold, size_wh=image.size, map=map_)
             witnesses.append(witness)
         return witnesses
 

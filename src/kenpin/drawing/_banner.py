@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from kenpin.data.images import read_image
+from kenpin.data.reading.names import name_of_file
 from kenpin.drawing._boxes import draw_detections
 from kenpin.drawing._lettering import Lettering
 from kenpin.files import new_file
@@ -35,7 +36,7 @@ def draw_prediction(
     picture = read_image(ImageSource(path=str(path)))
     if prediction.detections is not None:
         picture = draw_detections(picture, prediction.detections, labels=labels)
-    target = folder / f"{number:04d}-{path.stem}.png"
+    target = folder / name_of_file(f"{number:04d}-{path.stem}.png")
     canvas = with_banner(picture, caption(prediction, judgement), None if judgement is None else judgement.verdict)
     with new_file(target) as unfinished:
         canvas.save(unfinished)

@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL import Image
 
 from kenpin.data.images import read_image
+from kenpin.data.reading.names import name_of_file
 from kenpin.drawing._banner import caption, with_banner
 from kenpin.drawing._boxes import draw_detections
 from kenpin.files import new_file
@@ -42,7 +43,7 @@ def draw_beside_truth(
     canvas = Image.new("RGB", (left.width + _GAP_PX + right.width, left.height), "white")
     canvas.paste(left)
     canvas.paste(right, (left.width + _GAP_PX, 0))
-    target = Path(folder) / f"{number:04d}-{Path(example.id).stem}.png"
+    target = Path(folder) / name_of_file(f"{number:04d}-{Path(example.id).stem}.png")
     with new_file(target) as unfinished:
         canvas.save(unfinished)
     return target

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import repeat
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import displayed_size
@@ -23,6 +23,7 @@ from kenpin.evaluation._texts import compared, text_notes
 from kenpin.evaluation._vectors import vector_notes
 from kenpin.evaluation.kinds import Better, MeasureKind, Unit
 from kenpin.evaluation.measures import MEASURES, measure_all
+from kenpin.evaluation.parts import join_parts, whole_parts
 from kenpin.evaluation.sample import NOT_OK, OK, VECTOR_SAMPLE, Sample, score_of, vectors_of
 from kenpin.metrics import confusion
 from kenpin.nearest import did_you_mean, nearest_name
@@ -30,6 +31,7 @@ from kenpin.plural import counted, was_were
 from kenpin.quality.threshold import judge
 from kenpin.records import Evaluation, Example, JudgedExample, Prediction, Threshold
 from kenpin.targets import Target
+from kenpin.views import PartViews
 
 __all__ = [
     "BACKGROUND",
@@ -47,6 +49,16 @@ __all__ = [
     "vectors_of",
     "with_mask_measures",
 ]
+
+
+@runtime_checkable
+class JudgesParts(Protocol):
+    """An inspector that may judge parts by several pictures."""
+
+    @property
+    def views(self) -> PartViews | None:
+        """The views of a part; None where each picture is judged by itself."""
+        ...
 
 
 class Predicts(Protocol):
@@ -87,8 +99,9 @@ def evaluate(
     Annotated with what it predicts: a label, an answer, or boxes, of which there may be none. Other examples are left
     out and counted in the notes. So are those that it, or anything that it stands on, has learned from or was chosen
     by, unless `with_seen` takes them: then the first note says that the figures promise nothing. Where examples have
-    masks and the inspector reads its score off a map, the map is measured too. `progress` is called with
-    how many are judged and how many there are.
+    masks and the inspector reads its score off a map, the map is measured too. An inspector that judges parts by
+    several pictures is measured on parts of which it has seen no picture. `progress` is called with how many are judged
+    and how many there are.
 
     Raises DatasetError when nothing is left, LabelError for labels that the inspector does not know, OptionError when
     no OK label occurs anywhere and another one may be meant, MissingExtraError for boxes without the extra that scores
@@ -111,12 +124,21 @@ def evaluate(
         notes.append(_no_good_part(dataset, sorted(occurring | set(predictor.labels)), ok_labels, target))
     if left_out := len(chosen) - len(known):
         notes.append(f"{counted(left_out, 'picture')} without {target.one} {was_were(left_out)} left out.")
+    views = predictor.views if isinstance(predictor, JudgesParts) else None
+    all_known = known
     known, of_seen = held_out(known, predictor.lineage, with_seen=with_seen)
+    if views is not None and not len(known := whole_parts(known, all_known, views.by)):
+        raise DatasetError(f"{dataset.root or 'the data set'}: the inspector has seen a picture of each of its parts.")
     notes = [*of_seen, *notes]
     seen = (NOTHING_SEEN if predictor.lineage is None else predictor.lineage).seen(known)
+    predictions = _counted(predictor.predict(known), len(known), progress)
+    joined = None if views is None else join_parts(known, predictions, views, ok_labels)
+    if joined is not None:
+        seen = joined.any_of(seen, known)
+        notes += joined.notes
     evaluation = summarise(
-        known,
-        _counted(predictor.predict(known), len(known), progress),
+        known if joined is None else joined.examples,
+        predictions if joined is None else joined.predictions,
         labels=predictor.labels,
         ok_labels=ok_labels,
         threshold=threshold,
@@ -128,6 +150,7 @@ def evaluate(
     if any(seen):
         judged = (replace(part, seen=was) for part, was in zip(evaluation.judged, seen, strict=True))
         evaluation = replace(evaluation, judged=tuple(judged))
+    evaluation = evaluation if joined is None else joined.shown_in(evaluation)
     return with_mask_measures(evaluation, predictor, known, seed)
 
 

@@ -193,6 +193,7 @@ def check_out(run: Path, record: RunRecord, out: Path, overwrite: bool) -> None:
 def _copy_record(run: Path, folder: Path) -> None:
     """The run's record, and what its report shows."""
     folder.mkdir()
-    for file in (run / RECORD, run / METRICS, *evaluation_files(run).all):
+    kept = evaluation_files(run)
+    for file in (run / RECORD, run / METRICS, *kept.all, kept.criteria):
         if file.is_file():
             shutil.copyfile(file, folder / file.name)

@@ -75,6 +75,11 @@ def export_int8(
             f"{run}: INT8 is judged by verdicts and labels, which family {record.family} does not give; take "
             "--precision fp32."
         )
+    if record.parts is not None:
+        raise OptionError(
+            f"{run}: INT8 is judged by verdicts of single pictures, and this run judges parts by several; take "
+            "--precision bf16."
+        )
     learned, judging, chosen = _pictures(run, record, data)
     with TemporaryDirectory(prefix="kenpin-export-") as name:
         progress("writing 32 bits", 0, 1)

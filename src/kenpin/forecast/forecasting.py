@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,10 +15,12 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.streaming import AHEAD, IN_FLIGHT_BYTES
 from kenpin.data.taking import DataSource
 from kenpin.data.tiling import sizes_of
-from kenpin.errors import KenpinError
+from kenpin.errors import KenpinError, OptionError
 from kenpin.forecast.disk import sealing_seconds, writing_seconds
+from kenpin.forecast.figures import Forecast, Memory, Remedy, Times
 from kenpin.forecast.meter import Course, Peak, live_at, peak_of
 from kenpin.forecast.rehearsal import Rehearsal, Scoring
+from kenpin.forecast.sharing import Sharing
 from kenpin.models.contract import Inspector, Questioned, Trainable
 from kenpin.models.inference import batch_size_of
 from kenpin.models.tiles import tiling_of
@@ -26,7 +28,7 @@ from kenpin.predictor import best_device
 from kenpin.training.capacity import held, resident_bytes, room_bytes, size
 from kenpin.training.keeping import MAPS_OF_ANSWERS
 from kenpin.training.listener import Say
-from kenpin.training.precision import Precision, choose_precision
+from kenpin.training.precision import choose_precision
 from kenpin.training.start import Start, as_learned, begin
 from kenpin.training.watch import ANSWERED, SAMPLE
 
@@ -34,113 +36,6 @@ _FIT_COPIES = 6
 """Of the features in float32 while a fit is made: as computed, stacked, and twice in float64."""
 _TABLE_COPIES, _TABLE_SQUARES = 5, 6
 """Of a table's numbers in float64 while its parts are scored, and of matrices of all pairs of items."""
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes on the device at the moment of a run when most are held."""
-
-    weights: int
-    gradients: int
-    optimiser: int
-    activations: int
-    """With all working memory of the operations."""
-    logits: int
-    """Tensors with an entry for each word of the vocabulary."""
-    data: int
-    runtime: int
-    """Of a run on the CPU the process without the network; on a GPU what its allocator holds beyond the tensors."""
-    not_yet: int = 0
-    """Gradients that are not there at that moment."""
-
-    @property
-    def total(self) -> int:
-        """All of it together."""
-        needed = self.weights + self.gradients + self.optimiser + self.activations + self.logits
-        return needed + self.data + self.runtime - self.not_yet
-
-
-@dataclass(frozen=True)
-class Times:
-    """Seconds, from a step that was timed."""
-
-    features: float
-    """Of the features of all pictures, where what looks at them is frozen; once, and none where they are kept."""
-    step: float
-    epoch: float
-    """Of its steps, without evaluations."""
-    evaluation: float
-    saving: float
-    """Of one checkpoint: its bytes at the pace of the disk."""
-    scoring: float
-    """Before the first step, and of all validation and test pictures at the end."""
-    closing: float
-    """Of what the run keeps: its weights written and hashed once more, and the maps of its report."""
-    steps: int
-    evaluations: int
-
-    @property
-    def checkpoints(self) -> int:
-        """At most: each evaluation may find a new best one."""
-        return self.evaluations
-
-    @property
-    def total(self) -> float:
-        """The whole run, where nothing ends it earlier."""
-        learning = self.steps * self.step + self.evaluations * self.evaluation + self.checkpoints * self.saving
-        return self.features + learning + self.scoring + self.closing
-
-
-@dataclass(frozen=True)
-class Remedy:
-    """Options under which the run is forecast to fit, and what it then holds."""
-
-    options: Mapping[str, Any]
-    total_bytes: int
-
-    def __str__(self) -> str:
-        """As they are typed."""
-        return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in self.options.items())
-
-
-@dataclass(frozen=True)
-class Forecast:
-    """Memory and time of a run, forecast before it starts."""
-
-    device: str
-    precision: Precision
-    parameters: int
-    trainable: int
-    memory: Memory
-    room_bytes: int
-    at_least: bool
-    """Whether the measuring was broken off because nothing was left: then more is needed than `memory` says."""
-    times: Times | None
-    """None where the run does not fit, and of a table, whose numbers nothing is timed on."""
-    remedy: Remedy | None = None
-
-    @property
-    def fits(self) -> bool:
-        """Whether there is room for it."""
-        return not self.at_least and self.memory.total <= self.room_bytes
-
-    @property
-    def refusal(self) -> str | None:
-        """Why the run is refused, in one sentence with the remedy; None where it fits."""
-        if self.fits:
-            return None
-        more = "more than " if self.at_least else ""
-        found = (
-            "take fewer rows, or fewer columns."
-            if not self.parameters
-            else "none of --batch-size, --tuning, --precision and --frozen-dtype makes it fit; take a smaller --base."
-            if self.remedy is None
-            else f"with {self.remedy} it needs {size(self.remedy.total_bytes)}."
-        )
-        return (
-            f"this run needs {more}{size(self.memory.total)} and {size(self.room_bytes)} can be had on {self.device}; "
-            f"{found}"
-        )
 
 
 def forecast_run(
@@ -220,12 +115,25 @@ class _Trial:
         self._size = batch_size_of(inspector) if self._steps is None else self._steps.batch_size
         self._accumulate = 1 if self._steps is None else self._steps.accumulate
         self._room = room_bytes(self.device) if room is None else room
+        if self.device.type == "cpu" and self._steps is not None:
+            self._room //= self._steps.processes  # they share it
         self._opens_in_parts = not isinstance(inspector, Questioned)
-        self._held = held(inspector.module, None if self._steps is None else self._steps.optimiser)
+        self._sharing = Sharing(1, False) if self._steps is None else Sharing(self._steps.processes, self._steps.shard)
+        self._whole = held(inspector.module, None if self._steps is None else self._steps.optimiser)
+        self._held = self._sharing.held(self._whole)
+        self._gathered_bytes = self._sharing.gathered_bytes(inspector.module)
+        if self.device.type == "cpu" and self._sharing.shard:
+            self._gathered_bytes += self._whole.weights_bytes  # of the main process, which keeps the whole one, too
         self._scoring = Scoring(0.0, 0.0, 0.0, 0)
         self._picture_bytes = self._opened_bytes = self._kept_bytes = self.answer_tokens = 0
         self._courses: dict[int, Course] = {}
         self.runtime_bytes = runtime_bytes or 0
+        tried_bytes = self._whole.weights_bytes + self._whole.gradients_bytes
+        if self._held.total_bytes <= self._room < tried_bytes:
+            raise OptionError(
+                f"a forecast tries steps on the whole network, whose weights and gradients take {size(tried_bytes)}, "
+                f"and {size(self._room)} can be had for each process; train it without --dry-run."
+            )
         if self._held.total_bytes <= self._room:
             inspector.module.to(self.device)
             self._rehearsal = Rehearsal(inspector, options, start.task, self._parts, self._target)
@@ -244,13 +152,14 @@ class _Trial:
         self._scoring = rehearsal.scoring()
         if self._on_cpu and runtime_bytes is None:
             # behind the scoring, which loads what a run loads; before the steps, which leave freed memory behind
-            self.runtime_bytes = max(resident_bytes() - counted.weights_bytes, 0)
+            self.runtime_bytes = max(resident_bytes() - self._whole.weights_bytes, 0)
         self._picture_bytes, self._opened_bytes = rehearsal.picture_bytes()
         self._kept_bytes = rehearsal.kept_bytes() if self._steps else 0
         self.answer_tokens = rehearsal.answer_tokens() if self._steps else 0
         others = counted.weights_bytes + counted.optimiser_bytes + self.runtime_bytes + self._data_bytes(1, 1)
         if (left := self._room - others) > counted.gradients_bytes:
-            self._courses = (rehearsal.courses if self._steps else rehearsal.feature_courses)(self._size, left)
+            size = self._sharing.pictures(self._size)
+            self._courses = (rehearsal.courses if self._steps else rehearsal.feature_courses)(size, left)
 
     @property
     def _on_cpu(self) -> bool:
@@ -273,6 +182,7 @@ class _Trial:
             room_bytes=self._room,
             at_least=not self._measured,
             times=times,
+            processes=self._sharing.processes,
         )
 
     @property
@@ -281,13 +191,15 @@ class _Trial:
         return 1 in self._courses and self._courses[1].whole
 
     def memory(self, pictures: int, accumulate: int) -> Memory:
-        """Forecast for steps of so many batches of so many pictures."""
-        counted = self._held
+        """Forecast for steps of so many batches of so many pictures, which the processes share."""
+        counted, pictures = self._held, self._sharing.pictures(pictures)
         # one weight after the other on a CPU, all at once on a GPU
         changing = 2 * counted.largest_bytes if self._on_cpu else counted.gradients_bytes
         moments = [Peak(changing, 0, counted.gradients_bytes), Peak(self._scoring.working_bytes, 0, 0)]
         if self._courses:
             live = live_at(self._courses, pictures)
+            if self._sharing.shard:
+                live = live // [1, 1, self._sharing.processes]
             moments.append(peak_of(live, counted.gradients_bytes if accumulate > 1 else None))
         peak = max(moments, key=sum)
         unseen = max((course.unseen_bytes for course in self._courses.values()), default=0)
@@ -300,6 +212,7 @@ class _Trial:
             data=self._data_bytes(pictures, accumulate),
             runtime=self.runtime_bytes + unseen,
             not_yet=counted.gradients_bytes - peak.gradients,
+            gathered=self._gathered_bytes,
         )
 
     def _data_bytes(self, pictures: int, accumulate: int) -> int:
@@ -318,18 +231,21 @@ class _Trial:
         return (waiting + read_ahead) * batch_bytes + opened_bytes + self._kept_bytes
 
     def _times(self) -> Times:
-        parts, scoring, counted = self._parts, self._scoring, self._held
+        parts, scoring, counted = self._parts, self._scoring, self._whole
         training, (validation, test) = len(parts.training), self._scored
         learned = 0 if parts.validation is None else len(parts.validation)
         features_s = (training + validation + test) * scoring.features_s
         if self._steps is None:
             return Times(features_s, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0)
-        options, (step_s, loss_s) = self._steps, self._rehearsal.step_seconds()
+        # processes of one CPU share its cores: each takes as long for its part as one for the whole
+        options, together = self._steps, self._steps.batch_size
+        step_s, loss_s = self._rehearsal.step_seconds(together if self._on_cpu else self._sharing.pictures(together))
         steps_an_epoch = math.ceil(math.ceil(training / options.batch_size) / options.accumulate)
         steps = math.ceil(options.epochs * steps_an_epoch)
         every = options.evaluate_every
         evaluations = math.ceil(options.epochs) if every is None else steps // every
         watched = min(validation, SAMPLE) if self._target in ANSWERED else validation
+        exchange_s = self._sharing.exchange_seconds(self._whole, self.device.type)
         weights_bytes, checkpoint_bytes = counted.gradients_bytes, counted.gradients_bytes + counted.optimiser_bytes
         return Times(
             features=features_s if self._rehearsal.keeps_features else 0.0,
@@ -343,6 +259,7 @@ class _Trial:
             + min(validation + test, MAPS_OF_ANSWERS) * scoring.map_s,
             steps=steps,
             evaluations=evaluations,
+            exchange=options.accumulate * exchange_s if self._sharing.shard else exchange_s,
         )
 
     def smaller_batch(self, changed: Mapping[str, Any] | None = None) -> Remedy | None:

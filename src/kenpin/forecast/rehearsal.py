@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -34,7 +34,7 @@ from kenpin.training.augment import Augmenter, augments, plan_augmentation
 from kenpin.training.batches import Reader
 from kenpin.training.parts import Parts
 from kenpin.training.precision import Precision, choose_precision
-from kenpin.training.step import GradientStep, computing_in, make_optimiser
+from kenpin.training.step import GradientStep, computing_in, make_optimiser, recomputing
 
 Result = TypeVar("Result")
 SIZES = (1, 2, 3)
@@ -182,11 +182,12 @@ class Rehearsal:
 
     # ---- how long it takes ----
 
-    def step_seconds(self) -> tuple[float, float]:
-        """Of one whole step, its accumulated batches and their reading; and of the loss of a validation batch."""
+    def step_seconds(self, pictures: int) -> tuple[float, float]:
+        """Of one whole step, its accumulated batches of so many pictures and their reading; and of the loss of a
+        validation batch."""
         options, module = self._steps, self._inspector.module
         assert options is not None
-        rows = self._order[: options.batch_size]
+        rows = self._order[:pictures]
         step = self.step()
         read_s, batch = self._timed(lambda: self.batch(rows))
         if self.keeps_features:  # they will be there, so that no picture is opened
@@ -283,7 +284,8 @@ class Rehearsal:
         module = self._inspector.module
         module.train()
         try:
-            with computing_in(self.precision, module):
+            recompute = self._steps is not None and self._steps.recompute
+            with computing_in(self.precision, module), recomputing(module) if recompute else nullcontext():
                 yield
         finally:
             module.zero_grad()

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kenpin.base_predictor import load_conversational
 from kenpin.cases.case import Found, VectorRun
 from kenpin.description import describer_of
 from kenpin.description.evidence import Evidence, evidence_of, witness_of
@@ -20,7 +21,6 @@ from kenpin.inspection.policy import Policy
 from kenpin.inspection.runs import JudgedPart, PolicyRun, map_against, maps_of
 from kenpin.models.contract import Explained
 from kenpin.models.outputs import vectors_of
-from kenpin.predictor import load_conversational
 from kenpin.records import Map
 from kenpin.run.record import read_record, record_hash, space_of
 
@@ -80,6 +80,10 @@ class CloserLook:
         for error in seen.failed.values():
             raise error
 
+    def draw(self, views: Sequence[JudgedPart], out: Path) -> list[Seen]:
+        """The maps alone, of further views of parts. out: as for `look`."""
+        return [self._show(view, False, out, with_cases=False).seen for view in views]
+
     def look(self, parts: Sequence[JudgedPart], out: Path | None) -> list[Seen]:
         """Look at each part as its verdict asks for. A failed step on a part leaves the part's other steps, and other
         parts, unchanged.
@@ -101,8 +105,8 @@ class CloserLook:
                 seen[index] = replace(seen[index], described=answer)
         return seen
 
-    def _show(self, part: JudgedPart, always: bool, out: Path | None) -> _Shown:
-        """Maps and known cases."""
+    def _show(self, part: JudgedPart, always: bool, out: Path | None, *, with_cases: bool = True) -> _Shown:
+        """Maps, and known cases."""
         maps: dict[str, tuple[Map, ...]] = {}
         files: dict[str, str] = {}
         cases: tuple[Found, ...] = ()
@@ -121,7 +125,7 @@ class CloserLook:
                 failed[f"The map of {name}"] = file.error
             else:
                 files[name] = file
-        near = attempt(lambda: self._cases(part, always))
+        near = attempt(lambda: self._cases(part, always) if with_cases else ())
         if isinstance(near, Failed):
             failed["The search for known cases"] = near.error
         else:

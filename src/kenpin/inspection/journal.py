@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from kenpin import chained
-from kenpin.chained import ChainedFile, LineKind
+from kenpin.chained import ChainedFile, LineKind, Mark
 from kenpin.errors import RunError
 from kenpin.files import new_file
 from kenpin.inspection.offsets import PartOffsets
@@ -30,6 +31,18 @@ PART_RECORDS = LineKind(
     check=lambda values: all(isinstance(values[name], kinds) for name, kinds in _INDEXED.items()),
 )
 """The lines of a journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Records that were added to a journal: whoever follows it need not read them again."""
+
+    path: Path
+    before: Mark
+    """Behind the last line that stood there before them."""
+    records: tuple[tuple[PartRecord, int], ...]
+    """Each with the offset of its line in bytes."""
+    after: Mark
 
 
 class Journal:
@@ -57,7 +70,7 @@ class Journal:
         """Close the file."""
         self._lines.close()
 
-    def append(self, records: Sequence[PartRecord]) -> None:
+    def append(self, records: Sequence[PartRecord]) -> Appended:
         """Add records; when this returns they are on disk.
 
         Raises RunError for a part that has a record, OSError with the name of the file.
@@ -70,8 +83,11 @@ class Journal:
                     f"{self.path}: already has a record of {record.id} with this content; it stays as it is."
                 )
             keys.add(key)
-        for record, offset in zip(records, self._lines.append([*map(to_values, records)]), strict=True):
+        before = self._lines.mark
+        added = tuple(zip(records, self._lines.append([*map(to_values, records)]), strict=True))
+        for record, offset in added:
             self._note({name: getattr(record, name) for name in _INDEXED}, offset)
+        return Appended(self.path, before, added, self._lines.mark)
 
     def find(self, key: PartKey) -> PartRecord | None:
         """The record of a part; None where there is none. Raises RunError."""
@@ -85,7 +101,8 @@ class Journal:
         """By id, size in bytes and modification time in nanoseconds of the file as last judged. Reads all lines: who
         judges for months cannot hold them. Raises RunError."""
         lines = chained.read_lines(self.path, PART_RECORDS)
-        return {values["id"]: (values["picture_bytes"], values["modified_ns"]) for values, _ in lines}
+        files = (file for values, _ in lines for file in values.get("views") or (values,))
+        return {file["id"]: (file["picture_bytes"], file["modified_ns"]) for file in files}
 
     def set_aside(self) -> Iterator[PartRecord]:
         """The records of files that were no pictures. Raises RunError."""

@@ -16,7 +16,7 @@ from kenpin.cases.case import Found
 from kenpin.chained import line_of
 from kenpin.errors import OptionError, first_line
 from kenpin.inspection.closer_look import CloserLook, Seen
-from kenpin.inspection.fusing import fuse
+from kenpin.inspection.fusing import Fused, RegionsByRun, fuse
 from kenpin.inspection.isolating import Failed, attempt, on_each
 from kenpin.inspection.part_regions import RegionFinder
 from kenpin.inspection.pictures import Opened, Sighting, as_text
@@ -42,7 +42,8 @@ class Judges:
         self._runs = {name: load_run(name, options, device, engine) for name, options in policy.runs.items()}
         self._check_rules()
         self._finder = RegionFinder(policy, self._runs)
-        self._closer_look = CloserLook(policy, self._runs, device)
+        self.closer_look = CloserLook(policy, self._runs, device)
+        """The steps beside verdicts."""
         self.identity: dict[str, Any] = {
             "policy": {
                 **policy.model_dump(
@@ -59,7 +60,7 @@ class Judges:
                 }
                 for name, run in self._runs.items()
             },
-            "describer": self._closer_look.describes_by,
+            "describer": self.closer_look.describes_by,
         }
         """All that determines verdicts and records: with any change it is another inspection."""
         identity = json.dumps(self.identity, sort_keys=True, ensure_ascii=False)
@@ -86,21 +87,31 @@ class Judges:
 
     def judge(self, pictures: Sequence[Opened], out: Path) -> list[PartRecord]:
         """One record a picture, whatever fails. out: the folder of the records, where maps are written."""
+        judged = self.judged(pictures)
+        looked_at = [part for part in judged if isinstance(part, JudgedPart)]
+        looks = iter(on_each(lambda some: self.closer_look.look(some, out), looked_at))
+        records = []
+        for picture, part in zip(pictures, judged, strict=True):
+            if isinstance(part, JudgedPart):
+                records.append(self.whole(part, next(looks)))
+            else:  # a part that could not be judged is never passed
+                why = f"{picture.error}" if part is None else f"The runs failed on it: {first_line(part.error)}"
+                records.append(self.record(picture, Verdict.REVIEW, (why,)))
+        return records
+
+    def judged(self, pictures: Sequence[Opened]) -> list[JudgedPart | Failed | None]:
+        """What the runs answer on each picture, together where they can, or the error; None for one that could not be
+        opened."""
         judged: list[JudgedPart | Failed | None] = [None] * len(pictures)
         for some in _by_what_is_known(pictures):
             answers = on_each(self._judge, [pictures[place] for place in some])
             for place, answer in zip(some, answers, strict=True):
                 judged[place] = answer
-        looked_at = [part for part in judged if isinstance(part, JudgedPart)]
-        looks = iter(on_each(lambda some: self._closer_look.look(some, out), looked_at))
-        records = []
-        for picture, part in zip(pictures, judged, strict=True):
-            if isinstance(part, JudgedPart):
-                records.append(self._whole(part, next(looks)))
-            else:  # a part that could not be judged is never passed
-                why = f"{picture.error}" if part is None else f"The runs failed on it: {first_line(part.error)}"
-                records.append(self._record(picture, Verdict.REVIEW, (why,)))
-        return records
+        return judged
+
+    def fused(self, judgements: Mapping[str, Judgement], regions: RegionsByRun) -> Fused:
+        """The verdict by the policy's rules."""
+        return fuse(judgements, self._rules, regions, self._by_rules)
 
     def _judge(self, pictures: Sequence[Opened], *, rehearsing: bool = False) -> list[JudgedPart]:
         """Outputs of each run for each picture, and the verdicts."""
@@ -123,32 +134,33 @@ class Judges:
                 if run.threshold is not None and name not in self._by_rules
             }
             regions = self._finder.find(picture, outputs_of, rehearsing=rehearsing)
-            fused = fuse(judgements, self._rules, regions, self._by_rules)
+            fused = self.fused(judgements, regions)
             judged.append(JudgedPart(picture, outputs_of, judgements, *fused, regions))
         return judged
 
-    def _whole(self, judged: JudgedPart, look: Seen | Failed) -> PartRecord:
+    def whole(self, judged: JudgedPart, look: Seen | Failed) -> PartRecord:
         """The record with all results that it can hold; a result that it cannot hold does not change the verdict."""
         seen = Seen(failed={"The closer look": look.error}) if isinstance(look, Failed) else look
-        record = self._record(judged.opened, judged.verdict, (*judged.reasons, *seen.notes))
+        record = self.record(judged.opened, judged.verdict, (*judged.reasons, *seen.notes))
         record = replace(record, rule=judged.rule)
         steps: dict[str, Callable[[], dict[str, Any]]] = {
-            "the answers": lambda: self._answers(judged, seen),
+            "the answers": lambda: self.answers(judged, seen),
             "the known cases": lambda: {"cases": tuple(map(_near_case, seen.cases))},
             "the description": lambda: _described(seen),
         }
-        complete = attempt(lambda: _with(record, *(step() for step in steps.values())))
+        complete = attempt(lambda: with_checked(record, *(step() for step in steps.values())))
         if not isinstance(complete, Failed):
             return complete
         for what, step in steps.items():
-            fuller = attempt(lambda record=record, step=step: _with(record, step()))  # type: ignore[misc]
+            fuller = attempt(lambda record=record, step=step: with_checked(record, step()))  # type: ignore[misc]
             if isinstance(fuller, Failed):
                 note = f"The record cannot hold {what}: {first_line(fuller.error)}"
                 fuller = replace(record, reasons=(*record.reasons, as_text(note)))
             record = fuller
         return record
 
-    def _answers(self, judged: JudgedPart, seen: Seen) -> dict[str, Any]:
+    def answers(self, judged: JudgedPart, seen: Seen) -> dict[str, Any]:
+        """The fields of a record that hold what the runs answered."""
         answers = tuple(
             replace(
                 _answer(run, judged.outputs[name].prediction, judged.judgements.get(name), seen.maps.get(name)),
@@ -172,7 +184,7 @@ class Judges:
         left = len(regions) - len(shown)
         return {**cuts, "region_from": self._finder.cuts.get(name), "regions": shown, "regions_left_out": left}
 
-    def _record(self, opened: Opened, verdict: Verdict, reasons: tuple[str, ...]) -> PartRecord:
+    def record(self, opened: Opened, verdict: Verdict, reasons: tuple[str, ...]) -> PartRecord:
         """The fields of every record."""
         return part_record(opened, verdict, reasons, policy=self._hash, lot=self._policy.lot)
 
@@ -203,7 +215,7 @@ class Judges:
         if self.batch_size > 1:
             self._judge([opened, opened], rehearsing=True)  # an engine loads a network for several pictures apart
         (part,) = self._judge([opened], rehearsing=True)
-        self._closer_look.rehearse(part)
+        self.closer_look.rehearse(part)
 
     def _for_rehearsal(self) -> Image.Image:
         """Noise; where runs align pictures, the first one's reference, which lies over itself."""
@@ -223,7 +235,7 @@ def _by_what_is_known(pictures: Sequence[Opened]) -> list[list[int]]:
     return [*known.values()]
 
 
-def _with(record: PartRecord, *additions: Mapping[str, Any]) -> PartRecord:
+def with_checked(record: PartRecord, *additions: Mapping[str, Any]) -> PartRecord:
     """A record with further fields. Raises the error of a record that a journal cannot write or read again."""
     fuller = replace(record, **{name: value for some in additions for name, value in some.items()})
     from_values(json.loads(line_of(to_values(fuller), "").encode()), "the part")

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from threading import Lock
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+from kenpin.data.part_names import NameForm, is_form
 from kenpin.data.streaming import Ahead, Pending
-from kenpin.errors import OutputExistsError, RunError
+from kenpin.errors import OptionError, OutputExistsError, RunError
 from kenpin.files import check_writable, read_json, sole_writer, write_json
 from kenpin.inspection.aside import place_aside
-from kenpin.inspection.journal import JOURNAL, Journal
+from kenpin.inspection.journal import JOURNAL, Appended, Journal
 from kenpin.inspection.judging import Judges
-from kenpin.inspection.pictures import Opened, open_bytes
+from kenpin.inspection.part_judging import PartJudges, views_of_runs
+from kenpin.inspection.part_pictures import PartPictures, View, alone
+from kenpin.inspection.pictures import Opened, as_text, open_bytes
 from kenpin.inspection.policy import Policy, read_policy
 from kenpin.inspection.read_ahead import ReadAhead
 from kenpin.inspection.record import PartKey, PartRecord
 from kenpin.inspection.runs import PolicyRun
 from kenpin.runtime.engines import EngineName
+from kenpin.views import PartViews
 
 _IDENTITY = "inspection.json"
+Part = TypeVar("Part", Opened, PartPictures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,27 @@ class Recorded:
 
     record: PartRecord
     is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Parts that were judged, and whose records are not on disk yet."""
+
+    keys: tuple[PartKey, ...]
+    """Of the pictures, in their order."""
+    known: Mapping[PartKey, PartRecord]
+    """Records of those that had one."""
+    new: Mapping[PartKey, PartRecord]
+    """Records of the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """Parts whose records are on disk."""
+
+    recorded: list[Recorded]
+    appended: Appended | None
+    """What was added to the journal; None where nothing was."""
 
 
 class Line:
@@ -63,13 +89,35 @@ class Line:
         with ExitStack() as opening:
             self.out = opening.enter_context(record_folder(Path(out)))
             self._judges = Judges(policy, device=device, engine=engine)
+            views, self._by = views_of_runs(policy, self._judges.runs), policy.by
+            if policy.by is not None and views is None:
+                raise OptionError("option `by` of the policy: its runs judge each picture by itself; leave it out.")
+            self._parts = None if views is None else PartJudges(self._judges, policy, views)
             keep_identity(self.out, self._judges.identity, engine_may_change=engine_may_change)
             self.journal = opening.enter_context(closing(Journal(self.out / JOURNAL)))
             self._read_ahead = opening.enter_context(closing(ReadAhead(self._judges.batch_size)))
             self._opened = opening.pop_all()
         self.batch_size = self._judges.batch_size
         """Most pictures at a time."""
-        self._recording = Lock()
+        self._judging, self._recording = Lock(), Lock()
+
+    @property
+    def views(self) -> PartViews | None:
+        """The views by which parts are judged; None where each picture is a part."""
+        return None if self._parts is None else self._parts.views
+
+    @property
+    def form(self) -> NameForm:
+        """The form of file names that tells parts and views: the policy's, or that of the training. Raises OptionError
+        where a column told them in the training."""
+        assert self._parts is not None
+        by = self._by or self._parts.views.by
+        if not is_form(by):
+            raise OptionError(
+                f"the policy's runs judge parts by {self._parts.views}, which a column {by!r} told apart; files have "
+                "none, so give the form of their names in the policy, such as `by: '{part}_{view}'`."
+            )
+        return NameForm(by)
 
     @property
     def runs(self) -> Mapping[str, PolicyRun]:
@@ -94,6 +142,23 @@ class Line:
         """
         (record,) = self.judge_many([(name, data)])
         return record
+
+    def judge_part(self, name: str, pictures: Mapping[str, bytes] | Sequence[bytes]) -> PartRecord:
+        """The record of a part that is judged by several pictures, by its name and the bytes of each by the name of its
+        view, or in a list where views have no names; it is on disk. Raises OptionError where single pictures are parts,
+        or none is given, OSError as `judge` does.
+        """
+        if self._parts is None or not pictures:
+            lacks = "no picture is given" if self._parts is not None else "the policy's runs judge single pictures"
+            raise OptionError(f"part {name}: {lacks}; give all pictures of a part to runs that were trained with --by.")
+        named: list[tuple[str | None, bytes]] = (
+            [*pictures.items()] if isinstance(pictures, Mapping) else [(None, data) for data in pictures]
+        )
+        views = [
+            View(view, open_bytes(f"{name} {view or number}", data)) for number, (view, data) in enumerate(named, 1)
+        ]
+        (recorded,) = self.record_parts([PartPictures.of(as_text(name), views)])
+        return recorded.record
 
     def judge_many(self, pictures: Iterable[tuple[str, bytes]]) -> list[PartRecord]:
         """Records of several parts, in their order: faster than one by one. Raises OSError as `judge` does."""
@@ -120,23 +185,50 @@ class Line:
 
     def record(self, pictures: Sequence[Opened], *, sets_aside: bool = False) -> list[Recorded]:
         """The record of each picture, on disk. sets_aside: whether the caller moves files that are no pictures to where
-        their new records say. Raises OSError where a record cannot be written, RunError where one cannot be read."""
+        their new records say. Where parts are judged by several, each is a part that lacks the others. Raises OSError
+        where a record cannot be written, RunError where one cannot be read."""
+        return self.keep(self.judged(pictures, sets_aside=sets_aside)).recorded
+
+    def judged(self, pictures: Sequence[Opened], *, sets_aside: bool = False) -> Judged:
+        """The first half of `record`, for whoever writes records while the next pictures are judged: nothing is on disk
+        yet. Raises RunError."""
+        if self._parts is not None:
+            return self._looked_at([alone(picture) for picture in pictures], self._parts.judge)
+
+        def judge(new: Sequence[Opened], out: Path) -> list[PartRecord]:
+            records = self._judges.judge(new, out)
+            return [_to_move(*both) for both in zip(records, new, strict=True)] if sets_aside else records
+
+        return self._looked_at(pictures, judge)
+
+    def keep(self, judged: Judged) -> Durable:
+        """The second half: the records are on disk. A part that has got one since it was judged keeps that one. Raises
+        OSError, RunError."""
         with self._recording:
-            new: dict[PartKey, Opened] = {}
-            records: dict[PartKey, PartRecord] = {}
-            for picture in pictures:
-                known = self.journal.find(picture.key)
-                if known is not None:
-                    records[picture.key] = known
-                else:
-                    new.setdefault(picture.key, picture)
-            if new:
-                judged = self._judges.judge([*new.values()], self.out)
-                if sets_aside:
-                    judged = [_to_move(record, new[key]) for key, record in zip(new, judged, strict=True)]
-                self.journal.append(judged)
-                records |= zip(new, judged, strict=True)
-            return [Recorded(records[picture.key], new.get(picture.key) is picture) for picture in pictures]
+            since = {key: found for key in judged.new if (found := self.journal.find(key)) is not None}
+            new = {key: record for key, record in judged.new.items() if key not in since}
+            appended = self.journal.append([*new.values()]) if new else None
+        records = {**judged.known, **since, **new}
+        recorded = [Recorded(records[key], new.pop(key, None) is not None) for key in judged.keys]
+        return Durable(recorded, appended)
+
+    def record_parts(self, parts: Sequence[PartPictures]) -> list[Recorded]:
+        """The record of each part by several pictures, on disk. Raises OSError and RunError as `record` does."""
+        assert self._parts is not None
+        return self.keep(self._looked_at(parts, self._parts.judge)).recorded
+
+    def _looked_at(
+        self, parts: Sequence[Part], judge: Callable[[Sequence[Part], Path], Sequence[PartRecord]]
+    ) -> Judged:
+        with self._judging:
+            keys = [part.key for part in parts]
+            known = {key: found for key in dict.fromkeys(keys) if (found := self.journal.find(key)) is not None}
+            new: dict[PartKey, Part] = {}
+            for key, part in zip(keys, parts, strict=True):
+                if key not in known:
+                    new.setdefault(key, part)
+            records = judge(list(new.values()), self.out) if new else ()
+            return Judged(tuple(keys), known, dict(zip(new, records, strict=True)))
 
     def close(self) -> None:
         """Release the folder of the records."""

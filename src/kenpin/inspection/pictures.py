@@ -143,10 +143,10 @@ def open_bytes(name: str, data: bytes, *, lot: str | None = None) -> Opened:
         return replace(opened, error=error)
 
 
-def image_of_bytes(name: str, data: bytes) -> Image:
-    """The picture in memory. Raises ImageError, whatever hinders it."""
+def image_of_bytes(name: str, data: bytes, opens: Callable[[ImageSource], Image] = read_image) -> Image:
+    """The picture in memory. opens: makes it of its bytes. Raises ImageError, whatever hinders it."""
     try:
-        return read_image(ImageSource(name, data))
+        return opens(ImageSource(name, data))
     except ImageError:
         raise
     except Exception as hindrance:  # as above

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from kenpin.data.part_names import NameForm, is_form
 from kenpin.description.answers import TEXT_LENGTH
 from kenpin.description.telling import Piece
+from kenpin.hub.fetching import folder_below
 from kenpin.inspection.fusing import WORDS, Rule, parse_rule
 from kenpin.inspection.region_options import NamedPlaceOptions, RegionOptions, check_region_rule
 from kenpin.nearest import did_you_mean
@@ -31,7 +33,9 @@ def _read_as(kind: type[StrictOptions]) -> BeforeValidator:
 class RunOptions(RegionOptions):
     """A run that judges each part."""
 
-    run: Path = Field(description="Folder of the finished run, from the policy's own folder.")
+    run: Path = Field(
+        description="Folder of the finished run, from the policy's own folder, or owner/name@commit of the hub."
+    )
     fail_from: float | None = Field(
         None, description="Score from which parts fail, in place of the run's own threshold."
     )
@@ -108,6 +112,13 @@ class Policy(StrictOptions):
         None, description="Descriptions to ask for."
     )
     lot: str | None = Field(None, description="Name of the lot, kept in each record.")
+    by: str | None = Field(
+        None, description="Form of file names, such as {part}_{view}, that tells which pictures are of one part, for "
+        "runs that judge by part; by default that of their training."
+    )  # fmt: skip
+    part_after_s: float = Field(
+        10.0, ge=0, description="Seconds after its last picture from which a watched part is judged as it is."
+    )
     batch_size: int | None = Field(
         None, ge=1, description="Pictures at a time at most; by default what suits the runs."
     )
@@ -135,6 +146,15 @@ class Policy(StrictOptions):
             else options
             for name, options in value.items()
         }
+
+    @field_validator("by")
+    @classmethod
+    def _is_a_form(cls, by: str | None) -> str | None:
+        if by is not None:
+            if not is_form(by):
+                raise ValueError(f"{by!r} is no form of file names; write one such as {{part}}_{{view}}.")
+            NameForm(by)
+        return by
 
     @field_validator("px_per_mm")
     @classmethod
@@ -215,11 +235,14 @@ def read_policy(path: Path, *, px_per_mm: tuple[float, ...] | None = None) -> Po
         values["px_per_mm"] = px_per_mm
     policy = Policy.from_mapping(values, str(path))
     folder = path.absolute().parent
-    runs = {name: options.model_copy(update={"run": folder / options.run}) for name, options in policy.runs.items()}
+    runs = {
+        name: options.model_copy(update={"run": folder_below(folder, options.run)})
+        for name, options in policy.runs.items()
+    }
     cases = policy.cases
     if cases is not None and "://" not in cases.library:
         cases = cases.model_copy(update={"library": str(folder / cases.library)})
     describe = policy.describe
     if describe is not None:
-        describe = describe.model_copy(update={"run": folder / describe.run})
+        describe = describe.model_copy(update={"run": folder_below(folder, describe.run)})
     return policy.model_copy(update={"runs": runs, "cases": cases, "describe": describe})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
@@ -58,6 +58,30 @@ class Answer:
     """Regions against the part, the largest first; None where none were looked for."""
     regions_left_out: int = 0
     """Further, smaller regions, which rules count and the record does not hold."""
+    view: str | None = None
+    """The view that it is the answer on, where a part is judged by several: for this run the worst one."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedView:
+    """A picture of a part that is judged by several."""
+
+    name: str | None
+    """Of the view; None where its picture names none."""
+    id: str
+    """The picture's path below the watched folder, or as it was named."""
+    picture: str
+    """Its whole path."""
+    picture_hash: str
+    """Content hash; empty where the picture could not be read."""
+    picture_bytes: int
+    modified_ns: int
+    size_wh: tuple[int, int] | None
+    """None where it cannot be opened."""
+    error: str | None = None
+    """Why it cannot be opened, or why the runs failed on it."""
+    answers: tuple[Answer, ...] = ()
+    """Answers of each run on this picture, with its maps; their verdicts are by the cuts for parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +170,9 @@ class PartRecord:
     """None where the product was told with the part."""
     rule: str | None = None
     """The rule of the policy that decided; None where none held."""
+    views: tuple[RecordedView, ...] = ()
+    """Where parts are judged by several pictures, each of them, sorted by name: `answers` are then the worst ones, by
+    run, `picture` and `size_wh` those of the worst view, and `picture_hash` is over all."""
 
 
 PartKey = tuple[str, str]
@@ -214,6 +241,17 @@ _ANSWER = pa.struct(
         ("region_from", pa.float64()),
         ("regions", pa.list_(_REGION)),
         ("regions_left_out", pa.int64()),
+        ("view", pa.string()),
+    ]
+)
+_VIEW = pa.struct(
+    [
+        *((name, pa.string()) for name in ("name", "id", "picture", "picture_hash")),
+        ("picture_bytes", pa.int64()),
+        ("modified_ns", pa.int64()),
+        ("size_wh", pa.list_(pa.int32())),
+        ("error", pa.string()),
+        ("answers", pa.list_(_ANSWER)),
     ]
 )
 _LOOK = pa.struct([(name, pa.float64()) for name in ("brightness", "contrast", "sharpness")])
@@ -249,6 +287,7 @@ SCHEMA = pa.schema(
         ("look", _LOOK),
         ("choice", _CHOICE),
         ("rule", pa.string()),
+        ("views", pa.list_(_VIEW)),
     ],
     metadata={"kenpin.part_records": str(SCHEMA_VERSION)},
 )
@@ -257,12 +296,19 @@ SCHEMA = pa.schema(
 def to_row(record: PartRecord) -> dict[str, Any]:
     """A record as a row of `SCHEMA`."""
     row = asdict(record)
-    for answer, values in zip(record.answers, row["answers"], strict=True):
+    _convert(record.answers, row["answers"])
+    for view, of_view in zip(record.views, row["views"], strict=True):
+        _convert(view.answers, of_view["answers"])
+    return row
+
+
+def _convert(answers: Sequence[Answer], rows: Sequence[dict[str, Any]]) -> None:
+    """Bring the values of answers into the form of `_ANSWER`, in place."""
+    for answer, values in zip(answers, rows, strict=True):
         boxes = answer.boxes
         values["boxes"] = None if boxes is None else list(map(_box, *_columns(boxes)))
         for name in ("probabilities", "contributions"):
             values[name] = None if values[name] is None else list(values[name].items())
-    return row
 
 
 def _columns(boxes: Detections) -> tuple[Any, Any, Any]:

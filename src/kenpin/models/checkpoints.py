@@ -31,18 +31,24 @@ def save_learned(module: nn.Module, folder: Path) -> None:
     """Write every tensor that training changes: trainable parameters and running statistics."""
     folder.mkdir(parents=True, exist_ok=True)
     # contiguous: safetensors refuses other memory layouts, and convolutions may have one
-    save_file({name: value.contiguous() for name, value in _learned(module).items()}, folder / _LEARNED)
+    save_file({name: value.contiguous() for name, value in learned_tensors(module).items()}, folder / _LEARNED)
 
 
 def load_learned(module: nn.Module, folder: Path) -> None:
     """Load the tensors that `save_learned` wrote. Raises RunError where they are not the module's."""
-    saved, own = load_tensors(folder / _LEARNED), _learned(module)
+    saved = read_learned(module, folder)
+    with torch.no_grad():
+        for name, value in learned_tensors(module).items():
+            value.copy_(saved[name])
+
+
+def read_learned(module: nn.Module, folder: Path) -> dict[str, Tensor]:
+    """The tensors that `save_learned` wrote, by their names. Raises RunError where they are not the module's."""
+    saved, own = load_tensors(folder / _LEARNED), learned_tensors(module)
     if saved.keys() != own.keys():
         wrong = sorted(saved.keys() ^ own.keys())
         raise RunError(f"{folder}: does not fit the network, first at {wrong[0]}; start the run again.")
-    with torch.no_grad():
-        for name, value in own.items():
-            value.copy_(saved[name])
+    return saved
 
 
 def take_learned(module: nn.Module, folder: Path) -> None:
@@ -144,7 +150,8 @@ def _same(first: Path, second: Path) -> bool:
     return first.exists() and first.samefile(second)
 
 
-def _learned(module: nn.Module) -> dict[str, Tensor]:
+def learned_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Every tensor that training changes, by its name: trainable parameters and running statistics."""
     parameters = {name: value for name, value in module.named_parameters() if value.requires_grad}
     return parameters | dict(module.named_buffers())
 

@@ -136,7 +136,7 @@ class Trainable(Inspector, Protocol):
 
     def total_loss(self, module: nn.Module, batch: Batch) -> Tensor:
         """Summed loss of the tensors of `encode`, or of `features` instead, and of `encode_targets`. module: the
-        inspector's own, perhaps wrapped for several devices."""
+        inspector's own."""
 
     def loss_count(self, batch: Batch) -> Tensor:
         """Number of terms that `total_loss` sums over: pictures, or tokens."""

@@ -20,6 +20,12 @@ class OfGoodParts(Family[Taken], Protocol[Taken]):
     def made_defects(self, options: Taken) -> int:
         """Defects to be made in copies of good parts that are held out, where no real defect is known; 0: none."""
 
+    def learns_defects(self, options: Taken) -> bool:
+        """Whether defective parts are learned from too, so that none of them may judge itself."""
+
+    def limits_by_law(self, options: Taken) -> bool:
+        """Whether its limit follows from the distribution of the distance of one picture."""
+
     def layer_sets(self, options: Taken) -> tuple[tuple[int, ...], ...]:
         """Sets of layers to choose among by made defects, first the one that is taken without; empty: nothing is
         chosen. Raises OptionError where there is nothing to choose among."""

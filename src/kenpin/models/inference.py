@@ -38,6 +38,7 @@ from kenpin.models.networks.cpu_memory import keep_freed_memory
 from kenpin.models.networks.feature_store import FeatureStore, default_folder
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.recent_features import RECENT
+from kenpin.models.networks.shared_features import Store, features_in_use
 from kenpin.models.opened import sound
 from kenpin.models.outputs import Outputs, as_arrays
 from kenpin.models.tables import numbers_in_batches
@@ -86,7 +87,7 @@ def infer_together(
         keep_freed_memory()
     with torch.inference_mode():
         for inspector in inspectors:
-            frozen, key = frozen_of(inspector), _feature_key(inspector)
+            frozen, key = frozen_of(inspector), feature_key(inspector)
             if inspector.extract is not None and key in shared:
                 batch = {"features": torch.from_numpy(shared[key]["features"])}
             elif frozen is not None:
@@ -142,7 +143,7 @@ def opened_batches(
     if device_of(inspector).type == "cpu":
         keep_freed_memory()
     size = batch_size or batch_size_of(inspector)
-    key = None if inspector.extract is None else _feature_key(inspector)
+    key = None if inspector.extract is None else feature_key(inspector)
     contents = None if key is None else dataset.hashed()
     if key is not None and contents is not None and (kept := RECENT.of(key, contents)) is not None:
         yield from _known_batches(dataset, kept, size, doing, progress)
@@ -258,7 +259,11 @@ def _held_bytes(opened: _Opened) -> int:
 
 
 def _open(
-    inspector: Inspector, store: FeatureStore | None, dataset: Dataset, frozen: OnEngine | None, example: Example
+    inspector: Inspector,
+    store: Store | None,
+    dataset: Dataset,
+    frozen: OnEngine | None,
+    example: Example,
 ) -> _Opened:
     content = ""
     try:
@@ -285,13 +290,17 @@ def _open(
         return _Opened(example, error=error)
 
 
-def _stored(store: FeatureStore, content: str) -> Tensor | None:
+def _stored(store: Store, content: str) -> Tensor | None:
     (features,) = store.get([content])
     return None if features is None else torch.from_numpy(np.array(features))
 
 
 def _encoded(
-    inspector: Inspector, batch: list[_Opened], store: FeatureStore | None, room: Room, frozen: OnEngine | None
+    inspector: Inspector,
+    batch: list[_Opened],
+    store: Store | None,
+    room: Room,
+    frozen: OnEngine | None,
 ) -> Callable[[], Batch]:
     """Begin with the inputs of `infer`; the function returned waits for them."""
     if frozen is not None:
@@ -319,7 +328,7 @@ def _joined(inspector: Inspector, batch: list[_Opened]) -> tuple[Batch, int]:
     return {name: torch.cat([inputs[name] for inputs in each]) for name in (each[0] if each else ())}, len(each)
 
 
-def _completed(batch: list[_Opened], computed: Tensor | None, store: FeatureStore | None, name: str) -> Batch:
+def _completed(batch: list[_Opened], computed: Tensor | None, store: Store | None, name: str) -> Batch:
     """Rows of all pictures of a batch: those that were computed, which are stored, between those that were."""
     if not batch:
         return {}
@@ -338,14 +347,15 @@ def frozen_of(inspector: Inspector) -> OnEngine | None:
     return frozen if isinstance(frozen, OnEngine) and frozen.is_on else None
 
 
-def store_of(inspector: Inspector) -> FeatureStore | None:
-    """The store of an inspector's features; None where it has no features."""
+def store_of(inspector: Inspector) -> Store | None:
+    """The store of an inspector's features, or those that others computed; None where it has no features."""
     if inspector.extract is None:
         return None
-    return FeatureStore(default_folder(), _feature_key(inspector))
+    key = feature_key(inspector)
+    return features_in_use(key) or FeatureStore(default_folder(), key)
 
 
-def _feature_key(inspector: Inspector) -> str:
+def feature_key(inspector: Inspector) -> str:
     """Key in the feature store; inspectors with equal keys extract equal features."""
     base = inspector.base
     key = f"{base.id}\0{base.commit}\0{base.probe}\0{inspector.image_size_wh}"

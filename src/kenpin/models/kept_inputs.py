@@ -12,7 +12,7 @@ from torch import Tensor
 from kenpin.data.dataset import Dataset
 from kenpin.models.contract import Batch, Progress, Trainable
 from kenpin.models.inference import opened_batches, store_of
-from kenpin.models.networks.feature_store import FeatureStore
+from kenpin.models.networks.shared_features import Store
 from kenpin.records import Example, ImageSource
 
 KEPT_BYTES = 256 * 1024**2
@@ -23,7 +23,7 @@ KEPT_BYTES = 256 * 1024**2
 class StoredFeatures:
     """Features in the feature store, read picture by picture."""
 
-    store: FeatureStore
+    store: Store
 
     def of(self, contents: Sequence[str]) -> list[Tensor] | None:
         """The features of pictures with these content hashes; None where those of one of them are gone, for other runs

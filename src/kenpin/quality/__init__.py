@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         paired_share,
         verdict_differences,
     )
+    from kenpin.quality.part_verdicts import SeenView, judge_part, part_prediction, worst_view
     from kenpin.quality.planning import bound_sentence, plan
     from kenpin.quality.platt import fit_platt
     from kenpin.quality.randomness import wandering
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Prices",
+    "SeenView",
     "at_most",
     "attribute_study",
     "best_weight",
@@ -78,6 +80,7 @@ __all__ = [
     "gage_study",
     "individuals_chart",
     "judge",
+    "judge_part",
     "least_p_value",
     "least_passing",
     "mcnemar",
@@ -90,6 +93,7 @@ __all__ = [
     "paired_cost",
     "paired_difference",
     "paired_share",
+    "part_prediction",
     "parts_needed",
     "plan",
     "promised_false_alarms",
@@ -103,14 +107,16 @@ __all__ = [
     "unit_of_distance",
     "verdict_differences",
     "wandering",
+    "worst_view",
 ]
 
 # a verdict needs one of them
 __getattr__ = on_first_use(
     __name__,
     {
+        "Prices": "costs",
+        "SeenView": "part_verdicts",
         "at_most": "bounds",
-        "defective_in_lot": "lot_bounds",
         "attribute_study": "attribute_gage",
         "best_weight": "run_length",
         "bound_sentence": "planning",
@@ -118,8 +124,8 @@ __getattr__ = on_first_use(
         "cohen_kappa": "agreement",
         "contradicted": "label_errors",
         "cost_notes": "consequences",
-        "Prices": "costs",
         "cut_costs": "costs",
+        "defective_in_lot": "lot_bounds",
         "energy_test": "same_distribution",
         "ewma_chart": "control_charts",
         "ewma_run_length": "run_length",
@@ -130,6 +136,7 @@ __getattr__ = on_first_use(
         "gage_study": "gage",
         "individuals_chart": "control_charts",
         "judge": "threshold",
+        "judge_part": "part_verdicts",
         "least_p_value": "same_distribution",
         "least_passing": "conformal",
         "mcnemar": "paired",
@@ -137,12 +144,13 @@ __getattr__ = on_first_use(
         "means_chart": "control_charts",
         "normal_scores": "control_charts",
         "p_chart": "control_charts",
+        "p_value": "conformal",
         "paired_auroc": "paired",
         "paired_cost": "paired",
         "paired_difference": "paired",
         "paired_share": "paired",
+        "part_prediction": "part_verdicts",
         "parts_needed": "bounds",
-        "p_value": "conformal",
         "plan": "planning",
         "promised_false_alarms": "conformal",
         "quantile_interval": "threshold",
@@ -155,5 +163,6 @@ __getattr__ = on_first_use(
         "unit_of_distance": "calibration",
         "verdict_differences": "paired",
         "wandering": "randomness",
+        "worst_view": "part_verdicts",
     },
 )

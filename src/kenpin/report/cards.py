@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from kenpin.evaluation.mistakes import mistake_of
 from kenpin.evaluation.pairs import Pair
+from kenpin.evaluation.parts import pictures_of
 from kenpin.records import Evaluation, JudgedExample
 from kenpin.regions.region import sizes
 from kenpin.report import words
@@ -52,7 +53,9 @@ def part_card(
     part: JudgedExample, thumbnails: Mapping[str, bytes], tag: str, heat: Heat | None, texts: Texts = ENGLISH
 ) -> Card:
     """The card of a part: its truth, its prediction and verdict, and the overlays of its picture."""
-    prediction, image = part.prediction, data_url(thumbnails.get(part.id))
+    prediction, ids = part.prediction, pictures_of(part)
+    images = {id: image for id in ids if (image := data_url(thumbnails.get(id))) is not None}
+    image = images.get(ids[0])
     lines = [words.truth(part, texts)]
     if part.text is not None:
         lines = [*words.asked(part, texts), *lines, words.answered(part, texts)]
@@ -67,16 +70,18 @@ def part_card(
             lines.append(texts("predicted %(label)s (%(share)s)", label=prediction.label, share=share))
     if scored := words.scored(part, texts):
         lines.append(scored)
+    if len(part.views) > 1:
+        lines.append(texts("the worst of %(count)s pictures: %(view)s", count=len(ids), view=part.views[0].name))
     if prediction.contributions and image is None:
         # without a picture, the items show the origin of the distance
         strongest = sorted(prediction.contributions.items(), key=lambda item: -item[1])[:_ITEMS]
         lines.append(", ".join(f"{name} {share:.2g}" for name, share in strongest if share > 0))
-    map_over = None if heat is None else heat.over(part.id)
-    if heat is not None and map_over is not None and not heat.maps.of_score:
-        lines.append(_recorded_map(heat.maps.by_id[part.id].shows, texts))
-    regions = () if heat is None or map_over is None else heat.regions(part.id)
+    maps = {} if heat is None else {id: over for id in ids if (over := heat.over(id)) is not None}
+    if heat is not None and maps and not heat.maps.of_score:
+        lines.append(_recorded_map(heat.maps.by_id[next(iter(maps))].shows, texts))
+    regions = [region for id in maps for region in heat.regions(id)] if heat is not None else []
     if regions:
-        size, cell = sizes(regions[0])
+        size, cell = sizes(max(regions, key=lambda region: region.area_px))
         largest = size if cell is None else texts("%(size)s (cells of %(cell)s)", size=size, cell=cell)
         lines.append(
             texts.count(
@@ -92,17 +97,20 @@ def part_card(
             CardPicture(image, annotated, texts("truth")),
             CardPicture(image, predicted_boxes(part), texts("prediction")),
         ]
-    elif image is not None:
-        pictures.append(CardPicture(image, None if heat is None else heat.outline(part.id)))
-    if image is not None and map_over is not None:
-        pictures.append(CardPicture(image, map_over, texts("map"), under=True))
+    else:
+        names = {view.id: view.name for view in part.views} if len(part.views) > 1 else {}
+        for id, shown in images.items():
+            pictures.append(CardPicture(shown, None if heat is None else heat.outline(id), names.get(id, "")))
+            if id in maps:
+                title = texts("%(view)s: map", view=names[id]) if names else texts("map")
+                pictures.append(CardPicture(shown, maps[id], title, under=True))
     return Card(picture_name(part.id), texts(tag), tuple(lines), tuple(pictures))
 
 
 def pair_card(pair: Pair, thumbnails: Mapping[str, bytes], texts: Texts = ENGLISH) -> Card:
     """The card of a part that two runs judged."""
     wrong_before, wrong_now = pair.mistakes
-    image = data_url(thumbnails.get(pair.now.id))
+    image = data_url(thumbnails.get(pictures_of(pair.now)[0]))
     pictures: list[CardPicture] = []
     if image is not None and (annotated := true_boxes(pair.now)) is not None:
         pictures = [
@@ -130,13 +138,13 @@ def class_cards(evaluation: Evaluation, thumbnails: Mapping[str, bytes], texts: 
     judged = evaluation.judged if evaluation.target.judges else ()
     number = Counter(kind for part in judged for kind in words.kinds(part))
     best: dict[str, JudgedExample] = {}
-    for part in sorted(judged, key=lambda part: (part.id not in thumbnails, mistake_of(part) is not None)):
+    for part in sorted(judged, key=lambda part: (pictures_of(part)[0] not in thumbnails, mistake_of(part) is not None)):
         for kind in words.kinds(part):
             best.setdefault(kind, part)
     ok_labels = (*evaluation.ok_labels, *((words.NO_BOXES,) if evaluation.target.locates else ()))
     cards = []
     for label in in_order(evaluation, best):
-        image = data_url(thumbnails.get(best[label].id))
+        image = data_url(thumbnails.get(pictures_of(best[label])[0]))
         pictures = () if image is None else (CardPicture(image, true_boxes(best[label])),)
         cards.append(
             Card(

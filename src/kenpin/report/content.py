@@ -67,6 +67,11 @@ class ReportContent:
         return "parts" if self.run.get("base_id") == _TABLE else "pictures"
 
     @property
+    def is_by_part(self) -> bool:
+        """Whether each judged example is a part by several pictures."""
+        return self.run.get("parts") is not None
+
+    @property
     def leading(self) -> Evaluation:
         """The evaluation of the headline."""
         return next(iter(self.evaluations.values()))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kenpin.errors import MissingExtraError
 from kenpin.evaluation.mistakes import mistake_of
+from kenpin.evaluation.parts import pictures_of
 from kenpin.metrics.projection import Projection
 from kenpin.records import JudgedExample
 from kenpin.report import words
@@ -85,7 +86,7 @@ def scatter(
 
     labels: the sides that parts can be of, in the page's order; neighbours: a layout of the whole embedding.
     """
-    parts = {part.id: part for part in judged if part.id in thumbnails}
+    parts = {id: part for part in judged if (id := pictures_of(part)[0]) in thumbnails}
     rows = [row for row, id in enumerate(embedding.ids) if id in parts]
     if not rows:
         return None
@@ -99,7 +100,7 @@ def scatter(
     colours = {label: f"k{index % _COLOURS}" for index, label in enumerate(label for label in labels if label in sides)}
     return Scatter(
         points=tuple(
-            _point(part, colours[words.side(part)], spots, thumbnails[part.id], texts)
+            _point(part, colours[words.side(part)], spots, thumbnails[pictures_of(part)[0]], texts)
             for part, *spots in zip(shown, *(plane.tolist() for plane in planes), strict=True)
         ),
         layouts=tuple(layouts),

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from kenpin.evaluation.mistakes import worst_first
+from kenpin.evaluation.parts import pictures_of
 from kenpin.records import ClassScores, Evaluation, JudgedExample, Verdict
 from kenpin.report import charts, words
 from kenpin.report.cards import Card, in_order, part_card
@@ -57,7 +58,7 @@ def judged(
     wrong = worst_first(evaluation.judged)
     shown = wrong[:most]
     highest = _highest_with_maps(evaluation, kept, {part.id for _, part in wrong})
-    heat = heat_of(kept.maps, [part.id for part in (*(part for _, part in shown), *highest)])
+    heat = heat_of(kept.maps, [id for part in (*(part for _, part in shown), *highest) for id in pictures_of(part)])
     return JudgedSection(
         name=name,
         evaluation=evaluation,
@@ -79,7 +80,9 @@ def judged(
 
 def _highest_with_maps(evaluation: Evaluation, kept: Kept, mistaken: Collection[str]) -> list[JudgedExample]:
     mapped = {} if kept.maps is None else kept.maps.by_id
-    return [part for part in highest_scored(evaluation.judged) if part.id in mapped and part.id not in mistaken]
+    return [
+        part for part in highest_scored(evaluation.judged) if pictures_of(part)[0] in mapped and part.id not in mistaken
+    ]
 
 
 def _confusion(evaluation: Evaluation, texts: Texts) -> list[tuple[str, Shares]]:

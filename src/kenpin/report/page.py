@@ -89,14 +89,14 @@ def _rendered(
         under_mouse_px=under_mouse_px,
         effects=None if content.selection is None else effects_figure(content.selection, texts),
         confirmation="" if content.selection is None else confirmation_sentence(content.selection, texts),
-        classes=class_cards(leading, content.thumbnails, texts),
+        classes=[] if content.noun == "parts" else class_cards(leading, content.thumbnails, texts),
         counts=counts_table(content, texts),
         doctor=_doctor(content.doctor, texts),
         findings=findings,
         provenance=provenance(content.run, texts),
         against=None if content.before is None else _against(content, content.before, texts),
         words=words,
-        of_parts=content.noun == "parts",
+        of_parts=content.noun == "parts" or content.is_by_part,
     )
 
 

@@ -13,6 +13,7 @@ from kenpin.errors import OptionError, RunError, ShapeError
 from kenpin.metrics.neighbours import knn_accuracy, nearest_others, silhouette
 from kenpin.metrics.projection import principal_components
 from kenpin.plural import counted
+from kenpin.records import JudgedExample
 from kenpin.report import words
 from kenpin.report.content import read_content
 from kenpin.report.document import fill, write_document
@@ -94,16 +95,22 @@ def panels_of_runs(runs: Sequence[Path]) -> list[Panel]:
                 f"{run}: keeps no embeddings; take a run of embedder or mahalanobis, or a classifier's head."
             )
     kept = [content.embedding for content in contents if content.embedding is not None]
-    common = set.intersection(*(set(embedding.ids) for embedding in kept))
+    sides = [_sides(content.leading.judged) for content in contents]
+    common = set.intersection(*(set(embedding.ids) & of.keys() for embedding, of in zip(kept, sides, strict=True)))
     if len(common) < 2:
         raise OptionError("these runs were evaluated on different pictures; train them on the same data set.")
     panels = []
-    for content, embedding in zip(contents, kept, strict=True):
-        labels = {part.id: words.side(part) for part in content.leading.judged}
+    for content, embedding, labels in zip(contents, kept, sides, strict=True):
         rows = sorted((row for row, id in enumerate(embedding.ids) if id in common), key=lambda row: embedding.ids[row])
         vectors = embedding.projection.coordinates[rows]
         panels.append(Panel(content.name, vectors, [labels[embedding.ids[row]] for row in rows]))
     return panels
+
+
+def _sides(judged: Sequence[JudgedExample]) -> dict[str, str]:
+    """The side of each judged picture; of a part by several that of the picture itself."""
+    sides = {part.id: words.side(part) for part in judged if not part.views}
+    return sides | {view.id: view.label or words.NO_LABEL for part in judged for view in part.views}
 
 
 def write_scatters(

@@ -29,6 +29,7 @@ EVOLUTION = "evolution"
 REPORT, EVOLUTION_PAGE = "report.html", "evolution.html"
 """Pages that are made from the other files, and can be made again."""
 _EVALUATION, _THUMBNAILS, _MAPS, _VECTORS = "evaluation.json", "thumbnails.parquet", "maps.npz", "embedding.npz"
+_CRITERIA = "criteria.json"
 
 SEALED = (
     f"{MODEL}/**/*",
@@ -39,6 +40,7 @@ SEALED = (
     _MAPS,
     _VECTORS,
     METRICS,
+    _CRITERIA,
     f"{EVOLUTION}/**/*",
     f"{CHECKPOINTS}/*/*.safetensors",
     f"{CHECKPOINTS}/*/trainer_state.json",
@@ -55,26 +57,28 @@ class EvaluationFiles:
     maps: Path
     vectors: Path | None
     """None for a further evaluation: the plot of embeddings is of the run's own pictures."""
+    criteria: Path
+    """The acceptance criteria that were fixed before it."""
 
     @property
     def all(self) -> tuple[Path, ...]:
-        """The files, the evaluation first."""
+        """The files that show it, the evaluation first."""
         return tuple(file for file in (self.evaluation, self.thumbnails, self.maps, self.vectors) if file is not None)
 
     def clear(self) -> None:
         """Remove the files, the evaluation first: pictures without it are never read."""
-        for file in self.all:
+        for file in (*self.all, self.criteria):
             file.unlink(missing_ok=True)
 
 
 def evaluation_files(run: Path, name: str | None = None) -> EvaluationFiles:
     """The files of the evaluation of this name; None: of the run's own, which are sealed."""
     if name is None:
-        return EvaluationFiles(run / _EVALUATION, run / _THUMBNAILS, run / _MAPS, run / _VECTORS)
-    evaluation, thumbnails, maps = (
-        run / f"{file.stem}-{name}{file.suffix}" for file in map(Path, (_EVALUATION, _THUMBNAILS, _MAPS))
+        return EvaluationFiles(run / _EVALUATION, run / _THUMBNAILS, run / _MAPS, run / _VECTORS, run / _CRITERIA)
+    evaluation, thumbnails, maps, criteria = (
+        run / f"{file.stem}-{name}{file.suffix}" for file in map(Path, (_EVALUATION, _THUMBNAILS, _MAPS, _CRITERIA))
     )
-    return EvaluationFiles(evaluation, thumbnails, maps, None)
+    return EvaluationFiles(evaluation, thumbnails, maps, None, criteria)
 
 
 def further_evaluations(run: Path) -> list[str]:

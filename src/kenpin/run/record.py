@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from kenpin.errors import OutputExistsError, RunError
 from kenpin.files import (
@@ -54,6 +54,16 @@ class RunRecord(BaseModel):
     seconds: float
     files: dict[str, str]
     """Hash of every file that decisions and reports use."""
+    parts: dict[str, Any] | None = None
+    """A `PartViews`, where it judges parts by several pictures; None where each picture is judged by itself."""
+
+    @model_serializer(mode="wrap")
+    def _without_parts(self, values_of: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records of pictures keep the hash that they had before there was such a field."""
+        values: dict[str, Any] = values_of(self)
+        if self.parts is None:
+            values.pop("parts", None)
+        return values
 
 
 def check_run_free(out: Path, overwrite: bool, needed: Iterable[str | Path]) -> None:

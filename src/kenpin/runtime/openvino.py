@@ -69,7 +69,7 @@ def apart(work: Callable[[], T]) -> T:
     found: Future[T] = Future()
 
     def do() -> None:
-        if hasattr(signal, "pthread_sigmask"):  # Windows has neither these signals nor their stacks
+        if sys.platform != "win32":  # Windows has neither these signals nor their stacks
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             found.set_result(work())

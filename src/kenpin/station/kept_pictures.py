@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from kenpin.files import cannot_write, new_file
+from kenpin.files import cannot_write
 from kenpin.station.folder import StationFolder
+from kenpin.unnamed_file import write_once
 
 
 class KeptPictures:
@@ -24,8 +25,7 @@ class KeptPictures:
         target = self._folder.picture(picture_hash)
         if target.exists():
             return
-        with new_file(target) as path:
-            path.write_bytes(data)
+        write_once(target, data)
 
     def path(self, picture_hash: str) -> Path:
         """Where the file of a picture is, or was."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from kenpin.errors import ImageError, KenpinError, OptionError
 from kenpin.files import sole_writer
+from kenpin.inspection.journal import Appended
 from kenpin.inspection.line import Line
 from kenpin.inspection.policy import read_policy
 from kenpin.inspection.record import PartRecord, part_key
@@ -25,8 +26,9 @@ from kenpin.station.drawing_key import drawing_key
 from kenpin.station.folder import NO_VERSION, UNASSIGNED, StationFolder
 from kenpin.station.intake.arriving import ArrivingBytes
 from kenpin.station.intake.choosing_line import ChoosingLine, Rulers
+from kenpin.station.intake.contract import Judging
 from kenpin.station.intake.decoding import Decoder
-from kenpin.station.intake.product_line import Judging, LineState, ProductLine
+from kenpin.station.intake.product_line import LineState, ProductLine
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.learning.steering import Learning
 from kenpin.station.monitoring.references import LineReferences
@@ -357,10 +359,10 @@ class _Telling:
     """What the store knows of parts, and news of each that it took up."""
 
     def __init__(self, parts: NodeParts, tell: Callable[[], None]) -> None:
-        self.find, self.claim = parts.find, parts.claim
+        self.claim = parts.claim
         self._parts, self._tell = parts, tell
 
-    def follow(self) -> None:
+    def follow(self, appended: Appended | None = None) -> None:
         """As `NodeParts.follow`."""
-        self._parts.follow()
+        self._parts.follow(appended)
         self._tell()

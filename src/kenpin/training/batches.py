@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
@@ -18,6 +17,7 @@ from kenpin.config import GradientOptions
 from kenpin.data import streaming
 from kenpin.data.dataset import Dataset
 from kenpin.data.images import bytes_of_size, read_image
+from kenpin.data.shard_order import shard_order
 from kenpin.data.streaming import in_threads
 from kenpin.models.contract import Batch, Questioned, Sampled, Shrinks, Trainable
 from kenpin.models.devices import compute_alone, is_far, reading_threads
@@ -51,11 +51,17 @@ class Reader:
     kept: KeptInputs | StoredFeatures | None = None
     workers: int = 0
 
-    def batches(self, order: list[int], epoch: int = 0, skip: int = 0) -> Batches:
-        """The examples of these rows, batch after batch, without the first `skip` batches."""
+    def batches(
+        self, order: list[int], epoch: int = 0, skip: int = 0, shares: Sequence[BatchShare] | None = None
+    ) -> Batches:
+        """The examples of these rows, batch after batch, without the first `skip` batches. shares: what this process
+        computes of each batch; None: all of it."""
         in_memory = isinstance(self.kept, KeptInputs)
-        starts = range(skip * self.batch_size, len(order), self.batch_size)
+        starts = range(0, len(order), self.batch_size)
         rows = [order[start : start + self.batch_size] for start in starts]
+        if shares is not None:
+            rows = [share.of_rows(row) for share, row in zip(shares, rows, strict=True)]
+        rows = rows[skip:]
         if is_far(self.inspector) and not in_memory and not self.workers:
             return _InThreads(_Opened(self, epoch), rows)
         return DataLoader(
@@ -194,6 +200,8 @@ def training_order(inspector: Trainable, pictures: Dataset, seed: int, epoch: in
     processes read the same."""
     if isinstance(inspector, Sampled):
         return list(inspector.epoch_order(pictures, epoch))
+    if (of_shards := shard_order(pictures.files(), seed, epoch)) is not None:
+        return of_shards
     shuffled: list[int] = torch.randperm(len(pictures), generator=torch.Generator().manual_seed(seed + epoch)).tolist()
     return shuffled
 
@@ -203,16 +211,32 @@ def validation_order(inspector: Trainable, pictures: Dataset) -> list[int]:
     return list(inspector.epoch_order(pictures, 0) if isinstance(inspector, Sampled) else range(len(pictures)))
 
 
-def share_of(order: Sequence[int], batch_size: int, rank: int, ranks: int, *, even: bool) -> list[int]:
-    """The rows that one of several processes reads: every n-th batch of n processes.
+@dataclass(frozen=True)
+class BatchShare:
+    """What one process computes of a batch: consecutive pictures of it. Of fewer pictures than processes some get none;
+    they compute the first one, which counts for nothing, since all must take part in what is exchanged."""
 
-    even: all processes get as many full batches, for which the first rows come again.
-    """
-    if ranks == 1:
-        return list(order)
-    whole = list(order)
-    if even:
-        wanted = math.ceil(len(whole) / (batch_size * ranks)) * batch_size * ranks
-        whole = [whole[i % len(whole)] for i in range(wanted)]
-    starts = range(rank * batch_size, len(whole), batch_size * ranks)
-    return [row for start in starts for row in whole[start : start + batch_size]]
+    begin: int
+    end: int
+    of: int
+    """Pictures of the batch."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether what is computed counts for nothing."""
+        return self.begin == self.end
+
+    @property
+    def computed(self) -> int:
+        """Pictures that the process computes."""
+        return max(1, self.end - self.begin)
+
+    def of_rows(self, rows: list[int]) -> list[int]:
+        """Those of a batch's rows that the process computes."""
+        return rows[:1] if self.is_empty else rows[self.begin : self.end]
+
+
+def shares_of(count: int, batch_size: int, rank: int, ranks: int) -> list[BatchShare]:
+    """What one of several processes computes of each batch of so many pictures: together each picture once."""
+    sizes = [min(batch_size, count - start) for start in range(0, count, batch_size)]
+    return [BatchShare(size * rank // ranks, size * (rank + 1) // ranks, size) for size in sizes]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import resource
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import psutil
 import torch
 from torch import nn
 
@@ -31,29 +30,18 @@ def room_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device)
-    return min(_free_main_memory(), *_free_in_groups(Path("/"))) + resident_bytes()
+    return min(int(psutil.virtual_memory().available), *_free_in_groups(Path("/"))) + resident_bytes()
 
 
 def resident_bytes() -> int:
     """Main memory that this process holds."""
-    try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:  # not Linux: the most it ever held, which macOS counts in bytes
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def _free_main_memory() -> int:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") - resident_bytes()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    return int(psutil.Process().memory_info().rss)
 
 
 def _free_in_groups(root: Path) -> Iterator[int]:
     """What the control groups of this process leave it: containers and batch systems set such limits."""
     try:
-        groups = (root / "proc/self/cgroup").read_text().splitlines()
+        groups = (root / "proc/self/cgroup").read_text("utf-8").splitlines()
     except OSError:
         return
     for _, controllers, path in (group.split(":", 2) for group in groups):
@@ -69,12 +57,16 @@ def _free_in_groups(root: Path) -> Iterator[int]:
             if not folder.is_relative_to(top):
                 break
             try:
-                limit, used = (folder / limit_file).read_text().strip(), int((folder / used_file).read_text())
-                counts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+                limit = (folder / limit_file).read_text("utf-8").strip()
+                used = int((folder / used_file).read_text("utf-8"))
+                counts = dict(line.split() for line in (folder / "memory.stat").read_text("utf-8").splitlines())
             except OSError:  # within a container the host's folders are not there
                 continue
             if limit != "max":
                 yield int(limit) - used + int(counts.get(cache, 0))  # cached files give way
+
+
+_DIVIDED = ("weights_bytes", "gradients_bytes", "optimiser_bytes")
 
 
 @dataclass(frozen=True)
@@ -88,6 +80,11 @@ class Held:
     optimiser_bytes: int
     largest_bytes: int
     """Of the tensors that train."""
+
+    def divided(self, shards: int) -> Held:
+        """What one of several processes holds of it, where it is divided among them."""
+        each = {name: -(-getattr(self, name) // shards) for name in _DIVIDED}
+        return replace(self, **each)
 
     @property
     def total_bytes(self) -> int:
@@ -123,10 +120,13 @@ def refuse_unloadable(announced: Announced | None, room: int | None = None) -> N
         )
 
 
-def refuse_unfit(module: nn.Module, optimiser: str, device: torch.device, room: int | None = None) -> None:
+def refuse_unfit(
+    module: nn.Module, optimiser: str, device: torch.device, room: int | None = None, shards: int = 1
+) -> None:
     """Refuse a training that surely cannot fit: its weights, gradients and optimiser's states alone exceed what there
-    is. room: bytes on the device, where they are known. Raises OptionError."""
-    surely = held(module, optimiser)
+    is. room: bytes on the device, where they are known; shards: into how many all of it is divided. Raises
+    OptionError."""
+    surely = held(module, optimiser).divided(shards)
     room = room_bytes(device) if room is None else room
     if surely.total_bytes > room:
         raise OptionError(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.folds import random_folds
 from kenpin.errors import DatasetError, OptionError
+from kenpin.evaluation.parts import JoinedParts
 from kenpin.models.contract import Calibrated, Inspector, Limited
 from kenpin.records import Prediction, Threshold
 from kenpin.targets import Target
@@ -32,6 +33,15 @@ class Scored:
     defective: tuple[bool, ...]
     made: JudgedCopies = NONE_MADE
     """Copies of the good ones among them with made defects, where no real defect is known."""
+    parts: JoinedParts | None = None
+    """The parts that `pictures` are then, with their views; None where each picture is judged by itself."""
+    views: Dataset | None = None
+    """The pictures of these parts."""
+
+    @property
+    def looked_at(self) -> Dataset:
+        """All pictures that were scored."""
+        return self.pictures if self.views is None else self.views
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,13 @@ class Decided:
     """Sentences on the calibration, and on made defects."""
     why: str
     """A sentence on the threshold."""
+
+    def adding(self, sentence: str) -> Decided:
+        """The same with a further sentence in the threshold's basis, and on the threshold."""
+        threshold = self.threshold
+        if threshold is not None:
+            threshold = replace(threshold, basis=f"{threshold.basis} {sentence}")
+        return replace(self, threshold=threshold, why=f"{self.why} {sentence}")
 
 
 def decide_by(inspector: Inspector, options: TrainOptions, target: Target, scored: Scored, folder: str) -> Decided:

@@ -6,7 +6,7 @@ import json
 import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 
@@ -19,15 +19,16 @@ from kenpin.errors import OptionError
 from kenpin.files import write_text
 from kenpin.models.checkpoints import checkpoint_folder, latest_checkpoint, load_learned, whole_checkpoints
 from kenpin.models.contract import Batch, Trainable
-from kenpin.models.devices import device_of, on_device
+from kenpin.models.devices import device_of
 from kenpin.plural import counted
 from kenpin.run.layout import CHECKPOINTS, METRICS
-from kenpin.training.batches import Reader, share_of, training_order, validation_order
+from kenpin.training.batches import BatchShare, Reader, shares_of, training_order, validation_order
 from kenpin.training.listener import SILENT, Listener
 from kenpin.training.plan import StepPlan
 from kenpin.training.precision import Precision
 from kenpin.training.processes import Processes
 from kenpin.training.schedules import schedule_of
+from kenpin.training.sharding import Sharded
 from kenpin.training.state import (
     TrainingState,
     load_random,
@@ -37,9 +38,10 @@ from kenpin.training.state import (
     rotate,
     save_training,
 )
-from kenpin.training.step import GradientStep, computing_in, make_optimiser
+from kenpin.training.step import GradientStep, computing_in, exchanging, make_optimiser, recomputing
 from kenpin.training.telling import Announcer, why_it_ended
 from kenpin.training.trackers import Tracker, check_tracker
+from kenpin.training.whole_batch import WholeBatch
 
 Watch = Callable[[int, float, float | None], Mapping[str, float | None]]
 """(step, epoch, validation loss) -> scores of the validation pictures by name, None where there is none."""
@@ -68,11 +70,13 @@ def train_by_gradients(
     folder: Path,
     processes: Processes,
     listener: Listener = SILENT,
+    sharded: Sharded | None = None,
 ) -> tuple[str, ...]:
     """Train the readers' inspector in place; the weights of the least validation loss are in it at the end.
 
     readers: of the training and of the validation pictures; folder: takes checkpoints/ and metrics.jsonl, and the
-    training goes on from the newest whole checkpoint in it. Returns notes. Raises MissingExtraError,
+    training goes on from the newest whole checkpoint in it; sharded: where the readers' inspector is divided among
+    processes, and the main one's whole network has the weights at the end. Returns notes. Raises MissingExtraError,
     OptionError, RunError.
     """
     check_intervals_and_tracker(options)
@@ -81,10 +85,27 @@ def train_by_gradients(
     random.seed(options.seed)
     np.random.seed(options.seed)  # a library may draw from it
     torch.manual_seed(options.seed)
-    with _told_where_a_device_is_full(inspector, options), computing_in(precision, inspector.module):
-        step = GradientStep(inspector, optimiser, precision=precision, clip_norm=options.clip_norm, processes=processes)
-        note = _Loop(step, readers, options, watch, folder, processes, listener).run()
-    inspector.module.eval()
+    ships = inspector.module if sharded is None else sharded.whole
+    with ExitStack() as at_end:
+        at_end.enter_context(_told_where_a_device_is_full(inspector, options))
+        for module in dict.fromkeys((inspector.module, ships)):
+            at_end.enter_context(computing_in(precision, module, processes.device.type))
+        if options.recompute:
+            at_end.enter_context(recomputing(inspector.module))
+        whole_batch = WholeBatch(inspector, processes)
+        at_end.enter_context(whole_batch.computing())
+        several = processes.world_size > 1
+        summed = sharded.summed if sharded is not None else exchanging(inspector) if several else None
+        step = GradientStep(
+            inspector,
+            optimiser,
+            precision=precision,
+            clip_norm=options.clip_norm,
+            summed=summed,
+            ranks=processes.world_size,
+        )
+        note = _Loop(step, readers, options, watch, folder, whole_batch, listener, sharded).run()
+    ships.eval()
     return (note,)
 
 
@@ -109,17 +130,21 @@ class _Loop:
         options: GradientOptions,
         watch: Watch,
         folder: Path,
-        processes: Processes,
+        whole_batch: WholeBatch,
         listener: Listener,
+        sharded: Sharded | None,
     ) -> None:
         self._step, self._options, self._watch = step, options, watch
+        self._whole_batch, self._sharded = whole_batch, sharded
+        processes = whole_batch.processes
         self._training, self._validation = readers
         self._inspector = self._training.inspector
         self._module, self._processes = self._inspector.module, processes
-        self._device = device_of(self._inspector)
+        self._ships = self._module if sharded is None else sharded.whole
+        self._device = processes.device
         self._metrics, self._checkpoints = folder / METRICS, folder / CHECKPOINTS
         self._plan = StepPlan(
-            batches=-(-len(self._training.dataset) // (options.batch_size * processes.world_size)),
+            batches=-(-len(self._training.dataset) // options.batch_size),
             accumulate=options.accumulate,
             epochs=options.epochs,
             evaluate_every=options.evaluate_every,
@@ -134,15 +159,18 @@ class _Loop:
             self._resumed_from = latest_checkpoint(self._checkpoints)
         if self._resumed_from is not None:
             self.state = read_state(self._resumed_from)
-            load_training(self._resumed_from, self._module, step)
+            load_training(self._resumed_from, self._ships, step, sharded)
         heard = listener if processes.is_main else SILENT
         self._announcer = Announcer(heard, self.state, self._plan.steps, options.epochs)
 
     def run(self) -> str:
         """Train to the end; how it ended, in one sentence."""
         state, options = self.state, self._options
-        if self._processes.is_main and not state.global_step:
-            self._announcer.before_training(self._watch(0, 0.0, None))
+        if not state.global_step:
+            with nullcontext() if self._sharded is None else self._sharded.on_device():
+                if self._processes.is_main:
+                    self._announcer.before_training(self._watch(0, 0.0, None))
+            self._processes.draw_as_main()
         self._announcer.begun()
         with ExitStack() as at_end:
             name = options.tracker if self._processes.is_main else "none"
@@ -151,11 +179,12 @@ class _Loop:
             self._module.train()
             while not self._has_ended:
                 self._epoch(*divmod(state.global_step, self._plan.epoch_steps))
-        if options.keep == "best" and state.best_global_step is not None:
-            load_learned(self._module, checkpoint_folder(self._checkpoints, state.best_global_step))
-        if self._processes.is_main and options.save_total_limit == 1 and state.best_global_step is not None:
-            for step in set(whole_checkpoints(self._checkpoints)) - {state.best_global_step}:
-                remove_checkpoint(checkpoint_folder(self._checkpoints, step))
+        if self._processes.is_main and state.best_global_step is not None:
+            if options.keep == "best":
+                load_learned(self._ships, checkpoint_folder(self._checkpoints, state.best_global_step))
+            if options.save_total_limit == 1:
+                for step in set(whole_checkpoints(self._checkpoints)) - {state.best_global_step}:
+                    remove_checkpoint(checkpoint_folder(self._checkpoints, step))
         return why_it_ended(state, self._plan.steps)
 
     @property
@@ -166,30 +195,37 @@ class _Loop:
 
     def _epoch(self, epoch: int, done: int) -> None:
         """The steps of an epoch behind those that are done already."""
-        dataset, size, accumulate = self._training.dataset, self._options.batch_size, self._options.accumulate
+        dataset, accumulate = self._training.dataset, self._options.accumulate
         order = training_order(self._inspector, dataset, self._options.seed, epoch)
-        own = share_of(order, size, self._processes.rank, self._processes.world_size, even=True)
+        shares = self._shares(len(order))
         # beginning to read draws a random number, which a checkpoint within the epoch has behind it
         if not done:
             self._take_up_random_numbers()
-        batches = iter(self._training.batches(own, epoch, skip=done * accumulate))
+        skip = done * accumulate
+        batches = zip(shares[skip:], self._training.batches(order, epoch, skip, shares), strict=True)
         if done:
             self._take_up_random_numbers()
         while not self._has_ended and (of_step := list(islice(batches, accumulate))):
-            self._take_step(of_step)
+            self._take_step(*map(list, zip(*of_step, strict=True)))
+
+    def _shares(self, count: int) -> list[BatchShare]:
+        """What this process computes of each batch of so many pictures."""
+        return shares_of(count, self._options.batch_size, self._processes.rank, self._processes.world_size)
 
     def _take_up_random_numbers(self) -> None:
         if self._resumed_from is not None:
             load_random(self._resumed_from, self._processes.rank, self._device)
             self._resumed_from = None
 
-    def _take_step(self, batches: Sequence[Batch]) -> None:
-        """Learn from the batches of one step, and do what is due after it."""
+    def _take_step(self, shares: Sequence[BatchShare], batches: Sequence[Batch]) -> None:
+        """Learn from these shares of the batches of one step, and do what is due after it."""
         state, plan = self.state, self._plan
-        count = self._processes.total(sum((self._inspector.loss_count(batch) for batch in batches), torch.tensor(0)))
-        count = count.clamp(min=1).to(self._device)
-        for number, batch in enumerate(batches, start=1):
-            loss = self._step.learn(on_device(self._inspector, batch), count, is_last=number == len(batches))
+        counts = [self._count(share, batch) for share, batch in zip(shares, batches, strict=True)]
+        count = self._processes.total(sum(counts, torch.tensor(0))).clamp(min=1).to(self._device)
+        for number, (share, batch) in enumerate(zip(shares, self._whole_batch.padded(batches), strict=True), start=1):
+            last = number == len(batches)
+            with self._whole_batch.share(share):
+                loss = self._step.learn(self._placed(batch), count, is_last=last, counts=not share.is_empty)
             # a loss that is not finite would hide those of all other steps
             self._losses += torch.where(torch.isfinite(loss), loss, self._losses / (1 + self._summed))
         rate = self._options.learning_rate * self._schedule(state.changes + 1, plan.steps + 1)
@@ -209,6 +245,12 @@ class _Loop:
         if is_best or plan.saves(state.global_step):
             self._save()
 
+    def _count(self, share: BatchShare, batch: Batch) -> Tensor:
+        return torch.tensor(0) if share.is_empty else self._inspector.loss_count(batch)
+
+    def _placed(self, batch: Batch) -> Batch:
+        return {name: values.to(self._device) for name, values in batch.items()}
+
     def _log_loss(self, rate: float, norm: Tensor | None) -> None:
         loss = float(self._processes.total(self._losses)) / self._processes.world_size / self._summed
         self._losses, self._summed = torch.zeros_like(self._losses), 0
@@ -221,39 +263,42 @@ class _Loop:
         state = self.state
         self._module.eval()
         loss = self._validation_loss()
+        if self._sharded is not None:
+            self._sharded.gather()
         scores: Mapping[str, float | None] = {}
-        if self._processes.is_main:
-            scores = self._watch(state.global_step, state.epoch, loss)
+        self._ships.eval()
+        with nullcontext() if self._sharded is None else self._sharded.on_device():
+            if self._processes.is_main:
+                scores = self._watch(state.global_step, state.epoch, loss)
         row = state.log(
             eval_loss=loss, **{f"eval_{name}": score for name, score in scores.items() if score is not None}
         )
         is_best = state.compare(loss)
         self._write(row)
         self._announcer.evaluated(loss, scores, is_best=is_best)
-        self._processes.wait()
+        self._processes.draw_as_main()
         self._module.train()
         return is_best
 
     def _validation_loss(self) -> float:
         """Mean over the pictures of the mean loss of each one's batch, as far as that is a number."""
         order = validation_order(self._inspector, self._validation.dataset)
-        processes, size = self._processes, self._options.batch_size
-        own = share_of(order, size, processes.rank, processes.world_size, even=False)
-        loader = self._validation.batches(own)
+        shares = self._shares(len(order))
+        loader = self._validation.batches(order, shares=shares)
         losses: list[Tensor] = []
-        counts: list[int] = []
-        for done, batch in enumerate(loader, start=1):
-            with torch.no_grad():
-                total = self._inspector.total_loss(self._module, on_device(self._inspector, batch))
-                losses.append(total / self._inspector.loss_count(batch).clamp(min=1))
-            counts.append(min(size, len(own) - (done - 1) * size))
-            self._announcer.validated(done, len(loader))
-        each = np.repeat(np.array([float(loss) for loss in losses], np.float32), np.array(counts, np.int64))
+        counts: list[Tensor] = []
+        for share, batch in zip(shares, loader, strict=True):
+            with self._whole_batch.share(share):
+                loss = self._step.look(self._placed(batch))
+            losses.append(torch.zeros_like(loss) if share.is_empty else loss)
+            counts.append(self._count(share, batch))
+            self._announcer.validated(len(losses), len(loader))
+        # divided where they were computed, which rounds as one process does
+        summed, terms = (self._processes.total(torch.stack(of)) for of in (losses, counts))
+        means = (summed / terms.to(summed.device).clamp(min=1)).float().cpu().numpy()
+        each = np.repeat(means, [share.of for share in shares])
         found = each[np.isfinite(each)]
-        if processes.world_size == 1 and found.size:
-            return float(found.mean())
-        summed, count = processes.total(torch.tensor([float(found.sum()), float(found.size)])).tolist()
-        return summed / count if count else math.nan
+        return float(found.mean()) if found.size else math.nan
 
     def _write(self, row: Mapping[str, float]) -> None:
         """Keep metrics.jsonl equal to the history, which an interrupted run takes up again."""
@@ -272,7 +317,7 @@ class _Loop:
     def _save(self) -> None:
         save_training(
             checkpoint_folder(self._checkpoints, self.state.global_step),
-            self._module,
+            self._ships,
             self._step,
             self.state,
             self._processes,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +21,23 @@ from kenpin.records import Evaluation
 from kenpin.report import write_report
 from kenpin.report.evolution import write_evolution
 from kenpin.report.headline import headed_json
+from kenpin.run.criteria import fix_in_run
 from kenpin.run.layout import EVOLUTION, EVOLUTION_PAGE, OPTIONS, REPORT, evaluation_files
 from kenpin.run.record import finish, write_record
 from kenpin.training.capacity import refuse_unfit
 from kenpin.training.deciding import Decided, Scored
 from kenpin.training.keeping import keep_for_report
+from kenpin.training.launching import processes_of
 from kenpin.training.learning import Learned, follow, has_learned
 from kenpin.training.links import check_refittable
 from kenpin.training.listener import SILENT, Listener
-from kenpin.training.processes import join_processes
+from kenpin.training.processes import take_own_gpu
 from kenpin.training.recording import keep_lineage, record_of
 from kenpin.training.stages import Training
 from kenpin.training.start import Start, begin
 
 # settings that say how a run is carried out, not what it learns: they may differ when it is resumed
-_OF_THE_CALL = {"resume", "overwrite", "report", "device", "out", "engine"}
+_OF_THE_CALL = {"resume", "overwrite", "report", "device", "out", "engine", "cluster", "processes", "shard"}
 
 
 def train(
@@ -53,6 +55,7 @@ def train(
     `kenpin.load_dataset` takes. `listener` is told how it goes. Raises KenpinError: nothing is left behind but what was
     learned, which `resume` takes up.
     """
+    take_own_gpu()
     start = begin(family, options, dataset, values)
     try:
         return _carry_out(start.without_copies(), listener)
@@ -65,31 +68,46 @@ def train(
 
 
 def _carry_out(start: Start, listener: Listener) -> Run:
-    options, family, inspector = start.options, start.name, start.inspector
+    options, inspector = start.options, start.inspector
     if options.folds == "whole":
         check_refittable(options, start.dataset)
-    training = Training(start, partial_folder(options.out), join_processes(options.device), listener)
-    folder, ranks = training.folder, training.processes
-    if isinstance(options, GradientOptions) and isinstance(inspector, Trainable):
-        refuse_unfit(inspector.module, options.optimiser, ranks.device)
-    if not ranks.is_main:
-        ranks.wait()
-        follow(start, folder, ranks)
-        ranks.leave()
-        return Run(options.out)
+    with processes_of(start) as ranks:
+        training = Training(start, partial_folder(options.out), ranks, listener)
+        if isinstance(options, GradientOptions) and isinstance(inspector, Trainable):
+            refuse_unfit(inspector.module, options.optimiser, ranks.device, shards=ranks.shards if options.shard else 1)
+        if ranks.is_main:
+            _lead(training)
+        else:
+            ranks.wait()
+            follow(start, training.folder, ranks)
+            ranks.leave()
+    return Run(options.out)
+
+
+def _lead(training: Training) -> None:
+    """What the main process does: all but the shares of steps that others compute."""
+    start, folder, listener = training.start, training.folder, training.listener
+    options = start.options
     for note in start.notes:
         listener.say(note)
-    with cannot_write(options.out), sole_writer(folder), _removed_if_nothing_is_learned(folder):
+    with (
+        cannot_write(options.out),
+        sole_writer(folder),
+        _removed_if_nothing_is_learned(folder),
+        _features_of(start, listener),
+    ):
         fingerprint = start.dataset.fingerprint()
         _prepare(folder, options, fingerprint)
+        if options.criteria is not None:
+            fix_in_run(folder, options.criteria, resume=options.resume)
         # at once, for a checkpoint of it may be used before the training ends; what is scored later is of these too
         keep_lineage(start, folder)
-        write_begun(folder, family, start.task, inspector)
-        ranks.wait()
+        write_begun(folder, start.name, start.task, start.inspector)
+        training.processes.wait()
         training = training.on_chosen_layers().trimmed()
         start = training.start
         learned = training.learn()
-        ranks.leave()
+        training.processes.leave()
         scored = training.score(learned)
         decided = training.decide(learned, scored)
         evaluation = training.evaluate(learned, scored, decided)
@@ -112,7 +130,6 @@ def _carry_out(start: Start, listener: Listener) -> Run:
             if (folder / EVOLUTION).is_dir():
                 write_evolution(folder, folder / EVOLUTION_PAGE, name=options.out.name, overwrite=True)
         finish(folder, options.out, options.overwrite, start.needed)
-    return Run(options.out)
 
 
 def _keep(training: Training, learned: Learned, scored: Scored, decided: Decided, evaluation: Evaluation) -> None:
@@ -121,10 +138,22 @@ def _keep(training: Training, learned: Learned, scored: Scored, decided: Decided
     write_json(kept.evaluation, headed_json(evaluation))
     keep_for_report(
         Predictor(learned.inspector, decided.threshold, target=training.start.family.target),
-        parts.test or scored.pictures,
+        parts.test or scored.looked_at,
         evaluation,
         kept,
-        held_out=parts.test is not None or scored.pictures is parts.validation,
+        held_out=parts.test is not None or scored.looked_at is parts.validation,
+    )
+
+
+def _features_of(start: Start, listener: Listener) -> AbstractContextManager[None]:
+    """Computed by a cluster, where the options name one."""
+    address = getattr(start.options, "cluster", None)
+    if address is None:
+        return nullcontext()
+    from kenpin.cluster.features import features_on
+
+    return features_on(
+        address, start.name, start.options, start.task, start.inspector, start.dataset, listener.progress
     )
 
 

@@ -13,6 +13,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.images import read_image, read_mask
 from kenpin.errors import ImageError, OptionError
 from kenpin.evaluation.mistakes import worst_first
+from kenpin.evaluation.parts import pictures_of
 from kenpin.metrics.projection import principal_components
 from kenpin.models.contract import ChoosesItems, Explained, Inspector, Localised, ReadsTables
 from kenpin.models.explaining import maps_of
@@ -45,7 +46,7 @@ def keep_for_report(
         pictures,
         files.thumbnails,
         read_image,
-        first=[part.id for _, part in worst_first(evaluation.judged)],
+        first=[id for _, part in worst_first(evaluation.judged) for id in pictures_of(part)],
         max_side_px=_THUMBNAIL_PX[predictor.target],
     )
     if predictor.target is Target.LABEL:
@@ -74,7 +75,11 @@ def _keep_maps(predictor: Predictor, pictures: Dataset, evaluation: Evaluation, 
     if not isinstance(inspector, Explained) or (isinstance(inspector, ReadsTables) and inspector.table_items):
         return
     of_score = isinstance(inspector, Localised)
-    wanted = set(maps.first_asked_for(evaluation.judged, *(_OF_SCORES if of_score else _OF_ANSWERS)))
+    views = max((len(part.views) for part in evaluation.judged), default=1) or 1
+    # of parts by several pictures all maps are shown: fewer parts, where a map takes a pass back
+    most = _OF_SCORES if of_score else tuple(max(1, number // views) for number in _OF_ANSWERS)
+    asked = set(maps.first_asked_for(evaluation.judged, *most))
+    wanted = {id for part in evaluation.judged if part.id in asked for id in pictures_of(part)}
     chosen = pictures.select(row for row, id in enumerate(pictures.column("id")) if id in wanted)
     found = {}
     unit = ""

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 
 from kenpin.config import GradientOptions
 from kenpin.data.targets import of_labels
-from kenpin.errors import OptionError
+from kenpin.errors import OptionError, RunError
 from kenpin.files import read_json, write_json
 from kenpin.models.bases import BaseRecord, trainable_share
 from kenpin.models.checkpoints import latest_checkpoint
@@ -29,6 +30,7 @@ from kenpin.training.evolution import EvolutionPage
 from kenpin.training.listener import SILENT, Listener
 from kenpin.training.precision import Precision, choose_precision
 from kenpin.training.processes import Processes
+from kenpin.training.sharding import Sharded, refuse_unshardable
 from kenpin.training.start import Start, as_learned
 from kenpin.training.watch import Watch
 
@@ -92,7 +94,12 @@ def learn(start: Start, folder: Path, processes: Processes, listener: Listener) 
 def follow(start: Start, folder: Path, processes: Processes) -> None:
     """What every process but the main one does: its share of each step, nothing else."""
     if not isinstance(start.inspector, Trainable):
-        raise OptionError("this training is one pass by one process; start it without accelerate.")
+        raise OptionError("this training is one pass by one process; start it alone.")
+    if not folder.is_dir():
+        raise RunError(
+            f"{folder}: process {processes.rank} does not find it, where the main process writes; let --out lie on a "
+            "file system that all machines share."
+        )
     if not (folder / _LEARNED).is_file():
         start.inspector.module.to(processes.device)
         _learn_by_gradients(start, folder, processes, SILENT, lambda sentences: None)
@@ -138,6 +145,16 @@ def _learn_by_gradients(
     page = EvolutionPage(folder, options.out.name, listener.say) if options.report else None
     watch = Watch(inspector, target, pictures, start.task, options.seed, folder, page, listener.progress)
     note(watch.notes)
-    reading = readers(inspector, training, validation, options, augmenter, kept)
-    note(train_by_gradients(reading, options, watch, precision, folder, processes, listener))
+    sharded, learner = None, inspector
+    if options.shard:
+        learner = cast(Trainable, start.family.create(options, start.task))
+        refuse_unshardable(learner.module, precision)
+        sharded = Sharded(learner, inspector, processes)
+    if processes.world_size > 1:
+        how = (
+            "its weights, gradients and optimiser states divided among them" if options.shard else "each with all of it"
+        )
+        note((f"{processes.world_size} processes train the network, {how}.",))
+    reading = readers(learner, training, validation, options, augmenter, kept)
+    note(train_by_gradients(reading, options, watch, precision, folder, processes, listener, sharded))
     return precision

@@ -62,6 +62,7 @@ def record_of(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=round(learned.seconds, 3),
         files=seal(folder),
+        parts=None if start.views is None else to_json(start.views),
     )
 
 

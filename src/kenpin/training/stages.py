@@ -13,6 +13,7 @@ from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.errors import DatasetError, UnitSpaceError
 from kenpin.evaluation import summarise, with_mask_measures
+from kenpin.evaluation.parts import join_parts
 from kenpin.models.calibrated import write_calibration
 from kenpin.models.contract import Calibrated, Trainable
 from kenpin.models.good_parts import OfGoodParts
@@ -24,6 +25,7 @@ from kenpin.run.layout import MODEL
 from kenpin.targets import Target
 from kenpin.training.deciding import Decided, Scored, decide_by, decide_without_each
 from kenpin.training.holding_out import copies_of_held_out, judged_at_once, judged_by_folds
+from kenpin.training.known_defects import in_words, known_defects, learns_defects
 from kenpin.training.layer_choice import with_chosen_layers
 from kenpin.training.learning import Learned, learn
 from kenpin.training.links import rebuilt
@@ -94,7 +96,7 @@ class Training:
             copies = copies_of_held_out(start)
             predictions, made = judged_at_once(predictor, pictures, copies, self.listener.progress)
             bad = self._defective(pictures)
-            return Scored("validation pictures", "validation", pictures, predictions, bad, made)
+            return self._by_part(Scored("validation pictures", "validation", pictures, predictions, bad, made))
         training, folding = start.parts.training, start.folding
         if folding is None:
             raise DatasetError(f"{start.dataset.root}: there is neither a validation picture nor a fold to decide by.")
@@ -112,7 +114,26 @@ class Training:
             ) from error
         without_it = "a chain trained without it" if whole else "a fit without it"
         name = f"training pictures, each scored by {without_it} ({counted(count, 'fold')})"
-        return Scored(name, "cross-validation", judged, predictions, self._defective(judged), made)
+        return self._by_part(Scored(name, "cross-validation", judged, predictions, self._defective(judged), made))
+
+    def _by_part(self, scored: Scored) -> Scored:
+        """What the pictures are where parts are judged: the same parts, views and maxima that a line decides by."""
+        start = self.start
+        if start.views is None:
+            return scored
+        joined = join_parts(scored.pictures, scored.predictions, start.views, start.task.ok_labels)
+        for note in joined.notes:
+            self.listener.say(note)
+        whole = joined.complete()
+        return replace(
+            scored,
+            name=scored.name.replace("pictures", "parts", 1),
+            pictures=whole.examples,
+            predictions=whole.predictions,
+            defective=self._defective(whole.examples),
+            parts=whole,
+            views=scored.pictures,
+        )
 
     def decide(self, learned: Learned, scored: Scored) -> Decided:
         """The calibration, which the inspector keeps, and the threshold."""
@@ -120,8 +141,10 @@ class Training:
         if not start.family.target.judges:
             self.listener.say(_NO_VERDICT)
             return Decided(scored.predictions, None, (), _NO_VERDICT)
-        folder = good_folder(scored.pictures, start.task)
+        folder = good_folder(scored.looked_at, start.task)
         decided = decide_by(learned.inspector, start.options, start.family.target, scored, folder)
+        if decided.threshold is not None and learns_defects(start.family, start.options):
+            decided = decided.adding(in_words(len(known_defects(start.parts.training, start.task, start.family))))
         if isinstance(learned.inspector, Calibrated) and learned.inspector.calibration is not None:
             write_calibration(self.folder / MODEL, learned.inspector.calibration)
         scores = [score for prediction in decided.predictions if (score := prediction.defect_score) is not None]
@@ -135,8 +158,12 @@ class Training:
         start, inspector, target = self.start, learned.inspector, self.start.family.target
         pictures, split, notes = start.parts.test, "test", tuple[str, ...]()
         thresholds: Sequence[Threshold] | None = None
+        joined = scored.parts
         if pictures is not None:
             predictions = tuple(Predictor(inspector).predict(pictures, progress=self.listener.progress))
+            if start.views is not None:
+                joined = join_parts(pictures, predictions, start.views, start.task.ok_labels)
+                pictures, predictions, notes = joined.examples, joined.predictions, joined.notes
         else:
             pictures, split, predictions = scored.pictures, scored.split, decided.predictions
             notes = (_UNTESTED.get(target, _UNTESTED[Target.LABEL]),)
@@ -161,6 +188,8 @@ class Training:
             seed=start.options.seed,
             notes=notes,
         )
+        if joined is not None:
+            evaluation = joined.shown_in(evaluation)
         # of a fit that has seen the pictures, a map would flatter
         if start.parts.test is not None:
             evaluation = with_mask_measures(evaluation, Predictor(inspector), start.parts.test, start.options.seed)
@@ -173,11 +202,11 @@ class Training:
     def chosen_below(self, scored: Scored) -> tuple[str, ...]:
         """That what the inspector stands on was chosen by pictures that decide here; empty where it was not."""
         lineage = self.start.lineage
-        count = 0 if self.start.options.folds == "whole" else sum(lineage.seen(scored.pictures))
+        count = 0 if self.start.options.folds == "whole" else sum(lineage.seen(scored.looked_at))
         if not count:
             return ()
         return (
-            f"{count} of the {counted(len(scored.pictures), 'picture')} that decide here chose the best weights of "
+            f"{count} of the {counted(len(scored.looked_at), 'picture')} that decide here chose the best weights of "
             f"{' and '.join(lineage.names)} too: expect somewhat worse figures on others.",
         )
 

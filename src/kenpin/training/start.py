@@ -18,6 +18,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.data.loading import as_dataset, how_to_read, load_dataset
 from kenpin.data.mistaken import is_a_run, run_in_place_of_data
+from kenpin.data.part_names import PICTURE, views_of, with_parts
 from kenpin.data.taking import DataSource
 from kenpin.data.targets import classes_of_each, refuse_table
 from kenpin.errors import DatasetError, LabelError, OptionError
@@ -32,9 +33,11 @@ from kenpin.run.record import check_run_free
 from kenpin.runtime import chosen_engine
 from kenpin.targets import Target
 from kenpin.training.below import lineage_below, runs_below
+from kenpin.training.by_part import refuse_by_part
 from kenpin.training.capacity import refuse_unloadable
 from kenpin.training.engine import check_intervals_and_tracker
 from kenpin.training.folding import Check, Folding, plan_folds
+from kenpin.training.known_defects import apart_from_known, known_defects, learns_defects, near_ones_together
 from kenpin.training.made_copies import refuse_made_defects
 from kenpin.training.parts import (
     Parts,
@@ -50,6 +53,7 @@ from kenpin.training.parts import (
     task_of,
 )
 from kenpin.training.retrieval import Retrieval, search_before
+from kenpin.views import PartViews
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ class Start:
     """The folds of the training pictures that decide, where there are no validation pictures to."""
     given: Dataset | None = None
     """The data set that was given in place of what the options name."""
+    views: PartViews | None = None
+    """The views by which parts are judged; None where each picture is judged by itself."""
     is_engine_named: bool = True
     """Whether the caller named the engine; else `auto` chose it, and torch may take its place."""
 
@@ -173,10 +179,16 @@ def begin(
     engine = chosen_engine(options.engine, len(dataset))  # `auto` may be another tomorrow
     options = options.model_copy(update={"engine": engine})
     below = lineage_below(options)
-    taken = take_for_good(dataset, options.ok_labels) if chosen.good_alone else None
+    is_by_part = options.by != PICTURE
+    if is_by_part:
+        refuse_by_part(family, chosen, options, dataset)
+    grouped = with_parts(dataset, options.by) if is_by_part else dataset
+    taken = take_for_good(grouped, options.ok_labels) if chosen.good_alone else None
     if isinstance(chosen, Foresees) and not chosen.reads_tables:
         refuse_table(dataset)
-    parts = divide(dataset if taken is None else taken.dataset, chosen.target, family, options.leave_out)
+    parts = divide(grouped if taken is None else taken.dataset, chosen.target, family, options.leave_out)
+    views = PartViews.of(options.by, views_of(parts.training, options.by)) if is_by_part and not without else None
+    view_notes = () if views is None else (f"A part is judged by {views}: the worst of them decides.",)
     task, task_notes = (
         task_of(parts.training, chosen.target, options.ok_labels) if taken is None else (taken.task, (taken.note,))
     )
@@ -202,6 +214,8 @@ def begin(
     if not without:
         tested = outside(replace(parts, validation=None), below, f"{below.having()} seen them")
         parts = replace(parts, test=tested.test, notes=tested.notes)
+    if learns_defects(chosen, options) and not without:
+        parts = apart_from_known(parts, task, chosen)
     if parts.validation is None and not in_one_pass:
         before, parts = parts.training, hold_out_validation(parts, options.validation_share, options.seed, judging)
         check_what_is_left(before, parts, check)
@@ -232,13 +246,14 @@ def begin(
         parts=parts,
         task=task,
         inspector=inspector,
-        notes=(*case_notes, *parts.notes, *task_notes),
+        notes=(*case_notes, *parts.notes, *view_notes, *task_notes),
         needed=needed,
         retrieval=retrieval,
         lineage=below,
         judging=judging,
         folding=folding,
         given=in_place,
+        views=views,
         is_engine_named=is_engine_named,
     )
 
@@ -259,7 +274,10 @@ def folding_of(
     """The folds that decide in place of validation pictures. Raises DatasetError."""
     rows = list(range(len(training))) if options.folds == "whole" else judging.untouched(training)
     learned = [label for label in task.labels if label in task.ok_labels or not family.good_alone]
-    return plan_folds(training, rows, learned, check, seed=options.seed)
+    found = plan_folds(training, rows, learned, check, seed=options.seed)
+    if not learns_defects(family, options):
+        return found
+    return near_ones_together(found, training, known_defects(training, task, family), check)
 
 
 def _with_path(values: Mapping[str, Any], dataset: Dataset | None) -> Mapping[str, Any]:

@@ -24,6 +24,7 @@ from kenpin.models.checkpoints import (
     whole_checkpoints,
 )
 from kenpin.training.processes import Processes
+from kenpin.training.sharding import OPTIMISER, Sharded, divide_states, read_optimiser, write_optimiser
 from kenpin.training.step import GradientStep
 
 VERSION = 2
@@ -65,14 +66,20 @@ class TrainingState:
 def save_training(
     folder: Path, module: nn.Module, step: GradientStep, state: TrainingState, processes: Processes
 ) -> None:
-    """Write a checkpoint, by the main process but for the random numbers of the others; it gets its name when all of
-    it is on the disk."""
+    """Write a checkpoint, by the main process but for what the others alone have: their random numbers, and their
+    shards of the optimiser's states. It gets its name when all of it is on the disk.
+
+    module: whole.
+    """
     partial = half_written(folder)
     if processes.is_main:
         shutil.rmtree(partial, ignore_errors=True)
         save_learned(module, partial)
-        save_optimiser(partial, step)
+        if not step.is_sharded:
+            save_optimiser(partial, step)
     processes.wait()
+    if step.is_sharded:
+        write_optimiser(partial, step.module, step.optimiser)
     save_random(partial, processes.rank, processes.device)
     processes.wait()
     if processes.is_main:
@@ -80,6 +87,7 @@ def save_training(
         sync(partial)
         partial.rename(folder)
         sync_folder(folder.parent)
+    processes.wait()  # until it is there for all
 
 
 def read_state(checkpoint: Path) -> TrainingState:
@@ -115,20 +123,31 @@ def save_random(folder: Path, rank: int, device: torch.device) -> None:
     torch.save(states, _random_file(folder, rank))
 
 
-def load_training(checkpoint: Path, module: nn.Module, step: GradientStep) -> None:
-    """Put weights and optimiser back. Raises RunError where they are not the module's."""
-    load_learned(module, checkpoint)
-    device = next(module.parameters()).device
+def load_training(checkpoint: Path, module: nn.Module, step: GradientStep, sharded: Sharded | None = None) -> None:
+    """Put weights and optimiser back, whether they were or are in shards. Raises RunError where they are not the
+    module's."""
+    if sharded is None:
+        load_learned(module, checkpoint)
+    else:
+        sharded.load(checkpoint)
+    if (checkpoint / OPTIMISER).is_dir():
+        read_optimiser(checkpoint, step.module, step.optimiser)
+        return
+    device = next(step.module.parameters()).device
     state = torch.load(checkpoint / _OPTIMISER, map_location=device, weights_only=True)
     step.optimiser.load_state_dict(state["optimiser"])
+    divide_states(step.optimiser)
     step.scaler.load_state_dict(state["scaler"])
 
 
 def load_random(checkpoint: Path, rank: int, device: torch.device) -> None:
-    """Take up the random numbers where `save_random` found them. Raises RunError."""
+    """Take up the random numbers where `save_random` found them: those of the main process where there were fewer
+    processes. Raises RunError."""
     file = _random_file(checkpoint, rank)
     if not file.is_file():
-        raise RunError(f"{file}: is missing; resume the run with as many processes as before.")
+        file = _random_file(checkpoint, 0)
+    if not file.is_file():
+        raise RunError(f"{file}: is missing; start the run again, or use the checkpoint as it is with --checkpoint.")
     states = torch.load(file, map_location="cpu", weights_only=True)
     random.setstate(states["python"])
     numpy = states["numpy"]

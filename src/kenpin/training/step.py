@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, Literal, cast
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 from torch.optim import SGD, AdamW, Optimizer
+from torch.utils.checkpoint import checkpoint
 
+from kenpin.errors import OptionError
 from kenpin.models.contract import Batch, Trainable
 from kenpin.training.precision import DTYPES, Precision
-from kenpin.training.processes import Processes
 
 # offsets and scales of normalisation are no weights of connections: drawn to zero, they only learn worse
 _UNDECAYED = re.compile(r"bias|layernorm|rmsnorm|(?:^|\.)norm(?:$|\.)|_norm(?:$|\.)")
@@ -40,23 +43,80 @@ def make_optimiser(module: nn.Module, name: Literal["adamw", "sgd"], weight_deca
 
 
 @contextmanager
-def computing_in(precision: Precision, module: nn.Module) -> Iterator[None]:
+def computing_in(precision: Precision, module: nn.Module, device_type: str | None = None) -> Iterator[None]:
     """Meanwhile the module computes in this format, whoever calls it, and answers in 32 bits. What ships is scored as
-    it will be loaded, so that nothing of it stays."""
+    it will be loaded, so that nothing of it stays. device_type: where it computes, if that is not where it is now."""
     if precision == "fp32":
         yield
         return
     from accelerate.utils import convert_outputs_to_fp32
 
-    device = next(module.parameters()).device
+    device_type = device_type or next(module.parameters()).device.type
     before = module.__dict__.get("forward")
-    module.forward = convert_outputs_to_fp32(torch.autocast(device.type, DTYPES[precision])(module.forward))
+    module.forward = convert_outputs_to_fp32(torch.autocast(device_type, DTYPES[precision])(module.forward))
     try:
         yield
     finally:
         del module.__dict__["forward"]
         if before is not None:
             module.forward = before
+
+
+@contextmanager
+def recomputing(module: nn.Module) -> Iterator[None]:
+    """Meanwhile the layers of transformers keep only what they are given, and compute the rest again in the backward
+    pass. Raises OptionError where there are none."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    layers: list[nn.Module] = []
+    within: set[nn.Module] = set()
+    for part in module.modules():  # outer ones first
+        if isinstance(part, GradientCheckpointingLayer) and part not in within:
+            layers.append(part)
+            within.update(part.modules())
+    if not layers:
+        raise OptionError(
+            "option `recompute`: this base has none of transformers' layers, which could be computed again; leave it "
+            "out."
+        )
+    for layer in layers:
+        layer.forward = partial(_computed_again, layer, layer.forward)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.__dict__["forward"]
+
+
+def _computed_again(layer: nn.Module, forward: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    if layer.training and torch.is_grad_enabled():
+        return checkpoint(forward, *given, use_reentrant=False, **named)
+    return forward(*given, **named)
+
+
+class SummedLoss(nn.Module):
+    """The summed loss of a batch as the output of a module: all that a pass computes lies between its begin and end,
+    between which the weights of other processes are there and after which gradients are exchanged."""
+
+    def __init__(self, inspector: Trainable) -> None:
+        super().__init__()
+        self.network = inspector.module
+        self._inspector = inspector
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Of this process's part of a batch."""
+        return self._inspector.total_loss(self.network, batch)
+
+
+def exchanging(inspector: Trainable) -> DistributedDataParallel:
+    """The loss as each of several processes computes it, who then average their gradients; all hold all weights."""
+    device = next(inspector.module.parameters()).device
+    return DistributedDataParallel(
+        SummedLoss(inspector),
+        None if device.type == "cpu" else [device],
+        find_unused_parameters=True,
+        gradient_as_bucket_view=True,  # or gradients were held twice
+    )
 
 
 class GradientStep:
@@ -69,35 +129,55 @@ class GradientStep:
         *,
         precision: Precision,
         clip_norm: float | None,
-        processes: Processes | None = None,
+        summed: nn.Module | None = None,
+        ranks: int = 1,
     ) -> None:
+        """summed: what computes the loss of a batch where several processes learn together; ranks: how many do."""
         self.optimiser = optimiser
-        self._inspector, self._clip_norm = inspector, clip_norm
+        self.module = inspector.module
+        self._clip_norm, self._ranks = clip_norm, ranks
         self._trained = [parameter for parameter in inspector.module.parameters() if parameter.requires_grad]
         device = self._trained[0].device
         # gradients of 16 bits without the range of bf16 would vanish
         self.scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
-        self._ranks = 1 if processes is None else processes.world_size
-        self._model = inspector.module
-        if self._ranks > 1:
-            self._model = DistributedDataParallel(
-                inspector.module, None if device.type == "cpu" else [device], find_unused_parameters=True
-            )
+        self._summed = partial(inspector.total_loss, inspector.module) if summed is None else summed
+        # where all weights are here, what only looks needs no exchange
+        self._looking = partial(inspector.total_loss, inspector.module) if self._waits else self._summed
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether weights and states are divided among processes."""
+        return any(isinstance(parameter, DTensor) for parameter in self._trained)
+
+    @property
+    def _waits(self) -> bool:
+        """Whether the exchange of gradients may wait for the last batch of a step."""
+        return isinstance(self._summed, DistributedDataParallel)
 
     def loss(self, batch: Batch, count: Tensor) -> Tensor:
         """A batch's share of the loss of the step."""
         # gradients are averaged over the processes, so that each gives its share of the sum as many times
-        return self._inspector.total_loss(self._model, batch) * self._ranks / count
+        summed: Tensor = self._summed(batch)
+        return summed * self._ranks / count
 
-    def learn(self, batch: Batch, count: Tensor, *, is_last: bool = True) -> Tensor:
+    def look(self, batch: Batch) -> Tensor:
+        """The summed loss of a batch that nothing is learned from."""
+        with torch.no_grad():
+            found: Tensor = self._looking(batch)
+        return found
+
+    def learn(self, batch: Batch, count: Tensor, *, is_last: bool = True, counts: bool = True) -> Tensor:
         """Add the gradients of a batch on the device to those of the step, and return its share of the loss.
 
         count: over how many things the loss of the whole step is the mean, all batches of all processes together;
-        is_last: of the step, when the processes exchange what they found.
+        is_last: of the step, when the processes exchange what they found; counts: whether anything is learned from it,
+        or only taken part.
         """
-        waits = isinstance(self._model, DistributedDataParallel) and not is_last
-        with cast(DistributedDataParallel, self._model).no_sync() if waits else nullcontext():
+        waits: Any = self._summed if self._waits and not is_last else None
+        with nullcontext() if waits is None else waits.no_sync():
             loss = self.loss(batch, count)
+            if not counts:
+                loss = loss * 0.0
             self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
@@ -118,4 +198,9 @@ class GradientStep:
         # as `zero_grad` does, which for a small network takes longer than its arithmetic
         for parameter in self._trained:
             parameter.grad = None
-        return norm, self.scaler.get_scale() >= scale
+        return _whole(norm), self.scaler.get_scale() >= scale
+
+
+def _whole(norm: Tensor | None) -> Tensor | None:
+    """The norm over all processes, of gradients that are divided among them."""
+    return norm.full_tensor() if isinstance(norm, DTensor) else norm

@@ -77,6 +77,8 @@ def opened(run: Path, device: str | None) -> Before:
             f"{run}: good parts are added to a run of family mahalanobis alone; this is family {record.family}, train "
             "it again on all pictures."
         )
+    if predictor.views is not None:
+        raise OptionError(f"{run}: judges parts by {predictor.views}; train it again on all pictures, with --by.")
     if (why_not := inspector.cannot_update) is not None:
         raise OptionError(f"{run}: {why_not}")
     check_seal(run, record.files)

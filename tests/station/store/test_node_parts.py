@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 from random import Random
 
@@ -10,17 +11,17 @@ import pytest
 from sqlalchemy import func, select
 
 from kenpin.errors import RunError
-from kenpin.inspection.journal import read_records
+from kenpin.inspection.journal import JOURNAL, Journal, read_records
 from kenpin.inspection.record import PartRecord
 from kenpin.station.folder import StationFolder
-from kenpin.station.intake.product_line import KnownParts
+from kenpin.station.intake.contract import KnownParts
 from kenpin.station.store.claims import claim
 from kenpin.station.store.following import Follower
-from kenpin.station.store.node_parts import NodeParts
+from kenpin.station.store.node_parts import Claimed, NodeParts
 from kenpin.station.store.opening import Store
 from kenpin.station.store.part_tables import CLAIMS
 from tests.inspection.made import record, unreadable
-from tests.station.store.made import append, key, part
+from tests.station.store.made import append, content, key, part
 
 
 @pytest.fixture
@@ -41,25 +42,55 @@ def test_records_are_found_whole_by_any_version_and_node(store: Store, folder: S
         NodeParts(store, folder, f"n{number}", "a").follow()
     parts: KnownParts = NodeParts(store, folder, "n9", "a")
     wanted = {key(one): one for one in records}
-    assert parts.find([*wanted, key(record(4))]) == wanted
-    assert parts.find([]) == {}
-    assert NodeParts(store, folder, "n1", "b").find([*wanted]) == {}, "another product"
-    assert parts.find([(records[0].id, "f" * 32)]) == {}, "another content"
+    assert parts.claim([*wanted, key(record(4))]).records == wanted
+    assert parts.claim([]).records == {}
+    assert NodeParts(store, folder, "n1", "b").claim([*wanted]).records == {}, "another product"
+    assert parts.claim([(records[0].id, "f" * 32)]).records == {}, "another content"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_was_appended_fills_the_store_as_the_journal_does(
+    store: Store, folder: StationFolder, tmp_path: Path, seed: int
+) -> None:
+    chance = Random(seed)
+    parts, left = NodeParts(store, folder, "n1", "a"), [part(number) for number in range(40)]
+    with ExitStack() as opened:
+        journals = []
+        for version in (1, 2):
+            place = folder.records_of("n1", "a", version)
+            place.mkdir(parents=True)
+            journals.append(opened.enter_context(closing(Journal(place / JOURNAL))))
+        while left:
+            some = [left.pop() for _ in range(min(len(left), chance.randint(1, 5)))]
+            parts.claim([key(one) for one in some[1:]])
+            appended = chance.choice(journals).append(some)
+            how = chance.choice(("told", "told", "told", "looked", "failed"))
+            if how == "told":
+                parts.follow(appended)
+            elif how == "looked":
+                parts.follow()
+    parts.follow()
+    assert _claims(store) == 0
+    with Store(f"sqlite:///{tmp_path / 'again.sqlite'}") as again:
+        Follower(again, folder).take_up("n1")
+        assert content(store) == content(again)
+        assert NodeParts(again, folder, "n1", "a").claim([key(part(n)) for n in range(40)]).records.keys() == {
+            key(part(n)) for n in range(40)
+        }
 
 
 def test_a_claim_keeps_others_off_until_the_part_has_a_record(store: Store, folder: StationFolder) -> None:
     first, second = (NodeParts(store, folder, node, "a") for node in ("n1", "n2"))
     keys = [key(part(n)) for n in range(3)]
-    assert first.claim([]) == []
-    assert first.claim(keys[:2]) == []
-    assert first.claim(keys[:2]) == [], "its own"
-    assert second.claim(keys) == keys[:2]
+    assert first.claim([]) == Claimed({}, frozenset())
+    assert first.claim(keys[:2]) == Claimed({}, frozenset())
+    assert first.claim(keys[:2]) == Claimed({}, frozenset()), "its own"
+    assert second.claim(keys) == Claimed({}, frozenset(keys[:2]))
     append(folder, [part(0)])
     first.follow()
-    assert second.claim(keys) == keys[:2], "recorded now, or claimed still"
-    assert [*second.find(keys)] == keys[:1]
+    assert second.claim(keys) == Claimed({keys[0]: part(0)}, frozenset(keys[1:2])), "recorded now, or claimed still"
     assert _claims(store) == 2, "a claim on what has a record does not stay"
-    assert NodeParts(store, folder, "n2", "b").claim(keys) == [], "another product"
+    assert NodeParts(store, folder, "n2", "b").claim(keys) == Claimed({}, frozenset()), "another product"
 
 
 def test_a_restart_ends_a_nodes_own_claims(store: Store, folder: StationFolder) -> None:
@@ -69,7 +100,7 @@ def test_a_restart_ends_a_nodes_own_claims(store: Store, folder: StationFolder) 
     append(folder, [part(0)])
     assert Follower(store, folder).take_up("n1").parts == 1
     third = NodeParts(store, folder, "n3", "a")
-    assert third.claim(keys) == [keys[0], keys[3]], "recorded, and claimed by the other node"
+    assert third.claim(keys) == Claimed({keys[0]: part(0)}, frozenset(keys[3:])), "the last one is the other node's"
 
 
 def test_a_journal_that_holds_another_part_is_told(store: Store, folder: StationFolder) -> None:
@@ -79,10 +110,10 @@ def test_a_journal_that_holds_another_part_is_told(store: Store, folder: Station
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(lines[1] + lines[0])
     with pytest.raises(RunError, match=r"records\.jsonl byte 0: holds another part than the store says"):
-        parts.find([key(part(1))])
+        parts.claim([key(part(1))])
     path.unlink()
     with pytest.raises(RunError, match=r"records\.jsonl: is gone; restore it"):
-        parts.find([key(part(1))])
+        parts.claim([key(part(1))])
 
 
 def test_nodes_at_once_judge_each_part_once(address: str, folder: StationFolder) -> None:
@@ -101,12 +132,11 @@ def _judge(store: Store, folder: StationFolder, node: str, parts: list[PartRecor
     left = {key(one): one for one in chance.sample(parts, len(parts))}
     while left:
         some = [*left][: chance.randint(1, 5)]
-        found = known.find(some)
-        refused = known.claim([one for one in some if one not in found])
-        mine = [one for one in some if one not in found and one not in refused]
+        claims = known.claim(some)
+        mine = [one for one in some if one not in claims.records and one not in claims.refused]
         append(folder, [left[one] for one in mine], node=node)
         known.follow()
-        for one in (*found, *mine):
+        for one in (*claims.records, *mine):
             del left[one]
 
 
@@ -114,5 +144,6 @@ def test_what_was_recorded_since_it_was_looked_for_is_not_claimed(store: Store, 
     append(folder, [part(1)])
     NodeParts(store, folder, "n1", "a").follow()
     with store.writing() as connection:
-        assert claim(connection, [key(part(1))], "n2", "a") == {key(part(1))}
+        found, refused = claim(connection, [key(part(1))], "n2", "a")
+    assert ([*found], refused) == ([key(part(1))], set())
     assert _claims(store) == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
+from threading import Event
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,9 +15,9 @@ from kenpin.station.who.accounts import set_disabled
 from kenpin.station.who.door import SignedIn
 from kenpin.station.who.identity import CSRF_FIELD, CSRF_HEADER, Identity, person_of, person_with
 from kenpin.station.who.machines import make_token, revoke_token
-from kenpin.station.who.rights import CONSOLE, NotAllowedError, NotSignedInError, Right, Role
-from kenpin.station.who.secret import csrf_token
-from tests.station.who.asking import Headers, Seen, ask, ask_soon, scope_of, sent_back
+from kenpin.station.who.rights import CONSOLE, NotAllowedError, NotSignedInError, Person, Right, Role
+from kenpin.station.who.secret import Secret, csrf_token
+from tests.station.who.asking import Answer, Headers, Seen, ask, ask_soon, scope_of, sent_back
 from tests.station.who.made import BEGIN_US, MadeDoor
 
 
@@ -139,6 +141,44 @@ def test_a_machine_has_a_token_and_no_cookie(at: MadeDoor) -> None:
     assert len(app.scopes) == 2
 
 
+def test_machines_that_come_together_are_looked_up_together_and_never_before_they_came(
+    at: MadeDoor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with at.engine.begin() as connection:
+        tokens = [make_token(connection, at.trail, CONSOLE, f"line-{n}", ["submit"], BEGIN_US).text for n in range(3)]
+    guard, look_up = Identity(Seen(), at.door), at.door.which_machines
+    asked: list[int] = []
+    looked, revoked = Event(), Event()
+
+    def slowly(secrets: Collection[Secret]) -> dict[Secret, Person]:
+        found = look_up(secrets)
+        asked.append(len(secrets))
+        if len(asked) == 1:
+            looked.set()
+            assert revoked.wait(10)
+        return found
+
+    monkeypatch.setattr(at.door, "which_machines", slowly)
+
+    def asking(token: str) -> asyncio.Task[Answer]:
+        return asyncio.create_task(ask_soon(guard, scope_of("POST", headers={"authorization": f"Bearer {token}"}), b""))
+
+    async def statuses() -> list[int]:
+        first = asking(tokens[0])
+        await asyncio.to_thread(looked.wait, 10)
+        with at.engine.begin() as connection:
+            revoke_token(connection, at.trail, CONSOLE, "line-0", BEGIN_US)
+        later = [asking(token) for token in (*tokens, *tokens, "none")]
+        await asyncio.sleep(0.05)
+        later[1].cancel()  # it hangs up, and the others with its token are answered
+        revoked.set()
+        answers = await asyncio.gather(first, *later[:1], *later[2:])
+        return [answer.status for answer in answers]
+
+    assert asyncio.run(statuses()) == [200, 401, 200, 401, 200, 200, 401]
+    assert asked == [1, 4]
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -207,7 +247,7 @@ def test_a_store_that_cannot_be_asked_lets_nobody_in(at: MadeDoor, monkeypatch: 
     assert ask(Identity(events, at.door, look_again_s=0.0), headers=cookie).body == b""
     assert sent == [0, 1, 2]
     app = Seen()
-    for name in ("who_has", "which_machine"):
+    for name in ("who_has", "which_machines"):
         monkeypatch.setattr(at.door, name, unreachable)
     for headers in (cookie, {"authorization": "Bearer x"}):
         answer = ask(Identity(app, at.door), headers=headers)

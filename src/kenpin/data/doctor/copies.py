@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kenpin.data.doctor.subject import listed
-from kenpin.data.duplicates import HASH_WORDS, near_duplicate_clusters
+from kenpin.data.duplicates import HASH_WORDS
 from kenpin.records import Finding, Severity
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def copy_findings(subject: Subject) -> Iterator[Finding]:
                 yield _equal_files(subject, copies)
     contents = [*by_content.values()]
     hashes = np.frombuffer(b"".join(subject.looks[same[0]].perceptual for same in contents), np.uint64)
-    for cluster in near_duplicate_clusters(hashes.reshape(-1, HASH_WORDS)):
+    for cluster in subject.clusters_of(hashes.reshape(-1, HASH_WORDS)):
         yield _look_alikes(subject, [contents[member] for member in cluster])
 
 

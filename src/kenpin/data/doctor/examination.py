@@ -85,17 +85,20 @@ def examine_dataset(
     opened: Collection[int] | None = None,
     seen: Callable[[Example, Picture], None] | None = None,
     subject: Subject | None = None,
+    looks: Iterable[tuple[Example, Look]] | None = None,
 ) -> Examination:
     """Examine a data set that was read. `findings`: those of its reader.
 
     `opened`: indices of the pictures to open, None for all. Annotations, classes and splits are checked in all
     pictures; files, stated sizes and copies in the opened ones. `seen`: is shown each picture that could be opened,
-    several at the same time in threads of their own. `subject`: is filled with what is seen.
+    several at the same time in threads of their own. `subject`: is filled with what is seen. `looks`: each example with
+    the look at its picture, where they were opened elsewhere.
     """
     subject = Subject(dataset) if subject is None else subject
     all_findings: list[Finding] = []
     boxes = BoxesSeen()
-    for example, look in _looks(dataset, opened, partial(look_at, seen=seen)):
+    looked = _looks(dataset, opened, partial(look_at, seen=seen)) if looks is None else looks
+    for example, look in looked:
         all_findings += look.findings
         boxes.see(example, look.size_wh or example.size_wh)
         all_findings += outline_findings(example, look.size_wh or example.size_wh)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+from kenpin.data.duplicates import near_duplicate_clusters
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from kenpin.data.dataset import Dataset
     from kenpin.data.doctor.pictures import Look
+
+
+Clusters: TypeAlias = "Callable[[NDArray[np.uint64]], list[tuple[int, ...]]]"
 
 
 class Subject:
@@ -28,6 +36,8 @@ class Subject:
         self.classes = dataset.classes
         self.looks: list[Look] = []
         """Filled while the pictures are opened."""
+        self.clusters_of: Clusters = near_duplicate_clusters
+        """What finds near-duplicates by their hashes, (n, words)."""
 
     @property
     def classes_of_each(self) -> list[set[str]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from kenpin.data.dataset import Dataset
 from kenpin.data.reading import Reading
 from kenpin.data.reading.names import (
-    folder_of_label,
+    folders_of_labels,
     is_layout,
     is_of_masks,
     label_of_folder,
@@ -50,13 +50,15 @@ def read(path: Path, reading: Reading) -> Dataset:
 def write(dataset: Dataset, path: Path) -> None:
     """Copy the pictures into `[split/]label/`. Raises LabelError, and DatasetError for unusual splits."""
     copier = PictureCopier(path)
+    labels = [label for label in dataset.column("label") if label is not None]
+    folder_of = folders_of_labels([*labels, *dataset.declared_classes])
     for example in dataset:
         split = "" if example.split is None else require_standard_split(example.split, "folders")
-        label = "" if example.label is None else folder_of_label(example.label)
+        label = "" if example.label is None else folder_of[example.label]
         copier.copy(example, "/".join(filter(None, (split, label))))
     first_split = next(iter(dataset.splits), "")
     for label in dataset.declared_classes:
-        copier.make("/".join(filter(None, (first_split, folder_of_label(label)))))
+        copier.make("/".join(filter(None, (first_split, folder_of[label]))))
 
 
 def _folders(

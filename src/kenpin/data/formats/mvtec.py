@@ -21,7 +21,7 @@ from kenpin.data.images import displayed_size, png_of, read_mask
 from kenpin.data.outlining import boxes_of_mask, mask_of_regions, outlines_to_write
 from kenpin.data.reading import Reading
 from kenpin.data.reading.mask_pictures import MaskedPicture, examples_of, is_good, masks_by_stem, tell_orphans
-from kenpin.data.reading.names import folder_of_label, label_of_folder, split_name
+from kenpin.data.reading.names import folders_of_labels, label_of_folder, split_name
 from kenpin.data.reading.pictures import PictureCopier, copy_bytes, pictures_below, subfolders
 from kenpin.errors import DatasetError
 from kenpin.records import Detections, Example, ImageSource
@@ -54,7 +54,9 @@ def write(dataset: Dataset, path: Path) -> None:
     A picture without a label has that of its boxes. Raises DatasetError for what no mask says, and for other splits.
     """
     copier = PictureCopier(path)
-    for folder in ("train/good", _MASKS, *(f"test/{folder_of_label(label)}" for label in dataset.declared_classes)):
+    labels = {example.label or _label_of_boxes(example) for example in dataset}
+    folder_of = folders_of_labels([*dataset.declared_classes, *(label for label in labels if label is not None)])
+    for folder in ("train/good", _MASKS, *(f"test/{folder_of[label]}" for label in dataset.declared_classes)):
         copier.make(folder)
     for example in dataset:
         label = example.label if example.label is not None else _label_of_boxes(example)
@@ -64,7 +66,7 @@ def write(dataset: Dataset, path: Path) -> None:
                 "split train or test. Split the data so, or write another format."
             )
         mask = _mask_of(example, label)
-        folder = folder_of_label(label)
+        folder = folder_of[label]
         written = Path(copier.copy(example, f"{example.split}/{folder}"))
         if mask is not None:
             # pictures to train on may have the names of those to test on

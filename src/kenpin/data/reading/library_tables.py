@@ -25,8 +25,9 @@ SPLITS, STATE = "dataset_dict.json", "state.json"
 METADATA = {"metadata.csv", "metadata.jsonl", "metadata.parquet"}
 """Files of annotations in an image folder."""
 ROOM_BYTES = 256 * 1024**2
-"""Bytes that a table may unpack to beyond `_RATIO` times its own size."""
-_RATIO = 20
+"""Bytes that a table may unpack to beyond `UNPACKED_RATIO` times its own size."""
+UNPACKED_RATIO = 20
+"""Times its own size that a table may unpack to."""
 _SHARD = re.compile(r"(\w+)-\d{5}-of-\d{5}")
 _LARGEST_STATE_BYTES = 16 * 1024**2
 
@@ -83,7 +84,7 @@ def load_folder(folder: Path) -> datasets.DatasetDict:
     by_split: dict[str | None, list[Path]] = {}
     for file in files:
         if file.suffix == ".parquet" if of_tables else is_picture(file.name) or file.name in METADATA:
-            by_split.setdefault(_split_of(file.relative_to(folder)), []).append(file)
+            by_split.setdefault(split_of(file.relative_to(folder)), []).append(file)
     if not by_split:
         raise ValueError("it holds neither Parquet files nor pictures")
     without = by_split.pop(None, [])
@@ -93,7 +94,7 @@ def load_folder(folder: Path) -> datasets.DatasetDict:
     return _load("parquet" if of_tables else "imagefolder", divided)
 
 
-def _split_of(file: PurePath) -> str | None:
+def split_of(file: PurePath) -> str | None:
     """The split that a path below the data set's folder tells, as the library understands it."""
     if sharded := _SHARD.match(file.name):
         return sharded[1]
@@ -133,7 +134,7 @@ def _check_unpacked(file: Path) -> None:
     """Raises ValueError where a Parquet file unpacks to more than an honest one: one value may stand for a billion."""
     import pyarrow.parquet as parquet
 
-    most = ROOM_BYTES + _RATIO * file.stat().st_size
+    most = ROOM_BYTES + UNPACKED_RATIO * file.stat().st_size
     with parquet.ParquetFile(file) as table:
         texts, numbers, packed, largest = [], 0, 0, 0
         groups = [table.metadata.row_group(index) for index in range(table.metadata.num_row_groups)]

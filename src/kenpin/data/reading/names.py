@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
+from collections.abc import Iterable
 
 from kenpin.data.reading.encodings import decode
 from kenpin.errors import DatasetError, LabelError
@@ -29,7 +30,11 @@ _YEAR = re.compile(r"[-_]?(?:19|20)[0-9]{2}$")
 # what Linux, Windows or a shell user cannot have in a folder name; "%" only where it would read as an escape
 _UNFIT_IN_FOLDER = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]|^\.|[. ]$|%(?=[0-9A-Fa-f]{2})')
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
-_UNFIT_IN_FILE = re.compile(r"[\x00-\x1f\x7f/\\]|^\.")
+_UNFIT_IN_FILE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]|^\.|[. ]$')
+_DEVICE = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3])[ ]*(?:\.|$)", re.IGNORECASE
+)
+"""Names that Windows keeps for devices, whatever ending follows."""
 _NO_XML_TEXT = re.compile("[\x00-\x08\x0a-\x1f\ud800-\udfff\ufffe\uffff]")
 _LONGEST_NAME_BYTES = 255  # of every common file system
 _ESCAPED_BYTE = re.compile("[\udc80-\udcff]")  # how Python holds a byte of a file name that is no UTF-8
@@ -151,12 +156,29 @@ def _escape(match: re.Match[str]) -> str:
 def folder_of_label(label: str) -> str:
     """A folder name for any class name, percent-encoded where a folder cannot hold it. Raises LabelError."""
     name = _UNFIT_IN_FOLDER.sub(_escape, label)
-    if split_name(name) is not None or is_layout(name):  # a class called "test" must not be taken for a split
+    # a class called "test" must not be taken for a split, nor one called "con" for a device of Windows
+    if split_name(name) is not None or is_layout(name) or _DEVICE.match(name):
         name = f"%{ord(name[0]):02X}{name[1:]}"
     if not name or len(name.encode()) > _LONGEST_NAME_BYTES:
         what = "is empty" if not name else "is too long for a folder name"
         raise LabelError(f"label {label!r} {what}. Rename the class.")
     return name
+
+
+def folders_of_labels(labels: Iterable[str]) -> dict[str, str]:
+    """A folder name for each class name, no two alike where the case of letters does not count. Raises LabelError."""
+    names: dict[str, str] = {}
+    label_of: dict[str, str] = {}
+    for label in sorted(set(labels), reverse=True):  # small letters first: they stay as they are
+        name = folder_of_label(label)
+        if folded(name) in label_of:
+            name = re.sub("[A-Z]", _escape, name)
+        if (other := label_of.setdefault(folded(name), label)) != label:
+            raise LabelError(
+                f"labels {label!r} and {other!r}: macOS and Windows take these for the same folder. Rename one."
+            )
+        names[label] = name
+    return names
 
 
 def label_of_folder(name: str) -> str:
@@ -174,6 +196,16 @@ def split_of_folder(name: str) -> str:
     return split_name(name) or label_of_folder(name)
 
 
+def name_of_file(name: str) -> str:
+    """A file name that Linux, macOS and Windows can have: what none of them holds becomes `_`.
+
+    >>> name_of_file("a:b?.png"), name_of_file("CON.png")
+    ('a_b_.png', '_CON.png')
+    """
+    name = _UNFIT_IN_FILE.sub("_", name)
+    return f"_{name}" if _DEVICE.match(name) else name
+
+
 class UniqueNames:
     """Gives out file names that differ within a folder, by stem and whatever the case: `a.png`, `a-2.png`."""
 
@@ -182,7 +214,7 @@ class UniqueNames:
 
     def take(self, folder: str, name: str) -> str:
         """`name`, or its next free variation."""
-        stem, suffix = os.path.splitext(_UNFIT_IN_FILE.sub("_", name))
+        stem, suffix = os.path.splitext(name_of_file(name))
 
         def key(candidate: str) -> str:
             return unicodedata.normalize("NFC", f"{folder}/{candidate}").casefold()

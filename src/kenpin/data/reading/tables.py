@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kenpin.codecs import florence2, paligemma
+from kenpin.data.in_shards import member_of
 from kenpin.data.reading import Reading
 from kenpin.data.reading.answers import LOCATION, decoded
 from kenpin.data.reading.box_forms import BoxForm, four_numbers
@@ -114,11 +115,12 @@ class TableReader:
             outside = pc.struct_field(pictures, "bytes").is_null().to_pylist()
             for number, (row, path, is_outside) in enumerate(zip(rows, paths, outside, strict=True), start=start):
                 where = f"{self._where}: row {number}"
-                if is_outside and not (path and os.path.isfile(path)):
+                in_shard = path is not None and member_of(path) is not None
+                if is_outside and not in_shard and not (path and os.path.isfile(path)):
                     what = f"its picture {path!r} is missing" if path else "it has no picture"
                     self._reading.tell("missing-image", where, what, "Put it there, or leave the row out")
                     continue
-                name = self._id(row, number, path if is_outside else None, taken)
+                name = self._id(row, number, path if is_outside and not in_shard else None, taken)
                 for count, (question, answer) in enumerate(self._turns(row, where), start=1):
                     self._kept.append(number)
                     yield self._example(name if count == 1 else f"{name}#{count}", row, number, where, question, answer)

@@ -18,13 +18,14 @@ from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError
 from kenpin.models.bases import BaseRecord
 from kenpin.models.contract import Batch, Progress, Task
-from kenpin.models.embedder.batches import alone, mixed_order
+from kenpin.models.embedder.batches import mixed_order
 from kenpin.models.embedder.decoding import OUTPUT, EmbeddingDecoding
 from kenpin.models.embedder.networks import EmbeddingNetwork, MlpBackbone
 from kenpin.models.embedder.objectives import COMPARING
 from kenpin.models.embedder.options import EmbedderOptions
 from kenpin.models.embedder.references import References, fit_references
 from kenpin.models.framed import framing_by
+from kenpin.models.in_parts import Gather
 from kenpin.models.inference import infer_batches
 from kenpin.models.naming import class_numbers
 from kenpin.models.networks.backbones import Backbone
@@ -43,8 +44,8 @@ _UNSEEN = 2_000  # validation pictures that the references are scaled on
 class EmbeddingInspector(EmbeddingDecoding):
     """A network that computes embeddings, and the references to compare them with.
 
-    Pairs and triplets are formed within each batch on each device: the loss of accumulated batches, or of several
-    processes, is the mean of theirs and not that of one large batch.
+    Pairs and triplets are formed within each batch, whichever processes compute its pictures: the loss of accumulated
+    batches is the mean of theirs and not that of one large batch.
     """
 
     def __init__(
@@ -91,6 +92,10 @@ class EmbeddingInspector(EmbeddingDecoding):
         """Indices in batches of several pictures of each of several classes, sampled from seed and epoch alone."""
         return mixed_order(pictures.column("label"), self._options.pictures_per_class, self._options.seed, epoch)
 
+    def compare_over(self, gather: Gather | None) -> None:
+        """See `Compares`."""
+        cast(EmbeddingNetwork, self.module).gather = gather
+
     def encode_targets(self, examples: Sequence[Example]) -> Batch:
         """Class numbers, (n,) int64. Raises DatasetError."""
         return {"labels": torch.tensor(class_numbers(examples, self.labels))}
@@ -98,8 +103,8 @@ class EmbeddingInspector(EmbeddingDecoding):
     def total_loss(self, module: nn.Module, batch: Batch) -> Tensor:
         """The objective's mean loss times the number of pictures."""
         inputs = {name: values for name, values in batch.items() if name != "labels"}
-        numbers = alone(batch["labels"], self._scattered)
-        return cast(Tensor, module(numbers=numbers, **inputs)) * len(numbers)
+        numbers = batch["labels"]
+        return cast(Tensor, module(numbers=numbers, scattered=self._scattered, **inputs)) * len(numbers)
 
     def loss_count(self, batch: Batch) -> Tensor:
         """Pictures."""

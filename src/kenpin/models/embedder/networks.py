@@ -12,7 +12,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from kenpin.models.contract import Batch
+from kenpin.models.embedder.batches import alone
 from kenpin.models.embedder.objectives import Objective
+from kenpin.models.in_parts import Gather
 from kenpin.models.networks.backbones import Backbone
 from kenpin.models.networks.seeded import seeded
 
@@ -81,6 +83,8 @@ class EmbeddingNetwork(nn.Module):
         super().__init__()
         self.body, self.objective = body, objective
         self.normalise, self.frozen = normalise, frozen
+        self.gather: Gather | None = None
+        """Brings together what several processes compute of a batch; None: one computes it."""
         self._features = backbone.features
         with seeded(seed):
             self.projection = _projection(len(backbone.item_names), dimension, learned=backbone.id != "mlp")
@@ -95,17 +99,28 @@ class EmbeddingNetwork(nn.Module):
         return self
 
     def forward(
-        self, pixel_values: Tensor | None = None, features: Tensor | None = None, numbers: Tensor | None = None
+        self,
+        pixel_values: Tensor | None = None,
+        features: Tensor | None = None,
+        numbers: Tensor | None = None,
+        scattered: Sequence[int] = (),
     ) -> Tensor:
-        """(n, c, h, w) or (n, items) -> vectors (n, dimension) float32; with class numbers (n,) -> their mean loss."""
+        """(n, c, h, w) or (n, items) -> vectors (n, dimension) float32; with class numbers (n,) -> their mean loss.
+
+        scattered: numbers of classes whose pictures are each a class of their own.
+        """
         if features is None:
             assert pixel_values is not None
             with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
                 features = self._features(pixel_values)
-        vectors = self.projection(features).float()
+        vectors: Tensor = self.projection(features).float()
         if self.normalise:
             vectors = nn.functional.normalize(vectors)
-        return vectors if numbers is None else cast(Tensor, self.objective(vectors, numbers))
+        if numbers is None:
+            return vectors
+        if self.gather is not None:
+            vectors, numbers = self.gather(vectors, numbers)
+        return cast(Tensor, self.objective(vectors, alone(numbers, scattered)))
 
 
 def _projection(items: int, dimension: int, *, learned: bool) -> nn.Module:

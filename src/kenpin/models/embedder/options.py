@@ -58,7 +58,7 @@ class EmbedderOptions(FeatureOptions, CaseOptions, AugmentOptions):
     references: int = Field(
         1_000, ge=1, description="Training pictures per class that are kept as references, at most."
     )
-    batch_size: int = Field(64, ge=2, description="Pictures per step and device; they are compared with each other.")
+    batch_size: int = Field(64, ge=2, description="Pictures of a batch, which are compared with each other.")
     epochs: float = Field(20.0, gt=0, description="Passes over the training pictures.")
     learning_rate: float = Field(5e-4, gt=0, description="Peak learning rate.")
     lora_rank: int = Field(8, ge=1, description="Rank of the adapters.")

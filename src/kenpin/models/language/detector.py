@@ -29,7 +29,7 @@ from kenpin.models.language.bases import LanguageBase
 from kenpin.models.language.decoding import LanguageDecoding
 from kenpin.models.language.generation import Asked, generate_answers
 from kenpin.models.language.grammar import Grammar
-from kenpin.models.language.losses import IGNORED, example_losses, token_losses
+from kenpin.models.language.losses import IGNORED, example_losses, lengthened, token_losses
 from kenpin.models.language.options import LanguageOptions
 from kenpin.models.language.scores import AnswerReader
 from kenpin.models.language.tuning import freeze_randomness, prepare, sees_frozen, vision_of
@@ -191,6 +191,10 @@ class LanguageDetector(LanguageDecoding):
             logits, targets = self.logits(module, batch)
         losses = token_losses if self._options.loss == "token" else example_losses
         return losses(logits, targets).sum()
+
+    def padded(self, batch: Batch, length: int) -> Batch:
+        """See `Padded`."""
+        return lengthened(batch, length)
 
     def loss_count(self, batch: Batch) -> Tensor:
         """Tokens to be learned, or examples."""

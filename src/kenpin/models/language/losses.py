@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor
 from torch.nn import functional
 
 IGNORED = -100
 """Target where nothing is to be learned: on prompts and on padding."""
+
+
+def lengthened(batch: Mapping[str, Tensor], length: int) -> dict[str, Tensor]:
+    """The batch with its `labels` as long, and whatever has their shape, by entries that count for nothing."""
+    labels = batch["labels"]
+    missing = (0, length - labels.shape[1])
+    return {
+        name: functional.pad(rows, missing, value=IGNORED if name == "labels" else 0)
+        if rows.shape == labels.shape
+        else rows
+        for name, rows in batch.items()
+    }
 
 
 def token_losses(logits: Tensor, targets: Tensor) -> Tensor:

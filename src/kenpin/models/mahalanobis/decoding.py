@@ -99,9 +99,10 @@ class CellDecoding(CalibratedPictures):
     labels: tuple[str, ...] = ()
     framing: Framing | None = None
 
-    def __init__(self, task: Task, seen_region: Callable[[tuple[int, int]], Region]) -> None:
-        """seen_region: the part of a picture of a size that the network sees."""
-        self._task, self._seen_region = task, seen_region
+    def __init__(self, task: Task, seen_region: Callable[[tuple[int, int]], Region], *, weighed: bool = False) -> None:
+        """seen_region: the part of a picture of a size that the network sees; weighed: whether what known defects look
+        like weighs the distance."""
+        self._task, self._seen_region, self._weighed = task, seen_region, weighed
 
     def decode(self, outputs: Outputs, examples: Sequence[Example]) -> list[Prediction]:
         """The D²/k of the farthest cell is the part's."""
@@ -116,7 +117,7 @@ class CellDecoding(CalibratedPictures):
         region = self._seen_region(size_wh)
         if self.framing is not None:
             region = self.framing.region_of(size_wh)
-        shows = "distance from good parts"
+        shows = "distance from good parts, weighed by known defects" if self._weighed else "distance from good parts"
         return map_of_cells(grid, size_wh, shows, "D²/k", region=region, score=float(grid.max()))
 
     def fails_on_map(self, threshold: Threshold) -> float:
@@ -129,7 +130,7 @@ class CellDecoding(CalibratedPictures):
 def of_package(folder: Path, task: Task, options: Mapping[str, Any], resizing: Resizing) -> CalibratedPictures:
     """The decoding of a package whose decision files are in this folder. Raises RunError."""
     if options.get("where", "none") != "none":
-        return CellDecoding(task, resizing.seen_region)
+        return CellDecoding(task, resizing.seen_region, weighed=bool(options.get("learn_defects")))
     space, items, _ = read_space(folder / SPACE_FILE, str(options.get("method")))
     names = read_json(folder / NAMES_FILE).get("names")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.lineage import Lineage
@@ -55,6 +58,14 @@ class MahalanobisFamily:
         """As the option says."""
         return options.made_defects
 
+    def learns_defects(self, options: MahalanobisOptions) -> bool:
+        """As the option says."""
+        return options.learn_defects
+
+    def limits_by_law(self, options: MahalanobisOptions) -> bool:
+        """As the option says."""
+        return options.is_by_law
+
     def layer_sets(self, options: MahalanobisOptions) -> tuple[tuple[int, ...], ...]:
         """A few where the option says so: all quarters of the depth, the two in its middle, and each alone."""
         if not options.choose_layers:
@@ -77,13 +88,15 @@ class MahalanobisFamily:
         return options.model_copy(update={"layers": layers, "choose_layers": False})
 
     def check(self, training: Dataset, options: MahalanobisOptions, task: Task, lineage: Lineage) -> None:
-        """Require good parts for a unit space, and where items are selected parts of both kinds to choose and to
-        confirm by. Raises UnitSpaceError, DatasetError."""
+        """Require good parts for a unit space, where defects are learned a defective part, and where items are selected
+        parts of both kinds to choose and to confirm by. Raises UnitSpaceError, DatasetError."""
         is_good = [label in task.ok_labels for label in training.column("label")]
         if options.where not in CELLS_TOGETHER:
             check_count(sum(is_good), "ledoit-wolf" if options.where != "none" else options.ridge)
         elif not any(is_good):
             raise UnitSpaceError("unit space: 0 good parts to fit to; at least 1 is needed. Add good parts.")
+        if options.learn_defects:
+            _check_defects(training, is_good, tiled=options.tile_px is not None)
         if options.select_items:
             divide_parts(training, is_good, options.confirm_share, options.seed, lineage)
 
@@ -115,6 +128,22 @@ class MahalanobisFamily:
         source = of_table(columns) if columns else same_source(base, options, task.labels)
         check_base(base, source.base)
         return UnitSpaceInspector(source, task, options, space, items)
+
+
+def _check_defects(training: Dataset, is_good: Sequence[bool], *, tiled: bool) -> None:
+    """Require a defective part, and of tiles that something marks each defect. Raises UnitSpaceError."""
+    bad = training.select(row for row, good in enumerate(is_good) if not good)
+    if not len(bad):
+        raise UnitSpaceError(
+            "option `learn_defects`: 0 defective parts to learn from; at least 1 is needed. Add some, or leave the "
+            "option out."
+        )
+    unmarked = np.flatnonzero(~bad.has_any("mask", "boxes_xyxy_px"))
+    if tiled and len(unmarked):
+        raise UnitSpaceError(
+            f"option `learn_defects`: nothing marks the defect of {bad[int(unmarked[0])].id}, so that nobody knows "
+            "which of its tiles show it; give it boxes or a mask, or leave `tile_px` out."
+        )
 
 
 def _of_cells(options: MahalanobisOptions, task: Task) -> PatchSpaceInspector:

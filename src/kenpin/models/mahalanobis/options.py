@@ -60,6 +60,11 @@ class MahalanobisOptions(FeatureOptions):
     kept_cells: Annotated[int, InGroup("advanced")] = Field(
         10_000, ge=1, description="Patches of good parts that are kept, at most, with where neighbours."
     )
+    learn_defects: bool = Field(
+        False,
+        description="With where: learn what the defective training parts look like too, by their masks, boxes or "
+        "labels alone, and weigh the distance of each cell by how like them it is.",
+    )
     place_items: Annotated[int, InGroup("advanced")] = Field(
         200, ge=1, description="Items of each cell of the map, at most, with where positions."
     )
@@ -104,6 +109,11 @@ class MahalanobisOptions(FeatureOptions):
     choose_layers: bool = Field(
         False, description="Choose the layers among a few sets, by how well made defects are told from good parts."
     )
+    cluster: str | None = Field(
+        None,
+        description="Have features computed by workers of Ray before the fit: local, or the address of a cluster whose "
+        "machines share the folders (extra `cluster`).",
+    )
     updatable: Annotated[Literal["auto", "always", "never"], InGroup("advanced")] = Field(
         "auto",
         description="Keep moments of the good parts in the run, with which `kenpin update` adds others; auto: where "
@@ -130,6 +140,10 @@ class MahalanobisOptions(FeatureOptions):
         idle: dict[str, str] = {}
         if self.where != "positions":
             idle["place_items"] = f"where {self.where}"
+        if self.where == "none":
+            idle["learn_defects"] = "where none"
+        elif self.learn_defects:
+            idle["updatable"] = "learn_defects"
         if self.join_layers == "apart":
             idle["updatable"] = "join_layers apart"
         if self.where != "pooled":
@@ -185,6 +199,12 @@ class MahalanobisOptions(FeatureOptions):
             raise ValueError(f"`{name}` does nothing with {reasons[name]}; leave it out or change the other.")
         if self.tile_px is not None:
             self._refuse_tiles()
+        seen = self.where != "none" or self.has_view
+        if self.cluster is not None and (seen or self.made_defects):
+            raise ValueError(
+                "`cluster` computes features of whole pictures as they are; leave it or what is asked of "
+                "their places, views or made defects out."
+            )
         if self.choose_layers and self.layers is not None:
             raise ValueError("`choose_layers` and `layers` exclude each other; leave one of them out.")
         if self.made_defects and self.calibrate != "none":
@@ -203,9 +223,14 @@ class MahalanobisOptions(FeatureOptions):
             raise ValueError("`limit` f holds without a ridge alone; set ridge 0, or take another limit.")
         return self
 
+    @property
+    def is_by_law(self) -> bool:
+        """Whether the limit follows from the distribution of the distance."""
+        return self.limit in _LAWS
+
     def _refuse_tiles(self) -> None:
         """What holds for whole pictures alone: places of a part, and the law of one distance."""
-        of_whole = {"where": self.where == "positions", "select_items": self.select_items, "limit": self.limit in _LAWS}
+        of_whole = {"where": self.where == "positions", "select_items": self.select_items, "limit": self.is_by_law}
         for name, is_of_whole in of_whole.items():
             if is_of_whole:
                 value = str(getattr(self, name)).lower()
@@ -216,7 +241,7 @@ def keeps_moments(options: MahalanobisOptions, items: int, cells: int = 1) -> bo
     """Whether a run with these options keeps the moments of so many items, of each of so many cells."""
     if (options.method == "rt" and options.where == "none") or options.where == "neighbours":
         return False
-    if options.join_layers == "apart":
+    if options.join_layers == "apart" or options.learn_defects:
         return False
     small = PairMoments.bytes_of(items, cells) <= _MOST_BYTES
     return options.updatable == "always" or (options.updatable == "auto" and small)

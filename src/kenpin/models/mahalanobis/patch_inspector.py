@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -17,10 +17,14 @@ from PIL.Image import Image
 from torch import Tensor, nn
 
 from kenpin.data.dataset import Dataset
+from kenpin.data.framed_set import framed_set
+from kenpin.data.images import displayed_size
 from kenpin.data.lineage import Lineage
 from kenpin.data.targets import of_labels
+from kenpin.data.tiles_to_learn import tiles_to_learn
 from kenpin.data.tiling import tile_of
-from kenpin.errors import OptionError, RunError, first_line
+from kenpin.errors import OptionError, RunError, UnitSpaceError, first_line
+from kenpin.files import write_json
 from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.devices import device_of
 from kenpin.models.framed import framing_by
@@ -29,7 +33,9 @@ from kenpin.models.looking.maps import seen_region
 from kenpin.models.mahalanobis.cell_neighbours import CellNeighbours, fit_neighbours
 from kenpin.models.mahalanobis.cell_spaces import CellSpaces, fit_spaces, samples_of, spaces_of_moments
 from kenpin.models.mahalanobis.decoding import CellDecoding
+from kenpin.models.mahalanobis.defect_head import DefectHead, fit_head
 from kenpin.models.mahalanobis.layer_spaces import LayerSpaces, fit_layers
+from kenpin.models.mahalanobis.marked_cells import MarkedBy, cells_of_defect, marked_by
 from kenpin.models.mahalanobis.options import CELLS_TOGETHER, MahalanobisOptions, keeps_moments
 from kenpin.models.mahalanobis.selection import check_count
 from kenpin.models.networks.backbones import Backbone
@@ -44,7 +50,9 @@ from kenpin.targets import Target
 
 AnySpaces = CellSpaces | CellNeighbours | LayerSpaces
 _TOGETHER = 32  # pictures a matrix product: enough to fill it, and few enough for the memory
-_FILE = "place_spaces.npz"
+_FILE, _HEAD = "place_spaces.npz", "head_"
+TAUGHT = "learned_defects.json"
+"""File of a run's model folder: the defective parts that a head has learned from, and what marks their defects."""
 WAY = "distance"
 
 
@@ -56,7 +64,7 @@ class PatchSpaceInspector(CellDecoding):
     batch_size = None
 
     def __init__(self, backbone: Backbone, task: Task, options: MahalanobisOptions) -> None:
-        super().__init__(task, partial(seen_region, backbone.processor))
+        super().__init__(task, partial(seen_region, backbone.processor), weighed=options.learn_defects)
         self.base = replace(backbone, layers=None).record  # whichever layers are looked at
         self.image_size_wh = backbone.image_size_wh
         self.module = backbone.network
@@ -77,6 +85,8 @@ class PatchSpaceInspector(CellDecoding):
         items = min(options.place_items, channels)
         self._take(_choice(channels, items) if self._where == "positions" else np.arange(channels))
         self._spaces: AnySpaces | None = None
+        self._head: DefectHead | None = None
+        self._taught: tuple[dict[str, str], ...] = ()
 
     def _take(self, channels: NDArray[np.int64]) -> None:
         """Describe cells by these channels, in rising order, of all that the stages have."""
@@ -114,10 +124,14 @@ class PatchSpaceInspector(CellDecoding):
         )
 
     def infer(self, batch: Batch) -> Batch:
-        """D²/k at every cell: `map`, (n, rows, columns)."""
+        """D²/k at every cell, weighed by the head where there is one: `map`, (n, rows, columns)."""
         x = self._items(batch["features"])
         self._spaces = self._fitted.to(x.device)
-        return {"map": self._spaces.distances(x).reshape(-1, *self._grid)}
+        away = self._spaces.distances(x)
+        if self._head is not None:
+            self._head = self._head.to(x.device)
+            away = self._head.weighed(x, away)
+        return {"map": away.reshape(-1, *self._grid)}
 
     def maps(
         self, images: Sequence[Image], examples: Sequence[Example], way: str | None = None, label: str | None = None
@@ -129,7 +143,8 @@ class PatchSpaceInspector(CellDecoding):
         return [(self.map_of(grid, image.size),) for grid, image in zip(outputs["map"], images, strict=True)]
 
     def fit(self, training: Dataset, lineage: Lineage, progress: Progress) -> tuple[str, ...]:
-        """Learn the spaces from the good parts alone; nothing is set aside. Raises UnitSpaceError."""
+        """Learn the spaces from the good parts alone, and from the others a head where the options ask for one; nothing
+        is set aside. Raises UnitSpaceError, DatasetError, ImageError."""
         good = self._learned_from(training)
         if self._where not in CELLS_TOGETHER:
             check_count(len(good), "ledoit-wolf")
@@ -150,11 +165,71 @@ class PatchSpaceInspector(CellDecoding):
             self._spaces = fit_layers(pictures, len(good), items, ridge=options.ridge)
         else:
             self._spaces = fit_spaces(pictures, pooled=self._is_pooled, ridge=options.ridge)
-        return (self._sentence(len(good)),)
+        self._head, self._taught = None, ()
+        sentences: tuple[str, ...] = (self._sentence(len(good)),)
+        ok_labels = self._task.ok_labels
+        bad = training.select(row for row, label in enumerate(training.column("label")) if label not in ok_labels)
+        if options.learn_defects and len(bad):  # there is none while good parts alone are trimmed
+            sentences += (self._learn_defects(bad, pictures, len(good)),)
+        return sentences
+
+    def _learn_defects(self, bad: Dataset, pictures: Callable[[], Iterator[Tensor]], good: int) -> str:
+        """Learn the head from defective parts, and say so. pictures: items of the good ones, whose number is `good`.
+        Raises UnitSpaceError, DatasetError, ImageError."""
+        ok_labels, spaces = self._task.ok_labels, self._fitted
+        parts = seen = bad if self.framing is None else framed_set(bad, self.framing, annotated=True)[0]
+        if self.tiling is not None:
+            tiles = tiles_to_learn(parts, Target.LABEL, self.tiling, ok_labels)
+            seen = tiles.select(row for row, label in enumerate(tiles.column("label")) if label not in ok_labels)
+        # of kept cells themselves, neighbours lie at no distance
+        plain = spaces.space if isinstance(spaces, CellNeighbours) else spaces
+        cells, learned = [], dict[int, MarkedBy]()
+        for row, (example, features) in enumerate(
+            zip(seen, compute_features(self, seen, progress=_unheard), strict=True)
+        ):
+            x = self._items(features[None])
+            away = plain.distances(x.to(plain.mean.device)).reshape(self._grid).cpu()
+            size_wh = example.size_wh or displayed_size(example.image)
+            part, region = replace(example, size_wh=size_wh), self._seen_region(size_wh)
+            if self.tiling is not None:
+                row, at_xy = tile_of(example).row, tile_of(example).at_xy
+                whole = parts[row]
+                size_wh = whole.size_wh or displayed_size(whole.image)
+                part, region = replace(whole, size_wh=size_wh), self.tiling.region_in(at_xy, region, size_wh)
+            chosen = cells_of_defect(part, away, region)
+            if len(chosen):
+                cells.append(x[0].cpu()[chosen])
+                learned[row] = marked_by(part)
+        if not cells:
+            raise UnitSpaceError(
+                f"option `learn_defects`: what is marked in {counted(len(bad), 'defective picture')} lies beyond what "
+                "is looked at; mark what the network sees, or leave the option out."
+            )
+        contents = bad.contents()
+        self._taught = tuple(
+            {"id": bad[row].id, "label": bad[row].label or "", "content": contents[row], "marked_by": str(marks)}
+            for row, marks in sorted(learned.items())
+        )
+        self._head = fit_head(
+            pictures,
+            good,
+            cells,
+            lambda x: plain.distances(x.to(plain.mean.device)),
+            seed=self._options.seed,
+        ).to(device_of(self))
+        of_each = [list(learned.values()).count(marks) for marks in MarkedBy]
+        return (
+            f"A head has learned from {sum(map(len, cells)):,} cells of {counted(len(learned), 'defective part')}, "
+            f"{of_each[0]} with a mask, {of_each[1]} with boxes and {of_each[2]} with neither, by the farthest cells. "
+            f"It weighs the distance; `{TAUGHT}` names the parts."
+        )
 
     @property
     def cannot_update(self) -> str | None:
-        """Neighbours are no moments, to which others could be added; nor are distances of parts that were held out."""
+        """Neighbours are no moments, to which others could be added; nor are distances of parts that were held out, nor
+        a head that stands on the spaces."""
+        if self._options.learn_defects:
+            return "learn_defects weighs the distance by a head, which would have to learn anew; train again."
         if self._options.join_layers == "apart":
             return "join_layers apart scales its layers by parts that were held out in turn; train again on all parts."
         if self._where != "neighbours":
@@ -224,8 +299,13 @@ class PatchSpaceInspector(CellDecoding):
         )
 
     def save(self, folder: Path) -> None:
-        """The spaces' arrays; the base is loaded again by its id."""
-        np.savez(folder / _FILE, channels=self._channels, **self._fitted.to_arrays())  # type: ignore[arg-type]
+        """The arrays of the spaces and of the head, and which parts that has learned from; the base is loaded again by
+        its id."""
+        arrays = self._fitted.to_arrays()
+        if self._head is not None:
+            arrays |= {f"{_HEAD}{name}": values for name, values in self._head.to_arrays().items()}
+            write_json(folder / TAUGHT, {"defective_parts": list(self._taught)})
+        np.savez(folder / _FILE, channels=self._channels, **arrays)  # type: ignore[arg-type]
 
     def restored(self, folder: Path) -> PatchSpaceInspector:
         """This inspector with what `save` wrote. Raises RunError."""
@@ -233,7 +313,9 @@ class PatchSpaceInspector(CellDecoding):
         if "channels" not in saved:
             raise RunError(f"{folder / _FILE}: an earlier version made other features of cells; train again.")
         self._take(saved.pop("channels"))  # the saved ones: another NumPy might sample others
+        of_head = {name.removeprefix(_HEAD): saved.pop(name) for name in list(saved) if name.startswith(_HEAD)}
         try:
+            self._head = DefectHead.from_arrays(of_head) if of_head else None
             kind = CellNeighbours if "cells" in saved else LayerSpaces if "centre" in saved else CellSpaces
             self._spaces = kind.from_arrays(saved)
         except (KeyError, TypeError, ValueError) as error:
@@ -255,6 +337,10 @@ class PatchSpaceInspector(CellDecoding):
         if self._spaces is None:
             raise ValueError("the unit spaces are empty; fit them first.")
         return self._spaces
+
+
+def _unheard(doing: str, done: int, total: int) -> None:
+    pass
 
 
 def _choice(channels: int, items: int) -> NDArray[np.int64]:

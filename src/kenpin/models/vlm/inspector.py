@@ -20,7 +20,7 @@ from kenpin.data.dataset import Dataset
 from kenpin.errors import LabelError, OptionError, ShapeError
 from kenpin.models.bases import BaseRecord
 from kenpin.models.contract import Batch
-from kenpin.models.language.losses import IGNORED, example_losses, token_losses
+from kenpin.models.language.losses import IGNORED, example_losses, lengthened, token_losses
 from kenpin.models.networks.quiet import expected_warnings, without_bars
 from kenpin.models.outputs import Outputs
 from kenpin.models.vlm.bases import ChatBase, no_larger_than
@@ -144,6 +144,10 @@ class ChatInspector:
         logits = self.answer_logits(module, batch)
         losses = token_losses if self._options.loss == "token" else example_losses
         return losses(logits, batch["labels"]).sum()
+
+    def padded(self, batch: Batch, length: int) -> Batch:
+        """See `Padded`."""
+        return batch | lengthened({"labels": batch["labels"]}, length)
 
     def loss_count(self, batch: Batch) -> Tensor:
         """Tokens to be learned, or examples."""

@@ -10,7 +10,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
@@ -18,7 +18,7 @@ from kenpin.data.streaming import Pending
 from kenpin.errors import OptionError, first_line
 from kenpin.inspection.isolating import Failed, on_each
 from kenpin.inspection.journal import JOURNAL, Journal
-from kenpin.inspection.line import Recorded, keep_identity, record_folder
+from kenpin.inspection.line import Durable, Recorded, keep_identity, record_folder
 from kenpin.inspection.measuring import Measured, Ruler, measure, ruler_of
 from kenpin.inspection.nearest import choose
 from kenpin.inspection.pictures import Opened
@@ -67,6 +67,18 @@ class Rulers:
         return [one for one in self._found.values() if isinstance(one, str)]
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Pictures that were measured, and whose records are not on disk yet."""
+
+    keys: tuple[PartKey, ...]
+    """Of the pictures, in their order."""
+    known: Mapping[PartKey, PartRecord]
+    """Records of those that had one."""
+    new: tuple[tuple[Opened, str | None], ...]
+    """The others, each part once, with its choice; where none could be made, with the reason."""
+
+
 class ChoosingLine:
     """Chooses products, and keeps the records of parts for which there is none."""
 
@@ -91,25 +103,34 @@ class ChoosingLine:
 
     def record(self, pictures: Sequence[Opened]) -> list[Recorded]:
         """The record of each picture, on disk: of the product that was chosen, or of none. Raises OSError, RunError."""
+        return self.keep(self.judged(pictures)).recorded
+
+    def judged(self, pictures: Sequence[Opened]) -> Chosen:
+        """The first half of `record`: of which product each picture is; nothing is on disk yet. Raises RunError."""
+        keys = [picture.key for picture in pictures]
+        known = {key: found for key in keys if (found := self._journal.find(key)) is not None}
+        new: dict[PartKey, Opened] = {}
+        for key, picture in zip(keys, pictures, strict=True):
+            if key not in known:
+                new.setdefault(key, picture)
+        return Chosen(tuple(keys), known, tuple(self._chosen([*new.values()])))
+
+    def keep(self, chosen: Chosen) -> Durable:
+        """The second half: the products judge, and the records are on disk. Raises OSError, RunError."""
         with self._recording:
-            new: dict[PartKey, Opened] = {}
-            for picture in pictures:
-                new.setdefault(picture.key, picture)
-            known = {key: found for key in new if (found := self._journal.find(key)) is not None}
-            records = known | self._record([picture for key, picture in new.items() if key not in known])
-            return [
-                Recorded(records[picture.key], new[picture.key] is picture and picture.key not in known)
-                for picture in pictures
-            ]
+            new = self._record(chosen.new)
+        records = {**chosen.known, **new}
+        # where they were added to the journals of several products, whoever follows these looks himself
+        return Durable([Recorded(records[key], new.pop(key, None) is not None) for key in chosen.keys], None)
 
     def close(self) -> None:
         """Release the folder of the records."""
         self._opened.close()
 
-    def _record(self, pictures: Sequence[Opened]) -> dict[PartKey, PartRecord]:
+    def _record(self, pictures: Sequence[tuple[Opened, str | None]]) -> dict[PartKey, PartRecord]:
         by_product: dict[str, list[Opened]] = {}
         of_none: list[tuple[Opened, str | None]] = []
-        for picture, why in self._chosen(pictures):
+        for picture, why in pictures:
             product = None if picture.choice is None else picture.choice.product
             if product is None:
                 of_none.append((picture, why))

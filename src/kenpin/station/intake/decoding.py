@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import select
 import subprocess
@@ -106,8 +105,12 @@ class _Child:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, start_new_session=True
         )
         for pipe in (self._process.stdin, self._process.stdout):
-            with suppress(OSError, AttributeError):  # a picture in a piece or two: each costs a change of process
-                fcntl.fcntl(cast("BinaryIO", pipe), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+            # a picture in a piece or two: each costs a change of process
+            if sys.platform == "linux":
+                import fcntl
+
+                with suppress(OSError):
+                    fcntl.fcntl(cast("BinaryIO", pipe), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
         self._is_ready = False
 
     def open(self, begun: Opened, data: bytes, seconds: float) -> Opened:
@@ -127,7 +130,8 @@ class _Child:
         if answer["size_wh"] is None:
             return replace(begun, error=ImageError(answer["error"]))
         width, height = answer["size_wh"]
-        image = Image.frombuffer("RGB", (width, height), pixels, "raw", "RGB", 0, 1)
+        image = Image.frombuffer(answer["mode"], (width, height), pixels, "raw", answer["mode"], 0, 1)
+        image = image if image.mode == "RGB" else image.convert("RGB")
         return replace(begun, image=image, look=PictureLook(**answer["look"]))
 
     def end(self) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import struct
+import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import BinaryIO
 
@@ -17,7 +19,7 @@ _MEMORY_BYTES = 6 * 1024**3
 """Address space: the largest picture that is opened, some copies of it, and the libraries."""
 
 
-def write_frame(file: BinaryIO, values: dict[str, object], data: bytes | memoryview = b"") -> None:
+def write_frame(file: BinaryIO, values: Mapping[str, object], data: bytes | memoryview = b"") -> None:
     """Write an object and raw bytes. Raises OSError."""
     text = json.dumps({**values, "bytes": len(data)}).encode()
     file.write(_LENGTH.pack(len(text)) + text)
@@ -30,10 +32,18 @@ def frame_length(head: bytes) -> int:
     return int(_LENGTH.unpack(head)[0])
 
 
+def _bound() -> None:
+    """No more memory than a picture may need, and no file."""
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
 def main() -> None:
     """Answer until standard input ends."""
-    import resource
-
+    from kenpin.data.images import read_grey_or_rgb
     from kenpin.data.picture_look import look_of
     from kenpin.data.streaming import room_asked_of
     from kenpin.errors import ImageError
@@ -42,8 +52,7 @@ def main() -> None:
     requests = os.fdopen(os.dup(0), "rb")
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    _bound()
 
     def ask(size_bytes: int) -> None:
         write_frame(answers, {"room": size_bytes})
@@ -54,12 +63,12 @@ def main() -> None:
         asked = json.loads(requests.read(frame_length(head)))
         try:
             with room_asked_of(ask):
-                image = image_of_bytes(asked["name"], requests.read(asked["bytes"]))
+                image = image_of_bytes(asked["name"], requests.read(asked["bytes"]), read_grey_or_rgb)
         except ImageError as error:
             write_frame(answers, {"error": f"{error}", "size_wh": None})
         else:
-            look = asdict(look_of(image))
-            write_frame(answers, {"error": None, "size_wh": image.size, "look": look}, image.tobytes())
+            told = {"error": None, "size_wh": image.size, "mode": image.mode, "look": asdict(look_of(image))}
+            write_frame(answers, told, image.tobytes())  # of a grey one a third of the bytes
             del image
 
 

@@ -5,20 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal
 
 from kenpin.data.streaming import Ahead, Pending
 from kenpin.errors import KenpinError, first_line
-from kenpin.inspection.line import Recorded
 from kenpin.inspection.pictures import Opened
 from kenpin.inspection.record import PartKey, PartRecord
 from kenpin.plural import counted
 from kenpin.station.arrival import Arrival, LineFullError, LineStoppedError
 from kenpin.station.clock import now_us
+from kenpin.station.intake.contract import Claims, Judging, KnownParts
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.settings import Limits
 
@@ -27,43 +27,6 @@ _AGAIN_S = 5.0
 _READERS = 2  # threads that open pictures
 _RECENT = 64  # batches by which the rate is told
 _LOOKS_AT_DISK_S = 1.0
-
-
-class Judging(Protocol):
-    """What judges and records, as `Line` does."""
-
-    batch_size: int
-    """Most pictures at a time."""
-
-    @property
-    def defects(self) -> tuple[str, ...]:
-        """Classes of defects that it tells apart."""
-
-    @property
-    def engines(self) -> tuple[str, ...]:
-        """What computes its networks."""
-
-    def taken(self, pending: deque[Pending[Opened]]) -> Iterator[list[Opened]]:
-        """Pictures that were read ahead, some at a time. `pending` is emptied."""
-
-    def record(self, pictures: Sequence[Opened]) -> list[Recorded]:
-        """The record of each picture, on disk. Raises OSError, RunError."""
-
-    def close(self) -> None:
-        """Release what it holds."""
-
-
-class KnownParts(Protocol):
-    """What the store knows of the parts of a product."""
-
-    def find(self, keys: Sequence[PartKey]) -> Mapping[PartKey, PartRecord]:
-        """The records of those parts that have one, by any version and any node."""
-
-    def claim(self, keys: Sequence[PartKey]) -> Sequence[PartKey]:
-        """Claim parts for this node, and return those that another one has claimed and not yet recorded."""
-
-    def follow(self) -> None:
-        """Take up what was added to this node's journals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +58,26 @@ class _Waiting:
     """Why its picture could not be kept."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Parts that are judged together."""
+
+    waiting: Sequence[_Waiting]
+    keys: Sequence[PartKey]
+    claims: Claims
+    new: Sequence[PartKey]
+    """Those that have no record yet, and may be judged."""
+    judged: Any
+    """What was found on them."""
+    began_s: float
+
+
 class ProductLine:
-    """The running version of a product, and the parts that wait for it; for any thread."""
+    """The running version of a product, and the parts that wait for it; for any thread.
+
+    One thread looks at pictures; where more wait already, another one writes the records of those before them, so that
+    neither the networks nor the disk wait for each other. Records keep the order in which the parts came.
+    """
 
     def __init__(
         self,
@@ -114,7 +95,7 @@ class ProductLine:
         self.product = product
         self._version, self._line, self._known, self._opening = version, line, known, opening
         self._pictures, self._limits = pictures, limits
-        self._turn = nullcontext() if turn is None else turn
+        self._turn = turn
         self._next: tuple[int, Judging, Callable[[], None]] | None = None
         self._queue: deque[_Waiting] = deque()
         self._readers = ThreadPoolExecutor(_READERS, f"opening {product}")
@@ -132,6 +113,10 @@ class ProductLine:
         self._judged = 0
         self._last_us: int | None = None
         self._rates: deque[tuple[float, int]] = deque(maxlen=_RECENT)
+        self._keeper = ThreadPoolExecutor(1, f"recording {product}")
+        self._kept: Future[None] | None = None
+        """The batch before the one that is being looked at."""
+        self._settled_s = 0.0
         self._thread = threading.Thread(target=self._work, name=f"line {product}", daemon=True)
         self._thread.start()
 
@@ -201,6 +186,7 @@ class ProductLine:
             self._stopping = True
             self._changed.notify_all()
         self._thread.join()
+        self._keeper.shutdown()
         self._readers.shutdown()
 
     def _check_open(self) -> None:
@@ -234,7 +220,7 @@ class ProductLine:
         while True:
             waiting = self._take()
             for some in self._line.taken(deque(one.opened for one in waiting)):
-                self._record(some, [waiting.popleft() for _ in some])
+                self._judge(some, [waiting.popleft() for _ in some])
                 del some  # else these pictures were held while the next ones are opened
             if not self._go_on():
                 with self._lending:
@@ -242,19 +228,27 @@ class ProductLine:
                 return
 
     def _take(self) -> deque[_Waiting]:
-        """Parts that wait, at most a batch; none where another version is to judge them, or where it ends."""
+        """Parts that wait, at most a batch, and of a few only half where records are written meanwhile: else they would
+        come and go all together, and disk and networks wait in turn. None where another version is to judge them, or
+        where it ends."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._next is not None or self._stopping)
             if self._next is not None:
                 return deque()
-            return deque(self._queue.popleft() for _ in range(min(len(self._queue), self._line.batch_size)))
+            most = size = self._line.batch_size
+            if self._turn is None:
+                most = min(size, max(size // 2, -(-self._waiting // 2), 1))
+            return deque(self._queue.popleft() for _ in range(min(len(self._queue), most)))
 
     def _go_on(self) -> bool:
         """Take up the next version; False where it ends."""
         with self._changed:
             following, self._next = self._next, None
-            if following is None:
-                return not (self._stopping and not self._queue)
+            if following is None and not (self._stopping and not self._queue):
+                return True
+        self._wait_for_records()
+        if following is None:
+            return False
         version, line, done = following
         former = self._line
         with self._lending:
@@ -273,45 +267,76 @@ class ProductLine:
             waiting.fault = error
         return opened
 
-    def _record(self, pictures: Sequence[Opened], waiting: Sequence[_Waiting]) -> None:
+    def _judge(self, pictures: Sequence[Opened], waiting: Sequence[_Waiting]) -> None:
+        """Look at pictures; their records are written at once, or while the next ones are looked at."""
+        with self._turn or nullcontext():
+            batch = self._looked_at(pictures, waiting)
+            self._wait_for_records()
+            if batch is None:
+                return
+            with self._changed:
+                more_wait = bool(self._queue)
+            # where none waits, the change of threads would be for nothing
+            if more_wait and self._turn is None:
+                self._kept = self._keeper.submit(self._keep, batch)
+            else:
+                self._keep(batch)
+
+    def _looked_at(self, pictures: Sequence[Opened], waiting: Sequence[_Waiting]) -> _Batch | None:
+        """What is found on pictures; None where it failed, and who waits has heard of it."""
         began_s = time.monotonic()
         try:
             for one in waiting:
                 if one.fault is not None:
                     raise one.fault
-            with self._turn:
-                if self._fault is not None:
-                    self._known.follow()  # what was recorded before it is not judged again
-                records = self._judged_once(pictures)
+            if self._fault is not None:
+                self._wait_for_records()
+                self._known.follow()  # what was recorded before it is not judged again
+            keys = [picture.key for picture in pictures]
+            claims = self._known.claim([*dict.fromkeys(keys)])
+            new = [one for one in pictures if one.key not in claims.records and one.key not in claims.refused]
+            return _Batch(
+                waiting, keys, claims, [one.key for one in new], self._line.judged(new) if new else None, began_s
+            )
         except Exception as error:  # noqa: BLE001 whatever it is, these parts must hear of it, and the line must live
             self._fail(error, waiting)
+            return None
+
+    def _keep(self, batch: _Batch) -> None:
+        """Write the records of a batch, and answer."""
+        known = dict(batch.claims.records)
+        try:
+            if batch.new:
+                kept = self._line.keep(batch.judged)
+                known |= zip(batch.new, (one.record for one in kept.recorded), strict=True)
+                self._known.follow(kept.appended)
+        except Exception as error:  # noqa: BLE001 as above
+            self._fail(error, batch.waiting)
             return
+        self._settle(batch.waiting, batch.began_s)
+        for one, key in zip(batch.waiting, batch.keys, strict=True):
+            if key in known:
+                one.answer.set_result(known[key])
+            else:
+                refusal = f"{key[0]}: another node of the station has begun with this part; ask again."
+                one.answer.set_exception(LineFullError(refusal, _AGAIN_S))
+
+    def _wait_for_records(self) -> None:
+        """Until the records of the batch before are on disk, and its parts are answered."""
+        if self._kept is not None:
+            self._kept.result()
+            self._kept = None
+
+    def _settle(self, waiting: Sequence[_Waiting], began_s: float) -> None:
+        now_s = time.monotonic()
         with self._changed:
             self._fault = None
-            self._judged += len(records)
+            self._judged += len(waiting)
             self._last_us = now_us()
-            self._rates.append((time.monotonic() - began_s, len(records)))
-            self._settle(waiting)
-        for one, record in zip(waiting, records, strict=True):
-            if isinstance(record, LineFullError):
-                one.answer.set_exception(record)
-            else:
-                one.answer.set_result(record)
-
-    def _judged_once(self, pictures: Sequence[Opened]) -> list[PartRecord | LineFullError]:
-        keys = [picture.key for picture in pictures]
-        known = dict(self._known.find(keys))
-        elsewhere = set(self._known.claim([key for key in dict.fromkeys(keys) if key not in known]))
-        new = [picture for picture in pictures if picture.key not in known and picture.key not in elsewhere]
-        if new:
-            known |= {picture.key: one.record for picture, one in zip(new, self._line.record(new), strict=True)}
-            self._known.follow()
-        return [
-            LineFullError(f"{key[0]}: another node of the station has begun with this part; ask again.", _AGAIN_S)
-            if key in elsewhere
-            else known[key]
-            for key in keys
-        ]
+            # two batches are in hand at a time
+            self._rates.append((now_s - max(began_s, self._settled_s), len(waiting)))
+            self._settled_s = now_s
+            self._forget(waiting)
 
     def _fail(self, error: Exception, waiting: Sequence[_Waiting]) -> None:
         why = f"{error}" if isinstance(error, KenpinError | OSError) else first_line(error)
@@ -319,10 +344,10 @@ class ProductLine:
         with self._changed:
             self._fault = sentence
             self._try_again_s = time.monotonic() + _AGAIN_S
-            self._settle(waiting)
+            self._forget(waiting)
         for one in waiting:
             one.answer.set_exception(LineStoppedError(sentence))
 
-    def _settle(self, waiting: Sequence[_Waiting]) -> None:
+    def _forget(self, waiting: Sequence[_Waiting]) -> None:
         self._waiting -= len(waiting)
         self._waiting_bytes -= sum(len(one.arrival.data) for one in waiting)

@@ -41,7 +41,7 @@ def is_alive(process: ProcessMark) -> bool:
 
 def end(process: ProcessMark, *, at_once: bool = False) -> None:
     """Ask all processes of the session to end, or kill them. Does nothing where they are gone."""
-    if is_alive(process):
+    if sys.platform != "win32" and is_alive(process):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL if at_once else signal.SIGTERM)
 

@@ -6,9 +6,22 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Executable,
+    bindparam,
+    case,
+    delete,
+    func,
+    null,
+    select,
+    union_all,
+    update,
+)
 
 from kenpin.data.picture_look import PictureLook
 from kenpin.errors import RunError
@@ -19,11 +32,20 @@ from kenpin.station.store.applying import Needs
 from kenpin.station.store.event_tables import note_judged
 from kenpin.station.store.part_tables import CLAIMS, FORMER, LOTS, NONE, PARTS, REVIEWERS, TALLIES, key_of, key_of_any
 from kenpin.station.store.review_tables import WANTED
-from kenpin.station.store.tables import insert_into, micros_of, short_text
+from kenpin.station.store.tables import insert_into, insert_of, is_postgresql, micros_of, short_text
 
 HOUR_US = 3_600_000_000
 _OF_TALLY = ("product", "hour", "version", "lot", "verdict", "label", "settled_verdict")
 _LOOK = tuple(one.name for one in fields(PictureLook))
+_KEYS: BindParameter[Any] = bindparam("keys", expanding=True)
+# each is made once: making a statement takes longer than doing it
+_THERE = union_all(
+    select(PARTS.c.key, null().label("seq")).where(PARTS.c.key.in_(_KEYS)),
+    select(FORMER.c.key, FORMER.c.seq).where(FORMER.c.key.in_(_KEYS)),
+)
+"""Keys of parts that the store has, without a number, and those that had one before a rebuild."""
+_INSERT_PARTS = PARTS.insert()
+_END_CLAIMS = delete(CLAIMS).where(CLAIMS.c.key.in_(_KEYS))
 _COUNTED_AS = {Verdict.PASS: "passes", Verdict.FAIL: "fails", Verdict.REVIEW: "reviews"}
 
 
@@ -55,20 +77,23 @@ def add_parts(connection: Connection, journal: JournalName, lines: Sequence[Reco
     """Add the parts of these lines that the store lacks, and end the claims on all of them; returns how many were
     added. Called in its turn (`wait_for_turn`). Raises RunError for a line without a moment."""
     rows = {row["key"]: row for row in (_row(journal, line, needs) for line in reversed(lines))}
-    known = set(connection.execute(select(PARTS.c.key).where(PARTS.c.key.in_(rows))).scalars())
+    known, former = set[str](), dict[str, int]()
+    for key, seq in connection.execute(_THERE, {"keys": [*rows]}):
+        if seq is None:
+            known.add(key)
+        else:
+            former[key] = seq
     new = [row for key, row in reversed(rows.items()) if key not in known]
     if new:
-        kept = connection.execute(select(FORMER).where(FORMER.c.key.in_(rows)))
-        former = {one.key: one.seq for one in kept}
         numbered = [{**row, "seq": former[row["key"]]} for row in new if row["key"] in former]
         for some in (numbered, [row for row in new if row["key"] not in former]):
             if some:
-                connection.execute(PARTS.insert(), some)
+                connection.execute(_INSERT_PARTS, some)
         note_judged(connection, new)
         _tally(connection, Counter(_tally_of(row) for row in new))
         _note_lots(connection, new)
     claimed = [*rows, *(key_of_any(_part_of(line.record)) for line in lines)]
-    connection.execute(delete(CLAIMS).where(CLAIMS.c.key.in_(claimed)))
+    connection.execute(_END_CLAIMS, {"keys": claimed})
     return len(new)
 
 
@@ -194,9 +219,14 @@ def _tally_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
 def _tally(connection: Connection, changes: Counter[tuple[Any, ...]]) -> None:
     rows = [{**dict(zip(_OF_TALLY, key, strict=True)), "parts": more} for key, more in changes.items() if more]
     if rows:
-        insert = insert_into(connection, TALLIES)
-        more = TALLIES.c.parts + insert.excluded.parts
-        connection.execute(insert.on_conflict_do_update(index_elements=_OF_TALLY, set_={"parts": more}), rows)
+        connection.execute(_count_in_tallies(postgres=is_postgresql(connection)), rows)
+
+
+@cache
+def _count_in_tallies(*, postgres: bool) -> Executable:
+    insert = insert_of(TALLIES, postgres=postgres)
+    more = TALLIES.c.parts + insert.excluded.parts
+    return insert.on_conflict_do_update(index_elements=_OF_TALLY, set_={"parts": more})
 
 
 def _note_lots(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -208,13 +238,18 @@ def _note_lots(connection: Connection, rows: Iterable[Mapping[str, Any]]) -> Non
         found = lots.setdefault((row["product"], lot), new)
         found[_COUNTED_AS[row["verdict"]]] += 1
         found["first_us"], found["last_us"] = min(found["first_us"], at), max(found["last_us"], at)
-    insert = insert_into(connection, LOTS)
+    connection.execute(_count_in_lots(postgres=is_postgresql(connection)), [*lots.values()])
+
+
+@cache
+def _count_in_lots(*, postgres: bool) -> Executable:
+    insert = insert_of(LOTS, postgres=postgres)
     now, then = LOTS.c, insert.excluded
     changed = {name: now[name] + then[name] for name in _COUNTED_AS.values()} | {
         "first_us": case((then.first_us < now.first_us, then.first_us), else_=now.first_us),
         "last_us": case((then.last_us > now.last_us, then.last_us), else_=now.last_us),
     }
-    connection.execute(insert.on_conflict_do_update(index_elements=["product", "lot"], set_=changed), [*lots.values()])
+    return insert.on_conflict_do_update(index_elements=["product", "lot"], set_=changed)
 
 
 def _forget_in_lot(connection: Connection, row: Mapping[str, Any]) -> None:

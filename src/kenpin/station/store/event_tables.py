@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Column, Connection, Index, Integer, String, Table, func, select
+from sqlalchemy import (
+    LABEL_STYLE_TABLENAME_PLUS_COL,
+    Column,
+    Connection,
+    Executable,
+    Index,
+    Integer,
+    String,
+    Table,
+    func,
+    select,
+)
 
 from kenpin.records import Verdict
 from kenpin.station.store.metadata import METADATA
 from kenpin.station.store.part_tables import PARTS
-from kenpin.station.store.tables import BigNumber, ShortText, insert_into, moment_of
+from kenpin.station.store.tables import BigNumber, ShortText, insert_of, is_postgresql, moment_of
 from kenpin.station.store.transactions import Transactions
 from kenpin.station.told import Told, ToldKind
 
@@ -113,8 +125,12 @@ def _of(entry: tuple[str, int]) -> dict[str, Any]:
 
 def _note(connection: Connection, rows: list[dict[str, Any]]) -> None:
     if rows:
-        insert = insert_into(connection, EVENTS)
-        connection.execute(insert.on_conflict_do_nothing(index_elements=["source"]), rows)
+        connection.execute(_insert_once(postgres=is_postgresql(connection)), rows)
+
+
+@cache
+def _insert_once(*, postgres: bool) -> Executable:
+    return insert_of(EVENTS, postgres=postgres).on_conflict_do_nothing(index_elements=["source"])
 
 
 def _told(row: Mapping[str, Any]) -> Told:

@@ -6,16 +6,17 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, text
+from sqlalchemy import Connection, Executable, bindparam, delete, select, text
 
 from kenpin.chained import ChainedLine, ChainReader, LineKind, Mark
 from kenpin.errors import RunError
 from kenpin.files import sole_writer
-from kenpin.inspection.journal import JOURNAL, PART_RECORDS
+from kenpin.inspection.journal import JOURNAL, PART_RECORDS, Appended
 from kenpin.inspection.record import from_values
 from kenpin.station.folder import StationFolder
 from kenpin.station.store.adding import JournalName, RecordLine, add_parts, forget_numbers, keep_numbers
@@ -23,13 +24,14 @@ from kenpin.station.store.applying import Needs, apply_entry, no_needs
 from kenpin.station.store.claims import release_all
 from kenpin.station.store.file_tables import FOLLOWED
 from kenpin.station.store.opening import Store, wait_for_turn
-from kenpin.station.store.tables import all_tables, insert_into, is_postgresql
+from kenpin.station.store.tables import all_tables, insert_of, is_postgresql
 from kenpin.station.trail import TRAIL_ENTRIES, entry_of
 
 _LINES, _BYTES = 500, 8 * 1024**2  # applied in a transaction, and held in memory
 _REMEDY = "restore the file from a copy, or fill the store with what is left by `kenpin station rebuild`"
 _RECORDS = replace(PART_RECORDS, writer="the station", remedy=_REMEDY)
 _ENTRIES = replace(TRAIL_ENTRIES, remedy=_REMEDY)
+_MARKS = select(FOLLOWED).where(FOLLOWED.c.file.in_(bindparam("files", expanding=True)))
 _VERSION_FOLDER = re.compile(r"(.+)-(\d+)")
 
 
@@ -93,6 +95,23 @@ class Follower:
         others = [one for one in changed if one not in known]
         return count + (self._follow_each(others) if others else 0)
 
+    def appended(self, appended: Appended) -> bool:
+        """Take up what was just added to a journal, as it was written; False where the store has not taken up all that
+        stands above it: `journals` does. Raises RunError, StoreError."""
+        name = self._journal_name(appended.path)
+        path = self._folder.records_of(name.node, name.product, name.version) / JOURNAL
+        file = self._journal(path, name)
+        lines = [RecordLine(record, offset, f"{path} byte {offset}") for record, offset in appended.records]
+        with self._locks.setdefault(path, Lock()):
+            with self._store.writing() as connection:
+                wait_for_turn(connection)
+                if _marks(connection, [file])[file] != appended.before:
+                    return False
+                add_parts(connection, name, lines, self._needs)
+                _keep_mark(connection, file.name, appended.after)
+            self._ends[path] = appended.after.offset
+        return True
+
     def trail(self, node: str, end: int | None = None) -> int:
         """Take up what was added to a node's trail; returns how many entries. end: size in bytes of what is known to be
         on disk, `Trail.end`, while another thread may write. Raises as `journals`."""
@@ -104,12 +123,17 @@ class Follower:
     def _journals(self, node: str, product: str | None = None) -> list[_File]:
         found = []
         for path in sorted((self._folder.records / node).glob(f"*/{JOURNAL}")):
-            named = _VERSION_FOLDER.fullmatch(path.parent.name)
-            if named is None:
-                raise RunError(f"{path}: lies in no folder PRODUCT-VERSION; move it out of the station's folder.")
-            if product in (None, named[1]):
-                found.append(self._journal(path, JournalName(node, named[1], int(named[2]))))
+            name = self._journal_name(path)
+            if product in (None, name.product):
+                found.append(self._journal(path, name))
         return found
+
+    def _journal_name(self, path: Path) -> JournalName:
+        """Whose journal a file is. Raises RunError."""
+        named = _VERSION_FOLDER.fullmatch(path.parent.name)
+        if named is None:
+            raise RunError(f"{path}: lies in no folder PRODUCT-VERSION; move it out of the station's folder.")
+        return JournalName(path.parent.parent.name, named[1], int(named[2]))
 
     def _journal(self, path: Path, journal: JournalName) -> _File:
         def apply(connection: Connection, lines: Sequence[ChainedLine]) -> int:
@@ -245,12 +269,18 @@ def _empty(connection: Connection) -> None:
 
 
 def _marks(connection: Connection, files: Sequence[_File]) -> dict[_File, Mark]:
-    rows = connection.execute(select(FOLLOWED).where(FOLLOWED.c.file.in_([file.name for file in files])))
+    rows = connection.execute(_MARKS, {"files": [file.name for file in files]})
     known = {row.file: Mark(row.offset_bytes, row.lines, row.digest) for row in rows}
     return {file: known.get(file.name, Mark()) for file in files}
 
 
 def _keep_mark(connection: Connection, name: str, mark: Mark) -> None:
-    values = {"offset_bytes": mark.offset, "lines": mark.lines, "digest": mark.digest}
-    insert = insert_into(connection, FOLLOWED).values(file=name, **values)
-    connection.execute(insert.on_conflict_do_update(index_elements=["file"], set_=values))
+    values = {"file": name, "offset_bytes": mark.offset, "lines": mark.lines, "digest": mark.digest}
+    connection.execute(_set_mark(postgres=is_postgresql(connection)), values)
+
+
+@cache
+def _set_mark(*, postgres: bool) -> Executable:
+    insert = insert_of(FOLLOWED, postgres=postgres)
+    then = {name: insert.excluded[name] for name in ("offset_bytes", "lines", "digest")}
+    return insert.on_conflict_do_update(index_elements=["file"], set_=then)

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
+from kenpin.inspection.journal import Appended
 from kenpin.inspection.record import PartKey, PartRecord
 from kenpin.station.folder import StationFolder
 from kenpin.station.store.adding import JournalName
 from kenpin.station.store.applying import Needs, no_needs
-from kenpin.station.store.claims import are, claim, stored
+from kenpin.station.store.claims import are, claim
 from kenpin.station.store.following import Follower
 from kenpin.station.store.full_records import read_record
 from kenpin.station.store.opening import Store
 from kenpin.station.store.part_tables import PARTS
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Parts that a node wants to judge."""
+
+    records: Mapping[PartKey, PartRecord]
+    """Of those that have one."""
+    refused: frozenset[PartKey]
+    """Those that another node has claimed and not yet recorded."""
 
 
 class NodeParts:
@@ -36,34 +48,26 @@ class NodeParts:
         self._follower = Follower(store, folder, needs)
         self._known_as = None if of_any else product
 
-    def find(self, keys: Sequence[PartKey]) -> Mapping[PartKey, PartRecord]:
-        """The records of those parts that have one, by any version and any node. Raises StoreError, RunError."""
-        columns = (PARTS.c[name] for name in ("key", "id", "content", "product", "node", "version", "offset_bytes"))
-        # the last one stays: of its own product, else the first that was recorded
-        order = (PARTS.c.product == self._product, PARTS.c.seq.desc())
-        wanted = select(*columns).where(are(keys, self._known_as)).order_by(*order)
-        with self._store.reading() as connection:
-            rows = {(row.id, row.content): row for row in connection.execute(wanted)}
-        return {
-            key: read_record(
-                self._folder, JournalName.of(row.node, row.product, row.version), row.offset_bytes, row.key
-            )
-            for key in keys
-            if (row := rows.get(stored(key))) is not None
-        }
-
-    def claim(self, keys: Sequence[PartKey]) -> Sequence[PartKey]:
-        """Claim parts for this node, and return those that it may not judge: another one has claimed them, or has
-        recorded them since they were looked for. Raises StoreError."""
+    def claim(self, keys: Sequence[PartKey]) -> Claimed:
+        """Claim parts for this node, but for those that any version and any node has recorded. Raises StoreError,
+        RunError."""
         if not keys:
-            return []
+            return Claimed({}, frozenset())
         with self._store.writing() as connection:
-            refused = claim(connection, keys, self._node, self._known_as)
-        return [key for key in keys if key in refused]
+            found, refused = claim(connection, keys, self._node, self._known_as, self._product)
+        records = {
+            key: read_record(
+                self._folder, JournalName.of(one.node, one.product, one.version), one.offset_bytes, one.key
+            )
+            for key, one in found.items()
+        }
+        return Claimed(records, frozenset(refused))
 
-    def follow(self) -> None:
-        """Take up what was added to this node's journals, which ends its claims. Raises StoreError, RunError."""
-        self._follower.journals(self._node, self._known_as)
+    def follow(self, appended: Appended | None = None) -> None:
+        """Take up what was added to this node's journals, which ends its claims. appended: all of it, where that is
+        known. Raises StoreError, RunError."""
+        if appended is None or not self._follower.appended(appended):
+            self._follower.journals(self._node, self._known_as)
 
 
 def product_of(connection: Connection, part: PartKey) -> str | None:

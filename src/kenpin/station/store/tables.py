@@ -74,7 +74,13 @@ def moment_of(micros: int) -> str:
 
 def insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
     """An INSERT of the connection's database, which can tell what becomes of a row that is there already."""
-    return postgresql.insert(table) if is_postgresql(connection) else sqlite.insert(table)
+    return insert_of(table, postgres=is_postgresql(connection))
+
+
+def insert_of(table: Table, *, postgres: bool) -> postgresql.Insert | sqlite.Insert:
+    """The same by the kind of the database, for statements that are made once: making one takes longer than most take
+    to be done."""
+    return postgresql.insert(table) if postgres else sqlite.insert(table)
 
 
 def is_postgresql(connection: Connection) -> bool:

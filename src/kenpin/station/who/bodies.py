@@ -80,7 +80,9 @@ class _Body:
         left_s = self._pace.grace_s + self._bytes / self._pace.bytes_per_s - self._waited_s
         began_s = time.monotonic()
         try:
-            message = await asyncio.wait_for(self._receive(), max(left_s, 0.0))
+            # a deadline, and no task of its own for each piece
+            async with asyncio.timeout(max(left_s, 0.0)):
+                message = await self._receive()
         except TimeoutError:
             await self._refuse(408, "the request came too slowly; send it again over a better connection.")
         self._waited_s += time.monotonic() - began_s

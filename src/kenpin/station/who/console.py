@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from kenpin.errors import RunError
 from kenpin.files import cannot_write
+from kenpin.locks import try_lock
 from kenpin.station.folder import CONSOLE_NODE, StationFolder
 from kenpin.station.trail import Trail
 
@@ -33,13 +33,9 @@ def console_trail(folder: StationFolder) -> Iterator[Trail]:
 @contextmanager
 def _locked(lock: Path) -> Iterator[None]:
     until_s = time.monotonic() + _LONGEST_WAIT_S
-    with lock.open("a") as file:  # stays where it is: one that is removed could be locked twice
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until_s:
-                    raise RunError(f"{lock}: another command is changing accounts; repeat it later.") from None
-                time.sleep(_LOOKS_AGAIN_S)
+    with lock.open("ab") as file:  # stays where it is: one that is removed could be locked twice
+        while not try_lock(file.fileno()):
+            if time.monotonic() > until_s:
+                raise RunError(f"{lock}: another command is changing accounts; repeat it later.")
+            time.sleep(_LOOKS_AGAIN_S)
         yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from kenpin.station.clock import SECOND_US, Clock, now_us
 from kenpin.station.store.account_tables import accounts
 from kenpin.station.who.accounts import Account, account_of, find_account, set_password
 from kenpin.station.who.entries import LOCKED_OUT, SIGN_IN_FAILED, SIGNED_IN, SIGNED_OUT
-from kenpin.station.who.machines import find_token, note_used
+from kenpin.station.who.machines import find_token, find_tokens, note_used
 from kenpin.station.who.passwords import BusyError, Passwords
 from kenpin.station.who.rights import STATION, NotSignedInError, Person
 from kenpin.station.who.secret import Secret
@@ -194,15 +194,19 @@ class Door:
 
     def which_machine(self, token: Secret) -> Person | None:
         """Whose machine token it is; None where there is none, or it was revoked."""
+        return self.which_machines([token]).get(token)
+
+    def which_machines(self, tokens: Collection[Secret]) -> dict[Secret, Person]:
+        """Whose machine tokens they are, without those that there are not, or that were revoked."""
         now = self._clock()
         with self._reading() as connection:
-            found = find_token(connection, token)
-        if found is None:
-            return None
-        if found.used_us is None or is_worth_noting(found.used_us, now):
+            found = find_tokens(connection, tokens)
+        unnoted = [one for one, its in found.items() if its.used_us is None or is_worth_noting(its.used_us, now)]
+        if unnoted:
             with self._writing() as connection:
-                note_used(connection, token, now)
-        return found.machine
+                for token in unnoted:
+                    note_used(connection, token, now)
+        return {token: one.machine for token, one in found.items()}
 
     # ---- tries ----
 

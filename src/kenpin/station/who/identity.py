@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import parse_qsl
@@ -28,6 +28,7 @@ _LARGEST_FORM = 64 * 1024
 _MOST_FIELDS = 1000
 _THREADS = 4
 _FORM = "application/x-www-form-urlencoded"
+Asked = TypeVar("Asked")
 Result = TypeVar("Result")
 IsOpen = Callable[[], Awaitable[bool]]
 _log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Identity:
         self._app, self._door, self._look_again_s = app, door, look_again_s
         # of its own: parts that wait for their verdicts may take all threads of the service
         self._threads = ThreadPoolExecutor(_THREADS, "identity")
+        self._machines = _Together(self._machines_of)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -72,7 +74,7 @@ class Identity:
         try:
             if headers_of(scope, b"authorization"):
                 token = bearer_of(scope)
-                person = None if token is None else await self._ask(self._door.which_machine, Secret(token))
+                person = None if token is None else await self._machines.of(Secret(token))
                 if token is None or person is None:
                     further = ((b"www-authenticate", b"Bearer"),)
                     await refuse(scope, send, 401, "this is no token, or it was revoked; ask for another.", further)
@@ -109,8 +111,43 @@ class Identity:
 
         return is_open
 
-    async def _ask(self, question: Callable[[Secret], Result], secret: Secret) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, question, secret)
+    async def _machines_of(self, tokens: Collection[Secret]) -> Mapping[Secret, Person]:
+        return await self._ask(self._door.which_machines, tokens)
+
+    async def _ask(self, question: Callable[[Asked], Result], asked: Asked) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, question, asked)
+
+
+class _Together:
+    """Asks for machines, of those that come meanwhile for all together: cameras send in flocks. What is told was looked
+    up after it was asked for, so that a revoked token opens nothing."""
+
+    def __init__(self, look_up: Callable[[Collection[Secret]], Awaitable[Mapping[Secret, Person]]]) -> None:
+        self._look_up = look_up
+        self._coming: dict[Secret, asyncio.Future[Person | None]] = {}
+        self._running: asyncio.Task[None] | None = None
+
+    async def of(self, token: Secret) -> Person | None:
+        """Whose token it is; None: nobody's. Raises StoreError."""
+        waits = self._coming.get(token)
+        if waits is None:
+            waits = self._coming[token] = asyncio.get_running_loop().create_future()
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._run())
+        return await asyncio.shield(waits)  # who hangs up takes no answer from the others
+
+    async def _run(self) -> None:
+        while self._coming:
+            asked, self._coming = self._coming, {}
+            try:
+                found = await self._look_up(asked)
+            except Exception as error:  # noqa: BLE001 raised here, nobody who waits would hear of it
+                for waits in asked.values():
+                    waits.set_exception(error)
+                    waits.exception()  # heard, also where all who waited have hung up
+                continue
+            for token, waits in asked.items():
+                waits.set_result(found.get(token))
 
 
 class _WhileOpen:

@@ -1,0 +1,304 @@
+"""Many made pictures in shards: doctor, embeddings and a unit space by workers of Ray, beside one process.
+
+`python -m benchmarks.cluster --pictures 1000000` measures this alone, with as many pictures as wanted, and prints it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.fresh import Figures, in_fresh_process
+from benchmarks.scale import FULL, Scale
+from benchmarks.tables import figure, megabytes, table
+
+_DISTINCT = 512
+_IN_A_SHARD = 10_000
+_LEARNED = 400
+_COMPARED = 4_096
+"""Pictures of which the outcome of one process on one core is compared, beside the workers' of all."""
+WORKERS = 2
+_WORKS = ("doctor", "embed", "fit")
+_SAMPLE_S = 0.5
+_BETWEEN_KILLS_S = 10.0
+
+
+def section(scale: Scale, folder: Path) -> str:
+    """Rates, work and memory of one process and of workers; what kills cost; whether outcomes are equal."""
+    folder.mkdir(parents=True)
+    os.environ["KENPIN_CACHE"] = str(folder / "cache")  # of the children; else each work would find what the last kept
+    in_fresh_process(write, folder=str(folder), pictures=scale.clustered)
+    rows = []
+    for work in _WORKS:
+        taken = {}
+        for name, workers in (("one process", 0), (f"{WORKERS} workers", WORKERS)):
+            shutil.rmtree(folder / "cache", ignore_errors=True)
+            taken[name] = in_fresh_process(measure, folder=str(folder), work=work, workers=workers, kills=0)
+        rows += [
+            (
+                work,
+                name,
+                figure(scale.clustered / of["seconds"][0]),
+                figure(1_000 * of["cpu"][0] / scale.clustered),
+                figure(of["start"][0]),
+                megabytes(of["peak"][0]),
+                megabytes(of["own"][0]),
+            )
+            for name, of in taken.items()
+        ]
+    shutil.rmtree(folder / "cache", ignore_errors=True)
+    killed = in_fresh_process(measure, folder=str(folder), work="embed", workers=WORKERS, kills=scale.worker_kills)
+    shutil.rmtree(folder / "cache", ignore_errors=True)
+    alike = _compared(folder)
+    head = (
+        "work",
+        "by",
+        "pictures/s",
+        "CPU, ms a picture",
+        "start of Ray, s",
+        "peak of all processes, MB",
+        "of the first alone",
+    )
+    return (
+        f"## Cluster\n\n{scale.clustered:,} made pictures of 64 × 64 pixels in WebDataset shards of {_IN_A_SHARD:,}, "
+        f"{_DISTINCT} of them different to the eye and all of them files of their own; a unit space on Lite0. One "
+        "process with all cores, and workers of Ray on one core each. The sum over processes counts pages that they "
+        "share once each.\n\n"
+        + table(head, rows)
+        + f"\nEmbedded once more while {killed['kills'][0]:.0f} workers were killed: "
+        f"{figure(scale.clustered / killed['seconds'][0])} pictures/s, and {alike['killed']}. The first "
+        f"{alike['pictures']:,} of one process on one core against the workers': embeddings {alike['embed']}, findings "
+        f"{alike['doctor']}, mean, scale and inverse of the unit space {alike['fit']}.\n"
+    )
+
+
+def write(folder: str, pictures: int) -> Figures:
+    """Writes the shards, and trains the run."""
+    from benchmarks.made import made_dataset
+
+    base = [example.image.data or b"" for example in made_dataset(2 * _DISTINCT, Path(folder) / "masks", _DISTINCT)]
+    for first in range(0, pictures, _IN_A_SHARD):
+        _write_shard(Path(folder) / "shards", base, range(first, min(first + _IN_A_SHARD, pictures)))
+    _write_shard(Path(folder) / "learned", base, range(_LEARNED))
+    from kenpin.training import train
+
+    train(
+        "mahalanobis", data=str(Path(folder) / "learned"), out=str(Path(folder) / "run"), report=False, limit="quantile"
+    )
+    return {}
+
+
+def _write_shard(folder: Path, base: list[bytes], numbers: range) -> None:
+    folder.mkdir(exist_ok=True)
+    with tarfile.open(folder / f"{numbers.start:09d}.tar", "w") as archive:
+        for number in numbers:
+            picture = base[number % _DISTINCT]
+            # what follows a picture in its file makes another content of it, of which nothing is known yet
+            files = {".png": picture + number.to_bytes(8, "big"), ".cls": b"ok"}
+            for ending, content in files.items():
+                member = tarfile.TarInfo(f"{number:09d}{ending}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+
+
+def measure(folder: str, work: str, workers: int, kills: int) -> Figures:
+    """In the child: one work on all pictures, by this process or by workers."""
+    place = Path(folder)
+    with _watched(kills) as seen:
+        started = time.perf_counter()
+        start = 0.0
+        if not workers:
+            _work(place, work, None)
+        else:
+            from kenpin.cluster import cluster_at
+
+            with cluster_at("local", workers) as cluster:
+                start = time.perf_counter() - started
+                _work(place, work, cluster)
+        seconds = time.perf_counter() - started
+    figures: Figures = seen()
+    return figures | {"seconds": [seconds], "start": [start]}
+
+
+def _work(place: Path, work: str, cluster: Any, shards: str = "shards", name: str | None = None) -> None:
+    from kenpin.data import load_dataset
+    from kenpin.data.doctor import as_json, examine_dataset
+    from kenpin.embedding import embed
+    from kenpin.files import write_json
+    from kenpin.training import train
+
+    out = place / (name or f"{work}-{'one' if cluster is None else 'cluster'}")
+    data = load_dataset(place / shards)
+    if work == "doctor":
+        if cluster is None:
+            found = examine_dataset(data)
+        else:
+            from kenpin.cluster import examine_on
+
+            found = examine_on(cluster, data)
+        write_json(out, as_json(found))
+    elif work == "embed":
+        if cluster is None:
+            embed(place / "run", data, out, overwrite=True)
+        else:
+            from kenpin.cluster import ClusterPredictor
+
+            embed(ClusterPredictor(cluster, place / "run"), data, out, overwrite=True)
+    else:
+        # a hundredth scores the good parts that the space has not seen, in this process
+        held = [None if number % 100 else "validation" for number in range(len(data))]
+        parts = data.with_splits(["train" if split is None else split for split in held])
+        by: dict[str, Any] = {} if cluster is None else {"cluster": "local"}
+        options: dict[str, Any] = {"data": "-", "dataset": parts, "limit": "chi-square", "report": False}
+        train("mahalanobis", out=str(out), overwrite=True, **options, **by)
+
+
+@contextmanager
+def _watched(kills: int) -> Iterator[Any]:
+    """Within it, memory and CPU seconds of this process and all below it are sampled, and so many workers killed."""
+    import random
+    import signal
+    import threading
+
+    import psutil
+
+    me = psutil.Process()
+    peak = {"peak": 0.0, "own": 0.0}
+    cpu: dict[tuple[int, float], float] = {}
+    killed: list[int] = []
+    ended = threading.Event()
+
+    def sample() -> None:
+        draw, last = random.Random(0), time.monotonic()
+        while True:
+            held, workers = 0.0, []
+            for process in (me, *me.children(recursive=True)):
+                try:
+                    memory, times = process.memory_info().rss, process.cpu_times()
+                    cpu[process.pid, process.create_time()] = times.user + times.system
+                    held += memory
+                    peak["own"] = max(peak["own"], float(memory)) if process.pid == me.pid else peak["own"]
+                    if "_Worker" in " ".join(process.cmdline()):
+                        workers.append(process)
+                except psutil.Error:
+                    continue
+            peak["peak"] = max(peak["peak"], held)
+            if workers and len(killed) < kills and time.monotonic() - last > _BETWEEN_KILLS_S:
+                victim = draw.choice(workers)
+                os.kill(victim.pid, signal.SIGKILL)
+                killed.append(victim.pid)
+                last = time.monotonic()
+            if ended.wait(_SAMPLE_S):
+                return
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield (
+            lambda: (
+                {name: [value] for name, value in peak.items()}
+                | {
+                    "cpu": [sum(cpu.values())],
+                    "kills": [float(len(killed))],
+                }
+            )
+        )
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _compared(folder: Path) -> dict[str, Any]:
+    """How far the outcomes of one process on one core are from the workers', of the first pictures."""
+    command = [sys.executable, "-c", "import sys; from benchmarks import cluster; cluster.compare(sys.argv[1])"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run([*command, str(folder)], cwd=root, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"comparison: {done.stderr}")
+    import json
+
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def compare(folder: str) -> None:
+    """In a child with one core: prints the differences as JSON."""
+    import json
+
+    import numpy as np
+
+    from kenpin.cluster import cluster_at
+    from kenpin.data import load_dataset
+    from kenpin.embedding import read_embedding
+
+    place = Path(folder)
+    base = load_dataset(place / "shards")
+    count = min(_COMPARED, len(base))
+    (place / "first").mkdir()
+    from benchmarks.made import made_dataset
+
+    pictures = [one.image.data or b"" for one in made_dataset(2 * _DISTINCT, place / "more masks", _DISTINCT)]
+    _write_shard(place / "first", pictures, range(count))
+    for work in _WORKS:
+        _work(place, work, None, "first", f"{work}-first-one")
+        shutil.rmtree(place / "cache", ignore_errors=True)
+        with cluster_at("local", WORKERS) as cluster:
+            _work(place, work, cluster, "first", f"{work}-first-cluster")
+        shutil.rmtree(place / "cache", ignore_errors=True)
+    spaces = [np.load(place / f"fit-first-{by}" / "model" / "unit_space.npz") for by in ("one", "cluster")]
+    apart = max(_apart(spaces[0][name], spaces[1][name]) for name in ("mean", "scale", "precision"))
+    vectors = [read_embedding(place / f"embed-first-{by}").vectors for by in ("one", "cluster")]
+    found = [json.loads((place / f"doctor-first-{by}").read_text("utf-8")) for by in ("one", "cluster")]
+    whole = read_embedding(place / "embed-cluster")
+    told = {
+        "pictures": count,
+        "embed": _in_words(_apart(*vectors)),
+        "fit": _in_words(apart),
+        "doctor": "equal" if found[0] == found[1] else "DIFFERENT",
+        "killed": f"each of {len(whole.ids):,} pictures embedded once"
+        if len(set(whole.ids)) == len(whole.ids) == len(base)
+        else "NOT each picture embedded once",
+    }
+    print(json.dumps(told))
+
+
+def _apart(one: Any, other: Any) -> float:
+    """The greatest difference, as a share of the largest number."""
+    import numpy as np
+
+    return float(np.abs(one - other).max() / np.abs(one).max())
+
+
+def _in_words(apart: float) -> str:
+    return "equal" if apart == 0 else f"differ by {apart:.0e} of the largest at most"
+
+
+def main() -> None:
+    """Measure with as many pictures as the command line says, and print the section."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--pictures", type=int, default=FULL.clustered)
+    parser.add_argument("--kills", type=int, default=FULL.worker_kills)
+    parser.add_argument("--folder", type=Path, help="where the shards may lie for the time; 3 KB a picture")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=given.folder, prefix="kenpin-cluster-") as folder:
+        scale = replace(FULL, clustered=given.pictures, worker_kills=given.kills)
+        print(section(scale, Path(folder) / "cluster"))
+
+
+if __name__ == "__main__":
+    from benchmarks import cluster  # by its name, which its children know
+
+    cluster.main()

@@ -1,0 +1,72 @@
+"""Content of an audit pack's page: sections with sentences, tables, and what is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from kenpin.audit.figures import CitedFigure
+from kenpin.report.findings import Findings
+
+Cell = CitedFigure | str
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What a pack should hold and does not."""
+
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table of figures and words."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str = ""
+    tones: tuple[str, ...] = ()
+    """Of each row: `ok`, `bad`, `open` or nothing; where they are, a row's first cell is drawn in it."""
+
+    def tone(self, row: int) -> str:
+        """The tone of a row; empty where it has none."""
+        return self.tones[row] if row < len(self.tones) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class PackSection:
+    """A section of the page."""
+
+    id: str
+    """Its anchor."""
+    title: str
+    sentences: tuple[str, ...] = ()
+    recorded: tuple[str, ...] = ()
+    """Sentences that a record holds, in English."""
+    grids: tuple[Grid, ...] = ()
+    missing: tuple[Missing, ...] = ()
+    studies: tuple[tuple[Findings, tuple[Grid, ...]], ...] = ()
+    """Findings in English, with their tables."""
+
+    @property
+    def figures(self) -> Iterator[tuple[str, CitedFigure]]:
+        """Each figure with the words of its row."""
+        for grid in (*self.grids, *(grid for _, grids in self.studies for grid in grids)):
+            for row in grid.rows:
+                name = next((cell for cell in row if isinstance(cell, str)), grid.caption)
+                yield from ((name, cell) for cell in row if isinstance(cell, CitedFigure))
+
+
+def sections_to_json(sections: tuple[PackSection, ...]) -> list[dict[str, Any]]:
+    """Every figure of the page for programs, and what is not there."""
+    return [
+        {
+            "id": section.id,
+            "title": section.title,
+            "figures": [{"of": name, "value": one.value, "from": one.source} for name, one in section.figures],
+            "not_there": [{"what": one.what, "remedy": one.remedy} for one in section.missing],
+        }
+        for section in sections
+    ]

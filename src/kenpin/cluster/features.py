@@ -1,0 +1,73 @@
+"""Features of a training's pictures computed by a cluster, so that the training itself only reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kenpin.cluster.pieces import Work, contents_on, job_folder, pieces_of, work_through
+from kenpin.cluster.starting import cluster_at
+from kenpin.config import TrainOptions
+from kenpin.data.dataset import Dataset
+from kenpin.errors import OptionError
+from kenpin.models import get_family
+from kenpin.models.contract import Inspector, Progress, Task
+from kenpin.models.inference import compute_features, feature_key
+from kenpin.models.networks.shared_features import SharedFeatures, shared_features
+
+
+@dataclass(frozen=True)
+class Base:
+    """An inspector on its base, ready to learn, that a worker makes anew."""
+
+    family: str
+    options: str
+    """As JSON."""
+    task: Task
+
+    def __call__(self) -> Inspector:
+        """The inspector. Raises OptionError, MissingExtraError, RunError."""
+        family = get_family(self.family)
+        inspector: Inspector = family.create(family.Options.model_validate_json(self.options), self.task)
+        inspector.module.eval()
+        return inspector
+
+
+@contextmanager
+def features_on(
+    address: str, family: str, options: TrainOptions, task: Task, inspector: Inspector, dataset: Dataset, say: Progress
+) -> Iterator[None]:
+    """Within it, the features of all pictures are those that workers computed before it began; the cluster has ended by
+    then. They stay on disk until the context ends without an error. Raises as `work_through`, ImageError."""
+    if dataset.item_names:
+        raise OptionError("option `cluster` does nothing with a table of numbers; leave it out.")
+    base = Base(family, options.model_dump_json(exclude={"cluster"}), task)
+    total, made = len(dataset), 0
+
+    def done(pictures: int) -> None:
+        nonlocal made
+        made += pictures
+        say("computing features", made, total)
+
+    key = feature_key(inspector)
+    with ExitStack() as job:
+        with cluster_at(address) as cluster:
+            hashed = contents_on(cluster, dataset)
+            about = {"features": key, "fingerprint": hashed.fingerprint(), "root": dataset.root, "pictures": total}
+            pieces = pieces_of(hashed, job.enter_context(job_folder(about)), ".npy")
+            work_through(cluster, hashed, pieces, Work(base, write_features), done)
+        contents = hashed.contents()
+        files = {piece.file: contents[piece.rows.start : piece.rows.stop] for piece in pieces}
+        job.enter_context(shared_features(SharedFeatures(key, files)))
+        yield
+
+
+def write_features(inspector: Inspector, part: Dataset, file: Path) -> None:
+    """The features of a piece, (n, ...), float32."""
+    with shared_features(SharedFeatures(feature_key(inspector), {})):  # the store of a machine is for one writer
+        rows = [row.float().numpy() for row in compute_features(inspector, part)]
+    np.save(file, np.stack(rows))
