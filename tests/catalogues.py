@@ -21,6 +21,8 @@ from kenpin.records import Verdict
 from kenpin.report.names import FAMILIES, TITLES
 from kenpin.report.words import NAMES_OF_NO_CLASS, NO_BOXES, NO_LABEL
 from kenpin.words import DOMAIN, FOLDER, LANGUAGES, Language
+from kenpin.words.recorded import phrases, templates
+from kenpin.words.sentences import SETTINGS
 from tests.tree import PACKAGE
 
 TRANSLATED: tuple[Language, ...] = tuple(language for language in LANGUAGES if language != "en")
@@ -63,6 +65,8 @@ def _registered() -> Iterator[tuple[Path, list[str | tuple[str, ...]]]]:
         ("records.py", list(map(str, Verdict))),
         ("report/names.py", [*TITLES.values(), *FAMILIES.values()]),
         ("report/words.py", [NO_BOXES, NO_LABEL, NOT_OK, *NAMES_OF_NO_CLASS]),
+        ("words/sentences", [template.text for template in (*templates(), *phrases())]),
+        ("words/sentences/settings.py", [*SETTINGS]),
     ):
         yield PACKAGE / file, [text for text in texts if text]
 

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
 _NAMED = 5  # classes that are too rare for a split, of which each is told
 Overwrite = Annotated[bool, Parameter(group=OUTPUT, negative=(), help="Replace what is there already.")]
-PageLanguage = Annotated[
-    Language, Parameter(group=OUTPUT, help="Language of the page; what was recorded or found stays English.")
-]
+PageLanguage = Annotated[Language, Parameter(group=OUTPUT, help="Language of the page.")]
 AllowLoss = Annotated[
     bool,
     Parameter(group=OUTPUT, negative=(), help="Write even if the format cannot carry everything in the data set."),

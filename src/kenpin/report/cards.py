@@ -19,6 +19,7 @@ from kenpin.report.heat import Heat
 from kenpin.report.names import picture_name
 from kenpin.report.overlay import predicted_boxes, true_boxes
 from kenpin.words import ENGLISH, Texts
+from kenpin.words.recorded import recorded
 
 _ITEMS = 3  # items of a part's distance on a card
 
@@ -176,4 +177,4 @@ def _recorded_map(shows: str, texts: Texts) -> str:
     """What a map shows, by the words of the run."""
     if texts.language == "en":
         return texts("map: %(shows)s", shows=shows)
-    return Markup(texts("map: %(shows)s")) % {"shows": words.recorded(shows, texts)}
+    return Markup(texts("map: %(shows)s")) % {"shows": recorded(shows, texts)}

@@ -12,9 +12,10 @@ from markupsafe import Markup
 
 from kenpin.files import check_free, write_text
 from kenpin.report.names import without_folders
-from kenpin.report.words import english, recorded
+from kenpin.report.words import english
 from kenpin.visible import in_brief, visible
 from kenpin.words import ENGLISH, Texts
+from kenpin.words.recorded import recorded
 
 _LONGEST = 20_000  # letters of a value; a name of 50 MB would make a page that no browser opens
 

@@ -20,6 +20,7 @@ from kenpin.report import words
 from kenpin.report.drawing import linear_axis
 from kenpin.run.maps import Maps, Mask, PictureMap
 from kenpin.words import ENGLISH, Texts
+from kenpin.words.recorded import translated
 
 _SIDE = 320.0  # units of the longer side, as of the boxes over a thumbnail
 _OVERLAY_PX = 96  # longer side of the coloured picture; between its pixels the browser is smooth
@@ -42,7 +43,9 @@ class Heat:
 
     def unit(self, texts: Texts = ENGLISH) -> str:
         """Unit of the bar."""
-        return self.maps.unit if self.maps.of_score else texts("% of each map's highest number")
+        if self.maps.of_score:
+            return translated(self.maps.unit, texts) or self.maps.unit
+        return texts("% of each map's highest number")
 
     def over(self, id: str) -> Markup | None:
         """The map of a picture as an overlay on its grey version; None without a map."""
@@ -117,7 +120,7 @@ class Heat:
             marks.append(mark(self.cut, 10, texts("FAIL from %(score)s", score=words.score(self.cut, texts))))
         return Markup(
             '<svg class="bar" role="img" viewBox="0 0 {width} 64"><title>{title}</title>{shades}{marks}'
-            '<text class="label" x="{middle}" y="60" text-anchor="middle"{recorded}>{unit}</text></svg>'
+            '<text class="label" x="{middle}" y="60" text-anchor="middle">{unit}</text></svg>'
         ).format(
             width=_BAR_WIDTH + 2 * _BAR_LEFT,
             title=texts("Colours from 0 to %(high)s, %(unit)s", high=f"{self.high:.4g}", unit=unit),
@@ -125,7 +128,6 @@ class Heat:
             marks=Markup("").join(marks),
             middle=_BAR_LEFT + _BAR_WIDTH / 2,
             unit=unit,
-            recorded=words.english(texts) if self.maps.of_score else "",
         )
 
     def _shares(self, map_: PictureMap) -> NDArray[np.float64]:

@@ -72,7 +72,7 @@ def look(
     Annotations, classes and splits are checked and counted in all pictures. A sample of `per_class` pictures of each
     class in each split, chosen by `seed`, is shown; it and some others are opened, for checks of files, sizes and
     copies. `whole`: all are opened. `split`: the pictures of one split alone. `how`: keywords of `load_dataset`, and
-    `language`, that of the page's own texts; what the doctor finds stays English.
+    `language`, that of the page; what the doctor finds and no template knows stays English.
 
     Raises DatasetError for a data set that cannot be read or has no such split, OptionError, and OutputExistsError
     where `out` exists, unless `overwrite`. A picture that cannot be opened is a finding.

@@ -18,10 +18,10 @@ from kenpin.report.heat import outline
 from kenpin.report.look_charts import LEFT_TO_RIGHT, shortened
 from kenpin.report.names import picture_name, without_folders
 from kenpin.report.overlay import annotated_boxes
-from kenpin.report.words import recorded
 from kenpin.run.maps import shrunk
 from kenpin.run.thumbnails import smaller
 from kenpin.words import ENGLISH, Texts
+from kenpin.words.recorded import recorded
 
 _SIDES_PX = (256, 192, 128, 96, 64, 48)
 """Longer sides of the thumbnails to try, in this order."""
@@ -84,10 +84,7 @@ def card(shown: ShownPicture, findings: Sequence[Finding] = (), texts: Texts = E
     """The picture's card with its annotation and findings."""
     example = shown.example
     more = len(findings) - _FINDINGS
-    notes = [
-        (finding.severity.value, recorded(_finding_text(finding, example.id), texts))
-        for finding in findings[:_FINDINGS]
-    ]
+    notes = [(finding.severity.value, _finding_text(finding, example.id, texts)) for finding in findings[:_FINDINGS]]
     return PictureCard(
         title=shortened(picture_name(example.id)),
         split=example.split or "",
@@ -132,10 +129,13 @@ def _boxes_in_words(boxes: Detections, texts: Texts) -> str:
     return texts("boxes: %(names)s", names=named)
 
 
-def _finding_text(finding: Finding, id: str) -> str:
+def _finding_text(finding: Finding, id: str, texts: Texts) -> Markup:
     """A finding on the card of one of its pictures; a finding on another picture names that one."""
-    about = "" if finding.pictures[0] == id else f"{shortened(without_folders(finding.where))}: "
-    return f"{finding.code}: {about}{shortened(without_folders(finding.what), _TEXT_LETTERS)}"
+    code, what = recorded(finding.code, texts), recorded(shortened(without_folders(finding.what), _TEXT_LETTERS), texts)
+    if finding.pictures[0] == id:
+        return Markup(texts("%(code)s: %(what)s")) % {"code": code, "what": what}
+    where = shortened(without_folders(finding.where))
+    return Markup(texts("%(code)s: %(where)s: %(what)s")) % {"code": code, "where": where, "what": what}
 
 
 def _annotated(example: Example, size_wh: tuple[int, int]) -> Markup | None:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from kenpin.evaluation.measures import MEASURES
 from kenpin.words import ENGLISH, Texts
+from kenpin.words.sentences import SETTINGS
 
 TITLES = {
     "base_commit": "Revision of the base",
@@ -60,12 +61,14 @@ _FOLDERS = re.compile(rf"{_ALONE}(?:/(?:[^/\s]+/)*(?=[^/\s])|[A-Za-z]:\\(?:[^\\\
 
 
 def field_title(key: str, texts: Texts = ENGLISH) -> str:
-    """The title of a record's field; a key that is a file's name is its own title, a setting has its English name."""
+    """The title of a record's field; a key that is a file's name is its own title, and an unknown one stays English."""
     measure = MEASURES.get(key)
     title = TITLES.get(key) or (measure and measure.title)
     if title or "." in key:
         return texts(title) if title else key
     name = key.replace("_", " ")
+    if name in SETTINGS:
+        return texts(name)
     return name if texts.language == "en" else Markup('<span lang="en">{}</span>').format(name)
 
 

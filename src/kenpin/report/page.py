@@ -41,7 +41,7 @@ def render_report(
 ) -> str:
     """One HTML page of a run; text from data and labels is escaped, pictures are embedded. Raises as write_report.
 
-    language: of the page's own texts; what the run recorded in English stays so, and is marked as English.
+    language: of the page; what the run recorded in English and no template knows stays so, and is marked as English.
 
     Where pictures would make it larger than `MOST_BYTES`, those under the mouse become smaller, then those on cards.
     """

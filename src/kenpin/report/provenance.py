@@ -8,6 +8,7 @@ from typing import Any
 from kenpin.report import words
 from kenpin.report.names import family_title, field_title, without_folders
 from kenpin.words import ENGLISH, Texts
+from kenpin.words.recorded import recorded
 
 _VALUES = 12  # of a list
 _SENTENCES = frozenset({"basis"})  # recorded in English
@@ -31,7 +32,7 @@ def provenance(record: Mapping[str, Any], texts: Texts = ENGLISH, above: str = "
                 listed = texts("%(items)s, … (%(number)s in all)", items=listed, number=len(value))
             rows.append((name, listed))
         elif key in _SENTENCES:
-            rows.append((name, words.recorded(_word(value, texts), texts)))
+            rows.append((name, recorded(_word(value, texts), texts)))
         else:
             rows.append((name, family_title(value, texts) if key == "family" else _word(value, texts)))
     return rows

@@ -34,11 +34,6 @@ def english(texts: Texts) -> Markup:
     return Markup() if texts.language == "en" else Markup(' lang="en"')
 
 
-def recorded(sentence: str, texts: Texts) -> str:
-    """A sentence that a run has recorded in English, marked as such on a page in another language."""
-    return sentence if texts.language == "en" else Markup('<span lang="en">{}</span>').format(sentence)
-
-
 def named(label: str, texts: Texts) -> str:
     """A class as it is called on the page; what stands for none is translated."""
     return texts(label) if label in (NO_BOXES, NO_LABEL, NOT_OK) else label

@@ -1,0 +1,37 @@
+"""Templates of the sentences that kenpin records in English: `kenpin.words.recorded` has their notation.
+
+A sentence that is recorded no more stays here, for the runs that hold it.
+"""
+
+from kenpin.words.sentences import (
+    comparisons,
+    decisions,
+    doctor,
+    evaluations,
+    families,
+    pictures,
+    readers,
+    trainings,
+)
+from kenpin.words.sentences.phrases import PHRASES
+from kenpin.words.sentences.settings import SETTINGS
+
+__all__ = ["PHRASES", "SENTENCES", "SETTINGS"]
+
+SENTENCES: tuple[str, ...] = tuple(
+    dict.fromkeys(
+        sentence
+        for origin in (
+            trainings,
+            decisions,
+            families,
+            evaluations,
+            comparisons,
+            doctor,
+            pictures,
+            readers,
+        )
+        for sentence in origin.SENTENCES
+    )
+)
+"""Whole sentences, and what findings and maps say without a full stop."""
