@@ -111,7 +111,9 @@ def _pattern(parts: list[str | tuple[str, ...] | Blank]) -> str:
             pattern = rf"(?P<{part.name}>(?>{value}(?={ahead}))){pattern}"
             following, last = "", False
             continue
-        own = re.escape(part) if isinstance(part, str) else f"(?:{'|'.join(map(re.escape, part))})"
+        # the longest form first: what could be the rest of one is no value
+        forms = (part,) if isinstance(part, str) else sorted(part, key=len, reverse=True)
+        own = f"(?:{'|'.join(map(re.escape, forms))})"
         pattern, following = own + pattern, own + following
     return pattern
 
