@@ -68,6 +68,8 @@ class Made:
     target: Target = Target.LABEL
     labels: tuple[str, ...] = ()
     lineage: Lineage | None = None
+    views: None = None
+    origin: None = None
 
     @property
     def record(self) -> RunRecord:

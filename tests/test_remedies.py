@@ -18,11 +18,28 @@ from tests.commands import Run
 from tests.pictures import write_parts
 
 SOURCE = Path(kenpin.__file__).parent
-COMMAND = re.compile(r"(?<![\w./])kenpin ([a-z][\w-]*)((?: +(?!and\b|or\b)[^\s`;,.()]+)*)")
+COMMAND = re.compile(r"(?<![\w./])kenpin ([a-z][\w-]*)((?: +(?!and\b|or\b)[^\s`;,.():]+)*)")
 OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]*")
 NOT_COMMANDS = {  # kenpin as the subject of a sentence
     *("assumes", "can", "cannot", "fetches", "findings", "needs", "reads", "states", "that", "trained", "and"),
-    *("could", "did", "has", "is", "knows", "may", "names", "recorded", "which", "writes", "wrote", "with", "to"),
+    *(
+        "could",
+        "criteria",
+        "did",
+        "does",
+        "holds",
+        "has",
+        "is",
+        "knows",
+        "may",
+        "names",
+        "recorded",
+        "which",
+        "writes",
+        "wrote",
+        "with",
+        "to",
+    ),
 }
 
 
@@ -74,7 +91,8 @@ def problems(text: str) -> list[str]:
         words = rest.split()
         inner = [name for name in app[command] if not name.startswith("-")]
         family = [word for word in words[:1] if word in inner]
-        if inner and not family and words[:1] not in ([], ["{}"], ["FAMILY"]):
+        takes_words = app[command].default_command is not None
+        if inner and not takes_words and not family and words[:1] not in ([], ["{}"], ["FAMILY"]):
             found.append(f"no command {command} {words[0]}")
         known = options_of(command, *family) | {"--help", "--debug"}
         found += [f"{command} takes no {option}" for option in OPTION.findall(rest) if option not in known]

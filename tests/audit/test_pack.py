@@ -349,7 +349,7 @@ _DATA |= {
     "new",
     "sbom.cdx.json",
 }
-_DATA |= {"sbom.cdx.json", "IATF", "VDA", "SHA", "kenpin audit", "kenpin audit key"}
+_DATA |= {"svm", "sbom.cdx.json", "IATF", "VDA", "SHA", "kenpin audit", "kenpin audit key"}
 _IN_ENGLISH = re.compile(r"kenpin [a-z]+[^。；，]*|--?[a-z][\w-]*(?: [A-Z]+)?|[A-Z]{3,}")
 """Commands and symbols, which are alike in all languages."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -147,7 +147,11 @@ def test_nothing_is_drawn_to_an_unwanted_case(objective: str) -> None:
         inspector = _inspector(objective=objective, **values)
         at = vectors.clone().requires_grad_()
         batch = {"vectors": at, "labels": torch.tensor([0, 0, 1, 1])}
-        inspector.total_loss(lambda numbers, vectors: inspector.module.objective(vectors, numbers), batch).backward()
+
+        def module(numbers: torch.Tensor, scattered: list[int], vectors: torch.Tensor) -> torch.Tensor:
+            return cast(torch.Tensor, inspector.module.objective(vectors, alone(numbers, scattered)))
+
+        inspector.total_loss(module, batch).backward()
         return float((at.grad * turned).sum()) if at.grad is not None else 0.0
 
     assert change(from_cases="library") > -1e-3

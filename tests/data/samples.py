@@ -8,7 +8,9 @@ from pathlib import Path
 
 from kenpin.data import Dataset, load_dataset, write_dataset
 from tests.builders import write_mask, write_picture
+from tests.data.shards import write_parquets, write_tars
 from tests.data.test_formats import full_data
+from tests.pictures import write_parts
 
 BOX = (8, 6, 24, 18)
 
@@ -77,10 +79,24 @@ def _visa(folder: Path) -> None:
     (folder / "image_anno.csv").write_text("\n".join(rows) + "\n")
 
 
+def _parquet(folder: Path) -> None:
+    write_parquets(_folders(folder), folder / "shards", 3)
+
+
+def _webdataset(folder: Path) -> None:
+    write_tars(_folders(folder), folder / "shards", 3)
+
+
+def _folders(folder: Path) -> Dataset:
+    return load_dataset(write_parts(folder.with_name(f"{folder.name}-source"), count=3))
+
+
 _READ_ONLY: dict[str, Callable[[Path], None]] = {
     "dagm": _dagm,
     "kolektor": _kolektor,
     "masked_folders": _masked_folders,
+    "parquet": _parquet,
     "real_iad": _real_iad,
     "visa": _visa,
+    "webdataset": _webdataset,
 }

@@ -88,7 +88,7 @@ def files_section(
     if signer is None:
         missing.append(
             Missing(
-                texts("The pack is not signed: who can change it can also write its hashes anew."),
+                texts("The pack is not signed: who can change it can also write other hashes."),
                 texts("Make a key with kenpin audit key, and make the pack again with --sign KEY."),
             )
         )

@@ -198,7 +198,8 @@ def _records(subject: AuditSubject, outside: Mapping[str, Files]) -> dict[str, b
             was = outside[place].get(name)
             if was is None or was.bytes > SMALL_BYTES or (file.suffix not in _TEXTS and file.name not in _TAKEN):
                 continue
-            data = file.read_bytes()[: was.bytes]
+            with file.open("rb") as opened:
+                data = opened.read(was.bytes)
             if fingerprint(of_bytes(data), grows=grows) != was:
                 raise RunError(f"{file}: was changed while it was packed; repeat the command.")
             found[f"{place}/{name}"] = data

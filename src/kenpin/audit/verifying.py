@@ -127,7 +127,8 @@ def _roots(
     if of is not None:
         path = Path(of)
         if (manifest.kind == "policy") is path.is_dir():
-            wanted = "a policy's file" if manifest.kind == "policy" else f"the folder of a {manifest.kind}"
+            folders = {"package": "the folder of a package", "run": "the folder of a run"}
+            wanted = folders.get(manifest.kind, "a policy's file")
             raise OptionError(f"option `--of`: the pack is about {wanted}, and {path} is none; name that.")
         if manifest.kind == "policy":
             policy = read_policy(path)

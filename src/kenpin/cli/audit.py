@@ -231,7 +231,7 @@ def _verify_pack(path: Path, options: VerifyOptions) -> int:
     wrong = len(found.problems)
     _show.say(f"{path}: {counted(found.files, 'file')}, {wrong or 'none'} not as it was.")
     if found.signer is None:
-        _show.say("It is not signed: who can change it can also write its hashes anew.")
+        _show.say("It is not signed: who can change it can also write other hashes.")
     elif found.is_known:
         _show.say(f"Signed by the key that you gave, {found.signer}.")
     else:

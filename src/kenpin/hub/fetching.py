@@ -48,7 +48,7 @@ def fetch(name: str, revision: str | None = None) -> Fetched:
     """
     found = _found(name, revision)
     if found is None:
-        raise RunError(f"{name}: holds neither {RECORD} nor {PACKAGE}, so it is no run of kenpin; correct the id.")
+        raise RunError(f"{name}: holds neither {RECORD} nor {PACKAGE}, so it is not a run of kenpin; correct the id.")
     return found
 
 

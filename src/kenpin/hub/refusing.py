@@ -67,7 +67,7 @@ def _sentence(error: Exception, id: str, revision: str | None) -> str | None:
     if isinstance(error, hub.HFValidationError):
         return f"{id}: is no id of a repository; give owner/name, of letters, digits, - . and _."
     if isinstance(error, hub.LocalTokenNotFoundError):
-        return f"{id}: the hub wants to know who asks; {_LOG_IN}."
+        return f"{id}: the hub asks who you are; {_LOG_IN}."
     if isinstance(error, hub.GatedRepoError):
         return f"{id}: is gated; ask for access on {endpoint()}/{id}, and {_LOG_IN}."
     if isinstance(error, hub.RevisionNotFoundError):
@@ -79,7 +79,7 @@ def _sentence(error: Exception, id: str, revision: str | None) -> str | None:
     if isinstance(error, hub.DisabledRepoError):
         return f"{id}: the hub has disabled this repository; ask its owner."
     if status == 401:
-        return f"{id}: the hub does not know your token; {_LOG_IN} anew."
+        return f"{id}: the hub does not know your token; {_LOG_IN} again."
     if status == 403:
         return f"{id}: your token may not do this; take one with the right to write to it, or an id of your own."
     if status == 429:

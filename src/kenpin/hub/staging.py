@@ -25,6 +25,7 @@ from kenpin.run.layout import CHECKPOINTS, EVOLUTION, LINEAGE, MODEL, RECORD, ev
 from kenpin.run.lineage import read_lineage, write_lineage
 from kenpin.run.record import RunRecord, read_record, record_hash, write_record
 from kenpin.run.seal import check_seal, file_hash
+from kenpin.strict_json import read_bounded
 
 _ABSOLUTE = re.compile(
     r"""(?<![\w.:/\\<])(?:~|[A-Za-z]:)?[/\\]{1,2}(?:[^\s/\\:*?"'<>|,;()]+[/\\])+(?P<last>[^\s/\\:*?"'<>|,;()]+)"""
@@ -152,7 +153,7 @@ def _refuse_local(staged: Path, folder: Path, record: RunRecord) -> None:
     """Raises OptionError where a file still tells of this machine: what is pushed cannot be taken back."""
     marks = dict(_marks(folder, record))
     for file in sorted(path for path in staged.rglob("*") if path.is_file()):
-        data = file.read_bytes()
+        data = read_bounded(file, most_bytes=file.stat().st_size)
         home = _HOMES.search(data)
         what = "a home folder" if home else next((what for mark, what in marks.items() if mark in data), None)
         if what is not None:

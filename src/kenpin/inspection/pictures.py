@@ -143,10 +143,10 @@ def open_bytes(name: str, data: bytes, *, lot: str | None = None) -> Opened:
         return replace(opened, error=error)
 
 
-def image_of_bytes(name: str, data: bytes, opens: Callable[[ImageSource], Image] = read_image) -> Image:
-    """The picture in memory. opens: makes it of its bytes. Raises ImageError, whatever hinders it."""
+def image_of_bytes(name: str, data: bytes, opens: Callable[[ImageSource], Image] | None = None) -> Image:
+    """The picture in memory. opens: makes it of bytes; None: `read_image`. Raises ImageError, whatever hinders it."""
     try:
-        return opens(ImageSource(name, data))
+        return (opens or read_image)(ImageSource(name, data))
     except ImageError:
         raise
     except Exception as hindrance:  # as above

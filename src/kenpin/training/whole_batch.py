@@ -73,7 +73,9 @@ class WholeBatch:
         these are not as many for each picture."""
         share = self._share
         if share is None or count % share.computed:
-            raise RuntimeError(f"{count} rows are not as many for each picture of a batch; learn with one process")
+            raise RuntimeError(
+                f"the rows of a tensor, {count}, are not as many for each picture of a batch; learn with one process"
+            )
         return count // share.computed * share.of
 
     def _gathered(self, vectors: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:

@@ -229,7 +229,7 @@ class PatchSpaceInspector(CellDecoding):
         """Neighbours are no moments, to which others could be added; nor are distances of parts that were held out, nor
         a head that stands on the spaces."""
         if self._options.learn_defects:
-            return "learn_defects weighs the distance by a head, which would have to learn anew; train again."
+            return "learn_defects weighs the distance by a head, which would have to learn again; train again."
         if self._options.join_layers == "apart":
             return "join_layers apart scales its layers by parts that were held out in turn; train again on all parts."
         if self._where != "neighbours":
