@@ -13,7 +13,7 @@ from kenpin.report import write_report
 from kenpin.report.look import look
 from kenpin.words import Language
 from tests.pictures import write_parts
-from tests.station.in_browser import CHROMIUM, SWITCHES
+from tests.station.in_browser import opened_browser
 
 GERMAN = "Oberflächenbeschichtungsunregelmäßigkeitenverdachtsmeldungsstelle"
 CHINESE = "绝缘端子外壳表面涂层不均匀且伴有细微划痕与缩孔缺陷疑似需要人工复核确认类别"
@@ -67,13 +67,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A browser."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as player:
-        opened = player.chromium.launch(executable_path=CHROMIUM, args=[*SWITCHES])
+    with opened_browser() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.mark.slow

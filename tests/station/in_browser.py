@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from kenpin.station.running import Station
 from kenpin.station.service import gate
 
@@ -38,6 +40,18 @@ def served(station: Station) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(20)
+
+
+@contextmanager
+def opened_browser() -> Iterator[Any]:
+    """Chromium; without it, or without playwright, the test is skipped."""
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as player:
+        opened = player.chromium.launch(executable_path=CHROMIUM, args=[*SWITCHES])
+        yield opened
+        opened.close()
 
 
 def sign_in(page: Any, base: str, name: str, password: str) -> None:

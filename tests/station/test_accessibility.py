@@ -19,7 +19,7 @@ from kenpin.station.who.first_start import new_first_link
 from kenpin.station.who.links import make_link
 from kenpin.station.who.rights import CONSOLE
 from tests.station.filled import ADMIN, PASSWORD, fill, filled_settings
-from tests.station.in_browser import CHROMIUM, SWITCHES, served, sign_in
+from tests.station.in_browser import opened_browser, served, sign_in
 from tests.station.screens import NO_SCREENS, OUTSIDE, SCREENS, Visit, screen_routes, visit
 from tests.station.sinks.ports import free_port
 
@@ -97,13 +97,8 @@ def stations(tmp_path_factory: pytest.TempPathFactory, policy: Path, few_parts: 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A browser."""
-    if CHROMIUM is None:
-        pytest.skip("chromium is not installed")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as player:
-        opened = player.chromium.launch(executable_path=CHROMIUM, args=[*SWITCHES])
+    with opened_browser() as opened:
         yield opened
-        opened.close()
 
 
 def _page(browser: Any, stations: Stations, width: int, scheme: str = "light", language: str = "en") -> Any:

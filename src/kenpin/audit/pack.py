@@ -239,7 +239,7 @@ def _figures(pack: AuditPack) -> dict[str, Any]:
                 "met_by": [
                     {
                         "section": met.section,
-                        "figures": [{"of": name, "value": one.value, "from": one.source} for name, one in met.figures],
+                        "figures": [_figure(name, one) for name, one in met.figures],
                     }
                     for met in line.met
                 ],
