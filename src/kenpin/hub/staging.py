@@ -28,7 +28,7 @@ from kenpin.run.seal import check_seal, file_hash
 from kenpin.strict_json import read_bounded
 
 _ABSOLUTE = re.compile(
-    r"""(?<![\w.:/\\<])(?:~|[A-Za-z]:)?[/\\]{1,2}(?:[^\s/\\:*?"'<>|,;()]+[/\\])+(?P<last>[^\s/\\:*?"'<>|,;()]+)"""
+    r"""(?<![\w.:/\\<-])(?:~|[A-Za-z]:)?[/\\]{1,2}(?:[^\s/\\:*?"'<>|,;()]+[/\\])+(?P<last>[^\s/\\:*?"'<>|,;()]+)"""
 )
 """A path in a text that begins at a root, a drive, a share or a home; `last` is what it names there."""
 _OF_PATHS = re.compile(r"(?:^|_)(?:path|dir|file|folder)$|^(?:data|out|base|validation|test|items|roi|align)$")
