@@ -46,8 +46,15 @@ def run(made: Any) -> Any:
     for cell in made.cells:
         cell.metadata.pop("execution", None)  # when it ran is nobody's concern, and another each time
         if cell.cell_type == "code":
-            cell.outputs = _whole(cell.outputs)
+            cell.outputs = [_without_place(one) for one in _whole(cell.outputs)]
     return made
+
+
+def _without_place(output: Any) -> Any:
+    """An output whose paths begin in the folder of the notebook, wherever that was."""
+    if "text" in output:
+        output.text = output.text.replace(f"{FOLDER}/", "")
+    return output
 
 
 def _whole(outputs: list[Any]) -> list[Any]:
