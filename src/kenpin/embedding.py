@@ -213,15 +213,7 @@ def _write_on_cluster(
     on_error: Callable[[Example, ImageError], None] | None,
 ) -> None:
     """Have workers write the pieces; tell of all pictures that could not be opened, of pieces from before too."""
-    made = 0
-
-    def done(pictures: int) -> None:
-        nonlocal made
-        made += pictures
-        if progress is not None:
-            progress("embedding", made, len(dataset))
-
-    work_through(predictor.cluster, dataset, pieces, Work(predictor.load, _write_in_worker), done)
+    work_through(predictor.cluster, dataset, pieces, Work(predictor.load, _write_in_worker), "embedding", progress)
     for piece in pieces:
         table = pq.read_table(piece.file, columns=["id", _ERROR])
         if table.column(_ERROR).null_count < len(table):

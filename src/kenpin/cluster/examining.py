@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 from numpy.typing import NDArray
 
-from kenpin.cluster.pieces import DataPiece, Work, job_folder, pieces_of, state_of, work_through
+from kenpin.cluster.pieces import DataPiece, Work, job_folder, no_tool, pieces_of, state_of, work_through
 from kenpin.cluster.starting import Cluster
 from kenpin.data.dataset import Dataset
 from kenpin.data.doctor.examination import Examination, examine_dataset
@@ -39,24 +39,12 @@ def examine_on(
     if dataset.item_names or not len(dataset):
         return examine_dataset(dataset, findings)
     job = {"looks": state_of(dataset), "root": dataset.root, "pictures": len(dataset)}
-    total, made = len(dataset), 0
-
-    def done(pictures: int) -> None:
-        nonlocal made
-        made += pictures
-        if progress is not None:
-            progress("examining", made, total)
-
     with job_folder(job) as folder:
         pieces = pieces_of(dataset, folder)
-        work_through(cluster, dataset, pieces, Work(_nothing, _write_looks), done)
+        work_through(cluster, dataset, pieces, Work(no_tool, _write_looks), "examining", progress)
         subject = Subject(dataset)
         subject.clusters_of = _clusters_by(cluster)
         return examine_dataset(dataset, findings, subject=subject, looks=_looks(dataset, pieces))
-
-
-def _nothing() -> None:
-    pass
 
 
 def _write_looks(_: None, part: Dataset, file: Path) -> None:

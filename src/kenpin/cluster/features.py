@@ -46,20 +46,18 @@ def features_on(
     if dataset.item_names:
         raise OptionError("option `cluster` does nothing with a table of numbers; leave it out.")
     base = Base(family, options.model_dump_json(exclude={"cluster"}), task)
-    total, made = len(dataset), 0
-
-    def done(pictures: int) -> None:
-        nonlocal made
-        made += pictures
-        say("computing features", made, total)
-
     key = feature_key(inspector)
     with ExitStack() as job:
         with cluster_at(address) as cluster:
             hashed = contents_on(cluster, dataset)
-            about = {"features": key, "fingerprint": hashed.fingerprint(), "root": dataset.root, "pictures": total}
+            about = {
+                "features": key,
+                "fingerprint": hashed.fingerprint(),
+                "root": dataset.root,
+                "pictures": len(dataset),
+            }
             pieces = pieces_of(hashed, job.enter_context(job_folder(about)), ".npy")
-            work_through(cluster, hashed, pieces, Work(base, write_features), done)
+            work_through(cluster, hashed, pieces, Work(base, write_features), "computing features", say)
         contents = hashed.contents()
         files = {piece.file: contents[piece.rows.start : piece.rows.stop] for piece in pieces}
         job.enter_context(shared_features(SharedFeatures(key, files)))

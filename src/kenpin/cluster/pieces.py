@@ -30,6 +30,7 @@ from kenpin.data.reading.names import readable
 from kenpin.data.rows import SCHEMA
 from kenpin.errors import KenpinError, OptionError, OutputError
 from kenpin.files import cannot_write, new_file, read_json, sole_writer, write_json
+from kenpin.models.contract import Progress
 from kenpin.models.networks.feature_store import default_folder
 
 Tool = TypeVar("Tool")
@@ -76,20 +77,27 @@ def work_through(
     dataset: Dataset,
     pieces: Sequence[DataPiece],
     work: Work[Any],
-    done: Callable[[int], None] = lambda pictures: None,
+    doing: str = "",
+    progress: Progress | None = None,
 ) -> None:
-    """Have the files of all pieces written that are not there. done: told of pictures as their pieces end.
+    """Have the files of all pieces written that are not there. progress: told, as `doing`, of all pictures whose pieces
+    have ended.
 
     The folder of the files must be one that all machines of the cluster share. Raises what the work raises, of
     kenpin's errors; OutputError where files do not come to be seen here.
     """
     lacking = [piece for piece in pieces if not piece.file.is_file()]
-    done(sum(len(piece.rows) for piece in pieces) - sum(len(piece.rows) for piece in lacking))
+    total = sum(len(piece.rows) for piece in pieces)
+    made = total - sum(len(piece.rows) for piece in lacking)
+    if progress is not None:
+        progress(doing, made, total)
     if not lacking:
         return
     _refuse_pictures_in_memory(dataset)
     for rows in _ray_through(cluster, dataset, lacking, work):
-        done(rows)
+        made += rows
+        if progress is not None:
+            progress(doing, made, total)
     if unseen := [piece for piece in lacking if not piece.file.is_file()]:
         raise OutputError(
             f"{unseen[0].file}: a worker wrote it, and it is not seen here; choose a folder that all machines of the "
@@ -209,7 +217,7 @@ def contents_on(cluster: Cluster, dataset: Dataset, fewest: int = 10_000) -> Dat
         return dataset
     with job_folder({"contents": state_of(dataset), "root": dataset.root, "pictures": len(dataset)}) as folder:
         pieces = pieces_of(dataset, folder, each=8 * PIECE)
-        work_through(cluster, dataset, pieces, Work(_nothing, _write_contents))
+        work_through(cluster, dataset, pieces, Work(no_tool, _write_contents))
         found = [parquet.read_table(piece.file).column(_CONTENT).to_pylist() for piece in pieces]
     return dataset.with_contents([content for some in found for content in some])
 
@@ -249,8 +257,8 @@ def _state_of_file(file: str) -> tuple[int, Any]:
     return status.st_size, status.st_mtime_ns
 
 
-def _nothing() -> None:
-    pass
+def no_tool() -> None:
+    """Opens nothing, for work that takes pictures alone."""
 
 
 def _write_contents(_: None, part: Dataset, file: Path) -> None:

@@ -74,17 +74,11 @@ class ClusterPredictor(Predictor):
             "dataset": {"path": dataset.root, "fingerprint": dataset.fingerprint()},
             "pictures": len(dataset),
         }
-        ids, total, made = dataset.column("id"), len(dataset), 0
-
-        def done(pictures: int) -> None:
-            nonlocal made
-            made += pictures
-            if progress is not None:
-                progress("predicting", made, total)
+        ids = dataset.column("id")
 
         with job_folder(job) as folder:
             pieces = pieces_of(dataset, folder)
-            work_through(self.cluster, dataset, pieces, Work(self.load, write_predictions), done)
+            work_through(self.cluster, dataset, pieces, Work(self.load, write_predictions), "predicting", progress)
             for piece in pieces:
                 for found in parquet.read_table(piece.file).to_pylist():
                     where = f"{piece.file}: row {found['row']}"
