@@ -58,10 +58,10 @@ def section(scale: Scale, folder: Path) -> str:
             rows.append([f"{data}{name and ', '}{name}", where, f"{before:.3f}", *cells])
     head = ("data", "where", "none known", *(f"{known} known" for known in _KNOWN))
     return (
-        "## Known defects\n\n`--learn-defects` on Lite0: beside the good pictures so many defective ones, with their labels alone, of a "
-        f"pool of {pool} (of textile of either kind) without near-duplicates of judged ones, in {draws} "
-        "draws. Mean AUROC of the draws on the same judged pictures, and its difference to none known with its 95 % "
-        f"interval over the judged pictures.\n\n{table(head, rows)}"
+        "## Known defects\n\n`--learn-defects` on Lite0: beside the good pictures so many defective ones, with their "
+        f"labels alone, of a pool of {pool} (of textile of either kind) without near-duplicates of judged ones, in "
+        f"{draws} draws. Mean AUROC of the draws on the same judged pictures, and its difference to none known with "
+        f"its 95 % interval over the judged pictures.\n\n{table(head, rows)}"
     )
 
 
