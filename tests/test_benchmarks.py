@@ -26,6 +26,7 @@ SECTIONS = [
     "Siamese network",
     "Three objectives in a plane",
     "Eyes",
+    "Folds",
     "Known defects",
     "Few good parts",
     "Tiles",
