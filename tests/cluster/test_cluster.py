@@ -27,11 +27,14 @@ from kenpin.data.duplicates import cluster_of_each, connected, links_of_share, n
 from kenpin.embedding import embed
 from kenpin.errors import DatasetError, ImageError, OptionError, OutputExistsError
 from kenpin.finished_run import evaluate_run
+from kenpin.models.networks.recent_features import RECENT
 from kenpin.models.networks.shared_features import SharedFeatures, features_in_use, shared_features
 from kenpin.predictor import load_predictor
 from kenpin.records import Example, ImageSource
 from kenpin.records_json import to_json
 from kenpin.training import train
+from kenpin.training.listener import Listener
+from kenpin.updating import update
 from tests.data.shards import write_tars
 from tests.pictures import write_parts
 from tests.toy_runs import ToyRun
@@ -294,6 +297,60 @@ def test_a_unit_space_is_that_of_one_process(cluster: Cluster, parts: Dataset, t
     assert to_json(there.evaluation) == to_json(here.evaluation)
     assert there.threshold == here.threshold
     assert not list((tmp_path / "cache").rglob("features*.sqlite")), "nothing was computed twice"
+
+
+@pytest.mark.slow
+def test_an_update_is_that_of_one_process(
+    cluster: Cluster, parts: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "PIECE", 8)
+    sound = parts.where(lambda example: not example.id.endswith("damaged.png"))
+    old, new = sound.select(range(0, len(sound), 2)), sound.select(range(1, len(sound), 2))
+    options: dict[str, Any] = {
+        "base": "toy",
+        "data": "-",
+        "ok_labels": ("ok",),
+        "report": False,
+        "out": tmp_path / "run",
+    }
+    train("mahalanobis", dataset=old, **options)
+    here = update(tmp_path / "run", new, tmp_path / "here")
+    shutil.rmtree(tmp_path / "cache")
+    RECENT.forget()
+    told: list[str] = []
+    listener = Listener(lambda _: None, lambda doing, done, total: told.append(doing))
+    there = update(ClusterPredictor(cluster, tmp_path / "run"), new, tmp_path / "there", listener=listener)
+    for file in ("model/unit_space.npz", "moments.npz"):
+        arrays = [np.load(run / file) for run in (here, there)]
+        assert set(arrays[0].files) == set(arrays[1].files)
+        for name in arrays[0].files:
+            if arrays[0][name].dtype.kind == "f":
+                np.testing.assert_allclose(arrays[1][name], arrays[0][name], rtol=1e-12)
+            else:
+                np.testing.assert_array_equal(arrays[1][name], arrays[0][name])
+    assert to_json(there.evaluation) == to_json(here.evaluation)
+    assert there.threshold == here.threshold
+    assert "computing features" in told
+    assert not list((tmp_path / "cache").rglob("features*.sqlite")), "nothing was computed twice"
+
+
+def test_an_update_by_a_cluster_is_refused_where_it_does_nothing(
+    cluster: Cluster, parts: Dataset, tmp_path: Path
+) -> None:
+    sound = parts.where(lambda example: not example.id.endswith("damaged.png"))
+    train(
+        "mahalanobis",
+        dataset=sound,
+        out=tmp_path / "run",
+        data="-",
+        base="toy",
+        ok_labels=("ok",),
+        report=False,
+        where="pooled",
+    )
+    with pytest.raises(OptionError, match=r"run: options: `cluster` computes features of whole pictures"):
+        update(ClusterPredictor(cluster, tmp_path / "run"), sound, tmp_path / "updated")
+    assert not (tmp_path / "updated").exists()
 
 
 def test_features_of_others_take_the_place_of_the_store(tmp_path: Path) -> None:
