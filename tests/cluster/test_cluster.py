@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,23 @@ def test_a_stopped_job_goes_on_and_one_of_other_data_does_not(
     found = embed(run, sound, out, progress=looking)
     assert {file: seen[file] for file in kept} == kept, "no piece was made again"
     np.testing.assert_array_equal(found.vectors, embed(run, sound, tmp_path / "again").vectors)
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").is_file(), reason="asks Linux who listens")
+def test_a_cluster_of_this_machine_listens_on_loopback_alone(cluster: Cluster) -> None:
+    owned, local = set[str](), {"0100007F", "0" * 24 + "01000000", "0000000000000000FFFF00000100007F"}
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        with suppress(psutil.Error, OSError):
+            for entry in Path(f"/proc/{process.pid}/fd").iterdir():
+                owned.add(str(entry.readlink()))
+    listening = []
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            columns = line.split()
+            if columns[3] == "0A" and f"socket:[{columns[9]}]" in owned:  # 0A: it listens
+                listening.append(columns[1].partition(":")[0])
+    assert len(listening) > 3, "Ray listens"
+    assert {address for address in listening if address not in local} == set()
 
 
 def write_slowly(_: None, part: Dataset, file: Path) -> None:
