@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kenpin.models.networks import feature_pass
-from kenpin.models.networks.feature_pass import FeaturePass, Pace, added_seconds, share_kept
+from kenpin.models.networks.feature_pass import FeaturePass, RowPace, added_seconds, share_kept
 from kenpin.models.networks.feature_store import FeatureStore
 
 WIDTH = 4
@@ -152,7 +152,7 @@ def test_computing_goes_on_until_as_much_waits_as_may(tmp_path: Path, monkeypatc
     def work() -> None:
         with FeaturePass(FeatureStore(tmp_path, "base"), 20) as through:
             for number in range(20):
-                through.put([str(number)], row_of(str(number))[None], 0.1)
+                through.put([str(number)], row_of(str(number))[None], 100.0)
                 done.append(str(number))
 
     worker = threading.Thread(target=work)
@@ -209,7 +209,7 @@ def test_a_kill_while_rows_are_written_leaves_whole_rows(after_s: float, tmp_pat
 
 
 def test_the_rule_is_seconds_a_row_after_the_first_second() -> None:
-    pace = Pace()
+    pace = RowPace()
     pace.add(computing_s=0.1, computed=100, writing_s=0.9, written=10)
     assert pace.pays, "less than a second was spent"
     pace.add(writing_s=0.2, written=1)

@@ -33,7 +33,7 @@ _HASHES = 2.0**64
 
 
 @dataclass
-class Pace:
+class RowPace:
     """What rows of a network cost in this process."""
 
     computing_s: float = 0.0
@@ -59,12 +59,12 @@ class Pace:
             return self.writing_s * self.computed <= self.computing_s * self.written
 
 
-_PACES: dict[tuple[str, str], Pace] = {}
+_PACES: dict[tuple[str, str], RowPace] = {}
 
 
-def pace_of(store: FeatureStore) -> Pace:
+def pace_of(store: FeatureStore) -> RowPace:
     """That of the store's file and network, in this process."""
-    return _PACES.setdefault((str(store.path), store.backbone_key), Pace())
+    return _PACES.setdefault((str(store.path), store.backbone_key), RowPace())
 
 
 class FeaturePass:
@@ -76,7 +76,7 @@ class FeaturePass:
 
     def __init__(self, store: Store, pictures: int, *, is_reused: bool = False) -> None:
         self._store, self._pictures, self._is_reused = store, pictures, is_reused
-        self._pace = pace_of(store) if isinstance(store, FeatureStore) else Pace()
+        self._pace = pace_of(store) if isinstance(store, FeatureStore) else RowPace()
         self._held_bytes = 0  # of this pass, in the store
         self._waiting: deque[tuple[list[str], NDArray[np.float32]]] = deque()
         self._waiting_bytes = 0
