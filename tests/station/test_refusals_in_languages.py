@@ -39,7 +39,7 @@ def _filled(node: ast.expr | None) -> str | None:
     if not isinstance(node, ast.JoinedStr):
         return None
     return "".join(
-        f"{part.value}" if isinstance(part, ast.Constant) else _sample(ast.unparse(part)) for part in node.values
+        str(part.value) if isinstance(part, ast.Constant) else _sample(ast.unparse(part)) for part in node.values
     )
 
 
