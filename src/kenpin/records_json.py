@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from itertools import repeat
+from typing import Any, Literal, NoReturn, Self, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from kenpin.errors import RunError, ShapeError
 from kenpin.records import Evaluation, Prediction, Threshold
@@ -36,17 +37,7 @@ def to_json(value: object) -> Any:
     kind = type(value)
     if value is None or kind in _AS_THEY_ARE:  # most are, and every part of every record comes here
         return value
-    if isinstance(value, tuple | list):
-        return [to_json(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, Mapping):
-        return {str(key): to_json(item) for key, item in value.items()}
-    if is_dataclass(kind):
-        return {name: to_json(getattr(value, name)) for name in _names(kind)}
-    if isinstance(value, str | int):
-        return value.value if isinstance(value, StrEnum) else value
-    raise TypeError(f"{kind.__name__} has no JSON form")
+    return _writer(cast(Any, kind))(value)
 
 
 def from_json(kind: type[Record], value: object, where: str, *, finite: bool = False) -> Record:
@@ -58,7 +49,11 @@ def from_json(kind: type[Record], value: object, where: str, *, finite: bool = F
     >>> from_json(Measure, {"value": 0.9, "low": 0.8, "high": None}, "measure.json")
     Measure(value=0.9, low=0.8, high=None)
     """
-    return _read(kind, value, where, finite=finite)  # type: ignore[no-any-return]
+    try:
+        return _reader(cast(Any, kind), finite)(value)  # type: ignore[no-any-return]
+    except _MisfitError as misfit:
+        place = "".join(reversed(misfit.place))
+        raise RunError(f"{where}{place}: {misfit} Restore the file, or evaluate again.") from misfit.__cause__
 
 
 def evaluation_to_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -84,67 +79,139 @@ def evaluation_from_json(value: Mapping[str, Any], where: str = "evaluation.json
     return evaluation
 
 
-@cache
-def _names(kind: Any) -> tuple[str, ...]:
-    return tuple(item.name for item in fields(kind))
+class _MisfitError(Exception):
+    """A value is not of its kind, where the places that lead to it are told from the innermost on."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.place: list[str] = []
+
+    def below(self, place: str) -> Self:
+        self.place.append(place)
+        return self
 
 
-@cache
-def _form(kind: Any) -> tuple[Any, tuple[Any, ...]]:
-    return get_origin(kind), get_args(kind)
-
-
-def _read(kind: Any, value: Any, where: str, *, finite: bool) -> Any:
-    if type(value) is kind and kind in _AS_THEY_ARE:
-        return value
-    origin, parameters = _form(kind)
-    if origin in (types.UnionType, Union):  # of these, records use only `X | None`
-        one = next(p for p in parameters if p is not types.NoneType)
-        return None if value is None else _read(one, value, where, finite=finite)
-    if kind is Any:  # whatever JSON holds
-        return value
+@cache  # of each type once: what is asked of a type takes longer than to write a value of it
+def _writer(kind: type[Any]) -> Callable[[Any], Any]:
+    """What writes values of a type. Raises TypeError."""
+    if issubclass(kind, tuple | list):
+        return lambda value: [to_json(item) for item in value]
+    if issubclass(kind, float):
+        return lambda value: value if math.isfinite(value) else str(value)
+    if issubclass(kind, Mapping):
+        return lambda value: {str(key): to_json(item) for key, item in value.items()}
     if is_dataclass(kind):
-        return _read_record(kind, value, where, finite=finite and kind not in _UNBOUNDED)
-    if origin is tuple and isinstance(value, list):
-        if parameters[-1] is Ellipsis:
-            return tuple(_read(parameters[0], item, f"{where}[{i}]", finite=finite) for i, item in enumerate(value))
-        if len(parameters) == len(value):
-            pairs = zip(parameters, value, strict=True)
-            return tuple(
-                _read(parameter, item, f"{where}[{i}]", finite=finite) for i, (parameter, item) in enumerate(pairs)
-            )
-    elif origin is Mapping and isinstance(value, dict):
-        return {key: _read(parameters[1], item, f"{where}.{key}", finite=finite) for key, item in value.items()}
-    elif kind is float and (type(value) in (int, float) or value in ("inf", "-inf", "nan")):
-        if finite and not math.isfinite(float(value)):
-            raise RunError(f"{where}: {value} is not a finite number. Restore the file, or evaluate again.")
-        return float(value)
-    elif isinstance(kind, type) and issubclass(kind, StrEnum) and value in list(kind):
-        return kind(value)
-    elif (kind in (str, int, bool) and type(value) is kind) or (
-        origin is Literal and type(value) is str and value in parameters
-    ):
+        names = tuple(item.name for item in fields(kind))
+        return lambda value: {name: to_json(getattr(value, name)) for name in names}
+    if issubclass(kind, StrEnum):
+        return lambda value: value.value
+    if issubclass(kind, str | int):
+        return lambda value: value
+    raise TypeError(f"{kind.__name__} has no JSON form")
+
+
+@cache  # likewise
+def _reader(kind: Any, finite: bool) -> Callable[[Any], Any]:
+    """What reads values of a kind, and raises _MisfitError."""
+    origin, parameters = get_origin(kind), get_args(kind)
+    if origin in (types.UnionType, Union):  # of these, records use only `X | None`
+        one = _reader(next(p for p in parameters if p is not types.NoneType), finite)
+        return lambda value: None if value is None else one(value)
+    if kind is Any:  # whatever JSON holds
+        return lambda value: value
+    if is_dataclass(kind):
+        return _record_reader(kind, finite and kind not in _UNBOUNDED)
+    if origin is tuple:
+        return _tuple_reader(kind, parameters, finite)
+    if origin is Mapping:
+        return _mapping_reader(kind, _reader(parameters[1], finite))
+    if kind is float:
+        return _finite_number if finite else _number
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        members = {member.value: member for member in kind}
+        return lambda value: members[value] if type(value) is str and value in members else _refuse(kind, value)
+    if kind in _AS_THEY_ARE:
+        return lambda value: value if type(value) is kind else _refuse(kind, value)
+    known = parameters if origin is Literal else ()
+    return lambda value: value if type(value) is str and value in known else _refuse(kind, value)
+
+
+def _refuse(kind: Any, value: Any) -> NoReturn:
+    raise _MisfitError(f"{value!r:.60} is not {kind}.")
+
+
+def _number(value: Any) -> float:
+    if type(value) is float:
         return value
-    raise RunError(f"{where}: {value!r:.60} is not {kind}. Restore the file, or evaluate again.")
+    return float(value) if type(value) is int or value in ("inf", "-inf", "nan") else _refuse(float, value)
 
 
-def _read_record(kind: Any, value: Any, where: str, *, finite: bool) -> Any:
-    if not isinstance(value, dict):
-        raise RunError(f"{where}: {value!r:.60} is not of type {kind.__name__}. Restore the file, or evaluate again.")
-    hints, optional = _hints(kind)
-    wrong = sorted((hints.keys() ^ value.keys()) - (optional - value.keys()))
-    if wrong:
-        raise RunError(f"{where}: the fields {wrong} are missing or unknown. Restore the file, or evaluate again.")
-    parts = {name: _read(hints[name], item, f"{where}.{name}", finite=finite) for name, item in value.items()}
+def _finite_number(value: Any) -> float:
+    if math.isfinite(number := _number(value)):
+        return number
+    raise _MisfitError(f"{value} is not a finite number.")
+
+
+def _tuple_reader(kind: Any, parameters: tuple[Any, ...], finite: bool) -> Callable[[Any], Any]:
+    is_endless = parameters[-1] is Ellipsis
+    endless = repeat(_reader(parameters[0], finite))
+    each = [_reader(parameter, finite) for parameter in (() if is_endless else parameters)]
+
+    def read(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list) or not (is_endless or len(value) == len(each)):
+            _refuse(kind, value)
+        found: list[Any] = []
+        try:
+            for one, item in zip(endless if is_endless else each, value, strict=False):
+                found.append(one(item))
+        except _MisfitError as misfit:
+            raise misfit.below(f"[{len(found)}]") from misfit.__cause__
+        return tuple(found)
+
+    return read
+
+
+def _mapping_reader(kind: Any, one: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def read(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            _refuse(kind, value)
+        return _read_items(value, dict.fromkeys(value, one))
+
+    return read
+
+
+def _read_items(value: dict[str, Any], readers: Mapping[str, Callable[[Any], Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    name = ""
     try:
-        return kind(**parts)
-    except ShapeError as error:
-        raise RunError(f"{where}: {error} Restore the file, or evaluate again.") from error
+        for name, item in value.items():
+            found[name] = readers[name](item)
+    except _MisfitError as misfit:
+        raise misfit.below(f".{name}") from misfit.__cause__
+    return found
 
 
-@cache  # made anew for each record it would take most of the time
-def _hints(kind: Any) -> tuple[dict[str, Any], frozenset[str]]:
-    """The types of a record's fields by name, and which of them an older file may lack."""
+def _record_reader(kind: Any, finite: bool) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if not isinstance(value, dict):
+            raise _MisfitError(f"{value!r:.60} is not of type {kind.__name__}.")
+        readers, optional = _of_fields(kind, finite)  # not above: a record may hold records of its own type
+        if value.keys() != readers.keys():
+            wrong = sorted((readers.keys() ^ value.keys()) - (optional - value.keys()))
+            if wrong:
+                raise _MisfitError(f"the fields {wrong} are missing or unknown.")
+        parts = _read_items(value, readers)
+        try:
+            return kind(**parts)
+        except ShapeError as error:
+            raise _MisfitError(f"{error}") from error
+
+    return read
+
+
+@cache
+def _of_fields(kind: Any, finite: bool) -> tuple[dict[str, Callable[[Any], Any]], frozenset[str]]:
+    """What reads a record's fields, by name, and which of them an older file may lack."""
     hints = get_type_hints(kind)
     optional = (item.name for item in fields(kind) if (item.default, item.default_factory) != (MISSING, MISSING))
-    return {item.name: hints[item.name] for item in fields(kind)}, frozenset(optional)
+    return {item.name: _reader(hints[item.name], finite) for item in fields(kind)}, frozenset(optional)

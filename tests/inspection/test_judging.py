@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from kenpin.data.images import read_image
 from kenpin.data.loading import load_dataset
+from kenpin.export import export_package
 from kenpin.inspection import closer_look, judging
 from kenpin.inspection.judging import Judges
 from kenpin.inspection.pictures import Opened, open_picture, sighting_of
@@ -20,7 +23,7 @@ from kenpin.models.passing import outputs_together
 from kenpin.predictor import Predictor, load_predictor
 from kenpin.records import ImageSource, Prediction
 from tests.pictures import write_parts
-from tests.toy_runs import trained
+from tests.toy_runs import ToyRun, trained
 
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "head": ("classifier", {}),
@@ -125,6 +128,45 @@ def test_a_picture_that_a_run_fails_on_is_for_review_and_holds_up_no_other(
     assert [len(record.answers) for record in records] == [1, 0, 1]
     assert [record.verdict for record in records] == [before[0].verdict, "REVIEW", before[2].verdict]
     assert records[1].reasons == ("The runs failed on it: not enough memory",)
+
+
+@pytest.mark.parametrize(
+    ("family", "options"),
+    [
+        ("classifier", {}),
+        ("classifier", {"object": "brightness"}),
+        ("mahalanobis", {"where": "positions"}),
+        ("mahalanobis", {"tile_px": 32}),
+        ("package", {}),
+    ],
+)
+def test_a_grey_file_is_judged_like_its_copy_in_colour(
+    family: str, options: dict[str, Any], toy_run: ToyRun, parts: Path, tmp_path: Path
+) -> None:
+    if family == "package":
+        run = export_package(
+            toy_run("mahalanobis", tmp_path / "run", where="positions"), tmp_path / "package", to="onnx"
+        )
+    else:
+        run = toy_run(family, tmp_path / "run", **options)
+    judges = Judges(
+        Policy.from_mapping({"runs": {"run": str(run)}, "maps": {"of": "run", "when": ["PASS", "FAIL", "REVIEW"]}})
+    )
+    modes, records = ("L", "RGB"), []
+    for mode in modes:
+        folder = tmp_path / mode
+        folder.mkdir()
+        with Image.open(parts / "scratch" / "000.png") as picture:
+            picture.convert("L").convert(mode).save(folder / "part.png")
+        opened = _opened(folder / "part.png")
+        assert opened.image is not None
+        assert opened.image.mode == mode
+        records += judges.judge([opened], folder)
+    assert records[0].answers[0].map is not None
+    one, other = (replace(record.answers[0], map=None) for record in records)
+    assert one == other
+    drawn = [(tmp_path / mode / str(of.answers[0].map)).read_bytes() for mode, of in zip(modes, records, strict=True)]
+    assert drawn[0] == drawn[1]
 
 
 def test_a_closer_look_that_fails_leaves_the_verdict_and_says_so(

@@ -131,6 +131,11 @@ def read_grey_or_rgb(source: ImageSource) -> Image.Image:
         return _displayed(source, stored, header.format, header.orientation, header.bit_depth)[0]
 
 
+def as_rgb(image: Image.Image) -> Image.Image:
+    """The picture in mode RGB: itself where it is."""
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
 def read_mask(source: ImageSource) -> NDArray[np.bool_]:
     """Which pixels of a mask are defective: those that are not black, (h, w). Raises ImageError."""
     red, green, blue = np.moveaxis(np.asarray(read_image(source)), 2, 0)
@@ -155,7 +160,7 @@ def read_picture(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> Pictur
         pages = _pages(stored, header.format)
         stored.load()
         shown, highest = _displayed(source, stored, header.format, header.orientation, header.bit_depth)
-        return Picture(shown if shown.mode == "RGB" else shown.convert("RGB"), header, highest, pages)
+        return Picture(as_rgb(shown), header, highest, pages)
 
 
 def png_of(picture: Image.Image | NDArray[Any], name: str, *, max_pixels: int = MAX_PIXELS) -> bytes:

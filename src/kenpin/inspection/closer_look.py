@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kenpin.base_predictor import load_conversational
 from kenpin.cases.case import Found, VectorRun
+from kenpin.data.images import as_rgb
 from kenpin.description import describer_of
 from kenpin.description.evidence import Evidence, evidence_of, witness_of
 from kenpin.description.options import AblationOptions
@@ -159,7 +160,7 @@ class CloserLook:
     def _describe(self, parts: Sequence[tuple[JudgedPart, _Shown]]) -> list[Described]:
         assert self._describer is not None
         evidence = [self._evidence(part, shown.maps, shown.seen.cases) for part, shown in parts]
-        images = [part.opened.image for part, _ in parts if part.opened.image is not None]
+        images = [as_rgb(part.opened.image) for part, _ in parts if part.opened.image is not None]
         return self._describer.describe(images, evidence)
 
     def _evidence(self, part: JudgedPart, maps: Mapping[str, tuple[Map, ...]], cases: tuple[Found, ...]) -> Evidence:

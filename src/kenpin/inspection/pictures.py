@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
-from kenpin.data.images import read_image
+from kenpin.data.images import read_grey_or_rgb
 from kenpin.data.picture_files import PictureError, hash_of, read_bytes_once
 from kenpin.data.picture_look import PictureLook
 from kenpin.errors import ImageError, first_line
@@ -97,6 +97,7 @@ class Opened:
     picture_hash: str
     """Of the content, 32 hexadecimal digits; empty where it could not be read."""
     image: Image | None
+    """As displayed: mode L where it is grey, else mode RGB."""
     error: ImageError | None
     lot: str | None = None
     """Name of its lot, in place of the policy's."""
@@ -115,7 +116,7 @@ class Opened:
 
 def open_picture(seen: Sighting) -> Opened:
     """Read the file once, so that hash and picture are of the same bytes. Errors are in the result."""
-    return open_with_bytes(seen, read_image)[0]
+    return open_with_bytes(seen, read_grey_or_rgb)[0]
 
 
 def open_with_bytes(seen: Sighting, opens: Callable[[ImageSource], Image | None]) -> tuple[Opened, bytes]:
@@ -143,10 +144,10 @@ def open_bytes(name: str, data: bytes, *, lot: str | None = None) -> Opened:
         return replace(opened, error=error)
 
 
-def image_of_bytes(name: str, data: bytes, opens: Callable[[ImageSource], Image] | None = None) -> Image:
-    """The picture in memory. opens: makes it of bytes; None: `read_image`. Raises ImageError, whatever hinders it."""
+def image_of_bytes(name: str, data: bytes) -> Image:
+    """The picture in memory, mode RGB or L. Raises ImageError, whatever hinders it."""
     try:
-        return (opens or read_image)(ImageSource(name, data))
+        return read_grey_or_rgb(ImageSource(name, data))
     except ImageError:
         raise
     except Exception as hindrance:  # as above

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kenpin.data.images import as_rgb
 from kenpin.errors import OptionError
 from kenpin.inspection.pictures import Opened
 from kenpin.inspection.policy import RunOptions
@@ -83,7 +84,7 @@ def maps_of(run: PolicyRun, opened: Opened, output: RunOutput) -> tuple[Map, ...
     if isinstance(inspector, Localised):
         return (inspector.map_of(output.raw["map"][0], image.size),)
     assert isinstance(inspector, Explained)
-    (maps,) = maps_together(inspector, [image], [example_of(opened)])
+    (maps,) = maps_together(inspector, [as_rgb(image)], [example_of(opened)])
     return maps
 
 

@@ -95,7 +95,7 @@ class Computes(Judge, Protocol):
         """Examples with their raw outputs, in the data set's order, as `infer_batches` gives them."""
 
     def outputs_of(self, images: Sequence[Image]) -> Outputs:
-        """Raw outputs of single pictures, mode RGB."""
+        """Raw outputs of single pictures, mode RGB, or L where they are grey."""
 
 
 @runtime_checkable

@@ -16,7 +16,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from kenpin.data.dataset import Dataset
-from kenpin.data.images import bytes_of_size, read_grey_or_rgb, read_image
+from kenpin.data.images import as_rgb, bytes_of_size, read_grey_or_rgb, read_image
 from kenpin.data.plain_png import read_plain
 from kenpin.data.streaming import in_batches, in_threads, pipelined, shared_out, stream
 from kenpin.data.targets import refuse_pictures, refuse_table
@@ -74,8 +74,8 @@ def infer_batches(
 def infer_together(
     inspectors: Sequence[Inspector], images: Sequence[Image], known: dict[str, Outputs] | None = None
 ) -> list[Outputs]:
-    """Raw outputs of each inspector on the CPU, for the same pictures; features that several share are computed once.
-    known: features by their keys, of all pictures; what is computed is added to them.
+    """Raw outputs of each inspector on the CPU, for the same pictures, mode RGB or L; features that several share are
+    computed once. known: features by their keys, of all pictures; what is computed is added to them.
 
     The feature store is left alone: a line sees each picture once.
     """
@@ -93,7 +93,7 @@ def infer_together(
             elif frozen is not None:
                 batch = {frozen.output: frozen.at_once(images)}
             else:
-                batch = inspector.encode(images)
+                batch = inspector.encode([*map(as_rgb, images)])
                 if inspector.extract is not None:
                     batch = {"features": inspector.extract(on_device(inspector, batch)).float().cpu()}
             if inspector.extract is not None:

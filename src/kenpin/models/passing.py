@@ -11,6 +11,7 @@ import numpy as np
 from PIL.Image import Image
 
 from kenpin.data.dataset import Dataset
+from kenpin.data.images import as_rgb
 from kenpin.errors import OptionError
 from kenpin.models.contract import Computes, Inspector, Judge, OnError, Progress, ReadsTables
 from kenpin.models.framed import framing_of, outputs_framed, outputs_of_framed_images
@@ -76,8 +77,8 @@ Features = Mapping[str, Outputs]
 
 
 def outputs_together(judges: Sequence[Judge], images: Sequence[Image], known: Sequence[Features] = ()) -> list[Outputs]:
-    """Raw outputs of each judge for the same pictures; features that several networks share are computed once. known:
-    of each picture what was computed before; none: nothing was."""
+    """Raw outputs of each judge for the same pictures, mode RGB or L; features that several networks share are computed
+    once. known: of each picture what was computed before; none: nothing was."""
     return _outputs(judges, images, _known_of_all(known))
 
 
@@ -101,7 +102,7 @@ def _outputs(judges: Sequence[Judge], images: Sequence[Image], shared: dict[str,
     networks = []
     for number, judge in enumerate(judges):
         if (view := _own_view(judge)) is not None:  # of what no other network sees
-            found[number] = view(images)
+            found[number] = view([*map(as_rgb, images)])
             continue
         if not isinstance(judge, Computes):
             networks.append(number)
@@ -133,7 +134,7 @@ def _own_view(judge: Judge) -> Callable[[Sequence[Image]], Outputs] | None:
 
 
 def _plain_outputs_of(judge: Judge, images: Sequence[Image]) -> Outputs:
-    images = [image.convert("RGB") for image in images]
+    images = [*map(as_rgb, images)]
     if isinstance(judge, Computes):
         return judge.outputs_of(images)
     from kenpin.models.inference import infer_together

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.Image import Image, Resampling
 
+from kenpin.data.images import as_rgb
 from kenpin.heat import WHOLE, Region
 
 
@@ -63,4 +64,4 @@ class Resizing:
 
 def _bytes_of(image: Image) -> NDArray[np.uint8]:
     # an array of its own: Pillow's memory may only be read
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
+    return np.array(as_rgb(image))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from kenpin.data.images import as_rgb
 from kenpin.errors import ImageError, KenpinError, OptionError
 from kenpin.files import sole_writer
 from kenpin.inspection.journal import Appended
@@ -251,11 +252,11 @@ class Station:
         return sources
 
     def _opened(self, name: str, data: bytes) -> Image:
-        """A picture of a stranger, opened elsewhere. Raises ImageError."""
+        """A picture of a stranger, mode RGB, opened elsewhere. Raises ImageError."""
         opened = self.decoder.open(Arrival(name, data))
         if opened.image is None:
             raise opened.error or ImageError(f"{name}: cannot be opened. Look at the file.")
-        return opened.image
+        return as_rgb(opened.image)
 
     # ---- lines ----
 

@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from threadpoolctl import threadpool_limits
+
 from kenpin.errors import OptionError
 from kenpin.runtime.engines import EngineName
 from kenpin.station.api.app import create_app
@@ -50,7 +52,11 @@ def serve(
     say: called with the address, and at the first start with the link that makes the first account; beside: what goes
     on beside it. Raises OptionError, RunError, OutputError, StoreError, MissingExtraError, OSError.
     """
-    with Station(folder, settings, device=device, engine=engine) as station:
+    # BLAS's threads busy-wait for their next product, and the charts' small ones would take both cores from the lines
+    with (
+        threadpool_limits(limits=1, user_api="blas"),
+        Station(folder, settings, device=device, engine=engine) as station,
+    ):
         with station.store.writing() as connection:
             host = listening_host(connection, settings.host)
             secret = new_first_link(connection, now_us())

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor, nn
 
+from kenpin.data.images import as_rgb
 from kenpin.errors import EngineError, first_line
 from kenpin.models.contract import Batch
 from kenpin.models.networks.converting import write_network
@@ -89,7 +90,7 @@ class OnEngine:
         """One picture, of mode RGB or L, as the engine's network takes it: (h, w, 3) uint8, or (3, h, w) float32."""
         if self._stored is not None:
             return self._stored.of(image)
-        return self._encode([image.convert("RGB")])["pixel_values"][0].numpy()
+        return self._encode([as_rgb(image)])["pixel_values"][0].numpy()
 
     def begin(self, rows: NDArray[Any]) -> Callable[[], Tensor]:
         """Begin with prepared pictures, (n, …); the function returned waits for their rows, on the CPU. At most `depth`

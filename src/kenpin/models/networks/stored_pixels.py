@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor
 
+from kenpin.data.images import as_rgb
 from kenpin.models.contract import Batch
 from kenpin.models.resizing import Resizing
 
@@ -38,9 +39,7 @@ class StoredPixels:
         """A picture of mode RGB or L -> (h, w, 3)."""
         if self.resizing is not None:
             return self.resizing.of(image)
-        stored = self.processor(
-            images=[image.convert("RGB")], do_rescale=False, do_normalize=False, return_tensors="np"
-        )
+        stored = self.processor(images=[as_rgb(image)], do_rescale=False, do_normalize=False, return_tensors="np")
         return np.ascontiguousarray(np.moveaxis(stored["pixel_values"][0], 0, 2))
 
     def pixel_values(self, rows: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ class PackageJudge:
         return predictions
 
     def outputs_of(self, images: Sequence[Image]) -> Outputs:
-        """Raw outputs of a few pictures, mode RGB."""
+        """Raw outputs of a few pictures, mode RGB or L."""
         return at_once(self._network, images, self._resizing.of)
 
     def outputs(

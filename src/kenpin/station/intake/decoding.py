@@ -131,7 +131,6 @@ class _Child:
             return replace(begun, error=ImageError(answer["error"]))
         width, height = answer["size_wh"]
         image = Image.frombuffer(answer["mode"], (width, height), pixels, "raw", answer["mode"], 0, 1)
-        image = image if image.mode == "RGB" else image.convert("RGB")
         return replace(begun, image=image, look=PictureLook(**answer["look"]))
 
     def end(self) -> None:

@@ -43,7 +43,6 @@ def _bound() -> None:
 
 def main() -> None:
     """Answer until standard input ends."""
-    from kenpin.data.images import read_grey_or_rgb
     from kenpin.data.picture_look import look_of
     from kenpin.data.streaming import room_asked_of
     from kenpin.errors import ImageError
@@ -63,7 +62,7 @@ def main() -> None:
         asked = json.loads(requests.read(frame_length(head)))
         try:
             with room_asked_of(ask):
-                image = image_of_bytes(asked["name"], requests.read(asked["bytes"]), read_grey_or_rgb)
+                image = image_of_bytes(asked["name"], requests.read(asked["bytes"]))
         except ImageError as error:
             write_frame(answers, {"error": f"{error}", "size_wh": None})
         else:
