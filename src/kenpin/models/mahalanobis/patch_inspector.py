@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.framed_set import framed_set
-from kenpin.data.images import displayed_size, read_grey_or_rgb
+from kenpin.data.images import displayed_size, read_image
 from kenpin.data.lineage import Lineage
 from kenpin.data.targets import of_labels
 from kenpin.data.tiles_to_learn import tiles_to_learn
@@ -302,7 +302,7 @@ class PatchSpaceInspector(CellDecoding):
 
     def _check_object(self, found: ObjectCells, good: Dataset) -> None:
         """Refuse a side of the component that stays where it is when pictures are rolled. Raises UnitSpaceError."""
-        images = [read_grey_or_rgb(good.source_of(good[row])).convert("RGB") for row in range(min(_ROLLED, len(good)))]
+        images = [read_image(good.source_of(good[row])) for row in range(min(_ROLLED, len(good)))]
         rolled = [rolled_by_half(image, self._grid) for image in images]
         with torch.inference_mode():
             before, after = (self._items(self.extract(self.encode(some)).cpu()) for some in (images, rolled))

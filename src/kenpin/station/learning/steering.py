@@ -17,6 +17,7 @@ from kenpin.data.picture_files import hash_of
 from kenpin.errors import KenpinError, OptionError, RunError, check_training_installed
 from kenpin.files import write_json
 from kenpin.inspection.policy import MapOptions, Policy, RunOptions
+from kenpin.models import family_names
 from kenpin.models.package import folder_of_report
 from kenpin.records import Verdict
 from kenpin.run.record import read_record
@@ -24,7 +25,7 @@ from kenpin.station.clock import Clock, now_us
 from kenpin.station.folder import StationFolder, check_product
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.learning.applied import CANCELLED, FROZEN, ORDERED
-from kenpin.station.learning.commands import training_command
+from kenpin.station.learning.commands import repeated_options, training_command
 from kenpin.station.learning.data_sets import DATA, FrozenDataSet, ReviewedPart, freeze, read_frozen
 from kenpin.station.learning.jobs import Job, JobOrder, Jobs, JobState, forecast
 from kenpin.station.reviewing.marks import detections_of_marks, kept_marks
@@ -43,6 +44,8 @@ _VERSION = "version.json"
 """What came of a job's run: the origin of its version, or why it became none."""
 _COMPARES_S = 3_600
 _ORDERINGS = 5  # that are told
+_OWN_BASES = ("mahalanobis", "classifier")
+"""Families whose usual base is in a package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +176,27 @@ class Learning:
 
     # ---- trainings ----
 
+    def families(self, product: str) -> tuple[str, ...]:
+        """What can be trained: those that need nothing else, and those of the runs that judge now, whose options are
+        taken again: others have bases that would be loaded from elsewhere."""
+        policy = self._running(product)
+        running = () if policy is None else (_family(one.run) for one in policy.runs.values())
+        return tuple(dict.fromkeys(name for name in (*_OWN_BASES, *running) if name in family_names()))
+
     def begin(
-        self, who: Person, product: str, data_set: str, family: str, values: Mapping[str, Any]
+        self, who: Person, product: str, data_set: str, family: str, values: Mapping[str, Any] | None = None
     ) -> Future[int | None]:
-        """Order a training, which takes a while: its first steps are tried for the forecast. The result is the number
-        of its job, or None where the forecast refused it, as `orderings` tells. Raises NotAllowedError, OptionError."""
+        """Order a training, which takes a while: its first steps are tried for the forecast. values: options of the
+        family; None: those of the run of this family that judges now. The result is the number of its job, or None
+        where the forecast refused it, as `orderings` tells. Raises NotAllowedError, OptionError."""
         who.check(Right.LEARN)
         check_training_installed()
+        if values is None:
+            if family not in (known := self.families(product)):
+                raise OptionError(f"family {family!r:.60}: is not trained here; take one of {', '.join(known)}.")
+            policy = self._running(product)
+            former = None if policy is None else _run_of_family(policy, family)
+            values = {} if policy is None or former is None else repeated_options(policy.runs[former].run)
         self._command(product, data_set, family, values)
         ordering = Ordering(who.name, product, data_set, family)
         with self._changing:
@@ -317,7 +334,10 @@ def with_run(policy: Policy | None, run: Path) -> Policy:
 
 def _run_of(policy: Policy, run: Path) -> str | None:
     """The run of a policy that is of the same family as another run."""
-    family = _family(run)
+    return _run_of_family(policy, _family(run))
+
+
+def _run_of_family(policy: Policy, family: str) -> str | None:
     return next((name for name, one in policy.runs.items() if _family(one.run) == family), None)
 
 
