@@ -354,7 +354,10 @@ def test_marks_become_a_data_set_of_boxes_that_is_asked_for(
     page = browser.get("/learn").text
     assert "1 defective part on which nobody drew a box was left out: " in page
     assert "draw their boxes, and freeze again." in page
-    for language, sentence in (("ja", "枠が描かれていない不良品 1 個を除外しました"), ("zh", "已排除 1 个没有人画框的缺陷零件")):
+    for language, sentence in (
+        ("ja", "枠が描かれていない不良品 1 個を除外"),
+        ("zh", "1 个没有人画框的缺陷零件"),
+    ):
         browser.post("/language", data={"language": language, "back": "/learn"})
         assert sentence in browser.get("/learn").text, language
     browser.post("/language", data={"language": "en", "back": "/learn"})
