@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from kenpin.data.dataset import Dataset
 from kenpin.errors import OptionError
@@ -20,6 +22,7 @@ from kenpin.station.learning.jobs import JobState
 from kenpin.station.reviewing.marks import DefectMark
 from kenpin.station.running import Station
 from kenpin.station.settings import ProductSettings, StationSettings
+from kenpin.station.store.part_tables import PARTS
 from kenpin.station.versions.deciding import VersionState, versions_of
 from kenpin.station.who.rights import RIGHTS_OF, Person, Role
 from tests.objects import made_objects
@@ -37,6 +40,41 @@ def test_a_family_that_does_not_judge_is_not_trained(station: Station) -> None:
     assert station.learning.families("parts") == ("mahalanobis", "classifier")
     with pytest.raises(OptionError, match="florence2': is not trained here; take one of mahalanobis, classifier"):
         station.learning.begin(ADMIN, "parts", "parts-1", "florence2")
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_data_set_of_boxes_holds_what_stands_of_random_reviews(seed: int, station: Station) -> None:
+    """Boxes and classes of reviews that stand; of those taken back nothing, and no defective part without a box."""
+    rng = random.Random(seed)
+    stands: dict[bytes, set[tuple[object, ...]]] = {}
+    undrawn: set[str] = set()
+    for turn, example in enumerate(made_objects(14, first=400 + 20 * seed)):
+        data = example.image.data or b""
+        station.submit(Arrival(example.id, data, "parts")).record.result(60)
+        with station.store.reading() as connection:
+            key = connection.execute(select(PARTS.c.key).where(PARTS.c.id == example.id)).scalar_one()
+        for last in (False, True):
+            kind = ("pass", "drawn", "undrawn")[turn % 3] if last else rng.choice(("pass", "drawn", "undrawn"))
+            boxes = [_random_box(rng) for _ in range(rng.randint(1, 3))] if kind == "drawn" else []
+            marks = [DefectMark(rng.choice((None, "scratch")), box) for box in boxes]
+            verdict, label = (Verdict.PASS, None) if kind == "pass" else (Verdict.FAIL, "scratch")
+            station.reviewing.review(ADMIN, key, verdict, label, None, marks)
+            is_undone = not last or turn >= 12
+            if is_undone:
+                assert station.reviewing.undo(ADMIN) == key
+            elif kind == "undrawn":
+                undrawn.add(example.id)
+            else:
+                stands[data] = {("scratch", box) for box in boxes}
+    frozen = station.learning.freeze(ADMIN, "parts", of_boxes=True)
+    found = load_frozen(station.folder.data_sets / frozen.name)
+    assert {Path(str(one.image.path)).read_bytes(): _boxes(one.boxes) for one in found} == stands
+    assert {one.id for one in frozen.frozen.left_out} == undrawn
+
+
+def _random_box(rng: random.Random) -> tuple[float, float, float, float]:
+    x, y = rng.randint(0, 12), rng.randint(0, 12)
+    return float(x), float(y), float(x + rng.randint(4, 16)), float(y + rng.randint(4, 16))
 
 
 @pytest.mark.slow

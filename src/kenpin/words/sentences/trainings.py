@@ -26,6 +26,10 @@ SENTENCES = (
         "%(number_gone)s of the %(number_all)s test picture{|s} {was|were} left out: %(phrase_seen)s, so they "
         "cannot show how good it is on parts that it has not seen."
     ),
+    (
+        "%(number)s defective part{|s} on which nobody drew a box {was|were} left out: %(names)s; undo what was said "
+        "of them in the review, draw their boxes, and freeze again."
+    ),
     "No picture has a label, so all %(number)s are taken as good parts.",
     "No row has a label, so all %(number)s are taken as good parts.",
     "No picture of split %(text_splits)s has a label, so all %(number)s are taken as good parts.",
