@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from kenpin.data import Dataset, streaming
-from kenpin.data.images import read_image
+from kenpin.data.images import read_grey_or_rgb, read_image
 from kenpin.inspection import pictures
 from kenpin.inspection.inspecting import inspect
 from kenpin.inspection.line import Line
@@ -80,7 +80,7 @@ def test_pictures_are_predicted_in_bounded_memory(
 ) -> None:
     monkeypatch.setenv("KENPIN_CACHE", str(tmp_path / "cache"))
     predictor = load_predictor(toy_run("classifier", tmp_path / "run"))
-    monkeypatch.setattr(inference, "read_grey_or_rgb", alive.counting(read_image))
+    monkeypatch.setattr(inference, "read_image", alive.counting(read_image))
     bounded = [one.defect_score for one in predictor.predict_files(large, batch_size=16)]
     assert 3 * EACH <= alive.peak <= BOUND
     monkeypatch.setenv("KENPIN_CACHE", str(tmp_path / "other"))
@@ -96,7 +96,7 @@ def test_pictures_are_inspected_in_bounded_memory(
 ) -> None:
     run = toy_run("classifier", tmp_path / "run")
     (tmp_path / "policy.yaml").write_text(f"runs:\n  look: {{run: {run}, fail_from: 0.5}}\nbatch_size: 12\n")
-    monkeypatch.setattr(pictures, "read_grey_or_rgb", alive.counting(read_image))
+    monkeypatch.setattr(pictures, "read_grey_or_rgb", alive.counting(read_grey_or_rgb))
     with Line(tmp_path / "policy.yaml", tmp_path / "records") as line:
         tally = inspect(line, NamedPictures(large, threading.Event()), lambda _: None)
         assert sum(tally.verdicts.values()) == COUNT
@@ -115,7 +115,7 @@ def test_a_batch_to_learn_from_is_opened_in_bounded_memory(
     assert isinstance(inspector, Trainable)
     examples = (Example(path, ImageSource(path), label=inspector.labels[0]) for path in large)
     data = Dataset.from_examples(examples)
-    monkeypatch.setattr(batches, "read_grey_or_rgb", alive.counting(read_image))
+    monkeypatch.setattr(batches, "read_image", alive.counting(read_image))
 
     def read(workers: int = 0) -> list[Batch]:
         """All batches, in this process, as a worker of so many would."""
@@ -146,7 +146,7 @@ def test_pictures_with_questions_are_opened_one_by_one_and_kept_small(
     assert isinstance(inspector, Trainable)
     assert isinstance(inspector, Shrinks)
     examples = (Example(path, ImageSource(path), suffix="a", prefix="?" * n) for n, path in enumerate(large))
-    monkeypatch.setattr(batches, "read_grey_or_rgb", alive.counting(read_image))
+    monkeypatch.setattr(batches, "read_image", alive.counting(read_image))
     for batch in Reader(inspector, Dataset.from_examples(examples), 12).batches([*range(COUNT)]):
         assert len(batch["input_ids"]) == 12
     assert alive.peak <= 2 * EACH
