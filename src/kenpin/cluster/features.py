@@ -55,6 +55,7 @@ def features_on(
 ) -> Iterator[None]:
     """Within it, the features of all pictures are those that workers computed before it began; the cluster has ended by
     then. They stay on disk until the context ends without an error. Raises as `work_through`, ImageError."""
+    refuse_table(dataset)
     base = Base(family, options.model_dump_json(exclude={"cluster"}), task)
     with ExitStack() as job:
         with cluster_at(address) as cluster:
@@ -86,8 +87,6 @@ def _computed(
     """Those of all pictures, in files that stay until `job` ends."""
     key, files = feature_key(inspector), dict[Path, Sequence[str]]()
     for dataset in datasets:
-        if dataset.item_names:
-            raise OptionError("option `cluster` does nothing with a table of numbers; leave it out.")
         hashed = contents_on(cluster, dataset)
         about = {"features": key, "fingerprint": hashed.fingerprint(), "root": dataset.root, "pictures": len(dataset)}
         pieces = pieces_of(hashed, job.enter_context(job_folder(about)), ".npy")
@@ -95,6 +94,12 @@ def _computed(
         contents = hashed.contents()
         files |= {piece.file: contents[piece.rows.start : piece.rows.stop] for piece in pieces}
     return SharedFeatures(key, files)
+
+
+def refuse_table(dataset: Dataset) -> None:
+    """Raises OptionError for a table of numbers, of which workers have nothing to compute."""
+    if dataset.item_names:
+        raise OptionError("option `cluster` does nothing with a table of numbers; leave it out.")
 
 
 def write_features(inspector: Inspector, part: Dataset, file: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kenpin.cluster.features import refuse_table
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
 from kenpin.data.doctor import Examination, examine_dataset
@@ -96,8 +97,7 @@ def opened(run: Path, device: str | None) -> Before:
 
 def refuse_where_cluster_idles(before: Before, dataset: Dataset) -> None:
     """Raises OptionError where the family's own options say that a cluster computes no features of such a run."""
-    if dataset.item_names:
-        raise OptionError("option `cluster` does nothing with a table of numbers; leave it out.")
+    refuse_table(dataset)
     family = get_family(before.record.family)
     family.Options.from_mapping(before.record.options | {"cluster": "local"}, f"{before.run}: options")
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from kenpin.data.object_masks import LEAST, otsu_cut
 from kenpin.errors import UnitSpaceError
 from kenpin.models.mahalanobis.cell_spaces import SCALE_FLOOR
+from kenpin.models.mahalanobis.tensor_record import TensorRecord
 from kenpin.taguchi import PairMoments
 
 _BORDER_ALIKE = 0.8
@@ -26,7 +27,7 @@ _LEAST_APART = 0.7
 
 
 @dataclass(frozen=True)
-class ObjectCells:
+class ObjectCells(TensorRecord):
     """The side of a cut through the first principal component on which the part lies.
 
     A cell is the part's where (x − mean) · axis is above the cut, after gaps and specks narrower than three cells were
@@ -36,8 +37,6 @@ class ObjectCells:
     # Damm et al. 2025 (AnomalyDINO), sec. 3.3: masks by the first principal component of the features of patches
     """
 
-    mean: Tensor
-    """(k,)."""
     axis: Tensor
     """Of standardised items, divided by their scale: (k,)."""
     cut: Tensor
@@ -63,20 +62,10 @@ class ObjectCells:
         above = (((x - self.mean) * self.axis).sum(dim=2) > self.cut).to(x.dtype)
         return _closed_and_opened(above.reshape(-1, 1, *self.always.shape))
 
-    def to(self, device: torch.device) -> ObjectCells:
-        """The same on another device."""
-        if self.mean.device == device:
-            return self
-        return ObjectCells(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
-
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """All arrays for an `.npz` file."""
-        return {field.name: getattr(self, field.name).cpu().numpy() for field in fields(self)}
-
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> ObjectCells:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """The inverse of `to_arrays`. Raises KeyError, ValueError."""
-        found = cls(**{field.name: torch.from_numpy(np.asarray(arrays[field.name])) for field in fields(cls)})
+        found = super().from_arrays(arrays)
         if found.mean.ndim != 1 or found.mean.shape != found.axis.shape or found.cut.ndim or found.always.ndim != 2:
             raise ValueError("the arrays of the object's cells do not fit together")
         return found

@@ -194,9 +194,8 @@ class Learning:
         if values is None:
             if family not in (known := self.families(product)):
                 raise OptionError(f"family {family!r:.60}: is not trained here; take one of {', '.join(known)}.")
-            policy = self._running(product)
-            former = None if policy is None else _run_of_family(policy, family)
-            values = {} if policy is None or former is None else repeated_options(policy.runs[former].run)
+            former = self._run_that_judges(product, family)
+            values = {} if former is None else repeated_options(former)
         self._command(product, data_set, family, values)
         ordering = Ordering(who.name, product, data_set, family)
         with self._changing:
@@ -288,16 +287,20 @@ class Learning:
         version = self._versions.running().get(product)
         return None if version is None else read_version(self._folder, product, version)
 
+    def _run_that_judges(self, product: str, family: str) -> Path | None:
+        policy = self._running(product)
+        name = None if policy is None else _run_of(policy, family)
+        return None if policy is None or name is None else policy.runs[name].run
+
     def _compare(self, job: Job) -> None:
         """Compare with the run of its family that judges now, in a process of its own."""
-        policy = self._running(job.order.product)
-        name = None if policy is None else _run_of(policy, job.run)
-        if policy is None or name is None or (job.folder / _COMPARED).is_file():
+        before = self._run_that_judges(job.order.product, _family(job.run))
+        if before is None or (job.folder / _COMPARED).is_file():
             return
         frozen = read_frozen(self._folder.data_sets / job.order.data_set)
         data = self._folder.data_sets / job.order.data_set / DATA
         words = [
-            *job.order.command[:4], "compare", str(policy.runs[name].run), str(job.run), f"--data={data}",
+            *job.order.command[:4], "compare", str(before), str(job.run), f"--data={data}",
             *(f"--ok-labels={label}" for label in frozen.ok_labels), f"--json={job.folder / _COMPARED}",
             f"--out={job.folder / _COMPARED_PAGE}", "--overwrite",
         ]  # fmt: skip
@@ -320,7 +323,7 @@ def with_run(policy: Policy | None, run: Path) -> Policy:
     if policy is None:
         maps = MapOptions(of=(family,), layers=True) if family == "mahalanobis" else None
         return Policy(runs={family: {"run": str(run)}}, maps=maps)
-    name = _run_of(policy, run)
+    name = _run_of(policy, family)
     if name is None:
         raise RunError(
             f"{run}: is of family {family}, and the version that judges has no run of it; train one of the kind "
@@ -332,12 +335,8 @@ def with_run(policy: Policy | None, run: Path) -> Policy:
     return policy.model_copy(update={"runs": {**policy.runs, name: options}})
 
 
-def _run_of(policy: Policy, run: Path) -> str | None:
-    """The run of a policy that is of the same family as another run."""
-    return _run_of_family(policy, _family(run))
-
-
-def _run_of_family(policy: Policy, family: str) -> str | None:
+def _run_of(policy: Policy, family: str) -> str | None:
+    """The run of a policy that is of this family."""
     return next((name for name, one in policy.runs.items() if _family(one.run) == family), None)
 
 
