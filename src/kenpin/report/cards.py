@@ -11,7 +11,7 @@ from markupsafe import Markup
 from kenpin.evaluation.mistakes import mistake_of
 from kenpin.evaluation.pairs import Pair
 from kenpin.evaluation.parts import pictures_of
-from kenpin.records import Evaluation, JudgedExample
+from kenpin.records import Evaluation, JudgedExample, Prediction
 from kenpin.regions.region import sizes
 from kenpin.report import words
 from kenpin.report.document import data_url
@@ -76,6 +76,7 @@ def part_card(
         # without a picture, the items show the origin of the distance
         strongest = sorted(prediction.contributions.items(), key=lambda item: -item[1])[:_ITEMS]
         lines.append(", ".join(f"{name} {share:.2g}" for name, share in strongest if share > 0))
+    lines += _shares(prediction, heat, texts)
     maps = {} if heat is None else {id: over for id in ids if (over := heat.over(id)) is not None}
     if heat is not None and maps and not heat.maps.of_score:
         lines.append(_recorded_map(heat.maps.by_id[next(iter(maps))].shows, texts))
@@ -105,6 +106,24 @@ def part_card(
                 title = texts("%(view)s: map", view=names[id]) if names else texts("map")
                 pictures.append(CardPicture(shown, maps[id], title, under=True))
     return Card(picture_name(part.id), texts(tag), tuple(lines), tuple(pictures))
+
+
+def _shares(prediction: Prediction, heat: Heat | None, texts: Texts) -> list[str]:
+    """Which layers of a network make up the distance, and where its highest cell is the score, which items do."""
+    if not (distance := prediction.distance):
+        return []
+
+    def told(shares: Mapping[str, float]) -> str:
+        ranked = sorted(shares.items(), key=lambda item: -item[1])
+        return ", ".join(f"{name} {words.percent(round(share / distance, 2) + 0.0, 0)}" for name, share in ranked)
+
+    lines = []
+    if prediction.layer_contributions:
+        lines.append(texts("distance by layer: %(shares)s", shares=told(prediction.layer_contributions)))
+    if prediction.contributions and heat is not None and heat.maps.of_score:
+        ranked = sorted(prediction.contributions.items(), key=lambda item: -item[1])[:_ITEMS]
+        lines.append(texts("most of it by item: %(shares)s", shares=told(dict(ranked))))
+    return lines
 
 
 def pair_card(pair: Pair, thumbnails: Mapping[str, bytes], texts: Texts = ENGLISH) -> Card:
