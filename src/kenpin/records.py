@@ -114,9 +114,7 @@ class Detections(Shown):
         for name in ("labels", "scores", "segments", "crowd", "outlines"):
             values = getattr(self, name)
             if values is not None and len(values) != count:
-                raise ShapeError(
-                    f"Detections: {len(values)} {name} for {counted(count, 'box')}; give one for each box."
-                )
+                raise ShapeError(f"Detections: {len(values)} {name} for {counted(count, 'box')}; give one for each.")
 
     def __len__(self) -> int:
         return len(self.boxes_xyxy_px)

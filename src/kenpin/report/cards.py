@@ -15,9 +15,10 @@ from kenpin.records import Evaluation, JudgedExample, Prediction
 from kenpin.regions.region import sizes
 from kenpin.report import words
 from kenpin.report.document import data_url
-from kenpin.report.heat import Heat
+from kenpin.report.heat import Heat, darkened
 from kenpin.report.names import picture_name
 from kenpin.report.overlay import predicted_boxes, true_boxes
+from kenpin.run.looked_at import LookedAt
 from kenpin.words import ENGLISH, Texts
 from kenpin.words.recorded import recorded
 
@@ -106,6 +107,19 @@ def part_card(
                 title = texts("%(view)s: map", view=names[id]) if names else texts("map")
                 pictures.append(CardPicture(shown, maps[id], title, under=True))
     return Card(picture_name(part.id), texts(tag), tuple(lines), tuple(pictures))
+
+
+def looked_at_cards(
+    looked_at: Mapping[str, LookedAt], thumbnails: Mapping[str, bytes], texts: Texts = ENGLISH
+) -> list[Card]:
+    """Pictures with what was left out of them in dark."""
+    found = []
+    for id, one in looked_at.items():
+        if (image := data_url(thumbnails.get(id))) is not None:
+            share = texts("looked at: %(share)s", share=words.percent(float(one.mask.mean()), 0))
+            picture = CardPicture(image, darkened(one.mask, one.size_wh))
+            found.append(Card(picture_name(id), "", (share,), (picture,)))
+    return found
 
 
 def _shares(prediction: Prediction, heat: Heat | None, texts: Texts) -> list[str]:

@@ -8,6 +8,16 @@ from torch import Tensor, nn
 from kenpin.models.mahalanobis.cell_layout import CellLayout
 
 
+def near_cells(layout: CellLayout, inside: Tensor | None) -> Tensor:
+    """Whether two cells were averaged over some of the same ones, (m, m). inside: of all cells those that are meant,
+    (cells,), above 0; None: all."""
+    rows, columns = layout.grid
+    at = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
+    if inside is not None:
+        at = at[inside > 0]
+    return (at[:, None] - at).abs().amax(dim=2) < layout.around
+
+
 def items_of_cells(layout: CellLayout, features: Tensor) -> Tensor:
     """Items of each cell, as the layout says. (n, numbers) -> (n, cells, items)."""
     parts = torch.split(features, list(layout.numbers), dim=1)

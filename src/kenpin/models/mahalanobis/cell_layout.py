@@ -90,6 +90,14 @@ class CellLayout:
         ]
 
 
+def chosen_channels(channels: int, items: int) -> NDArray[np.int64]:
+    """Random channels of a fixed seed, in rising order.
+
+    # Defard et al. 2021 (PaDiM), sec. III-D: a random choice does as well as principal components
+    """
+    return np.sort(np.random.default_rng(0).permutation(channels)[:items])
+
+
 def _weights(own: int, wanted: int, around: int) -> Floats:
     """Which of a layer's cells along a side a mean of neighbours is made of. -> (wanted, own), rows add up to 1."""
     # the nearest cell as torch finds it, in float32

@@ -25,14 +25,15 @@ from kenpin.data.tiles_to_learn import tiles_to_learn
 from kenpin.data.tiling import tile_of
 from kenpin.errors import OptionError, RunError, UnitSpaceError, first_line
 from kenpin.files import write_json
+from kenpin.heat import Region
 from kenpin.models.contract import Batch, Progress, Task
 from kenpin.models.deciding import CELLS
-from kenpin.models.devices import device_of
+from kenpin.models.devices import device_of, on_device
 from kenpin.models.framed import framing_by
 from kenpin.models.inference import compute_features, infer_together
 from kenpin.models.looking.maps import seen_region
-from kenpin.models.mahalanobis.cell_items import items_of_cells
-from kenpin.models.mahalanobis.cell_layout import CellLayout
+from kenpin.models.mahalanobis.cell_items import items_of_cells, near_cells
+from kenpin.models.mahalanobis.cell_layout import CellLayout, chosen_channels
 from kenpin.models.mahalanobis.cell_neighbours import CellNeighbours, fit_neighbours
 from kenpin.models.mahalanobis.cell_shares import CellShares, write_shares
 from kenpin.models.mahalanobis.cell_spaces import CellSpaces, fit_spaces, samples_of, spaces_of_moments
@@ -40,7 +41,13 @@ from kenpin.models.mahalanobis.decoding import CellDecoding
 from kenpin.models.mahalanobis.defect_head import DefectHead, fit_head
 from kenpin.models.mahalanobis.layer_spaces import LayerSpaces, fit_layers
 from kenpin.models.mahalanobis.marked_cells import MarkedBy, cells_of_defect, marked_by
-from kenpin.models.mahalanobis.object_cells import ObjectCells, fit_object_cells, rolled_by_half, unseparated
+from kenpin.models.mahalanobis.object_cells import (
+    ObjectCells,
+    cells_of_parts,
+    fit_object_cells,
+    rolled_by_half,
+    unseparated,
+)
 from kenpin.models.mahalanobis.options import CELLS_TOGETHER, MahalanobisOptions, keeps_moments
 from kenpin.models.mahalanobis.selection import check_count
 from kenpin.models.networks.backbones import Backbone
@@ -88,7 +95,7 @@ class PatchSpaceInspector(CellDecoding):
         self.framing = framing_by(options.model_copy(update={"object": "none"}) if options.finds_object else options)
         channels = sum(count for count, *_ in self._sizes)
         items = min(options.place_items, channels)
-        self._take(_choice(channels, items) if self._where == "positions" else np.arange(channels))
+        self._take(chosen_channels(channels, items) if self._where == "positions" else np.arange(channels))
         self._spaces: AnySpaces | None = None
         self._shares: CellShares | None = None
         self._head: DefectHead | None = None
@@ -147,14 +154,19 @@ class PatchSpaceInspector(CellDecoding):
         good = self._learned_from(training)
         if self._where not in CELLS_TOGETHER:
             check_count(len(good), "ledoit-wolf")
-        pictures, options = partial(self._pictures, good, progress), self._options
+        whole = pictures = partial(self._pictures, good, progress)
+        options = self._options
         self._shares, self._object, shown = None, None, 1.0
         if options.finds_object:
             self._object, shown = fit_object_cells(pictures, self._grid)
             self._check_object(self._object, good)
             if self._where in CELLS_TOGETHER:
-                pictures = partial(_of_object, pictures, self._object)
+                pictures = partial(cells_of_parts, pictures, self._object)
         if self._where == "neighbours":
+            near = None
+            if len(good) == 1:
+                inside = None if self._object is None else self._object.inside(next(whole()).cpu())[0]
+                near = near_cells(self.layout, inside)
             self._spaces = fit_neighbours(
                 pictures,
                 len(good),
@@ -162,7 +174,7 @@ class PatchSpaceInspector(CellDecoding):
                 ridge=options.ridge,
                 seed=options.seed,
                 device=device_of(self),
-                near=self._near(pictures) if len(good) == 1 else None,
+                near=near,
                 parts=self._parts_of(good),
             )
         elif options.join_layers == "apart":
@@ -195,7 +207,7 @@ class PatchSpaceInspector(CellDecoding):
         plain = spaces.space if isinstance(spaces, CellNeighbours) else spaces
         cells, learned = [], dict[int, MarkedBy]()
         for row, (example, features) in enumerate(
-            zip(seen, compute_features(self, seen, progress=_unheard), strict=True)
+            zip(seen, compute_features(self, seen, progress=lambda *_: None), strict=True)
         ):
             x = self._items(features[None])
             away = plain.distances(x.to(plain.mean.device)).cpu()
@@ -300,15 +312,6 @@ class PatchSpaceInspector(CellDecoding):
         if not found.moves_with(before, after):
             raise unseparated("its sides are the borders of the pictures and their middle")
 
-    def _near(self, pictures: Callable[[], Iterator[Tensor]]) -> Tensor:
-        """Whether two cells of the one good part were averaged over some of the same ones, (cells, cells)."""
-        rows, columns = self._grid
-        at = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
-        if self._object is not None:
-            (x,) = pictures()
-            at = at[self._object.inside(x.cpu())[0] > 0]
-        return (at[:, None] - at).abs().amax(dim=2) < self.layout.around
-
     @property
     def _is_pooled(self) -> bool:
         return self._where == "pooled"
@@ -362,6 +365,19 @@ class PatchSpaceInspector(CellDecoding):
             self._shares = CellShares.of_arrays(self.layout, self._fitted.to_arrays())
         return self._shares
 
+    @property
+    def finds_object(self) -> bool:
+        """Whether it tells the part from what surrounds it by its cells."""
+        return self._object is not None
+
+    def cells_of_object(self, image: Image) -> tuple[NDArray[np.float32], Region]:
+        """1 at cells that show the part, else 0, (rows, columns), and what of the picture they cover."""
+        assert self._object is not None, "finds_object says so"
+        with torch.inference_mode():
+            features = self.extract(on_device(self, self.encode([image]))).cpu()
+            inside = self._object.to(features.device).inside(self._items(features))
+        return inside.reshape(self._grid).numpy(), self._seen_region(image.size)
+
     def packed(self) -> OnEngine:
         """The maps, and the cells that they come from."""
         return self._backbone.on_engine("torch", self._map, output="map", beside=(CELLS,))
@@ -379,22 +395,3 @@ class PatchSpaceInspector(CellDecoding):
         if self._spaces is None:
             raise ValueError("the unit spaces are empty; fit them first.")
         return self._spaces
-
-
-def _of_object(pictures: Callable[[], Iterator[Tensor]], object_cells: ObjectCells) -> Iterator[Tensor]:
-    """The cells of each picture that show the part, (1, m, k)."""
-    for some in pictures():
-        for x, inside in zip(some, object_cells.inside(some.cpu()) > 0, strict=True):
-            yield x[inside.to(x.device)][None]
-
-
-def _unheard(doing: str, done: int, total: int) -> None:
-    pass
-
-
-def _choice(channels: int, items: int) -> NDArray[np.int64]:
-    """Random channels of a fixed seed, in rising order.
-
-    # Defard et al. 2021 (PaDiM), sec. III-D: a random choice does as well as principal components
-    """
-    return np.sort(np.random.default_rng(0).permutation(channels)[:items])
