@@ -138,7 +138,7 @@ def test_the_report_shows_what_was_looked_at_and_what_the_distance_is_made_of(ru
         assert one.size_wh == SIZE
         assert one.mask.mean() == pytest.approx(57 * 41 / (96 * 72), abs=0.02)
     for language, title, by_layer in (
-        ("en", "What was looked at", r"distance by layer: layer\d -?\d+\s%, layer\d"),
+        ("en", "What was looked at", r"distance by layer: layer\d\s-?\d+\s%, layer\d"),
         ("ja", "検査した範囲", r"層別の距離の内訳：layer\d"),
         ("zh", "检查的范围", r"距离的各层构成：layer\d"),
     ):
@@ -149,7 +149,7 @@ def test_the_report_shows_what_was_looked_at_and_what_the_distance_is_made_of(ru
         assert section.count('<li class="card">') == len(kept)
         assert section.count('href="data:image/png') == len(kept)
         assert re.search(by_layer, page)
-        assert re.search(r"layer\d\.\d+ \d+\s%", page)
+        assert re.search(r"layer\d\.\d+\s\d+\s%", page)
 
 
 def test_of_whole_pictures_there_is_nothing_to_show(tmp_path: Path) -> None:

@@ -129,7 +129,8 @@ def _shares(prediction: Prediction, heat: Heat | None, texts: Texts) -> list[str
 
     def told(shares: Mapping[str, float]) -> str:
         ranked = sorted(shares.items(), key=lambda item: -item[1])
-        return ", ".join(f"{name} {words.percent(round(share / distance, 2) + 0.0, 0)}" for name, share in ranked)
+        shown = ((name, words.percent(round(share / distance, 2) + 0.0, 0)) for name, share in ranked)
+        return ", ".join(f"{name}\N{NO-BREAK SPACE}{share}" for name, share in shown)
 
     lines = []
     if prediction.layer_contributions:
