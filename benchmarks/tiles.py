@@ -56,7 +56,7 @@ def scratched(pixels: NDArray[np.float32], seed: int) -> tuple[NDArray[np.float3
     centre = rng.uniform((60, 60), (width - 60, height - 60))
     angle = rng.uniform(0, np.pi)
     ends = centre + np.outer((-1, 1), (np.cos(angle), np.sin(angle))) * _LONG_PX / 2
-    return pixels + _drawn((width, height), ends) * rng.choice((-1, 1)) * _CONTRAST, ends
+    return pixels + _drawn((width, height), ends) * np.float32(rng.choice((-1, 1)) * _CONTRAST), ends
 
 
 def _drawn(size_wh: tuple[int, int], ends: NDArray[np.float64]) -> NDArray[np.float32]:
@@ -90,9 +90,9 @@ def section(scale: Scale, folder: Path) -> str:
         f"## Tiles\n\nMade pictures of brushed metal, {width:,} × {height:,} pixels, grey PNG: {learned} good ones "
         f"learned by `train mahalanobis` on EfficientNet-Lite0, {judged} good and {judged} with a scratch {_WIDE_PX} "
         f"pixels wide and {_LONG_PX} long judged. Tiles are 448 pixels wide and overlap by a quarter; each way in a "
-        f"process of its own. {judged - seen.sum()} of the scratches lie in the grain of the brushing so that not even "
-        "a filter of their own size and direction answers more at them than somewhere in one of "
-        f"{_FILTERED} good pictures; beside all, the others by themselves.\n\n{table(_HEAD, rows)}\n"
+        f"process of its own. Hidden in the grain of the brushing, where not even a filter of their own size and "
+        f"direction answers more than somewhere in one of {_FILTERED} good pictures: {judged - seen.sum()} of the "
+        f"scratches; beside all, the others by themselves.\n\n{table(_HEAD, rows)}\n"
         f"A map stitched of tiles beside that of the same picture, {_SEAMS_PX} × {_SEAMS_PX} pixels, seen as a whole "
         f"by the same network and unit space, as shares of the range of the map:\n\n{seams}\n{_aligned()}"
     )
@@ -130,7 +130,7 @@ def _seen_by_filters(pictures: Path) -> NDArray[np.bool_]:
         return np.asarray(Image.open(pictures / kind / f"{number:03d}.png"), np.float32)
 
     def answers(pixels: NDArray[np.float32], of_one: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.abs(oaconvolve(pixels, of_one, mode="valid"))
+        return np.asarray(np.abs(oaconvolve(pixels, of_one, mode="valid")), np.float32)
 
     usual = np.zeros(len(filters))
     for number in range(min(_FILTERED, len(filters))):
