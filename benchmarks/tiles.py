@@ -56,14 +56,15 @@ def scratched(pixels: NDArray[np.float32], seed: int) -> tuple[NDArray[np.float3
     centre = rng.uniform((60, 60), (width - 60, height - 60))
     angle = rng.uniform(0, np.pi)
     ends = centre + np.outer((-1, 1), (np.cos(angle), np.sin(angle))) * _LONG_PX / 2
-    return pixels + _drawn((width, height), ends) * np.float32(rng.choice((-1, 1)) * _CONTRAST), ends
+    lit = rng.choice((-1, 1)) * _CONTRAST
+    return np.asarray(pixels + _drawn((width, height), ends) * lit, np.float32), ends
 
 
 def _drawn(size_wh: tuple[int, int], ends: NDArray[np.float64]) -> NDArray[np.float32]:
     """A scratch between these ends, (h, w), 1 where it is."""
     drawn = Image.new("L", size_wh)
     ImageDraw.Draw(drawn).line(ends.ravel().tolist(), fill=255, width=_WIDE_PX)
-    return np.asarray(drawn, np.float32) / 255
+    return np.asarray(drawn, np.float32) / np.float32(255)
 
 
 def section(scale: Scale, folder: Path) -> str:
