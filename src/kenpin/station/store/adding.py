@@ -33,6 +33,7 @@ from kenpin.station.store.event_tables import note_judged
 from kenpin.station.store.part_tables import CLAIMS, FORMER, LOTS, NONE, PARTS, REVIEWERS, TALLIES, key_of, key_of_any
 from kenpin.station.store.review_tables import WANTED
 from kenpin.station.store.tables import insert_into, insert_of, is_postgresql, micros_of, short_text
+from kenpin.station.store.views import add_views
 
 HOUR_US = 3_600_000_000
 _OF_TALLY = ("product", "hour", "version", "lot", "verdict", "label", "settled_verdict")
@@ -76,7 +77,10 @@ class RecordLine:
 def add_parts(connection: Connection, journal: JournalName, lines: Sequence[RecordLine], needs: Needs) -> int:
     """Add the parts of these lines that the store lacks, and end the claims on all of them; returns how many were
     added. Called in its turn (`wait_for_turn`). Raises RunError for a line without a moment."""
-    rows = {row["key"]: row for row in (_row(journal, line, needs) for line in reversed(lines))}
+    rows, records = dict[str, dict[str, Any]](), dict[str, PartRecord]()
+    for line in reversed(lines):
+        row = _row(journal, line, needs)
+        rows[row["key"]], records[row["key"]] = row, line.record
     known, former = set[str](), dict[str, int]()
     for key, seq in connection.execute(_THERE, {"keys": [*rows]}):
         if seq is None:
@@ -89,6 +93,8 @@ def add_parts(connection: Connection, journal: JournalName, lines: Sequence[Reco
         for some in (numbered, [row for row in new if row["key"] not in former]):
             if some:
                 connection.execute(_INSERT_PARTS, some)
+        if by_views := {row["key"]: its.views for row in new if (its := records[row["key"]]).views}:
+            add_views(connection, by_views)
         note_judged(connection, new)
         _tally(connection, Counter(_tally_of(row) for row in new))
         _note_lots(connection, new)
