@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.known_defects import Pictures, known_defects
 from benchmarks.larger_networks import dino_s
 from benchmarks.scale import Scale
 from benchmarks.tables import table
@@ -38,12 +37,12 @@ def section(scale: Scale, folder: Path) -> str:
     bases = {"Lite0": "lite0"}
     if (dino := dino_s(folder / "dino")) is not None:
         bases["DINOv2-S"] = dino
-    solar, textile = _solar(learned, judged), _textile(*scale.textile)
+    cells, textile = solar(learned, judged), textile_pictures(*scale.textile)
     rows = []
     for base, name in bases.items():
         for way in _WAYS:
             said = way["where"] + (", layers apart" if "join_layers" in way else "")
-            scores = _scores(*solar, way | {"base": name})
+            scores = _scores(*cells, way | {"base": name})
             found = [_told(scores[judged:], scores[:judged])]
             if textile is None:
                 found += ["—", "—"]
@@ -68,11 +67,11 @@ def section(scale: Scale, folder: Path) -> str:
         f"`conformal-clip-data`, {fitted} good learned, {each} good judged against {each} with local and {each} with "
         "global defects. Layers are the defaults: stages 4 5 6 of EfficientNet-Lite0, layers 3 6 9 12 of a DINOv2 "
         "ViT-S/14, pictures of 224 pixels."
-        f"{''.join(f' {one}' for one in absent)}\n\n{table(_HEAD, rows)}\n{_trimmed(scale)}\n{_taught(scale)}"
+        f"{''.join(f' {one}' for one in absent)}\n\n{table(_HEAD, rows)}\n{_trimmed(scale)}"
     )
 
 
-def _solar(learned: int, judged: int) -> tuple[Any, Any]:
+def solar(learned: int, judged: int) -> tuple[Any, Any]:
     """Good cells to learn from, and good ones before defective ones to judge."""
     from kenpin.demo import solar_cells
 
@@ -83,7 +82,7 @@ def _solar(learned: int, judged: int) -> tuple[Any, Any]:
     return cells.select(good[:learned].tolist()), cells.select(rows)
 
 
-def _textile(learned: int, judged: int) -> tuple[Any, Any] | None:
+def textile_pictures(learned: int, judged: int) -> tuple[Any, Any] | None:
     """Good pictures to learn from, and good, locally and globally defective ones to judge; None where they are not
     installed."""
     found = find_spec("conformal_clip_data")
@@ -99,31 +98,6 @@ def _textile(learned: int, judged: int) -> tuple[Any, Any] | None:
     good = pictures.select(nominal[:learned])
     rows = [*nominal[learned : learned + judged], *local[:judged], *everywhere[:judged]]
     return good.with_labels([_OK] * learned, (_OK,)), pictures.select(rows)
-
-
-def _taught(scale: Scale) -> str:
-    """Some defective parts known."""
-    pool, _ = scale.known_parts
-    learned, judged = scale.seen_parts
-    good, others = _solar(learned, judged + pool)
-    first, count = judged + pool, len(others)
-    found = {
-        "solar cells": Pictures(
-            good,
-            [list(others.select(range(first, first + pool)))],
-            others.select([*range(judged), *range(first + pool, count)]),
-        )
-    }
-    fitted, each = scale.textile
-    if (textile := _textile(fitted, each + pool)) is not None:
-        good, others = textile
-        kinds = [range(start, start + each + pool) for start in (each + pool, 2 * (each + pool))]
-        found["textile"] = Pictures(
-            good,
-            [list(others.select(kind[:pool])) for kind in kinds],
-            others.select([*range(each), *(row for kind in kinds for row in kind[pool:])]),
-        )
-    return known_defects(scale, found)
 
 
 def _scores(good: Any, judged: Any, options: dict[str, Any]) -> NDArray[np.float64]:
@@ -159,7 +133,7 @@ def _trimmed(scale: Scale) -> str:
     rows = []
     for share in (0.0, 0.1, 0.2):
         count = round(share * learned)
-        good, others = _solar(learned, judged + count)
+        good, others = solar(learned, judged + count)
         hidden = others.select(range(len(others) - count, len(others)))
         kept = [*range(judged), *range(judged + count, 2 * judged + count)]
         mixed = _taken_for_good(good.select(range(learned - count)), hidden)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.eyes import solar, textile_pictures
 from benchmarks.scale import Scale
 from benchmarks.tables import table
 
@@ -17,7 +20,7 @@ _RESAMPLES = 500
 _WAYS = (("solar cells", "pooled"), ("solar cells", "positions"), ("textile", "pooled"))
 
 
-class Pictures(NamedTuple):
+class _Pictures(NamedTuple):
     """Of one data set."""
 
     good: Any
@@ -28,8 +31,13 @@ class Pictures(NamedTuple):
     """As many good ones, and then of each kind of defect."""
 
 
-def known_defects(scale: Scale, of_each: dict[str, Pictures]) -> str:
+def section(scale: Scale, folder: Path) -> str:
     """AUROC with so many known defective pictures, and its difference to none."""
+    from kenpin.models.networks.recent_features import RECENT
+
+    os.environ["KENPIN_CACHE"] = str(folder)
+    RECENT.limit_bytes = 4 << 30
+    of_each = _pictures(scale)
     pool, draws = scale.known_parts
     rows = []
     for data, where in _WAYS:
@@ -50,11 +58,36 @@ def known_defects(scale: Scale, of_each: dict[str, Pictures]) -> str:
             rows.append([f"{data}{name and ', '}{name}", where, f"{before:.3f}", *cells])
     head = ("data", "where", "none known", *(f"{known} known" for known in _KNOWN))
     return (
-        "`--learn-defects` on Lite0: beside the good pictures so many defective ones, with their labels alone, of a "
-        f"pool of {pool} (of textile of either kind) without near-duplicates of judged ones, in {draws} "
-        "draws. Mean AUROC of the draws on the same judged pictures, and its difference to none known with its 95 % "
-        f"interval over the judged pictures.\n\n{table(head, rows)}"
+        "## Known defects\n\n`--learn-defects` on Lite0: beside the good pictures so many defective ones, with their "
+        f"labels alone, of a pool of {pool} (of textile of either kind) without near-duplicates of judged ones, in "
+        f"{draws} draws. Mean AUROC of the draws on the same judged pictures, and its difference to none known with "
+        f"its 95 % interval over the judged pictures.\n\n{table(head, rows)}"
     )
+
+
+def _pictures(scale: Scale) -> dict[str, _Pictures]:
+    """What is judged is what the unit spaces of eyes judge, so far as that is there."""
+    pool, _ = scale.known_parts
+    learned, judged = scale.seen_parts
+    good, others = solar(learned, judged + pool)
+    first, count = judged + pool, len(others)
+    found = {
+        "solar cells": _Pictures(
+            good,
+            [list(others.select(range(first, first + pool)))],
+            others.select([*range(judged), *range(first + pool, count)]),
+        )
+    }
+    fitted, each = scale.textile
+    if (textile := textile_pictures(fitted, each + pool)) is not None:
+        good, others = textile
+        kinds = [range(start, start + each + pool) for start in (each + pool, 2 * (each + pool))]
+        found["textile"] = _Pictures(
+            good,
+            [list(others.select(kind[:pool])) for kind in kinds],
+            others.select([*range(each), *(row for kind in kinds for row in kind[pool:])]),
+        )
+    return found
 
 
 def _apart(pool: Sequence[Any], judged: Any) -> list[Any]:

@@ -60,6 +60,8 @@ class Scale:
     """Times that its PostgreSQL is."""
     few_good: tuple[tuple[int, int], ...]
     """Good parts, and how often so many are drawn."""
+    folded: int | None
+    """Solar cells that are judged in folds; None for all."""
     seen_parts: tuple[int, int]
     """Solar cells that are learned from, and of each kind those that are judged."""
     textile: tuple[int, int]
@@ -118,7 +120,8 @@ FULL = Scale(
     clustered=10_000,
     worker_kills=20,
     starts=7,
-    few_good=((1, 200), (2, 200), (4, 200), (8, 200)),
+    few_good=((1, 200), (2, 200), (4, 200), (8, 200), (16, 200), (50, 200)),
+    folded=None,
     seen_parts=(300, 300),
     textile=(200, 100),
     known_parts=(40, 2),
@@ -162,6 +165,7 @@ QUICK = Scale(
     worker_kills=1,
     starts=2,
     few_good=((1, 1), (2, 2)),
+    folded=160,
     seen_parts=(12, 6),
     textile=(12, 4),
     known_parts=(4, 1),

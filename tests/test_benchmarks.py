@@ -26,6 +26,8 @@ SECTIONS = [
     "Siamese network",
     "Three objectives in a plane",
     "Eyes",
+    "Folds",
+    "Known defects",
     "Few good parts",
     "Tiles",
     "Made defects",

@@ -46,6 +46,11 @@ def _check_size(node: Any, sizes: dict[int, int], depth: int = 0) -> int:
 
 def read_yaml(path: Path) -> YamlMapping:
     """The mapping in a YAML file; true and false alone are truth values, as in YAML 1.2. Raises OptionError."""
+    return read_yaml_with_bytes(path)[0]
+
+
+def read_yaml_with_bytes(path: Path) -> tuple[YamlMapping, bytes]:
+    """The mapping, and the bytes that it was read from. Raises OptionError."""
     import yaml
 
     class Loader(yaml.SafeLoader):
@@ -69,7 +74,8 @@ def read_yaml(path: Path) -> YamlMapping:
     if path.is_dir():
         raise OptionError(f"{path}: it is a folder, and a YAML file is needed here; give the path of one.")
     try:
-        text = read_bounded(path, _MOST_BYTES).decode("utf-8")
+        data = read_bounded(path, _MOST_BYTES)
+        text = data.decode("utf-8")
         _check_depth(text)
         loader = Loader(text)
         root = loader.get_single_node()
@@ -94,4 +100,4 @@ def read_yaml(path: Path) -> YamlMapping:
         raise OptionError(f"{path}: holds no options; write one `option: value` a line.")
     if odd := [key for key in values if not isinstance(key, str)]:
         raise OptionError(f"{path}: {odd[0]!r} is not the name of an option; write one `option: value` a line.")
-    return YamlMapping(values, {key.value: key.start_mark.line + 1 for key, _ in root.value})
+    return YamlMapping(values, {key.value: key.start_mark.line + 1 for key, _ in root.value}), data

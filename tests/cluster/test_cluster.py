@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,14 @@ from kenpin.data.duplicates import cluster_of_each, connected, links_of_share, n
 from kenpin.embedding import embed
 from kenpin.errors import DatasetError, ImageError, OptionError, OutputExistsError
 from kenpin.finished_run import evaluate_run
+from kenpin.models.networks.recent_features import RECENT
 from kenpin.models.networks.shared_features import SharedFeatures, features_in_use, shared_features
 from kenpin.predictor import load_predictor
 from kenpin.records import Example, ImageSource
 from kenpin.records_json import to_json
 from kenpin.training import train
+from kenpin.training.listener import Listener
+from kenpin.updating import update
 from tests.data.shards import write_tars
 from tests.pictures import write_parts
 from tests.toy_runs import ToyRun
@@ -170,6 +174,23 @@ def test_a_stopped_job_goes_on_and_one_of_other_data_does_not(
     np.testing.assert_array_equal(found.vectors, embed(run, sound, tmp_path / "again").vectors)
 
 
+@pytest.mark.skipif(not Path("/proc/net/tcp").is_file(), reason="asks Linux who listens")
+def test_a_cluster_of_this_machine_listens_on_loopback_alone(cluster: Cluster) -> None:
+    owned, local = set[str](), {"0100007F", "0" * 24 + "01000000", "0000000000000000FFFF00000100007F"}
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        with suppress(psutil.Error, OSError):
+            for entry in Path(f"/proc/{process.pid}/fd").iterdir():
+                owned.add(str(entry.readlink()))
+    listening = []
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            columns = line.split()
+            if columns[3] == "0A" and f"socket:[{columns[9]}]" in owned:  # 0A: it listens
+                listening.append(columns[1].partition(":")[0])
+    assert len(listening) > 3, "Ray listens"
+    assert {address for address in listening if address not in local} == set()
+
+
 def write_slowly(_: None, part: Dataset, file: Path) -> None:
     """The ids of a piece and who wrote them, with time to be killed in."""
     time.sleep(0.3)
@@ -294,6 +315,60 @@ def test_a_unit_space_is_that_of_one_process(cluster: Cluster, parts: Dataset, t
     assert to_json(there.evaluation) == to_json(here.evaluation)
     assert there.threshold == here.threshold
     assert not list((tmp_path / "cache").rglob("features*.sqlite")), "nothing was computed twice"
+
+
+@pytest.mark.slow
+def test_an_update_is_that_of_one_process(
+    cluster: Cluster, parts: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "PIECE", 8)
+    sound = parts.where(lambda example: not example.id.endswith("damaged.png"))
+    old, new = sound.select(range(0, len(sound), 2)), sound.select(range(1, len(sound), 2))
+    options: dict[str, Any] = {
+        "base": "toy",
+        "data": "-",
+        "ok_labels": ("ok",),
+        "report": False,
+        "out": tmp_path / "run",
+    }
+    train("mahalanobis", dataset=old, **options)
+    here = update(tmp_path / "run", new, tmp_path / "here")
+    shutil.rmtree(tmp_path / "cache")
+    RECENT.forget()
+    told: list[str] = []
+    listener = Listener(lambda _: None, lambda doing, done, total: told.append(doing))
+    there = update(ClusterPredictor(cluster, tmp_path / "run"), new, tmp_path / "there", listener=listener)
+    for file in ("model/unit_space.npz", "moments.npz"):
+        arrays = [np.load(run / file) for run in (here, there)]
+        assert set(arrays[0].files) == set(arrays[1].files)
+        for name in arrays[0].files:
+            if arrays[0][name].dtype.kind == "f":
+                np.testing.assert_allclose(arrays[1][name], arrays[0][name], rtol=1e-12)
+            else:
+                np.testing.assert_array_equal(arrays[1][name], arrays[0][name])
+    assert to_json(there.evaluation) == to_json(here.evaluation)
+    assert there.threshold == here.threshold
+    assert "computing features" in told
+    assert not list((tmp_path / "cache").rglob("features*.sqlite")), "nothing was computed twice"
+
+
+def test_an_update_by_a_cluster_is_refused_where_it_does_nothing(
+    cluster: Cluster, parts: Dataset, tmp_path: Path
+) -> None:
+    sound = parts.where(lambda example: not example.id.endswith("damaged.png"))
+    train(
+        "mahalanobis",
+        dataset=sound,
+        out=tmp_path / "run",
+        data="-",
+        base="toy",
+        ok_labels=("ok",),
+        report=False,
+        where="pooled",
+    )
+    with pytest.raises(OptionError, match=r"run: options: `cluster` computes features of whole pictures"):
+        update(ClusterPredictor(cluster, tmp_path / "run"), sound, tmp_path / "updated")
+    assert not (tmp_path / "updated").exists()
 
 
 def test_features_of_others_take_the_place_of_the_store(tmp_path: Path) -> None:

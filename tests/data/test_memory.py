@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from kenpin.data import Dataset, streaming
-from kenpin.data.images import read_image
+from kenpin.data.images import read_grey_or_rgb, read_image
 from kenpin.inspection import pictures
 from kenpin.inspection.inspecting import inspect
 from kenpin.inspection.line import Line
@@ -96,7 +96,7 @@ def test_pictures_are_inspected_in_bounded_memory(
 ) -> None:
     run = toy_run("classifier", tmp_path / "run")
     (tmp_path / "policy.yaml").write_text(f"runs:\n  look: {{run: {run}, fail_from: 0.5}}\nbatch_size: 12\n")
-    monkeypatch.setattr(pictures, "read_image", alive.counting(read_image))
+    monkeypatch.setattr(pictures, "read_grey_or_rgb", alive.counting(read_grey_or_rgb))
     with Line(tmp_path / "policy.yaml", tmp_path / "records") as line:
         tally = inspect(line, NamedPictures(large, threading.Event()), lambda _: None)
         assert sum(tally.verdicts.values()) == COUNT

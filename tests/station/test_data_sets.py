@@ -18,7 +18,10 @@ from kenpin.records import Detections, Verdict
 from kenpin.station.learning.data_sets import FROZEN, FrozenDataSet, ReviewedPart, freeze, load_frozen, read_frozen
 from kenpin.station.learning.doubts import doubts
 from kenpin.station.learning.splitting import Split, SplitUnit, divide
+from kenpin.words import Texts
+from kenpin.words.recorded import translated
 from tests.builders import picture_bytes
+from tests.catalogues import TRANSLATED
 from tests.pictures import part
 
 HOSTILE = ("../../etc/x", "a\x00b", "=cmd|'/c calc'!A1", "ok/scratch", "<script>", "部品 1", ".", "")
@@ -52,7 +55,10 @@ def kept(tmp_path: Path) -> Kept:
 
 
 def _frozen(parts: Sequence[ReviewedPart], target: Path, **more: Any) -> FrozenDataSet:
-    return freeze(parts, target, who="bo", at_us=7, **more)
+    frozen = freeze(parts, target, who="bo", at_us=7, **more)
+    for language in TRANSLATED:  # whatever is noted, pages say it in their language
+        assert not [note for note in frozen.notes if translated(note, Texts(language)) is None]
+    return frozen
 
 
 def test_reviewed_parts_become_a_data_set_that_a_training_reads(kept: Kept, tmp_path: Path) -> None:
@@ -95,14 +101,16 @@ def test_what_is_contradicted_gone_or_a_copy_is_left_out_and_told(kept: Kept, tm
         kept.part(3, "FAIL", "scratch", id="again"),
         kept.part(4, id="copy"),
         kept.part(60, id="gone"),
+        kept.part(61, id="no picture", is_picture=False),
     ]
-    parts[-1].picture.unlink()
+    parts[-2].picture.unlink()
     frozen = _frozen(parts, tmp_path / "one")
     assert {one.id: one.why for one in frozen.left_out} == {
         "part-3": "the same picture was settled differently",
         "again": "the same picture was settled differently",
         "copy": "a copy of part part-4",
         "gone": "its picture is not kept any more",
+        "no picture": "its file cannot be opened as a picture",
     }
     assert "part-3" not in {one.id for one in frozen.parts}
     assert any("2 parts were left out, the same picture was settled differently" in note for note in frozen.notes)

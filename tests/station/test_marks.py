@@ -352,7 +352,15 @@ def test_marks_become_a_data_set_of_boxes_that_is_asked_for(
     assert [one.outlines[1] for one in found if one.outlines] == [Outline((tuple(REGION),))]
     assert len(load_frozen(folder)) == 2
     page = browser.get("/learn").text
-    assert "nobody drew a box" in page
+    assert "1 defective part on which nobody drew a box was left out: " in page
+    assert "draw their boxes, and freeze again." in page
+    for language, sentence in (
+        ("ja", "枠が描かれていない不良品 1 個を除外"),
+        ("zh", "1 个没有人画框的缺陷零件"),
+    ):
+        browser.post("/language", data={"language": language, "back": "/learn"})
+        assert sentence in browser.get("/learn").text, language
+    browser.post("/language", data={"language": "en", "back": "/learn"})
     assert "2 boxes" in page
     browser.post("/learn/freeze", data={"form": "classes"})
     assert load_dataset(station.folder.data_sets / "parts-2" / DATA).column("label").count("scratch") == 2

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from kenpin.cli import _show
+from kenpin.cli._cluster import ClusterOptions
 from kenpin.cli._found import FoundOptions, check_targets, hand_over
 from kenpin.cli._groups import DATA, DECISION, REQUIRED
 from kenpin.cli._reading import ReadOptions
@@ -32,7 +33,7 @@ OkLabels = Annotated[
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class UpdateOptions(ReadOptions):
+class UpdateOptions(ReadOptions, ClusterOptions):
     """What is added, and what decides."""
 
     data: Annotated[
@@ -61,15 +62,17 @@ def update(run: Path, /, *, options: UpdateOptions) -> int:
         Run folder of family mahalanobis.
     """
     from kenpin.cli._telling import telling
+    from kenpin.cluster import ClusterPredictor
     from kenpin.data.mistaken import refuse_exchanged
     from kenpin.report.headline import verdict_sentences
     from kenpin.updating import update as write_updated
 
     refuse_exchanged(run, [options.data], "update RUN --data DATA")
     dataset = options.load(options.data)
-    with telling() as listener:
+    with options.started() as cluster, telling() as listener:
+        on = None if cluster is None else ClusterPredictor(cluster, run, device=options.device)
         done = write_updated(
-            run,
+            on or run,
             dataset,
             options.out,
             ok_labels=options.ok_labels or None,

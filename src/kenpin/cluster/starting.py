@@ -9,7 +9,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from kenpin.errors import MissingExtraError, OptionError, first_line
 LOCAL = "local"
 STORE_BYTES = 256 * 1024**2
 """Memory of a local cluster's store of objects: what goes through it are lists of pictures, and no pictures."""
+_LOOPBACK = "127.0.0.1"
+"""Where a cluster of this machine alone listens."""
 _SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_BACKEND_LOG_LEVEL": "fatal"}
 
 
@@ -55,7 +57,7 @@ def cluster_at(address: str, workers: int | None = None) -> Iterator[Cluster]:
     os.environ.update(_SETTINGS)
     try:
         try:
-            with _silent_stderr():
+            with _silent_stderr(), _loopback_kept() if address == LOCAL else nullcontext():
                 ray.init(**_how(address, workers, folder))
         except (OSError, RuntimeError, ValueError) as error:
             raise OptionError(
@@ -80,6 +82,7 @@ def _how(address: str, workers: int | None, folder: str) -> dict[str, Any]:
         "num_gpus": None,
         "object_store_memory": STORE_BYTES,
         "include_dashboard": False,
+        "_node_ip_address": _LOOPBACK,
         "_temp_dir": folder,
         **quiet,
     }
@@ -103,6 +106,20 @@ def _of(address: str, workers: int | None) -> Cluster:
     context.print_on_execution_start = False
     cores = int(ray.cluster_resources().get("CPU", 1))
     return Cluster(address, min(workers or cores, cores))
+
+
+@contextmanager
+def _loopback_kept() -> Iterator[None]:
+    """Ray starts on loopback where it is told so: it would put the machine's own address in its place, and its programs
+    listen on all addresses unless theirs is loopback. No option of Ray says so (2.60)."""
+    from ray._private import services
+
+    resolve = services.resolve_ip_for_localhost
+    services.resolve_ip_for_localhost = str
+    try:
+        yield
+    finally:
+        services.resolve_ip_for_localhost = resolve
 
 
 @contextmanager

@@ -263,8 +263,7 @@ def _pages(stored: Any, format: str) -> int:
 
 def _grey_of(values: NDArray[Any], white: int) -> NDArray[np.uint8]:
     """Deep grey -> 8 bits: 0 stays 0, `white` becomes 255."""
-    table = np.rint(np.arange(white + 1) * 255 / white).astype(np.uint8)
-    return np.take(table, values)
+    return np.take(np.rint(np.arange(white + 1) * 255 / white).astype(np.uint8), values)
 
 
 @contextmanager
@@ -393,10 +392,8 @@ def _foreign(source: ImageSource, file: IO[bytes]) -> PictureError:
         remedy = _SAY_WHAT_IS_WHITE if directory.is_grey else _SAVE_AS_8_OR_16_BIT
         return PictureError(source, "image-undecodable", what, remedy)
     elif (kind := not_opened(source.path or "", start)) is not None:
-        what, remedy = (
-            f"this is {kind.called}, which is not opened as a picture",
-            kind.remedy_for(source.path or "FILE"),
-        )
+        what = f"this is {kind.called}, which is not opened as a picture"
+        remedy = kind.remedy_for(source.path or "FILE")
     else:
         what = f"the content is not a picture of a known format (begins with {start[:8]!r})"
         remedy = f"Replace it by one of {', '.join(_BY_PILLOW)}"

@@ -124,7 +124,7 @@ class _Trial:
         self._gathered_bytes = self._sharing.gathered_bytes(inspector.module)
         if self.device.type == "cpu" and self._sharing.shard:
             self._gathered_bytes += self._whole.weights_bytes  # of the main process, which keeps the whole one, too
-        self._scoring = Scoring(0.0, 0.0, 0.0, 0)
+        self._scoring = Scoring(0.0, 0.0, 0.0, 0.0, 0)
         self._picture_bytes = self._opened_bytes = self._kept_bytes = self.answer_tokens = 0
         self._courses: dict[int, Course] = {}
         self.runtime_bytes = runtime_bytes or 0
@@ -234,7 +234,7 @@ class _Trial:
         parts, scoring, counted = self._parts, self._scoring, self._whole
         training, (validation, test) = len(parts.training), self._scored
         learned = 0 if parts.validation is None else len(parts.validation)
-        features_s = (training + validation + test) * scoring.features_s
+        features_s = (training + validation + test) * scoring.features_s + scoring.keeping_s
         if self._steps is None:
             return Times(features_s, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0)
         # processes of one CPU share its cores: each takes as long for its part as one for the whole

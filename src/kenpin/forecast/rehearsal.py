@@ -26,6 +26,7 @@ from kenpin.models.devices import device_of, is_far, on_device
 from kenpin.models.inference import batch_size_of, encode
 from kenpin.models.kept_inputs import KEPT_BYTES, kept_bytes
 from kenpin.models.networks.cpu_memory import keep_freed_memory
+from kenpin.models.networks.feature_pass import added_seconds
 from kenpin.models.networks.feature_store import DEFAULT_LIMIT_BYTES
 from kenpin.models.outputs import as_arrays
 from kenpin.records import Detections, Example, Prediction
@@ -50,6 +51,8 @@ class Scoring:
     picture_s: float
     features_s: float
     """Of one picture's features, where they are computed once."""
+    keeping_s: float
+    """What keeping the features of all pictures adds to computing them."""
     map_s: float
     """Of the map of one picture's answer, where it takes a pass back through the network."""
     working_bytes: int
@@ -71,16 +74,16 @@ class Rehearsal:
             if augments(options):
                 self._augmenter, _ = plan_augmentation(options, task.labels, target, options.seed)
         self._order = np.random.default_rng(options.seed).permutation(len(self._training)).tolist()
-        pictures = sum(len(part) for part in (parts.training, parts.validation, parts.test) if part is not None)
-        self.keeps_features = self._keeps_features(pictures)
+        self._pictures = sum(len(part) for part in (parts.training, parts.validation, parts.test) if part is not None)
+        self.keeps_features = self._keeps_features()
         if self.device.type == "cpu":
             keep_freed_memory()  # as the run does
 
-    def _keeps_features(self, pictures: int) -> bool:
+    def _keeps_features(self) -> bool:
         if self._inspector.extract is None or (self._augmenter is not None and self._augmenter.varies):
             return False
         (features,) = self._features([self._picture(0)])
-        return int(features.nbytes) * pictures <= DEFAULT_LIMIT_BYTES
+        return int(features.nbytes) * self._pictures <= DEFAULT_LIMIT_BYTES
 
     # ---- what a step is given ----
 
@@ -225,11 +228,18 @@ class Rehearsal:
         before = torch.cuda.memory_allocated(self.device) if on_gpu else 0
         if on_gpu:
             torch.cuda.reset_peak_memory_stats(self.device)
-        features_s = 0.0
+        features_s = keeping_s = 0.0
         if inspector.extract is None:
             inputs = on_device(self._inspector, encode(inspector, images, examples))
         else:
             features_s, features = self._timed(lambda: self._features(images), warm=True)
+            keeping_s = added_seconds(
+                self._pictures,
+                features.numpy(),
+                features_s / count,
+                beside=is_far(inspector),
+                is_reused=self._steps is not None,
+            )
             inputs = on_device(self._inspector, {"features": features})
         predict_s = 0.0
         if isinstance(inspector, Trainable):
@@ -249,7 +259,7 @@ class Rehearsal:
         map_s = 0.0
         if self._steps is not None and self._target is Target.LABEL and isinstance(inspector, Explained):
             map_s = self._map_seconds(inspector, images[0], examples[0])
-        return Scoring(predict_s / count, features_s / count, map_s, working)
+        return Scoring(predict_s / count, features_s / count, keeping_s, map_s, working)
 
     def _map_seconds(self, inspector: Explained, image: Image, example: Example) -> float:
         if isinstance(inspector, Localised):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -35,6 +37,7 @@ from kenpin.models.contract import (
 )
 from kenpin.models.devices import Room, compute_alone, device_of, is_far, on_device, reading_threads
 from kenpin.models.networks.cpu_memory import keep_freed_memory
+from kenpin.models.networks.feature_pass import FeaturePass
 from kenpin.models.networks.feature_store import FeatureStore, default_folder
 from kenpin.models.networks.on_engine import OnEngine
 from kenpin.models.networks.recent_features import RECENT
@@ -134,8 +137,10 @@ def opened_batches(
     progress: Progress | None,
     on_error: OnError | None,
     batch_size: int | None,
+    is_reused: bool = False,
 ) -> Iterator[tuple[list[Example], Batch]]:
-    """Examples with the inputs of `infer`, on the CPU."""
+    """Examples with the inputs of `infer`, on the CPU. is_reused: they are read from the feature store again and again
+    later, so that all are kept there."""
     if items := check_readable(inspector, dataset):
         for rows, numbers in numbers_in_batches(dataset, items, doing, progress, batch_size):
             yield rows, {"features": torch.from_numpy(numbers)}
@@ -151,7 +156,7 @@ def opened_batches(
     done, room = 0, Room(inspector)
     encode_grey = _grey_encoder(inspector, dataset)
     for count, examples, batch in (
-        _picture_batches(inspector, dataset, size, on_error, room)
+        _picture_batches(inspector, dataset, size, on_error, room, is_reused)
         if encode_grey is None
         else _grey_batches(inspector, encode_grey, dataset, size, on_error, room)
     ):
@@ -177,26 +182,27 @@ def _known_batches(
 
 
 def _picture_batches(
-    inspector: Inspector, dataset: Dataset, size: int, on_error: OnError | None, room: Room
+    inspector: Inspector, dataset: Dataset, size: int, on_error: OnError | None, room: Room, is_reused: bool
 ) -> Iterator[tuple[int, list[Example], Batch]]:
     """For each batch the number of pictures read, the examples that could be opened, and their inputs."""
-    store, frozen = store_of(inspector), frozen_of(inspector)
+    kept, frozen = store_of(inspector), frozen_of(inspector)
+    with FeaturePass(kept, len(dataset), is_reused=is_reused) if kept is not None else nullcontext() as store:
 
-    def begin(batch: list[_Opened]) -> Callable[[], tuple[int, list[Example], Batch]]:
-        opened = sound(batch, on_error)
-        count, examples = len(batch), [item.example for item in opened]
-        finish = _encoded(inspector, opened, store, room, frozen)
-        return lambda: (count, examples, finish())
+        def begin(batch: list[_Opened]) -> Callable[[], tuple[int, list[Example], Batch]]:
+            opened = sound(batch, on_error)
+            count, examples = len(batch), [item.example for item in opened]
+            finish = _encoded(inspector, opened, store, room, frozen)
+            return lambda: (count, examples, finish())
 
-    open_one = partial(_open, inspector, store, dataset, frozen)
-    if is_far(inspector):
-        opened = in_threads(open_one, dataset, workers=reading_threads(), ahead=2 * size, begin=compute_alone)
-    else:
-        opened = stream(open_one, dataset)
-    if frozen is not None:
-        size = shared_out(size, len(dataset), frozen.depth)
-    batches = in_batches(opened, size, _held_bytes)
-    return pipelined(batches, begin, 0 if frozen is None else frozen.depth)
+        open_one = partial(_open, inspector, store, dataset, frozen)
+        if is_far(inspector):
+            opened = in_threads(open_one, dataset, workers=reading_threads(), ahead=2 * size, begin=compute_alone)
+        else:
+            opened = stream(open_one, dataset)
+        if frozen is not None:
+            size = shared_out(size, len(dataset), frozen.depth)
+        batches = in_batches(opened, size, _held_bytes)
+        yield from pipelined(batches, begin, 0 if frozen is None else frozen.depth)
 
 
 def _grey_encoder(inspector: Inspector, dataset: Dataset) -> EncodeGrey | None:
@@ -260,7 +266,7 @@ def _held_bytes(opened: _Opened) -> int:
 
 def _open(
     inspector: Inspector,
-    store: Store | None,
+    store: FeaturePass | None,
     dataset: Dataset,
     frozen: OnEngine | None,
     example: Example,
@@ -290,31 +296,41 @@ def _open(
         return _Opened(example, error=error)
 
 
-def _stored(store: Store, content: str) -> Tensor | None:
-    (features,) = store.get([content])
+def _stored(store: FeaturePass, content: str) -> Tensor | None:
+    features = store.get(content)
     return None if features is None else torch.from_numpy(np.array(features))
 
 
 def _encoded(
     inspector: Inspector,
     batch: list[_Opened],
-    store: Store | None,
+    store: FeaturePass | None,
     room: Room,
     frozen: OnEngine | None,
 ) -> Callable[[], Batch]:
     """Begin with the inputs of `infer`; the function returned waits for them."""
     if frozen is not None:
         new = [item for item in batch if item.row is not None]
+        begun = time.perf_counter()
         wait = frozen.begin(np.stack([item.row for item in new if item.row is not None])) if new else None
-        return lambda: _completed(batch, None if wait is None else wait(), store, frozen.output)
+
+        def finish() -> Batch:
+            computed = None if wait is None else wait()
+            # so many batches are computed at the same time
+            seconds = (time.perf_counter() - begun) / max(1, frozen.depth)
+            return _completed(batch, computed, store, frozen.output, seconds)
+
+        return finish
     encoded, count = _joined(inspector, batch)
     extract = inspector.extract
     if store is None or extract is None or not batch:
         return lambda: encoded
-    computed = None
+    computed, begun = None, time.perf_counter()
     if count:
         computed = torch.cat([of.float().cpu() for _, of in room.compute(extract, encoded, count)])
-    found = _completed([replace(item, image=None, inputs=None) for item in batch], computed, store, "features")
+    seconds = time.perf_counter() - begun
+    bare = [replace(item, image=None, inputs=None) for item in batch]
+    found = _completed(bare, computed, store, "features", seconds)
     return lambda: found
 
 
@@ -328,14 +344,16 @@ def _joined(inspector: Inspector, batch: list[_Opened]) -> tuple[Batch, int]:
     return {name: torch.cat([inputs[name] for inputs in each]) for name in (each[0] if each else ())}, len(each)
 
 
-def _completed(batch: list[_Opened], computed: Tensor | None, store: Store | None, name: str) -> Batch:
+def _completed(
+    batch: list[_Opened], computed: Tensor | None, store: FeaturePass | None, name: str, computing_s: float
+) -> Batch:
     """Rows of all pictures of a batch: those that were computed, which are stored, between those that were."""
     if not batch:
         return {}
     rows: Iterator[Tensor] = iter(())
     if computed is not None:
         if store is not None:
-            store.put([item.content for item in batch if item.features is None], computed.numpy())
+            store.put([item.content for item in batch if item.features is None], computed.numpy(), computing_s)
         rows = iter(computed)
     return {name: torch.stack([next(rows) if item.features is None else item.features for item in batch])}
 

@@ -60,7 +60,9 @@ def keep_inputs(
     for dataset in datasets:
         examples: list[Example] | None = []
         batches: list[Batch] = []
-        for opened, batch in opened_batches(inspector, dataset, "reading pictures", progress, None, None):
+        for opened, batch in opened_batches(
+            inspector, dataset, "reading pictures", progress, None, None, is_reused=True
+        ):
             picture_bytes = kept_bytes(batch)
             if store is not None and picture_bytes * pictures > store.limit_bytes:
                 return None

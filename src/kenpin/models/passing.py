@@ -134,7 +134,6 @@ def _own_view(judge: Judge) -> Callable[[Sequence[Image]], Outputs] | None:
 
 
 def _plain_outputs_of(judge: Judge, images: Sequence[Image]) -> Outputs:
-    images = [*map(as_rgb, images)]
     if isinstance(judge, Computes):
         return judge.outputs_of(images)
     from kenpin.models.inference import infer_together

@@ -11,18 +11,16 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from kenpin.errors import OptionError, RunError, first_line
+from kenpin.errors import OptionError, RunError
 from kenpin.evaluation.measures import MEASURES
 from kenpin.files import read_json, write_json
 from kenpin.nearest import did_you_mean
 from kenpin.run.layout import evaluation_files
 from kenpin.run.seal import file_hash
-from kenpin.strict_json import read_bounded
 from kenpin.strict_options import StrictOptions
-from kenpin.yaml_file import read_yaml
+from kenpin.yaml_file import read_yaml_with_bytes
 
 _FORM = "kenpin criteria 1"
-_MOST_BYTES = 1024**2
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -126,12 +124,9 @@ class FixedCriteria:
 
 def fix_criteria(path: Path) -> FixedCriteria:
     """The criteria in a YAML file, with their hash, fixed now. Raises OptionError."""
-    criteria = Criteria.from_mapping(read_yaml(path), str(path))
-    try:
-        digest = hashlib.sha256(read_bounded(path, _MOST_BYTES)).hexdigest()
-    except (OSError, ValueError) as error:
-        raise OptionError(f"{path}: cannot be read ({first_line(error)}); give a YAML file of criteria.") from error
-    return FixedCriteria(path.name, digest, _now(), criteria)
+    values, data = read_yaml_with_bytes(path)
+    criteria = Criteria.from_mapping(values, str(path))
+    return FixedCriteria(path.name, hashlib.sha256(data).hexdigest(), _now(), criteria)
 
 
 def fix_in_run(folder: Path, path: Path, *, resume: bool) -> None:

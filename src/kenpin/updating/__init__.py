@@ -9,9 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+from kenpin.cluster import ClusterPredictor, contents_on, examine_on
+from kenpin.cluster.features import features_of_run_on
 from kenpin.data.dataset import Dataset
 from kenpin.data.loading import as_dataset
 from kenpin.data.taking import DataSource
@@ -41,7 +44,7 @@ from kenpin.training.processes import Processes
 from kenpin.training.recording import record_of
 from kenpin.training.stages import Training
 from kenpin.training.start import Start
-from kenpin.updating.given import Before, first_look, further_parts, opened
+from kenpin.updating.given import Before, Further, first_look, further_parts, opened, refuse_where_cluster_idles
 from kenpin.updating.refit import kept_decision, refitted
 
 __all__ = ["Decide", "update"]
@@ -55,7 +58,7 @@ _UNMEASURED = (
 
 
 def update(
-    run: str | Path,
+    run: str | Path | ClusterPredictor,
     data: DataSource,
     out: str | Path,
     *,
@@ -73,14 +76,37 @@ def update(
     they are worth on the new parts. With `decide` again these parts choose them, as in a training: good ones, each
     scored by a fit without it, and defective ones. ok_labels: further classes of good parts; where nothing has a label,
     all are good. The new run is evaluated on the test pictures of `data`, else on all that nothing below has seen, good
-    ones by fits without them. Raises KenpinError.
+    ones by fits without them. The predictor of a cluster has its workers examine the pictures and compute their
+    features; moments and space are made here. Raises KenpinError.
     """
     started = time.monotonic()
-    run, out, dataset = Path(run), Path(out), as_dataset(data)
-    needed = (run, dataset.root, Path.cwd())
-    check_run_free(out, overwrite, needed)
-    before = opened(run, device)
-    further = further_parts(before, dataset, ok_labels)
+    on = run if isinstance(run, ClusterPredictor) else None
+    run = Path(run.run if isinstance(run, ClusterPredictor) else run)
+    out, dataset = Path(out), as_dataset(data)
+    check_run_free(out, overwrite, (run, dataset.root, Path.cwd()))
+    before = opened(run, device if on is None else on.load.device)
+    if on is None:
+        further = further_parts(before, dataset, ok_labels)
+        return _updated(before, further, dataset, out, started, decide, overwrite, listener)
+    refuse_where_cluster_idles(before, dataset)
+    dataset = contents_on(on.cluster, dataset)
+    further = further_parts(before, dataset, ok_labels, partial(examine_on, on.cluster))
+    parts = [part for part in (further.parts.training, further.parts.validation, further.parts.test) if part]
+    with features_of_run_on(on, before.inspector, parts, listener.progress):
+        return _updated(before, further, dataset, out, started, decide, overwrite, listener)
+
+
+def _updated(
+    before: Before,
+    further: Further,
+    dataset: Dataset,
+    out: Path,
+    started: float,
+    decide: Decide,
+    overwrite: bool,
+    listener: Listener,
+) -> Run:
+    run, needed = before.run, (before.run, dataset.root, Path.cwd())
     looked = first_look(before, further.good)
     notes = (
         f"Updated from {run}: {counted(len(further.good), 'good part')} added to those that it knows.",

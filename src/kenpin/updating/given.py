@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kenpin.cluster.features import refuse_table
 from kenpin.config import TrainOptions
 from kenpin.data.dataset import Dataset
-from kenpin.data.doctor import examine_dataset
+from kenpin.data.doctor import Examination, examine_dataset
 from kenpin.data.lineage import NOTHING_SEEN, Lineage
 from kenpin.data.ok_labels import guess_ok_labels
 from kenpin.data.targets import of_labels
@@ -94,7 +95,19 @@ def opened(run: Path, device: str | None) -> Before:
     return Before(run, predictor, inspector, record, options, known, lineage)
 
 
-def further_parts(before: Before, dataset: Dataset, ok_labels: Sequence[str] | None) -> Further:
+def refuse_where_cluster_idles(before: Before, dataset: Dataset) -> None:
+    """Raises OptionError where the family's own options say that a cluster computes no features of such a run."""
+    refuse_table(dataset)
+    family = get_family(before.record.family)
+    family.Options.from_mapping(before.record.options | {"cluster": "local"}, f"{before.run}: options")
+
+
+def further_parts(
+    before: Before,
+    dataset: Dataset,
+    ok_labels: Sequence[str] | None,
+    examine: Callable[[Dataset], Examination] = examine_dataset,
+) -> Further:
     """The given parts that may be used. Raises DatasetError where no good one is left, OptionError."""
     record, known = before.record, before.known.contents
     check_readable(before.inspector, dataset)
@@ -127,7 +140,7 @@ def further_parts(before: Before, dataset: Dataset, ok_labels: Sequence[str] | N
             f"{before.run}: its limit is that of a law, which parts that its network has learned from do not follow, "
             f"and {sum(of_network.seen(good))} of these are such; give others."
         )
-    notes += _doctors_word(good)
+    notes += _doctors_word(good, examine)
     parts = outside(
         replace(parts, training=training, notes=()),
         before.lineage,
@@ -171,12 +184,12 @@ def _them(count: int) -> str:
     return "it" if count == 1 else "them"
 
 
-def _doctors_word(good: Dataset) -> list[str]:
+def _doctors_word(good: Dataset, examine: Callable[[Dataset], Examination]) -> list[str]:
     """What the doctor finds on the pictures to be learned from. Raises DatasetError for an error."""
     if good.item_names:
         return []
     notes = []
-    for finding in examine_dataset(good).findings:
+    for finding in examine(good).findings:
         if finding.severity is Severity.ERROR:
             raise DatasetError(f"{finding}.")
         if finding.severity is Severity.WARNING and finding.code.startswith(_OF_PICTURES):

@@ -18,7 +18,7 @@ from kenpin.taguchi.unit_space import Ridge
 
 _CANDIDATES = 50_000
 """Cells that the kept ones are chosen from, as many of each picture."""
-_MEASURED = 10_000
+_MEASURED = 2_000
 """Cells, at most, whose distance to the kept ones of other parts says what is usual."""
 _PROJECTED = 64
 """Dimensions in which they are chosen, by a random projection, which keeps distances well enough to choose by."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kenpin.models.mahalanobis.cell_spaces import SCALE_FLOOR
+from kenpin.models.mahalanobis.tensor_record import TensorRecord
 
 _HIDDEN = 32
 _STEPS, _RATE, _DECAY = 300, 1e-2, 1e-4
@@ -28,7 +28,7 @@ judged by its distance."""
 
 
 @dataclass(frozen=True)
-class DefectHead:
+class DefectHead(TensorRecord):
     """Two layers of 1 × 1 on standardised items: how like a known defect a cell is, and unlike good parts.
 
     The distance of a cell is multiplied by exp(weight · (logit − usual)), which is 1 where a cell is as suspect as the
@@ -38,8 +38,6 @@ class DefectHead:
     # Rolih et al. 2024 (SuperSimpleNet), sec. III: a head of two 1 × 1 layers on the features of cells
     """
 
-    mean: Tensor
-    """Of the items of good parts' cells, (k,)."""
     inverse_scale: Tensor
     """1 / standard deviation of these, 0 of an item that does not vary, (k,)."""
     hidden: Tensor
@@ -63,20 +61,10 @@ class DefectHead:
         """The distances, each multiplied by its cell's factor. x: (n, cells, k); distances: (n, cells)."""
         return distances * (self.weight * (self.logits(x) - self.usual)).clamp(-_MOST, _MOST).exp()
 
-    def to(self, device: torch.device) -> DefectHead:
-        """The same on another device."""
-        if self.mean.device == device:
-            return self
-        return DefectHead(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
-
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """All arrays for an `.npz` file."""
-        return {field.name: getattr(self, field.name).cpu().numpy() for field in fields(self)}
-
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> DefectHead:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """The inverse of `to_arrays`. Raises KeyError, ValueError."""
-        found = cls(**{field.name: torch.from_numpy(np.asarray(arrays[field.name])) for field in fields(cls)})
+        found = super().from_arrays(arrays)
         (h, k) = found.hidden.shape
         shapes = (found.mean.shape, found.inverse_scale.shape, found.hidden_bias.shape, found.last.shape)
         if shapes != ((k,), (k,), (h,), (h,)) or found.usual.ndim or found.weight.ndim:

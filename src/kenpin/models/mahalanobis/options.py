@@ -52,6 +52,11 @@ class MahalanobisOptions(FeatureOptions):
         "for the patches of all cells, for parts that move (pooled), or from the nearest patch of a good part in that "
         "space (neighbours).",
     )
+    object: Literal["none", "brightness", "features"] = Field(  # type: ignore[assignment]
+        "none",
+        description="Look at the part alone: what is brighter, or darker, than the border of its picture (brightness); "
+        "with where, the cells on one side of the first principal component of good parts' features (features).",
+    )
     join_layers: Literal["together", "apart"] = Field(
         "together",
         description="With where pooled: one unit space of all layers (together), or one of each, of which that "
@@ -140,6 +145,8 @@ class MahalanobisOptions(FeatureOptions):
         idle: dict[str, str] = {}
         if self.where != "positions":
             idle["place_items"] = f"where {self.where}"
+        if self.finds_object:
+            idle["updatable"] = "object features"
         if self.where == "none":
             idle["learn_defects"] = "where none"
         elif self.learn_defects:
@@ -199,6 +206,12 @@ class MahalanobisOptions(FeatureOptions):
             raise ValueError(f"`{name}` does nothing with {reasons[name]}; leave it out or change the other.")
         if self.tile_px is not None:
             self._refuse_tiles()
+        if self.finds_object and self.where == "none":
+            raise ValueError("`object` features is found among the cells of a map; give `where`, or take brightness.")
+        if self.finds_object and self.join_layers == "apart":
+            raise ValueError(
+                "`object` features looks at some cells, and `join_layers` apart at the mean of all; leave one out."
+            )
         seen = self.where != "none" or self.has_view
         if self.cluster is not None and (seen or self.made_defects):
             raise ValueError(
@@ -224,13 +237,23 @@ class MahalanobisOptions(FeatureOptions):
         return self
 
     @property
+    def finds_object(self) -> bool:
+        """Whether the part is found by features, among the cells of a map."""
+        return self.object == "features"
+
+    @property
     def is_by_law(self) -> bool:
         """Whether the limit follows from the distribution of the distance."""
         return self.limit in _LAWS
 
     def _refuse_tiles(self) -> None:
         """What holds for whole pictures alone: places of a part, and the law of one distance."""
-        of_whole = {"where": self.where == "positions", "select_items": self.select_items, "limit": self.is_by_law}
+        of_whole = {
+            "where": self.where == "positions",
+            "object": self.finds_object,
+            "select_items": self.select_items,
+            "limit": self.is_by_law,
+        }
         for name, is_of_whole in of_whole.items():
             if is_of_whole:
                 value = str(getattr(self, name)).lower()
@@ -241,7 +264,7 @@ def keeps_moments(options: MahalanobisOptions, items: int, cells: int = 1) -> bo
     """Whether a run with these options keeps the moments of so many items, of each of so many cells."""
     if (options.method == "rt" and options.where == "none") or options.where == "neighbours":
         return False
-    if options.join_layers == "apart" or options.learn_defects:
+    if options.join_layers == "apart" or options.learn_defects or options.finds_object:
         return False
     small = PairMoments.bytes_of(items, cells) <= _MOST_BYTES
     return options.updatable == "always" or (options.updatable == "auto" and small)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from kenpin.data.dataset import Dataset
 from kenpin.data.framed_set import framed_set
-from kenpin.data.images import displayed_size
+from kenpin.data.images import displayed_size, read_image
 from kenpin.data.lineage import Lineage
 from kenpin.data.targets import of_labels
 from kenpin.data.tiles_to_learn import tiles_to_learn
@@ -36,6 +36,7 @@ from kenpin.models.mahalanobis.decoding import CellDecoding
 from kenpin.models.mahalanobis.defect_head import DefectHead, fit_head
 from kenpin.models.mahalanobis.layer_spaces import LayerSpaces, fit_layers
 from kenpin.models.mahalanobis.marked_cells import MarkedBy, cells_of_defect, marked_by
+from kenpin.models.mahalanobis.object_cells import ObjectCells, fit_object_cells, rolled_by_half, unseparated
 from kenpin.models.mahalanobis.options import CELLS_TOGETHER, MahalanobisOptions, keeps_moments
 from kenpin.models.mahalanobis.selection import check_count
 from kenpin.models.networks.backbones import Backbone
@@ -50,10 +51,12 @@ from kenpin.targets import Target
 
 AnySpaces = CellSpaces | CellNeighbours | LayerSpaces
 _TOGETHER = 32  # pictures a matrix product: enough to fill it, and few enough for the memory
-_FILE, _HEAD = "place_spaces.npz", "head_"
+_FILE, _HEAD, _OBJECT = "place_spaces.npz", "head_", "object_"
 TAUGHT = "learned_defects.json"
 """File of a run's model folder: the defective parts that a head has learned from, and what marks their defects."""
 WAY = "distance"
+_ROLLED = 8
+"""Good parts, at most, by which it is checked that an object is found in the picture and not by its border."""
 
 
 class PatchSpaceInspector(CellDecoding):
@@ -75,17 +78,18 @@ class PatchSpaceInspector(CellDecoding):
         with torch.inference_mode():
             outputs = backbone.grids(torch.zeros(1, 3, height, width, device=backbone.device))
         self._sizes = [tuple(output.shape[1:]) for output in outputs]
-        self._grid = max(rows_columns for _, *rows_columns in self._sizes)
+        self._grid = max((rows, columns) for _, rows, columns in self._sizes)
         # a cell of the coarsest stage covers so many of the finest, or one less: an odd number has a middle cell
         coarsest = min(rows for _, rows, _ in self._sizes)
         self._around = self._grid[0] // coarsest | 1
         self.tiling = tiling_by(options, (options.tile_px or 0) / coarsest)
-        self.framing = framing_by(options)
+        self.framing = framing_by(options.model_copy(update={"object": "none"}) if options.finds_object else options)
         channels = sum(count for count, *_ in self._sizes)
         items = min(options.place_items, channels)
         self._take(_choice(channels, items) if self._where == "positions" else np.arange(channels))
         self._spaces: AnySpaces | None = None
         self._head: DefectHead | None = None
+        self._object: ObjectCells | None = None
         self._taught: tuple[dict[str, str], ...] = ()
 
     def _take(self, channels: NDArray[np.int64]) -> None:
@@ -124,13 +128,17 @@ class PatchSpaceInspector(CellDecoding):
         )
 
     def infer(self, batch: Batch) -> Batch:
-        """D²/k at every cell, weighed by the head where there is one: `map`, (n, rows, columns)."""
+        """D²/k at every cell, weighed by the head where there is one, and 0 where the part is not: `map`, (n, rows,
+        columns)."""
         x = self._items(batch["features"])
         self._spaces = self._fitted.to(x.device)
         away = self._spaces.distances(x)
         if self._head is not None:
             self._head = self._head.to(x.device)
             away = self._head.weighed(x, away)
+        if self._object is not None:
+            self._object = self._object.to(x.device)
+            away = away * self._object.inside(x)
         return {"map": away.reshape(-1, *self._grid)}
 
     def maps(
@@ -149,6 +157,12 @@ class PatchSpaceInspector(CellDecoding):
         if self._where not in CELLS_TOGETHER:
             check_count(len(good), "ledoit-wolf")
         pictures, options = partial(self._pictures, good, progress), self._options
+        self._object, shown = None, 1.0
+        if options.finds_object:
+            self._object, shown = fit_object_cells(pictures, self._grid)
+            self._check_object(self._object, good)
+            if self._where in CELLS_TOGETHER:
+                pictures = partial(_of_object, pictures, self._object)
         if self._where == "neighbours":
             self._spaces = fit_neighbours(
                 pictures,
@@ -157,7 +171,7 @@ class PatchSpaceInspector(CellDecoding):
                 ridge=options.ridge,
                 seed=options.seed,
                 device=device_of(self),
-                near=self._near() if len(good) == 1 else None,
+                near=self._near(pictures) if len(good) == 1 else None,
                 parts=self._parts_of(good),
             )
         elif options.join_layers == "apart":
@@ -167,6 +181,11 @@ class PatchSpaceInspector(CellDecoding):
             self._spaces = fit_spaces(pictures, pooled=self._is_pooled, ridge=options.ridge)
         self._head, self._taught = None, ()
         sentences: tuple[str, ...] = (self._sentence(len(good)),)
+        if self._object is not None:
+            sentences += (
+                f"By the first principal component of their items {shown:.0%} of the cells of good parts show the "
+                "part; what surrounds it is not looked at.",
+            )
         ok_labels = self._task.ok_labels
         bad = training.select(row for row, label in enumerate(training.column("label")) if label not in ok_labels)
         if options.learn_defects and len(bad):  # there is none while good parts alone are trimmed
@@ -188,7 +207,10 @@ class PatchSpaceInspector(CellDecoding):
             zip(seen, compute_features(self, seen, progress=_unheard), strict=True)
         ):
             x = self._items(features[None])
-            away = plain.distances(x.to(plain.mean.device)).reshape(self._grid).cpu()
+            away = plain.distances(x.to(plain.mean.device)).cpu()
+            if self._object is not None:
+                away = away * self._object.inside(x.cpu())
+            away = away.reshape(self._grid)
             size_wh = example.size_wh or displayed_size(example.image)
             part, region = replace(example, size_wh=size_wh), self._seen_region(size_wh)
             if self.tiling is not None:
@@ -230,6 +252,8 @@ class PatchSpaceInspector(CellDecoding):
         a head that stands on the spaces."""
         if self._options.learn_defects:
             return "learn_defects weighs the distance by a head, which would have to learn again; train again."
+        if self._options.finds_object:
+            return "object features finds the part by a component of all its good parts; train again on all parts."
         if self._options.join_layers == "apart":
             return "join_layers apart scales its layers by parts that were held out in turn; train again on all parts."
         if self._where != "neighbours":
@@ -276,10 +300,22 @@ class PatchSpaceInspector(CellDecoding):
         while some := list(islice(features, _TOGETHER)):
             yield self._items(torch.stack(some))
 
-    def _near(self) -> Tensor:
-        """Whether two cells were averaged over some of the same ones, (cells, cells)."""
+    def _check_object(self, found: ObjectCells, good: Dataset) -> None:
+        """Refuse a side of the component that stays where it is when pictures are rolled. Raises UnitSpaceError."""
+        images = [read_image(good.source_of(good[row])) for row in range(min(_ROLLED, len(good)))]
+        rolled = [rolled_by_half(image, self._grid) for image in images]
+        with torch.inference_mode():
+            before, after = (self._items(self.extract(self.encode(some)).cpu()) for some in (images, rolled))
+        if not found.moves_with(before, after):
+            raise unseparated("its sides are the borders of the pictures and their middle")
+
+    def _near(self, pictures: Callable[[], Iterator[Tensor]]) -> Tensor:
+        """Whether two cells of the one good part were averaged over some of the same ones, (cells, cells)."""
         rows, columns = self._grid
         at = torch.cartesian_prod(torch.arange(rows), torch.arange(columns))
+        if self._object is not None:
+            (x,) = pictures()
+            at = at[self._object.inside(x.cpu())[0] > 0]
         return (at[:, None] - at).abs().amax(dim=2) < self._around
 
     @property
@@ -305,6 +341,8 @@ class PatchSpaceInspector(CellDecoding):
         if self._head is not None:
             arrays |= {f"{_HEAD}{name}": values for name, values in self._head.to_arrays().items()}
             write_json(folder / TAUGHT, {"defective_parts": list(self._taught)})
+        if self._object is not None:
+            arrays |= {f"{_OBJECT}{name}": values for name, values in self._object.to_arrays().items()}
         np.savez(folder / _FILE, channels=self._channels, **arrays)  # type: ignore[arg-type]
 
     def restored(self, folder: Path) -> PatchSpaceInspector:
@@ -313,8 +351,12 @@ class PatchSpaceInspector(CellDecoding):
         if "channels" not in saved:
             raise RunError(f"{folder / _FILE}: an earlier version made other features of cells; train again.")
         self._take(saved.pop("channels"))  # the saved ones: another NumPy might sample others
-        of_head = {name.removeprefix(_HEAD): saved.pop(name) for name in list(saved) if name.startswith(_HEAD)}
+        of_head, of_object = (
+            {name.removeprefix(prefix): saved.pop(name) for name in list(saved) if name.startswith(prefix)}
+            for prefix in (_HEAD, _OBJECT)
+        )
         try:
+            self._object = ObjectCells.from_arrays(of_object) if self._options.finds_object else None
             self._head = DefectHead.from_arrays(of_head) if of_head else None
             kind = CellNeighbours if "cells" in saved else LayerSpaces if "centre" in saved else CellSpaces
             self._spaces = kind.from_arrays(saved)
@@ -337,6 +379,13 @@ class PatchSpaceInspector(CellDecoding):
         if self._spaces is None:
             raise ValueError("the unit spaces are empty; fit them first.")
         return self._spaces
+
+
+def _of_object(pictures: Callable[[], Iterator[Tensor]], object_cells: ObjectCells) -> Iterator[Tensor]:
+    """The cells of each picture that show the part, (1, m, k)."""
+    for some in pictures():
+        for x, inside in zip(some, object_cells.inside(some.cpu()) > 0, strict=True):
+            yield x[inside.to(x.device)][None]
 
 
 def _unheard(doing: str, done: int, total: int) -> None:

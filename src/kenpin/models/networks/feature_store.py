@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 DEFAULT_LIMIT_BYTES = 2 * 1024**3
 _WAIT_S = 10.0
 """Seconds to wait for another process that writes; each of its transactions takes some milliseconds."""
+_SUMS = 64
+"""Times that the size of all rows is summed while as much is added as the store may hold."""
 _log = logging.getLogger(__name__)
 _told: set[Path] = set()  # files that a note was written about: one a process is enough
 Result = TypeVar("Result")
@@ -42,11 +44,12 @@ class FeatureStore:
     def __init__(
         self, folder: Path, backbone_key: str, limit_bytes: int = DEFAULT_LIMIT_BYTES, wait_s: float = _WAIT_S
     ) -> None:
-        self._path = folder / "features-3.sqlite"  # the number is the version of the tables
-        self._backbone = backbone_key
+        self.path = folder / "features-3.sqlite"  # the number is the version of the tables
+        self.backbone_key = backbone_key
         self._wait_s = wait_s
         self._of_thread = threading.local()
         self.limit_bytes = limit_bytes
+        self._size_bytes, self._unsummed_bytes = 0, limit_bytes
         self.is_usable = True
         """Whether rows can be stored and read; False from the first failure on."""
         self._attempt(lambda: self._create(folder), None)
@@ -65,6 +68,7 @@ class FeatureStore:
 
         def write() -> None:
             with closing(self._connect()) as database, database:
+                added = 0
                 for content, array in zip(contents, arrays, strict=True):
                     key, blob = self._key(content), np.ascontiguousarray(array, dtype=np.float32).tobytes()
                     shape = json.dumps(array.shape).encode()
@@ -72,7 +76,8 @@ class FeatureStore:
                     row = (key, shape, blob, _check_sum(key, shape, blob))
                     database.execute("INSERT OR REPLACE INTO features VALUES (?, ?, ?, ?)", row)
                     database.execute("INSERT OR REPLACE INTO ages (key, size) VALUES (?, ?)", (key, len(blob)))
-                self._drop_oldest(database)
+                    added += len(blob)
+                self._drop_oldest(database, added)
 
         self._attempt(write, None)
 
@@ -95,13 +100,18 @@ class FeatureStore:
             return None
         return np.frombuffer(blob, dtype=np.float32).reshape(json.loads(shape))
 
-    def _drop_oldest(self, database: sqlite3.Connection) -> None:
-        (size,) = database.execute("SELECT COALESCE(SUM(size), 0) FROM ages").fetchone()
-        while size > self.limit_bytes:
+    def _drop_oldest(self, database: sqlite3.Connection, added_bytes: int) -> None:
+        # other processes add rows too, and a sum takes a look at all of them: once in a while is enough
+        self._size_bytes += added_bytes
+        self._unsummed_bytes += added_bytes
+        if self._unsummed_bytes * _SUMS >= self.limit_bytes:
+            (self._size_bytes,) = database.execute("SELECT COALESCE(SUM(size), 0) FROM ages").fetchone()
+            self._unsummed_bytes = 0
+        while self._size_bytes > self.limit_bytes:
             age, key, length = database.execute("SELECT age, key, size FROM ages ORDER BY age LIMIT 1").fetchone()
             database.execute("DELETE FROM features WHERE key = ?", (key,))
             database.execute("DELETE FROM ages WHERE age = ?", (age,))
-            size -= length
+            self._size_bytes -= length
 
     def _attempt(self, work: Callable[[], Result], otherwise: Result) -> Result:
         """The result of work on the file; `otherwise` where it cannot be used, and from then on."""
@@ -112,19 +122,19 @@ class FeatureStore:
         # a file that is damaged within raises the last three, by what it holds where numbers should be
         except (OSError, sqlite3.Error, ValueError, TypeError, OverflowError) as error:
             self.is_usable = False
-            if self._path not in _told:
-                _told.add(self._path)
+            if self.path not in _told:
+                _told.add(self.path)
                 _log.warning(
                     "%s: features cannot be kept there (%s), so they are computed again each time; point KENPIN_CACHE "
                     "to a folder that can be written to, or remove the file.",
-                    self._path,
+                    self.path,
                     " ".join(str(error).split()),
                 )
             return otherwise
 
     def _connect(self) -> sqlite3.Connection:
         # one that reads is closed by whoever lets the store go
-        database = sqlite3.connect(self._path, timeout=self._wait_s, check_same_thread=False)
+        database = sqlite3.connect(self.path, timeout=self._wait_s, check_same_thread=False)
         try:
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = NORMAL")
@@ -143,7 +153,7 @@ class FeatureStore:
         return database
 
     def _key(self, content: str) -> bytes:
-        return hashlib.blake2b(f"{self._backbone}\0{content}".encode(), digest_size=20).digest()
+        return hashlib.blake2b(f"{self.backbone_key}\0{content}".encode(), digest_size=20).digest()
 
 
 def _check_sum(key: bytes, shape: bytes, blob: bytes) -> bytes:

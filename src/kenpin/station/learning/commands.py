@@ -7,14 +7,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from kenpin.errors import OptionError
 from kenpin.models import family_names, get_family
+from kenpin.models.package import folder_of_report
 from kenpin.nearest import did_you_mean
+from kenpin.run.record import read_record
 
 OF_THE_JOB = frozenset(
     {"data", "out", "resume", "overwrite", "report", "from_cases", "data_outside", "embedding_from", "tracker"}
 )
 """Options that the station sets, or that would reach beyond its folder."""
+_OF_THE_DATA = frozenset({"ok_labels", "by", "criteria", "device", "engine"})
+"""Options that say what a data set or a machine is, and not how a run learns."""
 _KENPIN = (sys.executable, "-P", "-m", "kenpin")
 """-P: the folder of the job, in which it runs, holds no modules."""
 
@@ -31,6 +37,21 @@ def training_command(family: str, data: Path, out: Path, values: Mapping[str, An
     for name in values:
         words += _words(f"--{name.replace('_', '-')}", getattr(options, name))
     return tuple(words)
+
+
+def repeated_options(run: Path) -> dict[str, Any]:
+    """Options of a run's training other than the usual ones, for another training of its family on other data: how it
+    looks at pictures, learns and decides. Raises RunError."""
+    record = read_record(folder_of_report(run))
+    kind = get_family(record.family).Options
+    return {
+        name: value
+        for name, value in record.options.items()
+        if (field := kind.model_fields.get(name)) is not None
+        and name not in OF_THE_JOB | _OF_THE_DATA
+        and kind.group_of(name) not in ("data", "output")
+        and value != to_jsonable_python(field.get_default(call_default_factory=True))
+    }
 
 
 def _words(option: str, value: object) -> list[str]:

@@ -23,6 +23,7 @@ SCHEMA: Literal[1] = 1
 GOOD, DEFECTIVE = "ok", "defective"
 """Classes of parts whose class nobody named."""
 _SHOWN = 5  # ids in a sentence
+_UNDRAWN = "it failed, and nobody drew a box"
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +239,7 @@ def _with_boxes(parts: Sequence[ReviewedPart]) -> tuple[list[ReviewedPart], list
         if _is_good(part) or part.is_drawn:
             fit.append(part)
         else:
-            left_out.append(LeftOutPart(part.id, part.content, "it failed, and nobody drew a box"))
+            left_out.append(LeftOutPart(part.id, part.content, _UNDRAWN))
     return fit, left_out
 
 
@@ -303,10 +304,17 @@ def _told(left_out: Sequence[LeftOutPart]) -> list[str]:
     reasons: dict[str, list[str]] = defaultdict(list)
     for part in left_out:
         reasons[part.why if not part.why.startswith("a copy") else "copies of other parts' pictures"].append(part.id)
-    return [
+    undrawn = reasons.pop(_UNDRAWN, [])
+    notes = [
         f"{counted(len(ids), 'part')} {was_were(len(ids))} left out, {why}: {_some(ids)}."
         for why, ids in reasons.items()
     ]
+    if undrawn:
+        notes.append(
+            f"{counted(len(undrawn), 'defective part')} on which nobody drew a box {was_were(len(undrawn))} left out: "
+            f"{_some(undrawn)}; undo what was said of them in the review, draw their boxes, and freeze again."
+        )
+    return notes
 
 
 def _of_test(parts: Sequence[ReviewedPart], splits: Sequence[str]) -> list[str]:

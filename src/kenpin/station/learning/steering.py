@@ -17,6 +17,7 @@ from kenpin.data.picture_files import hash_of
 from kenpin.errors import KenpinError, OptionError, RunError, check_training_installed
 from kenpin.files import write_json
 from kenpin.inspection.policy import MapOptions, Policy, RunOptions
+from kenpin.models import family_names
 from kenpin.models.package import folder_of_report
 from kenpin.records import Verdict
 from kenpin.run.record import read_record
@@ -24,7 +25,7 @@ from kenpin.station.clock import Clock, now_us
 from kenpin.station.folder import StationFolder, check_product
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.learning.applied import CANCELLED, FROZEN, ORDERED
-from kenpin.station.learning.commands import training_command
+from kenpin.station.learning.commands import repeated_options, training_command
 from kenpin.station.learning.data_sets import DATA, FrozenDataSet, ReviewedPart, freeze, read_frozen
 from kenpin.station.learning.jobs import Job, JobOrder, Jobs, JobState, forecast
 from kenpin.station.reviewing.marks import detections_of_marks, kept_marks
@@ -43,6 +44,8 @@ _VERSION = "version.json"
 """What came of a job's run: the origin of its version, or why it became none."""
 _COMPARES_S = 3_600
 _ORDERINGS = 5  # that are told
+_OWN_BASES = ("mahalanobis", "classifier")
+"""Families whose usual base is in a package."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,13 +176,26 @@ class Learning:
 
     # ---- trainings ----
 
+    def families(self, product: str) -> tuple[str, ...]:
+        """What can be trained: those that need nothing else, and those of the runs that judge now, whose options are
+        taken again: others have bases that would be loaded from elsewhere."""
+        policy = self._running(product)
+        running = () if policy is None else (_family(one.run) for one in policy.runs.values())
+        return tuple(dict.fromkeys(name for name in (*_OWN_BASES, *running) if name in family_names()))
+
     def begin(
-        self, who: Person, product: str, data_set: str, family: str, values: Mapping[str, Any]
+        self, who: Person, product: str, data_set: str, family: str, values: Mapping[str, Any] | None = None
     ) -> Future[int | None]:
-        """Order a training, which takes a while: its first steps are tried for the forecast. The result is the number
-        of its job, or None where the forecast refused it, as `orderings` tells. Raises NotAllowedError, OptionError."""
+        """Order a training, which takes a while: its first steps are tried for the forecast. values: options of the
+        family; None: those of the run of this family that judges now. The result is the number of its job, or None
+        where the forecast refused it, as `orderings` tells. Raises NotAllowedError, OptionError."""
         who.check(Right.LEARN)
         check_training_installed()
+        if values is None:
+            if family not in (known := self.families(product)):
+                raise OptionError(f"family {family!r:.60}: is not trained here; take one of {', '.join(known)}.")
+            former = self._run_that_judges(product, family)
+            values = {} if former is None else repeated_options(former)
         self._command(product, data_set, family, values)
         ordering = Ordering(who.name, product, data_set, family)
         with self._changing:
@@ -271,16 +287,20 @@ class Learning:
         version = self._versions.running().get(product)
         return None if version is None else read_version(self._folder, product, version)
 
+    def _run_that_judges(self, product: str, family: str) -> Path | None:
+        policy = self._running(product)
+        name = None if policy is None else _run_of(policy, family)
+        return None if policy is None or name is None else policy.runs[name].run
+
     def _compare(self, job: Job) -> None:
         """Compare with the run of its family that judges now, in a process of its own."""
-        policy = self._running(job.order.product)
-        name = None if policy is None else _run_of(policy, job.run)
-        if policy is None or name is None or (job.folder / _COMPARED).is_file():
+        before = self._run_that_judges(job.order.product, _family(job.run))
+        if before is None or (job.folder / _COMPARED).is_file():
             return
         frozen = read_frozen(self._folder.data_sets / job.order.data_set)
         data = self._folder.data_sets / job.order.data_set / DATA
         words = [
-            *job.order.command[:4], "compare", str(policy.runs[name].run), str(job.run), f"--data={data}",
+            *job.order.command[:4], "compare", str(before), str(job.run), f"--data={data}",
             *(f"--ok-labels={label}" for label in frozen.ok_labels), f"--json={job.folder / _COMPARED}",
             f"--out={job.folder / _COMPARED_PAGE}", "--overwrite",
         ]  # fmt: skip
@@ -303,7 +323,7 @@ def with_run(policy: Policy | None, run: Path) -> Policy:
     if policy is None:
         maps = MapOptions(of=(family,), layers=True) if family == "mahalanobis" else None
         return Policy(runs={family: {"run": str(run)}}, maps=maps)
-    name = _run_of(policy, run)
+    name = _run_of(policy, family)
     if name is None:
         raise RunError(
             f"{run}: is of family {family}, and the version that judges has no run of it; train one of the kind "
@@ -315,9 +335,8 @@ def with_run(policy: Policy | None, run: Path) -> Policy:
     return policy.model_copy(update={"runs": {**policy.runs, name: options}})
 
 
-def _run_of(policy: Policy, run: Path) -> str | None:
-    """The run of a policy that is of the same family as another run."""
-    family = _family(run)
+def _run_of(policy: Policy, family: str) -> str | None:
+    """The run of a policy that is of this family."""
     return next((name for name, one in policy.runs.items() if _family(one.run) == family), None)
 
 

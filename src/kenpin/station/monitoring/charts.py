@@ -100,21 +100,23 @@ class LineCharts:
         self._each = false_alarm_parts * max(len(reference.kinds), 1)
         self._tracks = {kind: _Track(kind, reference) for kind in reference.kinds}
         self._limits: dict[Charted, Chart] = {}
-        self._charts: tuple[ControlChart, ...] | None = None
+        self._charts: dict[Charted, ControlChart] = {}
+        """Those whose points have not changed since they were drawn up."""
 
     def add(self, parts: Stretch) -> None:
         """Add the parts that follow."""
         if len(parts):
-            grew = [track.add(parts) for track in self._tracks.values()]
-            if any(grew):
-                self._charts = None
+            for kind, track in self._tracks.items():
+                if track.add(parts):
+                    self._charts.pop(kind, None)
 
     @property
     def charts(self) -> tuple[ControlChart, ...]:
         """All charts, in the order of `Charted`."""
-        if self._charts is None:
-            self._charts = tuple(self._chart(kind, track) for kind, track in self._tracks.items())
-        return self._charts
+        for kind, track in self._tracks.items():
+            if kind not in self._charts:
+                self._charts[kind] = self._chart(kind, track)
+        return tuple(self._charts[kind] for kind in self._tracks)
 
     @property
     def alarm(self) -> ControlChart | None:

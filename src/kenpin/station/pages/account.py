@@ -35,7 +35,7 @@ def change_password(request: Request, former: _Text, password: _Text, again: _Te
     asked = _asked(request)
     try:
         if password != again:
-            raise OptionError(asked.words("The two passwords differ; type them again."))
+            raise OptionError("The two passwords differ; type them again.")
         signed_in = door_of(request).change_password(asked.who, former, password, visitor_of(request.scope))
     except (OptionError, SignInRefusedError) as error:
         return _page(asked, f"{error}", 400)

@@ -79,7 +79,7 @@ def first_account(request: Request, secret: str, name: _Text, password: _Text, a
         check_first_link(connection, Secret(secret), now_us())  # else anybody could make it compute hashes
     try:
         if password != again:
-            raise OptionError(asked.words("The two passwords differ; type them again."))
+            raise OptionError("The two passwords differ; type them again.")
         hashed = door.passwords.hash(password, name)
         with station.store.writing() as connection:
             make_first_account(connection, station.trail, Secret(secret), name, hashed, now_us())
@@ -106,7 +106,7 @@ def use_account_link(request: Request, secret: str, password: _Text, again: _Tex
         account = account_of_link(connection, Secret(secret), now_us())  # else anybody could make it compute hashes
     try:
         if password != again:
-            raise OptionError(asked.words("The two passwords differ; type them again."))
+            raise OptionError("The two passwords differ; type them again.")
         hashed = door.passwords.hash(password, account.name)
         with station.store.writing() as connection:
             use_link(connection, station.trail, Secret(secret), hashed, now_us())

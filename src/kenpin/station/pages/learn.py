@@ -8,8 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
-from kenpin.errors import KenpinError, OptionError, RunError
-from kenpin.models import family_names
+from kenpin.errors import KenpinError, RunError
 from kenpin.station.api.app import sentence_of
 from kenpin.station.learning.jobs import Job
 from kenpin.station.pages.asking import PageAsked, asked_page
@@ -20,7 +19,6 @@ from kenpin.station.who.accounts import list_accounts
 from kenpin.station.who.rights import RIGHTS_OF, Right
 
 ROUTER = APIRouter(include_in_schema=False)
-_FAMILIES = ("mahalanobis", "classifier")
 _CLASSES, _BOXES = "classes", "boxes"
 _Text = Annotated[str, Form(max_length=2_000)]
 
@@ -51,9 +49,7 @@ def freeze(request: Request, form: _Text = _CLASSES) -> Response:
 def train(request: Request, data_set: _Text, family: _Text) -> Response:
     """Order a training."""
     asked = asked_page(request, Right.LEARN)
-    if family not in _FAMILIES:  # others have bases that would be loaded from elsewhere
-        raise OptionError(f"family {family!r:.60}: is not trained here; take one of {', '.join(_FAMILIES)}.")
-    return _done(asked, lambda: asked.station.learning.begin(asked.who, asked.product, data_set, family, {}))
+    return _done(asked, lambda: asked.station.learning.begin(asked.who, asked.product, data_set, family))
 
 
 @ROUTER.post("/learn/jobs/{number}/cancel")
@@ -137,7 +133,7 @@ def _page(asked: PageAsked, notice: str | None = None, status: int = 200) -> HTM
         status,
         notice=notice,
         data_sets=station.learning.data_sets(product),
-        families=[name for name in _FAMILIES if name in family_names()],
+        families=station.learning.families(product),
         versions=versions,
         switches=switches,
         running=switches[0].version if switches else None,

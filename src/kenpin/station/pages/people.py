@@ -82,7 +82,7 @@ def add_person(
     try:
         check_account_name(name)  # before a hash is computed, which takes its time
         if password != again:
-            raise OptionError(asked.words("The two passwords differ; type them again."))
+            raise OptionError("The two passwords differ; type them again.")
         # one that nobody knows, until the link is used
         hashed = passwords.hash(password, name) if password else passwords.hash_again(new_secret().text)
         new = NewAccount(name, check_role(role), hashed, display_name.strip())

@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from kenpin.station.clock import now_us
 from kenpin.visible import in_brief, visible
 from kenpin.words import LANGUAGES, NAMES, Language, Texts
+from kenpin.words.recorded import recorded
 
 STATIC = Path(__file__).parent / "static"
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -48,6 +49,7 @@ def _environment(language: Language) -> Environment:
         "bytes": lambda size: _told_bytes(size, locale),
         "age": lambda us: format_timedelta(timedelta(microseconds=max(now_us() - us, 0)), locale=locale),
         "moment": lambda us: format_datetime(_moment(us), "yyyy-MM-dd HH:mm:ss", locale=locale),
+        "refusal": lambda sentence: recorded(str(_bounded(sentence)), words),
         "iso": lambda us: _moment(us).isoformat(timespec="milliseconds"),
     }
     return environment

@@ -21,6 +21,7 @@ from kenpin.station.reviewing.queue import ReviewTask
 from kenpin.station.store.full_records import read_record
 from kenpin.station.store.queries import PartRow
 from kenpin.station.who.rights import Right
+from kenpin.words.recorded import recorded
 
 ROUTER = APIRouter(include_in_schema=False)
 _CLASS, _PRODUCT = "class:", "product:"
@@ -78,7 +79,7 @@ def review(request: Request, key: str, say: _Text, note: _Text = "", marks: Anno
                 raise
             asked.station.news.tell()
     except OptionError as error:  # another person was quicker; the next part is shown with the sentence
-        notice, status = f"{error}", 409
+        notice, status = recorded(f"{error}", asked.words), 409
     if not is_hx:
         if notice is not None:
             return asked.answer("review", "review", status, **_task(asked, notice))

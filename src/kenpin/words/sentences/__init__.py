@@ -11,6 +11,7 @@ from kenpin.words.sentences import (
     families,
     pictures,
     readers,
+    refusals,
     trainings,
 )
 from kenpin.words.sentences.phrases import PHRASES
@@ -30,6 +31,7 @@ SENTENCES: tuple[str, ...] = tuple(
             doctor,
             pictures,
             readers,
+            refusals,
         )
         for sentence in origin.SENTENCES
     )

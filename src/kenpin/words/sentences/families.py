@@ -41,6 +41,10 @@ SENTENCES = (
         "item{|s}, mean ridge %(number_ridge)s."
     ),
     (
+        "By the first principal component of their items %(number_share)s of the cells of good parts show the part; "
+        "what surrounds it is not looked at."
+    ),
+    (
         "Item selection by %(number_defective)s defective part{|s} in %(number_runs)s run{|s} keeps "
         "%(number_kept)s of %(number_items)s item{|s}. On %(number_good)s good and %(number_held)s defective "
         "part{|s} held out, AUROC is %(number_with)s with these and %(number_all)s with all (%(number_change)s). "

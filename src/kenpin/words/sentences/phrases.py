@@ -1,6 +1,8 @@
 """Phrases that stand within recorded sentences."""
 
 PHRASES = (
+    "password",
+    "present password",
     "training pictures, each scored by a fit without it (%(number)s fold{|s})",
     "training pictures, each scored by a chain trained without it (%(number)s fold{|s})",
     "new parts, good ones scored by a fit without them (%(number)s fold{|s})",

@@ -26,6 +26,10 @@ SENTENCES = (
         "%(number_gone)s of the %(number_all)s test picture{|s} {was|were} left out: %(phrase_seen)s, so they "
         "cannot show how good it is on parts that it has not seen."
     ),
+    (
+        "%(number)s defective part{|s} on which nobody drew a box {was|were} left out: %(names)s; undo what was said "
+        "of them in the review, draw their boxes, and freeze again."
+    ),
     "No picture has a label, so all %(number)s are taken as good parts.",
     "No row has a label, so all %(number)s are taken as good parts.",
     "No picture of split %(text_splits)s has a label, so all %(number)s are taken as good parts.",
@@ -114,5 +118,14 @@ SENTENCES = (
     (
         "An earlier kenpin trained this run and recorded only its own training pictures: figures on pictures that "
         "it was chosen by, or that a run below it has learned from, are too good."
+    ),
+    "%(number)s part{|s} {was|were} left out, the same picture was settled differently: %(names)s.",
+    "%(number)s part{|s} {was|were} left out, its picture is not kept any more: %(names)s.",
+    "%(number)s part{|s} {was|were} left out, its file cannot be opened as a picture: %(names)s.",
+    "%(number)s part{|s} {was|were} left out, copies of other parts' pictures: %(names)s.",
+    "%(number)s part{|s} that passed {is|are} named like a defect, and taken as %(text)s: %(names)s.",
+    (
+        "Of %(number_all)s test part{|s} %(number)s {is|are} drawn at random and the others chosen for review, by "
+        "doubt and cost: they compare inspectors with one another, and are not the line's usual parts."
     ),
 )
