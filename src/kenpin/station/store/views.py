@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, select
 
-from kenpin.inspection.record import RecordedView
+from kenpin.inspection.record import PartRecord
 from kenpin.station.store.opening import Store
 from kenpin.station.store.part_tables import PARTS
+from kenpin.station.store.tables import as_number
 from kenpin.station.store.view_tables import VIEWS
 
 _INSERT = VIEWS.insert()
@@ -30,16 +32,42 @@ class ViewRow:
     """Of its picture, shortened where it is long."""
     picture_hash: str
     """Empty where it could not be read."""
+    width_px: int | None
+    """Of the picture as displayed; None where it cannot be opened."""
+    height_px: int | None
+    score: float | None
+    """Of the first run that has one."""
+    map: str | None
+    """File of the first run's map that was drawn, below the folder of the records."""
+    decides: bool
+    """Whether its picture stands for the part."""
+
+    @property
+    def size_wh(self) -> tuple[int, int] | None:
+        """Of its picture as displayed; None where it cannot be opened."""
+        return None if self.width_px is None or self.height_px is None else (self.width_px, self.height_px)
 
 
-def add_views(connection: Connection, by_part: Mapping[str, Sequence[RecordedView]]) -> None:
-    """Add the views of parts that are new in the store, by the keys of the parts; at least one."""
-    rows = [
-        {"key": key, "number": number, "name": view.name, "id": view.id, "picture_hash": view.picture_hash}
-        for key, views in by_part.items()
-        for number, view in enumerate(views)
-    ]
-    connection.execute(_INSERT, rows)
+def add_views(connection: Connection, by_part: Mapping[str, PartRecord]) -> None:
+    """Add the views of parts that are new in the store, from their records by their keys; at least one."""
+    connection.execute(_INSERT, [row for key, record in by_part.items() for row in _rows(key, record)])
+
+
+def _rows(key: str, record: PartRecord) -> Iterator[dict[str, Any]]:
+    for number, view in enumerate(record.views):
+        width_px, height_px = view.size_wh or (None, None)
+        yield {
+            "key": key,
+            "number": number,
+            "name": view.name,
+            "id": view.id,
+            "picture_hash": view.picture_hash,
+            "width_px": width_px,
+            "height_px": height_px,
+            "score": as_number(next((one.score for one in view.answers if one.score is not None), None)),
+            "map": next((one.map for one in view.answers if one.map is not None), None),
+            "decides": view is record.deciding,
+        }
 
 
 def views_of(connection: Connection, key: str) -> tuple[ViewRow, ...]:

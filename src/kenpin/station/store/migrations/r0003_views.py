@@ -18,4 +18,9 @@ def upgrade() -> None:
         sa.Column("name", sa.Text),
         sa.Column("id", sa.Text, nullable=False),
         sa.Column("picture_hash", sa.String, nullable=False),
+        sa.Column("width_px", sa.Integer),
+        sa.Column("height_px", sa.Integer),
+        sa.Column("score", sa.Float),
+        sa.Column("map", sa.Text),
+        sa.Column("decides", sa.Boolean, nullable=False),
     )
