@@ -244,3 +244,56 @@ def test_who_may_not_hand_in_parts_hands_in_none(
         answer = browser.post("/api/v1/parts/views", params={"id": "p"}, files=form(new[0]))
         assert answer.status_code == status, (role, answer.text)
     assert station.state()["parts"].judged == 0
+
+
+def test_the_page_of_a_part_shows_every_view_with_its_map_and_which_one_decided(
+    sign_in: SignIn, station: Station, new: dict[int, dict[str, bytes]]
+) -> None:
+    browser = sign_in()
+    told = send(browser, "p0", form(new[0]))
+    key, decided = told["key"], [view["name"] for view in told["views"] if view["decides"]]
+    page = browser.get(f"/parts/{key}").text
+    for number, name in enumerate(VIEWS):
+        figure = page.partition(f'src="/parts/{key}/picture?view={number}"')[2].partition("</figure>")[0]
+        assert f"View {name} of the part" in figure
+        assert f'src="/parts/{key}/layer?view={number}"' in figure
+        assert (">decides<" in figure) is (name in decided)
+        assert browser.get(f"/parts/{key}/picture?view={number}").content == new[0][name]
+        assert browser.get(f"/parts/{key}/thumbnail?view={number}").headers["content-type"] == "image/jpeg"
+    layers = [browser.get(f"/parts/{key}/layer?view={number}").content for number in range(2)]
+    assert layers[0] != layers[1]
+    worst = VIEWS.index(decided[0])
+    assert browser.get(f"/parts/{key}/picture").content == new[0][decided[0]]
+    assert browser.get(f"/parts/{key}/layer").content == layers[worst]
+    for bad in ("2", "-1", "../0", "0" * 5_000, "٣", ""):
+        for what in ("picture", "layer", "thumbnail"):
+            assert browser.get(f"/parts/{key}/{what}", params={"view": bad}).status_code == 404, (bad, what)
+    missing = send(browser, "half", form({"top": new[6]["top"]}))
+    browser.post("/language", data={"language": "ja"}, headers={"X-CSRF-Token": browser.headers["X-CSRF-Token"]})
+    page = browser.get(f"/parts/{missing['key']}").text
+    assert "ビュー side がありません。部品はビュー side、top で判定します：人が確認してください。" in page
+    assert "判定を決めたビュー" in page
+
+
+def test_whoever_looks_blind_sees_the_views_and_nothing_of_what_runs_say(
+    sign_in: SignIn, station: Station, new: dict[int, dict[str, bytes]]
+) -> None:
+    browser = sign_in()
+    told = send(browser, "p6", form(new[6]))  # passed, and drawn for review
+    key = told["key"]
+    assert told["verdict"] == "PASS"
+    task = browser.get("/review").text
+    (other,) = [number for number, view in enumerate(told["views"]) if not view["decides"]]
+    assert f'data-zoom="/parts/{key}/picture"' in task
+    assert f"/parts/{key}/picture?view={other}" in task
+    assert "layer" not in task.partition('id="task"')[2]
+    assert ">decides<" not in task
+    assert "pooled" not in task
+    assert browser.get(f"/parts/{key}/layer?view={other}").status_code == 404
+    answer = browser.post(f"/review/{key}", data={"say": "fail", "marks": ""}, headers={"HX-Request": "true"})
+    assert answer.status_code == 200, answer.text
+    shown = browser.get(f"/api/v1/parts/{key}").json()
+    assert (shown["settled_verdict"], len(shown["views"])) == ("FAIL", 2)
+    send(browser, "p0", form(new[0]))
+    failed = browser.get("/review").text
+    assert failed.count('<figure class="overlay') == 1
