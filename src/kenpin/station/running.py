@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -252,6 +252,7 @@ class Station:
             asides=self.folder.asides,
             seen=lambda name: StoredFiles(self.store, name, self.settings.node),
             opens=self._opened,
+            is_whole=self._is_whole,
         )
         opened.callback(sources.close, _SOURCES_END_S)
         sources.start()
@@ -263,6 +264,11 @@ class Station:
         if opened.image is None:
             raise opened.error or ImageError(f"{name}: cannot be opened. Look at the file.")
         return as_rgb(opened.image)
+
+    def _is_whole(self, product: str | None, views: Sequence[str | None]) -> bool:
+        """Whether a part with these views can be judged. product: None where there is one alone."""
+        expected = self._line_of(product, by_one=False).views
+        return expected is not None and expected.hindrance(views) is None
 
     # ---- lines ----
 

@@ -86,6 +86,7 @@ class ChoosingLine:
     defects: tuple[str, ...] = ()
     engines: tuple[str, ...] = ()
     batch_size = _BATCH
+    views = None
     known_form = None
 
     def __init__(self, out: Path, rulers: Rulers, record_now: RecordNow, settings: NearestSettings) -> None:

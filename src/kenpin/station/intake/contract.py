@@ -13,6 +13,7 @@ from kenpin.inspection.line import Durable, Recorded
 from kenpin.inspection.part_pictures import PartPictures
 from kenpin.inspection.pictures import Opened
 from kenpin.inspection.record import PartKey, PartRecord
+from kenpin.views import PartViews
 
 OpenedPart = Opened | PartPictures
 """A part by its opened picture, or by several."""
@@ -32,6 +33,10 @@ class Judging(Protocol):
     @property
     def engines(self) -> tuple[str, ...]:
         """What computes its networks."""
+
+    @property
+    def views(self) -> PartViews | None:
+        """The views by which parts are judged; None where each picture is a part."""
 
     @property
     def known_form(self) -> NameForm | None:

@@ -23,6 +23,7 @@ from kenpin.station.intake.contract import Claims, Judging, KnownParts, OpenedPa
 from kenpin.station.intake.opening import Opening, opened_part
 from kenpin.station.kept_pictures import KeptPictures
 from kenpin.station.settings import Limits
+from kenpin.views import PartViews
 
 _AGAIN_S = 5.0
 """Seconds after which a line that could not write tries again."""
@@ -143,6 +144,12 @@ class ProductLine:
         """What computes the networks of the running version."""
         with self._changed:
             return self._line.engines
+
+    @property
+    def views(self) -> PartViews | None:
+        """The views by which the running version judges parts; None where each picture is a part."""
+        with self._changed:
+            return self._line.views
 
     @property
     def known_form(self) -> NameForm | None:
