@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -98,6 +101,12 @@ def test_a_form_with_all_views_is_one_record_as_a_line_gives_it(
             assert all((station.folder.records_of("node-1", "parts", 1) / (row.map or "")).is_file() for row in rows)
             assert browser.get(f"/api/v1/parts/{key}").json()["views"] == told["views"]
     assert station.state()["parts"].judged == 8
+    table = [*csv.DictReader(io.StringIO(browser.get("/parts.csv").text.removeprefix("\ufeff"), newline=""))]
+    for row in table:
+        told = browser.get(f"/api/v1/parts/{row['key']}").json()["views"]
+        shown = [(one["view"], one["picture_hash"], one["decides"]) for one in json.loads(row["views"])]
+        assert shown == [(one["name"], one["picture_hash"], one["decides"]) for one in told]
+    assert len(table) == 8
 
 
 def test_the_same_part_is_judged_once_in_whatever_order_its_pictures_come(

@@ -32,6 +32,7 @@ from kenpin.station.store.full_records import read_record
 from kenpin.station.store.marks import marks_in
 from kenpin.station.store.queries import PartRow, count, find_part, lots, page, read_cursor, stream
 from kenpin.station.store.tables import micros_of
+from kenpin.station.store.views import views_in
 from kenpin.station.who.rights import Right
 
 ROUTER = APIRouter(include_in_schema=False)
@@ -100,7 +101,7 @@ def parts_as_csv(request: Request) -> StreamingResponse:
     """The filtered parts for a spreadsheet: texts that it would compute as formulas are escaped."""
     asked = asked_page(request, Right.LOOK)
     rows = stream(asked.station.store, FilterForm.of(asked).asked())
-    pieces = csv_pieces(rows, marks_in(asked.station.store), for_spreadsheets=True)
+    pieces = csv_pieces(rows, marks_in(asked.station.store), views_in(asked.station.store), for_spreadsheets=True)
     return download(
         ("\ufeff" + piece if first else piece for first, piece in _numbered(pieces)), "parts", "text/csv", "csv"
     )
@@ -111,7 +112,7 @@ def parts_as_parquet(request: Request) -> StreamingResponse:
     """The filtered parts as Parquet."""
     asked = asked_page(request, Right.LOOK)
     rows = stream(asked.station.store, FilterForm.of(asked).asked())
-    pieces = parquet_pieces(rows, marks_in(asked.station.store))
+    pieces = parquet_pieces(rows, marks_in(asked.station.store), views_in(asked.station.store))
     return download(pieces, "parts", "application/vnd.apache.parquet", "parquet")
 
 

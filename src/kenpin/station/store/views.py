@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import Connection, select
 
 from kenpin.inspection.record import PartRecord
+from kenpin.station.store.marks import TextsOf
 from kenpin.station.store.opening import Store
 from kenpin.station.store.part_tables import PARTS
 from kenpin.station.store.tables import as_number
@@ -74,6 +77,27 @@ def views_of(connection: Connection, key: str) -> tuple[ViewRow, ...]:
     """The views of a part in the order of its record; none where it is of one picture."""
     wanted = select(VIEWS).where(VIEWS.c.key == key).order_by(VIEWS.c.number)
     return tuple(ViewRow(**row) for row in connection.execute(wanted).mappings())
+
+
+def views_in(store: Store) -> TextsOf:
+    """The views of parts in a store as JSON by the parts' keys, for tables of parts, asked in a transaction each time.
+    What it gives raises StoreError."""
+
+    def texts_of(keys: Sequence[str]) -> Mapping[str, str]:
+        with store.reading() as connection:
+            found = connection.execute(select(VIEWS).where(VIEWS.c.key.in_(keys)).order_by(VIEWS.c.key, VIEWS.c.number))
+            rows = [ViewRow(**row) for row in found.mappings()]
+        return {key: json.dumps([_told(one) for one in of], ensure_ascii=False) for key, of in groupby(rows, _key)}
+
+    return texts_of
+
+
+def _key(view: ViewRow) -> str:
+    return view.key
+
+
+def _told(view: ViewRow) -> dict[str, Any]:
+    return {"view": view.name, "picture_hash": view.picture_hash, "score": view.score, "decides": view.decides}
 
 
 def stream_views(store: Store, product: str, *, size: int = _PAGE) -> Iterator[ViewRow]:
