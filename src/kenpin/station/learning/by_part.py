@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ PART, VIEW = "part", "view"
 """Columns that name them."""
 _OWN_COLUMNS = ("path", "label", "group", "split", VIEW, "light")
 _FIELDS = ("{view}", "{light}")
+_LONGEST_BYTES = 200  # of a file's name, which has 255 at most with its ending
 _ANY_FIELD, _ANY = re.compile(r"\{\w+\}"), re.compile(r"\{\w+\}|\*")
 
 
@@ -31,11 +33,8 @@ class Naming:
     """As `--by` takes it: the form of the files' names, or a column."""
 
     @staticmethod
-    def of(by: str | None, parts: Sequence[ReviewedPart]) -> Naming:
-        """By what the runs that judge tell parts, where files and columns can be named so; else by a column. by: None
-        where no run does."""
-        if by is None:
-            return Naming(PART)
+    def of(by: str, parts: Sequence[ReviewedPart]) -> Naming:
+        """By what the runs that judge tell parts, where files and columns can be named so; else by a column."""
         if not is_form(by):
             return Naming(PART if by in _OWN_COLUMNS else by)
         form = NameForm(by)
@@ -64,11 +63,12 @@ class Naming:
             raise DatasetError(f"data set: parts cannot be told apart by {self.by}; give the form another name.")
 
 
-def whole_parts(parts: Sequence[ReviewedPart]) -> tuple[list[ReviewedPart], list[LeftOutPart]]:
-    """The parts with the views that most of them have, and what was left out: a part that has others teaches nothing of
-    those that it lacks, and one picture of two parts would be learned from and held out."""
-    kinds = Counter(_views(part) for part in parts)
-    usual = max(kinds, key=lambda views: (len(views) > 1, kinds[views])) if kinds else ()
+def whole_parts(parts: Sequence[ReviewedPart], *, by_part: bool) -> tuple[list[ReviewedPart], list[LeftOutPart]]:
+    """The parts of single pictures, or with the views that most of the others have, and what was left out: a part with
+    other views teaches nothing of those that it lacks, and one picture of two parts would be learned from and held
+    out."""
+    kinds = Counter(_views(part) for part in parts if part.views)
+    usual = max(kinds, key=lambda views: kinds[views], default=("",)) if by_part else ()
     fit, left_out, seen = list[ReviewedPart](), list[LeftOutPart](), dict[str, str]()
     for part in parts:
         contents = [view.content for view in part.views]
@@ -84,18 +84,23 @@ def whole_parts(parts: Sequence[ReviewedPart]) -> tuple[list[ReviewedPart], list
 
 
 @contextmanager
-def named_pictures(parts: Sequence[tuple[ReviewedPart, str, str]], naming: Naming) -> Iterator[list[Example]]:
+def named_pictures(
+    parts: Sequence[tuple[ReviewedPart, str, str]], naming: Naming, inside: Path
+) -> Iterator[list[Example]]:
     """An example for each view of these parts, which are given with class and split, under names that tell part and
-    view. They are links, which are gone on leaving."""
-    with TemporaryDirectory(prefix="kenpin-") as folder:
+    view, which are gone on leaving. inside: a folder on the disk of the pictures."""
+    with TemporaryDirectory(dir=inside) as folder:
         examples = []
         for number, (part, label, split) in enumerate(parts):
-            # a folder each: whatever a file is called, no link lies on another
+            # a folder each: whatever a file is called, none lies on another
             own = Path(folder) / f"{number}"
             for place, view in enumerate(part.views):
                 link = own / f"{place}" / naming.file_of(part, view)
                 link.parent.mkdir(parents=True)
-                link.symlink_to(view.picture.absolute())
+                try:
+                    link.hardlink_to(view.picture)
+                except OSError:  # a disk that has no links
+                    shutil.copyfile(view.picture, link)
                 attributes = naming.attributes_of(part, view)
                 examples.append(
                     Example(view.content, ImageSource(str(link)), split, label=label, attributes=attributes)
@@ -115,7 +120,9 @@ def _file_of(form: NameForm, part: ReviewedPart, view: ReviewedView) -> str | No
             text = text.replace(field, value)
         # the first field names the part; what else stands for any text is the same everywhere
         named = _ANY.sub("x", _ANY_FIELD.sub(part.content, text, count=1))
-        if (found := form.view_of(f"{named}.png")) is not None and found[1] == view.name and part.content in found[0]:
+        is_name = named.isprintable() and len(named.encode()) <= _LONGEST_BYTES
+        found = form.view_of(f"{named}.png") if is_name else None
+        if found is not None and found[1] == view.name and part.content in found[0]:
             return named
     return None
 

@@ -104,27 +104,27 @@ def freeze(
 
     earlier: the frozen data sets of the product, whose test parts stay test parts; test_share: share of each class that
     is held out; of_boxes: whether it holds boxes and outlines in COCO's form, in place of class folders; by: what tells
-    parts by several pictures to the runs that judge. Such parts are written with a table, each picture with its part
-    and view. Left out and
-    told are parts of one picture that were settled differently, parts whose picture is gone or is none, and of boxes
-    parts that failed and on which nobody drew any. Raises OutputError, and OptionError or DatasetError where a part is
-    not settled, a picture is not the one that was settled, or nothing is left.
+    parts by several pictures to the runs that judge: it then holds a table, each picture with its part and view; None
+    where each picture is a part.
+
+    Left out and told are parts of one picture that were settled differently, parts whose picture is gone or is none or
+    that have other views, and of boxes parts that failed and on which nobody drew any. Raises OutputError, and
+    OptionError or DatasetError where a part is not settled, a picture is not the one that was settled, or nothing is
+    left.
     """
     if not 0 < test_share < 1:
         raise OptionError(f"a test share of {test_share} leaves nothing to learn from or to test on; give one between.")
     for part in parts:
         if part.verdict is Verdict.REVIEW:
             raise OptionError(f"part {part.id}: is not settled; freeze parts that people passed or failed.")
-    is_by_part = any(part.views for part in parts)
-    if is_by_part and of_boxes:
+    if by is not None and of_boxes:
         raise OptionError(
             "data set: a part by several pictures has its boxes on one of them, so that none teaches where the others "
             "are defective; freeze classes."
         )
     usable, left_out = _usable(parts)
-    if is_by_part:
-        usable, others = whole_parts(usable)
-        left_out += others
+    usable, others = whole_parts(usable, by_part=by is not None)
+    left_out += others
     if not usable:
         raise DatasetError("data set: no reviewed part is left to learn from; review some first.")
     if of_boxes:
@@ -134,13 +134,13 @@ def freeze(
         left_out += without
     labels, notes = _labels(usable)
     splits = _splits(usable, labels, test_share, earlier)
-    naming = Naming.of(by, usable) if is_by_part else None
+    naming = None if by is None else Naming.of(by, usable)
     with ExitStack() as opened:
         folder = opened.enter_context(new_folder(target, overwrite=False))
         examples: Iterable[Example]
         if naming is not None:
             labelled = [*zip(usable, labels, splits, strict=True)]
-            examples = opened.enter_context(named_pictures(labelled, naming))
+            examples = opened.enter_context(named_pictures(labelled, naming, folder))
         else:
             examples = (
                 Example(
