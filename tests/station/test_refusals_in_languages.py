@@ -25,6 +25,7 @@ from tests.catalogues import TRANSLATED
 from tests.tree import PACKAGE
 
 _ON_NO_PAGE = (
+    "api/part_forms.py",
     "auditing.py", "demonstration/", "folder.py", "running.py", "secret.py", "service.py", "settings.py", "tls.py",
     "store/", "trail.py", "who/console.py", "who/proxies.py", "sinks/pattern.py", "sources/contract.py",
     "sources/naming.py", "sources/kinds/", "sinks/kinds/"

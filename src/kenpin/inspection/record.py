@@ -174,6 +174,16 @@ class PartRecord:
     """Where parts are judged by several pictures, each of them, sorted by name: `answers` are then the worst ones, by
     run, `picture` and `size_wh` those of the worst view, and `picture_hash` is over all."""
 
+    @property
+    def deciding(self) -> RecordedView | None:
+        """The view whose picture stands for the part; None where the part is of one picture."""
+        return next((view for view in self.views if view.picture == self.picture), None)
+
+    @property
+    def answers_on_picture(self) -> tuple[Answer, ...]:
+        """What the runs answered on the picture that stands for the part."""
+        return self.answers if self.deciding is None else self.deciding.answers
+
 
 PartKey = tuple[str, str]
 """Key of a part: its id and its content."""

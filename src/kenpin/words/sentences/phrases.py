@@ -102,4 +102,13 @@ PHRASES = (
     "died",
     "rejected",
     "failed",
+    # parts by several pictures
+    "View %(text_view)s is missing",
+    "view %(text_view)s is missing",
+    "View %(text_view)s is none of them",
+    "view %(text_view)s is none of them",
+    "View %(text_view)s came %(number)s times",
+    "view %(text_view)s came %(number)s times",
+    "views %(text_views)s and %(text_last)s",
+    "view %(text_only)s",
 )

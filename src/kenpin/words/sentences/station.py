@@ -127,4 +127,10 @@ SENTENCES = (
     "%(text_place)s: holds another part than the store says; fill the store again by `kenpin station rebuild`.",
     "%(text_file)s: is gone; restore it from a copy.",
     "%(text_file)s: is not what a station wrote; restore it from a copy.",
+    "data set: parts cannot be told apart by %(text_form)s; give the form another name.",
+    (
+        "data set: a part by several pictures has its boxes on one of them, so that none teaches where the others are "
+        "defective; freeze classes."
+    ),
+    "the part has no view %(text_view)s; its page shows those that it has.",
 )
