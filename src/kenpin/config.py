@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from pydantic import (
     AfterValidator,
     Field,
+    field_validator,
     model_validator,
 )
 
@@ -174,6 +175,17 @@ class ViewOptions(TrainOptions):
     def has_view(self) -> bool:
         """Whether anything but pictures as they are is looked at."""
         return self.first_set(VIEW) is not None
+
+    @field_validator("object", mode="before")
+    @classmethod
+    def _features_are_of_maps(cls, value: Any) -> Any:
+        """What one family alone can do is refused with the reason."""
+        if value == "features" and value not in get_args(cls.model_fields["object"].annotation):
+            raise ValueError(
+                "features finds the part among the cells of good parts, of which this family learns nothing; take "
+                "brightness, or train mahalanobis with `where`."
+            )
+        return value
 
     @model_validator(mode="after")
     def _overlap_is_of_tiles(self) -> Self:

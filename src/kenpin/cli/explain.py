@@ -18,6 +18,9 @@ from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device, Engine
 from kenpin.records import Example
 
+_TOLD = 5
+"""Items, and layers, whose shares of a score are told, at most."""
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,7 @@ def explain(
     from kenpin.data.files import picture_files
     from kenpin.data.mistaken import refuse_exchanged
     from kenpin.errors import OptionError
-    from kenpin.explain import Explanation, array_file, compare, with_regions, write_drawings
+    from kenpin.explain import Explanation, array_file, compare, told_shares, with_regions, write_drawings
     from kenpin.explain import explain as maps_of
     from kenpin.files import check_writable
     from kenpin.predictor import load_predictor
@@ -113,6 +116,11 @@ def explain(
             found = (with_regions(one, cut, scale) for one in found)
         for one, drawn in write_drawings(found, options.out, fails_from=fails_from):
             _show.row(one.id, str(drawn), "; ".join(shown.shows for shown in one.maps) or "nothing found")
+            if one.prediction is not None and one.prediction.distance:
+                shares = {"layers": one.prediction.layer_contributions, "items": one.prediction.contributions}
+                for name, found_shares in shares.items():
+                    if found_shares:
+                        _show.row(one.id, name, told_shares(found_shares, one.prediction.distance, _TOLD))
             for region in one.regions:
                 _show.row(one.id, "region", told_region(region))
             if add is not None:

@@ -114,8 +114,12 @@ class Framing:
     def map_in_picture(self, grid: Floats, framed: Framed, size_wh: tuple[int, int]) -> Floats:
         """Cells of a map of the framed picture as cells of the picture, or of the region that `region_of` names. Cells
         that are not looked at are 0. The highest number stays what it is."""
-        looked_at = np.where(_cells_inside(framed, grid.shape), grid, 0)
+        looked_at = self.looked_at(grid, framed)
         return looked_at if self.is_straight else _turned_back(looked_at, framed, size_wh)
+
+    def looked_at(self, grid: Floats, framed: Framed) -> Floats:
+        """A map of the framed picture, 0 at cells that are not looked at."""
+        return np.where(_cells_inside(framed, grid.shape), grid, np.float32(0))
 
     def boxes_in_picture(self, boxes: Sequence[Box], framed: Framed, size_wh: tuple[int, int]) -> tuple[Box, ...]:
         """Boxes of the framed picture, as the boxes around them in the picture."""

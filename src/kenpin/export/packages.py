@@ -21,7 +21,7 @@ from kenpin.models.calibrated import write_calibration
 from kenpin.models.contract import Calibrated, Packable, PackableWithNetworks
 from kenpin.models.framed import framing_of
 from kenpin.models.networks.converting import write_network
-from kenpin.models.networks.on_engine import OnEngine
+from kenpin.models.networks.on_engine import OnEngine, rows_of
 from kenpin.models.package import PackageRecord, is_package
 from kenpin.models.package.record import (
     DECISION,
@@ -90,7 +90,8 @@ def export_package(
         (folder / DECISION).mkdir()
         try:
             graph = frozen.graph(stored)
-            write_network(to, graph, example, folder / NETWORK, frozen.output, half=precision == "fp16")
+            outputs = (frozen.output, *frozen.beside)
+            write_network(to, graph, example, folder / NETWORK, outputs, half=precision == "fp16")
             if isinstance(inspector, PackableWithNetworks):
                 inspector.write_networks(folder / DECISION, to, half=precision == "fp16")
         except Exception as error:  # converters raise whatever breaks first
@@ -173,7 +174,9 @@ def _key_of(graph: nn.Module, example: Tensor) -> str:
     Their files differ all the same, for engines number what has no name, and weights that no answer uses do too.
     """
     with torch.inference_mode():
-        answers = [graph(picture).float().numpy() for picture in (example, example // 8, example.sort(dim=2).values)]
+        answers = [
+            rows_of(graph(picture)).float().numpy() for picture in (example, example // 8, example.sort(dim=2).values)
+        ]
     return hashlib.blake2b(b"".join(answer.tobytes() for answer in answers), digest_size=16).hexdigest()
 
 

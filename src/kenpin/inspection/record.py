@@ -46,6 +46,8 @@ class Answer:
     """D²/k."""
     contributions: Mapping[str, float] | None = None
     """The items with the largest shares of the distance."""
+    layer_contributions: Mapping[str, float] | None = None
+    """Shares of the distance by layer of the network, where there are several."""
     boxes: Detections | None = None
     text: str | None = None
     """A language model's raw answer."""
@@ -245,6 +247,7 @@ _ANSWER = pa.struct(
         ("probabilities", _SHARES),
         ("distance", pa.float64()),
         ("contributions", _SHARES),
+        ("layer_contributions", _SHARES),
         ("boxes", pa.list_(_BOX)),
         ("text", pa.string()),
         ("map", pa.string()),
@@ -317,7 +320,7 @@ def _convert(answers: Sequence[Answer], rows: Sequence[dict[str, Any]]) -> None:
     for answer, values in zip(answers, rows, strict=True):
         boxes = answer.boxes
         values["boxes"] = None if boxes is None else list(map(_box, *_columns(boxes)))
-        for name in ("probabilities", "contributions"):
+        for name in ("probabilities", "contributions", "layer_contributions"):
             values[name] = None if values[name] is None else list(values[name].items())
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import numpy as np
 from PIL.Image import Image
 
 from kenpin.data.dataset import Dataset
@@ -15,6 +14,7 @@ from kenpin.data.framed_set import framed_set, row_of_framed
 from kenpin.data.framing import REFERENCE, ROI, Framed, Framing, read_framing
 from kenpin.errors import ImageError
 from kenpin.models.contract import Judge, Localised, OnError, Progress
+from kenpin.models.deciding import CELLS, deciding, one_object
 from kenpin.models.outputs import Outputs
 from kenpin.models.tiles import PREDICTION, Plain, Rows, decoded, one_by_one, stacked
 from kenpin.records import Detections, Example, ImageSource, Prediction
@@ -116,15 +116,17 @@ def outputs_of_framed_images(
 def in_picture(judge: Judge, framing: Framing, framed: Framed, size_wh: tuple[int, int], outputs: Outputs) -> Outputs:
     """Raw outputs of one framed picture, one row, in the frame of its picture."""
     if isinstance(judge, Localised):
-        return {"map": framing.map_in_picture(outputs["map"][0], framed, size_wh)[None]}
+        grid = outputs["map"][0]
+        found = {"map": framing.map_in_picture(grid, framed, size_wh)[None]}
+        if CELLS in outputs:
+            found[CELLS] = one_object(deciding(outputs[CELLS][0], framing.looked_at(grid, framed)))
+        return found
     example = Example("", ImageSource(), size_wh=framed.image.size)
     known = decoded(outputs, [example])
     (prediction,) = judge.decode(outputs, [example]) if known is None else known
     if prediction.detections is None:
         return outputs
-    found = np.empty(1, object)
-    found[0] = _moved(prediction, prediction.detections, framing, framed, size_wh)
-    return {PREDICTION: found}
+    return {PREDICTION: one_object(_moved(prediction, prediction.detections, framing, framed, size_wh))}
 
 
 def _moved(

@@ -11,6 +11,7 @@ from kenpin.errors import RunError
 from kenpin.records import Evaluation
 from kenpin.records_json import evaluation_from_json, from_json
 from kenpin.run.layout import METRICS, RECORD, evaluation_files, further_evaluations
+from kenpin.run.looked_at import LookedAt, read_looked_at
 from kenpin.run.maps import Maps, read_maps
 from kenpin.run.rows import read_rows
 from kenpin.run.thumbnails import read_thumbnails
@@ -50,6 +51,8 @@ class ReportContent:
     """Embeddings of the leading evaluation's pictures."""
     maps: Maps | None = field(default=None, repr=False)
     """Maps of its worst mistakes and highest scores."""
+    looked_at: Mapping[str, LookedAt] = field(default_factory=dict, repr=False)
+    """Masks of what was looked at in some of its pictures."""
     further: Mapping[str, Kept] = field(default_factory=dict, repr=False)
     """Thumbnails and maps of the other evaluations' pictures, by evaluation."""
     selection: Selection | None = field(default=None, repr=False)
@@ -111,6 +114,7 @@ def read_content(
         thumbnails=read_thumbnails(own.thumbnails),
         embedding=None if own.vectors is None else read_embedding(own.vectors),
         maps=read_maps(own.maps),
+        looked_at=read_looked_at(own.looked_at),
         further={
             name: Kept(read_thumbnails(files.thumbnails), read_maps(files.maps))
             for name, files in zip(named, others, strict=True)

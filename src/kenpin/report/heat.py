@@ -27,6 +27,7 @@ _OVERLAY_PX = 96  # longer side of the coloured picture; between its pixels the 
 _SHADES = 127  # and one for pixels without a value
 _BEYOND = 4.0  # thresholds: most that the scale covers, so that a single outlier does not make all others look good
 _BAR_WIDTH, _BAR_LEFT = 360, 10
+_DARK = 176  # opacity of what is left out, of 255
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,6 +157,13 @@ def outline(mask: Mask, size_wh: tuple[int, int]) -> Markup:
     return _laid(size_wh, mask)
 
 
+def darkened(mask: Mask, size_wh: tuple[int, int]) -> Markup:
+    """What a mask (h, w) leaves out of its picture in dark, and a line around the rest, to be laid over the picture."""
+    picture = Image.fromarray(mask.astype(np.uint8))
+    picture.putpalette(bytes(6))
+    return _laid(size_wh, mask, _data_url(picture, bytes([_DARK, 0])))
+
+
 def _laid(
     size_wh: tuple[int, int], mask: Mask | None, coloured: str | None = None, regions: Iterable[DefectRegion] = ()
 ) -> Markup:
@@ -194,8 +202,13 @@ def _coloured(map_: PictureMap, shares: NDArray[np.float64]) -> str:
     opacity = np.append(255 * cover(steps), 128)
     picture = Image.fromarray(numbers)
     picture.putpalette(np.rint(np.vstack([colours(steps), [254, 254, 254]])).astype(np.uint8).tobytes())
+    return _data_url(picture, np.rint(opacity).astype(np.uint8).tobytes())
+
+
+def _data_url(picture: Image.Image, opacity: bytes) -> str:
+    """A picture in palette colours, each with its opacity."""
     memory = io.BytesIO()
-    picture.save(memory, "PNG", optimize=True, transparency=np.rint(opacity).astype(np.uint8).tobytes())
+    picture.save(memory, "PNG", optimize=True, transparency=opacity)
     return "data:image/png;base64," + base64.b64encode(memory.getvalue()).decode()
 
 

@@ -60,6 +60,7 @@ class RunAnswer(BaseModel):
     probabilities: dict[str, float] | None
     distance: float | None = Field(description="D²/k.")
     contributions: dict[str, float] | None
+    layer_contributions: dict[str, float] | None
     boxes: tuple[BoxAnswer, ...] | None
     text: str | None
     has_map: bool
@@ -242,6 +243,7 @@ def _run_answer(answer: Answer) -> RunAnswer:
         probabilities=None if answer.probabilities is None else dict(answer.probabilities),
         distance=answer.distance,
         contributions=None if answer.contributions is None else dict(answer.contributions),
+        layer_contributions=None if answer.layer_contributions is None else dict(answer.layer_contributions),
         boxes=None
         if boxes is None
         else tuple(
