@@ -9,9 +9,11 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from pydantic import (
     AfterValidator,
     Field,
+    field_validator,
     model_validator,
 )
 
+from kenpin.regions.region import scale_of
 from kenpin.runtime.engines import EngineName
 from kenpin.strict_options import InGroup, OptionGroup, StrictOptions
 
@@ -159,7 +161,11 @@ class ViewOptions(TrainOptions):
         "none",
         description="Look at the part alone: what is brighter, or darker, than the border of its picture (brightness).",
     )
-
+    px_per_mm: tuple[float, ...] | None = Field(
+        None,
+        description="Pixels a millimetre of the pictures as they are taken; given twice, across and down. Kept with "
+        "the run, whose regions are then measured in mm too.",
+    )
     tile_px: int | None = Field(
         None,
         ge=16,
@@ -169,6 +175,12 @@ class ViewOptions(TrainOptions):
     overlap: Annotated[float, InGroup("advanced")] = Field(
         0.25, ge=0, le=0.75, description="Share of its side that a tile has in common with the next, at least."
     )
+
+    @field_validator("px_per_mm")
+    @classmethod
+    def _is_a_scale(cls, numbers: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        scale_of(numbers)
+        return numbers
 
     @property
     def has_view(self) -> bool:

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import MAPS, OUTPUT, REQUIRED
-from kenpin.cli._scale import PxPerMmOption, typed_scale
+from kenpin.cli._scale import PxPerMmOption, scale_in_force, typed_scale
 from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device, Engine
 from kenpin.records import Example
@@ -98,11 +98,12 @@ def explain(
     cut = options.region_from
     if cut is None and fails_from is not None and math.isfinite(fails_from):
         cut = fails_from
-    if cut is None and scale is not None:
+    if cut is None and options.px_per_mm is not None:
         raise OptionError(
             "command line: `--px-per-mm` measures regions, and no number of this run's maps is known from which a part "
             "fails; give `--region-from`."
         )
+    scale = scale_in_force(scale, predictor.px_per_mm, str(run))
     found: Iterable[Explanation]
     if options.against is not None:
         found = compare(predictor, paths[0], options.against)

@@ -24,6 +24,7 @@ from kenpin.inspection.policy import Policy, RunOptions
 from kenpin.inspection.record import MOST_RECORDED, Answer, PartRecord, RecordedCase, from_values, to_values
 from kenpin.inspection.recording import part_record
 from kenpin.inspection.runs import JudgedPart, PolicyRun, RunOutput, example_of, load_run
+from kenpin.inspection.scale import with_scale
 from kenpin.models.framed import framing_of
 from kenpin.models.passing import batch_size_of, decode, outputs_together
 from kenpin.quality.threshold import judge
@@ -37,10 +38,12 @@ class Judges:
 
     def __init__(self, policy: Policy, *, device: str | None = None, engine: EngineName = "auto") -> None:
         """Load the runs, and judge one picture. Raises OptionError, RunError, CaseLibraryError, MissingExtraError."""
-        self._policy, self._rules = policy, policy.parsed_rules
+        self._rules = policy.parsed_rules
         self._by_rules = tuple(name for name, options in policy.runs.items() if options.decides == "rules")
         self._runs = {name: load_run(name, options, device, engine) for name, options in policy.runs.items()}
         self._check_rules()
+        policy, self.notes = with_scale(policy, self._runs)
+        self._policy = policy
         self._finder = RegionFinder(policy, self._runs)
         self.closer_look = CloserLook(policy, self._runs, device)
         """The steps beside verdicts."""
@@ -186,7 +189,8 @@ class Judges:
 
     def record(self, opened: Opened, verdict: Verdict, reasons: tuple[str, ...]) -> PartRecord:
         """The fields of every record."""
-        return part_record(opened, verdict, reasons, policy=self._hash, lot=self._policy.lot)
+        record = part_record(opened, verdict, reasons, policy=self._hash, lot=self._policy.lot)
+        return replace(record, px_per_mm=self._policy.scale)
 
     def _check_rules(self) -> None:
         """Refuse rules that do not fit these runs. Raises OptionError."""

@@ -69,6 +69,7 @@ SETTINGS = (
     "place items",
     "predict batch size",
     "prompt",
+    "px per mm",
     "question",
     "references",
     "report",
