@@ -13,6 +13,7 @@ from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import MAPS, OUTPUT, REQUIRED
+from kenpin.cli._regions import RoiOption, tell_regions
 from kenpin.cli._scale import PxPerMmOption, scale_in_force, typed_scale
 from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device, Engine
@@ -40,6 +41,7 @@ class ExplainOptions:
     ] = None
     label: Annotated[str | None, Parameter(group=MAPS, help="Class to explain, in place of the predicted one.")] = None
     px_per_mm: PxPerMmOption = None
+    roi: RoiOption = None
     region_from: Annotated[
         float | None,
         Parameter(
@@ -94,6 +96,7 @@ def explain(
         bad.append(example.id)
         _show.say(f"kenpin: {error}")
 
+    tell_regions(predictor, options.roi)
     fails_from = predictor.fails_on_map
     cut = options.region_from
     if cut is None and fails_from is not None and math.isfinite(fails_from):

@@ -16,6 +16,7 @@ from cyclopts import Parameter
 
 from kenpin.cli import _show
 from kenpin.cli._groups import DATA, OUTPUT, REQUIRED
+from kenpin.cli._regions import RoiOption
 from kenpin.cli._scale import PxPerMmOption, scale_in_force, typed_scale
 from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device, Engine
@@ -53,6 +54,7 @@ class InspectOptions:
     ] = None
     lot: Annotated[str | None, Parameter(group=DATA, help="Name of the lot, in place of the policy's.")] = None
     px_per_mm: PxPerMmOption = None
+    roi: RoiOption = None
     parquet: Annotated[Path | None, Parameter(group=OUTPUT, help="Write all records to this file at the end.")] = None
     device: Device = None
     engine: Engine = "auto"
@@ -91,6 +93,8 @@ def inspect(
     chosen = read_policy(policy)
     if (scale := scale_in_force(typed_scale(options.px_per_mm), chosen.scale, str(policy))) is not None:
         chosen = chosen.model_copy(update={"px_per_mm": scale})
+    if options.roi is not None:
+        chosen = chosen.model_copy(update={"roi": options.roi})
     if options.lot is not None:
         chosen = chosen.model_copy(update={"lot": options.lot})
     unlisted: list[str] = []

@@ -15,6 +15,7 @@ from kenpin.cli._cluster import ClusterOptions
 from kenpin.cli._groups import ANSWERS, DATA, OUTPUT, RUN
 from kenpin.cli._parts import By, in_parts, tell_parts_by
 from kenpin.cli._predicted import cells, decision, predicted, seen_of
+from kenpin.cli._regions import RoiOption, tell_regions
 from kenpin.cli._scale import PxPerMmOption, scale_in_force, typed_scale
 from kenpin.cli.data import Overwrite, PageLanguage
 from kenpin.records import Example, Judgement, Prediction
@@ -63,6 +64,7 @@ class PredictOptions(ClusterOptions):
         ),
     ] = False
     px_per_mm: PxPerMmOption = None
+    roi: RoiOption = None
     by: By = None
     limit: Annotated[int | None, Parameter(group=DATA, help="Predict only this many pictures, the first.")] = None
     prompt: Annotated[
@@ -110,6 +112,9 @@ def _predict(model: str, images: Sequence[str], options: PredictOptions, cluster
     refuse_exchanged(model, images, "predict RUN DATA")
     predictor = _predictor(model, options, cluster)
     tell_parts_by(predictor, options.by, model)
+    if options.roi is not None and cluster is not None:
+        raise OptionError("option `--roi`: workers of a cluster look where the run itself does; leave one of them out.")
+    tell_regions(predictor, options.roi)
     if predictor.reads_tables and draw is not None:
         raise OptionError("option `--draw`: this run judges rows of a table, which have no picture; leave it out.")
     if options.beside_truth and not predictor.target.locates:

@@ -131,7 +131,16 @@ def _measures(record: RunRecord) -> bool:
 
 
 def _frame_of(framing: Framing) -> FrameInput:
-    return FrameInput(aligned=framing.alignment is not None, roi=framing.roi is not None, object=framing.object)
+    regions, aligned = framing.by_picture, framing.alignment is not None
+    if regions is None:
+        return FrameInput(aligned=aligned, roi=framing.roi is not None, object=framing.object)
+    return FrameInput(
+        aligned=aligned,
+        roi=regions.default is not None,
+        object=framing.object,
+        regions=regions.source,
+        whole=regions.whole,
+    )
 
 
 def _of_table(run: Path, record: RunRecord, inspector: PackableTable, out: Path, overwrite: bool) -> Path:

@@ -96,6 +96,10 @@ class Policy(StrictOptions):
         None, description="Pixels a millimetre of the pictures as they are taken, or two such numbers, for across and "
         "down; sizes of regions are then in mm too. By default what its runs keep."
     )  # fmt: skip
+    roi: str | None = Field(
+        None, description="Regions of interest by picture, for runs that were trained on such: a folder of masks named "
+        "as the pictures, from the policy's own folder, or a table with a column of them."
+    )  # fmt: skip
     places: dict[str, NamedPlaceOptions] | None = Field(
         None, description="Places of the picture by name, for rules: each `box_px`, `box_share`, `polygon_px` or "
         "`polygon_share`."
@@ -233,4 +237,5 @@ def read_policy(path: Path) -> Policy:
     describe = policy.describe
     if describe is not None:
         describe = describe.model_copy(update={"run": folder_below(folder, describe.run)})
-    return policy.model_copy(update={"runs": runs, "cases": cases, "describe": describe})
+    roi = None if policy.roi is None else str(folder / policy.roi)
+    return policy.model_copy(update={"runs": runs, "cases": cases, "describe": describe, "roi": roi})

@@ -41,10 +41,10 @@ def _of_view(judge: Explained, image: Image, example: Example, way: str | None, 
     if isinstance(judge, Localised):
         if way is not None or label is not None:  # there may be none such, which it says of any picture
             judge.maps([image], [example], way, label)
-        (outputs,) = outputs_together([judge], [image])
+        (outputs,) = outputs_together([judge], [image], examples=[example])
         return (judge.map_of(outputs["map"][0], image.size),)
     if label is None:  # of the whole picture, not of each tile
-        (outputs,) = outputs_together([judge], [image])
+        (outputs,) = outputs_together([judge], [image], examples=[example])
         (prediction,) = decode(judge, outputs, [example])
         if prediction.detections is not None:
             raise OptionError(
@@ -53,6 +53,7 @@ def _of_view(judge: Explained, image: Image, example: Example, way: str | None, 
             )
         label = prediction.label
     framing, tiling = framing_of(judge), tiling_of(judge)
+    framing = None if framing is None else framing.of_picture(example, image.size)
     framed = Framed(image) if framing is None else framing.of(image)
     found, grid = _map(judge, tiling, framed.image, example, way, label)
     region = (0.0, 0.0, 1.0, 1.0)

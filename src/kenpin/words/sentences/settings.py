@@ -76,6 +76,7 @@ SETTINGS = (
     "resume",
     "ridge",
     "roi",
+    "roi default",
     "rotate degrees",
     "save every",
     "save total limit",
