@@ -172,6 +172,8 @@ class PartRecord:
     """None where the product was told with the part."""
     rule: str | None = None
     """The rule of the policy that decided; None where none held."""
+    px_per_mm: tuple[float, float] | None = None
+    """Pixels a millimetre, across and down, by which regions were measured; None where they are in pixels alone."""
     views: tuple[RecordedView, ...] = ()
     """Where parts are judged by several pictures, each of them, sorted by name: `answers` are then the worst ones, by
     run, `picture` and `size_wh` those of the worst view, and `picture_hash` is over all."""
@@ -300,6 +302,7 @@ SCHEMA = pa.schema(
         ("look", _LOOK),
         ("choice", _CHOICE),
         ("rule", pa.string()),
+        ("px_per_mm", pa.list_(pa.float64())),
         ("views", pa.list_(_VIEW)),
     ],
     metadata={"kenpin.part_records": str(SCHEMA_VERSION)},

@@ -110,6 +110,9 @@ class PartAnswer(BaseModel):
     verdict: str
     reasons: tuple[str, ...]
     rule: str | None = Field(description="The rule of the policy that decided; null where none held.")
+    px_per_mm: tuple[float, float] | None = Field(
+        description="Pixels a millimetre, across and down, by which regions were measured; null: in pixels alone."
+    )
     label: str | None
     distance: float | None
     picture_hash: str = Field(description="Of a part by several pictures over all of them.")
@@ -178,6 +181,7 @@ def part_answer(record: PartRecord, product: str) -> PartAnswer:
         verdict=record.verdict.value,
         reasons=record.reasons,
         rule=record.rule,
+        px_per_mm=record.px_per_mm,
         label=record.label,
         distance=record.distance,
         picture_hash=record.picture_hash,
