@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from kenpin.errors import MissingExtraError
+from kenpin.installing import installing
 
 NOT_INSTALLED = "not installed"
 """As a run's record has the version of a package that was not there."""
@@ -112,7 +113,7 @@ def _needs(one: Distribution) -> Iterator[str]:
     try:
         from packaging.requirements import InvalidRequirement, Requirement
     except ImportError as error:
-        raise MissingExtraError('a bill of materials needs packaging: pip install "kenpin[audit]"') from error
+        raise MissingExtraError(f"a bill of materials needs packaging: {installing('audit')}") from error
     for line in one.requires or ():
         try:
             requirement = Requirement(line)

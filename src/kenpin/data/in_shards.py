@@ -150,12 +150,13 @@ def _system_of(process: int, scheme: str, bucket: str, settings: str) -> arrow_f
     if scheme in ("s3", "gs", "gcs"):
         return arrow_files.FileSystem.from_uri(f"{'gs' if scheme == 'gcs' else scheme}://{bucket}{settings}")[0]
     from kenpin.errors import MissingExtraError, OptionError
+    from kenpin.installing import installing
 
     try:
         import fsspec
     except ImportError as error:
         raise MissingExtraError(
-            f'{scheme}://{bucket}: addresses of this kind need the package fsspec: pip install "kenpin[cluster]"; '
+            f"{scheme}://{bucket}: addresses of this kind need the package fsspec: `{installing('cluster')}`; "
             "s3:// and gs:// need none."
         ) from error
     try:
