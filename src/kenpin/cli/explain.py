@@ -13,7 +13,8 @@ from cyclopts import Parameter
 
 from kenpin.cli import FINDINGS, _show
 from kenpin.cli._groups import MAPS, OUTPUT, REQUIRED
-from kenpin.cli._scale import PxPerMmOption, typed_scale
+from kenpin.cli._regions import RoiOption, tell_regions
+from kenpin.cli._scale import PxPerMmOption, scale_in_force, typed_scale
 from kenpin.cli.data import Overwrite
 from kenpin.cli.runs import Device, Engine
 from kenpin.records import Example
@@ -43,6 +44,7 @@ class ExplainOptions:
     ] = None
     label: Annotated[str | None, Parameter(group=MAPS, help="Class to explain, in place of the predicted one.")] = None
     px_per_mm: PxPerMmOption = None
+    roi: RoiOption = None
     region_from: Annotated[
         float | None,
         Parameter(
@@ -97,15 +99,17 @@ def explain(
         bad.append(example.id)
         _show.say(f"kenpin: {error}")
 
+    tell_regions(predictor, options.roi)
     fails_from = predictor.fails_on_map
     cut = options.region_from
     if cut is None and fails_from is not None and math.isfinite(fails_from):
         cut = fails_from
-    if cut is None and scale is not None:
+    if cut is None and options.px_per_mm is not None:
         raise OptionError(
             "command line: `--px-per-mm` measures regions, and no number of this run's maps is known from which a part "
             "fails; give `--region-from`."
         )
+    scale = scale_in_force(scale, predictor.px_per_mm, str(run))
     found: Iterable[Explanation]
     if options.against is not None:
         found = compare(predictor, paths[0], options.against)

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from kenpin.data.framing import Framing
 from kenpin.errors import MissingExtraError, OptionError, OutputExistsError, first_line
 from kenpin.files import check_free, new_folder, refuse_to_destroy
+from kenpin.installing import installing
+from kenpin.models import get_family
 from kenpin.models.calibrated import write_calibration
 from kenpin.models.contract import Calibrated, Packable, PackableWithNetworks
 from kenpin.models.framed import framing_of
@@ -37,9 +39,11 @@ from kenpin.models.package.record import (
 from kenpin.models.tables import PackableTable, is_table
 from kenpin.models.tiles import tiling_of
 from kenpin.predictor import load_predictor
+from kenpin.regions.region import PxPerMm, scale_of
 from kenpin.run.layout import METRICS, RECORD, evaluation_files
 from kenpin.run.lineage import read_lineage, write_lineage
 from kenpin.run.record import RunRecord, read_record, record_hash
+from kenpin.run.scale import write_scale
 from kenpin.runtime import chosen_engine, version_of
 from kenpin.runtime.network import NETWORK_FILES
 
@@ -49,23 +53,33 @@ _ONNX_WRITERS = ("onnx", "onnxscript")
 
 
 def export_package(
-    run: str | Path, out: str | Path, *, to: Target, precision: Precision = "fp32", overwrite: bool = False
+    run: str | Path,
+    out: str | Path,
+    *,
+    to: Target,
+    precision: Precision = "fp32",
+    px_per_mm: float | tuple[float, ...] | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write a package that judges as the run does; returns its folder.
 
     to: the engine that it is for; OpenVINO reads packages for onnx too. precision: fp32 gives the run's scores up to
-    rounding; fp16 keeps weights in 16 bits, half the size; bf16 computes in 16 bits where the processor can. Raises
+    rounding; fp16 keeps weights in 16 bits, half the size; bf16 computes in 16 bits where the processor can. px_per_mm:
+    pixels a millimetre that the package keeps, in place of the run's. Raises
     RunError, OptionError, OutputExistsError, MissingExtraError.
     """
     run, out = Path(run), Path(out)
     chosen_engine(to)
     record = read_record(run)
+    scale = scale_of(px_per_mm)
+    if scale is not None and not _measures(record):
+        raise OptionError(f"option `px_per_mm`: {run} finds no regions that would be measured; leave it out.")
     if is_table(record) and (to != "onnx" or precision != "fp32"):
         raise needs_64_bits(run)
     if to == "onnx" and precision != "fp32":
         raise OptionError(f"option `precision`: a package for onnx is fp32; take --to openvino for {precision}.")
     if to == "onnx" and (missing := [name for name in _ONNX_WRITERS if find_spec(name) is None]):
-        raise MissingExtraError(f'a package for onnx is written by {missing[0]}: pip install "kenpin[onnx-export]"')
+        raise MissingExtraError(f"a package for onnx is written by {missing[0]}: {installing('onnx-export')}")
     check_out(run, record, out, overwrite)
     inspector = load_predictor(run, device="cpu", engine="torch").inspector
     if not isinstance(inspector, Packable):
@@ -108,13 +122,27 @@ def export_package(
             tiles=None if tiling is None else TileInput(**asdict(tiling)),
         )
         made_by = ("kenpin", "torch", "numpy", "pillow")
-        holds = _Holds(to, precision, frozen.output, pictures, made_by, _key_of(graph, example))
+        holds = _Holds(to, precision, frozen.output, pictures, made_by, _key_of(graph, example), scale)
         _complete(folder, run, record, inspector, holds)
     return out
 
 
+def _measures(record: RunRecord) -> bool:
+    """Whether the family of a run takes a scale, and the run judges pictures."""
+    return "px_per_mm" in get_family(record.family).Options.model_fields and not is_table(record)
+
+
 def _frame_of(framing: Framing) -> FrameInput:
-    return FrameInput(aligned=framing.alignment is not None, roi=framing.roi is not None, object=framing.object)
+    regions, aligned = framing.by_picture, framing.alignment is not None
+    if regions is None:
+        return FrameInput(aligned=aligned, roi=framing.roi is not None, object=framing.object)
+    return FrameInput(
+        aligned=aligned,
+        roi=regions.default is not None,
+        object=framing.object,
+        regions=regions.source,
+        whole=regions.whole,
+    )
 
 
 def _of_table(run: Path, record: RunRecord, inspector: PackableTable, out: Path, overwrite: bool) -> Path:
@@ -142,6 +170,8 @@ class _Holds:
     packages: tuple[str, ...]
     """Those that made it, beside the engine's."""
     network_key: str | None = None
+    scale: PxPerMm | None = None
+    """Pixels a millimetre, where they are others than those of the run."""
 
 
 def _complete(folder: Path, run: Path, record: RunRecord, inspector: Packable, holds: _Holds) -> None:
@@ -152,6 +182,8 @@ def _complete(folder: Path, run: Path, record: RunRecord, inspector: Packable, h
     if isinstance(inspector, Calibrated) and inspector.calibration is not None:
         write_calibration(folder / DECISION, inspector.calibration)
     _copy_record(run, folder / RUN)
+    if holds.scale is not None:
+        write_scale(folder / RUN, holds.scale)
     write_lineage(folder, read_lineage(run), read_lineage(run, of_network=True))
     engine = {holds.made_for: version_of(holds.made_for) or ""}
     package_record = PackageRecord(

@@ -22,6 +22,7 @@ from kenpin.evaluation.comparison import compare
 from kenpin.export.packages import check_out, export_package, needs_64_bits
 from kenpin.export.quantiser import Quantiser
 from kenpin.files import new_folder
+from kenpin.installing import installing
 from kenpin.models import get_family
 from kenpin.models.contract import Judge, Progress
 from kenpin.models.package.record import (
@@ -50,6 +51,7 @@ def export_int8(
     *,
     data: DataSource | None = None,
     tolerance: float = TOLERANCE,
+    px_per_mm: float | tuple[float, ...] | None = None,
     overwrite: bool = False,
     progress: Progress = lambda *_: None,
 ) -> Quantised:
@@ -58,12 +60,12 @@ def export_int8(
     data: the data set that the run was trained on, where it lies elsewhere now; or labelled pictures that judge the
     package, where the run had no validation pictures: they are then no longer held out of it. tolerance: how much the
     cost per part may rise, as a share of the run's own; beyond it more layers stay in 32 bits, and where that does not
-    suffice nothing is written. Raises RunError, DatasetError, OptionError, OutputExistsError,
-    MissingExtraError.
+    suffice nothing is written. px_per_mm: as `export_package` takes it. Raises RunError, DatasetError,
+    OptionError, OutputExistsError, MissingExtraError.
     """
     run, out = Path(run), Path(out)
     if find_spec("nncf") is None:
-        raise MissingExtraError('option `--precision` int8 needs NNCF: pip install "kenpin[int8]"')
+        raise MissingExtraError(f"option `--precision` int8 needs NNCF: {installing('int8')}")
     if not 0 <= tolerance < math.inf:
         raise OptionError(f"option `--tolerance`: {tolerance} must be a share from 0, such as 0.1 for a tenth.")
     record = read_record(run)
@@ -83,7 +85,7 @@ def export_int8(
     learned, judging, chosen = _pictures(run, record, data)
     with TemporaryDirectory(prefix="kenpin-export-") as name:
         progress("writing 32 bits", 0, 1)
-        exact = export_package(run, Path(name) / "fp32", to="openvino")
+        exact = export_package(run, Path(name) / "fp32", to="openvino", px_per_mm=px_per_mm)
         progress("writing 32 bits", 1, 1)
         opened, predictor = read_package_record(exact), load_predictor(exact)
         before = _evaluation(predictor, judging, progress)

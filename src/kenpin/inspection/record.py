@@ -172,9 +172,21 @@ class PartRecord:
     """None where the product was told with the part."""
     rule: str | None = None
     """The rule of the policy that decided; None where none held."""
+    px_per_mm: tuple[float, float] | None = None
+    """Pixels a millimetre, across and down, by which regions were measured; None where they are in pixels alone."""
     views: tuple[RecordedView, ...] = ()
     """Where parts are judged by several pictures, each of them, sorted by name: `answers` are then the worst ones, by
     run, `picture` and `size_wh` those of the worst view, and `picture_hash` is over all."""
+
+    @property
+    def deciding(self) -> RecordedView | None:
+        """The view whose picture stands for the part; None where the part is of one picture."""
+        return next((view for view in self.views if view.picture == self.picture), None)
+
+    @property
+    def answers_on_picture(self) -> tuple[Answer, ...]:
+        """What the runs answered on the picture that stands for the part."""
+        return self.answers if self.deciding is None else self.deciding.answers
 
 
 PartKey = tuple[str, str]
@@ -290,6 +302,7 @@ SCHEMA = pa.schema(
         ("look", _LOOK),
         ("choice", _CHOICE),
         ("rule", pa.string()),
+        ("px_per_mm", pa.list_(pa.float64())),
         ("views", pa.list_(_VIEW)),
     ],
     metadata={"kenpin.part_records": str(SCHEMA_VERSION)},

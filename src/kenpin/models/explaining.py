@@ -40,7 +40,7 @@ def maps_of(
 def map_and_prediction(judge: Localised, image: Image, example: Example) -> tuple[tuple[Map], Prediction]:
     """The map of a picture that its score is read off, and the prediction, which says what the score is made up of.
     Raises NotAlignedError."""
-    (outputs,) = outputs_together([judge], [image])
+    (outputs,) = outputs_together([judge], [image], examples=[example])
     (prediction,) = decode(judge, outputs, [example])
     return (judge.map_of(outputs["map"][0], image.size),), prediction
 
@@ -52,7 +52,7 @@ def _of_view(judge: Explained, image: Image, example: Example, way: str | None, 
             judge.maps([image], [example], way, label)
         return map_and_prediction(judge, image, example)[0]
     if label is None:  # of the whole picture, not of each tile
-        (outputs,) = outputs_together([judge], [image])
+        (outputs,) = outputs_together([judge], [image], examples=[example])
         (prediction,) = decode(judge, outputs, [example])
         if prediction.detections is not None:
             raise OptionError(
@@ -61,6 +61,7 @@ def _of_view(judge: Explained, image: Image, example: Example, way: str | None, 
             )
         label = prediction.label
     framing, tiling = framing_of(judge), tiling_of(judge)
+    framing = None if framing is None else framing.of_picture(example, image.size)
     framed = Framed(image) if framing is None else framing.of(image)
     found, grid = _map(judge, tiling, framed.image, example, way, label)
     region = (0.0, 0.0, 1.0, 1.0)

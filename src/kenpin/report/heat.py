@@ -15,7 +15,7 @@ from PIL import Image
 
 from kenpin.heat import colours, cover, in_frame
 from kenpin.regions.finding import regions_of_grid
-from kenpin.regions.region import DefectRegion
+from kenpin.regions.region import DefectRegion, PxPerMm
 from kenpin.report import words
 from kenpin.report.drawing import linear_axis
 from kenpin.run.maps import Maps, Mask, PictureMap
@@ -41,6 +41,8 @@ class Heat:
     """Number from which a part fails, where the scale is that of the scores."""
     brighter: bool
     """Whether there are numbers beyond the end."""
+    px_per_mm: PxPerMm | None = None
+    """By which regions are measured in mm too."""
 
     def unit(self, texts: Texts = ENGLISH) -> str:
         """Unit of the bar."""
@@ -60,7 +62,7 @@ class Heat:
         map_ = self.maps.by_id.get(id)
         if map_ is None or self.cut is None:
             return ()
-        return regions_of_grid(map_.grid, map_.size_wh, self.cut, region=map_.region)
+        return regions_of_grid(map_.grid, map_.size_wh, self.cut, region=map_.region, px_per_mm=self.px_per_mm)
 
     def outline(self, id: str) -> Markup | None:
         """The outline of a picture's annotated defects, as an overlay; None without a mask."""
@@ -86,6 +88,17 @@ class Heat:
             lines.append(
                 texts("Blue lines outline the regions in which a map reaches the number from which parts fail.")
             )
+            if self.px_per_mm is not None:
+                across, down = (f"{value:.6g}" for value in self.px_per_mm)
+                lines.append(
+                    texts("Their sizes are by %(scale)s pixels a millimetre.", scale=across)
+                    if across == down
+                    else texts(
+                        "Their sizes are by %(across)s pixels a millimetre across and %(down)s down.",
+                        across=across,
+                        down=down,
+                    )
+                )
         if self.brighter:
             lines.append(texts("Numbers beyond the bar have its last colour."))
         if any(map_.mask is not None for map_ in self.maps.by_id.values()):
@@ -136,7 +149,7 @@ class Heat:
         return (map_.grid.astype(np.float64) / (highest if highest > 0 else 1.0)).clip(0, 1)
 
 
-def heat_of(maps: Maps | None, shown: Iterable[str]) -> Heat | None:
+def heat_of(maps: Maps | None, shown: Iterable[str], px_per_mm: PxPerMm | None = None) -> Heat | None:
     """The maps of the pictures that a page shows, on the scale that suits these; None where there are none."""
     kept = {} if maps is None else maps.by_id
     highest = [float(kept[id].grid.max()) for id in shown if id in kept]
@@ -149,7 +162,7 @@ def heat_of(maps: Maps | None, shown: Iterable[str]) -> Heat | None:
         end = max(min(end, _BEYOND * cut), cut)
     else:
         cut = None
-    return Heat(maps, end if end > 0 else 1.0, cut, max(highest) > end)
+    return Heat(maps, end if end > 0 else 1.0, cut, max(highest) > end, px_per_mm)
 
 
 def outline(mask: Mask, size_wh: tuple[int, int]) -> Markup:
