@@ -102,6 +102,11 @@ class Line:
         self._judging, self._recording = Lock(), Lock()
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences on what was given in place of what its runs keep."""
+        return self._judges.notes
+
+    @property
     def views(self) -> PartViews | None:
         """The views by which parts are judged; None where each picture is a part."""
         return None if self._parts is None else self._parts.views

@@ -60,6 +60,7 @@ class RunAnswer(BaseModel):
     probabilities: dict[str, float] | None
     distance: float | None = Field(description="D²/k.")
     contributions: dict[str, float] | None
+    layer_contributions: dict[str, float] | None
     boxes: tuple[BoxAnswer, ...] | None
     text: str | None
     has_map: bool
@@ -109,6 +110,9 @@ class PartAnswer(BaseModel):
     verdict: str
     reasons: tuple[str, ...]
     rule: str | None = Field(description="The rule of the policy that decided; null where none held.")
+    px_per_mm: tuple[float, float] | None = Field(
+        description="Pixels a millimetre, across and down, by which regions were measured; null: in pixels alone."
+    )
     label: str | None
     distance: float | None
     picture_hash: str = Field(description="Of a part by several pictures over all of them.")
@@ -177,6 +181,7 @@ def part_answer(record: PartRecord, product: str) -> PartAnswer:
         verdict=record.verdict.value,
         reasons=record.reasons,
         rule=record.rule,
+        px_per_mm=record.px_per_mm,
         label=record.label,
         distance=record.distance,
         picture_hash=record.picture_hash,
@@ -242,6 +247,7 @@ def _run_answer(answer: Answer) -> RunAnswer:
         probabilities=None if answer.probabilities is None else dict(answer.probabilities),
         distance=answer.distance,
         contributions=None if answer.contributions is None else dict(answer.contributions),
+        layer_contributions=None if answer.layer_contributions is None else dict(answer.layer_contributions),
         boxes=None
         if boxes is None
         else tuple(
