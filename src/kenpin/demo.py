@@ -19,6 +19,7 @@ from kenpin.errors import MissingExtraError
 from kenpin.evaluation import summarise
 from kenpin.evaluation.mistakes import worst_first
 from kenpin.files import check_free, read_json, write_json
+from kenpin.installing import installing
 from kenpin.models import get_family
 from kenpin.models.contract import Progress, Task
 from kenpin.plural import counted
@@ -70,7 +71,7 @@ def solar_cells() -> Dataset:
     try:
         import elpv_dataset
     except ImportError as error:
-        raise MissingExtraError('the demo needs its pictures: pip install "kenpin[demo]"') from error
+        raise MissingExtraError(f"the demo needs its pictures: {installing('demo')}") from error
     folder = Path(elpv_dataset.__file__).parent / "data"
     examples = []
     for line, row in enumerate((folder / "labels.csv").read_text(encoding="utf-8").splitlines(), start=1):

@@ -20,6 +20,8 @@ The command line prints the sentence and ends with status 2; a traceback appears
 
 from importlib.util import find_spec
 
+from kenpin.installing import installing
+
 
 class KenpinError(Exception):
     """Parent of every error that kenpin raises on purpose."""
@@ -114,12 +116,12 @@ def check_datasets_installed(doing: str, otherwise: str = "") -> None:
     doing: what needs it, the beginning of a sentence; otherwise: what else helps, its end.
     """
     if find_spec("datasets") is None:
-        raise MissingExtraError(f'{doing} needs the package datasets: pip install "kenpin[hub]"{otherwise}.')
+        raise MissingExtraError(f"{doing} needs the package datasets: `{installing('hub')}`{otherwise}.")
 
 
 def _lacks(package: str) -> MissingExtraError:
     return MissingExtraError(
-        f'this needs {package}, as training and judging by a run do: pip install "kenpin[train]". A package of the '
+        f"this needs {package}, as training and judging by a run do: `{installing('train')}`. A package of the "
         "run, from `kenpin export RUN PACKAGE --to openvino` where that is installed, is judged without it."
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from kenpin.display import Shown
 from kenpin.errors import LabelError, MissingExtraError, ShapeError
+from kenpin.installing import installing
 from kenpin.nearest import did_you_mean
 from kenpin.outlines import Outline, from_text, to_text
 from kenpin.plural import counted
@@ -165,7 +166,7 @@ class Detections(Shown):
         try:
             import supervision
         except ImportError as error:
-            raise MissingExtraError('supervision is not installed: pip install "kenpin[detection]"') from error
+            raise MissingExtraError(f"supervision is not installed: {installing('detection')}") from error
         import numpy as np
 
         from kenpin.masks import stack_of

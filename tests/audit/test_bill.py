@@ -38,6 +38,12 @@ def test_every_bill_is_valid_and_has_what_the_run_had(stated: dict[str, str], na
     for package, version in versions.items():
         if version != NOT_INSTALLED:
             assert found[package]["version"] == version
+    recorded = {
+        one["name"].lower()
+        for one in bill["components"]
+        if {"name": "kenpin:recorded-by-the-run", "value": "true"} in one["properties"]
+    }
+    assert recorded == {name for name, version in versions.items() if version != NOT_INSTALLED}
     references = {one["bom-ref"] for one in bill["components"]}
     assert len(references) == len(bill["components"])
     assert all(set(one["dependsOn"]) <= references for one in bill["dependencies"])

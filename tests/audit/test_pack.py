@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import zipfile
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ class Page(HTMLParser):
         if tag == "data":
             self._figure = values["data-from"] or "", values["value"] or ""
         elif tag == "table":
-            self._is_asked = values.get("class") == "asked"
+            self._is_asked = values.get("class") in ("asked", "read")  # of texts; where figures stand is tested below
         elif tag == "td":
             self._in_cell = True
 
@@ -135,6 +136,10 @@ def _checked(path: Path, out: Path, roots: dict[str, Path], **beside: Any) -> Au
     figures = [one for section in json.loads(packed[FIGURES])["sections"] for one in section["figures"]]
     assert number >= len(figures) > 60
     assert all(found_again(one["from"], roots, packed) == one["value"] for one in figures)
+    listed = packed["pack.html"].decode().partition('<section id="figures">')[2]
+    rows = re.findall(r'data-from="([^"]*)".*?<code>(.*?)</code></td><td><code>(.*?)</code>', listed)
+    assert [unescape(f"{record}#{place}") for _, record, place in rows] == [one["from"] for one in figures]
+    assert [unescape(source) for source, _, _ in rows] == [one["from"] for one in figures]
     return pack
 
 
@@ -349,7 +354,7 @@ _DATA |= {
     "new",
     "sbom.cdx.json",
 }
-_DATA |= {"svm", "sbom.cdx.json", "IATF", "VDA", "SHA", "kenpin audit", "kenpin audit key"}
+_DATA |= {"svm", "sbom.cdx.json", "figures.json", "IATF", "VDA", "SHA", "kenpin audit", "kenpin audit key"}
 _IN_ENGLISH = re.compile(r"kenpin [a-z]+[^。；，]*|--?[a-z][\w-]*(?: [A-Z]+)?|[A-Z]{3,}")
 """Commands and symbols, which are alike in all languages."""
 
@@ -359,7 +364,7 @@ def _shown(folder: Path, language: Language, **how: Any) -> tuple[Shown, set[str
     out = folder / "p.html"
     pack = write_pack(how.pop("run"), out, language=language, **how)
     page = out.read_text("utf-8").partition('<script type="application/json"')[0] + "</body></html>"
-    page = re.sub(r"<data [^>]*>.*?</data>", " ", page, flags=re.S)
+    page = re.sub(r"<data [^>]*>.*?</data>|<code>.*?</code>", " ", page, flags=re.S)
     names = set(re.findall(r'<th scope="row">([\w./+-]+)</th>', page)) | {clock(pack.made)}
     if (key := how.get("key")) is not None:
         names |= {key.public.name, key.public.text}

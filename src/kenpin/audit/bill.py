@@ -6,13 +6,14 @@ import hashlib
 import platform
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from typing import Any
 from urllib.parse import quote
 
 from kenpin.errors import MissingExtraError
+from kenpin.installing import installing
 
 NOT_INSTALLED = "not installed"
 """As a run's record has the version of a package that was not there."""
@@ -35,6 +36,8 @@ class Component:
     """The version that is installed where the pack was made, where that is another one."""
     needs: tuple[str, ...] = ()
     """Names of the components that it stands on."""
+    is_recorded: bool = False
+    """Whether the run recorded it; else it is there because another one stands on it."""
 
 
 def components_of(versions: Mapping[str, str]) -> tuple[Component, ...]:
@@ -52,7 +55,7 @@ def components_of(versions: Mapping[str, str]) -> tuple[Component, ...]:
             one = distribution(key)
         except PackageNotFoundError:
             if key in recorded:
-                found[key] = Component(key, recorded[key], "", False, None)
+                found[key] = Component(key, recorded[key], "", False, None, is_recorded=True)
             continue
         needs = tuple(sorted(set(_needs(one))))
         names += needs
@@ -96,15 +99,14 @@ def _component(key: str, one: Distribution, recorded: str | None, needs: tuple[s
     name, version = one.metadata["Name"] or key, one.version
     licence, is_expression = _licence(one.metadata)  # type: ignore[arg-type]  # a Message in all but its type
     if recorded is not None and recorded != version:
-        return Component(name, recorded, licence, is_expression, None, version, needs)
+        return Component(name, recorded, licence, is_expression, None, version, needs, is_recorded=True)
     record = one.read_text("RECORD")
     digest = None if record is None else hashlib.sha256(record.encode()).hexdigest()
-    return Component(name, version, licence, is_expression, digest, None, needs)
+    return Component(name, version, licence, is_expression, digest, None, needs, is_recorded=recorded is not None)
 
 
 def _having(one: Component, found: Mapping[str, Component]) -> Component:
-    needs = tuple(name for name in one.needs if name in found)
-    return Component(one.name, one.version, one.licence, one.is_expression, one.record_sha256, one.installed, needs)
+    return replace(one, needs=tuple(name for name in one.needs if name in found))
 
 
 def _needs(one: Distribution) -> Iterator[str]:
@@ -112,7 +114,7 @@ def _needs(one: Distribution) -> Iterator[str]:
     try:
         from packaging.requirements import InvalidRequirement, Requirement
     except ImportError as error:
-        raise MissingExtraError('a bill of materials needs packaging: pip install "kenpin[audit]"') from error
+        raise MissingExtraError(f"a bill of materials needs packaging: {installing('audit')}") from error
     for line in one.requires or ():
         try:
             requirement = Requirement(line)
@@ -151,8 +153,9 @@ def _as_json(one: Component) -> dict[str, Any]:
             "hashes": [{"alg": "SHA-256", "content": one.record_sha256}],
         }
         values["components"] = [record]
+    values["properties"] = [{"name": "kenpin:recorded-by-the-run", "value": str(one.is_recorded).lower()}]
     if one.installed is not None:
-        values["properties"] = [{"name": "kenpin:installed-where-packed", "value": one.installed}]
+        values["properties"].append({"name": "kenpin:installed-where-packed", "value": one.installed})
     return values
 
 

@@ -51,12 +51,16 @@ class PackSection:
     """Findings in English, with their tables."""
 
     @property
-    def figures(self) -> Iterator[tuple[str, CitedFigure]]:
-        """Each figure with the words of its row."""
-        for grid in (*self.grids, *(grid for _, grids in self.studies for grid in grids)):
+    def figures(self) -> Iterator[tuple[str, CitedFigure, bool]]:
+        """Each figure with the words of its row, and of its column where the row has several; and whether these are
+        English, as findings are."""
+        english = tuple(grid for _, grids in self.studies for grid in grids)
+        for grid, is_english in (*((grid, False) for grid in self.grids), *((grid, True) for grid in english)):
             for row in grid.rows:
                 name = next((cell for cell in row if isinstance(cell, str)), grid.caption)
-                yield from ((name, cell) for cell in row if isinstance(cell, CitedFigure))
+                found = [(column, cell) for column, cell in enumerate(row) if isinstance(cell, CitedFigure)]
+                for column, cell in found:
+                    yield f"{name} · {grid.head[column]}" if grid.head and len(found) > 1 else name, cell, is_english
 
 
 def sections_to_json(sections: tuple[PackSection, ...]) -> list[dict[str, Any]]:
@@ -65,7 +69,7 @@ def sections_to_json(sections: tuple[PackSection, ...]) -> list[dict[str, Any]]:
         {
             "id": section.id,
             "title": section.title,
-            "figures": [{"of": name, "value": one.value, "from": one.source} for name, one in section.figures],
+            "figures": [{"of": name, "value": one.value, "from": one.source} for name, one, _ in section.figures],
             "not_there": [{"what": one.what, "remedy": one.remedy} for one in section.missing],
         }
         for section in sections

@@ -17,7 +17,7 @@ from kenpin.words import Texts
 
 
 def bill_section(components: Sequence[Component], bill: Document, texts: Texts) -> PackSection:
-    """Every distribution with its version and licence."""
+    """Every distribution with its version and licence, why it is there, what it stands on and its hash."""
     rows: list[tuple[Cell, ...]] = []
     for number, one in enumerate(components):
         licences = bill.get("components", number, "licenses", default=())
@@ -29,6 +29,8 @@ def bill_section(components: Sequence[Component], bill: Document, texts: Texts) 
                 one.name,
                 bill.figure("components", number, "version"),
                 bill.figure(*path) if licences else words.NONE,
+                texts("yes") if one.is_recorded else texts("no"),
+                bill.number_of("dependencies", number + 1, "dependsOn"),  # the first is what was audited
                 bill.figure("components", number, "components", 0, "hashes", 0, "content")
                 if one.record_sha256 is not None
                 else words.NONE,
@@ -48,14 +50,27 @@ def bill_section(components: Sequence[Component], bill: Document, texts: Texts) 
         for one in components
         if one.installed is not None
     )
-    head = (texts("Package"), texts("Version"), texts("Licence as stated"), texts("SHA-256 of its list of files"))
+    head = (
+        texts("Package"),
+        texts("Version"),
+        texts("Licence as stated"),
+        texts("In the record of the run"),
+        texts("Packages that it stands on"),
+        texts("SHA-256 of its list of files"),
+    )
     told = texts(
         "What the run recorded, and what that stands on where the pack was made; in a zip as CycloneDX 1.6, %(file)s.",
         file=BILL,
     )
-    return PackSection(
-        "bill", texts("Software bill of materials"), (told,), grids=(Grid(head, tuple(rows)),), missing=missing
+    told_of_all = texts.count(
+        "%(count)s package: no licence is stated by %(unstated)s, and no list of files is known of %(unhashed)s.",
+        "%(count)s packages: no licence is stated by %(unstated)s, and no list of files is known of %(unhashed)s.",
+        len(components),
+        unstated=sum(not one.licence for one in components),
+        unhashed=sum(one.record_sha256 is None for one in components),
     )
+    title = texts("Software bill of materials")
+    return PackSection("bill", title, (told, told_of_all), grids=(Grid(head, tuple(rows)),), missing=missing)
 
 
 def files_section(

@@ -219,6 +219,7 @@ def _rendered(pack: AuditPack, key: SecretKey | None, texts: Texts) -> str:
         is_accepted=bool(pack.checked) and all(one.is_met for one in pack.checked),
         frameworks=frameworks,
         clock=clock,
+        figures_file=FIGURES,
         titles={section.id: section.title for section in pack.sections},
         signer=None if key is None else key.public.name,
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from kenpin.errors import MissingExtraError, OptionError, RunError
 from kenpin.files import check_free, new_file, write_text
+from kenpin.installing import installing
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -208,7 +209,7 @@ def _private(seed: bytes) -> Ed25519PrivateKey:
     try:
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     except ImportError as error:
-        raise MissingExtraError('signatures need cryptography: pip install "kenpin[audit]"') from error
+        raise MissingExtraError(f"signatures need cryptography: {installing('audit')}") from error
     return Ed25519PrivateKey.from_private_bytes(seed)
 
 

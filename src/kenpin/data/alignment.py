@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kenpin.errors import MissingExtraError
+from kenpin.installing import installing
 
 Affine = NDArray[np.float64]
 """(2, 3): x, y of one frame -> x, y of another, in pixels, the centre of the first pixel at (0.5, 0.5)."""
@@ -136,4 +137,4 @@ def check_alignment_installed() -> None:
     try:
         import cv2  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError('pictures are aligned by OpenCV: pip install "kenpin[align]".') from error
+        raise MissingExtraError(f"pictures are aligned by OpenCV: {installing('align')}") from error

@@ -26,6 +26,7 @@ TAR, PARQUET = ".tar", ".parquet"
 _MARK = "::"
 _AT = re.compile(r"o(?P<offset>\d+)\+(?P<size>\d+)|g(?P<group>\d+)r(?P<row>\d+)")
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+://")
+_CLOUDS = ("s3", "gs", "gcs")
 _BLOCK_BYTES = 8 * 1024**2
 KEPT_BYTES = 256 * 1024**2
 """Bytes of blocks, and of pictures of row groups, that are kept for what is read next: pictures come in their order."""
@@ -138,8 +139,9 @@ def file_system(shard: str) -> tuple[arrow_files.FileSystem, str]:
     scheme, _, path = place.partition("://")
     if scheme == "file":
         return arrow_files.LocalFileSystem(), path
-    bucket = path.partition("/")[0]
-    return _system_of(os.getpid(), scheme, bucket, f"{question}{settings}"), path
+    bucket = path.partition("/")[0]  # with who asks in front of it, such as gs://anonymous@bucket, which the path lacks
+    opener = _system_of(os.getpid(), scheme, bucket, f"{question}{settings}")
+    return opener, path[bucket.rfind("@") + 1 :] if scheme in _CLOUDS else path
 
 
 @lru_cache(maxsize=64)
@@ -147,15 +149,16 @@ def _system_of(process: int, scheme: str, bucket: str, settings: str) -> arrow_f
     """Of this process: connections do not survive a fork."""
     import pyarrow.fs as arrow_files
 
-    if scheme in ("s3", "gs", "gcs"):
+    if scheme in _CLOUDS:
         return arrow_files.FileSystem.from_uri(f"{'gs' if scheme == 'gcs' else scheme}://{bucket}{settings}")[0]
     from kenpin.errors import MissingExtraError, OptionError
+    from kenpin.installing import installing
 
     try:
         import fsspec
     except ImportError as error:
         raise MissingExtraError(
-            f'{scheme}://{bucket}: addresses of this kind need the package fsspec: pip install "kenpin[cluster]"; '
+            f"{scheme}://{bucket}: addresses of this kind need the package fsspec: `{installing('cluster')}`; "
             "s3:// and gs:// need none."
         ) from error
     try:
@@ -186,11 +189,11 @@ def shards_below(root: str, ending: str) -> list[ShardFile]:
     if info.type == arrow_files.FileType.NotFound:
         raise FileNotFoundError(f"{root}: there is no such file or folder")
     found = files.get_file_info(arrow_files.FileSelector(path, recursive=True))
-    start = path.rstrip("/")
+    start = path.strip("/")  # some file systems begin their paths with a slash that the address has not
     shards = []
     for one in sorted(found, key=lambda one: one.path):
         if one.type == arrow_files.FileType.File and one.path.endswith(ending):
-            below = one.path[len(start) + 1 :]
+            below = one.path.lstrip("/")[len(start) + 1 :]
             if not any(part.startswith(".") for part in below.split("/")):
                 shards.append(ShardFile(f"{place.rstrip('/')}/{below}{question}{settings}", below, one.size))
     return shards

@@ -142,7 +142,7 @@ def _behind(address: str, format: str | None, reading: Reading, note: Note | Non
         if isinstance(error, KenpinError):
             raise
         raise DatasetError(f"{address}: it cannot be read ({first_line(error)}); check address and rights.") from error
-    hand_on = note or _raise_errors(Path(address))
+    hand_on = note or _raise_errors(address)
     for finding in findings:
         hand_on(finding)
     return dataset.with_findings(findings, reading.box_form)
@@ -275,7 +275,7 @@ def _missing(path: Path) -> DatasetError:
     return DatasetError(f"{path}: there is no such file or folder. Correct the path.")
 
 
-def _raise_errors(path: Path | None) -> Note:
+def _raise_errors(path: Path | str | None) -> Note:
     more = "Examine it with kenpin.examine" if path is None else f"Run `kenpin doctor {path}`"
 
     def note(finding: Finding) -> None:

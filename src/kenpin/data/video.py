@@ -10,6 +10,7 @@ from kenpin.data.not_opened import VIDEOS, ending_of
 from kenpin.data.picture_files import MAX_PIXELS
 from kenpin.errors import DatasetError, MissingExtraError, OptionError, first_line
 from kenpin.files import new_folder, refuse_to_destroy
+from kenpin.installing import installing
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -58,7 +59,7 @@ def frames(video: Path, every_s: float) -> Iterator[tuple[float, Image.Image]]:
     try:
         import av
     except ImportError as error:
-        raise MissingExtraError('frames of a video are read by PyAV: pip install "kenpin[video]"') from error
+        raise MissingExtraError(f"frames of a video are read by PyAV: {installing('video')}") from error
     try:
         with av.open(str(video)) as container:
             if not container.streams.video:

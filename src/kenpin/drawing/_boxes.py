@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from kenpin.boxes import clip
 from kenpin.drawing._lettering import Lettering
 from kenpin.errors import MissingExtraError
+from kenpin.installing import installing
 from kenpin.masks import rings_of
 from kenpin.records import Detections
 
@@ -41,7 +42,7 @@ def draw_detections(
     try:
         import supervision
     except ImportError as error:
-        raise MissingExtraError('boxes are drawn by supervision: pip install "kenpin[detection]"') from error
+        raise MissingExtraError(f"boxes are drawn by supervision: {installing('detection')}") from error
     readable_px = max(_SMALLEST_TEXT_PX, round(math.sqrt(canvas.width * canvas.height) / 55))
     text_px = max(4, min(readable_px, canvas.height // 2))  # a label is about one and a half times as high
     line_px, padding_px = max(2, text_px // 7), max(1, text_px // 5)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from kenpin.data.framing import Framing
 from kenpin.errors import MissingExtraError, OptionError, OutputExistsError, first_line
 from kenpin.files import check_free, new_folder, refuse_to_destroy
+from kenpin.installing import installing
 from kenpin.models import get_family
 from kenpin.models.calibrated import write_calibration
 from kenpin.models.contract import Calibrated, Packable, PackableWithNetworks
@@ -78,7 +79,7 @@ def export_package(
     if to == "onnx" and precision != "fp32":
         raise OptionError(f"option `precision`: a package for onnx is fp32; take --to openvino for {precision}.")
     if to == "onnx" and (missing := [name for name in _ONNX_WRITERS if find_spec(name) is None]):
-        raise MissingExtraError(f'a package for onnx is written by {missing[0]}: pip install "kenpin[onnx-export]"')
+        raise MissingExtraError(f"a package for onnx is written by {missing[0]}: {installing('onnx-export')}")
     check_out(run, record, out, overwrite)
     inspector = load_predictor(run, device="cpu", engine="torch").inspector
     if not isinstance(inspector, Packable):

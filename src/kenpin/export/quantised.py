@@ -22,6 +22,7 @@ from kenpin.evaluation.comparison import compare
 from kenpin.export.packages import check_out, export_package, needs_64_bits
 from kenpin.export.quantiser import Quantiser
 from kenpin.files import new_folder
+from kenpin.installing import installing
 from kenpin.models import get_family
 from kenpin.models.contract import Judge, Progress
 from kenpin.models.package.record import (
@@ -64,7 +65,7 @@ def export_int8(
     """
     run, out = Path(run), Path(out)
     if find_spec("nncf") is None:
-        raise MissingExtraError('option `--precision` int8 needs NNCF: pip install "kenpin[int8]"')
+        raise MissingExtraError(f"option `--precision` int8 needs NNCF: {installing('int8')}")
     if not 0 <= tolerance < math.inf:
         raise OptionError(f"option `--tolerance`: {tolerance} must be a share from 0, such as 0.1 for a tenth.")
     record = read_record(run)

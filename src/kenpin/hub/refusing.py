@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 from kenpin.errors import DownloadError, KenpinError, MissingExtraError, OptionError, first_line
+from kenpin.installing import installing
 
 _LOG_IN = "log in by `hf auth login`, or set HF_TOKEN"
 
@@ -17,7 +18,7 @@ _LOG_IN = "log in by `hf auth login`, or set HF_TOKEN"
 def check_installed(doing: str) -> None:
     """Raises MissingExtraError where the hub's library is not installed."""
     if find_spec("huggingface_hub") is None:
-        raise MissingExtraError(f'{doing} needs the package huggingface-hub: pip install "kenpin[hub]".')
+        raise MissingExtraError(f"{doing} needs the package huggingface-hub: {installing('hub')}")
 
 
 def endpoint() -> str:

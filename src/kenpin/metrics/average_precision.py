@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from kenpin.boxes import area, xywh_from_xyxy
 from kenpin.errors import MissingExtraError
+from kenpin.installing import installing
 from kenpin.masks import area as area_of
 from kenpin.masks import mask_of, outline_of
 from kenpin.metrics.detection import CROWD, match_at
@@ -63,7 +64,7 @@ def average_precision(
     try:
         from faster_coco_eval import COCO, COCOeval_faster
     except ImportError as error:
-        raise MissingExtraError('mAP needs faster-coco-eval: pip install "kenpin[detection]"') from error
+        raise MissingExtraError(f"mAP needs faster-coco-eval: {installing('detection')}") from error
     number = {label: i for i, label in enumerate(labels, 1)}
     both = (COCO(_coco(pictures, number, sizes_wh)) for pictures in (truth, found))
     evaluation = COCOeval_faster(*both, "bbox" if sizes_wh is None else "segm")

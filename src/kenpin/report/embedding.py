@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kenpin.errors import MissingExtraError
 from kenpin.evaluation.mistakes import mistake_of
 from kenpin.evaluation.parts import pictures_of
+from kenpin.installing import installing
 from kenpin.metrics.projection import Projection
 from kenpin.records import JudgedExample
 from kenpin.report import words
@@ -69,7 +70,7 @@ def neighbour_layout(embedding: ProjectedEmbedding) -> Layout | None:
         try:
             from umap import UMAP
         except ImportError as error:
-            raise MissingExtraError('UMAP is not installed: pip install "kenpin[umap]"') from error
+            raise MissingExtraError(f"UMAP is not installed: {installing('umap')}") from error
         layout: Layout = UMAP(n_neighbors=_FEWEST_NEIGHBOURS, random_state=0, n_jobs=1).fit_transform(coordinates)
     return layout
 

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, get_args
 
 from kenpin.errors import MissingExtraError, OptionError
+from kenpin.installing import installing
 from kenpin.nearest import did_you_mean
 
 EngineName = Literal["auto", "torch", "openvino", "onnx"]
@@ -37,7 +38,7 @@ def chosen_engine(wanted: str, pictures: int | None = None) -> str:
         return next((name for name in _PREFERRED if version_of(name) is not None), "torch")
     if version_of(wanted) is None:
         extra = "train" if wanted == "torch" else wanted
-        raise MissingExtraError(f'the engine {wanted} is not installed: pip install "kenpin[{extra}]"')
+        raise MissingExtraError(f"the engine {wanted} is not installed: {installing(extra)}")
     return wanted
 
 

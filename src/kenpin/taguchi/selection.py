@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kenpin.errors import MissingExtraError, OptionError, ShapeError, UnitSpaceError
+from kenpin.installing import installing
 from kenpin.plural import counted
 from kenpin.records import Measure
 from kenpin.taguchi._parts import Array, as_parts
@@ -98,7 +99,7 @@ def orthogonal_array(factors: int) -> NDArray[np.bool_]:
     try:
         from pydoe import pbdesign
     except ImportError as error:
-        raise MissingExtraError('item selection needs pydoe: pip install "kenpin[taguchi]"') from error
+        raise MissingExtraError(f"item selection needs pydoe: {installing('taguchi')}") from error
 
     runs = min(size << power for size in (4, 12, 20) for power in range(32) if size << power > factors)
     return np.asarray(pbdesign(runs - 1)[:, :factors] > 0)

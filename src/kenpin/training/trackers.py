@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kenpin.errors import MissingExtraError
+from kenpin.installing import installing
 
 TrackerName = Literal["none", "tensorboard", "wandb", "mlflow"]
 _PROJECT = "kenpin"
@@ -17,7 +18,7 @@ _PROJECT = "kenpin"
 def check_tracker(name: TrackerName) -> None:
     """Raises MissingExtraError where it is not installed."""
     if name != "none" and find_spec(name) is None:
-        raise MissingExtraError(f'tracker {name} is not installed: pip install "kenpin[{name}]"')
+        raise MissingExtraError(f"tracker {name} is not installed: {installing(name)}")
 
 
 class Tracker:

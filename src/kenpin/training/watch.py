@@ -17,6 +17,7 @@ from kenpin.errors import CollapseError, MissingExtraError
 from kenpin.evaluation import VECTOR_SAMPLE, evaluate, vectors_of
 from kenpin.evaluation.kinds import Section
 from kenpin.evaluation.measures import watched
+from kenpin.installing import installing
 from kenpin.metrics.collapse import collapse
 from kenpin.models.contract import Inspector, LearnsVectors, Progress, Task
 from kenpin.predictor import Predictor
@@ -52,7 +53,7 @@ class Watch:
     ) -> None:
         """page: written anew at each evaluation that draws. Raises MissingExtraError."""
         if target.locates and not all(map(find_spec, ("faster_coco_eval", "supervision"))):
-            raise MissingExtraError('scoring and drawing boxes needs an extra: pip install "kenpin[detection]"')
+            raise MissingExtraError(f"scoring and drawing boxes needs an extra: {installing('detection')}")
         self._predictor = Predictor(inspector, target=target)
         self._task, self._seed, self._folder = task, seed, folder
         self._page, self._progress = page, progress

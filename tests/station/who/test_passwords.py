@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -110,4 +111,4 @@ def test_of_many_at_once_some_are_asked_to_come_again() -> None:
 def test_without_the_package_its_extra_is_named() -> None:
     code = "import sys; sys.modules['argon2'] = None; import kenpin.station.who.passwords"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert 'MissingExtraError: accounts need argon2-cffi: pip install "kenpin[station]".' in done.stderr
+    assert re.search(r'MissingExtraError: accounts need argon2-cffi: .*pip install "kenpin\[station\]"', done.stderr)

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from kenpin.codecs import florence2 as codec
 from kenpin.errors import MissingExtraError, RunError, first_line
 from kenpin.files import read_json
+from kenpin.installing import installing
 from kenpin.models.contract import Task
 from kenpin.models.language.decoding import LanguageDecoding
 from kenpin.models.language.grammar import Florence2Grammar
@@ -140,9 +141,7 @@ def _tokenizer(file: Path) -> Callable[[Sequence[int]], str]:
     try:
         from tokenizers import Tokenizer
     except ImportError as error:
-        raise MissingExtraError(
-            'a package that answers in words needs tokenizers: pip install "kenpin[words]"'
-        ) from error
+        raise MissingExtraError(f"a package that answers in words needs tokenizers: {installing('words')}") from error
     try:
         tokenizer = Tokenizer.from_file(str(file))
     except Exception as error:  # it raises nothing narrower

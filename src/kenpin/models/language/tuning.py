@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from kenpin.errors import MissingExtraError, OptionError
+from kenpin.installing import installing
 from kenpin.models.networks.lora import matching_layers
 from kenpin.models.networks.quiet import expected_warnings
 from kenpin.models.networks.seeded import seeded
@@ -118,7 +119,7 @@ def four_bit(whole: Sequence[str] = (*VISION, "lm_head")) -> Any:
     Raises MissingExtraError, OptionError where that is not possible.
     """
     if importlib.util.find_spec("bitsandbytes") is None:
-        raise MissingExtraError('tuning qlora needs bitsandbytes: pip install "kenpin[qlora]"')
+        raise MissingExtraError(f"tuning qlora needs bitsandbytes: {installing('qlora')}")
     if not torch.cuda.is_available():
         raise OptionError("option `tuning`: qlora needs a CUDA device; take lora on this machine.")
     from transformers import BitsAndBytesConfig

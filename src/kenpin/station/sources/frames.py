@@ -17,6 +17,7 @@ from pydantic import Field, field_validator
 
 from kenpin.data.picture_files import MAX_PIXELS
 from kenpin.errors import MissingExtraError, first_line
+from kenpin.installing import installing
 from kenpin.station.sources.contract import SourceAwayError, SourceOptions
 from kenpin.station.sources.naming import RegionPx, check_region
 from kenpin.station.sources.triggers import BrightnessTrigger, ChangeTrigger, DebouncedEdge, EveryTrigger, Trigger
@@ -84,7 +85,7 @@ def check_av_installed() -> None:
     try:
         import av  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError('videos and cameras are read by PyAV: pip install "kenpin[video]".') from error
+        raise MissingExtraError(f"videos and cameras are read by PyAV: {installing('video')}") from error
 
 
 @contextmanager

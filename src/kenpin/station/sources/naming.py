@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kenpin.errors import MissingExtraError
+from kenpin.installing import installing
 from kenpin.nearest import did_you_mean
 
 RegionPx = tuple[int, int, int, int]
@@ -91,7 +92,7 @@ def check_barcodes_installed() -> None:
     try:
         import cv2  # noqa: F401
     except ImportError as error:
-        raise MissingExtraError('codes in pictures are read by OpenCV: pip install "kenpin[barcode]".') from error
+        raise MissingExtraError(f"codes in pictures are read by OpenCV: {installing('barcode')}") from error
 
 
 def code_in(grey: NDArray[np.uint8], region: RegionPx | None) -> str | None:

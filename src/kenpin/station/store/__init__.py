@@ -3,7 +3,8 @@
 from importlib.util import find_spec
 
 from kenpin.errors import MissingExtraError
+from kenpin.installing import installing
 
 for _package in ("sqlalchemy", "alembic"):
     if find_spec(_package) is None:
-        raise MissingExtraError(f'a station needs {_package}: pip install "kenpin[station]".')
+        raise MissingExtraError(f"a station needs {_package}: {installing('station')}")

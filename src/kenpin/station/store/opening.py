@@ -15,6 +15,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingErr
 from sqlalchemy.exc import TimeoutError as NoneFreeError
 
 from kenpin.errors import KenpinError, MissingExtraError, first_line
+from kenpin.installing import installing
 from kenpin.station.folder import StationFolder
 from kenpin.station.store.addresses import default_address, read_address, told
 from kenpin.station.store.migrating import MigrationError, is_current, migrate
@@ -182,7 +183,7 @@ def _engine(url: URL) -> Engine:
             connect_args={"connect_timeout": _REACH_S, "application_name": "kenpin"},
         )
     except ImportError as error:
-        raise MissingExtraError('a store in PostgreSQL needs psycopg: pip install "kenpin[station]".') from error
+        raise MissingExtraError(f"a store in PostgreSQL needs psycopg: {installing('station')}") from error
     event.listen(engine, "connect", _set_up_postgresql)
     return engine
 

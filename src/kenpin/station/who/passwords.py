@@ -9,13 +9,14 @@ from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING
 
 from kenpin.errors import KenpinError, MissingExtraError, OptionError
+from kenpin.installing import installing
 from kenpin.plural import counted
 
 try:
     from argon2 import PasswordHasher
     from argon2.exceptions import InvalidHashError, VerificationError
 except ImportError as error:
-    raise MissingExtraError('accounts need argon2-cffi: pip install "kenpin[station]".') from error
+    raise MissingExtraError(f"accounts need argon2-cffi: {installing('station')}") from error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from kenpin.errors import MissingExtraError, first_line
+from kenpin.installing import installing
 from kenpin.station.sinks.contract import SinkAwayError, SinkOptions, SinkPlace
 from kenpin.station.sinks.handshake import EVENT_CODES, VERDICT_CODES, begin, class_code, hand_over
 from kenpin.station.told import Told
@@ -84,7 +85,7 @@ class ModbusSink:
         try:
             from pymodbus.client import ModbusTcpClient
         except ImportError as error:
-            raise MissingExtraError('Modbus needs the package pymodbus: pip install "kenpin[modbus]".') from error
+            raise MissingExtraError(f"Modbus needs the package pymodbus: {installing('modbus')}") from error
         self._options = options
         self._where = f"{options.host}:{options.port}"
         behind = options.address + _ACKNOWLEDGED[options.table]

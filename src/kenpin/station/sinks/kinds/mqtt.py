@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, field_validator
 
 from kenpin.errors import MissingExtraError, first_line
+from kenpin.installing import installing
 from kenpin.station.secret import read_login
 from kenpin.station.sinks.contract import MessageRefusedError, SinkAwayError, SinkOptions, SinkPlace
 from kenpin.station.sinks.message import as_bytes, message_of
@@ -86,7 +87,7 @@ class MqttSink:
             from paho.mqtt.client import Client, MQTTv5, MQTTv311
             from paho.mqtt.enums import CallbackAPIVersion
         except ImportError as error:
-            raise MissingExtraError('MQTT needs the package paho-mqtt: pip install "kenpin[mqtt]".') from error
+            raise MissingExtraError(f"MQTT needs the package paho-mqtt: {installing('mqtt')}") from error
         self._options, self._node, self._timeout_s = options, place.node, options.timeout_s
         port = options.port or (8883 if options.tls else 1883)
         self._where = f"{options.host}:{port}"

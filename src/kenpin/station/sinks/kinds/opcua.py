@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 from pydantic import Field, field_validator, model_validator
 
 from kenpin.errors import MissingExtraError, OptionError, first_line
+from kenpin.installing import installing
 from kenpin.nearest import did_you_mean
 from kenpin.station.secret import read_login
 from kenpin.station.sinks.contract import MessageRefusedError, SinkAwayError, SinkOptions, SinkPlace
@@ -121,7 +122,7 @@ class OpcUaSink:
         try:
             from asyncua import Client
         except ImportError as error:
-            raise MissingExtraError('OPC UA needs the package asyncua: pip install "kenpin[opcua]".') from error
+            raise MissingExtraError(f"OPC UA needs the package asyncua: {installing('opcua')}") from error
         self._options, self._node_name = options, place.node
         self._loop = _Loop()
         try:
