@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from kenpin.data.alignment import Alignment
 from kenpin.data.dataset import Dataset
-from kenpin.data.framing import Framing
+from kenpin.data.framing import Framing, read_framing
 from kenpin.data.images import png_of
 from kenpin.errors import RunError
 from kenpin.models.looked_at import leaves_out, looked_at
@@ -26,6 +26,7 @@ from kenpin.run.looked_at import LookedAt, read_looked_at, write_looked_at
 from kenpin.training import train
 
 SIZE = (96, 72)
+EXAMPLE = Example("a", ImageSource("a.png"))
 
 
 def _judge(framing: Framing | None) -> Any:
@@ -93,20 +94,33 @@ def test_a_region_of_interest_is_what_is_looked_at(x: int, y: int, wide: int, hi
     roi[y, x] = False  # no rectangle
     if not roi.any():
         return
-    found = looked_at(_judge(Framing(roi=roi)), _part(0).convert("RGB"))
+    found = looked_at(_judge(Framing(roi=roi)), _part(0).convert("RGB"), EXAMPLE)
     np.testing.assert_array_equal(found, roi)
 
 
 def test_a_part_that_stands_out_is_what_is_looked_at() -> None:
     judge = _judge(Framing(object="brightness"))
     assert leaves_out(judge)
-    found = looked_at(judge, _part(3).convert("RGB"))
+    found = looked_at(judge, _part(3).convert("RGB"), EXAMPLE)
     part = np.zeros(SIZE[::-1], bool)
     part[14:59, 18:79] = True
     assert (found & part).sum() > 0.95 * (found | part).sum()
     whole = Image.fromarray(np.full((*SIZE[::-1], 3), 90, np.uint8))
-    assert looked_at(judge, whole).all(), "where nothing stands out, all is looked at"
+    assert looked_at(judge, whole, EXAMPLE).all(), "where nothing stands out, all is looked at"
     assert not leaves_out(_judge(None))
+
+
+def test_each_picture_s_own_region_is_what_is_looked_at(tmp_path: Path) -> None:
+    regions = {}
+    for name, at in (("a", 10), ("b", 40)):
+        region = np.zeros(SIZE[::-1], np.uint8)
+        region[at : at + 20, 5 : 5 + at] = 255
+        Image.fromarray(region).save(tmp_path / f"{name}.png")
+        regions[name] = region > 0
+    judge = _judge(read_framing(None, f"{tmp_path}/", "none"))
+    for name, region in regions.items():
+        example = Example(f"{name}.png", ImageSource(str(tmp_path / "pictures" / f"{name}.png")))
+        np.testing.assert_array_equal(looked_at(judge, _part(0).convert("RGB"), example), region)
 
 
 def test_of_an_aligned_part_the_mask_lies_where_the_part_does() -> None:
@@ -115,7 +129,7 @@ def test_of_an_aligned_part_the_mask_lies_where_the_part_does() -> None:
     roi[20:50, 30:70] = True
     reference = np.asarray(_part(1))
     moved = Image.fromarray(np.roll(np.asarray(_part(2)), (3, 5), axis=(0, 1))).convert("RGB")
-    found = looked_at(_judge(Framing(Alignment(reference), roi)), moved)
+    found = looked_at(_judge(Framing(Alignment(reference), roi)), moved, EXAMPLE)
     expected = np.roll(roi, (3, 5), axis=(0, 1))
     assert (found & expected).sum() > 0.9 * (found | expected).sum()
 

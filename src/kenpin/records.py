@@ -285,8 +285,7 @@ class Threshold:
 
     def __post_init__(self) -> None:
         if math.isnan(self.fail_from) or (self.review_from is not None and not self.review_from <= self.fail_from):
-            above = f"review_from {self.review_from} must not lie above fail_from {self.fail_from}"
-            raise ShapeError(f"Threshold: {above}.")
+            raise ShapeError(f"Threshold: review_from {self.review_from} lies above fail_from {self.fail_from}.")
 
 
 @dataclass(frozen=True, slots=True)

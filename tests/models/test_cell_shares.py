@@ -21,7 +21,9 @@ from kenpin.data.images import png_of
 from kenpin.data.tiling import Tiling
 from kenpin.errors import RunError
 from kenpin.export import export_package
+from kenpin.heat import WHOLE
 from kenpin.models import tiles
+from kenpin.models.contract import Task
 from kenpin.models.deciding import SeenCell
 from kenpin.models.mahalanobis.cell_items import items_of_cells
 from kenpin.models.mahalanobis.cell_layout import CellLayout
@@ -128,6 +130,9 @@ def test_shares_add_up_to_the_number_of_every_cell(kind: str, of: Made) -> None:
                 assert abs(parts.sum() - distance) <= CLOSE * max(distance, np.abs(parts).sum())
             value = float((distances if shown is None else shown)[0, cell])
             brought = shares.of([SeenCell(features, cell, value)], value)
+            if not brought.any():  # a layer none of whose items vary counts, which finds everything at distance 0
+                assert not shares.at(features, cell).any()
+                continue
             assert brought.sum() == pytest.approx(value, rel=CLOSE, abs=1e-300 if value else 0)
             assert sum(of.layout.of_layers(brought).values()) == pytest.approx(brought.sum(), rel=CLOSE, abs=1e-12)
 
@@ -161,6 +166,25 @@ def test_of_layers_apart_one_counts_and_its_shares_are_those_of_its_own_space(of
             expected = float(away[best].mean() if kind else away[best][cell])
             assert found[best].sum() == pytest.approx(expected, rel=CLOSE, abs=CLOSE * np.abs(found[best]).sum())
             assert not any(own.any() for layer, own in enumerate(found) if layer != best)
+
+
+def test_a_score_without_a_distance_has_no_shares() -> None:
+    """Of a layer that never varies, which lies as far as usual wherever the others lie nearer."""
+    layout = CellLayout.of_channels(["layer1", "layer2"], [(1, 2, 2), (1, 1, 1)], [[0], [0]])
+    good = np.random.default_rng(0).normal(3, 1, (9, 5)).astype(np.float32)
+    good[:, 4] = 3
+    items = items_of_cells(layout, torch.from_numpy(good))
+    spaces = fit_layers(partial(_batches, items), 9, [1, 1], ridge=0.1)
+    shares = CellShares.of_arrays(layout, spaces.to_arrays())
+    usual = np.append(np.full(4, float(spaces.mean[0, 0])), 7).astype(np.float32)
+    score = float(spaces.distances(items_of_cells(layout, torch.from_numpy(usual[None])))[0].max())
+    assert score > 0
+    assert not shares.of([SeenCell(usual, 0, score)], score).any()
+    decoding = CellDecoding(Task(("ok",), ("ok",)), lambda size_wh: WHOLE)
+    decoding._shares = shares
+    outputs = {"map": np.full((1, 2, 2), score, np.float32), "cells": usual[None]}
+    (one,) = decoding.decode(outputs, [Example("a", ImageSource())])
+    assert (one.contributions, one.layer_contributions) == (None, None)
 
 
 @given(layouts(), st.integers(0, 2**20))

@@ -187,7 +187,7 @@ def test_a_run_and_its_package_look_at_the_part_alone(where: str, tmp_path: Path
         assert (_grid(judge, spoiled)[:2, :2] == 0).all(), "the farthest cell by far, were it looked at"
         assert scores[1] < 0.5 * scores[2]
         assert scores[2] > 1.5 * scores[0]
-    seen, there = looked_at(predictor.model, good), _where(50)
+    seen, there = looked_at(predictor.model, good, Example("a", ImageSource())), _where(50)
     assert (seen & there).sum() > 0.6 * (seen | there).sum()
     ours, theirs = (_grid(one, bad) for one in (predictor, package))
     np.testing.assert_allclose(theirs, ours, rtol=0.02, atol=0.02)

@@ -14,6 +14,7 @@ from kenpin.heat import Region, in_frame
 from kenpin.masks import Mask
 from kenpin.models.contract import Judge
 from kenpin.models.framed import framing_of
+from kenpin.records import Example
 
 
 @runtime_checkable
@@ -33,9 +34,11 @@ def leaves_out(judge: Judge) -> bool:
     return framing_of(judge) is not None or (isinstance(judge, FindsObject) and judge.finds_object)
 
 
-def looked_at(judge: Judge, image: Image.Image) -> Mask:
-    """Which pixels of a picture, mode RGB, a judge looks at. (h, w). Raises NotAlignedError."""
+def looked_at(judge: Judge, image: Image.Image, example: Example) -> Mask:
+    """Which pixels of an example's picture, mode RGB, a judge looks at. (h, w). Raises NotAlignedError, and ImageError
+    where it has no region of its own and is to have one."""
     framing = framing_of(judge)
+    framing = None if framing is None else framing.of_picture(example, image.size)
     framed = Framed(image) if framing is None else framing.of(image)
     width, height = framed.image.size
     inside = np.ones((height, width), bool) if framed.inside is None else framed.inside

@@ -72,8 +72,8 @@ def _looked_at(predictor: Predictor, pictures: Dataset) -> dict[str, LookedAt]:
     for example in pictures.select(range(0, len(pictures), -(-len(pictures) // _LOOKED_AT))):
         try:
             image = read_image(example.image)
-            mask = looked_at(predictor.model, image)
-        except ImageError:  # it does not fit the reference either
+            mask = looked_at(predictor.model, image, example)
+        except ImageError:  # it does not fit the reference, or has no region
             continue
         small = Image.fromarray(mask.astype(np.uint8) * 255)
         small.thumbnail((_THUMBNAIL_PX[Target.LABEL],) * 2, Image.Resampling.BOX)

@@ -20,6 +20,7 @@ from kenpin.models.calibrated import CalibratedPictures
 from kenpin.models.contract import Task
 from kenpin.models.deciding import CELLS, deciding
 from kenpin.models.looking.maps import map_of_cells
+from kenpin.models.mahalanobis.cell_layout import CellLayout, Floats
 from kenpin.models.mahalanobis.cell_shares import SHARES_FILE, CellShares, shares_of_arrays
 from kenpin.models.outputs import Outputs
 from kenpin.models.resizing import Resizing
@@ -138,12 +139,8 @@ class CellDecoding(CalibratedPictures):
             far = float(grid.max())  # of pictures in tiles each has a size of its own
             prediction = Prediction(example.id, defect_score=far, distance=far)
             if cells is not None and self.shares is not None and 0 < far < math.inf:
-                shares = self.shares.of(deciding(cells[row], grid), far)
-                names, of_layers = self.shares.layout.names, self.shares.layout.of_layers(shares)
-                prediction = replace(
-                    prediction,
-                    contributions={names[item]: float(shares[item]) for item in np.argsort(-shares)[:_STRONGEST]},
-                    layer_contributions=of_layers if len(of_layers) > 1 else None,
+                prediction = _with_shares(
+                    prediction, self.shares.layout, self.shares.of(deciding(cells[row], grid), far)
                 )
             predictions.append(self.calibrated(prediction))
         return predictions
@@ -161,6 +158,18 @@ class CellDecoding(CalibratedPictures):
         if self.calibration is None:
             return threshold.fail_from
         return distance_of_unit(least_score(self.calibration, threshold.fail_from))
+
+
+def _with_shares(prediction: Prediction, layout: CellLayout, shares: Floats) -> Prediction:
+    """The prediction with the largest shares of its distance; as it is where the deciding cell lies at none."""
+    if not shares.any():
+        return prediction
+    of_layers = layout.of_layers(shares)
+    return replace(
+        prediction,
+        contributions={layout.names[item]: float(shares[item]) for item in np.argsort(-shares)[:_STRONGEST]},
+        layer_contributions=of_layers if len(of_layers) > 1 else None,
+    )
 
 
 def read_shares(file: Path) -> CellShares:
